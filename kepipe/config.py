@@ -1,0 +1,177 @@
+"""YAML → frozen typed config. An error names file, line, key, and the nearest key there is."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+Key = tuple[str | int, ...]
+
+
+class Section(BaseModel):
+    """A frozen group of settings. Unknown keys are errors; a docstring under a field describes it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
+
+
+class ConfigError(ValueError):
+    """The user's settings cannot be used; the message says where and what to do."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Plain data of a YAML file, and the line on which each key stands."""
+
+    data: dict[str, Any]
+    file: Path
+    lines: Mapping[Key, int] = field(default_factory=dict)
+
+    def where(self, key: Key) -> str:
+        """`file:line` of a key, or of the nearest enclosing key that the file has."""
+        for end in range(len(key), -1, -1):
+            if key[:end] in self.lines:
+                return f"{self.file}:{self.lines[key[:end]]}"
+        return str(self.file)
+
+
+def read(file: Path) -> Settings:
+    """Parse a YAML file by the safe loader. Raises ConfigError for a missing file, bad YAML or a duplicate key."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{file}: no such file") from None
+    except (IsADirectoryError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: not a UTF-8 text file ({error})") from None
+    loader = yaml.SafeLoader(text)
+    try:
+        root = loader.get_single_node()
+        lines: dict[Key, int] = {(): 1}
+        data = _construct(loader, root, (), lines, file) if root is not None else {}
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        raise ConfigError(f"{file}:{line}: not valid YAML: {error.problem}") from None
+    finally:
+        loader.dispose()  # type: ignore[no-untyped-call]
+    if not isinstance(data, dict):
+        raise ConfigError(f"{file}:1: expected `key: value` lines, found {type(data).__name__}")
+    return Settings(data, file, lines)
+
+
+def _construct(loader: yaml.SafeLoader, node: yaml.Node, at: Key, lines: dict[Key, int], file: Path) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        loader.flatten_mapping(node)
+        made: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(loader.construct_object(key_node))  # type: ignore[no-untyped-call]
+            line = key_node.start_mark.line + 1
+            if key in made:
+                raise ConfigError(f"{file}:{line}: `{key}` is set twice, first on line {lines[(*at, key)]}")
+            lines[(*at, key)] = line
+            made[key] = _construct(loader, value_node, (*at, key), lines, file)
+        return made
+    if isinstance(node, yaml.SequenceNode):
+        items = []
+        for index, item in enumerate(node.value):
+            lines[(*at, index)] = item.start_mark.line + 1
+            items.append(_construct(loader, item, (*at, index), lines, file))
+        return items
+    return loader.construct_object(node)  # type: ignore[no-untyped-call]
+
+
+def override(settings: Settings, assignments: Sequence[str]) -> Settings:
+    """Apply `a.b.c=value` assignments (values are YAML) on top of a file's data."""
+    data = _copy(settings.data)
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        if not equals or not path:
+            raise ConfigError(f"--set {assignment}: expected KEY=VALUE, such as stages.pretrain.steps=50")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise ConfigError(f"--set {assignment}: {text!r} is not a YAML value") from None
+        place = data
+        *parents, last = path.split(".")
+        for name in parents:
+            if place.get(name) is None:
+                place[name] = {}
+            place = place[name]
+            if not isinstance(place, dict):
+                raise ConfigError(f"--set {assignment}: `{name}` holds a value, not a group of keys")
+        place[last] = value
+    return Settings(data, settings.file, settings.lines)
+
+
+def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `changes` laid over it, group by group."""
+    merged = _copy(base)
+    for key, value in changes.items():
+        both_groups = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = merge(merged[key], value) if both_groups else value
+    return merged
+
+
+def _copy(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _copy(value) if isinstance(value, Mapping) else value for key, value in data.items()}
+
+
+S = TypeVar("S", bound=BaseModel)
+
+
+def validate(model: type[S], data: Any, settings: Settings, at: Key = ()) -> S:
+    """`data`, which stands at key `at` of the file, as a frozen `model`. Raises ConfigError listing every problem."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        problems = [_explain(problem, model, settings, at) for problem in error.errors()]
+        raise ConfigError("\n".join(problems)) from None
+
+
+def _explain(problem: Any, model: type[BaseModel], settings: Settings, at: Key) -> str:
+    location: Key = tuple(problem["loc"])
+    where, name = settings.where((*at, *location)), ".".join(str(part) for part in (*at, *location))
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: unknown key `{name}`{nearest(str(location[-1]), _known_keys(model, location[:-1]))}"
+    if problem["type"] == "missing":
+        return f"{where}: `{name}` is required"
+    return f"{where}: `{name}`: {problem['msg']}, found {problem['input']!r}"
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """A hint to append to an error: the closest known word, or the list of them."""
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    if close:
+        return f"; did you mean `{close[0]}`?"
+    return f"; known: {', '.join(sorted(known))}" if known else ""
+
+
+def _known_keys(model: type[BaseModel], location: Key) -> list[str]:
+    """Keys of the section at `location`, found by walking the model's fields through unions and optionals."""
+    candidates: list[type[BaseModel]] = [model]
+    for part in location:
+        inner = [
+            found
+            for candidate in candidates
+            if part in candidate.model_fields
+            for found in _sections(candidate.model_fields[str(part)].annotation)
+        ]
+        tagged = [c for c in candidates if part in _tags(c)]
+        candidates = inner or tagged or candidates
+    return sorted({key for candidate in candidates for key in candidate.model_fields})
+
+
+def _sections(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for argument in getattr(annotation, "__args__", ()) for found in _sections(argument)]
+
+
+def _tags(model: type[BaseModel]) -> set[Any]:
+    """Values by which a member of a discriminated union is chosen (its Literal defaults)."""
+    return {info.default for info in model.model_fields.values() if isinstance(info.default, str)}

@@ -1,0 +1,1 @@
+"""Stages, their store, the plan and the runner. Knows nothing of language or graphs."""

@@ -1,0 +1,109 @@
+"""An artifact: a finished folder whose files are digested, so that damage is seen and equal work is recognised.
+
+`artifact.json` lists size and digest of every file outside `record/`. `record/` holds what differs from
+run to run (times, throughput, the id of the run) and has no part in the digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+MANIFEST = "artifact.json"
+RECORD = "record"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A finished stage's folder. Subclasses, one per kind of content, add typed access to the files."""
+
+    folder: Path
+    digest: str
+    """Digest of the content: equal folders have equal digests, whichever stage made them."""
+    maker: str = ""
+    """Id of the pipeline run that made it."""
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """The artifact in `folder`. Raises CorruptArtifact where the manifest is missing or unreadable."""
+        manifest = read_manifest(folder)
+        return cls(folder, manifest["digest"], manifest["maker"])
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """What the stage logged, in order: `{"step": …, name: value, …}`."""
+        file = self.folder / RECORD / "metrics.jsonl"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+class CorruptArtifact(Exception):
+    """The folder is not what its manifest says."""
+
+
+def seal(folder: Path, ingredients: Mapping[str, Any], maker: str) -> str:
+    """Write the manifest of a finished folder and return the digest of its content."""
+    files = {str(file.relative_to(folder)): _fingerprint(file) for file in _content(folder)}
+    digest = hash_json({name: entry["sha256"] for name, entry in files.items()})
+    manifest = {"digest": digest, "maker": maker, "ingredients": ingredients, "files": files}
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True))
+    return digest
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a sealed folder. Raises CorruptArtifact."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+    except (OSError, ValueError) as error:
+        raise CorruptArtifact(f"{folder}: no readable {MANIFEST} ({error})") from None
+    if not isinstance(manifest, dict) or not {"digest", "maker", "ingredients", "files"} <= manifest.keys():
+        raise CorruptArtifact(f"{folder}/{MANIFEST}: incomplete")
+    return manifest
+
+
+def verify(folder: Path, thorough: bool = False) -> None:
+    """Raise CorruptArtifact unless the files are those of the manifest.
+
+    A file whose size and modification time are as recorded is taken as unchanged; any other is
+    digested again. `thorough` digests every file.
+    """
+    manifest = read_manifest(folder)
+    expected: dict[str, Any] = manifest["files"]
+    present = {str(file.relative_to(folder)) for file in _content(folder)}
+    if present != expected.keys():
+        difference = ", ".join(sorted(present ^ expected.keys())[:3])
+        raise CorruptArtifact(f"{folder}: files missing or added: {difference}")
+    for name, entry in expected.items():
+        stat = (folder / name).stat()
+        if not thorough and (stat.st_size, stat.st_mtime_ns) == (entry["size"], entry["mtime_ns"]):
+            continue
+        if stat.st_size != entry["size"] or hash_file(folder / name) != entry["sha256"]:
+            raise CorruptArtifact(f"{folder / name}: content does not match its digest")
+    if hash_json({name: entry["sha256"] for name, entry in expected.items()}) != manifest["digest"]:
+        raise CorruptArtifact(f"{folder}/{MANIFEST}: digest does not match the files it lists")
+
+
+def hash_file(file: Path) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def hash_json(value: Any) -> str:
+    """SHA-256 of a value's canonical JSON, in hex."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _content(folder: Path) -> Iterator[Path]:
+    for file in sorted(folder.rglob("*")):
+        inside = file.relative_to(folder)
+        if file.is_file() and inside.parts[0] != RECORD and str(inside) != MANIFEST:
+            yield file
+
+
+def _fingerprint(file: Path) -> dict[str, Any]:
+    stat = file.stat()
+    return {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "sha256": hash_file(file)}

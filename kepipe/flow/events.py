@@ -1,0 +1,117 @@
+"""What happens during a run, as plain values. The console, the JSON log and tracking each read them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened in pipeline run `run`, in stage `stage` ("" for the run itself), at Unix time `at`."""
+
+    run: str = ""
+    stage: str = ""
+    at: float = field(default_factory=time.time)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted(Event):
+    """A pipeline run begins. `tags` hold the git commit, the seed and versions; `config` the whole pipeline."""
+
+    pipeline: str
+    config: Mapping[str, Any]
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEnded(Event):
+    """A pipeline run ends: `status` is "finished", "failed" or "killed"."""
+
+    status: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageStarted(Event):
+    """A stage begins to work. `inputs` maps input name → digest, `upstream` input name → run that made it."""
+
+    kind: str
+    key: str
+    config: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    upstream: Mapping[str, str]
+    resumed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageEnded(Event):
+    """A stage ends: `status` is "finished" or "failed". `folder` holds the artifact of a finished one."""
+
+    status: str
+    seconds: float
+    folder: str = ""
+    digest: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageCached(Event):
+    """A stage needed no work: `maker` is the run that made its artifact."""
+
+    key: str
+    folder: str
+    digest: str
+    maker: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metrics(Event):
+    """Measured values; `step` is None for a single final value."""
+
+    values: Mapping[str, float]
+    step: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset(Event):
+    """A stage read data: its name, digest and a profile (counts)."""
+
+    name: str
+    digest: str
+    profile: Mapping[str, int | float | str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelOffered(Event):
+    """A model folder is offered to the model registry under `name`, with what the gate needs to judge it."""
+
+    name: str
+    folder: str
+    digest: str
+    metrics: Mapping[str, float]
+    gate: Mapping[str, Any]
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progressed(Event):
+    """`done` of `total` (None: unknown) units of task `what`. For people only: never stored."""
+
+    what: str
+    done: int
+    total: int | None
+    unit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted(Event):
+    """A sentence for the user; `level` is "info" or "warning"."""
+
+    level: str
+    message: str
+
+
+Sink = Callable[[Event], None]

@@ -1,0 +1,113 @@
+"""The stage contract: a typed function `(inputs, config, work) → files`, with a name and a version."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from functools import partial
+from pathlib import Path
+from typing import Any, Generic, TypeVar, cast
+
+from kepipe.config import Section
+from kepipe.flow.artifact import Artifact
+from kepipe.flow.events import Dataset, Event, Metrics, ModelOffered, Noted, Progressed, Sink
+
+C = TypeVar("C", bound=Section)
+I = TypeVar("I")  # noqa: E741
+Tick = Callable[[int], None]
+"""Call with the number of units just done."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """Where a stage works and how it speaks.
+
+    What it writes to `out` becomes the artifact. `scratch` survives a kill and is thrown away at the end:
+    checkpoints go there, and a stage that finds some continues from them.
+    """
+
+    out: Path
+    scratch: Path
+    seed: int
+    device: str
+    sink: Sink
+    stamp: Mapping[str, Any] = field(default_factory=dict)
+    """Fields that every event of this stage carries: run and stage."""
+
+    def emit(self, make: Callable[..., Event], **values: Any) -> None:
+        """Tell whoever listens: `work.emit(Noted, level="info", message="…")`."""
+        self.sink(make(**self.stamp, **values))
+
+    def log(self, values: Mapping[str, float], step: int | None = None) -> None:
+        """Record measured values. After a resume, a step logged before is replaced, not doubled."""
+        self.emit(Metrics, values={name: float(value) for name, value in values.items()}, step=step)
+
+    def note(self, message: str) -> None:
+        """Tell the user something."""
+        self.emit(Noted, level="info", message=message)
+
+    def warn(self, message: str) -> None:
+        """Tell the user about something that may be wrong."""
+        self.emit(Noted, level="warning", message=message)
+
+    def dataset(self, name: str, digest: str, profile: Mapping[str, int | float | str]) -> None:
+        """Record which data was read."""
+        self.emit(Dataset, name=name, digest=digest, profile=profile)
+
+    def offer_model(self, **values: Any) -> None:
+        """Offer a model to the registry (fields of `ModelOffered`)."""
+        self.emit(ModelOffered, **values)
+
+    @contextmanager
+    def progress(self, what: str, total: int | None = None, unit: str = "", done: int = 0) -> Iterator[Tick]:
+        """A progress bar: `with work.progress("linking", 106, "documents") as tick: … tick(1)`."""
+        state = done
+        tell = partial(self.emit, Progressed, what=what, total=total, unit=unit)
+        tell(done=state)
+
+        def tick(count: int = 1) -> None:
+            nonlocal state
+            state += count
+            tell(done=state)
+
+        yield tick
+        tell(done=state if total is None else total)
+
+
+@dataclass(frozen=True)
+class Stage(Generic[I, C]):
+    """One kind of work.
+
+    `inputs` is a frozen dataclass whose fields are Artifact subclasses, or tuples of them; the runner fills
+    each by its type from the stages before. `fingerprint` digests data outside the store (the user's
+    files); it becomes part of the key.
+    """
+
+    name: str
+    version: int
+    inputs: type[I]
+    config: type[C]
+    makes: type[Artifact]
+    run: Callable[[I, C, Work], None]
+    fingerprint: Callable[[C], Mapping[str, str]] = field(default=lambda _: {})
+
+    def slots(self) -> dict[str, tuple[type[Artifact], bool]]:
+        """Input name → (artifact type, whether it takes several)."""
+        hints = typing.get_type_hints(self.inputs)
+        found = {}
+        for slot in fields(cast(Any, self.inputs)):
+            hint, several = hints[slot.name], False
+            if typing.get_origin(hint) is tuple:
+                hint, several = typing.get_args(hint)[0], True
+            if isinstance(hint, types.GenericAlias) or not issubclass(hint, Artifact):
+                raise TypeError(f"stage {self.name}: input {slot.name} must be an Artifact, not {hint}")
+            found[slot.name] = (hint, several)
+        return found
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """The inputs of a stage that has none."""

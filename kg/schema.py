@@ -1,0 +1,34 @@
+"""What a graph is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A node. `id` is unique in its graph; `prior` is a non-negative weight (population, site links, degree)."""
+
+    id: str
+    label: str
+    aliases: tuple[str, ...] = ()
+    description: str = ""
+    types: tuple[str, ...] = ()
+    prior: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """An edge type: `id` as triples name it, `label` as people read it."""
+
+    id: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Triple:
+    """One fact, by ids: head –relation→ tail."""
+
+    head: str
+    relation: str
+    tail: str
