@@ -1,0 +1,78 @@
+"""What flows from corpus to model: clean `Sequences` (numpy), then a corrupted `Batch` (torch)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """A batch of clean rows, special tokens in place, padded at the right.
+
+    `tokens`, `segments`, `documents`: int [B, T]; `documents` is 0 on padding and counts the documents of a
+    packed row from 1. `special`: bool [B, T], special tokens and padding. `units`: level ("word", "phrase",
+    "entity") → int [B, T], the row's unit number of each token, −1 where special. `entities`: int [B, T], the
+    entity of each token of a mention, −1 elsewhere. `sentences`: int [B, T], the row's sentence number of each
+    token, −1 where special. `follows`: int [B] or None, 1 where the second segment truly follows the first.
+    """
+
+    tokens: Ints
+    segments: Ints
+    documents: Ints
+    special: Bools
+    units: Mapping[str, Ints]
+    entities: Ints
+    sentences: Ints
+    follows: Ints | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a model and its loss get. Absent pieces are None.
+
+    Encoder side: `tokens`, `segments`, `positions`, int [B, T]. Descriptors of visibility, int [B, T]:
+    `documents` (0: padding), `prefix` (1: source, seen by all of its document), `branch`, `mention`.
+    `visibility` names the rule by which the descriptors are read ("full", "causal", "backward", "prefix", …).
+    `selected`: int [N], flat indices into B·T (of the decoder's tokens where there is a decoder) at which the
+    loss is computed; `labels`: int [N]. Decoder side: `decoder_tokens`, `decoder_positions`,
+    `decoder_documents`. `follows`: int [B], label of next-sentence prediction. `entities`: int [B, T], −1 none.
+    `extra`: anything a single objective needs.
+    """
+
+    tokens: Tensor
+    documents: Tensor
+    segments: Tensor | None = None
+    positions: Tensor | None = None
+    visibility: str = "full"
+    prefix: Tensor | None = None
+    branch: Tensor | None = None
+    mention: Tensor | None = None
+    selected: Tensor | None = None
+    labels: Tensor | None = None
+    decoder_tokens: Tensor | None = None
+    decoder_positions: Tensor | None = None
+    decoder_documents: Tensor | None = None
+    follows: Tensor | None = None
+    entities: Tensor | None = None
+    tasks: Tensor | None = None
+    extra: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same batch on a device."""
+        moved: dict[str, Any] = {
+            name: value.to(device, non_blocking=True)
+            for name, value in ((f.name, getattr(self, f.name)) for f in fields(self))
+            if isinstance(value, Tensor)
+        }
+        moved["extra"] = {name: value.to(device, non_blocking=True) for name, value in self.extra.items()}
+        return replace(self, **moved)

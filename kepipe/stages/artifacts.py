@@ -1,0 +1,49 @@
+"""What stages make: one type a kind of content, with typed access to its files."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from kepipe.flow.artifact import Artifact
+
+
+class Graph(Artifact):
+    """A stored knowledge graph: `kg.store.open_graph(artifact.folder)`."""
+
+
+class Corpus(Artifact):
+    """Documents: `kepipe.corpus.documents.read_documents(artifact.folder / "documents.jsonl")`."""
+
+
+class Linked(Corpus):
+    """Documents with sentences, phrases and mentions; `scores.json` holds the linking scores."""
+
+
+class Shards(Artifact):
+    """Tokenised text: `tokenizer/`, `train/`, `held_out/`, `entities.txt`."""
+
+
+class Vectors(Artifact):
+    """Entity vectors: `vectors.safetensors` with `entities.txt`; `scores.json` holds link prediction."""
+
+
+class Model(Artifact):
+    """A model folder: `config.json`, `model.safetensors`, tokenizer, `kepipe.json`."""
+
+
+class Evaluation(Artifact):
+    """Scores of one or several models."""
+
+    def scores(self) -> dict[str, dict[str, Any]]:
+        """Model's stage name → metric → value (and interval, where there is one)."""
+        scores: dict[str, dict[str, Any]] = json.loads((self.folder / "scores.json").read_text())
+        return scores
+
+
+class Report(Artifact):
+    """`report.html`, a self-contained page."""
+
+
+class Registration(Artifact):
+    """`offer.json`: what was offered to the model registry."""
