@@ -26,12 +26,14 @@ class Artifact:
     """Digest of the content: equal folders have equal digests, whichever stage made them."""
     maker: str = ""
     """Id of the pipeline run that made it."""
+    name: str = ""
+    """The stage's name in the pipeline that uses it."""
 
     @classmethod
-    def open(cls, folder: Path) -> Self:
+    def open(cls, folder: Path, name: str = "") -> Self:
         """The artifact in `folder`. Raises CorruptArtifact where the manifest is missing or unreadable."""
         manifest = read_manifest(folder)
-        return cls(folder, manifest["digest"], manifest["maker"])
+        return cls(folder, manifest["digest"], manifest["maker"], name)
 
     def metrics(self) -> list[dict[str, Any]]:
         """What the stage logged, in order: `{"step": …, name: value, …}`."""
