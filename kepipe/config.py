@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 
 Key = tuple[str | int, ...]
 
@@ -18,6 +19,41 @@ class Section(BaseModel):
     """A frozen group of settings. Unknown keys are errors; a docstring under a field describes it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
+
+
+def aside(default: Any, **constraints: Any) -> Any:
+    """A field that does not change the result (a number of workers, where a file lies): no part of a stage's key."""
+    return Field(default, json_schema_extra={"in_key": False}, **constraints)
+
+
+def key_part(config: BaseModel) -> dict[str, Any]:
+    """The settings that decide a result, as plain JSON data: all fields but those set `aside`."""
+    part: dict[str, Any] = {}
+    for name, info in type(config).model_fields.items():
+        extra = info.json_schema_extra
+        if isinstance(extra, dict) and extra.get("in_key") is False:
+            continue
+        value = getattr(config, name)
+        part[name] = key_part(value) if isinstance(value, BaseModel) else config.model_dump(mode="json")[name]
+    return part
+
+
+def _locate(value: Any, info: ValidationInfo) -> Any:
+    if not isinstance(value, str | Path):
+        return value
+    text = os.path.expandvars(str(value))
+    if "$" in text:
+        raise ValueError(f"{text} names an environment variable that is not set")
+    folder = (info.context or {}).get("folder", Path())
+    path = (folder / Path(text).expanduser()).resolve()
+    if not path.exists():
+        raise ValueError(f"no such file or folder: {path}")
+    return path
+
+
+UserPath = Annotated[Path, BeforeValidator(_locate)]
+"""A file or folder of the user's that must exist; `~` and `$VARIABLES` are expanded, and a relative path starts at
+the folder of the YAML file."""
 
 
 class ConfigError(ValueError):
@@ -127,7 +163,7 @@ S = TypeVar("S", bound=BaseModel)
 def validate(model: type[S], data: Any, settings: Settings, at: Key = ()) -> S:
     """`data`, which stands at key `at` of the file, as a frozen `model`. Raises ConfigError listing every problem."""
     try:
-        return model.model_validate(data)
+        return model.model_validate(data, context={"folder": settings.file.parent})
     except ValidationError as error:
         problems = [_explain(problem, model, settings, at) for problem in error.errors()]
         raise ConfigError("\n".join(problems)) from None
@@ -140,7 +176,8 @@ def _explain(problem: Any, model: type[BaseModel], settings: Settings, at: Key) 
         return f"{where}: unknown key `{name}`{nearest(str(location[-1]), _known_keys(model, location[:-1]))}"
     if problem["type"] == "missing":
         return f"{where}: `{name}` is required"
-    return f"{where}: `{name}`: {problem['msg']}, found {problem['input']!r}"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{where}: `{name}`: {message}, found {problem['input']!r}"
 
 
 def nearest(word: str, known: Sequence[str]) -> str:

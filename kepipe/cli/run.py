@@ -1,0 +1,98 @@
+"""`kepipe run` and `kepipe plan`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kepipe.cli.options import WORKSPACE, PipelineArgument, SetOption, WorkspaceOption
+
+if TYPE_CHECKING:
+    from kepipe.flow.artifact import Artifact
+    from kepipe.flow.plan import Flow, Step, Workspace
+
+UntilOption = Annotated[str | None, typer.Option(help="Run up to this stage, included.")]
+OnlyOption = Annotated[str | None, typer.Option(help="Run this stage alone; those before must be made.")]
+ForceOption = Annotated[list[str] | None, typer.Option(help="Run this stage again although it is cached.")]
+
+
+def run(
+    pipeline: PipelineArgument,
+    workspace: WorkspaceOption = WORKSPACE,
+    set_: SetOption = None,
+    until: UntilOption = None,
+    only: OnlyOption = None,
+    force: ForceOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    log_json: Annotated[bool, typer.Option("--log-json", help="Print events as JSON lines.")] = False,
+) -> None:
+    """Run a pipeline. What is cached is not done again; what was interrupted continues."""
+    if dry_run:
+        plan(pipeline, workspace, set_, until, only, force)
+        return
+    from kepipe import pipeline as pipelines
+    from kepipe.cli.console import open_console
+    from kepipe.device import resolve
+    from kepipe.flow.plan import Workspace
+    from kepipe.flow.runner import Choice, Run
+    from kepipe.provenance import run_tags
+    from kepipe.tracking import track
+
+    flow, settings = pipelines.load(pipeline, set_ or [])
+    place = Workspace(workspace.resolve())
+    with open_console(log_json) as console, track(place.root) as tracker:
+        job = Run(
+            flow,
+            place,
+            Choice(until, only, force or ()),
+            [console, tracker],
+            device=lambda: resolve(flow.device),
+            config=settings,
+            tags=run_tags(pipeline, flow.seed),
+        )
+        made = job.execute()
+    if not log_json:
+        _point_out(flow, place, made, workspace)
+
+
+def plan(
+    pipeline: PipelineArgument,
+    workspace: WorkspaceOption = WORKSPACE,
+    set_: SetOption = None,
+    until: UntilOption = None,
+    only: OnlyOption = None,
+    force: ForceOption = None,
+) -> None:
+    """Show what a run would do, and why: cached, resumable or to run."""
+    from kepipe import pipeline as pipelines
+    from kepipe.flow.plan import Workspace, make_plan
+    from kepipe.flow.runner import Choice
+
+    flow, _ = pipelines.load(pipeline, set_ or [])
+    chosen = {node.name for node in Choice(until, only, force or ()).select(flow)}
+    steps = make_plan(
+        flow, Workspace(workspace.resolve()), force or (), warn=lambda text: typer.echo(text, err=True)
+    )
+    for step in steps:
+        if step.node.name in chosen and only in (None, step.node.name):
+            _show(step)
+
+
+def _show(step: Step) -> None:
+    colour = {"cached": typer.colors.GREEN, "resumable": typer.colors.YELLOW, "to run": typer.colors.CYAN}
+    status = typer.style(f"{step.status:<10}", fg=colour[step.status])
+    typer.echo(f"{step.node.name:<12}{status} {step.key or '':<21}{step.why}")
+
+
+def _point_out(flow: Flow, place: Workspace, made: dict[str, Artifact], workspace: Path) -> None:
+    """Say where the results are."""
+    files = {"report": "report.html", "model": "model.safetensors"}
+    lines = []
+    for title, file in files.items():
+        found = [name for name in made if (place.latest(flow.name, name) / file).exists()]
+        lines += [f"  {title:<10} {workspace / flow.name / name}/{file if title == 'report' else ''}" for name in found]
+    flag = "" if workspace == WORKSPACE else f" --workspace {workspace}"
+    lines.append(f"  {'dashboard':<10} kepipe dashboard{flag}")
+    typer.echo("\n".join(lines))

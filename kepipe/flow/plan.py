@@ -1,0 +1,160 @@
+"""The plan: for each stage, whether its work is cached, resumable or to be done, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from kepipe.config import Section, key_part
+from kepipe.flow.artifact import Artifact, CorruptArtifact, hash_json, read_manifest
+from kepipe.flow.stage import Stage
+from kepipe.flow.store import Store
+
+
+@dataclass(frozen=True)
+class Node:
+    """A stage in a pipeline: its name there, its kind, its settings, and which nodes fill its inputs."""
+
+    name: str
+    stage: Stage[Any, Any]
+    config: Section
+    inputs: Mapping[str, Sequence[str]]
+    """Input name → names of the nodes before; one name unless the input takes several."""
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A pipeline ready to run: nodes in an order in which each comes after its inputs."""
+
+    name: str
+    seed: int
+    device: str
+    nodes: Sequence[Node]
+
+
+Status = Literal["cached", "resumable", "to run"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What will happen to a node, and why. `key` is None while an input is not made yet."""
+
+    node: Node
+    status: Status
+    why: str
+    key: str | None = None
+
+
+class Workspace:
+    """A folder with the store and, for each pipeline, links to the newest artifact of each stage."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.store = Store(root / "store")
+
+    def latest(self, pipeline: str, node: str) -> Path:
+        """Link to the newest artifact of a stage: where people look for results."""
+        return self.root / pipeline / node
+
+    def point(self, pipeline: str, node: str, folder: Path) -> None:
+        """Let the link of a stage name `folder`, by one rename."""
+        link = self.latest(pipeline, node)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        fresh = link.with_name(f".{node}.{folder.name}")
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(Path("..") / folder.relative_to(self.root))
+        fresh.replace(link)
+
+
+def ingredients(node: Node, seed: int, inputs: Mapping[str, Sequence[Artifact]]) -> dict[str, Any]:
+    """All that decides a stage's result. Its hash is the stage's key.
+
+    The names of inputs count only where a stage takes several and tells them apart by name.
+    """
+    slots = node.stage.slots()
+    digests = {
+        slot: {artifact.name: artifact.digest for artifact in found} if slots[slot][1] else found[0].digest
+        for slot, found in inputs.items()
+    }
+    return {
+        "stage": node.stage.name,
+        "version": node.stage.version,
+        "seed": seed,
+        "config": key_part(node.config),
+        "inputs": digests,
+        "sources": dict(node.stage.fingerprint(node.config)),
+    }
+
+
+def key_of(parts: Mapping[str, Any]) -> str:
+    """The key of a stage: 20 hex digits of the hash of its ingredients."""
+    return hash_json(parts)[:20]
+
+
+def make_plan(flow: Flow, workspace: Workspace, force: Sequence[str], warn: Callable[[str], None]) -> list[Step]:
+    """What a run would do now. Changes nothing but setting damaged artifacts aside."""
+    steps: list[Step] = []
+    made: dict[str, Artifact] = {}
+    for node in flow.nodes:
+        pending = [name for names in node.inputs.values() for name in names if name not in made]
+        if pending:
+            waits = ", ".join(f"`{name}`" for name in dict.fromkeys(pending))
+            steps.append(Step(node, "to run", f"its input {waits} is to be made first"))
+            continue
+        inputs = {slot: [made[name] for name in names] for slot, names in node.inputs.items()}
+        parts = ingredients(node, flow.seed, inputs)
+        step, folder = _judge(node, flow, workspace, parts, node.name in force, warn)
+        steps.append(step)
+        if folder is not None:
+            made[node.name] = node.stage.makes.open(folder, node.name)
+    return steps
+
+
+def _judge(
+    node: Node, flow: Flow, workspace: Workspace, parts: dict[str, Any], forced: bool, warn: Callable[[str], None]
+) -> tuple[Step, Path | None]:
+    key, store = key_of(parts), workspace.store
+    if forced:
+        return Step(node, "to run", "forced", key), None
+    folder = store.find(key, warn)
+    if folder is not None:
+        return Step(node, "cached", f"made by run {read_manifest(folder)['maker']}", key), folder
+    if store.resumable(key):
+        return Step(node, "resumable", "an attempt was interrupted", key), None
+    return Step(node, "to run", explain(parts, workspace.latest(flow.name, node.name)), key), None
+
+
+def explain(parts: Mapping[str, Any], latest: Path) -> str:
+    """Why the newest artifact of a stage does not serve: what changed since."""
+    try:
+        before = read_manifest(latest)["ingredients"]
+    except CorruptArtifact:
+        return "never made before"
+    changes = list(_changes(before, parts))
+    return "; ".join(changes) if changes else "its artifact is gone"
+
+
+def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    if before["version"] != now["version"]:
+        yield f"the stage's version changed, {before['version']} → {now['version']}"
+    if before["seed"] != now["seed"]:
+        yield f"seed changed, {before['seed']} → {now['seed']}"
+    for title in ("config", "inputs", "sources"):
+        old, new = dict(_leaves(before[title])), dict(_leaves(now[title]))
+        for name in sorted(old.keys() | new.keys()):
+            if old.get(name) == new.get(name):
+                continue
+            if title == "config":
+                yield f"{name} changed, {old.get(name, 'unset')} → {new.get(name, 'unset')}"
+            else:
+                yield f"{'input' if title == 'inputs' else 'data'} `{name}` changed"
+
+
+def _leaves(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _leaves(inner, f"{at}.{name}" if at else str(name))
+    else:
+        yield at, value

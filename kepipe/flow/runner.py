@@ -1,0 +1,235 @@
+"""Run a pipeline: each stage once, in order, under its lock, or not at all where its artifact is there."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from kepipe.config import ConfigError, nearest
+from kepipe.flow.artifact import Artifact, read_manifest
+from kepipe.flow.events import (
+    Event,
+    Metrics,
+    Noted,
+    RunEnded,
+    RunStarted,
+    Sink,
+    StageCached,
+    StageEnded,
+    StageStarted,
+)
+from kepipe.flow.plan import Flow, Node, Workspace, ingredients, key_of
+from kepipe.flow.stage import Work
+from kepipe.flow.store import Desk
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which stages to run: all, or `until` one (included), or `only` one; `force` runs some although cached."""
+
+    until: str | None = None
+    only: str | None = None
+    force: Sequence[str] = ()
+
+    def select(self, flow: Flow) -> Sequence[Node]:
+        """The nodes to look at, in order. Raises ConfigError for a name the pipeline does not have."""
+        names = [node.name for node in flow.nodes]
+        for name in (self.until, self.only, *self.force):
+            if name is not None and name not in names:
+                raise ConfigError(f"pipeline {flow.name} has no stage `{name}`{nearest(name, names)}")
+        if self.until is not None:
+            return flow.nodes[: names.index(self.until) + 1]
+        return flow.nodes
+
+
+class StageFailed(Exception):
+    """A stage could not do its work. The cause is chained."""
+
+    def __init__(self, stage: str, cause: BaseException) -> None:
+        super().__init__(f"stage `{stage}` failed: {cause}")
+        self.stage, self.cause = stage, cause
+
+
+@dataclass
+class Run:
+    """One run of a pipeline. `device` is asked for only when a stage has to work."""
+
+    flow: Flow
+    workspace: Workspace
+    choice: Choice
+    sinks: Sequence[Sink]
+    device: Callable[[], str]
+    config: Mapping[str, Any] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    id: str = field(default_factory=lambda: f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}")
+
+    def __post_init__(self) -> None:
+        self._speaking = threading.RLock()
+
+    def tell(self, event: Event) -> None:
+        """Pass an event to every sink, one at a time: stages may speak from several threads."""
+        with self._speaking:
+            for sink in self.sinks:
+                sink(event)
+
+    def execute(self) -> dict[str, Artifact]:
+        """Artifacts by stage name. Raises ConfigError, StageFailed, or KeyboardInterrupt."""
+        nodes = self.choice.select(self.flow)
+        started, status = time.time(), "failed"
+        self.tell(RunStarted(run=self.id, pipeline=self.flow.name, config=self.config, tags=self.tags))
+        made: dict[str, Artifact] = {}
+        try:
+            for node in nodes:
+                inputs = {slot: [made[name] for name in names] for slot, names in node.inputs.items()}
+                made[node.name] = self._provide(node, inputs)
+                if node.name == self.choice.only:
+                    break
+            status = "finished"
+        except KeyboardInterrupt:
+            status = "killed"
+            raise
+        finally:
+            self.tell(RunEnded(run=self.id, status=status, seconds=time.time() - started))
+        return made
+
+    def _provide(self, node: Node, inputs: Mapping[str, Sequence[Artifact]]) -> Artifact:
+        """The node's artifact: found, or made under the lock of its key."""
+        parts = ingredients(node, self.flow.seed, inputs)
+        key, store = key_of(parts), self.workspace.store
+        forced = node.name in self.choice.force
+        found = None if forced else store.find(key, self._warner(node))
+        if found is None:
+            if self.choice.only not in (None, node.name):
+                self._refuse(node)
+            with store.lock(key, self._waiter(node)):
+                if forced:
+                    store.forget(key)
+                found = store.find(key, self._warner(node))  # another process may have made it while we waited
+                if found is None:
+                    return self._work(node, inputs, parts, key)
+        manifest = read_manifest(found)
+        self.tell(
+            StageCached(
+                run=self.id,
+                stage=node.name,
+                key=key,
+                folder=str(found),
+                digest=manifest["digest"],
+                maker=manifest["maker"],
+            )
+        )
+        self.workspace.point(self.flow.name, node.name, found)
+        return node.stage.makes.open(found, node.name)
+
+    def _work(
+        self, node: Node, inputs: Mapping[str, Sequence[Artifact]], parts: Mapping[str, Any], key: str
+    ) -> Artifact:
+        store, device = self.workspace.store, self.device()
+        resumed = store.resumable(key)
+        desk = store.start(key)
+        self.tell(
+            StageStarted(
+                run=self.id,
+                stage=node.name,
+                kind=node.stage.name,
+                key=key,
+                config=parts["config"],
+                inputs={slot: ",".join(a.digest for a in found) for slot, found in inputs.items()},
+                upstream={slot: ",".join(a.maker for a in found) for slot, found in inputs.items()},
+                resumed=resumed,
+            )
+        )
+        clock = _Clock(desk)
+        work = Work(
+            desk.out,
+            desk.scratch,
+            self.flow.seed,
+            device,
+            self._recorder(desk, clock),
+            {"run": self.id, "stage": node.name},
+        )
+        try:
+            node.stage.run(self._typed(node, inputs), node.config, work)
+        except BaseException as cause:
+            seconds = clock.save()
+            self.tell(
+                StageEnded(run=self.id, stage=node.name, status="failed", seconds=seconds, error=str(cause))
+            )
+            if isinstance(cause, Exception):
+                raise StageFailed(node.name, cause) from cause
+            raise
+        seconds = clock.save()
+        record = {
+            "run": self.id,
+            "stage": node.name,
+            "started": clock.started,
+            "seconds": seconds,
+            "device": device,
+            "resumed": resumed,
+        }
+        folder, digest = store.finish(key, desk, parts, self.id, record)
+        self.workspace.point(self.flow.name, node.name, folder)
+        self.tell(
+            StageEnded(
+                run=self.id,
+                stage=node.name,
+                status="finished",
+                seconds=seconds,
+                folder=str(folder),
+                digest=digest,
+            )
+        )
+        return node.stage.makes.open(folder, node.name)
+
+    def _typed(self, node: Node, inputs: Mapping[str, Sequence[Artifact]]) -> Any:
+        slots = node.stage.slots()
+        return node.stage.inputs(
+            **{slot: tuple(found) if slots[slot][1] else found[0] for slot, found in inputs.items()}
+        )
+
+    def _recorder(self, desk: Desk, clock: _Clock) -> Sink:
+        """Keeps metrics beside the work, so that they outlive this process, and passes every event on."""
+
+        def record(event: Event) -> None:
+            if isinstance(event, Metrics):
+                entry = {"step": event.step, **event.values}
+                with self._speaking, desk.metrics.open("a") as stream:
+                    stream.write(json.dumps(entry) + "\n")
+                clock.save()
+            self.tell(event)
+
+        return record
+
+    def _warner(self, node: Node) -> Callable[[str], None]:
+        return lambda message: self.tell(
+            Noted(run=self.id, stage=node.name, level="warning", message=message)
+        )
+
+    def _waiter(self, node: Node) -> Callable[[], None]:
+        message = f"another process is making `{node.name}`; waiting for it"
+        return lambda: self.tell(Noted(run=self.id, stage=node.name, level="info", message=message))
+
+    def _refuse(self, node: Node) -> NoReturn:
+        raise ConfigError(
+            f"--only {self.choice.only}: `{node.name}` comes before it and is not made yet; "
+            f"use --until {self.choice.only}"
+        )
+
+
+class _Clock:
+    """Seconds of work on a key, those of interrupted attempts included."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._file, self._begun = desk.spent, time.monotonic()
+        self._before = float(self._file.read_text()) if self._file.exists() else 0.0
+        self.started = time.time()
+
+    def save(self) -> float:
+        seconds = self._before + time.monotonic() - self._begun
+        self._file.write_text(str(seconds))
+        return seconds

@@ -1,0 +1,148 @@
+"""The store: finished artifacts in `done/<key>`, unfinished work in `work/<key>`, one lock a key.
+
+An artifact appears in `done` by one rename, so that it is there whole or not at all. Locks are the
+operating system's and end with the process that holds them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from kepipe.flow.artifact import RECORD, CorruptArtifact, read_manifest, seal, verify
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where one key is worked on: `out` becomes the artifact, `scratch` holds checkpoints, `record` the metrics."""
+
+    out: Path
+    scratch: Path
+
+    @property
+    def metrics(self) -> Path:
+        return self.scratch.parent / "metrics.jsonl"
+
+    @property
+    def spent(self) -> Path:
+        """Holds the seconds that earlier, interrupted attempts took."""
+        return self.scratch.parent / "seconds"
+
+
+class Store:
+    """A folder of artifacts by key."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._done, self._work, self._locks = root / "done", root / "work", root / "locks"
+
+    def find(self, key: str, on_damage: Callable[[str], None]) -> Path | None:
+        """The sealed folder of a key, or None. A damaged one is set aside in `damaged/`, reported, and None."""
+        folder = self._done / key
+        if not folder.exists():
+            return None
+        try:
+            verify(folder)
+        except CorruptArtifact as damage:
+            on_damage(f"{damage}; kept as {self.set_aside(folder)}, to be made again")
+            return None
+        return folder
+
+    def set_aside(self, folder: Path) -> Path:
+        """Move a damaged artifact out of the way; returns where it is kept."""
+        aside = self.root / "damaged" / f"{folder.name}-{time.time_ns()}"
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        folder.rename(aside)
+        return aside
+
+    def resumable(self, key: str) -> bool:
+        """Whether an interrupted attempt left something to continue from."""
+        scratch = self._work / key / "scratch"
+        return scratch.is_dir() and any(scratch.iterdir())
+
+    @contextmanager
+    def lock(self, key: str, on_wait: Callable[[], None]) -> Iterator[None]:
+        """Hold the key alone; `on_wait` is called once if another process holds it."""
+        self._locks.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self._locks / f"{key}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            on_wait()
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def start(self, key: str) -> Desk:
+        """An empty `out` and the `scratch` as the last attempt left it. Call under the lock."""
+        desk = Desk(self._work / key / "out", self._work / key / "scratch")
+        shutil.rmtree(desk.out, ignore_errors=True)
+        desk.out.mkdir(parents=True)
+        desk.scratch.mkdir(exist_ok=True)
+        return desk
+
+    def finish(
+        self, key: str, desk: Desk, ingredients: Mapping[str, Any], maker: str, record: Mapping[str, Any]
+    ) -> tuple[Path, str]:
+        """Seal `out` and move it to `done`; returns folder and digest. Call under the lock."""
+        kept = desk.out / RECORD
+        kept.mkdir(exist_ok=True)
+        (kept / "run.json").write_text(json.dumps(record, indent=1))
+        if desk.metrics.exists():
+            (kept / "metrics.jsonl").write_text(_latest_by_step(desk.metrics))
+        digest = seal(desk.out, ingredients, maker)
+        _sync(desk.out)
+        target = self._done / key
+        target.parent.mkdir(parents=True, exist_ok=True)
+        desk.out.rename(target)
+        shutil.rmtree(desk.out.parent, ignore_errors=True)
+        return target, digest
+
+    def forget(self, key: str) -> None:
+        """Remove a key's artifact and unfinished work. Call under the lock."""
+        shutil.rmtree(self._work / key, ignore_errors=True)
+        shutil.rmtree(self._done / key, ignore_errors=True)
+
+    def entries(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Every finished folder with its manifest; damaged ones are passed over."""
+        for folder in sorted(self._done.glob("*")):
+            try:
+                yield folder, read_manifest(folder)
+            except CorruptArtifact:
+                continue
+
+
+def _latest_by_step(file: Path) -> str:
+    """Metrics in order of step, each step's values merged, the last value of each name standing.
+
+    A stage that continues from a checkpoint logs the steps after it once more.
+    """
+    merged: dict[int | None, dict[str, Any]] = {}
+    for line in file.read_text().splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:  # torn by a kill
+            continue
+        merged.setdefault(entry["step"], {}).update(entry)
+    ordered = sorted(merged.values(), key=lambda entry: (entry["step"] is None, entry["step"] or 0))
+    return "".join(json.dumps(entry) + "\n" for entry in ordered)
+
+
+def _sync(folder: Path) -> None:
+    for path in [*folder.rglob("*"), folder]:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,28 @@
+"""Every kind of stage. A new kind is one module and one row here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kepipe.flow.stage import Stage
+from kepipe.stages.corpus import CORPUS
+from kepipe.stages.embed import EMBED
+from kepipe.stages.evaluate import EVALUATE
+from kepipe.stages.graph import GRAPH
+from kepipe.stages.link import LINK
+from kepipe.stages.pretrain import PRETRAIN
+from kepipe.stages.register import REGISTER
+from kepipe.stages.report import REPORT
+from kepipe.stages.shards import SHARDS
+
+STAGES: tuple[Stage[Any, Any], ...] = (
+    GRAPH,
+    CORPUS,
+    LINK,
+    SHARDS,
+    EMBED,
+    PRETRAIN,
+    EVALUATE,
+    REPORT,
+    REGISTER,
+)
