@@ -1,0 +1,1 @@
+"""Controlled comparisons: did the knowledge help, and how sure are we?"""
