@@ -18,7 +18,9 @@ Key = tuple[str | int, ...]
 class Section(BaseModel):
     """A frozen group of settings. Unknown keys are errors; a docstring under a field describes it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=()
+    )
 
 
 def aside(default: Any, **constraints: Any) -> Any:
@@ -94,31 +96,31 @@ def read(file: Path) -> Settings:
         line = mark.line + 1 if mark else 1
         raise ConfigError(f"{file}:{line}: not valid YAML: {error.problem}") from None
     finally:
-        loader.dispose()  # type: ignore[no-untyped-call]
+        loader.dispose()
     if not isinstance(data, dict):
         raise ConfigError(f"{file}:1: expected `key: value` lines, found {type(data).__name__}")
     return Settings(data, file, lines)
 
 
 def _construct(loader: yaml.SafeLoader, node: yaml.Node, at: Key, lines: dict[Key, int], file: Path) -> Any:
-    if isinstance(node, yaml.MappingNode):
+    if isinstance(node, yaml.MappingNode) and node.tag == "tag:yaml.org,2002:map":
         loader.flatten_mapping(node)
         made: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key = str(loader.construct_object(key_node))  # type: ignore[no-untyped-call]
+            key = str(loader.construct_object(key_node))
             line = key_node.start_mark.line + 1
             if key in made:
                 raise ConfigError(f"{file}:{line}: `{key}` is set twice, first on line {lines[(*at, key)]}")
             lines[(*at, key)] = line
             made[key] = _construct(loader, value_node, (*at, key), lines, file)
         return made
-    if isinstance(node, yaml.SequenceNode):
+    if isinstance(node, yaml.SequenceNode) and node.tag == "tag:yaml.org,2002:seq":
         items = []
         for index, item in enumerate(node.value):
             lines[(*at, index)] = item.start_mark.line + 1
             items.append(_construct(loader, item, (*at, index), lines, file))
         return items
-    return loader.construct_object(node)  # type: ignore[no-untyped-call]
+    return loader.construct_object(node)
 
 
 def override(settings: Settings, assignments: Sequence[str]) -> Settings:

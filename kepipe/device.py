@@ -10,7 +10,11 @@ def resolve(wanted: str) -> str:
     import torch
 
     if wanted == "auto":
-        return str(torch.accelerator.current_accelerator() or "cpu") if torch.accelerator.is_available() else "cpu"
+        return (
+            str(torch.accelerator.current_accelerator() or "cpu")
+            if torch.accelerator.is_available()
+            else "cpu"
+        )
     try:
         device = torch.device(wanted)
         torch.empty(1, device=device)
@@ -25,7 +29,7 @@ def native_bfloat16(device: str) -> bool:
     import torch
 
     if device.startswith("cuda"):
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device == "cpu":
         return any(flag in cpu_flags() for flag in ("avx512_bf16", "amx_bf16", "bf16"))
     return False

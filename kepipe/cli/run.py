@@ -92,7 +92,10 @@ def _point_out(flow: Flow, place: Workspace, made: dict[str, Artifact], workspac
     lines = []
     for title, file in files.items():
         found = [name for name in made if (place.latest(flow.name, name) / file).exists()]
-        lines += [f"  {title:<10} {workspace / flow.name / name}/{file if title == 'report' else ''}" for name in found]
+        lines += [
+            f"  {title:<10} {workspace / flow.name / name}/{file if title == 'report' else ''}"
+            for name in found
+        ]
     flag = "" if workspace == WORKSPACE else f" --workspace {workspace}"
     lines.append(f"  {'dashboard':<10} kepipe dashboard{flag}")
     typer.echo("\n".join(lines))

@@ -93,7 +93,9 @@ def key_of(parts: Mapping[str, Any]) -> str:
     return hash_json(parts)[:20]
 
 
-def make_plan(flow: Flow, workspace: Workspace, force: Sequence[str], warn: Callable[[str], None]) -> list[Step]:
+def make_plan(
+    flow: Flow, workspace: Workspace, force: Sequence[str], warn: Callable[[str], None]
+) -> list[Step]:
     """What a run would do now. Changes nothing but setting damaged artifacts aside."""
     steps: list[Step] = []
     made: dict[str, Artifact] = {}
@@ -113,7 +115,12 @@ def make_plan(flow: Flow, workspace: Workspace, force: Sequence[str], warn: Call
 
 
 def _judge(
-    node: Node, flow: Flow, workspace: Workspace, parts: dict[str, Any], forced: bool, warn: Callable[[str], None]
+    node: Node,
+    flow: Flow,
+    workspace: Workspace,
+    parts: dict[str, Any],
+    forced: bool,
+    warn: Callable[[str], None],
 ) -> tuple[Step, Path | None]:
     key, store = key_of(parts), workspace.store
     if forced:

@@ -109,7 +109,9 @@ class Run:
             with store.lock(key, self._waiter(node)):
                 if forced:
                     store.forget(key)
-                found = store.find(key, self._warner(node))  # another process may have made it while we waited
+                found = store.find(
+                    key, self._warner(node)
+                )  # another process may have made it while we waited
                 if found is None:
                     return self._work(node, inputs, parts, key)
         manifest = read_manifest(found)

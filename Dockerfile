@@ -1,0 +1,26 @@
+# docker build -t kepipe .                                            (CPU)
+# docker build -t kepipe --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu130 .   (NVIDIA)
+FROM python:3.11-slim-bookworm AS build
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN python -m venv /opt/kepipe
+WORKDIR /source
+COPY constraints.txt ./
+RUN /opt/kepipe/bin/pip install --constraint constraints.txt --index-url "$TORCH_INDEX" torch
+COPY pyproject.toml README.md ./
+COPY kepipe kepipe
+COPY kg kg
+RUN /opt/kepipe/bin/pip install --constraint constraints.txt .
+
+FROM python:3.11-slim-bookworm
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends git libgomp1 \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --create-home --uid 1000 kepipe
+COPY --from=build /opt/kepipe /opt/kepipe
+COPY pipelines /pipelines
+ENV PATH=/opt/kepipe/bin:$PATH KEPIPE_WORKSPACE=/home/kepipe/workspace
+USER kepipe
+WORKDIR /home/kepipe
+ENTRYPOINT ["kepipe"]
+CMD ["run", "/pipelines/quickstart.yaml"]

@@ -1,0 +1,207 @@
+"""Each stage runs once; what changed runs again; nothing is lost or made twice."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kepipe.config import ConfigError, Section
+from kepipe.flow.artifact import Artifact, CorruptArtifact, read_manifest, verify
+from kepipe.flow.events import Event, Metrics, Noted, StageEnded, StageStarted
+from kepipe.flow.plan import Flow, Node, Workspace, make_plan
+from kepipe.flow.runner import Choice, Run, StageFailed
+from kepipe.flow.stage import Nothing, Stage, Work
+from tests.kepipe.flow.conftest import Bench, Number, flow
+
+Statuses = Callable[[list[Event]], dict[str, str]]
+
+
+def test_stages_get_their_inputs_by_name_and_type(bench: Bench) -> None:
+    made, _ = bench.run(flow(value=5))
+    total = made["add"]
+    assert isinstance(total, Number)
+    assert total.value() == 5 * 2 + 5 * 8
+
+
+def test_an_unchanged_pipeline_does_no_work(bench: Bench, statuses: Statuses) -> None:
+    bench.run(flow())
+    _, events = bench.run(flow())
+    assert set(statuses(events).values()) == {"cached"}
+
+
+def test_only_what_depends_on_a_change_runs_again(bench: Bench, statuses: Statuses) -> None:
+    bench.run(flow())
+    _, events = bench.run(flow(times=2))
+    assert statuses(events) == {"write": "cached", "double": "ran", "more": "cached", "add": "ran"}
+
+
+def test_equal_content_stops_the_recomputation(bench: Bench, statuses: Statuses) -> None:
+    bench.run(flow(times=1, parity=True))
+    _, events = bench.run(flow(times=2, parity=True))
+    assert statuses(events)["double"] == "ran"
+    assert statuses(events)["add"] == "cached"
+
+
+def test_until_only_and_force_choose_stages(bench: Bench, statuses: Statuses) -> None:
+    with pytest.raises(ConfigError, match="--only double: `write` comes before it"):
+        bench.run(flow(), Choice(only="double"))
+    _, events = bench.run(flow(), Choice(until="write"))
+    assert statuses(events) == {"write": "ran"}
+    _, events = bench.run(flow(), Choice(only="double"))
+    assert statuses(events) == {"write": "cached", "double": "ran"}
+    _, events = bench.run(flow(), Choice(force=["double"]))
+    assert statuses(events) == {"write": "cached", "double": "ran", "more": "ran", "add": "ran"}
+    _, events = bench.run(flow(), Choice(force=["double"]))
+    assert statuses(events) == {"write": "cached", "double": "ran", "more": "cached", "add": "cached"}
+    with pytest.raises(ConfigError, match="no stage `doble`; did you mean `double`"):
+        bench.run(flow(), Choice(until="doble"))
+
+
+def test_a_stage_that_fails_names_itself_and_leaves_the_rest(bench: Bench, statuses: Statuses) -> None:
+    with pytest.raises(StageFailed, match="stage `double` failed: times must not be negative"):
+        bench.run(flow(times=-1))
+    _, events = bench.run(flow())
+    assert statuses(events)["write"] == "cached"
+
+
+@pytest.mark.parametrize("damage", ["change", "remove", "add", "manifest"])
+def test_a_damaged_artifact_is_seen_kept_aside_and_made_again(
+    bench: Bench, statuses: Statuses, damage: str
+) -> None:
+    made, _ = bench.run(flow())
+    folder = made["double"].folder
+    match damage:
+        case "change":
+            (folder / "value.json").write_text("9")
+        case "remove":
+            (folder / "value.json").unlink()
+        case "add":
+            (folder / "stray.txt").write_text("stray")
+        case "manifest":
+            (folder / "artifact.json").write_text("{")
+    again, events = bench.run(flow())
+    warnings = [event for event in events if isinstance(event, Noted) and event.level == "warning"]
+    assert len(warnings) == 1
+    assert "to be made again" in warnings[0].message
+    assert statuses(events)["double"] == "ran"
+    assert again["add"].digest == made["add"].digest
+    assert len(list((bench.workspace.store.root / "damaged").iterdir())) == 1
+
+
+def test_a_change_that_keeps_size_and_time_is_found_by_a_thorough_check(bench: Bench) -> None:
+    made, _ = bench.run(flow())
+    file = made["write"].folder / "value.json"
+    stat = file.stat()
+    file.write_text("7")
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    verify(made["write"].folder)
+    with pytest.raises(CorruptArtifact, match="does not match its digest"):
+        verify(made["write"].folder, thorough=True)
+
+
+def test_the_newest_artifact_of_each_stage_is_linked_under_the_pipelines_name(bench: Bench) -> None:
+    made, _ = bench.run(flow())
+    assert (bench.workspace.root / "tiny" / "add" / "value.json").read_text() == "10"
+    assert (bench.workspace.root / "tiny" / "add").resolve() == made["add"].folder
+
+
+def test_the_plan_says_what_would_run_and_why(bench: Bench) -> None:
+    def plan(of: Flow, force: list[str] | None = None) -> dict[str, tuple[str, str]]:
+        steps = make_plan(of, bench.workspace, force or [], warn=print)
+        return {step.node.name: (step.status, step.why) for step in steps}
+
+    assert plan(flow())["write"] == ("to run", "never made before")
+    assert plan(flow())["add"] == ("to run", "its input `double`, `more` is to be made first")
+    bench.run(flow())
+    assert {status for status, _ in plan(flow()).values()} == {"cached"}
+    assert plan(flow(times=4))["double"] == ("to run", "times changed, 1 → 4")
+    assert plan(flow(), ["write"])["write"] == ("to run", "forced")
+    bench.run(flow(value=3), Choice(until="write"))
+    assert plan(flow(value=3))["double"] == ("to run", "input `number` changed")
+
+
+def count_slowly(inputs: Nothing, config: Section, work: Work) -> None:
+    """Counts to 40 with a checkpoint at each; the artifact does not show how often it was interrupted."""
+    state = work.scratch / "count"
+    count = int(state.read_text()) if state.exists() else 0
+    while count < 40:
+        count += 1
+        work.log({"count": count}, step=count)
+        time.sleep(0.02)
+        fresh = state.with_suffix(".new")
+        fresh.write_text(str(count))
+        fresh.replace(state)
+    (work.out / "value.json").write_text(str(count))
+
+
+COUNT = Stage("count", 1, Nothing, Section, Number, count_slowly)
+COUNTING = Flow("counting", 0, "cpu", [Node("count", COUNT, Section(), {})])
+
+
+def run_counting(root: Path, log: Path) -> None:
+    def note(event: Event) -> None:
+        if isinstance(event, StageStarted | StageEnded | Noted):
+            with log.open("a") as stream:
+                stream.write(f"{type(event).__name__} {getattr(event, 'resumed', '')}\n")
+
+    Run(COUNTING, Workspace(root), Choice(), [note], device=lambda: "cpu").execute()
+
+
+def started(root: Path, log: Path) -> multiprocessing.Process:
+    process = multiprocessing.get_context("spawn").Process(target=run_counting, args=(root, log))
+    process.start()
+    return process
+
+
+def test_killed_at_several_moments_it_continues_and_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    whole, broken, log = tmp_path / "whole", tmp_path / "broken", tmp_path / "log"
+    run_counting(whole, tmp_path / "other")
+    for kills in range(1, 4):
+        process = started(broken, log)
+        state = next(iter_until(lambda: list(broken.glob("store/work/*/scratch/count"))))[0]
+        next(iter_until(lambda state=state, kills=kills: int(state.read_text() or 0) >= 9 * kills))
+        os.kill(process.pid or 0, signal.SIGKILL)
+        process.join()
+    run_counting(broken, log)
+    assert log.read_text().count("StageStarted True") == 3
+    ends = [Number.open((root / "counting" / "count").resolve()) for root in (whole, broken)]
+    assert ends[0].digest == ends[1].digest
+    assert [entry["count"] for entry in ends[1].metrics()] == list(range(1, 41))
+    assert read_manifest(ends[1].folder)["ingredients"] == read_manifest(ends[0].folder)["ingredients"]
+
+
+def iter_until(condition: Callable[[], Any], seconds: float = 60) -> Iterator[Any]:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = condition()
+        if found:
+            yield found
+        time.sleep(0.005)
+    raise TimeoutError
+
+
+def test_two_processes_at_once_share_the_work(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    both = [started(tmp_path / "workspace", log) for _ in range(2)]
+    for process in both:
+        process.join()
+    assert [process.exitcode for process in both] == [0, 0]
+    lines = log.read_text().splitlines()
+    assert sum(line.startswith("StageStarted") for line in lines) == 1
+
+
+def test_metrics_stand_in_the_record_and_not_in_the_digest(bench: Bench) -> None:
+    made, events = bench.run(flow(value=4))
+    assert made["write"].metrics() == [{"step": None, "value": 4.0}]
+    assert any(isinstance(event, Metrics) for event in events)
+    digest = made["write"].digest
+    (made["write"].folder / "record" / "metrics.jsonl").write_text("")
+    verify(made["write"].folder, thorough=True)
+    assert Artifact.open(made["write"].folder).digest == digest

@@ -1,0 +1,110 @@
+"""Settings: located errors, overrides, keys that do not count."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from kepipe.config import ConfigError, Section, UserPath, aside, key_part, merge, override, read, validate
+
+
+class Optimiser(Section):
+    rate: float = 0.1
+    kind: Literal["adam", "sgd"] = "adam"
+
+
+class Training(Section):
+    steps: int = 10
+    optimiser: Optimiser = Optimiser()
+    workers: int = aside(2)
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / "p.yaml"
+    file.write_text(text)
+    return file
+
+
+def test_an_unknown_key_is_refused_with_its_line_and_the_nearest_known_key(tmp_path: Path) -> None:
+    settings = read(written(tmp_path, "steps: 3\noptimiser:\n  rte: 0.5\n"))
+    with pytest.raises(ConfigError, match=r"p\.yaml:3: unknown key `optimiser\.rte`; did you mean `rate`\?"):
+        validate(Training, settings.data, settings)
+
+
+def test_every_problem_is_listed_each_with_its_line(tmp_path: Path) -> None:
+    settings = read(written(tmp_path, "steps: many\noptimiser:\n  kind: lbfgs\n"))
+    with pytest.raises(ConfigError) as caught:
+        validate(Training, settings.data, settings)
+    first, second = str(caught.value).splitlines()
+    assert "p.yaml:1: `steps`" in first
+    assert "'many'" in first
+    assert "p.yaml:3: `optimiser.kind`" in second
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("steps: [1,\n", r"p\.yaml:\d: not valid YAML"),
+        ("steps: 1\nsteps: 2\n", r"p\.yaml:2: `steps` is set twice, first on line 1"),
+        ("- a\n- b\n", r"p\.yaml:1: expected `key: value` lines"),
+        ("steps: !!python/object/apply:os.system ['true']\n", r"p\.yaml:1: not valid YAML"),
+    ],
+)
+def test_files_that_cannot_be_used_are_refused_with_their_line(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        read(written(tmp_path, text))
+
+
+def test_a_missing_file_and_bytes_that_are_not_text_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.yaml: no such file"):
+        read(tmp_path / "none.yaml")
+    file = tmp_path / "binary.yaml"
+    file.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="not a UTF-8 text file"):
+        read(file)
+
+
+def test_assignments_override_values_and_make_missing_groups(tmp_path: Path) -> None:
+    settings = override(
+        read(written(tmp_path, "steps: 3\n")), ["optimiser.rate=0.5", "steps=7", "optimiser.kind=sgd"]
+    )
+    training = validate(Training, settings.data, settings)
+    assert (training.steps, training.optimiser.rate, training.optimiser.kind) == (7, 0.5, "sgd")
+
+
+@pytest.mark.parametrize("bad", ["steps", "=3", "steps.deep=1", "steps=[1"])
+def test_assignments_that_make_no_sense_are_refused(tmp_path: Path, bad: str) -> None:
+    with pytest.raises(ConfigError, match="--set"):
+        override(read(written(tmp_path, "steps: 3\n")), [bad])
+
+
+def test_merging_goes_group_by_group_and_leaves_the_base_alone() -> None:
+    base = {"a": {"x": 1, "y": 2}, "b": 3}
+    assert merge(base, {"a": {"y": 5}, "c": 6}) == {"a": {"x": 1, "y": 5}, "b": 3, "c": 6}
+    assert base == {"a": {"x": 1, "y": 2}, "b": 3}
+
+
+def test_fields_set_aside_are_no_part_of_the_key() -> None:
+    assert key_part(Training(workers=8)) == key_part(Training(workers=1))
+    assert key_part(Training(steps=3)) != key_part(Training(steps=4))
+
+
+def test_a_users_path_starts_at_the_file_and_must_exist(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Source(Section):
+        path: UserPath
+
+    (tmp_path / "data").mkdir()
+    monkeypatch.setenv("WHERE", str(tmp_path))
+    settings = read(written(tmp_path, "path: x\n"))
+    assert validate(Source, {"path": "data"}, settings).path == tmp_path / "data"
+    assert validate(Source, {"path": "$WHERE/data"}, settings).path == tmp_path / "data"
+    with pytest.raises(ConfigError, match=r"p\.yaml:1: `path`: no such file or folder"):
+        validate(Source, {"path": "missing"}, settings)
+    with pytest.raises(ConfigError, match="environment variable that is not set"):
+        validate(Source, {"path": "$SURELY_NOT_SET/data"}, settings)
