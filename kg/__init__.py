@@ -1,1 +1,1 @@
-"""The knowledge graph: read it, store it, search it, embed it. A library of its own; imports nothing of kepipe."""
+"""The knowledge graph: read it, store it, search it, embed it. A library of its own."""

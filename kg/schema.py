@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """A node. `id` is unique in its graph; `prior` is a non-negative weight (population, site links, degree)."""
+    """A node: `id` is unique in its graph, `prior` a non-negative weight (population, site links, degree)."""
 
     id: str
     label: str

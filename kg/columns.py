@@ -1,0 +1,101 @@
+"""Columns on disk: arrays and strings that are memory-mapped, so that opening costs the same at any size."""
+
+from __future__ import annotations
+
+import mmap
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import numpy.typing as npt
+
+Column = npt.NDArray[Any]
+
+
+def save(folder: Path, name: str, values: Column) -> None:
+    """Write an array as `name.npy`; equal arrays give equal bytes."""
+    np.save(folder / f"{name}.npy", np.ascontiguousarray(values), allow_pickle=False)
+
+
+def load(folder: Path, name: str) -> Column:
+    """The array of `name.npy`, memory-mapped and read-only."""
+    mapped = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+    # A plain view: slicing np.memmap itself runs Python code at every slice.
+    return np.asarray(mapped).view(np.ndarray)
+
+
+def offsets(lengths: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """Where each of n pieces begins in their concatenation, and the total: int64 [n + 1]."""
+    starts = np.zeros(len(np.asarray(lengths)) + 1, np.int64)
+    np.cumsum(lengths, out=starts[1:])
+    return starts
+
+
+class Strings(Sequence[str]):
+    """n strings as one stretch of UTF-8 bytes and int64 [n + 1] offsets; each is decoded when asked for."""
+
+    def __init__(self, starts: npt.NDArray[np.int64], data: bytes | mmap.mmap) -> None:
+        self._starts, self._data = starts, data
+
+    @classmethod
+    def load(cls, folder: Path, name: str) -> Strings:
+        """The strings that `StringsWriter` wrote under `name`, memory-mapped."""
+        with (folder / f"{name}.utf8").open("rb") as stream:
+            empty = stream.seek(0, 2) == 0  # an empty file cannot be mapped
+            data = b"" if empty else mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        return cls(load(folder, f"{name}.offsets"), data)
+
+    def __len__(self) -> int:
+        return len(self._starts) - 1
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            start, stop, step = index.indices(len(self))
+            return [self[place] for place in range(start, stop, step)]
+        if index < 0:
+            index += len(self)
+        if not 0 <= index < len(self):
+            raise IndexError(f"row {index} of {len(self)}")
+        return str(self._data[self._starts[index] : self._starts[index + 1]], "utf-8")
+
+    def __iter__(self) -> Iterator[str]:
+        block = 65_536
+        for first in range(0, len(self), block):
+            bounds = self._starts[first : first + block + 1].tolist()
+            data, base = self._data[bounds[0] : bounds[-1]], bounds[0]
+            for start, end in pairwise(bounds):
+                yield str(data[start - base : end - base], "utf-8")
+
+
+class StringsWriter:
+    """Writes strings one after the other; only their lengths stay in memory."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder, self._name = folder, name
+        self._stream = (folder / f"{name}.utf8").open("wb")
+        self._lengths = array("q")
+
+    def append(self, text: str) -> None:
+        data = text.encode()
+        self._stream.write(data)
+        self._lengths.append(len(data))
+
+    def close(self) -> None:
+        """Write what is left. The strings can be loaded only after this."""
+        self._stream.close()
+        save(self._folder, f"{self._name}.offsets", offsets(np.frombuffer(self._lengths, np.int64)))
+
+
+def save_strings(folder: Path, name: str, texts: Iterable[str]) -> None:
+    """Write all of `texts` under `name`."""
+    writer = StringsWriter(folder, name)
+    for text in texts:
+        writer.append(text)
+    writer.close()

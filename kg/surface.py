@@ -1,0 +1,87 @@
+"""How a name is written: one normal form for aliases and text, and the upper and lower case it allows."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import numpy as np
+import numpy.typing as npt
+
+_ALIKE = str.maketrans(
+    dict.fromkeys("\u2018\u2019\u02bc\u2032`\u00b4", "'")
+    | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-")
+    | dict.fromkeys("\u00ad\u200b\u2060\ufeff", None)  # invisible
+)
+_ODD = re.compile(r"[\u2018\u2019\u02bc\u2032`\u00b4\u2010-\u2014\u2212\u00ad\u200b\u2060\ufeff]|[^\S ]")
+_SPACE = re.compile(r"\s")
+
+
+def normalise(name: str) -> str:
+    """The normal form of a name: Unicode NFKC, plain apostrophes and hyphens, single inner spaces.
+
+    Case and diacritics are kept: which case fits is for `fits_case`, and `fold` gives the key to look up.
+    """
+    if name.isascii() and "`" not in name:
+        return " ".join(name.split())
+    return " ".join(unicodedata.normalize("NFKC", name).translate(_ALIKE).split())
+
+
+def fold(text: str) -> str:
+    """Lower case, character by character: the length never changes (İ, whose lower case is two, stays)."""
+    lower = text.lower()
+    if len(lower) == len(text):
+        return lower
+    return "".join(low if len(low := char.lower()) == 1 else char for char in text)
+
+
+def align(text: str) -> tuple[str, npt.NDArray[np.int32] | None]:
+    """A running text in the form of `normalise`, and int32 [n + 1], where in `text` each character came from.
+
+    The last offset is the text's length, so a match a..b of the normal text is `text[at[a]:at[b]]`. None
+    stands for "unchanged", which most texts are. White space becomes blanks but is not shortened: a name
+    does not continue over an empty line.
+    """
+    if unicodedata.is_normalized("NFKC", text) and not _ODD.search(text):
+        return text, None
+    pieces: list[str] = []
+    places: list[int] = []
+    for start, end in _clusters(text):
+        piece = _SPACE.sub(" ", unicodedata.normalize("NFKC", text[start:end]).translate(_ALIKE))
+        pieces.append(piece)
+        places.extend([start] * len(piece))
+    return "".join(pieces), np.asarray([*places, len(text)], np.int32)
+
+
+def _clusters(text: str) -> list[tuple[int, int]]:
+    """Cuts between which characters do not compose: before each that is no combining mark or Hangul vowel."""
+    cuts = [
+        place
+        for place, char in enumerate(text)
+        if char.isascii() or not (unicodedata.combining(char) or "\u1160" <= char <= "\u11ff")
+    ]
+    if text and (not cuts or cuts[0] != 0):
+        cuts.insert(0, 0)
+    return list(zip(cuts, [*cuts[1:], len(text)], strict=True))
+
+
+def fits_case(surface: str, name: str) -> bool:
+    """Whether text written as `surface` can mean `name`; both are normalised and equal when folded.
+
+    Capitals of the name must be capitals in the text ("reading" is not Reading, "us" is not US). The text
+    may capitalise the first letter of a word ("Cancer" is cancer), write a name of at least four letters in
+    capitals (BERLIN), and write such an acronym as a word (Unesco).
+    """
+    if surface == name:
+        return True
+    long = len(surface) >= 4
+    if long and surface.isupper():
+        return True
+    if long and name.isupper() and surface[0].isupper() and surface[1:].islower():
+        return True
+    starts_word = True
+    for written, expected in zip(surface, name, strict=True):
+        if written != expected and not (starts_word and expected.islower()):
+            return False
+        starts_word = not written.isalnum()
+    return True

@@ -1,0 +1,199 @@
+"""Write a graph into the form that `kg.store` opens.
+
+A source names entities and relations in any number, then triples by rows; `finish` sorts, indexes and
+digests. Only ids, triples and lengths are held in memory, so a graph of millions fits a laptop.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from array import array
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from kg.columns import Column, StringsWriter, offsets, save, save_strings
+from kg.schema import Entity, Relation, Triple
+from kg.store import FORMAT, Graph, Triples, hash_id, open_graph
+
+SPLITS = ("train", "valid", "test")
+
+
+class GraphWriter:
+    """Collects a graph; `entity_rows` and `relation_rows` map the ids named so far to their rows."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.entity_rows: dict[str, int] = {}
+        self.relation_rows: dict[str, int] = {}
+        self._relation_labels: list[str] = []
+        self._triples: dict[str, list[Triples]] = {}
+        self._ids, self._labels, self._descriptions, self._aliases = (
+            StringsWriter(folder, name) for name in ("ids", "labels", "descriptions", "aliases")
+        )
+        self._alias_counts, self._prior = array("q"), array("d")
+        self._types: dict[str, int] = {}
+        self._entity_types, self._type_counts = array("i"), array("q")
+
+    def add_entity(self, entity: Entity) -> int:
+        """Store an entity and return its row. Raises ValueError for an id that was there before."""
+        row = len(self.entity_rows)
+        if self.entity_rows.setdefault(entity.id, row) != row:
+            raise ValueError(f"entity {entity.id!r} is given twice")
+        self._ids.append(entity.id)
+        self._labels.append(entity.label)
+        self._descriptions.append(entity.description)
+        for alias in entity.aliases:
+            self._aliases.append(alias)
+        self._alias_counts.append(len(entity.aliases))
+        self._prior.append(entity.prior)
+        self._entity_types.extend(self._types.setdefault(type, len(self._types)) for type in entity.types)
+        self._type_counts.append(len(entity.types))
+        return row
+
+    def add_relation(self, relation: Relation) -> int:
+        """Store a relation and return its row. Raises ValueError for an id that was there before."""
+        row = len(self.relation_rows)
+        if self.relation_rows.setdefault(relation.id, row) != row:
+            raise ValueError(f"relation {relation.id!r} is given twice")
+        self._relation_labels.append(relation.label)
+        return row
+
+    def add_triples(self, split: str, triples: Triples) -> None:
+        """Store triples by rows, int32 [n, 3] of head, relation, tail, under "train", "valid" or "test"."""
+        if split not in SPLITS:
+            raise ValueError(f"split {split!r}: expected one of {', '.join(SPLITS)}")
+        self._triples.setdefault(split, []).append(np.asarray(triples, np.int32).reshape(-1, 3))
+
+    def triples(self, split: str) -> Triples:
+        """The triples added under a split so far."""
+        return np.concatenate(self._triples.get(split) or [np.zeros((0, 3), np.int32)])
+
+    def replace_triples(self, splits: Mapping[str, Triples]) -> None:
+        """Take these triples in place of all that were added, for a new division into splits."""
+        self._triples = {}
+        for split, triples in splits.items():
+            self.add_triples(split, triples)
+
+    def finish(self) -> Graph:
+        """Write indexes and `graph.json`, and open the graph. Doubled triples are stored once."""
+        for strings in (self._ids, self._labels, self._descriptions, self._aliases):
+            strings.close()
+        save(self.folder, "alias_starts", offsets(np.frombuffer(self._alias_counts, np.int64)))
+        save(self.folder, "prior", np.frombuffer(self._prior, np.float64))
+        save_strings(self.folder, "relation_ids", self.relation_rows)
+        save_strings(self.folder, "relation_labels", self._relation_labels)
+        self._index_ids()
+        self._index_types()
+        counts = self._index_triples()
+        about = {
+            "format": FORMAT,
+            "digest": _digest(self.folder),
+            "splits": [split for split in SPLITS if counts.get(split)],
+            "counts": {
+                "entities": len(self.entity_rows),
+                "relations": len(self.relation_rows),
+                "types": len(self._types),
+                "aliases": sum(self._alias_counts),
+                **counts,
+            },
+        }
+        (self.folder / "graph.json").write_text(json.dumps(about, indent=1))
+        return open_graph(self.folder)
+
+    def _index_ids(self) -> None:
+        count = len(self.entity_rows)
+        hashes = np.fromiter((hash_id(id) for id in self.entity_rows), np.uint64, count)
+        order = np.argsort(hashes, kind="stable").astype(np.int32)
+        save(self.folder, "id_hashes", hashes[order])
+        save(self.folder, "id_rows", order)
+
+    def _index_types(self) -> None:
+        names = sorted(self._types)
+        rank = np.zeros(len(names), np.int32)
+        for place, name in enumerate(names):
+            rank[self._types[name]] = place
+        types = rank[np.frombuffer(self._entity_types, np.int32)] if names else np.zeros(0, np.int32)
+        counts = np.frombuffer(self._type_counts, np.int64)
+        members = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+        save_strings(self.folder, "type_names", names)
+        save(self.folder, "types", types)
+        save(self.folder, "type_starts", offsets(counts))
+        save(self.folder, "type_members", members[np.argsort(types, kind="stable")])
+        save(self.folder, "member_starts", offsets(np.bincount(types, minlength=len(names))))
+
+    def _index_triples(self) -> dict[str, int]:
+        """Write splits and both indexes; the number of triples in all ("triples") and in each split."""
+        entities, relations = len(self.entity_rows), max(len(self.relation_rows), 1)
+        seen: list[npt.NDArray[np.int64]] = []
+        counts = {}
+        for split in SPLITS:
+            keys = np.unique(_pack(self.triples(split), (0, 1, 2), entities, relations))
+            # A fact that is trained on cannot be held out as well.
+            for earlier in seen:
+                keys = keys[~np.isin(keys, earlier, assume_unique=True)]
+            seen.append(keys)
+            counts[split] = len(keys)
+            save(self.folder, f"split.{split}", _unpack(keys, (0, 1, 2), entities, relations))
+        everything = _unpack(np.sort(np.concatenate(seen)), (0, 1, 2), entities, relations)
+        save(self.folder, "by_head", everything)
+        save(self.folder, "head_starts", _starts(everything[:, 0], entities))
+        keys = np.sort(_pack(everything, (2, 1, 0), entities, relations))
+        everything = _unpack(keys, (2, 1, 0), entities, relations)
+        save(self.folder, "by_tail", everything)
+        save(self.folder, "tail_starts", _starts(everything[:, 2], entities))
+        return {"triples": len(everything), **counts}
+
+
+def write_graph(
+    folder: Path,
+    entities: Iterable[Entity],
+    relations: Iterable[Relation],
+    triples: Mapping[str, Iterable[Triple]],
+) -> Graph:
+    """Write a graph that is at hand as objects. Raises KeyError for an entity or relation not given."""
+    writer = GraphWriter(folder)
+    for entity in entities:
+        writer.add_entity(entity)
+    for relation in relations:
+        writer.add_relation(relation)
+    rows, names = writer.entity_rows, writer.relation_rows
+    for split, facts in triples.items():
+        coded = [(rows[fact.head], names[fact.relation], rows[fact.tail]) for fact in facts]
+        writer.add_triples(split, np.asarray(coded, np.int32))
+    return writer.finish()
+
+
+Order = tuple[int, int, int]
+
+
+def _pack(triples: Triples, order: Order, entities: int, relations: int) -> npt.NDArray[np.int64]:
+    """Each triple as one number whose order is that of its columns taken in `order`."""
+    if entities * entities * relations >= 2**63:
+        raise ValueError(f"{entities:,} entities × {relations:,} relations: more than this store can index")
+    first, second, third = (triples[:, column].astype(np.int64) for column in order)
+    return (first * relations + second) * entities + third
+
+
+def _unpack(keys: npt.NDArray[np.int64], order: Order, entities: int, relations: int) -> Triples:
+    triples = np.empty((len(keys), 3), np.int32)
+    rest, triples[:, order[2]] = np.divmod(keys, max(entities, 1))
+    triples[:, order[0]], triples[:, order[1]] = np.divmod(rest, relations)
+    return triples
+
+
+def _starts(sorted_rows: Column, entities: int) -> npt.NDArray[np.int64]:
+    return offsets(np.bincount(sorted_rows, minlength=entities))
+
+
+def _digest(folder: Path) -> str:
+    """SHA-256 over the names and digests of all columns."""
+    total = hashlib.sha256()
+    for file in sorted([*folder.glob("*.npy"), *folder.glob("*.utf8")]):
+        with file.open("rb") as stream:
+            total.update(file.name.encode() + hashlib.file_digest(stream, "sha256").digest())
+    return total.hexdigest()

@@ -1,0 +1,86 @@
+"""Names meet text in one normal form, offsets lead back, and case decides what may be meant."""
+
+from __future__ import annotations
+
+import unicodedata
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kg.surface import align, fits_case, fold, normalise
+
+
+@pytest.mark.parametrize(
+    ("raw", "normal"),
+    [
+        ("  New\u00a0 York ", "New York"),
+        ("Cote d\u2019Ivoire", "Cote d'Ivoire"),
+        ("Bosnia\u2013Herzegovina", "Bosnia-Herzegovina"),
+        ("Mu\u0308nchen", "München"),
+        ("Ｂｅｒｌｉｎ", "Berlin"),
+        ("Ber\u00adlin", "Berlin"),
+        ("柏林", "柏林"),
+    ],
+)
+def test_normal_form(raw: str, normal: str) -> None:
+    assert normalise(raw) == normal
+
+
+@given(st.text())
+def test_the_normal_form_is_final(text: str) -> None:
+    once = normalise(text)
+    assert normalise(once) == once
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8")))
+def test_folding_keeps_the_length(text: str) -> None:
+    assert len(fold(text)) == len(text)
+    assert fold(fold(text)) == fold(text)
+
+
+def test_aligned_offsets_lead_back_to_the_text() -> None:
+    text = "in Mu\u0308nchen,\nthe ﬁrst d\u2019Ivoire\u00ad!"
+    normal, places = align(text)
+    assert normal == "in München, the first d'Ivoire!"
+    assert places is not None
+    start = normal.index("München")
+    assert text[places[start] : places[start + 7]] == "Mu\u0308nchen"
+    start = normal.index("first")
+    assert text[places[start] : places[start + 5]] == "ﬁrst"
+    assert places[len(normal)] == len(text)
+
+
+def test_most_text_is_left_alone() -> None:
+    assert align("Plain text, with Müller.") == ("Plain text, with Müller.", None)
+
+
+@given(st.text())
+def test_aligning_is_normalising_without_shortening(text: str) -> None:
+    normal, places = align(text)
+    assert normalise(normal) == normalise(text) or not unicodedata.is_normalized("NFKC", text)
+    if places is not None:
+        assert len(places) == len(normal) + 1
+        assert all(a <= b for a, b in pairwise(places))
+
+
+@pytest.mark.parametrize(
+    ("surface", "name", "fits"),
+    [
+        ("Berlin", "Berlin", True),
+        ("BERLIN", "Berlin", True),
+        ("berlin", "Berlin", False),
+        ("us", "US", False),
+        ("US", "us", False),
+        ("Unesco", "UNESCO", True),
+        ("Who", "WHO", False),
+        ("Cancer", "cancer", True),
+        ("Drama Film", "drama film", True),
+        ("drama Film", "drama film", True),
+        ("caNcer", "cancer", False),
+        ("New york", "New York", False),
+    ],
+)
+def test_case(surface: str, name: str, fits: bool) -> None:
+    assert fits_case(surface, name) is fits
