@@ -54,11 +54,11 @@ def align(text: str) -> tuple[str, npt.NDArray[np.int32] | None]:
 
 
 def _clusters(text: str) -> list[tuple[int, int]]:
-    """Cuts between which characters do not compose: before each that is no combining mark or Hangul vowel."""
+    """Cuts between which characters do not compose: before each that is neither a mark nor a Hangul vowel or final."""
     cuts = [
         place
         for place, char in enumerate(text)
-        if char.isascii() or not (unicodedata.combining(char) or "\u1160" <= char <= "\u11ff")
+        if char.isascii() or not (unicodedata.category(char)[0] == "M" or "\u1160" <= char <= "\u11ff")
     ]
     if text and (not cuts or cuts[0] != 0):
         cuts.insert(0, 0)
