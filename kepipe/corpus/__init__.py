@@ -1,0 +1,1 @@
+"""Read text, segment it, tokenise it, write shards."""

@@ -1,0 +1,59 @@
+"""A folder of `.txt`, `.jsonl` and `.parquet` files, or one such file.
+
+A `.txt` file is one document whose id is its path in the folder without the ending.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from kepipe.corpus.documents import read_documents, read_parquet
+from kepipe.types import Document
+from kg.problems import Problems
+
+
+def list_files(path: Path) -> list[Path]:
+    """The readable files under `path`, in order of their names. Raises ValueError where there is none."""
+    if not path.exists():
+        raise ValueError(f"{path}: no such file or folder; `path` must name your text")
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    readable = [file for file in files if file.suffix in READERS]
+    if not readable:
+        raise ValueError(f"{path}: no {' / '.join(READERS)} file here")
+    return readable
+
+
+def read_folder(path: Path, problems: Problems) -> Iterator[Document]:
+    """Stream the documents of all files; a second document of the same id is a problem and is skipped."""
+    seen: set[str] = set()
+    for file in list_files(path):
+        for document in READERS[file.suffix](file, path, problems):
+            if document.id in seen:
+                problems.add(file, 0, f"the id {document.id!r} stands twice; the later document is skipped")
+                continue
+            seen.add(document.id)
+            yield document
+
+
+def _read_text(file: Path, root: Path, problems: Problems) -> Iterator[Document]:
+    raw = file.read_bytes()
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        problems.add(file, line, f"invalid UTF-8 at byte {error.start} of the file")
+        return
+    text = text.replace("\r\n", "\n").replace("\r", "\n").strip()
+    if not text:
+        problems.add(file, 0, "the file is empty")
+        return
+    inside = file.relative_to(root) if root.is_dir() else Path(file.name)
+    yield Document(id=inside.with_suffix("").as_posix(), text=text, title=file.stem)
+
+
+READERS: dict[str, Callable[[Path, Path, Problems], Iterator[Document]]] = {
+    ".txt": _read_text,
+    ".jsonl": lambda file, _root, problems: read_documents(file, problems),
+    ".parquet": lambda file, _root, problems: read_parquet(file, problems),
+}

@@ -1,0 +1,109 @@
+"""Stage `corpus`: text from where the user has it → `documents.jsonl`, with a count of what was read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+from kepipe.config import Section
+from kepipe.flow.artifact import hash_file, hash_json
+from kepipe.flow.stage import Nothing, Stage, Work
+from kepipe.stages.artifacts import Corpus
+from kepipe.types import Document
+from kg.problems import Problems
+
+
+class CorpusConfig(Section):
+    """Which text."""
+
+    source: Literal["wikipedia-sample", "folder"] = "wikipedia-sample"
+    """`wikipedia-sample`: 106 articles from gensim's wheel, with their link anchors; `folder`: your own files."""
+    path: Path | None = None
+    """For `folder`: a folder of .txt, .jsonl and .parquet files, or one such file."""
+    strict: bool = False
+    """Refuse bad lines instead of skipping and counting them."""
+    max_documents: int | None = None
+    """Read no more than this many documents."""
+
+
+def corpus(_inputs: Nothing, config: CorpusConfig, work: Work) -> None:
+    """Write `documents.jsonl` and `corpus.json`. Raises ValueError where there is no text at all."""
+    from kepipe.corpus.documents import held_out, to_line
+
+    problems = Problems(strict=config.strict)
+    counts = dict.fromkeys(("documents", "words", "characters", "anchors", "held_out"), 0)
+    with (work.out / "documents.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
+        for document in islice(_documents(config, problems, work), config.max_documents):
+            stream.write(to_line(document))
+            counts["documents"] += 1
+            counts["words"] += len(document.text.split())
+            counts["characters"] += len(document.text)
+            counts["anchors"] += len(document.gold)
+            counts["held_out"] += held_out(document.id)
+    if problems:
+        work.warn(problems.summary())
+    if not counts["documents"]:
+        raise ValueError(f"{_where(config)}: the corpus is empty: no document with any text was found")
+    report = counts | {"bad_lines": problems.to_json()}
+    (work.out / "corpus.json").write_text(json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8")
+    work.log(counts)
+    work.note(f"{counts['documents']:,} documents, {counts['words']:,} words")
+    work.dataset(_where(config), hash_json(fingerprint(config)), counts)
+
+
+def fingerprint(config: CorpusConfig) -> Mapping[str, str]:
+    """Digests of the files that will be read."""
+    from kepipe.corpus.sources.folder import list_files
+    from kepipe.corpus.sources.wikipedia import sample_file
+
+    files = [sample_file()] if config.source == "wikipedia-sample" else list_files(_path(config))
+    root = config.path if config.path is not None and config.path.is_dir() else files[0].parent
+    return {file.relative_to(root).as_posix(): hash_file(file) for file in files}
+
+
+def _documents(config: CorpusConfig, problems: Problems, work: Work) -> Iterator[Document]:
+    from kepipe.corpus.sources.folder import list_files, read_folder
+
+    if config.source == "wikipedia-sample":
+        return _wikipedia(config, work)
+    path = _path(config)
+    work.note(f"reading {len(list_files(path))} files of {path}")
+    return _ticked(read_folder(path, problems), work)
+
+
+def _wikipedia(config: CorpusConfig, work: Work) -> Iterator[Document]:
+    """Parsing markup takes most of the time, so the pages go over the processors."""
+    from joblib import Parallel, delayed
+
+    from kepipe.corpus.sources.wikipedia import read_pages, sample_file, to_document
+
+    pages = list(islice(read_pages(sample_file()), config.max_documents))
+    run = Parallel(n_jobs=-1, return_as="generator")
+    with work.progress("parsing Wikipedia", len(pages), "documents") as tick:
+        for document in run(delayed(to_document)(page) for page in pages):
+            tick(1)
+            if document.text:
+                yield document
+
+
+def _ticked(documents: Iterable[Document], work: Work) -> Iterator[Document]:
+    with work.progress("reading", None, "documents") as tick:
+        for document in documents:
+            tick(1)
+            yield document
+
+
+def _path(config: CorpusConfig) -> Path:
+    if config.path is None:
+        raise ValueError("corpus: `source: folder` needs `path`, a folder of .txt, .jsonl or .parquet files")
+    return config.path
+
+
+def _where(config: CorpusConfig) -> str:
+    return str(config.path) if config.source == "folder" else config.source
+
+
+CORPUS = Stage("corpus", 1, Nothing, CorpusConfig, Corpus, corpus, fingerprint)
