@@ -51,7 +51,7 @@ def clustered_mean(
     """Mean of `values_N` with a studentised bootstrap interval over the clusters.
 
     The mean is a ratio of sums over clusters, Σ s_g / Σ n_g; its standard error is the linearised one with
-    residuals s_g − mean·n_g (Efron & Tibshirani 1993, §12.5). `within` are the bounds that the quantity itself
+    residuals s_g − mean·n_g (Efron & Tibshirani 1993, §12.5). `within` are bounds that the quantity itself
     has. Raises ValueError for no values or lengths that differ.
     """
     values, clusters = np.asarray(values_N, np.float64), np.asarray(clusters_N)

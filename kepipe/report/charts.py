@@ -1,0 +1,231 @@
+"""Charts as SVG for a page: text stays text, and colours are the page's own, so that light and dark both work.
+
+Colours are drawn as marker values and then replaced by CSS variables (`--series-0`, `--ink`, …). Equal data gives
+equal bytes.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kepipe.study.intervals import Estimate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SERIES = 6
+"""Colours that a page has for arms; a seventh arm has the first one's again."""
+_INK, _MUTED, _LINE = "#fe0100", "#fe0101", "#fe0102"
+_VARIABLES = {_INK: "var(--ink)", _MUTED: "var(--muted)", _LINE: "var(--line)"} | {
+    f"#fe00{number:02x}": f"var(--series-{number})" for number in range(SERIES)
+}
+
+
+def series(number: int) -> str:
+    """The colour of arm `number` in a chart."""
+    return f"#fe00{number % SERIES:02x}"
+
+
+def curves(lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str) -> str:
+    """Label → (xs, ys) as lines, each labelled at its end."""
+    with _chart(5.4, 3.2) as (axes, finish):
+        for number, (label, (xs, ys)) in enumerate(lines.items()):
+            axes.plot(xs, ys, color=series(number), linewidth=1.8, label=label, solid_joinstyle="round")
+        axes.set_xlabel(x, color=_MUTED)
+        axes.set_ylabel(y, color=_MUTED)
+        axes.grid(axis="y", color=_LINE, linewidth=0.8)
+        _legend(axes)
+    return finish()
+
+
+def dots(
+    rows: Mapping[str, Mapping[str, Estimate | float]], x: str, order: Sequence[str], zero: bool = False
+) -> str:
+    """Row → series → estimate with its interval (or a bare value), one line a row. `order` fixes the colours.
+
+    Series that are not in `order` are baselines: small grey marks. `zero` draws the line of no difference.
+    """
+    with _chart(5.4, 0.75 + 0.52 * len(rows)) as (axes, finish):
+        baselines = sorted({name for row in rows.values() for name in row} - set(order))
+        for place, row in enumerate(rows.values()):
+            shown = [name for name in order if name in row]
+            for name, value in row.items():
+                offset = 0.26 * (shown.index(name) - (len(shown) - 1) / 2) if name in order else 0.0
+                _dot(axes, value, place + offset, order, baselines, name)
+        axes.set_yticks(range(len(rows)), list(rows))
+        axes.set_ylim(len(rows) - 0.5, -0.5)
+        axes.grid(axis="x", color=_LINE, linewidth=0.8)
+        if zero:
+            axes.axvline(0, color=_INK, linewidth=1)
+        axes.set_xlabel(x, color=_MUTED)
+        if not zero:
+            axes.set_xlim(left=0)
+        _legend(axes, above=True)
+    return finish()
+
+
+def _dot(
+    axes: Axes, value: Estimate | float, y: float, order: Sequence[str], baselines: Sequence[str], name: str
+) -> None:
+    labelled = name not in axes.get_legend_handles_labels()[1]
+    label = name if labelled else None
+    if name not in order:
+        mark = "|x+1"[baselines.index(name) % 4]
+        center = value.value if isinstance(value, Estimate) else value
+        axes.plot([center], [y], mark, color=_MUTED, markersize=9, markeredgewidth=1.6, label=label)
+        return
+    color = series(order.index(name))
+    if isinstance(value, Estimate):
+        if value.low is not None and value.high is not None:
+            axes.plot([value.low, value.high], [y, y], color=color, linewidth=2, solid_capstyle="round")
+        value = value.value
+    axes.plot([value], [y], "o", color=color, markersize=6.5, label=label)
+
+
+def bars(rows: Mapping[str, float], x: str, first: int = 0) -> str:
+    """Label → value as bars with the value at their end; the first bar has the colour of arm `first`."""
+    with _chart(5.4, 0.6 + 0.4 * len(rows)) as (axes, finish):
+        values = list(rows.values())
+        colors = [series(first)] + [_MUTED] * (len(values) - 1)
+        axes.barh(range(len(values)), values, color=colors, height=0.55)
+        for place, value in enumerate(values):
+            axes.annotate(
+                _short(value), (value, place), (5, 0), textcoords="offset points", va="center", color=_INK
+            )
+        axes.set_yticks(range(len(values)), list(rows))
+        axes.set_ylim(len(values) - 0.5, -0.5)
+        axes.set_xlim(0, max([*values, 1e-9]) * 1.15)
+        axes.set_xlabel(x, color=_MUTED)
+    return finish()
+
+
+def timeline(stages: Mapping[str, tuple[float, float]]) -> str:
+    """Stage → (start, seconds), both in seconds from the first, as a plan with the durations written out."""
+    with _chart(10.8, 0.6 + 0.34 * len(stages)) as (axes, finish):
+        end = max((start + seconds for start, seconds in stages.values()), default=1.0)
+        for place, (start, seconds) in enumerate(stages.values()):
+            axes.barh(place, max(seconds, end / 400), left=start, color=series(0), height=0.55)
+            late = start + seconds > 0.85 * end
+            at, shift, side = (start, -5, "right") if late else (start + seconds, 5, "left")
+            axes.annotate(
+                duration(seconds),
+                (at, place),
+                (shift, 0),
+                textcoords="offset points",
+                va="center",
+                ha=side,
+                color=_INK,
+            )
+        axes.set_yticks(range(len(stages)), list(stages))
+        axes.set_ylim(len(stages) - 0.5, -0.5)
+        axes.set_xlim(0, end * 1.02)
+        axes.set_xlabel("seconds of work", color=_MUTED)
+        axes.grid(axis="x", color=_LINE, linewidth=0.8)
+    return finish()
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people write them: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def smooth(values: Sequence[float], width: int) -> list[float]:
+    """Running mean over up to `width` values ending at each place."""
+    if not values:
+        return []
+    sums = np.cumsum([0.0, *values])
+    ends = np.arange(1, len(values) + 1)
+    starts = np.maximum(0, ends - width)
+    return [float(mean) for mean in (sums[ends] - sums[starts]) / (ends - starts)]
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _legend(axes: Axes, above: bool = False) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    if len(labels) < 2 and not above:
+        return
+    where: dict[str, Any] = {"loc": "upper right"}
+    if above:
+        where = {
+            "loc": "lower left",
+            "bbox_to_anchor": (0, 1.0),
+            "ncols": 4,
+            "columnspacing": 1.2,
+            "borderpad": 0,
+        }
+    axes.legend(handles, labels, frameon=False, labelcolor=_INK, handlelength=1.2, handletextpad=0.5, **where)
+
+
+class _Finished:
+    """The drawing, once its `with` block has ended."""
+
+    svg = ""
+
+    def __call__(self) -> str:
+        return self.svg
+
+
+@contextmanager
+def _chart(width: float, height: float) -> Iterator[tuple[Axes, _Finished]]:
+    """An empty chart of so many inches in the page's style."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    settings: Any = {
+        "svg.fonttype": "none",
+        "font.family": "sans-serif",
+        "font.size": 11,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.spines.left": False,
+        "axes.edgecolor": _MUTED,
+        "axes.axisbelow": True,
+        "text.color": _INK,
+        "xtick.color": _MUTED,
+        "ytick.color": _MUTED,
+        "ytick.labelcolor": _INK,
+        "ytick.major.size": 0,
+    }
+    finished = _Finished()
+    with matplotlib.rc_context(settings):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        axes = figure.add_subplot()
+        yield axes, finished
+        finished.svg = _to_svg(figure)
+
+
+def _to_svg(figure: Any) -> str:
+    """Only the `<svg>` element: ids are unique by content, no date, sizes left to the page."""
+    import hashlib
+    import re
+
+    import matplotlib
+
+    def draw(salt: str) -> str:
+        stream = io.StringIO()
+        with matplotlib.rc_context({"svg.hashsalt": salt}):
+            figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        return stream.getvalue()
+
+    drawing = draw("kepipe")
+    drawing = draw(hashlib.sha256(drawing.encode()).hexdigest())
+    drawing = drawing[drawing.index("<svg") :]
+    drawing = re.sub(r"<metadata>.*?</metadata>", "", drawing, flags=re.DOTALL)
+    drawing = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", drawing, count=1, flags=re.DOTALL)
+    drawing = re.sub(r'(<svg[^>]*?) height="[^"]*"', r'\1 role="img"', drawing, count=1, flags=re.DOTALL)
+    return re.sub("#fe0[01]0[0-5]", lambda found: _VARIABLES[found[0]], drawing)

@@ -1,0 +1,108 @@
+"""A page as plain values: sections of paragraphs, figures and tables; `render` makes the HTML file.
+
+Any report is built from these (a pipeline's, a study's). The page needs no network and no JavaScript, and equal
+values give equal bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any
+
+from markupsafe import Markup
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph. Plain text is escaped; pass `Markup` for HTML of one's own. `quiet` sets it small."""
+
+    body: str
+    quiet: bool = False
+    kind: str = "text"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawing (SVG from `charts`) over its caption; `wide` takes the width of the page."""
+
+    svg: str
+    caption: str
+    wide: bool = False
+    kind: str = "figure"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under a head. Columns named in `numbers` (by index) are set flush right in tabular figures."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    caption: str = ""
+    numbers: tuple[int, ...] = ()
+    kind: str = "table"
+
+
+@dataclass(frozen=True)
+class Code:
+    """Text in a fixed-width face: a command, a digest."""
+
+    body: str
+    kind: str = "code"
+
+
+@dataclass(frozen=True)
+class Quotes:
+    """Passages of text, each (what is above it, the passage, what is below it)."""
+
+    items: tuple[tuple[str, str, str], ...]
+    kind: str = "quotes"
+
+
+Block = Text | Figure | Table | Code | Quotes
+
+
+@dataclass(frozen=True)
+class Section:
+    """A titled part; `name` is its anchor."""
+
+    name: str
+    title: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A number worth seeing first, with what it is and how sure it is. `series` ≥ 0 takes that arm's colour."""
+
+    label: str
+    value: str
+    note: str = ""
+    series: int = -1
+
+
+@dataclass(frozen=True)
+class Page:
+    """A report: `kicker` above the title, the `headline` sentence that answers its question, facts, sections."""
+
+    title: str
+    kicker: str
+    headline: str
+    lead: str = ""
+    facts: tuple[Fact, ...] = ()
+    sections: tuple[Section, ...] = field(default=())
+    footer: str = ""
+
+
+def render(page: Page) -> str:
+    """The page as one HTML file."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("kepipe.report", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style = resources.files("kepipe.report").joinpath("page.css").read_text(encoding="utf-8")
+    return environment.get_template("page.html.jinja").render(page=page, style=Markup(style)) + "\n"
