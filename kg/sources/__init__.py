@@ -1,0 +1,1 @@
+"""Readers of graphs, one module a format: each fills a `GraphWriter`."""
