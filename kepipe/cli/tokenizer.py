@@ -1,0 +1,47 @@
+"""`kepipe tokenizer`: train a tokenizer on a corpus of one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+app = typer.Typer(help="Train a tokenizer and try it on text.", no_args_is_help=True)
+
+
+@app.command()
+def train(
+    files: Annotated[list[Path], typer.Argument(help="Texts: .txt (a text a line) or .jsonl (key `text`).")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the tokenizer.")],
+    kind: Annotated[
+        Literal["wordpiece", "bpe", "unigram", "characters"], typer.Option(help="How words are cut.")
+    ] = "wordpiece",
+    size: Annotated[int, typer.Option(min=300, help="Entries of the vocabulary.")] = 16384,
+    lowercase: Annotated[bool, typer.Option(help="Ignore case (byte-level BPE keeps it).")] = True,
+) -> None:
+    """Train a tokenizer; a pipeline uses it by `shards: {tokenizer: {from: FOLDER}}`."""
+    from kepipe.corpus.vocabulary import TextFiles, train_tokenizer
+
+    tokenizer = train_tokenizer(TextFiles(tuple(files)), kind, size, lowercase)
+    tokenizer.save(out)
+    typer.echo(f"{out}: {tokenizer.vocab_size:,} entries, {len(tokenizer.special)} of them special")
+
+
+@app.command()
+def show(
+    source: Annotated[str, typer.Argument(help="`minilm`, a folder, a vocab.txt, or a hub id.")],
+    text: Annotated[str, typer.Argument(help="Text to cut.")],
+) -> None:
+    """Print the tokens of a text; a `|` stands before each word."""
+    from kepipe.corpus.tokenizer import load_tokenizer
+
+    tokenizer = load_tokenizer(source)
+    encoded = tokenizer.encode([text])
+    for token, start, end, word in zip(
+        encoded.tokens, encoded.starts, encoded.ends, encoded.words, strict=True
+    ):
+        bar = "|" if word else " "
+        typer.echo(
+            f"{bar} {int(token):>7}  {tokenizer.backend.id_to_token(int(token))!r}  {text[start:end]!r}"
+        )

@@ -1,0 +1,237 @@
+"""Stage `shards`: linked documents → a tokenizer, and tokens in memory-mapped columns, train and held out."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from kepipe.config import Section
+from kepipe.flow.artifact import hash_file
+from kepipe.flow.stage import Stage, Work
+from kepipe.stages.artifacts import Linked, Shards
+from kepipe.types import Document
+
+if TYPE_CHECKING:
+    from kepipe.corpus.shards import ShardWriter
+    from kepipe.corpus.tokenizer import Tokenizer
+
+CHUNK = 1_000_000
+"""Characters that are tokenised together."""
+NOTE_EVERY = 5.0
+"""Seconds between two notes of progress, from which an interrupted stage continues."""
+
+
+class TokenizerConfig(Section):
+    """Which tokenizer: one that exists (`from`), or one trained on the training documents."""
+
+    from_: str | None = Field(None, alias="from")
+    """`minilm`, a tokenizer's folder, a vocab.txt, or a hub id; none: train one of `kind` and `size`."""
+    kind: Literal["wordpiece", "bpe", "unigram", "characters"] = "wordpiece"
+    """WordPiece (BERT), byte-level BPE (GPT, RoBERTa, BART), Unigram (T5), Chinese characters (Chinese BERT)."""
+    size: int = Field(16384, ge=300)
+    """Entries of a trained vocabulary, special tokens included."""
+    lowercase: bool = True
+    """Ignore case when training; byte-level BPE always keeps it."""
+
+
+class ShardsConfig(Section):
+    """How text becomes tokens."""
+
+    tokenizer: TokenizerConfig = TokenizerConfig()
+    """The tokenizer."""
+    held_out: float = Field(0.1, ge=0, lt=1)
+    """Share of the documents kept for evaluation, chosen by a hash of their ids."""
+
+
+@dataclass(frozen=True)
+class ShardsInputs:
+    """The documents to tokenise."""
+
+    linked: Linked
+
+
+@dataclass
+class Progress:
+    """What is done so far: enough to continue after a kill."""
+
+    documents: int = 0
+    mentions: int = 0
+    aligned: int = 0
+    words: int = 0
+    unknown: int = 0
+    entities: dict[str, int] = field(default_factory=dict)
+    """Entity → row, in the order of appearance."""
+    sizes: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Split → file → bytes."""
+
+
+def shards(inputs: ShardsInputs, config: ShardsConfig, work: Work) -> None:
+    """Write `tokenizer/`, `train/`, `held_out/` and `entities.txt`. Raises ValueError where nothing is left to train on."""
+    from kepipe.corpus.documents import read_documents
+
+    file = inputs.linked.folder / "documents.jsonl"
+    tokenizer = _tokenizer(file, config, work)
+    progress = _continue(work)
+    with file.open("rb") as stream:
+        total = sum(1 for _ in stream)
+    with work.progress("tokenising", total, "documents", done=progress.documents) as tick:
+        documents = islice(read_documents(file), progress.documents, None)
+        for done in _write(documents, tokenizer, config.held_out, progress, work.scratch):
+            tick(done)
+    _publish(progress, tokenizer, config, work)
+
+
+def _tokenizer(file: Path, config: ShardsConfig, work: Work) -> Tokenizer:
+    """The tokenizer, trained once: a later attempt finds it in the scratch folder."""
+    from kepipe.corpus.documents import held_out, read_documents
+    from kepipe.corpus.tokenizer import load_tokenizer
+    from kepipe.corpus.vocabulary import train_tokenizer
+
+    folder, wanted = work.scratch / "tokenizer", config.tokenizer
+    if folder.exists():
+        return load_tokenizer(folder)
+    if wanted.from_ is not None:
+        tokenizer = load_tokenizer(wanted.from_)
+    else:
+
+        class Texts(Iterable[str]):
+            def __iter__(self) -> Iterator[str]:
+                return (d.text for d in read_documents(file) if not held_out(d.id, config.held_out))
+
+        work.note(f"training a {wanted.kind} tokenizer of {wanted.size:,} entries")
+        tokenizer = train_tokenizer(Texts(), wanted.kind, wanted.size, wanted.lowercase)
+    unfinished = folder.with_suffix(".unfinished")
+    tokenizer.save(unfinished)
+    unfinished.rename(folder)
+    return load_tokenizer(folder)
+
+
+def _write(
+    documents: Iterable[Document], tokenizer: Tokenizer, share: float, progress: Progress, scratch: Path
+) -> Iterator[int]:
+    """Append the documents to the shards in `scratch`, chunk by chunk; yields how many each chunk had."""
+    from kepipe.corpus.align import WORD, tokenise
+    from kepipe.corpus.documents import held_out
+    from kepipe.corpus.shards import ShardWriter
+
+    unknown = tokenizer.id(tokenizer.named.get("unk", ""))
+    with ExitStack() as stack:
+        writers = {
+            split: stack.enter_context(
+                ShardWriter(scratch / split, tokenizer.vocab_size, progress.sizes.get(split))
+            )
+            for split in ("train", "held_out")
+        }
+        noted = time.monotonic()
+        for chunk in _chunks(documents):
+            for split, writer in writers.items():
+                part = [d for d in chunk if held_out(d.id, share) == (split == "held_out")]
+                if not part:
+                    continue
+                columns = tokenise(
+                    part, tokenizer, lambda e: progress.entities.setdefault(e, len(progress.entities))
+                )
+                writer.append(columns, (document.id for document in part))
+                progress.mentions += columns.mentions
+                progress.aligned += columns.aligned
+                progress.words += int((columns.bounds & WORD > 0).sum())
+                progress.unknown += int((columns.tokens == unknown).sum())
+            progress.documents += len(chunk)
+            if time.monotonic() - noted > NOTE_EVERY:
+                _note(progress, writers, scratch)
+                noted = time.monotonic()
+            yield len(chunk)
+        _note(progress, writers, scratch)
+        for writer in writers.values():
+            writer.finish()
+
+
+def _chunks(documents: Iterable[Document]) -> Iterator[list[Document]]:
+    """Documents in lists of about CHUNK characters."""
+    chunk: list[Document] = []
+    size = 0
+    for document in documents:
+        chunk.append(document)
+        size += len(document.text)
+        if size >= CHUNK:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def _note(progress: Progress, writers: Mapping[str, ShardWriter], scratch: Path) -> None:
+    progress.sizes = {split: writer.sizes() for split, writer in writers.items()}
+    written = scratch / "progress.unfinished"
+    written.write_text(json.dumps(asdict(progress), ensure_ascii=False), encoding="utf-8")
+    written.replace(scratch / "progress.json")
+
+
+def _continue(work: Work) -> Progress:
+    """The progress of an earlier attempt, as far as its files are there."""
+    from kepipe.corpus.shards import holds
+
+    file = work.scratch / "progress.json"
+    if file.exists():
+        progress = Progress(**json.loads(file.read_text(encoding="utf-8")))
+        if all(holds(work.scratch / split, sizes) for split, sizes in progress.sizes.items()):
+            work.note(f"continuing after {progress.documents:,} documents")
+            return progress
+    return Progress()
+
+
+def _publish(progress: Progress, tokenizer: Tokenizer, config: ShardsConfig, work: Work) -> None:
+    """Copy the finished shards to `out` and tell what is in them."""
+    from kepipe.corpus.shards import open_shard
+
+    train, held_out = (open_shard(work.scratch / split) for split in ("train", "held_out"))
+    if not len(train):
+        raise ValueError(
+            f"no text to train on: all {progress.documents} documents fall into the held-out share of "
+            f"{config.held_out}; lower `held_out` or add documents"
+        )
+    if not len(held_out) and config.held_out:
+        work.warn("no document fell into the held-out part: nothing can be evaluated; raise `held_out`")
+    unusable = [entity for entity in progress.entities if "\n" in entity]
+    if unusable:
+        raise ValueError(f"an entity's id must stand on one line: {unusable[0]!r}")
+    for part in ("tokenizer", "train", "held_out"):
+        shutil.copytree(work.scratch / part, work.out / part)
+    (work.out / "entities.txt").write_text("".join(f"{e}\n" for e in progress.entities), encoding="utf-8")
+    total = len(train) + len(held_out)
+    counts = {
+        "tokens": len(train), "held_out_tokens": len(held_out), "vocabulary": tokenizer.vocab_size,
+        "tokens_per_word": total / max(progress.words, 1), "unknown": progress.unknown / max(total, 1),
+        "entities": len(progress.entities), "mentions": progress.mentions, "aligned": progress.aligned,
+    }  # fmt: skip
+    work.log(counts)
+    work.note(
+        f"{len(train):,} + {len(held_out):,} tokens, {counts['tokens_per_word']:.2f} a word, "
+        f"{counts['unknown']:.2%} unknown; {progress.aligned:,} of {progress.mentions:,} mentions aligned"
+    )
+
+
+def fingerprint(config: ShardsConfig) -> Mapping[str, str]:
+    """Digests of a tokenizer's files on this machine; a hub id stands for itself."""
+    from kepipe.corpus.tokenizer import minilm_folder
+
+    source = config.tokenizer.from_
+    if source is None:
+        return {}
+    path = minilm_folder() if source == "minilm" else Path(source)
+    if path.is_file():
+        return {path.name: hash_file(path)}
+    names = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt")
+    return {name: hash_file(path / name) for name in names if (path / name).is_file()}
+
+
+SHARDS = Stage("shards", 1, ShardsInputs, ShardsConfig, Shards, shards, fingerprint)
