@@ -1,0 +1,112 @@
+"""Checkpoints: safetensors and JSON in a folder a step, whole or not there at all.
+
+A folder is written under another name, forced to disk and renamed; `state.json`, written last, holds the
+digests of the tensor files. Nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from kepipe.flow.artifact import hash_file
+
+STATE = "state.json"
+Tensors = Mapping[str, Mapping[str, Tensor]]
+"""File stem → tensor name → tensor."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A whole checkpoint on disk: the update it stands after, and what was stored as JSON."""
+
+    folder: Path
+    step: int
+    state: Mapping[str, Any]
+
+    def tensors(self, name: str) -> dict[str, Tensor]:
+        """The tensors of one file."""
+        loaded: dict[str, Tensor] = load_file(self.folder / f"{name}.safetensors")
+        return loaded
+
+
+def save(root: Path, step: int, tensors: Tensors, state: Mapping[str, Any]) -> Checkpoint:
+    """Write the checkpoint of `step`, replacing one of the same step.
+
+    Raises OSError (a full disk, a limit) with what to do; the checkpoints before it are left as they were.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    folder, unfinished = root / f"step-{step:08d}", root / f".unfinished-{step:08d}"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        unfinished.mkdir()
+        digests = {}
+        for name, group in tensors.items():
+            file = unfinished / f"{name}.safetensors"
+            save_file({key: value.contiguous() for key, value in group.items()}, file)
+            _to_disk(file)
+            digests[file.name] = hash_file(file)
+        with (unfinished / STATE).open("w") as stream:
+            json.dump({"step": step, "files": digests, "state": state}, stream, indent=1)
+        _to_disk(unfinished / STATE)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise OSError(_no_room(root, step, error)) from error
+    if folder.exists():
+        shutil.rmtree(folder)
+    unfinished.rename(folder)
+    _to_disk(root)
+    return Checkpoint(folder, step, state)
+
+
+def whole(root: Path, warn: Callable[[str], None]) -> Iterator[Checkpoint]:
+    """The undamaged checkpoints, newest first. Leftovers of a kill are removed, damage is told to `warn`."""
+    for leftover in root.glob(".unfinished-*"):
+        shutil.rmtree(leftover)
+    for folder in sorted(root.glob("step-*"), reverse=True):
+        try:
+            yield _open(folder)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            warn(f"checkpoint {folder} is damaged and is passed over ({error})")
+
+
+def prune(root: Path, keep: set[int]) -> None:
+    """Remove the checkpoints of all other steps."""
+    for folder in root.glob("step-*"):
+        if int(folder.name.removeprefix("step-")) not in keep:
+            shutil.rmtree(folder)
+
+
+def _open(folder: Path) -> Checkpoint:
+    written = json.loads((folder / STATE).read_text())
+    for name, digest in written["files"].items():
+        if hash_file(folder / name) != digest:
+            raise ValueError(f"{name} does not match its digest")
+    return Checkpoint(folder, written["step"], written["state"])
+
+
+def _to_disk(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _no_room(root: Path, step: int, error: Exception) -> str:
+    before = sorted(root.glob("step-*"))
+    kept = f"{before[-1].name} is intact" if before else "there is none before it"
+    free = shutil.disk_usage(root).free / 1e6
+    return (
+        f"{root}: cannot write the checkpoint of step {step} ({error}; {free:,.0f} MB free). "
+        f"Of the checkpoints before, {kept}: make room and run the same command again to continue."
+    )

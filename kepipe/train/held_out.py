@@ -1,0 +1,39 @@
+"""The loss on text that the model never trains on."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from kepipe.objectives.contract import Objective
+from kepipe.train.parts import Render
+from kepipe.train.window import name_terms
+
+DRAW = 20_190_419
+"""Seed of the corruption of held-out text: one for all arms, seeds and times, so that losses compare."""
+
+
+class HeldOut:
+    """Held-out batches, corrupted once. Every process measures all of them: they are few."""
+
+    def __init__(self, objective: Objective, render: Render, batches: int) -> None:
+        self.objective = objective
+        self.batches = [
+            objective.corrupt(render(n), np.random.default_rng([DRAW, n]), 1.0) for n in range(batches)
+        ]
+
+    @torch.no_grad()
+    def measure(self, machine: Accelerator, trained: nn.Module) -> dict[str, float]:
+        """`held_out_loss`, the sum of the terms' means over all batches, and each term where there are several."""
+        sums = dict.fromkeys(self.objective.terms, 0.0)
+        places = dict.fromkeys(self.objective.terms, 0)
+        trained.eval()
+        for batch in self.batches:
+            counts = self.objective.counts(batch)
+            for name, mean in trained(self.objective, batch.to(machine.device)).items():
+                sums[name] += float(mean) * counts[name]
+                places[name] += counts[name]
+        trained.train()
+        return name_terms("held_out_loss", {name: sums[name] / places[name] for name in sums if places[name]})

@@ -1,0 +1,122 @@
+"""The training loop.
+
+Everything random in it is a function of the seed and of the number of a batch, so that to continue means to
+load the weights, the optimiser's memory and one integer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing, nullcontext
+from typing import TYPE_CHECKING
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from kepipe.flow.stage import Work
+from kepipe.objectives.contract import Objective
+from kepipe.train.diagnosis import diverged
+from kepipe.train.held_out import HeldOut
+from kepipe.train.machine import accelerator, choose_precision, spread
+from kepipe.train.optimizer import set_rate
+from kepipe.train.parts import Feed, Part, Render
+from kepipe.train.progress import Keeper, Progress
+from kepipe.train.schedule import learning_rate
+from kepipe.train.settings import Training
+from kepipe.train.speed import Speed
+from kepipe.train.window import NotFinite, Window
+
+if TYPE_CHECKING:
+    from kepipe.models.transformer import Transformer
+
+
+def train(
+    model: Transformer,
+    objective: Objective,
+    render: Render,
+    settings: Training,
+    work: Work,
+    held_out: HeldOut | None = None,
+) -> Progress:
+    """Train `model` in place, continuing from the newest whole checkpoint in `work.scratch`.
+
+    Logs loss, held_out_loss, learning_rate, gradient_norm and the speed. Raises ValueError where the settings
+    do not fit the machine, Diverged (a ValueError) where the loss stops being a number, OSError where a
+    checkpoint cannot be written.
+    """
+    machine = accelerator(choose_precision(settings.precision, work.device), work.device)
+    feed = Feed(objective, render, settings, work.seed, machine.process_index, machine.num_processes)
+    speed = Speed.measure(machine, model, feed)
+    trained, optimizer = spread(machine, model, settings)
+    keeper = Keeper(machine, model, optimizer, settings, work)
+    now = keeper.restore()
+    if held_out and now.step == 0:
+        work.log(held_out.measure(machine, trained), step=0)
+    window = Window(objective.terms)
+    with (
+        closing(feed.updates(now.step)) as updates,
+        work.progress("training", settings.steps, "steps", now.step) as tick,
+    ):
+        while not now.finished(settings):
+            parts = window.wait(updates)
+            rate = learning_rate(now.step, settings)
+            set_rate(optimizer, rate)
+            sums, norm = update(machine, trained, optimizer, objective, parts, settings.clip)
+            window.add(now.step, sums, parts, norm)
+            now.step += 1
+            tick(1)
+            due = settings.due(now.step)
+            if not due:
+                continue
+            try:
+                measured = window.means(machine) | speed.of(window, machine.num_processes)
+            except NotFinite as reason:
+                raise diverged(reason, feed.update(reason.step), work.scratch, rate) from None
+            improved = False
+            if held_out and "measure" in due:
+                measured |= held_out.measure(machine, trained)
+                improved = now.judge(measured["held_out_loss"])
+            work.log(measured | {"learning_rate": rate}, step=now.step)
+            if "save" in due or (improved and settings.keeps_best()):
+                keeper.save(now)
+            window = Window(objective.terms)
+    if settings.final == "best" and now.best_step:
+        keeper.restore_best(now)
+    return now
+
+
+def update(
+    machine: Accelerator,
+    trained: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    objective: Objective,
+    parts: Sequence[Part],
+    clip: float,
+) -> tuple[dict[str, Tensor], Tensor]:
+    """One update of the weights from this process's parts of the batch.
+
+    Returns the sum of each term over its places, and the norm of the gradient before clipping. The gradient
+    is that of each term's mean over the places of *all* parts of all processes.
+    """
+    counts_K = torch.tensor([sum(part.counts.get(name, 0) for part in parts) for name in objective.terms])
+    if machine.num_processes > 1:
+        counts_K = machine.reduce(counts_K.to(machine.device), "sum")
+    totals = dict(zip(objective.terms, counts_K.tolist(), strict=True))
+    sums: dict[str, Tensor] = {}
+    for part in parts:
+        torch.manual_seed(part.seed)
+        with nullcontext() if part is parts[-1] else machine.no_sync(trained):
+            means = trained(objective, part.batch.to(machine.device))
+            # DDP and FSDP divide the gradient by the number of processes.
+            shares = [
+                mean * (machine.num_processes * part.counts[name] / totals[name])
+                for name, mean in means.items()
+            ]
+            machine.backward(torch.stack(shares).sum())
+        for name, mean in means.items():
+            sums[name] = sums.get(name, 0.0) + mean.detach() * part.counts[name]
+    norm = machine.clip_grad_norm_(trained.parameters(), clip or float("inf"))
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return sums, norm

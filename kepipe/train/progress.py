@@ -1,0 +1,105 @@
+"""How far a training is, and the keeper that saves and restores it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from kepipe.flow.stage import Work
+from kepipe.train import checkpoint, state
+from kepipe.train.settings import Training
+
+
+@dataclass
+class Progress:
+    """Updates done, and what the held-out text has said so far."""
+
+    step: int = 0
+    best_step: int = 0
+    best: float = float("inf")
+    """The lowest held-out loss, that of `best_step`."""
+    stale: int = 0
+    """Measurements since then."""
+
+    def judge(self, loss: float) -> bool:
+        """Take note of a held-out loss; returns whether it is the lowest."""
+        if loss < self.best:
+            self.best_step, self.best, self.stale = self.step, loss, 0
+        else:
+            self.stale += 1
+        return self.stale == 0
+
+    def finished(self, settings: Training) -> bool:
+        """Whether all steps are done, or patience is at its end."""
+        return self.step >= settings.steps or self.out_of_patience(settings)
+
+    def out_of_patience(self, settings: Training) -> bool:
+        """Whether the held-out loss has not fallen for `patience` measurements."""
+        return settings.patience is not None and self.stale >= settings.patience
+
+
+class Keeper:
+    """Saves and restores weights, the optimiser's memory and the progress, in `work.scratch`."""
+
+    def __init__(
+        self,
+        machine: Accelerator,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        settings: Training,
+        work: Work,
+    ) -> None:
+        self.machine, self.model, self.optimizer = machine, model, optimizer
+        self.settings, self.work = settings, work
+        self.root: Path = work.scratch / "checkpoints"
+
+    def restore(self) -> Progress:
+        """Continue from the newest checkpoint that is whole, together with the best one it refers to."""
+        found = list(checkpoint.whole(self.root, self.work.warn))
+        steps = {one.step for one in found}
+        for one in found:
+            progress = Progress(**one.state["progress"])
+            if self.settings.keeps_best() and progress.best_step and progress.best_step not in steps:
+                continue
+            state.restore_weights(self.model, one.tensors("weights"))
+            state.restore_memory(self.model, self.optimizer, one.tensors("memory"))
+            if self.machine.scaler is not None and one.state["scaler"]:
+                self.machine.scaler.load_state_dict(one.state["scaler"])
+            self.work.note(f"continuing after step {one.step} of {self.settings.steps}")
+            return progress
+        return Progress()
+
+    def save(self, progress: Progress) -> None:
+        """Write a checkpoint and remove those that are not needed any more."""
+        tensors = {
+            "weights": state.weights(self.model),
+            "memory": state.memory(self.model, self.optimizer),
+        }
+        if self.machine.is_main_process:
+            scaler = self.machine.scaler
+            told = {"progress": asdict(progress), "scaler": scaler.state_dict() if scaler is not None else {}}
+            checkpoint.save(self.root, progress.step, tensors, told)
+            checkpoint.prune(self.root, self._kept(progress))
+        self.machine.wait_for_everyone()
+
+    def restore_best(self, progress: Progress) -> None:
+        """Put the weights of the lowest held-out loss into the model."""
+        for one in checkpoint.whole(self.root, self.work.warn):
+            if one.step == progress.best_step:
+                state.restore_weights(self.model, one.tensors("weights"))
+                return
+        raise OSError(
+            f"{self.root}: the checkpoint of step {progress.best_step}, the best, is gone or damaged; "
+            "remove the folder and run again"
+        )
+
+    def _kept(self, progress: Progress) -> set[int]:
+        steps = sorted(int(folder.name.removeprefix("step-")) for folder in self.root.glob("step-*"))
+        kept = set(steps[-self.settings.keep :])
+        if self.settings.keeps_best():
+            kept.add(progress.best_step)
+        return kept

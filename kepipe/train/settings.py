@@ -1,0 +1,90 @@
+"""The settings of a training, as the YAML has them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from kepipe.config import Section
+
+
+class Training(Section):
+    """How long, how fast and how carefully to train."""
+
+    steps: int = Field(1000, ge=1)
+    """Updates of the weights."""
+    batch_tokens: int = Field(8192, ge=1)
+    """Tokens that make up one update, over all processes."""
+    accumulate: int = Field(1, ge=1)
+    """Parts an update's batch is cut into, one after the other or spread over processes: less memory, same result."""
+    learning_rate: float = Field(5e-4, gt=0)
+    """The highest rate, reached after the warm-up."""
+    warmup: float = Field(0.06, ge=0)
+    """Steps over which the rate rises from 0; below 1, a share of all steps."""
+    schedule: Literal["linear", "cosine", "inverse-sqrt", "constant"] = "linear"
+    """How the rate falls after the warm-up."""
+    weight_decay: float = Field(0.01, ge=0)
+    """Decay of the matrices; vectors (biases, norms) do not decay."""
+    betas: tuple[float, float] = (0.9, 0.98)
+    """AdamW's memory of gradients and of their squares."""
+    epsilon: float = Field(1e-6, gt=0)
+    """AdamW's floor of the denominator."""
+    clip: float = Field(1.0, ge=0)
+    """Largest norm of the gradient; 0 does not clip."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """Number format of matrix products; auto: bf16 where the processor computes it natively, else fp32."""
+    recompute: bool = False
+    """Compute activations again in the backward pass (gradient checkpointing): less memory, a third more time."""
+    compile: bool = False
+    """Compile the model (torch.compile): pays after some hundred steps."""
+    workers: int = Field(1, ge=1)
+    """Threads that prepare batches ahead of the model."""
+    log_every: int = Field(10, ge=1)
+    """Steps between two records of the loss."""
+    eval_every: int = Field(100, ge=1)
+    """Steps between two measurements on the held-out text."""
+    eval_tokens: int = Field(32768, ge=1)
+    """Tokens of held-out text that a measurement reads."""
+    checkpoint_every: int = Field(100, ge=1)
+    """Steps between two checkpoints."""
+    keep: int = Field(2, ge=1)
+    """Latest checkpoints that are kept: an older one stands in for a damaged one."""
+    keep_best: int = Field(0, ge=0)
+    """Checkpoints of the lowest held-out loss that are kept besides."""
+    final: Literal["last", "best"] = "last"
+    """Weights the model ends with: the last ones, or those of the lowest held-out loss."""
+    patience: int | None = Field(None, ge=1)
+    """Measurements without a lower held-out loss after which training stops; none: train all steps."""
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Training:
+        if self.batch_tokens % self.accumulate:
+            raise ValueError(
+                f"batch_tokens ({self.batch_tokens}) must be a multiple of accumulate ({self.accumulate})"
+            )
+        if self.warmup >= 1 and self.warmup != int(self.warmup):
+            raise ValueError(f"warmup ({self.warmup}) must be a share below 1 or a whole number of steps")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"betas {self.betas} must lie in 0..1, 1 excluded")
+        return self
+
+    def warmup_steps(self) -> int:
+        """The warm-up in steps."""
+        return int(self.warmup if self.warmup >= 1 else self.warmup * self.steps)
+
+    def keeps_best(self) -> int:
+        """How many of the best checkpoints have to stay."""
+        return max(self.keep_best, 1 if self.final == "best" else 0)
+
+    def due(self, step: int) -> frozenset[Literal["record", "measure", "save"]]:
+        """What has to be done after `step` updates; to measure and to save always means to record as well."""
+        last = step == self.steps
+        due: set[Literal["record", "measure", "save"]] = set()
+        if last or step % self.eval_every == 0:
+            due.add("measure")
+        if not last and step % self.checkpoint_every == 0:
+            due.add("save")
+        if due or step % self.log_every == 0:
+            due.add("record")
+        return frozenset(due)
