@@ -1,0 +1,65 @@
+"""The process that delivers while a run goes on: `python -m kepipe.tracking.courier WORKSPACE RUN`.
+
+First the journals that earlier runs left, then that of the run, until the run has ended. A store that is away
+is tried again as long as the run lives, and once more at its end.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from kepipe.flow.journal import is_written
+from kepipe.tracking.cursor import Cursor, journal_of
+from kepipe.tracking.delivery import Delivery, claim, deliver_pending
+from kepipe.tracking.store import AwayError, Store, connect, tracking_uri
+
+BEAT = 2.0
+"""Seconds between deliveries: what happens meanwhile goes in one request."""
+LONGEST = 60.0
+"""Longest pause, in seconds, before a store that is away is tried again."""
+NICE = 10
+"""The training has the right of way on the processor."""
+
+
+def follow(workspace: Path, run: str) -> None:
+    """Deliver the run's journal until it is complete, or its writer has gone while the store is away."""
+    journal = journal_of(workspace, run)
+    pause = BEAT
+    with claim(journal) as mine:
+        if not mine:
+            return
+        while True:
+            last = not is_written(journal)
+            try:
+                _deliver(workspace, journal, connect(workspace))
+                return
+            except AwayError as reason:
+                cursor = Cursor.load(journal, tracking_uri(workspace))
+                cursor.away = str(reason)
+                cursor.save(journal)
+            if last:
+                return
+            _sleep(journal, pause)
+            pause = min(2 * pause, LONGEST)
+
+
+def _deliver(workspace: Path, journal: Path, store: Store) -> None:
+    deliver_pending(workspace, store, leave=journal)
+    delivery = Delivery(journal, store)
+    while not delivery.advance():
+        _sleep(journal, BEAT)
+
+
+def _sleep(journal: Path, seconds: float) -> None:
+    """Sleep, but not on after the end of the run."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and is_written(journal):
+        time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    os.nice(NICE)
+    follow(Path(sys.argv[1]), sys.argv[2])

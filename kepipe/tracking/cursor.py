@@ -1,0 +1,68 @@
+"""How far a journal has been delivered: a small file beside it, replaced by one rename."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+SUFFIX = ".cursor"
+
+
+@dataclass
+class Cursor:
+    """`sent` bytes of the journal are in `store` for sure; those up to `sending` may be, after a kill."""
+
+    store: str
+    sent: int = 0
+    sending: int = 0
+    done: bool = False
+    refused: list[str] = field(default_factory=list)
+    """What the store would not take, and why."""
+    registered: list[dict[str, Any]] = field(default_factory=list)
+    """Versions of models that came of this run."""
+    away: str = ""
+    """Why the last attempt stopped; empty if it did not."""
+
+    @classmethod
+    def load(cls, journal: Path, store: str) -> Self:
+        """The cursor of a journal. One that was being delivered to another store starts again."""
+        try:
+            found = cls(**json.loads(journal.with_suffix(SUFFIX).read_text()))
+        except (FileNotFoundError, ValueError, TypeError):
+            return cls(store)
+        return found if found.done or found.store == store else cls(store)
+
+    def save(self, journal: Path) -> None:
+        """Write beside the journal, whole or not at all."""
+        file = journal.with_suffix(SUFFIX)
+        fresh = file.with_suffix(f".{os.getpid()}.tmp")
+        fresh.write_text(json.dumps(asdict(self)))
+        fresh.replace(file)
+
+
+def is_done(journal: Path) -> bool:
+    """Whether all of a journal has been delivered."""
+    return Cursor.load(journal, "").done
+
+
+def journals(workspace: Path) -> list[Path]:
+    """Every journal of the workspace, oldest first."""
+    return sorted((workspace / "tracking").glob("*.jsonl"), key=lambda file: (_born(file), file.name))
+
+
+def journal_of(workspace: Path, run: str) -> Path:
+    """The journal of a run."""
+    return workspace / "tracking" / f"{run}.jsonl"
+
+
+def _born(journal: Path) -> float:
+    """When the run began, by its first line; an empty journal is the newest."""
+    with journal.open("rb") as stream:
+        line = stream.readline()
+    try:
+        return float(json.loads(line)["at"])
+    except (ValueError, KeyError, TypeError):
+        return float("inf")

@@ -1,0 +1,75 @@
+"""Whether a new model takes the champion's place."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from kepipe.config import Section
+
+
+class Gate(Section):
+    """What a new model must show to become champion."""
+
+    metric: str = "entity_cloze.mrr"
+    """Metric of the evaluation that decides."""
+    better: Literal["higher", "lower"] = "higher"
+    """Whether higher or lower values are better."""
+    minimum: float | None = None
+    """Worst value that a champion may have, even where there is no other; none: any value serves."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the new model is promoted, and a sentence that says why."""
+
+    promote: bool
+    why: str
+
+
+def judge(gate: Gate, offered: float | None, champion: float | None, holds: bool) -> Verdict:
+    """Compare the offered model's value with the champion's; `holds` says whether there is a champion.
+
+    A model without the metric never becomes champion; a champion without it gives way to one that has it.
+    Equal values change nothing.
+    """
+    if offered is None or math.isnan(offered):
+        return Verdict(False, f"it has no {gate.metric}")
+    sign = 1 if gate.better == "higher" else -1
+    if gate.minimum is not None and sign * offered < sign * gate.minimum:
+        return Verdict(False, f"{gate.metric} {offered:.4g} misses the required {gate.minimum:.4g}")
+    if not holds:
+        return Verdict(True, f"first champion, {gate.metric} {offered:.4g}")
+    if champion is None or math.isnan(champion):
+        return Verdict(True, f"the champion has no {gate.metric}; this one has {offered:.4g}")
+    better = sign * offered > sign * champion
+    relation = "better" if better else "not better"
+    return Verdict(better, f"{gate.metric} {offered:.4g} is {relation} than the champion's {champion:.4g}")
+
+
+def pick(scores: Mapping[str, Any], metric: str) -> float | None:
+    """The value of `probe.metric` in an arm's scores, where a value may stand alone or as `{"value": …}`."""
+    found: Any = scores
+    for part in metric.split("."):
+        if not isinstance(found, Mapping) or part not in found:
+            return None
+        found = found[part]
+    if isinstance(found, Mapping):
+        found = found.get("value")
+    return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
+
+
+def flatten_scores(scores: Mapping[str, Any], at: str = "") -> dict[str, float]:
+    """Every single value of an arm's scores by its dotted name."""
+    flat: dict[str, float] = {}
+    for name, value in scores.items():
+        path = f"{at}.{name}" if at else name
+        if isinstance(value, Mapping) and "value" not in value:
+            flat |= flatten_scores(value, path)
+        else:
+            single = pick({name: value}, name) if "." not in name else None
+            if single is not None:
+                flat[path] = single
+    return flat

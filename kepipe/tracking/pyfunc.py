@@ -1,0 +1,75 @@
+"""A model folder as an MLflow model: texts in, predictions out.
+
+MLflow finds this module by its name in the file `MLmodel` and calls `_load_pyfunc`; nothing is pickled. Where the
+model is served, kepipe has to be installed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kepipe import __version__
+
+if TYPE_CHECKING:
+    from mlflow.models import ModelSignature
+
+    from kepipe.tracking.prediction import Predictor
+
+
+def _load_pyfunc(path: str) -> Predictor:
+    """MLflow's entry point; `path` is the model folder."""
+    from kepipe.tracking.prediction import Predictor
+
+    return Predictor.load(Path(path))
+
+
+def signature() -> ModelSignature:
+    """Texts, with the tokenizer's mask where something is to be filled in → one row a prediction."""
+    from mlflow.models import ModelSignature
+    from mlflow.types.schema import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+
+    columns = {
+        "text": DataType.long,
+        "place": DataType.long,
+        "prediction": DataType.string,
+        "probability": DataType.double,
+    }
+    return ModelSignature(
+        inputs=Schema([ColSpec(DataType.string)]),
+        outputs=Schema([ColSpec(kind, name) for name, kind in columns.items()]),
+        params=ParamSchema([ParamSpec("top", DataType.long, 5)]),
+    )
+
+
+def write(folder: Path, target: Path, model_id: str, run: str) -> None:
+    """Write the MLflow model `model_id` of a model folder to `target`, which must not be there yet.
+
+    The folder's files are hard links where the file system has them: the one copy is the store's own.
+    """
+    import mlflow.pyfunc
+    from mlflow.models import Model
+
+    with tempfile.TemporaryDirectory() as empty:
+        mlflow.pyfunc.save_model(
+            str(target),
+            loader_module=__name__,
+            data_path=empty,
+            signature=signature(),
+            mlflow_model=Model(model_id=model_id, run_id=run),
+            pip_requirements=[f"kepipe=={__version__}"],
+        )
+    data = target / str(Model.load(str(target)).flavors["python_function"]["data"])
+    data.rmdir()
+    skip = shutil.ignore_patterns("record", "artifact.json")
+    shutil.copytree(folder, data, copy_function=_link, ignore=skip)
+
+
+def _link(source: str, name: str) -> None:
+    try:
+        os.link(source, name)
+    except OSError:  # another file system
+        shutil.copy2(source, name)

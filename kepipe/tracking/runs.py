@@ -1,0 +1,278 @@
+"""A run's events as MLflow runs: a parent for the pipeline, a nested child for each stage that worked.
+
+Whatever is written twice leaves the store as if written once, so that delivery may be cut off anywhere: runs
+are found again by their tags, and metrics that may be there already are compared with what is there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kepipe.flow.artifact import Artifact
+from kepipe.flow.events import (
+    Dataset,
+    Event,
+    Metrics,
+    Noted,
+    RunEnded,
+    RunStarted,
+    StageCached,
+    StageEnded,
+    StageStarted,
+)
+from kepipe.tracking.store import Store
+
+if TYPE_CHECKING:
+    from mlflow.entities import Metric
+
+STATUS = {"finished": "FINISHED", "failed": "FAILED", "killed": "KILLED"}
+AT_ONCE = {"metrics": 1000, "params": 100, "tags": 100}
+"""Most entries that MLflow takes in one request."""
+SHOWN = {".html", ".png", ".svg", ".pdf"}
+TOLD = {".json", ".md"}
+LARGEST = 16 << 20
+"""Bytes of the largest file that is copied to the store; models go there by way of the registry."""
+
+
+class Runs:
+    """Writes the events of one pipeline run to a store.
+
+    Events that the store has already are given to `recall`, the others to `write`, or, for metrics, by the
+    batch to `write_metrics`.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store, self._client = store, store.client
+        self._begun = RunStarted(pipeline="unknown", config={}, tags={})
+        self._stages: dict[str, StageStarted] = {}
+        self._open: dict[str, float] = {}
+        self._ids: dict[str, str] = {}
+        self._steps: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
+        self._notes: list[str] = []
+        self._experiment = ""
+
+    @property
+    def experiment(self) -> str:
+        """Id of the experiment: one for each pipeline."""
+        if not self._experiment:
+            self._experiment = self._store.experiment(self._begun.pipeline)
+        return self._experiment
+
+    def recall(self, event: Event) -> None:
+        """Take notice of an event without sending anything."""
+        match event:
+            case RunStarted():
+                self._begun = event
+                self._open[""] = event.at
+            case StageStarted():
+                self._stages[event.stage] = event
+                self._open[event.stage] = event.at
+            case StageEnded():
+                self._open.pop(event.stage, None)
+            case RunEnded():
+                self._open.pop("", None)
+            case Metrics(step=int(step)):
+                for name in event.values:
+                    self._steps[event.stage][name].add(step)
+            case Noted():
+                self._notes.append(f"{event.level}: {event.stage}: {event.message}")
+        self._open.update(dict.fromkeys(self._open, event.at))
+
+    def write(self, event: Event) -> None:
+        """Send an event. Those that say nothing to MLflow are only taken notice of."""
+        self.recall(event)
+        match event:
+            case RunStarted():
+                self._write_params(self.run_id(""), event.config)
+            case StageStarted():
+                self._write_params(self.run_id(event.stage), event.config)
+            case StageCached():
+                tag = f"kepipe.cached.{event.stage}"
+                self._client.set_tag(self.run_id(""), _name(tag), event.maker or event.key)
+            case Metrics():
+                self.write_metrics([event])
+            case Dataset():
+                self._write_dataset(event)
+            case StageEnded():
+                self._end_stage(event)
+            case RunEnded():
+                self._end(event.status, event.at)
+
+    def write_metrics(self, events: Sequence[Metrics], doubtful: bool = False) -> None:
+        """Send metrics by the thousand. `doubtful`: some may have arrived before."""
+        by_stage: dict[str, list[Metric]] = defaultdict(list)
+        for event in events:
+            self.recall(event)
+            by_stage[event.stage] += self._metrics_of(event)
+        for stage, metrics in by_stage.items():
+            run = self.run_id(stage)
+            if doubtful:
+                metrics = self._missing(run, metrics)
+            for part in _parts(metrics, AT_ONCE["metrics"]):
+                self._client.log_batch(run, metrics=part)
+
+    def end_abandoned(self) -> None:
+        """Close what a killed process left open, at the time of the last that was heard of it."""
+        if "" in self._open:
+            for stage, at in reversed(self._open.items()):
+                self._client.set_terminated(self.run_id(stage), STATUS["killed"], int(at * 1000))
+
+    def run_id(self, stage: str) -> str:
+        """The MLflow run of a stage, or of the pipeline (""): the one with its tags, or a new one."""
+        if stage not in self._ids:
+            self._ids[stage] = self._find(stage) or self._create(stage)
+        return self._ids[stage]
+
+    def maker_id(self, digest: str) -> str | None:
+        """The MLflow run of the stage that first made an artifact, if it is in this experiment."""
+        query, order = f"tags.`kepipe.digest` = '{digest}'", ["attributes.start_time ASC"]
+        found = self._client.search_runs([self.experiment], query, max_results=1, order_by=order)
+        return found[0].info.run_id if found else None
+
+    def _find(self, stage: str) -> str | None:
+        marks = {"kepipe.run": self._begun.run, "kepipe.stage": stage or "(pipeline)"}
+        query = " and ".join(f"tags.`{name}` = '{value}'" for name, value in marks.items())
+        found = self._client.search_runs([self.experiment], query, max_results=1)
+        return found[0].info.run_id if found else None
+
+    def _create(self, stage: str) -> str:
+        begun = self._stages.get(stage, self._begun)
+        tags = self._pipeline_tags() if not stage else self._stage_tags(stage)
+        tags["kepipe.run"], tags["kepipe.stage"] = self._begun.run, stage or "(pipeline)"
+        kept = {_name(name): str(value)[:5000] for name, value in tags.items()}
+        run = self._client.create_run(self.experiment, int(begun.at * 1000), kept, stage or self._begun.run)
+        return str(run.info.run_id)
+
+    def _pipeline_tags(self) -> dict[str, str]:
+        tags = {f"kepipe.{name.removeprefix('kepipe.')}": value for name, value in self._begun.tags.items()}
+        if "git.commit" in self._begun.tags:
+            tags["mlflow.source.git.commit"] = self._begun.tags["git.commit"].removesuffix("+changes")
+        return {
+            **tags,
+            "mlflow.source.name": f"kepipe run {self._begun.pipeline}",
+            "mlflow.source.type": "JOB",
+        }
+
+    def _stage_tags(self, stage: str) -> dict[str, str]:
+        tags = {**self._pipeline_tags(), "mlflow.parentRunId": self.run_id("")}
+        begun = self._stages.get(stage)
+        if begun is None:
+            return tags
+        tags |= {
+            "kepipe.kind": begun.kind,
+            "kepipe.key": begun.key,
+            "kepipe.resumed": str(begun.resumed).lower(),
+        }
+        tags |= {f"kepipe.input.{name}": digest for name, digest in begun.inputs.items()}
+        return tags | {f"kepipe.upstream.{name}": run for name, run in begun.upstream.items()}
+
+    def _write_params(self, run: str, config: Mapping[str, Any]) -> None:
+        from mlflow.entities import Param
+
+        params = [Param(_name(key), value[:6000]) for key, value in flatten(config)]
+        for part in _parts(params, AT_ONCE["params"]):
+            self._client.log_batch(run, params=part)
+
+    def _write_dataset(self, event: Dataset) -> None:
+        from mlflow.entities import Dataset as Data
+        from mlflow.entities import DatasetInput, InputTag
+
+        source = json.dumps({"name": event.name, "digest": event.digest})
+        profile = json.dumps(dict(event.profile))
+        data = Data(event.name[:500], event.digest[:36], "kepipe", source, profile=profile)
+        stage = [InputTag("mlflow.data.context", event.stage or "pipeline")]
+        self._client.log_inputs(self.run_id(event.stage), [DatasetInput(data, stage)])
+
+    def _end_stage(self, event: StageEnded) -> None:
+        run, end = self.run_id(event.stage), int(event.at * 1000)
+        tags = {"kepipe.digest": event.digest, "kepipe.folder": event.folder, "kepipe.error": event.error}
+        for name, value in tags.items():
+            if value:
+                self._client.set_tag(run, name, value[:5000])
+        duration = Metrics(stage=event.stage, at=event.at, values={"seconds": event.seconds})
+        self.write_metrics([duration], doubtful=True)
+        if event.folder:
+            self._write_earlier(event)
+            for file, place in shown_files(Path(event.folder)):
+                self._client.log_artifact(run, str(file), place)
+        self._client.set_terminated(run, STATUS[event.status], end)
+
+    def _write_earlier(self, event: StageEnded) -> None:
+        """Where the stage continued an interrupted attempt, add the steps that the attempt had logged."""
+        begun = self._stages.get(event.stage)
+        if begun is None or not begun.resumed:
+            return
+        known = self._steps[event.stage]
+        earlier = []
+        for entry in Artifact(Path(event.folder), "").metrics():
+            step = entry["step"]
+            values = {
+                k: v for k, v in entry.items() if k != "step" and step is not None and step not in known[k]
+            }
+            if values:
+                earlier.append(Metrics(stage=event.stage, at=begun.at, values=values, step=step))
+        self.write_metrics(earlier, doubtful=True)
+
+    def _end(self, status: str, at: float) -> None:
+        run = self.run_id("")
+        if self._notes:
+            self._client.log_text(run, "\n".join(self._notes) + "\n", "notes.txt")
+        self._client.set_terminated(run, STATUS[status], int(at * 1000))
+
+    def _metrics_of(self, event: Metrics) -> Iterator[Metric]:
+        """A final value stands at the last step of its curve, for MLflow shows the value of the highest step."""
+        from mlflow.entities import Metric
+
+        for name, value in event.values.items():
+            step = event.step
+            if step is None:
+                step = max(self._steps[event.stage][name], default=0)
+            yield Metric(_name(name), float(value), int(event.at * 1000), step)
+
+    def _missing(self, run: str, metrics: Sequence[Metric]) -> list[Metric]:
+        present = {
+            _point(metric)
+            for name in {metric.key for metric in metrics}
+            for metric in self._client.get_metric_history(run, name)
+        }
+        return [metric for metric in metrics if _point(metric) not in present]
+
+
+def flatten(config: Mapping[str, Any], at: str = "") -> Iterator[tuple[str, str]]:
+    """`{"a": {"b": 1}}` as `("a.b", "1")`."""
+    for key, value in config.items():
+        name = f"{at}.{key}" if at else str(key)
+        if isinstance(value, Mapping) and value:
+            yield from flatten(value, name)
+        else:
+            yield name, value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def shown_files(folder: Path) -> Iterator[tuple[Path, str | None]]:
+    """Files of an artifact that people look at, with their folder in the store: pages, pictures, scores."""
+    if not folder.is_dir():
+        return
+    for file in sorted(folder.rglob("*")):
+        inside = file.relative_to(folder).parent
+        kinds = SHOWN | TOLD if inside == Path() else SHOWN
+        if file.is_file() and file.suffix in kinds and file.stat().st_size <= LARGEST:
+            yield file, None if inside == Path() else inside.as_posix()
+
+
+def _point(metric: Metric) -> tuple[str, int, int, str]:
+    return metric.key, metric.step, metric.timestamp, repr(metric.value)  # repr: nan equals nan
+
+
+def _name(name: str) -> str:
+    """A name that MLflow takes: hits@10 → hits_at_10."""
+    return re.sub(r"[^\w\-. /:]", "_", name.replace("@", "_at_"))[:250]
+
+
+def _parts(items: Sequence[Any], size: int) -> Iterator[list[Any]]:
+    for start in range(0, len(items), size):
+        yield list(items[start : start + size])

@@ -1,0 +1,112 @@
+"""What the machine does while a stage works: processor, memory, disk, network, GPUs, sampled in a thread."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from kepipe.flow.events import Metrics, Sink
+
+Reading = dict[str, float]
+
+
+class Sampler:
+    """Tells `sink` every `interval` seconds how busy the machine is, as metrics of the stage at work.
+
+    Names are those that MLflow's own monitor uses, so that its page of system metrics shows them.
+    """
+
+    def __init__(self, sink: Sink, interval: float = 10.0) -> None:
+        self._sink, self._interval = sink, interval
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self, run: str, stage: str) -> None:
+        """Begin to sample for a stage. The first sample comes early, for short stages."""
+        self.stop()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(
+            target=self._sample, args=(run, stage, self._stop), name="kepipe-sampler", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End sampling; nothing is told afterwards."""
+        if self._thread is not None:
+            self._stop.set()
+            self._thread.join()
+            self._thread = None
+
+    def _sample(self, run: str, stage: str, stop: threading.Event) -> None:
+        step, pause = 0, min(1.0, self._interval)
+        machine, gpus = _machine(), _gpus()
+        while not stop.wait(pause):
+            reading = {f"system/{name}": value for name, value in {**machine(), **gpus()}.items()}
+            self._sink(Metrics(run=run, stage=stage, values=reading, step=step))
+            step, pause = step + 1, self._interval
+
+
+def _machine() -> Callable[[], Reading]:
+    """Reads processor and memory in percent and megabytes, disk and network in megabytes a second."""
+    import psutil
+
+    process = psutil.Process()
+    psutil.cpu_percent()
+    last = [time.monotonic(), *_traffic()]
+
+    def read() -> Reading:
+        now = [time.monotonic(), *_traffic()]
+        seconds = max(now[0] - last[0], 1e-3)
+        rates = [(new - old) / seconds / 1e6 for new, old in zip(now[1:], last[1:], strict=True)]
+        last[:] = now
+        memory = psutil.virtual_memory()
+        return {
+            "cpu_utilization_percentage": psutil.cpu_percent(),
+            "system_memory_usage_megabytes": memory.used / 1e6,
+            "system_memory_usage_percentage": memory.percent,
+            "process_memory_megabytes": process.memory_info().rss / 1e6,
+            "disk_read_megabytes_per_second": rates[0],
+            "disk_write_megabytes_per_second": rates[1],
+            "network_receive_megabytes_per_second": rates[2],
+            "network_transmit_megabytes_per_second": rates[3],
+        }
+
+    return read
+
+
+def _traffic() -> list[float]:
+    """Bytes read, written, received, sent since the machine started; 0 where the system does not say."""
+    import psutil
+
+    disk: Any = psutil.disk_io_counters()
+    network: Any = psutil.net_io_counters()
+    return [
+        getattr(disk, "read_bytes", 0),
+        getattr(disk, "write_bytes", 0),
+        getattr(network, "bytes_recv", 0),
+        getattr(network, "bytes_sent", 0),
+    ]
+
+
+def _gpus() -> Callable[[], Reading]:
+    """Reads the load and memory of NVIDIA GPUs; nothing where there are none."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
+    except pynvml.NVMLError:
+        return dict
+
+    def read() -> Reading:
+        reading: Reading = {}
+        for index, handle in enumerate(handles):
+            memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+            reading[f"gpu_{index}_utilization_percentage"] = pynvml.nvmlDeviceGetUtilizationRates(handle).gpu
+            reading[f"gpu_{index}_memory_usage_percentage"] = 100 * memory.used / memory.total
+            reading[f"gpu_{index}_memory_usage_megabytes"] = memory.used / 1e6
+        return reading
+
+    return read

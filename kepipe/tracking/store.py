@@ -1,0 +1,130 @@
+"""Where runs are kept: an MLflow store, and what to make of its failures."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlparse
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+T = TypeVar("T")
+PAUSES = (0.2, 1.0, 3.0)
+"""Seconds before an action is tried again at a store that answers."""
+QUICK = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+"""MLflow tries seven times with growing pauses; the journal makes that patience needless."""
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_UV_AUTO_DETECT": "false",
+    "MLFLOW_DISABLE_AGENT_HINT": "true",
+}
+PASSING = (401, 403, 408, 409, 429)
+"""Client errors of HTTP that may be mended without the request being changed."""
+
+
+class AwayError(Exception):
+    """The store cannot be reached now. What was to be sent stays in the journal."""
+
+
+class RefusedError(Exception):
+    """The store answers, but will not do this."""
+
+
+def tracking_uri(workspace: Path) -> str:
+    """The address of the store: MLFLOW_TRACKING_URI, or a SQLite file in the workspace."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(workspace / 'mlflow.db').resolve()}"
+
+
+def is_server(uri: str) -> bool:
+    """Whether the address is that of a server that others run."""
+    return urlparse(uri).scheme in ("http", "https", "databricks", "uc")
+
+
+@dataclass(frozen=True)
+class Store:
+    """A connected MLflow store."""
+
+    uri: str
+    client: MlflowClient
+    artifacts: str | None
+    """Where new experiments keep their files; None: where the server likes."""
+    scratch: Path
+    """Where files are put together, in the workspace: what is linked from there takes no space."""
+
+    def experiment(self, name: str) -> str:
+        """Id of the experiment of this name, created or restored where it has to be."""
+        found = self.client.get_experiment_by_name(name)
+        if found is None:
+            place = f"{self.artifacts}/{name}" if self.artifacts else None
+            created: str = self.client.create_experiment(name, artifact_location=place)
+            return created
+        if found.lifecycle_stage == "deleted":
+            self.client.restore_experiment(found.experiment_id)
+        return str(found.experiment_id)
+
+    def attempt(self, action: Callable[[], T]) -> T:
+        """Do it, again after a pause where that may help. Raises AwayError or RefusedError."""
+        import mlflow.exceptions
+
+        for pause in PAUSES:
+            try:
+                return action()
+            except (mlflow.exceptions.MlflowException, OSError) as error:
+                reason = error
+                if _is_final(error):
+                    break
+                self.check()
+                time.sleep(pause)
+        raise RefusedError(_first_line(reason)) from reason
+
+    def check(self) -> None:
+        """Raise AwayError unless the store answers."""
+        import mlflow.exceptions
+
+        try:
+            self.client.search_experiments(max_results=1)
+        except (mlflow.exceptions.MlflowException, OSError) as error:
+            raise AwayError(f"{self.uri}: {_first_line(error)}") from error
+
+
+def connect(workspace: Path) -> Store:
+    """The store of a workspace. Raises AwayError where it cannot be opened."""
+    for name, value in {**QUIET, **QUICK}.items():
+        os.environ.setdefault(name, value)
+    import mlflow
+    from mlflow.tracking import MlflowClient
+
+    for noisy in ("mlflow", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    uri = tracking_uri(workspace)
+    registry = os.environ.get("MLFLOW_REGISTRY_URI") or uri
+    local_files = urlparse(uri).scheme.startswith("sqlite")
+    (workspace / "tracking").mkdir(parents=True, exist_ok=True)
+    artifacts = (workspace / "mlartifacts").resolve().as_uri() if local_files else None
+    mlflow.set_tracking_uri(uri)  # parts of MLflow look here although the client was told
+    mlflow.set_registry_uri(registry)
+    try:
+        client = MlflowClient(tracking_uri=uri, registry_uri=registry)
+        store = Store(uri, client, artifacts, scratch=workspace / "tracking")
+        store.check()
+    except (mlflow.exceptions.MlflowException, OSError) as error:
+        raise AwayError(f"{uri}: {_first_line(error)}") from error
+    return store
+
+
+def _is_final(error: Exception) -> bool:
+    """Whether the same request would fail again: a client error, or a file that is gone."""
+    if isinstance(error, FileNotFoundError):
+        return True
+    status = getattr(error, "get_http_status_code", None)
+    return status is not None and 400 <= status() < 500 and status() not in PASSING
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
