@@ -75,7 +75,7 @@ class Progress:
 
 
 def shards(inputs: ShardsInputs, config: ShardsConfig, work: Work) -> None:
-    """Write `tokenizer/`, `train/`, `held_out/` and `entities.txt`. Raises ValueError where nothing is left to train on."""
+    """Write `tokenizer/`, `train/`, `held_out/` and `entities.txt`. ValueError where no text is left to train on."""
     from kepipe.corpus.documents import read_documents
 
     file = inputs.linked.folder / "documents.jsonl"
