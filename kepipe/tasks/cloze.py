@@ -48,11 +48,11 @@ class Case:
 
 @dataclass(frozen=True)
 class Candidates:
-    """What the blanks of one type are filled with: K names, and how often training documents link each."""
+    """What the blanks of one type are filled with: K names, and how often training documents link each, int [K]."""
 
     labels: tuple[str, ...]
     names: tuple[Name, ...]
-    links_K: Ints
+    links: Ints
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class ClozeTest:
 
     def scores_by_links(self) -> list[npt.NDArray[np.float64]]:
         """The baseline that knows no context: each candidate's number of links in training documents."""
-        return [self.candidates[case.type].links_K.astype(np.float64) for case in self.cases]
+        return [self.candidates[case.type].links.astype(np.float64) for case in self.cases]
 
 
 @dataclass
