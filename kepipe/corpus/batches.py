@@ -42,6 +42,10 @@ class Batches:
         """Batch n. Several threads may render at once."""
         return gather(self.shard, self.examples, self.order.rows(n), self.frame)
 
+    def visit(self, n: int) -> tuple[Ints, int]:
+        """The examples of batch n, int [B], and how often each was seen before (the epoch)."""
+        return self.order.rows(n), self.order.epoch(n)
+
 
 def open_batches(
     shard: Shard,

@@ -1,0 +1,66 @@
+"""Where randomness comes from, and how often it is renewed: masking schedules (Liu et al. 2019, section 4.1).
+
+Every corruption draws uniform numbers, a row of them for each row of the batch. A numpy Generator gives new
+ones for every batch: the dynamic schedule. `RowDraws` gives each row numbers that depend on its seed alone, so
+that an example can be corrupted alike at every visit, whichever rows stand beside it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Schedule = Literal["static", "duplicated", "dynamic"]
+GOLDEN, ODD = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD1B54A32D192ED03)
+
+
+class Draws(Protocol):
+    """A source of uniform numbers in [0, 1): `numpy.random.Generator` or `RowDraws`."""
+
+    def random(self, size: tuple[int, int], /) -> Floats:
+        """Numbers of shape [B, any]."""
+        ...
+
+
+class RowDraws:
+    """SplitMix64 streams (Steele et al. 2014), one a row: number j of call c depends on
+    (seed of the row, c, j) alone."""
+
+    def __init__(self, seeds_B: npt.NDArray[np.uint64]) -> None:
+        self._seeds = seeds_B
+        self._calls = 0
+
+    def random(self, size: tuple[int, int], /) -> Floats:
+        """Numbers of shape [B, any]; the first columns do not depend on how many are asked for."""
+        rows, columns = size
+        assert rows == len(self._seeds), "one seed a row"
+        self._calls += 1
+        streams = mix(self._seeds + np.uint64(self._calls * int(ODD) % 2**64))
+        steps = np.arange(1, columns + 1, dtype=np.uint64) * GOLDEN
+        return (mix(streams[:, None] + steps) >> np.uint64(11)).astype(np.float64) * np.float64(2.0**-53)
+
+
+def mix(state: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """SplitMix64's output function: every bit of the input moves every bit of the output."""
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return state ^ (state >> np.uint64(31))
+
+
+def visit_seeds(
+    schedule: Schedule, examples_B: Ints, visit: int, *, seed: int, copies: int = 10
+) -> npt.NDArray[np.uint64]:
+    """The seed of each example's corruption at its `visit` (the epoch): uint64 [B].
+
+    static: one corruption for ever; duplicated: `copies` of them in turn (BERT's duplicated data, k=10);
+    dynamic: a new one at each visit.
+    """
+    if copies < 1:
+        raise ValueError(f"a duplicated schedule needs at least 1 copy, not {copies}")
+    turn = {"static": 0, "duplicated": visit % copies, "dynamic": visit}[schedule]
+    base = mix(np.array([seed], dtype=np.int64).astype(np.uint64) * ODD + np.uint64(turn) * GOLDEN)
+    return mix(base + examples_B.astype(np.uint64) * GOLDEN)

@@ -1,0 +1,45 @@
+"""UniLM's selection (Dong et al. 2019, section 2.3): 80% single tokens, 20% bigrams or trigrams."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from kepipe.noise.draws import Draws
+from kepipe.noise.tokens import SHARE, budget
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+LONGER = 0.2
+"""Share of selections that take two or three tokens, one as often as the other."""
+
+
+def select_ngrams(special_BT: Bools, draws: Draws, share: float = SHARE, longer: float = LONGER) -> Bools:
+    """Runs of 1 to 3 text tokens that fill each row's budget and do not overlap: bool [B, T]."""
+    keys_BT = draws.random(special_BT.shape)
+    keys_BT[special_BT] = 2.0
+    u_BT = draws.random(special_BT.shape)
+    length_BT = 1 + (u_BT < longer).astype(np.int64) + (u_BT < longer / 2)
+    return place_ngrams(np.argsort(keys_BT, axis=1), length_BT, ~special_BT, budget(special_BT, share))
+
+
+def place_ngrams(start_BT: Ints, length_BT: Ints, free_BT: Bools, budget_B: Ints) -> Bools:
+    """Take runs in order: `length[:, k]` tokens from column `start[:, k]`; bool [B, T].
+
+    One that would exceed the row's budget, or touch a token that is not free or is taken already, is skipped.
+    """
+    rows, width = free_BT.shape
+    open_BT = np.zeros((rows, width + 2), dtype=np.bool_)  # two columns more, so that a run may look beyond
+    open_BT[:, :width] = free_BT
+    left_B, row_B = budget_B.copy(), np.arange(rows)
+    for start_B, length_B in zip(start_BT.T, length_BT.T, strict=True):
+        fits_B = (length_B <= left_B) & open_BT[row_B, start_B]
+        fits_B &= open_BT[row_B, start_B + 1] | (length_B < 2)
+        fits_B &= open_BT[row_B, start_B + 2] | (length_B < 3)
+        for step in range(3):
+            taken_B = np.flatnonzero(fits_B & (length_B > step))
+            open_BT[taken_B, start_B[taken_B] + step] = False
+        left_B -= length_B * fits_B
+        if not left_B.any():
+            break
+    return free_BT & ~open_BT[:, :width]

@@ -1,0 +1,60 @@
+"""Selecting whole units: words (whole-word masking), phrases and entities (ERNIE 1.0, section 3.2)."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from kepipe.noise.draws import Draws
+from kepipe.noise.tokens import SHARE, budget
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+
+def select_units(units_BT: Ints, draws: Draws, share: float = SHARE) -> Bools:
+    """Uniformly ordered units, each taken as a whole if the row's budget still has room for it: bool [B, T].
+
+    `units_BT` numbers each row's units from 0, −1 where nothing can be selected (`Sequences.units[level]`).
+    """
+    sizes_BU = count_units(units_BT)
+    keys_BU = draws.random(sizes_BU.shape)
+    keys_BU[sizes_BU == 0] = 2.0
+    chosen_BU = fill(sizes_BU, np.argsort(keys_BU, axis=1), budget(units_BT < 0, share))
+    return spread(chosen_BU, units_BT)
+
+
+def select_units_by_coin(units_BT: Ints, draws: Draws, share: float = SHARE) -> Bools:
+    """ERNIE's released rule (`upstream`): each unit by itself, with probability `share` whatever its size."""
+    sizes_BU = count_units(units_BT)
+    return spread(draws.random(sizes_BU.shape) <= share, units_BT)
+
+
+def count_units(units_BT: Ints) -> Ints:
+    """Tokens of each unit: int [B, U]; U is the largest number of units in a row."""
+    rows, most = len(units_BT), int(units_BT.max(initial=-1)) + 1
+    flat = units_BT + most * np.arange(rows)[:, None]
+    return np.bincount(flat[units_BT >= 0], minlength=rows * most).reshape(rows, most)
+
+
+def fill(sizes_BU: Ints, order_BU: Ints, budget_B: Ints) -> Bools:
+    """Take units in the given order; one that would exceed the row's budget is skipped: bool [B, U]."""
+    sizes_UB = np.take_along_axis(sizes_BU, order_BU, axis=1).T.copy()
+    taken_UB = np.zeros(sizes_UB.shape, dtype=np.bool_)
+    left_B = budget_B.copy()
+    for rank, size_B in enumerate(sizes_UB):
+        fits_B = (size_B > 0) & (size_B <= left_B)
+        taken_UB[rank] = fits_B
+        left_B -= size_B * fits_B
+        if not left_B.any():
+            break
+    chosen_BU = np.zeros(sizes_BU.shape, dtype=np.bool_)
+    np.put_along_axis(chosen_BU, order_BU, taken_UB.T, axis=1)
+    return chosen_BU
+
+
+def spread(chosen_BU: Bools, units_BT: Ints) -> Bools:
+    """The tokens of the chosen units: bool [B, T]."""
+    if not chosen_BU.shape[1]:
+        return np.zeros(units_BT.shape, dtype=np.bool_)
+    return np.take_along_axis(chosen_BU, np.maximum(units_BT, 0), axis=1) & (units_BT >= 0)
