@@ -1,0 +1,1 @@
+"""The one transformer, the table of families, model folders, and the way from and to Hugging Face."""

