@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from kepipe.config import Section
+from kepipe.config import Section, UserPath, aside
 from kepipe.flow.artifact import hash_file, hash_json
 from kepipe.flow.stage import Nothing, Stage, Work
 from kepipe.stages.artifacts import Corpus
@@ -21,7 +21,7 @@ class CorpusConfig(Section):
 
     source: Literal["wikipedia-sample", "folder"] = "wikipedia-sample"
     """`wikipedia-sample`: 106 articles from gensim's wheel, with their link anchors; `folder`: your own files."""
-    path: Path | None = None
+    path: UserPath | None = aside(None)
     """For `folder`: a folder of .txt, .jsonl and .parquet files, or one such file."""
     strict: bool = False
     """Refuse bad lines instead of skipping and counting them."""

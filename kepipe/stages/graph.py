@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from kepipe.config import Section
+from kepipe.config import Section, UserPath, aside
 from kepipe.flow.artifact import hash_file
 from kepipe.flow.stage import Nothing, Stage, Work
 from kepipe.stages.artifacts import Graph
@@ -24,7 +24,7 @@ class GraphConfig(Section):
 
     source: Literal["geonames", "native"] = "geonames"
     """`geonames`: the world's places, from a package; `native`: your own triples.tsv and entities.jsonl."""
-    path: Path | None = None
+    path: UserPath | None = aside(None)
     """For `native`: a folder with train.tsv or triples.tsv, or one file of triples."""
     min_population: int = 15000
     """For `geonames`: the smallest city taken (500 at least)."""
