@@ -38,5 +38,5 @@ class Objective(Protocol):
         ...
 
     def loss(self, model: Transformer, batch: Batch) -> dict[str, Tensor]:
-        """Term → its mean, a scalar, for the terms whose count is above 0."""
+        """Term → its mean, a scalar; 0, never NaN, for a term that has no place."""
         ...

@@ -22,7 +22,7 @@ def tensor(values: npt.NDArray[Any]) -> Tensor:
 
 
 def restoration_loss(model: Transformer, hidden_BTD: Tensor, batch: Batch) -> Tensor:
-    """Mean negative log-likelihood of `batch.labels` at `batch.selected`.
+    """Mean negative log-likelihood of `batch.labels` at `batch.selected`; 0 where nothing is selected.
 
     The vocabulary layer, which costs as much as several layers, is computed at the selected places alone.
     """
@@ -30,7 +30,8 @@ def restoration_loss(model: Transformer, hidden_BTD: Tensor, batch: Batch) -> Te
     assert batch.labels is not None
     # index_select: on a CPU its backward pass is far faster than that of hidden[selected].
     hidden_ND = hidden_BTD.flatten(0, 1).index_select(0, batch.selected)
-    return F.cross_entropy(model.vocabulary(hidden_ND), batch.labels)
+    total = F.cross_entropy(model.vocabulary(hidden_ND), batch.labels, reduction="sum")
+    return total / max(1, len(batch.labels))
 
 
 def next_sentence_loss(model: Transformer, hidden_BTD: Tensor, batch: Batch) -> Tensor:

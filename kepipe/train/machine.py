@@ -58,9 +58,7 @@ def spread(
     if settings.recompute:
         model.recompute_layers()
     if settings.compile:
-        for stack in (model.encoder, model.decoder):
-            for layer in stack.layers if stack is not None else ():
-                layer.compile()  # layers are alike: compiled once, used for all
+        model.compile_layers()
     trained: nn.Module = Trained(model)
     trained, optimizer = machine.prepare(trained, adamw(trained, settings))
     trained.train()

@@ -21,9 +21,9 @@ VOCABULARY, MASK, ROWS, LENGTH = 40, 1, 8, 16
 
 
 def render(number: int) -> Sequences:
-    """Rows that count upward from a random start: token t+1 follows token t."""
+    """Rows that count upward from one of three starts."""
     rng = np.random.default_rng([7, number])
-    tokens = 2 + (rng.integers(0, 30, (ROWS, 1)) + np.arange(LENGTH)) % (VOCABULARY - 2)
+    tokens = 2 + rng.integers(0, 3, (ROWS, 1)) + 2 * np.arange(LENGTH)
     zeros = np.zeros_like(tokens)
     return Sequences(
         tokens, zeros, zeros + 1, zeros > 0, {"word": zeros + np.arange(LENGTH)}, zeros - 1, zeros
