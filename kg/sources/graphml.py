@@ -1,0 +1,97 @@
+"""GraphML, and any networkx graph at hand.
+
+Of a node are read: `label` or `name`, `aliases`, `description`, `types` or `type`, `prior`; of an edge: `relation`,
+`label`, `predicate` or `type`. Lists are lists, or strings that hold a JSON list (GraphML has no lists).
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import ParseError
+
+from kg.problems import Problems
+from kg.schema import Entity, Relation
+from kg.sources.reading import Choices, Facts, Tick, open_bytes
+from kg.writer import GraphWriter
+
+NO_RELATION = "related to"
+_RELATION_KEYS = ("relation", "label", "predicate", "type")
+
+
+def read_graphml(
+    file: Path, writer: GraphWriter, problems: Problems, tick: Tick, _choices: Choices
+) -> Counter[str]:
+    """Read `file`, plain, gzip or bzip2, into `writer`. Raises ValueError, with the line, where it is no GraphML."""
+    import networkx as nx
+
+    try:
+        with open_bytes(file, tick) as stream:
+            graph = nx.read_graphml(stream, force_multigraph=True)
+    except ParseError as error:
+        raise ValueError(f"{file}:{error.position[0]}: not XML ({error})") from None
+    except (nx.NetworkXError, KeyError, ValueError, TypeError, AttributeError, StopIteration) as error:
+        # What networkx raises for XML that is no GraphML, or that has values of another type than declared.
+        raise ValueError(f"{file}: not GraphML ({error})") from None
+    return read_networkx(graph, writer, problems, file)
+
+
+def read_networkx(
+    graph: Any, writer: GraphWriter, problems: Problems, file: Path = Path("graph")
+) -> Counter[str]:
+    """Put a networkx graph of any kind into `writer`; `file` names it in problems.
+
+    Ids are the nodes as strings. An undirected edge becomes two triples, one each way.
+    """
+    for node, data in graph.nodes(data=True):
+        try:
+            writer.add_entity(_entity(str(node), data))
+        except ValueError as error:
+            problems.add(file, 0, str(error))
+    facts = Facts(writer)
+    left_out: Counter[str] = Counter()
+    for head, tail, data in graph.edges(data=True):
+        relation = next((str(data[key]) for key in _RELATION_KEYS if data.get(key)), "")
+        if not relation:
+            left_out[f"edges without a relation, called {NO_RELATION!r}"] += 1
+            relation = NO_RELATION
+        if relation not in writer.relation_rows:
+            writer.add_relation(Relation(relation, str(data.get("label") or relation)))
+        facts.add(str(head), relation, str(tail))
+        if not graph.is_directed():
+            facts.add(str(tail), relation, str(head))
+    facts.store()
+    return left_out
+
+
+def _entity(id: str, data: dict[str, Any]) -> Entity:
+    """A node with its data. Raises ValueError that names the node and the key that is wrong."""
+    if not id:
+        raise ValueError("a node has an empty id")
+    try:
+        prior = float(data.get("prior") or 0)
+    except (TypeError, ValueError):
+        prior = -1.0
+    if not 0 <= prior < float("inf"):
+        raise ValueError(f"`prior` of node {id!r} must be a number, 0 or more, found {data['prior']!r}")
+    return Entity(
+        id,
+        str(data.get("label") or data.get("name") or id),
+        _strings(data.get("aliases")),
+        str(data.get("description") or ""),
+        _strings(data.get("types") or data.get("type")),
+        prior,
+    )
+
+
+def _strings(value: Any) -> tuple[str, ...]:
+    """A list, a JSON list in a string, or one string, as strings."""
+    if isinstance(value, str) and value.startswith("["):
+        with suppress(json.JSONDecodeError):  # a name may begin with a bracket
+            value = json.loads(value)
+    if isinstance(value, list | tuple | set):
+        return tuple(str(entry) for entry in value)
+    return (str(value),) if value else ()

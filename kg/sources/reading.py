@@ -1,0 +1,138 @@
+"""What readers share: files plain or compressed, names in the languages asked for, facts by id."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import zlib
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import numpy as np
+
+from kg.problems import Problems
+from kg.schema import Entity, Relation
+from kg.writer import GraphWriter
+
+Tick = Callable[[int], None]
+"""Told how many bytes of the file on disk were read since the last call."""
+
+_BOM = b"\xef\xbb\xbf"
+_BUFFER = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a user can choose of a source; each reader says which of these it heeds."""
+
+    languages: tuple[str, ...] = ("en",)
+    """Languages of names, best first (RDF, Wikidata): the label is in the first that has one."""
+    columns: tuple[str, str, str] | None = None
+    """Names of the columns with head, relation and tail (CSV); the first three where None."""
+    min_sitelinks: int = 0
+    """Wikidata: items with fewer links to Wikipedia and its sisters are left out."""
+    min_population: int = 15000
+    """GeoNames: the smallest city taken."""
+
+
+@contextmanager
+def open_bytes(file: Path, tick: Tick) -> Iterator[BinaryIO]:
+    """The content of a file, unpacked if it is gzip or bzip2 (told by its first bytes, not by its name)."""
+    with ExitStack() as stack:
+        raw = stack.enter_context(_Watched(file, tick))
+        buffered = stack.enter_context(io.BufferedReader(raw, _BUFFER))
+        magic = buffered.peek(3)
+        if magic.startswith(b"\x1f\x8b"):
+            yield cast(BinaryIO, stack.enter_context(gzip.GzipFile(fileobj=buffered)))
+        elif magic.startswith(b"BZh"):
+            yield cast(BinaryIO, stack.enter_context(bz2.BZ2File(buffered)))
+        else:
+            yield buffered
+
+
+def read_lines(file: Path, problems: Problems, tick: Tick) -> Iterator[tuple[int, bytes]]:
+    """Numbered lines that are not blank, as bytes, so that one that is no UTF-8 costs one line.
+
+    Packed data that is damaged or cut off is a problem at the line where it ends.
+    """
+    number = 0
+    with open_bytes(file, tick) as stream:
+        try:
+            for number, line in enumerate(stream, 1):
+                if number == 1:
+                    line = line.removeprefix(_BOM)
+                if line and not line.isspace():
+                    yield number, line
+        except (EOFError, zlib.error, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # the disk's fault, not the file's
+            problems.add(file, number + 1, f"the packed data is damaged from here on ({error}); not read")
+
+
+class _Watched(io.RawIOBase):
+    """A file that tells how much of it was read."""
+
+    def __init__(self, file: Path, tick: Tick) -> None:
+        self._stream, self._tick = file.open("rb", buffering=0), tick
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        count = self._stream.readinto(buffer) or 0
+        self._tick(count)
+        return count
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+def rank_language(tag: str, languages: Sequence[str]) -> int | None:
+    """How well text tagged `tag` (BCP 47) serves someone who wants `languages`: 0 is best, None not at all.
+
+    "zh-hans" serves whoever wants "zh", after "zh" itself. Text without a tag, and Wikidata's "mul", serve
+    everyone, last.
+    """
+    tag = tag.lower().replace("_", "-")
+    for place, language in enumerate(languages):
+        wanted = language.lower()
+        if tag == wanted:
+            return 2 * place
+        if tag.startswith(f"{wanted}-"):
+            return 2 * place + 1
+    return 2 * len(languages) if tag in ("", "mul") else None
+
+
+class Facts:
+    """Collects triples by id, and stores under its id whatever is new."""
+
+    def __init__(self, writer: GraphWriter) -> None:
+        self._writer, self._rows = writer, array("i")
+
+    def add(self, head: str, relation: str, tail: str) -> None:
+        """Collect a triple."""
+        self._rows.extend((self._entity(head), self._relation(relation), self._entity(tail)))
+
+    def store(self, split: str = "train") -> None:
+        """Hand the collected triples to the writer."""
+        self._writer.add_triples(split, np.frombuffer(self._rows, np.int32))
+        self._rows = array("i")
+
+    def _entity(self, id: str) -> int:
+        row = self._writer.entity_rows.get(id)
+        return self._writer.add_entity(Entity(id, id)) if row is None else row
+
+    def _relation(self, id: str) -> int:
+        row = self._writer.relation_rows.get(id)
+        return self._writer.add_relation(Relation(id, id)) if row is None else row
+
+
+def explain(error: ValueError) -> str:
+    """What to tell the user of a line that could not be read."""
+    return f"not UTF-8 (byte {error.start + 1})" if isinstance(error, UnicodeDecodeError) else str(error)

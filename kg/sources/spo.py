@@ -1,0 +1,39 @@
+"""K-BERT's graphs (`.spo`): `subject TAB predicate TAB object`, where the strings themselves are the entities."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from kg.problems import Problems
+from kg.sources.reading import Choices, Facts, Tick, explain, read_lines
+from kg.writer import GraphWriter
+
+_COLUMNS = ("subject", "predicate", "object")
+
+
+def read_spo(
+    file: Path, writer: GraphWriter, problems: Problems, tick: Tick, _choices: Choices
+) -> Counter[str]:
+    """Read `file` into `writer`: an entity's id and label are its string. Doubled lines count once."""
+    facts = Facts(writer)
+    for number, line in read_lines(file, problems, tick):
+        try:
+            facts.add(*_parse(line.decode()))
+        except ValueError as error:
+            problems.add(file, number, explain(error))
+    facts.store()
+    return Counter()
+
+
+def _parse(line: str) -> tuple[str, str, str]:
+    """The three strings of a line, without blanks around them. Raises ValueError."""
+    fields = [field.strip() for field in line.split("\t")]
+    if len(fields) != 3:
+        expected = "expected subject, predicate and object separated by tabs"
+        raise ValueError(f"{expected}, found {len(fields)} columns: {line.strip()[:60]!r}")
+    for name, field in zip(_COLUMNS, fields, strict=True):
+        if not field:
+            raise ValueError(f"the {name} is empty")
+    subject, predicate, object = fields
+    return subject, predicate, object

@@ -1,0 +1,214 @@
+"""Wikidata's JSON dump: one entity a line, as in `latest-all.json.bz2`; plain, gzip or bzip2.
+
+Both forms are read: the array (`[`, lines ending with a comma, `]`) and plain JSON lines. Items become
+entities (the prior is the number of site links, types are "instance of"), properties become relations, and each
+statement whose value is another item of the file becomes a triple, unless its rank is "deprecated".
+
+The names lie in a temporary file until the last line is read; memory holds ids and triples alone.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from array import array
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kg.problems import Problems
+from kg.schema import Entity, Relation
+from kg.sources.reading import Choices, Tick, explain, rank_language, read_lines
+from kg.writer import GraphWriter
+
+INSTANCE_OF = 31
+
+
+def read_wikidata(
+    file: Path, writer: GraphWriter, problems: Problems, tick: Tick, choices: Choices
+) -> Counter[str]:
+    """Read `file` into `writer`. Heeds `languages` and `min_sitelinks`; ids are Wikidata's, "Q64" and "P17"."""
+    left_out: Counter[str] = Counter()
+    property_labels: dict[int, str] = {}
+    triples = array("q")
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as items:
+        for number, line in read_lines(file, problems, tick):
+            text = line.strip().rstrip(b",")
+            if text in (b"[", b"]"):
+                continue
+            try:
+                parsed = json.loads(text)
+                if _kind(parsed) == "property":
+                    names = _names(parsed, choices.languages)
+                    property_labels[_number(parsed["id"], "P")] = names[0] if names else parsed["id"]
+                elif _kind(parsed) != "item":
+                    left_out[f"entities of the kind {_kind(parsed)}"] += 1
+                elif len(_table(parsed, "sitelinks")) < choices.min_sitelinks:
+                    left_out["items with too few site links"] += 1
+                else:
+                    item, facts = _item(parsed, number, choices.languages, left_out)
+                    items.write(json.dumps(item.fields()) + "\n")
+                    triples.extend(facts)
+            except json.JSONDecodeError as error:
+                problems.add(file, number, f"not JSON ({error.msg}, column {error.colno}); one entity a line")
+            except ValueError as error:
+                problems.add(file, number, explain(error))
+            except RecursionError:
+                problems.add(file, number, "not an entity: nested too deeply")
+        _write_items(file, items, writer, problems)
+    _write_triples(triples, property_labels, writer, left_out)
+    return left_out
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """What is kept of an item until all are read. `kinds` are the numbers of the items it is an instance of."""
+
+    line: int
+    number: int
+    names: list[str]
+    description: str
+    kinds: list[int]
+    sitelinks: int
+
+    def fields(self) -> list[Any]:
+        return [self.line, self.number, self.names, self.description, self.kinds, self.sitelinks]
+
+
+def _item(
+    parsed: Any, line: int, languages: tuple[str, ...], left_out: Counter[str]
+) -> tuple[_Item, list[int]]:
+    """An item of a dump's line, and its statements: head, property, tail; head, … Raises ValueError."""
+    number = _number(parsed.get("id"), "Q")
+    facts, kinds = [], []
+    for property, statements in _table(parsed, "claims").items():
+        relation = _number(property, "P")
+        for tail in _values(statements, left_out):
+            if relation == INSTANCE_OF:
+                kinds.append(tail)
+            else:
+                facts += [number, relation, tail]
+    descriptions = _texts(_table(parsed, "descriptions"), languages)
+    names = _names(parsed, languages)
+    if not names:
+        left_out["items without a name in these languages, called by their id"] += 1
+    item = _Item(
+        line, number, names, descriptions[0] if descriptions else "", kinds, len(_table(parsed, "sitelinks"))
+    )
+    return item, facts
+
+
+def _values(statements: Any, left_out: Counter[str]) -> Iterator[int]:
+    """The items that the statements of one property name. Raises ValueError where one is not of Wikidata's form."""
+    if not isinstance(statements, list):
+        raise ValueError(f"`claims`: expected a list of statements, found {str(statements)[:40]!r}")
+    for statement in statements:
+        try:
+            snak = statement["mainsnak"]
+            if statement.get("rank") == "deprecated":
+                left_out["deprecated statements"] += 1
+            elif snak["snaktype"] != "value":
+                left_out["statements of an unknown value or none"] += 1
+            elif snak["datavalue"]["type"] != "wikibase-entityid":
+                left_out["literal values"] += 1
+            elif snak["datavalue"]["value"].get("entity-type", "item") != "item":
+                left_out["statements about other than items"] += 1
+            else:
+                value = snak["datavalue"]["value"]
+                # Old dumps have the number alone.
+                yield _number(value["id"] if "id" in value else f"Q{value['numeric-id']}", "Q")
+        except (KeyError, TypeError, AttributeError):
+            raise ValueError(f"not a Wikidata statement: {json.dumps(statement)[:60]}") from None
+
+
+def _write_items(file: Path, items: Any, writer: GraphWriter, problems: Problems) -> None:
+    """Add the items; first their types are named, by the labels of the items that stand for them."""
+    items.seek(0)
+    kinds = {kind for line in items for kind in json.loads(line)[4]}
+    items.seek(0)
+    labels = {item.number: item.names[0] for item in map(_read, items) if item.number in kinds and item.names}
+    items.seek(0)
+    for item in map(_read, items):
+        types = tuple(dict.fromkeys(labels.get(kind, f"Q{kind}") for kind in item.kinds))
+        label, *aliases = item.names or [f"Q{item.number}"]
+        entity = Entity(
+            f"Q{item.number}", label, tuple(aliases), item.description, types, float(item.sitelinks)
+        )
+        try:
+            writer.add_entity(entity)
+        except ValueError as error:
+            problems.add(file, item.line, str(error))
+
+
+def _read(line: str) -> _Item:
+    return _Item(*json.loads(line))
+
+
+def _write_triples(
+    flat: array[int], labels: dict[int, str], writer: GraphWriter, left_out: Counter[str]
+) -> None:
+    """Add the triples between items that the file has, and the relations they use."""
+    triples = np.frombuffer(flat, np.int64).reshape(-1, 3)
+    ids = np.fromiter((int(id[1:]) for id in writer.entity_rows), np.int64, len(writer.entity_rows))
+    order = np.argsort(ids)
+    known = np.isin(triples[:, 2], ids)
+    left_out["statements about items that the file lacks"] += int((~known).sum())
+    triples = triples[known]
+    properties, relations = np.unique(triples[:, 1], return_inverse=True)
+    for property in properties.tolist():
+        writer.add_relation(Relation(f"P{property}", labels.get(property, f"P{property}")))
+
+    def rows(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        return order[np.searchsorted(ids, numbers, sorter=order)]
+
+    coded = np.stack([rows(triples[:, 0]), relations.reshape(-1), rows(triples[:, 2])], axis=1)
+    writer.add_triples("train", coded.astype(np.int32))
+
+
+# The form of an entity, checked
+
+
+def _kind(parsed: Any) -> str:
+    if not isinstance(parsed, dict) or not isinstance(parsed.get("type"), str):
+        raise ValueError('expected an entity such as {"type": "item", "id": "Q64", …}')
+    return str(parsed["type"])
+
+
+def _number(id: Any, letter: str) -> int:
+    if not isinstance(id, str) or id[:1] != letter or not (id[1:].isascii() and id[1:].isdecimal()):
+        raise ValueError(f"expected an id such as {letter}64, found {id!r}")
+    number = int(id[1:])
+    if number >= 2**63:
+        raise ValueError(f"the id {id} is too large")
+    return number
+
+
+def _table(parsed: dict[str, Any], key: str) -> dict[str, Any]:
+    """The object under a key. Wikidata writes an empty one as `[]`, and dumps may leave it out."""
+    table = parsed.get(key) or {}
+    if not isinstance(table, dict):
+        raise ValueError(f"`{key}`: expected an object, found {str(table)[:40]!r}")
+    return table
+
+
+def _names(parsed: dict[str, Any], languages: tuple[str, ...]) -> list[str]:
+    """The label and then the aliases, each once."""
+    labels = _texts(_table(parsed, "labels"), languages)
+    return list(dict.fromkeys([*labels, *_texts(_table(parsed, "aliases"), languages)]))
+
+
+def _texts(table: dict[str, Any], languages: tuple[str, ...]) -> list[str]:
+    """The texts of a table language → {"value": …} or a list of these, the best language first."""
+    ranked = [(rank, table[tag]) for tag in table if (rank := rank_language(tag, languages)) is not None]
+    texts = []
+    for _, entries in sorted(ranked, key=lambda pair: pair[0]):
+        for entry in entries if isinstance(entries, list) else [entries]:
+            if not isinstance(entry, dict) or not isinstance(entry.get("value"), str):
+                raise ValueError(f'expected {{"value": "a text"}}, found {str(entry)[:40]!r}')
+            texts.append(" ".join(entry["value"].split()))
+    return [text for text in texts if text]
