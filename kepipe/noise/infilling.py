@@ -1,0 +1,100 @@
+"""BART's text infilling: spans of words, of Poisson length, each replaced by one mask; an empty one inserts it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from kepipe.noise.draws import Draws
+from kepipe.ragged import pad
+
+Ints = npt.NDArray[np.int64]
+
+
+def draw_infilling(words_B: Ints, share: float, mean: float, draws: Draws) -> tuple[Ints, Ints]:
+    """Spans that cover exactly ceil(share · words) words of each row: first word and length, int [B, M] each.
+
+    Lengths are Poisson, the last one cut to what is left. Spans stand in order, without touching; one of length
+    0 stands before the word `start`, which may be the row's end. Absent spans have start −1.
+    """
+    rows = len(words_B)
+    cover_B = np.ceil(share * words_B).astype(np.int64)
+    most = int(cover_B.max(initial=0))
+    if most == 0:
+        return np.full((rows, 0), -1), np.zeros((rows, 0), dtype=np.int64)
+    # twice the spans that are expected to be needed, and more for few: that they do not suffice never happens
+    length_BM = np.searchsorted(
+        poisson(mean), draws.random((rows, math.ceil(2 * most / mean) + 32)), side="right"
+    )
+    before_BM = np.cumsum(length_BM, axis=1) - length_BM
+    count_B = (before_BM < cover_B[:, None]).sum(axis=1)
+    length_BM = np.clip(length_BM, 0, np.maximum(cover_B[:, None] - before_BM, 0))
+
+    # Words that stay leave gaps: before each, and after the last. Each span goes into a gap of its own.
+    gaps_B = words_B - cover_B + 1
+    count_B = np.minimum(count_B, np.where(cover_B > 0, gaps_B, 0))
+    keys = draws.random((rows, int(gaps_B.max())))
+    keys[np.arange(keys.shape[1]) >= gaps_B[:, None]] = 2.0
+    M = int(count_B.max(initial=0))
+    present_BM = np.arange(M) < count_B[:, None]
+    length_BM = np.where(present_BM, length_BM[:, :M], 0)
+    # where gaps are too few for all spans, or the draw fell short, the last span takes the rest
+    length_BM[np.arange(rows), np.maximum(count_B - 1, 0)] += np.where(
+        count_B > 0, cover_B - length_BM.sum(axis=1), 0
+    )
+    gap_BM = np.where(present_BM, np.argsort(keys, axis=1)[:, :M], keys.shape[1])
+    order = np.argsort(gap_BM, axis=1, kind="stable")
+    gap_BM, length_BM = (
+        np.take_along_axis(gap_BM, order, axis=1),
+        np.take_along_axis(length_BM, order, axis=1),
+    )
+    start_BM = gap_BM + np.cumsum(length_BM, axis=1) - length_BM
+    return np.where(present_BM, start_BM, -1), length_BM
+
+
+def poisson(mean: float) -> npt.NDArray[np.float64]:
+    """P(X ≤ 0), P(X ≤ 1), …, up to where all but 1e-16 of a Poisson variable lies."""
+    last = math.ceil(mean + 12 * math.sqrt(mean) + 20)
+    terms = [math.exp(k * math.log(mean) - mean - math.lgamma(k + 1)) for k in range(last)]
+    below: npt.NDArray[np.float64] = np.minimum(np.cumsum(terms), 1.0)
+    return below
+
+
+def infill(tokens_BT: Ints, words_BT: Ints, start_BM: Ints, length_BM: Ints, mask: int) -> tuple[Ints, Ints]:
+    """Replace each span of words by one mask; rows padded with −1, and their lengths: int [B, S], int [B].
+
+    `words_BT` numbers each row's words from 0, −1 beyond its end.
+    """
+    rows, width = words_BT.shape
+    text_BT = words_BT >= 0
+    ends_B = words_BT.max(axis=1, initial=-1) + 1
+    present = start_BM >= 0
+    row = np.nonzero(present)[0]
+    shape = (rows, int(ends_B.max(initial=0)) + 2)
+    opens, covers = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    np.add.at(opens, (row, start_BM[present]), 1)
+    np.add.at(covers, (row, start_BM[present]), 1)
+    np.add.at(covers, (row, start_BM[present] + length_BM[present]), -1)
+    covered = np.cumsum(covers, axis=1) > 0
+
+    # One slot a token and one for the row's end: it writes the masks that open there, then the token if it stays.
+    slots = np.zeros((rows, width + 1), dtype=np.int64)
+    slots[:, :width] = np.maximum(words_BT, 0)
+    heads = np.zeros(slots.shape, dtype=np.bool_)
+    heads[:, :width] = text_BT
+    heads[:, 1:width] &= words_BT[:, 1:] != words_BT[:, :-1]
+    lengths_B = text_BT.sum(axis=1)
+    slots[np.arange(rows), lengths_B] = ends_B
+    heads[np.arange(rows), lengths_B] = True
+    masks = np.where(heads, np.take_along_axis(opens, slots, axis=1), 0)
+    stays = np.zeros(slots.shape, dtype=np.bool_)
+    stays[:, :width] = text_BT & ~np.take_along_axis(covered, slots[:, :width], axis=1)
+
+    written = (masks + stays).ravel()
+    flat = np.full(int(written.sum()), mask, dtype=np.int64)
+    staying = stays.ravel()
+    flat[(np.cumsum(written) - 1)[staying]] = tokens_BT[stays[:, :width]]
+    lengths = (masks + stays).sum(axis=1)
+    return pad(flat, lengths, -1), lengths
