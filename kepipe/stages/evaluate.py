@@ -34,7 +34,7 @@ class EvaluateConfig(Section):
     loss_tokens: int = Field(40_000, ge=1)
     """Held-out tokens on which the loss is measured, at most."""
     mentions: Literal["auto", "gold", "linked"] = "auto"
-    """Mentions that the cloze blanks: given with the data, or found by the linker; `auto`: given, where there are enough."""
+    """Mentions that are blanked: given with the data, or the linker's; `auto`: given, where there are enough of them."""
     max_mentions: int = Field(400, ge=1)
     """Mentions that are blanked, one at a time, at most."""
     max_candidates: int = Field(100, ge=2)
@@ -127,7 +127,7 @@ def make_probes(
     from kepipe.corpus.shards import open_shard
     from kepipe.tasks.cloze import ClozeMaker, Links
     from kepipe.tasks.masked_loss import draw_blanks
-    from kepipe.tasks.probes import EntityCloze, MaskedLoss, Probe
+    from kepipe.tasks.probes import EntityCloze, MaskedLoss
     from kg.store import open_graph
 
     held_out = open_shard(shards.folder / "held_out")

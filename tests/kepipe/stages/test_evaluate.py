@@ -1,0 +1,87 @@
+"""The evaluate stage on real small artifacts."""
+
+import json
+
+import pytest
+
+from kepipe.flow.stage import Work
+from kepipe.stages.evaluate import EVALUATE, EvaluateConfig, EvaluateInputs, score_model
+from tests.kepipe.tasks.world import make_world
+
+CONFIG = EvaluateConfig(context=48, max_mentions=30)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return make_world(tmp_path_factory.mktemp("world"))
+
+
+def run(world, folder, config=CONFIG, arms=None, scratch=None):
+    events = []
+    work = Work(folder / "out", scratch or folder / "scratch", 0, "cpu", events.append)
+    for place in (work.out, work.scratch):
+        place.mkdir(parents=True, exist_ok=True)
+    EVALUATE.run(EvaluateInputs(arms or world.arms, world.linked, world.graph, world.shards), config, work)
+    return json.loads((work.out / "scores.json").read_text()), events
+
+
+def content(folder):
+    return {file.name: file.read_bytes() for file in (folder / "out").iterdir()}
+
+
+def test_scores_of_all_arms_with_differences_baselines_and_cases(world, tmp_path):
+    scores, events = run(world, tmp_path)
+    assert set(scores) == {"pretrain", "control", "differences", "baselines", "about"}
+    apart = scores["differences"]["pretrain − control"]["entity_cloze"]["mrr"]
+    mrr = {arm: scores[arm]["entity_cloze"]["mrr"]["value"] for arm in ("pretrain", "control")}
+    assert apart["value"] == pytest.approx(mrr["pretrain"] - mrr["control"])
+    assert set(scores["pretrain"]["mlm_loss"]) == {"tokens", "phrases", "mentions"}
+    cases = [json.loads(line) for line in (tmp_path / "out" / "clozes.jsonl").read_text().splitlines()]
+    assert len(cases) == 30
+    assert sum(1 / case["ranks"]["pretrain"] for case in cases) / 30 == pytest.approx(mrr["pretrain"])
+    logged = {name: value for event in events for name, value in getattr(event, "values", {}).items()}
+    assert logged["control/entity_cloze/mrr"] == mrr["control"]
+
+
+def test_an_interrupted_stage_continues_and_ends_with_the_same_bytes(world, tmp_path, monkeypatch):
+    run(world, tmp_path / "whole")
+    import kepipe.tasks.probes as probes
+
+    measured, real = [], probes.fill
+
+    def stop_at_second_arm(model, *args, **options):
+        measured.append(model)
+        if len(measured) == 2:
+            raise KeyboardInterrupt
+        return real(model, *args, **options)
+
+    monkeypatch.setattr(probes, "fill", stop_at_second_arm)
+    with pytest.raises(KeyboardInterrupt):
+        run(world, tmp_path / "broken")
+    run(world, tmp_path / "broken")
+    assert len(measured) == 3  # the first arm is not measured again
+    assert content(tmp_path / "broken") == content(tmp_path / "whole")
+
+
+def test_one_folder_alone_scores_as_it_does_among_the_arms(world, tmp_path):
+    scores, _ = run(world, tmp_path)
+    arm = world.arms[1]
+    alone = score_model(arm.folder, world.linked, world.graph, world.shards, CONFIG, seed=0)
+    assert json.loads(json.dumps(alone)) == scores["control"]
+
+
+def test_reference_and_names(world, tmp_path):
+    scores, _ = run(world, tmp_path / "a", CONFIG.model_copy(update={"reference": "pretrain"}))
+    assert set(scores["differences"]) == {"control − pretrain"}
+    with pytest.raises(ValueError, match="`reference: nobody` is no arm; the arms are pretrain, control"):
+        run(world, tmp_path / "b", CONFIG.model_copy(update={"reference": "nobody"}))
+
+
+def test_nothing_held_out_is_a_clear_error(tmp_path):
+    world = make_world(tmp_path / "world")
+    held_out = world.shards.folder / "held_out"
+    for name in ("tokens.bin", "bounds.bin", "entities.bin", "ids.jsonl"):
+        (held_out / name).write_bytes(b"")
+    (held_out / "shard.json").write_text('{"tokens": 0, "dtype": "uint16"}')
+    with pytest.raises(ValueError, match="no document is held out"):
+        run(world, tmp_path)

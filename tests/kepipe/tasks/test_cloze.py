@@ -1,0 +1,120 @@
+"""The test of the entity cloze: which mentions, in which window, among which candidates."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from kepipe.tasks.cloze import ClozeMaker, Links
+from kepipe.types import Document, Mention
+from kg.store import open_graph
+from tests.kepipe.tasks.world import CAPITALS, entity_id, make_documents
+
+
+@pytest.fixture
+def graph(world):
+    return open_graph(world.graph.folder)
+
+
+def make(world, graph, documents=None, seed=0, **settings):
+    documents = world.documents if documents is None else documents
+    held_out = {document.id for document in world.held_out}
+    maker = ClozeMaker(graph, world.tokenizer, **{"context_tokens": 48, **settings})
+    return maker.make(Links.count((d, d.id in held_out) for d in documents), np.random.default_rng(seed))
+
+
+def one(world, graph, text, *mentions, **settings):
+    document = Document("d0", text, mentions=mentions)
+    return make(world, graph, [document], **settings)
+
+
+def test_cases_stand_in_held_out_documents_and_their_window_rebuilds_the_text(world, graph):
+    test = make(world, graph)
+    texts = {document.id: document.text for document in world.held_out}
+    assert test.source == "linked"
+    assert len(test.cases) > 20
+    for case in test.cases:
+        assert texts[case.document][case.start : case.end] == case.surface == case.label
+        assert entity_id(case.surface) == case.entity
+        rebuilt = world.tokenizer.decode([*case.left, *case.name, *case.right])
+        assert rebuilt.replace(" ", "") in texts[case.document].lower().replace(" ", "")
+        assert len(case.left) + len(case.right) <= 48 - 6 - 2
+        assert case.before + case.surface + case.after in texts[case.document]
+
+
+def test_the_truth_is_a_candidate_of_its_type_and_others_too(world, graph):
+    test = make(world, graph, max_candidates=12)
+    for case in test.cases:
+        table = test.candidates[case.type]
+        assert table.labels[test.truth(case)] == case.label
+        assert case.label in (CAPITALS.values() if case.type == "city" else CAPITALS)
+    assert set(test.candidates) == {"city", "country"}
+    assert all(len(table.names) == 12 == len(set(table.names)) for table in test.candidates.values())
+
+
+def test_entities_the_corpus_speaks_of_are_drawn_first_and_links_are_counted_in_training_text_only(
+    world, graph
+):
+    test = make(world, graph, max_candidates=20)
+    cities = test.candidates["city"]
+    assert set(CAPITALS.values()) <= set(cities.labels)
+    assert len(cities.labels) == 20  # the rest are cities that the corpus never mentions
+    held_out = {document.id for document in world.held_out}
+    for label, links in zip(cities.labels, cities.links, strict=True):
+        expected = sum(
+            mention.entity == entity_id(label)
+            for document in world.documents
+            if document.id not in held_out
+            for mention in document.mentions
+        )
+        assert links == expected
+
+
+def test_entities_with_one_label_are_one_candidate(world, graph):
+    assert make(world, graph, max_candidates=100).candidates["city"].labels.count("Lima") == 1
+
+
+def test_a_name_that_is_visible_elsewhere_is_not_asked_for(world, graph):
+    twice = "Oslo is old. People of Oslo say so."
+    test = one(world, graph, twice, Mention(0, 4, entity_id("Oslo")))
+    assert (test.cases, test.left_out) == ((), {"name visible elsewhere in the window": 1})
+    far = "Oslo is old. " + "Many people live there. " * 20 + "Here is Oslo."
+    assert len(one(world, graph, far, Mention(0, 4, entity_id("Oslo")), context_tokens=32).cases) == 1
+
+
+def test_mentions_left_out_are_counted_by_reason(world, graph):
+    text = "In Oslopolis, Nothing, Lima and Qxz the sea."
+    spans = {name: text.index(name) for name in ("Oslo", "Nothing", "Lima", "Qxz")}
+    test = one(
+        world, graph, text,
+        Mention(spans["Oslo"], spans["Oslo"] + 2, entity_id("Oslo")),
+        Mention(spans["Nothing"], spans["Nothing"] + 7, "id:untyped"),
+        Mention(spans["Lima"], spans["Lima"] + 4, entity_id("Lima"), 0.2),
+        Mention(spans["Qxz"], spans["Qxz"] + 3, "id:absent"),
+    )  # fmt: skip
+    assert test.left_out == {
+        "begins or ends inside a token": 1, "without a type": 1, "the linker is not sure": 1, "not in the graph": 1,
+    }  # fmt: skip
+
+
+def test_gold_is_taken_where_there_is_enough_of_it(world, graph):
+    with_gold = make_documents(gold=True)
+    assert make(world, graph, with_gold, max_cases=60).source == "gold"
+    few = [replace(document, gold=document.gold[:1]) for document in with_gold]
+    assert make(world, graph, few, max_cases=60).source == "linked"
+    assert make(world, graph, few, mentions="gold").source == "gold"
+
+
+def test_equal_seeds_ask_the_same_and_the_number_of_cases_is_bounded(world, graph):
+    first, second = make(world, graph, max_cases=7), make(world, graph, max_cases=7)
+    assert len(first.cases) == 7
+    assert [(c.document, c.start) for c in first.cases] == [(c.document, c.start) for c in second.cases]
+    assert first.candidates["city"].names == second.candidates["city"].names
+    third = make(world, graph, max_cases=7, seed=1)
+    assert [(c.document, c.start) for c in first.cases] != [(c.document, c.start) for c in third.cases]
+
+
+def test_long_labels_are_neither_asked_for_nor_offered(world, graph):
+    test = make(world, graph, max_name_tokens=1)
+    assert all(len(name) == 1 for table in test.candidates.values() for name in table.names)
+    assert any(reason.startswith("label longer than 1") for reason in test.left_out)
