@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import ConfigDict, Field, model_validator
 
 from kepipe.config import Section
-from kepipe.models.assemble import assemble, initialise
 from kepipe.models.config import TransformerConfig
-from kepipe.models.transformer import Transformer
+
+if TYPE_CHECKING:
+    from kepipe.models.transformer import Transformer
 
 
 class Size(NamedTuple):
@@ -219,6 +220,8 @@ def build(
 
     Raises ValueError where a trained model has another vocabulary than `vocab_size`.
     """
+    from kepipe.models.assemble import assemble, initialise
+
     if base.trained is None:
         return initialise(assemble(configure(base, vocab_size)), seed)
     from kepipe.models.trained import open_trained
