@@ -1,0 +1,80 @@
+"""Cron expressions as triggers, by cron's own rules where APScheduler has others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from apscheduler.triggers.base import BaseTrigger
+
+FIELDS = ("second", "minute", "hour", "day", "month", "day_of_week")
+SHORT = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+}
+DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+
+
+def trigger(expression: str) -> BaseTrigger:
+    """When an expression of five fields (minute hour day month weekday), of six (second first), or one such
+    as `@daily`, comes true in local time.
+
+    As in cron, weekday 0 and 7 are Sunday, and where day and weekday are both given, either will do.
+    Raises ValueError that names the field.
+    """
+    from apscheduler.triggers.combining import OrTrigger
+
+    parts = SHORT.get(expression.strip(), expression).split()
+    if len(parts) not in (5, 6):
+        raise ValueError(
+            f"cron {expression!r}: expected five fields (minute hour day month weekday), or six with seconds "
+            f"before them, found {len(parts)}; every night at two is `0 2 * * *`"
+        )
+    fields = dict(zip(FIELDS, ["0", *parts][-6:], strict=True))
+    fields["day_of_week"] = _weekdays(fields["day_of_week"], expression)
+    if fields["day"].startswith("*") or fields["day_of_week"].startswith("*"):
+        return _trigger(fields, expression)
+    return OrTrigger([_trigger({**fields, field: "*"}, expression) for field in ("day", "day_of_week")])
+
+
+def _trigger(fields: dict[str, str], expression: str) -> BaseTrigger:
+    from apscheduler.triggers.cron import CronTrigger
+
+    for name, value in fields.items():
+        try:
+            CronTrigger(**{name: value})
+        except ValueError as error:
+            raise ValueError(f"cron {expression!r}: field {name.replace('_', ' ')}: {error}") from None
+    return CronTrigger(**fields)
+
+
+def _weekdays(field: str, expression: str) -> str:
+    """A weekday field with names for numbers: APScheduler counts from Monday, cron from Sunday."""
+    if field == "*":
+        return field
+    chosen: list[str] = []
+    for item in field.lower().split(","):
+        span, _, step = item.partition("/")
+        first, dash, last = span.partition("-")
+        start, stop = (
+            (0, 6) if span == "*" else (_weekday(first, expression), _weekday(last or first, expression))
+        )
+        if step and not (step.isdigit() and int(step)):
+            raise ValueError(f"cron {expression!r}: field weekday: {step!r} is not a step")
+        if step and not dash and span != "*":
+            stop = 6
+        stop += 7 * (stop < start)  # fri-mon runs over the week's end
+        chosen += [DAYS[day % 7] for day in range(start, stop + 1, int(step or 1))]
+    return ",".join(dict.fromkeys(chosen))
+
+
+def _weekday(text: str, expression: str) -> int:
+    if text in DAYS:
+        return DAYS.index(text)
+    if text.isdigit() and int(text) <= 7:
+        return int(text)
+    raise ValueError(f"cron {expression!r}: field weekday: {text!r} is none of 0-7, {', '.join(DAYS)}")

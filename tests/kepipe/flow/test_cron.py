@@ -1,0 +1,70 @@
+"""Cron expressions against dates worked out by hand."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from kepipe.flow.cron import trigger
+
+
+def firings(expression: str, count: int, after: str = "2026-11-01T00:00:00") -> list[str]:
+    """The first times after a moment; 1 November 2026 is a Sunday."""
+    when = trigger(expression)
+    now, last, found = datetime.fromisoformat(after).astimezone(), None, []
+    for _ in range(count):
+        last = when.get_next_fire_time(last, now)
+        found.append(last.strftime("%a %d %H:%M:%S"))
+        now = last + timedelta(microseconds=1)
+    return found
+
+
+def test_five_fields_fire_at_the_full_minute() -> None:
+    assert firings("30 2 * * *", 2) == ["Sun 01 02:30:00", "Mon 02 02:30:00"]
+
+
+def test_six_fields_begin_with_seconds() -> None:
+    assert firings("*/20 * * * * *", 3) == ["Sun 01 00:00:00", "Sun 01 00:00:20", "Sun 01 00:00:40"]
+
+
+@pytest.mark.parametrize(
+    ("weekday", "days"),
+    [
+        ("0", ["Sun 01", "Sun 08"]),
+        ("7", ["Sun 01", "Sun 08"]),
+        ("1-5", ["Mon 02", "Tue 03", "Wed 04", "Thu 05", "Fri 06", "Mon 09"]),
+        ("0-2", ["Sun 01", "Mon 02", "Tue 03", "Sun 08"]),
+        ("fri-mon", ["Sun 01", "Mon 02", "Fri 06", "Sat 07", "Sun 08"]),
+        ("5-7", ["Sun 01", "Fri 06", "Sat 07", "Sun 08"]),
+        ("*/2", ["Sun 01", "Tue 03", "Thu 05", "Sat 07", "Sun 08"]),
+        ("TUE,sat", ["Tue 03", "Sat 07", "Tue 10"]),
+    ],
+)
+def test_weekdays_are_those_of_cron(weekday: str, days: list[str]) -> None:
+    assert [found[:6] for found in firings(f"0 0 * * {weekday}", len(days))] == days
+
+
+def test_day_and_weekday_together_mean_either() -> None:
+    assert [found[:6] for found in firings("0 12 3 * 5", 3)] == ["Tue 03", "Fri 06", "Fri 13"]
+
+
+def test_short_forms() -> None:
+    assert firings("@weekly", 2) == ["Sun 01 00:00:00", "Sun 08 00:00:00"]
+
+
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        ("0 25 * * *", "field hour"),
+        ("61 * * * *", "field minute"),
+        ("0 0 * smarch *", "field month"),
+        ("0 0 * * 8", "field weekday: '8'"),
+        ("0 0 * * mon/0", "field weekday: '0' is not a step"),
+        ("every day", "expected five fields"),
+        ("* * * *", "found 4"),
+    ],
+)
+def test_a_bad_expression_names_the_field(expression: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        trigger(expression)

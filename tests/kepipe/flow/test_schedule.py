@@ -1,0 +1,197 @@
+"""A real scheduler process that fires a small command every second."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from kepipe.flow import firing, schedule
+from kepipe.flow.cron import trigger
+
+SERVE = """
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+from kepipe.flow import firing, schedule
+from kepipe.flow.cron import trigger
+firing.COMMAND = (sys.executable, "-u")
+schedule.serve(Path(sys.argv[1]), lambda text: print(text, flush=True))
+"""
+"""A scheduler for which a "pipeline" is a Python script: it is called as `script --workspace … --set …`."""
+
+
+@contextmanager
+def scheduler(workspace: Path) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVE, str(workspace)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert "Ctrl-C stops" in process.stdout.readline()
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+
+
+def until(condition: Callable[[], object], seconds: float = 15.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def lines(file: Path) -> list[str]:
+    return file.read_text().splitlines() if file.exists() else []
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    """Notes each call with its arguments."""
+    file = tmp_path / "tiny.py"
+    file.write_text(
+        f"import sys\nprint('hello')\nopen({str(tmp_path / 'calls')!r}, 'a').write(repr(sys.argv[1:]) + '\\n')\n"
+    )
+    return file
+
+
+def test_a_schedule_added_while_the_scheduler_runs_fires_and_is_removed(tmp_path: Path, script: Path) -> None:
+    space, calls = tmp_path / "space", tmp_path / "calls"
+    with scheduler(space):
+        schedule.add(space, script, "* * * * * *", ["seed=3"])
+        until(lambda: len(lines(calls)) >= 3)
+        (entry,) = schedule.entries(space)
+        assert entry.name == "tiny"
+        assert entry.cron == "* * * * * *"
+        assert entry.next is not None
+        until(lambda: schedule.find(space, "tiny").last is not None)
+        last = schedule.find(space, "tiny").last
+        assert last is not None
+        assert (last.outcome, last.code, Path(last.log).read_text()) == ("finished", 0, "hello\n")
+        schedule.remove(space, "tiny")
+        time.sleep(2.2)
+        before = len(lines(calls))
+        time.sleep(2.2)
+        assert len(lines(calls)) == before
+    assert lines(calls)[0] == repr(["--workspace", str(space), "--set", "seed=3"])
+
+
+def test_schedules_survive_and_what_was_missed_is_fired_once(tmp_path: Path, script: Path) -> None:
+    space, calls = tmp_path / "space", tmp_path / "calls"
+    schedule.add(space, script, "0 0 1 1 *")
+    with schedule._jobs(space) as jobs:  # as if it had been due for three hours, every hour
+        due = (datetime.now() - timedelta(hours=3)).astimezone()
+        job = jobs.get_job("tiny")
+        jobs.remove_job("tiny")
+        jobs.add_job(job.func, trigger("0 * * * *"), id="tiny", name="0 * * * *", kwargs=job.kwargs,
+                     next_run_time=due, coalesce=True, misfire_grace_time=None)  # fmt: skip
+    with scheduler(space):
+        until(lambda: lines(calls))
+        time.sleep(1.5)
+        assert len(lines(calls)) == 1
+        following = schedule.find(space, "tiny").next
+        assert following is not None
+        assert following > datetime.now().astimezone()
+
+
+def test_one_pipeline_never_runs_twice_at_a_time(tmp_path: Path) -> None:
+    """Two schedules of one pipeline, a firing by hand, and a scheduler that was killed while its run goes on."""
+    space, slow = tmp_path / "space", tmp_path / "slow.py"
+    slow.write_text(
+        f"import time\nout = open({str(tmp_path / 'spans')!r}, 'a', buffering=1)\n"
+        "out.write('begin\\n'); time.sleep(2.5); out.write('end\\n')\n"
+    )
+    schedule.add(space, slow, "* * * * * *")
+    schedule.add(space, slow, "* * * * * *", name="again")
+    with scheduler(space) as first:
+        until(lambda: lines(tmp_path / "spans"))
+        assert schedule.run_now(space, "again").outcome == "skipped"
+        first.kill()
+        first.wait()
+        with scheduler(space):
+            until(lambda: len(lines(tmp_path / "spans")) >= 4)
+    for name in ("slow", "again"):
+        schedule.remove(space, name)
+    marks = lines(tmp_path / "spans")
+    assert marks[:4] == ["begin", "end", "begin", "end"]
+
+
+def test_the_scheduler_is_the_only_one(tmp_path: Path) -> None:
+    assert not schedule.is_served(tmp_path)
+    with scheduler(tmp_path):
+        assert schedule.is_served(tmp_path)
+        with pytest.raises(ValueError, match="a scheduler runs already"):
+            schedule.serve(tmp_path, print)
+    assert not schedule.is_served(tmp_path)
+
+
+def test_stopping_interrupts_the_pipelines_at_work(tmp_path: Path) -> None:
+    space, slow = tmp_path / "space", tmp_path / "slow.py"
+    slow.write_text(
+        f"import sys, time\nfile = {str(tmp_path / 'calls')!r}\n"
+        "try:\n    open(file, 'a').write('at work\\n'); time.sleep(60)\n"
+        "except KeyboardInterrupt:\n    open(file, 'a').write('interrupted\\n'); sys.exit(130)\n"
+    )
+    schedule.add(space, slow, "* * * * * *")
+    with scheduler(space):
+        until(lambda: lines(tmp_path / "calls"))
+    assert lines(tmp_path / "calls") == ["at work", "interrupted"]
+    last = schedule.find(space, "slow").last
+    assert last is not None
+    assert last.outcome == "stopped"
+
+
+def test_fired_by_hand(tmp_path: Path, script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(firing, "COMMAND", (sys.executable,))
+    monkeypatch.setattr(firing, "KEPT", 2)
+    broken = tmp_path / "broken.py"
+    broken.write_text("raise SystemExit(3)")
+    schedule.add(tmp_path, script, "@daily")
+    schedule.add(tmp_path, broken, "@daily", name="other")
+    results = [schedule.run_now(tmp_path, "tiny") for _ in range(3)]
+    assert [result.outcome for result in results] == ["finished"] * 3
+    assert len(list((tmp_path / "schedule" / "tiny").glob("*.log"))) == 2
+    failed = schedule.run_now(tmp_path, "other")
+    assert (failed.outcome, failed.code) == ("failed", 3)
+    assert schedule.find(tmp_path, "other").last == failed
+
+
+def test_mistakes_are_explained(tmp_path: Path, script: Path) -> None:
+    with pytest.raises(ValueError, match="field hour"):
+        schedule.add(tmp_path, script, "0 99 * * *")
+    with pytest.raises(FileNotFoundError, match="no such pipeline"):
+        schedule.add(tmp_path, tmp_path / "none.yaml", "@daily")
+    with pytest.raises(ValueError, match=r"schedule name '\.\./x'"):
+        schedule.add(tmp_path, script, "@daily", name="../x")
+    with pytest.raises(ValueError, match="no schedule `tiny`; there are: none"):
+        schedule.remove(tmp_path, "tiny")
+
+
+def test_the_job_store_is_its_owners_alone(tmp_path: Path, script: Path) -> None:
+    before = os.umask(0)
+    try:
+        schedule.add(tmp_path, script, "@daily")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "schedule.sqlite").stat().st_mode) == 0o600
+
+
+def test_adding_again_replaces(tmp_path: Path, script: Path) -> None:
+    schedule.add(tmp_path, script, "@daily", ["seed=1"])
+    schedule.add(tmp_path, script, "@hourly", ["seed=2"])
+    (entry,) = schedule.entries(tmp_path)
+    assert (entry.cron, entry.overrides) == ("@hourly", ("seed=2",))
