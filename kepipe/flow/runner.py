@@ -168,6 +168,8 @@ class Run:
         seconds = clock.save()
         record = {
             "run": self.id,
+            "pipeline": self.flow.name,
+            "tags": dict(self.tags),
             "stage": node.name,
             "started": clock.started,
             "seconds": seconds,
