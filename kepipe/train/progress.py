@@ -24,9 +24,12 @@ class Progress:
     """The lowest held-out loss, that of `best_step`."""
     stale: int = 0
     """Measurements since then."""
+    latest: float = float("inf")
+    """The last held-out loss."""
 
     def judge(self, loss: float) -> bool:
         """Take note of a held-out loss; returns whether it is the lowest."""
+        self.latest = loss
         if loss < self.best:
             self.best_step, self.best, self.stale = self.step, loss, 0
         else:

@@ -1,0 +1,76 @@
+"""Masked language modelling: some tokens are hidden, and the model says what they were."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from kepipe.batch import Batch, Sequences
+from kepipe.noise.tokens import draw_replacements, replace
+from kepipe.objectives.parts import next_sentence_loss, restoration_loss, tensor
+
+if TYPE_CHECKING:
+    from kepipe.corpus.tokenizer import Tokenizer
+    from kepipe.models.transformer import Transformer
+
+Bools = npt.NDArray[np.bool_]
+Select = Callable[[Sequences, np.random.Generator, float], Bools]
+"""(sequences, rng, progress) → the tokens to predict, bool [B, T]."""
+
+
+@dataclass(frozen=True)
+class MaskedLM:
+    """Devlin et al. 2019, §3.1. `select` makes the variants: tokens, words, phrases, entities.
+
+    Of the selected tokens a share `masked` becomes the mask, a share `random` another token; the rest stay.
+    """
+
+    select: Select
+    mask: int
+    ordinary: npt.NDArray[np.int64]
+    """Ids of text, from which random tokens are drawn."""
+    masked: float = 0.8
+    random: float = 0.1
+    next_sentence: bool = True
+    """Whether to learn, where the format makes pairs, if the second segment follows the first."""
+    terms: tuple[str, ...] = ("mlm", "nsp")
+
+    def corrupt(self, sequences: Sequences, rng: np.random.Generator, progress: float) -> Batch:
+        """See `Objective.corrupt`."""
+        selected_BT = self.select(sequences, rng, progress)
+        replacement_BT = draw_replacements(
+            sequences.tokens.shape, self.mask, self.ordinary, rng, self.masked, self.random
+        )
+        return Batch(
+            tokens=tensor(replace(sequences.tokens, selected_BT, replacement_BT)),
+            documents=tensor(sequences.documents),
+            segments=None if sequences.follows is None else tensor(sequences.segments),
+            selected=tensor(np.flatnonzero(selected_BT)),
+            labels=tensor(sequences.tokens[selected_BT]),
+            follows=tensor(sequences.follows) if sequences.follows is not None and self.next_sentence else None,
+        )
+
+    def counts(self, batch: Batch) -> Mapping[str, int]:
+        """Hidden tokens, and pairs."""
+        assert batch.labels is not None
+        return {"mlm": len(batch.labels), "nsp": 0 if batch.follows is None else len(batch.follows)}
+
+    def loss(self, model: Transformer, batch: Batch) -> dict[str, Tensor]:
+        """See `Objective.loss`."""
+        hidden_BTD = model(batch)
+        losses = {"mlm": restoration_loss(model, hidden_BTD, batch)}
+        if batch.follows is not None:
+            losses["nsp"] = next_sentence_loss(model, hidden_BTD, batch)
+        return losses
+
+
+def masked_lm(
+    select: Select, tokenizer: Tokenizer, masked: float, random: float, next_sentence: bool
+) -> MaskedLM:
+    """A masked language model over a tokenizer's ids. Raises ValueError where it has no mask token."""
+    return MaskedLM(select, tokenizer.mask, tokenizer.ordinary, masked, random, next_sentence)

@@ -1,0 +1,58 @@
+"""`mlm`: BERT's and RoBERTa's objective (Devlin et al. 2019, Liu et al. 2019)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, model_validator
+
+from kepipe.config import Section
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from kepipe.batch import Sequences
+    from kepipe.corpus.tokenizer import Tokenizer
+    from kepipe.objectives.contract import Objective
+    from kepipe.objectives.masking import Bools
+
+
+class Masking(Section):
+    """How many tokens are selected, and what becomes of them."""
+
+    share: float = Field(0.15, gt=0, lt=1)
+    """Share of a row's tokens that the model has to restore."""
+    masked: float = Field(0.8, ge=0, le=1)
+    """Share of these that become the mask token."""
+    random: float = Field(0.1, ge=0, le=1)
+    """Share of these that become another token; the rest stay as they are."""
+    next_sentence: bool = True
+    """Learn to tell whether the second segment follows the first, where the format makes pairs."""
+
+    @model_validator(mode="after")
+    def _shares_fit(self) -> Masking:
+        if self.masked + self.random > 1:
+            raise ValueError(f"masked ({self.masked}) and random ({self.random}) add up to more than 1")
+        return self
+
+
+class MLM(Masking):
+    """Restore hidden tokens, or whole hidden words."""
+
+    name: Literal["mlm"] = "mlm"
+    level: Literal["token", "word"] = "token"
+    """What is selected as a whole: a token of the tokenizer, or a word (whole-word masking)."""
+
+
+def build(section: MLM, tokenizer: Tokenizer) -> Objective:
+    """The objective over a tokenizer's ids."""
+    from kepipe.noise.tokens import select_tokens
+    from kepipe.noise.units import select_units
+    from kepipe.objectives.masking import masked_lm
+
+    def select(sequences: Sequences, rng: np.random.Generator, _progress: float) -> Bools:
+        if section.level == "word":
+            return select_units(sequences.units["word"], rng, section.share)
+        return select_tokens(sequences.special, rng, section.share)
+
+    return masked_lm(select, tokenizer, section.masked, section.random, section.next_sentence)
