@@ -62,5 +62,5 @@ def visit_seeds(
     if copies < 1:
         raise ValueError(f"a duplicated schedule needs at least 1 copy, not {copies}")
     turn = {"static": 0, "duplicated": visit % copies, "dynamic": visit}[schedule]
-    base = mix(np.array([seed], dtype=np.int64).astype(np.uint64) * ODD + np.uint64(turn) * GOLDEN)
+    base = mix(np.array([(seed * int(ODD) + turn * int(GOLDEN)) % 2**64], dtype=np.uint64))
     return mix(base + examples_B.astype(np.uint64) * GOLDEN)

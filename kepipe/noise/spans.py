@@ -86,7 +86,7 @@ def draw_parts(items_B: Ints, parts_B: Ints, draws: Draws) -> Ints:
 def alternate(stays_BS: Ints, noise_BS: Ints, special_BT: Bools) -> Bools:
     """Lay out text that stays and noise in turn over each row's text tokens; True on noise: bool [B, T]."""
     lengths = np.stack([stays_BS, noise_BS], axis=2).reshape(len(stays_BS), -1)
-    corrupted_B = lengths.any(axis=1)
+    corrupted_B = lengths.sum(axis=1) > 0
     places_BT = ~special_BT & corrupted_B[:, None]
     assert (lengths.sum(axis=1) == places_BT.sum(axis=1)).all(), "the parts cover the text"
     noise_BT = np.zeros(special_BT.shape, dtype=np.bool_)

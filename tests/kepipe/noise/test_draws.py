@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+from scipy.stats import kstest
+
+from kepipe.noise.draws import RowDraws, mix, visit_seeds
+from kepipe.noise.tokens import select_tokens
+from kepipe.noise.units import select_units
+
+EXAMPLES = np.arange(500)
+
+
+def test_mix_is_splitmix64() -> None:
+    # First outputs of the reference implementation (Vigna) from state 1234567.
+    golden = np.uint64(0x9E3779B97F4A7C15)
+    states = np.uint64(1234567) + np.arange(1, 4, dtype=np.uint64) * golden
+    assert mix(states).tolist() == [6457827717110365317, 3203168211198807973, 9817491932198370423]
+
+
+def test_numbers_are_uniform_and_rows_and_calls_unrelated() -> None:
+    draws = RowDraws(visit_seeds("dynamic", EXAMPLES, 0, seed=3))
+    first, second = draws.random((500, 400)), draws.random((500, 400))
+    assert kstest(first.ravel(), "uniform").pvalue > 1e-3
+    related = np.corrcoef(np.stack([first[0], first[1], second[0], first[:, 0][:400], second[:, 1][:400]]))
+    assert np.abs(related - np.eye(5)).max() < 4 / np.sqrt(400)
+
+
+def test_a_row_is_corrupted_alike_whatever_stands_beside_it() -> None:
+    seeds = visit_seeds("static", EXAMPLES, 0, seed=0)
+    special = np.zeros((500, 90), dtype=bool)
+    special[:, 70:] = True
+    units = np.where(special, -1, np.arange(90) // 3)
+    together = RowDraws(seeds)
+    masks = select_tokens(special, together), select_units(units, together)
+    alone = RowDraws(seeds[17:18])
+    narrow = select_tokens(special[17:18, :75], alone), select_units(units[17:18, :75], alone)
+    for wide, thin in zip(masks, narrow, strict=True):
+        assert (wide[17, :75] == thin[0]).all()
+
+
+@pytest.mark.parametrize(("schedule", "distinct"), [("static", 1), ("duplicated", 3), ("dynamic", 7)])
+def test_schedules_renew_as_often_as_they_say(schedule: str, distinct: int) -> None:
+    visits = [visit_seeds(schedule, EXAMPLES, visit, seed=1, copies=3) for visit in range(7)]
+    assert len({tuple(seeds.tolist()) for seeds in visits}) == distinct
+    assert len(np.unique(np.stack(visits))) == distinct * len(EXAMPLES)
+
+
+def test_another_seed_is_another_corruption() -> None:
+    here, there = (visit_seeds("static", EXAMPLES, 0, seed=seed) for seed in (0, 1))
+    assert not np.intersect1d(here, there).size
+
+
+def test_no_copies_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        visit_seeds("duplicated", EXAMPLES, 0, seed=0, copies=0)

@@ -1,0 +1,155 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import chisquare
+
+from kepipe.noise.infilling import draw_infilling, infill, poisson
+from kepipe.noise.sentences import (
+    Denoising,
+    Text,
+    corrupt,
+    delete,
+    draw_keys,
+    draw_offsets,
+    frame,
+    permute,
+    rotate,
+)
+
+MASK = 4
+
+
+def text(rows: list[list[tuple[int, int, int]]]) -> Text:
+    """Rows of (token, word, sentence)."""
+    width = max(map(len, rows))
+    columns = np.array([row + [(-1, -1, -1)] * (width - len(row)) for row in rows]).reshape(
+        len(rows), width, 3
+    )
+    return Text(columns[..., 0], columns[..., 1], columns[..., 2], np.array([len(row) for row in rows]))
+
+
+TWO = text([
+    [(10, 0, 0), (11, 0, 0), (12, 1, 0), (13, 2, 1), (14, 3, 1), (15, 3, 1), (16, 4, 2)],
+    [(20, 0, 0), (21, 1, 1)],
+])  # fmt: skip
+
+
+def shown(tokens: np.ndarray, lengths: np.ndarray) -> list[list[int]]:
+    return [row[:length].tolist() for row, length in zip(tokens, lengths, strict=True)]
+
+
+def test_permute_moves_whole_sentences() -> None:
+    made = permute(TWO, np.array([[0.5, 0.9, 0.1], [0.2, 0.1, 0.3]]))
+    assert shown(made.tokens, made.lengths) == [[16, 10, 11, 12, 13, 14, 15], [21, 20]]
+    assert shown(made.words, made.lengths) == [[0, 1, 1, 2, 3, 4, 4], [0, 1]]
+    assert shown(made.sentences, made.lengths) == [[0, 1, 1, 1, 2, 2, 2], [0, 1]]
+
+
+def test_delete_closes_the_gaps() -> None:
+    made = delete(TWO, np.array([[0, 0, 1, 0, 1, 1, 0], [1, 1, 0, 0, 0, 0, 0]], dtype=bool))
+    assert shown(made.tokens, made.lengths) == [[10, 11, 13, 16], []]
+    assert shown(made.words, made.lengths) == [[0, 0, 1, 2], []]
+
+
+def test_rotate_starts_at_the_offset() -> None:
+    assert shown(rotate(TWO.tokens, TWO.lengths, np.array([5, 1])), TWO.lengths) == [
+        [15, 16, 10, 11, 12, 13, 14],
+        [21, 20],
+    ]
+
+
+def test_a_span_becomes_one_mask_and_an_empty_one_inserts_it() -> None:
+    start, length = np.array([[0, 1, 5], [2, -1, -1]]), np.array([[0, 3, 0], [0, 0, 0]])
+    tokens, lengths = infill(TWO.tokens, TWO.words, start, length, MASK)
+    assert shown(tokens, lengths) == [[MASK, 10, 11, MASK, 16, MASK], [20, 21, MASK]]
+
+
+def test_a_span_over_everything_leaves_one_mask() -> None:
+    start, length = draw_infilling(np.array([5, 2]), 1.0, 3.0, np.random.default_rng(0))
+    tokens, lengths = infill(TWO.tokens, TWO.words, start, length, MASK)
+    assert shown(tokens, lengths) == [[MASK], [MASK]]
+
+
+@given(
+    st.lists(st.integers(0, 200), min_size=1, max_size=6),
+    st.floats(0.01, 1.0),
+    st.floats(0.2, 8.0),
+    st.integers(0, 2**32 - 1),
+)
+def test_spans_cover_exactly_their_share_and_never_touch(
+    words: list[int], share: float, mean: float, seed: int
+) -> None:
+    start, length = draw_infilling(np.array(words), share, mean, np.random.default_rng(seed))
+    for row, count in enumerate(words):
+        present = start[row] >= 0
+        begins, ends = start[row][present], (start[row] + length[row])[present]
+        assert length[row].sum() == np.ceil(share * count)
+        assert (begins[1:] > ends[:-1]).all()
+        assert not len(ends) or ends[-1] <= count
+
+
+def test_span_lengths_are_poisson() -> None:
+    _, length = draw_infilling(np.full(400, 2000), 0.3, 3.0, np.random.default_rng(0))
+    start, _ = draw_infilling(np.full(400, 2000), 0.3, 3.0, np.random.default_rng(0))
+    lengths = length[start >= 0]
+    expected = np.diff(poisson(3.0), prepend=0.0)[:8]
+    counts = np.bincount(lengths, minlength=8)[:8]
+    # the last span of a row is cut: 1 of about 200
+    assert np.abs(counts / len(lengths) - expected).max() < 0.01
+
+
+def test_every_place_is_infilled_alike() -> None:
+    words = np.tile(np.arange(60), (20_000, 1))
+    start, length = draw_infilling(np.full(20_000, 60), 0.3, 3.0, np.random.default_rng(2))
+    tokens, lengths = infill(words + 100, words, start, length, MASK)
+    kept = np.bincount(tokens[(tokens >= 100)] - 100, minlength=60) / 20_000
+    assert np.abs(kept[5:-5] - 0.7).max() < 0.02
+    assert kept.mean() == pytest.approx(0.7)
+    assert lengths.max() > lengths.min()
+
+
+def test_rotation_offsets_are_uniform() -> None:
+    offsets = draw_offsets(np.full(50_000, 7), 1.0, np.random.default_rng(0))
+    assert chisquare(np.bincount(offsets, minlength=7)).pvalue > 1e-3
+
+
+def test_permutation_is_uniform_and_can_spare_rows() -> None:
+    many = text([[(10, 0, 0), (11, 1, 1), (12, 2, 2)]] * 30_000)
+    orders = permute(many, draw_keys(many, 1.0, np.random.default_rng(0))).tokens
+    _, counts = np.unique(orders, axis=0, return_counts=True)
+    assert len(counts) == 6
+    assert chisquare(counts).pvalue > 1e-3
+    spared = permute(many, draw_keys(many, 0.0, np.random.default_rng(0))).tokens
+    assert (spared == many.tokens).all()
+
+
+@settings(max_examples=50)
+@given(st.sets(st.sampled_from(["permute", "mask", "delete", "infill", "rotate"])), st.integers(0, 2**32 - 1))
+def test_any_combination_keeps_to_the_text(chosen: set[str], seed: int) -> None:
+    strength = dict.fromkeys(("permute", "mask", "delete", "infill", "rotate"), 0.0) | dict.fromkeys(
+        chosen, 0.4
+    )
+    rows = text([[(100 + t, t // 2, t // 7) for t in range(n)] for n in (41, 0, 1, 20)])
+    tokens, lengths = corrupt(rows, Denoising(**strength), MASK, np.random.default_rng(seed))
+    for row, length, original in zip(tokens, lengths, rows.lengths, strict=True):
+        kept = [t for t in row[:length].tolist() if t != MASK]
+        assert len(set(kept)) == len(kept)
+        assert set(kept) <= set(range(100, 100 + original))
+        if not chosen & {"mask", "delete", "infill"}:
+            assert sorted(kept) == list(range(100, 100 + original))
+        if not chosen & {"permute", "rotate"}:
+            assert kept == sorted(kept)
+    assert (tokens[np.arange(tokens.shape[1]) >= lengths[:, None]] == -1).all()
+
+
+def test_frame_puts_special_tokens_around_the_text() -> None:
+    framed = frame(TWO.tokens, TWO.lengths, begin=2, end=3, pad_id=0)
+    assert framed.tolist() == [[2, 10, 11, 12, 13, 14, 15, 16, 3], [2, 20, 21, 3, 0, 0, 0, 0, 0]]
+    assert frame(TWO.tokens[1:], TWO.lengths[1:], begin=None, end=3, pad_id=0)[0, :3].tolist() == [20, 21, 3]
+
+
+@pytest.mark.parametrize("wrong", [{"infill": 1.5}, {"rotate": -0.1}, {"mean_span": 0}])
+def test_impossible_strengths_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Denoising(**wrong)

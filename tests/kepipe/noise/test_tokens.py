@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import chisquare
+
+from kepipe.noise.tokens import budget, draw_replacements, replace, select_tokens
+
+MASK = 4
+ORDINARY = np.arange(5, 105)
+
+
+def rows(lengths: list[int], width: int) -> np.ndarray:
+    """Special everywhere but on so many columns after the first."""
+    column = np.arange(width)
+    return (column == 0) | (column > np.array(lengths)[:, None])
+
+
+def test_replace_keeps_what_is_not_selected_or_stays() -> None:
+    tokens = np.array([[7, 8, 9, 10]])
+    selected = np.array([[True, True, True, False]])
+    assert replace(tokens, selected, np.array([[MASK, -1, 50, MASK]])).tolist() == [[MASK, 8, 50, 10]]
+
+
+def test_budget_is_the_rounded_share_and_at_least_one() -> None:
+    assert budget(rows([0, 1, 10, 20, 100], 128), 0.15).tolist() == [0, 1, 2, 3, 15]
+
+
+@given(st.lists(st.integers(0, 60), min_size=1, max_size=8), st.integers(0, 2**32 - 1))
+def test_exactly_the_budget_and_never_a_special_token(lengths: list[int], seed: int) -> None:
+    special = rows(lengths, 64)
+    selected = select_tokens(special, np.random.default_rng(seed))
+    assert not (selected & special).any()
+    assert (selected.sum(axis=1) == budget(special, 0.15)).all()
+
+
+def test_every_place_is_selected_alike() -> None:
+    special = rows([40] * 20_000, 48)
+    counts = select_tokens(special, np.random.default_rng(0)).sum(axis=0)
+    assert chisquare(counts[1:41]).pvalue > 1e-3
+
+
+def test_replacements_are_80_10_10_and_random_ones_uniform_over_ordinary_ids() -> None:
+    drawn = draw_replacements((1000, 1000), MASK, ORDINARY, np.random.default_rng(0)).ravel()
+    masked, stay = int((drawn == MASK).sum()), int((drawn == -1).sum())
+    fates = [masked, stay, drawn.size - masked - stay]
+    assert chisquare(fates, [0.8e6, 0.1e6, 0.1e6]).pvalue > 1e-3
+    assert chisquare(np.bincount(drawn[drawn >= 5], minlength=105)[5:]).pvalue > 1e-3
+    assert set(np.unique(drawn)) == {-1, MASK, *ORDINARY.tolist()}
+
+
+@pytest.mark.parametrize(("masked", "random", "expected"), [(1.0, 0.0, {MASK}), (0.0, 0.0, {-1})])
+def test_shares_of_all_and_nothing(masked: float, random: float, expected: set[int]) -> None:
+    drawn = draw_replacements((50, 50), MASK, ORDINARY, np.random.default_rng(0), masked, random)
+    assert set(np.unique(drawn)) == expected

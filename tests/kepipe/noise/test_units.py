@@ -1,0 +1,76 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kepipe.noise.tokens import budget
+from kepipe.noise.units import count_units, fill, select_units, select_units_by_coin, spread
+
+
+def numbered(sizes: list[int]) -> list[int]:
+    return [unit for unit, size in enumerate(sizes) for _ in range(size)]
+
+
+def padded(rows: list[list[int]]) -> np.ndarray:
+    """Rows of unit sizes as unit numbers between a special token and padding."""
+    units = [[-1, *numbered(sizes)] for sizes in rows]
+    width = max(map(len, units)) + 2
+    return np.array([row + [-1] * (width - len(row)) for row in units])
+
+
+def test_a_unit_that_would_overflow_is_skipped_and_later_ones_still_fit() -> None:
+    sizes = np.array([[3, 2, 1, 4]])
+    chosen = fill(sizes, np.array([[0, 1, 3, 2]]), np.array([4]))
+    assert chosen.tolist() == [[True, False, True, False]]
+
+
+def test_units_are_spread_over_their_tokens() -> None:
+    units = np.array([[-1, 0, 0, 1, 2, 2, -1]])
+    assert count_units(units).tolist() == [[2, 1, 2]]
+    assert spread(np.array([[True, False, True]]), units).tolist() == [
+        [False, True, True, False, True, True, False]
+    ]
+
+
+@given(
+    st.lists(st.lists(st.integers(1, 5), min_size=0, max_size=30), min_size=1, max_size=6),
+    st.integers(0, 2**32 - 1),
+    st.booleans(),
+)
+def test_units_are_whole_and_the_budget_holds(rows: list[list[int]], seed: int, coin: bool) -> None:
+    units = padded(rows)
+    draws = np.random.default_rng(seed)
+    selected = select_units_by_coin(units, draws) if coin else select_units(units, draws)
+    assert not selected[units < 0].any()
+    for row, sizes in enumerate(rows):
+        for unit in range(len(sizes)):
+            assert len(set(selected[row][units[row] == unit].tolist())) == 1
+    if not coin:
+        assert (selected.sum(axis=1) <= budget(units < 0, 0.15)).all()
+
+
+def test_the_loop_over_ranks_is_the_greedy_rule_of_bert() -> None:
+    rng = np.random.default_rng(5)
+    sizes = rng.integers(0, 5, (40, 30))
+    order = np.argsort(np.where(sizes == 0, 2.0, rng.random((40, 30))), axis=1)
+    budgets = rng.integers(0, 20, 40)
+    expected = np.zeros(sizes.shape, dtype=bool)
+    for row in range(40):  # create_pretraining_data.py, create_masked_lm_predictions
+        taken = 0
+        for unit in order[row]:
+            if taken >= budgets[row]:
+                break
+            if sizes[row, unit] == 0 or taken + sizes[row, unit] > budgets[row]:
+                continue
+            taken += sizes[row, unit]
+            expected[row, unit] = True
+    assert (fill(sizes, order, budgets) == expected).all()
+
+
+def test_upstream_takes_a_share_of_units_whatever_their_size() -> None:
+    units = padded([[1, 6] * 20] * 4000)
+    selected = select_units_by_coin(units, np.random.default_rng(0))
+    text = selected[:, 1 : 1 + 140].reshape(4000, 20, 7)
+    short, long = text[:, :, 0].mean(), text[:, :, 1].mean()
+    error = 4 * np.sqrt(0.15 * 0.85 / 80_000)
+    assert abs(short - 0.15) < error
+    assert abs(long - 0.15) < error
