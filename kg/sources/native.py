@@ -80,6 +80,8 @@ def _entity(fields: Any) -> Entity:
     id = fields.get("id")
     if not isinstance(id, str) or not id:
         raise ValueError(f"`id` must be a non-empty string, found {id!r}")
+    if any(char in id for char in "\t\r\n"):
+        raise ValueError(f"`id` may hold no tab and no end of line, found {id!r}")
     for key in ("label", "description"):
         if not isinstance(fields.get(key) or "", str):
             raise ValueError(f"`{key}` of {id!r} must be a string, found {fields[key]!r}")

@@ -1,0 +1,211 @@
+"""Entity vectors by PyKEEN (Ali et al. 2021): train, resume exactly, score. The only place that imports PyKEEN."""
+
+from __future__ import annotations
+
+import gc
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kg.ranking import Floats, Rows, Scorer, Translation
+from kg.store import Graph
+
+OnEpoch = Callable[[int, float], None]
+"""Told the number of an epoch, from 1, and its mean loss."""
+
+CHECKPOINT = "embedding.pt"
+
+_MODEL_ARGUMENTS: dict[str, dict[str, Any]] = {
+    # Sun et al. 2019 train TransE with free vectors and L1: the unit sphere of the original costs much quality.
+    "transe": {"scoring_fct_norm": 1, "entity_constrainer": None, "relation_constrainer": None},
+}
+
+
+@dataclass(frozen=True)
+class Training:
+    """How to train. The loss is self-adversarial negative sampling (Sun et al. 2019, eq. 5)."""
+
+    model: str = "TransE"
+    """Any model that PyKEEN knows by name and that takes `embedding_dim`."""
+    dim: int = 64
+    epochs: int = 15
+    batch: int = 2048
+    """Triples a step."""
+    negatives: int = 16
+    """Corrupted triples for each true one."""
+    learning_rate: float = 0.03
+    """Of Adam at the start; it falls in a line to a fiftieth."""
+    margin: float = 9.0
+    temperature: float = 1.0
+    """How much harder negatives count more."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Vectors float32 [E, D] and [R, D] (a complex number counts as two), and what scores with them."""
+
+    entities: npt.NDArray[np.float32]
+    relations: npt.NDArray[np.float32]
+    scorer: Scorer
+
+
+def train(
+    graph: Graph,
+    settings: Training,
+    folder: Path,
+    seed: int,
+    device: str = "cpu",
+    on_epoch: OnEpoch = lambda _epoch, _loss: None,
+    save_every: float = 15.0,
+) -> Trained:
+    """Train on the graph's "train" triples, continuing from the checkpoint in `folder` if there is one.
+
+    A checkpoint is written at the end of an epoch when `save_every` seconds have passed, in one step, so that a
+    kill leaves the last one whole. Interrupted or not, the vectors are the same (same seed and threads).
+    Raises ValueError for a model that PyKEEN does not have.
+    """
+    from pykeen.training import SLCWATrainingLoop
+    from pykeen.utils import set_random_seed
+    from torch.optim import Adam
+    from torch.optim.lr_scheduler import LinearLR
+
+    set_random_seed(seed)
+    factory = _factory(graph, graph.triples("train"))
+    model = _model(factory, settings, seed).to(device)
+    optimizer = Adam(model.parameters(), lr=settings.learning_rate)
+    loop = SLCWATrainingLoop(
+        model=model,
+        triples_factory=factory,
+        optimizer=optimizer,
+        lr_scheduler=LinearLR(optimizer, start_factor=1.0, end_factor=0.02, total_iters=settings.epochs),
+        negative_sampler_kwargs={"num_negs_per_pos": settings.negatives},
+        automatic_memory_optimization=False,
+    )
+    checkpoint = folder / CHECKPOINT
+    resumed = checkpoint.is_file()
+    if resumed:
+        loop._load_state(checkpoint, triples_factory=factory)
+    with _undisturbed():
+        loop.train(
+            factory,
+            num_epochs=settings.epochs,
+            batch_size=min(settings.batch, factory.num_triples),
+            continue_training=resumed,
+            use_tqdm=False,
+            pin_memory=False,
+            callbacks=_each_epoch(loop, factory, checkpoint, on_epoch, save_every),
+            checkpoint_directory=folder,
+        )
+    return _trained(model.eval(), settings)
+
+
+def known_models() -> list[str]:
+    """The names of PyKEEN's models."""
+    from pykeen.models import model_resolver
+
+    return sorted(cls.__name__ for cls in model_resolver.lookup_dict.values())
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """PyKEEN collects garbage every epoch, which walks over all that was imported unless it is set aside."""
+    gc.freeze()
+    try:
+        with warnings.catch_warnings():
+            # It steps the learning rate in a form that torch deprecates.
+            warnings.filterwarnings(
+                "ignore", message="The epoch parameter in `scheduler.step", category=UserWarning
+            )
+            warnings.filterwarnings(
+                "ignore", message="Training instances are always", category=DeprecationWarning
+            )
+            yield
+    finally:
+        gc.unfreeze()
+
+
+def _factory(graph: Graph, triples: npt.NDArray[np.int32]) -> Any:
+    import torch
+    from pykeen.triples import CoreTriplesFactory
+
+    mapped = torch.from_numpy(triples.astype(np.int64))
+    return CoreTriplesFactory(mapped, num_entities=len(graph), num_relations=len(graph.relations))
+
+
+def _model(factory: Any, settings: Training, seed: int) -> Any:
+    from pykeen.losses import NSSALoss
+    from pykeen.models import model_resolver
+
+    name = settings.model.lower()
+    if name not in model_resolver.lookup_dict:
+        raise ValueError(f"embedding model {settings.model!r}: PyKEEN has {', '.join(known_models())}")
+    make: Any = model_resolver.lookup_dict[name]
+    return make(
+        triples_factory=factory,
+        embedding_dim=settings.dim,
+        loss=NSSALoss(margin=settings.margin, adversarial_temperature=settings.temperature),
+        random_seed=seed,
+        **_MODEL_ARGUMENTS.get(name, {}),
+    )
+
+
+def _each_epoch(loop: Any, factory: Any, checkpoint: Path, on_epoch: OnEpoch, save_every: float) -> Any:
+    """A PyKEEN callback: tell the loss, and save now and then."""
+    from pykeen.training.callbacks import TrainingCallback
+
+    class EachEpoch(TrainingCallback):
+        saved = time.monotonic()
+
+        def post_epoch(self, epoch: int, epoch_loss: float, **_: Any) -> None:
+            on_epoch(epoch, float(epoch_loss))
+            if time.monotonic() - self.saved >= save_every:
+                unfinished = checkpoint.with_suffix(".partial")
+                loop._save_state(unfinished, triples_factory=factory)
+                unfinished.replace(checkpoint)
+                self.saved = time.monotonic()
+
+    return EachEpoch()  # type: ignore[no-untyped-call]
+
+
+def _trained(model: Any, settings: Training) -> Trained:
+    entities = _flat(model.entity_representations[0])
+    relations = _flat(model.relation_representations[0])
+    if settings.model.lower() == "transe":
+        return Trained(entities, relations, Translation(entities, relations))
+    return Trained(entities, relations, Scored(model))
+
+
+def _flat(representation: Any) -> npt.NDArray[np.float32]:
+    import torch
+
+    with torch.inference_mode():
+        values = representation(indices=None).detach().cpu()
+    values = torch.view_as_real(values) if values.is_complex() else values
+    return np.asarray(values.reshape(len(values), -1).numpy(), np.float32)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Distances of a PyKEEN model: the negative of its scores."""
+
+    model: Any
+
+    def tails(self, heads: Rows, relations: Rows) -> Floats:
+        return self._negative("score_t", heads, relations)
+
+    def heads(self, relations: Rows, tails: Rows) -> Floats:
+        return self._negative("score_h", relations, tails)
+
+    def _negative(self, method: str, first: Rows, second: Rows) -> Floats:
+        import torch
+
+        asked = torch.from_numpy(np.stack([first, second], axis=1)).to(self.model.device)
+        with torch.inference_mode():
+            return np.asarray((-getattr(self.model, method)(asked)).cpu().numpy())
