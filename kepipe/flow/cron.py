@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kepipe.config import ConfigError
+
 if TYPE_CHECKING:
     from apscheduler.triggers.base import BaseTrigger
 
@@ -24,13 +26,13 @@ def trigger(expression: str) -> BaseTrigger:
     as `@daily`, comes true in local time.
 
     As in cron, weekday 0 and 7 are Sunday, and where day and weekday are both given, either will do.
-    Raises ValueError that names the field.
+    Raises ConfigError that names the field.
     """
     from apscheduler.triggers.combining import OrTrigger
 
     parts = SHORT.get(expression.strip(), expression).split()
     if len(parts) not in (5, 6):
-        raise ValueError(
+        raise ConfigError(
             f"cron {expression!r}: expected five fields (minute hour day month weekday), or six with seconds "
             f"before them, found {len(parts)}; every night at two is `0 2 * * *`"
         )
@@ -48,7 +50,7 @@ def _trigger(fields: dict[str, str], expression: str) -> BaseTrigger:
         try:
             CronTrigger(**{name: value})
         except ValueError as error:
-            raise ValueError(f"cron {expression!r}: field {name.replace('_', ' ')}: {error}") from None
+            raise ConfigError(f"cron {expression!r}: field {name.replace('_', ' ')}: {error}") from None
     return CronTrigger(**fields)
 
 
@@ -64,7 +66,7 @@ def _weekdays(field: str, expression: str) -> str:
             (0, 6) if span == "*" else (_weekday(first, expression), _weekday(last or first, expression))
         )
         if step and not (step.isdigit() and int(step)):
-            raise ValueError(f"cron {expression!r}: field weekday: {step!r} is not a step")
+            raise ConfigError(f"cron {expression!r}: field weekday: {step!r} is not a step")
         if step and not dash and span != "*":
             stop = 6
         stop += 7 * (stop < start)  # fri-mon runs over the week's end
@@ -77,4 +79,4 @@ def _weekday(text: str, expression: str) -> int:
         return DAYS.index(text)
     if text.isdigit() and int(text) <= 7:
         return int(text)
-    raise ValueError(f"cron {expression!r}: field weekday: {text!r} is none of 0-7, {', '.join(DAYS)}")
+    raise ConfigError(f"cron {expression!r}: field weekday: {text!r} is none of 0-7, {', '.join(DAYS)}")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
+from kepipe.config import ConfigError
 from kepipe.flow.cron import trigger
 from kepipe.flow.firing import Result, fire, interrupt_all, last_result
 
@@ -42,13 +43,13 @@ class Entry:
 def add(workspace: Path, pipeline: Path, cron: str, overrides: Sequence[str] = (), name: str = "") -> Entry:
     """Run a pipeline whenever `cron` says so. A schedule of the same name (the file's, unless given) is replaced.
 
-    Raises ValueError for a bad expression or name, FileNotFoundError for a pipeline that is not there.
+    Raises ConfigError for a bad expression or name, FileNotFoundError for a pipeline that is not there.
     """
     when, name = trigger(cron), name or pipeline.stem
     if not pipeline.is_file():
         raise FileNotFoundError(f"{pipeline}: no such pipeline file")
     if not re.fullmatch(r"\w[\w.-]*", name) or name == "locks":
-        raise ValueError(f"schedule name {name!r}: expected letters, digits, dots, dashes and underscores")
+        raise ConfigError(f"schedule name {name!r}: expected letters, digits, dots, dashes and underscores")
     arguments = {
         "workspace": str(workspace.resolve()),
         "name": name,
@@ -77,22 +78,22 @@ def entries(workspace: Path) -> list[Entry]:
 
 
 def find(workspace: Path, name: str) -> Entry:
-    """A schedule by its name. Raises ValueError for one that is not there."""
+    """A schedule by its name. Raises ConfigError for one that is not there."""
     known = {entry.name: entry for entry in entries(workspace)}
     if name not in known:
-        raise ValueError(f"no schedule `{name}`; there are: {', '.join(sorted(known)) or 'none'}")
+        raise ConfigError(f"no schedule `{name}`; there are: {', '.join(sorted(known)) or 'none'}")
     return known[name]
 
 
 def remove(workspace: Path, name: str) -> None:
-    """Forget a schedule. Raises ValueError for a name that is not there."""
+    """Forget a schedule. Raises ConfigError for a name that is not there."""
     find(workspace, name)
     with _jobs(workspace) as scheduler:
         _drop(scheduler, name)
 
 
 def run_now(workspace: Path, name: str) -> Result:
-    """Fire a schedule once, now, and wait for it. Raises ValueError for a name that is not there."""
+    """Fire a schedule once, now, and wait for it. Raises ConfigError for a name that is not there."""
     entry = find(workspace, name)
     return fire(str(workspace.resolve()), name, str(entry.pipeline), entry.overrides)
 
@@ -106,13 +107,13 @@ def is_served(workspace: Path) -> bool:
 def serve(workspace: Path, tell: Callable[[str], None]) -> None:
     """Fire what is due until SIGTERM or Ctrl-C comes; pipelines at work are interrupted then.
 
-    What was missed while no scheduler ran is fired once, at the start. Raises ValueError where another
+    What was missed while no scheduler ran is fired once, at the start. Raises ConfigError where another
     scheduler serves the workspace.
     """
     stop = threading.Event()
     with _only_one(workspace) as mine:
         if not mine:
-            raise ValueError(
+            raise ConfigError(
                 f"{workspace}: a scheduler runs already; `kepipe schedule list` shows what it does"
             )
         with _on_signal(stop):

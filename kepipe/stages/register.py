@@ -6,14 +6,20 @@ The offer is a file and an event: where the registry is away, it waits in the ru
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
 from kepipe.config import Section
+from kepipe.flow.artifact import CorruptArtifact, read_manifest
 from kepipe.flow.stage import Stage, Work
-from kepipe.stages.artifacts import Evaluation, Model, Registration
-from kepipe.tracking.gate import Gate, flatten_scores
+from kepipe.stages.artifacts import Evaluation, Graph, Linked, Model, Registration, Shards
+from kepipe.stages.evaluate import BESIDE_ARMS, EvaluateConfig, score_model
+from kepipe.tracking.gate import Gate, single_values
 
 
 @dataclass(frozen=True)
@@ -38,8 +44,9 @@ def register(inputs: RegisterInputs, config: RegisterConfig, work: Work) -> None
     scores = inputs.evaluation.scores()
     arm = inputs.model.name
     if arm not in scores:
-        raise ValueError(f"the evaluation has no scores of `{arm}`; it has those of {', '.join(scores)}")
-    metrics = flatten_scores(scores[arm])
+        arms = ", ".join(name for name in scores if name not in BESIDE_ARMS)
+        raise ValueError(f"the evaluation has no scores of `{arm}`; it has those of {arms}")
+    metrics = single_values(scores[arm])
     metric = config.gate.metric
     if metric not in metrics:
         raise ValueError(
@@ -57,6 +64,38 @@ def register(inputs: RegisterInputs, config: RegisterConfig, work: Work) -> None
         tags={"kepipe.arm": arm},
     )
     work.log({metric: metrics[metric]})
+
+
+def champion_score(model: Path, evaluation: Path, metric: str) -> float | None:
+    """A model folder's value of the gate's metric, measured as in `evaluation`: on its inputs, with its settings.
+
+    None where that cannot be done: an input is no longer in the store, or the model cannot answer.
+    """
+    from kepipe.device import resolve
+
+    parts = read_manifest(evaluation)["ingredients"]
+    stored = {manifest["digest"]: folder for folder, manifest in manifests(evaluation.parent)}
+    folders = {name: stored.get(parts["inputs"][name]) for name in ("linked", "graph", "shards")}
+    linked, graph, shards = (folders[name] for name in ("linked", "graph", "shards"))
+    if linked is None or graph is None or shards is None:
+        return None
+    config = EvaluateConfig(**parts["config"])
+    inputs = Linked.open(linked), Graph.open(graph), Shards.open(shards)
+    try:
+        scores = score_model(model, *inputs, config, parts["seed"], resolve("auto"))
+    except ValueError as reason:
+        print(f"the champion {model} was not measured again: {reason}", file=sys.stderr)
+        return None
+    return single_values(scores).get(metric)
+
+
+def manifests(store: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The sealed folders beside each other in a store, with their manifests."""
+    for folder in sorted(store.iterdir()):
+        try:
+            yield folder, read_manifest(folder)
+        except CorruptArtifact:
+            continue
 
 
 REGISTER = Stage("register", 1, RegisterInputs, RegisterConfig, Registration, register)

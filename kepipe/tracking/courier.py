@@ -1,4 +1,4 @@
-"""The process that delivers while a run goes on: `python -m kepipe.tracking.courier WORKSPACE RUN`.
+"""The process that delivers while a run goes on. A run starts it: `kepipe track follow`.
 
 First the journals that earlier runs left, then that of the run, until the run has ended. A store that is away
 is tried again as long as the run lives, and once more at its end.
@@ -7,14 +7,14 @@ is tried again as long as the run lives, and once more at its end.
 from __future__ import annotations
 
 import os
-import sys
 import time
 from pathlib import Path
 
 from kepipe.flow.journal import is_written
 from kepipe.tracking.cursor import Cursor, journal_of
 from kepipe.tracking.delivery import Delivery, claim, deliver_pending
-from kepipe.tracking.store import AwayError, Store, connect, tracking_uri
+from kepipe.tracking.registry import ChampionScore
+from kepipe.tracking.store import AwayError, Store, connect, store_uri
 
 BEAT = 2.0
 """Seconds between deliveries: what happens meanwhile goes in one request."""
@@ -24,8 +24,9 @@ NICE = 10
 """The training has the right of way on the processor."""
 
 
-def follow(workspace: Path, run: str) -> None:
+def follow(workspace: Path, run: str, champion_score: ChampionScore) -> None:
     """Deliver the run's journal until it is complete, or its writer has gone while the store is away."""
+    os.nice(NICE)
     journal = journal_of(workspace, run)
     pause = BEAT
     with claim(journal) as mine:
@@ -34,10 +35,10 @@ def follow(workspace: Path, run: str) -> None:
         while True:
             last = not is_written(journal)
             try:
-                _deliver(workspace, journal, connect(workspace))
+                _deliver(workspace, journal, connect(workspace), champion_score)
                 return
             except AwayError as reason:
-                cursor = Cursor.load(journal, tracking_uri(workspace))
+                cursor = Cursor.load(journal, store_uri(workspace))
                 cursor.away = str(reason)
                 cursor.save(journal)
             if last:
@@ -46,9 +47,9 @@ def follow(workspace: Path, run: str) -> None:
             pause = min(2 * pause, LONGEST)
 
 
-def _deliver(workspace: Path, journal: Path, store: Store) -> None:
-    deliver_pending(workspace, store, leave=journal)
-    delivery = Delivery(journal, store)
+def _deliver(workspace: Path, journal: Path, store: Store, champion_score: ChampionScore) -> None:
+    deliver_pending(workspace, store, champion_score, leave=journal)
+    delivery = Delivery(journal, store, champion_score)
     while not delivery.advance():
         _sleep(journal, BEAT)
 
@@ -58,8 +59,3 @@ def _sleep(journal: Path, seconds: float) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end and is_written(journal):
         time.sleep(0.1)
-
-
-if __name__ == "__main__":
-    os.nice(NICE)
-    follow(Path(sys.argv[1]), sys.argv[2])

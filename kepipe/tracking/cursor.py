@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from kepipe.flow.journal import is_written
+
 SUFFIX = ".cursor"
 
 
@@ -43,14 +45,14 @@ class Cursor:
         fresh.replace(file)
 
 
-def is_done(journal: Path) -> bool:
-    """Whether all of a journal has been delivered."""
-    return Cursor.load(journal, "").done
-
-
 def journals(workspace: Path) -> list[Path]:
     """Every journal of the workspace, oldest first."""
     return sorted((workspace / "tracking").glob("*.jsonl"), key=lambda file: (_born(file), file.name))
+
+
+def pending(workspace: Path) -> int:
+    """Number of ended runs that have not been delivered to the end."""
+    return sum(not Cursor.load(file, "").done and not is_written(file) for file in journals(workspace))
 
 
 def journal_of(workspace: Path, run: str) -> Path:

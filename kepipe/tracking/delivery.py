@@ -10,9 +10,8 @@ from filelock import FileLock, Timeout
 
 from kepipe.flow.events import Event, Metrics, ModelOffered
 from kepipe.flow.journal import Entry, is_written, read
-from kepipe.tracking.champion import champion_score
-from kepipe.tracking.cursor import Cursor, journals
-from kepipe.tracking.registry import offer
+from kepipe.tracking.cursor import SUFFIX, Cursor, journals
+from kepipe.tracking.registry import ChampionScore, offer
 from kepipe.tracking.runs import AT_ONCE, Runs
 from kepipe.tracking.store import RefusedError, Store
 
@@ -20,8 +19,8 @@ from kepipe.tracking.store import RefusedError, Store
 class Delivery:
     """Delivers one journal, which may still grow. Use under `claim`."""
 
-    def __init__(self, journal: Path, store: Store) -> None:
-        self.journal, self._store = journal, store
+    def __init__(self, journal: Path, store: Store, champion_score: ChampionScore) -> None:
+        self.journal, self._store, self._champion_score = journal, store, champion_score
         self.cursor = Cursor.load(journal, store.uri)
         self._runs = Runs(store)
         for entry in read(journal, on_bad=self._ignore):
@@ -62,7 +61,7 @@ class Delivery:
 
     def _write(self, event: Event) -> None:
         if isinstance(event, ModelOffered):
-            outcome = offer(self._store, event, self._runs, champion_score)
+            outcome = offer(self._store, event, self._runs, self._champion_score)
             others = [known for known in self.cursor.registered if known != outcome]
             self.cursor.registered = [*others, outcome]
         else:
@@ -99,18 +98,31 @@ def batches(entries: Iterator[Entry]) -> Iterator[list[Entry]]:
         yield waiting
 
 
-def deliver_pending(workspace: Path, store: Store, leave: Path | None = None) -> list[Cursor]:
-    """Deliver, oldest first, the journals that wait; `leave` one out. Raises AwayError."""
-    cursors = []
+def deliver_pending(
+    workspace: Path, store: Store, champion_score: ChampionScore, leave: Path | None = None
+) -> dict[str, Cursor]:
+    """Deliver, oldest first, the journals that wait, except `leave`. Raises AwayError.
+
+    Returns the cursor of each run that was looked after.
+    """
+    cursors = {}
     for journal in journals(workspace):
         if journal == leave or Cursor.load(journal, store.uri).done:
             continue
         with claim(journal) as mine:
             if mine:
-                delivery = Delivery(journal, store)
+                delivery = Delivery(journal, store, champion_score)
                 delivery.advance()
-                cursors.append(delivery.cursor)
+                cursors[journal.stem] = delivery.cursor
     return cursors
+
+
+def forget_cursors(workspace: Path) -> None:
+    """Let every journal be delivered again, from its beginning."""
+    for journal in journals(workspace):
+        with claim(journal) as mine:
+            if mine:
+                journal.with_suffix(SUFFIX).unlink(missing_ok=True)
 
 
 @contextmanager

@@ -49,27 +49,11 @@ def judge(gate: Gate, offered: float | None, champion: float | None, holds: bool
     return Verdict(better, f"{gate.metric} {offered:.4g} is {relation} than the champion's {champion:.4g}")
 
 
-def pick(scores: Mapping[str, Any], metric: str) -> float | None:
-    """The value of `probe.metric` in an arm's scores, where a value may stand alone or as `{"value": …}`."""
-    found: Any = scores
-    for part in metric.split("."):
-        if not isinstance(found, Mapping) or part not in found:
-            return None
-        found = found[part]
-    if isinstance(found, Mapping):
-        found = found.get("value")
-    return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
-
-
-def flatten_scores(scores: Mapping[str, Any], at: str = "") -> dict[str, float]:
-    """Every single value of an arm's scores by its dotted name."""
-    flat: dict[str, float] = {}
-    for name, value in scores.items():
-        path = f"{at}.{name}" if at else name
-        if isinstance(value, Mapping) and "value" not in value:
-            flat |= flatten_scores(value, path)
-        else:
-            single = pick({name: value}, name) if "." not in name else None
-            if single is not None:
-                flat[path] = single
-    return flat
+def single_values(scores: Mapping[str, Any]) -> dict[str, float]:
+    """`probe.metric` → value, of an arm's scores as an evaluation keeps them; parts by type are left out."""
+    return {
+        f"{probe}.{metric}": float(told["value"])
+        for probe, metrics in scores.items()
+        for metric, told in metrics.items()
+        if "value" in told
+    }

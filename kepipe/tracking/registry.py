@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from kepipe.config import ConfigError
 from kepipe.flow.events import ModelOffered
 from kepipe.tracking.gate import Gate, Verdict, judge
 from kepipe.tracking.store import RefusedError, Store
@@ -157,10 +158,12 @@ def _offer_tags(event: ModelOffered) -> dict[str, str]:
 
 
 def versions(client: MlflowClient, name: str = "") -> list[Version]:
-    """Versions of a model, or of all models, newest first. Raises ValueError for a name that is not registered."""
+    """Versions of a model, or of all models, newest first. Raises ConfigError for a name that is not registered."""
     models = {model.name: model for model in client.search_registered_models()}
     if name and name not in models:
-        raise ValueError(f"no model `{name}` is registered; there are: {', '.join(sorted(models)) or 'none'}")
+        raise ConfigError(
+            f"no model `{name}` is registered; there are: {', '.join(sorted(models)) or 'none'}"
+        )
     listed = []
     for model in [models[name]] if name else models.values():
         aliases = {
@@ -174,23 +177,23 @@ def versions(client: MlflowClient, name: str = "") -> list[Version]:
 
 
 def promote(client: MlflowClient, name: str, version: int) -> None:
-    """Make a version champion, whatever the gate said. Raises ValueError for a version that is not there."""
+    """Make a version champion, whatever the gate said. Raises ConfigError for a version that is not there."""
     known = [each.version for each in versions(client, name)]
     if version not in known:
-        raise ValueError(f"model `{name}` has no version {version}; there are: {', '.join(map(str, known))}")
+        raise ConfigError(f"model `{name}` has no version {version}; there are: {', '.join(map(str, known))}")
     _crown(client, name, str(version))
 
 
 def rollback(client: MlflowClient, name: str) -> int:
     """Give the title back to the version that held it before; returns its number.
 
-    Raises ValueError where no version held it before.
+    Raises ConfigError where no version held it before.
     """
     there = {str(each.version) for each in versions(client, name)}
     history = _history(client, name)
     before = [number for number in history[:-1] if number in there]
     if not before:
-        raise ValueError(f"model `{name}`: no version was champion before; `kepipe models list` shows them")
+        raise ConfigError(f"model `{name}`: no version was champion before; `kepipe models list` shows them")
     client.set_registered_model_alias(name, CHAMPION, before[-1])
     client.set_registered_model_tag(name, HISTORY, json.dumps(before))
     return int(before[-1])

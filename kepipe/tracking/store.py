@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +38,7 @@ class RefusedError(Exception):
     """The store answers, but will not do this."""
 
 
-def tracking_uri(workspace: Path) -> str:
+def store_uri(workspace: Path) -> str:
     """The address of the store: MLFLOW_TRACKING_URI, or a SQLite file in the workspace."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(workspace / 'mlflow.db').resolve()}"
 
@@ -44,6 +46,24 @@ def tracking_uri(workspace: Path) -> str:
 def is_server(uri: str) -> bool:
     """Whether the address is that of a server that others run."""
     return urlparse(uri).scheme in ("http", "https", "databricks", "uc")
+
+
+def reachable(uri: str) -> bool:
+    """Whether a server answers at the address, within seconds; a file counts as reachable where it can be written."""
+    place = urlparse(uri)
+    if place.scheme in ("http", "https"):
+        try:
+            with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=3):
+                return True
+        except urllib.error.HTTPError:
+            return True  # it answers, if only to refuse
+        except OSError:
+            return False
+    if place.scheme not in ("sqlite", "file", ""):
+        return True  # a database elsewhere: who connects to it will see
+    file = Path(place.path[1:] if place.scheme == "sqlite" else place.path)
+    nearest = next((folder for folder in (file, *file.parents) if folder.exists()), Path())
+    return os.access(nearest, os.W_OK)
 
 
 @dataclass(frozen=True)
@@ -102,7 +122,7 @@ def connect(workspace: Path) -> Store:
 
     for noisy in ("mlflow", "alembic"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
-    uri = tracking_uri(workspace)
+    uri = store_uri(workspace)
     registry = os.environ.get("MLFLOW_REGISTRY_URI") or uri
     local_files = urlparse(uri).scheme.startswith("sqlite")
     (workspace / "tracking").mkdir(parents=True, exist_ok=True)

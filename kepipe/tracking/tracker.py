@@ -92,7 +92,7 @@ def tidings(cursor: Cursor) -> Iterator[str]:
 
 def _send_courier(workspace: Path, run: str) -> subprocess.Popen[bytes]:
     """Start the delivering process in a session of its own, out of reach of the terminal's Ctrl-C."""
-    command = [sys.executable, "-m", "kepipe.tracking.courier", str(workspace), run]
+    command = [sys.executable, "-m", "kepipe", "track", "follow", run, "--workspace", str(workspace)]
     with (workspace / "tracking" / "courier.log").open("ab") as log:
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True

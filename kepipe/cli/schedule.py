@@ -1,0 +1,87 @@
+"""`kepipe schedule` and `kepipe scheduler`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kepipe.cli.options import WORKSPACE, PipelineArgument, SetOption, WorkspaceOption
+
+if TYPE_CHECKING:
+    from kepipe.flow.schedule import Entry
+
+app = typer.Typer(help="Run pipelines at set times.", no_args_is_help=True)
+NameArgument = Annotated[str, typer.Argument(help="Name of the schedule.", show_default=False)]
+CronOption = Annotated[
+    str, typer.Option(help='When: "0 2 * * *" is every night at two; six fields begin with seconds; @daily.')
+]
+
+
+@app.command()
+def add(
+    pipeline: PipelineArgument,
+    cron: CronOption,
+    workspace: WorkspaceOption = WORKSPACE,
+    set_: SetOption = None,
+    name: Annotated[str, typer.Option(help="Name of the schedule, if not the pipeline's.")] = "",
+) -> None:
+    """Run a pipeline at set times; a schedule of the same name is replaced."""
+    from kepipe import pipeline as pipelines
+    from kepipe.flow import schedule
+
+    flow, _ = pipelines.load(pipeline, set_ or [])
+    entry = schedule.add(workspace, pipeline, cron, set_ or (), name or flow.name)
+    typer.echo(_line(entry))
+    if not schedule.is_served(workspace):
+        typer.echo("no scheduler runs yet; `kepipe scheduler` starts it")
+
+
+@app.command("list")
+def list_(workspace: WorkspaceOption = WORKSPACE) -> None:
+    """Show schedules: when they fire next, and how the last firing went."""
+    from kepipe.flow import schedule
+
+    for entry in schedule.entries(workspace):
+        typer.echo(_line(entry))
+    served = schedule.is_served(workspace)
+    typer.echo("the scheduler runs" if served else "no scheduler runs; `kepipe scheduler` starts it")
+
+
+@app.command()
+def remove(name: NameArgument, workspace: WorkspaceOption = WORKSPACE) -> None:
+    """Forget a schedule."""
+    from kepipe.flow import schedule
+
+    schedule.remove(workspace, name)
+    typer.echo(f"{name} is not scheduled any more")
+
+
+@app.command("run-now")
+def run_now(name: NameArgument, workspace: WorkspaceOption = WORKSPACE) -> None:
+    """Fire a schedule once, now, and wait for it."""
+    from kepipe.flow import schedule
+
+    result = schedule.run_now(workspace, name)
+    if result.outcome == "skipped":
+        typer.echo(f"{name} is at work already")
+        raise typer.Exit(1)
+    typer.echo(f"{name} {result.outcome} after {result.seconds:.1f} s; see {result.log}")
+    raise typer.Exit(0 if result.outcome == "finished" else 1)
+
+
+def scheduler(workspace: WorkspaceOption = WORKSPACE) -> None:
+    """Fire schedules when they are due, until Ctrl-C; the one process of a workspace that does so."""
+    from kepipe.flow import schedule
+
+    schedule.serve(workspace, lambda line: print(line, flush=True))
+
+
+def _line(entry: Entry) -> str:
+    from datetime import datetime
+
+    following = f"{entry.next:%Y-%m-%d %H:%M:%S}" if entry.next else "never again"
+    last = "never fired"
+    if entry.last is not None:
+        last = f"{entry.last.outcome} {datetime.fromtimestamp(entry.last.started):%Y-%m-%d %H:%M:%S}"
+    return f"{entry.name:<16}{entry.cron:<18}next {following}   last {last}   {entry.pipeline}"

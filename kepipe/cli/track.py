@@ -1,0 +1,66 @@
+"""`kepipe track`: what of the runs has reached MLflow."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from kepipe.cli.options import WORKSPACE, WorkspaceOption
+
+app = typer.Typer(help="Delivery of runs to MLflow.", no_args_is_help=True)
+
+
+@app.command()
+def sync(
+    workspace: WorkspaceOption = WORKSPACE,
+    again: Annotated[bool, typer.Option("--all", help="Also what was delivered, as to a new store.")] = False,
+) -> None:
+    """Deliver what earlier runs left, oldest first. What is there already is not doubled."""
+    from kepipe.stages.register import champion_score
+    from kepipe.tracking.delivery import deliver_pending, forget_cursors
+    from kepipe.tracking.store import AwayError, connect
+    from kepipe.tracking.tracker import tidings
+
+    if again:
+        forget_cursors(workspace)
+    try:
+        delivered = deliver_pending(workspace, connect(workspace), champion_score)
+    except AwayError as reason:
+        typer.echo(f"kepipe: not delivered: {reason}", err=True)
+        raise typer.Exit(1) from None
+    for run, cursor in delivered.items():
+        typer.echo(f"{run}  {'delivered' if cursor.done else 'goes on'}")
+        for line in tidings(cursor):
+            typer.echo(f"  {line}")
+    if not delivered:
+        typer.echo("everything was delivered before")
+
+
+@app.command()
+def status(workspace: WorkspaceOption = WORKSPACE) -> None:
+    """Show each run and how far it was delivered."""
+    from kepipe.flow.journal import is_written
+    from kepipe.tracking.cursor import Cursor, journals
+    from kepipe.tracking.store import store_uri
+    from kepipe.tracking.tracker import tidings
+
+    typer.echo(f"store: {store_uri(workspace)}")
+    for journal in journals(workspace):
+        cursor = Cursor.load(journal, "")
+        share = 100 * cursor.sent / max(journal.stat().st_size, 1)
+        state = (
+            "delivered" if cursor.done else f"{share:.0f}% delivered{', runs' if is_written(journal) else ''}"
+        )
+        typer.echo(f"{journal.stem}  {state}")
+        for line in tidings(cursor):
+            typer.echo(f"  {line}")
+
+
+@app.command(hidden=True)
+def follow(workspace: WorkspaceOption, run: str) -> None:
+    """Deliver a run while it goes on. Runs start this themselves."""
+    from kepipe.stages.register import champion_score
+    from kepipe.tracking import courier
+
+    courier.follow(workspace, run, champion_score)

@@ -1,0 +1,106 @@
+"""What a registered model answers: the likeliest fillings of each mask, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import torch
+
+from kepipe.batch import Batch
+from kepipe.corpus.tokenizer import Tokenizer, load_tokenizer
+from kepipe.models.folder import load
+from kepipe.models.transformer import Transformer
+from kepipe.tasks.predictions import fills_masks, logits_at_blanks
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ("text", "place", "prediction", "probability")
+AT_ONCE = 32
+"""Texts in one forward pass."""
+
+
+class Predictor:
+    """A model that fills masks, and its tokenizer. MLflow calls `predict`."""
+
+    def __init__(self, model: Transformer, tokenizer: Tokenizer) -> None:
+        self._model, self._tokenizer = model, tokenizer
+        self._mask = tokenizer.named["mask"]
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """The model of a folder. Raises ValueError for one that does not fill masks."""
+        model = load(folder)
+        if not fills_masks(model):
+            raise ValueError(f"{folder}: a model of family {model.config.family} does not fill masks")
+        return cls(model, load_tokenizer(folder))
+
+    def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
+        """One row for each of the `top` likeliest fillings of each mask of each text, the likeliest first.
+
+        `text` and `place` count texts and masks from 0. Raises ValueError for a text without a mask, or one
+        that is too long for the model.
+        """
+        import pandas as pd
+
+        texts = _texts(model_input)
+        top = int((params or {}).get("top", 5))
+        rows: list[tuple[int, int, str, float]] = []
+        for start in range(0, len(texts), AT_ONCE):
+            rows += self._answer(texts[start : start + AT_ONCE], start, top)
+        return pd.DataFrame(rows, columns=list(COLUMNS))
+
+    @torch.inference_mode()
+    def _answer(self, texts: Sequence[str], start: int, top: int) -> list[tuple[int, int, str, float]]:
+        sentences = [self._ids(text, start + number) for number, text in enumerate(texts)]
+        batch, places = self._batch(sentences)
+        probabilities_NV = logits_at_blanks(self._model, batch).softmax(-1)
+        likeliest = probabilities_NV.topk(min(top, probabilities_NV.shape[1]))
+        rows = []
+        for (row, place), ids, values in zip(
+            places, likeliest.indices.tolist(), likeliest.values.tolist(), strict=True
+        ):
+            rows += [
+                (start + row, place, self._tokenizer.decode([i]), p) for i, p in zip(ids, values, strict=True)
+            ]
+        return rows
+
+    def _ids(self, text: str, number: int) -> list[int]:
+        """A text's tokens with the mask where it is written, between the special tokens of its ends."""
+        if self._mask not in text:
+            raise ValueError(f"text {number} has no {self._mask}: {text[:80]!r}")
+        encoded = self._tokenizer.encode(text.split(self._mask))
+        pieces = np.split(encoded.tokens, np.cumsum(encoded.lengths)[:-1])
+        ids = [self._tokenizer.cls, *pieces[0].tolist()]
+        for piece in pieces[1:]:
+            ids += [self._tokenizer.mask, *piece.tolist()]
+        ids.append(self._tokenizer.sep)
+        return ids
+
+    def _batch(self, sentences: Sequence[list[int]]) -> tuple[Batch, list[tuple[int, int]]]:
+        """The texts as rows; (row, number of the mask in it) of each mask, in the order of `selected`."""
+        longest = max(map(len, sentences))
+        tokens_BT = torch.full((len(sentences), longest), self._tokenizer.pad)
+        documents_BT = torch.zeros_like(tokens_BT)
+        for row, ids in enumerate(sentences):
+            tokens_BT[row, : len(ids)] = torch.tensor(ids)
+            documents_BT[row, : len(ids)] = 1
+        masks_BT = tokens_BT == self._tokenizer.mask
+        counts_BT = masks_BT.cumsum(1) - 1
+        places = [(row, int(counts_BT[row, column])) for row, column in masks_BT.nonzero().tolist()]
+        batch = Batch(
+            tokens=tokens_BT,
+            documents=documents_BT,
+            segments=torch.zeros_like(tokens_BT),
+            selected=masks_BT.flatten().nonzero().squeeze(1),
+        )
+        return batch, places
+
+
+def _texts(model_input: Any) -> list[str]:
+    """The texts of whatever MLflow passes on: a list, a series, the first column of a table."""
+    values = model_input.iloc[:, 0] if hasattr(model_input, "iloc") and model_input.ndim == 2 else model_input
+    return [str(value) for value in values]
