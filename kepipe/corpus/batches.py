@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from kepipe.batch import Sequences
 from kepipe.corpus.align import LEVELS, SENTENCE
-from kepipe.corpus.formats import Examples, Format, plan
+from kepipe.corpus.examples import Examples
+from kepipe.corpus.formats import Format, plan
 from kepipe.corpus.order import Order
 from kepipe.corpus.shards import Shard
 from kepipe.corpus.tokenizer import Tokenizer

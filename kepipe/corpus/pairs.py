@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kepipe.corpus.formats import Examples, cut_sentences, follow
+from kepipe.corpus.examples import Examples, cut_sentences, follow
 from kepipe.corpus.shards import Shard
 
 Ints = npt.NDArray[np.int64]
