@@ -83,7 +83,7 @@ def attend(
         out_BHTK = (F.dropout(shares_BHTS, dropout) if dropout else shares_BHTS) @ v
     else:
         bias = None if mask.bias is None else mask.bias.to(q.dtype)
-        out_BHTK = F.scaled_dot_product_attention(q, k, v, bias, dropout, mask.causal, scale)
+        out_BHTK = F.scaled_dot_product_attention(q, k, v, bias, dropout, mask.causal, scale=scale)
     out_BTD = out_BHTK.transpose(1, 2).flatten(2)
     return out_BTD if mask.seeing is None else out_BTD * mask.seeing
 

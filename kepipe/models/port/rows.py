@@ -16,13 +16,15 @@ class Row:
     """`ours` and `theirs` are names, or stems to which .weight and .bias are added; {i} is a layer's number.
 
     Several of `theirs` are stacked, in this order, into one of ours. `transposed`: their matrix is [in, out]
-    (GPT-2's Conv1D). `leading`: theirs has one more axis, of size 1, in front.
+    (GPT-2's Conv1D). `leading`: theirs has one more axis, of size 1, in front. `flipped`: their outputs stand
+    in the opposite order (BERT's column 0 says "follows", ours is named by the label, 1).
     """
 
     ours: str
     theirs: tuple[str, ...]
     transposed: bool = False
     leading: bool = False
+    flipped: bool = False
 
     def to_ours(self, parts: Sequence[Tensor]) -> Tensor:
         """Their weights as one of ours."""
@@ -30,11 +32,15 @@ class Row:
             parts = [part.squeeze(0) for part in parts]
         if self.transposed:
             parts = [part.t() if part.dim() == 2 else part for part in parts]
+        if self.flipped:
+            parts = [part.flip(0) for part in parts]
         return parts[0].contiguous() if len(parts) == 1 else torch.cat(list(parts))
 
     def to_theirs(self, weight: Tensor) -> list[Tensor]:
         """One of our weights as theirs; the inverse of `to_ours`."""
         parts = list(weight.chunk(len(self.theirs))) if len(self.theirs) > 1 else [weight]
+        if self.flipped:
+            parts = [part.flip(0) for part in parts]
         if self.transposed:
             parts = [part.t() if part.dim() == 2 else part for part in parts]
         if self.leading:
@@ -42,9 +48,11 @@ class Row:
         return [part.contiguous().clone() for part in parts]
 
 
-def row(ours: str, *theirs: str, transposed: bool = False, leading: bool = False) -> Row:
+def row(
+    ours: str, *theirs: str, transposed: bool = False, leading: bool = False, flipped: bool = False
+) -> Row:
     """A row of a table."""
-    return Row(ours, theirs, transposed, leading)
+    return Row(ours, theirs, transposed, leading, flipped)
 
 
 Named = tuple[str, tuple[str, ...], Row]

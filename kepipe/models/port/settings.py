@@ -24,7 +24,7 @@ _THEIR_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "relative_attention_max_distance": 128,
     },
 }
-_DROPOUTS = ("dropout", "attention_dropout")
+_OPTIONAL = ("dropout", "attention_dropout", "decoder_layers")
 _ARCHITECTURES = {
     "roberta": "RobertaForMaskedLM",
     "gpt2": "GPT2LMHeadModel",
@@ -53,7 +53,7 @@ def to_ours(file: Path, theirs: Mapping[str, Any], port: Port) -> dict[str, Any]
     for ours, name in port.settings.items():
         if name in values:
             made[ours] = values[name]
-        elif ours not in _DROPOUTS:
+        elif ours not in _OPTIONAL:
             raise ValueError(f"{file}: `{name}` is missing")
     if port.model_type == "gpt2":
         made["feedforward"] = made["feedforward"] or 4 * made["hidden"]
@@ -68,7 +68,10 @@ def to_ours(file: Path, theirs: Mapping[str, Any], port: Port) -> dict[str, Any]
         # T5's released "gated-gelu" is the tanh form
         made["gated"] = bool(gated)
         made["activation"] = "gelu_new" if gated and activation == "gelu" else activation
-        made["tied_scale"] = values.get("tie_word_embeddings", True) is not False
+        # transformers 5 writes `tie_word_embeddings: true` for models that do not scale, and says so beside it
+        scaled = values.get("tie_word_embeddings", True) is not False
+        made["tied_scale"] = values.get("scale_decoder_outputs", scaled)
+        made["decoder_layers"] = values.get("num_decoder_layers") or made["encoder_layers"]
     if made["activation"] not in ACTIVATIONS:
         raise ValueError(f"{file}: activation {made['activation']!r}; known: {', '.join(ACTIVATIONS)}")
     made["activation"] = ACTIVATIONS[made["activation"]]
@@ -109,7 +112,8 @@ def to_theirs(config: TransformerConfig, port: Port) -> dict[str, Any]:
     return {
         "architectures": [_ARCHITECTURES.get(port.model_type, masked)],
         "model_type": port.model_type,
-        "tie_word_embeddings": config.tied,
+        # for T5 this flag says at Hugging Face whether the output is scaled
+        "tie_word_embeddings": config.tied_scale if port.model_type == "t5" else config.tied,
         **theirs,
     }
 

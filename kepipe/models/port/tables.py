@@ -83,7 +83,7 @@ BERT = Port(
             row("head.transform.norm", "cls.predictions.transform.LayerNorm"),
             row("head.bias", "cls.predictions.bias"),
             row("head.weight", "cls.predictions.decoder.weight"),
-            row("next_sentence_head", "cls.seq_relationship"),
+            row("next_sentence_head", "cls.seq_relationship", flipped=True),
         ),
     ),
     _BERT_SETTINGS,

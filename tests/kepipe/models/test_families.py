@@ -1,0 +1,166 @@
+"""The table: published sizes, explicit sizes, and what a seed decides."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from kepipe.batch import Batch
+from kepipe.models.config import TransformerConfig
+from kepipe.models.families import FAMILIES, Base, build, configure, fingerprint
+
+PUBLISHED = [
+    (
+        "bert",
+        "base",
+        30522,
+        110.1,
+    ),  # Devlin et al. 2019 with pooler and both heads, as transformers counts them
+    ("bert", "mini", 30522, 11.3),  # Turc et al. 2019: 11.3 M
+    ("roberta", "base", 50265, 124.7),
+    ("gpt2", "small", 50257, 124.4),
+    ("bart", "base", 50265, 139.5),
+    ("t5", "small", 32128, 60.5),
+    ("t5-v1.1", "small", 32128, 77.0),
+]
+
+
+@pytest.mark.parametrize(("family", "size", "vocabulary", "millions"), PUBLISHED)
+def test_number_of_parameters(family: str, size: str, vocabulary: int, millions: float) -> None:
+    from kepipe.models.assemble import assemble
+
+    base = Base.model_validate({"family": family, "size": size})
+    model = assemble(configure(base, vocabulary))
+    count = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+    assert count == pytest.approx(millions, rel=0.01)
+
+
+def batch_for(config: TransformerConfig) -> Batch:
+    tokens = torch.randint(0, config.vocabulary, (2, 7), generator=torch.Generator().manual_seed(0))
+    ones = torch.ones_like(tokens)
+    two_sided = bool(config.encoder_layers and config.decoder_layers)
+    return Batch(
+        tokens,
+        ones,
+        visibility="full" if config.encoder_layers else "causal",
+        decoder_tokens=tokens if two_sided else None,
+        decoder_documents=ones if two_sided else None,
+    )
+
+
+@pytest.mark.parametrize("norm", [None, "pre", "post"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_trains(family: str, norm: str | None) -> None:
+    values = {"family": family, "layers": 2, "hidden": 32, "heads": 2, "norm": norm, "dropout": 0.1}
+    model = build(Base.model_validate(values), 50, seed=0).train()
+    torch.manual_seed(0)
+    hidden_BTD = model(batch_for(model.config))
+    model.vocabulary(hidden_BTD.flatten(0, 1)).logsumexp(-1).sum().backward()
+    heads = ("pooler", "next_sentence_head")
+    without = [
+        name
+        for name, weight in model.named_parameters()
+        if weight.grad is None and not name.startswith(heads)
+    ]
+    assert without == []
+    assert all(bool(weight.grad.isfinite().all()) for weight in model.parameters() if weight.grad is not None)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_gradient_checkpointing_changes_nothing(family: str) -> None:
+    values = {"family": family, "layers": 2, "hidden": 32, "heads": 2}
+    gradients = []
+    for on in (False, True):
+        model = build(Base.model_validate(values), 50, seed=0).train()
+        model.recompute_layers(on)
+        model(batch_for(model.config)).square().sum().backward()
+        gradients.append([w.grad for w in model.parameters() if w.grad is not None])
+    assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
+
+
+def test_the_seed_decides_the_weights_and_nothing_else_does() -> None:
+    base = Base(layers=1, hidden=32, heads=2)
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first, again, other = build(base, 40, 3), build(base, 40, 3), build(base, 40, 4)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
+    assert not torch.equal(first.tokens.weight, other.tokens.weight)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_initial_weights_are_as_published(family: str) -> None:
+    model = build(Base.model_validate({"family": family, "size": "tiny"}), 3000, seed=0)
+    deviations = {
+        name: float(weight.std()) for name, weight in model.named_parameters() if weight.numel() > 9999
+    }
+    config = model.config
+    if family.startswith("t5"):
+        assert deviations["tokens.weight"] == pytest.approx(1.0, rel=0.02)
+        query = model.encoder.layers[0].attend.part.qkv.weight[: config.heads * config.head_width]  # type: ignore
+        assert float(query.std()) == pytest.approx((config.hidden * config.head_width) ** -0.5, rel=0.02)
+        assert deviations["decoder.layers.1.feed.part.shrink.weight"] == pytest.approx(
+            config.feedforward**-0.5, rel=0.02
+        )
+    elif family == "gpt2":
+        assert deviations["decoder.layers.0.feed.part.shrink.weight"] == pytest.approx(
+            0.02 / 4**0.5, rel=0.03
+        )
+        assert deviations["decoder.layers.0.feed.part.grow.weight"] == pytest.approx(0.02, rel=0.03)
+    else:
+        assert all(value == pytest.approx(0.02, rel=0.03) for value in deviations.values())
+
+
+def test_hidden_states_of_every_layer() -> None:
+    model = build(Base(layers=3, hidden=32, heads=2), 50, seed=0)
+    batch = batch_for(model.config)
+    each: list[torch.Tensor] = []
+    from kepipe.models.transformer import encoder_visibility
+
+    last = model.encode(batch.tokens, encoder_visibility(batch), each=each)
+    assert [state.shape for state in each] == [(2, 7, 32)] * 4
+    assert torch.equal(each[-1], last)
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"family": "gpt2", "size": "base"}, "gpt2 has no size 'base'; known: tiny, mini, small"),
+        ({"from": "minilm", "size": "base"}, "`from` fixes the architecture: leave out size"),
+        ({"dropout": 1.0}, "less than 1"),
+    ],
+)
+def test_mistakes_are_named(values: dict[str, object], problem: str) -> None:
+    with pytest.raises(ValidationError, match=problem):
+        Base.model_validate(values)
+
+
+def test_sizes_that_do_not_divide_are_refused() -> None:
+    with pytest.raises(ValueError, match="hidden 30 is not a multiple of heads 4"):
+        build(Base(hidden=30, heads=4), 10, 0)
+
+
+def test_what_a_family_lacks_is_said() -> None:
+    gpt = build(Base(family="gpt2", layers=1, hidden=32, heads=2), 50, 0)
+    batch = batch_for(gpt.config)
+    with pytest.raises(ValueError, match="gpt2: this model has no encoder"):
+        gpt.encode(batch.tokens, None)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="gpt2: this model has no next-sentence head"):
+        gpt.next_sentence(gpt(batch))
+
+
+def test_trained_models_have_a_fingerprint_and_a_vocabulary() -> None:
+    minilm = Base.model_validate({"from": "minilm"})
+    assert set(fingerprint(minilm)) == {"base/config.json", "base/model.safetensors"}
+    assert fingerprint(Base()) == {}
+    with pytest.raises(ValueError, match="vocabulary of 30522 tokens, the tokenizer of the shards has 16000"):
+        build(minilm, 16000, 0)
+
+
+def test_the_table_is_read_without_torch() -> None:
+    import subprocess
+    import sys
+
+    script = "import sys, kepipe.models.families; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -1,0 +1,100 @@
+"""Model folders: exact, byte for byte the same, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from kepipe.models import folder
+from kepipe.models.families import FAMILIES, Base, build
+from kepipe.models.trained import locate, open_trained
+from kepipe.models.transformer import Transformer
+
+
+def small(family: str = "bert", seed: int = 0) -> Transformer:
+    return build(Base.model_validate({"family": family, "layers": 1, "hidden": 32, "heads": 2}), 50, seed)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_round_trip_is_exact(family: str, tmp_path: Path) -> None:
+    model = small(family)
+    folder.save(tmp_path, model, provenance={"steps": 3})
+    loaded = folder.load(tmp_path)
+    assert loaded.config == model.config
+    assert not loaded.training
+    assert folder.read_provenance(tmp_path) == {"steps": 3}
+    for (name, weight), (other, expected) in zip(
+        loaded.named_parameters(), model.named_parameters(), strict=True
+    ):
+        assert name == other
+        assert weight.requires_grad
+        assert torch.equal(weight, expected)
+
+
+def test_same_weights_same_bytes(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        folder.save(tmp_path / name, small())
+    for file in ("config.json", "model.safetensors", "kepipe.json"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+def test_the_tokenizer_comes_along(tmp_path: Path) -> None:
+    folder.save(tmp_path, small(), tokenizer=locate("minilm"))
+    assert (tmp_path / "tokenizer.json").read_bytes() == (locate("minilm") / "tokenizer.json").read_bytes()
+    with pytest.raises(ValueError, match="holds no tokenizer"):
+        folder.save(tmp_path, small(), tokenizer=tmp_path / "empty")
+
+
+def test_a_full_disk_is_named_and_leaves_the_model_that_was_there(tmp_path: Path) -> None:
+    folder.save(tmp_path, small())
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    script = f"""
+import resource
+from pathlib import Path
+from tests.kepipe.models.test_folder import small
+from kepipe.models import folder
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+try:
+    folder.save(Path({str(tmp_path)!r}), small(seed=1))
+except OSError as error:
+    print(error)
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert f"{tmp_path / 'model.safetensors'}: cannot be written" in run.stdout
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def test_damage_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"config\.json: no readable config"):
+        folder.load(tmp_path)
+    folder.save(tmp_path, small())
+    other = tmp_path / "other"
+    folder.save(other, small("gpt2"))
+    (other / "config.json").write_bytes((tmp_path / "config.json").read_bytes())
+    with pytest.raises(ValueError, match=r"model\.safetensors: does not fit config\.json"):
+        folder.load(other)
+    (other / "model.safetensors").write_bytes(b"\x00" * 40)
+    with pytest.raises(ValueError, match=r"model\.safetensors: no readable weights"):
+        folder.load(other)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "hiden": 3}))
+    with pytest.raises(ValueError, match="unknown keys of a model's config: hiden"):
+        folder.load(tmp_path)
+
+
+def test_training_goes_on_from_a_folder_with_its_own_dropout(tmp_path: Path) -> None:
+    model = small()
+    folder.save(tmp_path, model)
+    again = open_trained(str(tmp_path), dropout=0.2)
+    assert again.config.dropout == 0.2
+    assert all(torch.equal(a, b) for a, b in zip(again.parameters(), model.parameters(), strict=True))
+
+
+def test_a_name_that_leads_nowhere(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="expected a model folder"):
+        locate(str(tmp_path / "nowhere"))

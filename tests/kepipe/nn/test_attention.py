@@ -1,0 +1,76 @@
+"""Attention against torch's own, with nobody to look at, and with a cache."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from kepipe.nn import attention
+from kepipe.nn.attention import Cache, CrossAttention, Mask, SelfAttention, attend, concrete
+from kepipe.nn.visibility import Visibility, causal, documents, full
+
+
+def mask(visibility: Visibility, rows: int, length: int, dtype: torch.dtype = torch.float32) -> Mask:
+    return concrete(
+        visibility, rows=rows, queries=length, keys=length, device=torch.device("cpu"), dtype=dtype
+    )
+
+
+@pytest.mark.parametrize("written_out", [True, False])
+@pytest.mark.parametrize(
+    "visibility", [full(), causal(), documents(torch.tensor([[1, 1, 2, 2, 2], [1, 1, 1, 2, 2]]))]
+)
+def test_both_kernels_give_softmax_attention(
+    visibility: Visibility, written_out: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not written_out:
+        monkeypatch.setattr(attention, "EXPLICIT_LIMIT", 0)
+    q, k, v = torch.randn(3, 2, 5, 4, 8, generator=torch.Generator().manual_seed(0)).unbind(0)
+    out = attend(q, k, v, mask(visibility, 2, 5), scale=8**-0.5)
+    allowed = visibility.dense(2, 5, 5)
+    expected = F.scaled_dot_product_attention(
+        *(x.transpose(1, 2) for x in (q, k, v)), None if allowed is None else allowed[:, None]
+    )
+    torch.testing.assert_close(out, expected.transpose(1, 2).flatten(2))
+
+
+@pytest.mark.parametrize("written_out", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_place_that_sees_nothing_gives_zeros(
+    written_out: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not written_out:
+        monkeypatch.setattr(attention, "EXPLICIT_LIMIT", 0)
+    qkv = torch.randn(3, 2, 6, 2, 4, dtype=dtype, requires_grad=True)
+    descriptors = torch.tensor([[1, 1, 2, 2, 0, 0], [0, 0, 0, 0, 0, 0]])
+    out = attend(*qkv.unbind(0), mask(documents(descriptors), 2, 6, dtype), scale=0.5)
+    assert bool((out[descriptors == 0] == 0).all())
+    assert bool((out[descriptors > 0] != 0).all())
+    out.float().square().sum().backward()
+    assert qkv.grad is not None
+    assert bool(qkv.grad.isfinite().all())
+    assert bool((qkv.grad[:, 1] == 0).all())
+
+
+def test_self_attention_with_a_cache_gives_what_it_gives_at_once() -> None:
+    torch.manual_seed(0)
+    part = SelfAttention(16, 2, 8)
+    x_BTD = torch.randn(2, 5, 16)
+    whole = part(x_BTD, mask(causal(), 2, 5))
+    cache = Cache()
+    steps = [part(x_BTD[:, :2], mask(causal(), 2, 2), cache)]
+    steps += [part(x_BTD[:, t : t + 1], Mask(), cache) for t in range(2, 5)]
+    torch.testing.assert_close(torch.cat(steps, 1), whole)
+
+
+def test_cross_attention_projects_its_memory_once() -> None:
+    torch.manual_seed(0)
+    part, cache = CrossAttention(16, 2, 8), Cache()
+    x_BTD, memory_BSD = torch.randn(2, 3, 16), torch.randn(2, 4, 16)
+    first = part(x_BTD, memory_BSD, Mask(), cache)
+    again = part(x_BTD, torch.full_like(memory_BSD, torch.nan), Mask(), cache)
+    assert torch.equal(first, again)
+    cache.select(torch.tensor([1, 1]))
+    moved = part(x_BTD, memory_BSD, Mask(), cache)
+    torch.testing.assert_close(moved[0], part(x_BTD[:1], memory_BSD[1:], Mask())[0])

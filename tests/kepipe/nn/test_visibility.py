@@ -1,0 +1,120 @@
+"""Who sees whom, by hand and by the definitions."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from kepipe.nn.visibility import NAMES, Visibility, backward, by_name, causal, documents, full, prefix, tree
+
+
+def shown(visibility: Visibility, rows: int, length: int) -> list[list[str]]:
+    """Rows of strings: a 1 where the query (line) sees the key (column)."""
+    dense = visibility.dense(rows, length, length)
+    assert dense is not None
+    return [
+        ["".join(str(int(cell)) for cell in line) for line in row]
+        for row in dense.expand(rows, length, length)
+    ]
+
+
+def test_directions() -> None:
+    assert full().dense(1, 3, 3) is None
+    assert shown(causal(), 1, 3) == [["100", "110", "111"]]
+    assert shown(backward(), 1, 3) == [["111", "011", "001"]]
+
+
+def test_prefix_sees_itself_and_not_the_target() -> None:
+    assert shown(prefix(torch.tensor([[1, 1, 0, 0]])), 1, 4) == [["1100", "1100", "1110", "1111"]]
+
+
+def test_padding_is_not_seen_and_packed_documents_are_apart() -> None:
+    assert shown(documents(torch.tensor([[1, 1, 0], [1, 1, 1]])), 2, 3) == [["110"] * 3, ["111"] * 3]
+    packed = documents(torch.tensor([[1, 2, 2, 0]]))
+    assert shown(packed, 1, 4) == [["1000", "0110", "0110", "0000"]]
+    assert shown(packed & causal(), 1, 4) == [["1000", "0100", "0110", "0000"]]
+
+
+def test_documents_of_a_decoder_and_its_memory() -> None:
+    cross = documents(torch.tensor([[1, 2, 2]]), torch.tensor([[1, 1, 2, 0]]))
+    dense = cross.dense(1, 3, 4)
+    assert dense is not None
+    assert dense.int().tolist() == [[[1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 1, 0]]]
+
+
+def test_tree_of_the_paper() -> None:
+    # [CLS] Tim Cook CEO Apple visits Beijing capital China: two branches that do not see each other
+    branch = torch.tensor([[0, 0, 0, 1, 1, 0, 0, 2, 2]])
+    mention = torch.tensor([[0, 1, 1, 1, 1, 0, 2, 2, 2]])
+    assert shown(tree(branch, mention), 1, 9) == [
+        [
+            "111001100",
+            "111111100",
+            "111111100",
+            "011110000",
+            "011110000",
+            "111001100",
+            "111001111",
+            "000000111",
+            "000000111",
+        ]
+    ]
+
+
+def test_two_branches_of_one_mention_do_not_see_each_other() -> None:
+    visible = shown(tree(torch.tensor([[0, 1, 2]]), torch.tensor([[1, 1, 1]])), 1, 3)
+    assert visible == [["111", "110", "101"]]
+
+
+def test_a_step_with_a_cache_is_a_line_of_the_whole() -> None:
+    documents_BT = torch.tensor([[1, 1, 0, 1], [1, 1, 1, 1]])
+    whole = (causal() & documents(documents_BT)).dense(2, 4, 4)
+    step = (causal() & documents(documents_BT)).dense(2, 1, 4, past=3)
+    assert whole is not None
+    assert step is not None
+    assert torch.equal(step, whole[:, 3:])
+    assert causal().dense(2, 1, 4, past=3) is None
+
+
+@st.composite
+def packed(draw: st.DrawFn) -> Tensor:
+    lengths = draw(st.lists(st.integers(1, 4), min_size=1, max_size=3))
+    padding = draw(st.integers(0, 3))
+    row = [number for number, length in enumerate(lengths, 1) for _ in range(length)] + [0] * padding
+    return torch.tensor([row])
+
+
+@given(packed(), st.sampled_from(NAMES))
+def test_no_rule_looks_outside_a_document_or_misses_the_place_itself(documents_BT: Tensor, name: str) -> None:
+    length = documents_BT.shape[1]
+    dense = by_name(name, documents_BT, prefix_BT=torch.zeros_like(documents_BT)).dense(1, length, length)
+    allowed = (
+        torch.ones(1, length, length, dtype=torch.bool) if dense is None else dense.expand(1, length, length)
+    )
+    real = documents_BT[0] > 0
+    same = documents_BT[0][:, None] == documents_BT[0][None]
+    assert not allowed[0][real][:, ~real].any()
+    assert not (allowed[0] & ~same)[real].any()
+    assert allowed[0].diagonal()[real].all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_block_masks_say_the_same(name: str) -> None:
+    documents_BT = torch.tensor([[1] * 70 + [2] * 50 + [0] * 8, [1] * 128])
+    prefix_BT = torch.arange(128).expand(2, -1).remainder(60).lt(20).long()
+    visibility = by_name(name, documents_BT, prefix_BT=prefix_BT)
+    blocks = visibility.blocks(2, 128, 128, "cpu")
+    dense = visibility.dense(2, 128, 128)
+    assert dense is not None
+    rows, q, k = torch.meshgrid(torch.arange(2), torch.arange(128), torch.arange(128), indexing="ij")
+    assert torch.equal(blocks.mask_mod(rows, torch.zeros_like(rows), q, k), dense.expand(2, 128, 128))
+
+
+def test_mistakes_are_named() -> None:
+    with pytest.raises(ValueError, match="unknown visibility 'ful'; known: full"):
+        by_name("ful")
+    with pytest.raises(ValueError, match="needs the descriptor `prefix`"):
+        by_name("prefix")
