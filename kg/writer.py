@@ -92,7 +92,7 @@ class GraphWriter:
         counts = self._index_triples()
         about = {
             "format": FORMAT,
-            "digest": _digest(self.folder),
+            "digest": digest_columns(self.folder),
             "splits": [split for split in SPLITS if counts.get(split)],
             "counts": {
                 "entities": len(self.entity_rows),
@@ -190,7 +190,7 @@ def _starts(sorted_rows: Column, entities: int) -> npt.NDArray[np.int64]:
     return offsets(np.bincount(sorted_rows, minlength=entities))
 
 
-def _digest(folder: Path) -> str:
+def digest_columns(folder: Path) -> str:
     """SHA-256 over the names and digests of all columns."""
     total = hashlib.sha256()
     for file in sorted([*folder.glob("*.npy"), *folder.glob("*.utf8")]):

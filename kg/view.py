@@ -1,0 +1,272 @@
+"""See a graph: an entity's surroundings as a networkx graph and as a picture; GraphML for other programs."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kg.store import Graph, Triples
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+_INK, _MUTED, _PAPER = "#1d1f23", "#646a73", "#fdfcf9"
+_COLORS = ("#1f5fa8", "#c9661c", "#23836b", "#8a4fa0", "#a8862a", "#b0405a", "#4f7f1f", "#2b8ca3")
+_CJK_FONTS = (
+    "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Source Han Sans CN", "WenQuanYi Zen Hei",
+    "WenQuanYi Micro Hei", "Microsoft YaHei", "PingFang SC", "Hiragino Sans GB", "SimHei", "Arial Unicode MS",
+)  # fmt: skip
+_LONGEST = 34
+
+
+def ego_triples(graph: Graph, row: int, hops: int = 1, most: int = 24) -> Triples:
+    """The triples of a tree around an entity: int32 [n, 3].
+
+    Each entity brings at most `most` neighbours that were not there before (a quarter of these at each further
+    hop), the relations taking turns, so that a frequent one does not push out the others; within a relation, the
+    neighbours with the highest prior, then degree, come first.
+    """
+    weight = np.lexsort((graph.degrees, graph.prior))
+    rank = np.empty(len(graph), np.int64)
+    rank[weight] = np.arange(len(graph))[::-1]
+    seen, ring, found = {row}, [row], []
+    for _ in range(hops):
+        following: list[int] = []
+        for entity in ring:
+            taken = _take_turns(graph, entity, seen, rank, most)
+            found += taken
+            following += [head if tail == entity else tail for head, _, tail in taken]
+        ring, most = following, max(most // 4, 2)
+    return np.asarray(found, np.int32).reshape(-1, 3)
+
+
+def _take_turns(
+    graph: Graph, entity: int, seen: set[int], rank: Any, most: int
+) -> list[tuple[int, int, int]]:
+    """Up to `most` triples of `entity` with neighbours not seen, which are then seen; in the order of relations."""
+    queues: dict[tuple[bool, int], list[tuple[int, tuple[int, int, int]]]] = defaultdict(list)
+    for away, triples in ((True, graph.by_head(entity)), (False, graph.by_tail(entity))):
+        for head, relation, tail in triples.tolist():
+            other = tail if away else head
+            queues[away, relation].append((other, (head, relation, tail)))
+    for queue in queues.values():
+        queue.sort(key=lambda entry: -rank[entry[0]])  # the best is last, to be popped
+    taken: list[tuple[tuple[bool, int], tuple[int, int, int]]] = []
+    while len(taken) < most and any(queues.values()):
+        for key, queue in queues.items():
+            while queue:
+                other, triple = queue.pop()
+                if other not in seen:
+                    seen.add(other)
+                    taken.append((key, triple))
+                    break
+    return [triple for _, triple in sorted(taken[:most], key=lambda entry: entry[0])]
+
+
+def to_networkx(graph: Graph, triples: Triples | None = None) -> nx.MultiDiGraph[str]:
+    """The graph, or the part that `triples` span, as networkx's: nodes by id with label, aliases, description, types
+    and prior, edges with relation and label. Aliases and types are JSON lists in a string, as GraphML needs.
+    """
+    import networkx as nx
+
+    made: nx.MultiDiGraph[str] = nx.MultiDiGraph()
+    if triples is None:
+        triples = np.concatenate([graph.triples(split) for split in graph.splits] or [graph.triples()])
+        rows = range(len(graph))
+    else:
+        rows = list(dict.fromkeys(triples[:, [0, 2]].reshape(-1).tolist()))  # type: ignore[assignment]
+    for row in rows:
+        entity = graph.entity(row)
+        data: dict[str, Any] = {"label": entity.label, "prior": entity.prior}
+        for name, values in (("aliases", entity.aliases), ("types", entity.types)):
+            if values:
+                data[name] = json.dumps(values, ensure_ascii=False)
+        if entity.description:
+            data["description"] = entity.description
+        made.add_node(entity.id, **data)
+    for head, relation, tail in triples.tolist():
+        named = graph.relation(relation)
+        made.add_edge(graph.ids[head], graph.ids[tail], key=named.id, relation=named.id, label=named.label)
+    return made
+
+
+def write_graphml(graph: Graph, file: Path, triples: Triples | None = None) -> None:
+    """Write the graph, or the part that `triples` span, as GraphML. `kg.sources.graphml` reads it back.
+
+    Raises ValueError where a text has characters that XML cannot hold.
+    """
+    import networkx as nx
+
+    nx.write_graphml(to_networkx(graph, triples), file, named_key_ids=True)
+
+
+def draw_ego(graph: Graph, row: int, file: Path, hops: int = 1, most: int = 24) -> list[str]:
+    """Draw an entity's surroundings into `file` (.png, .svg, .pdf); the result names what could not be drawn well.
+
+    Raises ValueError for another ending.
+    """
+    format = file.suffix.lower().removeprefix(".")
+    if format not in ("png", "svg", "pdf"):
+        raise ValueError(f"{file}: pictures end with .png, .svg or .pdf")
+    drawing, warnings = render_ego(graph, row, ego_triples(graph, row, hops, most), format)
+    file.write_bytes(drawing)
+    return warnings
+
+
+def render_ego(graph: Graph, row: int, triples: Triples, format: str = "svg") -> tuple[bytes, list[str]]:
+    """The tree of `triples` (of `ego_triples`) around an entity as a picture, and warnings; equal graphs, equal bytes.
+
+    Rings are hops; a colour is a relation, an arrow points from head to tail.
+    """
+    import warnings
+
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    angle, ring = _places(row, triples)
+    outermost = max(ring.values())
+    count = max(sum(1 for depth in ring.values() if depth == outermost), 1)
+    size = min(max(6.0, 4.0 + 0.09 * count + 0.8 * outermost), 14.0)
+    settings: Any = {
+        "svg.fonttype": "none", "svg.hashsalt": "kg", "font.family": ["DejaVu Sans", *_installed(_CJK_FONTS)],
+    }  # fmt: skip
+    with matplotlib.rc_context(settings), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        figure = Figure(figsize=(size * 1.35, size), facecolor=_PAPER)
+        axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+        _draw_edges(axes, graph, triples, angle, ring)
+        _draw_names(axes, graph, row, angle, ring)
+        reach = outermost + 0.55
+        axes.set_xlim(-reach * 1.35, reach * 1.35)
+        axes.set_ylim(-reach, reach)
+        axes.set_axis_off()
+        stream = io.BytesIO()
+        metadata = {"Date": None, "Creator": None} if format == "svg" else None
+        figure.savefig(
+            stream, format=format, dpi=150, metadata=metadata, bbox_inches="tight", pad_inches=0.25
+        )
+    lost = sorted({str(entry.message) for entry in caught if "missing from font" in str(entry.message)})
+    if lost and format != "svg":  # in SVG, the reader's own fonts are used
+        return stream.getvalue(), [f"no installed font has {len(lost)} of the characters; .svg shows them"]
+    return stream.getvalue(), []
+
+
+def _places(row: int, triples: Triples) -> tuple[dict[int, float], dict[int, int]]:
+    """Angle and ring of each entity: the leaves of the tree share the circle, a parent is in their middle."""
+    children: dict[int, list[int]] = defaultdict(list)
+    ring = {row: 0}
+    for head, _, tail in triples.tolist():
+        parent, child = (head, tail) if tail not in ring else (tail, head)
+        children[parent].append(child)
+        ring[child] = ring[parent] + 1
+
+    def leaves(entity: int) -> int:
+        return sum(map(leaves, children[entity])) or 1
+
+    angle = {}
+
+    def spread(entity: int, start: float, width: float) -> None:
+        angle[entity] = start + width / 2
+        total = leaves(entity)
+        for child in children[entity]:
+            share = width * leaves(child) / total
+            spread(child, start, share)
+            start += share
+
+    spread(row, math.pi / 2, -2 * math.pi)  # from the top, clockwise
+    return angle, ring
+
+
+def _point(entity: int, angle: dict[int, float], ring: dict[int, int]) -> tuple[float, float]:
+    return ring[entity] * math.cos(angle[entity]) * 1.15, ring[entity] * math.sin(angle[entity])
+
+
+def _draw_edges(
+    axes: Any, graph: Graph, triples: Triples, angle: dict[int, float], ring: dict[int, int]
+) -> None:
+    """Arrows, and a legend of the relations in the order of their frequency here."""
+    outermost = max(ring.values())
+    used = np.bincount(triples[:, 1], minlength=1)
+    by_use = sorted(np.flatnonzero(used).tolist(), key=lambda relation: (-used[relation], relation))
+    colors = {
+        relation: _COLORS[place] if place < len(_COLORS) else _MUTED for place, relation in enumerate(by_use)
+    }
+    for head, relation, tail in triples.tolist():
+        axes.annotate(
+            "",
+            _point(tail, angle, ring),
+            _point(head, angle, ring),
+            arrowprops={
+                "arrowstyle": "-|>,head_width=0.16,head_length=0.36",
+                "color": colors[relation],
+                "linewidth": 1.3,
+                "shrinkA": 6,
+                "shrinkB": 6 if ring[tail] == outermost else 30,
+            },
+        )
+    for relation in by_use[: len(_COLORS)]:
+        axes.plot([], [], color=colors[relation], linewidth=2, label=_short(graph.relation(relation).label))
+    if len(by_use) > len(_COLORS):
+        axes.plot([], [], color=_MUTED, linewidth=2, label=f"{len(by_use) - len(_COLORS)} other relations")
+    if by_use:
+        axes.legend(loc="lower left", frameon=False, labelcolor=_INK, fontsize=9, handlelength=1.4)
+
+
+def _draw_names(axes: Any, graph: Graph, row: int, angle: dict[int, float], ring: dict[int, int]) -> None:
+    """Leaves as dots with their names outside, turned to read from the left; what has children as a name in a box."""
+    outermost = max(ring.values())
+    for entity, turn in angle.items():
+        x, y = _point(entity, angle, ring)
+        name = _short(graph.labels[entity])
+        if ring[entity] < max(outermost, 1):
+            center = entity == row
+            axes.annotate(
+                name,
+                (x, y),
+                ha="center",
+                va="center",
+                color=_PAPER if center else _INK,
+                fontsize=12 if center else 9,
+                fontweight="bold" if center else "normal",
+                zorder=4,
+                bbox={
+                    "boxstyle": "round,pad=0.3",
+                    "facecolor": _INK if center else _PAPER,
+                    "edgecolor": _MUTED,
+                },
+                parse_math=False,
+            )
+            continue
+        axes.plot([x], [y], "o", color=_MUTED, markersize=5, zorder=3)
+        left = x < -1e-9
+        degrees = math.degrees(math.atan2(y, x))
+        axes.annotate(
+            name,
+            (x, y),
+            (9 * math.cos(turn), 9 * math.sin(turn)),
+            textcoords="offset points",
+            rotation=degrees + 180 if left else degrees,
+            rotation_mode="anchor",
+            ha="right" if left else "left",
+            va="center",
+            color=_INK,
+            fontsize=9,
+            parse_math=False,
+        )
+
+
+def _installed(names: tuple[str, ...]) -> list[str]:
+    from matplotlib import font_manager
+
+    there = {font.name for font in font_manager.fontManager.ttflist}
+    return [name for name in names if name in there]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
