@@ -1,4 +1,7 @@
-"""Trained models by name: `minilm`, a folder of kepipe's or of Hugging Face's, a hub id."""
+"""Trained models by name: `minilm`, a folder of kepipe's or of Hugging Face's, a hub id.
+
+To locate one does not import torch: that is part of every plan.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from kepipe.models import folder as own
-from kepipe.models.assemble import assemble
-from kepipe.models.port import huggingface
-from kepipe.models.transformer import Transformer
+if TYPE_CHECKING:
+    from kepipe.models.transformer import Transformer
 
 MINILM = "minilm"
 
@@ -41,6 +43,9 @@ def open_trained(
 
     `note` is told of weights that it lacked (drawn from `seed`) and of ones that were left out.
     """
+    from kepipe.models import folder as own
+    from kepipe.models.port import huggingface
+
     place = locate(name)
     if json.loads((place / "config.json").read_text(encoding="utf-8")).get("format") == own.FORMAT:
         model = own.load(place)
@@ -55,6 +60,8 @@ def open_trained(
 
 
 def _with_dropout(model: Transformer, dropout: float) -> Transformer:
+    from kepipe.models.assemble import assemble
+
     changed = assemble(replace(model.config, dropout=dropout, attention_dropout=dropout))
     changed.load_state_dict(model.state_dict(), assign=True)
     return changed

@@ -176,7 +176,7 @@ def test_packed_rows_give_what_their_documents_give_alone(name: str, tmp_path: P
     first, second = tokens(1, 6, 1), tokens(1, 8, 2)
     positions_BT = torch.cat([torch.arange(6), torch.arange(8), torch.zeros(2, dtype=torch.long)])[None]
     documents_BT = torch.tensor([[1] * 6 + [2] * 8 + [0] * 2])
-    prefix_BT = torch.tensor([[1, 1, 1, 0, 0, 0] + [1, 1, 0, 0, 0, 0, 0, 0] + [0, 0]])
+    prefix_BT = torch.tensor([[1, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0]])
     row = torch.cat([first, second, tokens(1, 2, 3)], 1)
     with torch.no_grad():
         packed = model.encode(

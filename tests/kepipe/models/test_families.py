@@ -93,7 +93,9 @@ def test_the_seed_decides_the_weights_and_nothing_else_does() -> None:
 def test_initial_weights_are_as_published(family: str) -> None:
     model = build(Base.model_validate({"family": family, "size": "tiny"}), 3000, seed=0)
     deviations = {
-        name: float(weight.std()) for name, weight in model.named_parameters() if weight.numel() > 9999
+        name: float(weight.detach().std())
+        for name, weight in model.named_parameters()
+        if weight.numel() > 9999
     }
     config = model.config
     if family.startswith("t5"):
@@ -163,4 +165,17 @@ def test_the_table_is_read_without_torch() -> None:
     import sys
 
     script = "import sys, kepipe.models.families; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_table_and_fingerprint_do_not_import_torch() -> None:
+    import subprocess
+    import sys
+
+    script = """
+import sys
+from kepipe.models.families import Base, fingerprint
+fingerprint(Base.model_validate({"from": "minilm"}))
+sys.exit("torch" in sys.modules)
+"""
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
