@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from kepipe.cli import cache, config, dashboard, doctor, models, run, schedule, tokenizer, track
+from kepipe.cli import cache, config, dashboard, doctor, graph, models, run, schedule, tokenizer, track
 
 app = typer.Typer(
     name="kepipe",
@@ -23,6 +23,7 @@ app.command("dashboard")(dashboard.dashboard)
 app.command("scheduler")(schedule.scheduler)
 app.add_typer(config.app, name="config")
 app.add_typer(cache.app, name="cache")
+app.add_typer(graph.app, name="graph")
 app.add_typer(models.app, name="models")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(tokenizer.app, name="tokenizer")
@@ -50,7 +51,7 @@ def main() -> None:
         if isinstance(cause, (ValueError, OSError)):
             _stop(str(failure), 1)
         _stop(f"{failure} ({type(cause).__name__}; `--debug` shows where)", 3)
-    except (ConfigError, FileNotFoundError) as mistake:
+    except (ValueError, OSError) as mistake:  # the project's own say what to do (ConfigError among them)
         if debug:
             raise
         _stop(str(mistake), 2)

@@ -1,0 +1,317 @@
+"""`kepipe graph`: bring a graph in, examine it, look things up, draw."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from kg.problems import Problems
+    from kg.sources.reading import Choices
+    from kg.store import Graph
+    from kg.writer import GraphWriter
+
+app = typer.Typer(help="Bring a graph in, examine it, look things up, draw.", no_args_is_help=True)
+
+_SHOWN = 10
+StoreArgument = Annotated[
+    Path,
+    typer.Argument(metavar="GRAPH", help="A stored graph: `graph import`'s, or a pipeline's stage `graph`."),
+]
+SourceArgument = Annotated[str, typer.Argument(help="A file or folder, or `geonames`.")]
+FormatOption = Annotated[
+    str | None,
+    typer.Option("--format", help="native, csv, spo, rdf, wikidata, wordnet, graphml; else by the name."),
+]
+LanguageOption = Annotated[
+    list[str] | None, typer.Option("--language", "-l", help="Of names, best first; may be repeated. [en]")
+]
+ColumnsOption = Annotated[
+    str | None, typer.Option(help="CSV: the columns with head, relation, tail: `item,property,value`.")
+]
+SitelinksOption = Annotated[int, typer.Option(help="Wikidata: leave out items with fewer site links.")]
+PopulationOption = Annotated[int, typer.Option(help="GeoNames: the smallest city, from 500 on.")]
+StrictOption = Annotated[bool, typer.Option("--strict", help="Stop at the first bad line.")]
+
+
+@app.command("import")
+def import_(
+    source: SourceArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the stored graph.")],
+    format: FormatOption = None,
+    language: LanguageOption = None,
+    columns: ColumnsOption = None,
+    min_sitelinks: SitelinksOption = 0,
+    min_population: PopulationOption = 15000,
+    hold_out: Annotated[float, typer.Option(min=0, max=0.4, help="Share for each of valid and test.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Of the draw of what is held out.")] = 0,
+    strict: StrictOption = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a graph that is there.")] = False,
+) -> None:
+    """Read a graph of any format into a store; bad lines are counted, listed and skipped."""
+    import json
+
+    import numpy as np
+
+    from kg.problems import Problems
+    from kg.splits import hold_out as divide
+    from kg.writer import GraphWriter
+
+    if out.exists() and not (out / "graph.json").is_file() and any(out.iterdir()):
+        raise FileExistsError(f"{out}: holds something else than a graph; give another --out")
+    if (out / "graph.json").is_file() and not force:
+        raise FileExistsError(f"{out}: holds a graph; --force replaces it")
+    partial = out.with_name(f"{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    problems = Problems(strict=strict)
+    writer = GraphWriter(partial)
+    left_out = _read(
+        source, format, writer, problems, _choices(language, columns, min_sitelinks, min_population)
+    )
+    if hold_out and not len(writer.triples("valid")) and not len(writer.triples("test")):
+        rng = np.random.default_rng([seed, 0])
+        writer.replace_triples(divide(writer.triples("train"), rng, hold_out, hold_out))
+    graph = writer.finish()
+    (partial / "problems.json").write_text(json.dumps(problems.to_json(), indent=1, ensure_ascii=False))
+    shutil.rmtree(out, ignore_errors=True)
+    partial.rename(out)
+    _report(problems, left_out)
+    typer.echo(f"{out}: {_counts(graph)}")
+
+
+@app.command()
+def validate(
+    source: Annotated[str, typer.Argument(help="A stored graph, or a source as for `import`.")],
+    format: FormatOption = None,
+    language: LanguageOption = None,
+    columns: ColumnsOption = None,
+    strict: StrictOption = False,
+) -> None:
+    """Examine a graph, stored or not yet; the exit code is 1 where it has bad lines or is unusable."""
+    import tempfile
+
+    from kg.problems import Problems
+    from kg.store import open_graph
+    from kg.validation import validate as examine
+    from kg.writer import GraphWriter
+
+    problems = Problems(strict=strict)
+    left_out: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as folder:
+        if (Path(source) / "graph.json").is_file():
+            graph = open_graph(Path(source))
+        else:
+            writer = GraphWriter(Path(folder))
+            left_out = _read(source, format, writer, problems, _choices(language, columns, 0, 15000))
+            graph = writer.finish()
+        findings = examine(graph)
+        _report(problems, left_out)
+        for finding in findings:
+            typer.echo(str(finding))
+        typer.echo(f"{source}: {_counts(graph)}")
+    if problems or any(finding.level == "error" for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def describe(
+    store: StoreArgument,
+    html: Annotated[Path | None, typer.Option(help="Write a page with charts too.")] = None,
+    graphml: Annotated[Path | None, typer.Option(help="Write the graph as GraphML too.")] = None,
+) -> None:
+    """Print a graph's figures: degrees, connected parts, kinds of relations, ambiguous names."""
+    from kg.statistics import measure
+    from kg.store import open_graph
+
+    graph = open_graph(store)
+    figures = measure(graph)
+    typer.echo(_counts(graph))
+    typer.echo(
+        f"degree: mean {figures.degree_mean:.1f}, median {figures.degree_median:.0f}, most {figures.degree_max:,}"
+    )
+    largest = f", the largest of {figures.components[0]:,} entities" if figures.components else ""
+    typer.echo(f"connected parts: {len(figures.components):,}{largest}")
+    for one in figures.relations[:_SHOWN]:
+        typer.echo(f"  {one.triples:>12,}  {one.cardinality}  {graph.relation(one.relation).label}")
+    if len(figures.relations) > _SHOWN:
+        typer.echo(f"  {'…':>12}  and {len(figures.relations) - _SHOWN:,} more relations")
+    if figures.ambiguous:
+        typer.echo("names that most entities share:")
+        for name in figures.ambiguous[:_SHOWN]:
+            typer.echo(f"  {name.entities:>12,}  {name.name}")
+    if html:
+        from kepipe.report.graph import statistics_page
+        from kepipe.report.page import render
+        from kg.validation import validate as examine
+
+        html.write_text(render(statistics_page(graph, figures, examine(graph), store.name)), encoding="utf-8")
+        typer.echo(f"wrote {html}")
+    if graphml:
+        from kg.view import write_graphml
+
+        write_graphml(graph, graphml)
+        typer.echo(f"wrote {graphml}")
+
+
+@app.command()
+def query(
+    store: StoreArgument,
+    name: Annotated[str, typer.Argument(help="An entity's id, label or alias.")],
+    limit: Annotated[int, typer.Option(min=1, help="Facts shown in each direction.")] = 20,
+) -> None:
+    """Print what is known of an entity: its names, types, and the triples in which it stands."""
+    from kg.store import open_graph
+
+    graph = open_graph(store)
+    row, *others = _find(graph, name)
+    entity = graph.entity(row)
+    typer.echo(f"{entity.label}  [{entity.id}]  {entity.description}".rstrip())
+    if entity.types:
+        typer.echo(f"types: {', '.join(entity.types)}")
+    if entity.aliases:
+        typer.echo(f"also called: {', '.join(entity.aliases)}")
+    if entity.prior:
+        typer.echo(f"prior: {entity.prior:,.6g}")
+    for title, triples in (("out", graph.by_head(row)), ("in", graph.by_tail(row))):
+        typer.echo(f"{title}: {len(triples):,}")
+        for head, relation, tail in triples[:limit].tolist():
+            named = graph.relation(relation).label
+            typer.echo(f"  {graph.labels[head]} – {named} → {graph.labels[tail]}")
+        if len(triples) > limit:
+            typer.echo(f"  … {len(triples) - limit:,} more (--limit)")
+    if others:
+        shown = (f"{graph.labels[other]} [{graph.ids[other]}]" for other in others[:_SHOWN])
+        typer.echo(f"{len(others):,} more of this name: {', '.join(shown)}")
+
+
+@app.command()
+def draw(
+    store: StoreArgument,
+    name: Annotated[str, typer.Argument(help="An entity's id, label or alias.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="A .png, .svg, .pdf, .html or .graphml file.")],
+    hops: Annotated[int, typer.Option(min=1, max=3, help="How far from the entity.")] = 1,
+    most: Annotated[int, typer.Option(min=1, max=200, help="Neighbours of the entity, at most.")] = 24,
+) -> None:
+    """Draw an entity and what stands around it."""
+    from kg.store import open_graph
+    from kg.view import draw_ego, ego_triples, render_ego, write_graphml
+
+    graph = open_graph(store)
+    row = _find(graph, name)[0]
+    match out.suffix.lower():
+        case ".html":
+            from kepipe.report.graph import entity_page
+            from kepipe.report.page import render
+
+            drawing, _ = render_ego(graph, row, ego_triples(graph, row, hops, most))
+            svg = drawing[drawing.index(b"<svg") :].decode()
+            out.write_text(render(entity_page(graph, row, svg)), encoding="utf-8")
+        case ".graphml":
+            write_graphml(graph, out, ego_triples(graph, row, hops, most))
+        case _:
+            for warning in draw_ego(graph, row, out, hops, most):
+                typer.echo(f"warning: {warning}", err=True)
+    typer.echo(f"wrote {out}: {graph.labels[row]} [{graph.ids[row]}]")
+
+
+def _choices(
+    language: list[str] | None, columns: str | None, min_sitelinks: int, min_population: int
+) -> Choices:
+    from kg.sources.reading import Choices
+
+    names = tuple(name.strip() for name in columns.split(",")) if columns else None
+    if names is not None and len(names) != 3:
+        raise ValueError(f"--columns {columns}: expected three names, head,relation,tail")
+    languages = tuple(language or ("en",))
+    return Choices(languages, names, min_sitelinks, min_population)
+
+
+def _read(
+    source: str, format: str | None, writer: GraphWriter, problems: Problems, choices: Choices
+) -> Counter[str]:
+    """Fill the writer from a source, showing progress. Raises ValueError where it has no triples."""
+    from kg.sources.table import FORMATS, guess
+
+    if source == "geonames" and format is None:
+        from kg.sources.geonames import read_geonames
+
+        read_geonames(writer, choices.min_population)
+        return Counter()
+    path = Path(source)
+    if not path.exists():
+        raise FileNotFoundError(f"{source}: no such file or folder (and not `geonames`)")
+    if format is not None and format not in FORMATS:
+        raise ValueError(f"--format {format}: expected one of {', '.join(FORMATS)}")
+    chosen = FORMATS[format] if format else guess(path)
+    size = sum(file.stat().st_size for file in chosen.files(path))
+    with _progress(f"reading {chosen.name}", size) as tick:
+        left_out = chosen.read(path, writer, problems, tick, choices)
+    if not len(writer.triples("train")):
+        raise ValueError(f"{source}: no triples; {problems.summary() or 'nothing in it is one'}")
+    return left_out
+
+
+@contextmanager
+def _progress(what: str, size: int) -> Iterator[Callable[[int], None]]:
+    """A bar in bytes on a terminal, nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    bars = Progress(
+        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(),
+        console=Console(stderr=True), transient=True,
+    )  # fmt: skip
+    with bars:
+        task = bars.add_task(what, total=size)
+        yield lambda count: bars.advance(task, count)
+
+
+def _report(problems: Problems, left_out: Counter[str]) -> None:
+    """Say on standard error what was bad and what was left out."""
+    if problems:
+        typer.echo(problems.summary(), err=True)
+    for reason, count in sorted(left_out.items()):
+        if count:
+            typer.echo(f"left out: {count:,} {reason}", err=True)
+
+
+def _counts(graph: Graph) -> str:
+    counts = graph.describe()
+    text = (
+        f"{counts['entities']:,} entities, {counts['relations']:,} relations, {counts['triples']:,} triples"
+    )
+    parts = ", ".join(f"{counts[part]:,} {part}" for part in graph.splits)
+    return (
+        f"{text} ({parts}), {counts['aliases']:,} aliases"
+        if len(graph.splits) > 1
+        else f"{text}, {counts['aliases']:,} aliases"
+    )
+
+
+def _find(graph: Graph, name: str) -> list[int]:
+    """The rows of a name, at least one. Raises ValueError that says what comes near."""
+    from kg.search import find, suggest
+
+    rows = find(graph, name)
+    if rows:
+        return rows
+    near = suggest(graph, name)
+    hint = f"; there is {', '.join(map(repr, near))}" if near else ""
+    raise ValueError(f"no entity is called {name!r} in {graph.folder}{hint}")

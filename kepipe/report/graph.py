@@ -1,0 +1,135 @@
+"""Pages about a graph: what it is like, and what stands around one entity."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from kepipe.report.charts import bars
+from kepipe.report.page import Block, Fact, Figure, Page, Section, Table, Text
+from kg.schema import Entity
+from kg.statistics import Statistics
+from kg.store import Graph, Triples
+from kg.validation import Finding
+
+_RELATIONS_SHOWN = 100
+_FACTS_SHOWN = 500
+_KINDS = {
+    "1-1": "one head, one tail",
+    "1-N": "one head, many tails",
+    "N-1": "many heads, one tail",
+    "N-N": "many heads, many tails",
+}
+
+
+def statistics_page(graph: Graph, figures: Statistics, findings: Sequence[Finding], name: str) -> Page:
+    """The page of `kepipe graph describe --html`."""
+    counts = figures.counts
+    largest = figures.components[0] / counts["entities"] if figures.components else 0.0
+    return Page(
+        title=name,
+        kicker="Knowledge graph",
+        headline=f"{name}: {counts['entities']:,} entities in {counts['triples']:,} triples",
+        lead=f"{counts['relations']:,} relations, {counts['types']:,} types, {counts['aliases']:,} aliases.",
+        facts=(
+            Fact("triples of an entity", f"{figures.degree_mean:.1f}", f"median {figures.degree_median:.0f}"),
+            Fact("most", f"{figures.degree_max:,}", _label(graph, figures.hubs)),
+            Fact("connected parts", f"{len(figures.components):,}", f"the largest holds {largest:.1%}"),
+            Fact(
+                "train · valid · test", " · ".join(f"{counts[part]:,}" for part in ("train", "valid", "test"))
+            ),
+        ),
+        sections=(
+            Section("degrees", "Degrees", _degrees(graph, figures)),
+            Section("relations", "Relations", _relations(graph, figures)),
+            Section("names", "Ambiguous names", _names(graph, figures)),
+            Section("findings", "Findings", _findings(findings)),
+        ),
+        footer=f"digest {graph.digest}",
+    )
+
+
+def entity_page(graph: Graph, row: int, svg: str) -> Page:
+    """The page of `kepipe graph draw --out X.html`: a drawing of an entity's surroundings, and its facts."""
+    entity = graph.entity(row)
+    return Page(
+        title=entity.label,
+        kicker=" · ".join([entity.id, *entity.types]),
+        headline=f"{entity.label}: {entity.description}" if entity.description else entity.label,
+        lead=f"Also called {', '.join(entity.aliases[:20])}." if entity.aliases else "",
+        sections=(
+            Section("around", "Surroundings", (Figure(svg, "Arrows point from head to tail.", wide=True),)),
+            Section("facts", "Facts", (_facts(graph, graph.by_head(row)), _facts(graph, graph.by_tail(row)))),
+        ),
+        footer=f"graph {graph.digest}",
+    )
+
+
+def _degrees(graph: Graph, figures: Statistics) -> tuple[Block, ...]:
+    steps = {
+        f"{low:,}" if low == high else f"{low:,}–{high:,}": float(count)
+        for low, high, count in figures.degree_counts
+    }
+    hubs = tuple((_name(graph.entity(row)), f"{degree:,}") for row, degree in figures.hubs)
+    return (
+        Figure(bars(steps, "entities"), "Entities by the number of triples they stand in."),
+        Table(("entity", "triples"), hubs, "The entities with the most triples.", numbers=(1,)),
+    )
+
+
+def _relations(graph: Graph, figures: Statistics) -> tuple[Block, ...]:
+    kinds = Counter(relation.cardinality for relation in figures.relations)
+    triples: Counter[str] = Counter()
+    for relation in figures.relations:
+        triples[relation.cardinality] += relation.triples
+    rows = tuple(
+        (
+            graph.relation(one.relation).label, one.cardinality, f"{one.triples:,}",
+            f"{one.tails_per_head:.2f}", f"{one.heads_per_tail:.2f}", f"{one.loops:,}" if one.loops else "",
+        )
+        for one in figures.relations[:_RELATIONS_SHOWN]
+    )  # fmt: skip
+    head = ("relation", "kind", "triples", "tails a head", "heads a tail", "loops")
+    return (
+        Table(
+            ("kind", "", "relations", "triples"),
+            tuple((kind, about, kinds[kind], f"{triples[kind]:,}") for kind, about in _KINDS.items()),
+            "Kinds of relations: “many” from 1.5 on the average.",
+            numbers=(2, 3),
+        ),
+        Table(head, rows, f"The {len(rows)} most frequent of {len(figures.relations):,}.", (2, 3, 4, 5)),
+    )
+
+
+def _names(graph: Graph, figures: Statistics) -> tuple[Block, ...]:
+    if not figures.ambiguous:
+        return (Text("No name is borne by two entities."),)
+    rows = tuple(
+        (one.name, f"{one.entities:,}", "; ".join(_name(graph.entity(row)) for row in one.rows))
+        for one in figures.ambiguous
+    )
+    return (Table(("name", "entities", "likeliest"), rows, numbers=(1,)),)
+
+
+def _findings(findings: Sequence[Finding]) -> tuple[Block, ...]:
+    if not findings:
+        return (Text("Nothing to remark."),)
+    rows = tuple((one.level, one.what, f"{one.count:,}", ", ".join(one.examples)) for one in findings)
+    return (Table(("", "what", "how often", "for example"), rows, numbers=(2,)),)
+
+
+def _facts(graph: Graph, triples: Triples) -> Block:
+    rows = tuple(
+        (graph.labels[head], graph.relation(relation).label, graph.labels[tail])
+        for head, relation, tail in triples[:_FACTS_SHOWN].tolist()
+    )
+    more = f"{len(rows):,} of {len(triples):,}" if len(rows) < len(triples) else f"{len(rows):,}"
+    return Table(("head", "relation", "tail"), rows, f"{more} triples.")
+
+
+def _name(entity: Entity) -> str:
+    return f"{entity.label} ({entity.description})" if entity.description else entity.label
+
+
+def _label(graph: Graph, hubs: Sequence[tuple[int, int]]) -> str:
+    return graph.labels[hubs[0][0]] if hubs else ""
