@@ -74,17 +74,14 @@ def train(
     from pykeen.training import SLCWATrainingLoop
     from pykeen.utils import set_random_seed
     from torch.optim import Adam
-    from torch.optim.lr_scheduler import LinearLR
 
     set_random_seed(seed)
     factory = _factory(graph, graph.triples("train"))
     model = _model(factory, settings, seed).to(device)
-    optimizer = Adam(model.parameters(), lr=settings.learning_rate)
     loop = SLCWATrainingLoop(
         model=model,
         triples_factory=factory,
-        optimizer=optimizer,
-        lr_scheduler=LinearLR(optimizer, start_factor=1.0, end_factor=0.02, total_iters=settings.epochs),
+        optimizer=Adam(model.parameters(), lr=settings.learning_rate),
         negative_sampler_kwargs={"num_negs_per_pos": settings.negatives},
         automatic_memory_optimization=False,
     )
@@ -92,6 +89,7 @@ def train(
     resumed = checkpoint.is_file()
     if resumed:
         loop._load_state(checkpoint, triples_factory=factory)
+        _set_rate(loop, settings, done=loop._epoch)
     with _undisturbed():
         loop.train(
             factory,
@@ -100,7 +98,7 @@ def train(
             continue_training=resumed,
             use_tqdm=False,
             pin_memory=False,
-            callbacks=_each_epoch(loop, factory, checkpoint, on_epoch, save_every),
+            callbacks=_each_epoch(loop, settings, checkpoint, on_epoch, save_every),
             checkpoint_directory=folder,
         )
     return _trained(model.eval(), settings)
@@ -119,10 +117,6 @@ def _undisturbed() -> Iterator[None]:
     gc.freeze()
     try:
         with warnings.catch_warnings():
-            # It steps the learning rate in a form that torch deprecates.
-            warnings.filterwarnings(
-                "ignore", message="The epoch parameter in `scheduler.step", category=UserWarning
-            )
             warnings.filterwarnings(
                 "ignore", message="Training instances are always", category=DeprecationWarning
             )
@@ -156,8 +150,14 @@ def _model(factory: Any, settings: Training, seed: int) -> Any:
     )
 
 
-def _each_epoch(loop: Any, factory: Any, checkpoint: Path, on_epoch: OnEpoch, save_every: float) -> Any:
-    """A PyKEEN callback: tell the loss, and save now and then."""
+def _set_rate(loop: Any, settings: Training, done: int) -> None:
+    """The learning rate after `done` epochs: it falls in a line, to a fiftieth at the end."""
+    for group in loop.optimizer.param_groups:
+        group["lr"] = settings.learning_rate * (1 - 0.98 * done / settings.epochs)
+
+
+def _each_epoch(loop: Any, settings: Training, checkpoint: Path, on_epoch: OnEpoch, save_every: float) -> Any:
+    """A PyKEEN callback: tell the loss, save now and then, lower the learning rate."""
     from pykeen.training.callbacks import TrainingCallback
 
     class EachEpoch(TrainingCallback):
@@ -166,10 +166,13 @@ def _each_epoch(loop: Any, factory: Any, checkpoint: Path, on_epoch: OnEpoch, sa
         def post_epoch(self, epoch: int, epoch_loss: float, **_: Any) -> None:
             on_epoch(epoch, float(epoch_loss))
             if time.monotonic() - self.saved >= save_every:
+                # PyKEEN takes a checkpoint for its own only if the learning rate is the one set at first.
+                _set_rate(loop, settings, done=0)
                 unfinished = checkpoint.with_suffix(".partial")
-                loop._save_state(unfinished, triples_factory=factory)
+                loop._save_state(unfinished)
                 unfinished.replace(checkpoint)
                 self.saved = time.monotonic()
+            _set_rate(loop, settings, done=epoch)
 
     return EachEpoch()  # type: ignore[no-untyped-call]
 

@@ -1,0 +1,106 @@
+"""Training learns, an interrupted run ends with the same bytes, and vectors are found by id."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kg.embedding import CHECKPOINT, Training, train
+from kg.ranking import Popularity, filtered_ranks, summarise
+from kg.splits import hold_out
+from kg.store import Graph, UnknownEntityError
+from kg.vectors import open_vectors, save_vectors
+from tests.kg.test_ranking import build
+
+SMALL = Training(dim=16, epochs=25, batch=32, negatives=8, margin=3.0)
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory: pytest.TempPathFactory) -> Graph:
+    """A 12 × 12 grid with steps to the right by 1 and up by 1, 2: TransE can hold it, popularity cannot."""
+    facts = []
+    for row in range(12):
+        for column in range(12):
+            for relation, (up, right) in enumerate([(0, 1), (1, 0), (2, 0)]):
+                if row + up < 12 and column + right < 12:
+                    facts.append([row * 12 + column, relation, (row + up) * 12 + column + right])
+    parts = hold_out(np.array(facts, np.int32), np.random.default_rng(0), 0.05, 0.1)
+    return build(tmp_path_factory.mktemp("grid"), 144, 3, **parts)
+
+
+def test_it_learns_what_popularity_cannot(grid: Graph, tmp_path: Path) -> None:
+    losses: list[float] = []
+    trained = train(grid, SMALL, tmp_path, seed=0, on_epoch=lambda _, loss: losses.append(loss))
+    assert trained.entities.shape == (144, 16)
+    assert trained.relations.shape == (3, 16)
+    assert len(losses) == SMALL.epochs
+    assert losses[-1] < losses[0] / 2
+    test = grid.triples("test")
+    learnt = summarise(filtered_ranks(grid, test, trained.scorer))
+    popular = summarise(filtered_ranks(grid, test, Popularity(grid)))
+    assert learnt["mrr"] > 0.3 > 4 * popular["mrr"]
+
+
+class Killed(Exception):
+    pass
+
+
+def test_an_interrupted_training_ends_with_the_same_bytes(grid: Graph, tmp_path: Path) -> None:
+    whole = train(grid, SMALL, tmp_path / "none", seed=3)
+    epochs: list[int] = []
+
+    def die_at(last: int) -> None:
+        def on_epoch(epoch: int, _: float) -> None:
+            epochs.append(epoch)
+            if epoch == last:
+                raise Killed
+
+        with pytest.raises(Killed):
+            train(grid, SMALL, tmp_path, 3, on_epoch=on_epoch, save_every=0)
+
+    die_at(4)
+    die_at(17)
+    assert (tmp_path / CHECKPOINT).is_file()
+    resumed = train(grid, SMALL, tmp_path, 3, on_epoch=lambda epoch, _: epochs.append(epoch), save_every=0)
+    assert epochs == [1, 2, 3, 4, *range(4, 18), *range(17, 26)]
+    again = train(grid, SMALL, tmp_path, 3, on_epoch=lambda epoch, _: epochs.append(epoch))
+    assert epochs[-1] == 25
+    for other in (resumed, again):
+        assert other.entities.tobytes() == whole.entities.tobytes()
+        assert other.relations.tobytes() == whole.relations.tobytes()
+
+
+def test_another_model_of_pykeen(grid: Graph, tmp_path: Path) -> None:
+    settings = Training(model="RotatE", dim=4, epochs=2, batch=128, negatives=2)
+    trained = train(grid, settings, tmp_path, seed=0)
+    assert trained.entities.shape == (144, 8)  # complex numbers count as two
+    ranks = filtered_ranks(grid, grid.triples("test"), trained.scorer)
+    assert ranks.min() >= 1
+    assert ranks.max() <= 144
+
+
+def test_an_unknown_model_is_refused_with_the_known(grid: Graph, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"'TransX': PyKEEN has .*TransE"):
+        train(grid, Training(model="TransX"), tmp_path, seed=0)
+
+
+def test_vectors_by_id(tmp_path: Path) -> None:
+    table = np.arange(6, dtype=np.float32).reshape(3, 2)
+    save_vectors(tmp_path, ["a", "é b", "柏林"], table, np.ones((1, 2), np.float32))
+    vectors = open_vectors(tmp_path)
+    assert (len(vectors), vectors.dim) == (3, 2)
+    assert vectors["é b"].tolist() == [2, 3]
+    assert vectors.get("x") is None
+    assert vectors.lookup(["柏林", "x"], missing="zeros").tolist() == [[4, 5], [0, 0]]
+    with pytest.raises(UnknownEntityError, match="no vector for entity 'x'"):
+        vectors.lookup(["a", "x"])
+    from safetensors.numpy import load_file
+
+    assert load_file(tmp_path / "vectors.safetensors")["entities"].tolist() == table.tolist()
+
+
+def test_ids_and_vectors_must_match(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="2 ids for 3 vectors"):
+        save_vectors(tmp_path, ["a", "b"], np.zeros((3, 2), np.float32))
