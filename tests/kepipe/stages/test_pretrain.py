@@ -1,0 +1,115 @@
+"""The stage `pretrain` on a small text: what it writes, that arms compare, that it continues, what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kepipe.corpus.documents import write_documents
+from kepipe.flow.stage import Work
+from kepipe.models.folder import load
+from kepipe.stages.artifacts import Linked, Shards
+from kepipe.stages.pretrain import PRETRAIN
+from kepipe.stages.shards import SHARDS
+from kepipe.types import Document, Mention, Span
+from tests.kepipe.train.toy import Ear, work_in
+
+NAMES = ["river", "old", "stone", "high", "castle", "town", "bridge", "market", "hill"]
+WORDS = ["the", "near", "large", "small", "lies", "north", "south", "east", "of", "in", "with", "and"]
+TINY = {"layers": 1, "hidden": 32, "heads": 2}
+SMALL = {"base": TINY, "steps": 6, "batch_tokens": 512, "length": 32, "eval_tokens": 512, "precision": "fp32"}
+
+
+def document(number: int, rng: np.random.Generator) -> Document:
+    """Ten sentences of nine words; each begins with a name of two words."""
+    text, sentences, mentions = "", [], []
+    for _ in range(10):
+        name = f"{NAMES[rng.integers(0, 5)]} {NAMES[rng.integers(5, 9)]}"
+        start = len(text)
+        text += f"{name} {' '.join(rng.choice(WORDS, 7))} . "
+        sentences.append(Span(start, len(text) - 1))
+        mentions.append(Mention(start, start + len(name), f"Q{len(name)}"))
+    return Document(f"d{number}", text, sentences=tuple(sentences), mentions=tuple(mentions))
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Shards:
+    root = tmp_path_factory.mktemp("shards")
+    rng = np.random.default_rng(0)
+    write_documents(root / "documents.jsonl", (document(n, rng) for n in range(40)))
+    work = work_in(root / "work")
+    config = SHARDS.config.model_validate({"tokenizer": {"size": 320}})
+    SHARDS.run(SHARDS.inputs(Linked(root, "")), config, work)
+    return Shards(work.out, "digest")
+
+
+def run(shards: Shards, folder: Path, seed: int = 0, **changes: Any) -> tuple[Work, Ear]:
+    ear = Ear()
+    work = work_in(folder, ear, seed)
+    PRETRAIN.run(PRETRAIN.inputs(shards), PRETRAIN.config.model_validate(SMALL | changes), work)
+    return work, ear
+
+
+def test_it_writes_a_model_folder_that_loads(shards: Shards, tmp_path: Path) -> None:
+    work, ear = run(shards, tmp_path, objective="ernie-baidu")
+    assert load(work.out).config.hidden == 32
+    assert (work.out / "tokenizer.json").read_bytes() == (
+        shards.folder / "tokenizer/tokenizer.json"
+    ).read_bytes()
+    provenance = json.loads((work.out / "kepipe.json").read_text())
+    assert provenance["config"]["objective"]["name"] == "ernie-baidu"
+    assert provenance["shards"] == "digest"
+    assert set(ear.metric("held_out_loss")) == {0, 6}
+
+
+def test_the_same_settings_give_the_same_files(shards: Shards, tmp_path: Path) -> None:
+    folders = [run(shards, tmp_path / name)[0].out for name in "ab"]
+    files = [{file.name: file.read_bytes() for file in folder.iterdir()} for folder in folders]
+    assert files[0] == files[1]
+
+
+def test_arms_start_alike_and_are_measured_alike(shards: Shards, tmp_path: Path) -> None:
+    (_, mlm), (_, ernie) = (run(shards, tmp_path / name, objective=name) for name in ("mlm", "ernie-baidu"))
+    assert mlm.metric("held_out_loss")[0] == ernie.metric("held_out_loss")[0]
+    assert mlm.metric("loss") != ernie.metric("loss")
+
+
+def test_the_objective_does_not_change_the_order_of_the_text(shards: Shards, tmp_path: Path) -> None:
+    """The first stage of ERNIE is token masking: until it ends, the arms are one."""
+    slow = {
+        "steps": 30,
+        "log_every": 1,
+        "objective": {"name": "ernie-baidu", "stages": {"basic": 1, "phrase": 0}},
+    }
+    _, ernie = run(shards, tmp_path / "ernie", **slow)
+    _, mlm = run(shards, tmp_path / "mlm", **(slow | {"objective": "mlm"}))
+    ours, control = ernie.metric("loss"), mlm.metric("loss")
+    assert [ours[step] == control[step] for step in range(1, 31)] == [True] * 15 + [False] * 15
+
+
+@pytest.mark.parametrize("format", ["segment-pair", "sentence-pair", "full-sentences", "packed"])
+def test_every_format_trains(shards: Shards, tmp_path: Path, format: str) -> None:
+    _, ear = run(shards, tmp_path, format=format, steps=40, learning_rate=3e-3)
+    losses = ear.metric("held_out_loss")
+    assert losses[40] < losses[0] - 0.5
+    assert (format in ("segment-pair", "sentence-pair")) == bool(ear.metric("loss_nsp"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"base": {"family": "gpt2", **TINY}}, "objective mlm trains an encoder"),
+        ({"base": {"positions": 16, **TINY}}, "length: 32 tokens"),
+        ({"base": {"family": "roberta", **TINY}, "format": "segment-pair"}, "segments"),
+        ({"base": {"from": "minilm"}}, "vocabulary"),
+    ],
+)
+def test_what_does_not_fit_is_refused(
+    shards: Shards, tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        run(shards, tmp_path, **changes)
