@@ -32,9 +32,6 @@ app.add_typer(track.app, name="track")
 
 def main() -> None:
     """Run the command; turn the user's mistakes into a sentence and an exit code, without a traceback."""
-    from kepipe.config import ConfigError
-    from kepipe.flow.runner import StageFailed
-
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
@@ -42,23 +39,23 @@ def main() -> None:
         app()
     except KeyboardInterrupt:
         _stop("interrupted; the same command continues where it stopped", 130)
-    except StageFailed as failure:
+    except Exception as error:  # the one place where every error ends: as a sentence, or whole with --debug
         if debug:
             raise
-        cause = failure.cause
-        if isinstance(cause, ConfigError):
-            _stop(f"{failure.stage}: {cause}", 2)
-        if isinstance(cause, (ValueError, OSError)):
-            _stop(str(failure), 1)
-        _stop(f"{failure} ({type(cause).__name__}; `--debug` shows where)", 3)
-    except (ValueError, OSError) as mistake:  # the project's own say what to do (ConfigError among them)
-        if debug:
-            raise
-        _stop(str(mistake), 2)
-    except Exception as error:  # the last resort: say what happened, keep the traceback for --debug
-        if debug:
-            raise
-        _stop(f"{type(error).__name__}: {error} (`--debug` shows where)", 3)
+        _stop(*_explain(error))
+
+
+def _explain(error: Exception) -> tuple[str, int]:
+    """What to tell the user, and the exit code."""
+    from kepipe.config import ConfigError
+    from kepipe.flow.runner import StageFailed
+
+    cause = error.cause if isinstance(error, StageFailed) else error
+    if isinstance(cause, ConfigError):
+        return str(error), 2
+    if isinstance(cause, (ValueError, OSError)):
+        return str(error), 1 if isinstance(error, StageFailed) else 2
+    return f"{type(cause).__name__}: {error} (`--debug` shows where)", 3
 
 
 def _stop(message: str, code: int) -> None:
