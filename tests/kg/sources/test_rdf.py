@@ -1,0 +1,146 @@
+"""RDF: one content in every serialisation; names by language; a bad statement costs itself."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyoxigraph import NamedNode, Quad, RdfFormat, parse, serialize
+
+from kg.schema import Entity, Relation
+from kg.sources.rdf import local_name
+from kg.sources.reading import Choices
+from tests.kg.sources.conftest import Read
+
+TURTLE = """
+@prefix : <http://ex.org/> .
+@prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .
+@prefix skos: <http://www.w3.org/2004/02/skos/core#> .
+@prefix schema: <http://schema.org/> .
+:Berlin a :City ; :in :Ger_many ; :population 3426354 ;
+  rdfs:label "Berlin"@en, "Berlin"@de, "柏林"@zh-Hans, "Берлин"@ru ;
+  skos:altLabel "Spree Athens"@en, "Spree-Athen"@de ;
+  schema:description "Hauptstadt"@de, "capital of Germany"@en-GB .
+:City rdfs:label "city"@en .
+:in rdfs:label "located in"@en .
+:lonely rdfs:label "no facts, but a name"@en .
+[] :in :Berlin .
+"""
+BERLIN = "http://ex.org/Berlin"
+
+
+def convert(format: RdfFormat) -> bytes:
+    quads = parse(TURTLE.encode(), RdfFormat.TURTLE)
+    data = serialize((quad.triple for quad in quads), format=format)
+    assert isinstance(data, bytes)
+    return data
+
+
+SERIALISATIONS = {
+    "nt": RdfFormat.N_TRIPLES, "nq": RdfFormat.N_QUADS, "ttl": RdfFormat.TURTLE, "trig": RdfFormat.TRIG,
+    "rdf": RdfFormat.RDF_XML,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("ending", SERIALISATIONS)
+def test_every_serialisation_gives_the_same_graph(read: Read, tmp_path: Path, ending: str) -> None:
+    file = tmp_path / f"g.{ending}"
+    file.write_bytes(convert(SERIALISATIONS[ending]))
+    found = read(file)
+    assert not found.problems
+    assert found.facts() == {(BERLIN, "http://ex.org/in", "http://ex.org/Ger_many")}
+    assert found.graph.relations == [Relation("http://ex.org/in", "located in")]
+    berlin = found.graph.entity(found.graph.row(BERLIN))
+    assert berlin == Entity(BERLIN, "Berlin", ("Spree Athens",), "capital of Germany", ("city",))
+    assert set(found.graph.labels) == {"Berlin", "Ger many", "no facts, but a name"}
+    assert found.left_out == {
+        "literal values": 1, "texts in other languages": 5, "statements with blank nodes": 1,
+    }  # fmt: skip
+
+
+def test_languages_in_order(read: Read, tmp_path: Path) -> None:
+    file = tmp_path / "g.ttl"
+    file.write_text(TURTLE, encoding="utf-8")
+    found = read(file, Choices(languages=("zh", "de")))
+    berlin = found.graph.entity(found.graph.row(BERLIN))
+    assert (berlin.label, berlin.aliases, berlin.description) == (
+        "柏林",
+        ("Berlin", "Spree-Athen"),
+        "Hauptstadt",
+    )
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress])
+def test_packed_and_cut_off(read: Read, tmp_path: Path, pack: object) -> None:
+    packed = pack(convert(RdfFormat.N_TRIPLES) * 200)  # type: ignore[operator]
+    whole, cut = tmp_path / "whole.nt.gz", tmp_path / "cut.nt.gz"
+    whole.write_bytes(packed)
+    cut.write_bytes(packed[: len(packed) // 2])
+    assert len(read(whole).facts()) == 1
+    found = read(cut)
+    assert len(found.problems) == 1
+    assert "the packed data is damaged" in found.problems[0]
+
+
+def test_bad_statements_are_located_and_the_rest_is_read(read: Read, tmp_path: Path) -> None:
+    file = tmp_path / "g.nt"
+    file.write_text(
+        "<http://a/1> <http://a/p> <http://a/2> .\n"
+        "<http://a/1> p <http://a/3> .\n"
+        "no triple at all\n"
+        "<http://a/4> <http://a/p> <http://a/5> .\n"
+    )
+    found = read(file)
+    assert len(found.facts()) == 2
+    assert [problem.split(": ")[0] for problem in found.problems] == ["g.nt:2", "g.nt:3"]
+    with pytest.raises(ValueError, match=r"g\.nt:2: .*predicate"):
+        read(file, strict=True)
+
+
+def test_xml_that_breaks_off(read: Read, tmp_path: Path) -> None:
+    file = tmp_path / "g.rdf"
+    file.write_bytes(convert(RdfFormat.RDF_XML)[:-40])
+    assert read(file).problems
+
+
+def test_a_type_shared_by_name_keeps_its_iri(read: Read, tmp_path: Path) -> None:
+    file = tmp_path / "g.ttl"
+    file.write_text("@prefix : <http://a/> . :x a :Bank ; :p :y . :y a <http://b/Bank> .")
+    assert set(read(file).graph.type_names) == {"Bank (http://a/Bank)", "Bank (http://b/Bank)"}
+
+
+def test_ends_of_iris() -> None:
+    assert local_name("http://ex.org/New_York%20City") == "New York City"
+    assert local_name("http://ex.org/onto#City") == "City"
+    assert local_name("urn:isbn:123") == "123"
+    assert local_name("http://ex.org/") == "ex.org"
+
+
+@given(st.binary(max_size=200), st.sampled_from([".nt", ".ttl", ".rdf", ".nq"]))
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_any_bytes_end(
+    read: Read, tmp_path_factory: pytest.TempPathFactory, data: bytes, ending: str
+) -> None:
+    file = tmp_path_factory.mktemp("rdf") / f"g{ending}"
+    file.write_bytes(data)
+    read(file)
+
+
+nodes = st.integers(0, 6).map(lambda number: NamedNode(f"http://ex.org/{number}"))
+
+
+@given(st.lists(st.builds(Quad, nodes, nodes, nodes), max_size=25))
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_statements_between_resources_are_triples(
+    read: Read, tmp_path_factory: pytest.TempPathFactory, quads: list[Quad]
+) -> None:
+    file = tmp_path_factory.mktemp("rdf") / "g.nq"
+    file.write_bytes(serialize(quads, format=RdfFormat.N_QUADS) or b"")
+    expected = {(q.subject.value, q.predicate.value, q.object.value) for q in quads}  # type: ignore[union-attr]
+    found = read(file)
+    assert found.facts() == expected
+    assert set(found.graph.ids) == {node for head, _, tail in expected for node in (head, tail)}
