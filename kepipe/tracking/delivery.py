@@ -74,7 +74,8 @@ class Delivery:
             self._refuse(f"{what}: {refusal}")
 
     def _refuse(self, why: str) -> None:
-        self.cursor.refused.append(why)
+        if why not in self.cursor.refused:
+            self.cursor.refused.append(why)
 
     def _ignore(self, why: str) -> None:
         """A bad line before the cursor was told of when the cursor passed it."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,8 @@ def write(folder: Path, target: Path, model_id: str, run: str) -> None:
     import mlflow.pyfunc
     from mlflow.models import Model
 
-    with tempfile.TemporaryDirectory() as empty:
+    with tempfile.TemporaryDirectory() as empty, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*input example.*")  # no text fits every model
         mlflow.pyfunc.save_model(
             str(target),
             loader_module=__name__,

@@ -1,0 +1,244 @@
+"""Journals become MLflow runs, once, however often the delivery is cut off."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+
+from kepipe.flow.events import Event, Metrics
+from kepipe.flow.journal import Entry, Journal
+from kepipe.tracking.cursor import Cursor, pending
+from kepipe.tracking.delivery import Delivery, batches, claim, deliver_pending
+from kepipe.tracking.store import AwayError, Store, connect
+from tests.kepipe.tracking import journals
+from tests.kepipe.tracking.journals import artifact, offered, write
+
+
+def no_score(_model: Path, _evaluation: Path, _metric: str) -> float | None:
+    return None
+
+
+def deliver(journal: Path, store: Store) -> Cursor:
+    delivery = Delivery(journal, store, no_score)
+    delivery.advance()
+    return delivery.cursor
+
+
+def runs(store: Store, pipeline: str) -> dict[str, Any]:
+    """MLflow runs of a pipeline by name."""
+    experiment = store.client.get_experiment_by_name(pipeline)
+    found = store.client.search_runs([experiment.experiment_id])
+    assert len({run.info.run_name for run in found}) == len(found)
+    return {run.info.run_name: run for run in found}
+
+
+def state(store: Store, pipeline: str) -> dict[str, Any]:
+    """All that a store has of a pipeline, without the ids that MLflow draws."""
+    told = {}
+    for name, run in runs(store, pipeline).items():
+        tags = {key: value for key, value in run.data.tags.items() if key != "mlflow.parentRunId"}
+        history = {
+            key: [
+                (m.step, m.timestamp, m.value) for m in store.client.get_metric_history(run.info.run_id, key)
+            ]
+            for key in run.data.metrics
+        }
+        files = sorted(file.path for file in store.client.list_artifacts(run.info.run_id))
+        data = [(each.dataset.name, each.dataset.digest) for each in run.inputs.dataset_inputs]
+        told[name] = (
+            run.info.status,
+            run.info.start_time,
+            run.info.end_time,
+            run.data.params,
+            tags,
+            history,
+            files,
+            data,
+        )
+    return told
+
+
+def test_a_run_in_mlflow(space: Path, store: Store, fresh: str, tmp_path: Path) -> None:
+    folder = artifact(tmp_path / "made")
+    cursor = deliver(write(tmp_path / "r1.jsonl", list(journals.run(fresh, "r1", folder))), store)
+    assert (cursor.done, cursor.refused) == (True, [])
+    found = runs(store, fresh)
+    parent, child = found["r1"], found["train"]
+    assert parent.data.params == {"seed": "7", "stages.train.steps": "5"}
+    assert parent.data.tags["kepipe.cached.graph"] == "earlier"
+    assert parent.data.tags["kepipe.git.commit"] == "abc123+changes"
+    assert (parent.info.status, parent.info.start_time) == ("FINISHED", int(journals.BEGIN * 1000))
+    assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert child.data.params == {"steps": "5", "base.size": "tiny"}
+    assert child.data.tags["kepipe.upstream.shards"] == "earlier"
+    assert child.data.tags["kepipe.digest"] == "digest-r1"
+    assert child.data.metrics == {"loss": 0.125, "hits_at_10": 0.4, "seconds": 3.5}
+    curve = store.client.get_metric_history(child.info.run_id, "loss")
+    assert [(m.step, m.value) for m in curve] == [*[(s, 1 / (s + 1)) for s in range(5)], (4, 0.125)]
+    assert curve[1].timestamp == int((journals.BEGIN + 5) * 1000)
+    (data,) = child.inputs.dataset_inputs
+    assert (data.dataset.name, data.dataset.profile) == ("shards", '{"tokens": 1000}')
+    files = {file.path for file in store.client.list_artifacts(child.info.run_id)}
+    assert files == {"report.html", "scores.json", "pictures"}
+    assert [file.path for file in store.client.list_artifacts(parent.info.run_id)] == ["notes.txt"]
+
+
+class CutError(BaseException):
+    """The delivering process dies here."""
+
+
+class Frail:
+    """A client that dies right after the call of a given number, or right before it."""
+
+    def __init__(self, client: Any, calls: int, before: bool) -> None:
+        self._client, self.left, self._before = client, calls, before
+
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(self._client, name)
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            self.left -= 1
+            if self.left == 0 and self._before:
+                raise CutError
+            result = real(*arguments, **options)
+            if self.left == 0:
+                raise CutError
+            return result
+
+        return call
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_cut_off_at_every_call_and_taken_up_again(
+    store: Store, fresh: str, tmp_path: Path, before: bool
+) -> None:
+    folder = artifact(tmp_path / "made")
+    write(tmp_path / "whole" / "r.jsonl", list(journals.run(fresh, "r", folder)))
+    deliver(tmp_path / "whole" / "r.jsonl", store)
+    whole = state(store, fresh)
+    for cut in range(1, 100):
+        pipeline = f"{fresh}-{before}-{cut}"
+        journal = write(tmp_path / str(cut) / "r.jsonl", list(journals.run(pipeline, "r", folder)))
+        frail = Frail(store.client, cut, before)
+        try:
+            deliver(journal, Store(store.uri, frail, store.artifacts, store.scratch))  # type: ignore[arg-type]
+        except CutError:
+            assert not Cursor.load(journal, store.uri).done
+            deliver(journal, store)
+        else:
+            assert frail.left > 0
+            break
+        expected = {n: tuple(_renamed(part, fresh, pipeline) for part in parts) for n, parts in whole.items()}
+        assert state(store, pipeline) == expected, f"cut at call {cut}"
+    assert cut > 15
+
+
+def _renamed(part: Any, old: str, new: str) -> Any:
+    return (
+        {k: v.replace(old, new) if isinstance(v, str) else v for k, v in part.items()}
+        if isinstance(part, dict)
+        else part
+    )
+
+
+def test_delivery_again_from_the_beginning_changes_nothing(store: Store, fresh: str, tmp_path: Path) -> None:
+    journal = write(tmp_path / "r.jsonl", list(journals.run(fresh, "r", artifact(tmp_path / "made"))))
+    deliver(journal, store)
+    once = state(store, fresh)
+    journal.with_suffix(".cursor").unlink()
+    deliver(journal, store)
+    assert state(store, fresh) == once
+
+
+def test_a_growing_journal_is_delivered_as_it_grows(store: Store, fresh: str, tmp_path: Path) -> None:
+    events = list(journals.run(fresh, "r", artifact(tmp_path / "made")))
+    with Journal(tmp_path / "r.jsonl") as journal:
+        for event in events[:6]:
+            journal(event)
+        delivery = Delivery(journal.file, store, no_score)
+        assert not delivery.advance()
+        assert runs(store, fresh)["train"].info.status == "RUNNING"
+        assert runs(store, fresh)["train"].data.metrics["loss"] == 0.5
+        for event in events[6:]:
+            journal(event)
+        assert not delivery.advance()
+    assert delivery.advance()
+    assert runs(store, fresh)["r"].info.status == "FINISHED"
+
+
+def test_a_killed_run_is_closed_and_its_resumed_stage_has_the_whole_curve(
+    store: Store, fresh: str, tmp_path: Path
+) -> None:
+    """Killed after step 3; the checkpoint was of step 2. What was logged is in the record of the artifact."""
+    logged = [{"step": step, "loss": 1 / (step + 1), "hits@10": step / 10} for step in range(5)]
+    folder = artifact(tmp_path / "made", [*logged, {"step": None, "loss": 0.125}])
+    first = list(journals.run(fresh, "first", folder, range(4)))[:8]
+    assert isinstance(first[-1], Metrics)
+    deliver(write(tmp_path / "first.jsonl", first), store)
+    assert {run.info.status for run in runs(store, fresh).values()} == {"KILLED"}
+    second = list(journals.run(fresh, "second", folder, range(2, 5), resumed=True))
+    deliver(write(tmp_path / "second.jsonl", second), store)
+    query = "tags.`kepipe.run` = 'second' and tags.`kepipe.stage` = 'train'"
+    (child,) = store.client.search_runs([store.experiment(fresh)], query)
+    curve = store.client.get_metric_history(child.info.run_id, "hits_at_10")
+    assert sorted((m.step, m.value) for m in curve) == [(step, step / 10) for step in range(5)]
+    assert child.data.metrics["loss"] == 0.125
+    assert child.data.tags["kepipe.resumed"] == "true"
+
+
+def test_what_the_store_refuses_is_told_and_does_not_hold_up_the_rest(
+    store: Store, fresh: str, tmp_path: Path
+) -> None:
+    events = list(journals.run(fresh, "r", artifact(tmp_path / "made")))
+    events.insert(-1, offered(fresh, tmp_path / "gone", "digest", 0.5, run="r"))
+    journal = write(tmp_path / "r.jsonl", events)
+    with journal.open("ab") as stream:
+        stream.write(b"no event\n")
+    cursor = deliver(journal, store)
+    assert cursor.done
+    assert "model folder" in cursor.refused[0]
+    assert "r.jsonl: byte" in cursor.refused[1]
+    assert runs(store, fresh)["r"].info.status == "FINISHED"
+
+
+def test_pending_journals_go_in_order_and_only_one_process_takes_each(
+    store: Store, fresh: str, tmp_path: Path
+) -> None:
+    folder = artifact(tmp_path / "made")
+    for number, name in enumerate(("late", "early", "taken")):
+        moved = [_later(event, -100.0 * number) for event in journals.run(fresh, name, folder)]
+        write(tmp_path / "tracking" / f"{name}.jsonl", moved)
+    assert pending(tmp_path) == 3
+    with claim(tmp_path / "tracking" / "taken.jsonl") as mine:
+        assert mine
+        assert list(deliver_pending(tmp_path, store, no_score)) == ["early", "late"]
+    assert pending(tmp_path) == 1
+    assert list(deliver_pending(tmp_path, store, no_score)) == ["taken"]
+
+
+def _later(event: Event, seconds: float) -> Event:
+    return replace(event, at=event.at + seconds)
+
+
+def test_metrics_travel_by_the_thousand(tmp_path: Path) -> None:
+    metric = Metrics(values={"a": 1.0, "b": 2.0}, step=1)
+    groups = list(batches(Entry(metric, n) for n in range(1200)))
+    assert [len(group) for group in groups] == [500, 500, 200]
+
+
+def test_a_store_that_is_away(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", "http://127.0.0.1:9")
+    begin = time.monotonic()
+    with pytest.raises(AwayError, match=r"127\.0\.0\.1:9"):
+        connect(tmp_path)
+    assert time.monotonic() - begin < 5
+    mlflow.set_tracking_uri(store.uri)
+    mlflow.set_registry_uri(store.uri)

@@ -1,0 +1,160 @@
+"""Offers to a real registry, and a registered model that answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import mlflow.pyfunc
+import pytest
+
+from kepipe.config import ConfigError
+from kepipe.tracking.prediction import Predictor
+from kepipe.tracking.registry import offer, promote, rollback, versions
+from kepipe.tracking.store import Store
+from tests.kepipe.tasks.world import World, make_world
+from tests.kepipe.tracking.journals import offered
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return make_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="module")
+def source(store: Store) -> Any:
+    """A run that offers come from."""
+    experiment = store.experiment("registry")
+    run = store.client.create_run(experiment).info.run_id
+    return SimpleNamespace(experiment=experiment, run_id=lambda stage: run, maker_id=lambda digest: None)
+
+
+class Offers:
+    """Offers models to one registered model, each from its own folder."""
+
+    def __init__(self, store: Store, source: Any, name: str, folder: Path) -> None:
+        self.store, self.source, self.name, self.folder = store, source, name, folder
+        self.measured: list[tuple[str, str, str]] = []
+        self.present: float | None = None
+
+    def __call__(self, digest: str, value: float, run: str | None = None, **gate: Any) -> dict[str, Any]:
+        folder = self.folder / digest
+        folder.mkdir(exist_ok=True)
+        (folder / "model.safetensors").write_text(digest)
+        event = offered(self.name, folder, digest, value, run or f"run-{digest}", **gate)
+        return offer(self.store, event, self.source, self.score)
+
+    def score(self, model: Path, evaluation: Path, metric: str) -> float | None:
+        self.measured.append((model.name, evaluation.name, metric))
+        return self.present
+
+    def aliases(self) -> dict[str, int]:
+        held = self.store.client.get_registered_model(self.name).aliases
+        return {alias: int(version) for alias, version in held.items()}
+
+
+@pytest.fixture
+def offers(store: Store, source: Any, fresh: str, tmp_path: Path) -> Offers:
+    return Offers(store, source, fresh, tmp_path)
+
+
+def test_the_first_is_champion_and_then_only_a_better_one(offers: Offers) -> None:
+    assert offers("one", 0.3)["champion"]
+    assert offers.aliases() == {"champion": 1, "challenger": 1}
+    assert not offers("two", 0.2)["champion"]
+    assert offers.aliases() == {"champion": 1, "challenger": 2}
+    outcome = offers("three", 0.4)
+    assert (outcome["version"], outcome["champion"]) == (3, True)
+    assert "0.4 is better than the champion's 0.3" in outcome["why"]
+    assert offers.aliases() == {"champion": 3, "challenger": 3}
+
+
+def test_the_champion_is_measured_on_the_present_data(offers: Offers, tmp_path: Path) -> None:
+    offers("one", 0.9, evaluation=str(tmp_path / "old"))
+    offers.present = 0.1
+    assert offers("two", 0.2, evaluation=str(tmp_path / "new"))["champion"]
+    assert offers.measured == [("one", "new", "entity_cloze.mrr")]
+    (newest, _) = versions(offers.store.client, offers.name)
+    assert newest.tags["kepipe.gate.basis"] == "measured again on the present data"
+    assert newest.tags["kepipe.gate.against"] == "1"
+
+
+def test_measured_on_the_same_data_is_not_measured_again(offers: Offers, tmp_path: Path) -> None:
+    for digest, value in (("one", 0.5), ("two", 0.4)):
+        offers(digest, value, evaluation=str(tmp_path / "same"))
+    assert offers.measured == []
+    assert (
+        versions(offers.store.client, offers.name)[0].tags["kepipe.gate.basis"] == "measured on the same data"
+    )
+
+
+def test_a_champion_that_cannot_be_measured_is_taken_at_its_word(offers: Offers, tmp_path: Path) -> None:
+    offers("one", 0.5, evaluation=str(tmp_path / "old"))
+    assert not offers("two", 0.4, evaluation=str(tmp_path / "new"))["champion"]
+    basis = versions(offers.store.client, offers.name)[0].tags["kepipe.gate.basis"]
+    assert basis == "the value of its own registration; it was not measured again"
+
+
+def test_below_the_minimum_nobody_is_champion(offers: Offers) -> None:
+    assert not offers("one", 0.1, minimum=0.2)["champion"]
+    assert offers.aliases() == {"challenger": 1}
+
+
+def test_the_same_model_is_one_version(offers: Offers) -> None:
+    offers("one", 0.3)
+    assert offers("one", 0.3, run="another")["version"] == 1
+    assert len(versions(offers.store.client, offers.name)) == 1
+
+
+def test_an_old_offer_that_is_delivered_again_decides_nothing_anew(offers: Offers) -> None:
+    first = offers("one", 0.3)
+    offers("two", 0.4)
+    assert offers("one", 0.3) == first
+    assert offers.aliases() == {"champion": 2, "challenger": 2}
+
+
+def test_promote_and_roll_back(offers: Offers) -> None:
+    for digest, value in (("one", 0.3), ("two", 0.4), ("three", 0.2)):
+        offers(digest, value)
+    client, name = offers.store.client, offers.name
+    promote(client, name, 3)
+    assert offers.aliases()["champion"] == 3
+    assert rollback(client, name) == 2
+    assert rollback(client, name) == 1
+    assert offers.aliases()["champion"] == 1
+    with pytest.raises(ConfigError, match="no version was champion before"):
+        rollback(client, name)
+    with pytest.raises(ConfigError, match=r"has no version 9; there are: 3, 2, 1"):
+        promote(client, name, 9)
+    with pytest.raises(ConfigError, match="no model `nobody`"):
+        versions(client, "nobody")
+
+
+def test_roll_back_passes_over_deleted_versions(offers: Offers) -> None:
+    for digest, value in (("one", 0.3), ("two", 0.4), ("three", 0.5)):
+        offers(digest, value)
+    offers.store.client.delete_model_version(offers.name, "2")
+    assert rollback(offers.store.client, offers.name) == 1
+
+
+def test_a_registered_model_answers(store: Store, source: Any, fresh: str, world: World) -> None:
+    arm = world.arms[0]
+    offer(store, offered(fresh, arm.folder, arm.digest, 0.5), source, lambda *_: None)
+    model = mlflow.pyfunc.load_model(f"models:/{fresh}@champion")
+    mask = world.tokenizer.named["mask"]
+    texts = [f"The capital of France is {mask} and many people live there.", f"{mask} {mask}"]
+    table = model.predict(texts, params={"top": 3})
+    assert list(table.columns) == ["text", "place", "prediction", "probability"]
+    assert table[["text", "place"]].values.tolist() == [[0, 0]] * 3 + [[1, 0]] * 3 + [[1, 1]] * 3
+    direct = Predictor.load(arm.folder).predict(texts, {"top": 3})
+    assert table.equals(direct)
+    alone = Predictor.load(arm.folder).predict(texts[:1], {"top": world.tokenizer.vocab_size})
+    assert alone["probability"].is_monotonic_decreasing
+    assert alone["probability"].sum() == pytest.approx(1, abs=1e-4)
+    assert table["probability"][:3].tolist() == pytest.approx(alone["probability"][:3].tolist(), rel=2e-2)
+    with pytest.raises(ValueError, match="text 1 has no"):
+        model.predict([texts[0], "nothing to fill"])
+    stored = Path(mlflow.artifacts.download_artifacts(f"models:/{fresh}/1"))
+    assert not list(stored.rglob("*.pkl"))
+    assert [file.name for file in stored.rglob("*.safetensors")] == ["model.safetensors"]
