@@ -1,0 +1,80 @@
+"""GraphML and networkx graphs: nodes and edges with what they carry; what is no GraphML is refused with the line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import networkx as nx
+import pytest
+
+from kg.problems import Problems
+from kg.schema import Entity, Relation
+from kg.sources.graphml import read_networkx
+from kg.writer import GraphWriter
+from tests.kg.sources.conftest import Read
+
+
+def test_nodes_and_edges(read: Read, tmp_path: Path) -> None:
+    made = nx.MultiDiGraph()
+    made.add_node(
+        "Q64", label="Berlin", aliases='["Berlino", "柏林"]', type="city", prior=3.4, description="capital"
+    )
+    made.add_node("Q183", name="Germany", types="[not JSON")
+    made.add_edge("Q64", "Q183", relation="P17", label="country")
+    made.add_edge("Q64", "Q183", label="capital of")
+    made.add_edge("Q183", "Q64")
+    nx.write_graphml(made, tmp_path / "g.graphml")
+    found = read(tmp_path / "g.graphml")
+    assert not found.problems
+    assert [found.graph.entity(row) for row in range(2)] == [
+        Entity("Q64", "Berlin", ("Berlino", "柏林"), "capital", ("city",), 3.4),
+        Entity("Q183", "Germany", (), "", ("[not JSON",)),
+    ]
+    assert found.facts() == {
+        ("Q64", "P17", "Q183"), ("Q64", "capital of", "Q183"), ("Q183", "related to", "Q64"),
+    }  # fmt: skip
+    assert Relation("P17", "country") in found.graph.relations
+    assert found.left_out == {"edges without a relation, called 'related to'": 1}
+
+
+def test_undirected_edges_run_both_ways(tmp_path: Path) -> None:
+    writer = GraphWriter(tmp_path)
+    read_networkx(nx.karate_club_graph(), writer, Problems())
+    graph = writer.finish()
+    assert len(graph) == 34
+    assert graph.describe()["triples"] == 2 * 78
+
+
+def test_bad_nodes_are_named(tmp_path: Path) -> None:
+    made = nx.DiGraph()
+    made.add_node("a", prior="much")
+    made.add_node("b", prior=-1)
+    made.add_edge("a", "c", relation="r")
+    problems = Problems()
+    writer = GraphWriter(tmp_path)
+    read_networkx(made, writer, problems)
+    assert [str(problem) for problem in problems.first] == [
+        "graph: `prior` of node 'a' must be a number, 0 or more, found 'much'",
+        "graph: `prior` of node 'b' must be a number, 0 or more, found -1",
+    ]
+    assert writer.finish().labels[1] == "a"  # kept, by its id, for the triple's sake
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<graphml>\n<graph>\n</graphml>", r"g\.graphml:3: not XML"),
+        ("", r"g\.graphml:1: not XML"),
+        ("<html/>", r"g\.graphml: not GraphML"),
+        (
+            '<graphml xmlns="http://graphml.graphdrawing.org/xmlns"><key id="d0" for="node" attr.name="prior" '
+            'attr.type="int"/><graph edgedefault="directed"><node id="a"><data key="d0">x</data></node></graph>'
+            "</graphml>",
+            r"g\.graphml: not GraphML",
+        ),
+    ],
+)
+def test_what_is_no_graphml_is_refused(read: Read, tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "g.graphml").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read(tmp_path / "g.graphml")
