@@ -25,15 +25,3 @@ def pad(values: npt.NDArray[Scalar], lengths_B: npt.NDArray[Any], fill: int) -> 
     padded = np.full((rows, width), fill, dtype=values.dtype)
     padded[np.arange(width) < lengths_B[:, None]] = values
     return padded
-
-
-def within_rows(running_BT: Ints, kept_BT: npt.NDArray[np.bool_]) -> Ints:
-    """Rank of each kept place among the kept ones of its row, by `running_BT` as the key; width T elsewhere.
-
-    Ties go by column.
-    """
-    keys = np.where(kept_BT, running_BT, np.iinfo(np.int64).max)
-    order = np.argsort(keys, axis=1, kind="stable")
-    ranks = np.empty_like(order)
-    np.put_along_axis(ranks, order, np.broadcast_to(np.arange(order.shape[1]), order.shape), axis=1)
-    return np.where(kept_BT, ranks, order.shape[1])

@@ -74,6 +74,8 @@ class Tokenizer:
         words = np.diff(pieces, prepend=-1) != 0
         first = np.cumsum(lengths) - lengths
         words[first[lengths > 0]] = True
+        # Unigram reads "<s>" in a text as the piece of that name, whatever it is told of special tokens.
+        tokens[self._reserved[tokens]] = self.id(self.named.get("unk", "")) or 0
         return Encoded(tokens, offsets[:, 0], offsets[:, 1], words, lengths)
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -136,6 +138,15 @@ class Tokenizer:
         ids |= {i for i, added in self.backend.get_added_tokens_decoder().items() if added.special}
         ids |= {i for name, i in vocabulary.items() if name.startswith("[unused") and name.endswith("]")}
         return np.array(sorted(ids | set(self.sentinels.tolist())), dtype=np.int64)
+
+    @cached_property
+    def _reserved(self) -> npt.NDArray[np.bool_]:
+        """Whether an id may never come from text; where there is an unknown token, every special one but it."""
+        reserved = np.zeros(self.vocab_size, dtype=np.bool_)
+        if (unknown := self.id(self.named.get("unk", ""))) is not None:
+            reserved[self.special] = True
+            reserved[unknown] = False
+        return reserved
 
     @cached_property
     def ordinary(self) -> Ints:

@@ -6,15 +6,18 @@ They work on rows of text alone; special tokens are taken off before and put aro
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from kepipe.batch import Sequences
 from kepipe.noise.draws import Draws
 from kepipe.noise.infilling import draw_infilling, infill
 from kepipe.noise.units import select_units
 from kepipe.ragged import pad
+
+if TYPE_CHECKING:
+    from kepipe.batch import Sequences
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]

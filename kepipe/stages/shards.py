@@ -16,7 +16,7 @@ from pydantic import Field
 
 from kepipe.config import Section
 from kepipe.flow.artifact import hash_file
-from kepipe.flow.stage import Stage, Work
+from kepipe.flow.stage import Stage, Tick, Work
 from kepipe.stages.artifacts import Linked, Shards
 from kepipe.types import Document
 
@@ -90,9 +90,25 @@ def shards(inputs: ShardsInputs, config: ShardsConfig, work: Work) -> None:
     _publish(progress, tokenizer, config, work)
 
 
+@dataclass(frozen=True)
+class TrainingTexts:
+    """The texts of a file's training documents, read anew at each iteration; `tick` is called for each."""
+
+    file: Path
+    held_out: float
+    tick: Tick
+
+    def __iter__(self) -> Iterator[str]:
+        from kepipe.corpus.documents import held_out, read_documents
+
+        for document in read_documents(self.file):
+            if not held_out(document.id, self.held_out):
+                self.tick(1)
+                yield document.text
+
+
 def _tokenizer(file: Path, config: ShardsConfig, work: Work) -> Tokenizer:
-    """The tokenizer, trained once: a later attempt finds it in the scratch folder."""
-    from kepipe.corpus.documents import held_out, read_documents
+    """The tokenizer, made once: a later attempt finds it in the scratch folder."""
     from kepipe.corpus.tokenizer import load_tokenizer
     from kepipe.corpus.vocabulary import train_tokenizer
 
@@ -102,13 +118,9 @@ def _tokenizer(file: Path, config: ShardsConfig, work: Work) -> Tokenizer:
     if wanted.from_ is not None:
         tokenizer = load_tokenizer(wanted.from_)
     else:
-
-        class Texts(Iterable[str]):
-            def __iter__(self) -> Iterator[str]:
-                return (d.text for d in read_documents(file) if not held_out(d.id, config.held_out))
-
-        work.note(f"training a {wanted.kind} tokenizer of {wanted.size:,} entries")
-        tokenizer = train_tokenizer(Texts(), wanted.kind, wanted.size, wanted.lowercase)
+        with work.progress(f"training a {wanted.kind} tokenizer", unit="documents") as tick:
+            texts = TrainingTexts(file, config.held_out, tick)
+            tokenizer = train_tokenizer(texts, wanted.kind, wanted.size, wanted.lowercase)
     unfinished = folder.with_suffix(".unfinished")
     tokenizer.save(unfinished)
     unfinished.rename(folder)

@@ -1,0 +1,155 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kepipe.corpus.align import LEVELS
+from kepipe.corpus.documents import held_out, write_documents
+from kepipe.corpus.shards import open_shard
+from kepipe.corpus.tokenizer import load_tokenizer
+from kepipe.flow.events import Event, Metrics, Noted
+from kepipe.flow.stage import Work
+from kepipe.stages.artifacts import Linked
+from kepipe.stages.shards import SHARDS, ShardsConfig, ShardsInputs, shards
+from kepipe.types import Document, Mention, Span
+
+
+def make_documents(count: int) -> list[Document]:
+    documents = []
+    for n in range(count):
+        text = f"Town {n} lies in Paris county (Lamar). Its {n * 7} people live well."
+        mention = Mention(text.index("Paris"), text.index("Paris") + 5, f"Q{n % 5}")
+        stop = text.index(". ") + 1
+        sentences = (Span(0, stop), Span(stop + 1, len(text)))
+        documents.append(Document(f"doc{n}", text, sentences=sentences, mentions=(mention,)))
+    return documents
+
+
+def linked(tmp_path: Path, documents: list[Document]) -> ShardsInputs:
+    folder = tmp_path / "linked"
+    folder.mkdir(exist_ok=True)
+    write_documents(folder / "documents.jsonl", documents)
+    return ShardsInputs(Linked(folder, "digest"))
+
+
+def run(inputs: ShardsInputs, desk: Path, **config: Any) -> list[Event]:
+    """The stage at a desk, as the runner keeps it: `out` empty, `scratch` as it was left."""
+    import shutil
+
+    shutil.rmtree(desk / "out", ignore_errors=True)
+    for part in ("out", "scratch"):
+        (desk / part).mkdir(parents=True, exist_ok=True)
+    events: list[Event] = []
+    shards(
+        inputs,
+        ShardsConfig.model_validate(config),
+        Work(desk / "out", desk / "scratch", 0, "cpu", events.append),
+    )
+    return events
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()}
+
+
+def test_documents_become_shards(tmp_path: Path) -> None:
+    documents = make_documents(60)
+    events = run(linked(tmp_path, documents), tmp_path, tokenizer={"size": 600})
+    out = tmp_path / "out"
+    tokenizer, train, rest = (
+        load_tokenizer(out / "tokenizer"),
+        open_shard(out / "train"),
+        open_shard(out / "held_out"),
+    )
+    assert rest.ids() == [d.id for d in documents if held_out(d.id, 0.1)]
+    assert train.ids() == [d.id for d in documents if not held_out(d.id, 0.1)]
+    first = slice(*train.documents[:2].tolist())
+    by_id = {document.id: document for document in documents}
+    assert tokenizer.decode(train.tokens[first]).replace(" ", "") == by_id[
+        train.ids()[0]
+    ].text.lower().replace(" ", "")
+    assert len(train.sentences) - 1 == 2 * (len(train.documents) - 1)
+    entities = (out / "entities.txt").read_text().split()
+    names = {entities[row] for row in train.entities[train.entities >= 0]}
+    assert names == {"Q0", "Q1", "Q2", "Q3", "Q4"}
+    assert ((train.bounds[train.entities >= 0] & LEVELS["entity"]) > 0).any()
+    (metrics,) = (event.values for event in events if isinstance(event, Metrics))
+    assert metrics["tokens"] == len(train)
+    assert metrics["held_out_tokens"] == len(rest)
+    assert metrics["mentions"] == metrics["aligned"] == 60
+
+
+def test_an_existing_tokenizer_and_its_digest(tmp_path: Path) -> None:
+    run(linked(tmp_path, make_documents(5)), tmp_path, tokenizer={"from": "minilm"}, held_out=0)
+    assert load_tokenizer(tmp_path / "out" / "tokenizer").vocab_size == 30522
+    config = ShardsConfig.model_validate({"tokenizer": {"from": "minilm"}})
+    assert "tokenizer.json" in SHARDS.fingerprint(config)
+    assert SHARDS.fingerprint(ShardsConfig()) == {}
+
+
+def test_nothing_to_train_on_is_an_error_and_nothing_held_out_a_warning(tmp_path: Path) -> None:
+    kept = next(d for d in make_documents(200) if held_out(d.id, 0.1))
+    with pytest.raises(ValueError, match="no text"):
+        run(linked(tmp_path, [kept]), tmp_path / "a", tokenizer={"size": 600})
+    with pytest.raises(ValueError, match="held-out share"):
+        run(linked(tmp_path, [kept]), tmp_path / "b", tokenizer={"from": "minilm"})
+    trained = [d for d in make_documents(200) if not held_out(d.id, 0.1)][:5]
+    events = run(linked(tmp_path, trained), tmp_path / "c", tokenizer={"from": "minilm"})
+    assert any(isinstance(e, Noted) and e.level == "warning" and "held-out" in e.message for e in events)
+
+
+KILLED = """
+import sys
+from pathlib import Path
+import kepipe.stages.shards as stage
+from tests.kepipe.stages.test_shards import run, ShardsInputs, Linked
+stage.CHUNK, stage.NOTE_EVERY = 2000, 0.0
+linked, desk = Path(sys.argv[1]), Path(sys.argv[2])
+print("ready", flush=True)
+run(ShardsInputs(Linked(linked, "digest")), desk, tokenizer={"size": 600})
+print("done", flush=True)
+"""
+
+
+def test_killed_at_any_moment_it_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    inputs = linked(tmp_path, make_documents(6000))
+    run(inputs, tmp_path / "whole", tokenizer={"size": 600})
+    command = [sys.executable, "-c", KILLED, str(inputs.linked.folder), str(tmp_path / "torn")]
+    noted = tmp_path / "torn" / "scratch" / "progress.json"
+    seen, finished = [], False
+    for wait in (0.0, 0.05, 0.15):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        before = noted.read_text() if noted.exists() else ""
+        while process.poll() is None and (noted.read_text() if noted.exists() else "") == before:
+            time.sleep(0.002)
+        time.sleep(wait)
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGKILL)
+        finished = process.wait() == 0
+        process.stdout.close()
+        seen.append(json.loads(noted.read_text())["documents"])
+        if finished:
+            break
+    assert 0 < seen[0] < 6000, "killed in the middle"
+    assert seen == sorted(seen)
+    events = run(inputs, tmp_path / "torn", tokenizer={"size": 600})
+    assert any(isinstance(event, Noted) and "continuing after" in event.message for event in events)
+    assert content(tmp_path / "torn" / "out") == content(tmp_path / "whole" / "out")
+
+
+def test_lost_scratch_files_mean_a_new_start(tmp_path: Path) -> None:
+    inputs = linked(tmp_path, make_documents(40))
+    run(inputs, tmp_path / "desk", tokenizer={"from": "minilm"})
+    whole = content(tmp_path / "desk" / "out")
+    (tmp_path / "desk" / "scratch" / "train" / "tokens.bin").write_bytes(b"")
+    events = run(inputs, tmp_path / "desk", tokenizer={"from": "minilm"})
+    assert not any(isinstance(event, Noted) and "continuing" in event.message for event in events)
+    assert content(tmp_path / "desk" / "out") == whole
