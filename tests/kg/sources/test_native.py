@@ -1,0 +1,133 @@
+"""A user's own graph: every kind of mistake is counted and located, and the rest is read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kg.problems import Problems
+from kg.schema import Entity
+from kg.sources.native import find_files, read_native
+from kg.store import Graph
+from kg.writer import GraphWriter
+
+
+def read(path: Path, out: Path, problems: Problems | None = None) -> Graph:
+    writer = GraphWriter(out)
+    read_native(path, writer, problems if problems is not None else Problems(strict=True))
+    return writer.finish()
+
+
+def test_a_whole_folder(tmp_path: Path) -> None:
+    (tmp_path / "train.tsv").write_text("Q64\tP17\tQ183\nQ183\tP36\tQ64\n")
+    (tmp_path / "test.tsv").write_text("Q64\tP17\tQ64\n")
+    rich = {
+        "id": "Q64",
+        "label": "Berlin",
+        "aliases": ["柏林"],
+        "description": "city",
+        "types": ["city"],
+        "prior": 3,
+    }
+    lines = [json.dumps(rich), '{"id": "Q183"}', '{"id": "Q1", "label": null, "aliases": null}']
+    (tmp_path / "entities.jsonl").write_text("\n".join(lines) + "\n\n")
+    (tmp_path / "relations.tsv").write_text("P17\tcountry\nP36\tcapital\n")
+    graph = read(tmp_path, tmp_path / "out")
+    assert graph.entity(0) == Entity("Q64", "Berlin", ("柏林",), "city", ("city",), 3.0)
+    assert graph.entity(1) == Entity("Q183", "Q183")
+    assert len(graph) == 3
+    assert graph.relation(1).label == "capital"
+    assert graph.triples("train").tolist() == [[0, 0, 1], [1, 1, 0]]
+    assert graph.triples("test").tolist() == [[0, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    "start", ["", "head\trelation\ttail\n", "\ufeff", "\ufeffSubject\tPredicate\tObject\n"]
+)
+def test_one_file_of_triples(tmp_path: Path, start: str) -> None:
+    file = tmp_path / "mine.tsv"
+    file.write_bytes((start + "a b\tlikes\tc\r\nc\tlikes\ta b\r\n").encode())
+    graph = read(file, tmp_path / "out")
+    assert list(graph.labels) == ["a b", "c"]
+    assert graph.relations[0].id == "likes"
+    assert len(graph.triples()) == 2
+
+
+def test_bad_lines_are_counted_and_located(tmp_path: Path) -> None:
+    (tmp_path / "triples.tsv").write_bytes(
+        b"a\tr\tb\na\tr\nb\tr\tc\td\n\xff\xfe\tr\tb\na\t\tb\n\nx\tr\tb\na\tnew\tb\nb\tr\ta\n"
+    )
+    bad = ["not json", "[1]", '{"label": "no id"}', '{"id": "b", "aliases": "x"}', '{"id": "b", "prior": -1}']
+    bad += ['{"id": "a"}', '{"id": "b", "prior": NaN}', '{"id": "b\\n"}', '{"id": "b", "label": 3}']
+    (tmp_path / "entities.jsonl").write_text("\n".join(['{"id": "a"}', *bad, '{"id": "b"}']))
+    (tmp_path / "relations.tsv").write_text("r\tlabel\nonly\n")
+    problems = Problems(keep=100)
+    graph = read(tmp_path, tmp_path / "out", problems)
+    found = [(problem.file, problem.line) for problem in problems.first]
+    assert found == [
+        *[("entities.jsonl", line) for line in range(2, 11)],
+        ("relations.tsv", 2),
+        *[("triples.tsv", line) for line in (2, 3, 4, 5, 7, 8)],
+    ]
+    messages = {(problem.file, problem.line): problem.message for problem in problems.first}
+    assert messages["triples.tsv", 2] == (
+        "expected 3 columns separated by tabs (head, relation, tail), found 2: 'a\\tr'"
+    )
+    assert messages["triples.tsv", 4] == "not UTF-8 (byte 1)"
+    assert messages["triples.tsv", 5] == "the relation is empty"
+    assert messages["triples.tsv", 7] == "'x' is not in entities.jsonl: kept, its id as label"
+    assert messages["triples.tsv", 8] == "'new' is not in relations.tsv: kept, its id as label"
+    assert messages["entities.jsonl", 7] == "entity 'a' is given twice"
+    assert list(graph.ids) == ["a", "b", "x"]
+    assert graph.describe()["triples"] == 4
+
+
+def test_strict_refuses_the_first_bad_line(tmp_path: Path) -> None:
+    file = tmp_path / "triples.tsv"
+    file.write_text("a\tr\tb\na r b\n")
+    with pytest.raises(ValueError, match=r"triples\.tsv:2: expected 3 columns"):
+        read(file, tmp_path / "out", Problems(strict=True))
+
+
+def test_no_triples_at_all(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"expected a file of triples, or a folder with train\.tsv"):
+        find_files(tmp_path)
+    (tmp_path / "triples.tsv").write_text("\n")
+    with pytest.raises(ValueError, match="no triples to train on; the file is empty"):
+        read(tmp_path, tmp_path / "out")
+
+
+@given(st.binary(max_size=200) | st.text("ab\t\n\r", max_size=60).map(str.encode))
+@settings(max_examples=60, deadline=None)
+def test_every_line_is_read_or_reported(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    (folder / "triples.tsv").write_bytes(b"a\tr\tb\n" + data)
+    problems = Problems()
+    writer = GraphWriter(folder / "out")
+    read_native(folder, writer, problems)
+    lines = sum(bool(line.strip()) for line in data.split(b"\n"))
+    assert len(writer.triples("train")) - 1 + problems.count == lines
+
+
+@given(
+    st.lists(
+        st.dictionaries(
+            st.sampled_from(["id", "label", "aliases", "types", "prior"]),
+            st.none() | st.integers() | st.text() | st.lists(st.text()),
+        )
+    )
+)
+@settings(max_examples=60, deadline=None)
+def test_every_entity_is_read_or_reported(
+    tmp_path_factory: pytest.TempPathFactory, given: list[dict[str, object]]
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    (folder / "triples.tsv").write_text("first\tr\tfirst\n")
+    (folder / "entities.jsonl").write_text("\n".join(map(json.dumps, [{"id": "first"}, *given])))
+    problems = Problems()
+    graph = read(folder, folder / "out", problems)
+    assert len(graph) - 1 + problems.count == len(given)
