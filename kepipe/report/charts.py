@@ -44,11 +44,17 @@ def curves(lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str,
 
 
 def dots(
-    rows: Mapping[str, Mapping[str, Estimate | float]], x: str, order: Sequence[str], zero: bool = False
+    rows: Mapping[str, Mapping[str, Estimate | float]],
+    x: str,
+    order: Sequence[str],
+    *,
+    zero: bool = False,
+    from_zero: bool = True,
 ) -> str:
     """Row → series → estimate with its interval (or a bare value), one line a row. `order` fixes the colours.
 
-    Series that are not in `order` are baselines: small grey marks. `zero` draws the line of no difference.
+    Series that are not in `order` are baselines: small grey marks. `zero` draws the line of no difference;
+    without it the axis begins at 0 if `from_zero`.
     """
     with _chart(5.4, 0.75 + 0.52 * len(rows)) as (axes, finish):
         baselines = sorted({name for row in rows.values() for name in row} - set(order))
@@ -62,9 +68,9 @@ def dots(
         axes.grid(axis="x", color=_LINE, linewidth=0.8)
         if zero:
             axes.axvline(0, color=_INK, linewidth=1)
-        axes.set_xlabel(x, color=_MUTED)
-        if not zero:
+        elif from_zero:
             axes.set_xlim(left=0)
+        axes.set_xlabel(x, color=_MUTED)
         _legend(axes, above=True)
     return finish()
 

@@ -15,7 +15,10 @@ from markupsafe import Markup
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph. Plain text is escaped; pass `Markup` for HTML of one's own. `quiet` sets it small."""
+    """A paragraph. Plain text is escaped; pass `Markup` for HTML of one's own. `quiet` sets it small.
+
+    `kind="html"` is for `Markup` with paragraphs of its own.
+    """
 
     body: str
     quiet: bool = False

@@ -34,7 +34,7 @@ class EvaluateConfig(Section):
     loss_tokens: int = Field(40_000, ge=1)
     """Held-out tokens on which the loss is measured, at most."""
     mentions: Literal["auto", "gold", "linked"] = "auto"
-    """Mentions that are blanked: given with the data, or the linker's; `auto`: given, where there are enough of them."""
+    """Mentions that are blanked: given with the data, or the linker's; `auto`: given, where there are enough."""
     max_mentions: int = Field(400, ge=1)
     """Mentions that are blanked, one at a time, at most."""
     max_candidates: int = Field(100, ge=2)

@@ -1,0 +1,177 @@
+"""The part of a report that shows an evaluation: the cloze, by type, the held-out loss, and single cases."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from kepipe.report import charts
+from kepipe.report.page import Block, Fact, Figure, Quotes, Section, Table, Text
+from kepipe.report.wording import Scores, arms, between, cell, estimate, pair, plain, signed, swatch
+
+METRICS = {"mrr": "MRR", "hits@1": "Hits@1", "hits@10": "Hits@10"}
+BASELINES = {"links": "by links", "chance": "at random", "unigram": "unigram"}
+SOURCES = {"gold": "links given with the text", "linked": "mentions the linker is sure of"}
+
+
+def facts(scores: Scores) -> tuple[Fact, ...]:
+    """The numbers at the head of the page."""
+    found = []
+    for number, arm in enumerate(arms(scores)):
+        if told := scores[arm].get("entity_cloze"):
+            mrr = estimate(told["mrr"])
+            found.append(Fact(f"Cloze MRR, {arm}", plain(mrr.value), f"95%: {between(mrr)}", number))
+    for name, told in scores["differences"].items():
+        if "entity_cloze" in told:
+            apart = estimate(told["entity_cloze"]["mrr"])
+            found.append(Fact(name, signed(apart.value), f"95%: {between(apart, sign=True)}"))
+    if (told := pair(scores)) and "mlm_loss" in scores[told[0]]:
+        apart = estimate(scores["differences"][f"{told[0]} − {told[1]}"]["mlm_loss"]["tokens"])
+        found.append(
+            Fact("Held-out loss, " + " − ".join(told), signed(apart.value), "nats a token; less is better")
+        )
+    return tuple(found)
+
+
+def cloze(scores: Scores) -> Section:
+    """Ranks of blanked entities: arms, baselines, differences, types."""
+    names, about = arms(scores), scores["about"]["entity_cloze"]
+    baselines = scores["baselines"]["entity_cloze"]
+    rows = {
+        label: {arm: estimate(scores[arm]["entity_cloze"][metric]) for arm in names}
+        | {BASELINES[name]: told[metric]["value"] for name, told in baselines.items()}
+        for metric, label in METRICS.items()
+    }
+    kinds = ", ".join(
+        f"{told['cases']} of type {type} among {told['candidates']}" for type, told in about["types"].items()
+    )
+    blocks: list[Block] = [
+        Text(
+            f"One mention in a held-out document is blanked, and every entity of its type is tried in the blank; the "
+            f"model's mean log-probability for the words of an entity's label orders them. {about['cases']} blanks in "
+            f"{about['documents']} documents ({SOURCES[about['mentions']]}): {kinds}. A name that stands elsewhere in "
+            "the window is not asked for. All arms get the same blanks and candidates."
+        ),
+        Figure(
+            charts.dots(rows, "score, higher is better", names),
+            "Scores with 95% intervals, which resample documents. “By links” orders candidates by how often the "
+            "training text links them and does not read the sentence.",
+        ),
+    ]
+    if scores["differences"]:
+        apart = {
+            label: {
+                name: estimate(told["entity_cloze"][metric]) for name, told in scores["differences"].items()
+            }
+            for metric, label in METRICS.items()
+        }
+        caption = "Paired differences on the same blanks. An interval that crosses 0 shows no effect."
+        order = list(scores["differences"])
+        blocks.append(Figure(charts.dots(apart, "difference", order, zero=True), caption))
+    blocks += [_cloze_table(scores), _by_type(scores)]
+    if about["left_out"]:
+        reasons = "; ".join(f"{count:,} {reason}" for reason, count in about["left_out"].items())
+        blocks.append(Text(f"Mentions not asked for: {reasons}.", quiet=True))
+    return Section("cloze", "Entity cloze", tuple(blocks))
+
+
+def _cloze_table(scores: Scores) -> Table:
+    rows: list[tuple[Any, ...]] = []
+    for number, arm in enumerate(arms(scores)):
+        rows.append((swatch(arm, number), *(cell(scores[arm]["entity_cloze"][metric]) for metric in METRICS)))
+    for name, told in scores["baselines"]["entity_cloze"].items():
+        rows.append((BASELINES[name], *(plain(told[metric]["value"]) for metric in METRICS)))
+    for name, told in scores["differences"].items():
+        rows.append((name, *(cell(told["entity_cloze"][metric], sign=True) for metric in METRICS)))
+    return Table(("", *METRICS.values()), tuple(rows), numbers=(1, 2, 3))
+
+
+def _by_type(scores: Scores) -> Table:
+    names = arms(scores)
+    rows = []
+    for type, told in scores["about"]["entity_cloze"]["types"].items():
+        values = [cell(scores[arm]["entity_cloze"]["by_type"][type]["mrr"]) for arm in names]
+        links = scores["baselines"]["entity_cloze"]["links"]["by_type"][type]["mrr"]["value"]
+        rows.append((type, told["cases"], told["candidates"], *values, plain(links)))
+    head = ("Type", "Blanks", "Candidates", *(f"MRR, {arm}" for arm in names), "by links")
+    return Table(head, tuple(rows), "MRR by type of entity", tuple(range(1, len(head))))
+
+
+def loss(scores: Scores) -> Section:
+    """Held-out loss at blanked tokens, phrases and mentions."""
+    names = arms(scores)
+    tests = list(scores[names[0]]["mlm_loss"])
+    unigram = scores["baselines"]["mlm_loss"]["unigram"]
+    rows = {test: {arm: estimate(scores[arm]["mlm_loss"][test]) for arm in names} for test in tests}
+    table = [
+        (
+            test,
+            f"{scores[names[0]]['mlm_loss'][test]['cases']:,}",
+            *(cell(scores[arm]["mlm_loss"][test]) for arm in names),
+            plain(unigram[test]["value"]),
+            *(cell(told["mlm_loss"][test], sign=True) for told in scores["differences"].values()),
+        )
+        for test in tests
+    ]
+    head = ("Blanked", "Places", *names, "unigram", *scores["differences"])
+    return Section(
+        "loss",
+        "Held-out loss",
+        (
+            Text(
+                "The same places of held-out text are blanked for every arm: single tokens as BERT does, whole "
+                "phrases, whole mentions of entities. Token masking trains the first, knowledge masking the others."
+            ),
+            Figure(
+                charts.dots(rows, "cross-entropy in nats, less is better", names, from_zero=False),
+                "Loss with 95% intervals.",
+            ),
+            Table(head, tuple(table), numbers=tuple(range(1, len(head)))),
+        ),
+    )
+
+
+def examples(folder: Path, scores: Scores, most: int = 4) -> Section | None:
+    """Blanks on which the arms differ most, in both directions."""
+    told, file = pair(scores), folder / "clozes.jsonl"
+    if told is None or not file.exists():
+        return None
+    cases = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    blocks: list[Block] = []
+    for better, worse in (told, told[::-1]):
+        gained = sorted(cases, key=lambda case: 1 / case["ranks"][worse] - 1 / case["ranks"][better])
+        items = tuple(_example(case, told) for case in _apart(gained, better, worse, most))
+        won = sum(case["ranks"][better] < case["ranks"][worse] for case in cases)
+        blocks.append(
+            Text(f"{better} ranks the true entity higher than {worse} in {won} of {len(cases)} blanks.")
+        )
+        if items:
+            blocks.append(Quotes(items))
+    return Section("examples", "Where the arms differ", tuple(blocks))
+
+
+def _apart(
+    cases: Sequence[Mapping[str, Any]], better: str, worse: str, most: int
+) -> Iterator[Mapping[str, Any]]:
+    """The first cases that `better` truly ranks higher, each entity once."""
+    seen: set[str] = set()
+    for case in cases:
+        if len(seen) == most or case["ranks"][better] >= case["ranks"][worse]:
+            return
+        if case["entity"] not in seen:
+            seen.add(case["entity"])
+            yield case
+
+
+def _example(case: Mapping[str, Any], order: Sequence[str]) -> tuple[str, str, str]:
+    before, after = (" ".join(case[side].split()) for side in ("before", "after"))
+    gaps = (" " if case["before"][-1:].isspace() else "", " " if case["after"][:1].isspace() else "")
+    passage = Markup('{}{}<span class="blank">{}</span>{}{}').format(
+        before, gaps[0], case["label"], gaps[1], after
+    )
+    ranks = " · ".join(f"{arm}: rank {case['ranks'][arm]:g}" for arm in order)
+    return f"{case['document']} · {case['type']}", passage, f"{ranks} of {case['candidates']}"

@@ -1,0 +1,54 @@
+"""Stage `report`: everything the stages before it found, as one self-contained page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kepipe.config import Section
+from kepipe.flow.stage import Stage, Work
+from kepipe.stages.artifacts import Corpus, Evaluation, Graph, Linked, Model, Report, Shards, Vectors
+
+
+class ReportConfig(Section):
+    """How the page is made."""
+
+    title: str = ""
+    """Name at the head of the page; empty: the pipeline's."""
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """What is reported."""
+
+    graph: Graph
+    corpus: Corpus
+    linked: Linked
+    shards: Shards
+    vectors: Vectors
+    arms: tuple[Model, ...]
+    evaluation: Evaluation
+
+
+def report(inputs: ReportInputs, config: ReportConfig, work: Work) -> None:
+    """Write `report.html`. Times and dates on it are those recorded beside the inputs: the page has none of its own."""
+    from kepipe.report.page import render
+    from kepipe.report.pipeline import build
+    from kepipe.report.wording import verdict
+
+    scores = inputs.evaluation.scores()
+    page = build(
+        graph=inputs.graph,
+        corpus=inputs.corpus,
+        linked=inputs.linked,
+        shards=inputs.shards,
+        vectors=inputs.vectors,
+        arms=inputs.arms,
+        measured=inputs.evaluation,
+        scores=scores,
+        title=config.title,
+    )
+    (work.out / "report.html").write_text(render(page), encoding="utf-8")
+    work.note(verdict(scores))
+
+
+REPORT = Stage("report", 1, ReportInputs, ReportConfig, Report, report)
