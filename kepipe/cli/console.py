@@ -62,7 +62,7 @@ def describe(event: Event) -> str:
         case StageEnded():
             return f"  {event.stage:<10} failed after {_duration(event.seconds)}"
         case Metrics(step=None):
-            values = "  ".join(f"{name} {value:.4g}" for name, value in event.values.items())
+            values = "  ".join(f"{name} {_number(value)}" for name, value in event.values.items())
             return f"  {event.stage:<10} {values}"
         case Noted():
             mark = "warning: " if event.level == "warning" else ""
@@ -72,6 +72,10 @@ def describe(event: Event) -> str:
         case RunEnded():
             return f"{event.status} in {_duration(event.seconds)}"
     return ""
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value == round(value) else f"{value:,.4g}"
 
 
 def _duration(seconds: float) -> str:

@@ -1,0 +1,121 @@
+"""YAML → wired stages: inputs by type, `use`, `like`, stages that nobody named, and located mistakes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kepipe.config import ConfigError
+from kepipe.pipeline import KINDS, load, schema
+from kepipe.stages.pretrain import PretrainConfig
+
+ROOT = Path(__file__).parents[2]
+
+
+def flow_of(tmp_path: Path, text: str, *assignments: str) -> Any:
+    file = tmp_path / "p.yaml"
+    file.write_text(text)
+    return load(file, assignments)[0]
+
+
+def test_inputs_are_found_by_type_and_unnamed_stages_are_added(tmp_path: Path) -> None:
+    flow = flow_of(tmp_path, "name: p\nstages:\n  pretrain: {steps: 3}\n")
+    assert [node.name for node in flow.nodes] == ["graph", "corpus", "link", "shards", "pretrain"]
+    wired = {node.name: {slot: list(names) for slot, names in node.inputs.items()} for node in flow.nodes}
+    assert wired["pretrain"] == {"shards": ["shards"]}
+    assert wired["link"]["corpus"] == ["corpus"]
+
+
+def test_an_arm_differs_in_what_it_says_and_in_nothing_else(tmp_path: Path) -> None:
+    text = """
+name: p
+stages:
+  pretrain: {steps: 7, learning_rate: 0.01, base: {family: bert, size: tiny}, objective: ernie-baidu}
+  control: {like: pretrain, objective: mlm}
+  longer: {like: control, steps: 9, base: {size: mini}}
+"""
+    nodes = {node.name: node for node in flow_of(tmp_path, text).nodes}
+    first, control, longer = (nodes[name].config for name in ("pretrain", "control", "longer"))
+    assert isinstance(first, PretrainConfig)
+    assert control == first.model_copy(update={"objective": control.objective})
+    assert control.objective != first.objective
+    assert (longer.steps, longer.base.size, longer.base.family) == (9, "mini", "bert")
+    assert nodes["longer"].stage is KINDS["pretrain"]
+
+
+def test_a_stage_that_takes_several_gets_all_and_one_that_takes_one_asks(tmp_path: Path) -> None:
+    arms = "name: p\nstages:\n  pretrain: {}\n  control: {like: pretrain}\n  evaluate: {}\n"
+    nodes = {node.name: node for node in flow_of(tmp_path, arms).nodes}
+    assert list(nodes["evaluate"].inputs["arms"]) == ["pretrain", "control"]
+    with pytest.raises(ConfigError, match=r"`pretrain` and `control` each make a Model; choose: `inputs:"):
+        flow_of(tmp_path, arms + "  register: {name: p}\n")
+    chosen = flow_of(tmp_path, arms + "  register: {name: p, inputs: {model: control}}\n")
+    assert chosen.nodes[-1].inputs["model"] == ["control"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: P p", r"p\.yaml:1: `name`"),
+        ("pretrian: {}", r"p\.yaml:3: there is no kind of stage `pretrian`; did you mean `pretrain`"),
+        ("pretrain:\n    stepz: 4", r"p\.yaml:4: unknown key `stages\.pretrain\.stepz`; did you mean `steps`"),
+        ("a: {like: b}\n  b: {like: a}", r"names no other stage"),
+        ("a: {like: pretrain}", r"p\.yaml:3: `like: pretrain` names no other stage"),
+        ("pretrain: {inputs: {shrads: shards}}", r"has no input `shrads`; did you mean `shards`"),
+        ("pretrain: {inputs: {shards: link}}", r"`link` makes no Shards before `pretrain`"),
+        ("pretrain: {}\n  shards: {}", r"`pretrain` needs what `shards` makes; put `shards` before it"),
+        ("graph: {source: native, path: nowhere}", r"p\.yaml:1: `graph\.path`: no such file or folder"),
+        ("pretrain: {objective: mml}", r"unknown objective 'mml'; did you mean `mlm`"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_located_and_come_with_a_way_out(tmp_path: Path, text: str, message: str) -> None:
+    top = text.startswith(("name:", "graph:"))
+    whole = f"{text}\nname: p\nstages: {{}}\n" if top else f"name: p\nstages:\n  {text}\n"
+    with pytest.raises(ConfigError, match=message):
+        flow_of(tmp_path, whole.replace("name: p\n", "", 1) if text.startswith("name:") else whole)
+
+
+def test_assignments_reach_settings_of_any_stage(tmp_path: Path) -> None:
+    flow = flow_of(tmp_path, "name: p\nstages:\n  pretrain: {}\n", "stages.pretrain.steps=50", "seed=4")
+    assert (flow.nodes[-1].config.steps, flow.seed) == (50, 4)
+
+
+@pytest.mark.parametrize(
+    "file", sorted([*ROOT.glob("pipelines/*.yaml"), *ROOT.glob("docs/**/*.yaml")]), ids=str
+)
+def test_every_pipeline_that_we_ship_is_sound(
+    file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for part in ("kg/codex-s/train.tsv", "corpora/codex-s-extracts.jsonl"):
+        (tmp_path / part).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / part).write_text("")
+    monkeypatch.setenv("KEPIPE_DATA", str(tmp_path))
+    flow, _ = load(file)
+    assert flow.nodes
+    header = file.read_text().split("name:")[0]
+    assert all(word in header for word in ("# What:", "# Command:", "# Hardware:"))
+
+
+def test_the_schema_describes_every_setting_and_resolves_its_references() -> None:
+    made = schema()
+    references = _references(made)
+    assert references
+    assert all(reference.removeprefix("#/$defs/") in made["$defs"] for reference in references)
+    for kind, stage in KINDS.items():
+        section = made["$defs"][f"stage-{kind}"]
+        described = {
+            name for name, entry in section["properties"].items() if "description" in entry or "$ref" in entry
+        }
+        expected = {info.alias or name for name, info in stage.config.model_fields.items()}
+        assert expected <= described, f"{kind}: {expected - described} have no description"
+
+
+def _references(node: Any) -> set[str]:
+    if isinstance(node, dict):
+        own = {node["$ref"]} if isinstance(node.get("$ref"), str) else set()
+        return own.union(*(_references(value) for value in node.values()))
+    if isinstance(node, list):
+        return set().union(*(_references(value) for value in node))
+    return set()
