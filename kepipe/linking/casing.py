@@ -1,0 +1,65 @@
+"""Is a word a common word? A word that a corpus mostly writes in lower case is, however it is written here."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from kepipe.linking.knowledge import WORD
+from kg.columns import Strings, load, save, save_strings
+
+_LOWER, _UPPER = 0, 1
+MIN_COUNT = 2
+
+
+@dataclass(frozen=True)
+class Casing:
+    """`share`: word in lower case → the share of its occurrences in lower case, shrunk towards 0."""
+
+    share: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def count(cls, texts: Iterable[str]) -> Casing:
+        """Count the words of a corpus."""
+        written: Counter[str] = Counter()
+        for text in texts:
+            written.update(WORD.findall(text))
+        lower = {word: count for word, count in written.items() if word.islower() and count >= MIN_COUNT}
+        other: Counter[str] = Counter()
+        for word, count in written.items():
+            if not word.islower():
+                other[word.lower()] += count
+        return cls({word: count / (count + other[word] + 1.0) for word, count in sorted(lower.items())})
+
+    def common(self, surface: str) -> float:
+        """0..1, how common the least common word of a name is; 0 where one was never seen in lower case."""
+        words = WORD.findall(surface.lower())
+        return min((self.share.get(word, 0.0) for word in words), default=0.0)
+
+    def save(self, folder: Path) -> None:
+        """Write the shares into `folder`, which is made."""
+        folder.mkdir(parents=True, exist_ok=True)
+        save_strings(folder, "words", self.share)
+        save(folder, "shares", np.fromiter(self.share.values(), np.float64, len(self.share)))
+
+    @classmethod
+    def open(cls, folder: Path) -> Casing:
+        """The shares that `save` wrote."""
+        words, shares = Strings.load(folder, "words"), load(folder, "shares")
+        return cls(dict(zip(words, shares.tolist(), strict=True)))
+
+
+CAPITAL_RUN = re.compile(r"\b[^\W\d_a-z][\w.'’]*(?:[ -][^\W\d_a-z][\w'’]*)*")
+"""Words that begin with a capital letter, one after the other on a line."""
+
+
+def capital_runs(text: str) -> list[tuple[int, int]]:
+    """Runs of words that begin with a capital, in order, punctuation at the end left out."""
+    return [
+        (found.start(), found.start() + len(found[0].rstrip(".'’"))) for found in CAPITAL_RUN.finditer(text)
+    ]

@@ -1,0 +1,171 @@
+"""What disambiguation asks of a graph, in columns: who is next to whom, and which words go with whom.
+
+The words of an entity are those of its description and of its neighbours' labels, weighted by tf-idf: a
+*profile*. Profiles and neighbours are sparse rows (CSR), so that all candidates of a text are read at once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from kg.columns import Strings, load, save, save_strings
+from kg.store import Graph
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Matrix = sp.csr_array
+
+WORD = re.compile(r"[^\W_]+")
+PROFILE = 100
+"""No more words than this in a profile: the most telling ones. It keeps hubs (a country) as cheap as others."""
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """Of E entities: `ids`, `labels`; `weights` [E], log(1 + prior) scaled to 0..1; `types` [E], the row of
+    the first type in `type_names`, −1 none; `neighbours` [E, E], 1 where two stand in a triple;
+    `profiles` [E, W], rows of length 1 over `words`.
+    """
+
+    ids: Sequence[str]
+    labels: Sequence[str]
+    weights: Floats
+    types: Ints
+    type_names: Sequence[str]
+    neighbours: Matrix
+    words: Sequence[str]
+    profiles: Matrix
+
+    @classmethod
+    def build(cls, graph: Graph) -> Knowledge:
+        """Read off a graph all that linking needs of it."""
+        neighbours = _neighbours(graph)
+        words, profiles = _profiles(graph, neighbours)
+        prior = np.log1p(graph.prior if graph.prior.any() else graph.degrees)
+        return cls(
+            ids=list(graph.ids),
+            labels=list(graph.labels),
+            weights=prior / max(prior.max(initial=0.0), 1e-12),
+            types=_first_types(graph),
+            type_names=graph.type_names,
+            neighbours=neighbours,
+            words=words,
+            profiles=profiles,
+        )
+
+    @cached_property
+    def columns(self) -> dict[str, int]:
+        """The column of each word in `profiles`."""
+        return {word: column for column, word in enumerate(self.words)}
+
+    def save(self, folder: Path) -> None:
+        """Write the columns into `folder`, which is made."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("ids", "labels", "type_names", "words"):
+            save_strings(folder, name, getattr(self, name))
+        for name in ("weights", "types"):
+            save(folder, name, getattr(self, name))
+        for name in ("neighbours", "profiles"):
+            matrix = getattr(self, name)
+            for part in ("indptr", "indices", "data"):
+                save(folder, f"{name}.{part}", getattr(matrix, part))
+
+    @classmethod
+    def open(cls, folder: Path) -> Knowledge:
+        """The columns that `save` wrote, memory-mapped."""
+        ids, labels, type_names, words = (
+            Strings.load(folder, name) for name in ("ids", "labels", "type_names", "words")
+        )
+        return cls(
+            ids,
+            labels,
+            load(folder, "weights"),
+            load(folder, "types"),
+            type_names,
+            _open_matrix(folder, "neighbours", (len(ids), len(ids))),
+            words,
+            _open_matrix(folder, "profiles", (len(ids), len(words))),
+        )
+
+
+def _open_matrix(folder: Path, name: str, shape: tuple[int, int]) -> Matrix:
+    parts = tuple(load(folder, f"{name}.{part}") for part in ("data", "indices", "indptr"))
+    return sp.csr_array(parts, shape=shape)
+
+
+def _first_types(graph: Graph) -> Ints:
+    numbers = {name: number for number, name in enumerate(graph.type_names)}
+    first = (graph.types(row)[:1] for row in range(len(graph)))
+    return np.fromiter((numbers[found[0]] if found else -1 for found in first), np.int64, len(graph))
+
+
+def _neighbours(graph: Graph) -> Matrix:
+    """Symmetric, without loops, 1 where two entities stand in a training triple."""
+    triples = graph.triples("train").astype(np.int64)
+    heads, tails = triples[:, 0], triples[:, 2]
+    ends = np.concatenate((heads, tails)), np.concatenate((tails, heads))
+    matrix = sp.csr_array((np.ones(len(ends[0]), np.float32), ends), shape=(len(graph), len(graph)))
+    matrix.setdiag(0)
+    matrix.eliminate_zeros()
+    matrix.data[:] = 1.0
+    return matrix
+
+
+def _profiles(graph: Graph, neighbours: Matrix) -> tuple[list[str], Matrix]:
+    texts = chain(graph.labels, graph.descriptions)
+    counts, words = _count_words(texts, 2 * len(graph))
+    labels, descriptions = counts[: len(graph)], counts[len(graph) :]
+    frequency = np.bincount(counts.indices, minlength=len(words)) + 1
+    near = sp.csr_array(descriptions + neighbours @ labels)
+    near.data = np.log1p(near.data) * np.log(len(graph) / frequency + 1.0)[near.indices]
+    return words, _strongest(near, PROFILE)
+
+
+def _count_words(texts: Iterable[str], number: int) -> tuple[Matrix, list[str]]:
+    """Word counts of each text: [number, W], and the words in the order of their columns."""
+    columns: dict[str, int] = {}
+    indices: list[int] = []
+    ends = [0]
+    for text in texts:
+        indices += [columns.setdefault(word, len(columns)) for word in split_words(text)]
+        ends.append(len(indices))
+    matrix = sp.csr_array(
+        (np.ones(len(indices), np.float32), np.asarray(indices, np.int32), np.asarray(ends, np.int64)),
+        shape=(number, len(columns)),
+    )
+    matrix.sum_duplicates()
+    return matrix, list(columns)
+
+
+def split_words(text: str) -> list[str]:
+    """The words of a text in lower case; a run of Chinese characters counts as its pairs of neighbours."""
+    return [part for word in WORD.findall(text.lower()) for part in _pairs(word)]
+
+
+def _pairs(word: str) -> list[str]:
+    if word.isascii() or len(word) <= 2 or not "\u3040" <= word[0] <= "\u9fff":
+        return [word]
+    return [word[start : start + 2] for start in range(len(word) - 1)]
+
+
+def _strongest(matrix: Matrix, count: int) -> Matrix:
+    """The `count` greatest values of each row, the row scaled to length 1."""
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    order = np.lexsort((matrix.indices, -matrix.data, rows))
+    rank = np.arange(len(order)) - matrix.indptr[rows[order]]
+    kept = order[rank < count]
+    rows, columns, values = rows[kept], matrix.indices[kept], matrix.data[kept].astype(np.float64)
+    lengths = np.sqrt(np.bincount(rows, values**2, minlength=matrix.shape[0]))
+    scaled = (values / lengths[rows]).astype(np.float32)
+    result = sp.csr_array((scaled, (rows, columns)), shape=matrix.shape)
+    result.sort_indices()
+    return result

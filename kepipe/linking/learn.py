@@ -1,0 +1,144 @@
+"""Train the ranker on texts with given links, and choose its threshold on scores it gave to texts unseen.
+
+What a candidate's truth is: of a match that is exactly a given link, the candidate with its row is right and
+the others wrong; of a match that only overlaps a given link, or is a NIL link, all are wrong, but one that has
+the link's own row ("Lincoln" in a link "Lincoln, Nebraska") is left out. A match without a given link is
+left out too, as links do not mark everything, except where neither case, tagger nor NER takes it for a name: then
+its candidates are wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from kepipe.linking.decide import decide
+from kepipe.linking.features import FEATURES, Affinity
+from kepipe.linking.gazetteer import Matches
+from kepipe.linking.gold import UNKNOWN, Link
+from kepipe.linking.ranker import Ranker, fit
+from kepipe.linking.score import Counts, Scores, count, summarise
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+FOLDS = 5
+MIN_RIGHT = 30
+"""With fewer right candidates than this nothing is learned."""
+PLAIN_WEIGHT = 0.2
+"""How much a candidate counts whose text nothing takes for a name."""
+THRESHOLDS = np.arange(0.05, 0.96, 0.05)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A text with given links: its candidates' features [P, F], NER groups [P], types [P]."""
+
+    matches: Matches
+    features: Floats
+    groups: Ints
+    types: Ints
+    given: Sequence[Link]
+
+
+RIGHT, WRONG, PLAIN, LEFT_OUT = range(4)
+
+
+def judge(lesson: Lesson, complete: bool = False) -> Ints:
+    """The truth of each candidate [P]: RIGHT, WRONG, PLAIN (wrong: nothing takes it for a name), LEFT_OUT.
+
+    `complete`: everything that could be linked is linked, so what is not is wrong.
+    """
+    matches, given = lesson.matches, lesson.given
+    owners, rows = matches.owners, matches.rows
+    starts, ends = matches.starts[owners], matches.ends[owners]
+    named = _looks_like_name(lesson.features)
+    truth: Ints = np.where(named, WRONG if complete else LEFT_OUT, PLAIN)
+    if not given:
+        return truth
+    link_starts, link_ends, link_rows = np.asarray(given, np.int64).T
+    place = np.minimum(np.searchsorted(link_ends, starts, "right"), len(given) - 1)
+    touches = (link_starts[place] < ends) & (link_ends[place] > starts)
+    same = (link_starts[place] == starts) & (link_ends[place] == ends)
+    meant = link_rows[place] == rows
+    truth[touches] = WRONG
+    truth[touches & (meant | (link_rows[place] == UNKNOWN))] = LEFT_OUT
+    truth[touches & same & meant] = RIGHT
+    return truth
+
+
+def _looks_like_name(features: Floats) -> Bools:
+    def column(name: str) -> Floats:
+        return features[:, FEATURES.index(name)]
+
+    seen = column("proper") + column("name_same") + column("name_inside") + column("name_across")
+    named: Bools = (seen > 0) | ((column("capital") > 0) & (column("common") <= 0.5))
+    return named
+
+
+@dataclass(frozen=True)
+class Learned:
+    """The ranker, and how it scored on texts that it had not seen (by cross-validation)."""
+
+    ranker: Ranker
+    validation: Scores
+
+
+def learn(lessons: Sequence[Lesson], types: int, complete: bool = False) -> Learned | None:
+    """Fit a ranker and calibrate its threshold; None where the lessons have too few right candidates.
+
+    Text number i is scored by a ranker that was fitted without the texts of fold i mod 5; the threshold is
+    the one with the best F1 over those scores, of equal ones the highest.
+    """
+    truths = [judge(lesson, complete) for lesson in lessons]
+    if sum(int((truth == RIGHT).sum()) for truth in truths) < MIN_RIGHT or len(lessons) < FOLDS:
+        return None
+    scores: list[Floats] = [np.zeros(0)] * len(lessons)
+    for fold in range(FOLDS):
+        kept = [number for number in range(len(lessons)) if number % FOLDS != fold]
+        ranker = _fit([lessons[number] for number in kept], [truths[number] for number in kept], types)
+        for number in range(fold, len(lessons), FOLDS):
+            scores[number] = ranker.score(_features(lessons[number], ranker.affinity))
+    by_threshold = [
+        (summarise(_count(lessons, scores, float(threshold), complete)), float(threshold))
+        for threshold in THRESHOLDS
+    ]
+    validation, threshold = max(by_threshold, key=lambda entry: (entry[0].f1, entry[1]))
+    ranker = replace(_fit(lessons, truths, types), threshold=round(threshold, 2))
+    return Learned(ranker, validation)
+
+
+def _fit(lessons: Sequence[Lesson], truths: Sequence[Ints], types: int) -> Ranker:
+    truth = np.concatenate(truths)
+    used = truth != LEFT_OUT
+    right = truth[used] == RIGHT
+    groups = np.concatenate([lesson.groups for lesson in lessons])[used]
+    kinds = np.concatenate([lesson.types for lesson in lessons])[used]
+    affinity = Affinity.learn(groups, kinds, right, types)
+    features = np.concatenate([_features(lesson, affinity) for lesson in lessons])[used]
+    importance = np.where(truth[used] == PLAIN, PLAIN_WEIGHT, 1.0)
+    return fit(features, right, importance, affinity)
+
+
+def _features(lesson: Lesson, affinity: Affinity) -> Floats:
+    features = lesson.features.copy()
+    features[:, FEATURES.index("affinity")] = affinity.of(lesson.groups, lesson.types)
+    return features
+
+
+def _count(
+    lessons: Sequence[Lesson], scores: Sequence[Floats], threshold: float, complete: bool
+) -> list[Counts]:
+    counts = []
+    for lesson, score in zip(lessons, scores, strict=True):
+        matches = lesson.matches
+        found = [
+            Link(int(matches.starts[match]), int(matches.ends[match]), row)
+            for match, row, _ in decide(matches, score, threshold)
+        ]
+        counts.append(count(found, lesson.given, complete))
+    return counts

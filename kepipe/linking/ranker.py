@@ -1,0 +1,74 @@
+"""Features → how likely a candidate is what a mention means: logistic regression, one weight a feature."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from kepipe.linking.features import FEATURES, Affinity
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+DEFAULT_WEIGHTS: Mapping[str, float] = {
+    "common": -3.0,
+    "short": -1.0,
+    "digit": -1.5,
+    "inside_longer": -1.0,
+    "run_left": -1.2,
+    "run_right": -1.2,
+    "proper": 0.5,
+    "name_same": 0.8,
+    "name_inside": -0.8,
+    "name_across": -1.0,
+    "name_person": -0.5,
+    "log_prior": 1.0,
+    "likeliest": 0.5,
+    "is_label": 0.8,
+    "near": 1.5,
+    "anywhere": 0.5,
+    "related": 0.5,
+    "kindred": 0.5,
+    "beside": 1.5,
+    "in_title": 0.5,
+}
+"""For graphs and texts without links to learn from; every other feature weighs nothing."""
+DEFAULT_BIAS = 0.5
+
+
+@dataclass(frozen=True)
+class Ranker:
+    """p(candidate is meant) = 1 / (1 + exp(−(features · weights + bias))); below `threshold` it is NIL."""
+
+    weights: Floats
+    bias: float
+    threshold: float = 0.5
+    affinity: Affinity = field(default_factory=Affinity)
+    trained: bool = False
+
+    @classmethod
+    def default(cls) -> Ranker:
+        """Weights set by hand."""
+        weights = np.asarray([DEFAULT_WEIGHTS.get(name, 0.0) for name in FEATURES])
+        return cls(weights, DEFAULT_BIAS)
+
+    def score(self, features: Floats) -> Floats:
+        """Probabilities [P] of features [P, F]."""
+        logits = np.clip(features @ self.weights + self.bias, -30.0, 30.0)
+        scores: Floats = 1.0 / (1.0 + np.exp(-logits))
+        return scores
+
+
+def fit(features: Floats, right: Bools, importance: Floats, affinity: Affinity) -> Ranker:
+    """Fit to candidates whose truth is known: [P, F], bool [P], and how much each counts [P]."""
+    from sklearn.linear_model import LogisticRegression
+
+    mean, scale = features.mean(axis=0), features.std(axis=0)
+    scale[scale < 1e-9] = 1.0
+    model = LogisticRegression(C=1.0, max_iter=1000)
+    model.fit((features - mean) / scale, right, sample_weight=importance)
+    weights = model.coef_[0] / scale
+    return Ranker(weights, float(model.intercept_[0] - mean @ weights), affinity=affinity, trained=True)

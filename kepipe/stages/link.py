@@ -1,0 +1,169 @@
+"""Stage `link`: documents + graph → sentences, phrases and mentions, and how good the mentions are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from kepipe.config import Section
+from kepipe.flow.stage import Stage, Work
+from kepipe.stages.artifacts import Corpus, Graph, Linked
+
+if TYPE_CHECKING:
+    from kepipe.linking.chunks import Chunk, Job
+    from kepipe.linking.learn import Learned
+
+
+@dataclass(frozen=True)
+class LinkInputs:
+    """The text and the graph whose entities are looked for."""
+
+    graph: Graph
+    corpus: Corpus
+
+
+class LinkConfig(Section):
+    """How mentions are found."""
+
+    language: Literal["en", "zh"] = "en"
+    """The text's language."""
+    spacy_model: str | None = "en_core_web_sm"
+    """English: the spaCy pipeline that finds sentences, phrases and names; null: rules, fast, no phrases."""
+    ner: bool = True
+    """Use the pipeline's named entities to disambiguate; without them reading takes a third less time."""
+    train: bool = True
+    """Train the ranker on the given links of training documents, where there are enough."""
+    complete_gold: bool = False
+    """The given links mark everything that could be linked, so that what is not marked is wrong."""
+    threshold: float | Literal["auto"] = "auto"
+    """Mentions with a lower score are left out; auto: the value with the best F1 on training documents, else 0.5."""
+    max_candidates: int = Field(20, ge=1)
+    """No more candidates than this for one name."""
+    min_length: int = Field(2, ge=1)
+    """Names of fewer characters are not looked for."""
+    held_out: float = Field(0.1, ge=0, le=1)
+    """The share of documents that the linker is scored on and does not learn from."""
+    workers: int = -1
+    """Processes; -1: one a processor. The result does not depend on it."""
+
+
+def link(inputs: LinkInputs, config: LinkConfig, work: Work) -> None:
+    """Write `documents.jsonl`, `corpus.json`, `scores.json` and `linker/`."""
+    from kepipe.linking.chunks import (
+        Job,
+        build_linker,
+        concatenate,
+        cut,
+        link_chunk,
+        read_chunk,
+        read_counts,
+    )
+    from kepipe.linking.linker import Linker
+
+    job = Job(
+        inputs.corpus.folder / "documents.jsonl", work.scratch, inputs.graph.folder, work.scratch / "linker",
+        config.language, config.spacy_model, config.ner, config.held_out, config.complete_gold,
+    )  # fmt: skip
+    chunks = cut(job.documents)
+    build_linker(job, config.max_candidates, config.min_length)
+    _each(work, config, "reading", chunks, read_chunk, job)
+    learned = _learn(job, chunks, config) if config.train else None
+    linker = Linker.open(job.linker)
+    ranker = linker.ranker if learned is None else learned.ranker
+    if config.threshold != "auto":
+        ranker = replace(ranker, threshold=config.threshold)
+    _each(work, config, "linking", chunks, link_chunk, job, ranker)
+    linker.with_ranker(ranker).save(work.out / "linker")
+    concatenate(work.scratch, chunks, work.out / "documents.jsonl")
+    corpus = (inputs.corpus.folder / "corpus.json").read_bytes()
+    (work.out / "corpus.json").write_bytes(corpus)
+    scores = _score(read_counts(work.scratch, chunks), learned, config)
+    (work.out / "scores.json").write_text(json.dumps(scores, indent=1), encoding="utf-8")
+    _tell(work, scores, linker.with_ranker(ranker))
+
+
+def _each(
+    work: Work, config: LinkConfig, what: str, chunks: Sequence[Chunk], do: Callable[..., int], *args: Any
+) -> None:
+    """`do(*args, chunk)` for all chunks over the processors, with a progress bar in documents."""
+    with work.progress(what, sum(chunk.size for chunk in chunks), "documents") as tick:
+        for done in _parallel(config, do, chunks, *args):
+            tick(done)
+
+
+def _parallel(
+    config: LinkConfig, do: Callable[..., Any], chunks: Sequence[Chunk], *args: Any
+) -> Iterator[Any]:
+    from joblib import Parallel, delayed, parallel_config
+
+    # One thread a process: more would only wait for each other.
+    with parallel_config("loky", inner_max_num_threads=1):
+        run = Parallel(n_jobs=config.workers, return_as="generator")
+        yield from run(delayed(do)(*args, chunk) for chunk in chunks)
+
+
+def _learn(job: Job, chunks: Sequence[Chunk], config: LinkConfig) -> Learned | None:
+    from kepipe.linking.chunks import lessons
+    from kepipe.linking.learn import learn
+    from kg.store import open_graph
+
+    found = [lesson for part in _parallel(config, lessons, chunks, job) for lesson in part]
+    return learn(found, len(open_graph(job.graph).type_names), config.complete_gold)
+
+
+PRECISION_ON = {
+    True: "all predictions",
+    False: "predictions that overlap a given link; given links mark only some of the mentions",
+}
+
+
+def _score(counts: list[dict[str, Any]], learned: Learned | None, config: LinkConfig) -> dict[str, Any]:
+    """Linker and baseline (longest exact name, likeliest entity) side by side, where there are given links."""
+    from kepipe.linking.score import Counts, summarise
+
+    def scores(part: list[dict[str, Any]], who: str) -> dict[str, Any]:
+        return summarise([Counts(*entry[who]) for entry in part]).to_json()
+
+    held = [entry for entry in counts if entry["held_out"]]
+    rest = [entry for entry in counts if not entry["held_out"]]
+    if not counts:
+        return {"linker": {}, "baseline": {}, "note": "the corpus has no given links to score against"}
+    found, wanted = (sum(entry["candidates"][place] for entry in counts) for place in (0, 1))
+    report: dict[str, Any] = {
+        "linker": scores(held, "linker"),
+        "baseline": scores(held, "baseline"),
+        "candidate_recall": round(found / wanted, 6) if wanted else 0.0,
+        "documents": {"held_out": len(held), "training": len(rest)},
+        "precision_on": PRECISION_ON[config.complete_gold],
+        "trained": learned is not None,
+    }
+    if learned is not None:
+        report["cross_validated"] = {
+            "linker": learned.validation.to_json(),
+            "baseline": scores(rest, "baseline"),
+        }
+    return report
+
+
+def _tell(work: Work, scores: dict[str, Any], linker: Any) -> None:
+    with (work.out / "documents.jsonl").open(encoding="utf-8") as stream:
+        mentions = sum(len(json.loads(line).get("mentions", ())) for line in stream)
+    threshold = linker.ranker.threshold
+    work.log({"mentions": mentions, "threshold": threshold})
+    note = f"{mentions:,} mentions linked"
+    if scores["linker"]:
+        linked, baseline = scores["linker"], scores["baseline"]
+        for who in ("linker", "baseline"):
+            work.log(
+                {f"{who}.{name}": scores[who][name] for name in ("precision", "recall", "f1", "macro_f1")}
+            )
+        work.log({"candidate_recall": scores["candidate_recall"]})
+        note += f"; F1 {linked['f1']:.3f} on held-out links, exact names {baseline['f1']:.3f}"
+    work.note(note)
+
+
+LINK = Stage("link", 1, LinkInputs, LinkConfig, Linked, link)
