@@ -46,7 +46,7 @@ class Batch:
     `selected`: int [N], flat indices into B·T (of the decoder's tokens where there is a decoder) at which the
     loss is computed; `labels`: int [N]. Decoder side: `decoder_tokens`, `decoder_positions`,
     `decoder_documents`. `follows`: int [B], label of next-sentence prediction. `entities`: int [B, T], −1 none.
-    `extra`: anything a single objective needs.
+    `extra`: anything a single objective needs. `part`: which objective of a mixture made the batch.
     """
 
     tokens: Tensor
@@ -66,6 +66,7 @@ class Batch:
     entities: Tensor | None = None
     tasks: Tensor | None = None
     extra: Mapping[str, Tensor] = field(default_factory=dict)
+    part: int = 0
 
     def to(self, device: torch.device | str) -> Self:
         """The same batch on a device."""

@@ -52,7 +52,9 @@ class MaskedLM:
             segments=None if sequences.follows is None else tensor(sequences.segments),
             selected=tensor(np.flatnonzero(selected_BT)),
             labels=tensor(sequences.tokens[selected_BT]),
-            follows=tensor(sequences.follows) if sequences.follows is not None and self.next_sentence else None,
+            follows=tensor(sequences.follows)
+            if sequences.follows is not None and self.next_sentence
+            else None,
         )
 
     def counts(self, batch: Batch) -> Mapping[str, int]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
-from pydantic import BeforeValidator, Discriminator
+from pydantic import BeforeValidator, Discriminator, TypeAdapter
 
 from kepipe.config import Section, nearest
-from kepipe.objectives import ernie_baidu, mlm
+from kepipe.objectives import causal, denoising, ernie_baidu, mass, mixture, mlm, t5, unilm
 
 if TYPE_CHECKING:
     from kepipe.corpus.tokenizer import Tokenizer
@@ -35,26 +35,52 @@ class Row:
 TABLE: Mapping[str, Row] = {
     "mlm": Row(mlm.MLM, mlm.build, yardstick=mlm.MLM()),
     "ernie-baidu": Row(ernie_baidu.ErnieBaidu, ernie_baidu.build, yardstick=mlm.MLM()),
+    "unilm": Row(unilm.UniLM, unilm.build),
+    "causal-lm": Row(causal.CausalLM, causal.build_causal, "decoder", begin=False),
+    "prefix-lm": Row(causal.PrefixLM, causal.build_prefix, "decoder", begin=False),
+    "mass": Row(mass.Mass, mass.build, "encoder-decoder"),
+    "denoising": Row(denoising.DenoisingLM, denoising.build, "encoder-decoder"),
+    "span-corruption": Row(t5.SpanCorruption, t5.build, "encoder-decoder", begin=False),
 }
+
+SECTIONS: Mapping[str, type[Section]] = {
+    "mixture": mixture.Mixture,
+    **{name: row.section for name, row in TABLE.items()},
+}
+"""Settings by name: the table's, and a mixture of them."""
 
 
 def row_of(section: Section) -> Row:
-    """The row of given settings."""
+    """The row of given settings; of a mixture, that of its first objective, which the others have to match."""
+    if isinstance(section, mixture.Mixture):
+        rows = [row_of(share.objective) for share in section.of]
+        if any((row.stack, row.begin) != (rows[0].stack, rows[0].begin) for row in rows):
+            raise ValueError("the objectives of a mixture must train the same stacks and read the same rows")
+        return replace(rows[0], yardstick=rows[0].yardstick or section.of[0].objective)
     return next(row for row in TABLE.values() if isinstance(section, row.section))
 
 
 def build(section: Section, tokenizer: Tokenizer) -> Objective:
     """The objective that the settings describe. Raises ValueError where the tokenizer lacks a token it needs."""
+    if isinstance(section, mixture.Mixture):
+        return mixture.build(section, tokenizer)
     return row_of(section).build(section, tokenizer)
+
+
+def read(value: Any) -> Section:
+    """Settings from what the YAML says: a name, or a mapping with `name`. Raises ValueError, pydantic's included."""
+    if isinstance(value, Section):
+        return value
+    return TypeAdapter(AnyObjective).validate_python(value)
 
 
 def _spell_out(value: Any) -> Any:
     """`objective: mlm` → `objective: {name: mlm}`; a name that is not in the table is a mistake."""
     spelt = {"name": value} if isinstance(value, str) else value
-    if isinstance(spelt, Mapping):
-        name = spelt.get("name")
-        if name not in TABLE:
-            raise ValueError(f"unknown objective {name!r}{nearest(str(name), list(TABLE))}")
+    if isinstance(spelt, Mapping) and spelt.get("name") not in SECTIONS:
+        raise ValueError(
+            f"unknown objective {spelt.get('name')!r}{nearest(str(spelt.get('name')), list(SECTIONS))}"
+        )
     return spelt
 
 
@@ -62,7 +88,7 @@ if TYPE_CHECKING:
     AnyObjective = Section
 else:
     AnyObjective = Annotated[
-        Union[tuple(row.section for row in TABLE.values())],  # noqa: UP007
+        Union[tuple(SECTIONS.values())],  # noqa: UP007
         Discriminator("name"),
         BeforeValidator(_spell_out),
     ]

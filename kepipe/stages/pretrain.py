@@ -101,10 +101,16 @@ def check_fit(config: PretrainConfig, model: Transformer) -> None:
         raise ValueError(
             f"length: {config.length} tokens, base {base} has {made_of.positions} positions: set length to that"
         )
-    if pairs and made_of.segments < 2:
-        raise ValueError(
-            f"format: {config.format} needs a base with `segments: 2`, {base} has {made_of.segments}"
-        )
+    needed = {
+        "segments": 6 if getattr(config.objective, "mode_segments", False) else 2 if pairs else 0,
+        "tasks": len(getattr(config.objective, "of", ())) if getattr(config.objective, "tasks", False) else 0,
+    }
+    for kind, count in needed.items():
+        if getattr(made_of, kind) < count:
+            raise ValueError(
+                f"objective {name} with format {config.format} needs a base with {count} {kind}, "
+                f"{base} has {getattr(made_of, kind)}: set `{kind}: {count}` in base"
+            )
     if pairs and getattr(config.objective, "next_sentence", False) and not made_of.next_sentence:
         raise ValueError(
             f"base {base} has no head for the next sentence: set `next_sentence: false` in the objective"

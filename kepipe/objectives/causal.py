@@ -1,0 +1,86 @@
+"""`causal-lm`: write each token from those left of it (GPT; Radford et al. 2018). `prefix-lm`: the same after a
+prefix that is read in both directions (Raffel et al. 2020, §3.2.1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, model_validator
+
+from kepipe.config import Section
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from kepipe.batch import Batch, Sequences
+    from kepipe.corpus.tokenizer import Tokenizer
+    from kepipe.objectives.contract import Objective
+
+
+class CausalLM(Section):
+    """Write each token from those left of it."""
+
+    name: Literal["causal-lm"] = "causal-lm"
+
+
+class PrefixLM(Section):
+    """Read a prefix in both directions, and write what follows."""
+
+    name: Literal["prefix-lm"] = "prefix-lm"
+    shortest: float = Field(0.0, ge=0, lt=1)
+    """Shortest prefix, as a share of the row."""
+    longest: float = Field(0.9, ge=0, lt=1)
+    """Longest prefix; every length between the two is as likely."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> PrefixLM:
+        if self.shortest > self.longest:
+            raise ValueError(f"shortest ({self.shortest}) must not be above longest ({self.longest})")
+        return self
+
+
+def build_causal(_section: CausalLM, _tokenizer: Tokenizer) -> Objective:
+    """The objective; it needs no special token."""
+    import numpy as np
+
+    from kepipe.batch import Batch
+    from kepipe.objectives.parts import tensor
+    from kepipe.objectives.writing import Writing, next_tokens
+
+    def render(sequences: Sequences, _rng: np.random.Generator) -> Batch:
+        writes_BT, next_BT = next_tokens(sequences)
+        return Batch(
+            tokens=tensor(sequences.tokens),
+            documents=tensor(sequences.documents),
+            visibility="causal",
+            selected=tensor(np.flatnonzero(writes_BT)),
+            labels=tensor(next_BT[writes_BT]),
+        )
+
+    return Writing(render)
+
+
+def build_prefix(section: PrefixLM, _tokenizer: Tokenizer) -> Objective:
+    """The objective; it needs no special token."""
+    import numpy as np
+
+    from kepipe.batch import Batch
+    from kepipe.objectives.parts import tensor
+    from kepipe.objectives.writing import Writing, next_tokens
+
+    def render(sequences: Sequences, rng: np.random.Generator) -> Batch:
+        lengths_B = (sequences.documents > 0).sum(1)
+        share_B = rng.uniform(section.shortest, section.longest, len(lengths_B))
+        prefix_BT = np.arange(sequences.tokens.shape[1]) < (share_B * lengths_B).astype(np.int64)[:, None]
+        writes_BT, next_BT = next_tokens(sequences)
+        writes_BT[:, :-1] &= ~prefix_BT[:, 1:]  # the last token of the prefix writes the first after it
+        return Batch(
+            tokens=tensor(sequences.tokens),
+            documents=tensor(sequences.documents),
+            visibility="prefix",
+            prefix=tensor(prefix_BT),
+            selected=tensor(np.flatnonzero(writes_BT)),
+            labels=tensor(next_BT[writes_BT]),
+        )
+
+    return Writing(render)

@@ -1,0 +1,55 @@
+"""`denoising`: write the original of a corrupted text (BART; Lewis et al. 2020, §2.2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from kepipe.config import Section
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from kepipe.batch import Batch, Sequences
+    from kepipe.corpus.tokenizer import Tokenizer
+    from kepipe.objectives.contract import Objective
+
+
+class DenoisingLM(Section):
+    """Write the original text. Shares of 0 leave a corruption out; the defaults are the published model's."""
+
+    name: Literal["denoising"] = "denoising"
+    permute: float = Field(1.0, ge=0, le=1)
+    """Share of rows whose sentences are shuffled."""
+    mask: float = Field(0.0, ge=0, le=1)
+    """Share of words that are masked."""
+    delete: float = Field(0.0, ge=0, le=1)
+    """Share of words that are deleted."""
+    infill: float = Field(0.3, ge=0, le=1)
+    """Share of words in spans that become one mask each."""
+    mean_span: float = Field(3.0, gt=0)
+    """Mean length of these spans (Poisson)."""
+    rotate: float = Field(0.0, ge=0, le=1)
+    """Share of rows that begin at another token."""
+
+
+def build(section: DenoisingLM, tokenizer: Tokenizer) -> Objective:
+    """The objective over a tokenizer's ids."""
+    from kepipe.noise.sentences import Denoising, corrupt, frame, take_text
+    from kepipe.objectives.writing import Writing, teacher_forced
+
+    noise = Denoising(**section.model_dump(exclude={"name"}))
+
+    def render(sequences: Sequences, rng: np.random.Generator) -> Batch:
+        text = take_text(sequences)
+        source, lengths = corrupt(text, noise, tokenizer.mask, rng)
+        framed = [
+            frame(rows, sizes, begin=tokenizer.cls, end=tokenizer.sep, pad_id=tokenizer.pad)
+            for rows, sizes in ((source, lengths), (text.tokens, text.lengths))
+        ]
+        return teacher_forced(
+            framed[0], lengths + 2, framed[1], text.lengths + 2, start=tokenizer.sep, pad=tokenizer.pad
+        )
+
+    return Writing(render)

@@ -1,0 +1,64 @@
+"""`mixture`: several objectives in turn, by weight; each may join later (ERNIE 2.0's continual multi-task learning, Sun
+et al. 2020, §3.2: a new task is trained together with all tasks so far)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, SerializeAsAny, field_validator, model_validator
+
+from kepipe.config import Section
+
+if TYPE_CHECKING:
+    from kepipe.corpus.tokenizer import Tokenizer
+    from kepipe.objectives.contract import Objective
+
+
+class Share(Section):
+    """One of the objectives."""
+
+    objective: SerializeAsAny[Section]
+    """A name, or `name:` with settings."""
+    weight: float = Field(1.0, gt=0)
+    """How often it comes: only the ratios of weights count."""
+    joins: float = Field(0.0, ge=0, lt=1)
+    """Share of the training after which it joins the others."""
+
+    @field_validator("objective", mode="before")
+    @classmethod
+    def _look_up(cls, value: Any) -> Any:
+        from kepipe.objectives.table import read
+
+        return read(value)
+
+
+class Mixture(Section):
+    """Several objectives in turn."""
+
+    name: Literal["mixture"] = "mixture"
+    of: tuple[Share, ...] = Field((), min_length=1, validate_default=True)
+    """The objectives."""
+    tasks: bool = False
+    """Tell the model which objective a batch is of, by a task embedding; needs a base with as many `tasks`."""
+
+    @model_validator(mode="after")
+    def _somebody_begins(self) -> Mixture:
+        if all(share.joins > 0 for share in self.of):
+            raise ValueError("at least one objective must be there from the beginning: set its joins to 0")
+        return self
+
+
+def build(section: Mixture, tokenizer: Tokenizer) -> Objective:
+    """The objective over a tokenizer's ids."""
+    from kepipe.objectives import table
+    from kepipe.objectives.alternation import Alternation
+
+    parts = tuple(table.build(share.objective, tokenizer) for share in section.of)
+    names = tuple(str(getattr(share.objective, "name", "")) for share in section.of)
+    return Alternation(
+        parts,
+        names,
+        tuple(share.weight for share in section.of),
+        tuple(share.joins for share in section.of),
+        section.tasks,
+    )

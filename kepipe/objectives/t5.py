@@ -1,0 +1,59 @@
+"""`span-corruption`: spans become sentinels, and the decoder writes them (T5; Raffel et al. 2020, §3.1.4)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from kepipe.config import Section
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from kepipe.batch import Batch, Sequences
+    from kepipe.corpus.tokenizer import Tokenizer
+    from kepipe.objectives.contract import Objective
+
+
+class SpanCorruption(Section):
+    """Write the spans that are missing."""
+
+    name: Literal["span-corruption"] = "span-corruption"
+    share: float = Field(0.15, gt=0, lt=1)
+    """Share of a row's tokens that are missing."""
+    mean_span: float = Field(3.0, ge=1)
+    """Mean length of the missing spans."""
+
+
+def build(section: SpanCorruption, tokenizer: Tokenizer) -> Objective:
+    """The objective over a tokenizer's ids. Raises ValueError where it has no sentinels."""
+    from kepipe.noise.spans import collapse_spans, draw_spans
+    from kepipe.objectives.writing import Writing, teacher_forced
+
+    if not len(tokenizer.sentinels):
+        raise ValueError(
+            "span-corruption needs sentinel tokens (<extra_id_0>, …), which the tokenizer lacks: "
+            "let the shards train one, or take T5's"
+        )
+
+    def render(sequences: Sequences, rng: np.random.Generator) -> Batch:
+        noise_BT = draw_spans(sequences.special, rng, section.share, section.mean_span)
+        made = collapse_spans(
+            sequences.tokens,
+            noise_BT,
+            sequences.documents == 0,
+            tokenizer.sentinels,
+            pad_id=tokenizer.pad,
+            end_id=tokenizer.sep,
+        )
+        return teacher_forced(
+            made.source,
+            made.source_lengths,
+            made.target,
+            made.target_lengths,
+            start=tokenizer.pad,
+            pad=tokenizer.pad,
+        )
+
+    return Writing(render)

@@ -1,0 +1,57 @@
+"""`unilm`: one masked model read in both directions, left to right, right to left, and from source to target
+(Dong et al. 2019, §2.3). A batch is of one kind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from kepipe.config import Section
+from kepipe.objectives.mlm import Masking
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from kepipe.batch import Sequences
+    from kepipe.corpus.tokenizer import Tokenizer
+    from kepipe.objectives.contract import Objective
+    from kepipe.objectives.masking import Bools
+
+
+class Modes(Section):
+    """How often each kind of batch comes: weights, only their ratios count. The defaults are the published ones."""
+
+    full: float = Field(2, ge=0)
+    """Every token sees every other."""
+    prefix: float = Field(2, ge=0)
+    """The source is read in both directions, the target left to right."""
+    causal: float = Field(1, ge=0)
+    """Left to right."""
+    backward: float = Field(1, ge=0)
+    """Right to left."""
+
+
+class UniLM(Masking):
+    """Restore hidden tokens under several visibilities in turn."""
+
+    name: Literal["unilm"] = "unilm"
+    modes: Modes = Modes()
+    """The mixture."""
+    longer: float = Field(0.2, ge=0, le=1)
+    """Share of selections that take two or three tokens instead of one."""
+    mode_segments: bool = False
+    """Give each kind of batch segment ids of its own, as the released code does; needs a base with 6 segments."""
+
+
+def build(section: UniLM, tokenizer: Tokenizer) -> Objective:
+    """The objective over a tokenizer's ids."""
+    from kepipe.noise.ngrams import select_ngrams
+    from kepipe.objectives.masking import masked_lm
+    from kepipe.objectives.modes import ManyModes
+
+    def select(sequences: Sequences, rng: np.random.Generator, _progress: float) -> Bools:
+        return select_ngrams(sequences.special, rng, section.share, section.longer)
+
+    masked = masked_lm(select, tokenizer, section.masked, section.random, section.next_sentence)
+    return ManyModes(masked, section.modes.model_dump(), section.mode_segments)

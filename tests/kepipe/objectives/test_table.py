@@ -1,0 +1,223 @@
+"""Every objective of the table: what it asks the model to write is the text, and a model learns it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from kepipe.batch import Batch
+from kepipe.models.families import Base, build
+from kepipe.models.transformer import Transformer
+from kepipe.objectives import table
+from tests.kepipe.objectives.rows import CLS, MASK, PAD, SENTINELS, SEP, TOKENIZER, VOCABULARY, rows
+
+FAMILY = {"encoder": "bert", "decoder": "gpt2", "encoder-decoder": "bart"}
+MIXTURE = {"name": "mixture", "of": [{"objective": "mlm"}, {"objective": {"name": "mlm", "level": "word"}}]}
+
+
+def draw(seed: int = 1) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def objective(value: Any):  # type: ignore[no-untyped-def]
+    return table.build(table.read(value), TOKENIZER)
+
+
+def model_for(value: Any, **changes: Any) -> Transformer:
+    family: Any = FAMILY[table.row_of(table.read(value)).stack]
+    return build(Base(family=family, layers=2, hidden=32, heads=2, **changes), VOCABULARY, 0)
+
+
+@pytest.mark.parametrize("value", [*table.TABLE, MIXTURE], ids=str)
+def test_a_model_learns_it(value: Any) -> None:
+    """Rows that all begin alike are learned by heart."""
+    learned, model = objective(value), model_for(value)
+    clean = rows(8, 24)
+    clean.tokens[:, 1:11] = clean.tokens[0, 1:11]
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    losses = []
+    for step in range(60):
+        batch = learned.corrupt(clean, draw(step), step / 60)
+        means = learned.loss(model, batch)
+        assert set(means) <= set(learned.terms)
+        assert means.keys() == {name for name, count in learned.counts(batch).items() if count}
+        loss = torch.stack(list(means.values())).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss))
+    assert np.mean(losses[-10:]) < 0.85 * np.mean(losses[:5])
+
+
+@pytest.mark.parametrize("value", [*table.TABLE, MIXTURE], ids=str)
+def test_no_draw_leaves_a_loss_that_is_no_number(value: Any) -> None:
+    """Rows of one token, and one of none."""
+    short = rows(4, 8)
+    tokens, special, documents = short.tokens.copy(), short.special.copy(), short.documents.copy()
+    tokens[0, 2:], special[0, 2:], documents[0, 2:] = PAD, True, 0
+    tokens[1, 1], special[1, 1:], tokens[1, 2:], documents[1, 2:] = SEP, True, PAD, 0
+    units = {level: np.where(special, -1, column) for level, column in short.units.items()}
+    sentences = np.where(special, -1, short.sentences)
+    clean = rows(4, 8, tokens=tokens, special=special, documents=documents, units=units, sentences=sentences)
+    learned, model = objective(value), model_for(value)
+    for seed in range(5):
+        means = learned.loss(model, learned.corrupt(clean, draw(seed), 0.5))
+        assert all(torch.isfinite(mean) for mean in means.values())
+
+
+def test_causal_lm_is_the_shifted_cross_entropy() -> None:
+    clean, model = rows(), model_for("causal-lm").eval()
+    batch = objective("causal-lm").corrupt(clean, draw(), 0.0)
+    logits = model.vocabulary(model(batch))[:, :-1]
+    labels = batch.tokens[:, 1:].masked_fill(batch.documents[:, 1:] == 0, -100)
+    expected = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100)
+    torch.testing.assert_close(objective("causal-lm").loss(model, batch)["lm"], expected)
+
+
+def test_causal_lm_does_not_write_the_first_token_of_the_next_document() -> None:
+    documents = np.array([[1, 1, 1, 2, 2, 0]])
+    tokens = np.array([[30, 31, SEP, 40, SEP, PAD]])
+    clean = rows(1, 6, tokens=tokens, documents=documents)
+    batch = objective("causal-lm").corrupt(clean, draw(), 0.0)
+    assert batch.selected is not None
+    assert batch.labels is not None
+    assert batch.selected.tolist() == [0, 1, 3]
+    assert batch.labels.tolist() == [31, SEP, SEP]
+
+
+def test_prefix_lm_writes_exactly_what_follows_the_prefix() -> None:
+    clean = rows()
+    batch = objective("prefix-lm").corrupt(clean, draw(), 0.0)
+    assert batch.prefix is not None
+    assert batch.labels is not None
+    written = (batch.prefix == 0) & (batch.documents > 0)
+    written[:, 0] = False
+    assert batch.labels.tolist() == batch.tokens[written].tolist()
+    assert batch.visibility == "prefix"
+
+
+def test_mass_writes_the_fragment_at_its_own_positions() -> None:
+    clean = rows()
+    batch = objective({"name": "mass", "masked": 1.0, "random": 0.0}).corrupt(clean, draw(), 0.0)
+    assert batch.decoder_positions is not None
+    assert batch.decoder_documents is not None
+    assert batch.decoder_tokens is not None
+    assert batch.labels is not None
+    row, step = np.nonzero(batch.decoder_documents.numpy())
+    column = batch.decoder_positions.numpy()[row, step]
+    assert (batch.labels.numpy() == clean.tokens[row, column]).all()
+    assert (batch.decoder_tokens.numpy()[row, step] == clean.tokens[row, column - 1]).all()
+    hidden = np.zeros_like(clean.special)
+    hidden[row, column] = True
+    assert (batch.tokens.numpy() == np.where(hidden, MASK, clean.tokens)).all()
+
+
+def target_rows(batch: Batch) -> list[list[int]]:
+    """What the decoder writes, row by row."""
+    assert batch.decoder_documents is not None
+    assert batch.labels is not None
+    lengths = batch.decoder_documents.sum(1).tolist()
+    return [part.tolist() for part in batch.labels.split(lengths)]
+
+
+def test_denoising_writes_the_original() -> None:
+    clean = rows()
+    batch = objective({"name": "denoising", "rotate": 1.0, "delete": 0.1}).corrupt(clean, draw(), 0.0)
+    original = [row[kept].tolist() for row, kept in zip(clean.tokens, clean.documents > 0, strict=True)]
+    assert target_rows(batch) == original
+    assert batch.decoder_tokens is not None
+    assert batch.decoder_tokens[:, :2].tolist() == [[SEP, CLS]] * len(original)
+    assert (batch.tokens == MASK).any()
+
+
+def test_span_corruption_can_be_put_together_again() -> None:
+    clean = rows()
+    batch = objective("span-corruption").corrupt(clean, draw(), 0.0)
+    for source, target, tokens, there in zip(
+        batch.tokens.tolist(), target_rows(batch), clean.tokens, clean.documents > 0, strict=True
+    ):
+        spans: dict[int, list[int]] = {}
+        for token in target:
+            if token in SENTINELS:
+                spans[token] = []
+            else:
+                spans[list(spans)[-1]].append(token)
+        whole = [t for token in source if token != PAD for t in (spans.get(token, [token]))]
+        assert whole == tokens[there].tolist()
+
+
+def test_unilm_draws_its_modes_by_weight_and_tells_them_apart() -> None:
+    learned = objective({"name": "unilm", "mode_segments": True})
+    clean = rows(4, 24)
+    batches = [learned.corrupt(clean, draw(seed), 0.0) for seed in range(600)]
+    modes = [batch.visibility for batch in batches]
+    shares = {mode: modes.count(mode) / 600 for mode in set(modes)}
+    assert shares == pytest.approx(
+        {"full": 1 / 3, "prefix": 1 / 3, "causal": 1 / 6, "backward": 1 / 6}, abs=0.06
+    )
+    segments = {batch.visibility: set(batch.segments.unique().tolist()) for batch in batches}
+    assert segments == {"full": {0, 1}, "causal": {2}, "backward": {3}, "prefix": {4, 5}}
+
+
+def test_unilm_lets_the_target_learn_its_end() -> None:
+    learned, clean = objective("unilm"), rows(16, 24)
+    ends = dict.fromkeys(("full", "prefix", "causal", "backward"), 0)
+    for seed in range(100):
+        batch = learned.corrupt(clean, draw(seed), 0.0)
+        ends[batch.visibility] += int((batch.labels == SEP).sum())
+    assert ends.pop("prefix") > 0
+    assert set(ends.values()) == {0}
+
+
+def test_unilm_target_begins_with_a_sentence() -> None:
+    learned, clean = (
+        objective({"name": "unilm", "modes": {"full": 0, "causal": 0, "backward": 0}}),
+        rows(64, 32),
+    )
+    batch = learned.corrupt(clean, draw(), 0.0)
+    first = (batch.prefix == 0).int().argmax(1).numpy()
+    begins = clean.sentences[np.arange(64), first]
+    assert (begins >= 1).all()
+    assert (clean.sentences[np.arange(64), first - 1] == begins - 1).all()
+    assert len(set(begins)) > 2, "not always the same sentence"
+
+
+def test_a_mixture_draws_by_weight_and_lets_parts_join_later() -> None:
+    value = {
+        "name": "mixture",
+        "tasks": True,
+        "of": [{"objective": "mlm", "weight": 3}, {"objective": "ernie-baidu", "joins": 0.5}],
+    }
+    learned, clean = objective(value), rows(2, 16)
+    assert learned.terms == ("mlm.mlm", "mlm.nsp", "ernie-baidu.mlm", "ernie-baidu.nsp")
+    early = [learned.corrupt(clean, draw(seed), 0.4) for seed in range(50)]
+    late = [learned.corrupt(clean, draw(seed), 0.6) for seed in range(400)]
+    assert {batch.part for batch in early} == {0}
+    assert np.mean([batch.part for batch in late]) == pytest.approx(0.25, abs=0.07)
+    assert all((batch.tasks == batch.part).all() for batch in late)
+    assert {name for name, count in learned.counts(early[0]).items() if count} == {"mlm.mlm"}
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({"name": "mixture", "of": []}, "at least 1"),
+        ({"name": "mixture", "of": [{"objective": "mlm", "joins": 0.5}]}, "from the beginning"),
+        ({"name": "mixture", "of": [{"objective": "mlmm"}]}, "did you mean `mlm`"),
+        ({"name": "prefix-lm", "shortest": 0.8, "longest": 0.5}, "must not be above"),
+    ],
+)
+def test_mistakes_are_named(value: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        objective(value)
+
+
+def test_a_mixture_of_unlike_stacks_is_refused() -> None:
+    with pytest.raises(ValueError, match="same stacks"):
+        table.row_of(
+            table.read({"name": "mixture", "of": [{"objective": "mlm"}, {"objective": "causal-lm"}]})
+        )
