@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -51,8 +52,14 @@ class Translation:
     def _distance(self, points: npt.NDArray[np.float32]) -> Floats:
         import torch
 
-        distance = torch.cdist(torch.from_numpy(points), torch.from_numpy(self.entities), p=self.norm)
-        return np.asarray(distance.numpy())
+        return np.asarray(torch.cdist(torch.from_numpy(points), self._table, p=self.norm).numpy())
+
+    @cached_property
+    def _table(self) -> Any:
+        """The entities as a torch tensor; a copy where they are mapped read-only, which torch cannot hold."""
+        import torch
+
+        return torch.from_numpy(np.require(self.entities, requirements="W"))
 
 
 class Popularity:

@@ -1,0 +1,89 @@
+"""The stage `embed`: scored vectors, the same bytes whenever and however often it was killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from kepipe.flow.events import Event, Metrics
+from kepipe.flow.stage import Nothing, Work
+from kepipe.stages.artifacts import Graph
+from kepipe.stages.embed import EMBED, EmbedConfig, EmbedInputs
+from kepipe.stages.graph import GRAPH, GraphConfig
+from kg.ranking import Translation, filtered_ranks, summarise
+from kg.store import open_graph
+from kg.vectors import map_table, open_vectors
+
+CONFIG = EmbedConfig(dim=8, epochs=30, batch=64, negatives=4, margin=3.0)
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:
+    folder = tmp_path_factory.mktemp("graph")
+    steps = [f"e{row:02}\tstep{by}\te{row + by:02}" for row in range(60) for by in (1, 2, 5) if row + by < 60]
+    (folder / "triples.tsv").write_text("\n".join(steps))
+    (folder / "out").mkdir()
+    config = GraphConfig(source="native", path=folder, valid=0.1, test=0.1)
+    GRAPH.run(Nothing(), config, Work(folder / "out", folder, 0, "cpu", lambda _: None))
+    return Graph(folder / "out", "digest")
+
+
+def run(graph: Graph, folder: Path) -> list[Event]:
+    events: list[Event] = []
+    for name in ("out", "scratch"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    EMBED.run(EmbedInputs(graph), CONFIG, Work(folder / "out", folder / "scratch", 0, "cpu", events.append))
+    return events
+
+
+def test_vectors_scores_and_events(graph: Graph, tmp_path: Path) -> None:
+    events = run(graph, tmp_path)
+    vectors = open_vectors(tmp_path / "out")
+    assert vectors.matrix.shape == (60, 8)
+    assert sorted(vectors.ids)[:2] == ["e00", "e01"]
+    scores = json.loads((tmp_path / "out/scores.json").read_text())
+    assert list(scores) == ["valid", "test", "popularity", "random"]
+    stored = open_graph(graph.folder)
+    written = Translation(vectors.matrix, map_table(tmp_path / "out/vectors.safetensors", "relations"))
+    ranks = filtered_ranks(stored, stored.triples("test"), written)
+    assert scores["test"] == summarise(ranks)
+    metrics = [event for event in events if isinstance(event, Metrics)]
+    assert [event.step for event in metrics] == [*range(1, 31), None]
+    assert metrics[-2].values["loss"] < metrics[0].values["loss"] / 2
+    assert metrics[-1].values["test_mrr"] == scores["test"]["mrr"]
+
+
+def test_killed_and_run_again(graph: Graph, tmp_path: Path) -> None:
+    """A real kill -9 in the middle of training, after its first checkpoint."""
+    program = f"""
+import kg.embedding
+from functools import partial
+from pathlib import Path
+from kepipe.stages.artifacts import Graph
+from tests.kepipe.stages.test_embed import run
+kg.embedding.train = partial(kg.embedding.train, save_every=0.0)
+run(Graph(Path({str(graph.folder)!r}), "digest"), Path({str(tmp_path / "killed")!r}))
+"""
+    child = subprocess.Popen([sys.executable, "-c", program])
+    checkpoint = tmp_path / "killed/scratch/embedding.pt"
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and child.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    os.kill(child.pid, signal.SIGKILL)
+    assert child.wait() == -signal.SIGKILL
+    assert not (tmp_path / "killed/out/scores.json").exists()
+    events = run(graph, tmp_path / "killed")
+    assert next(event for event in events if isinstance(event, Metrics)).step != 1  # it went on, not anew
+    run(graph, tmp_path / "whole")
+    files = {
+        name: {f.name: f.read_bytes() for f in (tmp_path / name / "out").iterdir()}
+        for name in ("killed", "whole")
+    }
+    assert files["killed"] == files["whole"]
