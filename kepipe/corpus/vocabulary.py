@@ -71,16 +71,15 @@ def _wordpiece(texts: Iterable[str], size: int, lowercase: bool, whole_alphabet:
     special = _specials(BERT_NAMES)
     counts = _count_characters(backend.normalizer, texts)
     alphabet = sorted(counts) if whole_alphabet else _frequent(counts)
-    if len(special) + len(alphabet) >= size:
+    # The trainer numbers "##x" pieces in the order of a hash map, which differs from run to run and decides
+    # ties. Told as if they were special tokens, they keep the order in which they are told.
+    inner = [f"##{letter}" for letter in alphabet if not _stands_alone(letter)]
+    if len(special) + len(alphabet) + len(inner) > size:
         raise ValueError(
-            f"a vocabulary of {size} is too small: {len(special)} special tokens and {len(alphabet)} "
-            f"characters leave no room; choose at least {2 * len(alphabet) + 2 * len(special)}"
+            f"a vocabulary of {size} is too small: {len(special)} special tokens, {len(alphabet)} characters and "
+            f"their {len(inner)} inner forms do not fit; choose at least {2 * (len(alphabet) + len(inner))}"
         )
-    # The trainer numbers "##x" pieces in the order of a hash map, which differs from run to run and breaks
-    # ties. Pieces that are told beforehand keep the order in which they are told.
-    letters = [*alphabet, *(f"##{letter}" for letter in alphabet if not _stands_alone(letter))]
-    room = size - len(special) - len(alphabet)
-    told = letters if len(letters) - len(alphabet) < room else alphabet
+    told = [*alphabet, *inner]
     trainer = trainers.WordPieceTrainer(
         vocab_size=size, special_tokens=[*special, *told], initial_alphabet=alphabet,
         limit_alphabet=len(alphabet), show_progress=False,
