@@ -10,8 +10,10 @@ A link names a graph's id, or, as a Wikipedia anchor does, the title of a page. 
    neighbour of it is named somewhere in the text. Without this last rule the philosopher Plato would be a town.
 
 A title that fails the third rule is an entity outside the graph (NIL); one whose name is known but whose
-qualification is not ("Syracuse, Sicily") is UNKNOWN and counts neither as right nor as wrong. Titles that are
-worded unlike the graph's names are taken for NIL: this silver standard is a little too strict with linkers.
+qualification is not ("Syracuse, Sicily") is UNKNOWN: it counts neither as right nor as wrong. The text of a link
+"Lincoln, Nebraska" is trimmed to "Lincoln". A prominent name inside a longer NIL link ("Algiers" in "Bombardment
+of Algiers") may well be linked, so it is UNKNOWN too. Titles that are worded unlike the graph's names are taken
+for NIL: this silver standard is a little too strict with linkers.
 """
 
 from __future__ import annotations
@@ -31,8 +33,9 @@ from kg.store import Graph
 from kg.surface import fold
 
 NIL, UNKNOWN = -1, -2
-PROMINENT = 0.02
+PROMINENT = 0.05
 COMMON = 0.5
+_CAPITALISED = re.compile(r"[^\W\d_a-z]\w+(?: [^\W\d_a-z]\w+)*")
 _QUALIFIED = re.compile(r"(?P<name>[^,(]+?)(?:, (?P<after>[^(]+)| \((?P<inside>[^)]+)\))")
 
 
@@ -55,7 +58,7 @@ class Titles:
         self._names: dict[int, frozenset[str]] = {}
 
     def resolve(self, gold: Iterable[Mention], text: str) -> list[Link]:
-        """The links of one text in order, overlapping ones dropped, each with its row."""
+        """The links of one text in order, without overlap, each with its row."""
         words = " ".join(["", *WORD.findall(fold(text)), ""])
         rows: dict[str, int] = {}
         links: list[Link] = []
@@ -64,8 +67,30 @@ class Titles:
                 continue
             if mention.entity not in rows:
                 rows[mention.entity] = self._row(mention.entity, words)
-            links.append(Link(mention.start, mention.end, rows[mention.entity]))
+            links += self._pieces(text, Link(mention.start, mention.end, rows[mention.entity]))
         return links
+
+    def _pieces(self, text: str, link: Link) -> list[Link]:
+        """The link without what qualifies its name; a NIL link cut at the prominent names in it."""
+        inside = text[link.start : link.end]
+        if link.row >= 0:
+            name = inside.partition(", ")[0]
+            known = any(row == link.row for row, _ in self.lexicon.candidates(name))
+            return [link._replace(end=link.start + len(name)) if known else link]
+        if link.row == NIL and len(inside) < 200:
+            for found in _CAPITALISED.finditer(inside):
+                start, end = link.start + found.start(), link.start + found.end()
+                if found[0] != inside and self._is_prominent(found[0]):
+                    pieces = [
+                        Link(link.start, start, NIL),
+                        Link(start, end, UNKNOWN),
+                        Link(end, link.end, NIL),
+                    ]
+                    return [piece for piece in pieces if piece.start < piece.end]
+        return [link]
+
+    def _is_prominent(self, name: str) -> bool:
+        return any(self._prior[row] >= self._prominent for row, _ in self.lexicon.candidates(name)[:1])
 
     def _row(self, name: str, words: str) -> int:
         if name in self.graph:

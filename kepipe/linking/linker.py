@@ -49,14 +49,17 @@ class Linker:
         gazetteer = Gazetteer(Lexicon.build(graph), min_length, limit)
         return cls(gazetteer, Knowledge.build(graph), casing or Casing(), Ranker.default())
 
-    def link(self, text: str, reading: Reading, title: str = "") -> tuple[Mention, ...]:
-        """The mentions of a text in order, without overlap."""
+    def link(
+        self, text: str, reading: Reading, title: str = "", threshold: float | None = None
+    ) -> tuple[Mention, ...]:
+        """The mentions of a text in order, without overlap; `threshold`: instead of the ranker's."""
         matches, features, _ = self.examine(text, reading, title)
         scores = self.ranker.score(features)
         ids = self.knowledge.ids
+        threshold = self.ranker.threshold if threshold is None else threshold
         return tuple(
             Mention(int(matches.starts[match]), int(matches.ends[match]), ids[row], score)
-            for match, row, score in decide(matches, scores, self.ranker.threshold)
+            for match, row, score in decide(matches, scores, threshold)
         )
 
     def examine(self, text: str, reading: Reading, title: str = "") -> tuple[Matches, Floats, Ints]:

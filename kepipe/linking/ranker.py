@@ -14,29 +14,31 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 DEFAULT_WEIGHTS: Mapping[str, float] = {
-    "common": -3.0,
-    "short": -1.0,
-    "digit": -1.5,
-    "inside_longer": -1.0,
+    "capital": 1.5,
+    "common": -2.0,
+    "capital_common": -1.0,
+    "short": -1.5,
+    "digit": -2.0,
+    "inside_longer": -2.0,
     "run_left": -1.2,
-    "run_right": -1.2,
-    "proper": 0.5,
-    "name_same": 0.8,
+    "run_right": -0.5,
+    "proper": 0.6,
+    "proper_left": -1.5,
+    "proper_right": -2.0,
+    "name_same": 0.6,
     "name_inside": -0.8,
-    "name_across": -1.0,
-    "name_person": -0.5,
-    "log_prior": 1.0,
+    "name_person": -0.3,
+    "name_other": -1.5,
+    "log_prior": 0.8,
+    "weight": 2.0,
     "likeliest": 0.5,
-    "is_label": 0.8,
-    "near": 1.5,
-    "anywhere": 0.5,
-    "related": 0.5,
-    "kindred": 0.5,
-    "beside": 1.5,
-    "in_title": 0.5,
+    "is_label": 1.2,
+    "near": 1.3,
+    "kindred": 0.3,
+    "beside": 1.0,
 }
 """For graphs and texts without links to learn from; every other feature weighs nothing."""
-DEFAULT_BIAS = 0.5
+DEFAULT_BIAS = -4.5
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,12 @@ TEXT_ARGUMENT = {"lang": 2, "transl": 2, "nowrap": 1, "nobold": 1, "quote": 1, "
 """Templates that stand for one of their arguments."""
 TEXT_CONSTANT = {"ndash": "–", "mdash": "—", "spaced ndash": " – ", "snd": " – ", "nbsp": " ", "'": "'"}
 
+_NAMESPACE = re.compile(
+    r"\s*:?\s*(?:(?:file|image|category|media|template|portal|wikipedia|help|special|user)\s*:|[\w-]+:\S)",
+    re.IGNORECASE,
+)
+"""A link that names no article: a file, a category, another wiki."""
+
 _CLEAN = [
     # markup that is not balanced stays text in the tree
     (re.compile(r"<ref\b[^>\n]*/>|<ref\b[^\n]*?(?:</ref>|$)", re.IGNORECASE | re.MULTILINE), ""),
@@ -113,7 +119,7 @@ def _inside(code: Wikicode | None, targets: list[str]) -> str:
 
 def _link(node: Wikilink, targets: list[str]) -> str:
     target = str(node.title)
-    if ":" in target.strip(" :") and re.match(r"\s*:?[\w-]+:\S", target):
+    if _NAMESPACE.match(target):
         return ""  # a file, a category, another wiki
     here = len(targets)
     targets.append(normalise_title(target))
