@@ -202,7 +202,8 @@ def _known_keys(model: type[BaseModel], location: Key) -> list[str]:
         ]
         tagged = [c for c in candidates if part in _tags(c)]
         candidates = inner or tagged or candidates
-    return sorted({key for candidate in candidates for key in candidate.model_fields})
+    fields = [pair for candidate in candidates for pair in candidate.model_fields.items()]
+    return sorted({info.alias or name for name, info in fields})
 
 
 def _sections(annotation: Any) -> list[type[BaseModel]]:
