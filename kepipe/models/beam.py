@@ -1,0 +1,76 @@
+"""Beam search: the likeliest continuations as far as a beam of hypotheses sees them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from kepipe.models.generation import Prompt, Session
+from kepipe.models.transformer import Transformer
+
+NEVER = -1.0e9
+
+
+@torch.no_grad()
+def search(
+    model: Transformer,
+    prompt: Prompt,
+    *,
+    limit: int,
+    beams: int,
+    end: int | None = None,
+    length_penalty: float = 1.0,
+) -> tuple[Tensor, Tensor]:
+    """The best `beams` continuations of each row, best first: tokens [B, beams, N], scores [B, beams].
+
+    A score is the summed log-likelihood / length^`length_penalty` (end token included); rows are filled up
+    with the padding token. A continuation is finished at `end` or at `limit` tokens, and counts only where it is among
+    the step's best `beams`. A row is settled once the best open hypothesis, at its present length, scores below
+    all of `beams` finished ones.
+    """
+    rows, device = len(prompt.tokens), prompt.tokens.device
+    session = Session(model, prompt, limit)
+    first_row = torch.arange(rows, device=device)[:, None]
+    session.select(first_row.expand(rows, beams).flatten())
+    first_beam = first_row * beams
+
+    opened = torch.full((rows, beams, limit), model.config.pad, device=device)
+    open_scores = torch.full((rows, beams), NEVER, device=device)
+    open_scores[:, 0] = 0.0  # all beams are alike at first: only one of them may be continued
+    finished, scores = opened.clone(), torch.full((rows, beams), NEVER, device=device)
+    settled = torch.zeros(rows, 1, dtype=torch.bool, device=device)
+
+    for length in range(1, limit + 1):
+        candidates = session.logits.log_softmax(-1).view(rows, beams, -1) + open_scores[..., None]
+        vocabulary = candidates.shape[-1]
+        # twice the beam, so that enough go on should the whole beam end here
+        sums, at = candidates.flatten(1).topk(min(2 * beams, beams * vocabulary))
+        origin, token = at // vocabulary, at % vocabulary
+        continued = _rows(opened, origin)
+        continued[:, :, length - 1] = token
+        ends = torch.full_like(token, length == limit, dtype=torch.bool)
+        if end is not None:
+            ends |= token == end
+
+        counts = ends & (torch.arange(ends.shape[1], device=device) < beams) & ~settled
+        all_scores = torch.cat([scores, torch.where(counts, sums / length**length_penalty, NEVER)], 1)
+        scores, best = all_scores.topk(beams)
+        finished = _rows(torch.cat([finished, continued], 1), best)
+
+        open_scores, going_on = torch.where(ends, NEVER, sums).topk(beams)
+        opened, origin, token = (
+            _rows(continued, going_on),
+            origin.gather(1, going_on),
+            token.gather(1, going_on),
+        )
+        settled |= open_scores[:, :1] / length**length_penalty <= scores[:, -1:]
+        if length == limit or bool(settled.all()):
+            break
+        session.select((first_beam + origin).flatten())
+        session.feed(token.flatten())
+    return finished[:, :, :length], scores
+
+
+def _rows(hypotheses_BHN: Tensor, chosen_BK: Tensor) -> Tensor:
+    """The chosen hypotheses of each row, as a new tensor."""
+    return hypotheses_BHN.gather(1, chosen_BK[..., None].expand(-1, -1, hypotheses_BHN.shape[2]))

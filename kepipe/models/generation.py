@@ -1,0 +1,172 @@
+"""Text from a decoder, token by token: greedy and sampling. `beam.py` searches.
+
+The draw is apart from what it is drawn from: `restrict` reshapes logits, a `Choose` picks from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from kepipe.models.transformer import Transformer
+from kepipe.nn.attention import Cache
+from kepipe.nn.visibility import Visibility, causal, documents
+
+Choose = Callable[[Tensor], Tensor]
+"""Logits [B, V] → tokens [B]."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a decoder begins with, [B, T], and for an encoder-decoder the `source` that it reads, [B, S].
+
+    `documents` and `source_documents` are 1 on tokens and 0 on padding at the right; None where there is none.
+    """
+
+    tokens: Tensor
+    documents: Tensor | None = None
+    source: Tensor | None = None
+    source_documents: Tensor | None = None
+
+
+def prompt_for(model: Transformer, source_BS: Tensor, source_documents_BS: Tensor | None = None) -> Prompt:
+    """The prompt of an encoder-decoder that begins with its start token."""
+    start = model.config.start
+    if start is None:
+        raise ValueError(f"{model.config.family}: the model names no start token; give the prompt's tokens")
+    tokens_B1 = torch.full((len(source_BS), 1), start, device=source_BS.device)
+    return Prompt(tokens_B1, None, source_BS, source_documents_BS)
+
+
+class Session:
+    """A decoder under way: it is fed tokens and answers with the logits of the next, [B, V] in fp32.
+
+    Keys and values are kept, so that a token costs one step whatever stands before it.
+    """
+
+    def __init__(self, model: Transformer, prompt: Prompt, limit: int) -> None:
+        places = model.config.positions
+        longest = prompt.tokens.shape[1] + limit
+        if places and longest > places:
+            raise ValueError(
+                f"a prompt with {limit} tokens to come is {longest} long; the model has {places} positions"
+            )
+        self.model, self.cache = model, Cache()
+        self.documents = prompt.documents
+        self.memory: Tensor | None = None
+        self.source_documents = prompt.source_documents
+        if prompt.source is not None:
+            sight = Visibility() if prompt.source_documents is None else documents(prompt.source_documents)
+            self.memory = model.encode(prompt.source, sight)
+        self.logits = self._begin(prompt.tokens)
+        """Of the next token, [B, V]."""
+
+    def _begin(self, tokens_BT: Tensor) -> Tensor:
+        hidden_BTD = self._decode(tokens_BT, None)
+        if self.documents is None:
+            return self._read(hidden_BTD[:, -1])
+        last_B = self.documents.sum(1) - 1
+        return self._read(hidden_BTD[torch.arange(len(last_B), device=last_B.device), last_B])
+
+    def feed(self, tokens_B: Tensor) -> None:
+        """Append a token to each row."""
+        positions_B1 = None
+        if self.documents is not None:
+            positions_B1 = self.documents.sum(1, keepdim=True)
+            self.documents = torch.cat([self.documents, torch.ones_like(positions_B1)], 1)
+        self.logits = self._read(self._decode(tokens_B[:, None], positions_B1)[:, -1])
+
+    def select(self, rows_N: Tensor) -> None:
+        """Go on with these rows, in this order."""
+        self.cache.select(rows_N)
+        self.logits = self.logits[rows_N]
+        self.documents, self.memory, self.source_documents = (
+            None if kept is None else kept[rows_N]
+            for kept in (self.documents, self.memory, self.source_documents)
+        )
+
+    def _decode(self, tokens_BT: Tensor, positions_BT: Tensor | None) -> Tensor:
+        visibility = causal() if self.documents is None else causal() & documents(self.documents)
+        memory_visibility = None
+        if self.source_documents is not None:
+            memory_visibility = documents(torch.ones_like(tokens_BT), self.source_documents)
+        return self.model.decode(
+            tokens_BT,
+            visibility,
+            memory_BSD=self.memory,
+            memory_visibility=memory_visibility,
+            positions_BT=positions_BT,
+            cache=self.cache,
+        )
+
+    def _read(self, hidden_BD: Tensor) -> Tensor:
+        return self.model.vocabulary(hidden_BD).float()
+
+
+@torch.no_grad()
+def generate(
+    model: Transformer, prompt: Prompt, *, limit: int, end: int | None = None, choose: Choose | None = None
+) -> Tensor:
+    """At most `limit` new tokens a row, [B, N]; a row stops at `end` and is filled up with the padding token.
+
+    The model should be in evaluation mode. `choose` is greedy by default, or `sampling(…)`.
+    """
+    choose = choose or greedy
+    session = Session(model, prompt, limit)
+    chosen: list[Tensor] = []
+    ended_B = torch.zeros(len(prompt.tokens), dtype=torch.bool, device=prompt.tokens.device)
+    for step in range(limit):
+        tokens_B = choose(session.logits).masked_fill(ended_B, model.config.pad)
+        chosen.append(tokens_B)
+        if end is not None:
+            ended_B |= tokens_B == end
+            if bool(ended_B.all()):
+                break
+        if step + 1 < limit:
+            session.feed(tokens_B)
+    return torch.stack(chosen, 1)
+
+
+def greedy(logits_BV: Tensor) -> Tensor:
+    """The likeliest token of each row."""
+    return logits_BV.argmax(-1)
+
+
+def sampling(
+    generator: torch.Generator, *, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0
+) -> Choose:
+    """A choice that draws from the restricted distribution (arguments as `restrict`)."""
+
+    def choose(logits_BV: Tensor) -> Tensor:
+        shares_BV = restrict(logits_BV, temperature=temperature, top_k=top_k, top_p=top_p).softmax(-1)
+        return torch.multinomial(shares_BV, 1, generator=generator).squeeze(1)
+
+    return choose
+
+
+def restrict(logits_BV: Tensor, *, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0) -> Tensor:
+    """Logits divided by `temperature`, −∞ outside the `top_k` likeliest (0: all) and outside the nucleus.
+
+    The nucleus is the smallest set of likeliest tokens that holds at least `top_p` of what `top_k` left
+    (Holtzman et al. 2020, section 3.1).
+    """
+    if temperature <= 0 or not 0 < top_p <= 1 or top_k < 0:
+        raise ValueError(
+            f"temperature {temperature} > 0, 0 < top_p {top_p} ≤ 1 and top_k {top_k} ≥ 0 are needed"
+        )
+    logits_BV = logits_BV / temperature
+    if top_k:
+        least_B1 = logits_BV.topk(min(top_k, logits_BV.shape[-1])).values[:, -1:]
+        logits_BV = logits_BV.masked_fill(logits_BV < least_B1, -torch.inf)
+    if top_p < 1:
+        # from the unlikeliest up: what lies within the last 1 − top_p of the mass is outside, never the likeliest
+        ascending_BV, order_BV = logits_BV.sort()
+        outside_BV = ascending_BV.softmax(-1).cumsum(-1) <= 1 - top_p
+        outside_BV[:, -1] = False
+        logits_BV = logits_BV.masked_fill(
+            torch.zeros_like(outside_BV).scatter(1, order_BV, outside_BV), -torch.inf
+        )
+    return logits_BV
