@@ -1,9 +1,9 @@
 """The linker in anybody's spaCy pipeline: `nlp.add_pipe("kepipe_linker", config={"path": "…/linker"})`.
 
-The component is registered by an entry point, or by importing this module. It uses what the pipes before it found (tags, parse,
-entities; all optional), writes the mentions to `doc.spans["kepipe"]` (label: the NER label where there is
-one; kb_id: the entity's id), and sets `kb_id_` on the entities in `doc.ents` that a mention covers exactly. Mentions
-that do not fall on token borders are widened to them.
+The component is registered by an entry point, or by importing this module. It uses what the pipes before it found
+(tags, parse, entities; all optional), writes the mentions to `doc.spans["kepipe"]` (label: the NER label where
+there is one; kb_id: the entity's id), and sets `kb_id_` on the entities in `doc.ents` that a mention covers
+exactly. Mentions that do not fall on token borders are widened to them.
 """
 
 from __future__ import annotations

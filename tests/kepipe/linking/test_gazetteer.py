@@ -1,0 +1,64 @@
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kepipe.linking.gazetteer import Gazetteer, boundary, classify
+from kg.lexicon import Lexicon
+from kg.store import Graph
+
+
+@pytest.fixture(scope="module")
+def gazetteer(graph: Graph) -> Gazetteer:
+    return Gazetteer(Lexicon.build(graph))
+
+
+def spans(gazetteer: Gazetteer, text: str) -> list[str]:
+    found = gazetteer.find(text)
+    return [text[start:end] for start, end in zip(found.starts, found.ends, strict=True)]
+
+
+def test_overlapping_names_are_all_found(gazetteer: Gazetteer) -> None:
+    assert spans(gazetteer, "New York City") == ["New York", "New York City", "York"]
+
+
+def test_a_shorter_name_survives_where_a_longer_one_ends_inside_a_word(gazetteer: Gazetteer) -> None:
+    assert spans(gazetteer, "in New York Cityscape magazine") == ["New York", "York"]
+
+
+def test_boundaries_and_case(gazetteer: Gazetteer) -> None:
+    assert spans(gazetteer, "Yorkshire, reading us, in Reading. US") == ["Reading", "US"]
+    assert spans(gazetteer, "York's and (Leeds)") == ["York", "Leeds"]
+
+
+def test_scripts_without_spaces_have_boundaries_everywhere(gazetteer: Gazetteer) -> None:
+    assert spans(gazetteer, "私は東京に住む") == ["東京"]
+
+
+def test_offsets_are_of_the_raw_text_where_it_is_not_normal(gazetteer: Gazetteer) -> None:
+    assert spans(gazetteer, "ﬁrst New\u00a0York and Ｌｅｅｄｓ") == ["New\u00a0York", "York", "Ｌｅｅｄｓ"]
+
+
+def test_candidates_of_a_match_come_likeliest_first(gazetteer: Gazetteer, graph: Graph) -> None:
+    found = gazetteer.find("Lincoln")
+    assert [graph.ids[row] for row in found.rows.tolist()] == ["lincoln-ne", "lincoln-uk"]
+    assert found.priors.sum() == pytest.approx(1.0)
+
+
+def test_a_text_without_names(gazetteer: Gazetteer) -> None:
+    for text in ("", "nothing here"):
+        found = gazetteer.find(text)
+        assert len(found) == 0
+        assert len(found.rows) == 0
+
+
+@given(st.text(alphabet="ab é1.-日", max_size=20))
+def test_boundaries_are_those_of_a_regular_expression(text: str) -> None:
+    places = np.arange(len(text) + 1)
+    expected = [
+        not re.match(r"[^\W_日]", text[place - 1 : place] or ".") or not re.match(r"[^\W_日]", text[place:] or ".")
+        for place in places.tolist()
+    ]
+    assert boundary(classify(text), places).tolist() == expected
