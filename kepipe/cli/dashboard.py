@@ -21,7 +21,8 @@ def dashboard(
     if is_server(uri):
         typer.echo(f"runs are kept by the server {uri}: open it in the browser")
         return
-    server = pages.start(workspace, port)
+    typer.echo("MLflow starts …", err=True)
+    server = pages.start(workspace.resolve(), port)
     typer.echo(f"http://{pages.HOST}:{port}  shows {uri}; Ctrl-C stops it")
     try:
         server.wait()

@@ -15,7 +15,7 @@ from kepipe.config import ConfigError
 from kepipe.tracking.store import connect
 
 HOST = "127.0.0.1"
-PATIENCE = 60.0
+PATIENCE = 180.0
 """Seconds within which the server has to answer."""
 
 
@@ -47,21 +47,11 @@ def start(workspace: Path, port: int) -> subprocess.Popen[bytes]:
     if not is_free(port):
         raise ConfigError(f"port {port} is taken; `kepipe dashboard --port {next_free(port + 1)}` would do")
     store = connect(workspace)
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
-        "--host",
-        HOST,
-        "--port",
-        str(port),
-        "--workers",
-        "1",
-    ]
-    command += ["--backend-store-uri", store.uri]
+    options = {"host": HOST, "port": str(port), "workers": "1", "backend-store-uri": store.uri}
     if store.artifacts is not None:
-        command += ["--default-artifact-root", store.artifacts]
+        options["default-artifact-root"] = store.artifacts
+    command = [sys.executable, "-m", "mlflow", "server"]
+    command += [word for name, value in options.items() for word in (f"--{name}", value)]
     log = workspace / "tracking" / "dashboard.log"
     with log.open("wb") as output:
         server = subprocess.Popen(
@@ -69,12 +59,12 @@ def start(workspace: Path, port: int) -> subprocess.Popen[bytes]:
         )
     end = time.monotonic() + PATIENCE
     while not _answers(port):
-        if server.poll() is not None or time.monotonic() > end:
+        ended = server.poll() is not None
+        if ended or time.monotonic() > end:
             stop(server)
-            words = log.read_text(errors="replace").strip().splitlines()
-            raise RuntimeError(
-                f"the MLflow server did not start: {words[-1] if words else 'it said nothing'}; see {log}"
-            )
+            words = log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
+            trouble = f"ended: {words[-1]}" if ended else f"did not answer in {PATIENCE:.0f} s"
+            raise RuntimeError(f"the MLflow server {trouble}; see {log}")
         time.sleep(0.1)
     return server
 

@@ -1,0 +1,73 @@
+"""The commands of schedules and models, on a tiny workspace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from kepipe.cli import app
+from kepipe.config import ConfigError
+
+PIPELINE = """
+name: tiny
+graph: {source: geonames}
+corpus: {source: wikipedia-sample}
+stages:
+  link: {language: en}
+"""
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Path:
+    file = tmp_path / "tiny.yaml"
+    file.write_text(PIPELINE)
+    return file
+
+
+def call(*words: str) -> str:
+    result = CliRunner().invoke(app, list(words), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_add_list_remove(pipeline: Path, tmp_path: Path) -> None:
+    space = ("--workspace", str(tmp_path / "space"))
+    added = call("schedule", "add", str(pipeline), "--cron", "0 2 * * 1", *space)
+    assert "tiny" in added
+    assert "no scheduler runs yet" in added
+    listed = call("schedule", "list", *space)
+    assert "0 2 * * 1" in listed
+    assert "02:00:00" in listed
+    assert "never fired" in listed
+    assert "not scheduled any more" in call("schedule", "remove", "tiny", *space)
+    assert "tiny" not in call("schedule", "list", *space)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--cron", "0 2 * * 9"], "field weekday"),
+        (["--cron", "@daily", "--set", "stages.link.langage=en"], "langage"),
+    ],
+)
+def test_mistakes_are_found_when_a_schedule_is_added(
+    pipeline: Path, tmp_path: Path, words: list[str], said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        call("schedule", "add", str(pipeline), *words, "--workspace", str(tmp_path / "space"))
+
+
+def test_an_unknown_schedule(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no schedule `nightly`"):
+        call("schedule", "run-now", "nightly", "--workspace", str(tmp_path))
+
+
+def test_runs_that_nobody_delivered_are_shown(tmp_path: Path) -> None:
+    assert "mlflow.db" in call("track", "status", "--workspace", str(tmp_path))
+
+
+def test_a_server_has_its_own_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5999")
+    assert "http://127.0.0.1:5999: open it" in call("dashboard", "--workspace", str(tmp_path))

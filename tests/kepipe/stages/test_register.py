@@ -1,0 +1,83 @@
+"""The stage `register`: an offer that is the same each time, and the champion measured as the evaluation was."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kepipe.flow.artifact import seal
+from kepipe.flow.events import Event, ModelOffered
+from kepipe.flow.stage import Work
+from kepipe.stages.artifacts import Evaluation, Model
+from kepipe.stages.evaluate import EVALUATE, EvaluateConfig, EvaluateInputs
+from kepipe.stages.register import REGISTER, RegisterConfig, RegisterInputs, champion_score
+from tests.kepipe.tasks.world import World, make_world
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return make_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="module")
+def evaluation(world: World) -> Evaluation:
+    """A sealed evaluation beside its inputs, as in the store."""
+    folder = world.shards.folder.parent / "evaluation"
+    work = Work(folder, folder.parent / "scratch", 0, "cpu", lambda event: None)
+    for place in (work.out, work.scratch):
+        place.mkdir()
+    config = EvaluateConfig(context=48, max_mentions=30)
+    EVALUATE.run(EvaluateInputs(world.arms, world.linked, world.graph, world.shards), config, work)
+    inputs = {name: getattr(world, name).digest for name in ("linked", "graph", "shards")}
+    arms = {arm.name: arm.digest for arm in world.arms}
+    parts = {"config": config.model_dump(mode="json"), "seed": 0, "inputs": {**inputs, "arms": arms}}
+    seal(folder, parts, "test-run")
+    return Evaluation.open(folder, "evaluate")
+
+
+def run(model: Model, evaluation: Evaluation, folder: Path, **settings: Any) -> list[Event]:
+    events: list[Event] = []
+    work = Work(folder, folder, 0, "cpu", events.append, {"run": "r", "stage": "register"})
+    REGISTER.run(RegisterInputs(model, evaluation), RegisterConfig(**settings), work)
+    return events
+
+
+def test_the_offer(world: World, evaluation: Evaluation, tmp_path: Path) -> None:
+    events = run(world.arms[0], evaluation, tmp_path, name="quickstart", gate={"minimum": 0.01})
+    (offered,) = [event for event in events if isinstance(event, ModelOffered)]
+    value = evaluation.scores()["pretrain"]["entity_cloze"]["mrr"]["value"]
+    assert offered.metrics["entity_cloze.mrr"] == value
+    assert (offered.name, offered.digest) == ("quickstart", world.arms[0].digest)
+    assert offered.gate["evaluation"] == str(evaluation.folder)
+    written = json.loads((tmp_path / "offer.json").read_text())
+    assert written["gate"] == {"metric": "entity_cloze.mrr", "better": "higher", "minimum": 0.01}
+    assert str(world.arms[0].folder) not in (tmp_path / "offer.json").read_text()
+
+
+def test_mistakes_are_explained(world: World, evaluation: Evaluation, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"has no entity_cloze.mmr; it has .*entity_cloze.mrr"):
+        run(world.arms[0], evaluation, tmp_path, gate={"metric": "entity_cloze.mmr"})
+    stranger = Model(world.arms[0].folder, "d", name="other")
+    with pytest.raises(ValueError, match="no scores of `other`; it has those of pretrain, control"):
+        run(stranger, evaluation, tmp_path)
+
+
+def test_a_champion_is_measured_as_the_evaluation_was(world: World, evaluation: Evaluation) -> None:
+    for arm in world.arms:
+        scores = evaluation.scores()[arm.name]
+        again = champion_score(arm.folder, evaluation.folder, "entity_cloze.mrr")
+        assert again == pytest.approx(scores["entity_cloze"]["mrr"]["value"])
+    assert champion_score(world.arms[0].folder, evaluation.folder, "nothing.such") is None
+
+
+def test_without_its_data_or_its_files_a_champion_is_not_measured(
+    world: World, evaluation: Evaluation, tmp_path: Path
+) -> None:
+    alone = tmp_path / "evaluation"
+    alone.mkdir()
+    (alone / "artifact.json").write_text((evaluation.folder / "artifact.json").read_text())
+    assert champion_score(world.arms[0].folder, alone, "entity_cloze.mrr") is None
+    assert champion_score(tmp_path, evaluation.folder, "entity_cloze.mrr") is None
