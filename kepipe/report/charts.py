@@ -216,22 +216,26 @@ def _chart(width: float, height: float) -> Iterator[tuple[Axes, _Finished]]:
 
 
 def _to_svg(figure: Any) -> str:
-    """Only the `<svg>` element: ids are unique by content, no date, sizes left to the page."""
+    """Only the `<svg>` element, without size or date; the ids that are referred to are unique to the drawing."""
     import hashlib
     import re
 
     import matplotlib
 
-    def draw(salt: str) -> str:
-        stream = io.StringIO()
-        with matplotlib.rc_context({"svg.hashsalt": salt}):
-            figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-        return stream.getvalue()
-
-    drawing = draw("kepipe")
-    drawing = draw(hashlib.sha256(drawing.encode()).hexdigest())
+    stream = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": "kepipe"}):
+        figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    drawing = stream.getvalue()
     drawing = drawing[drawing.index("<svg") :]
     drawing = re.sub(r"<metadata>.*?</metadata>", "", drawing, flags=re.DOTALL)
     drawing = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", drawing, count=1, flags=re.DOTALL)
     drawing = re.sub(r'(<svg[^>]*?) height="[^"]*"', r'\1 role="img"', drawing, count=1, flags=re.DOTALL)
+    used, mark = (
+        set(re.findall(r"#([\w.-]+)", drawing)),
+        "c" + hashlib.sha256(drawing.encode()).hexdigest()[:8],
+    )
+    drawing = re.sub(
+        r' id="([\w.-]+)"', lambda found: f' id="{mark}-{found[1]}"' if found[1] in used else "", drawing
+    )
+    drawing = re.sub(r'(href="|url\()#', rf"\1#{mark}-", drawing)
     return re.sub("#fe0[01]0[0-5]", lambda found: _VARIABLES[found[0]], drawing)

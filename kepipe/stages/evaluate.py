@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,10 +13,12 @@ from pydantic import Field
 from kepipe.config import Section
 from kepipe.flow.stage import Stage, Work
 from kepipe.stages.artifacts import Evaluation, Graph, Linked, Model, Shards
+from kepipe.types import Document, Mention
 
 if TYPE_CHECKING:
     from kepipe.corpus.tokenizer import Tokenizer
     from kepipe.tasks.probes import Answers, Probe
+    from kg.store import Graph as StoredGraph
 
 BESIDE_ARMS = ("differences", "baselines", "about")
 """Keys of `scores.json` that are no arm."""
@@ -144,9 +146,13 @@ def make_probes(
         probes.append(MaskedLoss(blanks, tokenizer, counts_V))
     if "entity-cloze" in config.probes:
         ids = set(held_out.ids())
-        links = Links.count((d, d.id in ids) for d in read_documents(linked.folder / "documents.jsonl"))
+        documents = read_documents(linked.folder / "documents.jsonl")
+        store = open_graph(graph.folder)
+        links = Links.count((d, d.id in ids) for d in documents)
+        if config.mentions != "linked":
+            links.held_out = _gold_in_graph(links.held_out, store, linked.folder / "linker")
         maker = ClozeMaker(
-            open_graph(graph.folder),
+            store,
             tokenizer,
             max_cases=config.max_mentions,
             max_candidates=config.max_candidates,
@@ -157,6 +163,31 @@ def make_probes(
         )
         probes.append(EntityCloze(maker.make(links, np.random.default_rng([seed, 2])), tokenizer))
     return probes
+
+
+def _gold_in_graph(documents: Sequence[Document], graph: StoredGraph, linker: Path) -> list[Document]:
+    """The documents with their given links as entities of the graph: an anchor names a page, not an entity.
+
+    The rules are those by which the linker is scored; links that mean nothing in the graph are left out.
+    """
+    from kepipe.linking.casing import Casing
+    from kepipe.linking.gold import Titles
+    from kg.lexicon import Lexicon
+
+    if not linker.exists() or not any(document.gold for document in documents):
+        return list(documents)
+    titles = Titles(graph, Lexicon.open(linker / "lexicon"), Casing.open(linker / "casing"))
+    return [
+        replace(
+            document,
+            gold=tuple(
+                Mention(link.start, link.end, graph.ids[link.row])
+                for link in titles.resolve(document.gold, document.text)
+                if link.row >= 0
+            ),
+        )
+        for document in documents
+    ]
 
 
 def _answer_once(arm: Model, probe: Probe, number: int, work: Work) -> Answers:

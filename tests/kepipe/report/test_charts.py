@@ -1,0 +1,48 @@
+"""Charts: text stays text, colours are the page's, equal data gives equal bytes."""
+
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from kepipe.report import charts
+from kepipe.study.intervals import Estimate
+
+DRAWN = {
+    "curves": lambda: charts.curves({"a": ([0, 1, 2], [3, 2, 1]), "b": ([0, 1], [3, 1])}, "step", "loss"),
+    "dots": lambda: charts.dots({"MRR": {"a": Estimate(0.3, 0.2, 0.4, 9, 9), "chance": 0.1}}, "score", ["a"]),
+    "bars": lambda: charts.bars({"vectors": 0.3, "chance": 0.01}, "MRR"),
+    "timeline": lambda: charts.timeline({"graph": (0, 3), "pretrain": (3, 200)}),
+}
+
+
+@pytest.mark.parametrize("kind", DRAWN)
+def test_a_chart_is_one_svg_with_text_and_variables(kind):
+    svg = DRAWN[kind]()
+    assert svg == DRAWN[kind]()
+    root = ElementTree.fromstring(svg)
+    assert root.tag.endswith("svg")
+    assert root.attrib["viewBox"]
+    assert "width" not in root.attrib
+    assert set(re.findall(r"var\((--[a-z]+)", svg)) <= {"--ink", "--muted", "--line", "--series"}
+    words = " ".join("".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text"))
+    expected = {"curves": "loss", "dots": "MRR", "bars": "vectors", "timeline": "3 min 20 s"}[kind]
+    assert expected in words
+
+
+def test_different_charts_share_no_ids():
+    ids = [set(re.findall(r'id="([^"]+)"', drawing())) for drawing in DRAWN.values()]
+    shared = [a & b for a in ids for b in ids if a is not b]
+    assert not any(shared), shared
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.42, "0.4 s"), (12.3, "12 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")]
+)
+def test_durations(seconds, words):
+    assert charts.duration(seconds) == words
+
+
+def test_running_mean():
+    assert charts.smooth([1, 2, 3, 4], 2) == [1, 1.5, 2.5, 3.5]
+    assert charts.smooth([], 3) == []

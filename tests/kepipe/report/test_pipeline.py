@@ -1,0 +1,123 @@
+"""The page of a small real pipeline: self-contained, the same bytes each time, and with what it promises."""
+
+import dataclasses
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import pytest
+
+from kepipe.flow.stage import Work
+from kepipe.stages.report import REPORT, ReportConfig
+
+FRAME = """<iframe id="frame" style="border:0;width:WIDTHpx;height:900px"></iframe><script>
+const frame = document.getElementById("frame");
+frame.onload = () => { document.title = frame.contentDocument.documentElement.scrollWidth; };
+frame.srcdoc = PAGE;
+</script>"""
+
+
+def make(inputs, folder, **config):
+    (folder / "scratch").mkdir(parents=True)
+    (folder / "out").mkdir()
+    notes = []
+    work = Work(folder / "out", folder / "scratch", 0, "cpu", notes.append)
+    REPORT.run(inputs, ReportConfig(**config), work)
+    return (folder / "out" / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def html(inputs, tmp_path_factory):
+    return make(inputs, tmp_path_factory.mktemp("page") / "a")
+
+
+class Structure(HTMLParser):
+    """Checks that tags nest, and collects ids and text."""
+
+    VOID = ("meta", "br", "img", "link", "input", "hr")
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.ids, self.wrong = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.ids += [value for name, value in attrs if name == "id"]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append((tag, self.getpos()))
+
+
+def test_the_page_needs_nothing_from_elsewhere(html):
+    without_names = re.sub(r'xmlns(:\w+)?="[^"]*"', "", html)
+    assert not re.search(r'(src|href)="(?!#)', without_names)
+    assert "http" not in without_names
+    assert "<script" not in html
+    assert "@import" not in html
+
+
+def test_tags_nest_and_ids_are_unique(html):
+    structure = Structure()
+    structure.feed(html)
+    assert (structure.open, structure.wrong) == ([], [])
+    assert len(structure.ids) == len(set(structure.ids))
+    anchors = re.findall(r'<a href="#([^"]+)"', html)
+    assert set(anchors) <= set(structure.ids)
+    assert anchors == ["cloze", "examples", "loss", "training", "linking", "vectors", "data", "run"]
+
+
+def test_the_same_inputs_give_the_same_bytes(inputs, html, tmp_path):
+    assert make(inputs, tmp_path / "again") == html
+
+
+def test_no_marker_colour_is_left_in_a_drawing(html):
+    assert "#fe0" not in html
+    assert "var(--series-1)" in html
+
+
+def test_it_says_what_ran_and_how_to_do_it_again(html):
+    for expected in (
+        "small · ",
+        "kepipe run pipelines/small.yaml",
+        "torch 2.13.0",
+        "3 lines of the text",
+        "seed 0",
+    ):
+        assert expected in html
+    assert '<mark class="entity"' in html
+    assert "displacy" not in html  # the page has its own style for entities
+
+
+def test_text_of_the_corpus_is_escaped(inputs, tmp_path):
+    folder = tmp_path / "evaluate"
+    shutil.copytree(inputs.evaluation.folder, folder)
+    lines = (folder / "clozes.jsonl").read_text().splitlines()
+    cases = [json.loads(line) | {"before": "<b>x & y</b> "} for line in lines]
+    (folder / "clozes.jsonl").write_text("".join(json.dumps(case) + "\n" for case in cases))
+    changed = dataclasses.replace(inputs, evaluation=dataclasses.replace(inputs.evaluation, folder=folder))
+    page = make(changed, tmp_path / "page")
+    assert "&lt;b&gt;x &amp; y&lt;/b&gt;" in page
+    assert "<b>x" not in page
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1200, 390])
+def test_nothing_is_wider_than_the_window(html, tmp_path, width):
+    """Measured by Chromium: on a phone, tables scroll in themselves and never move the page."""
+    browser = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
+    if browser is None:
+        pytest.skip("no Chromium on this machine")
+    framed = json.dumps(html).replace("</", r"<\/")
+    file = tmp_path / "page.html"
+    file.write_text(FRAME.replace("WIDTH", str(width)).replace("PAGE", framed), encoding="utf-8")
+    done = subprocess.run(
+        [browser, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=3000", "--dump-dom", str(file)],
+        capture_output=True, text=True, timeout=90, check=True,
+    )  # fmt: skip
+    found = re.search(r"<title>(\d+)</title>", done.stdout)
+    assert found
+    assert int(found[1]) <= width

@@ -1,0 +1,62 @@
+"""The verdict says neither more nor less than the interval."""
+
+import pytest
+
+from kepipe.report.wording import between, cell, estimate, explanation, plain, signed, verdict
+
+
+def told(value, low, high, clusters=12):
+    return {"value": value, "low": low, "high": high, "cases": 300, "clusters": clusters}
+
+
+def scores(apart, first=0.31, second=0.28, links=0.2):
+    arm = {
+        name: {"entity_cloze": {"mrr": told(value, 0, 1)}}
+        for name, value in (("pretrain", first), ("control", second))
+    }
+    return {
+        **arm,
+        "differences": {"pretrain − control": {"entity_cloze": {"mrr": apart}}},
+        "baselines": {"entity_cloze": {"links": {"mrr": told(links, 0, 1)}}},
+        "about": {},
+    }
+
+
+@pytest.mark.parametrize(
+    ("apart", "expected"),
+    [
+        (
+            told(0.03, 0.01, 0.05),
+            "The knowledge helped: pretrain finds blanked entities better than control.",
+        ),
+        (
+            told(-0.03, -0.05, -0.01),
+            "The knowledge did harm: pretrain finds blanked entities worse than control.",
+        ),
+        (told(0.03, -0.01, 0.07), "No difference is shown"),
+        (told(0.03, None, None, 3), "Too little held-out text to tell: 3 documents"),
+    ],
+)
+def test_verdict(apart, expected):
+    assert verdict(scores(apart)).startswith(expected)
+
+
+def test_verdict_without_a_control():
+    assert "without a control" in verdict({"pretrain": {}, "differences": {}, "baselines": {}, "about": {}})
+
+
+def test_explanation_tells_the_baseline_that_reads_nothing():
+    above = explanation(scores(told(0.03, 0.01, 0.05)))
+    assert "+0.030 (95% interval +0.010 to +0.050)" in above
+    assert above.endswith("reaches 0.200.")
+    assert explanation(scores(told(0.03, 0.01, 0.05), links=0.3)).endswith(
+        "reaches 0.300, more than control."
+    )
+    assert explanation(scores(told(0.03, 0.01, 0.05), links=0.5)).endswith("more than either model.")
+
+
+def test_numbers():
+    assert [plain(v) for v in (0.3124, 12.34, 1234.5)] == ["0.312", "12.3", "1,234"]
+    assert signed(-0.0041) == "−0.004"
+    assert between(estimate(told(0, None, None, 2))) == "no interval: 2 documents"
+    assert cell(told(0.5, 0.4, 0.6)) == '0.500 <span class="interval">0.400 to 0.600</span>'
