@@ -71,7 +71,7 @@ def _names(graph: Graph) -> Iterator[Finding]:
     for names in (graph.labels, graph.alias_strings):
         for name in names:
             # Most names pass all checks at once.
-            if name and len(name) <= LONG_NAME and name.isprintable() and "\ufffd" not in name:
+            if name.strip() and len(name) <= LONG_NAME and name.isprintable() and "\ufffd" not in name:
                 continue
             for what, is_bad in checks.items():
                 if is_bad(name):

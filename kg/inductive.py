@@ -1,0 +1,221 @@
+"""Vectors for entities that came after training, from those of their neighbours.
+
+An R-GCN layer (Schlichtkrull et al. 2018, eq. 2) on top of translation vectors. The new entity v hears from each
+neighbour u along direction k the message  W_k (u + t_k),  t_k = r_k from head to tail and −r_k back, and takes their
+mean, weighted by a learnt importance of each direction (the paper's 1/c, "either learned or chosen in advance").
+W_k = I + Σ_b a_kb V_b is the basis decomposition (eq. 3) around the identity: untrained, the layer gives the mean
+of the translated neighbours.
+
+It is trained on known entities as though they were new: their own vector is withheld, a random part of their edges is
+seen, and the predicted vector must rank the entity at the end of an edge that was not seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from kg.neighbourhood import Neighbourhood, Rows, pool
+from kg.store import Triples
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Table = npt.NDArray[np.float32]
+OnStep = Callable[[int, float], None]
+"""Told the number of a step, from 1, and its loss."""
+
+
+@dataclass(frozen=True)
+class InductiveTraining:
+    """How the encoder is trained."""
+
+    steps: int = 300
+    batch: int = 512
+    """Entities a step."""
+    fanout: int = 12
+    """Edges of an entity that are seen, at most."""
+    negatives: int = 256
+    """Other entities among which the true one must be found."""
+    bases: int = 8
+    learning_rate: float = 0.003
+    norm: float = 1.0
+    """Of the distance by which the vectors were trained."""
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """The trained layer: t [2R, D], a [2R, B], V [B, D, D], and the logits of the importances [2R]."""
+
+    shifts: Tensor
+    shares: Tensor
+    bases: Tensor
+    logits: Tensor
+
+    @classmethod
+    def start(cls, relations: Table, bases: int, seed: int) -> Encoder:
+        """The untrained layer over the relations' vectors [R, D]: the mean of the translated neighbours."""
+        import torch
+
+        count, dim = relations.shape
+        draw = torch.Generator().manual_seed(seed)
+        shift = torch.from_numpy(np.concatenate([relations, -relations]))
+        directions = torch.randn(bases, dim, dim, generator=draw) / dim**0.5
+        return cls(shift, torch.zeros(2 * count, bases), directions, torch.zeros(2 * count))
+
+    def encode(self, edges: Rows, rows: Rows, entities_ED: Tensor) -> Tensor:
+        """Vectors of `rows`, distinct and ascending, from edges (neighbour, direction, row): [n, D]."""
+        import torch
+
+        neighbour, direction, target = torch.from_numpy(np.ascontiguousarray(edges.T))
+        moved_ND = entities_ED[neighbour] + self.shifts[direction]
+        # Σ_b a_kb (m V_b), without one matrix per message.
+        turned_NBD = torch.einsum("nd,bde->nbe", moved_ND, self.bases)
+        messages_ND = moved_ND + torch.einsum("nb,nbe->ne", self.shares[direction], turned_NBD)
+        place = torch.from_numpy(np.searchsorted(rows, target.numpy()))
+        return pool(messages_ND, self.logits[direction], place, len(rows))
+
+    def parameters(self) -> list[Tensor]:
+        return [self.shifts, self.shares, self.bases, self.logits]
+
+
+def train_encoder(
+    around: Neighbourhood,
+    entities: Table,
+    relations: Table,
+    settings: InductiveTraining,
+    seed: int,
+    on_step: OnStep = lambda _step, _loss: None,
+) -> Encoder:
+    """Train on entities [E, D] and relations [R, D] of a translation model, which stay as they are.
+
+    Same seed and threads, same encoder. Raises ValueError for a graph without edges.
+    """
+    import torch
+
+    candidates = np.flatnonzero(around.degrees >= 2)
+    if not len(candidates):
+        raise ValueError("no entity has two triples: nothing to learn from")
+    encoder = Encoder.start(relations, settings.bases, seed)
+    shifts_KD = encoder.shifts.clone()
+    for parameter in encoder.parameters():
+        parameter.requires_grad_()
+    optimiser = torch.optim.Adam(encoder.parameters(), lr=settings.learning_rate)
+    entities_ED = torch.from_numpy(np.array(entities, np.float32))
+    for step in range(1, settings.steps + 1):
+        for group in optimiser.param_groups:
+            group["lr"] = settings.learning_rate * (1 - (step - 1) / settings.steps)
+        rng = np.random.default_rng([seed, step])
+        seen, asked, rows = _exercise(around, candidates, settings, rng)
+        predicted_nD = encoder.encode(seen, rows, entities_ED)
+        others = rng.integers(0, len(entities), settings.negatives)
+        loss = _loss(predicted_nD, asked, shifts_KD, entities_ED, others, settings.norm)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        on_step(step, float(loss.detach()))
+    for parameter in encoder.parameters():
+        parameter.requires_grad_(False)
+    return encoder
+
+
+def _exercise(
+    around: Neighbourhood, candidates: Rows, settings: InductiveTraining, rng: np.random.Generator
+) -> tuple[Rows, Rows, Rows]:
+    """Entities taken for new: the edges they show, one edge of each to be found, and the entities themselves.
+
+    All edges to the neighbour that is asked for are hidden, so that it cannot be read off another relation.
+    """
+    drawn = rng.choice(candidates, min(settings.batch, len(candidates)), replace=False)
+    edges = around.sample(drawn, settings.fanout + 1, int(rng.integers(2**31)))
+    edges = edges[rng.permutation(len(edges))]
+    rows, first, place = np.unique(edges[:, 2], return_index=True, return_inverse=True)
+    asked = edges[first]
+    seen = edges[edges[:, 0] != asked[place, 0]]
+    shown = np.isin(rows, seen[:, 2])
+    return seen, asked[shown], rows[shown]
+
+
+def _loss(
+    predicted_nD: Tensor, asked: Rows, shifts_KD: Tensor, entities_ED: Tensor, others: Rows, norm: float
+) -> Tensor:
+    """Cross entropy of both questions: which neighbour u is at v − t_k, and which entity v is at u + t_k?
+
+    Both ask for the distance of v from u + t_k to be less than those of wrong answers, taken from `others`.
+    """
+    import torch
+
+    neighbour, direction, _ = torch.from_numpy(np.ascontiguousarray(asked.T))
+    others_MD = entities_ED[torch.from_numpy(others)]
+    end_nD, shift_nD = entities_ED[neighbour], shifts_KD[direction]
+    near_n1 = torch.linalg.vector_norm(predicted_nD - shift_nD - end_nD, norm, dim=1, keepdim=True)
+    target_n = torch.zeros(len(asked), dtype=torch.long)
+    loss = torch.zeros(())
+    # What is asked for, or what is taken for new, is no wrong answer.
+    for point_nD, right_n in ((predicted_nD - shift_nD, asked[:, 0]), (end_nD + shift_nD, asked[:, 2])):
+        far_nM = torch.cdist(point_nD, others_MD, p=norm)
+        far_nM = far_nM.masked_fill(torch.from_numpy(others[None] == right_n[:, None]), float("inf"))
+        loss = loss + torch.nn.functional.cross_entropy(-torch.cat([near_n1, far_nM], dim=1), target_n)
+    return loss
+
+
+def embed_new(encoder: Encoder, triples: Triples, rows: Rows, entities: Table) -> Table:
+    """Vectors [n, D] of new entities `rows`, from the triples that tie them to known ones; zeros where none does.
+
+    `entities` [E, D] has a row for each entity of the triples; the rows of new ones are not looked at.
+    """
+    import torch
+
+    rows, order = np.unique(rows, return_inverse=True)
+    edges = edges_into(triples, rows, len(encoder.shifts) // 2)
+    with torch.no_grad():
+        return np.asarray(encoder.encode(edges, rows, torch.from_numpy(np.array(entities))).numpy()[order])
+
+
+def edges_into(triples: Triples, rows: Rows, relations: int) -> Rows:
+    """The edges from known entities into `rows`: int64 [n, 3] neighbour, direction, row."""
+    facts = triples.astype(np.int64)
+    backward = facts[:, ::-1] + [0, relations, 0]
+    edges = np.concatenate([facts, backward])
+    return edges[np.isin(edges[:, 2], rows) & ~np.isin(edges[:, 0], rows)]
+
+
+def average_neighbours(triples: Triples, rows: Rows, entities: Table, relations: int) -> Table:
+    """The baseline: the mean of the neighbours' vectors, whatever the relation: [n, D], zeros where none is."""
+    edges = edges_into(triples, rows, relations)
+    known, place = np.unique(rows, return_inverse=True)
+    sums = np.zeros((len(known), entities.shape[1]), np.float64)
+    at = np.searchsorted(known, edges[:, 2])
+    np.add.at(sums, at, entities[edges[:, 0]])
+    counts = np.bincount(at, minlength=len(known))
+    return np.asarray((sums / np.maximum(counts, 1)[:, None])[place], np.float32)
+
+
+@dataclass(frozen=True)
+class InductiveSplit:
+    """`rows` are taken for new: no triple of `train` names them; `context` is told of them, `queries` are asked."""
+
+    rows: Rows
+    train: Triples
+    context: Triples
+    queries: Triples
+
+
+def hold_out_entities(triples: Triples, rng: np.random.Generator, share: float = 0.05) -> InductiveSplit:
+    """Take a share of the entities for new; of the triples that tie one to a known entity, each is asked with p = 1/2.
+
+    At least one triple of each new entity stays told. Triples between two new entities are left out.
+    """
+    entities = np.unique(triples[:, [0, 2]])
+    rows = np.sort(rng.choice(entities, max(1, round(share * len(entities))), replace=False)).astype(np.int64)
+    new = np.isin(triples[:, [0, 2]], rows)
+    bridging = triples[new.sum(axis=1) == 1]
+    bridging = bridging[rng.permutation(len(bridging))]
+    owner = np.where(np.isin(bridging[:, 0], rows), bridging[:, 0], bridging[:, 2])
+    told = rng.random(len(bridging)) < 0.5
+    told[np.unique(owner, return_index=True)[1]] = True
+    return InductiveSplit(rows, triples[~new.any(axis=1)], bridging[told], bridging[~told])

@@ -1,0 +1,126 @@
+"""Around an entity, by DGL: sampled neighbours, random walks, personalised PageRank. The only place that imports DGL.
+
+Every triple is an edge each way: *direction* k < R is relation k from head to tail, k + R the same from tail to head.
+"""
+
+from __future__ import annotations
+
+import os
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kg.store import Triples
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Rows = npt.NDArray[np.int64]
+
+
+class Neighbourhood:
+    """The edges of int32 [n, 3] triples among `entities` entities. Raises ModuleNotFoundError without DGL."""
+
+    def __init__(self, triples: Triples, entities: int, relations: int) -> None:
+        import torch
+
+        dgl = _dgl()
+        heads, kinds, tails = torch.from_numpy(np.array(triples, np.int64).reshape(-1, 3)).T
+        self.entities, self.relations = entities, relations
+        self._graph = dgl.graph((torch.cat([heads, tails]), torch.cat([tails, heads])), num_nodes=entities)
+        self._graph.edata["direction"] = torch.cat([kinds, kinds + relations])
+        # The index is built now, so that a later call's time is its own.
+        self._graph.create_formats_()
+
+    @property
+    def degrees(self) -> Rows:
+        """Edges into each entity: int64 [E]."""
+        return np.asarray(self._graph.in_degrees().numpy())
+
+    def sample(self, rows: Rows, most: int, seed: int) -> Rows:
+        """Up to `most` edges into each of `rows`, drawn without replacement (all where −1).
+
+        int64 [n, 3]: neighbour, direction, row. The same seed and number of threads draw the same.
+        """
+        dgl = _dgl()
+        dgl.seed(seed)
+        drawn = dgl.sampling.sample_neighbors(self._graph, np.unique(rows), most)
+        neighbours, targets = drawn.edges()
+        edges = np.stack([neighbours.numpy(), drawn.edata["direction"].numpy(), targets.numpy()], axis=1)
+        return np.asarray(edges[np.lexsort(edges.T)])
+
+    def walk(self, rows: Rows, length: int, seed: int) -> Rows:
+        """A uniform random walk of `length` steps from each row: int64 [n, length + 1], −1 after a dead end."""
+        dgl = _dgl()
+        dgl.seed(seed)
+        traces, _ = dgl.sampling.random_walk(self._graph, np.asarray(rows, np.int64), length=length)
+        return np.asarray(traces.numpy())
+
+    def pagerank(
+        self,
+        restart: npt.NDArray[np.float64],
+        damping: float = 0.85,
+        tolerance: float = 1e-9,
+        most_steps: int = 200,
+    ) -> npt.NDArray[np.float64]:
+        """Personalised PageRank: where a walker is found who restarts with probability 1 − damping.
+
+        p = d·A D⁻¹ p + (1 − d)·s, with s the normalised `restart` [E] (Page et al. 1999, section 6); who is on an
+        entity without edges restarts as well. Iterated until p moves by less than `tolerance` (L1): float64 [E].
+        Raises ValueError where `restart` is negative or all zero.
+        """
+        import torch
+
+        if restart.shape != (self.entities,) or (restart < 0).any() or not restart.sum() > 0:
+            raise ValueError(f"restart: expected {self.entities} weights, none negative and not all zero")
+        function = _dgl().function
+        start = torch.from_numpy(np.asarray(restart / restart.sum(), np.float64))
+        degrees = self._graph.out_degrees().double()
+        share = torch.where(degrees > 0, 1 / degrees.clamp(min=1), 0.0)
+        at = start
+        with self._graph.local_scope():
+            for _ in range(most_steps):
+                self._graph.ndata["sent"] = at * share
+                self._graph.update_all(function.copy_u("sent", "got"), function.sum("got", "arrived"))
+                stuck = at[degrees == 0].sum()
+                following = damping * (self._graph.ndata["arrived"] + stuck * start) + (1 - damping) * start
+                moved = float((following - at).abs().sum())
+                at = following
+                if moved < tolerance:
+                    break
+        return np.asarray(at.numpy())
+
+
+def pool(messages_ND: Tensor, logits_N: Tensor, targets_N: Tensor, count: int) -> Tensor:
+    """Mean of the messages to each of `count` targets, weighted by a softmax of logits over each one's: [count, D].
+
+    A target without messages gets zeros.
+    """
+    import torch
+
+    dgl = _dgl()
+    messages = len(targets_N)
+    graph = dgl.create_block((torch.arange(messages), targets_N), messages, count)
+    weights_N = dgl.ops.edge_softmax(graph, logits_N[:, None])
+    pooled: Tensor = dgl.ops.copy_e_sum(graph, messages_ND * weights_N)
+    return pooled
+
+
+def _dgl() -> ModuleType:
+    os.environ.setdefault(
+        "DGLBACKEND", "pytorch"
+    )  # otherwise it writes a file into the home folder, and prints
+    try:
+        import dgl
+    except ModuleNotFoundError as missing:
+        if missing.name != "dgl":
+            raise
+        raise ModuleNotFoundError(
+            "sampling, PageRank and vectors for new entities need DGL, which has wheels for Python up to 3.11: "
+            "`pip install 'dgl>=1.1.3,<2'`; everything else works without it",
+            name="dgl",
+        ) from None
+    module: Any = dgl
+    return module  # type: ignore[no-any-return]

@@ -1,0 +1,100 @@
+"""The encoder by hand, its baseline, the split; and that training finds what translation alone cannot."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kg.inductive import (
+    Encoder,
+    InductiveTraining,
+    average_neighbours,
+    edges_into,
+    embed_new,
+    hold_out_entities,
+    train_encoder,
+)
+from kg.neighbourhood import Neighbourhood
+
+pytest.importorskip("dgl")
+VECTORS = np.array([[1, 0], [0, 2], [9, 9], [9, 9]], np.float32)
+RELATIONS = np.array([[10, 0], [0, 100]], np.float32)
+FACTS = np.array([[0, 0, 2], [2, 1, 1], [2, 0, 3]], np.int32)
+
+
+def test_untrained_it_is_the_mean_of_translated_neighbours() -> None:
+    # 2 is reached from 0 along relation 0 (0 + r₀), and back from 1 along relation 1 (1 − r₁); 3 is new as well.
+    encoder = Encoder.start(RELATIONS, bases=2, seed=0)
+    found = embed_new(encoder, FACTS, np.array([3, 2]), VECTORS)
+    np.testing.assert_allclose(found, [[0, 0], [(11 + 0) / 2, (0 + 2 - 100) / 2]])
+
+
+def test_the_baseline_is_the_plain_mean() -> None:
+    found = average_neighbours(FACTS, np.array([2, 3]), VECTORS, 2)
+    np.testing.assert_allclose(found, [[0.5, 1], [0, 0]])
+    assert edges_into(FACTS, np.array([2, 3]), 2).tolist() == [[0, 0, 2], [1, 3, 2]]
+
+
+def test_the_basis_decomposition() -> None:
+    import torch
+
+    encoder = Encoder.start(RELATIONS, bases=2, seed=0)
+    encoder.shares[0] = torch.tensor([2.0, -1.0])
+    found = embed_new(encoder, FACTS[:1], np.array([2]), VECTORS)
+    message = np.array([11.0, 0.0])
+    weights = np.eye(2) + 2 * encoder.bases[0].numpy() - encoder.bases[1].numpy()
+    np.testing.assert_allclose(found[0], message @ weights, rtol=1e-5)
+
+
+facts = st.lists(
+    st.tuples(st.integers(0, 11), st.integers(0, 2), st.integers(0, 11)), min_size=3, max_size=60
+)
+
+
+@given(facts, st.integers(0, 99), st.floats(0.05, 0.5))
+def test_held_out_entities(drawn: list[tuple[int, int, int]], seed: int, share: float) -> None:
+    triples = np.unique(np.array(drawn, np.int32), axis=0)
+    split = hold_out_entities(triples, np.random.default_rng(seed), share)
+    assert not np.isin(split.train[:, [0, 2]], split.rows).any()
+    for part in (split.context, split.queries):
+        assert (np.isin(part[:, [0, 2]], split.rows).sum(axis=1) == 1).all()
+    asked = split.queries[:, [0, 2]]
+    told = np.intersect1d(split.context[:, [0, 2]], split.rows)
+    assert np.isin(asked[np.isin(asked, split.rows)], told).all()
+    between_new = np.isin(triples[:, [0, 2]], split.rows).all(axis=1).sum()
+    assert len(split.train) + len(split.context) + len(split.queries) + between_new == len(triples)
+
+
+def test_training_learns_which_relation_tells_and_repeats_itself() -> None:
+    """Entities lie where relation 0 puts them; along relation 1 they have random neighbours, which say nothing."""
+    rng = np.random.default_rng(0)
+    count, dim = 120, 8
+    vectors = rng.normal(size=(count, dim)).astype(np.float32)
+    relations = rng.normal(size=(2, dim)).astype(np.float32)
+    parents = rng.integers(0, 20, count)
+    vectors[20:] = vectors[parents[20:]] + relations[0] + 0.05 * rng.normal(size=(count - 20, dim))
+    children = np.arange(20, count)
+    useful = np.stack([parents[20:], np.zeros_like(children), children], axis=1)
+    noise = np.stack(
+        [rng.integers(0, count, 300), np.ones(300, np.int64), rng.integers(0, count, 300)], axis=1
+    )
+    facts = np.concatenate([useful, noise]).astype(np.int32)
+    around = Neighbourhood(facts, count, 2)
+    settings = InductiveTraining(steps=40, batch=64, negatives=64, bases=2, learning_rate=0.1)
+    losses: list[float] = []
+
+    def train() -> Encoder:
+        return train_encoder(around, vectors, relations, settings, 1, lambda _, loss: losses.append(loss))
+
+    def error(encoder: Encoder) -> float:
+        rows = np.arange(100, count)
+        return float(np.abs(embed_new(encoder, facts, rows, vectors) - vectors[rows]).mean())
+
+    encoder, again = train(), train()
+    assert encoder.logits[0] > encoder.logits[1] + 1
+    assert error(encoder) < 0.6 * error(Encoder.start(relations, 2, 1))
+    assert losses[:40] == losses[40:]
+    for first, second in zip(encoder.parameters(), again.parameters(), strict=True):
+        np.testing.assert_array_equal(first.numpy(), second.numpy())
