@@ -97,7 +97,7 @@ class KepipeLinker:
 @Language.factory(
     "kepipe_linker",
     default_config={"path": None, "threshold": None},
-    assigns=["doc.spans", "doc.ents", "span.kb_id"],
+    assigns=["doc.spans", "doc.ents", "token.ent_kb_id"],
 )
 def make_component(
     nlp: Language,  # noqa: ARG001 (spaCy passes it)

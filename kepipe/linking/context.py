@@ -15,8 +15,8 @@ from kg.surface import fold
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-WINDOW = 50
-"""Words on either side of a mention that count as near."""
+WINDOW = 300
+"""Characters on either side of a mention that count as near, some fifty words."""
 
 
 def compare(
@@ -48,7 +48,8 @@ def _near(
     owners, local, weights = profile
     width = int(words.max(initial=0)) + 1
     own_low, own_high = np.searchsorted(starts, matches.starts), np.searchsorted(starts, matches.ends)
-    low, high = np.maximum(own_low - WINDOW, 0), np.minimum(own_high + WINDOW, len(words))
+    low = np.searchsorted(starts, matches.starts - WINDOW)
+    high = np.searchsorted(starts, matches.ends + WINDOW)
     match, nth = expand(high - low)
     at = low[match] + nth
     outside = (at < own_low[match]) | (at >= own_high[match])

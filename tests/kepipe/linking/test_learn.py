@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+
+from kepipe.linking.casing import Casing
+from kepipe.linking.features import GROUPS, Affinity
+from kepipe.linking.gold import NIL, UNKNOWN, Link
+from kepipe.linking.learn import LEFT_OUT, PLAIN, RIGHT, WRONG, Lesson, judge, learn
+from kepipe.linking.linker import Linker
+from kepipe.linking.reading import RuleReader
+from kg.store import Graph
+
+
+@pytest.fixture(scope="module")
+def linker(graph: Graph) -> Linker:
+    return Linker.build(graph, Casing({"reading": 0.9}))
+
+
+def lesson(linker: Linker, text: str, *given: Link) -> Lesson:
+    return linker.lesson(text, next(iter(RuleReader().read([text]))), given)
+
+
+def verdicts(linker: Linker, lesson: Lesson) -> dict[tuple[int, str], int]:
+    matches = lesson.matches
+    starts = matches.starts[matches.owners].tolist()
+    ids = [linker.knowledge.ids[row] for row in matches.rows.tolist()]
+    return dict(zip(zip(starts, ids, strict=True), judge(lesson).tolist(), strict=True))
+
+
+def test_the_truth_of_each_candidate(linker: Linker, graph: Graph) -> None:
+    text = "Lincoln then York, Leeds and Reading and Omaha"
+    given = [Link(0, 7, graph.row("lincoln-uk")), Link(13, 17, NIL), Link(19, 24, UNKNOWN)]
+    assert verdicts(linker, lesson(linker, text, *given)) == {
+        (0, "lincoln-ne"): WRONG,
+        (0, "lincoln-uk"): RIGHT,
+        (13, "york"): WRONG,
+        (19, "leeds"): LEFT_OUT,
+        (29, "reading"): PLAIN,
+        (41, "omaha"): LEFT_OUT,
+    }
+
+
+def test_what_is_learned_holds_on_unseen_texts(linker: Linker, graph: Graph) -> None:
+    """In these texts York is always a person's name, though it looks like the town."""
+    lessons = []
+    for number in range(10, 40):
+        text = f"Mr York, number {number}, left Omaha for Leeds."
+        omaha, leeds = text.index("Omaha"), text.index("Leeds")
+        lessons.append(
+            lesson(
+                linker,
+                text,
+                Link(3, 7, NIL),
+                Link(omaha, omaha + 5, graph.row("omaha")),
+                Link(leeds, leeds + 5, graph.row("leeds")),
+            )
+        )
+    learned = learn(lessons, types=len(graph.type_names))
+    assert learned is not None
+    assert learned.validation.f1 == 1.0
+    text = "Mr York, number 77, left Omaha for Leeds."
+    trained = linker.with_ranker(learned.ranker)
+    mentions = trained.link(text, next(iter(RuleReader().read([text]))))
+    assert [mention.entity for mention in mentions] == ["omaha", "leeds"]
+
+
+def test_too_few_links_teach_nothing(linker: Linker, graph: Graph) -> None:
+    assert learn([lesson(linker, "Omaha", Link(0, 5, graph.row("omaha")))] * 5, types=3) is None
+
+
+def test_affinity_is_smoothed_log_odds() -> None:
+    place, person = GROUPS.index("place"), GROUPS.index("person")
+    groups = np.asarray([place] * 4 + [person] * 4)
+    types = np.asarray([0] * 4 + [0] * 4)
+    right = np.asarray([True] * 4 + [False] * 4)
+    affinity = Affinity.learn(groups, types, right, count=1)
+    assert affinity.of(np.asarray([place, person, 0]), np.asarray([0, 0, -1])) == pytest.approx(
+        [np.log(4.5 / 0.5), -np.log(4.5 / 0.5), 0.0]
+    )

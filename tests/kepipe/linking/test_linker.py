@@ -1,0 +1,96 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kepipe.linking.casing import Casing
+from kepipe.linking.features import FEATURES
+from kepipe.linking.linker import Linker
+from kepipe.linking.reading import Name, Reading, RuleReader
+from kepipe.types import Span
+from kg.store import Graph
+
+
+@pytest.fixture(scope="module")
+def linker(graph: Graph) -> Linker:
+    return Linker.build(graph, Casing({"reading": 0.9}))
+
+
+def read(text: str) -> Reading:
+    return next(iter(RuleReader().read([text])))
+
+
+def linked(linker: Linker, text: str, reading: Reading | None = None) -> list[tuple[str, str]]:
+    mentions = linker.link(text, reading or read(text))
+    return [(text[mention.start : mention.end], mention.entity) for mention in mentions]
+
+
+def feature(linker: Linker, text: str, entity: str, name: str, reading: Reading | None = None) -> float:
+    matches, features, _ = linker.examine(text, reading or read(text))
+    rows = [linker.knowledge.ids[row] for row in matches.rows.tolist()]
+    return float(features[rows.index(entity), FEATURES.index(name)])
+
+
+def test_what_stands_beside_a_name_disambiguates_it(linker: Linker) -> None:
+    assert ("Lincoln", "lincoln-ne") in linked(linker, "He lives in Lincoln, Nebraska.")
+    text = "Lincoln (United Kingdom) is near Leeds and York."
+    assert feature(linker, text, "lincoln-uk", "beside") == 1.0
+    assert feature(linker, text, "lincoln-ne", "beside") == 0.0
+    assert ("Lincoln", "lincoln-uk") in linked(linker, text)
+
+
+def test_related_and_kindred_by_hand(linker: Linker) -> None:
+    # Both vote with prior 1; Omaha's only neighbour is Nebraska, Nebraska's are us, omaha, lincoln-ne.
+    text = "Omaha and Nebraska"
+    assert feature(linker, text, "omaha", "related") == pytest.approx(np.log1p(1.0))
+    assert feature(linker, text, "omaha", "kindred") == 0.0
+    # York and Leeds share uk, which has five neighbours.
+    text = "York and Leeds"
+    assert feature(linker, text, "york", "related") == 0.0
+    uk_degree = 4
+    assert feature(linker, text, "york", "kindred") == pytest.approx(np.log1p(1 / np.sqrt(uk_degree)))
+
+
+def test_context_counts_an_entitys_words_but_not_the_mentions_own(linker: Linker) -> None:
+    far = "word " * 80
+    text = f"York has old walls. {far} Yorkshire"
+    assert feature(linker, text, "york", "near") == 0.0
+    assert feature(linker, text, "york", "anywhere") > 0.0
+    assert feature(linker, "York in Yorkshire", "york", "near") == feature(
+        linker, "York in Yorkshire", "york", "anywhere"
+    )
+
+
+def test_names_of_other_things_are_seen(linker: Linker) -> None:
+    text = "Abraham Lincoln spoke in Omaha."
+    reading = Reading(
+        (Span(0, len(text)),), (), (Span(0, 15), Span(25, 30)), (Name(0, 15, "PERSON"), Name(25, 30, "GPE"))
+    )
+    assert feature(linker, text, "lincoln-ne", "name_inside", reading) == 1.0
+    assert feature(linker, text, "lincoln-ne", "proper_left", reading) == 1.0
+    assert feature(linker, text, "lincoln-ne", "name_person", reading) == 1.0
+    assert feature(linker, text, "omaha", "name_same", reading) == 1.0
+    assert linked(linker, text, reading) == [("Omaha", "omaha")]
+
+
+def test_common_words_are_left_alone(linker: Linker) -> None:
+    assert linked(linker, "Reading is fun.") == []
+    assert linked(linker, "The longest name wins: New York City.") == [("New York City", "nyc")]
+
+
+def test_a_saved_linker_links_alike_and_holds_no_pickle(linker: Linker, tmp_path: Path) -> None:
+    text = "From Lincoln, Nebraska, to New York City and 東京."
+    linker.save(tmp_path)
+    assert Linker.open(tmp_path).link(text, read(text)) == linker.link(text, read(text))
+    assert {file.suffix for file in tmp_path.rglob("*") if file.is_file()} <= {".json", ".npy", ".utf8"}
+
+
+def test_a_folder_without_a_linker_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="holds no linker"):
+        Linker.open(tmp_path)
+
+
+def test_casing_counts() -> None:
+    casing = Casing.count(["we read reading lists. Reading is reading", "Leeds"])
+    assert casing.common("Reading") == pytest.approx(2 / (2 + 1 + 1))
+    assert casing.common("Leeds") == casing.common("Reading Leeds") == 0.0
