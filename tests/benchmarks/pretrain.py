@@ -1,0 +1,253 @@
+"""Tokens a second of pretraining, kepipe beside Hugging Face's Trainer: same sizes, tokenizer, text, batch, precision.
+
+    python tests/benchmarks/pretrain.py [--rows mini base gpt bart lines] [--steps 12] [--repeat 1]
+
+Each measurement is a process of its own, one after the other. Text: the Wikipedia sample of gensim's wheel, a
+WordPiece vocabulary of 16,384. `lines`: a row a sentence, cut to the length of a dictionary's glosses. Throughput is
+that of the median update after the first two; tokens are those of text and its marks, padding not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+LENGTH, BATCH = 128, 8192
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model and a text to train it on."""
+
+    base: dict[str, Any]
+    objective: str
+    text: str = "running"
+    tokens: int = BATCH
+
+    @property
+    def format(self) -> str:
+        return "packed" if self.text == "running" else "doc-sentences"
+
+
+CASES = {
+    "mini": Case({"family": "bert", "size": "mini"}, "mlm"),
+    "base": Case({"family": "bert", "size": "base"}, "mlm", tokens=2048),
+    "gpt": Case({"family": "gpt2", "size": "mini"}, "causal-lm"),
+    "bart": Case({"family": "bart", "size": "mini"}, "denoising"),
+    "lines": Case({"family": "bert", "size": "mini"}, "mlm", text="lines"),
+}
+
+
+def prepare(root: Path) -> None:
+    """Shards of running text and of lines, with one tokenizer."""
+    from kepipe.corpus.documents import read_documents, write_documents
+    from kepipe.flow.stage import Nothing, Work
+    from kepipe.stages.artifacts import Linked
+    from kepipe.stages.corpus import CORPUS
+    from kepipe.stages.shards import SHARDS
+    from kepipe.types import Document
+
+    def work(name: str) -> Work:
+        for part in ("out", "scratch"):
+            (root / name / part).mkdir(parents=True)
+        return Work(root / name / "out", root / name / "scratch", 0, "cpu", lambda event: None)
+
+    CORPUS.run(Nothing(), CORPUS.config(), corpus := work("corpus"))
+    SHARDS.run(SHARDS.inputs(Linked(corpus.out, "")), SHARDS.config(), running := work("running"))
+    (root / "cut").mkdir()
+    rng = np.random.default_rng(0)
+    words = [
+        word for document in read_documents(corpus.out / "documents.jsonl") for word in document.text.split()
+    ]
+    lengths = np.clip(rng.lognormal(2.1, 0.6, len(words) // 8), 2, 60).astype(int)
+    ends = np.cumsum(lengths)
+    starts = ends - lengths
+    lines = (" ".join(words[a:b]) for a, b in zip(starts, ends, strict=True) if b <= len(words))
+    write_documents(
+        root / "cut" / "documents.jsonl", (Document(f"line{n}", text) for n, text in enumerate(lines))
+    )
+    settings = SHARDS.config.model_validate({"tokenizer": {"from": str(running.out / "tokenizer")}})
+    SHARDS.run(SHARDS.inputs(Linked(root / "cut", "")), settings, work("lines"))
+
+
+def ours(case: Case, shards: Path, steps: int) -> list[float]:
+    """Tokens a second of each update."""
+    from kepipe.flow.events import Event, Metrics
+    from kepipe.flow.stage import Work
+    from kepipe.stages.artifacts import Shards
+    from kepipe.stages.pretrain import PRETRAIN
+
+    speeds: list[float] = []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Metrics) and "tokens_per_second" in event.values:
+            speeds.append(event.values["tokens_per_second"])
+
+    config = PRETRAIN.config.model_validate(
+        {
+            "base": case.base,
+            "objective": case.objective,
+            "format": case.format,
+            "length": LENGTH,
+            "steps": steps,
+        }
+        | {
+            "batch_tokens": case.tokens,
+            "precision": "bf16",
+            "log_every": 1,
+            "eval_tokens": 1,
+            "eval_every": steps,
+        }
+    )
+    with tempfile.TemporaryDirectory() as name:
+        for part in ("out", "scratch"):
+            (Path(name) / part).mkdir()
+        work = Work(Path(name) / "out", Path(name) / "scratch", 0, "cpu", listen)
+        PRETRAIN.run(PRETRAIN.inputs(Shards(shards, "")), config, work)
+    return speeds
+
+
+def theirs(case: Case, shards: Path, steps: int) -> list[float]:
+    """The same by transformers' Trainer, with its own collators and dynamic padding."""
+    import torch
+    import transformers as hf
+
+    from kepipe.corpus.batches import open_batches
+    from kepipe.corpus.shards import open_shard
+    from kepipe.corpus.tokenizer import load_tokenizer
+    from kepipe.objectives import table
+
+    tokenizer = load_tokenizer(shards / "tokenizer")
+    fast = hf.PreTrainedTokenizerFast.from_pretrained(str(shards / "tokenizer"))
+    batches = open_batches(
+        open_shard(shards / "train"),
+        tokenizer,
+        format=case.format,
+        length=LENGTH,
+        tokens=case.tokens,  # type: ignore[arg-type]
+    )
+    examples: list[dict[str, Any]] = []
+    rng = np.random.default_rng(0)
+    denoise = table.build(table.read("denoising"), tokenizer) if case.objective == "denoising" else None
+    for number in range(min(batches.per_epoch, steps + 4)):
+        rows = batches.render(number)
+        if denoise is None:
+            kept = rows.documents > 0
+            examples += [
+                {"input_ids": row[there].tolist()} for row, there in zip(rows.tokens, kept, strict=True)
+            ]
+            continue
+        batch = denoise.corrupt(rows, rng, 0.0)
+        assert batch.labels is not None and batch.decoder_documents is not None  # noqa: PT018
+        targets = batch.labels.split(batch.decoder_documents.sum(1).tolist())
+        sources = [row[there > 0].tolist() for row, there in zip(batch.tokens, batch.documents, strict=True)]
+        examples += [{"input_ids": s, "labels": t.tolist()} for s, t in zip(sources, targets, strict=True)]
+    rng.shuffle(examples)  # type: ignore[arg-type]
+    V = tokenizer.vocab_size
+    if case.objective == "mlm":
+        D, L, H = {"mini": (256, 4, 4), "base": (768, 12, 12)}[case.base["size"]]
+        model: Any = hf.BertForMaskedLM(
+            hf.BertConfig(vocab_size=V, hidden_size=D, num_hidden_layers=L, num_attention_heads=H,
+                          intermediate_size=4 * D, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+        )  # fmt: skip
+        collate: Any = hf.DataCollatorForLanguageModeling(fast, mlm_probability=0.15)
+    elif case.objective == "causal-lm":
+        model = hf.GPT2LMHeadModel(
+            hf.GPT2Config(
+                vocab_size=V, n_embd=256, n_layer=4, n_head=4, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0
+            )
+        )
+        collate = hf.DataCollatorForLanguageModeling(fast, mlm=False)
+    else:
+        model = hf.BartForConditionalGeneration(
+            hf.BartConfig(vocab_size=V, d_model=256, encoder_layers=4, decoder_layers=4, encoder_attention_heads=4,
+                          decoder_attention_heads=4, encoder_ffn_dim=1024, decoder_ffn_dim=1024, dropout=0.0,
+                          pad_token_id=tokenizer.pad, bos_token_id=tokenizer.cls, eos_token_id=tokenizer.sep,
+                          decoder_start_token_id=tokenizer.sep, forced_eos_token_id=None)
+        )  # fmt: skip
+        collate = hf.DataCollatorForSeq2Seq(fast, model)
+    mean = np.mean([len(example["input_ids"]) for example in examples])
+    counted: list[int] = []
+    stamps: list[float] = []
+
+    def count(features: list[dict[str, Any]]) -> Any:
+        counted.append(sum(len(f["input_ids"]) + len(f.get("labels", ())) for f in features))
+        return collate(features)
+
+    class Clock(hf.TrainerCallback):  # type: ignore[misc]
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            stamps.append(time.perf_counter())
+
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = hf.TrainingArguments(
+            output_dir=folder, use_cpu=True, bf16=True, max_steps=steps, save_strategy="no", logging_strategy="no",
+            report_to=[], per_device_train_batch_size=max(1, round(case.tokens / mean)), learning_rate=5e-4,
+            disable_tqdm=True,
+        )  # fmt: skip
+        torch.manual_seed(0)
+        hf.Trainer(
+            model=model, args=arguments, train_dataset=examples, data_collator=count, callbacks=[Clock()]
+        ).train()
+    return [n / seconds for n, seconds in zip(counted[1:], np.diff(stamps), strict=False)]
+
+
+def measure(who: str, name: str, root: Path, steps: int) -> dict[str, float]:
+    """Run one measurement in a process of its own."""
+    command = [sys.executable, __file__, "--measure", who, name, str(root), "--steps", str(steps)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def main() -> None:
+    """Print the table, or one measurement as JSON."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", nargs="+", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument(
+        "--repeat", type=int, default=1, help="measure so often, one after the other; keep the best"
+    )
+    parser.add_argument("--data", type=Path, help="keep the shards here and use them again")
+    parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        who, name, root = options.measure
+        case = CASES[name]
+        speeds = {"ours": ours, "theirs": theirs}[who](case, Path(root) / case.text / "out", options.steps)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+        print(json.dumps({"speed": float(np.median(speeds[2:])), "memory": peak}))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        root = options.data or Path(folder)
+        if not (root / "lines" / "out").exists():
+            prepare(root)
+        print(
+            f"{'':8}{'kepipe tok/s':>14}{'Trainer tok/s':>15}{'ratio':>8}{'kepipe MB':>12}{'Trainer MB':>12}"
+        )
+        for name in options.rows:
+            found = {"ours": [], "theirs": []}  # type: dict[str, list[dict[str, float]]]
+            for _ in range(options.repeat):
+                for who, values in found.items():
+                    values.append(measure(who, name, root, options.steps))
+            mine, other = (max(found[who], key=lambda m: m["speed"]) for who in ("ours", "theirs"))
+            print(
+                f"{name:8}{mine['speed']:14,.0f}{other['speed']:15,.0f}{mine['speed'] / other['speed']:8.2f}"
+                f"{mine['memory']:12,.0f}{other['memory']:12,.0f}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""Two processes under torchrun: the losses of one, and checkpoints that either continues."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RUN = """
+import json, sys
+from pathlib import Path
+import torch
+from safetensors.torch import save_file
+from kepipe.train.held_out import HeldOut
+from kepipe.train.loop import train
+from tests.kepipe.train.toy import Ear, HideSome, render, settings, tiny, work_in
+torch.set_num_threads(1)
+folder, steps, stop = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+
+def until(number):
+    if number >= stop:
+        raise KeyboardInterrupt
+    return render(number)
+
+ear, model = Ear(), tiny()
+try:
+    train(model, HideSome(), until, settings(steps=steps, accumulate=2, log_every=1), work_in(folder, ear),
+          HeldOut(HideSome(), lambda n: render(900 + n), 2))
+except KeyboardInterrupt:
+    pass
+if not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0:
+    losses = {name: ear.metric(name) for name in ("loss", "held_out_loss", "gradient_norm")}
+    (folder / "losses.json").write_text(json.dumps(losses))
+if torch.distributed.is_initialized():
+    torch.distributed.destroy_process_group()
+"""
+
+
+def run(processes: int, folder: Path, steps: int = 12, stop: int = 1000) -> dict[str, dict[str, float]]:
+    folder.mkdir(exist_ok=True)
+    script = folder / "run.py"
+    script.write_text(RUN)
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    command = [sys.executable, *(launcher if processes > 1 else []), script, folder, str(steps), str(stop)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[3])}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    losses: dict[str, dict[str, float]] = json.loads((folder / "losses.json").read_text())
+    return losses
+
+
+def agree(found: dict[str, dict[str, float]], expected: dict[str, dict[str, float]]) -> None:
+    for name, values in found.items():
+        for step, value in values.items():
+            assert value == pytest.approx(expected[name][step], rel=1e-4), f"{name} at step {step}"
+
+
+def test_two_processes_have_the_losses_of_one_and_each_continues_the_other(tmp_path: Path) -> None:
+    """Dropout included: what is drawn belongs to a batch, not to a process."""
+    alone = run(1, tmp_path / "alone")
+    chain = tmp_path / "chain"
+    two = run(2, chain, stop=11)
+    one = run(1, chain, stop=20)
+    last = run(2, chain)
+    assert [min(map(int, part["loss"])) for part in (two, one, last)] == [1, 5, 9], "after steps 0, 4 and 8"
+    assert max(map(int, last["loss"])) == 12
+    for part in (two, one, last):
+        agree(part, alone)
