@@ -1,0 +1,48 @@
+from pathlib import Path
+
+import pytest
+
+from kepipe.corpus.documents import write_parquet
+from kepipe.corpus.sources.folder import list_files, read_folder
+from kepipe.types import Document
+from kg.problems import Problems
+
+
+def test_reads_all_kinds_in_the_order_of_names(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "note.txt").write_bytes(b"\xef\xbb\xbfOne.\r\nTwo.\n")
+    (tmp_path / "a.jsonl").write_text('{"id": "a1", "text": "From JSON"}\n')
+    write_parquet(tmp_path / "c.parquet", [Document("c1", "From Parquet")])
+    (tmp_path / "ignored.md").write_text("no")
+    problems = Problems()
+    assert list(read_folder(tmp_path, problems)) == [
+        Document("a1", "From JSON"),
+        Document("b/note", "One.\nTwo.", "note"),
+        Document("c1", "From Parquet"),
+    ]
+    assert not problems
+
+
+def test_a_single_file_will_do(tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("Text")
+    assert list(read_folder(tmp_path / "note.txt", Problems())) == [Document("note", "Text", "note")]
+
+
+def test_what_cannot_be_read_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "bad.txt").write_bytes(b"line\nl\xffne")
+    (tmp_path / "empty.txt").write_text(" \n")
+    (tmp_path / "twice.jsonl").write_text('{"id": "x", "text": "a"}\n{"id": "x", "text": "b"}\n')
+    problems = Problems()
+    assert [document.text for document in read_folder(tmp_path, problems)] == ["a"]
+    assert [str(problem) for problem in problems.first] == [
+        "bad.txt:2: invalid UTF-8 at byte 6 of the file",
+        "empty.txt: the file is empty",
+        "twice.jsonl: the id 'x' stands twice; the later document is skipped",
+    ]
+
+
+def test_a_folder_without_text_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no \.txt / \.jsonl / \.parquet file here"):
+        list_files(tmp_path)
+    with pytest.raises(ValueError, match="no such file or folder"):
+        list_files(tmp_path / "gone")

@@ -1,0 +1,104 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from kepipe.corpus.documents import held_out, read_documents, write_documents
+from kepipe.flow.events import Event, Metrics
+from kepipe.flow.stage import Work
+from kepipe.stages.artifacts import Corpus, Graph
+from kepipe.stages.link import LinkConfig, LinkInputs, link
+from kepipe.types import Document, Mention
+from tests.kepipe.linking.conftest import ENTITIES, TRIPLES
+
+FILLER = "Nothing of note happened there for many years. " * 300
+RULES = LinkConfig(spacy_model=None, workers=1)
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> LinkInputs:
+    from kg.schema import Relation
+    from kg.writer import write_graph
+
+    folder = tmp_path_factory.mktemp("inputs")
+    for name in ("graph", "corpus"):
+        (folder / name).mkdir()
+    write_graph(folder / "graph", ENTITIES, [Relation("in", "in")], {"train": TRIPLES})
+    write_documents(folder / "corpus" / "documents.jsonl", map(document, range(40)))
+    (folder / "corpus" / "corpus.json").write_text("{}")
+    return LinkInputs(Graph(folder / "graph", ""), Corpus(folder / "corpus", ""))
+
+
+def document(number: int) -> Document:
+    """Mr York is nobody of the graph; Omaha and Leeds are."""
+    text = f"Mr York left Omaha for Leeds in {number}.\n{FILLER}"
+    gold = (Mention(3, 7, "Mr York"), Mention(13, 18, "omaha"), Mention(23, 28, "leeds"))
+    return Document(f"d{number}", text, gold=gold)
+
+
+def run(inputs: LinkInputs, config: LinkConfig, folder: Path, scratch: Path | None = None) -> list[Event]:
+    events: list[Event] = []
+    out, scratch = folder / "out", scratch or folder / "scratch"
+    out.mkdir(parents=True)
+    scratch.mkdir(exist_ok=True)
+    link(inputs, config, Work(out, scratch, 0, "cpu", events.append))
+    return events
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_it_links_learns_and_scores(inputs: LinkInputs, tmp_path: Path) -> None:
+    events = run(inputs, RULES, tmp_path)
+    documents = list(read_documents(tmp_path / "out" / "documents.jsonl"))
+    assert len(documents) == 40
+    assert all(len(document.sentences) == 301 for document in documents)
+    assert [mention.entity for mention in documents[0].mentions] == ["omaha", "leeds"]
+    scores = json.loads((tmp_path / "out" / "scores.json").read_text())
+    held = sum(held_out(f"d{number}") for number in range(40))
+    assert scores["documents"] == {"held_out": held, "training": 40 - held}
+    assert scores["trained"]
+    assert scores["linker"]["f1"] == 1.0
+    assert scores["baseline"]["precision"] == pytest.approx(2 / 3, abs=1e-6)
+    assert scores["candidate_recall"] == 1.0
+    logged = {
+        name: value for event in events if isinstance(event, Metrics) for name, value in event.values.items()
+    }
+    assert (logged["linker.f1"], logged["mentions"]) == (1.0, 80)
+
+
+def test_the_number_of_workers_changes_no_byte(inputs: LinkInputs, tmp_path: Path) -> None:
+    run(inputs, RULES, tmp_path / "one")
+    run(inputs, RULES.model_copy(update={"workers": 2}), tmp_path / "two")
+    assert content(tmp_path / "one" / "out") == content(tmp_path / "two" / "out")
+
+
+def test_a_killed_run_goes_on_from_its_chunks_to_the_same_bytes(inputs: LinkInputs, tmp_path: Path) -> None:
+    run(inputs, RULES, tmp_path / "whole")
+    scratch = tmp_path / "whole" / "scratch"
+    chunks = sorted(scratch.glob("linked-*.jsonl"))
+    assert len(chunks) > 1
+    left = tmp_path / "left"
+    shutil.copytree(scratch, left)
+    for lost in (*left.glob("linked-00001*"), *left.glob("counts-00001*"), *left.glob("read-00002*")):
+        lost.unlink()
+    (left / "linked-00001.jsonl.partial").write_text("cut sho")
+    kept = (left / "read-00000.jsonl").stat().st_mtime_ns
+    run(inputs, RULES, tmp_path / "resumed", left)
+    assert (left / "read-00000.jsonl").stat().st_mtime_ns == kept
+    assert content(tmp_path / "resumed" / "out") == content(tmp_path / "whole" / "out")
+
+
+def test_a_corpus_without_links_is_linked_by_default_weights(inputs: LinkInputs, tmp_path: Path) -> None:
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "corpus.json").write_text("{}")
+    write_documents(
+        tmp_path / "corpus" / "documents.jsonl", [Document("a", "She moved from Omaha to Lincoln, Nebraska.")]
+    )
+    run(LinkInputs(inputs.graph, Corpus(tmp_path / "corpus", "")), RULES, tmp_path / "run")
+    (document,) = read_documents(tmp_path / "run" / "out" / "documents.jsonl")
+    assert [mention.entity for mention in document.mentions] == ["omaha", "lincoln-ne", "ne"]
+    scores = json.loads((tmp_path / "run" / "out" / "scores.json").read_text())
+    assert scores["linker"] == {}
