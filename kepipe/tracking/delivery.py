@@ -52,10 +52,8 @@ class Delivery:
         if metrics:
             self._guard(lambda: self._runs.write_metrics(metrics, doubtful), "metrics")
         else:
-            self._guard(
-                lambda: self._write(events[0]),
-                f"{type(events[0]).__name__} of {events[0].stage or 'the run'}",
-            )
+            event = events[0]
+            self._guard(lambda: self._write(event), f"{type(event).__name__} of {event.stage or 'the run'}")
         self.cursor.sent = end
         self.cursor.save(self.journal)
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from kepipe.config import ConfigError
 from kepipe.flow.events import ModelOffered
 from kepipe.tracking.gate import Gate, Verdict, judge
+from kepipe.tracking.names import allowed
 from kepipe.tracking.store import RefusedError, Store
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 CHAMPION, CHALLENGER = "champion", "challenger"
 HISTORY = "kepipe.champions"
 """Tag of a registered model: its champions' versions, the present one last, as JSON."""
+CARRIED_OUT = "kepipe.gate.done"
+"""Tag of a version: the run whose offer has been decided and the decision carried out."""
 ChampionScore = Callable[[Path, Path, str], float | None]
 """(model folder, folder of the present evaluation, metric) → the model's value on the present data, or None."""
 
@@ -67,12 +70,14 @@ def offer(store: Store, event: ModelOffered, source: Source, champion_score: Cha
     decided = version.tags if version.tags.get("kepipe.gate.run") == event.run else {}
     if not decided:
         decided = _decide(client, event, number, champion_score)
-        client.set_registered_model_alias(event.name, CHALLENGER, number)
         for tag, value in {**_offer_tags(event), **decided}.items():
             client.set_model_version_tag(event.name, number, tag, value)
     promoted = decided["kepipe.gate.promoted"] == "true"
-    if promoted and number not in _history(client, event.name):
-        _crown(client, event.name, number)
+    if version.tags.get(CARRIED_OUT) != event.run:
+        client.set_registered_model_alias(event.name, CHALLENGER, number)
+        if promoted:
+            _crown(client, event.name, number)
+        client.set_model_version_tag(event.name, number, CARRIED_OUT, event.run)
     return {
         "model": event.name,
         "version": int(number),
@@ -111,14 +116,14 @@ def _champion_value(
     """The champion's value of the gate's metric, and on what it was measured."""
     evaluation = str(event.gate.get("evaluation", ""))
     folder = Path(champion.tags.get("kepipe.folder", ""))
-    if evaluation == champion.tags.get("kepipe.evaluation") and f"metric.{metric}" in champion.tags:
-        return float(champion.tags[f"metric.{metric}"]), "measured on the same data"
+    stored = champion.tags.get(_metric_tag(metric))
+    if stored and evaluation == champion.tags.get("kepipe.evaluation"):
+        return float(stored), "measured on the same data"
     value = None
     if folder.is_dir() and evaluation:
         value = champion_score(folder, Path(evaluation), metric)
     if value is not None:
         return value, "measured again on the present data"
-    stored = champion.tags.get(f"metric.{metric}")
     return (float(stored) if stored else None), "the value of its own registration; it was not measured again"
 
 
@@ -154,7 +159,12 @@ def _add(store: Store, event: ModelOffered, source: Source) -> ModelVersion:
 def _offer_tags(event: ModelOffered) -> dict[str, str]:
     tags = {"kepipe.run": event.run, "kepipe.digest": event.digest, "kepipe.folder": event.folder}
     tags["kepipe.evaluation"] = str(event.gate.get("evaluation", ""))
-    return tags | {f"metric.{name}": repr(value) for name, value in event.metrics.items()} | dict(event.tags)
+    tags |= {_metric_tag(name): repr(value) for name, value in event.metrics.items()}
+    return tags | {allowed(name): value for name, value in event.tags.items()}
+
+
+def _metric_tag(metric: str) -> str:
+    return allowed(f"metric.{metric}")
 
 
 def versions(client: MlflowClient, name: str = "") -> list[Version]:

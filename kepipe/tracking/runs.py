@@ -7,7 +7,6 @@ are found again by their tags, and metrics that may be there already are compare
 from __future__ import annotations
 
 import json
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,6 +24,7 @@ from kepipe.flow.events import (
     StageEnded,
     StageStarted,
 )
+from kepipe.tracking.names import allowed
 from kepipe.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Runs:
                 self._write_params(self.run_id(event.stage), event.config)
             case StageCached():
                 tag = f"kepipe.cached.{event.stage}"
-                self._client.set_tag(self.run_id(""), _name(tag), event.maker or event.key)
+                self._client.set_tag(self.run_id(""), allowed(tag), event.maker or event.key)
             case Metrics():
                 self.write_metrics([event])
             case Dataset():
@@ -144,7 +144,7 @@ class Runs:
         begun = self._stages.get(stage, self._begun)
         tags = self._pipeline_tags() if not stage else self._stage_tags(stage)
         tags["kepipe.run"], tags["kepipe.stage"] = self._begun.run, stage or "(pipeline)"
-        kept = {_name(name): str(value)[:5000] for name, value in tags.items()}
+        kept = {allowed(name): str(value)[:5000] for name, value in tags.items()}
         run = self._client.create_run(self.experiment, int(begun.at * 1000), kept, stage or self._begun.run)
         return str(run.info.run_id)
 
@@ -174,7 +174,7 @@ class Runs:
     def _write_params(self, run: str, config: Mapping[str, Any]) -> None:
         from mlflow.entities import Param
 
-        params = [Param(_name(key), value[:6000]) for key, value in flatten(config)]
+        params = [Param(allowed(key), value[:6000]) for key, value in flatten(config)]
         for part in _parts(params, AT_ONCE["params"]):
             self._client.log_batch(run, params=part)
 
@@ -232,7 +232,7 @@ class Runs:
             step = event.step
             if step is None:
                 step = max(self._steps[event.stage][name], default=0)
-            yield Metric(_name(name), float(value), int(event.at * 1000), step)
+            yield Metric(allowed(name), float(value), int(event.at * 1000), step)
 
     def _missing(self, run: str, metrics: Sequence[Metric]) -> list[Metric]:
         present = {
@@ -266,11 +266,6 @@ def shown_files(folder: Path) -> Iterator[tuple[Path, str | None]]:
 
 def _point(metric: Metric) -> tuple[str, int, int, str]:
     return metric.key, metric.step, metric.timestamp, repr(metric.value)  # repr: nan equals nan
-
-
-def _name(name: str) -> str:
-    """A name that MLflow takes: hits@10 → hits_at_10."""
-    return re.sub(r"[^\w\-. /:]", "_", name.replace("@", "_at_"))[:250]
 
 
 def _parts(items: Sequence[Any], size: int) -> Iterator[list[Any]]:

@@ -63,6 +63,10 @@ class Tracker:
             self._courier.wait(patience)
         except subprocess.TimeoutExpired:
             return ["tracking: delivery goes on in the background; `kepipe track status` shows how far it is"]
+        if self._courier.returncode:
+            return [
+                "tracking: delivery failed, see courier.log beside the journal; `kepipe track sync` repeats it"
+            ]
         return list(tidings(Cursor.load(self._journal.file, "")))
 
 

@@ -16,6 +16,7 @@ from kepipe.tracking.cursor import Cursor, pending
 from kepipe.tracking.delivery import Delivery, batches, claim, deliver_pending
 from kepipe.tracking.store import AwayError, Store, connect
 from tests.kepipe.tracking import journals
+from tests.kepipe.tracking.frail import CutError, Frail
 from tests.kepipe.tracking.journals import artifact, offered, write
 
 
@@ -86,31 +87,6 @@ def test_a_run_in_mlflow(space: Path, store: Store, fresh: str, tmp_path: Path) 
     files = {file.path for file in store.client.list_artifacts(child.info.run_id)}
     assert files == {"report.html", "scores.json", "pictures"}
     assert [file.path for file in store.client.list_artifacts(parent.info.run_id)] == ["notes.txt"]
-
-
-class CutError(BaseException):
-    """The delivering process dies here."""
-
-
-class Frail:
-    """A client that dies right after the call of a given number, or right before it."""
-
-    def __init__(self, client: Any, calls: int, before: bool) -> None:
-        self._client, self.left, self._before = client, calls, before
-
-    def __getattr__(self, name: str) -> Any:
-        real = getattr(self._client, name)
-
-        def call(*arguments: Any, **options: Any) -> Any:
-            self.left -= 1
-            if self.left == 0 and self._before:
-                raise CutError
-            result = real(*arguments, **options)
-            if self.left == 0:
-                raise CutError
-            return result
-
-        return call
 
 
 @pytest.mark.parametrize("before", [True, False])

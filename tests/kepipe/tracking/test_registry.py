@@ -14,6 +14,7 @@ from kepipe.tracking.prediction import Predictor
 from kepipe.tracking.registry import offer, promote, rollback, versions
 from kepipe.tracking.store import Store
 from tests.kepipe.tasks.world import World, make_world
+from tests.kepipe.tracking.frail import CutError, Frail
 from tests.kepipe.tracking.journals import offered
 
 
@@ -112,6 +113,36 @@ def test_an_old_offer_that_is_delivered_again_decides_nothing_anew(offers: Offer
     offers("two", 0.4)
     assert offers("one", 0.3) == first
     assert offers.aliases() == {"champion": 2, "challenger": 2}
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_an_offer_cut_off_at_every_call_and_repeated(offers: Offers, before: bool) -> None:
+    """A better model each time: it must end as champion, with every champion once in the history."""
+    real = offers.store
+    for cut in range(1, 100):
+        frail = Frail(real.client, cut, before)
+        offers.store = Store(real.uri, frail, real.artifacts, real.scratch)  # type: ignore[arg-type]
+        try:
+            offers(f"model-{cut}", 0.5 + cut / 1000)
+        except CutError:
+            offers.store = real
+            assert offers(f"model-{cut}", 0.5 + cut / 1000)["champion"]
+        offers.store = real
+        assert offers.aliases() == {"champion": cut, "challenger": cut}
+        if frail.left > 0:
+            break
+    assert cut > 15
+    for earlier in range(cut - 1, 0, -1):
+        assert rollback(real.client, offers.name) == earlier
+
+
+def test_a_former_champion_may_come_back(offers: Offers, tmp_path: Path) -> None:
+    offers("one", 0.3, evaluation=str(tmp_path / "a"))
+    offers("two", 0.4, evaluation=str(tmp_path / "a"))
+    offers.present = 0.2
+    assert offers("one", 0.5, run="later", evaluation=str(tmp_path / "b"))["champion"]
+    assert offers.aliases() == {"champion": 1, "challenger": 1}
+    assert rollback(offers.store.client, offers.name) == 2
 
 
 def test_promote_and_roll_back(offers: Offers) -> None:
