@@ -7,7 +7,7 @@ W_k = I + Σ_b a_kb V_b is the basis decomposition (eq. 3) around the identity: 
 of the translated neighbours.
 
 It is trained on known entities as though they were new: their own vector is withheld, a random part of their edges is
-seen, and the predicted vector must rank the entity at the end of an edge that was not seen.
+seen, and the predicted vector must rank the two ends of an edge that was not seen, and lie near their own.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ class InductiveTraining:
     """Other entities among which the true one must be found."""
     bases: int = 8
     learning_rate: float = 0.003
+    stay: float = 0.5
+    """Weight of the distance from the vector that the entity has of its own."""
     norm: float = 1.0
     """Of the distance by which the vectors were trained."""
 
@@ -114,6 +116,9 @@ def train_encoder(
         predicted_nD = encoder.encode(seen, rows, entities_ED)
         others = rng.integers(0, len(entities), settings.negatives)
         loss = _loss(predicted_nD, asked, shifts_KD, entities_ED, others, settings.norm)
+        own_nD = entities_ED[torch.from_numpy(rows)]
+        away_n = torch.linalg.vector_norm(predicted_nD - own_nD, settings.norm, dim=1)
+        loss = loss + settings.stay * away_n.mean()
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()

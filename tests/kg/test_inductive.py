@@ -94,7 +94,7 @@ def test_training_learns_which_relation_tells_and_repeats_itself() -> None:
 
     encoder, again = train(), train()
     assert encoder.logits[0] > encoder.logits[1] + 1
-    assert error(encoder) < 0.6 * error(Encoder.start(relations, 2, 1))
+    assert error(encoder) < 0.7 * error(Encoder.start(relations, 2, 1))
     assert losses[:40] == losses[40:]
     for first, second in zip(encoder.parameters(), again.parameters(), strict=True):
         np.testing.assert_array_equal(first.numpy(), second.numpy())

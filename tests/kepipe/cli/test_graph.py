@@ -1,0 +1,101 @@
+"""The graph commands, as typed: from a source to a store, a report, an answer, a picture."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from kepipe.cli.graph import app
+
+SPO = "库克\tCEO\t苹果\n坏\n北京\t首都\t中国\n库克\t访问\t北京\n"
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    (tmp_path / "g.spo").write_text(SPO, encoding="utf-8")
+    result = call("import", tmp_path / "g.spo", "--out", tmp_path / "g")
+    assert result.exit_code == 0, result.output
+    assert "4 entities, 3 relations, 3 triples" in result.stdout
+    assert "g.spo:2: expected subject" in result.stderr
+    return tmp_path / "g"
+
+
+def test_import_keeps_the_report_and_what_is_there(store: Path) -> None:
+    assert json.loads((store / "problems.json").read_text())["count"] == 1
+    source = store.with_name("g.spo")
+    again = call("import", source, "--out", store)
+    assert isinstance(again.exception, FileExistsError)
+    assert call("import", source, "--out", store, "--force").exit_code == 0
+    strict = call("import", source, "--out", store, "--force", "--strict")
+    assert "g.spo:2" in str(strict.exception)
+    assert (store / "graph.json").is_file()  # a failed import takes nothing away
+    elsewhere = call("import", source, "--out", store.parent)
+    assert "something else than a graph" in str(elsewhere.exception)
+
+
+def test_import_holds_out(tmp_path: Path) -> None:
+    (tmp_path / "g.spo").write_text("".join(f"e{n % 7}\tr\te{n % 11}\n" for n in range(77)))
+    result = call("import", tmp_path / "g.spo", "--out", tmp_path / "g", "--hold-out", 0.1)
+    assert "train" in result.stdout
+    assert "test" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("nowhere.nt",), "nowhere.nt: no such file"),
+        ((__file__,), "cannot tell its format"),
+        ((__file__, "--format", "xls"), "--format xls: expected one of native, csv"),
+        ((__file__, "--columns", "a,b"), "expected three names"),
+        ((__file__, "--format", "spo"), "no triples"),
+    ],
+)
+def test_mistakes_are_said(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
+    result = call("import", *arguments, "--out", tmp_path / "g")
+    assert isinstance(result.exception, ValueError | OSError)
+    assert message in str(result.exception)
+
+
+def test_validate(store: Path) -> None:
+    assert call("validate", store).exit_code == 0
+    source = call("validate", store.with_name("g.spo"))
+    assert source.exit_code == 1
+    assert "1 problem" in source.stderr
+    (store / "prior.npy").write_bytes(b"")
+    damaged = call("validate", store)
+    assert damaged.exit_code == 1
+    assert "error: the files differ" in damaged.stdout
+
+
+def test_describe(store: Path, tmp_path: Path) -> None:
+    result = call("describe", store, "--html", tmp_path / "g.html", "--graphml", tmp_path / "g.graphml")
+    assert result.exit_code == 0, result.exception
+    assert "connected parts: 1, the largest of 4 entities" in result.stdout
+    page = (tmp_path / "g.html").read_text(encoding="utf-8")
+    assert "4 entities in 3 triples" in page
+    assert "CEO" in page
+    assert call("validate", tmp_path / "g.graphml").exit_code == 0
+
+
+def test_query(store: Path) -> None:
+    result = call("query", store, "北京")
+    assert "北京 – 首都 → 中国" in result.stdout
+    assert "库克 – 访问 → 北京" in result.stdout
+    missing = call("query", store, "京")
+    assert "no entity is called '京'" in str(missing.exception)
+    assert "there is '北京'" in str(missing.exception)
+
+
+@pytest.mark.parametrize("ending", ["svg", "html", "graphml"])
+def test_draw(store: Path, tmp_path: Path, ending: str) -> None:
+    file = tmp_path / f"x.{ending}"
+    result = call("draw", store, "库克", "--out", file, "--hops", 2)
+    assert result.exit_code == 0, result.exception
+    assert "中国" in file.read_text(encoding="utf-8")

@@ -1,0 +1,90 @@
+"""Surroundings take turns among relations; pictures are the same for the same graph; GraphML comes back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from kg.problems import Problems
+from kg.schema import Entity, Relation, Triple
+from kg.sources.graphml import read_graphml
+from kg.sources.reading import Choices
+from kg.store import Graph
+from kg.view import draw_ego, ego_triples, render_ego, to_networkx, write_graphml
+from kg.writer import GraphWriter, write_graph
+
+
+@pytest.fixture
+def graph(tmp_path: Path) -> Graph:
+    """A country with ten towns, a capital among them, a currency, and a village of the largest town."""
+    towns = [
+        Entity(f"t{n}", f"Town <{n}> $x$", (f"alias & {n}",), "", ("town",), float(n)) for n in range(10)
+    ]
+    others = [Entity("c", "Country", ("国家",), "a country"), Entity("m", "Money"), Entity("v", "Village")]
+    facts = [Triple(f"t{n}", "in", "c") for n in range(10)]
+    facts += [Triple("c", "pays", "m"), Triple("c", "capital", "t3"), Triple("v", "near", "t9")]
+    relations = [Relation("in", "in"), Relation("pays", "pays with"), Relation("capital", "has the capital")]
+    return write_graph(
+        tmp_path / "g", [*towns, *others], [*relations, Relation("near", "near")], {"train": facts}
+    )
+
+
+def named(graph: Graph, triples: np.ndarray) -> list[tuple[str, str, str]]:  # type: ignore[type-arg]
+    return [(graph.ids[h], graph.relation(r).id, graph.ids[t]) for h, r, t in triples.tolist()]
+
+
+def test_relations_take_turns_and_the_weighty_come_first(graph: Graph) -> None:
+    found = named(graph, ego_triples(graph, graph.row("c"), most=5))
+    assert set(found) == {
+        ("c", "pays", "m"), ("c", "capital", "t3"), ("t9", "in", "c"), ("t8", "in", "c"), ("t7", "in", "c"),
+    }  # fmt: skip
+
+
+def test_hops(graph: Graph) -> None:
+    found = named(graph, ego_triples(graph, graph.row("v"), hops=2, most=8))
+    assert found == [("v", "near", "t9"), ("t9", "in", "c")]
+    assert len(ego_triples(graph, graph.row("c"), hops=2, most=24)) == 12  # a tree: every entity once
+
+
+def test_pictures(graph: Graph, tmp_path: Path) -> None:
+    row = graph.row("c")
+    assert draw_ego(graph, row, tmp_path / "a.svg", hops=2) == []
+    first = (tmp_path / "a.svg").read_bytes()
+    texts = {
+        "".join(node.itertext()).strip()
+        for node in ElementTree.fromstring(first).iter("{http://www.w3.org/2000/svg}text")
+    }
+    assert {"Country", "Money", "Village", "Town <3> $x$", "pays with"} <= texts
+    assert render_ego(graph, row, ego_triples(graph, row, hops=2))[0] == first
+    draw_ego(graph, row, tmp_path / "a.png")
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(ValueError, match=r"pictures end with \.png, \.svg or \.pdf"):
+        draw_ego(graph, row, tmp_path / "a.gif")
+
+
+def test_an_entity_alone_is_drawn(tmp_path: Path) -> None:
+    graph = write_graph(tmp_path / "g", [Entity("a", "A")], [], {"train": []})
+    assert b"<svg" in render_ego(graph, 0, ego_triples(graph, 0))[0]
+
+
+def test_graphml_comes_back(graph: Graph, tmp_path: Path) -> None:
+    write_graphml(graph, tmp_path / "g.graphml")
+    writer = GraphWriter(tmp_path / "again")
+    problems = Problems()
+    read_graphml(tmp_path / "g.graphml", writer, problems, lambda _: None, Choices())
+    again = writer.finish()
+    assert not problems
+    assert {again.entity(row) for row in range(len(again))} == {
+        graph.entity(row) for row in range(len(graph))
+    }
+    assert set(named(again, again.triples())) == set(named(graph, graph.triples()))
+    assert set(again.relations) == set(graph.relations)
+
+
+def test_a_part_as_networkx(graph: Graph) -> None:
+    part = to_networkx(graph, graph.by_tail(graph.row("c"))[:2])
+    assert set(part.nodes) == {"c", "t0", "t1"}
+    assert part.edges["t0", "c", "in"] == {"relation": "in", "label": "in"}
