@@ -43,7 +43,7 @@ class InductiveTraining:
     """Other entities among which the true one must be found."""
     bases: int = 8
     learning_rate: float = 0.003
-    stay: float = 0.5
+    stay: float = 2.0
     """Weight of the distance from the vector that the entity has of its own."""
     norm: float = 1.0
     """Of the distance by which the vectors were trained."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -14,6 +15,7 @@ from kg.writer import digest_columns
 
 EXAMPLES = 3
 LONG_NAME = 100
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def _names(graph: Graph) -> Iterator[Finding]:
     checks: dict[str, Callable[[str], bool]] = {
         "empty names": lambda name: not name.strip(),
         f"names longer than {LONG_NAME} characters": lambda name: len(name) > LONG_NAME,
-        "names with control characters": lambda name: not name.isprintable(),
+        "names with control characters": lambda name: _CONTROL.search(name) is not None,
         "names with the mark of a wrong encoding (\N{REPLACEMENT CHARACTER})": lambda name: "\ufffd" in name,
     }
     counts = dict.fromkeys(checks, 0)
