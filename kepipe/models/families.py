@@ -174,8 +174,18 @@ class Base(Section):
             given = self.model_fields_set - {"trained", "dropout"}
             if given:
                 raise ValueError(f"`from` fixes the architecture: leave out {', '.join(sorted(given))}")
-        elif self.size is not None and self.size not in FAMILIES[self.family].sizes:
-            known = ", ".join(FAMILIES[self.family].sizes)
+            return self
+        family = FAMILIES[self.family]
+        for name, has in {
+            "segments": family.encoder,
+            "tasks": family.encoder,
+            "decoder_layers": family.encoder and family.decoder,
+            "positions": family.parts.get("positions") != 0,
+        }.items():
+            if getattr(self, name) and not has:
+                raise ValueError(f"{self.family} has no `{name}` to set")
+        if self.size is not None and self.size not in family.sizes:
+            known = ", ".join(family.sizes)
             raise ValueError(
                 f"{self.family} has no size {self.size!r}; known: {known}; or give layers, hidden, heads"
             )

@@ -37,7 +37,6 @@ class Transformer(nn.Module):
         self.encoder, self.decoder = encoder, decoder
         self.head, self.pooler, self.next_sentence_head = head, pooler, next_sentence_head
         self.flex = False
-        """Whether masks on CUDA are FlexAttention's blocks."""
 
     def forward(self, batch: Batch) -> Tensor:
         """Hidden states [B, T, D] of the side that predicts: the decoder's where there is one, else the encoder's."""
@@ -150,6 +149,15 @@ class Transformer(nn.Module):
         """Switch gradient checkpointing: less memory, one more forward pass."""
         for stack in self.stacks:
             stack.recompute = on
+
+    def use_blocks(self, on: bool = True) -> None:
+        """Switch FlexAttention's block masks, on CUDA: they skip what nobody sees, as in packed rows and trees.
+
+        Raises ValueError with attention dropout, which that kernel does not have.
+        """
+        if on and self.config.attention_dropout:
+            raise ValueError(f"block masks need attention dropout 0, not {self.config.attention_dropout}")
+        self.flex = on
 
     def compile_layers(self) -> None:
         """Have torch.compile make one kernel of what it can, layer by layer: alike layers are compiled once."""

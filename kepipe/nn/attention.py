@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -73,8 +75,7 @@ def attend(
     """
     q, k, v = q_BTHK.transpose(1, 2), k_BSHK.transpose(1, 2), v_BSHK.transpose(1, 2)
     if mask.blocks is not None:
-        out_BHTK = flex_attention(q, k, v, block_mask=mask.blocks, scale=scale)
-        assert isinstance(out_BHTK, Tensor)
+        out_BHTK = _flex(compiled=q.is_cuda)(q, k, v, block_mask=mask.blocks, scale=scale)
     elif q.device.type == "cpu" and q.shape[-2] * k.shape[-2] <= EXPLICIT_LIMIT:
         scores_BHTS = (q * scale) @ k.transpose(-1, -2)
         if mask.bias is not None:
@@ -84,8 +85,16 @@ def attend(
     else:
         bias = None if mask.bias is None else mask.bias.to(q.dtype)
         out_BHTK = F.scaled_dot_product_attention(q, k, v, bias, dropout, mask.causal, scale=scale)
-    out_BTD = out_BHTK.transpose(1, 2).flatten(2)
+    out_BTD: Tensor = out_BHTK.transpose(1, 2).flatten(2)
     return out_BTD if mask.seeing is None else out_BTD * mask.seeing
+
+
+@functools.cache
+def _flex(compiled: bool) -> Callable[..., Tensor]:
+    """FlexAttention makes its fused kernel only when compiled; otherwise it writes out all scores."""
+    plain: Any = flex_attention
+    kernel: Callable[..., Tensor] = torch.compile(plain) if compiled else plain
+    return kernel
 
 
 @dataclass

@@ -101,7 +101,9 @@ def test_initial_weights_are_as_published(family: str) -> None:
     if family.startswith("t5"):
         assert deviations["tokens.weight"] == pytest.approx(1.0, rel=0.02)
         query = model.encoder.layers[0].attend.part.qkv.weight[: config.heads * config.head_width]  # type: ignore
-        assert float(query.std()) == pytest.approx((config.hidden * config.head_width) ** -0.5, rel=0.02)
+        assert float(query.detach().std()) == pytest.approx(
+            (config.hidden * config.head_width) ** -0.5, rel=0.02
+        )
         assert deviations["decoder.layers.1.feed.part.shrink.weight"] == pytest.approx(
             config.feedforward**-0.5, rel=0.02
         )
@@ -131,6 +133,9 @@ def test_hidden_states_of_every_layer() -> None:
         ({"family": "gpt2", "size": "base"}, "gpt2 has no size 'base'; known: tiny, mini, small"),
         ({"from": "minilm", "size": "base"}, "`from` fixes the architecture: leave out size"),
         ({"dropout": 1.0}, "less than 1"),
+        ({"family": "gpt2", "segments": 2}, "gpt2 has no `segments` to set"),
+        ({"family": "t5", "positions": 128}, "t5 has no `positions` to set"),
+        ({"family": "bert", "decoder_layers": 2}, "bert has no `decoder_layers` to set"),
     ],
 )
 def test_mistakes_are_named(values: dict[str, object], problem: str) -> None:

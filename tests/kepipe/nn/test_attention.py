@@ -74,3 +74,23 @@ def test_cross_attention_projects_its_memory_once() -> None:
     cache.select(torch.tensor([1, 1]))
     moved = part(x_BTD, memory_BSD, Mask(), cache)
     torch.testing.assert_close(moved[0], part(x_BTD[:1], memory_BSD[1:], Mask())[0])
+
+
+def test_block_masks_give_what_a_dense_mask_gives() -> None:
+    q, k, v = torch.randn(3, 2, 128, 2, 16, generator=torch.Generator().manual_seed(0)).unbind(0)
+    descriptors = torch.tensor([[1] * 50 + [2] * 60 + [0] * 18, [1] * 100 + [2] * 28])
+    visibility = causal() & documents(descriptors)
+    blocks = concrete(
+        visibility,
+        rows=2,
+        queries=128,
+        keys=128,
+        device=torch.device("cpu"),
+        dtype=torch.float32,
+        flex=True,
+    )
+    assert blocks.blocks is not None
+    with torch.no_grad():  # on a CPU FlexAttention has no backward pass
+        out = attend(q, k, v, blocks, scale=0.25)
+    torch.testing.assert_close(out, attend(q, k, v, mask(visibility, 2, 128), scale=0.25))
+    assert bool((out[descriptors == 0] == 0).all())
