@@ -33,8 +33,8 @@ class LinkConfig(Section):
     """The text's language."""
     spacy_model: str | None = "en_core_web_sm"
     """English: the spaCy pipeline that finds sentences, phrases and names; null: rules, fast, no phrases."""
-    ner: bool = True
-    """Use the pipeline's named entities to disambiguate; without them reading takes a third less time."""
+    ner: bool = False
+    """Read named entities too: F1 0.75 instead of 0.74 on the Wikipedia sample, for half as much time again."""
     train: bool = True
     """Train the ranker on the given links of training documents, where there are enough."""
     complete_gold: bool = False
