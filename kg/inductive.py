@@ -34,7 +34,7 @@ OnStep = Callable[[int, float], None]
 class InductiveTraining:
     """How the encoder is trained."""
 
-    steps: int = 300
+    steps: int = 200
     batch: int = 512
     """Entities a step."""
     fanout: int = 12
@@ -120,7 +120,7 @@ def train_encoder(
         away_n = torch.linalg.vector_norm(predicted_nD - own_nD, settings.norm, dim=1)
         loss = loss + settings.stay * away_n.mean()
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         optimiser.step()
         on_step(step, float(loss.detach()))
     for parameter in encoder.parameters():

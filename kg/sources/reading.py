@@ -113,24 +113,26 @@ class Facts:
     """Collects triples by id, and stores under its id whatever is new."""
 
     def __init__(self, writer: GraphWriter) -> None:
-        self._writer, self._rows = writer, array("i")
+        self._writer, self._triples = writer, array("i")
 
     def add(self, head: str, relation: str, tail: str) -> None:
         """Collect a triple."""
-        self._rows.extend((self._entity(head), self._relation(relation), self._entity(tail)))
+        writer = self._writer
+        head_row = writer.entity_rows.get(head)
+        if head_row is None:
+            head_row = writer.add_entity(Entity(head, head))
+        tail_row = writer.entity_rows.get(tail)
+        if tail_row is None:
+            tail_row = writer.add_entity(Entity(tail, tail))
+        relation_row = writer.relation_rows.get(relation)
+        if relation_row is None:
+            relation_row = writer.add_relation(Relation(relation, relation))
+        self._triples.extend((head_row, relation_row, tail_row))
 
     def store(self, split: str = "train") -> None:
         """Hand the collected triples to the writer."""
-        self._writer.add_triples(split, np.frombuffer(self._rows, np.int32))
-        self._rows = array("i")
-
-    def _entity(self, id: str) -> int:
-        row = self._writer.entity_rows.get(id)
-        return self._writer.add_entity(Entity(id, id)) if row is None else row
-
-    def _relation(self, id: str) -> int:
-        row = self._writer.relation_rows.get(id)
-        return self._writer.add_relation(Relation(id, id)) if row is None else row
+        self._writer.add_triples(split, np.frombuffer(self._triples, np.int32))
+        self._triples = array("i")
 
 
 def explain(error: ValueError) -> str:

@@ -32,8 +32,7 @@ def _parse(line: str) -> tuple[str, str, str]:
     if len(fields) != 3:
         expected = "expected subject, predicate and object separated by tabs"
         raise ValueError(f"{expected}, found {len(fields)} columns: {line.strip()[:60]!r}")
-    for name, field in zip(_COLUMNS, fields, strict=True):
-        if not field:
-            raise ValueError(f"the {name} is empty")
     subject, predicate, object = fields
+    if not (subject and predicate and object):
+        raise ValueError(f"the {_COLUMNS[fields.index('')]} is empty")
     return subject, predicate, object
