@@ -69,7 +69,9 @@ def cloze(scores: Scores) -> Section:
             }
             for metric, label in METRICS.items()
         }
-        caption = "Paired differences on the same blanks. An interval that crosses 0 shows no effect."
+        caption = (
+            "Paired differences on the same blanks. An interval that crosses 0 shows no effect. MRR decides."
+        )
         order = list(scores["differences"])
         blocks.append(Figure(charts.dots(apart, "difference", order, zero=True), caption))
     blocks += [_cloze_table(scores), _by_type(scores)]
@@ -174,4 +176,8 @@ def _example(case: Mapping[str, Any], order: Sequence[str]) -> tuple[str, str, s
         before, gaps[0], case["label"], gaps[1], after
     )
     ranks = " · ".join(f"{arm}: rank {case['ranks'][arm]:g}" for arm in order)
-    return f"{case['document']} · {case['type']}", passage, f"{ranks} of {case['candidates']}"
+    return (
+        f"{case['title'] or case['document']} · {case['type']}",
+        passage,
+        f"{ranks} of {case['candidates']}",
+    )

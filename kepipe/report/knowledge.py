@@ -71,7 +71,10 @@ def vectors(folder: Path) -> Section | None:
 def data(graph: Path, corpus: Path, shards: Path) -> Section:
     """What there was to learn from, in numbers."""
     store = open_graph(graph)
-    counts = {f"graph: {name}": number for name, number in store.describe().items()}
+    counts = {
+        f"graph: {f'triples, {name}' if name in store.splits else name}": number
+        for name, number in store.describe().items()
+    }
     told: Mapping[str, Any] = _read(corpus / "corpus.json")
     counts |= {f"text: {name.replace('_', ' ')}": n for name, n in told.items() if isinstance(n, int)}
     train, held_out = (open_shard(shards / split) for split in ("train", "held_out"))
@@ -79,7 +82,12 @@ def data(graph: Path, corpus: Path, shards: Path) -> Section:
     counts["shards: entities mentioned"] = (shards / "entities.txt").read_text(encoding="utf-8").count("\n")
     bad = (told.get("bad_lines") or {}).get("count", 0)
     blocks: list[Block] = [
-        Table(("", "Number"), tuple((name, f"{number:,}") for name, number in counts.items()), numbers=(1,)),
+        Table(
+            ("", "Number"),
+            tuple((name, f"{number:,}") for name, number in counts.items()),
+            numbers=(1,),
+            beside=True,
+        ),
     ]
     types = _types(store)
     if types:
@@ -98,7 +106,9 @@ def scored(scores: Any, metric: str, at: str = "") -> Iterator[tuple[str, dict[s
     if isinstance(scores.get(metric), int | float):
         yield at, {name: value for name, value in scores.items() if isinstance(value, int | float)}
     for name, inner in scores.items():
-        yield from scored(inner, metric, f"{at}, {name}" if at else str(name))
+        yield from scored(
+            inner, metric, ", ".join(part for part in (at, str(name).replace("_", " ")) if part)
+        )
 
 
 def _types(graph: Graph, most: int = 8) -> dict[str, float]:
@@ -112,7 +122,7 @@ def _table(rows: Mapping[str, Mapping[str, float]], metrics: tuple[str, ...]) ->
         (name, *(plain(told[metric]) if metric in told else "–" for metric in shown))
         for name, told in rows.items()
     )
-    return Table(("", *shown), body, numbers=tuple(range(1, len(shown) + 1)))
+    return Table(("", *shown), body, numbers=tuple(range(1, len(shown) + 1)), beside=True)
 
 
 def _read(file: Path) -> Any:

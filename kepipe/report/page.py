@@ -37,12 +37,16 @@ class Figure:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under a head. Columns named in `numbers` (by index) are set flush right in tabular figures."""
+    """Rows under a head. Columns named in `numbers` (by index) are set flush right in tabular figures.
+
+    `beside`: narrow enough to stand beside the figure before it.
+    """
 
     head: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
     caption: str = ""
     numbers: tuple[int, ...] = ()
+    beside: bool = False
     kind: str = "table"
 
 

@@ -19,9 +19,11 @@ def estimate(told: Mapping[str, Any]) -> Estimate:
 
 
 def plain(value: float) -> str:
-    """0.312, 12.3, 1,234."""
+    """0.0003, 0.312, 12.3, 1,234."""
     if abs(value) >= 100:
         return f"{value:,.0f}"
+    if 0 < abs(value) < 0.001:
+        return f"{value:.1g}"
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
 
 
@@ -79,7 +81,9 @@ def verdict(scores: Scores) -> str:
             "five. Hold out more."
         )
     if not apart.excludes_zero:
-        return f"No difference is shown: {first} and {second} find blanked entities about equally well."
+        return (
+            f"No difference is shown: whether {first} finds blanked entities better than {second} stays open."
+        )
     better = "better" if apart.value > 0 else "worse"
     opening = "The knowledge helped" if apart.value > 0 else "The knowledge did harm"
     return f"{opening}: {first} finds blanked entities {better} than {second}."

@@ -36,7 +36,7 @@ class Evaluation(Artifact):
     """Scores of one or several models."""
 
     def scores(self) -> dict[str, dict[str, Any]]:
-        """Model's stage name → metric → value (and interval, where there is one)."""
+        """Model's stage name → probe → metric → `{value, low, high, …}`; beside them differences, baselines, about."""
         scores: dict[str, dict[str, Any]] = json.loads((self.folder / "scores.json").read_text())
         return scores
 

@@ -230,9 +230,10 @@ def _write_clozes(probes: Sequence[Probe], answers: dict[str, dict[str, Answers]
                 continue
             for place, case in enumerate(probe.test.cases):
                 record = {
-                    "document": case.document, "start": case.start, "end": case.end, "surface": case.surface,
-                    "before": case.before, "after": case.after, "entity": case.entity, "label": case.label,
-                    "type": case.type, "candidates": len(probe.test.candidates[case.type].names),
+                    "document": case.document, "title": case.title, "start": case.start, "end": case.end,
+                    "surface": case.surface, "before": case.before, "after": case.after,
+                    "entity": case.entity, "label": case.label, "type": case.type,
+                    "candidates": len(probe.test.candidates[case.type].names),
                     "ranks": {arm: float(found[probe.name]["ranks"][place]) for arm, found in answers.items()},
                 }  # fmt: skip
                 stream.write(json.dumps(record, ensure_ascii=False) + "\n")

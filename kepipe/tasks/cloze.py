@@ -33,6 +33,7 @@ class Case:
     """A blank: characters start..end of a document, between the tokens `left` and `right` of its window."""
 
     document: str
+    title: str
     start: int
     end: int
     surface: str
@@ -176,6 +177,7 @@ class ClozeMaker:
         before, after = _sentence(document, mention)
         return Case(
             document.id,
+            document.title,
             mention.start,
             mention.end,
             surface,
@@ -255,9 +257,14 @@ class _Windows:
 
 
 def _sentence(document: Document, mention: Mention, most: int = 220) -> tuple[str, str]:
-    """The text of the mention's sentence before and after it, for people; cut to `most` characters a side."""
-    start, end = max(0, mention.start - most), min(len(document.text), mention.end + most)
+    """The text of the mention's sentence before and after it, for people; at most `most` characters a side."""
+    start, end = 0, len(document.text)
     for sentence in document.sentences:
         if sentence.start <= mention.start < sentence.end:
-            start, end = max(start, sentence.start), min(end, max(sentence.end, mention.end))
-    return document.text[start : mention.start].lstrip(), document.text[mention.end : end].rstrip()
+            start, end = sentence.start, max(sentence.end, mention.end)
+    before, after = document.text[start : mention.start].lstrip(), document.text[mention.end : end].rstrip()
+    if len(before) > most:
+        before = "… " + (before[-most:].partition(" ")[2] or before[-most:])
+    if len(after) > most:
+        after = (after[:most].rpartition(" ")[0] or after[:most]) + " …"
+    return before, after

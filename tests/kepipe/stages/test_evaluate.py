@@ -1,11 +1,15 @@
 """The evaluate stage on real small artifacts."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from kepipe.corpus.documents import write_documents
 from kepipe.flow.stage import Work
+from kepipe.linking.linker import Linker
 from kepipe.stages.evaluate import EVALUATE, EvaluateConfig, EvaluateInputs, score_model
+from kg.store import open_graph
 from tests.kepipe.tasks.world import make_world
 
 CONFIG = EvaluateConfig(context=48, max_mentions=30)
@@ -68,6 +72,28 @@ def test_one_folder_alone_scores_as_it_does_among_the_arms(world, tmp_path):
     arm = world.arms[1]
     alone = score_model(arm.folder, world.linked, world.graph, world.shards, CONFIG, seed=0)
     assert json.loads(json.dumps(alone)) == scores["control"]
+
+
+def test_given_links_by_title_are_blanked_as_entities_of_the_graph(tmp_path):
+    """An anchor names a page: "Oslo" is found by its name, "Atlantis" means nothing in the graph."""
+    world = make_world(tmp_path / "world")
+    store = open_graph(world.graph.folder)
+    Linker.build(store).save(world.linked.folder / "linker")
+    documents = []
+    for document in world.documents:
+        titles = tuple(replace(m, entity=store.labels[store.row(m.entity)]) for m in document.mentions[1:])
+        unknown = replace(document.mentions[0], entity="Atlantis")
+        documents.append(replace(document, gold=(unknown, *titles)))
+    write_documents(world.linked.folder / "documents.jsonl", documents)
+    scores, _ = run(world, tmp_path / "run")
+    assert scores["about"]["entity_cloze"]["mentions"] == "gold"
+    assert scores["about"]["entity_cloze"]["cases"] == 30
+    by_linker, _ = run(world, tmp_path / "linked", CONFIG.model_copy(update={"mentions": "linked"}))
+    assert by_linker["about"]["entity_cloze"]["mentions"] == "linked"
+    cases = [
+        json.loads(line) for line in (tmp_path / "run" / "out" / "clozes.jsonl").read_text().splitlines()
+    ]
+    assert all(case["label"] == case["surface"] and case["entity"] in store for case in cases)
 
 
 def test_reference_and_names(world, tmp_path):
