@@ -294,15 +294,11 @@ def _report(problems: Problems, left_out: Counter[str]) -> None:
 
 def _counts(graph: Graph) -> str:
     counts = graph.describe()
-    text = (
-        f"{counts['entities']:,} entities, {counts['relations']:,} relations, {counts['triples']:,} triples"
-    )
-    parts = ", ".join(f"{counts[part]:,} {part}" for part in graph.splits)
-    return (
-        f"{text} ({parts}), {counts['aliases']:,} aliases"
-        if len(graph.splits) > 1
-        else f"{text}, {counts['aliases']:,} aliases"
-    )
+    names = {"entities": "entity", "relations": "relation", "triples": "triple", "aliases": "alias"}
+    said = {many: f"{counts[many]:,} {one if counts[many] == 1 else many}" for many, one in names.items()}
+    if len(graph.splits) > 1:
+        said["triples"] += f" ({', '.join(f'{counts[part]:,} {part}' for part in graph.splits)})"
+    return ", ".join(said.values())
 
 
 def _find(graph: Graph, name: str) -> list[int]:
