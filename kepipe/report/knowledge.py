@@ -45,8 +45,8 @@ def vectors(folder: Path) -> Section | None:
     if not rows:
         return None
     names = {
-        "valid": "TransE, validation",
-        "test": "TransE, test",
+        "valid": "vectors, validation",
+        "test": "vectors, test",
         "popularity": "by popularity",
         "random": "at random",
     }
