@@ -110,7 +110,7 @@ def update(
             means = trained(objective, part.batch.to(machine.device))
             # DDP and FSDP divide the gradient by the number of processes.
             shares = [
-                mean * (machine.num_processes * part.counts[name] / totals[name])
+                mean * (machine.num_processes * part.counts[name] / max(1, totals[name]))
                 for name, mean in means.items()
             ]
             machine.backward(torch.stack(shares).sum())

@@ -31,7 +31,7 @@ class Trained(nn.Module):
 
 
 def choose_precision(asked: str, device: str) -> str:
-    """ "fp32", "bf16" or "fp16". Raises ValueError where the device cannot do what is asked."""
+    """What "auto" means on a device; else what is asked, with a ValueError where the device cannot do it."""
     kind = torch.device(device).type
     if asked == "auto":
         native = {"cpu": torch.cpu._is_avx512_bf16_supported, "cuda": torch.cuda.is_bf16_supported}.get(kind)
@@ -62,4 +62,4 @@ def spread(
     trained: nn.Module = Trained(model)
     trained, optimizer = machine.prepare(trained, adamw(trained, settings))
     trained.train()
-    return trained, optimizer.optimizer
+    return trained, optimizer

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor, distribute_tensor
 
 
 def weights(model: nn.Module) -> dict[str, Tensor]:
@@ -46,12 +45,19 @@ def restore_memory(model: nn.Module, optimizer: torch.optim.Optimizer, saved: Ma
 
 
 def _whole(value: Tensor) -> Tensor:
-    full = value.full_tensor() if isinstance(value, DTensor) else value
+    full = value.full_tensor() if hasattr(value, "full_tensor") else value
     return full.detach().cpu()
 
 
 def _like(parameter: Tensor, value: Tensor) -> Tensor:
+    """`value` on the parameter's device, and cut up as it is where FSDP has cut it up."""
     placed = value.to(parameter.device)
-    if isinstance(parameter, DTensor):
-        return distribute_tensor(placed, parameter.device_mesh, parameter.placements)
-    return placed
+    if not hasattr(parameter, "full_tensor"):
+        return placed
+    from torch.distributed.tensor import (
+        DTensor,
+        distribute_tensor,
+    )  # takes half as long to import as torch itself
+
+    assert isinstance(parameter, DTensor)
+    return distribute_tensor(placed, parameter.device_mesh, parameter.placements)

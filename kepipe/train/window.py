@@ -78,5 +78,7 @@ class Window:
 
 def name_terms(prefix: str, means: Mapping[str, float]) -> dict[str, float]:
     """Metrics of a loss: `prefix` for the sum of its terms, and `prefix`_term for each where there are several."""
+    if not means:
+        return {}
     parts = {f"{prefix}_{name}": mean for name, mean in means.items()} if len(means) > 1 else {}
     return {prefix: sum(means.values()), **parts}

@@ -18,10 +18,11 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+Format = Literal["packed", "doc-sentences"]
 LENGTH, BATCH = 128, 8192
 
 
@@ -35,7 +36,7 @@ class Case:
     tokens: int = BATCH
 
     @property
-    def format(self) -> str:
+    def format(self) -> Format:
         return "packed" if self.text == "running" else "doc-sentences"
 
 
@@ -134,7 +135,7 @@ def theirs(case: Case, shards: Path, steps: int) -> list[float]:
         tokenizer,
         format=case.format,
         length=LENGTH,
-        tokens=case.tokens,  # type: ignore[arg-type]
+        tokens=case.tokens,
     )
     examples: list[dict[str, Any]] = []
     rng = np.random.default_rng(0)
@@ -148,11 +149,12 @@ def theirs(case: Case, shards: Path, steps: int) -> list[float]:
             ]
             continue
         batch = denoise.corrupt(rows, rng, 0.0)
-        assert batch.labels is not None and batch.decoder_documents is not None  # noqa: PT018
-        targets = batch.labels.split(batch.decoder_documents.sum(1).tolist())
+        assert batch.labels is not None
+        assert batch.decoder_documents is not None
+        targets = torch.split(batch.labels, batch.decoder_documents.sum(1).tolist())
         sources = [row[there > 0].tolist() for row, there in zip(batch.tokens, batch.documents, strict=True)]
         examples += [{"input_ids": s, "labels": t.tolist()} for s, t in zip(sources, targets, strict=True)]
-    rng.shuffle(examples)  # type: ignore[arg-type]
+    rng.shuffle(examples)
     V = tokenizer.vocab_size
     if case.objective == "mlm":
         D, L, H = {"mini": (256, 4, 4), "base": (768, 12, 12)}[case.base["size"]]
@@ -184,7 +186,7 @@ def theirs(case: Case, shards: Path, steps: int) -> list[float]:
         counted.append(sum(len(f["input_ids"]) + len(f.get("labels", ())) for f in features))
         return collate(features)
 
-    class Clock(hf.TrainerCallback):  # type: ignore[misc]
+    class Clock(hf.TrainerCallback):
         def on_step_end(self, *_: Any, **__: Any) -> None:
             stamps.append(time.perf_counter())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from kepipe.batch import Sequences
 from kepipe.corpus.tokenizer import Tokenizer
@@ -38,10 +39,10 @@ def rows(count: int = 8, length: int = 32, seed: int = 0, pairs: bool = False, *
     tokens[:, 0] = CLS
     np.put_along_axis(tokens, lengths - 1, SEP, axis=1)
 
-    def units(size: int) -> np.ndarray:  # type: ignore[type-arg]
+    def units(size: int) -> npt.NDArray[np.int64]:
         return np.where(text, (at - 1) // size, -1)
 
-    made = {
+    made: dict[str, Any] = {
         "tokens": tokens,
         "segments": np.where(pairs & (at >= lengths // 2) & (at < lengths), 1, 0),
         "documents": (at < lengths).astype(np.int64),

@@ -47,7 +47,7 @@ def test_a_model_learns_it(value: Any) -> None:
         assert means.keys() == {name for name, count in learned.counts(batch).items() if count}
         loss = torch.stack(list(means.values())).sum()
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         losses.append(float(loss))
     assert np.mean(losses[-10:]) < 0.85 * np.mean(losses[:5])
@@ -121,7 +121,7 @@ def target_rows(batch: Batch) -> list[list[int]]:
     assert batch.decoder_documents is not None
     assert batch.labels is not None
     lengths = batch.decoder_documents.sum(1).tolist()
-    return [part.tolist() for part in batch.labels.split(lengths)]
+    return [part.tolist() for part in torch.split(batch.labels, lengths)]
 
 
 def test_denoising_writes_the_original() -> None:

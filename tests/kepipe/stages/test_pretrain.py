@@ -21,7 +21,14 @@ from tests.kepipe.train.toy import Ear, work_in
 NAMES = ["river", "old", "stone", "high", "castle", "town", "bridge", "market", "hill"]
 WORDS = ["the", "near", "large", "small", "lies", "north", "south", "east", "of", "in", "with", "and"]
 TINY = {"layers": 1, "hidden": 32, "heads": 2}
-SMALL = {"base": TINY, "steps": 6, "batch_tokens": 512, "length": 32, "eval_tokens": 512, "precision": "fp32"}
+SMALL: dict[str, Any] = {
+    "base": TINY,
+    "steps": 6,
+    "batch_tokens": 512,
+    "length": 32,
+    "eval_tokens": 512,
+    "precision": "fp32",
+}
 
 
 def document(number: int, rng: np.random.Generator) -> Document:
@@ -80,7 +87,7 @@ def test_arms_start_alike_and_are_measured_alike(shards: Shards, tmp_path: Path)
 
 def test_the_objective_does_not_change_the_order_of_the_text(shards: Shards, tmp_path: Path) -> None:
     """The first stage of ERNIE is token masking: until it ends, the arms are one."""
-    slow = {
+    slow: dict[str, Any] = {
         "steps": 30,
         "log_every": 1,
         "objective": {"name": "ernie-baidu", "stages": {"basic": 1, "phrase": 0}},

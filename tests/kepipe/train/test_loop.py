@@ -180,6 +180,19 @@ def test_a_loss_that_is_no_number_stops_with_the_batch_saved(tmp_path: Path) -> 
     assert names == ["step-00000003", "step-00000006"]
 
 
+def test_an_update_in_which_nothing_is_hidden_changes_little_and_stops_nothing(tmp_path: Path) -> None:
+    class HideNothing(HideSome):
+        def corrupt(self, sequences: Sequences, rng: np.random.Generator, progress: float) -> Batch:
+            batch = super().corrupt(sequences, rng, progress)
+            nothing = torch.empty(0, dtype=torch.int64)
+            return replace(batch, selected=nothing, labels=nothing) if progress > 0.4 else batch
+
+    ear = Ear()
+    train(tiny(), HideNothing(), render, settings(), work_in(tmp_path, ear))
+    assert ear.metric("gradient_norm")[12] == 0.0
+    assert set(ear.metric("loss")) == {2, 4, 6}
+
+
 def test_recomputing_activations_changes_nothing(tmp_path: Path) -> None:
     one, two = tiny(), tiny()
     train(one, HideSome(), render, settings(steps=4), work_in(tmp_path / "1"))
