@@ -16,6 +16,7 @@ import numpy as np
 from kg.embedding import Training, train
 from kg.inductive import (
     Encoder,
+    InductiveSplit,
     InductiveTraining,
     average_neighbours,
     embed_new,
@@ -24,31 +25,35 @@ from kg.inductive import (
 )
 from kg.neighbourhood import Neighbourhood
 from kg.ranking import Translation, filtered_ranks, summarise
-from kg.store import open_graph
+from kg.store import Graph, open_graph
 from kg.writer import GraphWriter
 
 
-def main(store: Path, seed: int) -> None:
+def divide(source: Graph, split: InductiveSplit, folder: Path) -> Graph:
+    """The same graph with what is told of the new entities as "valid" and what is asked as "test"."""
+    writer = GraphWriter(folder)
+    for row in range(len(source)):
+        writer.add_entity(source.entity(row))
+    for relation in source.relations:
+        writer.add_relation(relation)
+    for name, triples in (("train", split.train), ("valid", split.context), ("test", split.queries)):
+        writer.add_triples(name, triples)
+    return writer.finish()
+
+
+def main(store: Path, seed: int, folder: Path) -> None:
     source = open_graph(store)
     everything = np.concatenate([source.triples(split) for split in source.splits])
     split = hold_out_entities(everything, np.random.default_rng(seed))
-    with tempfile.TemporaryDirectory() as folder:
-        writer = GraphWriter(Path(folder) / "graph")
-        for row in range(len(source)):
-            writer.add_entity(source.entity(row))
-        for relation in source.relations:
-            writer.add_relation(relation)
-        for name, triples in (("train", split.train), ("valid", split.context), ("test", split.queries)):
-            writer.add_triples(name, triples)
-        graph = writer.finish()
-        begun = time.perf_counter()
-        trained = train(graph, Training(epochs=20), Path(folder), seed)
-        print(f"{len(split.rows)} new entities, {len(split.queries)} triples asked")
-        print(f"TransE in {time.perf_counter() - begun:.0f} s")
-    entities, relations = trained.entities, trained.relations
-    around = Neighbourhood(split.train, len(graph), len(relations))
-    settings = InductiveTraining()
+    graph = divide(source, split, folder / "graph")
+    print(f"{len(split.rows)} new entities, {len(split.queries)} triples asked")
     begun = time.perf_counter()
+    trained = train(graph, Training(epochs=20), folder, seed)
+    entities, relations = trained.entities, trained.relations
+    print(f"TransE in {time.perf_counter() - begun:.0f} s")
+    begun = time.perf_counter()
+    settings = InductiveTraining()
+    around = Neighbourhood(split.train, len(graph), len(relations))
     encoder = train_encoder(around, entities, relations, settings, seed)
     print(f"encoder in {time.perf_counter() - begun:.0f} s")
     others = np.random.default_rng(seed).integers(0, len(entities), len(split.rows))
@@ -66,4 +71,5 @@ def main(store: Path, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0)
+    with tempfile.TemporaryDirectory() as scratch:
+        main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0, Path(scratch))
