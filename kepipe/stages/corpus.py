@@ -8,6 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
+
 from kepipe.config import Section, UserPath, aside
 from kepipe.flow.artifact import hash_file, hash_json
 from kepipe.flow.stage import Nothing, Stage, Work
@@ -27,6 +29,8 @@ class CorpusConfig(Section):
     """Refuse bad lines instead of skipping and counting them."""
     max_documents: int | None = None
     """Read no more than this many documents."""
+    held_out: float = Field(0.1, ge=0, lt=1)
+    """Share of the documents kept for evaluation, chosen by a hash of their ids: no stage learns from them."""
 
 
 def corpus(_inputs: Nothing, config: CorpusConfig, work: Work) -> None:
@@ -42,12 +46,12 @@ def corpus(_inputs: Nothing, config: CorpusConfig, work: Work) -> None:
             counts["words"] += len(document.text.split())
             counts["characters"] += len(document.text)
             counts["anchors"] += len(document.gold)
-            counts["held_out"] += held_out(document.id)
+            counts["held_out"] += held_out(document.id, config.held_out)
     if problems:
         work.warn(problems.summary())
     if not counts["documents"]:
         raise ValueError(f"{_where(config)}: the corpus is empty: no document with any text was found")
-    report = counts | {"bad_lines": problems.to_json()}
+    report = counts | {"held_out_share": config.held_out, "bad_lines": problems.to_json()}
     (work.out / "corpus.json").write_text(json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8")
     work.log(counts)
     work.note(f"{counts['documents']:,} documents, {counts['words']:,} words")

@@ -135,8 +135,8 @@ def make_probes(
     held_out = open_shard(shards.folder / "held_out")
     if not len(held_out):
         raise ValueError(
-            "evaluate: no document is held out, so there is nothing to measure on; set `held_out` of the stage "
-            "`shards` higher, or add documents"
+            "evaluate: no document is held out, so there is nothing to measure on; set `held_out` of the corpus "
+            "higher, or add documents"
         )
     probes: list[Probe] = []
     if "mlm-loss" in config.probes:

@@ -45,8 +45,6 @@ class LinkConfig(Section):
     """No more candidates than this for one name."""
     min_length: int = Field(2, ge=1)
     """Names of fewer characters are not looked for."""
-    held_out: float = Field(0.1, ge=0, le=1)
-    """The share of documents that the linker is scored on and does not learn from."""
     workers: int = -1
     """Processes; -1: one a processor. The result does not depend on it."""
 
@@ -66,7 +64,7 @@ def link(inputs: LinkInputs, config: LinkConfig, work: Work) -> None:
 
     job = Job(
         inputs.corpus.folder / "documents.jsonl", work.scratch, inputs.graph.folder, work.scratch / "linker",
-        config.language, config.spacy_model, config.ner, config.held_out, config.complete_gold,
+        config.language, config.spacy_model, config.ner, inputs.corpus.held_out_share(), config.complete_gold,
     )  # fmt: skip
     chunks = cut(job.documents)
     build_linker(job, config.max_candidates, config.min_length)

@@ -48,8 +48,6 @@ class ShardsConfig(Section):
 
     tokenizer: TokenizerConfig = TokenizerConfig()
     """The tokenizer."""
-    held_out: float = Field(0.1, ge=0, lt=1)
-    """Share of the documents kept for evaluation, chosen by a hash of their ids."""
 
 
 @dataclass(frozen=True)
@@ -79,15 +77,16 @@ def shards(inputs: ShardsInputs, config: ShardsConfig, work: Work) -> None:
     from kepipe.corpus.documents import read_documents
 
     file = inputs.linked.folder / "documents.jsonl"
-    tokenizer = _tokenizer(file, config, work)
+    share = inputs.linked.held_out_share()
+    tokenizer = _tokenizer(file, share, config, work)
     progress = _continue(work)
     with file.open("rb") as stream:
         total = sum(1 for _ in stream)
     with work.progress("tokenising", total, "documents", done=progress.documents) as tick:
         documents = islice(read_documents(file), progress.documents, None)
-        for done in _write(documents, tokenizer, config.held_out, progress, work.scratch):
+        for done in _write(documents, tokenizer, share, progress, work.scratch):
             tick(done)
-    _publish(progress, tokenizer, config, work)
+    _publish(progress, tokenizer, share, work)
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,7 @@ class TrainingTexts:
                 yield document.text
 
 
-def _tokenizer(file: Path, config: ShardsConfig, work: Work) -> Tokenizer:
+def _tokenizer(file: Path, share: float, config: ShardsConfig, work: Work) -> Tokenizer:
     """The tokenizer, made once: a later attempt finds it in the scratch folder."""
     from kepipe.corpus.tokenizer import load_tokenizer
     from kepipe.corpus.vocabulary import train_tokenizer
@@ -119,7 +118,7 @@ def _tokenizer(file: Path, config: ShardsConfig, work: Work) -> Tokenizer:
         tokenizer = load_tokenizer(wanted.from_)
     else:
         with work.progress(f"training a {wanted.kind} tokenizer", unit="documents") as tick:
-            texts = TrainingTexts(file, config.held_out, tick)
+            texts = TrainingTexts(file, share, tick)
             tokenizer = train_tokenizer(texts, wanted.kind, wanted.size, wanted.lowercase)
     unfinished = folder.with_suffix(".unfinished")
     tokenizer.save(unfinished)
@@ -201,7 +200,7 @@ def _continue(work: Work) -> Progress:
     return Progress()
 
 
-def _publish(progress: Progress, tokenizer: Tokenizer, config: ShardsConfig, work: Work) -> None:
+def _publish(progress: Progress, tokenizer: Tokenizer, share: float, work: Work) -> None:
     """Copy the finished shards to `out` and tell what is in them."""
     from kepipe.corpus.shards import open_shard
 
@@ -209,10 +208,12 @@ def _publish(progress: Progress, tokenizer: Tokenizer, config: ShardsConfig, wor
     if not len(train):
         raise ValueError(
             f"no text to train on: all {progress.documents} documents fall into the held-out share of "
-            f"{config.held_out}; lower `held_out` or add documents"
+            f"{share}; lower `held_out` of the corpus or add documents"
         )
-    if not len(held_out) and config.held_out:
-        work.warn("no document fell into the held-out part: nothing can be evaluated; raise `held_out`")
+    if not len(held_out) and share:
+        work.warn(
+            "no document fell into the held-out part: nothing can be evaluated; raise `held_out` of the corpus"
+        )
     unusable = [entity for entity in progress.entities if "\n" in entity]
     if unusable:
         raise ValueError(f"an entity's id must stand on one line: {unusable[0]!r}")

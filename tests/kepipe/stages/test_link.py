@@ -26,7 +26,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> LinkInputs:
         (folder / name).mkdir()
     write_graph(folder / "graph", ENTITIES, [Relation("in", "in")], {"train": TRIPLES})
     write_documents(folder / "corpus" / "documents.jsonl", map(document, range(40)))
-    (folder / "corpus" / "corpus.json").write_text("{}")
+    (folder / "corpus" / "corpus.json").write_text('{"held_out_share": 0.1}')
     return LinkInputs(Graph(folder / "graph", ""), Corpus(folder / "corpus", ""))
 
 
@@ -93,7 +93,7 @@ def test_a_killed_run_goes_on_from_its_chunks_to_the_same_bytes(inputs: LinkInpu
 
 def test_a_corpus_without_links_is_linked_by_default_weights(inputs: LinkInputs, tmp_path: Path) -> None:
     (tmp_path / "corpus").mkdir()
-    (tmp_path / "corpus" / "corpus.json").write_text("{}")
+    (tmp_path / "corpus" / "corpus.json").write_text('{"held_out_share": 0.1}')
     write_documents(
         tmp_path / "corpus" / "documents.jsonl", [Document("a", "She moved from Omaha to Lincoln, Nebraska.")]
     )

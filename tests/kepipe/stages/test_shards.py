@@ -31,10 +31,11 @@ def make_documents(count: int) -> list[Document]:
     return documents
 
 
-def linked(tmp_path: Path, documents: list[Document]) -> ShardsInputs:
+def linked(tmp_path: Path, documents: list[Document], share: float = 0.1) -> ShardsInputs:
     folder = tmp_path / "linked"
     folder.mkdir(exist_ok=True)
     write_documents(folder / "documents.jsonl", documents)
+    (folder / "corpus.json").write_text(f'{{"held_out_share": {share}}}')
     return ShardsInputs(Linked(folder, "digest"))
 
 
@@ -86,7 +87,7 @@ def test_documents_become_shards(tmp_path: Path) -> None:
 
 
 def test_an_existing_tokenizer_and_its_digest(tmp_path: Path) -> None:
-    run(linked(tmp_path, make_documents(5)), tmp_path, tokenizer={"from": "minilm"}, held_out=0)
+    run(linked(tmp_path, make_documents(5), share=0), tmp_path, tokenizer={"from": "minilm"})
     assert load_tokenizer(tmp_path / "out" / "tokenizer").vocab_size == 30522
     config = ShardsConfig.model_validate({"tokenizer": {"from": "minilm"}})
     assert "tokenizer.json" in SHARDS.fingerprint(config)
