@@ -25,6 +25,7 @@ from kepipe.train.progress import Keeper, Progress
 from kepipe.train.schedule import learning_rate
 from kepipe.train.settings import Training
 from kepipe.train.speed import Speed
+from kepipe.train.state import restore_weights, weights, whole
 from kepipe.train.window import NotFinite, Window
 
 if TYPE_CHECKING:
@@ -48,8 +49,8 @@ def train(
     machine = accelerator(choose_precision(settings.precision, work.device), work.device)
     feed = Feed(objective, render, settings, work.seed, machine.process_index, machine.num_processes)
     speed = Speed.measure(machine, model, feed)
-    trained, optimizer = spread(machine, model, settings)
-    keeper = Keeper(machine, model, optimizer, settings, work)
+    inner, trained, optimizer = spread(machine, model, settings)
+    keeper = Keeper(machine, inner, optimizer, settings, work)
     now = keeper.restore()
     if held_out and now.step == 0:
         work.log(held_out.measure(machine, trained), step=0)
@@ -83,6 +84,8 @@ def train(
             window = Window(objective.terms)
     if settings.final == "best" and now.best_step:
         keeper.restore_best(now)
+    if inner is not model:
+        restore_weights(model, weights(inner))
     return now
 
 
@@ -116,7 +119,7 @@ def update(
             machine.backward(torch.stack(shares).sum())
         for name, mean in means.items():
             sums[name] = sums.get(name, 0.0) + mean.detach() * part.counts[name]
-    norm = machine.clip_grad_norm_(trained.parameters(), clip or float("inf"))
+    norm = whole(machine.clip_grad_norm_(trained.parameters(), clip or float("inf")))
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return sums, norm

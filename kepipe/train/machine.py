@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Generator
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import TYPE_CHECKING, cast
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
@@ -10,11 +13,14 @@ from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
 from kepipe.batch import Batch
+from kepipe.objectives.alternation import Alternation
 from kepipe.objectives.contract import Objective
 from kepipe.train.optimizer import adamw
 from kepipe.train.settings import Training
 
 if TYPE_CHECKING:
+    from torch.distributed.fsdp import FSDPModule
+
     from kepipe.models.transformer import Transformer
 
 
@@ -28,6 +34,44 @@ class Trained(nn.Module):
     def forward(self, objective: Objective, batch: Batch) -> dict[str, Tensor]:
         """Term → mean."""
         return objective.loss(self.model, batch)
+
+
+class Sharded(Trained):
+    """The same with each layer's weights cut up over the processes (FSDP2; Zhao et al. 2023).
+
+    A layer is whole only while it is at work; what stands outside layers is whole during the step.
+    """
+
+    def __init__(self, model: Transformer, machine: Accelerator) -> None:
+        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.fsdp import fully_shard  # imported here: takes half as long as torch itself
+
+        super().__init__(model.to(machine.device))
+        mesh = init_device_mesh(machine.device.type, (machine.num_processes,))
+        for stack in model.stacks:
+            for layer in stack.layers:
+                fully_shard(layer, mesh=mesh)
+        sharded = fully_shard(self, mesh=mesh)
+        sharded.set_force_sum_reduction_for_comms(True)  # gloo knows no mean
+
+    def forward(self, objective: Objective, batch: Batch) -> dict[str, Tensor]:
+        """Term → mean. In a mixture, heads that this process's batch does not use get a gradient of 0:
+        all processes have to exchange the same gradients."""
+        means = super().forward(objective, batch)
+        if isinstance(objective, Alternation):
+            heads = [head for head in (self.model.pooler, self.model.next_sentence_head) if head is not None]
+            nothing = sum((0.0 * weight.sum() for head in heads for weight in head.parameters()), 0.0)
+            means = {name: mean + nothing for name, mean in means.items()}
+        return means
+
+    @contextmanager
+    def no_sync(self) -> Generator[None]:
+        """Add gradients up without exchanging them."""
+        cast("FSDPModule", self).set_requires_gradient_sync(False)
+        try:
+            yield
+        finally:
+            cast("FSDPModule", self).set_requires_gradient_sync(True)
 
 
 def choose_precision(asked: str, device: str) -> str:
@@ -53,13 +97,22 @@ def accelerator(precision: str, device: str) -> Accelerator:
 
 def spread(
     machine: Accelerator, model: Transformer, settings: Training
-) -> tuple[nn.Module, torch.optim.Optimizer]:
-    """The model with its loss, and its optimiser, on the machine's device and over its processes."""
+) -> tuple[Transformer, nn.Module, torch.optim.Optimizer]:
+    """The model that is trained, the same with its loss, and its optimiser, on the machine and over its processes.
+
+    The first is `model` itself, but with FSDP2 a copy that is cut up, while `model` stays whole on the CPU.
+    """
+    cut_up = settings.parallel == "fsdp2" and machine.num_processes > 1
+    inner = deepcopy(model) if cut_up else model
     if settings.recompute:
-        model.recompute_layers()
+        inner.recompute_layers()
     if settings.compile:
-        model.compile_layers()
-    trained: nn.Module = Trained(model)
-    trained, optimizer = machine.prepare(trained, adamw(trained, settings))
+        inner.compile_layers()
+    trained: nn.Module = Sharded(inner, machine) if cut_up else Trained(inner)
+    optimizer: torch.optim.Optimizer
+    trained, optimizer = (
+        machine.prepare_model(trained, evaluation_mode=cut_up),  # in evaluation mode without DDP around it
+        machine.prepare_optimizer(adamw(trained, settings)),
+    )
     trained.train()
-    return trained, optimizer
+    return inner, trained, optimizer

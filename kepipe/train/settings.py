@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from kepipe.config import Section
+from kepipe.config import Section, aside
 
 
 class Training(Section):
@@ -38,7 +38,13 @@ class Training(Section):
     """Compute activations again in the backward pass (gradient checkpointing): less memory, a third more time."""
     compile: bool = False
     """Compile the model (torch.compile): pays after some hundred steps."""
-    workers: int = Field(1, ge=1)
+    processes: int = aside(1, ge=1)
+    """Processes that share each update's parts, one a GPU; the result is the same but for rounding, so that a training
+    may continue on another number of them."""
+    parallel: Literal["ddp", "fsdp2"] = aside("ddp")
+    """How processes share the model: each has all of it (DDP), or each a part, and fetches the others' when it needs
+    them (FSDP2: for models that do not fit on one GPU)."""
+    workers: int = aside(1, ge=1)
     """Threads that prepare batches ahead of the model."""
     log_every: int = Field(10, ge=1)
     """Steps between two records of the loss."""
@@ -62,6 +68,11 @@ class Training(Section):
         if self.batch_tokens % self.accumulate:
             raise ValueError(
                 f"batch_tokens ({self.batch_tokens}) must be a multiple of accumulate ({self.accumulate})"
+            )
+        if self.accumulate % self.processes:
+            raise ValueError(
+                f"{self.processes} processes cannot share the parts of an update evenly: "
+                f"set accumulate ({self.accumulate}) to a multiple of {self.processes}"
             )
         if self.warmup >= 1 and self.warmup != int(self.warmup):
             raise ValueError(f"warmup ({self.warmup}) must be a share below 1 or a whole number of steps")

@@ -8,15 +8,21 @@ import torch
 from torch import Tensor, nn
 
 
+def whole(value: Tensor) -> Tensor:
+    """The value without its gradient, put together where FSDP has cut it up."""
+    full: Tensor = value.full_tensor() if hasattr(value, "full_tensor") else value
+    return full.detach()
+
+
 def weights(model: nn.Module) -> dict[str, Tensor]:
     """Parameter name → its whole value on the CPU; a tied weight once."""
-    return {name: _whole(parameter) for name, parameter in model.named_parameters()}
+    return {name: whole(parameter).cpu() for name, parameter in model.named_parameters()}
 
 
 def memory(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """What the optimiser remembers: "exp_avg.<parameter>" and so on → its whole value on the CPU."""
     return {
-        f"{what}.{name}": _whole(value)
+        f"{what}.{name}": whole(value).cpu()
         for name, parameter in model.named_parameters()
         for what, value in optimizer.state.get(parameter, {}).items()
     }
@@ -42,11 +48,6 @@ def restore_memory(model: nn.Module, optimizer: torch.optim.Optimizer, saved: Ma
         # The count of updates is one number, on the device of the weights for the fused kernel.
         placed = value.to(parameter.device) if value.ndim == 0 else _like(parameter, value)
         optimizer.state[parameter][what] = placed.clone()
-
-
-def _whole(value: Tensor) -> Tensor:
-    full = value.full_tensor() if hasattr(value, "full_tensor") else value
-    return full.detach().cpu()
 
 
 def _like(parameter: Tensor, value: Tensor) -> Tensor:

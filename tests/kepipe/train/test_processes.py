@@ -19,7 +19,7 @@ from kepipe.train.held_out import HeldOut
 from kepipe.train.loop import train
 from tests.kepipe.train.toy import Ear, HideSome, render, settings, tiny, work_in
 torch.set_num_threads(1)
-folder, steps, stop = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+folder, stop, parallel = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 
 def until(number):
     if number >= stop:
@@ -28,7 +28,7 @@ def until(number):
 
 ear, model = Ear(), tiny()
 try:
-    train(model, HideSome(), until, settings(steps=steps, accumulate=2, log_every=1), work_in(folder, ear),
+    train(model, HideSome(), until, settings(accumulate=2, log_every=1, parallel=parallel), work_in(folder, ear),
           HeldOut(HideSome(), lambda n: render(900 + n), 2))
 except KeyboardInterrupt:
     pass
@@ -40,7 +40,7 @@ if torch.distributed.is_initialized():
 """
 
 
-def run(processes: int, folder: Path, steps: int = 12, stop: int = 1000) -> dict[str, dict[str, float]]:
+def run(processes: int, folder: Path, stop: int = 1000, parallel: str = "ddp") -> dict[str, dict[str, float]]:
     folder.mkdir(exist_ok=True)
     script = folder / "run.py"
     script.write_text(RUN)
@@ -50,8 +50,8 @@ def run(processes: int, folder: Path, steps: int = 12, stop: int = 1000) -> dict
         *(launcher if processes > 1 else []),
         script,
         folder,
-        str(steps),
         str(stop),
+        parallel,
     ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[3])}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
@@ -67,12 +67,12 @@ def agree(found: dict[str, dict[str, float]], expected: dict[str, dict[str, floa
 
 
 def test_two_processes_have_the_losses_of_one_and_each_continues_the_other(tmp_path: Path) -> None:
-    """Dropout included: what is drawn belongs to a batch, not to a process."""
+    """DDP, one process, FSDP2. Dropout included: what is drawn belongs to a batch, not to a process."""
     alone = run(1, tmp_path / "alone")
     chain = tmp_path / "chain"
     two = run(2, chain, stop=10)
     one = run(1, chain, stop=20)
-    last = run(2, chain)
+    last = run(2, chain, parallel="fsdp2")
     assert [min(map(int, part["loss"])) for part in (two, one, last)] == [1, 5, 9], "after steps 0, 4 and 8"
     assert max(map(int, last["loss"])) == 12
     for part in (two, one, last):

@@ -1,0 +1,121 @@
+"""A stage's work over several processes of this machine, one a GPU or one a share of the CPU's cores.
+
+Each process runs the same function on the same inputs. The first one speaks for all: its events reach the sink
+of the process that started them, as do mistakes of the user, from whichever process.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from multiprocessing.connection import wait
+from pathlib import Path
+from queue import Empty
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from kepipe.flow.events import Event
+from kepipe.flow.stage import Work
+
+Job = Callable[[Any, Any, Work], None]
+"""`(inputs, config, work)`, as a stage runs it; a function of a module, so that other processes can import it."""
+
+
+def leads() -> bool:
+    """Whether this process is the one that writes and speaks."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def run(job: Job, inputs: Any, config: Any, work: Work, processes: int) -> None:
+    """Run `job` in `processes` new processes that form one group of torch.distributed, and wait for them.
+
+    Raises what a process raised: a ValueError or OSError as it is, anything else with its traceback. When one
+    fails, or this one is stopped, the others are ended; when this one is killed, they end by themselves.
+    """
+    import torch
+    from torch.multiprocessing.spawn import ProcessRaisedException, start_processes
+
+    channel = multiprocessing.get_context("spawn").Queue()
+    threads = max(1, torch.get_num_threads() // processes)
+    mute = replace(work, sink=_mute)
+    with TemporaryDirectory() as meeting:
+        arguments = (processes, threads, Path(meeting), channel, job, inputs, config, mute)
+        group = start_processes(  # type: ignore[no-untyped-call]
+            _take_part, arguments, processes, join=False, start_method="spawn"
+        )
+        try:
+            while not group.join(timeout=0.1):
+                _pass_on(channel, work)
+        except ProcessRaisedException:
+            _pass_on(channel, work)  # the reason, where it is the user's to mend
+            raise
+        finally:
+            for process in group.processes:
+                process.kill()
+        _pass_on(channel, work)
+
+
+def _pass_on(channel: Any, work: Work) -> None:
+    """Hand what the processes have said to the sink, and raise what they have raised."""
+    while True:
+        try:
+            said: Event | Exception = channel.get(timeout=0.01)
+        except Empty:
+            return
+        if isinstance(said, Exception):
+            raise said
+        work.sink(said)
+
+
+def _take_part(
+    rank: int,
+    processes: int,
+    threads: int,
+    meeting: Path,
+    channel: Any,
+    job: Job,
+    inputs: Any,
+    config: Any,
+    work: Work,
+) -> None:
+    """What each process does: join the group, run the job, leave."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": processes, "LOCAL_WORLD_SIZE": processes}
+    os.environ.update({name: str(value) for name, value in place.items()})
+
+    import torch
+    import torch.distributed as group
+
+    torch.set_num_threads(threads)
+    on_gpu = torch.device(work.device).type == "cuda"
+    if on_gpu:
+        torch.cuda.set_device(rank)
+    group.init_process_group(
+        "nccl" if on_gpu else "gloo",
+        init_method=(meeting / "group").as_uri(),
+        rank=rank,
+        world_size=processes,
+    )
+    try:
+        job(inputs, config, replace(work, sink=channel.put) if rank == 0 else work)
+    except (ValueError, OSError) as mistake:
+        channel.put(mistake)
+        raise
+    finally:
+        channel.close()
+        channel.join_thread()
+    group.destroy_process_group()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
+
+
+def _mute(_event: Event) -> None:
+    """The sink of a process that does not speak."""
