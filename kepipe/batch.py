@@ -16,6 +16,15 @@ Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
+class Visit:
+    """Which examples the rows of a batch are, int [B]; how often they were seen before; the seed of their order."""
+
+    examples: Ints
+    times: int
+    seed: int
+
+
+@dataclass(frozen=True)
 class Sequences:
     """A batch of clean rows, special tokens in place, padded at the right.
 
@@ -24,6 +33,7 @@ class Sequences:
     "entity") → int [B, T], the row's unit number of each token, −1 where special. `entities`: int [B, T], the
     entity of each token of a mention, −1 elsewhere. `sentences`: int [B, T], the row's sentence number of each
     token, −1 where special. `follows`: int [B] or None, 1 where the second segment truly follows the first.
+    `visit`: where the rows come from; None for rows from elsewhere than a shard.
     """
 
     tokens: Ints
@@ -34,6 +44,7 @@ class Sequences:
     entities: Ints
     sentences: Ints
     follows: Ints | None = None
+    visit: Visit | None = None
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from kepipe.batch import Sequences
+from kepipe.batch import Sequences, Visit
 from kepipe.corpus.align import LEVELS, SENTENCE
 from kepipe.corpus.examples import Examples
 from kepipe.corpus.formats import Format, plan
@@ -41,11 +41,9 @@ class Batches:
 
     def render(self, n: int) -> Sequences:
         """Batch n. Several threads may render at once."""
-        return gather(self.shard, self.examples, self.order.rows(n), self.frame)
-
-    def visit(self, n: int) -> tuple[Ints, int]:
-        """The examples of batch n, int [B], and how often each was seen before (the epoch)."""
-        return self.order.rows(n), self.order.epoch(n)
+        rows_B = self.order.rows(n)
+        visit = Visit(rows_B, self.order.epoch(n), self.order.seed)
+        return replace(gather(self.shard, self.examples, rows_B, self.frame), visit=visit)
 
 
 def open_batches(

@@ -11,10 +11,9 @@ from kepipe.config import Section
 from kepipe.objectives.mlm import Masking
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from kepipe.batch import Sequences
     from kepipe.corpus.tokenizer import Tokenizer
+    from kepipe.noise.draws import Draws
     from kepipe.objectives.contract import Objective
     from kepipe.objectives.masking import Bools
 
@@ -65,10 +64,10 @@ def build(section: ErnieBaidu, tokenizer: Tokenizer) -> Objective:
 
     choose = select_units_by_coin if section.upstream else select_units
 
-    def select(sequences: Sequences, rng: np.random.Generator, progress: float) -> Bools:
+    def select(sequences: Sequences, draws: Draws, progress: float) -> Bools:
         level = section.stages.level(progress)
         if level == "basic":
-            return select_tokens(sequences.special, rng, section.share)
-        return choose(sequences.units[level], rng, section.share)
+            return select_tokens(sequences.special, draws, section.share)
+        return choose(sequences.units[level], draws, section.share)
 
-    return masked_lm(select, tokenizer, section.masked, section.random, section.next_sentence)
+    return masked_lm(select, tokenizer, section)

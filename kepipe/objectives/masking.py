@@ -11,16 +11,18 @@ import numpy.typing as npt
 from torch import Tensor
 
 from kepipe.batch import Batch, Sequences
+from kepipe.noise.draws import Draws, RowDraws, Schedule, visit_seeds
 from kepipe.noise.tokens import draw_replacements, replace
 from kepipe.objectives.parts import next_sentence_loss, restoration_loss, tensor
 
 if TYPE_CHECKING:
     from kepipe.corpus.tokenizer import Tokenizer
     from kepipe.models.transformer import Transformer
+    from kepipe.objectives.mlm import Masking
 
 Bools = npt.NDArray[np.bool_]
-Select = Callable[[Sequences, np.random.Generator, float], Bools]
-"""(sequences, rng, progress) → the tokens to predict, bool [B, T]."""
+Select = Callable[[Sequences, Draws, float], Bools]
+"""(sequences, draws, progress) → the tokens to predict, bool [B, T]."""
 
 
 @dataclass(frozen=True)
@@ -36,15 +38,19 @@ class MaskedLM:
     """Ids of text, from which random tokens are drawn."""
     masked: float = 0.8
     random: float = 0.1
+    schedule: Schedule = "dynamic"
+    copies: int = 10
+    """How often the corruption of an example is drawn anew, see `kepipe.noise.draws.visit_seeds`."""
     next_sentence: bool = True
     """Whether to learn, where the format makes pairs, if the second segment follows the first."""
     terms: tuple[str, ...] = ("mlm", "nsp")
 
     def corrupt(self, sequences: Sequences, rng: np.random.Generator, progress: float) -> Batch:
         """See `Objective.corrupt`."""
-        selected_BT = self.select(sequences, rng, progress)
+        draws = self._draws(sequences, rng)
+        selected_BT = self.select(sequences, draws, progress)
         replacement_BT = draw_replacements(
-            sequences.tokens.shape, self.mask, self.ordinary, rng, self.masked, self.random
+            sequences.tokens.shape, self.mask, self.ordinary, draws, self.masked, self.random
         )
         return Batch(
             tokens=tensor(replace(sequences.tokens, selected_BT, replacement_BT)),
@@ -70,9 +76,26 @@ class MaskedLM:
             losses["nsp"] = next_sentence_loss(model, hidden_BTD, batch)
         return losses
 
+    def _draws(self, sequences: Sequences, rng: np.random.Generator) -> Draws:
+        if self.schedule == "dynamic":
+            return rng
+        if sequences.visit is None:
+            raise ValueError(f"a {self.schedule} schedule needs rows that know which examples they are")
+        seen = sequences.visit
+        return RowDraws(
+            visit_seeds(self.schedule, seen.examples, seen.times, seed=seen.seed, copies=self.copies)
+        )
 
-def masked_lm(
-    select: Select, tokenizer: Tokenizer, masked: float, random: float, next_sentence: bool
-) -> MaskedLM:
+
+def masked_lm(select: Select, tokenizer: Tokenizer, section: Masking) -> MaskedLM:
     """A masked language model over a tokenizer's ids. Raises ValueError where it has no mask token."""
-    return MaskedLM(select, tokenizer.mask, tokenizer.ordinary, masked, random, next_sentence)
+    return MaskedLM(
+        select,
+        tokenizer.mask,
+        tokenizer.ordinary,
+        section.masked,
+        section.random,
+        section.schedule,
+        section.copies,
+        section.next_sentence,
+    )

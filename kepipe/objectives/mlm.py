@@ -8,11 +8,12 @@ from pydantic import Field, model_validator
 
 from kepipe.config import Section
 
-if TYPE_CHECKING:
-    import numpy as np
+Schedule = Literal["static", "duplicated", "dynamic"]
 
+if TYPE_CHECKING:
     from kepipe.batch import Sequences
     from kepipe.corpus.tokenizer import Tokenizer
+    from kepipe.noise.draws import Draws
     from kepipe.objectives.contract import Objective
     from kepipe.objectives.masking import Bools
 
@@ -26,6 +27,11 @@ class Masking(Section):
     """Share of these that become the mask token."""
     random: float = Field(0.1, ge=0, le=1)
     """Share of these that become another token; the rest stay as they are."""
+    schedule: Schedule = "dynamic"
+    """When what is hidden of an example is drawn: once (static), `copies` times and then in turn (duplicated), or at
+    every visit (dynamic); Liu et al. 2019, §4.1."""
+    copies: int = Field(10, ge=1)
+    """Draws of a duplicated schedule."""
     next_sentence: bool = True
     """Learn to tell whether the second segment follows the first, where the format makes pairs."""
 
@@ -50,9 +56,9 @@ def build(section: MLM, tokenizer: Tokenizer) -> Objective:
     from kepipe.noise.units import select_units
     from kepipe.objectives.masking import masked_lm
 
-    def select(sequences: Sequences, rng: np.random.Generator, _progress: float) -> Bools:
+    def select(sequences: Sequences, draws: Draws, _progress: float) -> Bools:
         if section.level == "word":
-            return select_units(sequences.units["word"], rng, section.share)
-        return select_tokens(sequences.special, rng, section.share)
+            return select_units(sequences.units["word"], draws, section.share)
+        return select_tokens(sequences.special, draws, section.share)
 
-    return masked_lm(select, tokenizer, section.masked, section.random, section.next_sentence)
+    return masked_lm(select, tokenizer, section)

@@ -11,10 +11,9 @@ from kepipe.config import Section
 from kepipe.objectives.mlm import Masking
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from kepipe.batch import Sequences
     from kepipe.corpus.tokenizer import Tokenizer
+    from kepipe.noise.draws import Draws
     from kepipe.objectives.contract import Objective
     from kepipe.objectives.masking import Bools
 
@@ -50,8 +49,8 @@ def build(section: UniLM, tokenizer: Tokenizer) -> Objective:
     from kepipe.objectives.masking import masked_lm
     from kepipe.objectives.modes import ManyModes
 
-    def select(sequences: Sequences, rng: np.random.Generator, _progress: float) -> Bools:
-        return select_ngrams(sequences.special, rng, section.share, section.longer)
+    def select(sequences: Sequences, draws: Draws, _progress: float) -> Bools:
+        return select_ngrams(sequences.special, draws, section.share, section.longer)
 
-    masked = masked_lm(select, tokenizer, section.masked, section.random, section.next_sentence)
+    masked = masked_lm(select, tokenizer, section)
     return ManyModes(masked, section.modes.model_dump(), section.mode_segments)

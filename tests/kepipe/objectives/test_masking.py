@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from pydantic import BaseModel, ValidationError
 
+from kepipe.batch import Visit
 from kepipe.models.families import Base, build
 from kepipe.objectives import table
 from kepipe.objectives.ernie_baidu import Stages
@@ -135,3 +137,31 @@ def test_a_name_alone_stands_for_the_default_settings() -> None:
 def test_mistakes_are_named(value: Any, said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         Config(objective=value)
+
+
+@pytest.mark.parametrize("name", ["mlm", "ernie-baidu"])
+@pytest.mark.parametrize(("schedule", "distinct"), [("static", 1), ("duplicated", 3), ("dynamic", 7)])
+def test_a_schedule_says_how_many_corruptions_an_example_has(name: str, schedule: str, distinct: int) -> None:
+    """Whichever batch an example stands in, its corruption is one of as many as the schedule draws."""
+    scheduled = objective({"name": name, "schedule": schedule, "copies": 3})
+    made = []
+    for epoch in range(7):
+        order = np.random.default_rng(epoch).permutation(8)
+        clean = rows(visit=Visit(order, epoch, 5))
+        shuffled = replace(
+            clean,
+            tokens=clean.tokens[order],
+            documents=clean.documents[order],
+            special=clean.special[order],
+            units={level: units[order] for level, units in clean.units.items()},
+        )
+        batch = scheduled.corrupt(shuffled, np.random.default_rng([0, epoch]), 0.0)
+        made.append(batch.tokens[np.argsort(order)])
+    assert len({one.numpy().tobytes() for one in made}) == distinct
+    if schedule == "duplicated":
+        assert torch.equal(made[1], made[4])
+
+
+def test_a_schedule_of_rows_from_nowhere_is_refused() -> None:
+    with pytest.raises(ValueError, match="know which examples they are"):
+        objective({"name": "mlm", "schedule": "static"}).corrupt(rows(), draw(), 0.0)
