@@ -223,17 +223,34 @@ def configure(base: Base, vocabulary: int) -> TransformerConfig:
     return replace(config, **changes)
 
 
+def speak(config: TransformerConfig, *, pad: int, sep: int) -> TransformerConfig:
+    """The config with a tokenizer's ids in place of the published ones.
+
+    BART begins to write with the token that ends a text, T5 with padding; RoBERTa's positions begin after the
+    padding token's number.
+    """
+    starts = {"bart": sep, "t5": pad}
+    offset = pad + 1 if config.family == "roberta" else config.position_offset
+    return replace(config, pad=pad, start=starts.get(config.family), position_offset=offset)
+
+
 def build(
-    base: Base, vocab_size: int, seed: int, note: Callable[[str], None] = lambda _: None
+    base: Base,
+    vocab_size: int,
+    seed: int,
+    note: Callable[[str], None] = lambda _: None,
+    special: Mapping[str, int] | None = None,
 ) -> Transformer:
     """The model that `base` names, on the CPU in fp32. `note` is told what a trained model lacked.
 
-    Raises ValueError where a trained model has another vocabulary than `vocab_size`.
+    `special`: the tokenizer's ids of `pad` and `sep`, which a fresh model takes instead of the family's published ones. Raises
+    ValueError where a trained model has another vocabulary than `vocab_size`.
     """
     from kepipe.models.assemble import assemble, initialise
 
     if base.trained is None:
-        return initialise(assemble(configure(base, vocab_size)), seed)
+        config = configure(base, vocab_size)
+        return initialise(assemble(config if special is None else speak(config, **special)), seed)
     from kepipe.models.trained import open_trained
 
     model = open_trained(base.trained, seed=seed, dropout=base.dropout, note=note)

@@ -24,12 +24,14 @@ class Prompt:
     """What a decoder begins with, [B, T], and for an encoder-decoder the `source` that it reads, [B, S].
 
     `documents` and `source_documents` are 1 on tokens and 0 on padding at the right; None where there is none.
+    `first`: position of each row's first token, int [B], where that is not 0 (MASS).
     """
 
     tokens: Tensor
     documents: Tensor | None = None
     source: Tensor | None = None
     source_documents: Tensor | None = None
+    first: Tensor | None = None
 
 
 def prompt_for(model: Transformer, source_BS: Tensor, source_documents_BS: Tensor | None = None) -> Prompt:
@@ -49,23 +51,36 @@ class Session:
 
     def __init__(self, model: Transformer, prompt: Prompt, limit: int) -> None:
         places = model.config.positions
-        longest = prompt.tokens.shape[1] + limit
+        begins = 0 if prompt.first is None else int(prompt.first.max())
+        longest = begins + prompt.tokens.shape[1] + limit
         if places and longest > places:
             raise ValueError(
                 f"a prompt with {limit} tokens to come is {longest} long; the model has {places} positions"
             )
         self.model, self.cache = model, Cache()
         self.documents = prompt.documents
+        self.next_B = self._next(prompt)
         self.memory: Tensor | None = None
         self.source_documents = prompt.source_documents
         if prompt.source is not None:
             sight = Visibility() if prompt.source_documents is None else documents(prompt.source_documents)
             self.memory = model.encode(prompt.source, sight)
-        self.logits = self._begin(prompt.tokens)
+        self.logits = self._begin(prompt.tokens, prompt.first)
         """Of the next token, [B, V]."""
 
-    def _begin(self, tokens_BT: Tensor) -> Tensor:
-        hidden_BTD = self._decode(tokens_BT, None)
+    @staticmethod
+    def _next(prompt: Prompt) -> Tensor | None:
+        """The position of each row's next token, int [B]; None where it is the number of tokens so far."""
+        if prompt.documents is None and prompt.first is None:
+            return None
+        first_B = torch.zeros_like(prompt.tokens[:, 0]) if prompt.first is None else prompt.first
+        return first_B + (prompt.tokens.shape[1] if prompt.documents is None else prompt.documents.sum(1))
+
+    def _begin(self, tokens_BT: Tensor, first_B: Tensor | None) -> Tensor:
+        positions_BT = None
+        if first_B is not None:
+            positions_BT = first_B[:, None] + torch.arange(tokens_BT.shape[1], device=first_B.device)
+        hidden_BTD = self._decode(tokens_BT, positions_BT)
         if self.documents is None:
             return self._read(hidden_BTD[:, -1])
         last_B = self.documents.sum(1) - 1
@@ -73,19 +88,25 @@ class Session:
 
     def feed(self, tokens_B: Tensor) -> None:
         """Append a token to each row."""
-        positions_B1 = None
+        self.logits = self._read(self.follow(tokens_B[:, None])[:, -1])
+
+    def follow(self, tokens_BU: Tensor) -> Tensor:
+        """Append several tokens to each row: hidden states [B, U, D]. `logits` stay those of before."""
+        positions_BU = None
         if self.documents is not None:
-            positions_B1 = self.documents.sum(1, keepdim=True)
-            self.documents = torch.cat([self.documents, torch.ones_like(positions_B1)], 1)
-        self.logits = self._read(self._decode(tokens_B[:, None], positions_B1)[:, -1])
+            self.documents = torch.cat([self.documents, torch.ones_like(tokens_BU)], 1)
+        if self.next_B is not None:
+            positions_BU = self.next_B[:, None] + torch.arange(tokens_BU.shape[1], device=tokens_BU.device)
+            self.next_B = self.next_B + tokens_BU.shape[1]
+        return self._decode(tokens_BU, positions_BU)
 
     def select(self, rows_N: Tensor) -> None:
         """Go on with these rows, in this order."""
         self.cache.select(rows_N)
         self.logits = self.logits[rows_N]
-        self.documents, self.memory, self.source_documents = (
+        self.documents, self.memory, self.source_documents, self.next_B = (
             None if kept is None else kept[rows_N]
-            for kept in (self.documents, self.memory, self.source_documents)
+            for kept in (self.documents, self.memory, self.source_documents, self.next_B)
         )
 
     def _decode(self, tokens_BT: Tensor, positions_BT: Tensor | None) -> Tensor:

@@ -11,9 +11,25 @@ from markupsafe import Markup
 
 from kepipe.report import charts
 from kepipe.report.page import Block, Fact, Figure, Quotes, Section, Table, Text
-from kepipe.report.wording import Scores, arms, between, cell, estimate, pair, plain, signed, swatch
+from kepipe.report.wording import (
+    Scores,
+    arms,
+    between,
+    cell,
+    differences,
+    estimate,
+    pair,
+    plain,
+    signed,
+    swatch,
+)
 
 METRICS = {"mrr": "MRR", "hits@1": "Hits@1", "hits@10": "Hits@10"}
+WRITING = {
+    "token_perplexity": "perplexity per token",
+    "word_perplexity": "per word",
+    "bits_per_byte": "bits per byte",
+}
 BASELINES = {"links": "by links", "chance": "at random", "unigram": "unigram"}
 SOURCES = {"gold": "links given with the text", "linked": "mentions the linker is sure of"}
 
@@ -29,17 +45,22 @@ def facts(scores: Scores) -> tuple[Fact, ...]:
         if "entity_cloze" in told:
             apart = estimate(told["entity_cloze"]["mrr"])
             found.append(Fact(name, signed(apart.value), f"95%: {between(apart, sign=True)}"))
-    if (told := pair(scores)) and "mlm_loss" in scores[told[0]]:
-        apart = estimate(scores["differences"][f"{told[0]} − {told[1]}"]["mlm_loss"]["tokens"])
-        found.append(
-            Fact("Held-out loss, " + " − ".join(told), signed(apart.value), "nats a token; less is better")
-        )
+    for pair_of, told in list(differences(scores, "mlm_loss").items())[:1]:
+        apart = estimate(told["tokens"])
+        found.append(Fact(f"Held-out loss, {pair_of}", signed(apart.value), "nats a token; less is better"))
+    for number, arm in enumerate(arms(scores)):
+        if told := scores[arm].get("perplexity"):
+            words, bits = estimate(told["word_perplexity"]), estimate(told["bits_per_byte"])
+            found.append(
+                Fact(f"Perplexity per word, {arm}", plain(words.value), f"95%: {between(words)}", number)
+            )
+            found.append(Fact(f"Bits per byte, {arm}", plain(bits.value), f"95%: {between(bits)}", number))
     return tuple(found)
 
 
 def cloze(scores: Scores) -> Section:
     """Ranks of blanked entities: arms, baselines, differences, types."""
-    names, about = arms(scores), scores["about"]["entity_cloze"]
+    names, about = arms(scores, "entity_cloze"), scores["about"]["entity_cloze"]
     baselines = scores["baselines"]["entity_cloze"]
     rows = {
         label: {arm: estimate(scores[arm]["entity_cloze"][metric]) for arm in names}
@@ -62,18 +83,15 @@ def cloze(scores: Scores) -> Section:
             "training text links them and does not read the sentence.",
         ),
     ]
-    if scores["differences"]:
+    if compared := differences(scores, "entity_cloze"):
         apart = {
-            label: {
-                name: estimate(told["entity_cloze"][metric]) for name, told in scores["differences"].items()
-            }
+            label: {name: estimate(told[metric]) for name, told in compared.items()}
             for metric, label in METRICS.items()
         }
         caption = (
             "Paired differences on the same blanks. An interval that crosses 0 shows no effect. MRR decides."
         )
-        order = list(scores["differences"])
-        blocks.append(Figure(charts.dots(apart, "difference", order, zero=True), caption))
+        blocks.append(Figure(charts.dots(apart, "difference", list(compared), zero=True), caption))
     blocks += [_cloze_table(scores), _by_type(scores)]
     if about["left_out"]:
         reasons = "; ".join(f"{count:,} {reason}" for reason, count in about["left_out"].items())
@@ -83,17 +101,17 @@ def cloze(scores: Scores) -> Section:
 
 def _cloze_table(scores: Scores) -> Table:
     rows: list[tuple[Any, ...]] = []
-    for number, arm in enumerate(arms(scores)):
+    for number, arm in enumerate(arms(scores, "entity_cloze")):
         rows.append((swatch(arm, number), *(cell(scores[arm]["entity_cloze"][metric]) for metric in METRICS)))
     for name, told in scores["baselines"]["entity_cloze"].items():
         rows.append((BASELINES[name], *(plain(told[metric]["value"]) for metric in METRICS)))
-    for name, told in scores["differences"].items():
-        rows.append((name, *(cell(told["entity_cloze"][metric], sign=True) for metric in METRICS)))
+    for name, told in differences(scores, "entity_cloze").items():
+        rows.append((name, *(cell(told[metric], sign=True) for metric in METRICS)))
     return Table(("", *METRICS.values()), tuple(rows), numbers=(1, 2, 3))
 
 
 def _by_type(scores: Scores) -> Table:
-    names = arms(scores)
+    names = arms(scores, "entity_cloze")
     rows = []
     for type, told in scores["about"]["entity_cloze"]["types"].items():
         values = [cell(scores[arm]["entity_cloze"]["by_type"][type]["mrr"]) for arm in names]
@@ -105,7 +123,7 @@ def _by_type(scores: Scores) -> Table:
 
 def loss(scores: Scores) -> Section:
     """Held-out loss at blanked tokens, phrases and mentions."""
-    names = arms(scores)
+    names, compared = arms(scores, "mlm_loss"), differences(scores, "mlm_loss")
     tests = list(scores[names[0]]["mlm_loss"])
     unigram = scores["baselines"]["mlm_loss"]["unigram"]
     rows = {test: {arm: estimate(scores[arm]["mlm_loss"][test]) for arm in names} for test in tests}
@@ -115,11 +133,11 @@ def loss(scores: Scores) -> Section:
             f"{scores[names[0]]['mlm_loss'][test]['cases']:,}",
             *(cell(scores[arm]["mlm_loss"][test]) for arm in names),
             plain(unigram[test]["value"]),
-            *(cell(told["mlm_loss"][test], sign=True) for told in scores["differences"].values()),
+            *(cell(told[test], sign=True) for told in compared.values()),
         )
         for test in tests
     ]
-    head = ("Blanked", "Places", *names, "unigram", *scores["differences"])
+    head = ("Blanked", "Places", *names, "unigram", *compared)
     return Section(
         "loss",
         "Held-out loss",
@@ -137,10 +155,41 @@ def loss(scores: Scores) -> Section:
     )
 
 
+def writing(scores: Scores) -> Section:
+    """How well models that generate go on with held-out text."""
+    names, compared = arms(scores, "perplexity"), differences(scores, "perplexity")
+    about, unigram = scores["about"]["perplexity"], scores["baselines"]["perplexity"]["unigram"]
+    rows: list[tuple[Any, ...]] = [
+        (swatch(arm, number), *(cell(scores[arm]["perplexity"][metric]) for metric in WRITING))
+        for number, arm in enumerate(names)
+    ]
+    rows.append(("unigram", *(plain(unigram[metric]["value"]) for metric in WRITING)))
+    rows += [(name, "", "", cell(told["bits_per_byte"], sign=True)) for name, told in compared.items()]
+    bits = {"bits per byte": {arm: estimate(scores[arm]["perplexity"]["bits_per_byte"]) for arm in names}}
+    return Section(
+        "writing",
+        "Going on with held-out text",
+        (
+            Text(
+                f"{about['tokens']:,} tokens ({about['words']:,} words, {about['bytes']:,} bytes) of "
+                f"{about['documents']} held-out documents, in {about['stretches']:,} stretches; each is scored after "
+                "the stretch before it. A perplexity per token depends on the vocabulary; per word and per byte, "
+                "models of different vocabularies compare. “Unigram” knows each token's frequency and nothing of "
+                "what stands before."
+            ),
+            Figure(
+                charts.dots(bits, "bits per byte, less is better", names, from_zero=False),
+                "With 95% intervals, which resample documents.",
+            ),
+            Table(("", *WRITING.values()), tuple(rows), numbers=(1, 2, 3)),
+        ),
+    )
+
+
 def examples(folder: Path, scores: Scores, most: int = 4) -> Section | None:
     """Blanks on which the arms differ most, in both directions."""
     told, file = pair(scores), folder / "clozes.jsonl"
-    if told is None or not file.exists():
+    if told is None or not file.exists() or not differences(scores, "entity_cloze"):
         return None
     cases = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     blocks: list[Block] = []

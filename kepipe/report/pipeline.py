@@ -20,22 +20,23 @@ def build(
     corpus: Artifact,
     linked: Artifact,
     shards: Artifact,
-    vectors: Artifact,
+    vectors: Sequence[Artifact],
     arms: Sequence[Artifact],
     measured: Artifact,
     scores: Scores,
     title: str = "",
 ) -> Page:
     """The page. `measured` is the evaluation's folder, `scores` its `scores.json`."""
-    stages = (graph, corpus, linked, shards, vectors, *arms, measured)
+    stages = (graph, corpus, linked, shards, *vectors, *arms, measured)
     held_out = set(open_shard(Path(shards.folder) / "held_out").ids())
     sections = [
         evaluation.cloze(scores) if "entity_cloze" in scores["about"] else None,
         evaluation.examples(measured.folder, scores),
+        evaluation.writing(scores) if "perplexity" in scores["about"] else None,
         evaluation.loss(scores) if "mlm_loss" in scores["about"] else None,
         training(arms),
         knowledge.linking(linked.folder, graph.folder, held_out),
-        knowledge.vectors(vectors.folder),
+        *(knowledge.vectors(made.folder) for made in vectors),
         knowledge.data(graph.folder, corpus.folder, shards.folder),
         running(stages),
     ]

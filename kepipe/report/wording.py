@@ -60,20 +60,26 @@ def pair(scores: Scores) -> tuple[str, str] | None:
     return None
 
 
-def arms(scores: Scores) -> list[str]:
-    """The arms, in the pipeline's order."""
-    return [name for name in scores if name not in ("differences", "baselines", "about")]
+def arms(scores: Scores, probe: str = "") -> list[str]:
+    """The arms, in the pipeline's order; of a probe, those that answered it."""
+    names = [name for name in scores if name not in ("differences", "baselines", "about")]
+    return [name for name in names if not probe or probe in scores[name]]
+
+
+def differences(scores: Scores, probe: str) -> dict[str, Any]:
+    """Pair of arms → their difference in a probe that both answered."""
+    return {name: told[probe] for name, told in scores["differences"].items() if probe in told}
 
 
 def verdict(scores: Scores) -> str:
     """Whether the first arm does better than its control on the entity cloze: the page's first sentence."""
     told = pair(scores)
     if told is None:
-        return "One model was measured, without a control: what the knowledge did cannot be told."
+        return _alone(scores)
     first, second = told
     found = scores["differences"][f"{first} − {second}"].get("entity_cloze", {}).get("mrr")
     if found is None:
-        return f"{first} and {second} were compared by their held-out loss alone."
+        return _by_text(scores, first, second)
     apart = estimate(found)
     if apart.low is None:
         return (
@@ -87,6 +93,32 @@ def verdict(scores: Scores) -> str:
     better = "better" if apart.value > 0 else "worse"
     opening = "The knowledge helped" if apart.value > 0 else "The knowledge did harm"
     return f"{opening}: {first} finds blanked entities {better} than {second}."
+
+
+def _alone(scores: Scores) -> str:
+    """What is told first of a single model."""
+    (arm, *others) = arms(scores)
+    told = scores[arm].get("perplexity")
+    if others:
+        return f"{' and '.join([arm, *others])} were measured, each by what fits it: they do not compare."
+    if told is None:
+        return "One model was measured, without a control: what the knowledge did cannot be told."
+    return (
+        f"{arm} goes on with held-out text at a perplexity of {plain(told['word_perplexity']['value'])} per word, "
+        f"{plain(told['bits_per_byte']['value'])} bits per byte."
+    )
+
+
+def _by_text(scores: Scores, first: str, second: str) -> str:
+    """The comparison of two arms that no cloze was put to."""
+    found = differences(scores, "perplexity").get(f"{first} − {second}")
+    if found is None:
+        return f"{first} and {second} were compared by their held-out loss alone."
+    apart = estimate(found["bits_per_byte"])
+    if not apart.excludes_zero:
+        return f"No difference is shown: whether {first} writes better than {second} stays open."
+    better = "better" if apart.value < 0 else "worse"
+    return f"{first} goes on with held-out text {better} than {second}: {signed(apart.value)} bits per byte."
 
 
 def explanation(scores: Scores) -> str:

@@ -17,8 +17,11 @@ from kepipe.types import Document, Mention
 
 if TYPE_CHECKING:
     from kepipe.corpus.tokenizer import Tokenizer
-    from kepipe.tasks.probes import Answers, Probe
+    from kepipe.tasks.probes import Answers, Arm, Probe
     from kg.store import Graph as StoredGraph
+
+ProbeName = Literal["mlm-loss", "entity-cloze", "perplexity"]
+PROBES: tuple[ProbeName, ...] = ("mlm-loss", "entity-cloze", "perplexity")
 
 BESIDE_ARMS = ("differences", "baselines", "about")
 """Keys of `scores.json` that are no arm."""
@@ -27,8 +30,9 @@ BESIDE_ARMS = ("differences", "baselines", "about")
 class EvaluateConfig(Section):
     """What is measured on the held-out documents."""
 
-    probes: tuple[Literal["mlm-loss", "entity-cloze"], ...] = ("mlm-loss", "entity-cloze")
-    """`mlm-loss`: loss at blanked tokens, phrases and mentions; `entity-cloze`: rank of a blanked mention's entity."""
+    probes: tuple[ProbeName, ...] | None = None
+    """`mlm-loss`: loss at blanked tokens, phrases and mentions; `entity-cloze`: rank of a blanked mention's entity;
+    `perplexity`: how well held-out text is gone on with. None: those that fit each arm."""
     reference: str | None = None
     """The arm that the others are compared with; none: `control` where there is one, else the last."""
     context: int = Field(128, ge=16)
@@ -66,32 +70,48 @@ def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, work: Work) -> None
     if taken:
         raise ValueError(f"evaluate: a stage named `{taken[0]}` cannot be evaluated; give it another name")
     tokenizer = load_tokenizer(inputs.shards.folder / "tokenizer")
-    probes = make_probes(inputs.linked, inputs.graph, inputs.shards, config, tokenizer, work.seed)
+    fitting = {arm.name: _fitting(config, arm.folder, arm.name) for arm in inputs.arms}
+    _say_which(fitting, config, work)
+    wanted = tuple(probe for probe in PROBES if any(probe in chosen for chosen in fitting.values()))
+    probes = make_probes(inputs.linked, inputs.graph, inputs.shards, config, wanted, tokenizer, work.seed)
+    put = {name: [p for p in probes if p.name in _underscored(fitting[name])] for name in names}
     answers = {
-        arm.name: {probe.name: _answer_once(arm, probe, number, work) for probe in probes}
+        arm.name: {probe.name: _answer_once(arm, probe, number, work) for probe in put[arm.name]}
         for number, arm in enumerate(inputs.arms)
     }
     scores: dict[str, Any] = {
-        name: {probe.name: probe.score(answers[name][probe.name], work.seed) for probe in probes}
+        name: {probe.name: probe.score(answers[name][probe.name], work.seed) for probe in put[name]}
         for name in names
     }
     for name in names:
         work.log(_flat(scores[name], name))
     reference = _reference(names, config.reference)
-    scores["differences"] = {
-        f"{name} − {reference}": {
-            probe.name: probe.difference(answers[name][probe.name], answers[reference][probe.name], work.seed)
-            for probe in probes
-        }
-        for name in names
-        if name != reference
-    }
+    scores["differences"] = _differences(probes, answers, reference, work.seed)
     scores["baselines"] = {probe.name: probe.baselines(work.seed) for probe in probes}
     scores["about"] = {probe.name: probe.about() for probe in probes}
     (work.out / "scores.json").write_text(json.dumps(scores, indent=1, ensure_ascii=False), encoding="utf-8")
     _write_clozes(probes, answers, work)
     for line in _sentences(scores):
         work.note(line)
+
+
+def _underscored(probes: Sequence[ProbeName]) -> set[str]:
+    """Probes by the names that they have in `scores.json`."""
+    return {probe.replace("-", "_") for probe in probes}
+
+
+def _differences(
+    probes: Sequence[Probe], answers: dict[str, dict[str, Answers]], reference: str, seed: int
+) -> dict[str, Any]:
+    """Each arm against the reference, in the probes that both answered."""
+    theirs, found = answers[reference], {}
+    for name, ours in answers.items():
+        both = [probe for probe in probes if probe.name in ours and probe.name in theirs]
+        if name != reference and both:
+            found[f"{name} − {reference}"] = {
+                probe.name: probe.difference(ours[probe.name], theirs[probe.name], seed) for probe in both
+            }
+    return found
 
 
 def score_model(
@@ -105,31 +125,64 @@ def score_model(
 ) -> dict[str, Any]:
     """The scores of one model folder on the present held-out documents, as one arm of `scores.json`.
 
-    The cloze is put in the model's own tokens, so that a model of another vocabulary is judged fairly; the
-    masked loss is left out for such a model, because losses over different tokens do not compare.
+    Cloze and perplexity are put in the model's own tokens, so that a model of another vocabulary is judged
+    fairly; the masked loss is left out for such a model, because losses over different tokens do not compare.
     """
     from kepipe.corpus.tokenizer import load_tokenizer
 
     tokenizer = load_tokenizer(folder)
     same = tokenizer.backend.to_str() == load_tokenizer(shards.folder / "tokenizer").backend.to_str()
-    wanted = tuple(probe for probe in config.probes if same or probe != "mlm-loss")
-    config = config.model_copy(update={"probes": wanted})
-    probes = make_probes(linked, graph, shards, config, tokenizer, seed)
-    model = _load(folder)
-    return {probe.name: probe.score(probe.answer(model, device, lambda _: None), seed) for probe in probes}
+    wanted = _fitting(config, folder, folder.name)
+    wanted = tuple(probe for probe in wanted if same or probe != "mlm-loss")
+    probes = make_probes(linked, graph, shards, config, wanted, tokenizer, seed)
+    arm = _load(folder)
+    return {probe.name: probe.score(probe.answer(arm, device, lambda _: None), seed) for probe in probes}
+
+
+def _fitting(config: EvaluateConfig, folder: Path, arm: str) -> tuple[ProbeName, ...]:
+    """The probes for an arm: those that the config names, else all that fit. ValueError for one that does not."""
+    from kepipe.models.assemble import assemble
+    from kepipe.models.folder import read_config
+    from kepipe.tasks.probes import fits
+
+    skeleton = assemble(read_config(folder))
+    fitting = tuple(probe for probe in PROBES if fits(probe, skeleton))
+    for probe in config.probes or ():
+        if probe not in fitting:
+            does = "generates" if "perplexity" in fitting else "fills masks"
+            raise ValueError(
+                f"evaluate: `{arm}` {does} and cannot answer {probe}; {' and '.join(fitting)} fit it. Leave "
+                "`probes` out to have those chosen that fit each arm"
+            )
+    return fitting if config.probes is None else config.probes
+
+
+def _say_which(fitting: dict[str, tuple[ProbeName, ...]], config: EvaluateConfig, work: Work) -> None:
+    """Tell which probes were chosen for which arms."""
+    if config.probes is None:
+        for chosen in dict.fromkeys(fitting.values()):
+            arms = [arm for arm, its in fitting.items() if its == chosen]
+            work.note(f"{' and '.join(arms)}: {', '.join(chosen)}")
 
 
 def make_probes(
-    linked: Linked, graph: Graph, shards: Shards, config: EvaluateConfig, tokenizer: Tokenizer, seed: int
+    linked: Linked,
+    graph: Graph,
+    shards: Shards,
+    config: EvaluateConfig,
+    wanted: Sequence[ProbeName],
+    tokenizer: Tokenizer,
+    seed: int,
 ) -> list[Probe]:
-    """The probes that `config` names, drawn by `seed`. Raises ValueError where nothing is held out."""
+    """The probes named in `wanted`, drawn by `seed`. Raises ValueError where nothing is held out."""
     import numpy as np
 
     from kepipe.corpus.documents import read_documents
     from kepipe.corpus.shards import open_shard
     from kepipe.tasks.cloze import ClozeMaker, Links
     from kepipe.tasks.masked_loss import draw_blanks
-    from kepipe.tasks.probes import EntityCloze, MaskedLoss
+    from kepipe.tasks.perplexity import draw_stretches
+    from kepipe.tasks.probes import EntityCloze, MaskedLoss, Perplexity
     from kg.store import open_graph
 
     held_out = open_shard(shards.folder / "held_out")
@@ -139,14 +192,19 @@ def make_probes(
             "higher, or add documents"
         )
     probes: list[Probe] = []
-    if "mlm-loss" in config.probes:
+    ids, texts = set(held_out.ids()), linked.folder / "documents.jsonl"
+    counts_V = np.bincount(open_shard(shards.folder / "train").tokens, minlength=tokenizer.vocab_size)
+    if "mlm-loss" in wanted:
         rng = np.random.default_rng([seed, 1])
         blanks = draw_blanks(held_out, tokenizer, rng, config.context, config.loss_tokens)
-        counts_V = np.bincount(open_shard(shards.folder / "train").tokens, minlength=tokenizer.vocab_size)
         probes.append(MaskedLoss(blanks, tokenizer, counts_V))
-    if "entity-cloze" in config.probes:
-        ids = set(held_out.ids())
-        documents = read_documents(linked.folder / "documents.jsonl")
+    if "perplexity" in wanted:
+        rng = np.random.default_rng([seed, 3])
+        unseen = (document for document in read_documents(texts) if document.id in ids)
+        stretches = draw_stretches(unseen, tokenizer, rng, config.context, config.loss_tokens)
+        probes.append(Perplexity(stretches, tokenizer, counts_V))
+    if "entity-cloze" in wanted:
+        documents = read_documents(texts)
         store = open_graph(graph.folder)
         links = Links.count((d, d.id in ids) for d in documents)
         if config.mentions != "linked":
@@ -196,9 +254,9 @@ def _answer_once(arm: Model, probe: Probe, number: int, work: Work) -> Answers:
 
     kept = work.scratch / f"{number}-{probe.name}.npz"
     if not kept.exists():
-        model = _load(arm.folder)
+        loaded = _load(arm.folder)
         with work.progress(f"{probe.name} of {arm.name}", probe.steps, "rows") as tick:
-            answers = probe.answer(model, work.device, tick)
+            answers = probe.answer(loaded, work.device, tick)
         unfinished = kept.with_suffix(".unfinished.npz")
         np.savez(unfinished, allow_pickle=False, **answers)
         unfinished.rename(kept)
@@ -206,10 +264,13 @@ def _answer_once(arm: Model, probe: Probe, number: int, work: Work) -> Answers:
         return {name: stored[name] for name in stored.files}
 
 
-def _load(folder: Path) -> Any:
+def _load(folder: Path) -> Arm:
     from kepipe.models.folder import load
+    from kepipe.tasks.continuation import manner_of, writes
+    from kepipe.tasks.probes import Arm
 
-    return load(folder)
+    model = load(folder)
+    return Arm(model, manner_of(model, folder) if writes(model) else None)
 
 
 def _reference(names: Sequence[str], wanted: str | None) -> str:
@@ -234,7 +295,11 @@ def _write_clozes(probes: Sequence[Probe], answers: dict[str, dict[str, Answers]
                     "surface": case.surface, "before": case.before, "after": case.after,
                     "entity": case.entity, "label": case.label, "type": case.type,
                     "candidates": len(probe.test.candidates[case.type].names),
-                    "ranks": {arm: float(found[probe.name]["ranks"][place]) for arm, found in answers.items()},
+                    "ranks": {
+                        arm: float(found[probe.name]["ranks"][place])
+                        for arm, found in answers.items()
+                        if probe.name in found
+                    },
                 }  # fmt: skip
                 stream.write(json.dumps(record, ensure_ascii=False) + "\n")
 
@@ -257,7 +322,14 @@ def _sentences(scores: dict[str, Any]) -> list[str]:
         if told is not None:
             sure = "" if told["low"] is None else f" (95%: {told['low']:+.3f} to {told['high']:+.3f})"
             lines.append(f"entity cloze, {pair}: MRR {told['value']:+.3f}{sure}")
+    for arm, probes in scores.items():
+        if arm not in BESIDE_ARMS and (told := probes.get("perplexity")) is not None:
+            values = {name: round(told[name]["value"], 2) for name in told}
+            lines.append(
+                f"{arm}: perplexity {values['token_perplexity']:,} per token, {values['word_perplexity']:,} per word; "
+                f"{values['bits_per_byte']} bits per byte"
+            )
     return lines
 
 
-EVALUATE = Stage("evaluate", 1, EvaluateInputs, EvaluateConfig, Evaluation, evaluate)
+EVALUATE = Stage("evaluate", 2, EvaluateInputs, EvaluateConfig, Evaluation, evaluate)

@@ -24,7 +24,7 @@ class ReportInputs:
     corpus: Corpus
     linked: Linked
     shards: Shards
-    vectors: Vectors
+    vectors: tuple[Vectors, ...]
     arms: tuple[Model, ...]
     evaluation: Evaluation
 
@@ -51,4 +51,4 @@ def report(inputs: ReportInputs, config: ReportConfig, work: Work) -> None:
     work.note(verdict(scores))
 
 
-REPORT = Stage("report", 1, ReportInputs, ReportConfig, Report, report)
+REPORT = Stage("report", 2, ReportInputs, ReportConfig, Report, report)

@@ -50,19 +50,36 @@ def clustered_mean(
 ) -> Estimate:
     """Mean of `values_N` with a studentised bootstrap interval over the clusters.
 
-    The mean is a ratio of sums over clusters, Σ s_g / Σ n_g; its standard error is the linearised one with
-    residuals s_g − mean·n_g (Efron & Tibshirani 1993, §12.5). `within` are bounds that the quantity itself
-    has. Raises ValueError for no values or lengths that differ.
+    `within` are bounds that the quantity itself has. Raises ValueError for no values or lengths that differ.
     """
-    values, clusters = np.asarray(values_N, np.float64), np.asarray(clusters_N)
-    if values.ndim != 1 or values.shape != clusters.shape or not len(values):
+    values = np.asarray(values_N, np.float64)
+    return clustered_ratio(values, np.ones_like(values), clusters_N, rng, level, resamples, within)
+
+
+def clustered_ratio(
+    values_N: npt.ArrayLike,
+    amounts_N: npt.ArrayLike,
+    clusters_N: npt.ArrayLike,
+    rng: np.random.Generator,
+    level: float = 0.95,
+    resamples: int = 2000,
+    within: tuple[float, float] = (-np.inf, np.inf),
+) -> Estimate:
+    """Σ values / Σ amounts, as nats per word, with a studentised bootstrap interval over the clusters.
+
+    The standard error of the ratio of sums over clusters, Σ s_g / Σ n_g, is the linearised one with residuals
+    s_g − ratio·n_g (Efron & Tibshirani 1993, §12.5). Raises ValueError for no values or lengths that differ.
+    """
+    values, amounts = np.asarray(values_N, np.float64), np.asarray(amounts_N, np.float64)
+    clusters = np.asarray(clusters_N)
+    if values.ndim != 1 or not values.shape == amounts.shape == clusters.shape or not len(values):
         raise ValueError(
             f"expected values and clusters of one length above 0, got {values.shape} and {clusters.shape}"
         )
     _, index_N = np.unique(clusters, return_inverse=True)
     sums_G = np.bincount(index_N, values).astype(np.float64)
-    counts_G = np.bincount(index_N).astype(np.float64)
-    mean, number = float(values.mean()), len(sums_G)
+    counts_G = np.bincount(index_N, amounts).astype(np.float64)
+    mean, number = float(values.sum() / amounts.sum()), len(sums_G)
     if number < FEWEST_CLUSTERS:
         return Estimate(mean, None, None, len(values), number)
     weights_RG = rng.multinomial(number, np.full(number, 1 / number), size=resamples).astype(np.float64)

@@ -15,14 +15,30 @@ import numpy.typing as npt
 from kepipe.corpus.tokenizer import Tokenizer
 from kepipe.models.transformer import Transformer
 from kepipe.study.scores import Cases, compare, summarise
+from kepipe.tasks import perplexity
 from kepipe.tasks.cloze import ClozeTest
+from kepipe.tasks.continuation import Asking, Manner, writes
 from kepipe.tasks.fill import fill, passes
 from kepipe.tasks.masked_loss import Blanks, losses_at_blanks
+from kepipe.tasks.predictions import fills_masks
 from kepipe.tasks.ranking import chance, per_case, realistic_ranks
 
 Floats = npt.NDArray[np.float64]
 Answers = dict[str, Floats]
 """What one model answered: plain arrays over the cases, so that they can be kept."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A model, and how it goes on with a text; None for one that fills masks."""
+
+    model: Transformer
+    manner: Manner | None = None
+
+
+def fits(probe: str, model: Transformer) -> bool:
+    """Whether a model can answer the probe of this name: the others fill masks, `perplexity` generates."""
+    return writes(model) if probe == "perplexity" else fills_masks(model)
 
 
 class Probe(Protocol):
@@ -34,8 +50,8 @@ class Probe(Protocol):
     @property
     def steps(self) -> int: ...
 
-    def answer(self, model: Transformer, device: str, tick: Callable[[int], None]) -> Answers:
-        """Put the probe to a model."""
+    def answer(self, arm: Arm, device: str, tick: Callable[[int], None]) -> Answers:
+        """Put the probe to a model that it fits."""
         ...
 
     def score(self, answers: Answers, seed: int) -> dict[str, Any]:
@@ -67,8 +83,8 @@ class EntityCloze:
     def steps(self) -> int:
         return passes(self.test)
 
-    def answer(self, model: Transformer, device: str, tick: Callable[[int], None]) -> Answers:
-        return {"ranks": self._ranks(fill(model, self.tokenizer, self.test, device=device, tick=tick))}
+    def answer(self, arm: Arm, device: str, tick: Callable[[int], None]) -> Answers:
+        return {"ranks": self._ranks(fill(arm.model, self.tokenizer, self.test, device=device, tick=tick))}
 
     def score(self, answers: Answers, seed: int) -> dict[str, Any]:
         return self._by_type(per_case(answers["ranks"]), lambda cases: summarise(cases, seed, (0.0, 1.0)))
@@ -129,8 +145,8 @@ class MaskedLoss:
     def steps(self) -> int:
         return len(self.blanks.tokens) * len(self.blanks.places)
 
-    def answer(self, model: Transformer, device: str, tick: Callable[[int], None]) -> Answers:
-        return losses_at_blanks(model, self.tokenizer, self.blanks, device=device, tick=tick)
+    def answer(self, arm: Arm, device: str, tick: Callable[[int], None]) -> Answers:
+        return losses_at_blanks(arm.model, self.tokenizer, self.blanks, device=device, tick=tick)
 
     def score(self, answers: Answers, seed: int) -> dict[str, Any]:
         told: dict[str, Any] = {}
@@ -163,4 +179,46 @@ class MaskedLoss:
         return {
             test: Cases({test: losses_N}, self.blanks.documents_of(test))
             for test, losses_N in answers.items()
+        }
+
+
+@dataclass(frozen=True)
+class Perplexity:
+    """How well a model that generates goes on with held-out text.
+
+    `counts`: how often each token stands in the training text, int [V].
+    """
+
+    stretches: perplexity.Stretches
+    tokenizer: Tokenizer
+    counts: npt.NDArray[np.int64]
+    name: str = "perplexity"
+
+    @property
+    def steps(self) -> int:
+        return len(self.stretches)
+
+    def answer(self, arm: Arm, device: str, tick: Callable[[int], None]) -> Answers:
+        assert arm.manner is not None
+        asking = Asking(arm.model.to(device), self.tokenizer, arm.manner)
+        return {"losses": perplexity.losses(asking, self.stretches, tick)}
+
+    def score(self, answers: Answers, seed: int) -> dict[str, Any]:
+        return perplexity.summarise(answers["losses"], self.stretches, seed)
+
+    def difference(self, first: Answers, second: Answers, seed: int) -> dict[str, Any]:
+        return perplexity.compare(first["losses"], second["losses"], self.stretches, seed)
+
+    def baselines(self, seed: int) -> dict[str, dict[str, Any]]:
+        """`unigram`: each token by its frequency in the training text, blind to what stands before."""
+        blind = perplexity.unigram_losses(self.stretches, self.counts)
+        return {"unigram": perplexity.summarise(blind, self.stretches, seed)}
+
+    def about(self) -> dict[str, Any]:
+        told = self.stretches
+        amounts = {"tokens": told.tokens, "words": told.words, "bytes": told.bytes}
+        return {
+            "stretches": len(told),
+            "documents": len(np.unique(told.documents)),
+            **{name: int(values_R.sum()) for name, values_R in amounts.items()},
         }

@@ -65,7 +65,7 @@ def inputs(tmp_path_factory):
         Corpus.open(folder / "corpus", "corpus"),
         world.linked,
         world.shards,
-        Vectors.open(folder / "embed", "embed"),
+        (Vectors.open(folder / "embed", "embed"),),
         world.arms,
         Evaluation.open(folder / "evaluate", "evaluate"),
     )

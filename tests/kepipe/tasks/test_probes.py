@@ -7,7 +7,7 @@ from kepipe.corpus.shards import open_shard
 from kepipe.models.folder import load
 from kepipe.tasks.cloze import ClozeMaker, Links
 from kepipe.tasks.masked_loss import draw_blanks
-from kepipe.tasks.probes import EntityCloze, MaskedLoss
+from kepipe.tasks.probes import Arm, EntityCloze, MaskedLoss
 from kg.store import open_graph
 
 
@@ -37,7 +37,7 @@ def loss(world):
 
 
 def test_scores_are_means_over_cases_and_types(world, cloze):
-    answers = cloze.answer(load(world.arms[0].folder), "cpu", quiet)
+    answers = cloze.answer(Arm(load(world.arms[0].folder)), "cpu", quiet)
     told = cloze.score(answers, 0)
     ranks = answers["ranks"]
     assert told["mrr"]["value"] == pytest.approx((1 / ranks).mean())
@@ -53,7 +53,7 @@ def test_scores_are_means_over_cases_and_types(world, cloze):
 @pytest.mark.parametrize("probe", ["cloze", "loss"])
 def test_difference_is_that_of_the_scores_and_nothing_against_itself(world, probe, request):
     probe = request.getfixturevalue(probe)
-    first, second = (probe.answer(load(arm.folder), "cpu", quiet) for arm in world.arms)
+    first, second = (probe.answer(Arm(load(arm.folder)), "cpu", quiet) for arm in world.arms)
     apart, ours, theirs = probe.difference(first, second, 0), probe.score(first, 0), probe.score(second, 0)
     for metric in apart.keys() - {"by_type"}:
         assert apart[metric]["value"] == pytest.approx(ours[metric]["value"] - theirs[metric]["value"])
