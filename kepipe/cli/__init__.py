@@ -7,7 +7,19 @@ import sys
 
 import typer
 
-from kepipe.cli import cache, config, dashboard, doctor, graph, models, run, schedule, tokenizer, track
+from kepipe.cli import (
+    cache,
+    config,
+    dashboard,
+    doctor,
+    generate,
+    graph,
+    models,
+    run,
+    schedule,
+    tokenizer,
+    track,
+)
 
 app = typer.Typer(
     name="kepipe",
@@ -18,6 +30,9 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("plan")(run.plan)
+app.command("generate")(generate.generate)
+app.command("few-shot")(generate.few_shot)
+app.command("export")(generate.export)
 app.command("doctor")(doctor.doctor)
 app.command("dashboard")(dashboard.dashboard)
 app.command("scheduler")(schedule.scheduler)

@@ -1,0 +1,172 @@
+"""`kepipe generate`, `kepipe few-shot` and `kepipe export`: a trained model at work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from kepipe.study.intervals import Estimate
+    from kepipe.tasks.continuation import Asking
+    from kepipe.tasks.task_file import Task
+
+ModelArgument = Annotated[
+    str,
+    typer.Argument(
+        help="A model folder (workspace/gpt/pretrain), `minilm`, or a hub id.", show_default=False
+    ),
+]
+MannerOption = Annotated[
+    Literal["append", "infill", "sentinel", "fragment", "answer"] | None,
+    typer.Option(
+        help="How the model goes on: append (GPT), infill (BART), sentinel (T5), fragment (MASS), or answer, for a "
+        "model fine-tuned from source to target. Without it: as it was trained."
+    ),
+]
+SeedOption = Annotated[int, typer.Option(min=0, help="Seed of what is drawn.")]
+
+
+def generate(
+    model: ModelArgument,
+    prompt: Annotated[str, typer.Argument(help="What the text begins with.", show_default=False)],
+    limit: Annotated[int, typer.Option(min=1, help="Tokens to write, at most.")] = 50,
+    beams: Annotated[int, typer.Option(min=1, help="Search with a beam of so many hypotheses.")] = 1,
+    count: Annotated[int, typer.Option(min=1, help="Texts to write (with a beam: the best ones).")] = 1,
+    temperature: Annotated[
+        float | None,
+        typer.Option(help="Draw from p^(1/temperature); without it, the likeliest token is taken."),
+    ] = None,
+    top_k: Annotated[int, typer.Option(min=0, help="Draw among the k likeliest tokens; 0: among all.")] = 0,
+    top_p: Annotated[float, typer.Option(help="Draw among the likeliest that hold this share.")] = 1.0,
+    seed: SeedOption = 0,
+    manner: MannerOption = None,
+) -> None:
+    """Go on with a text: greedily, by drawing (--temperature, --top-k, --top-p), or by beam search."""
+    drawn = temperature is not None or top_k > 0 or top_p < 1
+    if beams > 1 and drawn:
+        raise typer.BadParameter(
+            "a beam searches and does not draw: leave out --temperature, --top-k and --top-p"
+        )
+    if beams > 1 and count > beams:
+        raise typer.BadParameter(f"a beam of {beams} finds {beams} texts, not {count}")
+    if beams == 1 and count > 1 and not drawn:
+        raise typer.BadParameter(
+            "the likeliest tokens give one text: add --temperature 1 to draw, or --beams"
+        )
+    import torch
+
+    from kepipe.models import beam, generation
+
+    asking = open_asking(model, manner)
+    text = asking.tokenizer.encode([prompt]).tokens
+    end = asking.tokenizer.sep
+    with torch.inference_mode():
+        if beams > 1:
+            asked = asking.prompt([text], limit)
+            found, _ = beam.search(asking.model, asked, limit=limit, beams=beams, end=end)
+            rows = found[0, :count]
+        else:
+            choose: generation.Choose = generation.greedy
+            if drawn:
+                choose = generation.sampling(
+                    torch.Generator().manual_seed(seed),
+                    temperature=temperature or 1.0,
+                    top_k=top_k,
+                    top_p=top_p,
+                )
+            asked = asking.prompt([text] * count, limit)
+            rows = generation.generate(asking.model, asked, limit=limit, end=end, choose=choose)
+    for row in rows.tolist():
+        typer.echo(asking.tokenizer.decode([*text.tolist(), *row]))
+
+
+def few_shot(
+    model: ModelArgument,
+    task: Annotated[Path, typer.Argument(help="The task's YAML or JSON file.", show_default=False)],
+    shots: Annotated[str, typer.Option(help="Numbers of solved examples in the prompt.")] = "0,1,4",
+    normalise: Annotated[
+        Literal["tokens", "bytes", "none"], typer.Option(help="What a choice's log-likelihood is divided by.")
+    ] = "tokens",
+    limit: Annotated[int, typer.Option(min=1, help="Tokens of a written answer, at most.")] = 16,
+    seed: SeedOption = 0,
+    manner: MannerOption = None,
+    show: Annotated[
+        bool, typer.Option("--show", help="Print every question with the model's answer.")
+    ] = False,
+) -> None:
+    """Put a task to a model in words, with no, one or several solved examples: a table with 95% intervals."""
+    import numpy as np
+
+    from kepipe.tasks.few_shot import draw_examples, evaluate
+    from kepipe.tasks.task_file import read_task
+
+    asked, numbers = read_task(task), _numbers(shots)
+    examples = {number: draw_examples(asked, number, np.random.default_rng(seed)) for number in numbers}
+    asking = open_asking(model, manner)
+    typer.echo(f"{asked.name}: {len(asked.questions)} questions, {_chance(asked)}")
+    typer.echo(f"{'examples':>8}  {'right':>6}  95% interval")
+    for number in numbers:
+        result = evaluate(asking, asked, examples[number], normalise=normalise, limit=limit)
+        typer.echo(f"{number:>8}  {_share(result.accuracy(seed))}")
+        for question, answer, right in zip(asked.questions, result.answers, result.right, strict=True):
+            if show:
+                typer.echo(
+                    f"          {'✓' if right else '✗'} {question.question or question.given} → {answer}"
+                )
+
+
+def export(
+    model: ModelArgument,
+    folder: Annotated[Path, typer.Argument(help="Folder to write.", show_default=False)],
+) -> None:
+    """Write a model as a Hugging Face folder, which `AutoModel…from_pretrained` opens."""
+    from kepipe.models.port import huggingface
+    from kepipe.models.trained import locate, open_trained
+
+    if folder.exists() and any(folder.iterdir()):
+        raise typer.BadParameter(f"{folder} is not empty: name a new folder")
+    source = locate(model)
+    huggingface.save(folder, open_trained(model), source)
+    typer.echo(f"{folder}: {', '.join(sorted(file.name for file in folder.iterdir()))}")
+
+
+def open_asking(model: str, manner: str | None) -> Asking:
+    """A model that generates, with its tokenizer. Raises ValueError for one that fills masks."""
+    from typing import cast
+
+    from kepipe.corpus.tokenizer import load_tokenizer
+    from kepipe.models.trained import locate, open_trained
+    from kepipe.tasks.continuation import Asking, Manner, manner_of
+
+    place = locate(model)
+    opened = open_trained(model, note=lambda told: typer.echo(told, err=True)).eval()
+    chosen = manner_of(opened, place)
+    return Asking(opened, load_tokenizer(place), cast(Manner, manner or chosen))
+
+
+def _numbers(shots: str) -> list[int]:
+    """`0,1,4` as numbers."""
+    try:
+        numbers = [int(part) for part in shots.split(",")]
+    except ValueError:
+        numbers = [-1]
+    if min(numbers) < 0:
+        raise typer.BadParameter(f"--shots {shots}: expected whole numbers from 0 with commas, such as 0,1,4")
+    return numbers
+
+
+def _chance(task: Task) -> str:
+    """How often a blind guess is right."""
+    shares = [1 / len(question.choices) for question in task.questions if question.choices]
+    return (
+        f"{sum(shares) / len(shares):.1%} right by chance" if shares else "answered in the model's own words"
+    )
+
+
+def _share(found: Estimate) -> str:
+    """A share with its interval."""
+    if found.low is None or found.high is None:
+        return f"{found.value:>6.1%}  too few questions"
+    return f"{found.value:>6.1%}  {found.low:.1%} to {found.high:.1%}"
