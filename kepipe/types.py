@@ -16,6 +16,14 @@ class Span(NamedTuple):
     end: int
 
 
+class Turn(NamedTuple):
+    """Characters start..end (exclusive) that one speaker says; `role`: 0 who begins the dialogue, 1 others."""
+
+    start: int
+    end: int
+    role: int
+
+
 @dataclass(frozen=True, slots=True)
 class Mention:
     """A stretch of text that names an entity of the graph; `score` in 0..1 is the linker's confidence."""
@@ -31,7 +39,8 @@ class Document:
     """One text and what is known of it.
 
     `mentions` are the linker's; `gold` are given with the data (a link anchor, an annotation) and are used
-    to score and to train the linker. `spans` in `sentences` and `phrases` are in order and do not overlap.
+    to score and to train the linker. `spans` in `sentences` and `phrases` are in order and do not overlap, nor do
+    `turns`, which only a dialogue has.
     """
 
     id: str
@@ -41,3 +50,4 @@ class Document:
     phrases: tuple[Span, ...] = ()
     mentions: tuple[Mention, ...] = ()
     gold: tuple[Mention, ...] = ()
+    turns: tuple[Turn, ...] = ()

@@ -20,8 +20,10 @@ from kepipe.types import Document
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-WORD, PHRASE, ENTITY, SENTENCE, DOCUMENT = 1, 2, 4, 8, 16
+WORD, PHRASE, ENTITY, SENTENCE, DOCUMENT, TURN = 1, 2, 4, 8, 16, 32
 """Bits of `bounds`: a unit of this level starts here."""
+REPLY = 64
+"""Beside TURN: who speaks is not who began the dialogue."""
 LEVELS = {"word": WORD, "phrase": PHRASE, "entity": ENTITY}
 
 
@@ -73,6 +75,7 @@ def tokenise(documents: Sequence[Document], tokenizer: Tokenizer, row: Callable[
     ):  # fmt: skip
         bounds[marks] |= bit
     bounds[opens] |= WORD | PHRASE | ENTITY | SENTENCE | DOCUMENT
+    bounds |= _turns(documents, bases, ends)
     mentions = sum(len(document.mentions) for document in documents)
     return Columns(encoded.tokens, bounds, entities, encoded.lengths, mentions, len(names))
 
@@ -116,6 +119,16 @@ def _words(
     words[1:][both] = ~(same_phrase | same_character)[both]
     words[1:][han[1:] != han[:-1]] = True
     return words
+
+
+def _turns(documents: Sequence[Document], bases: Ints, ends: Ints) -> npt.NDArray[np.uint8]:
+    """TURN and REPLY where turns start: uint8 [N]. A turn without tokens gives way to the one after it."""
+    turn_from, _ = _spans(([turn[:2] for turn in d.turns] for d in documents), bases)
+    roles = np.array([turn.role for document in documents for turn in document.turns], dtype=np.uint8)
+    first = np.searchsorted(ends, turn_from, side="right")
+    marks = np.zeros(len(ends) + 1, dtype=np.uint8)
+    marks[first] = TURN + REPLY * roles
+    return marks[:-1]
 
 
 def _units(words: Bools, first: Ints, stop: Ints) -> Bools:

@@ -3,6 +3,9 @@
 One `Document` a line: `{"id", "text", "title", "sentences": [[start, end], …], "phrases": [[start, end], …],
 "mentions": [{"start", "end", "entity", "score"}, …], "gold": […]}`. Only `text` is required; unknown keys
 are ignored, so that files made for other tools can be read as they are.
+
+A dialogue has `turns` in place of `text`: `{"turns": ["How old are you?", "Eight.", …]}`, two speakers in turn, or
+`{"turns": [{"speaker": "Ann", "text": "How old are you?"}, …]}`.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
-from kepipe.types import Document, Mention, Span
+from kepipe.types import Document, Mention, Span, Turn
 from kg.problems import Problems
 
 HELD_OUT = 0.1
@@ -80,6 +83,7 @@ def to_record(document: Document) -> dict[str, Any]:
         "phrases": [list(span) for span in document.phrases],
         "mentions": [_mention_record(mention) for mention in document.mentions],
         "gold": [_mention_record(mention) for mention in document.gold],
+        "turns": [list(turn) for turn in document.turns],
     }
     return {key: value for key, value in record.items() if value or key in ("id", "text")}
 
@@ -88,6 +92,8 @@ def from_record(record: Any, default_id: str) -> Document:
     """A document from plain data. Raises ValueError naming the field at fault."""
     if not isinstance(record, Mapping):
         raise ValueError(f"expected a JSON object with a `text`, found {type(record).__name__}")
+    if "turns" in record and "text" not in record:
+        record = {**record, **_dialogue(record["turns"])}
     text = record.get("text")
     if not isinstance(text, str) or not text.strip():
         raise ValueError("`text` is missing, empty or not a string")
@@ -103,7 +109,38 @@ def from_record(record: Any, default_id: str) -> Document:
         phrases=_spans(record, "phrases", len(text)),
         mentions=_mentions(record, "mentions", len(text)),
         gold=_mentions(record, "gold", len(text)),
+        turns=_turns(record, len(text)),
     )
+
+
+def _dialogue(turns: Any) -> dict[str, Any]:
+    """Turns as people write them → a text of one line a turn, and where in it each stands."""
+    if not isinstance(turns, list) or not turns:
+        raise ValueError(f"`turns`: expected a list of what was said, found {turns!r}")
+    lines, places, start, first = [], [], 0, None
+    for number, turn in enumerate(turns):
+        said, speaker = (turn.get("text"), turn.get("speaker")) if isinstance(turn, Mapping) else (turn, None)
+        if not isinstance(said, str) or not said.strip():
+            raise ValueError(f"`turns`: turn {number + 1} has no text: {turn!r}")
+        if isinstance(turn, Mapping) and not isinstance(speaker, str):
+            raise ValueError(f"`turns`: turn {number + 1} needs a `speaker`, a name: {turn!r}")
+        first = speaker if number == 0 else first
+        role = number % 2 if speaker is None else int(speaker != first)
+        lines.append(" ".join(said.split()))
+        places.append([start, start + len(lines[-1]), role])
+        start += len(lines[-1]) + 1
+    return {"text": "\n".join(lines), "turns": places}
+
+
+def _turns(record: Mapping[str, Any], length: int) -> tuple[Turn, ...]:
+    turns = []
+    for item in record.get("turns") or ():
+        if not (isinstance(item, list | tuple) and len(item) == 3 and item[2] in (0, 1)):
+            raise ValueError(f"`turns` of a text: expected [start, end, role 0 or 1], found {item!r}")
+        turns.append(Turn(*_check("turns", item[0], item[1], length), int(item[2])))
+    if any(left.end > right.start for left, right in pairwise(turns)):
+        raise ValueError("`turns`: turns must be in order and not overlap")
+    return tuple(turns)
 
 
 def _mention_record(mention: Mention) -> dict[str, Any]:
@@ -153,7 +190,7 @@ def read_parquet(file: Path, problems: Problems | None = None) -> Iterator[Docum
         raise ValueError(f"{file}: not a Parquet file ({error})") from None
     if "text" not in table.schema_arrow.names:
         raise ValueError(f"{file}: no column `text`; it has {', '.join(table.schema_arrow.names)}")
-    known = ["id", "text", "title", "sentences", "phrases", "mentions", "gold"]
+    known = ["id", "text", "title", "sentences", "phrases", "mentions", "gold", "turns"]
     columns = [name for name in known if name in table.schema_arrow.names]
     row = 0
     for batch in table.iter_batches(batch_size=1024, columns=columns):
@@ -183,7 +220,9 @@ def write_parquet(file: Path, documents: Iterable[Document]) -> int:
     )
     text = dict.fromkeys(("id", "text", "title"), pyarrow.string())
     schema = pyarrow.schema(
-        text | dict.fromkeys(("sentences", "phrases"), span) | dict.fromkeys(("mentions", "gold"), mention)
+        text
+        | dict.fromkeys(("sentences", "phrases", "turns"), span)
+        | dict.fromkeys(("mentions", "gold"), mention)
     )
     records, count = map(to_record, documents), 0
     with pyarrow.parquet.ParquetWriter(file, schema) as writer:

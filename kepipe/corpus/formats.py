@@ -11,13 +11,14 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from kepipe.corpus.dialogues import plan_dialogues
 from kepipe.corpus.examples import Examples, cut_sentences, follow
 from kepipe.corpus.pairs import plan_pairs
 from kepipe.corpus.shards import Shard
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
-Format = Literal["segment-pair", "sentence-pair", "full-sentences", "doc-sentences", "packed"]
+Format = Literal["segment-pair", "sentence-pair", "full-sentences", "doc-sentences", "packed", "dialogue"]
 
 
 def plan(
@@ -39,6 +40,8 @@ def plan(
         return _full_sentences(shard, length, begin, isolate)
     if format == "doc-sentences":
         return _doc_sentences(shard, length, begin)
+    if format == "dialogue":
+        return plan_dialogues(shard, length, np.random.default_rng(seed))
     return plan_pairs(shard, length, np.random.default_rng(seed), natural=format == "sentence-pair")
 
 

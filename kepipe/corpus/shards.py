@@ -17,7 +17,7 @@ from typing import IO, Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from kepipe.corpus.align import DOCUMENT, SENTENCE, Columns
+from kepipe.corpus.align import DOCUMENT, SENTENCE, TURN, Columns
 
 Ints = npt.NDArray[np.int64]
 FILES = ("tokens.bin", "bounds.bin", "entities.bin", "ids.jsonl")
@@ -44,6 +44,11 @@ class Shard:
     def sentences(self) -> Ints:
         """Where each sentence starts, and the length of the stream at the end: int [sentences + 1]."""
         return self._starts(SENTENCE)
+
+    @cached_property
+    def turns(self) -> Ints:
+        """Where each turn of a dialogue starts, and the length of the stream at the end: int [turns + 1]."""
+        return self._starts(TURN)
 
     def ids(self) -> list[str]:
         """The ids of the documents that have tokens, in order."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, model_validator
 
 from kepipe.config import Section
-from kepipe.objectives.mlm import Masking
+from kepipe.objectives.mlm import MaskingPairs
 
 if TYPE_CHECKING:
     from kepipe.batch import Sequences
@@ -46,7 +46,7 @@ class Stages(Section):
         return "entity" if self.entity else "phrase" if self.phrase else "basic"
 
 
-class ErnieBaidu(Masking):
+class ErnieBaidu(MaskingPairs):
     """Restore what is hidden: first tokens, then whole phrases, then whole names of entities."""
 
     name: Literal["ernie-baidu"] = "ernie-baidu"
@@ -70,4 +70,4 @@ def build(section: ErnieBaidu, tokenizer: Tokenizer) -> Objective:
             return select_tokens(sequences.special, draws, section.share)
         return choose(sequences.units[level], draws, section.share)
 
-    return masked_lm(select, tokenizer, section)
+    return masked_lm(select, tokenizer, section, section.next_sentence)

@@ -41,9 +41,10 @@ class MaskedLM:
     schedule: Schedule = "dynamic"
     copies: int = 10
     """How often the corruption of an example is drawn anew, see `kepipe.noise.draws.visit_seeds`."""
-    next_sentence: bool = True
-    """Whether to learn, where the format makes pairs, if the second segment follows the first."""
+    judge: bool = True
+    """Whether to learn, where rows have a label `follows`, to tell which."""
     terms: tuple[str, ...] = ("mlm", "nsp")
+    """Names of the losses of the hidden tokens and of the rows' labels."""
 
     def corrupt(self, sequences: Sequences, rng: np.random.Generator, progress: float) -> Batch:
         """See `Objective.corrupt`."""
@@ -58,23 +59,22 @@ class MaskedLM:
             segments=None if sequences.follows is None else tensor(sequences.segments),
             selected=tensor(np.flatnonzero(selected_BT)),
             labels=tensor(sequences.tokens[selected_BT]),
-            follows=tensor(sequences.follows)
-            if sequences.follows is not None and self.next_sentence
-            else None,
+            follows=tensor(sequences.follows) if sequences.follows is not None and self.judge else None,
         )
 
     def counts(self, batch: Batch) -> Mapping[str, int]:
-        """Hidden tokens, and pairs."""
+        """Hidden tokens, and rows with a label."""
         assert batch.labels is not None
-        return {"mlm": len(batch.labels), "nsp": 0 if batch.follows is None else len(batch.follows)}
+        counts = len(batch.labels), 0 if batch.follows is None else len(batch.follows)
+        return dict(zip(self.terms, counts, strict=True))
 
     def loss(self, model: Transformer, batch: Batch) -> dict[str, Tensor]:
         """See `Objective.loss`."""
         hidden_BTD = model(batch)
-        losses = {"mlm": restoration_loss(model, hidden_BTD, batch)}
+        losses = [restoration_loss(model, hidden_BTD, batch)]
         if batch.follows is not None:
-            losses["nsp"] = next_sentence_loss(model, hidden_BTD, batch)
-        return losses
+            losses.append(next_sentence_loss(model, hidden_BTD, batch))
+        return dict(zip(self.terms, losses, strict=False))
 
     def _draws(self, sequences: Sequences, rng: np.random.Generator) -> Draws:
         if self.schedule == "dynamic":
@@ -87,7 +87,9 @@ class MaskedLM:
         )
 
 
-def masked_lm(select: Select, tokenizer: Tokenizer, section: Masking) -> MaskedLM:
+def masked_lm(
+    select: Select, tokenizer: Tokenizer, section: Masking, judge: bool, judged: str = "nsp"
+) -> MaskedLM:
     """A masked language model over a tokenizer's ids. Raises ValueError where it has no mask token."""
     return MaskedLM(
         select,
@@ -97,5 +99,6 @@ def masked_lm(select: Select, tokenizer: Tokenizer, section: Masking) -> MaskedL
         section.random,
         section.schedule,
         section.copies,
-        section.next_sentence,
+        judge,
+        ("mlm", judged),
     )

@@ -32,8 +32,6 @@ class Masking(Section):
     every visit (dynamic); Liu et al. 2019, §4.1."""
     copies: int = Field(10, ge=1)
     """Draws of a duplicated schedule."""
-    next_sentence: bool = True
-    """Learn to tell whether the second segment follows the first, where the format makes pairs."""
 
     @model_validator(mode="after")
     def _shares_fit(self) -> Masking:
@@ -42,7 +40,14 @@ class Masking(Section):
         return self
 
 
-class MLM(Masking):
+class MaskingPairs(Masking):
+    """Masking of rows that may be pairs."""
+
+    next_sentence: bool = True
+    """Learn to tell whether the second segment follows the first, where the format makes pairs."""
+
+
+class MLM(MaskingPairs):
     """Restore hidden tokens, or whole hidden words."""
 
     name: Literal["mlm"] = "mlm"
@@ -61,4 +66,4 @@ def build(section: MLM, tokenizer: Tokenizer) -> Objective:
             return select_units(sequences.units["word"], draws, section.share)
         return select_tokens(sequences.special, draws, section.share)
 
-    return masked_lm(select, tokenizer, section)
+    return masked_lm(select, tokenizer, section, section.next_sentence)

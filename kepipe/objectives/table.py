@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 from pydantic import BeforeValidator, Discriminator, TypeAdapter
 
 from kepipe.config import Section, nearest
-from kepipe.objectives import causal, denoising, ernie_baidu, mass, mixture, mlm, t5, unilm
+from kepipe.objectives import causal, denoising, dlm, ernie_baidu, mass, mixture, mlm, t5, unilm
 
 if TYPE_CHECKING:
     from kepipe.corpus.tokenizer import Tokenizer
@@ -28,6 +28,8 @@ class Row:
     """Parts that the model must have."""
     begin: bool = True
     """Whether rows begin with the first special token ([CLS])."""
+    formats: tuple[str, ...] = ()
+    """Formats of which alone it can learn; (): any."""
     yardstick: Section | None = None
     """What measures the held-out loss, so that arms compare; None: the objective itself."""
 
@@ -35,6 +37,7 @@ class Row:
 TABLE: Mapping[str, Row] = {
     "mlm": Row(mlm.MLM, mlm.build, yardstick=mlm.MLM()),
     "ernie-baidu": Row(ernie_baidu.ErnieBaidu, ernie_baidu.build, yardstick=mlm.MLM()),
+    "dlm": Row(dlm.DLM, dlm.build, formats=("dialogue",)),
     "unilm": Row(unilm.UniLM, unilm.build),
     "causal-lm": Row(causal.CausalLM, causal.build_causal, "decoder", begin=False),
     "prefix-lm": Row(causal.PrefixLM, causal.build_prefix, "decoder", begin=False),
@@ -56,7 +59,8 @@ def row_of(section: Section) -> Row:
         rows = [row_of(share.objective) for share in section.of]
         if any((row.stack, row.begin) != (rows[0].stack, rows[0].begin) for row in rows):
             raise ValueError("the objectives of a mixture must train the same stacks and read the same rows")
-        return replace(rows[0], yardstick=rows[0].yardstick or section.of[0].objective)
+        formats = next((row.formats for row in rows if row.formats), ())
+        return replace(rows[0], formats=formats, yardstick=rows[0].yardstick or section.of[0].objective)
     return next(row for row in TABLE.values() if isinstance(section, row.section))
 
 

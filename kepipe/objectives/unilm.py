@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from kepipe.config import Section
-from kepipe.objectives.mlm import Masking
+from kepipe.objectives.mlm import MaskingPairs
 
 if TYPE_CHECKING:
     from kepipe.batch import Sequences
@@ -31,7 +31,7 @@ class Modes(Section):
     """Right to left."""
 
 
-class UniLM(Masking):
+class UniLM(MaskingPairs):
     """Restore hidden tokens under several visibilities in turn."""
 
     name: Literal["unilm"] = "unilm"
@@ -52,5 +52,5 @@ def build(section: UniLM, tokenizer: Tokenizer) -> Objective:
     def select(sequences: Sequences, draws: Draws, _progress: float) -> Bools:
         return select_ngrams(sequences.special, draws, section.share, section.longer)
 
-    masked = masked_lm(select, tokenizer, section)
+    masked = masked_lm(select, tokenizer, section, section.next_sentence)
     return ManyModes(masked, section.modes.model_dump(), section.mode_segments)

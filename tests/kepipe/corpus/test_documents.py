@@ -12,7 +12,7 @@ from kepipe.corpus.documents import (
     write_documents,
     write_parquet,
 )
-from kepipe.types import Document, Mention, Span
+from kepipe.types import Document, Mention, Span, Turn
 from kg.problems import Problems
 
 DOCUMENTS = [
@@ -20,6 +20,7 @@ DOCUMENTS = [
     Document(
         "二", "東京 \U0001f600", mentions=(Mention(0, 2, "Q1490", 0.25),), gold=(Mention(0, 2, "Tokyo"),)
     ),
+    Document("3", "Hi\nHo", turns=(Turn(0, 2, 0), Turn(3, 5, 1))),
 ]
 
 
@@ -33,7 +34,7 @@ def test_documents_come_back_as_they_were(
     read: Callable[[Path], Iterator[Document]],
     tmp_path: Path,
 ) -> None:
-    assert write(tmp_path / "documents", DOCUMENTS) == 2
+    assert write(tmp_path / "documents", DOCUMENTS) == 3
     assert list(read(tmp_path / "documents")) == DOCUMENTS
 
 

@@ -1,0 +1,37 @@
+"""`dlm`: ERNIE-Baidu's dialogue language model (Sun et al. 2019), on rows of format `dialogue`.
+
+Tokens are hidden as in BERT; besides, the model tells real dialogues from those with a turn from elsewhere. A turn's
+role (who asks, who responds) takes the place of the segment. A mixture with `mlm` uses both in turn.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from kepipe.objectives.mlm import Masking
+
+if TYPE_CHECKING:
+    from kepipe.batch import Sequences
+    from kepipe.corpus.tokenizer import Tokenizer
+    from kepipe.noise.draws import Draws
+    from kepipe.objectives.contract import Objective
+    from kepipe.objectives.masking import Bools
+
+
+class DLM(Masking):
+    """Restore hidden tokens of dialogues, and tell whether a turn was replaced."""
+
+    name: Literal["dlm"] = "dlm"
+    tell_fakes: bool = True
+    """Learn to tell real dialogues from those with a turn from elsewhere."""
+
+
+def build(section: DLM, tokenizer: Tokenizer) -> Objective:
+    """The objective over a tokenizer's ids."""
+    from kepipe.noise.tokens import select_tokens
+    from kepipe.objectives.masking import masked_lm
+
+    def select(sequences: Sequences, draws: Draws, _progress: float) -> Bools:
+        return select_tokens(sequences.special, draws, section.share)
+
+    return masked_lm(select, tokenizer, section, section.tell_fakes, "real")
