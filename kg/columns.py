@@ -102,6 +102,13 @@ class StringsWriter:
         self._stream.write(data)
         self._lengths.append(len(data))
 
+    def extend(self, texts: Sequence[str]) -> None:
+        """Write several strings at once."""
+        together = "".join(texts)
+        self._stream.write(together.encode())
+        # Where all is ASCII, characters are bytes.
+        self._lengths.extend(map(len, texts if together.isascii() else map(str.encode, texts)))
+
     def close(self) -> None:
         """Write what is left. The strings can be loaded only after this."""
         self._stream.close()

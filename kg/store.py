@@ -118,7 +118,7 @@ class Graph:
     def row(self, id: str) -> int:
         """The row of an entity. Raises UnknownEntityError."""
         hashes = self._column("id_hashes")
-        key = hash_id(id)
+        key = hash_ids([id])[0]
         place = int(np.searchsorted(hashes, key))
         while place < len(hashes) and hashes[place] == key:
             row = int(self._column("id_rows")[place])
@@ -206,9 +206,10 @@ class Graph:
         return self._columns[name]
 
 
-def hash_id(id: str) -> np.uint64:
-    """The hash by which an id is found: 8 bytes of BLAKE2b, the same on every machine."""
-    return np.uint64(int.from_bytes(blake2b(id.encode(), digest_size=8).digest(), "little"))
+def hash_ids(ids: Iterable[str]) -> npt.NDArray[np.uint64]:
+    """The hashes by which ids are found: 8 bytes of BLAKE2b each, the same on every machine: uint64 [n]."""
+    digests = b"".join([blake2b(id.encode(), digest_size=8).digest() for id in ids])
+    return np.frombuffer(digests, "<u8")
 
 
 def _piece(values: Column, starts: npt.NDArray[np.int64], row: int) -> Column:

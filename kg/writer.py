@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy.typing as npt
 
 from kg.columns import Column, StringsWriter, offsets, save, save_strings
 from kg.schema import Entity, Relation, Triple
-from kg.store import FORMAT, Graph, Triples, hash_id, open_graph
+from kg.store import FORMAT, Graph, Rows, Triples, hash_ids, open_graph
 
 SPLITS = ("train", "valid", "test")
 
@@ -63,11 +64,35 @@ class GraphWriter:
         self._relation_labels.append(relation.label)
         return row
 
+    def entities_by_id(self, ids: Sequence[str]) -> tuple[Rows, list[int]]:
+        """The rows of entities, int32 [n], and the places in `ids` where one that is new stands first.
+
+        A new one is stored with its id as label and nothing else.
+        """
+        rows, places = _number(ids, self.entity_rows)
+        new = [ids[place] for place in places]
+        for strings in (self._ids, self._labels):
+            strings.extend(new)
+        self._descriptions.extend([""] * len(new))
+        for column in (self._alias_counts, self._prior, self._type_counts):
+            column.frombytes(bytes(column.itemsize * len(new)))
+        return rows, places
+
+    def relations_by_id(self, ids: Sequence[str]) -> tuple[Rows, list[int]]:
+        """The rows of relations, int32 [n], and the places in `ids` where one that is new stands first."""
+        rows, places = _number(ids, self.relation_rows)
+        self._relation_labels.extend(ids[place] for place in places)
+        return rows, places
+
     def add_triples(self, split: str, triples: Triples) -> None:
         """Store triples by rows, int32 [n, 3] of head, relation, tail, under "train", "valid" or "test"."""
         if split not in SPLITS:
             raise ValueError(f"split {split!r}: expected one of {', '.join(SPLITS)}")
         self._triples.setdefault(split, []).append(np.asarray(triples, np.int32).reshape(-1, 3))
+
+    def count(self, split: str) -> int:
+        """How many triples were added under a split so far, doubled ones included."""
+        return sum(map(len, self._triples.get(split, [])))
 
     def triples(self, split: str) -> Triples:
         """The triples added under a split so far."""
@@ -106,8 +131,7 @@ class GraphWriter:
         return open_graph(self.folder)
 
     def _index_ids(self) -> None:
-        count = len(self.entity_rows)
-        hashes = np.fromiter((hash_id(id) for id in self.entity_rows), np.uint64, count)
+        hashes = hash_ids(self.entity_rows)
         order = np.argsort(hashes, kind="stable").astype(np.int32)
         save(self.folder, "id_hashes", hashes[order])
         save(self.folder, "id_rows", order)
@@ -132,7 +156,8 @@ class GraphWriter:
         seen: list[npt.NDArray[np.int64]] = []
         counts = {}
         for split in SPLITS:
-            keys = np.unique(_pack(self.triples(split), (0, 1, 2), entities, relations))
+            keys = np.sort(_pack(self.triples(split), (0, 1, 2), entities, relations))
+            keys = keys[np.append(True, keys[1:] != keys[:-1])[: len(keys)]]
             # A fact that is trained on cannot be held out as well.
             for earlier in seen:
                 keys = keys[~np.isin(keys, earlier, assume_unique=True)]
@@ -166,6 +191,20 @@ def write_graph(
         coded = [(rows[fact.head], names[fact.relation], rows[fact.tail]) for fact in facts]
         writer.add_triples(split, np.asarray(coded, np.int32))
     return writer.finish()
+
+
+def _number(ids: Sequence[str], rows: dict[str, int]) -> tuple[Rows, list[int]]:
+    """The number of each id in `rows`, which grows by those that are new, and the places where these stand first."""
+    known = len(rows)
+    # One look-up an id, as that is what large graphs wait for: a new one is first numbered by its place.
+    found = np.fromiter(map(rows.setdefault, ids, count(known)), np.int64, len(ids))
+    places = np.flatnonzero(found == np.arange(known, known + len(ids)))
+    if len(places):
+        new = [ids[place] for place in places.tolist()]
+        rows.update(zip(new, range(known, known + len(new)), strict=True))
+        late = found >= known
+        found[late] = known + np.searchsorted(places, found[late] - known)
+    return found.astype(np.int32), places.tolist()
 
 
 Order = tuple[int, int, int]

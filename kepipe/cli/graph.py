@@ -75,7 +75,7 @@ def import_(
     left_out = _read(
         source, format, writer, problems, _choices(language, columns, min_sitelinks, min_population)
     )
-    if hold_out and not len(writer.triples("valid")) and not len(writer.triples("test")):
+    if hold_out and not writer.count("valid") and not writer.count("test"):
         rng = np.random.default_rng([seed, 0])
         writer.replace_triples(divide(writer.triples("train"), rng, hold_out, hold_out))
     graph = writer.finish()
@@ -237,25 +237,17 @@ def _read(
     source: str, format: str | None, writer: GraphWriter, problems: Problems, choices: Choices
 ) -> Counter[str]:
     """Fill the writer from a source, showing progress. Raises ValueError where it has no triples."""
-    from kg.sources.table import FORMATS, guess
+    from kg.sources.table import FORMATS, guess, read_source, size
 
-    if source == "geonames" and format is None:
-        from kg.sources.geonames import read_geonames
-
-        read_geonames(writer, choices.min_population)
-        return Counter()
-    path = Path(source)
-    if not path.exists():
-        raise FileNotFoundError(f"{source}: no such file or folder (and not `geonames`)")
     if format is not None and format not in FORMATS:
         raise ValueError(f"--format {format}: expected one of {', '.join(FORMATS)}")
-    chosen = FORMATS[format] if format else guess(path)
-    size = sum(file.stat().st_size for file in chosen.files(path))
-    with _progress(f"reading {chosen.name}", size) as tick:
-        left_out = chosen.read(path, writer, problems, tick, choices)
-    if not len(writer.triples("train")):
-        raise ValueError(f"{source}: no triples; {problems.summary() or 'nothing in it is one'}")
-    return left_out
+    path = Path(source)
+    named = format or (source if source in FORMATS and FORMATS[source].package else None)
+    if not path.exists() and not (named and FORMATS[named].package):
+        raise FileNotFoundError(f"{source}: no such file or folder (and not `geonames`)")
+    chosen = FORMATS[named] if named else guess(path)
+    with _progress(f"reading {chosen.name}", size(chosen, path)) as tick:
+        return read_source(chosen, path, writer, problems, tick, choices)
 
 
 @contextmanager

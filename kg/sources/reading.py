@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
 
 import numpy as np
 
@@ -22,8 +21,11 @@ from kg.writer import GraphWriter
 Tick = Callable[[int], None]
 """Told how many bytes of the file on disk were read since the last call."""
 
+BufferedBytes = io.BufferedReader | gzip.GzipFile | bz2.BZ2File
+
 _BOM = b"\xef\xbb\xbf"
 _BUFFER = 1 << 20
+_BLOCK = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,37 +43,63 @@ class Choices:
 
 
 @contextmanager
-def open_bytes(file: Path, tick: Tick) -> Iterator[BinaryIO]:
+def open_bytes(file: Path, tick: Tick) -> Iterator[BufferedBytes]:
     """The content of a file, unpacked if it is gzip or bzip2 (told by its first bytes, not by its name)."""
     with ExitStack() as stack:
         raw = stack.enter_context(_Watched(file, tick))
         buffered = stack.enter_context(io.BufferedReader(raw, _BUFFER))
         magic = buffered.peek(3)
         if magic.startswith(b"\x1f\x8b"):
-            yield cast(BinaryIO, stack.enter_context(gzip.GzipFile(fileobj=buffered)))
+            yield stack.enter_context(gzip.GzipFile(fileobj=buffered))
         elif magic.startswith(b"BZh"):
-            yield cast(BinaryIO, stack.enter_context(bz2.BZ2File(buffered)))
+            yield stack.enter_context(bz2.BZ2File(buffered))
         else:
             yield buffered
+
+
+def read_blocks(
+    file: Path, problems: Problems, tick: Tick, size: int = _BLOCK
+) -> Iterator[tuple[int, bytes]]:
+    """Stretches of whole lines, of about `size` bytes, each with the number of its first line, from 1.
+
+    Packed data that is damaged or cut off is a problem at the line where it ends.
+    """
+    first, rest = 1, bytearray()
+
+    def whole_lines(end: int) -> bytes:
+        begin = len(_BOM) if first == 1 and rest.startswith(_BOM) else 0
+        return bytes(memoryview(rest)[begin:end])
+
+    with open_bytes(file, tick) as stream:
+        try:
+            while piece := stream.read1(_BUFFER):
+                rest += piece
+                end = rest.rfind(b"\n", len(rest) - len(piece)) + 1
+                if end and len(rest) >= size:
+                    block = whole_lines(end)
+                    yield first, block
+                    first += block.count(b"\n")
+                    del rest[:end]
+        except (EOFError, zlib.error, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # the disk's fault, not the file's
+            yield first, whole_lines(rest.rfind(b"\n") + 1)
+            line = first + rest.count(b"\n")
+            problems.add(file, line, f"the packed data is damaged from here on ({error}); not read")
+            return
+    if rest:
+        yield first, whole_lines(len(rest))
 
 
 def read_lines(file: Path, problems: Problems, tick: Tick) -> Iterator[tuple[int, bytes]]:
     """Numbered lines that are not blank, as bytes, so that one that is no UTF-8 costs one line.
 
-    Packed data that is damaged or cut off is a problem at the line where it ends.
+    Damage is reported as by `read_blocks`.
     """
-    number = 0
-    with open_bytes(file, tick) as stream:
-        try:
-            for number, line in enumerate(stream, 1):
-                if number == 1:
-                    line = line.removeprefix(_BOM)
-                if line and not line.isspace():
-                    yield number, line
-        except (EOFError, zlib.error, OSError) as error:
-            if isinstance(error, OSError) and error.errno is not None:
-                raise  # the disk's fault, not the file's
-            problems.add(file, number + 1, f"the packed data is damaged from here on ({error}); not read")
+    for first, block in read_blocks(file, problems, tick, _BUFFER):
+        for number, line in enumerate(io.BytesIO(block), first):
+            if not line.isspace():
+                yield number, line
 
 
 class _Watched(io.RawIOBase):

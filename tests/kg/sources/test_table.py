@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from kg.sources.reading import rank_language
-from kg.sources.table import FORMATS, guess
+from kg.problems import Problems
+from kg.sources.reading import Choices, rank_language
+from kg.sources.table import FORMATS, guess, read_source, size
+from kg.writer import GraphWriter
 
 
 @pytest.mark.parametrize(
@@ -38,10 +40,26 @@ def test_an_unknown_name_lists_what_is_known() -> None:
         guess(Path("notes.txt"))
 
 
-@pytest.mark.parametrize("format", FORMATS.values(), ids=list(FORMATS))
+@pytest.mark.parametrize("format", [f for f in FORMATS.values() if not f.package], ids=lambda f: f.name)
 def test_a_missing_file_is_said(format: object, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"expected a|no such file"):
         FORMATS[format.name].files(tmp_path / "missing" / "x")  # type: ignore[attr-defined]
+
+
+def test_a_source_without_a_triple_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "g.spo"
+    file.write_text("a\tb\n")
+    with pytest.raises(
+        ValueError, match=r"g\.spo: no triples to train on; 1 problem in the input:\n  g\.spo:1: "
+    ):
+        read_source(
+            FORMATS["spo"], file, GraphWriter(tmp_path / "out"), Problems(), lambda _: None, Choices()
+        )
+    assert size(FORMATS["spo"], file) == 4
+
+
+def test_every_choice_is_heeded_by_some_format() -> None:
+    assert {name for format in FORMATS.values() for name in format.heeds} == set(Choices.__slots__)
 
 
 def test_languages() -> None:
