@@ -93,6 +93,7 @@ def to_theirs(config: TransformerConfig, port: Port) -> dict[str, Any]:
     if port.model_type == "t5":
         gelu = "gelu" if config.gated and activation == "gelu_new" else activation
         theirs |= {
+            "d_kv": config.head_width,
             "feed_forward_proj": f"gated-{gelu}" if config.gated else gelu,
             "dropout_rate": config.dropout,
         }

@@ -1,0 +1,110 @@
+"""Every family's pipeline from end to end, through the command line, on the example of the docs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.pipelines.conftest import EXAMPLE, ROOT, Kepipe
+
+pytestmark = pytest.mark.xdist_group("example")
+
+FILLS = ("bert", "roberta", "unilm", "ernie-baidu")
+WRITES = ("gpt", "mass", "bart", "t5")
+
+
+def small(name: str) -> tuple[str, ...]:
+    """Settings for seconds: the example's graph and text, tiny models, 12 steps."""
+    folder = EXAMPLE.parent
+    size = {"t5": 700, "mass": 600, "bart": 600, "gpt": 600, "roberta": 600}.get(name, 900)
+    return (
+        f"graph={{source: native, path: {folder}}}",
+        f"corpus={{source: folder, path: {folder / 'texts'}, held_out: 0.3}}",
+        "stages.link.spacy_model=null",
+        f"stages.shards.tokenizer.size={size}",
+        "stages.pretrain.base.hidden=32",
+        "stages.pretrain.base.layers=1",
+        "stages.pretrain.base.heads=2",
+        "stages.pretrain.length=48",
+        "stages.pretrain.steps=12",
+        "stages.pretrain.batch_tokens=512",
+        "stages.pretrain.log_every=4",
+        "stages.evaluate.context=48",
+    )
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One workspace for all, so that graph, corpus and links are made once."""
+    return tmp_path_factory.mktemp("zoo")
+
+
+def run(workspace: Path, name: str) -> Path:
+    """The results of a family's pipeline, run as a user runs it (cached where another test ran it)."""
+    outcome = Kepipe(workspace, ROOT / "pipelines" / f"{name}.yaml").run(settings=small(name))
+    assert outcome.code == 0, outcome.errors
+    return workspace / name
+
+
+def kepipe(*arguments: str) -> str:
+    """What a command prints."""
+    command = [sys.executable, "-m", "kepipe", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_every_pipeline_of_the_zoo_is_tested() -> None:
+    named = {file.stem for file in (ROOT / "pipelines").glob("*.yaml")}
+    assert named == {*FILLS, *WRITES, "quickstart", "codex"}
+
+
+@pytest.mark.parametrize("name", FILLS + WRITES)
+def test_the_header_says_what_it_does_how_and_what_to_expect(name: str) -> None:
+    text = (ROOT / "pipelines" / f"{name}.yaml").read_text()
+    assert all(f"# {part}:" in text for part in ("What", "Command", "Hardware", "Figure"))
+    assert f"kepipe run pipelines/{name}.yaml" in text
+
+
+@pytest.mark.parametrize("name", FILLS)
+def test_models_that_fill_masks_train_and_are_asked_for_entities(workspace: Path, name: str) -> None:
+    results = run(workspace, name)
+    scores = json.loads((results / "evaluate" / "scores.json").read_text())
+    assert set(scores["pretrain"]) == {"mlm_loss", "entity_cloze"}
+    assert "Entity cloze" in (results / "report" / "report.html").read_text()
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_models_that_write_train_and_go_on_with_text(workspace: Path, name: str) -> None:
+    results = run(workspace, name)
+    scores = json.loads((results / "evaluate" / "scores.json").read_text())
+    assert set(scores["pretrain"]) == {"perplexity"}
+    assert scores["pretrain"]["perplexity"]["token_perplexity"]["value"] > 1
+    assert "Going on with held-out text" in (results / "report" / "report.html").read_text()
+
+
+def test_a_trained_model_writes_and_moves_to_hugging_face(workspace: Path, tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = str(run(workspace, "gpt") / "pretrain")
+    written = kepipe("generate", model, "Saturn has", "--limit", "8")
+    assert written.startswith("Saturn has")
+    drawn = [kepipe("generate", model, "Saturn has", "--top-p", "0.9", "--seed", seed) for seed in "112"]
+    assert drawn[0] == drawn[1] != drawn[2]
+    kepipe("export", model, str(tmp_path / "exported"))
+    theirs = AutoModelForCausalLM.from_pretrained(tmp_path / "exported").eval()
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "exported")
+    asked = tokenizer("Saturn has", return_tensors="pt", add_special_tokens=False)
+    tokens = theirs.generate(**asked, max_new_tokens=8, do_sample=False, eos_token_id=tokenizer.sep_token_id)
+    assert tokenizer.decode(tokens[0], skip_special_tokens=True).strip() == written.strip()
+
+
+def test_a_task_is_put_with_no_and_with_two_examples(workspace: Path) -> None:
+    model = str(run(workspace, "gpt") / "pretrain")
+    told = kepipe("few-shot", model, str(ROOT / "docs" / "example" / "task.yaml"), "--shots", "0,2")
+    lines = told.splitlines()
+    assert "right by chance" in lines[0]
+    assert [line.split()[0] for line in lines[2:]] == ["0", "2"]
+    assert all("%" in line for line in lines[2:])
