@@ -82,8 +82,9 @@ def _add(nodes: list[Node], name: str, entry: Mapping[str, Any], settings: Setti
         hint = nearest(unknown[0], list(stage.slots()))
         raise ConfigError(f"{settings.where((*at, 'inputs'))}: `{name}` has no input `{unknown[0]}`{hint}")
     inputs = {
-        slot: _producers(nodes, name, slot, wanted, several, chosen.get(slot), settings, at)
-        for slot, (wanted, several) in stage.slots().items()
+        slot: _producers(nodes, name, slot, takes, several, chosen.get(slot), settings, at)
+        for slot, (takes, several, optional) in stage.slots().items()
+        if slot in chosen or not optional
     }
     nodes.append(Node(name, stage, config, inputs))
 

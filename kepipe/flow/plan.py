@@ -75,7 +75,9 @@ def ingredients(node: Node, seed: int, inputs: Mapping[str, Sequence[Artifact]])
     """
     slots = node.stage.slots()
     digests = {
-        slot: {artifact.name: artifact.digest for artifact in found} if slots[slot][1] else found[0].digest
+        slot: {artifact.name: artifact.digest for artifact in found}
+        if slots[slot].several
+        else found[0].digest
         for slot, found in inputs.items()
     }
     return {

@@ -193,7 +193,7 @@ class Run:
     def _typed(self, node: Node, inputs: Mapping[str, Sequence[Artifact]]) -> Any:
         slots = node.stage.slots()
         return node.stage.inputs(
-            **{slot: tuple(found) if slots[slot][1] else found[0] for slot, found in inputs.items()}
+            **{slot: tuple(found) if slots[slot].several else found[0] for slot, found in inputs.items()}
         )
 
     def _recorder(self, desk: Desk, clock: _Clock) -> Sink:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from kepipe.config import Section
 from kepipe.flow.artifact import Artifact
@@ -77,12 +77,21 @@ class Work:
         tell(done=state if total is None else total)
 
 
+class Slot(NamedTuple):
+    """An input of a stage: what it takes, whether several of them, and whether none will do."""
+
+    takes: type[Artifact]
+    several: bool = False
+    optional: bool = False
+
+
 @dataclass(frozen=True)
 class Stage(Generic[I, C]):
     """One kind of work.
 
     `inputs` is a frozen dataclass whose fields are Artifact subclasses, or tuples of them; the runner fills
-    each by its type from the stages before. `fingerprint` digests data outside the store (the user's
+    each by its type from the stages before. A field `Model | None = None` is filled only where the pipeline's
+    `inputs` names what with. `fingerprint` digests data outside the store (the user's
     files); it becomes part of the key.
     """
 
@@ -94,17 +103,19 @@ class Stage(Generic[I, C]):
     run: Callable[[I, C, Work], None]
     fingerprint: Callable[[C], Mapping[str, str]] = field(default=lambda _: {})
 
-    def slots(self) -> dict[str, tuple[type[Artifact], bool]]:
-        """Input name → (artifact type, whether it takes several)."""
+    def slots(self) -> dict[str, Slot]:
+        """The inputs by name."""
         hints = typing.get_type_hints(self.inputs)
         found = {}
         for slot in fields(cast(Any, self.inputs)):
-            hint, several = hints[slot.name], False
+            hint, several, optional = hints[slot.name], False, False
             if typing.get_origin(hint) is tuple:
                 hint, several = typing.get_args(hint)[0], True
+            elif type(None) in typing.get_args(hint):
+                hint, optional = typing.get_args(hint)[0], True
             if isinstance(hint, types.GenericAlias) or not issubclass(hint, Artifact):
                 raise TypeError(f"stage {self.name}: input {slot.name} must be an Artifact, not {hint}")
-            found[slot.name] = (hint, several)
+            found[slot.name] = Slot(hint, several, optional)
         return found
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from kepipe.config import key_part
 from kepipe.flow.stage import Stage, Work
 from kepipe.models.families import Base, build, fingerprint
 from kepipe.objectives import table
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from kepipe.models.transformer import Transformer
     from kepipe.train.held_out import HeldOut
 
-PAIRS = ("segment-pair", "sentence-pair")
+PAIRS = ("segment-pair", "sentence-pair", "dialogue")
+"""Formats whose rows have two segments, and a label that says whether they belong together."""
 
 
 class PretrainConfig(Training):
@@ -31,10 +33,10 @@ class PretrainConfig(Training):
     """The model that training starts from."""
     objective: table.AnyObjective = MLM()
     """What is learned: a name, or `name:` with settings."""
-    format: Literal["segment-pair", "sentence-pair", "full-sentences", "doc-sentences", "packed"] = (
-        "doc-sentences"
-    )
-    """What a row is made of (Liu et al. 2019, §4.2); packed: rows of exactly `length` tokens."""
+    format: Literal[
+        "segment-pair", "sentence-pair", "full-sentences", "doc-sentences", "packed", "dialogue"
+    ] = "doc-sentences"
+    """What a row is made of (Liu et al. 2019, §4.2); packed: rows of exactly `length` tokens; dialogue: three turns."""
     length: int = Field(128, ge=8)
     """Longest row in tokens, special tokens included."""
     isolate: bool = False
@@ -43,9 +45,10 @@ class PretrainConfig(Training):
 
 @dataclass(frozen=True)
 class PretrainInputs:
-    """The text."""
+    """The text, and a model to start from: that of an earlier stage, in place of `base`."""
 
     shards: Shards
+    start: Model | None = None
 
 
 def pretrain(inputs: PretrainInputs, config: PretrainConfig, work: Work) -> None:
@@ -54,12 +57,25 @@ def pretrain(inputs: PretrainInputs, config: PretrainConfig, work: Work) -> None
     The seed gives the first weights and the order of the text, whatever the objective: arms differ in nothing
     else.
     """
+    if config.processes == 1:
+        fit(inputs, config, work)
+        return
+    from kepipe.train import processes
+
+    processes.run(fit, inputs, config, work, config.processes)
+
+
+def fit(inputs: PretrainInputs, config: PretrainConfig, work: Work) -> None:
+    """The stage's work in one process; where there are several, the first writes the model folder."""
     from kepipe.corpus.tokenizer import load_tokenizer
     from kepipe.models import folder
     from kepipe.train.loop import train
+    from kepipe.train.processes import leads
 
     tokenizer = load_tokenizer(inputs.shards.folder / "tokenizer")
-    model = build(config.base, tokenizer.vocab_size, work.seed, work.note)
+    special: dict[Literal["pad", "sep"], int] = {"pad": tokenizer.pad, "sep": tokenizer.sep}
+    base = config.base if inputs.start is None else take_up(inputs.start, inputs.shards, config.base)
+    model = build(base, tokenizer.vocab_size, work.seed, work.note, special)
     check_fit(config, model)
     objective = table.build(config.objective, tokenizer)
     batches = open_split("train", inputs.shards, tokenizer, config, work.seed)
@@ -70,19 +86,38 @@ def pretrain(inputs: PretrainInputs, config: PretrainConfig, work: Work) -> None
     )
     held_out = open_held_out(inputs.shards, tokenizer, config, work)
     progress = train(model, objective, batches.render, config, work, held_out)
+    if not leads():
+        return
     epochs = progress.step * config.accumulate / batches.per_epoch
     work.log({"epochs": epochs, "parameters": sum(p.numel() for p in model.parameters())})
     if held_out is not None:
         work.log({"final_held_out_loss": progress.latest, "best_held_out_loss": progress.best})
     provenance = {
         "stage": "pretrain",
-        "config": config.model_dump(mode="json", by_alias=True),
+        "config": key_part(config),
         "seed": work.seed,
         "shards": inputs.shards.digest,
+        "start": "" if inputs.start is None else inputs.start.digest,
         "steps": progress.step,
         "best_step": progress.best_step,
     }
     folder.save(work.out, model, tokenizer=inputs.shards.folder / "tokenizer", provenance=provenance)
+
+
+def take_up(start: Model, shards: Shards, base: Base) -> Base:
+    """The model of an earlier stage as a base, with the dropout that `base` asks for.
+
+    Raises ValueError where the shards were made with another tokenizer than that model's.
+    """
+    ours, theirs = (
+        (folder / "tokenizer.json").read_bytes() for folder in (shards.folder / "tokenizer", start.folder)
+    )
+    if ours != theirs:
+        raise ValueError(
+            f"`{start.name}` was trained with another tokenizer than that of `{shards.name}`: give `{shards.name}` the "
+            "tokenizer of the shards that it was trained on, `inputs: {tokenizer: …}`"
+        )
+    return Base.model_validate({"from": str(start.folder), "dropout": base.dropout})
 
 
 def check_fit(config: PretrainConfig, model: Transformer) -> None:
@@ -95,6 +130,10 @@ def check_fit(config: PretrainConfig, model: Transformer) -> None:
         raise ValueError(
             f"objective {name} trains an {row.stack}, and base {base} is {' and '.join(stacks)} alone: "
             f"set base to a {families[row.stack]}, or choose another objective"
+        )
+    if row.formats and config.format not in row.formats:
+        raise ValueError(
+            f"objective {name} learns from rows of another kind: set `format: {row.formats[0]}`, not {config.format}"
         )
     made_of, pairs = model.config, config.format in PAIRS
     if 0 < made_of.positions < config.length:
@@ -111,10 +150,11 @@ def check_fit(config: PretrainConfig, model: Transformer) -> None:
                 f"objective {name} with format {config.format} needs a base with {count} {kind}, "
                 f"{base} has {getattr(made_of, kind)}: set `{kind}: {count}` in base"
             )
-    if pairs and getattr(config.objective, "next_sentence", False) and not made_of.next_sentence:
-        raise ValueError(
-            f"base {base} has no head for the next sentence: set `next_sentence: false` in the objective"
-        )
+    for setting in ("next_sentence", "tell_fakes"):
+        if pairs and getattr(config.objective, setting, False) and not made_of.next_sentence:
+            raise ValueError(
+                f"base {base} has no head that judges rows: set `{setting}: false` in the objective"
+            )
 
 
 def open_split(
@@ -154,4 +194,4 @@ def _fingerprint(config: PretrainConfig) -> Mapping[str, str]:
     return fingerprint(config.base)
 
 
-PRETRAIN = Stage("pretrain", 1, PretrainInputs, PretrainConfig, Model, pretrain, _fingerprint)
+PRETRAIN = Stage("pretrain", 2, PretrainInputs, PretrainConfig, Model, pretrain, _fingerprint)

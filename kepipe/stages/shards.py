@@ -52,9 +52,10 @@ class ShardsConfig(Section):
 
 @dataclass(frozen=True)
 class ShardsInputs:
-    """The documents to tokenise."""
+    """The documents to tokenise, and perhaps other shards, whose tokenizer these are to have too."""
 
     linked: Linked
+    tokenizer: Shards | None = None
 
 
 @dataclass
@@ -78,7 +79,10 @@ def shards(inputs: ShardsInputs, config: ShardsConfig, work: Work) -> None:
 
     file = inputs.linked.folder / "documents.jsonl"
     share = inputs.linked.held_out_share()
-    tokenizer = _tokenizer(file, share, config, work)
+    if inputs.tokenizer is None:
+        tokenizer = _tokenizer(file, share, config, work)
+    else:
+        tokenizer = _adopt(inputs.tokenizer, work)
     progress = _continue(work)
     with file.open("rb") as stream:
         total = sum(1 for _ in stream)
@@ -124,6 +128,14 @@ def _tokenizer(file: Path, share: float, config: ShardsConfig, work: Work) -> To
     tokenizer.save(unfinished)
     unfinished.rename(folder)
     return load_tokenizer(folder)
+
+
+def _adopt(other: Shards, work: Work) -> Tokenizer:
+    """The tokenizer of other shards, its files unchanged."""
+    from kepipe.corpus.tokenizer import load_tokenizer
+
+    shutil.copytree(other.folder / "tokenizer", work.scratch / "tokenizer", dirs_exist_ok=True)
+    return load_tokenizer(work.scratch / "tokenizer")
 
 
 def _write(

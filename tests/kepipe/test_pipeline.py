@@ -55,6 +55,18 @@ def test_a_stage_that_takes_several_gets_all_and_one_that_takes_one_asks(tmp_pat
     assert chosen.nodes[-1].inputs["model"] == ["control"]
 
 
+def test_a_stage_starts_from_the_model_of_an_earlier_one_only_where_it_is_told(tmp_path: Path) -> None:
+    text = "name: p\nstages:\n  pretrain: {}\n  dapt: {like: pretrain, inputs: {start: pretrain}}\n"
+    text += "  tapt: {like: dapt, steps: 5, inputs: {start: dapt}}\n"
+    nodes = {node.name: node for node in flow_of(tmp_path, text).nodes}
+    wired = {name: {slot: list(names) for slot, names in nodes[name].inputs.items()} for name in nodes}
+    assert wired["pretrain"] == {"shards": ["shards"]}
+    assert wired["dapt"] == {"shards": ["shards"], "start": ["pretrain"]}
+    assert wired["tapt"] == {"shards": ["shards"], "start": ["dapt"]}
+    with pytest.raises(ConfigError, match=r"p\.yaml:4: `shards` makes no Model before `dapt`"):
+        flow_of(tmp_path, text.replace("start: pretrain", "start: shards"))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from kepipe.corpus.documents import write_documents
-from kepipe.flow.stage import Work
+from kepipe.flow.stage import Nothing, Work
 from kepipe.models.folder import load
-from kepipe.stages.artifacts import Linked, Shards
+from kepipe.stages.artifacts import Linked, Model, Shards
+from kepipe.stages.corpus import CORPUS
 from kepipe.stages.pretrain import PRETRAIN
 from kepipe.stages.shards import SHARDS
 from kepipe.types import Document, Mention, Span
@@ -48,6 +49,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Shards:
     root = tmp_path_factory.mktemp("shards")
     rng = np.random.default_rng(0)
     write_documents(root / "documents.jsonl", (document(n, rng) for n in range(40)))
+    (root / "corpus.json").write_text('{"held_out_share": 0.1}')
     work = work_in(root / "work")
     config = SHARDS.config.model_validate({"tokenizer": {"size": 320}})
     SHARDS.run(SHARDS.inputs(Linked(root, "")), config, work)
@@ -120,3 +122,73 @@ def test_what_does_not_fit_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=said):
         run(shards, tmp_path, **changes)
+
+
+def test_a_later_stage_goes_on_with_the_model_of_an_earlier_one(shards: Shards, tmp_path: Path) -> None:
+    """ERNIE 2.0's continual training: a new task joins, and all are trained together; also DAPT and TAPT."""
+    tasks = {"base": {**TINY, "tasks": 2}, "learning_rate": 3e-3}
+    first, _ = run(shards, tmp_path / "first", steps=30, **tasks)
+    both = {"name": "mixture", "tasks": True, "of": [{"objective": "mlm"}, {"objective": "ernie-baidu"}]}
+    config = PRETRAIN.config.model_validate(SMALL | tasks | {"objective": both, "steps": 4})
+    ear, start = Ear(), Model(first.out, "earlier", name="pretrain")
+    work = work_in(tmp_path / "second", ear)
+    PRETRAIN.run(PRETRAIN.inputs(shards, start), config, work)
+    fresh = run(shards, tmp_path / "fresh", steps=1, **tasks)[1].metric("held_out_loss")[0]
+    assert ear.metric("held_out_loss")[0] < fresh - 0.5
+    assert json.loads((work.out / "kepipe.json").read_text())["start"] == "earlier"
+
+
+def test_an_earlier_model_of_another_tokenizer_is_refused(shards: Shards, tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text("{}")
+    start = Model(tmp_path, "", name="pretrain")
+    with pytest.raises(ValueError, match="`pretrain` was trained with another tokenizer"):
+        PRETRAIN.run(PRETRAIN.inputs(shards, start), PRETRAIN.config.model_validate(SMALL), work_in(tmp_path))
+
+
+def weights(folder: Path) -> dict[str, Any]:
+    return dict(load(folder).named_parameters())
+
+
+def test_two_processes_make_the_model_of_one(shards: Shards, tmp_path: Path) -> None:
+    """Cut up by FSDP2, with what DDP needs and more: heads that no batch uses, whole weights at the end."""
+    halves: dict[str, Any] = {"accumulate": 2, "log_every": 1, "eval_every": 3, "checkpoint_every": 3}
+    alone, ear = run(shards, tmp_path / "alone", **halves)
+    shared, heard = run(shards, tmp_path / "shared", **halves, processes=2, parallel="fsdp2")
+    for name in ("loss", "held_out_loss", "gradient_norm", "learning_rate"):
+        assert heard.metric(name) == pytest.approx(ear.metric(name), rel=1e-4), name
+    ours, theirs = weights(shared.out), weights(alone.out)
+    assert all(ours[name].allclose(value, atol=1e-5) for name, value in theirs.items())
+    assert (shared.out / "kepipe.json").read_text() == (alone.out / "kepipe.json").read_text()
+
+
+def test_a_mistake_is_told_by_processes_as_by_one(shards: Shards, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="objective mlm trains an encoder"):
+        run(shards, tmp_path, base={"family": "gpt2", **TINY}, accumulate=2, processes=2)
+
+
+def test_dialogues_are_learnt_in_turn_with_plain_masking(tmp_path: Path) -> None:
+    """Each dialogue keeps to one town: who reads the other turns sees which one is from elsewhere."""
+    rng = np.random.default_rng(0)
+    talks = [
+        {"turns": [f"{name} {' '.join(rng.choice(WORDS, 3))}" for _ in range(6)]}
+        for name in (str(rng.choice(NAMES)) for _ in range(120))
+    ]
+    (tmp_path / "talks.jsonl").write_text("".join(json.dumps(talk) + "\n" for talk in talks))
+    corpus, tokens = work_in(tmp_path / "corpus"), work_in(tmp_path / "shards")
+    CORPUS.run(Nothing(), CORPUS.config(source="folder", path=tmp_path / "talks.jsonl"), corpus)
+    SHARDS.run(
+        SHARDS.inputs(Linked(corpus.out, "")),
+        SHARDS.config.model_validate({"tokenizer": {"size": 320}}),
+        tokens,
+    )
+    shards = Shards(tokens.out, "")
+    both = {
+        "name": "mixture",
+        "of": [{"objective": "dlm"}, {"objective": {"name": "mlm", "next_sentence": False}}],
+    }
+    long: dict[str, Any] = {"format": "dialogue", "objective": both, "steps": 60, "learning_rate": 3e-3}
+    _, ear = run(shards, tmp_path / "model", **long)
+    assert ear.metric("held_out_loss_real")[60] < 0.6, "a coin has 0.69"
+    assert set(ear.metric("loss_dlm.real")) & set(ear.metric("loss_mlm.mlm"))
+    with pytest.raises(ValueError, match="set `format: dialogue`, not packed"):
+        run(shards, tmp_path / "other", objective="dlm", format="packed")

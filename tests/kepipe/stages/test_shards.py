@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from kepipe.corpus.shards import open_shard
 from kepipe.corpus.tokenizer import load_tokenizer
 from kepipe.flow.events import Event, Metrics, Noted
 from kepipe.flow.stage import Work
-from kepipe.stages.artifacts import Linked
+from kepipe.stages.artifacts import Linked, Shards
 from kepipe.stages.shards import SHARDS, ShardsConfig, ShardsInputs, shards
 from kepipe.types import Document, Mention, Span
 
@@ -92,6 +93,15 @@ def test_an_existing_tokenizer_and_its_digest(tmp_path: Path) -> None:
     config = ShardsConfig.model_validate({"tokenizer": {"from": "minilm"}})
     assert "tokenizer.json" in SHARDS.fingerprint(config)
     assert SHARDS.fingerprint(ShardsConfig()) == {}
+
+
+def test_the_tokenizer_of_other_shards(tmp_path: Path) -> None:
+    inputs = linked(tmp_path, make_documents(40))
+    run(inputs, tmp_path / "first", tokenizer={"size": 400})
+    other = replace(inputs, tokenizer=Shards(tmp_path / "first" / "out", "digest"))
+    run(other, tmp_path / "second")
+    made = [content(tmp_path / name / "out" / "tokenizer") for name in ("first", "second")]
+    assert made[0] == made[1]
 
 
 def test_nothing_to_train_on_is_an_error_and_nothing_held_out_a_warning(tmp_path: Path) -> None:
