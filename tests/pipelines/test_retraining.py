@@ -1,0 +1,96 @@
+"""Scheduled retraining for real: a scheduler process, a schedule of seconds, and new text between two firings."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.pipelines.conftest import EXAMPLE, TINY, Kepipe
+
+pytestmark = pytest.mark.xdist_group("retraining")
+
+SETTINGS = (*TINY, "stages.pretrain.steps=12", "stages.evaluate.probes=[entity-cloze]")
+
+
+@pytest.fixture
+def kepipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kepipe:
+    """The example in a folder of its own, so that text can arrive."""
+    monkeypatch.delenv("KEPIPE_TRACKING", raising=False)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    shutil.copytree(EXAMPLE.parent, tmp_path / "example")
+    return Kepipe(tmp_path / "workspace", tmp_path / "example" / "pipeline.yaml")
+
+
+@pytest.fixture
+def scheduler(kepipe: Kepipe, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """`kepipe scheduler`, stopped at the end as Ctrl-C stops it."""
+    with (tmp_path / "scheduler.log").open("wb") as log:
+        process = subprocess.Popen(kepipe.command("scheduler"), stdout=log, stderr=log)
+        yield process
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+
+
+def ask(kepipe: Kepipe, *arguments: str) -> str:
+    return subprocess.run(kepipe.command(*arguments), capture_output=True, text=True, check=True).stdout
+
+
+def versions(kepipe: Kepipe) -> dict[int, str]:
+    """Version of the model → its line in `kepipe models list`."""
+    ended = subprocess.run(kepipe.command("models", "list"), capture_output=True, text=True, check=False)
+    return {
+        int(found[1]): line
+        for line in ended.stdout.splitlines()
+        if (found := re.match(r"example +(\d+)", line))
+    }
+
+
+def wait_for_version(kepipe: Kepipe, number: int, seconds: float = 300) -> dict[int, str]:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = versions(kepipe)
+        if number in found:
+            return found
+        time.sleep(1)
+    logs = sorted((kepipe.workspace / "schedule" / "example").glob("*.log"))
+    raise TimeoutError(
+        f"no version {number}; the last firing said: {logs[-1].read_text() if logs else 'nothing'}"
+    )
+
+
+def test_new_text_makes_a_challenger_and_what_did_not_change_is_kept(
+    kepipe: Kepipe, scheduler: subprocess.Popen[bytes]
+) -> None:
+    flags = [flag for setting in SETTINGS for flag in ("--set", setting)]
+    ask(kepipe, "schedule", "add", str(kepipe.pipeline), "--cron", "*/5 * * * * *", *flags)
+    first = wait_for_version(kepipe, 1)
+    assert "champion" in first[1]
+    model = (kepipe.workspace / "example" / "pretrain").resolve()
+    vectors = (kepipe.workspace / "example" / "embed").resolve()
+    text = (
+        "Voyager flew past Neptune and its moon Triton in 1989. Geysers rose from Triton. Neptune was blue."
+    )
+    (kepipe.pipeline.parent / "texts" / "voyager.txt").write_text(text)
+    second = wait_for_version(kepipe, 2)
+    assert "challenger" in second[2]
+    assert sum("champion" in line for line in second.values()) == 1
+    assert (kepipe.workspace / "example" / "pretrain").resolve() != model
+    assert (kepipe.workspace / "example" / "embed").resolve() == vectors
+    time.sleep(12)
+    assert len(versions(kepipe)) == 2, "a firing that finds nothing new must make no new model"
+    assert "finished" in ask(kepipe, "schedule", "list")
+    ask(kepipe, "schedule", "remove", "example")
+    champion = next(number for number, line in second.items() if "champion" in line)
+    other = 3 - champion
+    ask(kepipe, "models", "promote", "example", str(other))
+    assert "champion" in versions(kepipe)[other]
+    ask(kepipe, "models", "rollback", "example")
+    assert "champion" in versions(kepipe)[champion]
