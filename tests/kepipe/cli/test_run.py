@@ -148,4 +148,4 @@ def test_a_cached_run_needs_none_of_the_heavy_libraries(
     command = [sys.executable, "-c", program, str(example / "pipeline.yaml")]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.count("cached") == 2
+    assert ended.stdout.count("cached, made by") == 2
