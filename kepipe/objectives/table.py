@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 from pydantic import BeforeValidator, Discriminator, TypeAdapter
 
 from kepipe.config import Section, nearest
-from kepipe.objectives import causal, denoising, dlm, ernie_baidu, mass, mixture, mlm, t5, unilm
+from kepipe.objectives import causal, denoising, dlm, ernie_baidu, mass, mixture, mlm, span_masking, t5, unilm
 
 if TYPE_CHECKING:
     from kepipe.corpus.tokenizer import Tokenizer
@@ -36,6 +36,7 @@ class Row:
 
 TABLE: Mapping[str, Row] = {
     "mlm": Row(mlm.MLM, mlm.build, yardstick=mlm.MLM()),
+    "span-masking": Row(span_masking.SpanMasking, span_masking.build, yardstick=mlm.MLM()),
     "ernie-baidu": Row(ernie_baidu.ErnieBaidu, ernie_baidu.build, yardstick=mlm.MLM()),
     "dlm": Row(dlm.DLM, dlm.build, formats=("dialogue",)),
     "unilm": Row(unilm.UniLM, unilm.build),
