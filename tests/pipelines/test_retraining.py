@@ -53,12 +53,12 @@ def versions(kepipe: Kepipe) -> dict[int, str]:
     }
 
 
-def wait_for_version(kepipe: Kepipe, number: int, seconds: float = 300) -> dict[int, str]:
+def wait_for(kepipe: Kepipe, number: int, alias: str, seconds: float = 300) -> None:
+    """Until a version is there and has its alias, which it gets a moment later."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        found = versions(kepipe)
-        if number in found:
-            return found
+        if alias in versions(kepipe).get(number, ""):
+            return
         time.sleep(1)
     logs = sorted((kepipe.workspace / "schedule" / "example").glob("*.log"))
     raise TimeoutError(
@@ -71,24 +71,22 @@ def test_new_text_makes_a_challenger_and_what_did_not_change_is_kept(
 ) -> None:
     flags = [flag for setting in SETTINGS for flag in ("--set", setting)]
     ask(kepipe, "schedule", "add", str(kepipe.pipeline), "--cron", "*/5 * * * * *", *flags)
-    first = wait_for_version(kepipe, 1)
-    assert "champion" in first[1]
+    wait_for(kepipe, 1, "champion")
     model = (kepipe.workspace / "example" / "pretrain").resolve()
     vectors = (kepipe.workspace / "example" / "embed").resolve()
     text = (
         "Voyager flew past Neptune and its moon Triton in 1989. Geysers rose from Triton. Neptune was blue."
     )
     (kepipe.pipeline.parent / "texts" / "voyager.txt").write_text(text)
-    second = wait_for_version(kepipe, 2)
-    assert "challenger" in second[2]
-    assert sum("champion" in line for line in second.values()) == 1
+    wait_for(kepipe, 2, "challenger")
     assert (kepipe.workspace / "example" / "pretrain").resolve() != model
     assert (kepipe.workspace / "example" / "embed").resolve() == vectors
     time.sleep(12)
-    assert len(versions(kepipe)) == 2, "a firing that finds nothing new must make no new model"
+    both = versions(kepipe)
+    assert len(both) == 2, "a firing that finds nothing new must make no new model"
     assert "finished" in ask(kepipe, "schedule", "list")
     ask(kepipe, "schedule", "remove", "example")
-    champion = next(number for number, line in second.items() if "champion" in line)
+    (champion,) = (number for number, line in both.items() if "champion" in line)
     other = 3 - champion
     ask(kepipe, "models", "promote", "example", str(other))
     assert "champion" in versions(kepipe)[other]
