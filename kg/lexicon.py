@@ -8,7 +8,7 @@ is held in flat columns, built in memory or opened memory-mapped.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +22,11 @@ from kg.surface import fits_case, fold, normalise
 
 ALIAS_WEIGHT = 0.2
 """A name that is only an alias of an entity counts this much of one that is its label."""
+
+
+Variants = Callable[[Sequence[str]], Iterable[str]]
+"""The names of an entity, its label first → further names that they imply."""
+VARIANT_WEIGHT = 0.1
 
 
 class Candidate(NamedTuple):
@@ -43,13 +48,16 @@ class Lexicon:
     weights: npt.NDArray[np.float64]
 
     @classmethod
-    def build(cls, graph: Graph, alias_weight: float = ALIAS_WEIGHT) -> Lexicon:
-        """Read all labels and aliases of a graph.
+    def build(
+        cls, graph: Graph, alias_weight: float = ALIAS_WEIGHT, variants: Variants | None = None
+    ) -> Lexicon:
+        """Read all labels and aliases of a graph, and the `variants` of each entity's names.
 
         The weight of an entity under a name is `1 + prior` (or 1 + degree where the graph has no priors)
-        times `alias_weight` where the name is not its label; p(entity | name) is its share.
+        times `alias_weight` where the name is not its label (`VARIANT_WEIGHT` for a variant); p(entity | name)
+        is its share.
         """
-        entries = _entries(graph, alias_weight)
+        entries = _entries(graph, alias_weight, variants)
         keys: list[str] = []
         names: list[str] = []
         key_starts: list[int] = []
@@ -119,7 +127,9 @@ class Lexicon:
         return cls(Strings.load(folder, "keys"), names=Strings.load(folder, "names"), **columns)
 
 
-def _entries(graph: Graph, alias_weight: float) -> list[tuple[str, str, int, float]]:
+def _entries(
+    graph: Graph, alias_weight: float, variants: Variants | None
+) -> list[tuple[str, str, int, float]]:
     """(key, name, row, weight) of each distinct name of each entity, sorted."""
     prior = graph.prior if graph.prior.any() else graph.degrees
     weights = (1.0 + prior).tolist()
@@ -129,6 +139,10 @@ def _entries(graph: Graph, alias_weight: float) -> list[tuple[str, str, int, flo
         count = starts[row + 1] - starts[row]
         written = {normalise(next(aliases)): weights[row] * alias_weight for _ in range(count)}
         written[normalise(label)] = weights[row]
+        if variants is not None:
+            names = [normalise(label), *written]
+            for variant in variants(names):
+                written.setdefault(normalise(variant), weights[row] * VARIANT_WEIGHT)
         entries += [(fold(name), name, row, weight) for name, weight in written.items() if name]
     entries.sort()
     return entries

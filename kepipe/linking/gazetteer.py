@@ -34,7 +34,7 @@ class Matches:
 
     `starts`, `ends`: [M] characters of the raw text; `surfaces`: [M] normalised. Candidate p belongs to match
     `owners[p]`, has row `rows[p]` in the graph and p(entity | name) `priors[p]`; candidates of a match stand
-    together, likeliest first.
+    together, likeliest first. `short` [P] marks candidates whose name is only a part of theirs (`shortforms`).
     """
 
     starts: Ints
@@ -43,6 +43,7 @@ class Matches:
     owners: Ints
     rows: Ints
     priors: Floats
+    short: npt.NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -112,6 +113,7 @@ class Gazetteer:
             np.asarray(owners, np.int64),
             np.asarray(rows, np.int64),
             np.asarray(priors, np.float64),
+            np.zeros(len(rows), np.bool_),
         )
 
     def _look_up(self, key: int, surface: str) -> tuple[list[int], list[float]]:

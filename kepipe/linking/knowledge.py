@@ -32,7 +32,7 @@ PROFILE = 100
 @dataclass(frozen=True)
 class Knowledge:
     """Of E entities: `ids`, `labels`; `weights` [E], log(1 + prior) scaled to 0..1; `types` [E], the row of
-    the first type in `type_names`, −1 none; `neighbours` [E, E], 1 where two stand in a triple;
+    the first type (else its role) in `type_names`, −1 none; `neighbours` [E, E], 1 where two stand in a triple;
     `profiles` [E, W], rows of length 1 over `words`.
     """
 
@@ -50,13 +50,14 @@ class Knowledge:
         """Read off a graph all that linking needs of it."""
         neighbours = _neighbours(graph)
         words, profiles = _profiles(graph, neighbours)
+        types, names = (_first_types(graph), graph.type_names) if graph.type_names else roles(graph)
         prior = np.log1p(graph.prior if graph.prior.any() else graph.degrees)
         return cls(
             ids=list(graph.ids),
             labels=list(graph.labels),
             weights=prior / max(prior.max(initial=0.0), 1e-12),
-            types=_first_types(graph),
-            type_names=graph.type_names,
+            types=types,
+            type_names=names,
             neighbours=neighbours,
             words=words,
             profiles=profiles,
@@ -106,6 +107,24 @@ def _first_types(graph: Graph) -> Ints:
     numbers = {name: number for number, name in enumerate(graph.type_names)}
     first = (graph.types(row)[:1] for row in range(len(graph)))
     return np.fromiter((numbers[found[0]] if found else -1 for found in first), np.int64, len(graph))
+
+
+def roles(graph: Graph) -> tuple[Ints, list[str]]:
+    """What stands in for types where a graph has none: the place that an entity most often takes in triples.
+
+    For each entity [E] the row of its role, −1 where it has no triple; and the roles there are: the head ("r of")
+    or the tail ("r") of each relation r.
+    """
+    triples = graph.triples("train").astype(np.int64)
+    names = [name for relation in graph.relations for name in (f"{relation.label} of", relation.label)]
+    entities = np.concatenate((triples[:, 0], triples[:, 2]))
+    taken = np.concatenate((2 * triples[:, 1], 2 * triples[:, 1] + 1))
+    pairs, counts = np.unique(entities * len(names) + taken, return_counts=True)
+    order = np.lexsort((pairs, -counts, pairs // len(names)))
+    best = pairs[order[np.flatnonzero(np.diff(pairs[order] // len(names), prepend=-1))]]
+    found = np.full(len(graph), -1, np.int64)
+    found[best // len(names)] = best % len(names)
+    return found, names
 
 
 def _neighbours(graph: Graph) -> Matrix:

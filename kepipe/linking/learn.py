@@ -36,13 +36,14 @@ THRESHOLDS = np.arange(0.05, 0.96, 0.05)
 
 @dataclass(frozen=True)
 class Lesson:
-    """A text with given links: its candidates' features [P, F], NER groups [P], types [P]."""
+    """A text with given links: its candidates' features [P, F], NER groups [P], types [P]; only `span` counts."""
 
     matches: Matches
     features: Floats
     groups: Ints
     types: Ints
     given: Sequence[Link]
+    span: tuple[int, int]
 
 
 RIGHT, WRONG, PLAIN, LEFT_OUT = range(4)
@@ -58,6 +59,7 @@ def judge(lesson: Lesson, complete: bool = False) -> Ints:
     starts, ends = matches.starts[owners], matches.ends[owners]
     named = _looks_like_name(lesson.features)
     truth: Ints = np.where(named, WRONG if complete else LEFT_OUT, PLAIN)
+    truth[(starts < lesson.span[0]) | (ends > lesson.span[1])] = LEFT_OUT
     if not given:
         return truth
     link_starts, link_ends, link_rows = np.asarray(given, np.int64).T
@@ -92,7 +94,8 @@ def learn(lessons: Sequence[Lesson], types: int, complete: bool = False) -> Lear
     """Fit a ranker and calibrate its threshold; None where the lessons have too few right candidates.
 
     Text number i is scored by a ranker that was fitted without the texts of fold i mod 5; the threshold is
-    the one with the best F1 over those scores, of equal ones the highest.
+    the one with the best F1 over those scores, its neighbours' counted too, since F1 is uneven; of equal ones the
+    highest.
     """
     truths = [judge(lesson, complete) for lesson in lessons]
     if sum(int((truth == RIGHT).sum()) for truth in truths) < MIN_RIGHT or len(lessons) < FOLDS:
@@ -104,24 +107,36 @@ def learn(lessons: Sequence[Lesson], types: int, complete: bool = False) -> Lear
         for number in range(fold, len(lessons), FOLDS):
             scores[number] = ranker.score(_features(lessons[number], ranker.affinity))
     by_threshold = [
-        (summarise(_count(lessons, scores, float(threshold), complete)), float(threshold))
-        for threshold in THRESHOLDS
+        summarise(_count(lessons, scores, float(threshold), complete)) for threshold in THRESHOLDS
     ]
-    validation, threshold = max(by_threshold, key=lambda entry: (entry[0].f1, entry[1]))
-    ranker = replace(_fit(lessons, truths, types), threshold=round(threshold, 2))
-    return Learned(ranker, validation)
+    f1 = np.asarray([found.f1 for found in by_threshold])
+    smooth = np.convolve(np.pad(f1, 1, mode="edge"), np.full(3, 1 / 3), "valid").round(9)
+    best = int(np.flatnonzero(smooth == smooth.max())[-1])
+    ranker = replace(_fit(lessons, truths, types), threshold=round(float(THRESHOLDS[best]), 2))
+    return Learned(ranker, by_threshold[best])
 
 
 def _fit(lessons: Sequence[Lesson], truths: Sequence[Ints], types: int) -> Ranker:
-    truth = np.concatenate(truths)
+    """Fit to lessons; where affinity is a feature it is learned from the other folds, lest it be trusted too much."""
+    used = [truth != LEFT_OUT for truth in truths]
+    others = [_affinity(lessons, truths, types, leave_out=fold) for fold in range(FOLDS)]
+    features = [
+        _features(lesson, others[number % FOLDS])[kept]
+        for number, (lesson, kept) in enumerate(zip(lessons, used, strict=True))
+    ]
+    truth = np.concatenate([truth[kept] for truth, kept in zip(truths, used, strict=True)])
+    importance = np.where(truth == PLAIN, PLAIN_WEIGHT, 1.0)
+    affinity = _affinity(lessons, truths, types, leave_out=-1)
+    return fit(np.concatenate(features), truth == RIGHT, importance, affinity)
+
+
+def _affinity(lessons: Sequence[Lesson], truths: Sequence[Ints], types: int, leave_out: int) -> Affinity:
+    taken = [number for number in range(len(lessons)) if number % FOLDS != leave_out]
+    truth = np.concatenate([truths[number] for number in taken])
     used = truth != LEFT_OUT
-    right = truth[used] == RIGHT
-    groups = np.concatenate([lesson.groups for lesson in lessons])[used]
-    kinds = np.concatenate([lesson.types for lesson in lessons])[used]
-    affinity = Affinity.learn(groups, kinds, right, types)
-    features = np.concatenate([_features(lesson, affinity) for lesson in lessons])[used]
-    importance = np.where(truth[used] == PLAIN, PLAIN_WEIGHT, 1.0)
-    return fit(features, right, importance, affinity)
+    groups = np.concatenate([lessons[number].groups for number in taken])[used]
+    kinds = np.concatenate([lessons[number].types for number in taken])[used]
+    return Affinity.learn(groups, kinds, truth[used] == RIGHT, types)
 
 
 def _features(lesson: Lesson, affinity: Affinity) -> Floats:
@@ -139,6 +154,7 @@ def _count(
         found = [
             Link(int(matches.starts[match]), int(matches.ends[match]), row)
             for match, row, _ in decide(matches, score, threshold)
+            if lesson.span[0] <= matches.starts[match] and matches.ends[match] <= lesson.span[1]
         ]
         counts.append(count(found, lesson.given, complete))
     return counts

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +17,16 @@ import numpy.typing as npt
 
 from kepipe.linking.casing import Casing
 from kepipe.linking.decide import decide
-from kepipe.linking.features import FEATURES, GROUPS, Affinity, Situation, describe
+from kepipe.linking.features import FEATURES, Affinity, Situation, describe
 from kepipe.linking.gazetteer import Gazetteer, Matches
 from kepipe.linking.gold import Link
 from kepipe.linking.knowledge import Knowledge
 from kepipe.linking.learn import Lesson
 from kepipe.linking.ranker import Ranker
 from kepipe.linking.reading import Reading
+from kepipe.linking.shortforms import add_short_forms
+from kepipe.linking.surroundings import GROUPS
+from kepipe.linking.variants import variants
 from kepipe.types import Mention
 from kg.lexicon import Lexicon
 from kg.store import Graph
@@ -46,7 +50,7 @@ class Linker:
         cls, graph: Graph, casing: Casing | None = None, min_length: int = 2, limit: int = 20
     ) -> Linker:
         """An untrained linker over all names of a graph; `min_length`, `limit` as in `Gazetteer`."""
-        gazetteer = Gazetteer(Lexicon.build(graph), min_length, limit)
+        gazetteer = Gazetteer(Lexicon.build(graph, variants=variants), min_length, limit)
         return cls(gazetteer, Knowledge.build(graph), casing or Casing(), Ranker.default())
 
     def link(
@@ -62,19 +66,32 @@ class Linker:
             for match, row, score in decide(matches, scores, threshold)
         )
 
+    def find(self, text: str, reading: Reading) -> Matches:
+        """All candidates of a text."""
+        return add_short_forms(text, self.gazetteer.find(text), reading.names)
+
     def examine(self, text: str, reading: Reading, title: str = "") -> tuple[Matches, Floats, Ints]:
         """All candidates of a text, their features [P, F], and the NER group of each [P]."""
-        matches = self.gazetteer.find(text)
+        matches = self.find(text, reading)
         if not len(matches):
             return matches, np.zeros((0, len(FEATURES))), np.zeros(0, np.int64)
         situation = Situation(text, title, matches, reading)
         features, groups = describe(situation, self.knowledge, self.casing, self.ranker.affinity)
         return matches, features, groups
 
-    def lesson(self, text: str, reading: Reading, given: Sequence[Link], title: str = "") -> Lesson:
-        """A text with given links, to learn from."""
+    def lesson(
+        self,
+        text: str,
+        reading: Reading,
+        given: Sequence[Link],
+        title: str = "",
+        span: tuple[int, int] | None = None,
+    ) -> Lesson:
+        """A text with given links, to learn from; `span`: only what lies in these characters counts."""
         matches, features, groups = self.examine(text, reading, title)
-        return Lesson(matches, features, groups, self.knowledge.types[matches.rows], given)
+        return Lesson(
+            matches, features, groups, self.knowledge.types[matches.rows], given, span or (0, len(text))
+        )
 
     def save(self, folder: Path) -> None:
         """Write everything into `folder`, which is made."""
@@ -113,6 +130,19 @@ class Linker:
         )
         gazetteer = Gazetteer(Lexicon.open(folder / "lexicon"), about["min_length"], about["limit"])
         return cls(gazetteer, Knowledge.open(folder / "knowledge"), Casing.open(folder / "casing"), ranker)
+
+    @cached_property
+    def degrees(self) -> Ints:
+        """With how many others each entity stands in a triple: [E]."""
+        return np.diff(self.knowledge.neighbours.indptr)
+
+    def row(self, id: str) -> int:
+        """The row of an entity. Raises KeyError."""
+        return self._rows[id]
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {id: row for row, id in enumerate(self.knowledge.ids)}
 
     def with_ranker(self, ranker: Ranker) -> Linker:
         """The same linker with another ranker."""

@@ -17,11 +17,15 @@ DEFAULT_WEIGHTS: Mapping[str, float] = {
     "capital": 1.5,
     "common": -2.0,
     "capital_common": -1.0,
+    "article": -4.0,
     "short": -1.5,
     "digit": -2.0,
     "inside_longer": -2.0,
     "run_left": -1.2,
     "run_right": -0.5,
+    "after_unknown": -1.0,
+    "hyphen": -1.0,
+    "phrase_right": -0.4,
     "proper": 0.6,
     "proper_left": -1.5,
     "proper_right": -2.0,
@@ -36,6 +40,7 @@ DEFAULT_WEIGHTS: Mapping[str, float] = {
     "near": 1.3,
     "kindred": 0.3,
     "beside": 1.0,
+    "short_form": 2.0,
 }
 """For graphs and texts without links to learn from; every other feature weighs nothing."""
 DEFAULT_BIAS = -4.5
@@ -64,13 +69,33 @@ class Ranker:
         return scores
 
 
-def fit(features: Floats, right: Bools, importance: Floats, affinity: Affinity) -> Ranker:
-    """Fit to candidates whose truth is known: [P, F], bool [P], and how much each counts [P]."""
-    from sklearn.linear_model import LogisticRegression
+SPREAD = 0.5
+"""How far, in logits a standard deviation of the feature, a weight is expected to lie from its default."""
 
+
+def fit(features: Floats, right: Bools, importance: Floats, affinity: Affinity) -> Ranker:
+    """Fit to candidates whose truth is known: [P, F], bool [P], and how much each counts [P].
+
+    The most probable weights where each is a priori normal about its default: the fewer examples there are, the
+    closer the result stays to `Ranker.default()`.
+    """
+    from scipy.optimize import minimize
+
+    start = Ranker.default()
     mean, scale = features.mean(axis=0), features.std(axis=0)
-    scale[scale < 1e-9] = 1.0
-    model = LogisticRegression(C=1.0, max_iter=1000)
-    model.fit((features - mean) / scale, right, sample_weight=importance)
-    weights = model.coef_[0] / scale
-    return Ranker(weights, float(model.intercept_[0] - mean @ weights), affinity=affinity, trained=True)
+    varies = scale > 1e-9
+    scale[~varies] = 1.0
+    scaled = (features - mean) / scale
+    center = np.append(start.weights * scale, start.bias + mean @ start.weights)
+    sign = np.where(right, 1.0, -1.0)
+
+    def loss(weights: Floats) -> tuple[float, Floats]:
+        margin = sign * (scaled @ weights[:-1] + weights[-1])
+        away = np.append((weights[:-1] - center[:-1]) / SPREAD**2, 0.0)
+        value = importance @ np.logaddexp(0.0, -margin) + 0.5 * away @ (weights - center)
+        slope = -sign * importance / (1.0 + np.exp(np.clip(margin, -500.0, 500.0)))
+        return float(value), np.append(slope @ scaled, slope.sum()) + away
+
+    found = minimize(loss, center, jac=True, method="L-BFGS-B", options={"maxiter": 1000}).x
+    weights = np.where(varies, found[:-1] / scale, start.weights)
+    return Ranker(weights, float(found[-1] - mean @ weights), affinity=affinity, trained=True)

@@ -107,10 +107,10 @@ def _parallel(
 def _learn(job: Job, chunks: Sequence[Chunk], config: LinkConfig) -> Learned | None:
     from kepipe.linking.chunks import lessons
     from kepipe.linking.learn import learn
-    from kg.store import open_graph
+    from kepipe.linking.linker import Linker
 
     found = [lesson for part in _parallel(config, lessons, chunks, job) for lesson in part]
-    return learn(found, len(open_graph(job.graph).type_names), config.complete_gold)
+    return learn(found, len(Linker.open(job.linker).knowledge.type_names), config.complete_gold)
 
 
 PRECISION_ON = {
@@ -164,4 +164,4 @@ def _tell(work: Work, scores: dict[str, Any], linker: Any) -> None:
     work.note(note)
 
 
-LINK = Stage("link", 1, LinkInputs, LinkConfig, Linked, link)
+LINK = Stage("link", 2, LinkInputs, LinkConfig, Linked, link)

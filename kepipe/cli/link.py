@@ -1,0 +1,379 @@
+"""`kepipe link`: link texts, explain decisions, train and score a linker, find out what it misses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import click
+import typer
+from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from kepipe.linking.assess import Assessment, Predict
+    from kepipe.linking.explain import Explained
+    from kepipe.linking.goldset import EntityIds, GoldText
+    from kepipe.linking.linker import Linker
+    from kepipe.linking.reading import Reader
+    from kepipe.types import Document
+    from kg.problems import Problems
+
+
+class TextsByDefault(TyperGroup):
+    """`kepipe link FILE` and `kepipe link --explain …` mean `kepipe link texts …`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] != "--help":
+            args = ["texts", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=TextsByDefault,
+    help="Link texts to a graph (`kepipe link FILE`), explain, train, score, examine.",
+    no_args_is_help=True,
+)
+
+LinkerOption = Annotated[
+    Path,
+    typer.Option(
+        "--linker",
+        "-l",
+        help="A linker (`link train`'s, or `linker/` of a stage link), or a stored graph: default weights.",
+    ),
+]
+LanguageOption = Annotated[Literal["en", "zh"], typer.Option(help="The texts' language.")]
+ModelOption = Annotated[str, typer.Option("--spacy-model", help="English: the spaCy pipeline that reads.")]
+RulesOption = Annotated[bool, typer.Option("--rules", help="Read by rules: no tagger, parser, NER; fast.")]
+NerOption = Annotated[bool, typer.Option(help="Read named entities too.")]
+ThresholdOption = Annotated[
+    float | None, typer.Option(min=0, max=1, help="Instead of the linker's own threshold.")
+]
+IdsOption = Annotated[
+    str | None,
+    typer.Option(
+        help="The gold set's ids, where not the graph's: `entities.jsonl:qid`, or a TSV other TAB own."
+    ),
+]
+MODEL = "en_core_web_sm"
+
+
+@app.command()
+def texts(
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Texts: .txt, .jsonl, .parquet, or folders of them.")
+    ] = None,
+    linker: LinkerOption = Path("linker"),
+    explain: Annotated[str | None, typer.Option(help="Show the decisions about this text.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="JSONL to write; else standard output.")
+    ] = None,
+    language: LanguageOption = "en",
+    spacy_model: ModelOption = MODEL,
+    rules: RulesOption = False,
+    ner: NerOption = True,
+    threshold: ThresholdOption = None,
+) -> None:
+    """Link files and write documents as JSON lines; or, with --explain, show why a text is linked as it is."""
+    from kepipe.corpus.documents import to_line
+    from kg.problems import Problems
+
+    if (explain is None) == (not files):
+        raise ValueError("kepipe link: give files to link, or --explain TEXT")
+    found, reader = _linker(linker), _reader(language, spacy_model, rules, ner)
+    if explain is not None:
+        from kepipe.linking.explain import explain as decisions
+
+        _show(
+            decisions(found, explain, next(iter(reader.read([explain]))), threshold=threshold),
+            found,
+            threshold,
+        )
+        return
+    problems = Problems()
+    linked = _link(_documents(files or [], problems), found, reader, threshold)
+    count = mentions = 0
+    stream = typer.open_file("-" if out is None else str(out), "w", encoding="utf-8", atomic=out is not None)
+    with stream:
+        for document in linked:
+            stream.write(to_line(document))
+            count += 1
+            mentions += len(document.mentions)
+    _complain(problems)
+    typer.echo(f"{out or 'standard output'}: {count:,} documents, {mentions:,} mentions", err=True)
+
+
+@app.command()
+def train(
+    graph: Annotated[Path, typer.Argument(help="A stored graph.")],
+    gold: Annotated[list[Path], typer.Option(help="Gold sets, JSONL; may be repeated.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the linker.")],
+    without: Annotated[
+        list[Path] | None, typer.Option(help="Sets whose texts must not be learned from: the test sets.")
+    ] = None,
+    ids: IdsOption = None,
+    texts: Annotated[
+        list[Path] | None,
+        typer.Option(help="Text of the kind to be linked, to learn which words are common."),
+    ] = None,
+    spacy_model: ModelOption = MODEL,
+    rules: RulesOption = False,
+    ner: NerOption = True,
+) -> None:
+    """Build a linker over a graph and train it on gold sets in which every mention is marked."""
+    from kepipe.linking.casing import Casing
+    from kepipe.linking.goldset import EntityIds, require_known
+    from kepipe.linking.learn import learn
+    from kepipe.linking.linker import Linker
+    from kg.problems import Problems
+    from kg.store import open_graph
+
+    store, problems = open_graph(graph), Problems()
+    known = EntityIds.read(store.ids, ids)
+    held = {text.document.text for text in _gold(without or [], known, problems)}
+    learned_from = [text for text in _gold(gold, known, problems) if text.document.text not in held]
+    require_known(learned_from, ", ".join(map(str, gold)))
+    seen = [text.document.text for text in learned_from]
+    more = (document.text for document in _documents(texts or [], problems))
+    linker = Linker.build(store, Casing.count([*seen, *more]))
+    readings = list(_reader("en", spacy_model, rules, ner).read(seen))
+    lessons = [
+        linker.lesson(text.document.text, reading, text.links, text.document.title, (text.begin, text.end))
+        for text, reading in zip(learned_from, readings, strict=True)
+    ]
+    learned = learn(lessons, len(linker.knowledge.type_names), complete=True)
+    _complain(problems)
+    if learned is None:
+        raise ValueError(f"{', '.join(map(str, gold))}: too few links to entities of the graph to learn from")
+    linker.with_ranker(learned.ranker).save(out)
+    scores = learned.validation
+    typer.echo(
+        f"{out}: trained on {len(lessons)} texts, {scores.given} links; threshold {learned.ranker.threshold}; "
+        f"on texts left out in turn: precision {scores.precision:.3f}, recall {scores.recall:.3f}, F1 {scores.f1:.3f}"
+    )
+
+
+@app.command()
+def score(
+    gold: Annotated[list[Path], typer.Argument(help="Gold sets, JSONL.")],
+    linker: LinkerOption = Path("linker"),
+    ids: IdsOption = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with every mistake too.")] = None,
+    json_out: Annotated[Path | None, typer.Option("--json", help="Write the scores as JSON too.")] = None,
+    language: LanguageOption = "en",
+    spacy_model: ModelOption = MODEL,
+    rules: RulesOption = False,
+    ner: NerOption = True,
+    threshold: ThresholdOption = None,
+) -> None:
+    """Score a linker on gold sets beside two baselines: exact names by prior, and NER with exact names by degree."""
+    import json
+
+    from kepipe.linking.assess import by_linker, by_ner, by_prior, summary
+    from kepipe.linking.goldset import EntityIds, require_known
+    from kepipe.report.linking import score_page
+    from kepipe.report.page import render
+    from kg.problems import Problems
+
+    found, reader = _linker(linker), _reader(language, spacy_model, rules, ner)
+    known = EntityIds.read(found.knowledge.ids, ids)
+    problems = Problems()
+    sets: dict[str, dict[str, Assessment]] = {}
+    read: dict[str, list[GoldText]] = {}
+    for file in gold:
+        read[file.stem] = _gold([file], known, problems)
+        require_known(read[file.stem], str(file))
+        readings = list(reader.read([text.document.text for text in read[file.stem]]))
+        contestants: dict[str, Predict] = {
+            "linker": by_linker(found, threshold),
+            "exact names, likeliest": by_prior(found.gazetteer),
+        }
+        if readings and readings[0].names is not None:
+            contestants["NER, exact names, best connected"] = by_ner(found.gazetteer, found.degrees.tolist())
+        sets[file.stem] = _assess(found, read[file.stem], readings, contestants)
+        _show_scores(file.stem, sets[file.stem])
+    _complain(problems)
+    if json_out is not None:
+        told = {name: {who: summary(each) for who, each in found.items()} for name, found in sets.items()}
+        json_out.write_text(json.dumps(told, indent=1, ensure_ascii=False), encoding="utf-8")
+    if html is not None:
+        html.write_text(render(score_page(sets, read, found.knowledge.labels)), encoding="utf-8")
+        typer.echo(f"{html}: every mistake in its sentence")
+
+
+@app.command()
+def doctor(
+    files: Annotated[list[Path], typer.Argument(help="Texts: .txt, .jsonl, .parquet, or folders of them.")],
+    linker: LinkerOption = Path("linker"),
+    html: Annotated[Path | None, typer.Option(help="Write it as a page too.")] = None,
+    shown: Annotated[int, typer.Option(min=1, help="Rows of each table.")] = 15,
+    language: LanguageOption = "en",
+    spacy_model: ModelOption = MODEL,
+    rules: RulesOption = False,
+    ner: NerOption = True,
+    threshold: ThresholdOption = None,
+) -> None:
+    """What a linker misses in texts, and why: unlinked names, contested aliases, aliases worth adding."""
+    from kepipe.linking.doctor import examine
+    from kepipe.report.linking import doctor_page
+    from kepipe.report.page import render
+    from kg.problems import Problems
+
+    found, problems = _linker(linker), Problems()
+    documents = list(_documents(files, problems))
+    if not documents:
+        raise ValueError(f"{', '.join(map(str, files))}: no texts there; {problems.summary()}")
+    readings = _reader(language, spacy_model, rules, ner).read([document.text for document in documents])
+    diagnosis = examine(found, zip(documents, readings, strict=True), shown, threshold)
+    _complain(problems)
+    page = doctor_page(diagnosis)
+    _show_page(page)
+    if html is not None:
+        html.write_text(render(page), encoding="utf-8")
+        typer.echo(f"{html}: the same as a page")
+
+
+def _linker(path: Path) -> Linker:
+    """A linker folder, or an untrained linker over a stored graph. Raises ValueError where `path` holds neither."""
+    from kepipe.linking.linker import Linker
+    from kg.store import open_graph
+
+    if (path / "linker.json").is_file():
+        return Linker.open(path)
+    if (path / "graph.json").is_file():
+        return Linker.build(open_graph(path))
+    raise ValueError(
+        f"--linker {path}: holds neither a linker nor a stored graph; `kepipe graph import` makes the one, "
+        "`kepipe link train` or a pipeline's stage link the other"
+    )
+
+
+def _reader(language: str, model: str, rules: bool, ner: bool) -> Reader:
+    from kepipe.linking.reading import make_reader
+
+    return make_reader(language, None if rules else model, ner)
+
+
+def _documents(files: Iterable[Path], problems: Problems) -> Iterator[Document]:
+    from kepipe.corpus.sources.folder import read_folder
+
+    for file in files:
+        if not file.exists():
+            raise ValueError(f"{file}: no such file or folder")
+        yield from read_folder(file, problems)
+
+
+def _gold(files: Iterable[Path], ids: EntityIds, problems: Problems) -> list[GoldText]:
+    from kepipe.linking.goldset import read_gold
+
+    return [text for file in files for text in read_gold(file, ids, problems)]
+
+
+def _link(
+    documents: Iterable[Document], linker: Linker, reader: Reader, threshold: float | None
+) -> Iterator[Document]:
+    from dataclasses import replace
+    from itertools import islice
+
+    documents = iter(documents)
+    while batch := list(islice(documents, 256)):
+        readings = reader.read([document.text for document in batch])
+        for document, reading in zip(batch, readings, strict=True):
+            mentions = linker.link(document.text, reading, document.title, threshold)
+            yield replace(document, sentences=reading.sentences, phrases=reading.phrases, mentions=mentions)
+
+
+def _assess(
+    linker: Linker, texts: list[GoldText], readings: list[Any], contestants: dict[str, Predict]
+) -> dict[str, Assessment]:
+    from kepipe.linking.assess import assess
+
+    return {
+        who: assess(texts, readings, predict, lambda text, reading: linker.find(text.document.text, reading))
+        for who, predict in contestants.items()
+    }
+
+
+def _complain(problems: Problems) -> None:
+    if problems:
+        typer.echo(problems.summary(), err=True)
+
+
+def _show_scores(name: str, found: dict[str, Assessment]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=name, title_justify="left")
+    for head in ("", "P", "R", "F1", "macro F1", "overall F1", "NIL F1"):
+        table.add_column(head, justify="left" if not head else "right")
+    for who, each in found.items():
+        inside = each.in_graph
+        figures = (
+            inside.precision,
+            inside.recall,
+            inside.f1,
+            inside.macro_f1,
+            each.overall.f1,
+            each.outside.f1,
+        )
+        table.add_row(who, *(f"{figure:.3f}" for figure in figures))
+    ours = next(iter(found.values()))
+    console = Console()
+    console.print(table)
+    console.print(
+        f"{ours.in_graph.given:,} marked names in the graph, {ours.outside.given:,} outside it; the right entity is "
+        f"among the candidates of {ours.candidate_recall:.1%}."
+    )
+    console.print(
+        "Mistakes of the linker: "
+        + ", ".join(f"{count} {mistake}" for mistake, count in ours.mistakes().most_common())
+    )
+
+
+def _show(explained: list[Explained], linker: Linker, threshold: float | None) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    limit = linker.ranker.threshold if threshold is None else threshold
+    if not explained:
+        console.print("No name of the graph stands in the text.")
+    colours = {"linked": "green", "below the threshold": "red", "another name overlaps": "yellow"}
+    for name in explained:
+        colour = colours[name.outcome]
+        table = Table(
+            title=f"[bold]{name.surface}[/] {name.start}–{name.end}: [{colour}]{name.outcome}[/] ({limit:g})",
+            title_justify="left",
+        )
+        table.add_column("entity")
+        table.add_column("label")
+        table.add_column("prior", justify="right")
+        table.add_column("score", justify="right")
+        table.add_column("what decided (feature = value: added to the logit)")
+        for place, choice in enumerate(name.choices[:5]):
+            parts = ", ".join(
+                f"{feature} = {value:.2g}: {adds:+.2f}" for feature, value, adds in choice.parts[:7]
+            )
+            style = colour if place == 0 else "dim"
+            table.add_row(
+                choice.entity, choice.label, f"{choice.prior:.2f}", f"{choice.score:.3f}", parts, style=style
+            )
+        console.print(table)
+
+
+def _show_page(page: Any) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    console.print(f"[bold]{page.headline}[/]\n{page.lead}")
+    for section in page.sections:
+        for block in section.blocks:
+            if block.kind == "table":
+                table = Table(title=f"{section.title}", title_justify="left")
+                for place, head in enumerate(block.head):
+                    table.add_column(head, justify="right" if place in block.numbers else "left")
+                for row in block.rows:
+                    table.add_row(*map(str, row))
+                console.print(table)

@@ -1,0 +1,179 @@
+"""Pages about linking: how good a linker is and every mistake it made; what it misses in texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from markupsafe import Markup
+
+from kepipe.linking.assess import Assessment, Decision, ambiguity, breakdown
+from kepipe.linking.doctor import Diagnosis
+from kepipe.linking.goldset import GoldText
+from kepipe.report.page import Fact, Page, Quotes, Section, Table, Text
+
+AROUND = 90
+"""Characters of the text shown on either side of a mistake."""
+
+
+def score_page(
+    sets: Mapping[str, Mapping[str, Assessment]],
+    texts: Mapping[str, Sequence[GoldText]],
+    labels: Sequence[str],
+) -> Page:
+    """For each gold set the scores of linker and baselines, its scores by kind and ambiguity, and all mistakes."""
+    facts = tuple(
+        Fact(name, f"{_first(found).in_graph.f1:.3f}", "F1 on names in the graph")
+        for name, found in sets.items()
+    )
+    best = ", ".join(f"{fact.value} on {fact.label}" for fact in facts)
+    sections = tuple(
+        section for name, found in sets.items() for section in _sections(name, found, texts[name], labels)
+    )
+    return Page(
+        title="Linking",
+        kicker="Entity linking",
+        headline=f"F1 {best}",
+        lead="A link is right where both its span and its entity are those that people marked.",
+        facts=facts,
+        sections=sections,
+    )
+
+
+def _first(found: Mapping[str, Assessment]) -> Assessment:
+    return next(iter(found.values()))
+
+
+def _sections(
+    name: str, found: Mapping[str, Assessment], texts: Sequence[GoldText], labels: Sequence[str]
+) -> list[Section]:
+    ours = _first(found)
+    rows = tuple(
+        (
+            who,
+            *(
+                f"{figure:.3f}"
+                for figure in (
+                    each.in_graph.precision, each.in_graph.recall, each.in_graph.f1, each.in_graph.macro_f1,
+                    each.overall.f1, each.outside.f1,
+                )
+            ),
+        )
+        for who, each in found.items()
+    )  # fmt: skip
+    head = ("", "precision", "recall", "F1", "macro F1", "overall F1", "NIL F1")
+    told = Text(
+        f"{ours.in_graph.given:,} marked names in the graph, {ours.outside.given:,} outside it; the right entity is "
+        f"among the candidates of {ours.candidate_recall:.1%}.",
+        quiet=True,
+    )
+    return [
+        Section(
+            name,
+            name,
+            (
+                Table(head, rows, numbers=tuple(range(1, 7))),
+                told,
+                _by("kind of entity", breakdown(ours, lambda decision: decision.kind or "none")),
+                _by("candidates of the name", breakdown(ours, lambda decision: ambiguity(decision.choices))),
+            ),
+        ),
+        Section(f"{name}-mistakes", f"{name}: mistakes", (_mistakes(ours, texts, labels),)),
+    ]
+
+
+def _by(what: str, groups: Mapping[str, Mapping[str, float]]) -> Table:
+    rows = tuple(
+        (name, f"{row['given']:,.0f}", f"{row['right']:,.0f}", f"{row['recall']:.3f}")
+        for name, row in list(groups.items())[:15]
+    )
+    return Table((what, "marked", "right", "recall"), rows, numbers=(1, 2, 3))
+
+
+def _mistakes(found: Assessment, texts: Sequence[GoldText], labels: Sequence[str]) -> Quotes:
+    wrong = sorted(
+        (decision for decision in found.decisions if decision.mistake is not None),
+        key=lambda decision: (decision.mistake or "", decision.text, decision.start),
+    )
+    return Quotes(tuple(_quote(decision, texts[decision.text], labels) for decision in wrong))
+
+
+def _quote(decision: Decision, text: GoldText, labels: Sequence[str]) -> tuple[str, Markup, str]:
+    raw = text.document.text
+    passage = Markup("{}<mark>{}</mark>{}").format(
+        raw[max(decision.start - AROUND, 0) : decision.start],
+        raw[decision.start : decision.end],
+        raw[decision.end : decision.end + AROUND],
+    )
+    linked = f"linked to {labels[decision.predicted]}" if decision.predicted >= 0 else "not linked"
+    marked = (
+        f"marked as {labels[decision.given]}" if decision.given >= 0 else "not in the graph, or not marked"
+    )
+    return f"{decision.mistake} · {text.document.id}", passage, f"{linked}; {marked}"
+
+
+def doctor_page(found: Diagnosis) -> Page:
+    """What a linker misses, and what could be done."""
+    share = found.linked / found.spans if found.spans else 0.0
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in found.reasons.items())
+    return Page(
+        title="Linking",
+        kicker="A linker's doctor",
+        headline=f"{found.linked:,} of {found.spans:,} names in the text are linked ({share:.0%})",
+        lead=f"Why the others are not: {reasons}." if reasons else "",
+        facts=(
+            Fact("documents", f"{found.documents:,}", f"{found.words:,} words"),
+            Fact("mentions", f"{found.mentions:,}", f"of {found.entities:,} entities"),
+            Fact("mentions a hundred words", f"{100 * found.mentions / max(found.words, 1):.1f}"),
+        ),
+        sections=(
+            Section(
+                "unlinked",
+                "Names that are not linked",
+                (
+                    Table(
+                        ("name", "times", "why", "for example"),
+                        tuple(
+                            (each.surface, f"{each.count:,}", each.reason, each.example)
+                            for each in found.unlinked
+                        ),
+                        numbers=(1,),
+                    ),
+                ),
+            ),
+            Section(
+                "contested",
+                "Contested names",
+                (
+                    Table(
+                        ("name", "times", "linked to", "score", "rather than", "score"),
+                        tuple(
+                            (
+                                each.surface,
+                                f"{each.count:,}",
+                                each.first,
+                                f"{each.scores[0]:.2f}",
+                                each.second,
+                                f"{each.scores[1]:.2f}",
+                            )
+                            for each in found.contested
+                        ),
+                        numbers=(1, 3, 5),
+                    ),
+                ),
+            ),
+            Section(
+                "suggestions",
+                "Aliases worth adding",
+                (
+                    Table(
+                        ("alias", "times", "of the entity", "known as", "likeness"),
+                        tuple(
+                            (each.surface, f"{each.count:,}", each.entity, each.name, f"{each.likeness:.0f}")
+                            for each in found.suggestions
+                        ),
+                        numbers=(1, 4),
+                    ),
+                ),
+            ),
+        ),
+    )
