@@ -127,6 +127,10 @@ class Transformer(nn.Module):
         logits_NV: Tensor = self.head(hidden_ND, self.tokens.weight)
         return logits_NV
 
+    def restoration_loss(self, hidden_ND: Tensor, labels_N: Tensor) -> Tensor:
+        """Sum over the places given of −log p(label): `vocabulary` and its cross-entropy in one."""
+        return self.head.loss(hidden_ND, self.tokens.weight, labels_N)
+
     def pool(self, hidden_BTD: Tensor) -> Tensor:
         """BERT's vector of a whole row, [B, D]."""
         if self.pooler is None:

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kepipe.nn.cross_entropy import summed_cross_entropy
 from kepipe.nn.feedforward import Activation
 
 
@@ -46,10 +47,16 @@ class VocabularyHead(nn.Module):
 
     def forward(self, hidden_ND: Tensor, tied_VD: Tensor) -> Tensor:
         """[N, D] → [N, V]."""
-        x_ND = self.transform(hidden_ND)
-        if self.scale != 1.0:
-            x_ND = x_ND * self.scale
-        return F.linear(x_ND, tied_VD if self.weight is None else self.weight, self.bias)
+        return F.linear(self._read(hidden_ND), tied_VD if self.weight is None else self.weight, self.bias)
+
+    def loss(self, hidden_ND: Tensor, tied_VD: Tensor, labels_N: Tensor) -> Tensor:
+        """The sum over N of the cross-entropy of the logits to the labels, without holding all logits."""
+        weight_VD = tied_VD if self.weight is None else self.weight
+        return summed_cross_entropy(self._read(hidden_ND), weight_VD, self.bias, labels_N)
+
+    def _read(self, hidden_ND: Tensor) -> Tensor:
+        x_ND: Tensor = self.transform(hidden_ND)
+        return x_ND if self.scale == 1.0 else x_ND * self.scale
 
 
 class Pooler(nn.Module):

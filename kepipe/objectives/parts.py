@@ -30,8 +30,7 @@ def restoration_loss(model: Transformer, hidden_BTD: Tensor, batch: Batch) -> Te
     assert batch.labels is not None
     # index_select: on a CPU its backward pass is far faster than that of hidden[selected].
     hidden_ND = hidden_BTD.flatten(0, 1).index_select(0, batch.selected)
-    total = F.cross_entropy(model.vocabulary(hidden_ND), batch.labels, reduction="sum")
-    return total / max(1, len(batch.labels))
+    return model.restoration_loss(hidden_ND, batch.labels) / max(1, len(batch.labels))
 
 
 def next_sentence_loss(model: Transformer, hidden_BTD: Tensor, batch: Batch) -> Tensor:

@@ -76,12 +76,14 @@ def training_flops(model: Transformer, objective: Objective, batch: Batch) -> fl
     The matrix products of one real forward pass are counted; the backward pass has two for each of them
     (Kaplan et al. 2020, §2.1). What gradient checkpointing computes twice counts once: *model* FLOPs.
     """
-    training = model.training
+    training, learning = model.training, [p for p in model.parameters() if p.requires_grad]
     on_cpu: dict[Any, Any] = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention}
     with FlopCounterMode(display=False, custom_mapping=on_cpu) as counter:
-        model.eval()
+        model.eval().requires_grad_(False)  # a loss that makes its gradient on the way must not count it
         objective.loss(model, batch)
     model.train(training)
+    for parameter in learning:
+        parameter.requires_grad_(True)
     return 3.0 * float(counter.get_total_flops())
 
 

@@ -1,0 +1,87 @@
+"""The loss over a large vocabulary, without ever holding all logits.
+
+The vocabulary layer and its loss are computed together, some rows at a time, and so is their gradient: once a row's
+logits are there, its gradient is one subtraction away. (The idea is that of fused linear cross-entropy kernels, Hsu
+et al. 2024, "Liger Kernel".)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+ROWS = {"cpu": 512}
+"""Rows whose logits are held at a time: enough that adding up the gradient of the weights costs little."""
+OTHERS = 4096
+"""The same on other devices."""
+
+
+def summed_cross_entropy(x_ND: Tensor, weight_VD: Tensor, bias_V: Tensor | None, labels_N: Tensor) -> Tensor:
+    """Σₙ −log softmax(W xₙ + b)[labelₙ], a scalar in fp32; 0 where there are no rows.
+
+    Under autocast the products are in its number format, as those of `F.linear` are; sums are in fp32. A
+    probability below the smallest positive number counts as that number.
+    """
+    kind = x_ND.device.type
+    product = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x_ND.dtype
+    with torch.autocast(kind, enabled=False):
+        total: Tensor = _SummedCrossEntropy.apply(x_ND, weight_VD, bias_V, labels_N, product)  # type: ignore[no-untyped-call]
+    return total
+
+
+class _SummedCrossEntropy(torch.autograd.Function):
+    """∂L/∂logits = softmax − one-hot. The gradient is ready when the loss is; the backward pass scales it."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x_ND: Tensor,
+        weight_VD: Tensor,
+        bias_V: Tensor | None,
+        labels_N: Tensor,
+        product: torch.dtype,
+    ) -> Tensor:
+        """The loss; in training the gradients too."""
+        learns = any(ctx.needs_input_grad)
+        x, weight = x_ND.to(product), weight_VD.to(product)
+        bias = None if bias_V is None else bias_V.to(product)
+        total = torch.zeros((), device=x.device)
+        if learns:
+            dx, dweight = torch.empty_like(x), torch.zeros_like(weight_VD, dtype=torch.float32)
+            dbias = None if bias_V is None else torch.zeros_like(bias_V, dtype=torch.float32)
+        rows = ROWS.get(x.device.type, OTHERS)
+        for start in range(0, len(x), rows):
+            part = slice(start, start + rows)
+            label_C1 = labels_N[part, None]
+            share_CV = F.linear(x[part], weight, bias).float().softmax(-1)
+            chance_C1 = share_CV.gather(1, label_C1).clamp_min(torch.finfo(torch.float32).tiny)
+            total -= chance_C1.log().sum()
+            if not learns:
+                continue
+            share_CV.scatter_add_(1, label_C1, torch.full_like(chance_C1, -1.0))
+            dlogits_CV = share_CV.to(product)
+            torch.mm(dlogits_CV, weight, out=dx[part])
+            dweight += dlogits_CV.t() @ x[part]
+            if dbias is not None:
+                dbias += share_CV.sum(0)
+        if learns:
+            ctx.save_for_backward(dx, dweight, dbias)
+            ctx.kinds = x_ND.dtype, weight_VD.dtype
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, ...]:
+        """The kept gradients times that of the loss."""
+        (scale,) = gradients
+        dx, dweight, dbias = ctx.saved_tensors
+        of_x, of_weight = ctx.kinds
+        return (
+            (dx * scale).to(of_x),
+            dweight.mul_(scale).to(of_weight),
+            None if dbias is None else dbias.mul_(scale).to(of_weight),
+            None,
+            None,
+        )
