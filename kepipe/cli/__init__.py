@@ -14,6 +14,7 @@ from kepipe.cli import (
     doctor,
     generate,
     graph,
+    link,
     models,
     run,
     schedule,
@@ -39,6 +40,7 @@ app.command("scheduler")(schedule.scheduler)
 app.add_typer(config.app, name="config")
 app.add_typer(cache.app, name="cache")
 app.add_typer(graph.app, name="graph")
+app.add_typer(link.app, name="link")
 app.add_typer(models.app, name="models")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(tokenizer.app, name="tokenizer")
