@@ -1,0 +1,43 @@
+"""The page about the zoo says what the tables say."""
+
+from pathlib import Path
+
+import pytest
+
+from kepipe.models.families import FAMILIES
+from kepipe.objectives.table import TABLE
+
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs" / "zoo.md").read_text(encoding="utf-8")
+
+
+def rows(heading: str) -> dict[str, list[str]]:
+    """First cell → the others, of the table under a heading."""
+    section = PAGE.split(f"## {heading}\n")[1].split("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")][2:]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {first: rest for first, *rest in cells}
+
+
+def test_families_are_those_of_the_table() -> None:
+    told = rows("Families")
+    assert list(told) == list(FAMILIES)
+    for name, family in FAMILIES.items():
+        stacks = [stack for stack in ("encoder", "decoder") if getattr(family, stack)]
+        assert told[name][:2] == ["-".join(stacks), ", ".join(family.sizes)], name
+
+
+def test_objectives_are_those_of_the_table() -> None:
+    told = rows("Objectives")
+    assert list(told) == list(TABLE)
+    for name, row in TABLE.items():
+        assert told[name][:2] == [row.stack, "yes" if row.begin else "no"], name
+
+
+@pytest.mark.parametrize("file", ["table", "span_masking"])
+def test_the_diff_shown_is_the_code_there_is(file: str) -> None:
+    shown = PAGE.split("```diff\n")[1].split("```")[0].split(f"+++ b/kepipe/objectives/{file}.py\n")[1]
+    added = [line[1:] for line in shown.split("\n\n---")[0].splitlines() if line.startswith("+")]
+    code = (ROOT / "kepipe" / "objectives" / f"{file}.py").read_text(encoding="utf-8")
+    assert added
+    assert "\n".join(added) in code if file == "span_masking" else all(line in code for line in added)
