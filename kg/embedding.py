@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from kg.ranking import Floats, Rows, Scorer, Translation
 from kg.store import Graph
+from kg.warm import Start
 
 OnEpoch = Callable[[int, float], None]
 """Told the number of an epoch, from 1, and its mean loss."""
@@ -64,12 +65,14 @@ def train(
     device: str = "cpu",
     on_epoch: OnEpoch = lambda _epoch, _loss: None,
     save_every: float = 15.0,
+    start: Start | None = None,
 ) -> Trained:
     """Train on the graph's "train" triples, continuing from the checkpoint in `folder` if there is one.
 
-    A checkpoint is written at the end of an epoch when `save_every` seconds have passed, in one step, so that a
-    kill leaves the last one whole. Interrupted or not, the vectors are the same (same seed and threads).
-    Raises ValueError for a model that PyKEEN does not have.
+    Entities and relations of `start` begin with its vectors, the others with random ones. A checkpoint is written at
+    the end of an epoch when `save_every` seconds have passed, in one step, so that a kill leaves the last one whole.
+    Interrupted or not, the vectors are the same (same seed and threads).
+    Raises ValueError for a model that PyKEEN does not have, or a start that does not fit it.
     """
     from pykeen.training import SLCWATrainingLoop
     from pykeen.utils import set_random_seed
@@ -78,6 +81,8 @@ def train(
     set_random_seed(seed)
     factory = _factory(graph, graph.triples("train"))
     model = _model(factory, settings, seed).to(device)
+    if start is not None:
+        _begin_with(model, settings, start)
     loop = SLCWATrainingLoop(
         model=model,
         triples_factory=factory,
@@ -148,6 +153,36 @@ def _model(factory: Any, settings: Training, seed: int) -> Any:
         random_seed=seed,
         **_MODEL_ARGUMENTS.get(name, {}),
     )
+
+
+def _begin_with(model: Any, settings: Training, start: Start) -> None:
+    """Let the model begin with `start`. Raises ValueError where it has other tables than one of this width."""
+    for representations, rows, table in (
+        (model.entity_representations, start.entity_rows, start.entities),
+        (model.relation_representations, start.relation_rows, start.relations),
+    ):
+        weights = [getattr(piece, "_embeddings", None) for piece in representations]
+        shapes = [tuple(piece.weight.shape[1:]) if piece is not None else () for piece in weights]
+        if shapes != [table.shape[1:]]:
+            raise ValueError(
+                f"cannot continue: the old vectors have the width {table.shape[1]}, {settings.model} with dim "
+                f"{settings.dim} has tables of {shapes}; set the model and dim that made the old ones"
+            )
+        # PyKEEN draws all vectors when training begins; what is set before would be lost.
+        representations[0].initializer = _overlay(representations[0].initializer, rows, table)
+
+
+def _overlay(draw: Any, rows: npt.NDArray[np.int64], table: npt.NDArray[np.float32]) -> Any:
+    """An initializer of PyKEEN's that draws, and then sets the given rows."""
+    import torch
+
+    def initialise(tensor: torch.Tensor) -> torch.Tensor:
+        drawn: torch.Tensor = draw(tensor)
+        flat_ED = drawn.reshape(len(drawn), -1).clone()
+        flat_ED[torch.from_numpy(rows)] = torch.from_numpy(np.array(table)).to(flat_ED)
+        return flat_ED.view(drawn.shape)
+
+    return initialise
 
 
 def _set_rate(loop: Any, settings: Training, done: int) -> None:

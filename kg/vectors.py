@@ -1,7 +1,7 @@
 """Entity vectors on disk: a memory-mapped safetensors table and the ids of its rows.
 
 `vectors.safetensors` holds "entities" float32 [E, D] and, where there are any, "relations" [R, D];
-`entities.txt` the ids, one a line, in row order.
+`entities.txt` the ids, one a line, in row order; `relations.txt` those of the relations.
 """
 
 from __future__ import annotations
@@ -19,10 +19,16 @@ import numpy.typing as npt
 from kg.store import UnknownEntityError
 
 Table = npt.NDArray[np.float32]
-TABLE, IDS = "vectors.safetensors", "entities.txt"
+TABLE, IDS, RELATION_IDS = "vectors.safetensors", "entities.txt", "relations.txt"
 
 
-def save_vectors(folder: Path, ids: Iterable[str], entities: Table, relations: Table | None = None) -> None:
+def save_vectors(
+    folder: Path,
+    ids: Iterable[str],
+    entities: Table,
+    relations: Table | None = None,
+    relation_ids: Iterable[str] | None = None,
+) -> None:
     """Write a table and its ids. Raises ValueError where they do not fit each other."""
     from safetensors.numpy import save_file
 
@@ -33,7 +39,18 @@ def save_vectors(folder: Path, ids: Iterable[str], entities: Table, relations: T
     tables = {"entities": entities} if relations is None else {"entities": entities, "relations": relations}
     contiguous = {name: np.ascontiguousarray(table, np.float32) for name, table in tables.items()}
     save_file(contiguous, folder / TABLE)
-    (folder / IDS).write_text("".join(f"{id}\n" for id in lines), encoding="utf-8", newline="\n")
+    _write_ids(folder / IDS, lines)
+    if relation_ids is not None:
+        _write_ids(folder / RELATION_IDS, relation_ids)
+
+
+def _write_ids(file: Path, ids: Iterable[str]) -> None:
+    file.write_text("".join(f"{id}\n" for id in ids), encoding="utf-8", newline="\n")
+
+
+def read_ids(file: Path) -> list[str]:
+    """The ids that `save_vectors` wrote, in row order."""
+    return file.read_text(encoding="utf-8").split("\n")[:-1]
 
 
 def open_vectors(folder: Path) -> Vectors:
@@ -72,7 +89,7 @@ class Vectors:
 
     @cached_property
     def ids(self) -> list[str]:
-        return (self.folder / IDS).read_text(encoding="utf-8").split("\n")[:-1]
+        return read_ids(self.folder / IDS)
 
     @cached_property
     def rows(self) -> dict[str, int]:

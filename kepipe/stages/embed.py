@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from kepipe.config import Section
+from kepipe.config import Section, UserPath, aside
+from kepipe.flow.artifact import hash_file
 from kepipe.flow.stage import Stage, Work
 from kepipe.stages.artifacts import Graph, Vectors
 
 if TYPE_CHECKING:
     from kg.ranking import Scorer
     from kg.store import Graph as StoredGraph
+    from kg.warm import Start
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -38,6 +41,8 @@ class EmbedConfig(Section):
     """Distance below which a triple counts as likely."""
     temperature: float = 1.0
     """How much harder negatives count more."""
+    warm_start: UserPath | None = aside(None)
+    """A folder with the vectors of an earlier run: what it knows goes on from there, by id. Fewer epochs will do."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +51,13 @@ class EmbedInputs:
 
 
 def embed(inputs: EmbedInputs, config: EmbedConfig, work: Work) -> None:
-    """Write `vectors.safetensors`, `entities.txt` and `scores.json`."""
+    """Write `vectors.safetensors`, `entities.txt`, `relations.txt` and `scores.json`."""
     from kg.embedding import Training, train
     from kg.store import open_graph
     from kg.vectors import save_vectors
 
     graph = open_graph(inputs.graph.folder)
+    settings = Training(**config.model_dump(exclude={"warm_start"}))
     done = 0
     with work.progress(f"training {config.model}", config.epochs, "epochs") as tick:
 
@@ -62,11 +68,32 @@ def embed(inputs: EmbedInputs, config: EmbedConfig, work: Work) -> None:
             done = epoch
 
         trained = train(
-            graph, Training(**config.model_dump()), work.scratch, work.seed, work.device, on_epoch
+            graph, settings, work.scratch, work.seed, work.device, on_epoch, start=_start(graph, config, work)
         )
-    save_vectors(work.out, graph.ids, trained.entities, trained.relations)
+    relation_ids = [relation.id for relation in graph.relations]
+    save_vectors(work.out, graph.ids, trained.entities, trained.relations, relation_ids)
     scores = _score(graph, trained.scorer, work)
     (work.out / "scores.json").write_text(json.dumps(scores, indent=1))
+
+
+def _start(graph: StoredGraph, config: EmbedConfig, work: Work) -> Start | None:
+    from kg.warm import start_from
+
+    if config.warm_start is None:
+        return None
+    start = start_from(config.warm_start, graph, place_new=config.model.lower() == "transe")
+    work.note(
+        f"{len(start.entity_rows):,} of {len(graph):,} entities begin with vectors from {config.warm_start}"
+    )
+    return start
+
+
+def fingerprint(config: EmbedConfig) -> Mapping[str, str]:
+    """Digests of the vectors that training continues from."""
+    if config.warm_start is None:
+        return {}
+    files = (config.warm_start / name for name in ("vectors.safetensors", "entities.txt", "relations.txt"))
+    return {file.name: hash_file(file) for file in files if file.is_file()}
 
 
 def _score(graph: StoredGraph, scorer: Scorer, work: Work) -> dict[str, dict[str, float]]:
@@ -95,4 +122,4 @@ def _score(graph: StoredGraph, scorer: Scorer, work: Work) -> dict[str, dict[str
     return scores
 
 
-EMBED = Stage("embed", 1, EmbedInputs, EmbedConfig, Vectors, embed)
+EMBED = Stage("embed", 2, EmbedInputs, EmbedConfig, Vectors, embed, fingerprint)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
@@ -20,8 +21,6 @@ from kg.writer import GraphWriter
 
 Tick = Callable[[int], None]
 """Told how many bytes of the file on disk were read since the last call."""
-
-BufferedBytes = io.BufferedReader | gzip.GzipFile | bz2.BZ2File
 
 _BOM = b"\xef\xbb\xbf"
 _BUFFER = 1 << 20
@@ -43,16 +42,16 @@ class Choices:
 
 
 @contextmanager
-def open_bytes(file: Path, tick: Tick) -> Iterator[BufferedBytes]:
+def open_bytes(file: Path, tick: Tick) -> Iterator[io.BufferedReader[Any]]:
     """The content of a file, unpacked if it is gzip or bzip2 (told by its first bytes, not by its name)."""
     with ExitStack() as stack:
         raw = stack.enter_context(_Watched(file, tick))
         buffered = stack.enter_context(io.BufferedReader(raw, _BUFFER))
         magic = buffered.peek(3)
         if magic.startswith(b"\x1f\x8b"):
-            yield stack.enter_context(gzip.GzipFile(fileobj=buffered))
+            yield cast("io.BufferedReader[Any]", stack.enter_context(gzip.GzipFile(fileobj=buffered)))
         elif magic.startswith(b"BZh"):
-            yield stack.enter_context(bz2.BZ2File(buffered))
+            yield cast("io.BufferedReader[Any]", stack.enter_context(bz2.BZ2File(buffered)))
         else:
             yield buffered
 

@@ -100,7 +100,7 @@ def test_assignments_reach_settings_of_any_stage(tmp_path: Path) -> None:
 def test_every_pipeline_that_we_ship_is_sound(
     file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    for part in ("kg/codex-s/train.tsv", "corpora/codex-s-extracts.jsonl"):
+    for part in ("kg/codex-s/train.tsv", "kg/fb15k-237/train.tsv", "corpora/codex-s-extracts.jsonl"):
         (tmp_path / part).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / part).write_text("")
     monkeypatch.setenv("KEPIPE_DATA", str(tmp_path))

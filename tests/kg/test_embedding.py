@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from kg.ranking import Popularity, filtered_ranks, summarise
 from kg.splits import hold_out
 from kg.store import Graph, UnknownEntityError
 from kg.vectors import open_vectors, save_vectors
+from kg.warm import start_from
 from tests.kg.test_ranking import build
 
 SMALL = Training(dim=16, epochs=25, batch=32, negatives=8, margin=3.0)
@@ -70,6 +72,47 @@ def test_an_interrupted_training_ends_with_the_same_bytes(grid: Graph, tmp_path:
     for other in (resumed, again):
         assert other.entities.tobytes() == whole.entities.tobytes()
         assert other.relations.tobytes() == whole.relations.tobytes()
+
+
+def test_what_is_known_goes_on_and_what_is_new_starts_near_its_neighbours(
+    grid: Graph, tmp_path: Path
+) -> None:
+    """The grid was trained without its last column and without one relation; then all of it, for few epochs."""
+    everything = grid.triples()
+    old = [row for row in range(144) if row % 12 != 11]
+    kept = np.isin(everything[:, [0, 2]], old).all(axis=1) & (everything[:, 1] != 2)
+    smaller = build(tmp_path / "smaller", 144, 3, train=everything[kept])
+    before = train(smaller, SMALL, tmp_path / "before", seed=0)
+    ids = [f"e{row}" for row in reversed(old)]  # rows need not be the same
+    save_vectors(tmp_path / "old", ids, before.entities[old[::-1]], before.relations[:2], ["r0", "r1"])
+    start = start_from(tmp_path / "old", grid)
+    assert start.entity_rows[: len(old)].tolist() == old
+    assert start.entities[5].tolist() == before.entities[5].tolist()
+    assert start.relation_rows.tolist() == [0, 1]
+    new = start.entity_rows.tolist().index(23)  # at the right end of the second row: 22 + one to the right
+    tied = everything[(everything[:, 2] == 23) & np.isin(everything[:, 0], old)]
+    assert tied.tolist() == [[22, 0, 23]]
+    np.testing.assert_allclose(start.entities[new], before.entities[22] + before.relations[0], rtol=1e-5)
+    few = replace(SMALL, epochs=3)
+    cold = train(grid, few, tmp_path / "cold", seed=1)
+    warm = train(grid, few, tmp_path / "warm", seed=1, start=start)
+    by_cold, by_warm = (
+        summarise(filtered_ranks(grid, grid.triples("test"), trained.scorer))["mrr"]
+        for trained in (cold, warm)
+    )
+    assert by_warm > 2 * by_cold
+
+
+def test_a_start_of_another_width_is_refused(grid: Graph, tmp_path: Path) -> None:
+    save_vectors(tmp_path, ["e1"], np.ones((1, 8), np.float32), np.ones((1, 8), np.float32), ["r0"])
+    start = start_from(tmp_path, grid)
+    with pytest.raises(ValueError, match="old vectors have the width 8, TransE with dim 16"):
+        train(grid, SMALL, tmp_path, 0, start=start)
+    with pytest.raises(ValueError, match="a vector of none of the graph's entities"):
+        start_from(tmp_path, build(tmp_path / "g", 1, 1))
+    (tmp_path / "relations.txt").unlink()
+    with pytest.raises(ValueError, match=r"relations\.txt is missing"):
+        start_from(tmp_path, grid)
 
 
 def test_another_model_of_pykeen(grid: Graph, tmp_path: Path) -> None:

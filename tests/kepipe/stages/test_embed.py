@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kepipe.flow.events import Event, Metrics
+from kepipe.flow.events import Event, Metrics, Noted
 from kepipe.flow.stage import Nothing, Work
 from kepipe.stages.artifacts import Graph
 from kepipe.stages.embed import EMBED, EmbedConfig, EmbedInputs
@@ -35,11 +35,11 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:
     return Graph(folder / "out", "digest")
 
 
-def run(graph: Graph, folder: Path) -> list[Event]:
+def run(graph: Graph, folder: Path, config: EmbedConfig = CONFIG) -> list[Event]:
     events: list[Event] = []
     for name in ("out", "scratch"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    EMBED.run(EmbedInputs(graph), CONFIG, Work(folder / "out", folder / "scratch", 0, "cpu", events.append))
+    EMBED.run(EmbedInputs(graph), config, Work(folder / "out", folder / "scratch", 0, "cpu", events.append))
     return events
 
 
@@ -58,6 +58,17 @@ def test_vectors_scores_and_events(graph: Graph, tmp_path: Path) -> None:
     assert [event.step for event in metrics] == [*range(1, 31), None]
     assert metrics[-2].values["loss"] < metrics[0].values["loss"] / 2
     assert metrics[-1].values["test_mrr"] == scores["test"]["mrr"]
+
+
+def test_a_warm_start_goes_on(graph: Graph, tmp_path: Path) -> None:
+    first = run(graph, tmp_path / "first")
+    config = EmbedConfig(**(CONFIG.model_dump() | {"epochs": 2, "warm_start": tmp_path / "first/out"}))
+    then = run(graph, tmp_path / "then", config)
+    losses = [event.values["loss"] for event in (*first, *then) if isinstance(event, Metrics) and event.step]
+    assert losses[30] < losses[0] / 2
+    assert any(isinstance(event, Noted) and "60 of 60 entities begin" in event.message for event in then)
+    assert EMBED.fingerprint(CONFIG) == {}
+    assert EMBED.fingerprint(config).keys() == {"vectors.safetensors", "entities.txt", "relations.txt"}
 
 
 def test_killed_and_run_again(graph: Graph, tmp_path: Path) -> None:

@@ -1,0 +1,97 @@
+"""The store at scale: `python tests/benchmarks/graph.py geonames` or `… synthetic [ENTITIES TRIPLES]`.
+
+Prints how long the import took, in seconds on the clock and of the processor, peak memory, and then, in a fresh
+process, how long opening takes and how many look-ups a second there are. The synthetic graph (5 million entities, 20
+million triples, unless told otherwise) draws its entities uniformly, which is the worst case: no id is ever at hand.
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from kg.problems import Problems
+from kg.sources.reading import Choices
+from kg.sources.table import FORMATS, read_source
+from kg.store import open_graph
+from kg.writer import GraphWriter
+
+LOOK_UPS = 20_000
+
+
+def write_triples(file: Path, entities: int, triples: int) -> None:
+    """A TSV file of random triples with ids as Wikidata's, of 200 relations."""
+    rng = np.random.default_rng(0)
+    with file.open("w") as stream:
+        for begin in range(0, triples, 1_000_000):
+            drawn = rng.integers(0, [entities, 200, entities], (min(1_000_000, triples - begin), 3)).tolist()
+            stream.write("".join(f"Q{head}\tP{relation}\tQ{tail}\n" for head, relation, tail in drawn))
+
+
+def build(format: str, source: Path, store: Path) -> None:
+    """Import, as `kepipe graph import` does, and print what it took."""
+    clock, processor = time.perf_counter(), time.process_time()
+    writer, problems = GraphWriter(store), Problems()
+    read_source(FORMATS[format], source, writer, problems, lambda _: None, Choices(min_population=500))
+    graph = writer.finish()
+    seconds, used = time.perf_counter() - clock, time.process_time() - processor
+    counts = graph.describe()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(", ".join(f"{count:,} {name}" for name, count in counts.items() if count))
+    print(
+        f"import: {seconds:.1f} s, {counts['triples'] / seconds:,.0f} triples/s "
+        f"({used:.1f} s of the processor, {counts['triples'] / used:,.0f} triples/s); peak memory {peak:.2f} GiB"
+    )
+
+
+def look_up(store: Path) -> None:
+    """Open the store and ask it things in random order."""
+    begun = time.perf_counter()
+    graph = open_graph(store)
+    opened = time.perf_counter() - begun
+    print(f"open: {1000 * opened:.1f} ms")
+    rows = np.random.default_rng(1).integers(0, len(graph), LOOK_UPS).tolist()
+    ids = [graph.ids[row] for row in rows]
+    for what, ask, keys in (
+        ("id → row", graph.row, ids),
+        ("row → label", lambda row: graph.labels[row], rows),
+        ("triples by head", graph.by_head, rows),
+        ("triples by tail", graph.by_tail, rows),
+        ("aliases", graph.aliases, rows),
+    ):
+        begun = time.perf_counter()
+        for key in keys:
+            ask(key)  # type: ignore[operator]
+        seconds = time.perf_counter() - begun
+        print(f"{what}: {LOOK_UPS / seconds:,.0f} a second ({1e6 * seconds / LOOK_UPS:.1f} µs each)")
+
+
+def main(kind: str, entities: int, triples: int, folder: Path) -> None:
+    store, file = folder / "store", folder / "triples.tsv"
+    if kind == "synthetic":
+        write_triples(file, entities, triples)
+        arguments = ["build", "native", str(file), str(store)]
+    else:
+        arguments = ["build", "geonames", "geonames", str(store)]
+    for step in (arguments, ["look_up", str(store)]):
+        subprocess.run([sys.executable, __file__, *step], check=True)
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["build", format, source, store]:
+            build(format, Path(source), Path(store))
+        case ["look_up", store]:
+            look_up(Path(store))
+        case [("geonames" | "synthetic") as kind, *sizes]:
+            entities, triples = (int(size) for size in sizes or ("5000000", "20000000"))
+            with tempfile.TemporaryDirectory() as scratch:
+                main(kind, entities, triples, Path(scratch))
+        case _:
+            sys.exit(__doc__)
