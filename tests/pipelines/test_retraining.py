@@ -43,21 +43,18 @@ def ask(kepipe: Kepipe, *arguments: str) -> str:
     return subprocess.run(kepipe.command(*arguments), capture_output=True, text=True, check=True).stdout
 
 
-def versions(kepipe: Kepipe) -> dict[int, str]:
-    """Version of the model → its line in `kepipe models list`."""
+def versions(kepipe: Kepipe) -> dict[int, list[str]]:
+    """Version of the model → its aliases, by `kepipe models list`."""
     ended = subprocess.run(kepipe.command("models", "list"), capture_output=True, text=True, check=False)
-    return {
-        int(found[1]): line
-        for line in ended.stdout.splitlines()
-        if (found := re.match(r"example +(\d+)", line))
-    }
+    lines = re.finditer(r"^example +(\d+)  \S+ \S+  (.{22})", ended.stdout, re.MULTILINE)
+    return {int(line[1]): line[2].split() for line in lines}
 
 
 def wait_for(kepipe: Kepipe, number: int, alias: str, seconds: float = 300) -> None:
     """Until a version is there and has its alias, which it gets a moment later."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if alias in versions(kepipe).get(number, ""):
+        if alias in versions(kepipe).get(number, []):
             return
         time.sleep(1)
     logs = sorted((kepipe.workspace / "schedule" / "example").glob("*.log"))
@@ -86,7 +83,7 @@ def test_new_text_makes_a_challenger_and_what_did_not_change_is_kept(
     assert len(both) == 2, "a firing that finds nothing new must make no new model"
     assert "finished" in ask(kepipe, "schedule", "list")
     ask(kepipe, "schedule", "remove", "example")
-    (champion,) = (number for number, line in both.items() if "champion" in line)
+    (champion,) = (number for number, aliases in both.items() if "champion" in aliases)
     other = 3 - champion
     ask(kepipe, "models", "promote", "example", str(other))
     assert "champion" in versions(kepipe)[other]
