@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -23,10 +24,11 @@ if TYPE_CHECKING:
 class TextsByDefault(TyperGroup):
     """`kepipe link FILE` and `kepipe link --explain …` mean `kepipe link texts …`."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args and args[0] not in self.commands and args[0] != "--help":
             args = ["texts", *args]
-        return super().parse_args(ctx, args)
+        parsed: list[str] = super().parse_args(ctx, args)
+        return parsed
 
 
 app = typer.Typer(
@@ -94,8 +96,7 @@ def texts(
     problems = Problems()
     linked = _link(_documents(files or [], problems), found, reader, threshold)
     count = mentions = 0
-    stream = typer.open_file("-" if out is None else str(out), "w", encoding="utf-8", atomic=out is not None)
-    with stream:
+    with _writing(out) as stream:
         for document in linked:
             stream.write(to_line(document))
             count += 1
@@ -293,6 +294,18 @@ def _assess(
         who: assess(texts, readings, predict, lambda text, reading: linker.find(text.document.text, reading))
         for who, predict in contestants.items()
     }
+
+
+@contextmanager
+def _writing(out: Path | None) -> Iterator[TextIO]:
+    """Standard output, or a file that appears when it is whole."""
+    if out is None:
+        yield sys.stdout
+        return
+    partial = out.with_name(f"{out.name}.partial")
+    with partial.open("w", encoding="utf-8", newline="\n") as stream:
+        yield stream
+    partial.replace(out)
 
 
 def _complain(problems: Problems) -> None:

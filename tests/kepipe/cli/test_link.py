@@ -1,0 +1,110 @@
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from kepipe.cli import app
+from kepipe.linking.linker import Linker
+from kg.schema import Relation
+from kg.store import Graph
+from kg.writer import write_graph
+from tests.kepipe.linking.conftest import ENTITIES, TRIPLES
+
+TEXT = "She moved from Omaha to Lincoln, Nebraska, and to Leeds."
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:
+    folder = tmp_path_factory.mktemp("places")
+    return write_graph(folder, ENTITIES, [Relation("in", "in")], {"train": TRIPLES})
+
+
+@pytest.fixture(scope="module")
+def linker(graph: Graph, tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("linker")
+    Linker.build(graph).save(folder)
+    return str(folder)
+
+
+@pytest.fixture
+def gold(tmp_path: Path) -> Path:
+    """Twelve texts; Mr York is nobody of the graph."""
+    records = []
+    for number in range(12):
+        text = f"Mr York left Omaha for Leeds, Reading and Nebraska in {number}."
+        names = {"York": "Q404", "Omaha": "omaha", "Leeds": "leeds", "Reading": "reading", "Nebraska": "ne"}
+        marks = [
+            {
+                "start": text.index(name),
+                "end": text.index(name) + len(name),
+                "entity": entity,
+                "type": "place",
+            }
+            for name, entity in names.items()
+        ]
+        records.append({"id": f"g{number}", "text": text, "mentions": marks})
+    file = tmp_path / "gold.jsonl"
+    file.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    return file
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(app, ["link", *arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_files_become_json_lines(linker: str, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text(TEXT)
+    out = tmp_path / "linked.jsonl"
+    assert "1 documents, 4 mentions" in run(
+        str(tmp_path / "text.txt"), "-l", linker, "--rules", "-o", str(out)
+    )
+    record = json.loads(out.read_text())
+    found = [
+        (record["text"][mention["start"] : mention["end"]], mention["entity"])
+        for mention in record["mentions"]
+    ]
+    assert found == [("Omaha", "omaha"), ("Lincoln", "lincoln-ne"), ("Nebraska", "ne"), ("Leeds", "leeds")]
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_decisions_are_explained(linker: str) -> None:
+    told = run("--explain", "From Lincoln to Leeds", "-l", linker, "--rules")
+    assert "lincoln-uk" in told
+    assert "linked" in told
+    assert "No name" in run("--explain", "Nothing here", "-l", linker, "--rules")
+
+
+def test_trained_then_scored_on_other_texts(graph: Graph, gold: Path, tmp_path: Path) -> None:
+    out, page, scores = tmp_path / "trained", tmp_path / "page.html", tmp_path / "scores.json"
+    told = run("train", str(graph.folder), "--gold", str(gold), "--rules", "-o", str(out))
+    assert "trained on 12 texts, 48 links" in told
+    run("score", str(gold), "-l", str(out), "--rules", "--html", str(page), "--json", str(scores))
+    found = json.loads(scores.read_text())["gold"]
+    assert found["linker"]["in_graph"]["f1"] == 1.0
+    assert found["linker"]["outside"]["f1"] == 1.0
+    assert found["exact names, likeliest"]["mistakes"] == {"not in the graph": 12}
+    assert "F1 1.000 on gold" in page.read_text()
+
+
+def test_texts_of_the_test_set_are_not_learned_from(graph: Graph, gold: Path, tmp_path: Path) -> None:
+    arguments = ["link", "train", str(graph.folder), "--gold", str(gold), "--without", str(gold)]
+    with pytest.raises(ValueError, match="none of the 0 marked entities"):
+        CliRunner().invoke(app, [*arguments, "--rules", "-o", str(tmp_path / "x")], catch_exceptions=False)
+
+
+def test_the_doctor_tells_why(linker: str, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("He saw Nebrasca, then Omaha.")
+    page = tmp_path / "page.html"
+    told = run("doctor", str(tmp_path / "text.txt"), "-l", linker, "--rules", "--html", str(page))
+    assert "no alias" in told
+    assert "Nebraska" in page.read_text()
+
+
+def test_a_folder_that_is_no_linker_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="neither a linker nor a stored graph"):
+        CliRunner().invoke(
+            app, ["link", "--explain", "x", "-l", str(tmp_path), "--rules"], catch_exceptions=False
+        )
