@@ -105,8 +105,9 @@ def _live() -> Iterator[Sink]:
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
         TimeElapsedColumn(),
-        TextColumn("left"),
+        TextColumn("·"),
         TimeRemainingColumn(),
+        TextColumn("left"),
         TextColumn("{task.fields[latest]}"),
         transient=True,
     )
