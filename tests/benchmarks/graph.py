@@ -67,7 +67,7 @@ def look_up(store: Path) -> None:
     ):
         begun = time.perf_counter()
         for key in keys:
-            ask(key)  # type: ignore[operator]
+            ask(key)
         seconds = time.perf_counter() - begun
         print(f"{what}: {LOOK_UPS / seconds:,.0f} a second ({1e6 * seconds / LOOK_UPS:.1f} µs each)")
 

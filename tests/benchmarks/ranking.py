@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -50,10 +51,11 @@ def main(store: Path, count: int | None) -> None:
             for pieces in (model.entity_representations, model.relation_representations)
         ]
     ranks, clocks, processors = [], [], []
-    for rank in (
+    ways: list[Callable[[], Floats]] = [
         lambda: filtered_ranks(graph, triples, Translation(*tables)),
         lambda: rank_by_pykeen(graph, triples, model),
-    ):
+    ]
+    for rank in ways:
         clock, processor = time.perf_counter(), time.process_time()
         ranks.append(rank())
         clocks.append(time.perf_counter() - clock)
