@@ -109,7 +109,7 @@ def few_shot(
     typer.echo(f"{'examples':>8}  {'right':>6}  95% interval")
     for number in numbers:
         result = evaluate(asking, asked, examples[number], normalise=normalise, limit=limit)
-        typer.echo(f"{number:>8}  {_share(result.accuracy(seed))}")
+        typer.echo(f"{number:>8}  {_share(result.accuracy())}")
         for question, answer, right in zip(asked.questions, result.answers, result.right, strict=True):
             if show:
                 typer.echo(
@@ -167,6 +167,6 @@ def _chance(task: Task) -> str:
 
 def _share(found: Estimate) -> str:
     """A share with its interval."""
-    if found.low is None or found.high is None:
-        return f"{found.value:>6.1%}  too few questions"
+    assert found.low is not None
+    assert found.high is not None
     return f"{found.value:>6.1%}  {found.low:.1%} to {found.high:.1%}"

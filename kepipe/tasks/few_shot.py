@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 
 from kepipe.models.generation import generate
-from kepipe.study.intervals import Estimate, clustered_mean
+from kepipe.study.intervals import Estimate
 from kepipe.tasks.continuation import Asking
 from kepipe.tasks.task_file import Question, Task
 
@@ -34,10 +34,15 @@ class Result:
     answers: tuple[str, ...]
     right: Floats
 
-    def accuracy(self, seed: int = 0) -> Estimate:
-        """Share of right answers, with a 95% interval that resamples questions."""
-        places = np.arange(len(self.right))
-        return clustered_mean(self.right, places, np.random.default_rng(seed), within=(0.0, 1.0))
+    def accuracy(self) -> Estimate:
+        """Share of right answers, with Wilson's 95% interval: one that few questions, all right or all wrong, have too.
+
+        Wilson 1927, as in Brown et al. 2001, eq. 4: questions are drawn independently of one another.
+        """
+        number, share, z = len(self.right), float(self.right.mean()), 1.959964
+        middle = (share + z**2 / (2 * number)) / (1 + z**2 / number)
+        reach = z / (1 + z**2 / number) * np.sqrt(share * (1 - share) / number + z**2 / (4 * number**2))
+        return Estimate(share, max(0.0, middle - reach), min(1.0, middle + reach), number, number)
 
 
 def draw_examples(task: Task, shots: int, rng: np.random.Generator) -> tuple[Question, ...]:

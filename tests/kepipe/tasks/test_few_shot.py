@@ -7,7 +7,7 @@ from kepipe.config import ConfigError
 from kepipe.corpus.vocabulary import train_tokenizer
 from kepipe.models.families import Base, build
 from kepipe.tasks.continuation import Asking
-from kepipe.tasks.few_shot import choice_scores, draw_examples, evaluate, same, split
+from kepipe.tasks.few_shot import Result, choice_scores, draw_examples, evaluate, same, split
 from kepipe.tasks.task_file import read_task
 
 TASK = """
@@ -107,3 +107,11 @@ def test_mistakes_in_a_task_are_told(tmp_path, text, told):
     (tmp_path / "task.yaml").write_text(text)
     with pytest.raises(ConfigError, match=told):
         read_task(tmp_path / "task.yaml")
+
+
+def test_wilsons_interval_by_hand():
+    none = Result(0, (), np.zeros(8)).accuracy()
+    assert (none.value, none.low) == (0, 0)
+    assert none.high == pytest.approx(3.8415 / 11.8415, abs=1e-4)  # z² / (n + z²)
+    half = Result(0, (), np.array([0.0, 1.0] * 5)).accuracy()
+    assert (half.low, half.high) == pytest.approx((0.2366, 0.7634), abs=1e-4)
