@@ -66,7 +66,8 @@ def _known_words(text: str, columns: Mapping[str, int]) -> tuple[Ints, Ints]:
     found: list[int] = []
     starts: list[int] = []
     for word in WORD.finditer(fold(text)):
-        for part in split_words(word[0]):
+        written = word[0]
+        for part in (written,) if written.isascii() else split_words(written):
             column = columns.get(part)
             if column is not None:
                 found.append(column)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -127,12 +127,22 @@ class Gazetteer:
         return known
 
 
+_TABLED = 0x10000
+
+
 def classify(text: str) -> npt.NDArray[np.uint8]:
     """The class of each character: uint8 [n] of OTHER, LETTER, UNSPACED."""
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-    distinct, inverse = np.unique(codes, return_inverse=True)
-    classes = np.asarray([_class_of(code) for code in distinct.tolist()], np.uint8)
-    return classes[inverse] if len(codes) else np.zeros(0, np.uint8)
+    classes = _classes()[np.minimum(codes, _TABLED - 1)]
+    for place in np.flatnonzero(codes >= _TABLED).tolist():
+        classes[place] = _class_of(int(codes[place]))
+    return classes
+
+
+@cache
+def _classes() -> npt.NDArray[np.uint8]:
+    """The class of each character of the basic plane."""
+    return np.fromiter(map(_class_of, range(_TABLED)), np.uint8, _TABLED)
 
 
 def _class_of(code: int) -> int:
