@@ -13,7 +13,8 @@ seen, and the predicted vector must rank the two ends of an edge that was not se
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -83,6 +84,22 @@ class Encoder:
 
     def parameters(self) -> list[Tensor]:
         return [self.shifts, self.shares, self.bases, self.logits]
+
+    def save(self, file: Path) -> None:
+        """Write the layer as safetensors."""
+        from safetensors.torch import save_file
+
+        save_file({piece.name: getattr(self, piece.name).contiguous() for piece in fields(self)}, file)
+
+    @classmethod
+    def load(cls, file: Path) -> Encoder:
+        """The layer that `save` wrote. Raises ValueError where the file holds another thing."""
+        from safetensors.torch import load_file
+
+        tensors = load_file(file)
+        if tensors.keys() != {piece.name for piece in fields(cls)}:
+            raise ValueError(f"{file}: no R-GCN layer; it holds {', '.join(sorted(tensors))}")
+        return cls(**tensors)
 
 
 def train_encoder(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,6 +19,7 @@ from kg.inductive import (
     train_encoder,
 )
 from kg.neighbourhood import Neighbourhood
+from kg.vectors import save_vectors
 
 pytest.importorskip("dgl")
 VECTORS = np.array([[1, 0], [0, 2], [9, 9], [9, 9]], np.float32)
@@ -98,3 +101,18 @@ def test_training_learns_which_relation_tells_and_repeats_itself() -> None:
     assert losses[:40] == losses[40:]
     for first, second in zip(encoder.parameters(), again.parameters(), strict=True):
         np.testing.assert_array_equal(first.numpy(), second.numpy())
+
+
+def test_a_saved_encoder_gives_the_same_vectors(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    entities, relations = (rng.normal(size=(rows, 4)).astype(np.float32) for rows in (6, 2))
+    encoder = Encoder.start(relations, 3, seed=1)
+    encoder.shares.normal_()
+    encoder.save(tmp_path / "encoder.safetensors")
+    loaded = Encoder.load(tmp_path / "encoder.safetensors")
+    triples, new = np.array([[0, 0, 5], [5, 1, 2], [3, 0, 4]], np.int32), np.array([5])
+    expected = embed_new(encoder, triples, new, entities)
+    assert embed_new(loaded, triples, new, entities).tolist() == expected.tolist()
+    save_vectors(tmp_path, ["a"], entities[:1])
+    with pytest.raises(ValueError, match="no R-GCN layer; it holds entities"):
+        Encoder.load(tmp_path / "vectors.safetensors")
