@@ -165,3 +165,20 @@ def test_a_schedule_says_how_many_corruptions_an_example_has(name: str, schedule
 def test_a_schedule_of_rows_from_nowhere_is_refused() -> None:
     with pytest.raises(ValueError, match="know which examples they are"):
         objective({"name": "mlm", "schedule": "static"}).corrupt(rows(), draw(), 0.0)
+
+
+def test_the_dialogue_model_sees_roles_and_learns_which_dialogues_are_real() -> None:
+    dialogues = rows(pairs=True)
+    dlm = objective("dlm")
+    batch = dlm.corrupt(dialogues, draw(), 0.0)
+    assert (batch.segments.numpy() == dialogues.segments).all()
+    assert (batch.follows.numpy() == dialogues.follows).all()
+    assert dlm.counts(batch) == {"mlm": len(batch.labels), "real": len(dialogues.tokens)}
+    model = build(Base(family="bert", layers=1, hidden=16, heads=1), VOCABULARY, 0)
+    losses = dlm.loss(model, batch)
+    expected = F.cross_entropy(model.next_sentence(model(batch)), batch.follows)
+    assert set(losses) == {"mlm", "real"}
+    torch.testing.assert_close(losses["real"], expected)
+    blind = objective({"name": "dlm", "tell_fakes": False}).corrupt(dialogues, draw(), 0.0)
+    assert blind.follows is None
+    assert blind.segments is not None
