@@ -73,7 +73,7 @@ def fit(inputs: PretrainInputs, config: PretrainConfig, work: Work) -> None:
     from kepipe.train.processes import leads
 
     tokenizer = load_tokenizer(inputs.shards.folder / "tokenizer")
-    special: dict[Literal["pad", "sep"], int] = {"pad": tokenizer.pad, "sep": tokenizer.sep}
+    special = {"pad": tokenizer.pad, "sep": tokenizer.sep}
     base = config.base if inputs.start is None else take_up(inputs.start, inputs.shards, config.base)
     model = build(base, tokenizer.vocab_size, work.seed, work.note, special)
     check_fit(config, model)
