@@ -44,7 +44,8 @@ def load(file: Path, assignments: Sequence[str] = ()) -> tuple[Flow, dict[str, A
     """
     settings = override(read(file), assignments)
     pipeline = validate(Pipeline, settings.data, settings)
-    entries = {"graph": pipeline.graph, "corpus": pipeline.corpus}
+    given = {"graph": pipeline.graph, "corpus": pipeline.corpus}
+    entries = {name: entry for name, entry in given.items() if name in settings.data}
     entries |= {name: entry or {} for name, entry in pipeline.stages.items()}
     nodes: list[Node] = []
     for name in entries:

@@ -28,6 +28,11 @@ def test_inputs_are_found_by_type_and_unnamed_stages_are_added(tmp_path: Path) -
     assert wired["link"]["corpus"] == ["corpus"]
 
 
+def test_a_pipeline_without_text_reads_none(tmp_path: Path) -> None:
+    flow = flow_of(tmp_path, "name: p\nstages:\n  embed: {}\n")
+    assert [node.name for node in flow.nodes] == ["graph", "embed"]
+
+
 def test_an_arm_differs_in_what_it_says_and_in_nothing_else(tmp_path: Path) -> None:
     text = """
 name: p
@@ -95,7 +100,7 @@ def test_assignments_reach_settings_of_any_stage(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "file", sorted([*ROOT.glob("pipelines/*.yaml"), *ROOT.glob("docs/**/*.yaml")]), ids=str
+    "file", sorted([*ROOT.glob("pipelines/*.yaml"), *ROOT.glob("docs/**/pipeline.yaml")]), ids=str
 )
 def test_every_pipeline_that_we_ship_is_sound(
     file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
