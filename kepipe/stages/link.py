@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -98,6 +99,8 @@ def _parallel(
 ) -> Iterator[Any]:
     from joblib import Parallel, delayed, parallel_config
 
+    # loky renews a process that has grown much, as one does that loads spaCy; no job is lost by it.
+    warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
     # One thread a process: more would only wait for each other.
     with parallel_config("loky", inner_max_num_threads=1):
         run = Parallel(n_jobs=config.workers, return_as="generator")

@@ -225,32 +225,27 @@ from kepipe.train.loop import train
 from tests.kepipe.train.toy import HideSome, render, settings, tiny, work_in
 torch.set_num_threads(1)
 model = tiny()
-print("ready", flush=True)
 train(model, HideSome(), render, settings(steps=120, checkpoint_every=3), work_in(Path(sys.argv[1])))
 save_file(dict(model.named_parameters()), Path(sys.argv[1]) / "model.safetensors")
 """
 
 
 def test_kill_9_at_any_moment_and_again_ends_with_the_same_bytes(tmp_path: Path) -> None:
-    def start(folder: Path) -> subprocess.Popen[str]:
+    def start(folder: Path) -> subprocess.Popen[bytes]:
         folder.mkdir(exist_ok=True)
-        return subprocess.Popen([sys.executable, "-c", RUN, folder], stdout=subprocess.PIPE, text=True)
+        return subprocess.Popen([sys.executable, "-c", RUN, folder])
 
-    whole = start(tmp_path / "whole")
-    assert whole.stdout is not None
-    whole.stdout.readline()
-    began = time.monotonic()
-    assert whole.wait() == 0
-    took = time.monotonic() - began
-    killed = 0
-    for share in (0.15, 0.4, 0.5):
+    def newest(folder: Path) -> int:
+        return max((int(found.name[len("step-") :]) for found in folder.rglob("step-*")), default=0)
+
+    assert start(tmp_path / "whole").wait() == 0
+    for step, later in ((3, 0.0), (30, 0.004), (60, 0.011)):  # while it saves, trains, or reads
         process = start(tmp_path / "cut")
-        assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(share * took)
-        process.send_signal(signal.SIGKILL)
-        killed += process.wait() == -signal.SIGKILL
-    assert killed >= 2
+        while newest(tmp_path / "cut") < step:
+            assert process.poll() is None, "it ended before it could be killed"
+        time.sleep(later)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
     assert start(tmp_path / "cut").wait() == 0
     results = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "cut")]
     assert results[0] == results[1]
