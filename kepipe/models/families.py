@@ -243,8 +243,8 @@ def build(
 ) -> Transformer:
     """The model that `base` names, on the CPU in fp32. `note` is told what a trained model lacked.
 
-    `special`: the tokenizer's ids of `pad` and `sep`, which a fresh model takes instead of the family's published ones. Raises
-    ValueError where a trained model has another vocabulary than `vocab_size`.
+    `special`: the tokenizer's ids of `pad` and `sep`, which a fresh model takes instead of the family's published
+    ones. Raises ValueError where a trained model has another vocabulary than `vocab_size`.
     """
     from kepipe.models.assemble import assemble, initialise
 
