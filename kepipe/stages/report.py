@@ -36,18 +36,19 @@ def report(inputs: ReportInputs, config: ReportConfig, work: Work) -> None:
     from kepipe.report.wording import verdict
 
     scores = inputs.evaluation.scores()
-    page = build(
-        graph=inputs.graph,
-        corpus=inputs.corpus,
-        linked=inputs.linked,
-        shards=inputs.shards,
-        vectors=inputs.vectors,
-        arms=inputs.arms,
-        measured=inputs.evaluation,
-        scores=scores,
-        title=config.title,
-    )
-    (work.out / "report.html").write_text(render(page), encoding="utf-8")
+    with work.progress("drawing the page"):
+        page = build(
+            graph=inputs.graph,
+            corpus=inputs.corpus,
+            linked=inputs.linked,
+            shards=inputs.shards,
+            vectors=inputs.vectors,
+            arms=inputs.arms,
+            measured=inputs.evaluation,
+            scores=scores,
+            title=config.title,
+        )
+        (work.out / "report.html").write_text(render(page), encoding="utf-8")
     work.note(verdict(scores))
 
 
