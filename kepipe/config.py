@@ -104,14 +104,12 @@ def read(file: Path) -> Settings:
 
 def _construct(loader: yaml.SafeLoader, node: yaml.Node, at: Key, lines: dict[Key, int], file: Path) -> Any:
     if isinstance(node, yaml.MappingNode) and node.tag == "tag:yaml.org,2002:map":
-        loader.flatten_mapping(node)
+        _refuse_doubles(node, file)
+        loader.flatten_mapping(node)  # `<<: *base` comes first, so that what stands beside it overrides it
         made: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = str(loader.construct_object(key_node))
-            line = key_node.start_mark.line + 1
-            if key in made:
-                raise ConfigError(f"{file}:{line}: `{key}` is set twice, first on line {lines[(*at, key)]}")
-            lines[(*at, key)] = line
+            lines[(*at, key)] = key_node.start_mark.line + 1
             made[key] = _construct(loader, value_node, (*at, key), lines, file)
         return made
     if isinstance(node, yaml.SequenceNode) and node.tag == "tag:yaml.org,2002:seq":
@@ -121,6 +119,15 @@ def _construct(loader: yaml.SafeLoader, node: yaml.Node, at: Key, lines: dict[Ke
             items.append(_construct(loader, item, (*at, index), lines, file))
         return items
     return loader.construct_object(node)
+
+
+def _refuse_doubles(node: yaml.MappingNode, file: Path) -> None:
+    first: dict[str, int] = {}
+    for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+        line = key.start_mark.line + 1
+        if key.value in first:
+            raise ConfigError(f"{file}:{line}: `{key.value}` is set twice, first on line {first[key.value]}")
+        first[key.value] = line
 
 
 def override(settings: Settings, assignments: Sequence[str]) -> Settings:

@@ -77,7 +77,7 @@ def _add(nodes: list[Node], name: str, entry: Mapping[str, Any], settings: Setti
         raise ConfigError(f"{settings.where(at)}: there is no kind of stage `{kind}`{hint}")
     stage = KINDS[kind]
     config = validate(stage.config, {k: v for k, v in entry.items() if k not in WIRING}, settings, at)
-    chosen = entry.get("inputs", {})
+    chosen = {slot: names for slot, names in (entry.get("inputs") or {}).items() if names is not None}
     unknown = [slot for slot in chosen if slot not in stage.slots()]
     if unknown:
         hint = nearest(unknown[0], list(stage.slots()))
@@ -105,6 +105,8 @@ def _producers(
     made = [node.name for node in nodes if node.stage.makes is wanted]
     if chosen is not None:
         names = [chosen] if isinstance(chosen, str) else chosen
+        if not several and len(names) != 1:
+            raise ConfigError(f"{where}: `{name}` takes one {wanted.__name__}, not {len(names)}")
         for other in names:
             if other not in made:
                 hint = nearest(other, made)

@@ -78,7 +78,10 @@ def verify(folder: Path, thorough: bool = False) -> None:
         difference = ", ".join(sorted(present ^ expected.keys())[:3])
         raise CorruptArtifact(f"{folder}: files missing or added: {difference}")
     for name, entry in expected.items():
-        stat = (folder / name).stat()
+        try:
+            stat = (folder / name).stat()
+        except OSError as gone:  # another process clears the folder
+            raise CorruptArtifact(f"{folder / name}: {gone}") from None
         if not thorough and (stat.st_size, stat.st_mtime_ns) == (entry["size"], entry["mtime_ns"]):
             continue
         if stat.st_size != entry["size"] or hash_file(folder / name) != entry["sha256"]:

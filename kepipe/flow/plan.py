@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +63,7 @@ class Workspace:
         """Let the link of a stage name `folder`, by one rename."""
         link = self.latest(pipeline, node)
         link.parent.mkdir(parents=True, exist_ok=True)
-        fresh = link.with_name(f".{node}.{folder.name}")
+        fresh = link.with_name(f".{node}.{folder.name}.{os.getpid()}")
         fresh.unlink(missing_ok=True)
         fresh.symlink_to(Path("..") / folder.relative_to(self.root))
         fresh.replace(link)
@@ -71,11 +72,11 @@ class Workspace:
 def ingredients(node: Node, seed: int, inputs: Mapping[str, Sequence[Artifact]]) -> dict[str, Any]:
     """All that decides a stage's result. Its hash is the stage's key.
 
-    The names of inputs count only where a stage takes several and tells them apart by name.
+    The names and the order of inputs count only where a stage takes several and tells them apart.
     """
     slots = node.stage.slots()
     digests = {
-        slot: {artifact.name: artifact.digest for artifact in found}
+        slot: [[artifact.name, artifact.digest] for artifact in found]
         if slots[slot].several
         else found[0].digest
         for slot, found in inputs.items()
@@ -140,7 +141,7 @@ def explain(parts: Mapping[str, Any], latest: Path) -> str:
     try:
         before = read_manifest(latest)["ingredients"]
     except CorruptArtifact:
-        return "never made before"
+        return "its artifact is gone" if latest.is_symlink() else "never made before"
     changes = list(_changes(before, parts))
     return "; ".join(changes) if changes else "its artifact is gone"
 

@@ -39,6 +39,8 @@ class Choice:
     def select(self, flow: Flow) -> Sequence[Node]:
         """The nodes to look at, in order. Raises ConfigError for a name the pipeline does not have."""
         names = [node.name for node in flow.nodes]
+        if self.until is not None and self.only is not None:
+            raise ConfigError("--until and --only exclude each other: give one of them")
         for name in (self.until, self.only, *self.force):
             if name is not None and name not in names:
                 raise ConfigError(f"pipeline {flow.name} has no stage `{name}`{nearest(name, names)}")
@@ -204,7 +206,7 @@ class Run:
                 entry = {"step": event.step, **event.values}
                 with self._speaking, desk.metrics.open("a") as stream:
                     stream.write(json.dumps(entry) + "\n")
-                clock.save()
+                    clock.save()
             self.tell(event)
 
         return record
@@ -235,5 +237,7 @@ class _Clock:
 
     def save(self) -> float:
         seconds = self._before + time.monotonic() - self._begun
-        self._file.write_text(str(seconds))
+        fresh = self._file.with_suffix(".new")
+        fresh.write_text(str(seconds))
+        fresh.replace(self._file)
         return seconds

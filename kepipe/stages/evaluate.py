@@ -76,8 +76,8 @@ def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, work: Work) -> None
     probes = make_probes(inputs.linked, inputs.graph, inputs.shards, config, wanted, tokenizer, work.seed)
     put = {name: [p for p in probes if p.name in _underscored(fitting[name])] for name in names}
     answers = {
-        arm.name: {probe.name: _answer_once(arm, probe, number, work) for probe in put[arm.name]}
-        for number, arm in enumerate(inputs.arms)
+        arm.name: {probe.name: _answer_once(arm, probe, work) for probe in put[arm.name]}
+        for arm in inputs.arms
     }
     scores: dict[str, Any] = {
         name: {probe.name: probe.score(answers[name][probe.name], work.seed) for probe in put[name]}
@@ -248,11 +248,11 @@ def _gold_in_graph(documents: Sequence[Document], graph: StoredGraph, linker: Pa
     ]
 
 
-def _answer_once(arm: Model, probe: Probe, number: int, work: Work) -> Answers:
+def _answer_once(arm: Model, probe: Probe, work: Work) -> Answers:
     """An arm's answers: computed, or found in the scratch folder where an interrupted attempt left them."""
     import numpy as np
 
-    kept = work.scratch / f"{number}-{probe.name}.npz"
+    kept = work.scratch / f"{arm.digest[:16]}-{probe.name}.npz"
     if not kept.exists():
         loaded = _load(arm.folder)
         with work.progress(f"{probe.name} of {arm.name}", probe.steps, "rows") as tick:

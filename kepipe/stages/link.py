@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from kepipe.config import Section
+from kepipe.config import Section, aside
 from kepipe.flow.stage import Stage, Work
 from kepipe.stages.artifacts import Corpus, Graph, Linked
 
@@ -46,7 +46,7 @@ class LinkConfig(Section):
     """No more candidates than this for one name."""
     min_length: int = Field(2, ge=1)
     """Names of fewer characters are not looked for."""
-    workers: int = -1
+    workers: int = aside(-1)
     """Processes; -1: one a processor. The result does not depend on it."""
 
 

@@ -73,7 +73,10 @@ def champion_score(model: Path, evaluation: Path, metric: str) -> float | None:
     """
     from kepipe.device import resolve
 
-    parts = read_manifest(evaluation)["ingredients"]
+    try:
+        parts = read_manifest(evaluation)["ingredients"]
+    except CorruptArtifact:
+        return None
     stored = {manifest["digest"]: folder for folder, manifest in manifests(evaluation.parent)}
     folders = {name: stored.get(parts["inputs"][name]) for name in ("linked", "graph", "shards")}
     linked, graph, shards = (folders[name] for name in ("linked", "graph", "shards"))

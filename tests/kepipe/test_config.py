@@ -108,3 +108,9 @@ def test_a_users_path_starts_at_the_file_and_must_exist(
         validate(Source, {"path": "missing"}, settings)
     with pytest.raises(ConfigError, match="environment variable that is not set"):
         validate(Source, {"path": "$SURELY_NOT_SET/data"}, settings)
+
+
+def test_a_merged_group_is_overridden_by_what_stands_beside_it(tmp_path: Path) -> None:
+    text = "steps: 1\nbase: &base {rate: 0.5, kind: sgd}\noptimiser: {<<: *base, rate: 0.25}\n"
+    settings = read(written(tmp_path, text))
+    assert settings.data["optimiser"] == {"rate": 0.25, "kind": "sgd"}

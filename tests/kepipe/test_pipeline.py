@@ -28,6 +28,14 @@ def test_inputs_are_found_by_type_and_unnamed_stages_are_added(tmp_path: Path) -
     assert wired["link"]["corpus"] == ["corpus"]
 
 
+def test_an_optional_input_can_be_left_out_again(tmp_path: Path) -> None:
+    more, alone = "{like: pretrain, inputs: {start: pretrain}}", "{like: more, inputs: {start: null}}"
+    stages = f"  pretrain: {{}}\n  more: {more}\n  alone: {alone}\n"
+    nodes = {node.name: node for node in flow_of(tmp_path, f"name: p\nstages:\n{stages}").nodes}
+    assert nodes["more"].inputs["start"] == ["pretrain"]
+    assert "start" not in nodes["alone"].inputs
+
+
 def test_a_pipeline_without_text_reads_none(tmp_path: Path) -> None:
     flow = flow_of(tmp_path, "name: p\nstages:\n  embed: {}\n")
     assert [node.name for node in flow.nodes] == ["graph", "embed"]
@@ -58,6 +66,8 @@ def test_a_stage_that_takes_several_gets_all_and_one_that_takes_one_asks(tmp_pat
         flow_of(tmp_path, arms + "  register: {name: p}\n")
     chosen = flow_of(tmp_path, arms + "  register: {name: p, inputs: {model: control}}\n")
     assert chosen.nodes[-1].inputs["model"] == ["control"]
+    with pytest.raises(ConfigError, match="`register` takes one Model, not 2"):
+        flow_of(tmp_path, arms + "  register: {name: p, inputs: {model: [pretrain, control]}}\n")
 
 
 def test_a_stage_starts_from_the_model_of_an_earlier_one_only_where_it_is_told(tmp_path: Path) -> None:
