@@ -20,7 +20,11 @@ def select_ngrams(special_BT: Bools, draws: Draws, share: float = SHARE, longer:
     keys_BT[special_BT] = 2.0
     u_BT = draws.random(special_BT.shape)
     length_BT = 1 + (u_BT < longer).astype(np.int64) + (u_BT < longer / 2)
-    return place_ngrams(np.argsort(keys_BT, axis=1), length_BT, ~special_BT, budget(special_BT, share))
+    order_BT, budget_B = np.argsort(keys_BT, axis=1), budget(special_BT, share)
+    selected_BT = place_ngrams(order_BT, length_BT, ~special_BT, budget_B)
+    left_B = budget_B - selected_BT.sum(axis=1)  # where only runs were drawn that do not fit, in a short row
+    singles_BT = place_ngrams(order_BT, np.ones_like(length_BT), ~special_BT & ~selected_BT, left_B)
+    return selected_BT | singles_BT
 
 
 def place_ngrams(start_BT: Ints, length_BT: Ints, free_BT: Bools, budget_B: Ints) -> Bools:

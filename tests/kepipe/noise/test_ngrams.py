@@ -1,5 +1,5 @@
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kepipe.noise.ngrams import place_ngrams, select_ngrams
@@ -20,6 +20,7 @@ def test_a_run_longer_than_what_is_left_is_skipped() -> None:
 
 
 @given(st.lists(st.integers(0, 60), min_size=1, max_size=6), st.integers(0, 2**32 - 1))
+@example([0, 0, 0, 0, 0, 1], 1)
 def test_the_budget_is_met_and_no_special_token_taken(lengths: list[int], seed: int) -> None:
     column = np.arange(64)
     special = (column == 0) | (column > np.array(lengths)[:, None]) | (column == 30)
