@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlparse
 
+from kepipe.tracking import database
+
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
@@ -130,6 +132,8 @@ def connect(workspace: Path) -> Store:
     mlflow.set_tracking_uri(uri)  # parts of MLflow look here although the client was told
     mlflow.set_registry_uri(registry)
     try:
+        if artifacts is not None:
+            database.ensure(Path(uri.removeprefix("sqlite:///")), artifacts)
         client = MlflowClient(tracking_uri=uri, registry_uri=registry)
         store = Store(uri, client, artifacts, scratch=workspace / "tracking")
         store.check()

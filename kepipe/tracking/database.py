@@ -1,0 +1,32 @@
+"""The SQLite file of a workspace's runs, made whole.
+
+MLflow lays its tables in dozens of steps, and two processes that do so at once, or one that is killed on the way,
+leave a file that no MLflow opens again. So one process lays them, under a lock, in a file beside; a rename makes
+it the store.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from filelock import FileLock
+
+
+def ensure(file: Path, artifacts: str) -> None:
+    """Make the store's file where there is none; `artifacts` is where MLflow's own first experiment keeps files."""
+    if file.exists():
+        return
+    with FileLock(file.with_name(f"{file.name}.lock")):
+        if file.exists():
+            return
+        fresh = file.with_name(f"{file.name}.{os.getpid()}.fresh")
+        fresh.unlink(missing_ok=True)  # of a killed process that had our number
+        _lay_tables(fresh, artifacts)
+        fresh.replace(file)
+
+
+def _lay_tables(file: Path, artifacts: str) -> None:
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    SqlAlchemyStore(f"sqlite:///{file}", artifacts).engine.dispose()
