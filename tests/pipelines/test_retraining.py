@@ -50,7 +50,7 @@ def versions(kepipe: Kepipe) -> dict[int, list[str]]:
     return {int(line[1]): line[2].split() for line in lines}
 
 
-def wait_for(kepipe: Kepipe, number: int, alias: str, seconds: float = 300) -> None:
+def wait_for(kepipe: Kepipe, number: int, alias: str, seconds: float = 480) -> None:
     """Until a version is there and has its alias, which it gets a moment later."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
