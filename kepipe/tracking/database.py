@@ -29,4 +29,5 @@ def ensure(file: Path, artifacts: str) -> None:
 def _lay_tables(file: Path, artifacts: str) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    SqlAlchemyStore(f"sqlite:///{file}", artifacts).engine.dispose()
+    store = SqlAlchemyStore(f"sqlite:///{file}", artifacts)  # type: ignore[no-untyped-call]
+    store.engine.dispose()
