@@ -1,0 +1,40 @@
+"""Rows of a task: an example as tokens, special tokens and marks in place, ready to be padded into a batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+
+
+class Named(NamedTuple):
+    """Tokens first..stop (exclusive) of a row name an entity of the graph."""
+
+    first: int
+    stop: int
+    entity: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One example as tokens. T tokens, without padding.
+
+    `tokens`, `segments`: int [T]. `marks`: the places of the tokens that the head reads, always as many for
+    every row of a task, and in the same order ([CLS]; [HD] and [TL]; [ENT]), or for tagging one for each word that
+    was not cut off, in order. `mentions`: what is named where, in order, without overlap. `labels`: rows of the
+    task's table of labels: the one label of a row, the several of typing, or one for each mark in tagging; empty
+    where they are not known.
+    """
+
+    tokens: Ints
+    segments: Ints
+    marks: tuple[int, ...]
+    mentions: tuple[Named, ...] = ()
+    labels: tuple[int, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.tokens)
