@@ -36,7 +36,10 @@ class RunEnded(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageStarted(Event):
-    """A stage begins to work. `inputs` maps input name → digest, `upstream` input name → run that made it."""
+    """A stage begins to work. `inputs` maps input name → digest, `upstream` input name → run that made it.
+
+    `labels` say where it stands in a study: its arm and its seed.
+    """
 
     kind: str
     key: str
@@ -44,6 +47,7 @@ class StageStarted(Event):
     inputs: Mapping[str, str]
     upstream: Mapping[str, str]
     resumed: bool
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

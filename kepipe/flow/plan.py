@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +23,10 @@ class Node:
     config: Section
     inputs: Mapping[str, Sequence[str]]
     """Input name → names of the nodes before; one name unless the input takes several."""
+    seed: int | None = None
+    """A seed of its own; None: the pipeline's."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Where it stands in a study (`arm`, `seed`, `stage`): for people and for tracking, no part of the key."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,10 @@ class Flow:
     seed: int
     device: str
     nodes: Sequence[Node]
+
+    def seed_of(self, node: Node) -> int:
+        """The seed that a node draws from."""
+        return self.seed if node.seed is None else node.seed
 
 
 Status = Literal["cached", "resumable", "to run"]
@@ -109,7 +117,7 @@ def make_plan(
             steps.append(Step(node, "to run", f"its input {waits} is to be made first"))
             continue
         inputs = {slot: [made[name] for name in names] for slot, names in node.inputs.items()}
-        parts = ingredients(node, flow.seed, inputs)
+        parts = ingredients(node, flow.seed_of(node), inputs)
         step, folder = _judge(node, flow, workspace, parts, node.name in force, warn)
         steps.append(step)
         if folder is not None:

@@ -101,7 +101,7 @@ class Run:
 
     def _provide(self, node: Node, inputs: Mapping[str, Sequence[Artifact]]) -> Artifact:
         """The node's artifact: found, or made under the lock of its key."""
-        parts = ingredients(node, self.flow.seed, inputs)
+        parts = ingredients(node, self.flow.seed_of(node), inputs)
         key, store = key_of(parts), self.workspace.store
         forced = node.name in self.choice.force
         found = None if forced else store.find(key, self._warner(node))
@@ -146,13 +146,14 @@ class Run:
                 inputs={slot: ",".join(a.digest for a in found) for slot, found in inputs.items()},
                 upstream={slot: ",".join(a.maker for a in found) for slot, found in inputs.items()},
                 resumed=resumed,
+                labels=node.labels,
             )
         )
         clock = _Clock(desk)
         work = Work(
             desk.out,
             desk.scratch,
-            self.flow.seed,
+            self.flow.seed_of(node),
             device,
             self._recorder(desk, clock),
             {"run": self.id, "stage": node.name},
