@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,18 @@ from torch import Tensor
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float32]
+
+
+class EntityTable(Protocol):
+    """Vectors of entities by row (`kepipe.models.entities.EntityVectors`)."""
+
+    def __len__(self) -> int: ...
+
+    def gather(self, rows_BT: Ints) -> tuple[Ints, Floats]:
+        """The vectors of these rows (−1: none), each once, after a vector of zeros: [M, E]; and where each of
+        `rows_BT` stands among them, [B, T], 0 for none."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -33,7 +45,8 @@ class Sequences:
     "entity") → int [B, T], the row's unit number of each token, −1 where special. `entities`: int [B, T], the
     entity of each token of a mention, −1 elsewhere. `sentences`: int [B, T], the row's sentence number of each
     token, −1 where special. `follows`: int [B] or None, 1 where the second segment truly follows the first.
-    `visit`: where the rows come from; None for rows from elsewhere than a shard.
+    `visit`: where the rows come from; None for rows from elsewhere than a shard. Where a graph's vectors go with the
+    text: `links`, int [B, T], row in `vectors` of the entity whose mention *starts* at this token, −1 elsewhere.
     """
 
     tokens: Ints
@@ -45,6 +58,8 @@ class Sequences:
     sentences: Ints
     follows: Ints | None = None
     visit: Visit | None = None
+    links: Ints | None = None
+    vectors: EntityTable | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +71,10 @@ class Batch:
     `visibility` names the rule by which the descriptors are read ("full", "causal", "backward", "prefix", …).
     `selected`: int [N], flat indices into B·T (of the decoder's tokens where there is a decoder) at which the
     loss is computed; `labels`: int [N]. Decoder side: `decoder_tokens`, `decoder_positions`,
-    `decoder_documents`. `follows`: int [B], label of next-sentence prediction. `entities`: int [B, T], −1 none.
+    `decoder_documents`. `follows`: int [B], label of next-sentence prediction.
+    For models that fuse entities with tokens: `entities`, int [B, T], row in `entity_vectors` of the entity whose
+    mention *starts* at this token, 0 elsewhere; `entity_vectors`, float [M, E], row 0 all zeros; `entity_rows`, int
+    [M], their rows in the whole table (−1 for row 0), by which a model that trains its own table finds them.
     `extra`: anything a single objective needs. `part`: which objective of a mixture made the batch.
     """
 
@@ -75,6 +93,8 @@ class Batch:
     decoder_documents: Tensor | None = None
     follows: Tensor | None = None
     entities: Tensor | None = None
+    entity_vectors: Tensor | None = None
+    entity_rows: Tensor | None = None
     tasks: Tensor | None = None
     extra: Mapping[str, Tensor] = field(default_factory=dict)
     part: int = 0

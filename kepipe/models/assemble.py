@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import torch
-from torch import nn
+from collections.abc import Mapping
+from dataclasses import replace
 
-from kepipe.models.config import TransformerConfig
+import torch
+from torch import Tensor, nn
+
+from kepipe.models.config import FusionConfig, TransformerConfig
 from kepipe.models.transformer import Transformer
 from kepipe.nn.attention import CrossAttention, SelfAttention
 from kepipe.nn.embeddings import Embeddings
 from kepipe.nn.feedforward import ACTIVATIONS, FeedForward, GatedFeedForward
+from kepipe.nn.fusion import FusedLayer, Fusion
 from kepipe.nn.heads import Pooler, Transform, VocabularyHead
 from kepipe.nn.layer import Layer, PostNorm, PreNorm, Stack, attention_layer
 from kepipe.nn.positions import LearnedPositions, RelativeBias
@@ -37,12 +41,27 @@ def assemble(config: TransformerConfig) -> Transformer:
             decoder=_stack(config, config.decoder_layers, decodes=True),
             pooler=Pooler(config.hidden) if config.pooler else None,
             next_sentence_head=nn.Linear(config.hidden, 2) if config.next_sentence else None,
+            entity_head=_entity_head(config),
+            entity_table=_entity_table(config),
         )
 
 
-def _norm(config: TransformerConfig) -> nn.Module:
+def _norm(config: TransformerConfig, width: int = 0) -> nn.Module:
     kind = nn.LayerNorm if config.norm == "layer" else nn.RMSNorm
-    return kind(config.hidden, eps=config.norm_eps)
+    return kind(width or config.hidden, eps=config.norm_eps)
+
+
+def _entity_head(config: TransformerConfig) -> Transform | None:
+    if config.fusion is None:
+        return None
+    width = config.fusion.hidden
+    return Transform(config.hidden, ACTIVATIONS[config.activation], _norm(config, width), width)
+
+
+def _entity_table(config: TransformerConfig) -> nn.Embedding | None:
+    if config.fusion is None or not config.fusion.rows:
+        return None
+    return nn.Embedding(config.fusion.rows, config.fusion.hidden)
 
 
 def _stack(config: TransformerConfig, layers: int, *, decodes: bool) -> Stack | None:
@@ -57,7 +76,12 @@ def _stack(config: TransformerConfig, layers: int, *, decodes: bool) -> Stack | 
     crosses = decodes and config.encoder_layers > 0
     return Stack(
         _embeddings(config, segments=0 if crosses else config.segments),
-        [_layer(config, crosses=crosses) for _ in range(layers)],
+        [
+            _fused_layer(config, config.fusion, number)
+            if config.fusion is not None and number >= config.fusion.first
+            else _layer(config, crosses=crosses)
+            for number in range(layers)
+        ],
         norm=_norm(config) if pre else None,
         relative=relative,
         dropout=config.dropout if pre and not config.positions else 0.0,
@@ -96,17 +120,65 @@ def _layer(config: TransformerConfig, *, crosses: bool) -> Layer:
     )
 
 
+def _fused_layer(config: TransformerConfig, fusion: FusionConfig, number: int) -> FusedLayer:
+    """The K-Encoder's layer: the first of them has no attention among entities."""
+    attention = SelfAttention(
+        config.hidden, config.heads, config.head_width, bias=config.bias, dropout=config.attention_dropout
+    )
+    feed = FeedForward(config.hidden, config.feedforward, ACTIVATIONS[config.activation], bias=config.bias)
+    among_entities = None
+    if number > fusion.first:
+        width = fusion.hidden // fusion.heads
+        among_entities = PostNorm(
+            SelfAttention(fusion.hidden, fusion.heads, width, dropout=config.attention_dropout),
+            _norm(config, fusion.hidden),
+            config.dropout,
+        )
+    return FusedLayer(
+        PostNorm(attention, _norm(config), config.dropout),
+        Fusion(feed, _norm(config), fusion.hidden, _norm(config, fusion.hidden), config.dropout),
+        among_entities,
+    )
+
+
+def fuse(model: Transformer, fusion: FusionConfig, seed: int) -> tuple[Transformer, tuple[str, ...]]:
+    """The model with entities beside its tokens, and the names of its new weights, which are drawn from `seed`.
+
+    All others are the model's own. Raises ValueError where the model has no encoder that can take entities.
+    """
+    fused = assemble(replace(model.config, fusion=fusion)).to_empty(device="cpu")
+    old, new = dict(model.named_parameters()), dict(fused.named_parameters())
+    fresh = {name: weight for name, weight in new.items() if name not in old}
+    draw(fresh, fused.config, torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        for name, weight in old.items():
+            new[name].copy_(weight)
+    return fused, tuple(fresh)
+
+
+def plain(model: Transformer) -> Transformer:
+    """The token side of a model that fuses entities: the model without what concerns them, sharing its weights."""
+    bare = assemble(replace(model.config, fusion=None))
+    weights = dict(model.named_parameters())
+    bare.load_state_dict({name: weights[name].detach() for name, _ in bare.named_parameters()}, assign=True)
+    return bare.train(model.training)
+
+
 def initialise(model: Transformer, seed: int) -> Transformer:
-    """Draw all weights, in the order of their names, from a generator of their own; returns the model, on the CPU.
+    """Draw all weights from a generator of their own; returns the model, on the CPU."""
+    model.to_empty(device="cpu")
+    draw(dict(model.named_parameters()), model.config, torch.Generator().manual_seed(seed))
+    return model
+
+
+def draw(weights: Mapping[str, Tensor], config: TransformerConfig, generator: torch.Generator) -> None:
+    """Fill weights with first values, in the order of their names.
 
     Normal with deviation 0.02, zero biases (Devlin et al. 2019); GPT-2's residual projections are divided
-    by √(2 · layers) (Radford et al. 2019, section 2.3); T5 has deviations of its own (`_t5_deviation`).
+    by √(2 · layers) (Radford et al. 2019, section 2.3); T5 has deviations of its own (`_draw_t5`).
     """
-    config = model.config
-    model.to_empty(device="cpu")
-    generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for name, weight in sorted(model.named_parameters()):
+        for name, weight in sorted(weights.items()):
             if name.endswith("bias"):
                 weight.zero_()
             elif "norm." in name:
@@ -119,10 +191,9 @@ def initialise(model: Transformer, seed: int) -> Transformer:
                 weight.normal_(
                     0.0, 0.02 / (2 * config.decoder_layers) ** 0.5 if scaled else 0.02, generator=generator
                 )
-    return model
 
 
-def _draw_t5(name: str, weight: torch.Tensor, config: TransformerConfig, generator: torch.Generator) -> None:
+def _draw_t5(name: str, weight: Tensor, config: TransformerConfig, generator: torch.Generator) -> None:
     """T5's initialisation, as Mesh TensorFlow has it: scores are not scaled, so queries start out small."""
     inner = config.heads * config.head_width
     if name in ("tokens.weight", "head.weight"):

@@ -8,6 +8,24 @@ from typing import Any, Literal, Self
 
 
 @dataclass(frozen=True, kw_only=True)
+class FusionConfig:
+    """Entities beside tokens (Zhang et al. 2019): `first` plain layers, a layer that fuses, then layers that also
+    attend among entities. `hidden`, `heads`: of the entities. `rows`: of a table that is trained; 0: vectors from
+    outside, which stay as they are."""
+
+    first: int
+    hidden: int
+    heads: int
+    rows: int = 0
+
+    def __post_init__(self) -> None:
+        if self.hidden < 1 or self.heads < 1 or self.hidden % self.heads:
+            raise ValueError(
+                f"entity vectors of width {self.hidden} cannot be shared out to {self.heads} heads"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class TransformerConfig:
     """Sizes and choices of parts. `families.py` holds the published combinations.
 
@@ -59,6 +77,8 @@ class TransformerConfig:
     """Id of the padding token."""
     start: int | None = None
     """Id of the token with which a decoder's input begins; None: the tokenizer's first special token."""
+    fusion: FusionConfig | None = None
+    """Entities that go with the tokens; None: a plain model."""
 
     def __post_init__(self) -> None:
         if self.width == 0 and self.hidden % self.heads:
@@ -68,6 +88,15 @@ class TransformerConfig:
         for name in ("vocabulary", "hidden", "heads", "feedforward"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.fusion is not None:
+            if self.decoder_layers or self.norm_place == "pre" or self.gated:
+                raise ValueError(
+                    f"entities are fused in an encoder such as bert or roberta, not in {self.family}"
+                )
+            if not 0 <= self.fusion.first < self.encoder_layers:
+                raise ValueError(
+                    f"fusion after {self.fusion.first} layers: of {self.encoder_layers} layers at least one must fuse"
+                )
 
     @property
     def head_width(self) -> int:
@@ -84,4 +113,5 @@ class TransformerConfig:
         unknown = values.keys() - {field.name for field in fields(cls)}
         if unknown:
             raise ValueError(f"unknown keys of a model's config: {', '.join(sorted(unknown))}")
-        return cls(**values)
+        fusion = values.get("fusion")
+        return cls(**{**values, "fusion": None if fusion is None else FusionConfig(**fusion)})

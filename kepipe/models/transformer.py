@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kepipe.batch import Batch
 from kepipe.models.config import TransformerConfig
 from kepipe.nn.attention import Cache, Mask, concrete
-from kepipe.nn.heads import Pooler, VocabularyHead
+from kepipe.nn.fusion import Links, link
+from kepipe.nn.heads import Pooler, Transform, VocabularyHead
 from kepipe.nn.layer import Sight, Stack
 from kepipe.nn.visibility import Visibility, by_name, documents
 
@@ -30,12 +32,15 @@ class Transformer(nn.Module):
         decoder: Stack | None = None,
         pooler: Pooler | None = None,
         next_sentence_head: nn.Linear | None = None,
+        entity_head: Transform | None = None,
+        entity_table: nn.Embedding | None = None,
     ) -> None:
         super().__init__()
         self.config = config
         self.tokens = tokens
         self.encoder, self.decoder = encoder, decoder
         self.head, self.pooler, self.next_sentence_head = head, pooler, next_sentence_head
+        self.entity_head, self.entity_table = entity_head, entity_table
         self.flex = False
 
     def forward(self, batch: Batch) -> Tensor:
@@ -49,6 +54,8 @@ class Transformer(nn.Module):
             positions_BT=batch.positions,
             segments_BT=batch.segments,
             tasks_BT=batch.tasks,
+            entities_BT=batch.entities,
+            vectors_ME=self.entity_vectors(batch),
         )
         if self.decoder is None:
             return memory_BSD
@@ -72,13 +79,15 @@ class Transformer(nn.Module):
         positions_BT: Tensor | None = None,
         segments_BT: Tensor | None = None,
         tasks_BT: Tensor | None = None,
-        beside: Tensor | None = None,
+        entities_BT: Tensor | None = None,
+        vectors_ME: Tensor | None = None,
         each: list[Tensor] | None = None,
     ) -> Tensor:
         """Hidden states [B, T, D] of the encoder.
 
-        `beside` enters the layers as their second stream. A list given as `each` receives the embeddings
-        and every layer's output (the last one after the final norm).
+        `entities_BT`, `vectors_ME`: see `Batch`; a plain model does not look at them, and where one that fuses has
+        none, no token has an entity. A list given as `each` receives the embeddings and every layer's output (the
+        last one after the final norm).
         """
         if self.encoder is None:
             raise ValueError(
@@ -88,7 +97,8 @@ class Transformer(nn.Module):
             self.tokens(tokens_BT), positions_BT=positions_BT, segments_BT=segments_BT, tasks_BT=tasks_BT
         )
         mask = self._mask(self.encoder, visibility, x_BTD, keys=x_BTD.shape[1], positions_BT=positions_BT)
-        hidden_BTD: Tensor = self.encoder(x_BTD, Sight(mask), beside=beside, each=each)[0]
+        links, beside = self._slots(tokens_BT, visibility, entities_BT, vectors_ME)
+        hidden_BTD: Tensor = self.encoder(x_BTD, Sight(mask, links=links), beside=beside, each=each)[0]
         return hidden_BTD
 
     def decode(
@@ -149,6 +159,19 @@ class Transformer(nn.Module):
         logits_B2: Tensor = self.next_sentence_head(self.pool(hidden_BTD))
         return logits_B2
 
+    def entity_vectors(self, batch: Batch) -> Tensor | None:
+        """Vectors [M, E] of the batch's entities, zeros first: those of the batch, or of the table that is trained."""
+        if self.entity_table is None or batch.entity_rows is None:
+            return batch.entity_vectors
+        known_M1 = (batch.entity_rows >= 0)[:, None]
+        return F.embedding(batch.entity_rows.clamp(min=0), self.entity_table.weight) * known_M1
+
+    def entity_scores(self, hidden_ND: Tensor, vectors_ME: Tensor) -> Tensor:
+        """Logits [N, M]: LN(gelu(W h + b)) · e (Zhang et al. 2019, §3.4, eq. 6)."""
+        if self.entity_head is None:
+            raise ValueError(f"{self.config.family}: this model has no entities; set `fusion:` in base")
+        return F.linear(self.entity_head(hidden_ND), vectors_ME)
+
     def recompute_layers(self, on: bool = True) -> None:
         """Switch gradient checkpointing: less memory, one more forward pass."""
         for stack in self.stacks:
@@ -193,18 +216,40 @@ class Transformer(nn.Module):
             else:
                 assert past == 0, "relative positions of one's own and a cache do not go together"
                 relative = stack.relative(positions_BT, positions_BT)
-        autocast = torch.is_autocast_enabled(device.type)
         return concrete(
             visibility,
             rows=rows,
             queries=queries,
             keys=keys,
             device=device,
-            dtype=torch.get_autocast_dtype(device.type) if autocast else x_BTD.dtype,
+            dtype=_scores(x_BTD),
             past=past,
             relative_HTS=relative,
             flex=self.flex and device.type == "cuda",
         )
+
+    def _slots(
+        self,
+        tokens_BT: Tensor,
+        visibility: Visibility,
+        entities_BT: Tensor | None,
+        vectors_ME: Tensor | None,
+    ) -> tuple[Links | None, Tensor | None]:
+        """Where entities stand, and the vectors [B, S, E] that enter the layers as their second stream."""
+        fusion = self.config.fusion
+        if fusion is None:
+            return None, None
+        weight = self.tokens.weight
+        if entities_BT is None or vectors_ME is None:
+            entities_BT, vectors_ME = torch.zeros_like(tokens_BT), weight.new_zeros(1, fusion.hidden)
+        links = link(entities_BT, visibility, _scores(weight))
+        return links, F.embedding(links.entities, vectors_ME)
+
+
+def _scores(x: Tensor) -> torch.dtype:
+    """The number format of attention scores where hidden states are as `x`."""
+    kind = x.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
 
 
 def encoder_visibility(batch: Batch) -> Visibility:

@@ -11,16 +11,16 @@ from kepipe.nn.feedforward import Activation
 
 
 class Transform(nn.Module):
-    """norm(act(W h + b)), which BERT puts before its vocabulary layer."""
+    """norm(act(W h + b)), which BERT puts before its vocabulary layer; of another `width` where that is given."""
 
-    def __init__(self, hidden: int, activation: Activation, norm: nn.Module) -> None:
+    def __init__(self, hidden: int, activation: Activation, norm: nn.Module, width: int = 0) -> None:
         super().__init__()
-        self.dense = nn.Linear(hidden, hidden)
+        self.dense = nn.Linear(hidden, width or hidden)
         self.activation = activation
         self.norm = norm
 
     def forward(self, hidden_ND: Tensor) -> Tensor:
-        """[N, D] → [N, D]."""
+        """[N, D] → [N, D or width]."""
         out_ND: Tensor = self.norm(self.activation(self.dense(hidden_ND)))
         return out_ND
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -10,6 +12,9 @@ from torch.utils.checkpoint import checkpoint
 from kepipe.nn.attention import Cache, CrossAttention, Mask, SelfAttention
 from kepipe.nn.embeddings import Embeddings
 from kepipe.nn.positions import RelativeBias
+
+if TYPE_CHECKING:
+    from kepipe.nn.fusion import Links
 
 
 class PostNorm(nn.Module):
@@ -42,12 +47,15 @@ class PreNorm(nn.Module):
 
 @dataclass(frozen=True)
 class Sight:
-    """What all layers of a stack look at in a forward pass besides their input. `memory`: [B, S, D]."""
+    """What all layers of a stack look at in a forward pass besides their input. `memory`: [B, S, D].
+
+    `links`: at which tokens the second stream's entities stand."""
 
     mask: Mask
     memory: Tensor | None = None
     memory_mask: Mask | None = None
     cache: Cache | None = None
+    links: Links | None = None
 
 
 class Layer(nn.Module):
@@ -82,7 +90,7 @@ class Stack(nn.Module):
     def __init__(
         self,
         embeddings: Embeddings,
-        layers: list[Layer],
+        layers: Sequence[nn.Module],
         *,
         norm: nn.Module | None = None,
         relative: RelativeBias | None = None,

@@ -44,6 +44,16 @@ class Visibility:
         b = torch.arange(rows, device=device)[:, None, None]
         q = torch.arange(past, past + queries, device=device)[None, :, None]
         k = torch.arange(keys, device=device)[None, None, :]
+        return self._allowed(b, q, k)
+
+    def among(self, places_BS: Tensor) -> Tensor | None:
+        """The same among chosen places of each row: bool [B, S, S]; None where everything is visible."""
+        if self.everything:
+            return None
+        b = torch.arange(len(places_BS), device=places_BS.device)[:, None, None]
+        return self._allowed(b, places_BS[:, :, None], places_BS[:, None, :])
+
+    def _allowed(self, b: Tensor, q: Tensor, k: Tensor) -> Tensor | None:
         allowed = k <= q if self.causal else None
         for rule in self.rules:
             seen = rule(b, q, k)

@@ -1,0 +1,90 @@
+"""The vectors of a graph's entities as a model that fuses them meets them: by row, a batch's worth at a time.
+
+The table stays on disk, memory-mapped; what leaves it are the rows of a batch. Entities that it does not know are
+ignored (their tokens are plain tokens), or get a vector that is composed from their neighbours in the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from kepipe.batch import Batch, EntityTable, Ints, Sequences
+from kg.vectors import IDS, TABLE, Vectors, open_vectors
+
+Floats = npt.NDArray[np.float32]
+FILES = (TABLE, IDS, "relations.txt")
+"""What a folder with entity vectors holds; the last where there are vectors of relations too."""
+
+
+class EntityVectors:
+    """Vectors by row: those of a folder, then those that were composed."""
+
+    def __init__(self, vectors: Vectors, composed: Floats | None = None, ids: Sequence[str] = ()) -> None:
+        self.vectors = vectors
+        self._composed = np.zeros((0, vectors.dim), np.float32) if composed is None else composed
+        self._rows = {id: len(vectors) + row for row, id in enumerate(ids)}
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """The vectors of a `Vectors` artifact or of a model's folder. Raises ValueError where it has none."""
+        if not (folder / TABLE).is_file():
+            raise ValueError(f"{folder}: no entity vectors ({TABLE} and {IDS}); a stage `embed` makes them")
+        return cls(open_vectors(folder))
+
+    @property
+    def width(self) -> int:
+        """Numbers in a vector, E."""
+        return self.vectors.dim
+
+    def __len__(self) -> int:
+        return len(self.vectors) + len(self._composed)
+
+    def rows(self, ids: Sequence[str]) -> Ints:
+        """The rows of entities; −1 for those that have no vector."""
+        known = self.vectors.rows
+        found = (known.get(id, self._rows.get(id, -1)) for id in ids)
+        return np.fromiter(found, np.int64, len(ids))
+
+    def gather(self, rows_BT: Ints) -> tuple[Ints, Floats]:
+        """The vectors of these rows (−1: none), each once and in the order of rows, after a vector of zeros: [M, E];
+        and where each of `rows_BT` stands among them, [B, T], 0 for none."""
+        unique, local = np.unique(np.append(rows_BT.ravel(), -1), return_inverse=True)
+        rows_M = unique[1:]
+        vectors_ME = np.zeros((len(unique), self.width), np.float32)
+        stored = rows_M < len(self.vectors)
+        vectors_ME[1:][stored] = self.vectors.matrix[rows_M[stored]]
+        vectors_ME[1:][~stored] = self._composed[rows_M[~stored] - len(self.vectors)]
+        return local[:-1].reshape(rows_BT.shape), vectors_ME
+
+
+def attach(batch: Batch, rows_BT: Ints, table: EntityTable) -> Batch:
+    """The batch with the entities of these rows of the table at its tokens (−1: none)."""
+    local_BT, vectors_ME = table.gather(rows_BT)
+    return replace(
+        batch,
+        entities=torch.from_numpy(local_BT),
+        entity_vectors=torch.from_numpy(vectors_ME),
+        entity_rows=torch.from_numpy(np.append(-1, np.unique(rows_BT[rows_BT >= 0]))),
+    )
+
+
+def mention_starts(sequences: Sequences, rows_of: Ints) -> Ints:
+    """The table's row at the first token of each mention, −1 elsewhere: int [B, T].
+
+    `rows_of` gives the row of each number in `sequences.entities`. A mention that a row's end cuts in two is one in
+    both: each part's first token carries the entity.
+    """
+    entities_BT, units_BT = sequences.entities, sequences.units["entity"]
+    begins_BT = entities_BT >= 0
+    same = (units_BT[:, 1:] == units_BT[:, :-1]) & (entities_BT[:, 1:] == entities_BT[:, :-1])
+    begins_BT[:, 1:] &= ~same
+    links_BT = np.full(entities_BT.shape, -1, dtype=np.int64)
+    links_BT[begins_BT] = rows_of[entities_BT[begins_BT]]
+    return links_BT
