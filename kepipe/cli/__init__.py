@@ -46,6 +46,9 @@ app.add_typer(schedule.app, name="schedule")
 app.add_typer(tokenizer.app, name="tokenizer")
 app.add_typer(track.app, name="track")
 
+INTERRUPTED = 130
+"""The exit code into which typer turns Ctrl-C."""
+
 
 def main() -> None:
     """Run the command; turn the user's mistakes into a sentence and an exit code, without a traceback."""
@@ -54,8 +57,10 @@ def main() -> None:
         sys.argv.remove("--debug")
     try:
         app()
-    except KeyboardInterrupt:
-        _stop("interrupted; the same command continues where it stopped", 130)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            _stop("interrupted; the same command continues where it stopped", INTERRUPTED)
+        raise
     except Exception as error:  # the one place where every error ends: as a sentence, or whole with --debug
         if debug:
             raise

@@ -37,8 +37,9 @@ def trigger(expression: str) -> BaseTrigger:
             f"before them, found {len(parts)}; every night at two is `0 2 * * *`"
         )
     fields = dict(zip(FIELDS, ["0", *parts][-6:], strict=True))
+    either = not any(fields[day].startswith("*") for day in ("day", "day_of_week"))
     fields["day_of_week"] = _weekdays(fields["day_of_week"], expression)
-    if fields["day"].startswith("*") or fields["day_of_week"].startswith("*"):
+    if not either:
         return _trigger(fields, expression)
     return OrTrigger([_trigger({**fields, field: "*"}, expression) for field in ("day", "day_of_week")])
 

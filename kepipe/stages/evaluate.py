@@ -69,6 +69,7 @@ def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, work: Work) -> None
     taken = sorted(set(names) & set(BESIDE_ARMS))
     if taken:
         raise ValueError(f"evaluate: a stage named `{taken[0]}` cannot be evaluated; give it another name")
+    reference = _reference(names, config.reference)
     tokenizer = load_tokenizer(inputs.shards.folder / "tokenizer")
     fitting = {arm.name: _fitting(config, arm.folder, arm.name) for arm in inputs.arms}
     _say_which(fitting, config, work)
@@ -85,7 +86,6 @@ def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, work: Work) -> None
     }
     for name in names:
         work.log(_flat(scores[name], name))
-    reference = _reference(names, config.reference)
     scores["differences"] = _differences(probes, answers, reference, work.seed)
     scores["baselines"] = {probe.name: probe.baselines(work.seed) for probe in probes}
     scores["about"] = {probe.name: probe.about() for probe in probes}

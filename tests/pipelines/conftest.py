@@ -64,9 +64,10 @@ class Kepipe:
         *arguments: str,
         settings: Sequence[str] = TINY,
         kill_at: Callable[[Mapping[str, Any]], bool] | None = None,
+        kill_by: signal.Signals = signal.SIGKILL,
         limits: Callable[[], None] | None = None,
     ) -> Outcome:
-        """`kepipe run --log-json`, killed with SIGKILL at the first event that `kill_at` accepts."""
+        """`kepipe run --log-json`, killed at the first event that `kill_at` accepts."""
         flags = [flag for setting in settings for flag in ("--set", setting)]
         # Errors go to a file: a killed run's worker processes may hold a pipe open for a while.
         with tempfile.TemporaryFile("w+") as errors:
@@ -85,8 +86,8 @@ class Kepipe:
                         continue
                     events.append(json.loads(line))
                     if kill_at is not None and kill_at(events[-1]):
-                        process.send_signal(signal.SIGKILL)
-                        break
+                        process.send_signal(kill_by)
+                        kill_at = None
             errors.seek(0)
             return Outcome(process.returncode, events, errors.read())
 

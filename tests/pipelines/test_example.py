@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import resource
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -101,6 +102,31 @@ def at_step(name: str, step: int) -> Moment:
     return lambda event: (
         event["event"] == "Metrics" and event["stage"] == name and (event["step"] or 0) >= step
     )
+
+
+def test_ctrl_c_says_that_the_same_command_goes_on(finished: Kepipe, tmp_path: Path) -> None:
+    stopped = copy_of(finished, tmp_path, "control")
+    outcome = stopped.run(kill_at=at_step("control", 8), kill_by=signal.SIGINT)
+    assert outcome.code == 130
+    assert "the same command continues" in outcome.errors
+    assert "Traceback" not in outcome.errors
+    assert stopped.run().statuses()["control"] == "finished"
+
+
+def test_training_in_two_processes_killed_continues_to_the_same_bytes(
+    finished: Kepipe, tmp_path: Path
+) -> None:
+    settings = (*TINY, "stages.pretrain.accumulate=2", "stages.pretrain.processes=2")
+    models = []
+    for name, moment in (("whole", None), ("broken", at_step("pretrain", 10))):
+        kepipe = copy_of(finished, tmp_path / name, "pretrain")
+        if moment is not None:
+            killed = kepipe.run("--until", "pretrain", settings=settings, kill_at=moment)
+            assert killed.code == -signal.SIGKILL
+        ended = kepipe.run("--until", "pretrain", settings=settings)
+        assert ended.statuses()["pretrain"] == "finished", ended.errors
+        models.append((result(kepipe, "pretrain") / "model.safetensors").read_bytes())
+    assert models[0] == models[1]
 
 
 def test_killed_in_every_stage_it_continues_and_ends_with_the_same_bytes(

@@ -49,6 +49,10 @@ def test_day_and_weekday_together_mean_either() -> None:
     assert [found[:6] for found in firings("0 12 3 * 5", 3)] == ["Tue 03", "Fri 06", "Fri 13"]
 
 
+def test_a_field_that_begins_with_a_star_does_not_loosen_the_other() -> None:
+    assert [found[:6] for found in firings("0 12 1,2,8 * */2", 2)] == ["Sun 01", "Sun 08"]
+
+
 def test_short_forms() -> None:
     assert firings("@weekly", 2) == ["Sun 01 00:00:00", "Sun 08 00:00:00"]
 

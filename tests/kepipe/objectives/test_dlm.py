@@ -1,0 +1,41 @@
+"""ERNIE-Baidu's dialogue objective: telling whether the turns of a dialogue belong together."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from kepipe.batch import Sequences
+from kepipe.models.families import Base, build
+from kepipe.objectives import table
+from tests.kepipe.objectives.rows import TOKENIZER, VOCABULARY, rows
+
+
+def dialogues(count: int, seed: int) -> Sequences:
+    """Two turns, each about one of two topics with words of its own; `follows` says that both have the same."""
+    clean = rows(count, 16, seed, pairs=True)
+    rng = np.random.default_rng(seed)
+    first, same = rng.integers(0, 2, count), rng.integers(0, 2, count)
+    second = np.where(same, first, 1 - first)
+    topic = np.where(clean.segments == 0, first[:, None], second[:, None])
+    word = 25 + topic * 4 + rng.integers(0, 4, clean.tokens.shape)
+    tokens = np.where(clean.special, clean.tokens, word)
+    return rows(count, 16, seed, pairs=True, tokens=tokens, follows=same)
+
+
+def test_a_model_learns_to_tell_a_false_turn_by_what_the_other_turn_says() -> None:
+    """Neither turn alone tells anything: what is judged is whether they fit."""
+    objective = table.build(table.read("dlm"), TOKENIZER)
+    model = build(Base(family="bert", layers=2, hidden=64, heads=2), VOCABULARY, 0)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    for step in range(250):
+        batch = objective.corrupt(dialogues(64, step), np.random.default_rng(step), step / 250)
+        means = objective.loss(model, batch)
+        optimizer.zero_grad()
+        (means["mlm"] + means["real"]).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    unseen = objective.corrupt(dialogues(400, 9999), np.random.default_rng(0), 1.0)
+    with torch.no_grad():
+        judged = model.next_sentence(model(unseen)).argmax(-1)
+    assert unseen.follows is not None
+    assert float((judged == unseen.follows).double().mean()) > 0.9
