@@ -104,9 +104,14 @@ def at_step(name: str, step: int) -> Moment:
     )
 
 
+def heed_ctrl_c() -> None:
+    """What a shell starts in the background ignores it, and so do its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_says_that_the_same_command_goes_on(finished: Kepipe, tmp_path: Path) -> None:
     stopped = copy_of(finished, tmp_path, "control")
-    outcome = stopped.run(kill_at=at_step("control", 8), kill_by=signal.SIGINT)
+    outcome = stopped.run(kill_at=at_step("control", 8), kill_by=signal.SIGINT, limits=heed_ctrl_c)
     assert outcome.code == 130
     assert "the same command continues" in outcome.errors
     assert "Traceback" not in outcome.errors
