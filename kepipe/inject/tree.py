@@ -37,7 +37,7 @@ class Anchors:
 class Branches:
     """N branches in order of their anchors, those of one anchor best first.
 
-    `anchors`: int [N], the anchor a branch hangs from. `lengths`: int [N], its tokens, at least one.
+    `anchors`: int [N], the anchor a branch hangs from. `lengths`: int [N], its tokens (none: it is not planted).
     `tokens`: int [Σ lengths], branch after branch.
     """
 
@@ -158,7 +158,7 @@ def _fit(
 ) -> Bools:
     """The branches for which there is room, bool [N]."""
     rows, stops = anchors.rows[branches.anchors], anchors.stop[branches.anchors]
-    kept: Bools = stops <= whole_B[rows]
+    kept: Bools = (stops <= whole_B[rows]) & (branches.lengths > 0)
     if positions is not None:
         kept &= stops + branches.lengths <= positions
     if length is None:

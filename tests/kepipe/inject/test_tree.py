@@ -181,14 +181,16 @@ def test_a_branch_beyond_the_last_position_finds_no_room() -> None:
 @st.composite
 def forests(draw: st.DrawFn) -> tuple[Ints, Ints, Anchors, Branches]:
     """Up to four rows with mentions and branches of all sorts."""
-    texts, spans, hanging = [], [], []
+    texts: list[str] = []
+    spans: list[tuple[int, int, int]] = []
+    hanging: list[tuple[int, str]] = []
     for row in range(draw(st.integers(1, 4))):
         place = 0
         while draw(st.booleans()) and place < 12:
             first = place + draw(st.integers(0, 3))
             place = first + draw(st.integers(1, 3))
-            for _ in range(draw(st.integers(0, 3))):
-                hanging.append((len(spans), "x" * draw(st.integers(1, 4))))
+            sizes = draw(st.lists(st.integers(1, 4), max_size=3))
+            hanging += [(len(spans), "x" * size) for size in sizes]
             spans.append((row, first, place))
         texts.append("s" * max(place + draw(st.integers(0, 3)), 1))
     return (*rows(*texts), anchors(*spans), branches(*hanging))

@@ -1,0 +1,191 @@
+"""From rows with mentions to sentence trees: look up, choose, word, plant. Nothing is done token by token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from kepipe.batch import Sequences
+from kepipe.corpus.tokenizer import Tokenizer
+from kepipe.inject.choice import CHOICES, Ground, Scene
+from kepipe.inject.facts import Facts
+from kepipe.inject.settings import Inject
+from kepipe.inject.tree import Anchors, Branches, Planted, plant
+from kepipe.inject.wording import Wording
+from kepipe.ragged import pad
+from kg.store import Graph, UnknownEntityError
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+LOOKED_AT = 256
+"""Most triples of an entity that a ranking by context compares: the first of the graph's order."""
+
+
+class Trunk(Protocol):
+    """A row to be dressed: tokens, and mentions as (first token, one past the last, entity id) in order."""
+
+    @property
+    def tokens(self) -> Ints: ...
+
+    @property
+    def mentions(self) -> Sequence[tuple[int, int, str]]: ...
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """N triples to hang, those of an anchor best first.
+
+    `anchors`: int [N], the anchor of each. `triples`: int32 [N, 3]. `scores`: float [N], what the ranking gave.
+    """
+
+    anchors: Ints
+    triples: npt.NDArray[np.int32]
+    scores: Floats
+
+
+class Injector:
+    """Writes triples of a graph into token rows.
+
+    `causal`: for a decoder (see `plant`). `positions`: how many the model has. `vectors`: for `choice: plausible`.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        tokenizer: Tokenizer,
+        settings: Inject,
+        *,
+        causal: bool = False,
+        positions: int | None = None,
+        vectors: Path | None = None,
+    ) -> None:
+        self.graph, self.settings = graph, settings
+        self._causal, self._positions, self._pad = causal, positions or None, tokenizer.pad
+        self._wording = Wording(graph, tokenizer, settings.predicate)
+        facts = Facts.of(graph, settings.splits)
+        choice, ground = CHOICES[settings.choice], Ground(graph, facts, self._wording, vectors)
+        self._worth = None
+        if choice.worth is not None:
+            worth = choice.worth(ground)
+            facts = facts.ranked(worth)
+            self._worth = worth[np.lexsort((-worth, facts.triples[:, 0]))]
+        self._facts = facts
+        self._fit = None if choice.fit is None else choice.fit(ground)
+        self._rows: dict[str, int] = {}
+
+    def rows(self, rows: Sequence[Trunk]) -> Planted:
+        """Rows of a task as trees, padded to the longest."""
+        lengths = np.fromiter((len(row.tokens) for row in rows), np.int64, len(rows))
+        tokens = (
+            pad(np.concatenate([row.tokens for row in rows]), lengths, self._pad)
+            if rows
+            else np.zeros((0, 0))
+        )
+        found = [(number, *mention) for number, row in enumerate(rows) for mention in row.mentions]
+        places = np.array([mention[:3] for mention in found], np.int64).reshape(-1, 3)
+        entities = np.fromiter((self.row(mention[3]) for mention in found), np.int64, len(found))
+        return self.plant(tokens.astype(np.int64), lengths, Anchors(*places.T), entities)
+
+    def sequences(self, sequences: Sequences, rows_of_entities: Ints) -> Sequences:
+        """Rows of pretraining as trees. `rows_of_entities`: the graph's row of each entity number there, see `map_ids`.
+
+        Branch tokens count as special, so that no corruption selects them, and belong to no unit, entity or sentence.
+        """
+        anchors, entities = find_mentions(sequences)
+        lengths = (sequences.documents > 0).sum(1)
+        planted = self.plant(sequences.tokens, lengths, anchors, rows_of_entities[entities])
+        trunk = planted.sentence
+
+        def only(values: Ints) -> Ints:
+            return np.where(trunk, planted.spread(values, -1), -1)
+
+        return replace(
+            sequences,
+            tokens=planted.tokens,
+            segments=planted.spread(sequences.segments),
+            documents=planted.spread(sequences.documents),
+            special=planted.spread(sequences.special, 1).astype(np.bool_) | ~trunk,
+            units={level: only(units) for level, units in sequences.units.items()},
+            entities=only(sequences.entities),
+            sentences=only(sequences.sentences),
+            links=None if sequences.links is None else only(sequences.links),
+            **self.descriptors(planted),
+        )
+
+    def descriptors(self, planted: Planted) -> dict[str, Ints | None]:
+        """`positions`, `branch`, `mention` as the settings want them in a batch; None: nothing to say."""
+        return {
+            "positions": planted.positions if self.settings.soft else None,
+            "branch": planted.branch if self.settings.visible else None,
+            "mention": planted.mention if self.settings.visible else None,
+        }
+
+    def plant(self, tokens_BT: Ints, lengths_B: Ints, anchors: Anchors, entities_M: Ints) -> Planted:
+        """The trees of padded rows. `entities_M`: the graph's row of each anchor, −1 for one that has none."""
+        return self.hang(
+            tokens_BT, lengths_B, anchors, self.choose(tokens_BT, lengths_B, anchors, entities_M)
+        )
+
+    def choose(self, tokens_BT: Ints, lengths_B: Ints, anchors: Anchors, entities_M: Ints) -> Chosen:
+        """The triples of each anchor's entity that rank first."""
+        most = self.settings.max_branches
+        if self._fit is None:
+            owners, triples = self._facts.first(entities_M, most)
+            scores = np.zeros(len(triples)) if self._worth is None else self._worth[triples]
+            return Chosen(owners, self._facts.triples[triples], scores)
+        owners, triples = self._facts.first(entities_M, LOOKED_AT)
+        scores = self._fit(Scene(tokens_BT, lengths_B, anchors, entities_M, owners, triples))
+        order = np.lexsort((-scores, owners))
+        begins = np.searchsorted(owners, owners[order])
+        best = order[np.arange(len(order)) - begins < most]
+        return Chosen(owners[best], self._facts.triples[triples[best]], scores[best])
+
+    def hang(self, tokens_BT: Ints, lengths_B: Ints, anchors: Anchors, chosen: Chosen) -> Planted:
+        """The trees that chosen triples make. `Planted.kept` speaks of them, in their order."""
+        lengths, tokens = self._wording.branches(chosen.triples)
+        return plant(
+            tokens_BT,
+            lengths_B,
+            anchors,
+            Branches(chosen.anchors, lengths, tokens),
+            length=self.settings.length,
+            positions=self._positions,
+            causal=self._causal,
+            upstream=self.settings.upstream,
+            pad=self._pad,
+        )
+
+    def row(self, id: str) -> int:
+        """The graph's row of an entity, −1 for one that it does not have."""
+        found = self._rows.get(id)
+        if found is None:
+            try:
+                found = self.graph.row(id)
+            except UnknownEntityError:
+                found = -1
+            self._rows[id] = found
+        return found
+
+    def map_ids(self, ids: Sequence[str]) -> Ints:
+        """The graph's row of each id, and a −1 at the end, so that entity −1 (none) has no triples: int [n + 1]."""
+        return np.array([*(self.row(id) for id in ids), -1], np.int64)
+
+
+def find_mentions(sequences: Sequences) -> tuple[Anchors, Ints]:
+    """The mentions in rows of pretraining, and the entity number of each: a unit of level "entity" that has one."""
+    entities, units = sequences.entities, sequences.units["entity"]
+    named = entities >= 0
+    same = np.zeros_like(named)
+    same[:, 1:] = (units[:, 1:] == units[:, :-1]) & (entities[:, 1:] == entities[:, :-1])
+    rows, first = np.nonzero(named & ~same)
+    goes_on = np.zeros_like(named)
+    goes_on[:, :-1] = named[:, 1:] & same[:, 1:]
+    stop = np.nonzero(named & ~goes_on)[1] + 1
+    return Anchors(rows.astype(np.int64), first.astype(np.int64), stop.astype(np.int64)), entities[
+        rows, first
+    ]

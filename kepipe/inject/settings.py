@@ -1,0 +1,34 @@
+"""The settings of injection, as the YAML has them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from kepipe.config import Section
+
+ChoiceName = Literal["graph", "rarest", "pagerank", "plausible", "similar"]
+
+
+class Inject(Section):
+    """Which triples are written into a text, how, and who sees them (K-BERT; Liu et al. 2020)."""
+
+    max_branches: int = Field(2, ge=1)
+    """Most triples that hang from one mention."""
+    predicate: bool = True
+    """Write the relation's name before the object; without, the object alone, as the paper does for tagging."""
+    choice: ChoiceName = "graph"
+    """Which triples of an entity go first: the graph's order; the `rarest`; by PageRank from the sentence's other
+    entities; the most `plausible` to entity vectors; the most `similar` to the sentence."""
+    length: int = Field(256, ge=8)
+    """Longest row in tokens, branches included. The sentence goes first; branches get the room that is left."""
+    splits: tuple[Literal["train", "valid", "test"], ...] = ("train",)
+    """Triples to inject. Those held out stay out, so that what is asked for later was never written into a text."""
+    upstream: bool = False
+    """Cut rows as the release does: branches push out the end of the sentence."""
+    visible: bool = True
+    """Hide branches from all but their mention (the visible matrix). Without, everybody sees them: an ablation."""
+    soft: bool = True
+    """Let positions of the sentence count as if there were no branches. Without, tokens count as they stand: an
+    ablation."""
