@@ -53,7 +53,7 @@ def tokenise(documents: Sequence[Document], tokenizer: Tokenizer, row: Callable[
     codes = np.frombuffer("".join(d.text for d in documents).encode("utf-32-le"), dtype=np.uint32)
     sizes = np.fromiter((len(document.text) for document in documents), np.int64, len(documents))
     bases = np.cumsum(sizes) - sizes
-    starts, ends = _stream_offsets(encoded, bases, codes)
+    starts, ends = stream_offsets(encoded, bases, codes)
     opens = (np.cumsum(encoded.lengths) - encoded.lengths)[encoded.lengths > 0]
 
     phrase_from, phrase_to = _spans((d.phrases for d in documents), bases)
@@ -91,7 +91,7 @@ def cover(starts: Ints, ends: Ints, span_from: Ints, span_to: Ints) -> tuple[Int
     return first[found], stop[found]
 
 
-def _stream_offsets(encoded: Encoded, bases: Ints, codes: npt.NDArray[np.uint32]) -> tuple[Ints, Ints]:
+def stream_offsets(encoded: Encoded, bases: Ints, codes: npt.NDArray[np.uint32]) -> tuple[Ints, Ints]:
     """Offsets into the texts laid end to end, without the space that byte-level and Metaspace tokens carry."""
     base = np.repeat(bases, encoded.lengths)
     starts, ends = encoded.starts + base, encoded.ends + base

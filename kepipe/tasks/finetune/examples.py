@@ -1,0 +1,143 @@
+"""What a task asks about: a text or two, the spans that it asks about, and the answers, before any tokenizer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kepipe.types import Mention, Span
+from kg.problems import Problems
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One question of a task.
+
+    `spans`: the characters of `text` that are asked about: head and tail; the mention to be typed; in tagging every
+    word. `labels`: the answer, several for typing, one for each span in tagging; empty where unknown. `second`: the
+    other text of a pair. `mentions`, `second_mentions`: entities that the two texts name. `group`: the question that a
+    pair belongs to.
+    """
+
+    id: str
+    text: str
+    spans: tuple[Span, ...] = ()
+    labels: tuple[str, ...] = ()
+    second: str = ""
+    mentions: tuple[Mention, ...] = ()
+    second_mentions: tuple[Mention, ...] = ()
+    group: str = ""
+
+
+Record = Mapping[str, Any]
+Reader = Callable[[Path, Problems], Iterator[Example]]
+"""File → examples in order. What is wrong goes to `Problems` with its line; a file of no known kind is a ValueError."""
+
+
+def records(file: Path, problems: Problems) -> Iterator[tuple[int, Record]]:
+    """The objects of a JSON-lines file with their lines, or of a file that is one JSON array with their numbers."""
+    with file.open("rb") as stream:
+        array = stream.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
+    entries = _array(file) if array else _lines(file, problems)
+    for number, entry in entries:
+        if isinstance(entry, dict):
+            yield number, entry
+        else:
+            problems.add(file, number, f"expected a JSON object, found {type(entry).__name__}")
+
+
+def _array(file: Path) -> Iterator[tuple[int, Any]]:
+    try:
+        entries = json.loads(file.read_text(encoding="utf-8-sig"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{file}:{error.lineno}: not JSON: {error.msg} at column {error.colno}") from None
+    yield from enumerate(entries, start=1)
+
+
+def _lines(file: Path, problems: Problems) -> Iterator[tuple[int, Any]]:
+    for number, line in text_lines(file, problems):
+        if line.strip():
+            try:
+                yield number, json.loads(line)
+            except json.JSONDecodeError as error:
+                problems.add(file, number, f"not JSON: {error.msg} at column {error.colno}")
+
+
+def text_lines(file: Path, problems: Problems) -> Iterator[tuple[int, str]]:
+    """The lines of a UTF-8 file without their ends, numbered from 1."""
+    with file.open("rb") as stream:
+        for number, line in enumerate(stream, start=1):
+            try:
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                problems.add(file, number, f"invalid UTF-8 at byte {error.start} of the line")
+            else:
+                yield number, text.rstrip("\r\n")
+
+
+def columns(file: Path, problems: Problems, required: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """The lines of a TSV with a header, as column → cell. Raises ValueError where the header lacks a column."""
+    lines = text_lines(file, problems)
+    header = next(lines, (1, ""))[1].split("\t")
+    missing = [name for name in required if name not in header]
+    if missing:
+        raise ValueError(
+            f"{file}:1: the header lacks {' and '.join(f'`{name}`' for name in missing)}; expected a first line with "
+            f"the columns {', '.join(required)}, tabs between them; found {header}"
+        )
+    for number, line in lines:
+        cells = line.split("\t")
+        if len(cells) == len(header):
+            yield number, dict(zip(header, cells, strict=True))
+        elif line:
+            problems.add(file, number, f"expected {len(header)} cells with tabs between, found {len(cells)}")
+
+
+def read_records(
+    file: Path, problems: Problems, parse: Callable[[Record, str], Example]
+) -> Iterator[Example]:
+    """The examples that `parse` makes of a file's objects and their ids; KeyError and ValueError tell of a bad one."""
+    for number, record in records(file, problems):
+        try:
+            yield parse(record, f"{file.stem}:{number}")
+        except KeyError as missing:
+            problems.add(file, number, f"`{missing.args[0]}` is missing")
+        except (ValueError, TypeError, IndexError) as error:
+            problems.add(file, number, str(error))
+
+
+def from_words(words: Iterable[Any]) -> tuple[str, list[Span]]:
+    """Words as one text with blanks between them, and the characters of each."""
+    spans: list[Span] = []
+    at = 0
+    given = [text_of(word) for word in words]
+    for word in given:
+        spans.append(Span(at, at + len(word)))
+        at += len(word) + 1
+    return " ".join(given), spans
+
+
+def over(spans: Sequence[Span], first: Any, stop: Any) -> Span:
+    """The characters of words first..stop (exclusive). Raises ValueError for words that there are not."""
+    if not (isinstance(first, int) and isinstance(stop, int) and 0 <= first < stop <= len(spans)):
+        raise ValueError(f"words {first} to {stop} (exclusive) are not among the {len(spans)} of the text")
+    return Span(spans[first].start, spans[stop - 1].end)
+
+
+def within(text: str, start: Any, end: Any) -> Span:
+    """Characters start..end (exclusive) of a text. Raises ValueError where they are none of its."""
+    if not (isinstance(start, int) and isinstance(end, int) and 0 <= start < end <= len(text)):
+        raise ValueError(
+            f"characters {start} to {end} (exclusive) are not in the text, which has {len(text)}"
+        )
+    return Span(start, end)
+
+
+def text_of(value: Any) -> str:
+    """The value, which has to be a string. Raises ValueError."""
+    if not isinstance(value, str):
+        raise ValueError(f"expected text, found {json.dumps(value, ensure_ascii=False)[:60]}")
+    return value
