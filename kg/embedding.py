@@ -1,51 +1,74 @@
-"""Entity vectors by PyKEEN (Ali et al. 2021): train, resume exactly, score. The only place that imports PyKEEN."""
+"""Entity vectors by PyKEEN (Ali et al. 2021): train, resume exactly, score.
+
+PyKEEN is imported here and in `kg.shared_negatives`, and nowhere else.
+"""
 
 from __future__ import annotations
 
 import gc
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from kg.ranking import Floats, Rows, Scorer, Translation
+from kg.early_stopping import BestSoFar
+from kg.ranking import Floats, Rows, Scorer, Translation, filtered_ranks, summarise
 from kg.store import Graph
 from kg.warm import Start
 
-OnEpoch = Callable[[int, float], None]
-"""Told the number of an epoch, from 1, and its mean loss."""
+OnEpoch = Callable[[int, Mapping[str, float]], None]
+"""Told the number of an epoch, from 1, and its figures: "loss", and "valid_mrr" where that was measured."""
 
 CHECKPOINT = "embedding.pt"
+VALIDATED = 1000
+"""Held-out triples, at most, by which training is judged on its way."""
 
-_MODEL_ARGUMENTS: dict[str, dict[str, Any]] = {
-    # Sun et al. 2019 train TransE with free vectors and L1: the unit sphere of the original costs much quality.
-    "transe": {"scoring_fct_norm": 1, "entity_constrainer": None, "relation_constrainer": None},
-}
+_TRANSE = "transe"
+_NUMBERS_AT_ONCE = 1 << 26
+"""Numbers that the scores of other models may need at once: 256 MB of float32."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """How to train. The loss is self-adversarial negative sampling (Sun et al. 2019, eq. 5)."""
+    """How to train: each triple is told apart from entities drawn for its batch (`kg.shared_negatives`)."""
 
     model: str = "TransE"
     """Any model that PyKEEN knows by name and that takes `embedding_dim`."""
     dim: int = 64
     epochs: int = 15
-    batch: int = 2048
-    """Triples a step."""
-    negatives: int = 16
-    """Corrupted triples for each true one."""
-    learning_rate: float = 0.03
+    batch: int | None = None
+    """Triples a step. None: 1024, and fewer where an epoch would have less than 50 steps."""
+    negatives: int | None = None
+    """Entities drawn for each batch. None: 1024 for TransE, whose distances are one matrix product, 64 for others."""
+    learning_rate: float = 0.02
     """Of Adam at the start; it falls in a line to a fiftieth."""
+    norm: Literal[1, 2] = 2
+    """Of TransE's distance. 2 is by far the faster."""
+    loss: Literal["softmax", "self-adversarial"] = "softmax"
+    """Cross entropy of the true entity among the drawn (Ruffinelli et al. 2020), or Sun et al. 2019, eq. 5."""
     margin: float = 9.0
+    """Self-adversarial: the distance below which a triple counts as likely."""
     temperature: float = 1.0
-    """How much harder negatives count more."""
+    """Self-adversarial: how much harder negatives count more."""
+    validate_every: int = 5
+    """Epochs from one ranking of held-out triples to the next; 0: never."""
+    patience: int = 0
+    """Stop after so many rankings without a better one, and keep the best vectors; 0: train all epochs."""
+
+    def batch_of(self, triples: int) -> int:
+        """The triples of a step where there are so many in all."""
+        return min(triples, self.batch or min(1024, max(32, triples // 50)))
+
+    @property
+    def drawn(self) -> int:
+        """The number of entities drawn for a batch."""
+        return self.negatives or (1024 if self.model.lower() == _TRANSE else 64)
 
 
 @dataclass(frozen=True)
@@ -63,7 +86,7 @@ def train(
     folder: Path,
     seed: int,
     device: str = "cpu",
-    on_epoch: OnEpoch = lambda _epoch, _loss: None,
+    on_epoch: OnEpoch = lambda _epoch, _figures: None,
     save_every: float = 15.0,
     start: Start | None = None,
 ) -> Trained:
@@ -74,38 +97,42 @@ def train(
     Interrupted or not, the vectors are the same (same seed and threads).
     Raises ValueError for a model that PyKEEN does not have, or a start that does not fit it.
     """
-    from pykeen.training import SLCWATrainingLoop
+    import torch
     from pykeen.utils import set_random_seed
-    from torch.optim import Adam
 
     set_random_seed(seed)
     factory = _factory(graph, graph.triples("train"))
     model = _model(factory, settings, seed).to(device)
     if start is not None:
         _begin_with(model, settings, start)
-    loop = SLCWATrainingLoop(
-        model=model,
-        triples_factory=factory,
-        optimizer=Adam(model.parameters(), lr=settings.learning_rate),
-        negative_sampler_kwargs={"num_negs_per_pos": settings.negatives},
-        automatic_memory_optimization=False,
-    )
-    checkpoint = folder / CHECKPOINT
+    loop = _loop(model, factory, settings)
+    checkpoint, best = folder / CHECKPOINT, BestSoFar(settings.patience)
     resumed = checkpoint.is_file()
     if resumed:
         loop._load_state(checkpoint, triples_factory=factory)
+        best.resume(torch.load(checkpoint, weights_only=False)["stopper_dict"])
         _set_rate(loop, settings, done=loop._epoch)
+
+    def validate() -> float:
+        return _validate(graph, _trained(model, settings), seed)
+
+    batch = settings.batch_of(factory.num_triples)
+    watched = bool(settings.validate_every) and "valid" in graph.splits
+    each = _EachEpoch(loop, settings, checkpoint, on_epoch, save_every, best, validate if watched else None)
     with _undisturbed():
-        loop.train(
-            factory,
-            num_epochs=settings.epochs,
-            batch_size=min(settings.batch, factory.num_triples),
-            continue_training=resumed,
-            use_tqdm=False,
-            pin_memory=False,
-            callbacks=_each_epoch(loop, settings, checkpoint, on_epoch, save_every),
-            checkpoint_directory=folder,
-        )
+        if not best.over:
+            loop.train(
+                factory,
+                num_epochs=settings.epochs,
+                batch_size=batch,
+                sub_batch_size=_sub_batch(settings, batch),
+                continue_training=resumed,
+                use_tqdm=False,
+                pin_memory=False,
+                callbacks=each.callback(),
+                checkpoint_directory=folder,
+            )
+    best.restore(model)
     return _trained(model.eval(), settings)
 
 
@@ -139,20 +166,54 @@ def _factory(graph: Graph, triples: npt.NDArray[np.int32]) -> Any:
 
 
 def _model(factory: Any, settings: Training, seed: int) -> Any:
-    from pykeen.losses import NSSALoss
-    from pykeen.models import model_resolver
+    from pykeen.losses import CrossEntropyLoss, NSSALoss
+    from pykeen.models import ERModel, model_resolver
+
+    from kg.shared_negatives import MatrixTransE
 
     name = settings.model.lower()
     if name not in model_resolver.lookup_dict:
         raise ValueError(f"embedding model {settings.model!r}: PyKEEN has {', '.join(known_models())}")
-    make: Any = model_resolver.lookup_dict[name]
-    return make(
-        triples_factory=factory,
-        embedding_dim=settings.dim,
-        loss=NSSALoss(margin=settings.margin, adversarial_temperature=settings.temperature),
-        random_seed=seed,
-        **_MODEL_ARGUMENTS.get(name, {}),
+    loss = (
+        CrossEntropyLoss()
+        if settings.loss == "softmax"
+        else NSSALoss(margin=settings.margin, adversarial_temperature=settings.temperature)
     )
+    shared: dict[str, Any] = {"triples_factory": factory, "loss": loss, "random_seed": seed}
+    if name == _TRANSE:
+        # Free vectors, as Sun et al. 2019 train them: the unit sphere of the original costs much quality.
+        table = {"shape": settings.dim, "initializer": "xavier_uniform"}
+        return ERModel(
+            interaction=MatrixTransE,
+            interaction_kwargs={"p": settings.norm},
+            entity_representations_kwargs=table,
+            relation_representations_kwargs=table,
+            **shared,
+        )
+    make: Any = model_resolver.lookup_dict[name]
+    return make(embedding_dim=settings.dim, **shared)
+
+
+def _loop(model: Any, factory: Any, settings: Training) -> Any:
+    from torch.optim import Adam
+
+    from kg.shared_negatives import DrawnEntities, SharedNegativesLoop
+
+    return SharedNegativesLoop(
+        model=model,
+        triples_factory=factory,
+        optimizer=Adam(model.parameters(), lr=settings.learning_rate, fused=True),
+        negative_sampler=DrawnEntities,
+        negative_sampler_kwargs={"num_negs_per_pos": settings.drawn},
+        automatic_memory_optimization=False,
+    )
+
+
+def _sub_batch(settings: Training, batch: int) -> int:
+    """Triples scored at once: all of a step's for TransE; other models hold a vector for each score."""
+    if settings.model.lower() == _TRANSE:
+        return batch
+    return max(1, min(batch, _NUMBERS_AT_ONCE // (settings.drawn * settings.dim)))
 
 
 def _begin_with(model: Any, settings: Training, start: Start) -> None:
@@ -191,33 +252,66 @@ def _set_rate(loop: Any, settings: Training, done: int) -> None:
         group["lr"] = settings.learning_rate * (1 - 0.98 * done / settings.epochs)
 
 
-def _each_epoch(loop: Any, settings: Training, checkpoint: Path, on_epoch: OnEpoch, save_every: float) -> Any:
-    """A PyKEEN callback: tell the loss, save now and then, lower the learning rate."""
-    from pykeen.training.callbacks import TrainingCallback
+@dataclass
+class _EachEpoch:
+    """What happens at the end of an epoch: figures are told, a checkpoint is written now and then, the rate falls."""
 
-    class EachEpoch(TrainingCallback):
-        saved = time.monotonic()
+    loop: Any
+    settings: Training
+    checkpoint: Path
+    on_epoch: OnEpoch
+    save_every: float
+    best: BestSoFar
+    validate: Callable[[], float] | None
+    saved: float = field(default_factory=time.monotonic)
 
-        def post_epoch(self, epoch: int, epoch_loss: float, **_: Any) -> None:
-            on_epoch(epoch, float(epoch_loss))
-            if time.monotonic() - self.saved >= save_every:
-                # PyKEEN takes a checkpoint for its own only if the learning rate is the one set at first.
-                _set_rate(loop, settings, done=0)
-                unfinished = checkpoint.with_suffix(".partial")
-                loop._save_state(unfinished)
-                unfinished.replace(checkpoint)
-                self.saved = time.monotonic()
-            _set_rate(loop, settings, done=epoch)
+    def callback(self) -> Any:
+        """The same as a callback of PyKEEN's."""
+        from pykeen.training.callbacks import TrainingCallback
 
-    return EachEpoch()  # type: ignore[no-untyped-call]
+        end = self._end
+
+        class EachEpoch(TrainingCallback):
+            def post_epoch(self, epoch: int, epoch_loss: float, **_: Any) -> None:
+                end(epoch, float(epoch_loss))
+
+        return EachEpoch()  # type: ignore[no-untyped-call]
+
+    def _end(self, epoch: int, loss: float) -> None:
+        figures = {"loss": loss}
+        if self.validate is not None and epoch % self.settings.validate_every == 0:
+            figures["valid_mrr"] = self.validate()
+            self.best.add(figures["valid_mrr"], self.loop.model)
+        self.on_epoch(epoch, figures)
+        self.loop._should_stop = self.best.over
+        if time.monotonic() - self.saved >= self.save_every:
+            self._save()
+            self.saved = time.monotonic()
+        _set_rate(self.loop, self.settings, done=epoch)
+
+    def _save(self) -> None:
+        """Write a checkpoint in one step."""
+        # PyKEEN takes a checkpoint for its own only if the learning rate is the one set at first.
+        _set_rate(self.loop, self.settings, done=0)
+        unfinished = self.checkpoint.with_suffix(".partial")
+        self.loop._save_state(unfinished, stopper=self.best)
+        unfinished.replace(self.checkpoint)
+
+
+def _validate(graph: Graph, trained: Trained, seed: int) -> float:
+    """The filtered MRR of some of the held-out triples, always the same."""
+    held_out = graph.triples("valid")
+    order = np.random.default_rng([seed, 1]).permutation(len(held_out))
+    ranks = filtered_ranks(graph, held_out[np.sort(order[:VALIDATED])], trained.scorer)
+    return summarise(ranks)["mrr"]
 
 
 def _trained(model: Any, settings: Training) -> Trained:
     entities = _flat(model.entity_representations[0])
     relations = _flat(model.relation_representations[0])
-    if settings.model.lower() == "transe":
-        return Trained(entities, relations, Translation(entities, relations))
-    return Trained(entities, relations, Scored(model))
+    if settings.model.lower() == _TRANSE:
+        return Trained(entities, relations, Translation(entities, relations, settings.norm))
+    return Trained(entities, relations, Scored(model, entities.shape[1]))
 
 
 def _flat(representation: Any) -> npt.NDArray[np.float32]:
@@ -234,6 +328,8 @@ class Scored:
     """Distances of a PyKEEN model: the negative of its scores."""
 
     model: Any
+    width: int
+    """Numbers in an entity's vector."""
 
     def tails(self, heads: Rows, relations: Rows) -> Floats:
         return self._negative("score_t", heads, relations)
@@ -245,5 +341,8 @@ class Scored:
         import torch
 
         asked = torch.from_numpy(np.stack([first, second], axis=1)).to(self.model.device)
+        rows = max(1, _NUMBERS_AT_ONCE // (self.model.num_entities * self.width))
+        score = getattr(self.model, method)
         with torch.inference_mode():
-            return np.asarray((-getattr(self.model, method)(asked)).cpu().numpy())
+            scores = [score(asked[begin : begin + rows]) for begin in range(0, len(asked), rows)]
+            return np.asarray((-torch.cat(scores)).cpu().numpy())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -23,7 +23,7 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class EmbedConfig(Section):
-    """How entity vectors are trained: self-adversarial negative sampling, Adam, a falling learning rate."""
+    """How entity vectors are trained: each triple against entities drawn for its batch, Adam, a falling rate."""
 
     model: str = "TransE"
     """Any model of PyKEEN by name."""
@@ -31,16 +31,24 @@ class EmbedConfig(Section):
     """Width of a vector."""
     epochs: Count = 15
     """Passes over the training triples."""
-    batch: Count = 2048
-    """Triples a step."""
-    negatives: Count = 16
-    """Corrupted triples for each true one."""
-    learning_rate: Annotated[float, Field(gt=0)] = 0.03
+    batch: Count | None = None
+    """Triples a step; where not set 1024, and fewer where an epoch would have less than 50 steps."""
+    negatives: Count | None = None
+    """Entities drawn for each batch; where not set 1024 for TransE, 64 for other models, which are slower."""
+    learning_rate: Annotated[float, Field(gt=0)] = 0.02
     """Of Adam at the start; it falls in a line to a fiftieth."""
+    norm: Literal[1, 2] = 2
+    """Of TransE's distance; 2 is by far the faster."""
+    loss: Literal["softmax", "self-adversarial"] = "softmax"
+    """`softmax`: cross entropy among the drawn; `self-adversarial`: Sun et al. 2019, with the two keys below."""
     margin: float = 9.0
     """Distance below which a triple counts as likely."""
     temperature: float = 1.0
     """How much harder negatives count more."""
+    validate_every: Annotated[int, Field(ge=0)] = 5
+    """Epochs from one ranking of held-out triples (1,000 at most) to the next; 0: never."""
+    patience: Annotated[int, Field(ge=0)] = 0
+    """Stop after so many rankings without a better one, and keep the best vectors; 0: train all epochs."""
     warm_start: UserPath | None = aside(None)
     """A folder with the vectors of an earlier run: what it knows goes on from there, by id. Fewer epochs will do."""
 
@@ -61,9 +69,9 @@ def embed(inputs: EmbedInputs, config: EmbedConfig, work: Work) -> None:
     done = 0
     with work.progress(f"training {config.model}", config.epochs, "epochs") as tick:
 
-        def on_epoch(epoch: int, loss: float) -> None:
+        def on_epoch(epoch: int, figures: Mapping[str, float]) -> None:
             nonlocal done
-            work.log({"loss": loss}, step=epoch)
+            work.log(figures, step=epoch)
             tick(epoch - done)
             done = epoch
 
@@ -122,4 +130,4 @@ def _score(graph: StoredGraph, scorer: Scorer, work: Work) -> dict[str, dict[str
     return scores
 
 
-EMBED = Stage("embed", 2, EmbedInputs, EmbedConfig, Vectors, embed, fingerprint)
+EMBED = Stage("embed", 3, EmbedInputs, EmbedConfig, Vectors, embed, fingerprint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from kg.vectors import open_vectors, save_vectors
 from kg.warm import start_from
 from tests.kg.test_ranking import build
 
-SMALL = Training(dim=16, epochs=25, batch=32, negatives=8, margin=3.0)
+SMALL = Training(dim=16, epochs=25, negatives=128, learning_rate=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Graph:
 
 def test_it_learns_what_popularity_cannot(grid: Graph, tmp_path: Path) -> None:
     losses: list[float] = []
-    trained = train(grid, SMALL, tmp_path, seed=0, on_epoch=lambda _, loss: losses.append(loss))
+    trained = train(grid, SMALL, tmp_path, seed=0, on_epoch=lambda _, figures: losses.append(figures["loss"]))
     assert trained.entities.shape == (144, 16)
     assert trained.relations.shape == (3, 16)
     assert len(losses) == SMALL.epochs
@@ -54,7 +55,7 @@ def test_an_interrupted_training_ends_with_the_same_bytes(grid: Graph, tmp_path:
     epochs: list[int] = []
 
     def die_at(last: int) -> None:
-        def on_epoch(epoch: int, _: float) -> None:
+        def on_epoch(epoch: int, _: Mapping[str, float]) -> None:
             epochs.append(epoch)
             if epoch == last:
                 raise Killed

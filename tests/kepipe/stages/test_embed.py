@@ -21,7 +21,7 @@ from kg.ranking import Translation, filtered_ranks, summarise
 from kg.store import open_graph
 from kg.vectors import map_table, open_vectors
 
-CONFIG = EmbedConfig(dim=8, epochs=30, batch=64, negatives=4, margin=3.0)
+CONFIG = EmbedConfig(dim=8, epochs=30, negatives=64, learning_rate=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_vectors_scores_and_events(graph: Graph, tmp_path: Path) -> None:
     scores = json.loads((tmp_path / "out/scores.json").read_text())
     assert list(scores) == ["valid", "test", "popularity", "random"]
     stored = open_graph(graph.folder)
-    written = Translation(vectors.matrix, map_table(tmp_path / "out/vectors.safetensors", "relations"))
+    written = Translation(vectors.matrix, map_table(tmp_path / "out/vectors.safetensors", "relations"), 2)
     ranks = filtered_ranks(stored, stored.triples("test"), written)
     assert scores["test"] == summarise(ranks)
     metrics = [event for event in events if isinstance(event, Metrics)]
@@ -62,7 +62,8 @@ def test_vectors_scores_and_events(graph: Graph, tmp_path: Path) -> None:
 
 def test_a_warm_start_goes_on(graph: Graph, tmp_path: Path) -> None:
     first = run(graph, tmp_path / "first")
-    config = EmbedConfig(**(CONFIG.model_dump() | {"epochs": 2, "warm_start": tmp_path / "first/out"}))
+    changes = {"epochs": 2, "learning_rate": 0.01, "warm_start": tmp_path / "first/out"}
+    config = EmbedConfig(**(CONFIG.model_dump() | changes))
     then = run(graph, tmp_path / "then", config)
     losses = [event.values["loss"] for event in (*first, *then) if isinstance(event, Metrics) and event.step]
     assert losses[30] < losses[0] / 2
