@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from kepipe.batch import Batch
 from kepipe.models.config import TransformerConfig
-from kepipe.models.families import FAMILIES, Base, build, configure, fingerprint
+from kepipe.models.families import FAMILIES, Base, build, configure, fingerprint, speak
 
 PUBLISHED = [
     (
@@ -184,3 +184,12 @@ fingerprint(Base.model_validate({"from": "minilm"}))
 sys.exit("torch" in sys.modules)
 """
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_a_fresh_model_speaks_the_ids_of_its_tokenizer() -> None:
+    offsets = {"bert": 0, "roberta": 4, "gpt2": 0, "bart": 2, "t5": 0}
+    starts = {"bart": 9, "t5": 3}
+    for family in offsets:
+        spoken = speak(configure(Base(family=family), 100), pad=3, sep=9)  # type: ignore[arg-type]
+        assert (spoken.pad, spoken.start) == (3, starts.get(family))
+        assert spoken.position_offset == offsets[family]

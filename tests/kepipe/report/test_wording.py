@@ -60,3 +60,35 @@ def test_numbers():
     assert signed(-0.0041) == "−0.004"
     assert between(estimate(told(0, None, None, 2))) == "no interval: 2 documents"
     assert cell(told(0.5, 0.4, 0.6)) == '0.500 <span class="interval">0.400 to 0.600</span>'
+
+
+def written(value, bits):
+    return {"perplexity": {"word_perplexity": told(value, 0, 1), "bits_per_byte": told(bits, 0, 1)}}
+
+
+def test_a_model_that_writes_is_told_by_its_perplexity():
+    alone = {"pretrain": written(412.0, 2.6), "differences": {}, "baselines": {}, "about": {}}
+    assert verdict(alone) == (
+        "pretrain goes on with held-out text at a perplexity of 412 per word, 2.600 bits per byte."
+    )
+    strangers = {"masks": {"mlm_loss": {}}, **alone}
+    assert verdict(strangers).startswith("masks and pretrain were measured, each by what fits it")
+
+
+@pytest.mark.parametrize(
+    ("apart", "expected"),
+    [
+        (told(-0.1, -0.2, -0.05), "pretrain goes on with held-out text better than control: −0.100"),
+        (told(0.1, 0.05, 0.2), "pretrain goes on with held-out text worse than control: +0.100"),
+        (told(0.1, -0.05, 0.2), "No difference is shown"),
+    ],
+)
+def test_models_that_write_are_compared_by_bits_of_which_fewer_are_better(apart, expected):
+    both = {
+        "pretrain": written(400.0, 2.5),
+        "control": written(420.0, 2.6),
+        "differences": {"pretrain − control": {"perplexity": {"bits_per_byte": apart}}},
+        "baselines": {},
+        "about": {},
+    }
+    assert verdict(both).startswith(expected)

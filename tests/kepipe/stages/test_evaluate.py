@@ -6,8 +6,12 @@ from dataclasses import replace
 import pytest
 
 from kepipe.corpus.documents import write_documents
+from kepipe.flow.artifact import seal
 from kepipe.flow.stage import Work
 from kepipe.linking.linker import Linker
+from kepipe.models.families import Base, build
+from kepipe.models.folder import save
+from kepipe.stages.artifacts import Model
 from kepipe.stages.evaluate import EVALUATE, EvaluateConfig, EvaluateInputs, score_model
 from kg.store import open_graph
 from tests.kepipe.tasks.world import make_world
@@ -111,3 +115,21 @@ def test_nothing_held_out_is_a_clear_error(tmp_path):
     (held_out / "shard.json").write_text('{"tokens": 0, "dtype": "uint16"}')
     with pytest.raises(ValueError, match="no document is held out"):
         run(world, tmp_path)
+
+
+def test_each_arm_answers_what_fits_it(world, tmp_path):
+    """A model that fills masks and one that writes, side by side."""
+    writer = build(Base(family="gpt2", layers=1, hidden=32, heads=2), world.tokenizer.vocab_size, 0)
+    folder = tmp_path / "writer"
+    save(folder, writer, tokenizer=world.shards.folder / "tokenizer", provenance={})
+    seal(folder, {}, "test-run")
+    arms = (world.arms[0], Model.open(folder, "writer"))
+    scores, events = run(world, tmp_path, arms=arms)
+    assert set(scores["pretrain"]) == {"mlm_loss", "entity_cloze"}
+    assert set(scores["writer"]) == {"perplexity"}
+    assert not scores["differences"]
+    notes = [event.message for event in events if hasattr(event, "message")]
+    assert "pretrain: mlm-loss, entity-cloze" in notes
+    assert "writer: perplexity" in notes
+    with pytest.raises(ValueError, match="`writer` generates and cannot answer entity-cloze"):
+        run(world, tmp_path / "asked", CONFIG.model_copy(update={"probes": ("entity-cloze",)}), arms)
