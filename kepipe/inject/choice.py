@@ -127,7 +127,8 @@ def pagerank(ground: Ground) -> Fit:
             if entity not in known:
                 trace = near.walk(np.full(WALKS, entity), STEPS, seed=entity)
                 met, place = np.unique(trace, return_inverse=True)
-                spent = np.bincount(place.ravel(), np.broadcast_to(weights, trace.shape).ravel(), len(met))
+                spread = np.broadcast_to(weights, trace.shape).ravel()
+                spent = np.bincount(place.ravel(), spread, len(met)).astype(np.float64)
                 known[entity] = met[met >= 0], spent[met >= 0]
         return known[entity]
 
@@ -140,13 +141,14 @@ def pagerank(ground: Ground) -> Fit:
         if not met:
             return np.zeros(len(scene.triples))
         sizes = np.array([len(places) for places, _ in met])
-        places, spent = (np.concatenate(part) for part in zip(*met, strict=True))
+        places = np.concatenate([places for places, _ in met])
+        spent = np.concatenate([spent for _, spent in met])
         own = (
             np.repeat(np.arange(len(met)), sizes) * E + places
         )  # ascending, as `distinct` and each one's places are
         taken = ranges((np.cumsum(sizes) - sizes)[which], sizes[which])
         keys, at = np.unique(np.repeat(rows, sizes[which]) * E + places[taken], return_inverse=True)
-        of_row = np.bincount(at, spent[taken])
+        of_row = np.bincount(at, spent[taken]).astype(np.float64)
 
         tails = ground.facts.triples[scene.triples, 2].astype(np.int64)
         mine = np.searchsorted(distinct, scene.entities[scene.owners])

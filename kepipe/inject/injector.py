@@ -99,7 +99,7 @@ class Injector:
         anchors, entities = find_mentions(sequences)
         lengths = (sequences.documents > 0).sum(1)
         planted = self.plant(sequences.tokens, lengths, anchors, rows_of_entities[entities])
-        trunk = planted.sentence
+        trunk, told = planted.sentence, self.descriptors(planted)
 
         def only(values: Ints) -> Ints:
             return np.where(trunk, planted.spread(values, -1), -1)
@@ -114,7 +114,9 @@ class Injector:
             entities=only(sequences.entities),
             sentences=only(sequences.sentences),
             links=None if sequences.links is None else only(sequences.links),
-            **self.descriptors(planted),
+            positions=told["positions"],
+            branch=told["branch"],
+            mention=told["mention"],
         )
 
     def descriptors(self, planted: Planted) -> dict[str, Ints | None]:
