@@ -93,6 +93,34 @@ def _dot(
     axes.plot([value], [y], "o", color=color, markersize=6.5, label=label)
 
 
+def strips(
+    rows: Mapping[str, tuple[Sequence[float], Estimate]], x: str, colors: Sequence[int], *, zero: bool = False
+) -> str:
+    """Row → every single value as a small ring, their mean as a dot on its interval. `colors`: a series a row, −1 ink.
+
+    `zero` draws the line of no difference.
+    """
+    with _chart(5.4, 0.75 + 0.46 * len(rows)) as (axes, finish):
+        for place, ((values, mean), number) in enumerate(zip(rows.values(), colors, strict=True)):
+            color = _INK if number < 0 else series(number)
+            if mean.low is not None and mean.high is not None:
+                axes.plot(
+                    [mean.low, mean.high], [place] * 2, color=color, linewidth=2, solid_capstyle="round"
+                )
+            axes.plot([mean.value], [place], "o", color=color, markersize=7)
+            above = [place - 0.28] * len(values)
+            axes.plot(values, above, "o", color=color, markersize=4.5, fillstyle="none", markeredgewidth=1.2)
+        axes.set_yticks(range(len(rows)), list(rows))
+        axes.set_ylim(len(rows) - 0.5, -0.6)
+        axes.grid(axis="x", color=_LINE, linewidth=0.8)
+        axes.margins(x=0.06)
+        axes.locator_params(axis="x", nbins=6)
+        if zero:
+            axes.axvline(0, color=_INK, linewidth=1)
+        axes.set_xlabel(x, color=_MUTED)
+    return finish()
+
+
 def bars(rows: Mapping[str, float], x: str, first: int = 0) -> str:
     """Label → value as bars with the value at their end; the first bar has the colour of arm `first`."""
     with _chart(5.4, 0.6 + 0.4 * len(rows)) as (axes, finish):

@@ -36,6 +36,15 @@ class Model(Artifact):
     """A model folder: `config.json`, `model.safetensors`, tokenizer, `kepipe.json`."""
 
 
+class FineTuned(Model):
+    """A model for a task: besides, `task.json`, `head.safetensors`, `scores.json`, `predictions.jsonl`."""
+
+    def scores(self) -> dict[str, dict[str, Any]]:
+        """Split ("dev", "test") → metric → `{value, low, high, cases, clusters}`."""
+        scores: dict[str, dict[str, Any]] = json.loads((self.folder / "scores.json").read_text())
+        return scores
+
+
 class Evaluation(Artifact):
     """Scores of one or several models."""
 
@@ -47,6 +56,10 @@ class Evaluation(Artifact):
 
 class Report(Artifact):
     """`report.html`, a self-contained page."""
+
+
+class Study(Artifact):
+    """A comparison of arms over seeds: `study.json`, and `report.html`, a self-contained page."""
 
 
 class Registration(Artifact):

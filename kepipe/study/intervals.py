@@ -109,6 +109,28 @@ def paired_difference(
     return clustered_mean(first - second, clusters_N, rng, level, resamples)
 
 
+def mean_over_seeds(values_S: npt.ArrayLike, level: float = 0.95) -> Estimate:
+    """Mean of one value a seed with Student's t interval, s/√S times the quantile of S − 1 degrees of freedom.
+
+    Not a bootstrap: three values have ten distinct resamples, and the percentile interval of them holds the truth in
+    three of four cases. The t interval is exact for normal values, and honest in being wide: ± 2.48 standard
+    deviations with 3 seeds, ± 1.24 with 5. No interval where the values are all the same: seeds that change nothing
+    cannot tell what a seed changes. For a paired comparison, give the differences by seed.
+    Raises ValueError for no values.
+    """
+    from scipy import stats
+
+    values = np.asarray(values_S, np.float64)
+    if values.ndim != 1 or not len(values):
+        raise ValueError(f"expected a value for each seed, got an array of shape {values.shape}")
+    mean, number = float(values.mean()), len(values)
+    error = float(values.std(ddof=1)) / np.sqrt(number) if number > 1 else 0.0
+    if error <= 1e-12 * max(abs(mean), 1e-12):
+        return Estimate(mean, None, None, number, number)
+    reach = float(stats.t.ppf((1 + level) / 2, number - 1)) * error
+    return Estimate(mean, mean - reach, mean + reach, number, number)
+
+
 def _ratio(sums_G: Floats, counts_G: Floats, weights_RG: Floats) -> tuple[Floats, Floats]:
     """Mean and linearised standard error of each resample (a row of how often each cluster was drawn)."""
     number = len(sums_G)

@@ -1,61 +1,37 @@
-"""A pipeline's YAML → a flow of wired stages."""
+"""Entries of a pipeline file → nodes: settings validated, inputs found by type, what nobody named added."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from pydantic import Field
-
-from kepipe.config import ConfigError, Key, Section, Settings, merge, nearest, override, read, validate
+from kepipe.config import ConfigError, Key, Settings, merge, nearest, validate
 from kepipe.flow.artifact import Artifact
-from kepipe.flow.plan import Flow, Node
+from kepipe.flow.plan import Node
 from kepipe.flow.stage import Stage
 from kepipe.stages.table import STAGES
 
 AnyStage = Stage[Any, Any]
+Entries = Mapping[str, Mapping[str, Any]]
+"""Stage name → what the file says of it, in the file's order."""
 WIRING = ("use", "like", "inputs")
 KINDS: Mapping[str, AnyStage] = {stage.name: stage for stage in STAGES}
 
 
-class Pipeline(Section):
-    """A pipeline file. `graph` and `corpus` say where the data is; `stages` say what is done with it, in order."""
-
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
-    """Name of the pipeline: small letters, digits and dashes. Its results stand under this name in the workspace."""
-    seed: int = Field(0, ge=0)
-    """Seed of every random draw."""
-    device: str = "auto"
-    """Where models run: auto, cpu, cuda, cuda:1, mps."""
-    graph: dict[str, Any] = Field(default_factory=dict)
-    """Settings of the stage `graph`."""
-    corpus: dict[str, Any] = Field(default_factory=dict)
-    """Settings of the stage `corpus`."""
-    stages: dict[str, dict[str, Any] | None]
-    """Stage name → its settings. `use` gives the kind where the name is another; `like` copies another stage's
-    settings, to change some; `inputs` chooses among several stages that make the same."""
-
-
-def load(file: Path, assignments: Sequence[str] = ()) -> tuple[Flow, dict[str, Any]]:
-    """The flow of a pipeline file with `--set` assignments applied, and its settings as plain data.
+def wire(entries: Entries, settings: Settings, places: Mapping[str, Key]) -> list[Node]:
+    """The nodes in an order in which each comes after its inputs. `places`: where the file speaks of a stage.
 
     Raises ConfigError with file and line.
     """
-    settings = override(read(file), assignments)
-    pipeline = validate(Pipeline, settings.data, settings)
-    given = {"graph": pipeline.graph, "corpus": pipeline.corpus}
-    entries = {name: entry for name, entry in given.items() if name in settings.data}
-    entries |= {name: entry or {} for name, entry in pipeline.stages.items()}
     nodes: list[Node] = []
     for name in entries:
-        at: Key = (name,) if name in ("graph", "corpus") else ("stages", name)
+        at = places[name]
         _add(nodes, name, _resolve(name, entries, settings, at, ()), settings, at)
-    return Flow(pipeline.name, pipeline.seed, pipeline.device, nodes), settings.data
+    return nodes
 
 
 def _resolve(
-    name: str, entries: Mapping[str, dict[str, Any]], settings: Settings, at: Key, seen: tuple[str, ...]
+    name: str, entries: Entries, settings: Settings, at: Key, seen: tuple[str, ...]
 ) -> dict[str, Any]:
     """A stage's entry with `like` followed and `use` filled in."""
     entry = entries[name]
@@ -112,8 +88,9 @@ def _producers(
                 hint = nearest(other, made)
                 raise ConfigError(f"{where}: `{other}` makes no {wanted.__name__} before `{name}`{hint}")
         return names
+    made = [node.name for node in nodes if node.stage.makes is wanted and not is_variation(node.stage)]
     if not made:
-        kind = next(stage.name for stage in STAGES if stage.makes is wanted)
+        kind = next(stage.name for stage in STAGES if stage.makes is wanted and not is_variation(stage))
         if kind in settings.data.get("stages", {}):
             raise ConfigError(f"{where}: `{name}` needs what `{kind}` makes; put `{kind}` before it")
         _add(nodes, kind, {"use": kind}, settings, at)
@@ -126,33 +103,6 @@ def _producers(
     return made
 
 
-def schema() -> dict[str, Any]:
-    """JSON Schema of a pipeline file, for editors."""
-    wiring = {
-        "use": {"enum": list(KINDS), "description": "Kind of stage, where its name is another."},
-        "like": {"type": "string", "description": "Copy another stage's settings, to change some here."},
-        "inputs": {"type": "object", "description": "Input → name of the stage that makes it."},
-    }
-    definitions: dict[str, Any] = {}
-    for kind, stage in KINDS.items():
-        section = stage.config.model_json_schema(ref_template="#/$defs/{model}")
-        definitions |= section.pop("$defs", {})
-        section.pop("required", None)  # `like` may bring it
-        section["properties"] = {**section.get("properties", {}), **wiring}
-        definitions[f"stage-{kind}"] = section
-    top = Pipeline.model_json_schema()
-    references = {kind: {"$ref": f"#/$defs/stage-{kind}"} for kind in KINDS}
-    for kind in ("graph", "corpus"):
-        top["properties"][kind] = {**references[kind], "description": top["properties"][kind]["description"]}
-    top["properties"]["stages"] |= {
-        "properties": {kind: {"anyOf": [ref, {"type": "null"}]} for kind, ref in references.items()},
-        "additionalProperties": {
-            "oneOf": [
-                {"properties": {"use": {"const": kind}}, "required": ["use"], "allOf": [ref]}
-                for kind, ref in references.items()
-            ]
-            + [{"required": ["like"], "not": {"required": ["use"]}}]
-        },
-    }
-    top["$defs"] = definitions
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **top}
+def is_variation(stage: AnyStage) -> bool:
+    """Whether a stage needs what it makes, as one that shuffles a graph: it serves only where it is asked for."""
+    return any(slot.takes is stage.makes and not slot.optional for slot in stage.slots().values())

@@ -1,0 +1,85 @@
+"""A pipeline's YAML → a flow of wired stages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from kepipe.config import Key, Section, override, read, validate
+from kepipe.flow.plan import Flow
+from kepipe.pipeline.study import Study, expand
+from kepipe.pipeline.wiring import KINDS, wire
+
+__all__ = ["KINDS", "Pipeline", "load", "schema"]
+
+
+class Pipeline(Section):
+    """A pipeline file. `graph` and `corpus` say where the data is; `stages` say what is done with it, in order."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    """Name of the pipeline: small letters, digits and dashes. Its results stand under this name in the workspace."""
+    seed: int = Field(0, ge=0)
+    """Seed of every random draw."""
+    device: str = "auto"
+    """Where models run: auto, cpu, cuda, cuda:1, mps."""
+    graph: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the stage `graph`."""
+    corpus: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the stage `corpus`."""
+    stages: dict[str, dict[str, Any] | None]
+    """Stage name → its settings. `use` gives the kind where the name is another; `like` copies another stage's
+    settings, to change some; `inputs` chooses among several stages that make the same."""
+    study: Study | None = None
+    """A controlled comparison: stages repeated for each arm and each seed, and what is measured of them."""
+
+
+def load(file: Path, assignments: Sequence[str] = ()) -> tuple[Flow, dict[str, Any]]:
+    """The flow of a pipeline file with `--set` assignments applied, and its settings as plain data.
+
+    Raises ConfigError with file and line.
+    """
+    settings = override(read(file), assignments)
+    pipeline = validate(Pipeline, settings.data, settings)
+    given = {"graph": pipeline.graph, "corpus": pipeline.corpus}
+    entries = {name: entry for name, entry in given.items() if name in settings.data}
+    entries |= {name: entry or {} for name, entry in pipeline.stages.items()}
+    places: dict[str, Key] = {name: (name,) if name in given else ("stages", name) for name in entries}
+    nodes = wire(entries, settings, places)
+    if pipeline.study is not None:
+        nodes = expand(pipeline.study, pipeline.seed, nodes, entries, settings, places)
+    return Flow(pipeline.name, pipeline.seed, pipeline.device, nodes), settings.data
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema of a pipeline file, for editors."""
+    wiring = {
+        "use": {"enum": list(KINDS), "description": "Kind of stage, where its name is another."},
+        "like": {"type": "string", "description": "Copy another stage's settings, to change some here."},
+        "inputs": {"type": "object", "description": "Input → name of the stage that makes it."},
+    }
+    top = Pipeline.model_json_schema()
+    definitions: dict[str, Any] = top.pop("$defs", {})
+    for kind, stage in KINDS.items():
+        section = stage.config.model_json_schema(ref_template="#/$defs/{model}")
+        definitions |= section.pop("$defs", {})
+        section.pop("required", None)  # `like` may bring it
+        section["properties"] = {**section.get("properties", {}), **wiring}
+        definitions[f"stage-{kind}"] = section
+    references = {kind: {"$ref": f"#/$defs/stage-{kind}"} for kind in KINDS}
+    for kind in ("graph", "corpus"):
+        top["properties"][kind] = {**references[kind], "description": top["properties"][kind]["description"]}
+    top["properties"]["stages"] |= {
+        "properties": {kind: {"anyOf": [ref, {"type": "null"}]} for kind, ref in references.items()},
+        "additionalProperties": {
+            "oneOf": [
+                {"properties": {"use": {"const": kind}}, "required": ["use"], "allOf": [ref]}
+                for kind, ref in references.items()
+            ]
+            + [{"required": ["like"], "not": {"required": ["use"]}}]
+        },
+    }
+    top["$defs"] = definitions
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **top}

@@ -1,0 +1,216 @@
+"""The page of a study: what it shows, each arm with every seed, paired differences, what the arms share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from kepipe.flow.artifact import Artifact
+from kepipe.report import charts
+from kepipe.report.page import Block, Fact, Figure, Page, Section, Table, Text
+from kepipe.report.running import day, record
+from kepipe.report.wording import plain, signed
+from kepipe.study.compare import Comparison
+from kepipe.study.design import Design
+from kepipe.study.findings import Difference, Finding
+from kepipe.study.intervals import Estimate
+from kepipe.study.verdict import explain, headline, listed
+
+
+def build(design: Design, comparison: Comparison, results: Sequence[Artifact]) -> Page:
+    """The page. It has no time of its own: the day is that of the last result."""
+    deciding = comparison.findings[0]
+    sections = [_measure(design, finding, number) for number, finding in enumerate(comparison.findings)]
+    sections += [_arms(design), _conditions(design, comparison), _reading(design, comparison)]
+    name = next((str(told["pipeline"]) for told in map(record, results) if "pipeline" in told), "study")
+    return Page(
+        title=f"{name}: study",
+        kicker=" · ".join(part for part in (f"{name}, study", day(results)) if part),
+        headline=headline(design, deciding),
+        lead=_lead(design, deciding),
+        facts=_facts(design, deciding),
+        sections=tuple(sections),
+        footer=f"Made by kepipe from {len(results)} results.",
+    )
+
+
+def _lead(design: Design, deciding: Finding) -> str:
+    number = len(design.seeds())
+    direction = f"{deciding.measure.better} is better"
+    sentences = [
+        f"{len(design.arms())} arms, {number} {'seed' if number == 1 else 'seeds'} each; "
+        f"{deciding.measure.name} decides ({direction})."
+    ]
+    sentences += [
+        f"{d.first} against {d.second}: {signed(d.mean.value)}{_bracketed(d.mean)}, {explain(d)}."
+        for d in deciding.differences
+        if d.first not in design.controls
+    ]
+    return " ".join(sentences)
+
+
+def _facts(design: Design, deciding: Finding) -> tuple[Fact, ...]:
+    found = [
+        Fact(_titled(design, v.arm), plain(v.mean.value), _sure(v.mean), number % charts.SERIES)
+        for number, v in enumerate(deciding.values)
+    ]
+    return tuple(found)
+
+
+def _measure(design: Design, finding: Finding, number: int) -> Section:
+    """One measure: a figure of the arms, one of the differences, and both as tables."""
+    measure, order = finding.measure, design.arms()
+    colors = [order.index(v.arm) for v in finding.values]
+    arms = {_titled(design, v.arm): (v.by_seed, v.mean) for v in finding.values}
+    blocks: list[Block] = [
+        Figure(
+            charts.strips(arms, f"{measure.metric}, {measure.better} is better", colors),
+            "A ring is one seed, the dot their mean, the line its 95% interval.",
+        )
+    ]
+    if finding.differences:
+        apart = {_pair(d): (d.by_seed, d.mean) for d in finding.differences}
+        blocks.append(
+            Figure(
+                charts.strips(
+                    apart,
+                    "difference, seed by seed",
+                    [order.index(d.first) for d in finding.differences],
+                    zero=True,
+                ),
+                "Paired by seed: both arms of a pair had the same data in the same order. An interval that crosses 0 "
+                "shows no difference.",
+            )
+        )
+    blocks.append(_values(design, finding))
+    if finding.differences:
+        blocks.append(_differences(finding))
+    decides = "" if number else ", which decides"
+    return Section(f"measure-{number}", f"{measure.name}{decides}", tuple(blocks))
+
+
+def _values(design: Design, finding: Finding) -> Table:
+    order = design.arms()
+    rows = tuple(
+        (
+            _swatch(design, v.arm, order.index(v.arm)),
+            plain(v.mean.value),
+            _sure(v.mean),
+            *(plain(value) for value in v.by_seed),
+        )
+        for v in finding.values
+    )
+    head = ("Arm", "mean", "95% interval", *(f"seed {seed}" for seed in design.seeds()))
+    return Table(head, rows, numbers=tuple(range(1, len(head))))
+
+
+def _differences(finding: Finding) -> Table:
+    rows = tuple(
+        (_pair(d), signed(d.mean.value), _sure(d.mean, sign=True), _outcome(d)) for d in finding.differences
+    )
+    return Table(("Difference", "mean", "95% interval", "what it shows"), rows, numbers=(1, 2))
+
+
+def _outcome(difference: Difference) -> Any:
+    text = explain(difference)
+    return Markup("<strong>{}</strong>").format(text) if difference.answer in ("gain", "loss") else text
+
+
+def _arms(design: Design) -> Section:
+    """What each arm changes of the pipeline."""
+    rows = []
+    for number, arm in enumerate(design.arms()):
+        changes = design.changes.get(arm, {})
+        told = "; ".join(f"{name}: {value}" for name, value in changes.items())
+        role = [
+            word
+            for word, holds in (("reference", arm == design.reference), ("control", arm in design.controls))
+            if holds
+        ]
+        rows.append(
+            (
+                _swatch(design, arm, number),
+                ", ".join(role) or "put to the test",
+                told or "the pipeline as it is",
+            )
+        )
+    return Section("arms", "The arms", (Table(("Arm", "Role", "Differs from the pipeline in"), tuple(rows)),))
+
+
+def _conditions(design: Design, comparison: Comparison) -> Section:
+    """What the arms were checked to have in common."""
+    names = list(dict.fromkeys(name for told in comparison.conditions.values() for name in told))
+    rows = tuple(
+        (stage, *(_condition(told.get(name)) for name in names))
+        for stage, told in comparison.conditions.items()
+        if told
+    )
+    blocks: list[Block] = [
+        Text(
+            "With each seed, all arms had these in common. They are read from what the models state of themselves; "
+            "a study whose arms differ in one of them is refused."
+        ),
+        Table(("Stage", *names), rows) if rows else Text("No stage of the study trains a model.", quiet=True),
+    ]
+    if design.may_differ:
+        blocks.append(Text(f"The arms are meant to differ in {listed(list(design.may_differ))}.", quiet=True))
+    return Section("conditions", "What all arms share", tuple(blocks))
+
+
+def _reading(design: Design, comparison: Comparison) -> Section:
+    """What the intervals say, and what they do not."""
+    number = len(design.seeds())
+    pairs = sum(len(finding.differences) for finding in comparison.findings)
+    return Section(
+        "reading",
+        "How to read the intervals",
+        (
+            Text(
+                f"An interval is Student's, over {number} seeds: it says what training again with other seeds would "
+                "give, on the same data and the same test. It does not say what another test set would give. With few "
+                "seeds it is wide: ± 2.5 standard deviations with 3 seeds, ± 1.2 with 5, ± 0.7 with 10."
+            ),
+            Text(
+                f"The page has {pairs} comparisons, each at 95%: of twenty without any difference, one shows one by "
+                "chance. The first measure was named before as the one that decides; the others are beside it."
+            ),
+        ),
+    )
+
+
+def _titled(design: Design, arm: str) -> str:
+    return f"{arm} (control)" if arm in design.controls else arm
+
+
+def _swatch(design: Design, arm: str, number: int) -> Markup:
+    mark = Markup('<span class="swatch" style="--mark: var(--series-{})"></span>').format(
+        number % charts.SERIES
+    )
+    role = Markup(' <span class="interval">control</span>') if arm in design.controls else ""
+    return mark + arm + role
+
+
+def _pair(difference: Difference) -> str:
+    return f"{difference.first} − {difference.second}"
+
+
+def _sure(mean: Estimate, sign: bool = False) -> str:
+    if mean.low is None or mean.high is None:
+        return "one seed" if mean.cases == 1 else "no spread"
+    low, high = (signed(end) if sign else plain(end) for end in (mean.low, mean.high))
+    return f"{low} to {high}"
+
+
+def _bracketed(mean: Estimate) -> str:
+    return "" if mean.low is None else f" (95%: {_sure(mean, sign=True)})"
+
+
+def _condition(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, dict):
+        return ", ".join(_condition(inner) for inner in value.values())
+    text = str(value)
+    return text[:12] if len(text) > 24 else text

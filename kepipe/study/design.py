@@ -1,0 +1,84 @@
+"""What a study compares: arms, each a copy of some stages with every seed, and what is measured of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import Field
+
+from kepipe.config import Section
+
+LESS_IS_BETTER = ("loss", "perplexity", "bits_per", "error", "mean_rank")
+"""A metric whose name has one of these parts is better when lower, unless the study says otherwise."""
+
+DATA_SETTINGS = ("steps", "epochs", "batch_tokens", "batch_size", "accumulate", "format", "length", "isolate")
+"""Settings that decide which data a model is trained on, in which order and for how long: alike in all arms."""
+
+
+class Measure(Section):
+    """A figure that a stage's result has: `test/micro_f1` in `scores.json`, or the last logged value of a name."""
+
+    stage: str
+    metric: str
+    better: Literal["higher", "lower"]
+
+    @property
+    def name(self) -> str:
+        """How it is called: `finetune/test/micro_f1`."""
+        return f"{self.stage}/{self.metric}"
+
+    @property
+    def sign(self) -> int:
+        """+1 where a higher value is better, −1 where a lower one is."""
+        return 1 if self.better == "higher" else -1
+
+
+def better_by_name(metric: str) -> Literal["higher", "lower"]:
+    """Whether higher or lower is better, told from the metric's name."""
+    return "lower" if any(part in metric for part in LESS_IS_BETTER) else "higher"
+
+
+class Copy(Section):
+    """An arm with a seed: stage → the node that does its work, which several copies may share."""
+
+    arm: str
+    seed: int
+    nodes: dict[str, str]
+
+
+class Design(Section):
+    """The whole comparison. The first measure decides; the others are shown beside it."""
+
+    reference: str
+    """The arm that the others are compared with."""
+    controls: tuple[str, ...]
+    """Arms whose knowledge is missing or wrong: what the others must do better than."""
+    measures: tuple[Measure, ...]
+    copies: tuple[Copy, ...]
+    may_differ: tuple[str, ...] = ()
+    """Conditions (steps, shards, …) in which the arms are meant to differ."""
+    changes: dict[str, dict[str, str]] = Field(default_factory=dict)
+    """Arm → setting → what the arm makes of it, for people."""
+
+    def arms(self) -> list[str]:
+        """Names of the arms, in the file's order."""
+        return list(dict.fromkeys(copy.arm for copy in self.copies))
+
+    def seeds(self) -> list[int]:
+        """The seeds, in the file's order."""
+        return list(dict.fromkeys(copy.seed for copy in self.copies))
+
+    def of(self, arm: str) -> Iterator[Copy]:
+        """The copies of an arm, in the order of the seeds."""
+        return (copy for copy in self.copies if copy.arm == arm)
+
+    def treatments(self) -> list[str]:
+        """Arms that are put to the test: neither a control nor the reference."""
+        return [arm for arm in self.arms() if arm not in (*self.controls, self.reference)]
+
+    def comparisons(self) -> list[tuple[str, str]]:
+        """Pairs of arms, first − second: all against the reference, then the tested ones against each control."""
+        against = [(arm, self.reference) for arm in self.arms() if arm != self.reference]
+        others = [control for control in self.controls if control != self.reference]
+        return against + [(arm, control) for control in others for arm in self.treatments()]

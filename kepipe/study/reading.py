@@ -1,0 +1,60 @@
+"""Figures of a finished stage by name: from `scores.json`, else from what it logged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kepipe.config import nearest
+from kepipe.flow.artifact import Artifact
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A value, and how many cases it is over (None where the result does not say)."""
+
+    value: float
+    cases: int | None = None
+
+
+def read_figure(artifact: Artifact, metric: str, stages: Mapping[str, str]) -> Figure:
+    """The figure `metric` of a result, such as `test/micro_f1` or `entity_cloze/mrr`.
+
+    `stages` maps node name → the stage that it is a copy of: an evaluation's scores stand under the name of the model's
+    node, and are asked for under the stage's (`pretrain/entity_cloze/mrr`), or without it where there is one model.
+    Raises ValueError with the figures that there are.
+    """
+    there = figures(artifact, stages)
+    found = there.get(metric)
+    if found is None:
+        endings = [figure for name, figure in there.items() if name.endswith(f"/{metric}")]
+        if len(endings) == 1:
+            return endings[0]
+        raise ValueError(f"`{artifact.name}` has no figure `{metric}`{nearest(metric, list(there))}")
+    return found
+
+
+def figures(artifact: Artifact, stages: Mapping[str, str]) -> dict[str, Figure]:
+    """All figures of a result: those of `scores.json`, and the last logged value of each name."""
+    logged: dict[str, Figure] = {}
+    for entry in artifact.metrics():
+        logged |= {name: Figure(float(value)) for name, value in entry.items() if name != "step"}
+    file = artifact.folder / "scores.json"
+    scores = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    told = {stages.get(name, name): inner for name, inner in scores.items()}
+    return logged | dict(_flatten(told))
+
+
+def _flatten(value: Any, at: str = "") -> Iterator[tuple[str, Figure]]:
+    """`{value, low, high, …}` is one figure; groups inside of it (by type) are looked into, its numbers are not."""
+    if isinstance(value, Mapping):
+        single = isinstance(value.get("value"), int | float)
+        if single:
+            yield at, Figure(float(value["value"]), value.get("cases"))
+        for name, inner in value.items():
+            if isinstance(inner, Mapping) or not single:
+                yield from _flatten(inner, f"{at}/{name}" if at else str(name))
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield at, Figure(float(value))
