@@ -91,6 +91,21 @@ def cover(starts: Ints, ends: Ints, span_from: Ints, span_to: Ints) -> tuple[Int
     return first[found], stop[found]
 
 
+def coverage(bounds: npt.NDArray[np.uint8], entities: npt.NDArray[np.int32], rows_of: Ints) -> dict[str, int]:
+    """How many `mentions` stand in a stream of tokens, of how many `entities`, and how many of each have a vector.
+
+    `rows_of`: the vector's row of each entity, −1 for those that have none.
+    """
+    mentions = entities[((bounds & ENTITY) > 0) & (entities >= 0)]
+    present = np.unique(mentions)
+    return {
+        "mentions": len(mentions),
+        "mentions_with_vector": int((rows_of[mentions] >= 0).sum()),
+        "entities": len(present),
+        "entities_with_vector": int((rows_of[present] >= 0).sum()),
+    }
+
+
 def stream_offsets(encoded: Encoded, bases: Ints, codes: npt.NDArray[np.uint32]) -> tuple[Ints, Ints]:
     """Offsets into the texts laid end to end, without the space that byte-level and Metaspace tokens carry."""
     base = np.repeat(bases, encoded.lengths)

@@ -6,6 +6,8 @@ ignored (their tokens are plain tokens), or get a vector that is composed from t
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +18,10 @@ import numpy.typing as npt
 import torch
 
 from kepipe.batch import Batch, EntityTable, Ints, Sequences
-from kg.vectors import IDS, TABLE, Vectors, open_vectors
+from kg.vectors import IDS, RELATION_IDS, TABLE, Vectors, open_vectors, save_vectors
 
 Floats = npt.NDArray[np.float32]
-FILES = (TABLE, IDS, "relations.txt")
+FILES = (TABLE, IDS, RELATION_IDS)
 """What a folder with entity vectors holds; the last where there are vectors of relations too."""
 
 
@@ -34,7 +36,7 @@ class EntityVectors:
     @classmethod
     def open(cls, folder: Path) -> Self:
         """The vectors of a `Vectors` artifact or of a model's folder. Raises ValueError where it has none."""
-        if not (folder / TABLE).is_file():
+        if not has_vectors(folder):
             raise ValueError(f"{folder}: no entity vectors ({TABLE} and {IDS}); a stage `embed` makes them")
         return cls(open_vectors(folder))
 
@@ -52,6 +54,22 @@ class EntityVectors:
         found = (known.get(id, self._rows.get(id, -1)) for id in ids)
         return np.fromiter(found, np.int64, len(ids))
 
+    def save(self, folder: Path, trained: Floats | None = None) -> None:
+        """Put the vectors into a model's folder: the same files where nothing was `trained` or composed.
+
+        They are linked, not copied, where the file system can: a table may be larger than the model.
+        """
+        if trained is None and not len(self._composed):
+            for name in FILES:
+                if (self.vectors.folder / name).is_file():
+                    _link(self.vectors.folder / name, folder / name)
+            return
+        save_vectors(folder, [*self.vectors.ids, *self._rows], self.table() if trained is None else trained)
+
+    def table(self) -> Floats:
+        """All vectors at once, float32 [rows, E]."""
+        return np.concatenate([self.vectors.matrix, self._composed])
+
     def gather(self, rows_BT: Ints) -> tuple[Ints, Floats]:
         """The vectors of these rows (−1: none), each once and in the order of rows, after a vector of zeros: [M, E];
         and where each of `rows_BT` stands among them, [B, T], 0 for none."""
@@ -64,14 +82,32 @@ class EntityVectors:
         return local[:-1].reshape(rows_BT.shape), vectors_ME
 
 
-def attach(batch: Batch, rows_BT: Ints, table: EntityTable) -> Batch:
-    """The batch with the entities of these rows of the table at its tokens (−1: none)."""
-    local_BT, vectors_ME = table.gather(rows_BT)
+def has_vectors(folder: Path) -> bool:
+    """Whether a folder holds entity vectors."""
+    return (folder / TABLE).is_file() and (folder / IDS).is_file()
+
+
+def _link(source: Path, target: Path) -> None:
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)
+
+
+def attach(batch: Batch, links_BT: Ints, table: EntityTable, others: Ints | None = None) -> Batch:
+    """The batch with the entities of these rows of the table at its tokens (−1: none).
+
+    The rows in `others`, of any shape, get a vector in the batch too.
+    """
+    wanted = links_BT if others is None else np.append(links_BT, others)
+    rows_M = np.append(-1, np.unique(wanted[wanted >= 0]))
+    _, vectors_ME = table.gather(rows_M)
     return replace(
         batch,
-        entities=torch.from_numpy(local_BT),
+        entities=torch.from_numpy(np.searchsorted(rows_M, links_BT)),
         entity_vectors=torch.from_numpy(vectors_ME),
-        entity_rows=torch.from_numpy(np.append(-1, np.unique(rows_BT[rows_BT >= 0]))),
+        entity_rows=torch.from_numpy(rows_M),
     )
 
 

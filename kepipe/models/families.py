@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from pydantic import ConfigDict, Field, model_validator
 
 from kepipe.config import Section
-from kepipe.models.config import TransformerConfig
+from kepipe.models.config import FusionConfig, TransformerConfig
 
 if TYPE_CHECKING:
+    from kepipe.models.entities import EntityVectors
     from kepipe.models.transformer import Transformer
 
 
@@ -136,6 +137,36 @@ FAMILIES = {
 }
 
 
+class Fusion(Section):
+    """Entities of a graph beside the tokens (ERNIE of Tsinghua; Zhang et al. 2019)."""
+
+    first: int | None = Field(None, ge=0)
+    """Plain layers before the first that fuses (default: 5 of 12, and as many of others)."""
+    entity_hidden: int | None = Field(None, ge=1)
+    """Width of the entities, which is that of their vectors (default: what they have; 100 as published)."""
+    entity_heads: int = Field(4, ge=1)
+    """Heads of the attention among entities."""
+    train: bool = False
+    """Train the entity vectors too, as a table in the model: for small graphs. Else they stay as they are."""
+
+    def of(self, layers: int, width: int, rows: int) -> FusionConfig:
+        """What it means for a model of so many layers and a table of `rows` vectors of `width` numbers."""
+        if self.entity_hidden not in (None, width):
+            raise ValueError(
+                f"base: fusion has entity_hidden {self.entity_hidden}, the entity vectors have {width} numbers: leave "
+                f"entity_hidden out, or set `dim: {self.entity_hidden}` in the stage that makes them"
+            )
+        if width % self.entity_heads:
+            raise ValueError(
+                f"base: fusion: entity vectors of {width} numbers cannot be shared out to {self.entity_heads} heads: "
+                "set entity_heads to a divisor"
+            )
+        first = layers * 5 // 12 if self.first is None else self.first
+        return FusionConfig(
+            first=first, hidden=width, heads=self.entity_heads, rows=rows if self.train else 0
+        )
+
+
 class Base(Section):
     """The model that training starts from: a family with a size or explicit sizes, or a trained model."""
 
@@ -167,11 +198,13 @@ class Base(Section):
     """Where norms stand (default: as the family; `gpt2` with `post` is GPT-1's arrangement)."""
     dropout: float = Field(0.0, ge=0.0, lt=1.0)
     """Dropout in training. 0 by default: a short pretraining sees no text twice."""
+    fusion: Fusion | None = None
+    """Fuse entities with the tokens of an encoder, on top of any base; `{}` as published."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Base:
         if self.trained is not None:
-            given = self.model_fields_set - {"trained", "dropout"}
+            given = self.model_fields_set - {"trained", "dropout", "fusion"}
             if given:
                 raise ValueError(f"`from` fixes the architecture: leave out {', '.join(sorted(given))}")
             return self
@@ -240,17 +273,20 @@ def build(
     seed: int,
     note: Callable[[str], None] = lambda _: None,
     special: Mapping[str, int] | None = None,
+    entities: EntityVectors | None = None,
 ) -> Transformer:
     """The model that `base` names, on the CPU in fp32. `note` is told what a trained model lacked.
 
     `special`: the tokenizer's ids of `pad` and `sep`, which a fresh model takes instead of the family's published
-    ones. Raises ValueError where a trained model has another vocabulary than `vocab_size`.
+    ones. `entities`: the vectors that a model with `fusion` is for. Raises ValueError where a trained model has
+    another vocabulary than `vocab_size`, or was made for other vectors.
     """
     from kepipe.models.assemble import assemble, initialise
 
     if base.trained is None:
         config = configure(base, vocab_size)
-        return initialise(assemble(config if special is None else speak(config, **special)), seed)
+        model = initialise(assemble(config if special is None else speak(config, **special)), seed)
+        return _with_entities(model, base, seed, note, entities)
     from kepipe.models.trained import open_trained
 
     model = open_trained(base.trained, seed=seed, dropout=base.dropout, note=note)
@@ -259,6 +295,51 @@ def build(
             f"base: {base.trained} has a vocabulary of {model.config.vocabulary} tokens, the tokenizer of the shards "
             f"has {vocab_size}; give the shards the tokenizer of {base.trained}"
         )
+    return _with_entities(model, base, seed, note, entities)
+
+
+def _with_entities(
+    model: Transformer,
+    base: Base,
+    seed: int,
+    note: Callable[[str], None],
+    entities: EntityVectors | None,
+) -> Transformer:
+    """The model with the fusion that `base` asks for; one that has it already must fit the vectors."""
+    there, wanted = model.config.fusion, base.fusion
+    if there is not None:
+        if wanted is not None:
+            raise ValueError(f"base: {base.trained} fuses entities already: leave `fusion` out")
+        if entities is not None and (entities.width, there.rows or len(entities)) != (
+            there.hidden,
+            len(entities),
+        ):
+            raise ValueError(
+                f"base: {base.trained} was made for {there.rows or 'any number of'} entity vectors of {there.hidden} "
+                f"numbers, these are {len(entities)} of {entities.width}"
+            )
+        return model
+    if wanted is None:
+        return model
+    if entities is None:
+        raise ValueError(
+            "base: `fusion` needs the vectors of a graph: set `inputs: {vectors: embed}` in the stage, where `embed` "
+            "is the stage that makes them"
+        )
+    import torch
+
+    from kepipe.models.assemble import fuse
+
+    fusion = wanted.of(model.config.encoder_layers, entities.width, len(entities))
+    model, fresh = fuse(model, fusion, seed)
+    if model.entity_table is not None:
+        with torch.no_grad():
+            model.entity_table.weight.copy_(torch.from_numpy(entities.table()))
+    count = sum(weight.numel() for name, weight in model.named_parameters() if name in fresh)
+    note(
+        f"entities of {fusion.hidden} numbers join the tokens after layer {fusion.first}: {count:,} new weights drawn "
+        "at random"
+    )
     return model
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from kepipe.batch import Batch, Sequences
-from kepipe.objectives.contract import Objective
+from kepipe.objectives.contract import Objective, measures
 
 if TYPE_CHECKING:
     from kepipe.models.transformer import Transformer
@@ -34,6 +34,11 @@ class Alternation:
     def terms(self) -> tuple[str, ...]:
         """Those of all parts; a name that comes twice is numbered."""
         return tuple(self._term(p, term) for p, part in enumerate(self.parts) for term in part.terms)
+
+    @cached_property
+    def measures(self) -> tuple[str, ...]:
+        """Those of all parts, named as terms are."""
+        return tuple(self._term(p, name) for p, part in enumerate(self.parts) for name in measures(part))
 
     def corrupt(self, sequences: Sequences, rng: np.random.Generator, progress: float) -> Batch:
         """See `Objective.corrupt`."""

@@ -38,5 +38,14 @@ class Objective(Protocol):
         ...
 
     def loss(self, model: Transformer, batch: Batch) -> dict[str, Tensor]:
-        """Term → its mean, a scalar; 0, never NaN, for a term that has no place."""
+        """Term → its mean, a scalar; 0, never NaN, for a term that has no place. So too for each measure."""
         ...
+
+
+def measures(objective: Objective) -> tuple[str, ...]:
+    """What an objective tells besides its terms, such as an accuracy: logged as they are, and not minimised.
+
+    An objective that has some names them in an attribute `measures`; they are means with counts, as terms are.
+    """
+    named: tuple[str, ...] = getattr(objective, "measures", ())
+    return named

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from kepipe.batch import Batch, Sequences
+from kepipe.models.entities import attach
 from kepipe.noise.draws import Draws, RowDraws, Schedule, visit_seeds
 from kepipe.noise.tokens import draw_replacements, replace
 from kepipe.objectives.parts import next_sentence_loss, restoration_loss, tensor
@@ -48,7 +49,13 @@ class MaskedLM:
 
     def corrupt(self, sequences: Sequences, rng: np.random.Generator, progress: float) -> Batch:
         """See `Objective.corrupt`."""
-        draws = self._draws(sequences, rng)
+        batch = self.hide(sequences, self.draws(sequences, rng), progress)
+        if sequences.links is None or sequences.vectors is None:
+            return batch
+        return attach(batch, sequences.links, sequences.vectors)
+
+    def hide(self, sequences: Sequences, draws: Draws, progress: float) -> Batch:
+        """The rows with tokens hidden, without entities."""
         selected_BT = self.select(sequences, draws, progress)
         replacement_BT = draw_replacements(
             sequences.tokens.shape, self.mask, self.ordinary, draws, self.masked, self.random
@@ -76,7 +83,8 @@ class MaskedLM:
             losses.append(next_sentence_loss(model, hidden_BTD, batch))
         return dict(zip(self.terms, losses, strict=False))
 
-    def _draws(self, sequences: Sequences, rng: np.random.Generator) -> Draws:
+    def draws(self, sequences: Sequences, rng: np.random.Generator) -> Draws:
+        """Where the corruption of these rows comes from, by the schedule."""
         if self.schedule == "dynamic":
             return rng
         if sequences.visit is None:

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 from pydantic import BeforeValidator, Discriminator, TypeAdapter
 
 from kepipe.config import Section, nearest
-from kepipe.objectives import causal, denoising, dlm, ernie_baidu, mass, mixture, mlm, span_masking, t5, unilm
+from kepipe.objectives import (
+    causal,
+    denoising,
+    dlm,
+    ernie_baidu,
+    ernie_tsinghua,
+    mass,
+    mixture,
+    mlm,
+    span_masking,
+    t5,
+    unilm,
+)
 
 if TYPE_CHECKING:
     from kepipe.corpus.tokenizer import Tokenizer
@@ -32,12 +44,17 @@ class Row:
     """Formats of which alone it can learn; (): any."""
     yardstick: Section | None = None
     """What measures the held-out loss, so that arms compare; None: the objective itself."""
+    links: bool = False
+    """Whether it can learn of entities alone, from a model that fuses them."""
 
 
 TABLE: Mapping[str, Row] = {
     "mlm": Row(mlm.MLM, mlm.build, yardstick=mlm.MLM()),
     "span-masking": Row(span_masking.SpanMasking, span_masking.build, yardstick=mlm.MLM()),
     "ernie-baidu": Row(ernie_baidu.ErnieBaidu, ernie_baidu.build, yardstick=mlm.MLM()),
+    "ernie-tsinghua": Row(
+        ernie_tsinghua.ErnieTsinghua, ernie_tsinghua.build, yardstick=mlm.MLM(), links=True
+    ),
     "dlm": Row(dlm.DLM, dlm.build, formats=("dialogue",)),
     "unilm": Row(unilm.UniLM, unilm.build),
     "causal-lm": Row(causal.CausalLM, causal.build_causal, "decoder", begin=False),
@@ -61,7 +78,12 @@ def row_of(section: Section) -> Row:
         if any((row.stack, row.begin) != (rows[0].stack, rows[0].begin) for row in rows):
             raise ValueError("the objectives of a mixture must train the same stacks and read the same rows")
         formats = next((row.formats for row in rows if row.formats), ())
-        return replace(rows[0], formats=formats, yardstick=rows[0].yardstick or section.of[0].objective)
+        return replace(
+            rows[0],
+            formats=formats,
+            yardstick=rows[0].yardstick or section.of[0].objective,
+            links=any(row.links for row in rows),
+        )
     return next(row for row in TABLE.values() if isinstance(section, row.section))
 
 

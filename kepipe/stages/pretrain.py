@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -13,14 +13,19 @@ from kepipe.flow.stage import Stage, Work
 from kepipe.models.families import Base, build, fingerprint
 from kepipe.objectives import table
 from kepipe.objectives.mlm import MLM
-from kepipe.stages.artifacts import Model, Shards
+from kepipe.stages.artifacts import Model, Shards, Vectors
 from kepipe.train.settings import Training
 
 if TYPE_CHECKING:
+    from kepipe.batch import Sequences
     from kepipe.corpus.batches import Batches
     from kepipe.corpus.tokenizer import Tokenizer
+    from kepipe.models.entities import EntityVectors
     from kepipe.models.transformer import Transformer
     from kepipe.train.held_out import HeldOut
+
+    Dress = Callable[[Sequences], Sequences]
+    """What is laid over the rows before they are corrupted."""
 
 PAIRS = ("segment-pair", "sentence-pair", "dialogue")
 """Formats whose rows have two segments, and a label that says whether they belong together."""
@@ -45,10 +50,12 @@ class PretrainConfig(Training):
 
 @dataclass(frozen=True)
 class PretrainInputs:
-    """The text, and a model to start from: that of an earlier stage, in place of `base`."""
+    """The text; a model to start from: that of an earlier stage, in place of `base`; the vectors of the graph's
+    entities, for a base with `fusion`."""
 
     shards: Shards
     start: Model | None = None
+    vectors: Vectors | None = None
 
 
 def pretrain(inputs: PretrainInputs, config: PretrainConfig, work: Work) -> None:
@@ -75,17 +82,21 @@ def fit(inputs: PretrainInputs, config: PretrainConfig, work: Work) -> None:
     tokenizer = load_tokenizer(inputs.shards.folder / "tokenizer")
     special = {"pad": tokenizer.pad, "sep": tokenizer.sep}
     base = config.base if inputs.start is None else take_up(inputs.start, inputs.shards, config.base)
-    model = build(base, tokenizer.vocab_size, work.seed, work.note, special)
+    entities = open_entities(inputs.vectors, base)
+    model = build(base, tokenizer.vocab_size, work.seed, work.note, special, entities)
     check_fit(config, model)
+    if model.config.fusion is None:
+        entities = None
     objective = table.build(config.objective, tokenizer)
     batches = open_split("train", inputs.shards, tokenizer, config, work.seed)
+    dress = dresser(inputs.shards, entities, work)
     work.dataset(
         "shards/train",
         inputs.shards.digest,
         {"tokens": len(batches.shard), "rows": len(batches.examples), "batches_per_epoch": batches.per_epoch},
     )
-    held_out = open_held_out(inputs.shards, tokenizer, config, work)
-    progress = train(model, objective, batches.render, config, work, held_out)
+    held_out = open_held_out(inputs.shards, tokenizer, config, work, dress)
+    progress = train(model, objective, lambda n: dress(batches.render(n)), config, work, held_out)
     if not leads():
         return
     epochs = progress.step * config.accumulate / batches.per_epoch
@@ -98,10 +109,17 @@ def fit(inputs: PretrainInputs, config: PretrainConfig, work: Work) -> None:
         "seed": work.seed,
         "shards": inputs.shards.digest,
         "start": "" if inputs.start is None else inputs.start.digest,
+        "vectors": "" if inputs.vectors is None else inputs.vectors.digest,
         "steps": progress.step,
         "best_step": progress.best_step,
     }
-    folder.save(work.out, model, tokenizer=inputs.shards.folder / "tokenizer", provenance=provenance)
+    folder.save(
+        work.out,
+        model,
+        tokenizer=inputs.shards.folder / "tokenizer",
+        provenance=provenance,
+        entities=entities,
+    )
 
 
 def take_up(start: Model, shards: Shards, base: Base) -> Base:
@@ -120,6 +138,46 @@ def take_up(start: Model, shards: Shards, base: Base) -> Base:
     return Base.model_validate({"from": str(start.folder), "dropout": base.dropout})
 
 
+def open_entities(vectors: Vectors | None, base: Base) -> EntityVectors | None:
+    """The vectors of the graph's entities: the stage's input, or those in the folder of a base that fuses them."""
+    from kepipe.models.entities import EntityVectors, has_vectors
+    from kepipe.models.trained import locate
+
+    if vectors is not None:
+        return EntityVectors.open(vectors.folder)
+    if base.trained is not None and has_vectors(locate(base.trained)):
+        return EntityVectors.open(locate(base.trained))
+    return None
+
+
+def dresser(shards: Shards, entities: EntityVectors | None, work: Work) -> Dress:
+    """What lays the entities over the rows of these shards; nothing does where there are none.
+
+    Logs how many mentions of the training text are linked, and how many of these have a vector.
+    """
+    if entities is None:
+        return lambda sequences: sequences
+    from kepipe.corpus.align import coverage
+    from kepipe.corpus.shards import open_shard
+    from kepipe.models.entities import mention_starts
+    from kg.vectors import read_ids
+
+    ids = read_ids(shards.folder / "entities.txt")
+    rows_of = entities.rows(ids)
+    train = open_shard(shards.folder / "train")
+    found = coverage(train.bounds, train.entities, rows_of)
+    work.log(found)
+    said = (
+        f"{found['mentions_with_vector']:,} of {found['mentions']:,} linked mentions have a vector; "
+        f"{found['entities_with_vector']:,} of {found['entities']:,} entities"
+    )
+    if found["mentions_with_vector"]:
+        work.note(said)
+    else:
+        work.warn(f"{said}: the model learns nothing of the graph. Are text and vectors of the same graph?")
+    return lambda sequences: replace(sequences, links=mention_starts(sequences, rows_of), vectors=entities)
+
+
 def check_fit(config: PretrainConfig, model: Transformer) -> None:
     """Raise ValueError where the model cannot do what objective and format ask of it."""
     row = table.row_of(config.objective)
@@ -136,6 +194,11 @@ def check_fit(config: PretrainConfig, model: Transformer) -> None:
             f"objective {name} learns from rows of another kind: set `format: {row.formats[0]}`, not {config.format}"
         )
     made_of, pairs = model.config, config.format in PAIRS
+    if row.links and made_of.fusion is None:
+        raise ValueError(
+            f"objective {name} learns of entities, and base {base} is a plain model: set `fusion: {{}}` in base and "
+            "`inputs: {vectors: embed}` in the stage"
+        )
     if 0 < made_of.positions < config.length:
         raise ValueError(
             f"length: {config.length} tokens, base {base} has {made_of.positions} positions: set length to that"
@@ -176,7 +239,9 @@ def open_split(
     )
 
 
-def open_held_out(shards: Shards, tokenizer: Tokenizer, config: PretrainConfig, work: Work) -> HeldOut | None:
+def open_held_out(
+    shards: Shards, tokenizer: Tokenizer, config: PretrainConfig, work: Work, dress: Dress
+) -> HeldOut | None:
     """What the held-out loss is measured on: the same text and the same hidden tokens for all arms and seeds."""
     from kepipe.corpus.shards import open_shard
     from kepipe.train.held_out import DRAW, HeldOut
@@ -187,7 +252,8 @@ def open_held_out(shards: Shards, tokenizer: Tokenizer, config: PretrainConfig, 
     yardstick = table.row_of(config.objective).yardstick or config.objective
     batches = open_split("held_out", shards, tokenizer, config, DRAW)
     wanted = -(-config.eval_tokens * config.accumulate // config.batch_tokens)
-    return HeldOut(table.build(yardstick, tokenizer), batches.render, min(wanted, batches.per_epoch))
+    count = min(wanted, batches.per_epoch)
+    return HeldOut(table.build(yardstick, tokenizer), lambda n: dress(batches.render(n)), count)
 
 
 def _fingerprint(config: PretrainConfig) -> Mapping[str, str]:

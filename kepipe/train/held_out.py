@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import nn
 
-from kepipe.objectives.contract import Objective
+from kepipe.objectives.contract import Objective, measures
 from kepipe.train.parts import Render
 from kepipe.train.window import name_terms
 
@@ -15,8 +17,21 @@ DRAW = 20_190_419
 """Seed of the corruption of held-out text: one for all arms, seeds and times, so that losses compare."""
 
 
+class Judge(Protocol):
+    """Measures a model from time to time. `chooses`: the figure that says how good the model is; lower is better."""
+
+    @property
+    def chooses(self) -> str: ...
+
+    def measure(self, machine: Accelerator, trained: nn.Module) -> dict[str, float]:
+        """The figures by name."""
+        ...
+
+
 class HeldOut:
     """Held-out batches, corrupted once. Every process measures all of them: they are few."""
+
+    chooses = "held_out_loss"
 
     def __init__(self, objective: Objective, render: Render, batches: int) -> None:
         self.objective = objective
@@ -26,9 +41,11 @@ class HeldOut:
 
     @torch.no_grad()
     def measure(self, machine: Accelerator, trained: nn.Module) -> dict[str, float]:
-        """`held_out_loss`, the sum of the terms' means over all batches, and each term where there are several."""
-        sums = dict.fromkeys(self.objective.terms, 0.0)
-        places = dict.fromkeys(self.objective.terms, 0)
+        """`held_out_loss`, the sum of the terms' means over all batches, each term where there are several, and
+        `held_out_` with the name of each measure."""
+        told = measures(self.objective)
+        sums = dict.fromkeys(self.objective.terms + told, 0.0)
+        places = dict.fromkeys(sums, 0)
         trained.eval()
         for batch in self.batches:
             counts = self.objective.counts(batch)
@@ -36,4 +53,6 @@ class HeldOut:
                 sums[name] += float(mean) * counts[name]
                 places[name] += counts[name]
         trained.train()
-        return name_terms("held_out_loss", {name: sums[name] / places[name] for name in sums if places[name]})
+        means = {name: sums[name] / places[name] for name in sums if places[name]}
+        besides = {f"held_out_{name}": means.pop(name) for name in told if name in means}
+        return name_terms("held_out_loss", means) | besides

@@ -15,9 +15,9 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from kepipe.flow.stage import Work
-from kepipe.objectives.contract import Objective
+from kepipe.objectives.contract import Objective, measures
 from kepipe.train.diagnosis import diverged
-from kepipe.train.held_out import HeldOut
+from kepipe.train.held_out import Judge
 from kepipe.train.machine import accelerator, choose_precision, spread
 from kepipe.train.optimizer import set_rate
 from kepipe.train.parts import Feed, Part, Render
@@ -38,7 +38,7 @@ def train(
     render: Render,
     settings: Training,
     work: Work,
-    held_out: HeldOut | None = None,
+    held_out: Judge | None = None,
 ) -> Progress:
     """Train `model` in place, continuing from the newest whole checkpoint in `work.scratch`.
 
@@ -54,7 +54,7 @@ def train(
     now = keeper.restore()
     if held_out and now.step == 0:
         work.log(held_out.measure(machine, trained), step=0)
-    window = Window(objective.terms)
+    window = Window(objective.terms, measures(objective))
     with (
         closing(feed.updates(now.step)) as updates,
         work.progress("training", settings.steps, "steps", now.step) as tick,
@@ -77,11 +77,11 @@ def train(
             improved = False
             if held_out and "measure" in due:
                 measured |= held_out.measure(machine, trained)
-                improved = now.judge(measured["held_out_loss"])
+                improved = now.judge(measured[held_out.chooses])
             work.log(measured | {"learning_rate": rate}, step=now.step)
             if "save" in due or (improved and settings.keeps_best()):
                 keeper.save(now)
-            window = Window(objective.terms)
+            window = Window(objective.terms, measures(objective))
     if settings.final == "best" and now.best_step:
         keeper.restore_best(now)
     if inner is not model:
@@ -99,7 +99,7 @@ def update(
 ) -> tuple[dict[str, Tensor], Tensor]:
     """One update of the weights from this process's parts of the batch.
 
-    Returns the sum of each term over its places, and the norm of the gradient before clipping. The gradient
+    Returns the sum of each term and measure over its places, and the norm of the gradient before clipping. The gradient
     is that of each term's mean over the places of *all* parts of all processes.
     """
     counts_K = torch.tensor([sum(part.counts.get(name, 0) for part in parts) for name in objective.terms])
@@ -115,6 +115,7 @@ def update(
             shares = [
                 mean * (machine.num_processes * part.counts[name] / max(1, totals[name]))
                 for name, mean in means.items()
+                if name in totals
             ]
             machine.backward(torch.stack(shares).sum())
         for name, mean in means.items():

@@ -1,0 +1,207 @@
+"""The denoising entity auto-encoder: what is corrupted and how often, the loss by hand, and that it is learned."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import torch
+
+from kepipe.batch import Batch, Ints, Sequences
+from kepipe.models.assemble import fuse
+from kepipe.models.config import FusionConfig
+from kepipe.models.entities import EntityVectors
+from kepipe.models.families import Base, build
+from kepipe.models.transformer import Transformer
+from kepipe.objectives import table
+from kepipe.objectives.contract import Objective
+from kepipe.objectives.denoising_entities import DenoisingEntities
+from kg.vectors import open_vectors, save_vectors
+from tests.kepipe.objectives.rows import TOKENIZER, VOCABULARY, rows
+
+ENTITIES, E = 40, 8
+
+
+@pytest.fixture(scope="module")
+def vectors(tmp_path_factory: pytest.TempPathFactory) -> EntityVectors:
+    folder = tmp_path_factory.mktemp("vectors")
+    matrix = np.random.default_rng(0).standard_normal((ENTITIES, E)).astype(np.float32)
+    save_vectors(folder, [f"Q{n}" for n in range(ENTITIES)], matrix)
+    return EntityVectors.open(folder)
+
+
+def linked(vectors: EntityVectors, seed: int = 0, pairs: bool = False, share: float = 0.3) -> Sequences:
+    """Rows in which a share of the tokens begins a mention."""
+    clean = rows(seed=seed, pairs=pairs)
+    rng = np.random.default_rng(seed)
+    links = np.where(
+        (rng.random(clean.tokens.shape) < share) & ~clean.special,
+        rng.integers(0, ENTITIES, clean.tokens.shape),
+        -1,
+    )
+    return rows(seed=seed, pairs=pairs, links=links, vectors=vectors)
+
+
+def objective(**settings: Any) -> DenoisingEntities:
+    made = table.build(table.read({"name": "ernie-tsinghua", **settings}), TOKENIZER)
+    return cast(DenoisingEntities, made)
+
+
+def model(seed: int = 0) -> Transformer:
+    base = build(Base.model_validate({"layers": 2, "hidden": 32, "heads": 2}), VOCABULARY, seed)
+    return fuse(base, FusionConfig(first=0, hidden=E, heads=2), seed)[0]
+
+
+def shown(batch: Batch) -> Ints:
+    """The table's row at each token after the corruption, −1 for none."""
+    assert batch.entities is not None
+    assert batch.entity_rows is not None
+    rows_BT: Ints = batch.entity_rows.numpy()[batch.entities.numpy()]
+    return rows_BT
+
+
+@pytest.mark.parametrize("upstream", [False, True])
+def test_what_the_batch_says_is_so(vectors: EntityVectors, upstream: bool) -> None:
+    sequences = linked(vectors)
+    assert sequences.links is not None
+    batch = objective(upstream=upstream).corrupt(sequences, np.random.default_rng(3), 0.0)
+    assert batch.entity_rows is not None
+    assert batch.entity_vectors is not None
+    assert (batch.entity_vectors[0] == 0).all()
+    np.testing.assert_array_equal(
+        batch.entity_vectors[1:].numpy(), vectors.vectors.matrix[batch.entity_rows[1:].numpy()]
+    )
+    true_N = sequences.links[sequences.links >= 0]
+    candidates = batch.entity_rows[batch.extra["candidates"]].numpy()
+    present = np.unique(true_N)
+    np.testing.assert_array_equal(candidates, np.append(-1, present) if upstream else present)
+    np.testing.assert_array_equal(candidates[batch.extra["truth"].numpy()], true_N)
+    np.testing.assert_array_equal(batch.extra["linked"].numpy(), np.flatnonzero(sequences.links >= 0))
+    wrong = shown(batch).ravel()[batch.extra["linked"].numpy()] != true_N
+    np.testing.assert_array_equal(np.flatnonzero(wrong), batch.extra["changed"].numpy())
+    assert (shown(batch)[sequences.links < 0] == -1).all()
+
+
+def test_masking_does_not_look_at_links_nor_links_at_masking(vectors: EntityVectors) -> None:
+    """The same tokens are hidden as by `mlm` with the same seed: arms with and without dEA compare."""
+    sequences = linked(vectors, pairs=True)
+    plain = table.build(table.read("mlm"), TOKENIZER).corrupt(sequences, np.random.default_rng(5), 0.0)
+    ours = objective().corrupt(sequences, np.random.default_rng(5), 0.0)
+    for name in ("tokens", "selected", "labels", "follows", "segments"):
+        assert torch.equal(getattr(plain, name), getattr(ours, name)), name
+    assert sequences.links is not None
+    np.testing.assert_array_equal(shown(plain), sequences.links)
+
+
+def test_a_static_schedule_corrupts_links_alike_at_every_visit(vectors: EntityVectors) -> None:
+    from kepipe.batch import Visit
+
+    made = objective(schedule="static")
+    batches = [
+        made.corrupt(
+            rows(links=linked(vectors).links, vectors=vectors, visit=Visit(np.arange(8), times, 0)),
+            np.random.default_rng(times),
+            0.0,
+        )
+        for times in (0, 1)
+    ]
+    np.testing.assert_array_equal(shown(batches[0]), shown(batches[1]))
+    assert len(batches[0].extra["changed"])
+
+
+def test_the_loss_by_hand(vectors: EntityVectors) -> None:
+    """Two candidates with scores 1 and −1, and −2 and 2: −log σ(2) where the truth scores 1, −log σ(−4) where −2."""
+    batch = Batch(
+        tokens=torch.zeros(1, 3, dtype=torch.long),
+        documents=torch.ones(1, 3, dtype=torch.long),
+        selected=torch.tensor([], dtype=torch.long),
+        labels=torch.tensor([], dtype=torch.long),
+        entity_vectors=torch.tensor([[0.0], [9.0], [1.0], [-1.0]]),
+        extra={
+            "linked": torch.tensor([0, 2]),
+            "candidates": torch.tensor([2, 3]),
+            "truth": torch.tensor([0, 0]),
+            "changed": torch.tensor([1]),
+        },
+    )
+
+    class Fixed:
+        """A model whose entity head says 1 at the first token and −2 at the third."""
+
+        def __call__(self, _batch: Batch) -> torch.Tensor:
+            return torch.tensor([[[1.0], [50.0], [-2.0]]])
+
+        def entity_vectors(self, batch: Batch) -> torch.Tensor | None:
+            return batch.entity_vectors
+
+        def entity_scores(self, hidden: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
+            return hidden @ vectors.T
+
+        def restoration_loss(self, hidden: torch.Tensor, _labels: torch.Tensor) -> torch.Tensor:
+            return hidden.sum()
+
+    losses = objective(weights={"dea": 0.5}).loss(cast(Transformer, Fixed()), batch)
+    expected = 0.5 * (math.log1p(math.exp(-2)) + math.log1p(math.exp(4))) / 2
+    assert float(losses["dea"]) == pytest.approx(expected, rel=1e-6)
+    assert float(losses["mlm"]) == 0.0
+    assert float(losses["entity_accuracy"]) == 0.5
+    assert float(losses["changed_entity_accuracy"]) == 0.0
+    assert objective().counts(batch) == {
+        "mlm": 0, "nsp": 0, "dea": 2, "entity_accuracy": 2, "changed_entity_accuracy": 1,
+    }  # fmt: skip
+
+
+def test_rows_without_any_link(vectors: EntityVectors) -> None:
+    made = objective()
+    batch = made.corrupt(linked(vectors, share=0.0), np.random.default_rng(0), 0.0)
+    losses = made.loss(model(), batch)
+    assert float(losses["dea"]) == 0.0
+    assert all(torch.isfinite(loss) for loss in losses.values())
+    assert made.counts(batch)["dea"] == 0
+    torch.autograd.backward(losses["mlm"])
+
+
+def test_entities_are_learned_and_each_loss_is_told(vectors: EntityVectors) -> None:
+    """Ten linked tokens, each always the same entity: after some steps also changed links are named right."""
+    made: Objective = objective(replaced=0.2, removed=0.6)
+    trained = model()
+    optimizer = torch.optim.AdamW(trained.parameters(), lr=3e-3)
+    told = {}
+    for step in range(60):
+        clean = rows(seed=step)
+        links = np.where(~clean.special & (clean.tokens >= 60) & (clean.tokens < 70), clean.tokens - 60, -1)
+        batch = made.corrupt(rows(seed=step, links=links, vectors=vectors), np.random.default_rng(step), 0.0)
+        losses = made.loss(trained, batch)
+        torch.autograd.backward([losses[name] for name in made.terms if name in losses])
+        optimizer.step()
+        optimizer.zero_grad()
+        told = {name: float(loss.detach()) for name, loss in losses.items()}
+    assert told["dea"] < 1.2
+    assert told["changed_entity_accuracy"] > 0.8
+
+
+def test_vectors_are_asked_for() -> None:
+    with pytest.raises(ValueError, match=r"inputs: \{vectors: embed\}"):
+        objective().corrupt(rows(), np.random.default_rng(0), 0.0)
+    with pytest.raises(ValueError, match="add up to more than 1"):
+        objective(replaced=0.6, removed=0.6)
+
+
+def test_trained_vectors_get_a_gradient_where_they_are_used(vectors: EntityVectors, tmp_path: Path) -> None:
+    base = build(Base.model_validate({"layers": 2, "hidden": 32, "heads": 2}), VOCABULARY, 0)
+    trained, _ = fuse(base, FusionConfig(first=0, hidden=E, heads=2, rows=ENTITIES), 0)
+    made = objective(replaced=0.0)
+    sequences = linked(vectors, share=0.05)
+    batch = made.corrupt(sequences, np.random.default_rng(0), 0.0)
+    torch.autograd.backward(made.loss(trained, batch)["dea"])
+    assert trained.entity_table is not None
+    gradient = trained.entity_table.weight.grad
+    assert gradient is not None
+    assert sequences.links is not None
+    used = np.unique(sequences.links[sequences.links >= 0])
+    assert set(np.flatnonzero(gradient.abs().sum(1).numpy())) == set(used)
+    vectors.save(tmp_path, trained.entity_table.weight.detach().numpy())
+    np.testing.assert_array_equal(open_vectors(tmp_path).matrix, trained.entity_table.weight.detach().numpy())
