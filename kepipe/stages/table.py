@@ -8,6 +8,7 @@ from kepipe.flow.stage import Stage
 from kepipe.stages.corpus import CORPUS
 from kepipe.stages.embed import EMBED
 from kepipe.stages.evaluate import EVALUATE
+from kepipe.stages.finetune import FINETUNE
 from kepipe.stages.graph import GRAPH
 from kepipe.stages.link import LINK
 from kepipe.stages.pretrain import PRETRAIN
@@ -22,6 +23,7 @@ STAGES: tuple[Stage[Any, Any], ...] = (
     SHARDS,
     EMBED,
     PRETRAIN,
+    FINETUNE,
     EVALUATE,
     REPORT,
     REGISTER,

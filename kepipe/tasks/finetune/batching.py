@@ -27,7 +27,7 @@ Ints = npt.NDArray[np.int64]
 class Collator:
     """What every row of a task goes through, in training, measuring and prediction alike.
 
-    `pad`: id of the padding token. `labels`: how many there are. `per_word`: a case is a word, else a row. `causal`: for
+    `pad`: id of the padding token. `labels`: how many there are. `per_word`: cases are words, else rows. `causal`: for
     a decoder. `vectors`: of the entities that the model fuses; `injector`: writes triples into the rows; None: no
     knowledge of that kind.
     """

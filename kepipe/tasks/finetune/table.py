@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -14,6 +14,7 @@ from kepipe.tasks.finetune.examples import Example, Reader
 from kepipe.tasks.finetune.heads import Kind
 from kepipe.tasks.finetune.marking import Reads
 from kepipe.tasks.finetune.metrics import Metric
+from kepipe.tasks.rows import Row
 
 Floats = npt.NDArray[np.float64]
 TaskName = Literal["relations", "typing", "classification", "pairs", "ranking", "tagging"]
@@ -90,6 +91,22 @@ def tags(examples: Sequence[Example], answers: Sequence[Floats], labels: Sequenc
         [labels[row] for row in answer_NL.argmax(axis=1).tolist()]
         + [tagging.OUTSIDE] * (len(example.spans) - len(answer_NL))
         for example, answer_NL in zip(examples, answers, strict=True)
+    ]
+
+
+def labelled(
+    task: Task, rows: Sequence[Row], examples: Sequence[Example], labels: Sequence[str]
+) -> list[Row]:
+    """The rows with their examples' labels as numbers; in tagging those of the words that were not cut off."""
+    of = {label: number for number, label in enumerate(labels)}
+    return [
+        replace(
+            row,
+            labels=tuple(of[label] for label in example.labels)[
+                : len(row.marks) if task.reads == "words" else None
+            ],
+        )
+        for row, example in zip(rows, examples, strict=True)
     ]
 
 

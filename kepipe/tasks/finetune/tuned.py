@@ -1,0 +1,185 @@
+"""A fine-tuned model and its folder: a model folder with `task.json` and `head.safetensors` beside it.
+
+Where the model uses knowledge, the folder also has what it takes to use it alone: `vectors.safetensors` of the
+entities it fuses, `graph/` of the triples it injects, `linker/`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kepipe.corpus.tokenizer import Tokenizer, load_tokenizer
+from kepipe.models.entities import EntityVectors, has_vectors
+from kepipe.models.files import write_json, write_tensors
+from kepipe.tasks.finetune import heads
+from kepipe.tasks.finetune.batching import Collator
+from kepipe.tasks.finetune.knowledge import Language, Source
+from kepipe.tasks.finetune.marking import Layout
+from kepipe.tasks.finetune.table import TASKS, Task, TaskName
+
+if TYPE_CHECKING:
+    from kepipe.inject.injector import Injector
+    from kepipe.models.config import TransformerConfig
+    from kepipe.models.transformer import Transformer
+
+ABOUT, HEAD, GRAPH, LINKER = "task.json", "head.safetensors", "graph", "linker"
+FORMAT = 1
+BEGINS = ("bert", "roberta", "bart")
+"""Families whose rows begin with [CLS]."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What a fine-tuned model is for, as in `task.json`: enough to lay out a new text as the training's were.
+
+    `marks`: name → id. `mean`: whether the head reads the row's mean. `mentions`: where entities came from.
+    `inject`: the settings of injection, or None.
+    """
+
+    task: TaskName
+    labels: tuple[str, ...]
+    length: int
+    marks: dict[str, int] = field(default_factory=dict)
+    mean: bool = False
+    language: Language = "en"
+    mentions: Source = "none"
+    inject: dict[str, Any] | None = None
+
+    @property
+    def row(self) -> Task:
+        """The task's row in the table."""
+        return TASKS[self.task]
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A model with its head attached, its tokenizer, and what it is for."""
+
+    about: About
+    model: Transformer
+    tokenizer: Tokenizer
+    vectors: EntityVectors | None = None
+    injector: Injector | None = None
+
+    @property
+    def layout(self) -> Layout:
+        """How its rows look."""
+        config = self.model.config
+        return Layout(
+            self.tokenizer,
+            self.about.length,
+            self.about.row.reads,
+            tuple(self.about.marks.values()),
+            begin=config.family in BEGINS,
+            causal=is_causal(config),
+            segments=config.segments,
+        )
+
+    @property
+    def collator(self) -> Collator:
+        """How its rows become a batch."""
+        return Collator(
+            self.tokenizer.pad,
+            self.about.row.kind,
+            len(self.about.labels),
+            per_word=self.about.row.reads == "words",
+            causal=is_causal(self.model.config),
+            vectors=self.vectors,
+            injector=self.injector,
+        )
+
+
+def is_causal(config: TransformerConfig) -> bool:
+    """Whether tokens see only what stands left of them: a decoder alone."""
+    return config.encoder_layers == 0
+
+
+def new_head(about: About, config: TransformerConfig, dropout: float = 0.0) -> heads.TaskHead:
+    """A head of the task's sizes, without values worth keeping."""
+    spans = max(1, len(about.row.marks))
+    return heads.TaskHead(config.hidden, spans, len(about.labels), mean=about.mean, dropout=dropout)
+
+
+def save(folder: Path, tuned: Tuned, provenance: dict[str, Any]) -> None:
+    """Write the folder; the head is taken off the model. Equal weights give equal bytes."""
+    from kepipe.models import folder as models
+
+    write_tensors(folder / HEAD, heads.detach(tuned.model))
+    fused = tuned.vectors if tuned.model.config.fusion is not None else None
+    models.save(folder, tuned.model, provenance=provenance, entities=fused)
+    tuned.tokenizer.save(folder)
+    write_json(folder / ABOUT, {"format": FORMAT, **asdict(tuned.about)})
+
+
+def carry(source: Path, target: Path) -> None:
+    """Have a folder's files at another place too: linked where the file system can, else copied."""
+    for file in sorted(source.rglob("*")):
+        inside = file.relative_to(source)
+        if not file.is_file() or inside.parts[0] in ("record", "artifact.json"):
+            continue
+        (target / inside).parent.mkdir(parents=True, exist_ok=True)
+        (target / inside).unlink(missing_ok=True)
+        try:
+            os.link(file, target / inside)
+        except OSError:  # another file system, or one without links
+            shutil.copyfile(file, target / inside)
+
+
+def read_about(folder: Path) -> About:
+    """What a folder's model is for. Raises ValueError where it was not fine-tuned."""
+    file = folder / ABOUT
+    if not file.is_file():
+        raise ValueError(
+            f"{folder}: not fine-tuned for a task ({ABOUT} is missing); a stage `finetune` makes such"
+        )
+    told = json.loads(file.read_text(encoding="utf-8"))
+    if told.pop("format", None) != FORMAT:
+        raise ValueError(f"{file}: of another version of kepipe; fine-tune again")
+    return About(**{**told, "labels": tuple(told["labels"])})
+
+
+def load(folder: Path, *, graph: Path | None = None, device: str = "cpu") -> Tuned:
+    """Open what `save` wrote. `graph`: a stored graph whose triples are injected instead of the folder's own."""
+    from safetensors.torch import load_file
+
+    from kepipe.models import folder as models
+
+    about, tokenizer = read_about(folder), load_tokenizer(folder)
+    model = models.load(folder)
+    head = heads.restore(new_head(about, model.config), load_file(folder / HEAD))
+    heads.attach(model, head)
+    vectors = EntityVectors.open(folder) if model.config.fusion is not None and has_vectors(folder) else None
+    injector = None
+    if about.inject is not None:
+        where = graph if graph is not None else folder / GRAPH
+        injector = make_injector(where, tokenizer, about.inject, model.config, folder)
+    elif graph is not None:
+        raise ValueError(f"{folder}: this model takes no triples from a graph, so there is none to give it")
+    return Tuned(about, model.to(device).eval(), tokenizer, vectors, injector)
+
+
+def make_injector(
+    graph: Path,
+    tokenizer: Tokenizer,
+    settings: dict[str, Any],
+    config: TransformerConfig,
+    vectors: Path | None,
+) -> Injector:
+    """The injector of a stored graph for a model. `vectors`: a folder that may hold entity vectors."""
+    from kepipe.inject.injector import Injector
+    from kepipe.inject.settings import Inject
+    from kg.store import open_graph
+
+    return Injector(
+        open_graph(graph),
+        tokenizer,
+        Inject.model_validate(settings),
+        causal=is_causal(config),
+        positions=config.positions,
+        vectors=vectors if vectors is not None and has_vectors(vectors) else None,
+    )
