@@ -11,7 +11,7 @@ from kepipe.cli.options import WORKSPACE, PipelineArgument, SetOption, Workspace
 
 if TYPE_CHECKING:
     from kepipe.flow.artifact import Artifact
-    from kepipe.flow.plan import Flow, Step, Workspace
+    from kepipe.flow.plan import Flow, Workspace
 
 UntilOption = Annotated[str | None, typer.Option(help="Run up to this stage, included.")]
 OnlyOption = Annotated[str | None, typer.Option(help="Run this stage alone; those before must be made.")]
@@ -67,6 +67,7 @@ def plan(
 ) -> None:
     """Show what a run would do, and why: cached, resumable or to run."""
     from kepipe import pipeline as pipelines
+    from kepipe.cli.plan import lines
     from kepipe.flow.plan import Workspace, make_plan
     from kepipe.flow.runner import Choice
 
@@ -75,23 +76,20 @@ def plan(
     steps = make_plan(
         flow, Workspace(workspace.resolve()), force or (), warn=lambda text: typer.echo(text, err=True)
     )
-    for step in steps:
-        if step.node.name in chosen and only in (None, step.node.name):
-            _show(step)
-
-
-def _show(step: Step) -> None:
-    colour = {"cached": typer.colors.GREEN, "resumable": typer.colors.YELLOW, "to run": typer.colors.CYAN}
-    status = typer.style(f"{step.status:<10}", fg=colour[step.status])
-    typer.echo(f"{step.node.name:<12}{status} {step.key or '':<21}{step.why}")
+    shown = [step for step in steps if step.node.name in chosen and only in (None, step.node.name)]
+    for line in lines(shown):
+        typer.echo(line)
 
 
 def _point_out(flow: Flow, place: Workspace, made: dict[str, Artifact], workspace: Path) -> None:
-    """Say where the results are."""
+    """Say where the results are; the many copies of a study's stages are found by way of its page."""
     files = {"report": "report.html", "model": "model.safetensors"}
+    copies = {node.name for node in flow.nodes if node.labels}
     lines = []
     for title, file in files.items():
-        found = [name for name in made if (place.latest(flow.name, name) / file).exists()]
+        found = [
+            name for name in made if name not in copies and (place.latest(flow.name, name) / file).exists()
+        ]
         lines += [
             f"  {title:<10} {workspace / flow.name / name}/{file if title == 'report' else ''}"
             for name in found

@@ -9,11 +9,13 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kepipe.flow.artifact import Artifact
+from kepipe.flow.artifact import Artifact, hash_json, read_manifest
 from kepipe.study.design import DATA_SETTINGS, Design
 
-STATED = ("seed", "steps", "shards", "data", "tokens", "rows")
+STATED = ("seed", "steps", "shards", "tokens", "rows")
 """Keys of a model's `kepipe.json` that say what it was trained on and for how long."""
+SOURCES = "sources"
+"""The user's files, and the base model, that the stage read: one digest of them all."""
 
 
 class NotComparable(ValueError):
@@ -50,7 +52,7 @@ def check_cases(design: Design, metric: str, seed: int, cases: Mapping[str, int 
 def _agreed(
     design: Design, stage: str, seed: int, models: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[tuple[str, Any]]:
-    for name in (*STATED, *DATA_SETTINGS):
+    for name in (*STATED, SOURCES, *DATA_SETTINGS):
         values = {arm: told.get(name) for arm, told in models.items()}
         if all(value is None for value in values.values()):
             if models and name in ("seed", "steps") and name not in design.may_differ:
@@ -81,10 +83,13 @@ def _stated(artifact: Artifact) -> dict[str, Any] | None:
     if not file.exists():
         return None
     told: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    config = told.get("config", {})
-    return {name: config[name] for name in DATA_SETTINGS if name in config} | {
-        name: told[name] for name in STATED if name in told
-    }
+    config, sources = told.get("config", {}), read_manifest(artifact.folder)["ingredients"].get("sources")
+    beside = {SOURCES: hash_json(sources)} if sources else {}
+    return (
+        beside
+        | {name: config[name] for name in DATA_SETTINGS if name in config}
+        | {name: told[name] for name in STATED if name in told}
+    )
 
 
 def _folded(by_seed: Mapping[str, Any]) -> Any:

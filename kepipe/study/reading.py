@@ -26,25 +26,29 @@ def read_figure(artifact: Artifact, metric: str, stages: Mapping[str, str]) -> F
     node, and are asked for under the stage's (`pretrain/entity_cloze/mrr`), or without it where there is one model.
     Raises ValueError with the figures that there are.
     """
-    there = figures(artifact, stages)
-    found = there.get(metric)
-    if found is None:
-        endings = [figure for name, figure in there.items() if name.endswith(f"/{metric}")]
-        if len(endings) == 1:
-            return endings[0]
-        raise ValueError(f"`{artifact.name}` has no figure `{metric}`{nearest(metric, list(there))}")
-    return found
+    scores, logged = _scores(artifact, stages), _logged(artifact)
+    under = [f"{stage}/{metric}" for stage in dict.fromkeys(stages.values())]
+    of_a_model = [name for name in under if name in scores]
+    for there, name in ((scores, metric), *((scores, name) for name in of_a_model), (logged, metric)):
+        if name in there and len(of_a_model) <= 1:
+            return there[name]
+    known = [*scores, *logged]
+    raise ValueError(f"`{artifact.name}` has no single figure `{metric}`{nearest(metric, known)}")
 
 
-def figures(artifact: Artifact, stages: Mapping[str, str]) -> dict[str, Figure]:
-    """All figures of a result: those of `scores.json`, and the last logged value of each name."""
+def _scores(artifact: Artifact, stages: Mapping[str, str]) -> dict[str, Figure]:
+    """The figures of `scores.json`, nodes called by the stages that they are copies of."""
+    file = artifact.folder / "scores.json"
+    scores = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    return dict(_flatten({stages.get(name, name): inner for name, inner in scores.items()}))
+
+
+def _logged(artifact: Artifact) -> dict[str, Figure]:
+    """The last logged value of each name."""
     logged: dict[str, Figure] = {}
     for entry in artifact.metrics():
         logged |= {name: Figure(float(value)) for name, value in entry.items() if name != "step"}
-    file = artifact.folder / "scores.json"
-    scores = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    told = {stages.get(name, name): inner for name, inner in scores.items()}
-    return logged | dict(_flatten(told))
+    return logged
 
 
 def _flatten(value: Any, at: str = "") -> Iterator[tuple[str, Figure]]:

@@ -51,6 +51,7 @@ class Runs:
         self._begun = RunStarted(pipeline="unknown", config={}, tags={})
         self._stages: dict[str, StageStarted] = {}
         self._open: dict[str, float] = {}
+        self._copies: dict[str, dict[str, str]] = {}
         self._ids: dict[str, str] = {}
         self._steps: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
         self._notes: list[str] = []
@@ -72,6 +73,8 @@ class Runs:
             case StageStarted():
                 self._stages[event.stage] = event
                 self._open[event.stage] = event.at
+                if copy := _copy_of(event):
+                    self._copies[copy] = {f"kepipe.{name}": event.labels[name] for name in ("arm", "seed")}
             case StageEnded():
                 self._open.pop(event.stage, None)
             case RunEnded():
@@ -119,6 +122,8 @@ class Runs:
     def end_abandoned(self) -> None:
         """Close what a killed process left open, at the time of the last that was heard of it."""
         if "" in self._open:
+            for copy in self._copies:
+                self._client.set_terminated(self.run_id(copy), STATUS["killed"], int(self._open[""] * 1000))
             for stage, at in reversed(self._open.items()):
                 self._client.set_terminated(self.run_id(stage), STATUS["killed"], int(at * 1000))
 
@@ -159,10 +164,12 @@ class Runs:
         }
 
     def _stage_tags(self, stage: str) -> dict[str, str]:
-        tags = {**self._pipeline_tags(), "mlflow.parentRunId": self.run_id("")}
         begun = self._stages.get(stage)
+        copy = _copy_of(begun) if begun is not None else ""
+        tags = {**self._pipeline_tags(), "mlflow.parentRunId": self.run_id(copy)}
         if begun is None:
-            return tags
+            return tags | self._copies.get(stage, {})
+        tags |= {f"kepipe.{name}": value for name, value in begun.labels.items() if name != "stage"}
         tags |= {
             "kepipe.kind": begun.kind,
             "kepipe.key": begun.key,
@@ -222,6 +229,8 @@ class Runs:
         run = self.run_id("")
         if self._notes:
             self._client.log_text(run, "\n".join(self._notes) + "\n", "notes.txt")
+        for copy in self._copies:
+            self._client.set_terminated(self.run_id(copy), STATUS[status], int(at * 1000))
         self._client.set_terminated(run, STATUS[status], int(at * 1000))
 
     def _metrics_of(self, event: Metrics) -> Iterator[Metric]:
@@ -241,6 +250,11 @@ class Runs:
             for metric in self._client.get_metric_history(run, name)
         }
         return [metric for metric in metrics if _point(metric) not in present]
+
+
+def _copy_of(begun: StageStarted) -> str:
+    """The run under which a study's stages of one arm and seed stand, `graph-on, seed 0`; "" outside of a study."""
+    return f"{begun.labels['arm']}, seed {begun.labels['seed']}" if begun.labels else ""
 
 
 def flatten(config: Mapping[str, Any], at: str = "") -> Iterator[tuple[str, str]]:
