@@ -1,0 +1,63 @@
+"""A plan as lines: a stage a line; the copies of a study's stages by arm, seeds with the same outlook together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+import typer
+
+from kepipe.flow.plan import Step
+
+COLOURS = {"cached": typer.colors.GREEN, "resumable": typer.colors.YELLOW, "to run": typer.colors.CYAN}
+
+
+def lines(steps: Sequence[Step]) -> Iterator[str]:
+    """The plan, line by line."""
+    for copied, several in groupby(steps, lambda step: bool(step.node.labels)):
+        if copied:
+            yield from _by_arm(list(several))
+            continue
+        width = 12
+        for step in several:
+            waits = len([name for names in step.node.inputs.values() for name in names]) > 8 and not step.key
+            why = "its inputs are to be made first" if waits else step.why
+            yield f"{step.node.name:<{width}}{_status(step)} {step.key or '':<21}{why}"
+
+
+def _by_arm(steps: Sequence[Step]) -> Iterator[str]:
+    """Arm → stage → the seeds, those of which the same is to be said on one line."""
+    arms = list(dict.fromkeys(step.node.labels["arm"] for step in steps))
+    width = max(len(step.node.labels["stage"]) for step in steps) + 2
+    for arm in arms:
+        yield f"  {typer.style(arm, bold=True)}"
+        mine = [step for step in steps if step.node.labels["arm"] == arm]
+        told: dict[tuple[str, str, str], list[Step]] = {}
+        for step in mine:
+            told.setdefault((step.node.labels["stage"], step.status, _why(step)), []).append(step)
+        for (stage, _, why), alike in told.items():
+            seeds = [step.node.labels["seed"] for step in alike]
+            told_seeds = (
+                seeds[0] if seeds == ["all seeds"] else f"seed{'s' * (len(seeds) > 1)} {_spans(seeds)}"
+            )
+            yield f"    {stage:<{width}}{told_seeds:<16}{_status(alike[0])} {why}"
+
+
+def _why(step: Step) -> str:
+    """The reason without the seed in it, which would set alike steps apart."""
+    seed = step.node.labels["seed"]
+    return step.why.replace(f".{seed}`", "`")
+
+
+def _spans(seeds: Sequence[str]) -> str:
+    """`0-4, 7` for 0, 1, 2, 3, 4, 7."""
+    numbers = sorted(map(int, seeds))
+    spans = []
+    for _, run in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0]):
+        found = [number for _, number in run]
+        spans.append(str(found[0]) if len(found) == 1 else f"{found[0]}-{found[-1]}")
+    return ", ".join(spans)
+
+
+def _status(step: Step) -> str:
+    return typer.style(f"{step.status:<10}", fg=COLOURS[step.status])
