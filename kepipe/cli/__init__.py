@@ -16,6 +16,7 @@ from kepipe.cli import (
     graph,
     link,
     models,
+    predict,
     run,
     schedule,
     tokenizer,
@@ -34,6 +35,7 @@ app.command("plan")(run.plan)
 app.command("generate")(generate.generate)
 app.command("few-shot")(generate.few_shot)
 app.command("export")(generate.export)
+app.command("predict")(predict.predict)
 app.command("doctor")(doctor.doctor)
 app.command("dashboard")(dashboard.dashboard)
 app.command("scheduler")(schedule.scheduler)

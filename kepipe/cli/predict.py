@@ -1,0 +1,77 @@
+"""`kepipe predict`: a fine-tuned model answers texts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def predict(
+    model: Annotated[
+        Path, typer.Argument(help="What a stage finetune made: workspace/…/finetune.", show_default=False)
+    ],
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Texts. Relations: `[[Marie Curie|head]] was born in [[Warsaw|tail]].` Typing: `[[Warsaw|mention]] lies"
+            " on …`. Pairs and ranking: `one text ||| the other`.",
+            show_default=False,
+        ),
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", "-f", help="Read texts from here, one a line; `-`: standard input."),
+    ] = None,
+    graph: Annotated[
+        Path | None,
+        typer.Option(
+            help="Inject triples of this stored graph instead of the one the model was trained with."
+        ),
+    ] = None,
+    linker: Annotated[
+        Path | None, typer.Option(help="Link with this linker instead of the model's own.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
+) -> None:
+    """Answer texts: link them, look entities up, fuse or inject what is known, and predict with probabilities."""
+    if (file is None) == (not texts):
+        raise ValueError("kepipe predict: give texts, or --file with one text a line")
+    from kepipe.device import resolve
+    from kepipe.tasks.finetune.prediction import Predictor
+
+    asked = texts or _lines(file)
+    predictor = Predictor.open(model, graph=graph, linker=linker, device=resolve("auto"))
+    for text, record in zip(asked, predictor.predict(asked), strict=True):
+        if as_json:
+            typer.echo(json.dumps({"text": text, **record}, ensure_ascii=False))
+        else:
+            typer.echo(f"{_told(record)}\t{text}")
+            for entity in record.get("entities", ()):
+                unknown = "" if entity["known"] else " (unknown to the model: ignored)"
+                typer.echo(f"    {entity['text']} → {entity['entity']}{unknown}")
+
+
+def _lines(file: Path | None) -> list[str]:
+    """The texts of a file. Raises ValueError for one without any."""
+    assert file is not None
+    text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8-sig")
+    found = [line for line in text.splitlines() if line.strip()]
+    if not found:
+        raise ValueError(f"{file}: no text; expected one a line")
+    return found
+
+
+def _told(record: dict[str, Any]) -> str:
+    """A record in a few words."""
+    if "spans" in record:
+        return (
+            ", ".join(f"{span['text']}: {span['type']} {span['probability']:.2f}" for span in record["spans"])
+            or "–"
+        )
+    if isinstance(record["predicted"], dict):
+        return ", ".join(f"{name} {probability:.2f}" for name, probability in record["predicted"].items())
+    return f"{record['predicted']} {record['probability']:.2f}"
