@@ -96,13 +96,13 @@ def _dot(
 def strips(
     rows: Mapping[str, tuple[Sequence[float], Estimate]], x: str, colors: Sequence[int], *, zero: bool = False
 ) -> str:
-    """Row → every single value as a small ring, their mean as a dot on its interval. `colors`: a series a row, −1 ink.
+    """Row → every value as a small ring, their mean as a dot on its interval. `colors`: a series a row, −1: grey.
 
     `zero` draws the line of no difference.
     """
     with _chart(5.4, 0.75 + 0.46 * len(rows)) as (axes, finish):
         for place, ((values, mean), number) in enumerate(zip(rows.values(), colors, strict=True)):
-            color = _INK if number < 0 else series(number)
+            color = _MUTED if number < 0 else series(number)
             if mean.low is not None and mean.high is not None:
                 axes.plot(
                     [mean.low, mean.high], [place] * 2, color=color, linewidth=2, solid_capstyle="round"
@@ -114,7 +114,7 @@ def strips(
         axes.set_ylim(len(rows) - 0.5, -0.6)
         axes.grid(axis="x", color=_LINE, linewidth=0.8)
         axes.margins(x=0.06)
-        axes.locator_params(axis="x", nbins=6)
+        axes.locator_params(axis="x", nbins=5)
         if zero:
             axes.axvline(0, color=_INK, linewidth=1)
         axes.set_xlabel(x, color=_MUTED)

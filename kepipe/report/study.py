@@ -37,32 +37,34 @@ def build(design: Design, comparison: Comparison, results: Sequence[Artifact]) -
 
 
 def _lead(design: Design, deciding: Finding) -> str:
-    number = len(design.seeds())
-    direction = f"{deciding.measure.better} is better"
-    sentences = [
-        f"{len(design.arms())} arms, {number} {'seed' if number == 1 else 'seeds'} each; "
-        f"{deciding.measure.name} decides ({direction})."
+    """The figures behind the answer: the first arm put to the test, against each that it must do better than."""
+    number, measure = len(design.seeds()), deciding.measure
+    opening = (
+        f"{measure.name} decides, {measure.better} is better; {number} {'seed' if number == 1 else 'seeds'}."
+    )
+    arm = next(iter(design.treatments()), None)
+    if arm is None:
+        return opening
+    against = [deciding.between(arm, rival) for rival in dict.fromkeys((design.reference, *design.controls))]
+    told = [
+        f"{plain(deciding.of(d.second).mean.value)} with {d.second}, a difference of {signed(d.mean.value)}"
+        f"{_bracketed(d.mean)}"
+        for d in against
     ]
-    sentences += [
-        f"{d.first} against {d.second}: {signed(d.mean.value)}{_bracketed(d.mean)}, {explain(d)}."
-        for d in deciding.differences
-        if d.first not in design.controls
-    ]
-    return " ".join(sentences)
+    return f"{opening} The mean is {plain(deciding.of(arm).mean.value)} with {arm}, {listed(told)}."
 
 
 def _facts(design: Design, deciding: Finding) -> tuple[Fact, ...]:
-    found = [
-        Fact(_titled(design, v.arm), plain(v.mean.value), _sure(v.mean), number % charts.SERIES)
-        for number, v in enumerate(deciding.values)
-    ]
-    return tuple(found)
+    return tuple(
+        Fact(_titled(design, v.arm), plain(v.mean.value), _sure(v.mean), _series(design, v.arm))
+        for v in deciding.values
+    )
 
 
 def _measure(design: Design, finding: Finding, number: int) -> Section:
     """One measure: a figure of the arms, one of the differences, and both as tables."""
-    measure, order = finding.measure, design.arms()
-    colors = [order.index(v.arm) for v in finding.values]
+    measure = finding.measure
+    colors = [_series(design, v.arm) for v in finding.values]
     arms = {_titled(design, v.arm): (v.by_seed, v.mean) for v in finding.values}
     blocks: list[Block] = [
         Figure(
@@ -77,7 +79,7 @@ def _measure(design: Design, finding: Finding, number: int) -> Section:
                 charts.strips(
                     apart,
                     "difference, seed by seed",
-                    [order.index(d.first) for d in finding.differences],
+                    [_series(design, d.first) for d in finding.differences],
                     zero=True,
                 ),
                 "Paired by seed: both arms of a pair had the same data in the same order. An interval that crosses 0 "
@@ -92,10 +94,9 @@ def _measure(design: Design, finding: Finding, number: int) -> Section:
 
 
 def _values(design: Design, finding: Finding) -> Table:
-    order = design.arms()
     rows = tuple(
         (
-            _swatch(design, v.arm, order.index(v.arm)),
+            _swatch(design, v.arm),
             plain(v.mean.value),
             _sure(v.mean),
             *(plain(value) for value in v.by_seed),
@@ -121,7 +122,7 @@ def _outcome(difference: Difference) -> Any:
 def _arms(design: Design) -> Section:
     """What each arm changes of the pipeline."""
     rows = []
-    for number, arm in enumerate(design.arms()):
+    for arm in design.arms():
         changes = design.changes.get(arm, {})
         told = "; ".join(f"{name}: {value}" for name, value in changes.items())
         role = [
@@ -131,7 +132,7 @@ def _arms(design: Design) -> Section:
         ]
         rows.append(
             (
-                _swatch(design, arm, number),
+                _swatch(design, arm),
                 ", ".join(role) or "put to the test",
                 told or "the pipeline as it is",
             )
@@ -184,12 +185,17 @@ def _titled(design: Design, arm: str) -> str:
     return f"{arm} (control)" if arm in design.controls else arm
 
 
-def _swatch(design: Design, arm: str, number: int) -> Markup:
-    mark = Markup('<span class="swatch" style="--mark: var(--series-{})"></span>').format(
-        number % charts.SERIES
-    )
-    role = Markup(' <span class="interval">control</span>') if arm in design.controls else ""
-    return mark + arm + role
+def _series(design: Design, arm: str) -> int:
+    """The colour of an arm: controls are grey (−1), the others take the page's colours in turn."""
+    coloured = [name for name in design.arms() if name not in design.controls]
+    return coloured.index(arm) % charts.SERIES if arm in coloured else -1
+
+
+def _swatch(design: Design, arm: str) -> Markup:
+    number = _series(design, arm)
+    color = "muted" if number < 0 else f"series-{number}"
+    role = Markup(' <span class="interval">control</span>') if number < 0 else ""
+    return Markup('<span class="swatch" style="--mark: var(--{})"></span>{}').format(color, arm) + role
 
 
 def _pair(difference: Difference) -> str:

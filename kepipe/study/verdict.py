@@ -50,7 +50,7 @@ def explain(difference: Difference) -> str:
         return "one seed: no interval, not shown" if number == 1 else "the same with every seed: no interval"
     if difference.answer == "open":
         reach = (difference.mean.high - difference.mean.low) / 2
-        return f"not shown; a difference below {reach:.2g} is beyond {number} seeds"
+        return f"not shown; {number} seeds could not show less than {reach:.2g}"
     return "gain shown" if difference.answer == "gain" else "loss shown"
 
 
