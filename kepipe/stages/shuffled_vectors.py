@@ -1,0 +1,48 @@
+"""Stage `shuffled-vectors`: every entity gets another's vector. A control: knowledge of the same shape, but wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kepipe.config import Section
+from kepipe.flow.stage import Stage, Work
+from kepipe.stages.artifacts import Vectors
+
+
+class ShuffledVectorsConfig(Section):
+    """Nothing to set: which entity gets whose vector comes from the seed."""
+
+
+@dataclass(frozen=True)
+class ShuffledVectorsInputs:
+    vectors: Vectors
+
+
+def shuffle(inputs: ShuffledVectorsInputs, _config: ShuffledVectorsConfig, work: Work) -> None:
+    """Write the same vectors, permuted among the entities so that none keeps its own; those of relations stay.
+
+    A model that gets these learns from as many vectors of the same distribution, each always at the same entity.
+    What they say of how entities stand to one another is gone.
+    """
+    import numpy as np
+
+    from kg.vectors import RELATION_IDS, TABLE, map_table, open_vectors, read_ids, save_vectors
+
+    vectors = open_vectors(inputs.vectors.folder)
+    if len(vectors) < 2:
+        raise ValueError(f"{inputs.vectors.name}: {len(vectors)} vectors cannot be shuffled")
+    order = np.random.default_rng(work.seed).permutation(len(vectors))
+    matrix = np.empty_like(vectors.matrix)
+    matrix[order] = vectors.matrix[np.roll(order, 1)]  # one cycle through all: nobody keeps its own
+    relations = inputs.vectors.folder / RELATION_IDS
+    if relations.is_file():
+        table = map_table(inputs.vectors.folder / TABLE, "relations")
+        save_vectors(work.out, vectors.ids, matrix, table, read_ids(relations))
+    else:
+        save_vectors(work.out, vectors.ids, matrix)
+    work.log({"entities": len(vectors)})
+
+
+SHUFFLED_VECTORS = Stage(
+    "shuffled-vectors", 1, ShuffledVectorsInputs, ShuffledVectorsConfig, Vectors, shuffle
+)
