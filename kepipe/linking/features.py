@@ -16,6 +16,7 @@ from kepipe.linking.casing import Casing
 from kepipe.linking.coherence import cohere
 from kepipe.linking.context import compare
 from kepipe.linking.gazetteer import Matches
+from kepipe.linking.kinds import KINDS
 from kepipe.linking.knowledge import Knowledge
 from kepipe.linking.reading import Reading
 from kepipe.linking.surroundings import GROUPS, MATCH_FEATURES, describe_matches
@@ -25,12 +26,23 @@ Floats = npt.NDArray[np.float64]
 
 CANDIDATE_FEATURES = (
     "log_prior", "weight", "likeliest", "is_label", "near", "anywhere", "related", "kindred", "beside",
-    "in_title", "concept", "short_form", "affinity",
+    "in_title", "concept", "short_form", "kind_same", "kind_clash", "kind_nation", "affinity",
 )  # fmt: skip
 FEATURES = MATCH_FEATURES + CANDIDATE_FEATURES
 
 
-DRAW = 2.0
+DRAW = 4.0
+
+
+def agree(groups: Ints, kinds: Ints) -> tuple[Floats, Floats, Floats]:
+    """Whether NER's group and the entity's kind are the same, differ, or are a nationality and a place: each [P].
+
+    All are 0 where either is unknown. "German" is a nationality to NER, and often Germany to a graph.
+    """
+    known = (groups > 0) & (groups < len(KINDS)) & (kinds > 0)
+    nation = known & (groups == KINDS.index("people")) & (kinds == KINDS.index("place"))
+    same = known & (groups == kinds)
+    return same.astype(float), (known & ~same & ~nation).astype(float), nation.astype(float)
 
 
 @dataclass(frozen=True)
@@ -98,6 +110,7 @@ def describe(
             np.fromiter((titled[row] for _, row in pairs), float, len(pairs)),
             np.fromiter((labels[row][:1].islower() for _, row in pairs), float, len(pairs)),
             matches.short,
+            *agree(groups[owners], knowledge.kinds[rows]),
             affinity.of(groups[owners], knowledge.types[rows]),
         )
     )

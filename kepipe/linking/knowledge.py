@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from kepipe.linking.kinds import kinds
 from kg.columns import Strings, load, save, save_strings
 from kg.store import Graph
 
@@ -33,7 +34,7 @@ PROFILE = 100
 class Knowledge:
     """Of E entities: `ids`, `labels`; `weights` [E], log(1 + prior) scaled to 0..1; `types` [E], the row of
     the first type (else its role) in `type_names`, −1 none; `neighbours` [E, E], 1 where two stand in a triple;
-    `profiles` [E, W], rows of length 1 over `words`.
+    `profiles` [E, W], rows of length 1 over `words`; `kinds` [E], rows in `kinds.KINDS`.
     """
 
     ids: Sequence[str]
@@ -44,6 +45,7 @@ class Knowledge:
     neighbours: Matrix
     words: Sequence[str]
     profiles: Matrix
+    kinds: Ints
 
     @classmethod
     def build(cls, graph: Graph) -> Knowledge:
@@ -61,6 +63,7 @@ class Knowledge:
             neighbours=neighbours,
             words=words,
             profiles=profiles,
+            kinds=kinds(graph),
         )
 
     @cached_property
@@ -73,7 +76,7 @@ class Knowledge:
         folder.mkdir(parents=True, exist_ok=True)
         for name in ("ids", "labels", "type_names", "words"):
             save_strings(folder, name, getattr(self, name))
-        for name in ("weights", "types"):
+        for name in ("weights", "types", "kinds"):
             save(folder, name, getattr(self, name))
         for name in ("neighbours", "profiles"):
             matrix = getattr(self, name)
@@ -95,6 +98,7 @@ class Knowledge:
             _open_matrix(folder, "neighbours", (len(ids), len(ids))),
             words,
             _open_matrix(folder, "profiles", (len(ids), len(words))),
+            load(folder, "kinds"),
         )
 
 

@@ -31,7 +31,7 @@ from kepipe.types import Mention
 from kg.lexicon import Lexicon
 from kg.store import Graph
 
-FORMAT = 1
+FORMAT = 2
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 

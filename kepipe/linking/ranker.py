@@ -41,6 +41,10 @@ DEFAULT_WEIGHTS: Mapping[str, float] = {
     "kindred": 0.3,
     "beside": 1.0,
     "short_form": 2.0,
+    "kind_same": 0.7,
+    "kind_clash": -0.7,
+    "kind_nation": 1.0,
+    "affinity": 0.5,
 }
 """For graphs and texts without links to learn from; every other feature weighs nothing."""
 DEFAULT_BIAS = -4.5
@@ -69,7 +73,7 @@ class Ranker:
         return scores
 
 
-SPREAD = 0.5
+SPREAD = 0.25
 """How far, in logits a standard deviation of the feature, a weight is expected to lie from its default."""
 
 

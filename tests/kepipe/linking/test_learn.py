@@ -68,12 +68,12 @@ def test_too_few_links_teach_nothing(linker: Linker, graph: Graph) -> None:
 
 
 def test_affinity_is_the_log_odds_of_shares_drawn_towards_the_types() -> None:
-    """Of all, and of the type, half are right; (4 + 2 / 2) / (4 + 2) of the places are, odds of 5."""
+    """Of all, and of the type, half are right; (4 + 4 / 2) / (4 + 4) of the places are, odds of 3."""
     place, person = GROUPS.index("place"), GROUPS.index("person")
     groups = np.asarray([place] * 4 + [person] * 4)
     types = np.asarray([0] * 4 + [0] * 4)
     right = np.asarray([True] * 4 + [False] * 4)
     affinity = Affinity.learn(groups, types, right, count=1)
     assert affinity.of(np.asarray([place, person, 0]), np.asarray([0, 0, -1])) == pytest.approx(
-        [np.log(5.0), -np.log(5.0), 0.0]
+        [np.log(3.0), -np.log(3.0), 0.0]
     )

@@ -1,0 +1,92 @@
+"""Which kind of thing an entity is: a person, a place … read off what its graph says of it in English.
+
+NER tells the same kinds apart, so that the two can be held against each other without anything to learn from.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from kg.store import Graph
+
+Ints = npt.NDArray[np.int64]
+
+KINDS = ("none", "place", "person", "organisation", "people", "work")
+_WORDS: Mapping[str, str] = {
+    "place": "airport area arrondissement bay borough building capital castle cathedral church city commune"
+    " continent country county creek department desert district forest hamlet hill hotel island lake location"
+    " metropolis mountain municipality museum nation neighborhood neighbourhood ocean park parish peninsula place"
+    " prefecture province region republic resort river sea settlement stadium state street suburb territory"
+    " theatre town township valley village volcano",
+    "person": "activist actor actress anchor animator architect arranger artist astronaut athlete author baseballer"
+    " bassist biologist boxer businessman businesswoman cartoonist cellist celebrity chemist choreographer"
+    " cinematographer coach comedian comedienne commentator composer conductor cricketer critic dancer designer"
+    " diplomat director dramatist drummer economist editor emperor engineer entertainer entrepreneur explorer"
+    " filmmaker footballer general goalkeeper golfer guitarist historian host human illustrator inventor journalist"
+    " judge king lawyer lyricist mathematician midfielder model monarch musician novelist officer painter"
+    " performer person philanthropist philosopher photographer physician physicist pianist pitcher playwright player"
+    " poet politician pope president presenter prince princess producer professor psychologist queen rapper"
+    " saxophonist scholar scientist screenwriter sculptor singer singer-songwriter soldier songwriter statesman"
+    " striker swimmer televangelist theologian violinist vocalist wrestler writer",
+    "organisation": "agency airline army association band bank brand broadcaster brewery channel club college"
+    " committee company conglomerate consortium cooperative corporation distributor duo ensemble federation firm"
+    " foundation franchise government group institute institution label laboratory league manufacturer ministry"
+    " network newspaper nonprofit orchestra organisation organization parliament party publisher quartet retailer"
+    " school seminary senate society station studio subsidiary team trio union university",
+    "people": "ethnicity language nationality people peoples religion tribe",
+    "work": "album anime battle book cartoon championship comic competition conflict convention crisis documentary"
+    " election ep epic event fantasy festival film game magazine manga massacre miniseries movie musical novel opera"
+    " play poem revolution series show single sitcom song soundtrack symphony tournament treaty trilogy war work",
+}
+_KIND_OF = {word: KINDS.index(kind) for kind, words in _WORDS.items() for word in words.split()}
+_IS = re.compile(r"\b(?:is|was|are|were|is/was)\b (?:either )?(?:the name of |one of |the )?")
+_WORD = re.compile(r"[a-z][a-z'-]*")
+_HEAD_ENDS = frozenset(
+    re.findall(
+        r"\w+",
+        "of in on at from for by with who which that where when whose whom as to between within situated near located"
+        " based born directed created produced written starring set released developed published known best",
+    )
+)
+_LOOKED_AT = 300
+"""Characters of a description: its first sentence says what the thing is."""
+
+
+def kinds(graph: Graph) -> Ints:
+    """The row in `KINDS` of each entity: [E]. Types decide, else the description; 0 where neither tells.
+
+    What is written in lower case ("diplomat") is a concept, and no person though it be a kind of person.
+    """
+    of_type = {name: _first(_WORD.findall(name.lower())) for name in graph.type_names}
+    found = np.zeros(len(graph), np.int64)
+    for row, (label, description) in enumerate(zip(graph.labels, graph.descriptions, strict=True)):
+        if not label[:1].islower():
+            types = (of_type[name] for name in graph.types(row)) if of_type else ()
+            found[row] = next(filter(None, types), 0) or (kind_of(description) if description else 0)
+    return found
+
+
+def kind_of(description: str) -> int:
+    """The kind that a description gives: "… is a 1998 American drama film directed by …" is a work.
+
+    What counts is the last known word before the noun phrase after "is" ends, or of the description's first phrase.
+    """
+    sentence = description[:_LOOKED_AT]
+    said = _IS.search(sentence)
+    return _first(list(_noun_phrase(sentence[said.end() :] if said else sentence))[::-1])
+
+
+def _noun_phrase(text: str) -> Iterator[str]:
+    """The words up to the first stop or word that cannot belong to the phrase; commas join ("actress, singer")."""
+    for word in _WORD.findall(re.split(r"[.;:(]", text.lower(), maxsplit=1)[0]):
+        if word in _HEAD_ENDS:
+            return
+        yield word
+
+
+def _first(words: list[str]) -> int:
+    return next((_KIND_OF[word] for word in words if word in _KIND_OF), 0)
