@@ -15,6 +15,7 @@ from kepipe.stages.pretrain import PRETRAIN
 from kepipe.stages.register import REGISTER
 from kepipe.stages.report import REPORT
 from kepipe.stages.shards import SHARDS
+from kepipe.stages.shuffled_vectors import SHUFFLED_VECTORS
 
 STAGES: tuple[Stage[Any, Any], ...] = (
     GRAPH,
@@ -22,6 +23,7 @@ STAGES: tuple[Stage[Any, Any], ...] = (
     LINK,
     SHARDS,
     EMBED,
+    SHUFFLED_VECTORS,
     PRETRAIN,
     FINETUNE,
     EVALUATE,
