@@ -45,6 +45,10 @@ class FineTuned(Model):
         return scores
 
 
+class TaskData(Artifact):
+    """`train.jsonl`, `dev.jsonl`, `test.jsonl` of a task."""
+
+
 class Evaluation(Artifact):
     """Scores of one or several models."""
 

@@ -19,7 +19,7 @@ from kepipe.flow.artifact import hash_file
 from kepipe.flow.stage import Stage, Work
 from kepipe.inject.settings import Inject
 from kepipe.models.families import Base, fingerprint
-from kepipe.stages.artifacts import FineTuned, Graph, Linked, Model, Vectors
+from kepipe.stages.artifacts import FineTuned, Graph, Linked, Model, TaskData, Vectors
 from kepipe.tasks.finetune.splits import Data
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ class FinetuneConfig(Section):
 
     task: Literal["relations", "typing", "classification", "pairs", "ranking", "tagging"]
     """What is asked. `docs/tasks.md` tells of each task's files."""
-    data: Data
-    """The task's files."""
+    data: Data | None = None
+    """The task's files, where no stage makes them (`inputs: {data: quiz}`)."""
     base: Base | None = None
     """The model to start from, where no stage's (`inputs: {start: pretrain}`)."""
     tokenizer: str | None = None
@@ -96,12 +96,13 @@ class FinetuneConfig(Section):
 @dataclass(frozen=True)
 class FinetuneInputs:
     """All by name: the model to start from; the entity vectors that it fuses, where not its own; the graph whose
-    triples are injected; the linked text whose linker finds mentions."""
+    triples are injected; the linked text whose linker finds mentions; the task's data, where a stage makes it."""
 
     start: Model | None = None
     vectors: Vectors | None = None
     graph: Graph | None = None
     linked: Linked | None = None
+    data: TaskData | None = None
 
 
 def finetune(inputs: FinetuneInputs, config: FinetuneConfig, work: Work) -> None:
@@ -140,6 +141,19 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, work: Work) -> None
         tuned.carry(inputs.linked.folder / "linker", work.out / tuned.LINKER)
 
 
+def _data(inputs: FinetuneInputs, config: FinetuneConfig) -> Data:
+    """The task's files: those that the settings name, or a stage has made."""
+    if (inputs.data is None) == (config.data is None):
+        raise ValueError(
+            "finetune: say what to learn from, either by `data: {train: FILE}` or by `inputs: {data: quiz}`"
+        )
+    if inputs.data is None:
+        assert config.data is not None
+        return config.data
+    folder = inputs.data.folder
+    return Data.model_validate({split: folder / f"{split}.jsonl" for split in ("train", "dev", "test")})
+
+
 def _read(inputs: FinetuneInputs, config: FinetuneConfig, work: Work) -> tuple[Splits, Any]:
     """The examples of each split with their mentions, and where these come from."""
     from kepipe.tasks.finetune.knowledge import make_finder, with_mentions
@@ -147,12 +161,13 @@ def _read(inputs: FinetuneInputs, config: FinetuneConfig, work: Work) -> tuple[S
     from kepipe.tasks.finetune.table import TASKS
     from kg.problems import Problems
 
-    problems = Problems(strict=config.data.strict)
-    splits = read_splits(config.data, TASKS[config.task].read, work.seed, problems)
+    data = _data(inputs, config)
+    problems = Problems(strict=data.strict)
+    splits = read_splits(data, TASKS[config.task].read, work.seed, problems)
     if problems:
         work.warn(problems.summary())
     counts = {split: len(examples) for split, examples in splits.items()}
-    digests = [hash_file(file) for file in config.data.files().values()]
+    digests = [hash_file(file) for file in data.files().values()]
     work.dataset(config.task, digests[0], counts | {"bad_lines": problems.count})
     source = _source(inputs, config, splits)
     if source in ("linker", "names"):
@@ -213,7 +228,7 @@ def _start(inputs: FinetuneInputs, config: FinetuneConfig, splits: Splits, sourc
     )
     if len(about.labels) < 2:
         raise ValueError(
-            f"{config.data.train}: the data has one label, {about.labels}: there is nothing to learn"
+            f"{_data(inputs, config).train}: the data has one label, {about.labels}: there is nothing to learn"
         )
     head = tuned.new_head(about, model.config, config.dropout if config.train == "all" else 0.0)
     heads.attach(model, heads.initialise(head, work.seed))
@@ -337,7 +352,8 @@ def _measure(
 
 
 def _fingerprint(config: FinetuneConfig) -> Mapping[str, str]:
-    digests = {f"data/{split}": hash_file(Path(file)) for split, file in config.data.files().items()}
+    files = {} if config.data is None else config.data.files()
+    digests = {f"data/{split}": hash_file(Path(file)) for split, file in files.items()}
     return digests | ({} if config.base is None else dict(fingerprint(config.base)))
 
 

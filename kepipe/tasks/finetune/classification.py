@@ -1,7 +1,8 @@
 """Classification of a text or of a pair of texts, and ranking: which of a question's pairs come first.
 
 Read are TSV files with a header: `label`, `text_a`, for pairs `text_b`, for ranking `qid`, in any order; and
-JSON lines `{"text", "label"}` with `second` and `group` in their place.
+JSON lines `{"text", "label"}` with `second` and `group` in their place, and perhaps `mentions`, the entities that the
+text names: `[{"start", "end", "entity"}]`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kepipe.tasks.finetune.examples import Example, Record, columns, read_records, text_of
+from kepipe.tasks.finetune.examples import Example, Record, columns, mentions_of, read_records, text_of
 from kepipe.tasks.finetune.metrics import Bools, Floats, Ints, Metric, accuracy, mean
 from kg.problems import Problems
 
@@ -61,6 +62,7 @@ def _example(record: Record, id: str, keys: set[str]) -> Example:
         told["text"],
         labels=(told["label"],),
         second=told.get("second", ""),
+        mentions=mentions_of(record),
         group=told.get("group", ""),
     )
 

@@ -136,6 +136,15 @@ def within(text: str, start: Any, end: Any) -> Span:
     return Span(start, end)
 
 
+def mentions_of(record: Record) -> tuple[Mention, ...]:
+    """The entities that a record's text names by `mentions`, in order. Raises ValueError where they are not in it."""
+    told = record.get("mentions", ())
+    found = [
+        Mention(*within(record["text"], one["start"], one["end"]), text_of(one["entity"])) for one in told
+    ]
+    return tuple(sorted(found, key=lambda mention: mention.start))
+
+
 def text_of(value: Any) -> str:
     """The value, which has to be a string. Raises ValueError."""
     if not isinstance(value, str):

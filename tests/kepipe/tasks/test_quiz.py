@@ -1,0 +1,75 @@
+"""The quiz asks only what the graph knows one answer to, and nobody twice in different parts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kepipe.stages.quiz import ENGLISH
+from kepipe.tasks.quiz import Quiz, make_quiz
+from kg.schema import Entity, Relation, Triple
+from kg.store import Graph, open_graph
+from kg.writer import write_graph
+
+FIELDS = ("physics", "music", "law")
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:
+    """60 people with one field each, the last ten with two; half of them with a town."""
+    people = [Entity(f"p{number}", f"Person {number}") for number in range(60)]
+    things = [Entity(name, name.title()) for name in (*FIELDS, "north", "south", "rare")]
+    facts = [Triple(f"p{number}", "field", FIELDS[number % 3]) for number in range(60)]
+    facts += [Triple(f"p{number}", "town", ("north", "south")[number // 2 % 2]) for number in range(0, 60, 2)]
+    facts.append(Triple("p1", "town", "rare"))
+    later = [Triple(f"p{number}", "field", FIELDS[(number + 1) % 3]) for number in range(50, 60)]
+    folder: Path = tmp_path_factory.mktemp("graph")
+    relations = [Relation("field", "field of work"), Relation("town", "town")]
+    write_graph(folder, [*people, *things], relations, {"train": facts, "test": later})
+    return open_graph(folder)
+
+
+def quiz(graph: Graph, seed: int = 0, **changes: object) -> Quiz:
+    return make_quiz(graph, ENGLISH, np.random.default_rng(seed), fewest=5, **changes)  # type: ignore[arg-type]
+
+
+def test_every_answer_is_the_only_object_of_a_triple(graph: Graph) -> None:
+    made = quiz(graph)
+    assert made.relations == {"field of work": 50, "town": 30}
+    for questions in made.splits.values():
+        for question in questions:
+            at = question.mention
+            number = int(at.entity[1:])
+            assert question.text[at.start : at.end] == f"Person {number}"
+            if "field of work" in question.text:
+                assert question.answer == FIELDS[number % 3].title()
+                assert number < 50
+            else:
+                assert question.answer == ("North", "South")[number // 2 % 2]
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_nobody_is_asked_about_in_two_parts(graph: Graph, seed: int) -> None:
+    parts = [{q.mention.entity for q in questions} for questions in quiz(graph, seed).splits.values()]
+    assert sum(map(len, parts)) == len(set.union(*parts))
+    assert [len(part) for part in parts[1:]] == [round(0.1 * 55), round(0.3 * 55)]
+
+
+def test_frequent_answers_are_capped_and_relations_chosen(graph: Graph) -> None:
+    made = quiz(graph, most=6, relations=["town"])
+    answers = [q.answer for questions in made.splits.values() for q in questions]
+    assert sorted(answers) == ["North"] * 6 + ["South"] * 6
+
+
+def test_a_graph_with_nothing_to_ask_is_refused(graph: Graph) -> None:
+    with pytest.raises(ValueError, match="0 answers that 500 entities or more share"):
+        make_quiz(graph, ENGLISH, np.random.default_rng(0), fewest=500)
+
+
+def test_same_seed_same_quiz(graph: Graph) -> None:
+    assert quiz(graph, 3) == quiz(graph, 3)
+    assert quiz(graph, 3) != quiz(graph, 4)
