@@ -66,12 +66,16 @@ class Strings(Sequence[str]):
         return str(self._data[self._starts[index] : self._starts[index + 1]], "utf-8")
 
     def __iter__(self) -> Iterator[str]:
+        return (str(text, "utf-8") for text in self.encoded())
+
+    def encoded(self) -> Iterator[bytes]:
+        """The strings as UTF-8, as they are stored."""
         block = 65_536
         for first in range(0, len(self), block):
             bounds = self._starts[first : first + block + 1].tolist()
             data, base = self._data[bounds[0] : bounds[-1]], bounds[0]
             for start, end in pairwise(bounds):
-                yield str(data[start - base : end - base], "utf-8")
+                yield data[start - base : end - base]
 
     def places(self, text: str) -> list[int]:
         """The rows that equal `text`, ascending: a search of the bytes, no index needed."""
@@ -102,12 +106,17 @@ class StringsWriter:
         self._stream.write(data)
         self._lengths.append(len(data))
 
-    def extend(self, texts: Sequence[str]) -> None:
-        """Write several strings at once."""
-        together = "".join(texts)
-        self._stream.write(together.encode())
-        # Where all is ASCII, characters are bytes.
-        self._lengths.extend(map(len, texts if together.isascii() else map(str.encode, texts)))
+    def extend(self, texts: Any) -> None:
+        """Write the strings of a pyarrow.LargeStringArray."""
+        _, starts, data = texts.buffers()
+        if len(texts):
+            bounds = np.frombuffer(starts, np.int64)[texts.offset : texts.offset + len(texts) + 1]
+            self._stream.write(memoryview(data)[bounds[0] : bounds[-1]])
+            self._lengths.frombytes(np.diff(bounds).tobytes())
+
+    def extend_empty(self, count: int) -> None:
+        """Write so many empty strings."""
+        self._lengths.frombytes(bytes(self._lengths.itemsize * count))
 
     def close(self) -> None:
         """Write what is left. The strings can be loaded only after this."""

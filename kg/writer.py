@@ -9,18 +9,26 @@ from __future__ import annotations
 import hashlib
 import json
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import count
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from kg.columns import Column, StringsWriter, offsets, save, save_strings
+from kg.columns import Column, Strings, StringsWriter, offsets, save, save_strings
+from kg.numbering import Numbering
 from kg.schema import Entity, Relation, Triple
-from kg.store import FORMAT, Graph, Rows, Triples, hash_ids, open_graph
+from kg.store import FORMAT, Graph, Triples, hash_ids, open_graph
 
 SPLITS = ("train", "valid", "test")
+
+
+class NewIds(NamedTuple):
+    """Ids that were named for the first time, as an Arrow array, and the place where each was: int64 [n]."""
+
+    ids: Any
+    places: npt.NDArray[np.int64]
 
 
 class GraphWriter:
@@ -29,8 +37,7 @@ class GraphWriter:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.entity_rows: dict[str, int] = {}
-        self.relation_rows: dict[str, int] = {}
+        self._entities, self._relations = Numbering(), Numbering()
         self._relation_labels: list[str] = []
         self._triples: dict[str, list[Triples]] = {}
         self._ids, self._labels, self._descriptions, self._aliases = (
@@ -40,10 +47,20 @@ class GraphWriter:
         self._types: dict[str, int] = {}
         self._entity_types, self._type_counts = array("i"), array("q")
 
+    @property
+    def entity_rows(self) -> dict[str, int]:
+        """Id → row of the entities named so far, to look up and not to change."""
+        return self._entities.numbers
+
+    @property
+    def relation_rows(self) -> dict[str, int]:
+        """Id → row of the relations named so far, likewise."""
+        return self._relations.numbers
+
     def add_entity(self, entity: Entity) -> int:
         """Store an entity and return its row. Raises ValueError for an id that was there before."""
-        row = len(self.entity_rows)
-        if self.entity_rows.setdefault(entity.id, row) != row:
+        row = self._entities.add(entity.id)
+        if row is None:
             raise ValueError(f"entity {entity.id!r} is given twice")
         self._ids.append(entity.id)
         self._labels.append(entity.label)
@@ -58,31 +75,28 @@ class GraphWriter:
 
     def add_relation(self, relation: Relation) -> int:
         """Store a relation and return its row. Raises ValueError for an id that was there before."""
-        row = len(self.relation_rows)
-        if self.relation_rows.setdefault(relation.id, row) != row:
+        row = self._relations.add(relation.id)
+        if row is None:
             raise ValueError(f"relation {relation.id!r} is given twice")
         self._relation_labels.append(relation.label)
         return row
 
-    def entities_by_id(self, ids: Sequence[str]) -> tuple[Rows, list[int]]:
-        """The rows of entities, int32 [n], and the places in `ids` where one that is new stands first.
+    def add_facts(self, split: str, heads: Any, relations: Any, tails: Any) -> tuple[NewIds, NewIds]:
+        """Store triples by ids: three columns of one length, pyarrow.LargeStringArray.
 
-        A new one is stored with its id as label and nothing else.
+        Entities and relations that were not named before are stored with their id as label and nothing else. Gives
+        these, entities and relations, each with the place of the triple that names it first.
         """
-        rows, places = _number(ids, self.entity_rows)
-        new = [ids[place] for place in places]
+        (head_rows, tail_rows), entities, entity_places = self._entities.add_all(heads, tails)
+        (relation_rows,), names, relation_places = self._relations.add_all(relations)
         for strings in (self._ids, self._labels):
-            strings.extend(new)
-        self._descriptions.extend([""] * len(new))
+            strings.extend(entities)
+        self._descriptions.extend_empty(len(entities))
         for column in (self._alias_counts, self._prior, self._type_counts):
-            column.frombytes(bytes(column.itemsize * len(new)))
-        return rows, places
-
-    def relations_by_id(self, ids: Sequence[str]) -> tuple[Rows, list[int]]:
-        """The rows of relations, int32 [n], and the places in `ids` where one that is new stands first."""
-        rows, places = _number(ids, self.relation_rows)
-        self._relation_labels.extend(ids[place] for place in places)
-        return rows, places
+            column.frombytes(bytes(column.itemsize * len(entities)))
+        self._relation_labels.extend(names.to_pylist())
+        self.add_triples(split, np.stack([head_rows, relation_rows, tail_rows], axis=1))
+        return NewIds(entities, entity_places), NewIds(names, relation_places)
 
     def add_triples(self, split: str, triples: Triples) -> None:
         """Store triples by rows, int32 [n, 3] of head, relation, tail, under "train", "valid" or "test"."""
@@ -110,7 +124,7 @@ class GraphWriter:
             strings.close()
         save(self.folder, "alias_starts", offsets(np.frombuffer(self._alias_counts, np.int64)))
         save(self.folder, "prior", np.frombuffer(self._prior, np.float64))
-        save_strings(self.folder, "relation_ids", self.relation_rows)
+        save_strings(self.folder, "relation_ids", self._relations)
         save_strings(self.folder, "relation_labels", self._relation_labels)
         self._index_ids()
         self._index_types()
@@ -120,8 +134,8 @@ class GraphWriter:
             "digest": digest_columns(self.folder),
             "splits": [split for split in SPLITS if counts.get(split)],
             "counts": {
-                "entities": len(self.entity_rows),
-                "relations": len(self.relation_rows),
+                "entities": len(self._entities),
+                "relations": len(self._relations),
                 "types": len(self._types),
                 "aliases": sum(self._alias_counts),
                 **counts,
@@ -131,7 +145,7 @@ class GraphWriter:
         return open_graph(self.folder)
 
     def _index_ids(self) -> None:
-        hashes = hash_ids(self.entity_rows)
+        hashes = hash_ids(Strings.load(self.folder, "ids").encoded())
         order = np.argsort(hashes, kind="stable").astype(np.int32)
         save(self.folder, "id_hashes", hashes[order])
         save(self.folder, "id_rows", order)
@@ -152,7 +166,7 @@ class GraphWriter:
 
     def _index_triples(self) -> dict[str, int]:
         """Write splits and both indexes; the number of triples in all ("triples") and in each split."""
-        entities, relations = len(self.entity_rows), max(len(self.relation_rows), 1)
+        entities, relations = len(self._entities), max(len(self._relations), 1)
         seen: list[npt.NDArray[np.int64]] = []
         counts = {}
         for split in SPLITS:
@@ -191,20 +205,6 @@ def write_graph(
         coded = [(rows[fact.head], names[fact.relation], rows[fact.tail]) for fact in facts]
         writer.add_triples(split, np.asarray(coded, np.int32))
     return writer.finish()
-
-
-def _number(ids: Sequence[str], rows: dict[str, int]) -> tuple[Rows, list[int]]:
-    """The number of each id in `rows`, which grows by those that are new, and the places where these stand first."""
-    known = len(rows)
-    # One look-up an id, as that is what large graphs wait for: a new one is first numbered by its place.
-    found = np.fromiter(map(rows.setdefault, ids, count(known)), np.int64, len(ids))
-    places = np.flatnonzero(found == np.arange(known, known + len(ids)))
-    if len(places):
-        new = [ids[place] for place in places.tolist()]
-        rows.update(zip(new, range(known, known + len(new)), strict=True))
-        late = found >= known
-        found[late] = known + np.searchsorted(places, found[late] - known)
-    return found.astype(np.int32), places.tolist()
 
 
 Order = tuple[int, int, int]

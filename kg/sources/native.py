@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from kg.problems import Problems
 from kg.schema import Entity, Relation
@@ -21,7 +21,10 @@ from kg.sources.reading import Choices, Tick, explain, read_blocks, read_lines
 from kg.writer import SPLITS, GraphWriter
 
 _HEADERS = {(b"head", b"relation", b"tail"), (b"subject", b"predicate", b"object")}
-_TAB, _NEWLINE, _SPACE = b"\t\n "
+_NAMES = ("head", "relation", "tail")
+_SPACE = ord(" ")
+_BLOCK = 1 << 26
+"""Bytes of triples parsed at once. Each block costs a pass over the ids known so far, so it is not small."""
 
 
 def find_files(path: Path) -> dict[str, Path]:
@@ -112,25 +115,19 @@ def _read_triples(
 ) -> None:
     """Read one file of triples. Ids that a given entities or relations file lacks are reported, and kept.
 
-    A block of lines that all are triples, as most are, is split at once; another is sifted line by line.
+    A block of lines is parsed at once by Arrow; one with what Arrow would not report is sifted line by line.
     """
-    for first, block in read_blocks(file, problems, tick):
+    for first, block in read_blocks(file, problems, tick, size=_BLOCK):
         if first == 1 and _is_header(block):
             first, block = 2, block.partition(b"\n")[2]
-        found: list[tuple[int, str]] = []
-        fields = _split(block)
-        lines: Sequence[int] = range(first, first + len(fields or ()) // 3)
-        if fields is None:
-            fields, lines = _sift(block, first, found)
-        names = fields[1::3]
-        del fields[1::3]
-        relations, new_relations = writer.relations_by_id(names)
-        entities, new_entities = writer.entities_by_id(fields)
-        writer.add_triples(split, np.stack([entities[::2], relations, entities[1::2]], axis=1))
-        if "entities" in given:
-            found += [(lines[place // 2], _lacks(given["entities"], fields[place])) for place in new_entities]
-        if "relations" in given:
-            found += [(lines[place], _lacks(given["relations"], names[place])) for place in new_relations]
+        facts = _parse(block, first) or _sift(block, first)
+        found = facts.problems
+        entities, relations = writer.add_facts(split, *facts.columns)
+        for name, new in (("entities", entities), ("relations", relations)):
+            if name in given:
+                ids, places = new.ids.to_pylist(), new.places.tolist()
+                lines = facts.lines[places].tolist()
+                found += [(line, _lacks(given[name], id)) for line, id in zip(lines, ids, strict=True)]
         for line, message in sorted(found):
             problems.add(file, line, message)
 
@@ -145,36 +142,102 @@ def _is_header(block: bytes) -> bool:
     return tuple(line.split(b"\t")) in _HEADERS
 
 
-def _split(block: bytes) -> list[str] | None:
-    """Head, relation, tail, head, … of a block in which every line is a triple; None where one is not."""
-    text = block.replace(b"\r\n", b"\n") if b"\r" in block else block
-    text = text if text.endswith(b"\n") else text + b"\n"
-    codes = np.frombuffer(text, np.uint8)
-    marks = np.flatnonzero((codes == _TAB) | (codes == _NEWLINE))
-    kinds = codes[marks]
-    if len(marks) % 3 or (kinds.reshape(-1, 3) != (_TAB, _TAB, _NEWLINE)).any() or b"\r" in text:
+class _Facts(NamedTuple):
+    """The triples of a block: heads, relations and tails as Arrow arrays, and the lines on which they stand.
+
+    Beside them what is wrong with other lines.
+    """
+
+    columns: tuple[Any, Any, Any]
+    lines: npt.NDArray[np.int64]
+    problems: list[tuple[int, str]]
+
+
+def _parse(block: bytes, first: int) -> _Facts | None:
+    """The triples of a block of lines, of which `first` is the first; None where a line needs a closer look.
+
+    That is where a field may be blank, a carriage return stands inside, or a byte is no UTF-8.
+    """
+    from pyarrow import ArrowInvalid, BufferReader, csv, large_string
+
+    text = block.replace(b"\r\n", b"\n").removesuffix(b"\r") if b"\r" in block else block
+    if not text or b"\r" in text or not _is_utf8(text):
         return None
-    # A field that is empty or blank has no byte above the space.
-    if not np.logical_or.reduceat(codes > _SPACE, np.append(0, marks[:-1] + 1)).all():
-        return None
+    odd: dict[int, bytes] = {}
+
+    def skip(row: Any) -> str:
+        odd[row.number - 1] = row.text.encode()
+        return "skip"
+
     try:
-        return text.decode().replace("\n", "\t").split("\t")[:-1]
-    except UnicodeDecodeError:
+        table = csv.read_csv(
+            BufferReader(text),
+            csv.ReadOptions(use_threads=False, block_size=len(text) + 1, column_names=_NAMES),
+            csv.ParseOptions(
+                delimiter="\t",
+                quote_char=False,
+                double_quote=False,
+                ignore_empty_lines=False,
+                invalid_row_handler=skip,
+            ),
+            csv.ConvertOptions(column_types=dict.fromkeys(_NAMES, large_string()), check_utf8=False),
+        )
+    except ArrowInvalid:
         return None
+    columns = tuple(column.combine_chunks() for column in table.columns)
+    if any(_may_be_blank(column) for column in columns):
+        return None
+    lines = np.delete(np.arange(len(table) + len(odd)), list(odd)) + first
+    problems = [
+        (first + row, _explain(line)) for row, line in odd.items() if not (not line or line.isspace())
+    ]
+    return _Facts(columns, lines, problems)
 
 
-def _sift(block: bytes, first: int, problems: list[tuple[int, str]]) -> tuple[list[str], list[int]]:
-    """The same of the lines that are triples, and their numbers; what is wrong with others is added to `problems`."""
+def _is_utf8(text: bytes) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _may_be_blank(texts: Any) -> bool:
+    """Whether a text of an Arrow array is empty or begins with a blank."""
+    _, starts, data = texts.buffers()
+    bounds = np.frombuffer(starts, np.int64)[: len(texts) + 1]
+    if (bounds[1:] == bounds[:-1]).any():
+        return True
+    return bool(len(texts)) and bool((np.frombuffer(data, np.uint8)[bounds[:-1]] <= _SPACE).any())
+
+
+def _sift(block: bytes, first: int) -> _Facts:
+    """The same, line by line."""
+    from pyarrow import array, large_string
+
     fields: list[str] = []
     lines: list[int] = []
+    problems: list[tuple[int, str]] = []
     for number, line in enumerate(block.split(b"\n"), first):
         if line and not line.isspace():
             try:
-                fields += _columns(line, ("head", "relation", "tail"))
+                fields += _columns(line, _NAMES)
                 lines.append(number)
             except ValueError as error:
                 problems.append((number, explain(error)))
-    return fields, lines
+    columns = tuple(array(fields[place::3], large_string()) for place in range(3))
+    return _Facts(columns, np.asarray(lines, np.int64), problems)
+
+
+def _explain(line: bytes) -> str:
+    """What is wrong with a line that is no triple."""
+    try:
+        _columns(line, _NAMES)
+    except ValueError as error:
+        return explain(error)
+    raise AssertionError(f"a triple was taken for none: {line!r}")
 
 
 def _columns(line: bytes, names: tuple[str, ...]) -> list[str]:

@@ -75,6 +75,33 @@ def test_an_interrupted_training_ends_with_the_same_bytes(grid: Graph, tmp_path:
         assert other.relations.tobytes() == whole.relations.tobytes()
 
 
+def test_it_stops_early_and_keeps_the_best_whether_killed_or_not(grid: Graph, tmp_path: Path) -> None:
+    """So high a rate that the score falls again; the kill comes after the best epoch and before the end."""
+    settings = replace(SMALL, learning_rate=1.0, epochs=60, validate_every=2, patience=3)
+    scores: dict[int, float] = {}
+
+    def note(epoch: int, figures: Mapping[str, float]) -> None:
+        if "valid_mrr" in figures:
+            scores[epoch] = figures["valid_mrr"]
+
+    whole = train(grid, settings, tmp_path / "none", seed=0, on_epoch=note)
+    assert list(scores) == [*range(2, max(scores) + 1, 2)]
+    best = max(scores, key=lambda epoch: scores[epoch])
+    assert max(scores) == best + 2 * settings.patience < settings.epochs
+    held_out = grid.triples("valid")
+    assert summarise(filtered_ranks(grid, held_out, whole.scorer))["mrr"] == pytest.approx(scores[best])
+
+    def die(epoch: int, _: Mapping[str, float]) -> None:
+        if epoch == best + 3:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(grid, settings, tmp_path, 0, on_epoch=die, save_every=0)
+    for _ in range(2):  # the second time there is nothing left to train
+        resumed = train(grid, settings, tmp_path, 0, save_every=0)
+        assert resumed.entities.tobytes() == whole.entities.tobytes()
+
+
 def test_what_is_known_goes_on_and_what_is_new_starts_near_its_neighbours(
     grid: Graph, tmp_path: Path
 ) -> None:

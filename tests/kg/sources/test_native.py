@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 from kg.problems import Problems
 from kg.schema import Entity
 from kg.sources.native import find_files, read_native
-from kg.sources.reading import Choices, read_blocks
+from kg.sources.reading import Choices
 from kg.store import Graph
 from kg.writer import GraphWriter
 
@@ -147,7 +146,7 @@ def test_where_blocks_end_makes_no_difference(
     lines = ["\t".join(fact) + "\n" for fact in FACTS]
     (tmp_path / "triples.tsv").write_text("".join([*lines[:2], bad, *lines[2:]]))
     (tmp_path / "entities.jsonl").write_text('{"id": "a"}\n{"id": "b"}\n')
-    monkeypatch.setattr("kg.sources.native.read_blocks", partial(read_blocks, size=size))
+    monkeypatch.setattr("kg.sources.native._BLOCK", size)
     problems = Problems()
     graph = read(tmp_path, tmp_path / "out", problems)
     assert list(graph.ids) == ["a", "b", "c", "d"]

@@ -1,0 +1,80 @@
+"""Number ids in the order in which they are first named: one at a time, or millions at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Rows = npt.NDArray[np.int32]
+Places = npt.NDArray[np.int64]
+
+
+class Numbering:
+    """The numbers 0, 1, 2, … of ids.
+
+    A dictionary while ids come one at a time, an Arrow array while they come in blocks; changing from one to the other
+    copies all ids, which a source does once if at all.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] | None = {}
+        self._ids: Any = None
+        """The ids in order as a pyarrow.LargeStringArray; None while the dictionary alone is right."""
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """Id → number, to look up and not to change."""
+        if self._numbers is None:
+            self._numbers = {id: number for number, id in enumerate(self._ids.to_pylist())}
+        return self._numbers
+
+    def __len__(self) -> int:
+        return len(self._ids) if self._numbers is None else len(self._numbers)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.numbers)
+
+    def add(self, id: str) -> int | None:
+        """Number a new id; None for one that is there."""
+        numbers = self.numbers
+        number = len(numbers)
+        self._ids = None
+        return number if numbers.setdefault(id, number) == number else None
+
+    def add_all(self, *columns: Any) -> tuple[list[Rows], Any, Places]:
+        """Number ids that stand in columns of one length n, read row by row: pyarrow.LargeStringArray each.
+
+        Gives the numbers, int32 [n] for each column; the new ids in the order of their numbers, an Arrow array; and
+        the row in which each of them stands first.
+        """
+        import pyarrow
+
+        if self._ids is None:
+            self._ids = pyarrow.array(list(self.numbers), pyarrow.large_string())
+        known = len(self._ids)
+        # One table of hashes for all: what is known keeps its numbers, new ones follow, column after column.
+        coded = pyarrow.chunked_array([self._ids, *columns]).combine_chunks().dictionary_encode()
+        ids, numbers = coded.dictionary, coded.indices.to_numpy()[known:].reshape(len(columns), -1)
+        place = _first_places(numbers, known, len(ids))
+        order = np.argsort(place)
+        rank = np.empty(len(order), np.int32)
+        rank[order] = np.arange(known, len(ids), dtype=np.int32)
+        final = np.concatenate([np.arange(known, dtype=np.int32), rank])
+        new = ids[known:].take(pyarrow.array(order))
+        self._ids = pyarrow.concat_arrays([self._ids, new])
+        self._numbers = None
+        return list(final[numbers]), new, place[order] // len(columns)
+
+
+def _first_places(numbers: Rows, known: int, total: int) -> Places:
+    """Where each number from `known` on stands first in columns [C, n] read row by row: int64 [total − known]."""
+    first = np.full(total, np.iinfo(np.int64).max)
+    for column, found in enumerate(numbers):
+        # Written backwards, so that the first place is what stays.
+        here = np.full(total, np.iinfo(np.int64).max)
+        here[found[::-1]] = np.arange(len(found) - 1, -1, -1) * len(numbers) + column
+        np.minimum(first, here, out=first)
+    return first[known:]
