@@ -17,8 +17,8 @@ def predict(
     texts: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Texts. Relations: `[[Marie Curie|head]] was born in [[Warsaw|tail]].` Typing: `[[Warsaw|mention]] lies"
-            " on …`. Pairs and ranking: `one text ||| the other`.",
+            help="Texts. Relations: `[[Marie Curie|head]] was born in [[Warsaw|tail]].` Typing: "
+            "`[[Warsaw|mention]] lies on …`. Pairs and ranking: `one text ||| the other`.",
             show_default=False,
         ),
     ] = None,
