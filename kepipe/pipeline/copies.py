@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from kepipe.flow.artifact import hash_json
@@ -46,12 +46,15 @@ class Copies:
                 variant.arms.append(arm)
         return marks
 
-    def names(self, kept: Mapping[str, str]) -> dict[str, str]:
+    def names(self, own: Mapping[str, str], kept: Container[str]) -> dict[str, str]:
         """Mark → name of the node: `pretrain.full.0`, the arm and the seed left out where all share it.
 
-        `kept`: marks whose nodes the pipeline has already, under these names.
+        `own`: the pipeline's own stages by name → mark. Those that do not draw from a seed keep their names, and so
+        do those in `kept`, which stages outside of the study need.
         """
-        names, taken = dict(kept), set(kept.values())
+        seedless = {mark for mark, variant in self.variants.items() if variant.seed is None}
+        names = {mark: name for name, mark in own.items() if name in kept or mark in seedless}
+        taken = set(names.values())
         for mark, variant in self.variants.items():
             if mark not in names:
                 seed = () if variant.seed is None else (str(variant.seed),)
@@ -71,7 +74,9 @@ class Copies:
                 variant.node,
                 name=names[mark],
                 inputs={slot: [names[before] for before in found] for slot, found in variant.inputs.items()},
-                labels=self._labels(variant),
+                labels={}
+                if names[mark] == variant.node.name and variant.seed is None
+                else self._labels(variant),
             )
             for mark, variant in self.variants.items()
         ]
@@ -80,12 +85,9 @@ class Copies:
         return len(variant.arms) == len(self._arms)
 
     def _labels(self, variant: Variant) -> dict[str, str]:
-        shared = self._shared(variant)
-        if shared and variant.seed is None:
-            return {}
         return {
             "stage": variant.node.name,
-            "arm": "all arms" if shared else " + ".join(variant.arms),
+            "arm": "all arms" if self._shared(variant) else " + ".join(variant.arms),
             "seed": "all seeds" if variant.seed is None else str(variant.seed),
         }
 

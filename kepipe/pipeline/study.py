@@ -85,6 +85,8 @@ def expand(
     for stage in study.measure:
         _known(stage, [node.name for node in base], "stage", settings, ("measure", stage))
     controls = _controls(study, settings)
+    if not study.arms and not controls:
+        raise _mistake(settings, (), "there is no arm: give `arms`, or `controls: true`")
     try:
         arms = make_arms(study.arms, controls, _up_to(base, study.measure))
     except ValueError as reason:
@@ -103,7 +105,7 @@ def expand(
     studied = {node.name for plan in plans.values() for node in plan}
     kept = _up_to(base, [node.name for node in base if node.name not in studied])
     own = marks_of(base, seed)
-    names = copies.names({own[node.name]: node.name for node in kept})
+    names = copies.names(own, {node.name for node in kept})
     nodes = copies.nodes(names) + [node for node in kept if own[node.name] not in copies.variants]
     design = Design(
         reference=_reference(study, list(plans), controls, settings),

@@ -1,0 +1,171 @@
+"""The section `study:` → nodes: shared where nothing differs, seeded where it is to be, controls made by type."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kepipe.config import ConfigError
+from kepipe.flow.plan import Flow, Node
+from kepipe.pipeline import load, schema
+from kepipe.study.design import Design
+
+STAGES = """
+name: p
+seed: 5
+stages:
+  embed: {dim: 8}
+  pretrain: {steps: 3, inputs: {vectors: embed}}
+  evaluate: {}
+"""
+ARMS = """
+study:
+  seeds: 2
+  arms: {full: {}, plain: {pretrain: {objective: mlm, inputs: {vectors: null}}}, long: {evaluate: {context: 64}}}
+  measure: {evaluate: [entity_cloze/mrr, {metric: mlm_loss/tokens, better: higher}], pretrain: final_held_out_loss}
+"""
+
+
+def flow_of(tmp_path: Path, text: str, *assignments: str) -> Flow:
+    file = tmp_path / "p.yaml"
+    file.write_text(text)
+    return load(file, assignments)[0]
+
+
+def by_name(flow: Flow) -> dict[str, Node]:
+    assert len({node.name for node in flow.nodes}) == len(flow.nodes)
+    before: set[str] = set()
+    for node in flow.nodes:
+        assert before >= {name for names in node.inputs.values() for name in names}, node.name
+        before.add(node.name)
+    return {node.name: node for node in flow.nodes}
+
+
+def design(flow: Flow) -> Design:
+    found = flow.nodes[-1].config
+    assert isinstance(found, Design)
+    return found
+
+
+def test_copies_share_what_does_not_differ_and_draw_from_their_seed(tmp_path: Path) -> None:
+    flow = flow_of(tmp_path, STAGES + ARMS)
+    nodes = by_name(flow)
+    shared = ["graph", "corpus", "link", "shards", "embed"]
+    full = [f"{stage}.full.{seed}" for seed in (5, 6) for stage in ("pretrain", "evaluate")]
+    plain = [name.replace("full", "plain") for name in full]
+    assert set(nodes) == {*shared, *full, *plain, "evaluate.long.5", "evaluate.long.6", "study"}
+    assert nodes["evaluate.long.6"].inputs["arms"] == ["pretrain.full.6"]
+    assert nodes["pretrain.full.6"].inputs["vectors"] == ["embed"]
+    assert "vectors" not in nodes["pretrain.plain.6"].inputs
+    seeds = {name: flow.seed_of(node) for name, node in nodes.items()}
+    assert (seeds["pretrain.full.5"], seeds["pretrain.full.6"], seeds["evaluate.full.6"]) == (5, 6, 5)
+    assert nodes["pretrain.full.6"].labels == {"stage": "pretrain", "arm": "full + long", "seed": "6"}
+    assert nodes["embed"].labels == {}
+    assert set(flow.nodes[-1].inputs["results"]) == {
+        n for n in nodes if n.startswith(("pretrain", "evaluate"))
+    }
+
+
+def test_the_design_says_what_is_compared(tmp_path: Path) -> None:
+    found = design(flow_of(tmp_path, STAGES + ARMS))
+    assert (found.arms(), found.seeds(), found.reference) == (["full", "plain", "long"], [5, 6], "full")
+    assert [(m.name, m.better) for m in found.measures] == [
+        ("evaluate/entity_cloze/mrr", "higher"),
+        ("evaluate/mlm_loss/tokens", "higher"),
+        ("pretrain/final_held_out_loss", "lower"),
+    ]
+    assert found.changes["plain"] == {"pretrain.objective": "mlm", "pretrain.inputs.vectors": "none"}
+    assert next(iter(found.of("long"))).nodes["pretrain"] == "pretrain.full.5"
+
+
+def test_an_arm_is_the_file_with_changes_so_that_like_follows(tmp_path: Path) -> None:
+    text = STAGES.replace("  evaluate", "  control: {like: pretrain, objective: mlm}\n  evaluate")
+    text += (
+        "study: {seeds: [1], arms: {a: {}, b: {pretrain: {learning_rate: 0.1}}}, measure: {control: loss}}\n"
+    )
+    nodes = by_name(flow_of(tmp_path, text))
+    assert nodes["control.b.1"].config.learning_rate == 0.1
+    assert nodes["control.a.1"].config.learning_rate != 0.1
+    assert nodes["control.a.1"].seed == 1
+
+
+def test_a_stage_outside_of_the_study_keeps_what_it_needs(tmp_path: Path) -> None:
+    text = STAGES + ARMS.replace("measure: {evaluate: [entity_cloze/mrr, {metric: mlm_loss/tokens, better: higher}], ",
+                                 "measure: {").replace(", long: {evaluate: {context: 64}}", "")  # fmt: skip
+    nodes = by_name(flow_of(tmp_path, text))
+    assert nodes["evaluate"].inputs["arms"] == ["pretrain"]
+    assert nodes["pretrain"].labels == {"stage": "pretrain", "arm": "full", "seed": "5"}
+    assert {"pretrain.full.6", "pretrain.plain.5"} <= set(nodes)
+    assert "pretrain.full.5" not in nodes
+
+
+def test_where_nothing_differs_every_arm_is_the_same_nodes(tmp_path: Path) -> None:
+    text = STAGES + "study: {seeds: 2, arms: {a: {}, b: }, measure: {pretrain: loss}}\n"
+    nodes = by_name(flow_of(tmp_path, text.replace("  evaluate: {}\n", "")))
+    assert [name for name in nodes if name.startswith("pretrain")] == ["pretrain.5", "pretrain.6"]
+
+
+def test_controls_are_made_from_the_wiring(tmp_path: Path) -> None:
+    text = STAGES + "study: {seeds: 1, controls: true, measure: {evaluate: entity_cloze/mrr}}\n"
+    flow = flow_of(tmp_path, text)
+    nodes, found = by_name(flow), design(flow)
+    assert found.arms() == ["graph-on", "graph-off", "graph-shuffled"]
+    assert (found.reference, found.controls) == ("graph-off", ("graph-off", "graph-shuffled"))
+    assert nodes["pretrain.graph-on.5"].inputs["vectors"] == ["embed"]
+    assert "vectors" not in nodes["pretrain.graph-off.5"].inputs
+    (shuffled,) = nodes["pretrain.graph-shuffled.5"].inputs["vectors"]
+    assert nodes[shuffled].stage.name == "shuffled-vectors"
+    assert nodes[shuffled].inputs == {"vectors": ["embed"]}
+    assert nodes["evaluate.graph-shuffled.5"].inputs["arms"] == ["pretrain.graph-shuffled.5"]
+
+
+def test_each_seed_shuffles_anew_and_a_control_may_be_added_to(tmp_path: Path) -> None:
+    text = STAGES + "study: {seeds: 2, controls: [graph-off, graph-shuffled], measure: {pretrain: loss}, "
+    text += "arms: {full: {}, graph-off: {pretrain: {objective: mlm}}}}\n"
+    flow = flow_of(tmp_path, text.replace("  evaluate: {}\n", ""))
+    nodes = by_name(flow)
+    shuffles = {flow.seed_of(node) for node in flow.nodes if node.stage.name == "shuffled-vectors"}
+    assert shuffles == {5, 6}
+    assert nodes["pretrain.graph-off.5"].config.objective.name == "mlm"
+    assert design(flow).arms() == ["full", "graph-off", "graph-shuffled"]
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ("measure: {evalute: x}", r"p\.yaml:9: `study.measure`: there is no stage `evalute`; did you mean"),
+        ("measure: {}", r"`study\.measure`"),
+        ("measure: {pretrain: loss}\n  arms: {a: {pretrian: {}}}", r"p\.yaml:10: the file has no stage `pretrian`"),
+        ("measure: {pretrain: loss}\n  arms: {a: {pretrain: {stepz: 1}}}",
+         r"p\.yaml:10: unknown key `study\.arms\.a\.pretrain\.stepz`; did you mean `steps`"),
+        ("measure: {pretrain: loss}\n  reference: b\n  arms: {a: {}}", r"`study\.reference`: there is no arm `b`"),
+        ("measure: {pretrain: loss}\n  seeds: [1, 1]\n  arms: {a: {}}", r"p\.yaml:10: `study\.seeds`: expected"),
+        ("measure: {pretrain: loss}\n  repeat: [lnik]\n  arms: {a: {}}", r"`study\.repeat`.*did you mean `link`"),
+        ("measure: {pretrain: loss}\n  controls: [of]\n  arms: {a: {}}", r"there is no arm `of`"),
+        ("measure: {embed: x}\n  controls: true", r"no model that is measured takes .*Vectors"),
+        ("measure: {pretrain: loss}\n  arms: {1a: {}}", r"arm `1a`: expected a name"),
+        ("measure: {pretrain: loss}\n  arms: {a: {}, b: {pretrain: {steps: 9}}}",
+         r"`pretrain\.steps` is 3 in arm `a` and 9 in arm `b`.*`may_differ: \[steps\]`"),
+        ("measure: {pretrain: loss}", r"there is no arm: give"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_located_and_come_with_a_way_out(tmp_path: Path, section: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        flow_of(tmp_path, f"{STAGES}study:\n  {section}\n")
+
+
+def test_arms_may_differ_where_that_is_meant(tmp_path: Path) -> None:
+    text = (
+        f"{STAGES}study: {{arms: {{a: {{}}, b: {{pretrain: {{steps: 9}}}}}}, measure: {{pretrain: loss}}}}\n"
+    )
+    flow = flow_of(tmp_path, text, "study.may_differ=[steps]", "study.seeds=1")
+    assert by_name(flow)["pretrain.b.5"].config.steps == 9
+
+
+def test_the_schema_describes_the_section() -> None:
+    made: dict[str, Any] = schema()
+    fields = made["$defs"]["Study"]["properties"]
+    assert {"arms", "seeds", "controls", "reference", "measure", "repeat", "may_differ"} == set(fields)
+    assert all("description" in entry for entry in fields.values())
