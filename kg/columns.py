@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, overload
 
@@ -106,7 +106,14 @@ class StringsWriter:
         self._stream.write(data)
         self._lengths.append(len(data))
 
-    def extend(self, texts: Any) -> None:
+    def extend(self, texts: Sequence[str]) -> None:
+        """Write several strings at once."""
+        together = "".join(texts)
+        self._stream.write(together.encode())
+        # Where all is ASCII, characters are bytes.
+        self._lengths.extend(map(len, texts if together.isascii() else map(str.encode, texts)))
+
+    def extend_arrow(self, texts: Any) -> None:
         """Write the strings of a pyarrow.LargeStringArray."""
         _, starts, data = texts.buffers()
         if len(texts):
@@ -126,7 +133,9 @@ class StringsWriter:
 
 def save_strings(folder: Path, name: str, texts: Iterable[str]) -> None:
     """Write all of `texts` under `name`."""
-    writer = StringsWriter(folder, name)
-    for text in texts:
-        writer.append(text)
+    import pyarrow as pa
+
+    writer, rest = StringsWriter(folder, name), iter(texts)
+    while block := list(islice(rest, 65_536)):
+        writer.extend(pa.array(block, pa.large_string()))
     writer.close()

@@ -90,7 +90,7 @@ class GraphWriter:
         (head_rows, tail_rows), entities, entity_places = self._entities.add_all(heads, tails)
         (relation_rows,), names, relation_places = self._relations.add_all(relations)
         for strings in (self._ids, self._labels):
-            strings.extend(entities)
+            strings.extend_arrow(entities)
         self._descriptions.extend_empty(len(entities))
         for column in (self._alias_counts, self._prior, self._type_counts):
             column.frombytes(bytes(column.itemsize * len(entities)))
