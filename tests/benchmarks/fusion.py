@@ -1,0 +1,127 @@
+"""What a fused step costs beside a plain one: processor time of corruption, loss, gradient and update.
+
+    python tests/benchmarks/fusion.py [--rows mini minilm base] [--steps 8] [--links 0.08] [--precision bf16]
+
+Both read the same rows of random tokens, of which a share begins a mention; the plain model learns `mlm`, the fused
+one `ernie-tsinghua` with vectors of 100 numbers, MLM, next sentence and dEA. Steps of the two take turns, so that a
+busy machine troubles both alike; the median of each is told. Required: at most 1.35.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import torch
+
+from kepipe.batch import Sequences
+from kepipe.corpus.tokenizer import Tokenizer
+from kepipe.models.entities import EntityVectors
+from kepipe.models.families import Base, build
+from kepipe.models.transformer import Transformer
+from kepipe.objectives import table
+from kg.vectors import save_vectors
+
+VOCABULARY, ENTITIES, LENGTH = 16_384, 20_000, 128
+LIMIT = 1.35
+BASES: dict[str, tuple[dict[str, int], int]] = {
+    # sizes, and tokens of a step
+    "mini": ({"layers": 4, "hidden": 256, "heads": 4}, 4096),
+    "minilm": ({"layers": 6, "hidden": 384, "heads": 12}, 2048),
+    "base": ({"layers": 12, "hidden": 768, "heads": 12}, 1024),
+}
+IDS = cast(
+    Tokenizer,
+    SimpleNamespace(mask=3, pad=0, cls=1, sep=2, vocab_size=VOCABULARY, ordinary=np.arange(5, VOCABULARY)),
+)
+
+
+def rows(tokens: int, share: float, vectors: EntityVectors, rng: np.random.Generator) -> Sequences:
+    """Full rows of two segments."""
+    shape = (tokens // LENGTH, LENGTH)
+    special = np.zeros(shape, dtype=np.bool_)
+    special[:, [0, LENGTH // 2, -1]] = True
+    units = np.where(special, -1, np.arange(LENGTH))
+    starts = (rng.random(shape) < share) & ~special
+    return Sequences(
+        tokens=rng.integers(5, VOCABULARY, shape),
+        segments=np.broadcast_to((np.arange(LENGTH) > LENGTH // 2).astype(np.int64), shape),
+        documents=np.ones(shape, dtype=np.int64),
+        special=special,
+        units={"word": units, "phrase": units, "entity": units},
+        entities=np.full(shape, -1),
+        sentences=units,
+        follows=rng.integers(0, 2, shape[0]),
+        links=np.where(starts, rng.integers(0, ENTITIES, shape), -1),
+        vectors=vectors,
+    )
+
+
+def stepper(name: str, model: Transformer, precision: str) -> Callable[[Sequences, int], float]:
+    """A function that makes a step and gives its processor time."""
+    objective = table.build(table.read(name), IDS)
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+    model.train()
+
+    def step(sequences: Sequences, number: int) -> float:
+        start = time.process_time()
+        plain = name == "mlm"
+        seen = Sequences(**{**vars(sequences), "links": None, "vectors": None}) if plain else sequences
+        batch = objective.corrupt(seen, np.random.default_rng(number), 0.0)
+        with torch.autocast("cpu", torch.bfloat16) if precision == "bf16" else nullcontext():
+            losses = objective.loss(model, batch)
+        torch.autograd.backward([losses[term] for term in objective.terms])
+        optimizer.step()
+        optimizer.zero_grad()
+        return time.process_time() - start
+
+    return step
+
+
+def main() -> None:
+    """Print a row for each size; the exit code is 1 where one costs more than it may."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", nargs="+", choices=list(BASES), default=["mini", "minilm", "base"])
+    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--links", type=float, default=0.08, help="share of the tokens that begin a mention")
+    parser.add_argument("--precision", choices=["bf16", "fp32"], default="bf16")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    rng, worst = np.random.default_rng(0), 0.0
+    with tempfile.TemporaryDirectory() as name:
+        matrix = rng.standard_normal((ENTITIES, 100)).astype(np.float32)
+        save_vectors(Path(name), map(str, range(ENTITIES)), matrix)
+        vectors = EntityVectors.open(Path(name))
+        print(f"{'':8}{'plain ms':>10}{'fused ms':>10}{'ratio':>8}")
+        for size in options.rows:
+            sizes, tokens = BASES[size]
+            base: dict[str, Any] = {"family": "bert", **sizes}
+            models = {
+                "mlm": build(Base.model_validate(base), VOCABULARY, 0),
+                "ernie-tsinghua": build(
+                    Base.model_validate({**base, "fusion": {}}), VOCABULARY, 0, entities=vectors
+                ),
+            }
+            steppers = {kind: stepper(kind, model, options.precision) for kind, model in models.items()}
+            times: dict[str, list[float]] = {kind: [] for kind in steppers}
+            for number in range(options.steps + 1):
+                sequences = rows(tokens, options.links, vectors, rng)
+                for kind, step in steppers.items():
+                    times[kind].append(step(sequences, number))
+            plain, fused = (1e3 * float(np.median(times[kind][1:])) for kind in steppers)
+            worst = max(worst, fused / plain)
+            print(f"{size:8}{plain:10.0f}{fused:10.0f}{fused / plain:8.2f}", flush=True)
+    raise SystemExit(int(worst > LIMIT))
+
+
+if __name__ == "__main__":
+    main()
