@@ -23,8 +23,8 @@ class CorpusConfig(Section):
 
     source: Literal["wikipedia-sample", "folder"] = "wikipedia-sample"
     """`wikipedia-sample`: 106 articles from gensim's wheel, with their link anchors; `folder`: your own files."""
-    path: UserPath | None = aside(None)
-    """For `folder`: a folder of .txt, .jsonl and .parquet files, or one such file."""
+    path: UserPath | list[UserPath] | None = aside(None)
+    """For `folder`: a folder of .txt, .jsonl, .parquet and .tsv files, or one such file, or a list of these."""
     strict: bool = False
     """Refuse bad lines instead of skipping and counting them."""
     max_documents: int | None = None
@@ -63,19 +63,24 @@ def fingerprint(config: CorpusConfig) -> Mapping[str, str]:
     from kepipe.corpus.sources.folder import list_files
     from kepipe.corpus.sources.wikipedia import sample_file
 
-    files = [sample_file()] if config.source == "wikipedia-sample" else list_files(_path(config))
-    root = config.path if config.path is not None and config.path.is_dir() else files[0].parent
-    return {file.relative_to(root).as_posix(): hash_file(file) for file in files}
+    if config.source == "wikipedia-sample":
+        return {sample_file().name: hash_file(sample_file())}
+    paths = _paths(config)
+    digests: dict[str, str] = {}
+    for number, path in enumerate(paths):
+        root, before = path if path.is_dir() else path.parent, f"{number}/" if len(paths) > 1 else ""
+        digests |= {before + file.relative_to(root).as_posix(): hash_file(file) for file in list_files(path)}
+    return digests
 
 
 def _documents(config: CorpusConfig, problems: Problems, work: Work) -> Iterator[Document]:
-    from kepipe.corpus.sources.folder import list_files, read_folder
+    from kepipe.corpus.sources.folder import list_files, read_folders
 
     if config.source == "wikipedia-sample":
         return _wikipedia(config, work)
-    path = _path(config)
-    work.note(f"reading {len(list_files(path))} files of {path}")
-    return _ticked(read_folder(path, problems), work)
+    paths = _paths(config)
+    work.note(f"reading {sum(len(list_files(path)) for path in paths)} files of {_where(config)}")
+    return _ticked(read_folders(paths, problems), work)
 
 
 def _wikipedia(config: CorpusConfig, work: Work) -> Iterator[Document]:
@@ -100,14 +105,16 @@ def _ticked(documents: Iterable[Document], work: Work) -> Iterator[Document]:
             yield document
 
 
-def _path(config: CorpusConfig) -> Path:
+def _paths(config: CorpusConfig) -> list[Path]:
     if config.path is None:
-        raise ValueError("corpus: `source: folder` needs `path`, a folder of .txt, .jsonl or .parquet files")
-    return config.path
+        raise ValueError(
+            "corpus: `source: folder` needs `path`, a folder of .txt, .jsonl, .parquet or .tsv files"
+        )
+    return config.path if isinstance(config.path, list) else [config.path]
 
 
 def _where(config: CorpusConfig) -> str:
-    return str(config.path) if config.source == "folder" else config.source
+    return ", ".join(map(str, _paths(config))) if config.source == "folder" else config.source
 
 
 CORPUS = Stage("corpus", 1, Nothing, CorpusConfig, Corpus, corpus, fingerprint)

@@ -1,14 +1,16 @@
-"""A folder of `.txt`, `.jsonl` and `.parquet` files, or one such file.
+"""Folders of `.txt`, `.jsonl`, `.parquet` and `.tsv` files, or such files.
 
-A `.txt` file is one document whose id is its path in the folder without the ending.
+A `.txt` file is one document whose id is its path in the folder without the ending. A `.tsv` file has a header with
+`text`, or `text_a` and perhaps `text_b`, as the data of tasks has; each line is a document.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from kepipe.corpus.documents import read_documents, read_parquet
+from kepipe.corpus.tables import columns
 from kepipe.types import Document
 from kg.problems import Problems
 
@@ -25,15 +27,23 @@ def list_files(path: Path) -> list[Path]:
 
 
 def read_folder(path: Path, problems: Problems) -> Iterator[Document]:
+    """Stream the documents of one folder or file: see `read_folders`."""
+    return read_folders([path], problems)
+
+
+def read_folders(paths: Sequence[Path], problems: Problems) -> Iterator[Document]:
     """Stream the documents of all files; a second document of the same id is a problem and is skipped."""
     seen: set[str] = set()
-    for file in list_files(path):
-        for document in READERS[file.suffix](file, path, problems):
-            if document.id in seen:
-                problems.add(file, 0, f"the id {document.id!r} stands twice; the later document is skipped")
-                continue
-            seen.add(document.id)
-            yield document
+    for path in paths:
+        for file in list_files(path):
+            for document in READERS[file.suffix](file, path, problems):
+                if document.id in seen:
+                    problems.add(
+                        file, 0, f"the id {document.id!r} stands twice; the later document is skipped"
+                    )
+                    continue
+                seen.add(document.id)
+                yield document
 
 
 def _read_text(file: Path, root: Path, problems: Problems) -> Iterator[Document]:
@@ -48,12 +58,30 @@ def _read_text(file: Path, root: Path, problems: Problems) -> Iterator[Document]
     if not text:
         problems.add(file, 0, "the file is empty")
         return
+    yield Document(id=_inside(file, root), text=text, title=file.stem)
+
+
+def _inside(file: Path, root: Path) -> str:
+    """A file's path in the folder that was named, without the ending."""
     inside = file.relative_to(root) if root.is_dir() else Path(file.name)
-    yield Document(id=inside.with_suffix("").as_posix(), text=text, title=file.stem)
+    return inside.with_suffix("").as_posix()
+
+
+def _read_table(file: Path, root: Path, problems: Problems) -> Iterator[Document]:
+    """A document a line; the id is `file:line`. The texts of a pair are paragraphs of one document."""
+    for number, cells in columns(file, problems, ()):
+        texts = [cells[name].strip() for name in ("text", "text_a", "text_b") if name in cells]
+        if not texts:
+            raise ValueError(f"{file}:1: expected a header with `text` or `text_a`; found {', '.join(cells)}")
+        if any(texts):
+            yield Document(id=f"{_inside(file, root)}:{number}", text="\n".join(texts).strip())
+        else:
+            problems.add(file, number, "the text is empty")
 
 
 READERS: dict[str, Callable[[Path, Path, Problems], Iterator[Document]]] = {
     ".txt": _read_text,
     ".jsonl": lambda file, _root, problems: read_documents(file, problems),
+    ".tsv": _read_table,
     ".parquet": lambda file, _root, problems: read_parquet(file, problems),
 }

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kepipe.tasks.finetune.examples import Example, Record, columns, mentions_of, read_records, text_of
+from kepipe.corpus.tables import columns
+from kepipe.tasks.finetune.examples import Example, Record, mentions_of, read_records, text_of
 from kepipe.tasks.finetune.metrics import Bools, Floats, Ints, Metric, accuracy, mean
 from kg.problems import Problems
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kepipe.corpus.tables import text_lines
 from kepipe.types import Mention, Span
 from kg.problems import Problems
 
@@ -64,36 +65,6 @@ def _lines(file: Path, problems: Problems) -> Iterator[tuple[int, Any]]:
                 yield number, json.loads(line)
             except json.JSONDecodeError as error:
                 problems.add(file, number, f"not JSON: {error.msg} at column {error.colno}")
-
-
-def text_lines(file: Path, problems: Problems) -> Iterator[tuple[int, str]]:
-    """The lines of a UTF-8 file without their ends, numbered from 1."""
-    with file.open("rb") as stream:
-        for number, line in enumerate(stream, start=1):
-            try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                problems.add(file, number, f"invalid UTF-8 at byte {error.start} of the line")
-            else:
-                yield number, text.rstrip("\r\n")
-
-
-def columns(file: Path, problems: Problems, required: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """The lines of a TSV with a header, as column → cell. Raises ValueError where the header lacks a column."""
-    lines = text_lines(file, problems)
-    header = next(lines, (1, ""))[1].split("\t")
-    missing = [name for name in required if name not in header]
-    if missing:
-        raise ValueError(
-            f"{file}:1: the header lacks {' and '.join(f'`{name}`' for name in missing)}; expected a first line with "
-            f"the columns {', '.join(required)}, tabs between them; found {header}"
-        )
-    for number, line in lines:
-        cells = line.split("\t")
-        if len(cells) == len(header):
-            yield number, dict(zip(header, cells, strict=True))
-        elif line:
-            problems.add(file, number, f"expected {len(header)} cells with tabs between, found {len(cells)}")
 
 
 def read_records(

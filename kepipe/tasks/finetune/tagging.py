@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kepipe.tasks.finetune.examples import Example, columns, from_words, text_lines
+from kepipe.corpus.tables import columns, text_lines
+from kepipe.tasks.finetune.examples import Example, from_words
 from kepipe.tasks.finetune.metrics import Metric, f1_of_counts, share
 from kepipe.types import Span
 from kg.problems import Problems

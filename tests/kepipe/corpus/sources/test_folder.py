@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from kepipe.corpus.documents import write_parquet
-from kepipe.corpus.sources.folder import list_files, read_folder
+from kepipe.corpus.sources.folder import list_files, read_folder, read_folders
 from kepipe.types import Document
 from kg.problems import Problems
 
@@ -42,7 +42,30 @@ def test_what_cannot_be_read_is_reported(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_text_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"no \.txt / \.jsonl / \.parquet file here"):
+    with pytest.raises(ValueError, match=r"no \.txt / \.jsonl / \.tsv / \.parquet file here"):
         list_files(tmp_path)
     with pytest.raises(ValueError, match="no such file or folder"):
         list_files(tmp_path / "gone")
+
+
+def test_a_table_gives_a_document_a_line(tmp_path: Path) -> None:
+    """The texts of a task, without its labels: what TAPT goes on with."""
+    (tmp_path / "train.tsv").write_text("label\ttext_a\ttext_b\n1\tFirst.\tSecond.\n0\tbad\n0\t \t\n")
+    problems = Problems()
+    assert list(read_folder(tmp_path, problems)) == [Document("train:2", "First.\nSecond.")]
+    assert [str(problem) for problem in problems.first] == [
+        "train.tsv:3: expected 3 cells with tabs between, found 2",
+        "train.tsv:4: the text is empty",
+    ]
+    (tmp_path / "train.tsv").write_text("label\tbody\n1\tFirst.\n")
+    with pytest.raises(ValueError, match=r"train.tsv:1: expected a header with `text` or `text_a`"):
+        list(read_folder(tmp_path, problems))
+
+
+def test_several_places_are_read_in_their_order(tmp_path: Path) -> None:
+    (tmp_path / "b.txt").write_text("B")
+    (tmp_path / "a.txt").write_text("A")
+    files = [tmp_path / "b.txt", tmp_path / "a.txt", tmp_path / "b.txt"]
+    problems = Problems()
+    assert [document.id for document in read_folders(files, problems)] == ["b", "a"]
+    assert problems.count == 1
