@@ -133,9 +133,8 @@ class StringsWriter:
 
 def save_strings(folder: Path, name: str, texts: Iterable[str]) -> None:
     """Write all of `texts` under `name`."""
-    import pyarrow as pa
 
     writer, rest = StringsWriter(folder, name), iter(texts)
     while block := list(islice(rest, 65_536)):
-        writer.extend(pa.array(block, pa.large_string()))
+        writer.extend(block)
     writer.close()
