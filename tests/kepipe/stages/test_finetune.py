@@ -1,0 +1,172 @@
+"""The stage `finetune`: every task is learned, by every family; what is chosen, kept, refused; kill and resume."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kepipe.models.folder import load, read_provenance
+from kepipe.stages.artifacts import Model
+from kepipe.stages.finetune import FINETUNE
+from kepipe.tasks.finetune.prediction import Predictor
+from kepipe.tasks.finetune.table import TASKS, TaskName
+from tests.kepipe.tasks.finetune.toy import base_model, finetune, write_task
+from tests.kepipe.train.toy import Ear, work_in
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return base_model(tmp_path_factory.mktemp("bert"))
+
+
+@pytest.mark.parametrize("task", list(TASKS))
+def test_every_task_is_learned(bert: Model, tmp_path: Path, task: TaskName) -> None:
+    made = finetune(tmp_path / "stage", bert, task, write_task(tmp_path, task))
+    told = made.scores()["test"][TASKS[task].choose_by]
+    assert told["value"] > 0.9
+    assert told["low"] <= told["value"] <= told["high"]
+    records = [json.loads(line) for line in (made.folder / "predictions.jsonl").read_text().splitlines()]
+    assert [record["split"] for record in records].count("test") == 100
+    assert all({"id", "predicted", "labels"} <= record.keys() for record in records)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "bart", "t5", "roberta"])
+def test_every_family_learns(tmp_path: Path, family: str) -> None:
+    start = base_model(tmp_path / "base", family)
+    for task in ("relations", "tagging") if family == "gpt2" else ("relations",):
+        made = finetune(tmp_path / task, start, task, write_task(tmp_path / "data" / task, task), epochs=12)
+        assert made.scores()["test"][TASKS[task].choose_by]["value"] > 0.85
+
+
+def test_frozen_features_leave_the_model_as_it_is(bert: Model, tmp_path: Path) -> None:
+    data = write_task(tmp_path, "classification")
+    made = finetune(tmp_path / "stage", bert, "classification", data, train="head", read="mean", epochs=20)
+    assert made.scores()["test"]["accuracy"]["value"] > 0.9
+    before, after = dict(load(bert.folder).named_parameters()), dict(load(made.folder).named_parameters())
+    assert all((before[name] == value).all() for name, value in after.items())
+
+
+def test_it_writes_a_model_folder_and_what_made_it(bert: Model, tmp_path: Path) -> None:
+    ear = Ear()
+    made = finetune(tmp_path / "s", bert, "relations", write_task(tmp_path, "relations"), ear, epochs=2)
+    assert load(made.folder).config == load(bert.folder).config
+    assert read_provenance(made.folder)["start"] == "digest"
+    assert set(json.loads((made.folder / "task.json").read_text())["marks"]) == {"[HD]", "[TL]"}
+    assert len(ear.metric("held_out_micro_f1")) == 3  # before the first epoch and after each
+    assert "test" in made.scores()
+
+
+def test_the_test_split_chooses_nothing(bert: Model, tmp_path: Path) -> None:
+    """Other test examples: the same weights, to the byte."""
+    data = write_task(tmp_path, "relations")
+    other = data | {"test": data["dev"]}
+    folders = [
+        finetune(tmp_path / n, bert, "relations", d, epochs=3).folder for n, d in (("a", data), ("b", other))
+    ]
+    for name in ("model.safetensors", "head.safetensors"):
+        assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
+
+
+def test_the_best_epoch_is_kept(bert: Model, tmp_path: Path) -> None:
+    """A rate at which late epochs destroy what was learned: the scores are those of the best one."""
+    ear = Ear()
+    changes: dict[str, Any] = {"epochs": 6, "learning_rate": 2e-2}
+    made = finetune(tmp_path / "s", bert, "tagging", write_task(tmp_path, "tagging"), ear, **changes)
+    errors = ear.metric("held_out_error")
+    best = min(value for step, value in errors.items() if step)
+    assert made.scores()["dev"]["span_f1"]["value"] == pytest.approx(1 - best, abs=1e-9)
+
+
+def test_what_does_not_fit_is_refused(bert: Model, tmp_path: Path) -> None:
+    data = write_task(tmp_path, "classification")
+    with pytest.raises(ValueError, match="say which model to start from"):
+        FINETUNE.run(
+            FINETUNE.inputs(),
+            FINETUNE.config.model_validate({"task": "classification", "data": data}),
+            work_in(tmp_path / "w"),
+        )
+    for changes, said in (
+        ({"inject": {}}, "`inject` needs a graph"),
+        ({"mentions": "linker"}, "needs `inputs: {linked: link}`"),
+        ({"length": 4096}, "the model has 512 positions"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            finetune(tmp_path / "w", bert, "classification", data, **changes)
+    one = tmp_path / "one.tsv"
+    one.write_text("label\ttext_a\n" + "1\tfine\n" * 50)
+    with pytest.raises(ValueError, match="the data has one label"):
+        finetune(tmp_path / "w", bert, "classification", {"train": str(one), "dev": str(one)})
+
+
+def test_bad_lines_are_told(bert: Model, tmp_path: Path) -> None:
+    data = write_task(tmp_path, "classification", 40, 40)
+    with Path(data["train"]).open("a") as stream:
+        stream.write("no tab\n")
+    ear = Ear()
+    finetune(tmp_path / "w", bert, "classification", data, ear, epochs=1)
+    assert "train.tsv:42: expected 2 cells" in ear.notes()
+
+
+PIPELINE = """
+name: tuned
+seed: 3
+stages:
+  finetune:
+    task: relations
+    base: {{layers: 2, hidden: 32, heads: 2}}
+    tokenizer: {tokenizer}
+    data: {{train: train.jsonl, dev: dev.jsonl, test: test.jsonl}}
+    epochs: 6
+    learning_rate: 5.0e-3
+    batch_tokens: 512
+    length: 32
+    precision: fp32
+"""
+
+
+def run(folder: Path, workspace: str, **options: Any) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "kepipe", "run", str(folder / "p.yaml"), "-w", str(folder / workspace)]
+    quiet: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    return subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, **quiet, **options)
+
+
+def test_kill_and_run_again_from_the_command_line(tmp_path: Path) -> None:
+    """kill -9 after the first checkpoint; the same command ends with the same bytes as an undisturbed run."""
+    from tests.kepipe.tasks.finetune.toy import tokenizer
+
+    tokenizer().save(tmp_path / "words")
+    write_task(tmp_path, "relations", 600)
+    (tmp_path / "p.yaml").write_text(PIPELINE.format(tokenizer=tmp_path / "words"))
+    whole = run(tmp_path, "whole")
+    said, _ = whole.communicate(timeout=300)
+    assert whole.returncode == 0, said.decode()
+
+    killed = run(tmp_path, "killed", start_new_session=True)
+    while killed.poll() is None:
+        if list((tmp_path / "killed").glob("store/work/*/scratch/checkpoints/step-*")):
+            os.killpg(killed.pid, signal.SIGKILL)
+            break
+    killed.communicate()
+    assert killed.returncode == -signal.SIGKILL
+    again = run(tmp_path, "killed")
+    said, _ = again.communicate(timeout=300)
+    assert again.returncode == 0, said.decode()
+    assert "continuing after step" in said.decode()
+    folders = [(tmp_path / name / "tuned/finetune").resolve() for name in ("whole", "killed")]
+    for name in (
+        "model.safetensors",
+        "head.safetensors",
+        "task.json",
+        "scores.json",
+        "predictions.jsonl",
+        "kepipe.json",
+    ):
+        assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes(), name
+    assert Predictor.open(folders[0]).predict(["[[ann|head]] owns [[bob|tail]]"])[0]["predicted"] == "owner"

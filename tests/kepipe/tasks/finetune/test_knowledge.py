@@ -1,0 +1,174 @@
+"""Knowledge at work: entities that training never saw are answered from a graph's triples, or from their vectors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from kepipe.cli import app
+from kepipe.corpus.vocabulary import train_tokenizer
+from kepipe.stages.artifacts import FineTuned, Graph, Vectors
+from kepipe.stages.finetune import FINETUNE
+from kepipe.tasks.finetune.prediction import Predictor
+from kg.schema import Entity, Relation, Triple
+from kg.vectors import save_vectors
+from kg.writer import write_graph
+from tests.kepipe.tasks.finetune.toy import FILLER, SETTINGS, sentence
+from tests.kepipe.train.toy import work_in
+
+SYLLABLES = ["ba", "do", "ki", "lu", "me", "no", "ra", "su"]
+NAMES = [first + last for first in SYLLABLES for last in SYLLABLES]
+SEEN, UNSEEN = NAMES[:40], NAMES[40:]
+SIDE = {
+    name: "north" if np.random.default_rng(number).random() < 0.5 else "south"
+    for number, name in enumerate(NAMES)
+}
+OTHER = {name: "south" if side == "north" else "north" for name, side in SIDE.items()}
+
+
+def write_world(folder: Path, side: Mapping[str, str]) -> Path:
+    """A graph in which every town lies in the north or in the south."""
+    ids = {name: f"Q{name}" for name in [*NAMES, "north", "south"]}
+    write_graph(
+        folder,
+        [Entity(id, name) for name, id in ids.items()],
+        [Relation("P1", "lies in the")],
+        {"train": [Triple(ids[name], "P1", ids[at]) for name, at in side.items()]},
+    )
+    return folder
+
+
+def write_towns(folder: Path) -> dict[str, str]:
+    """Sentences that name a town, to be labelled with its side; no town of the test is in the training."""
+    folder.mkdir(parents=True, exist_ok=True)
+    data = {}
+    for seed, (split, names, count) in enumerate(
+        (("train", SEEN, 400), ("dev", SEEN, 80), ("test", UNSEEN, 160))
+    ):
+        rng = np.random.default_rng(seed)
+        lines = []
+        for _ in range(count):
+            name = str(rng.choice(names))
+            text = " ".join(sentence(rng, "saw", name))
+            start = text.index(name)
+            lines.append(
+                {
+                    "text": text,
+                    "start": start,
+                    "end": start + len(name),
+                    "types": [SIDE[name]],
+                    "entity": f"Q{name}",
+                }
+            )
+        file = folder / f"{split}.jsonl"
+        file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        data[split] = str(file)
+    return data
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("words")
+    text = " ".join([*NAMES, *FILLER, "north", "south", "lies", "in", "saw"])
+    train_tokenizer([text] * 4, "wordpiece", 420).save(folder)
+    return str(folder)
+
+
+def tune(folder: Path, words: str, inputs: dict[str, Any], **changes: Any) -> FineTuned:
+    settings = {
+        "task": "typing",
+        "data": write_towns(folder / "data"),
+        "base": {"layers": 2, "hidden": 32, "heads": 2},
+        "tokenizer": words,
+    }
+    work = work_in(folder)
+    FINETUNE.run(
+        FINETUNE.inputs(**inputs), FINETUNE.config.model_validate(SETTINGS | settings | changes), work
+    )
+    return FineTuned(work.out, "")
+
+
+def right(made: FineTuned) -> float:
+    return float(made.scores()["test"]["strict"]["value"])
+
+
+@pytest.fixture(scope="module")
+def injected(tmp_path_factory: pytest.TempPathFactory, words: str) -> FineTuned:
+    root = tmp_path_factory.mktemp("injected")
+    graph = Graph(write_world(root / "graph", SIDE), "")
+    return tune(root, words, {"graph": graph}, inject={"max_branches": 1})
+
+
+def test_injected_triples_answer_for_entities_never_seen(
+    injected: FineTuned, words: str, tmp_path: Path
+) -> None:
+    assert right(injected) > 0.95
+    assert right(tune(tmp_path, words, {})) < 0.75  # the same without the graph
+
+
+def test_the_graph_can_be_swapped_without_training(injected: FineTuned, tmp_path: Path) -> None:
+    """The model looks the answer up: a graph that says the opposite turns its answers round."""
+    texts = [f"we saw [[{name}|mention]] again" for name in UNSEEN]
+    swapped = write_world(tmp_path / "other", OTHER)
+    found = [
+        [
+            next(iter(record["predicted"]))
+            for record in Predictor.open(injected.folder, graph=graph).predict(texts)
+        ]
+        for graph in (None, swapped)
+    ]
+    for answers, truth in zip(found, (SIDE, OTHER), strict=True):
+        assert np.mean([answer == truth[name] for answer, name in zip(answers, UNSEEN, strict=True)]) > 0.95
+
+
+def test_predict_from_the_command_line(injected: FineTuned, tmp_path: Path) -> None:
+    """It finds the entity by itself, tells it, and answers."""
+    name = UNSEEN[0]
+    (tmp_path / "texts.txt").write_text(f"we saw [[{name}|mention]] again\n")
+    said = CliRunner().invoke(
+        app, ["predict", str(injected.folder), "--json", "-f", str(tmp_path / "texts.txt")]
+    )
+    record = json.loads(said.stdout)
+    assert next(iter(record["predicted"])) == SIDE[name]
+    assert record["entities"] == [
+        {"start": 7, "end": 7 + len(name), "text": name, "entity": f"Q{name}", "known": True}
+    ]
+    said = CliRunner().invoke(app, ["predict", str(injected.folder), f"[[{name}]] and rain"])
+    assert said.stdout.startswith(SIDE[name])
+    assert f"{name} → Q{name}" in said.stdout
+
+
+def test_an_unmarked_text_is_told_how_to_mark_it(injected: FineTuned) -> None:
+    with pytest.raises(
+        ValueError, match=r"text 1: typing asks for a text with the mention marked, such as `\[\[Warsaw"
+    ):
+        Predictor.open(injected.folder).predict(["nothing is marked"])
+
+
+def test_fused_vectors_answer_for_entities_never_seen(words: str, tmp_path: Path) -> None:
+    """Vectors whose first half says the side. Shuffled among the towns they say nothing, and the test notices."""
+    rng = np.random.default_rng(0)
+    table = rng.normal(0, 0.1, (len(NAMES), 16)).astype(np.float32)
+    table[:, :8] += np.array([[1.0 if SIDE[name] == "north" else -1.0] for name in NAMES], np.float32)
+    scores = {}
+    for kind, order in (("true", np.arange(len(NAMES))), ("shuffled", rng.permutation(len(NAMES)))):
+        folder = tmp_path / kind
+        save_vectors(folder / "vectors", [f"Q{name}" for name in NAMES], table[order])
+        base = {"layers": 2, "hidden": 32, "heads": 2, "fusion": {"first": 1, "entity_heads": 2}}
+        made = tune(folder, words, {"vectors": Vectors(folder / "vectors", "")}, base=base)
+        scores[kind] = right(made)
+        if kind == "true":  # the folder predicts alone, from the entity that the user names
+            name = UNSEEN[1]
+            told = Predictor.open(made.folder).predict(
+                [f"we saw [[{name}|mention|Q{name}]]", f"we saw [[{name}|mention|Q-no]]"]
+            )
+            assert next(iter(told[0]["predicted"])) == SIDE[name]
+            assert [record["entities"][0]["known"] for record in told] == [True, False]
+    assert scores["true"] > 0.95
+    assert scores["shuffled"] < 0.75
