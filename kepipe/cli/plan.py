@@ -35,7 +35,8 @@ def _by_arm(steps: Sequence[Step]) -> Iterator[str]:
         told: dict[tuple[str, str, str], list[Step]] = {}
         for step in mine:
             told.setdefault((step.node.labels["stage"], step.status, _why(step)), []).append(step)
-        for (stage, _, why), alike in told.items():
+        stages = list(dict.fromkeys(step.node.labels["stage"] for step in mine))
+        for (stage, _, why), alike in sorted(told.items(), key=lambda entry: stages.index(entry[0][0])):
             seeds = [step.node.labels["seed"] for step in alike]
             told_seeds = (
                 seeds[0] if seeds == ["all seeds"] else f"seed{'s' * (len(seeds) > 1)} {_spans(seeds)}"

@@ -1,0 +1,80 @@
+"""A study's page: every arm with every seed, controls set apart, nothing from elsewhere, the same bytes each time."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from kepipe.flow.artifact import Artifact
+from kepipe.report.page import render
+from kepipe.report.study import build
+from kepipe.study.compare import compare
+from kepipe.study.design import Design, Measure
+from tests.kepipe.report.test_pipeline import Structure
+from tests.kepipe.study.conftest import F1, Values, design_of, result
+
+VALUES: Values = {
+    "graph-on": (0.612, 0.634, 0.621),
+    "graph-off": (0.551, 0.579, 0.560),
+    "graph-shuffled": (0.560, 0.561, 0.575),
+}
+LOSS = Measure(stage="finetune", metric="loss", better="lower")
+
+
+def page_of(design: Design, folder: Path, values: Values = VALUES) -> str:
+    results: dict[str, Artifact] = {
+        f"finetune.{arm}.{seed}": result(folder, f"finetune.{arm}.{seed}", seed, f1)
+        for arm, found in values.items()
+        for seed, f1 in enumerate(found)
+    }
+    return render(build(design, compare(design, results), list(results.values())))
+
+
+@pytest.fixture
+def design() -> Design:
+    changes = {"graph-off": {"pretrain.inputs.vectors": "none"}}
+    controls = ("graph-off", "graph-shuffled")
+    return design_of(VALUES, F1, LOSS, reference="graph-off", controls=controls, changes=changes)
+
+
+def words(html: str) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL)).split())
+
+
+def test_it_answers_first_and_shows_every_seed(design: Design, tmp_path: Path) -> None:
+    html = page_of(design, tmp_path)
+    said = words(html)
+    assert "<h1>A gain is shown: graph-on does better than graph-off and graph-shuffled on finetune" in html
+    assert "The mean is 0.622 with graph-on, 0.563 with graph-off, a difference of +0.059 (95%: +0.0" in said
+    for value in ("0.612", "0.634", "0.621", "0.551", "0.575", "gain shown", "no difference with any seed"):
+        assert value in said
+    assert "pretrain.inputs.vectors: none" in said
+    assert "wiki80, study · 2" in said
+    assert html.count("<svg") == 4
+
+
+def test_controls_are_grey_and_named(design: Design, tmp_path: Path) -> None:
+    html = page_of(design, tmp_path)
+    assert html.count('var(--muted)"></span>graph-off <span class="interval">control') == 3
+    assert "graph-shuffled (control)" in html
+    assert 'var(--series-0)"></span>graph-on</td>' in html
+
+
+def test_it_needs_nothing_from_elsewhere_and_nests(design: Design, tmp_path: Path) -> None:
+    html = page_of(design, tmp_path / "a")
+    structure = Structure()
+    structure.feed(html)
+    assert (structure.open, structure.wrong) == ([], [])
+    assert len(structure.ids) == len(set(structure.ids))
+    assert set(re.findall(r'<a href="#([^"]+)"', html)) <= set(structure.ids)
+    assert not re.search(r'(src|href)="(?!#)', re.sub(r'xmlns(:\w+)?="[^"]*"', "", html))
+    assert page_of(design, tmp_path / "b") == html
+
+
+def test_one_seed_shows_nothing(tmp_path: Path) -> None:
+    values = {arm: found[:1] for arm, found in VALUES.items()}
+    said = words(page_of(design_of(values, reference="graph-off"), tmp_path, values))
+    assert "No gain shown" in said
+    assert "one seed: no interval, not shown" in said

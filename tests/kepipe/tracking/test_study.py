@@ -1,0 +1,56 @@
+"""A study in MLflow: a run for each arm and seed under the pipeline's, and its stages under that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kepipe.flow.events import Event, RunEnded, RunStarted, StageEnded, StageStarted
+from kepipe.tracking.store import Store
+from tests.kepipe.tracking.journals import BEGIN, write
+from tests.kepipe.tracking.test_delivery import deliver, runs
+
+
+def study(pipeline: str, folder: Path, ends: bool) -> Iterator[Event]:
+    clock = iter(range(100))
+
+    def stamp(stage: str = "") -> dict[str, Any]:
+        return {"run": f"{pipeline}-run", "stage": stage, "at": BEGIN + next(clock)}
+
+    yield RunStarted(**stamp(), pipeline=pipeline, config={}, tags={"seed": "0"})
+    for name, labels in {
+        "link": {},
+        "pretrain.on.1": {"stage": "pretrain", "arm": "on", "seed": "1"},
+        "finetune.on.1": {"stage": "finetune", "arm": "on", "seed": "1"},
+        "pretrain.off.1": {"stage": "pretrain", "arm": "off", "seed": "1"},
+    }.items():
+        told = {"kind": name.split(".")[0], "key": name, "config": {}, "inputs": {}, "upstream": {}}
+        yield StageStarted(**stamp(name), **told, resumed=False, labels=labels)
+        yield StageEnded(**stamp(name), status="finished", seconds=1.0, folder=str(folder), digest=name)
+    if ends:
+        yield RunEnded(**stamp(), status="finished", seconds=9.0)
+
+
+@pytest.mark.parametrize(("ends", "status"), [(True, "FINISHED"), (False, "KILLED")])
+def test_stages_stand_under_their_arm_and_seed(
+    store: Store, fresh: str, tmp_path: Path, ends: bool, status: str
+) -> None:
+    deliver(write(tmp_path / "tracking" / "r1.jsonl", list(study(fresh, tmp_path, ends))), store)
+    found = runs(store, fresh)
+    assert set(found) == {
+        f"{fresh}-run", "link", "on, seed 1", "off, seed 1", "pretrain.on.1", "finetune.on.1", "pretrain.off.1"
+    }  # fmt: skip
+    names = {run.info.run_id: name for name, run in found.items()}
+    parents = {
+        name: names.get(run.data.tags.get("mlflow.parentRunId", ""), "") for name, run in found.items()
+    }
+    assert parents[f"{fresh}-run"] == ""
+    assert parents["link"] == parents["on, seed 1"] == parents["off, seed 1"] == f"{fresh}-run"
+    assert parents["pretrain.on.1"] == parents["finetune.on.1"] == "on, seed 1"
+    tags = found["finetune.on.1"].data.tags
+    assert (tags["kepipe.arm"], tags["kepipe.seed"]) == ("on", "1")
+    assert found["on, seed 1"].data.tags["kepipe.arm"] == "on"
+    assert {found[name].info.status for name in (f"{fresh}-run", "on, seed 1", "off, seed 1")} == {status}
