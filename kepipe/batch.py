@@ -47,8 +47,6 @@ class Sequences:
     token, −1 where special. `follows`: int [B] or None, 1 where the second segment truly follows the first.
     `visit`: where the rows come from; None for rows from elsewhere than a shard. Where a graph's vectors go with the
     text: `links`, int [B, T], row in `vectors` of the entity whose mention *starts* at this token, −1 elsewhere.
-    Rows with triples in them (`kepipe.inject`) have `positions`, `branch` and `mention` as in `Batch`; the tokens of
-    branches are special, and in no unit, entity or sentence.
     """
 
     tokens: Ints
@@ -62,9 +60,6 @@ class Sequences:
     visit: Visit | None = None
     links: Ints | None = None
     vectors: EntityTable | None = None
-    positions: Ints | None = None
-    branch: Ints | None = None
-    mention: Ints | None = None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -90,34 +90,6 @@ class Injector:
         places = np.array([mention[:3] for mention in found], np.int64).reshape(-1, 3)
         entities = np.fromiter((self.row(mention[3]) for mention in found), np.int64, len(found))
         return self.plant(tokens.astype(np.int64), lengths, Anchors(*places.T), entities)
-
-    def sequences(self, sequences: Sequences, rows_of_entities: Ints) -> Sequences:
-        """Rows of pretraining as trees. `rows_of_entities`: the graph's row of each entity number there, see `map_ids`.
-
-        Branch tokens count as special, so that no corruption selects them, and belong to no unit, entity or sentence.
-        """
-        anchors, entities = find_mentions(sequences)
-        lengths = (sequences.documents > 0).sum(1)
-        planted = self.plant(sequences.tokens, lengths, anchors, rows_of_entities[entities])
-        trunk, told = planted.sentence, self.descriptors(planted)
-
-        def only(values: Ints) -> Ints:
-            return np.where(trunk, planted.spread(values, -1), -1)
-
-        return replace(
-            sequences,
-            tokens=planted.tokens,
-            segments=planted.spread(sequences.segments),
-            documents=planted.spread(sequences.documents),
-            special=planted.spread(sequences.special, 1).astype(np.bool_) | ~trunk,
-            units={level: only(units) for level, units in sequences.units.items()},
-            entities=only(sequences.entities),
-            sentences=only(sequences.sentences),
-            links=None if sequences.links is None else only(sequences.links),
-            positions=told["positions"],
-            branch=told["branch"],
-            mention=told["mention"],
-        )
 
     def descriptors(self, planted: Planted) -> dict[str, Ints | None]:
         """`positions`, `branch`, `mention` as the settings want them in a batch; None: nothing to say."""

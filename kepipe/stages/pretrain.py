@@ -10,10 +10,11 @@ from pydantic import Field
 
 from kepipe.config import key_part
 from kepipe.flow.stage import Stage, Work
+from kepipe.inject.settings import Inject
 from kepipe.models.families import Base, build, fingerprint
 from kepipe.objectives import table
 from kepipe.objectives.mlm import MLM
-from kepipe.stages.artifacts import Model, Shards, Vectors
+from kepipe.stages.artifacts import Graph, Model, Shards, Vectors
 from kepipe.train.settings import Training
 
 if TYPE_CHECKING:
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
     from kepipe.corpus.tokenizer import Tokenizer
     from kepipe.models.entities import EntityVectors
     from kepipe.models.transformer import Transformer
+    from kepipe.objectives.contract import Objective
     from kepipe.train.held_out import HeldOut
 
     Dress = Callable[[Sequences], Sequences]
     """What is laid over the rows before they are corrupted."""
+    Wrap = Callable[[Objective], Objective]
+    """What is done to rows after they are corrupted."""
 
 PAIRS = ("segment-pair", "sentence-pair", "dialogue")
 """Formats whose rows have two segments, and a label that says whether they belong together."""
@@ -46,16 +50,19 @@ class PretrainConfig(Training):
     """Longest row in tokens, special tokens included."""
     isolate: bool = False
     """Hide the documents that share a row from one another."""
+    inject: Inject | None = None
+    """Which triples of the input `graph` are written into the rows, and how; without that input none are."""
 
 
 @dataclass(frozen=True)
 class PretrainInputs:
     """The text; a model to start from: that of an earlier stage, in place of `base`; the vectors of the graph's
-    entities, for a base with `fusion`."""
+    entities, for a base with `fusion`; a graph whose triples are written into the text."""
 
     shards: Shards
     start: Model | None = None
     vectors: Vectors | None = None
+    graph: Graph | None = None
 
 
 def pretrain(inputs: PretrainInputs, config: PretrainConfig, work: Work) -> None:
@@ -87,7 +94,8 @@ def fit(inputs: PretrainInputs, config: PretrainConfig, work: Work) -> None:
     check_fit(config, model)
     if model.config.fusion is None:
         entities = None
-    objective = table.build(config.objective, tokenizer)
+    wrap = wrapper(inputs, config, tokenizer, model, work)
+    objective = wrap(table.build(config.objective, tokenizer))
     batches = open_split("train", inputs.shards, tokenizer, config, work.seed)
     dress = dresser(inputs.shards, entities, work)
     work.dataset(
@@ -95,7 +103,7 @@ def fit(inputs: PretrainInputs, config: PretrainConfig, work: Work) -> None:
         inputs.shards.digest,
         {"tokens": len(batches.shard), "rows": len(batches.examples), "batches_per_epoch": batches.per_epoch},
     )
-    held_out = open_held_out(inputs.shards, tokenizer, config, work, dress)
+    held_out = open_held_out(inputs.shards, tokenizer, config, work, dress, wrap)
     progress = train(model, objective, lambda n: dress(batches.render(n)), config, work, held_out)
     if not leads():
         return
@@ -110,6 +118,7 @@ def fit(inputs: PretrainInputs, config: PretrainConfig, work: Work) -> None:
         "shards": inputs.shards.digest,
         "start": "" if inputs.start is None else inputs.start.digest,
         "vectors": "" if inputs.vectors is None else inputs.vectors.digest,
+        "graph": "" if inputs.graph is None else inputs.graph.digest,
         "steps": progress.step,
         "best_step": progress.best_step,
     }
@@ -178,6 +187,51 @@ def dresser(shards: Shards, entities: EntityVectors | None, work: Work) -> Dress
     return lambda sequences: replace(sequences, links=mention_starts(sequences, rows_of), vectors=entities)
 
 
+def wrapper(
+    inputs: PretrainInputs, config: PretrainConfig, tokenizer: Tokenizer, model: Transformer, work: Work
+) -> Wrap:
+    """What writes triples of the graph into corrupted rows; leaves objectives as they are where there is no graph.
+
+    Raises ValueError where the objective or the length of rows does not allow it.
+    """
+    if inputs.graph is None:
+        if config.inject is not None:
+            work.note("no input `graph`: no triples are injected")
+        return lambda objective: objective
+    from kepipe.inject.injector import Injector
+    from kepipe.objectives.injected import Injected
+    from kg.store import open_graph
+    from kg.vectors import read_ids
+
+    settings, row = config.inject or Inject(), table.row_of(config.objective)
+    if row.stack == "encoder-decoder" or row.links:
+        name = getattr(config.objective, "name", "")
+        raise ValueError(
+            f"inject: objective {name} does not restore tokens where they stand; mlm, ernie-baidu, unilm, causal-lm do"
+        )
+    if settings.length < config.length:
+        raise ValueError(
+            f"inject: length {settings.length} would cut the text, whose rows have {config.length} tokens: "
+            f"set `inject: {{length: {2 * config.length}}}` to have room for triples"
+        )
+    injector = Injector(
+        open_graph(inputs.graph.folder),
+        tokenizer,
+        settings,
+        causal=model.encoder is None,
+        positions=model.config.positions,
+        vectors=None if inputs.vectors is None else inputs.vectors.folder,
+    )
+    rows_of = injector.map_ids(read_ids(inputs.shards.folder / "entities.txt"))
+    known = int((rows_of >= 0).sum())
+    said = f"{known:,} of {len(rows_of) - 1:,} entities of the text are in the graph"
+    if known:
+        work.note(said)
+    else:
+        work.warn(f"{said}: nothing is injected. Were the texts linked to this graph?")
+    return lambda objective: Injected(objective, injector, rows_of)
+
+
 def check_fit(config: PretrainConfig, model: Transformer) -> None:
     """Raise ValueError where the model cannot do what objective and format ask of it."""
     row = table.row_of(config.objective)
@@ -240,7 +294,7 @@ def open_split(
 
 
 def open_held_out(
-    shards: Shards, tokenizer: Tokenizer, config: PretrainConfig, work: Work, dress: Dress
+    shards: Shards, tokenizer: Tokenizer, config: PretrainConfig, work: Work, dress: Dress, wrap: Wrap
 ) -> HeldOut | None:
     """What the held-out loss is measured on: the same text and the same hidden tokens for all arms and seeds."""
     from kepipe.corpus.shards import open_shard
@@ -253,7 +307,7 @@ def open_held_out(
     batches = open_split("held_out", shards, tokenizer, config, DRAW)
     wanted = -(-config.eval_tokens * config.accumulate // config.batch_tokens)
     count = min(wanted, batches.per_epoch)
-    return HeldOut(table.build(yardstick, tokenizer), lambda n: dress(batches.render(n)), count)
+    return HeldOut(wrap(table.build(yardstick, tokenizer)), lambda n: dress(batches.render(n)), count)
 
 
 def _fingerprint(config: PretrainConfig) -> Mapping[str, str]:

@@ -12,19 +12,23 @@ from kepipe.stages.finetune import FINETUNE
 from kepipe.stages.graph import GRAPH
 from kepipe.stages.link import LINK
 from kepipe.stages.pretrain import PRETRAIN
+from kepipe.stages.quiz import QUIZ
 from kepipe.stages.register import REGISTER
 from kepipe.stages.report import REPORT
 from kepipe.stages.shards import SHARDS
+from kepipe.stages.shuffled_graph import SHUFFLED_GRAPH
 from kepipe.stages.shuffled_vectors import SHUFFLED_VECTORS
 
 STAGES: tuple[Stage[Any, Any], ...] = (
     GRAPH,
+    SHUFFLED_GRAPH,
     CORPUS,
     LINK,
     SHARDS,
     EMBED,
     SHUFFLED_VECTORS,
     PRETRAIN,
+    QUIZ,
     FINETUNE,
     EVALUATE,
     REPORT,

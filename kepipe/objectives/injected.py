@@ -1,0 +1,102 @@
+"""Any objective that restores tokens where they stand, on rows into which triples are written (K-BERT).
+
+The rows are corrupted first and dressed after: with a graph, with another or with none, the same tokens are hidden,
+and no ranking sees what is hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from kepipe.batch import Batch, Sequences
+from kepipe.inject.injector import Injector, find_mentions
+from kepipe.inject.tree import Planted
+from kepipe.objectives.contract import Objective, measures
+from kepipe.objectives.parts import tensor
+
+if TYPE_CHECKING:
+    from kepipe.models.transformer import Transformer
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Injected:
+    """`objective`, its rows dressed by `injector`. `rows_of`: int [n + 1], the graph's row of each entity number of
+    the shards, −1 at the end (`Injector.map_ids`)."""
+
+    objective: Objective
+    injector: Injector
+    rows_of: Ints
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Those of the objective."""
+        return self.objective.terms
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """Those of the objective."""
+        return measures(self.objective)
+
+    def corrupt(self, sequences: Sequences, rng: np.random.Generator, progress: float) -> Batch:
+        """See `Objective.corrupt`."""
+        batch = self.objective.corrupt(sequences, rng, progress)
+        anchors, numbers = find_mentions(sequences)
+        lengths = (sequences.documents > 0).sum(1)
+        planted = self.injector.plant(batch.tokens.numpy(), lengths, anchors, self.rows_of[numbers])
+        told = self.injector.descriptors(planted)
+        dressed = {name: None if values is None else tensor(values) for name, values in told.items()}
+        return replace(move(batch, planted), **dressed)  # type: ignore[arg-type]  # names of tensors alone
+
+    def counts(self, batch: Batch) -> Mapping[str, int]:
+        """See `Objective.counts`."""
+        return self.objective.counts(batch)
+
+    def loss(self, model: Transformer, batch: Batch) -> dict[str, Tensor]:
+        """See `Objective.loss`."""
+        return self.objective.loss(model, batch)
+
+
+def move(batch: Batch, planted: Planted) -> Batch:
+    """A batch of plain rows as one of trees: what is told of a token goes where the token goes.
+
+    A branch has the document, segment and prefix of its mention, and no entity. Selected tokens that were cut off
+    are not asked for.
+    """
+    assert batch.decoder_tokens is None, "what a decoder reads from is not in the places of the rows any more"
+    assert not batch.extra, "places in `extra` would not move"
+
+    def spread(values: Tensor | None, branches: bool = True) -> Tensor | None:
+        if values is None:
+            return None
+        moved = planted.spread(values.numpy())
+        return tensor(moved if branches else np.where(planted.sentence, moved, 0))
+
+    selected, labels = batch.selected, batch.labels
+    if selected is not None and labels is not None:
+        rows, columns = np.divmod(selected.numpy(), batch.tokens.shape[1])
+        places = planted.places[rows, columns]
+        left = places >= 0
+        selected = tensor((rows * planted.tokens.shape[1] + places)[left])
+        labels = labels[torch.from_numpy(left)]
+    documents = spread(batch.documents)
+    assert documents is not None
+    return replace(
+        batch,
+        tokens=tensor(planted.tokens),
+        documents=documents,
+        segments=spread(batch.segments),
+        prefix=spread(batch.prefix),
+        tasks=spread(batch.tasks),
+        entities=spread(batch.entities, branches=False),
+        selected=selected,
+        labels=labels,
+    )

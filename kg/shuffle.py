@@ -1,0 +1,114 @@
+"""A graph of the same shape that says other things: the control of whatever claims to profit from knowledge.
+
+Objects are exchanged among triples of the same relation, in every split by itself. Each entity keeps its names, its
+number of triples of each relation, and each object the number of times it is one: only who goes with whom is lost.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from kg.store import Graph, Triples
+from kg.writer import GraphWriter
+
+Ints = npt.NDArray[np.int64]
+MIXING, ROUNDS, PATIENCE = 5, 100, 10
+"""Rounds for all triples; most rounds for those still true; rounds of little success (1%) after which to end."""
+
+
+def shuffle_objects(triples: Triples, rng: np.random.Generator) -> Triples:
+    """The triples, int32 [n, 3] and distinct, with the objects of each relation exchanged among its triples.
+
+    Two triples of a relation exchange their objects where that makes two triples that neither are there nor were at
+    the beginning (switching, Maslov & Sneppen 2002): first all in pairs, then what is left of the original with
+    partners drawn at random. What stays true is where there is nothing to exchange: a relation with one object, a
+    head that has them all.
+    """
+    made = np.array(triples, np.int64)
+    keys = _Keys.of(made)
+    original = np.sort(keys.pack(made))
+    of_relation = np.argsort(made[:, 1], kind="stable")
+    starts = np.searchsorted(made[of_relation, 1], made[:, 1])
+    sizes = np.bincount(made[:, 1], minlength=1)[made[:, 1]]
+    failures = 0
+    for number in range(MIXING + ROUNDS):
+        one = np.arange(len(made)) if number < MIXING else np.flatnonzero(_among(keys.pack(made), original))
+        if not len(one) or failures == PATIENCE:
+            break
+        other = of_relation[starts[one] + rng.integers(0, sizes[one])]
+        exchanged = _exchange(made, original, keys, *_apart(one, other, rng))
+        failures = 0 if exchanged > len(one) // 100 else failures + 1
+    return made.astype(np.int32)
+
+
+def _apart(one: Ints, other: Ints, rng: np.random.Generator) -> tuple[Ints, Ints]:
+    """Pairs of which none shares a place with another, of those given."""
+    order = rng.permutation(len(one))
+    pairs = np.stack([one[order], other[order]], 1)
+    first = np.zeros(pairs.size, np.bool_)
+    first[np.unique(pairs.ravel(), return_index=True)[1]] = True
+    apart = pairs[first.reshape(-1, 2).all(1)]
+    return apart[:, 0], apart[:, 1]
+
+
+def _exchange(made: Ints, original: Ints, keys: _Keys, one: Ints, other: Ints) -> int:
+    """Exchange the objects of pairs where both new triples are new; how many pairs did."""
+    proposed = np.concatenate([made[one], made[other]])
+    proposed[:, 2] = np.concatenate([made[other, 2], made[one, 2]])
+    wanted = keys.pack(proposed)
+    new = ~_among(wanted, original) & ~_among(wanted, np.sort(keys.pack(made)))
+    unique = np.zeros(len(wanted), np.bool_)  # two pairs may propose the same
+    unique[np.unique(wanted, return_index=True)[1]] = True
+    agreed = (new & unique).reshape(2, -1).all(0)
+    one, other = one[agreed], other[agreed]
+    made[one, 2], made[other, 2] = made[other, 2], made[one, 2]
+    return len(one)
+
+
+def shuffle_graph(graph: Graph, writer: GraphWriter, rng: np.random.Generator) -> dict[str, int]:
+    """Write `graph` with its objects shuffled; how many triples there are, and how many of them stayed true."""
+    for row in range(len(graph)):
+        writer.add_entity(graph.entity(row))
+    for relation in graph.relations:
+        writer.add_relation(relation)
+    counts = {"triples": 0, "unchanged": 0}
+    for split in graph.splits:
+        shuffled = shuffle_objects(graph.triples(split), rng)
+        truth = np.array(graph.triples(split), np.int64)
+        keys = _Keys.of(truth)
+        counts["triples"] += len(shuffled)
+        counts["unchanged"] += int(
+            _among(keys.pack(shuffled.astype(np.int64)), np.sort(keys.pack(truth))).sum()
+        )
+        writer.add_triples(split, shuffled)
+    writer.finish()
+    return counts
+
+
+@dataclass(frozen=True)
+class _Keys:
+    """Triples as single numbers: `rows` above every entity's, `kinds` above every relation's."""
+
+    rows: int
+    kinds: int
+
+    @classmethod
+    def of(cls, triples: Ints) -> _Keys:
+        rows = int(triples[:, [0, 2]].max(initial=0)) + 1
+        kinds = int(triples[:, 1].max(initial=0)) + 1
+        assert rows * rows * kinds < 2**63, "GraphWriter refuses graphs of this size"
+        return cls(rows, kinds)
+
+    def pack(self, triples: Ints) -> Ints:
+        packed: Ints = (triples[:, 0] * self.kinds + triples[:, 1]) * self.rows + triples[:, 2]
+        return packed
+
+
+def _among(wanted: Ints, known: Ints) -> npt.NDArray[np.bool_]:
+    """Which of the wanted numbers are among the known ones, which ascend."""
+    at = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+    found: npt.NDArray[np.bool_] = known[at] == wanted
+    return found

@@ -1,0 +1,92 @@
+"""Shuffled graphs: the same shape to the last degree, and hardly a true triple."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kg.schema import Entity, Relation, Triple
+from kg.shuffle import shuffle_graph, shuffle_objects
+from kg.store import Triples, open_graph
+from kg.writer import GraphWriter, write_graph
+
+
+def shape(triples: Triples) -> tuple[Counter[tuple[int, int]], Counter[tuple[int, int]]]:
+    """How many triples each (head, relation) has, and how many each (relation, object)."""
+    rows = triples.tolist()
+    return Counter((h, r) for h, r, _ in rows), Counter((r, t) for _, r, t in rows)
+
+
+def distinct(triples: Triples) -> set[tuple[int, ...]]:
+    return {tuple(triple) for triple in triples.tolist()}
+
+
+triples = st.lists(
+    st.tuples(st.integers(0, 6), st.integers(0, 2), st.integers(0, 6)), max_size=40, unique=True
+).map(lambda rows: np.array(sorted(rows), np.int32).reshape(-1, 3))
+
+
+@settings(max_examples=100, deadline=None)
+@given(triples, st.integers(0, 3))
+def test_shape_stays_and_no_triple_comes_twice(rows: Triples, seed: int) -> None:
+    shuffled = shuffle_objects(rows, np.random.default_rng(seed))
+    assert shape(shuffled) == shape(rows)
+    assert len(distinct(shuffled)) == len(rows)
+    assert (shuffled[:, :2] == rows[:, :2]).all()
+    again = shuffle_objects(rows, np.random.default_rng(seed))
+    assert (again == shuffled).all()
+
+
+def test_nothing_stays_true_where_there_is_enough_to_exchange() -> None:
+    rng = np.random.default_rng(0)
+    rows = np.stack([np.arange(3000), rng.integers(0, 3, 3000), rng.integers(3000, 3040, 3000)], 1).astype(
+        np.int32
+    )
+    shuffled = shuffle_objects(rows, rng)
+    assert not distinct(shuffled) & distinct(rows)
+
+
+def test_objects_go_to_all_triples_of_their_relation_alike() -> None:
+    """A ring of 5: the object of the first triple is that of each of the others in a quarter of all draws."""
+    rows = np.stack([np.arange(5), np.zeros(5), np.arange(5) + 5], 1).astype(np.int32)
+    draws = [int(shuffle_objects(rows, np.random.default_rng(seed))[0, 2]) for seed in range(800)]
+    counts = Counter(draws)
+    assert 5 not in counts
+    assert all(150 < counts[object] < 250 for object in range(6, 10)), counts
+
+
+def test_what_cannot_be_exchanged_stays() -> None:
+    rows = np.array([[0, 0, 9], [1, 0, 9], [2, 1, 7]], np.int32)
+    assert (shuffle_objects(rows, np.random.default_rng(0)) == rows).all()
+    assert shuffle_objects(np.zeros((0, 3), np.int32), np.random.default_rng(0)).shape == (0, 3)
+
+
+def test_the_store_differs_in_its_triples_alone(tmp_path: Path) -> None:
+    entities = [Entity(f"e{n}", f"name {n}", (f"alias {n}",), "what", ("kind",), float(n)) for n in range(8)]
+    facts = {
+        "train": [Triple(f"e{n}", "r", f"e{(n + 1) % 8}") for n in range(8)],
+        "test": [Triple("e0", "r", "e5"), Triple("e2", "r", "e7")],
+    }
+    graph = write_graph(tmp_path / "true", entities, [Relation("r", "relation")], facts)
+    counts = shuffle_graph(graph, GraphWriter(tmp_path / "false"), np.random.default_rng(1))
+    other = open_graph(tmp_path / "false")
+    assert counts == {"triples": 10, "unchanged": 0}
+    assert [other.entity(row) for row in range(8)] == [graph.entity(row) for row in range(8)]
+    assert other.relations == graph.relations
+    assert other.describe() == graph.describe()
+    assert other.digest != graph.digest
+    for split in ("train", "test"):
+        assert shape(other.triples(split)) == shape(graph.triples(split))
+        assert not distinct(other.triples(split)) & distinct(graph.triples(split))
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_seeds_differ(seed: int) -> None:
+    rows = np.stack([np.arange(50), np.zeros(50), np.arange(50) + 50], 1).astype(np.int32)
+    one, other = (shuffle_objects(rows, np.random.default_rng(s)) for s in (seed, seed + 1))
+    assert (one != other).any()
