@@ -61,7 +61,7 @@ class FinetuneConfig(Section):
     """Where the entities of a text come from: the data, the linker of the input `linked`, the names of the input
     `graph`; auto: the first of these that there is."""
     inject: Inject | None = None
-    """Write triples of the input `graph` into the texts."""
+    """Write triples of the input `graph` into the texts; without that input none are written."""
 
     epochs: int = Field(3, ge=1)
     """Passes over the training data, at most."""
@@ -224,7 +224,7 @@ def _start(inputs: FinetuneInputs, config: FinetuneConfig, splits: Splits, sourc
         config.read == "mean" and TASKS[config.task].reads != "words",
         config.language,
         source,
-        None if config.inject is None else config.inject.model_dump(mode="json"),
+        _injects(inputs, config, work),
     )
     if len(about.labels) < 2:
         raise ValueError(
@@ -271,15 +271,25 @@ def _vectors(inputs: FinetuneInputs, base: Base) -> EntityVectors | None:
     return None
 
 
+def _injects(inputs: FinetuneInputs, config: FinetuneConfig, work: Work) -> dict[str, Any] | None:
+    """The settings of injection, where there is a graph to inject; a control has none."""
+    if config.inject is None:
+        return None
+    if inputs.graph is None:
+        work.warn(
+            "no triples are written into the texts: `inject` is set, but no graph: `inputs: {graph: graph}`"
+        )
+        return None
+    return config.inject.model_dump(mode="json")
+
+
 def _injector(
     inputs: FinetuneInputs, about: Any, tokenizer: Tokenizer, model: Any, vectors: EntityVectors | None
 ) -> Any:
     from kepipe.tasks.finetune.tuned import make_injector
 
-    if about.inject is None:
+    if about.inject is None or inputs.graph is None:
         return None
-    if inputs.graph is None:
-        raise ValueError("finetune: `inject` needs a graph: set `inputs: {graph: graph}`")
     folder = None if vectors is None else vectors.vectors.folder
     return make_injector(inputs.graph.folder, tokenizer, about.inject, model.config, folder)
 
