@@ -9,6 +9,8 @@ import typer
 
 from kepipe.flow.plan import Step
 
+MANY = 8
+"""Inputs that are not listed one by one."""
 COLOURS = {"cached": typer.colors.GREEN, "resumable": typer.colors.YELLOW, "to run": typer.colors.CYAN}
 
 
@@ -18,11 +20,10 @@ def lines(steps: Sequence[Step]) -> Iterator[str]:
         if copied:
             yield from _by_arm(list(several))
             continue
-        width = 12
         for step in several:
-            waits = len([name for names in step.node.inputs.values() for name in names]) > 8 and not step.key
+            waits = step.key is None and sum(map(len, step.node.inputs.values())) > MANY
             why = "its inputs are to be made first" if waits else step.why
-            yield f"{step.node.name:<{width}}{_status(step)} {step.key or '':<21}{why}"
+            yield f"{step.node.name:<12}{_status(step)} {step.key or '':<21}{why}"
 
 
 def _by_arm(steps: Sequence[Step]) -> Iterator[str]:
@@ -38,10 +39,7 @@ def _by_arm(steps: Sequence[Step]) -> Iterator[str]:
         stages = list(dict.fromkeys(step.node.labels["stage"] for step in mine))
         for (stage, _, why), alike in sorted(told.items(), key=lambda entry: stages.index(entry[0][0])):
             seeds = [step.node.labels["seed"] for step in alike]
-            told_seeds = (
-                seeds[0] if seeds == ["all seeds"] else f"seed{'s' * (len(seeds) > 1)} {_spans(seeds)}"
-            )
-            yield f"    {stage:<{width}}{told_seeds:<16}{_status(alike[0])} {why}"
+            yield f"    {stage:<{width}}{_spans(seeds):<16}{_status(alike[0])} {why}"
 
 
 def _why(step: Step) -> str:
@@ -51,13 +49,14 @@ def _why(step: Step) -> str:
 
 
 def _spans(seeds: Sequence[str]) -> str:
-    """`0-4, 7` for 0, 1, 2, 3, 4, 7."""
-    numbers = sorted(map(int, seeds))
+    """`seeds 0-4, 7` for 0, 1, 2, 3, 4, 7; what is the same for all seeds says so itself."""
+    if not seeds[0].isdigit():
+        return seeds[0]
     spans = []
-    for _, run in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0]):
+    for _, run in groupby(enumerate(sorted(map(int, seeds))), lambda pair: pair[1] - pair[0]):
         found = [number for _, number in run]
         spans.append(str(found[0]) if len(found) == 1 else f"{found[0]}-{found[-1]}")
-    return ", ".join(spans)
+    return f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(spans)}"
 
 
 def _status(step: Step) -> str:

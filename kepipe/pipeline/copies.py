@@ -68,7 +68,8 @@ class Copies:
         return names
 
     def nodes(self, names: Mapping[str, str]) -> list[Node]:
-        """The variants as nodes, wired by their names and labelled with their arms and seeds."""
+        """The variants as nodes, wired by their names and labelled with their arms and seeds; what all share first."""
+        ordered = sorted(self.variants.items(), key=lambda entry: entry[1].seed is not None)
         return [
             replace(
                 variant.node,
@@ -78,7 +79,7 @@ class Copies:
                 if names[mark] == variant.node.name and variant.seed is None
                 else self._labels(variant),
             )
-            for mark, variant in self.variants.items()
+            for mark, variant in ordered
         ]
 
     def _shared(self, variant: Variant) -> bool:

@@ -31,13 +31,14 @@ def test_seeds_of_which_the_same_is_said_share_a_line() -> None:
         steps.append(copy("evaluate", "on", seed, "to run", waits))
     steps[1] = copy("pretrain", "on", 0, "resumable", "an attempt was interrupted")
     steps.append(step("study", "to run", "never made before"))
+    waiting = "evaluate seeds 0-2, 4 to run its input `pretrain.on` is to be made first"
     told = [words(line) for line in lines(steps)]
     assert told == [
         ["graph", "cached", "k1", "made", "by", "run", "r"],
         ["on"],
         ["pretrain", "seed", "0", "resumable", "an", "attempt", "was", "interrupted"],
         ["pretrain", "seeds", "1-2,", "4", "cached", "made", "by", "run", "r"],
-        "evaluate seeds 0-2, 4 to run its input `pretrain.on` is to be made first".split(),
+        words(waiting),
         ["off"],
         ["pretrain", "seeds", "0-2,", "4", "cached", "made", "by", "run", "r"],
         ["study", "to", "run", "k1", "never", "made", "before"],
