@@ -133,7 +133,6 @@ class StringsWriter:
 
 def save_strings(folder: Path, name: str, texts: Iterable[str]) -> None:
     """Write all of `texts` under `name`."""
-
     writer, rest = StringsWriter(folder, name), iter(texts)
     while block := list(islice(rest, 65_536)):
         writer.extend(block)

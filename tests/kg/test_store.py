@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kg.schema import Entity, Relation, Triple
-from kg.store import Graph, UnknownEntityError, open_graph
+from kg.store import Graph, UnknownEntityError, _search, open_graph
 from kg.writer import GraphWriter, write_graph
 
 ENTITIES = [
@@ -92,6 +92,28 @@ def test_an_empty_graph_opens(tmp_path: Path) -> None:
 def test_doubled_ids_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'Q64' is given twice"):
         write_graph(tmp_path, [ENTITIES[0], ENTITIES[0]], [], {})
+
+
+def test_rows_of_many_ids(graph: Graph) -> None:
+    ids = list(graph.ids)
+    assert graph.rows([*reversed(ids), ids[0]]).tolist() == [2, 1, 0, 0]
+    assert graph.rows([]).tolist() == []
+    with pytest.raises(UnknownEntityError, match="'nobody'"):
+        graph.rows([ids[0], "nobody"])
+
+
+@given(st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 9), max_size=200), st.integers(0, 2**64 - 1))
+def test_the_search_finds_what_a_search_by_halves_finds(numbers: list[int], other: int) -> None:
+    """Whether the numbers lie evenly, as hashes do, or not."""
+    hashes = np.sort(np.asarray(numbers, np.uint64))
+    for key in (*numbers[:5], other, 0, 2**64 - 1):
+        assert _search(hashes, key) == np.searchsorted(hashes, np.uint64(key))
+
+
+def test_the_search_among_many() -> None:
+    hashes = np.sort(np.random.default_rng(0).integers(0, 2**64, 100_000, np.uint64))
+    for place in (0, 1, 777, 50_000, 99_999):
+        assert _search(hashes, int(hashes[place])) == place
 
 
 def test_a_folder_without_a_graph(tmp_path: Path) -> None:
