@@ -10,13 +10,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from kg.columns import Strings, load, save, save_strings
+from kg.columns import Strings, load, offsets, save, save_strings
 from kg.store import Graph
 from kg.surface import fits_case, fold, normalise
 
@@ -38,7 +39,12 @@ class Candidate(NamedTuple):
 
 @dataclass(frozen=True)
 class Lexicon:
-    """`keys` [K], `key_starts` [K + 1] into `names` [N], `name_starts` [N + 1] into `rows` and `weights`."""
+    """`keys` [K], `key_starts` [K + 1] into `names` [N], `name_starts` [N + 1] into the entries [P].
+
+    An entry is an entity (`rows`) under a name: its weight there, its share of the name's weights (`shares`), and
+    whether the name is its label (`labels`); entries of a name stand by falling weight. `capitals` [K]: all names
+    of the key begin with a capital.
+    """
 
     keys: Sequence[str]
     key_starts: npt.NDArray[np.int64]
@@ -46,6 +52,9 @@ class Lexicon:
     name_starts: npt.NDArray[np.int64]
     rows: npt.NDArray[np.int32]
     weights: npt.NDArray[np.float64]
+    shares: npt.NDArray[np.float64]
+    labels: npt.NDArray[np.bool_]
+    capitals: npt.NDArray[np.bool_]
 
     @classmethod
     def build(
@@ -57,26 +66,36 @@ class Lexicon:
         times `alias_weight` where the name is not its label (`VARIANT_WEIGHT` for a variant); p(entity | name)
         is its share.
         """
-        entries = _entries(graph, alias_weight, variants)
-        keys: list[str] = []
-        names: list[str] = []
-        key_starts: list[int] = []
-        name_starts: list[int] = []
-        for place, (key, name, _, _) in enumerate(entries):
-            new_key = not keys or key != keys[-1]
-            if new_key:
-                keys.append(key)
-                key_starts.append(len(names))
-            if new_key or name != names[-1]:
-                names.append(name)
-                name_starts.append(place)
+        written, rows, weights, labels = _entries(graph, alias_weight, variants)
+        numbers: dict[str, int] = {}
+        number = np.fromiter(
+            (numbers.setdefault(name, len(numbers)) for name in written), np.int64, len(written)
+        )
+        distinct = list(numbers)
+        folded = list(map(fold, distinct))
+        together = [f"{key}\0{name}" for key, name in zip(folded, distinct, strict=True)]
+        order = sorted(range(len(distinct)), key=together.__getitem__)  # by key, then name
+        names = [distinct[place] for place in order]
+        of_name = [folded[place] for place in order]
+        new = [place for place, key in enumerate(of_name) if not place or key != of_name[place - 1]]
+        keys = [of_name[place] for place in new]
+        capital = np.fromiter((name[0] != key[0] for name, key in zip(names, of_name, strict=True)), np.bool_)
+        rank = np.empty(len(distinct), np.int64)
+        rank[order] = np.arange(len(distinct))
+        entries = np.lexsort((rows, -weights, rank[number]))
+        name_starts = offsets(np.bincount(rank[number], minlength=len(names)))
+        weights = weights[entries]
+        totals = np.add.reduceat(weights, name_starts[:-1]) if len(names) else weights
         return cls(
             keys,
-            np.asarray([*key_starts, len(names)], np.int64),
+            np.asarray([*new, len(names)], np.int64),
             names,
-            np.asarray([*name_starts, len(entries)], np.int64),
-            np.fromiter((entry[2] for entry in entries), np.int32, len(entries)),
-            np.fromiter((entry[3] for entry in entries), np.float64, len(entries)),
+            name_starts,
+            rows[entries],
+            weights,
+            weights / np.repeat(totals, np.diff(name_starts)),
+            labels[entries],
+            np.logical_and.reduceat(capital, new) if new else capital,
         )
 
     def __len__(self) -> int:
@@ -117,32 +136,39 @@ class Lexicon:
         folder.mkdir(parents=True, exist_ok=True)
         save_strings(folder, "keys", self.keys)
         save_strings(folder, "names", self.names)
-        for name in ("key_starts", "name_starts", "rows", "weights"):
+        for name in _COLUMNS:
             save(folder, name, getattr(self, name))
 
     @classmethod
     def open(cls, folder: Path) -> Lexicon:
         """The lexicon that `save` wrote, memory-mapped."""
-        columns = {name: load(folder, name) for name in ("key_starts", "name_starts", "rows", "weights")}
-        return cls(Strings.load(folder, "keys"), names=Strings.load(folder, "names"), **columns)
+        columns = {name: load(folder, name) for name in _COLUMNS}
+        return cls(keys=Strings.load(folder, "keys"), names=Strings.load(folder, "names"), **columns)
+
+
+_COLUMNS = ("key_starts", "name_starts", "rows", "weights", "shares", "labels", "capitals")
 
 
 def _entries(
     graph: Graph, alias_weight: float, variants: Variants | None
-) -> list[tuple[str, str, int, float]]:
-    """(key, name, row, weight) of each distinct name of each entity, sorted."""
-    prior = graph.prior if graph.prior.any() else graph.degrees
-    weights = (1.0 + prior).tolist()
-    entries: list[tuple[str, str, int, float]] = []
+) -> tuple[list[str], npt.NDArray[np.int32], npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Name, row, weight, and whether it is the label, of each distinct name of each entity."""
+    prior = 1.0 + (graph.prior if graph.prior.any() else graph.degrees)
+    names: list[str] = []
+    counts: list[int] = []
+    factors: list[float] = []
     aliases, starts = iter(graph.alias_strings), graph.alias_starts.tolist()
     for row, label in enumerate(graph.labels):
-        count = starts[row + 1] - starts[row]
-        written = {normalise(next(aliases)): weights[row] * alias_weight for _ in range(count)}
-        written[normalise(label)] = weights[row]
+        written = {normalise(label): 1.0}
+        for alias in islice(aliases, starts[row + 1] - starts[row]):
+            written.setdefault(normalise(alias), alias_weight)
         if variants is not None:
-            names = [normalise(label), *written]
-            for variant in variants(names):
-                written.setdefault(normalise(variant), weights[row] * VARIANT_WEIGHT)
-        entries += [(fold(name), name, row, weight) for name, weight in written.items() if name]
-    entries.sort()
-    return entries
+            for variant in list(variants(list(written))):
+                written.setdefault(normalise(variant), VARIANT_WEIGHT)
+        written.pop("", None)
+        names += written
+        factors += written.values()
+        counts.append(len(written))
+    rows = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+    factor = np.asarray(factors, np.float64)
+    return names, rows, prior[rows] * factor, factor == 1.0

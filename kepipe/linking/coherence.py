@@ -43,7 +43,7 @@ def cohere(matches: Matches, votes: Floats, neighbours: Matrix) -> Coherence:
     inside = local >= 0
     edges = owners[inside] * len(entities) + local[inside]
     related = sum_by(owners[inside], vote[local[inside]], len(entities))
-    kindred = _kindred(owners, ends, vote, np.diff(neighbours.indptr))
+    kindred = _kindred(owners, ends, vote, neighbours.indptr)
     beside = _beside(matches, place, np.sort(edges), len(entities))
     return Coherence(np.log1p(related)[place], np.log1p(kindred)[place], beside)
 
@@ -76,13 +76,14 @@ def locate(sorted_values: Ints, wanted: Ints) -> Ints:
     return np.where(sorted_values[place] == wanted, place, -1)
 
 
-def _kindred(owners: Ints, between: Ints, vote: Floats, degrees: Ints) -> Floats:
-    narrow = degrees[between] <= HUB
-    owners, between = owners[narrow], between[narrow]
+def _kindred(owners: Ints, between: Ints, vote: Floats, ends: Ints) -> Floats:
+    degrees = ends[between + 1] - ends[between]
+    narrow = degrees <= HUB
+    owners, between, degrees = owners[narrow], between[narrow], degrees[narrow]
     middles, middle = np.unique(between, return_inverse=True)
     gathered = sum_by(middle, vote[owners], len(middles))
     others = gathered[middle] - vote[owners]
-    return sum_by(owners, others / np.sqrt(degrees[between]), len(vote))
+    return sum_by(owners, others / np.sqrt(degrees), len(vote))
 
 
 def _beside(matches: Matches, place: Ints, edges: Ints, entities: int) -> Floats:

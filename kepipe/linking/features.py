@@ -92,26 +92,31 @@ def describe(
     votes = matches.priors * (1.0 - common)[owners]
     coherence = cohere(matches, votes, knowledge.neighbours)
     near, anywhere = compare(situation.text, matches, knowledge.profiles, knowledge.columns)
-    title = situation.title.casefold()
-    labels = {row: knowledge.labels[row] for row in set(rows.tolist())}
-    titled = {row: bool(title) and label.casefold() in title for row, label in labels.items()}
-    pairs = list(zip(owners.tolist(), rows.tolist(), strict=True))
+    titled = _titled(situation.title, rows, knowledge) if situation.title else np.zeros(len(rows))
     of_candidate = np.column_stack(
         (
             np.log(matches.priors),
             knowledge.weights[rows],
             np.diff(owners, prepend=-1) > 0,
-            np.fromiter((matches.surfaces[owner] == labels[row] for owner, row in pairs), float, len(pairs)),
+            matches.labels,
             near,
             anywhere,
             coherence.related,
             coherence.kindred,
             coherence.beside,
-            np.fromiter((titled[row] for _, row in pairs), float, len(pairs)),
-            np.fromiter((labels[row][:1].islower() for _, row in pairs), float, len(pairs)),
+            titled,
+            knowledge.concepts[rows],
             matches.short,
             *agree(groups[owners], knowledge.kinds[rows]),
             affinity.of(groups[owners], knowledge.types[rows]),
         )
     )
     return np.hstack((of_match[owners], of_candidate)), groups[owners]
+
+
+def _titled(title: str, rows: Ints, knowledge: Knowledge) -> Floats:
+    """Whether the title of the text holds the label of each candidate: [P]."""
+    folded = title.casefold()
+    distinct, place = np.unique(rows, return_inverse=True)
+    there = (knowledge.labels[row].casefold() in folded for row in distinct.tolist())
+    return np.fromiter(there, np.float64, len(distinct))[place]

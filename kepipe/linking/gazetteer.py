@@ -8,21 +8,23 @@ a longer name.)
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from kg.lexicon import Lexicon
-from kg.surface import align, fold, normalise
+from kg.surface import align, fits_case, fold, normalise
 
 if TYPE_CHECKING:
     import ahocorasick_rs
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 
 OTHER, LETTER, UNSPACED = 0, 1, 2
 """Classes of characters. Between two letters there is no boundary; scripts without spaces have one everywhere."""
@@ -34,7 +36,8 @@ class Matches:
 
     `starts`, `ends`: [M] characters of the raw text; `surfaces`: [M] normalised. Candidate p belongs to match
     `owners[p]`, has row `rows[p]` in the graph and p(entity | name) `priors[p]`; candidates of a match stand
-    together, likeliest first. `short` [P] marks candidates whose name is only a part of theirs (`shortforms`).
+    together, likeliest first. `labels` [P]: the surface is the label of the candidate; `short` [P]: it is only a part
+    of the candidate's name (`shortforms`).
     """
 
     starts: Ints
@@ -43,10 +46,26 @@ class Matches:
     owners: Ints
     rows: Ints
     priors: Floats
+    labels: npt.NDArray[np.bool_]
     short: npt.NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.starts)
+
+
+class Entries(NamedTuple):
+    """The candidates of one surface: `number` entries from `first` on, of the lexicon, or of `Gazetteer._merged`
+    where `merged`; `exact`: the surface is written as the lexicon's name.
+    """
+
+    first: int
+    number: int
+    merged: bool
+    exact: bool
+
+
+_NOTHING = Entries(0, 0, False, False)
+_KEPT = 1_000_000
 
 
 class Gazetteer:
@@ -55,7 +74,8 @@ class Gazetteer:
     def __init__(self, lexicon: Lexicon, min_length: int = 2, limit: int = 20) -> None:
         self.lexicon = lexicon
         self.min_length, self.limit = min_length, limit
-        self._candidates: dict[tuple[int, str], tuple[list[int], list[float]]] = {}
+        self._entries: dict[str, Entries] = {}
+        self._merged = Merged()
 
     @cached_property
     def _automaton(self) -> ahocorasick_rs.AhoCorasick:
@@ -65,22 +85,21 @@ class Gazetteer:
             self.lexicon.keys, store_patterns=False, implementation=Implementation.ContiguousNFA
         )
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __reduce__(self) -> tuple[type[Gazetteer], tuple[Lexicon, int, int]]:
         """The automaton is built anew in another process."""
-        return {
-            "lexicon": self.lexicon,
-            "min_length": self.min_length,
-            "limit": self.limit,
-            "_candidates": {},
-        }
+        return Gazetteer, (self.lexicon, self.min_length, self.limit)
 
     def find(self, text: str) -> Matches:
         """All stretches of `text` that end and begin at boundaries and whose case allows a name."""
         normal, places = align(text)
-        hits = self._automaton.find_matches_as_indexes(fold(normal), overlapping=True)
-        keys, starts, ends = np.asarray(hits, np.int64).reshape(-1, 3).T
-        classes = classify(normal)
+        folded = fold(normal)
+        hits = self._automaton.find_matches_as_indexes(folded, overlapping=True)
+        keys, starts, ends = np.fromiter(chain.from_iterable(hits), np.int64).reshape(-1, 3).T
+        codes = code_points(normal)
+        classes = classify(codes)
         keep = boundary(classes, starts) & boundary(classes, ends) & (ends - starts >= self.min_length)
+        lower = codes == code_points(folded)
+        keep &= ~(lower[starts] & self.lexicon.capitals[keys])  # "nice" is not Nice
         keys, starts, ends = keys[keep], starts[keep], ends[keep]
         order = np.lexsort((ends, starts))
         return self._candidates_of(normal, keys[order], starts[order], ends[order], places)
@@ -88,51 +107,106 @@ class Gazetteer:
     def _candidates_of(
         self, normal: str, keys: Ints, starts: Ints, ends: Ints, places: npt.NDArray[np.int32] | None
     ) -> Matches:
-        kept: list[int] = []
-        surfaces: list[str] = []
-        owners: list[int] = []
-        rows: list[int] = []
-        priors: list[float] = []
-        spans = zip(keys.tolist(), starts.tolist(), ends.tolist(), strict=True)
-        for number, (key, start, end) in enumerate(spans):
-            surface = normal[start:end]
-            found_rows, found_priors = self._look_up(key, surface)
-            if found_rows:
-                owners += [len(kept)] * len(found_rows)
-                rows += found_rows
-                priors += found_priors
-                kept.append(number)
-                surfaces.append(surface)
+        known = self._entries
+        surfaces = [normal[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+        found = [
+            known.get(surface) or self._look_up(key, surface)
+            for key, surface in zip(keys.tolist(), surfaces, strict=True)
+        ]
+        table = np.asarray(found, np.int64).reshape(-1, 4)
+        kept = np.flatnonzero(table[:, 1])
+        firsts, counts, merged, exact = table[kept].T
+        owners = np.repeat(np.arange(len(kept)), counts)
+        entries = np.arange(len(owners)) - (np.cumsum(counts) - counts - firsts)[owners]
+        rows, priors, labels = self._read(entries, merged[owners] > 0, exact[owners] > 0)
         starts, ends = starts[kept], ends[kept]
         if places is not None:
             starts, ends = places[starts].astype(np.int64), places[ends].astype(np.int64)
         return Matches(
             starts,
             ends,
-            surfaces,
-            np.asarray(owners, np.int64),
-            np.asarray(rows, np.int64),
-            np.asarray(priors, np.float64),
+            [surfaces[place] for place in kept.tolist()],
+            owners,
+            rows,
+            priors,
+            labels,
             np.zeros(len(rows), np.bool_),
         )
 
-    def _look_up(self, key: int, surface: str) -> tuple[list[int], list[float]]:
-        """Candidates of a key as it is written here; names repeat, so the answer is kept."""
-        known = self._candidates.get((key, surface))
-        if known is None:
-            found = self.lexicon.of_key(key, normalise(surface))[: self.limit]
-            known = ([candidate.row for candidate in found], [candidate.prior for candidate in found])
-            if len(self._candidates) < 1_000_000:
-                self._candidates[key, surface] = known
-        return known
+    def _read(self, entries: Ints, merged: Bools, exact: Bools) -> tuple[Ints, Floats, Bools]:
+        """Row, prior, and whether the surface is the label, of each entry [P]."""
+        lexicon = self.lexicon
+        if not merged.any():
+            return (
+                lexicon.rows[entries].astype(np.int64),
+                lexicon.shares[entries],
+                lexicon.labels[entries] & exact,
+            )
+        own = np.where(merged, 0, entries)
+        rows, priors, labels = (
+            lexicon.rows[own].astype(np.int64),
+            lexicon.shares[own],
+            lexicon.labels[own] & exact,
+        )
+        places = entries[merged].tolist()
+        rows[merged] = [self._merged.rows[place] for place in places]
+        priors[merged] = [self._merged.priors[place] for place in places]
+        labels[merged] = [self._merged.labels[place] for place in places]
+        return rows, priors, labels
+
+    def _look_up(self, key: int, surface: str) -> Entries:
+        """The entries of a key as it is written here; surfaces repeat, so the answer is kept."""
+        lexicon, written = self.lexicon, normalise(surface)
+        first, stop = lexicon.key_starts[key : key + 2].tolist()
+        fitting = [place for place in range(first, stop) if fits_case(written, lexicon.names[place])]
+        if not fitting:
+            found = _NOTHING
+        elif len(fitting) == 1:
+            begin, end = lexicon.name_starts[fitting[0] : fitting[0] + 2].tolist()
+            found = Entries(begin, min(end - begin, self.limit), False, written == lexicon.names[fitting[0]])
+        else:
+            found = self._merge(key, written, fitting)
+        if len(self._entries) < _KEPT:
+            self._entries[surface] = found
+        return found
+
+    def _merge(self, key: int, written: str, fitting: Sequence[int]) -> Entries:
+        """Several names fit ("US" in capitals may be "us" too): their candidates ranked together."""
+        lexicon, merged = self.lexicon, self._merged
+        labelled = {
+            int(lexicon.rows[entry])
+            for place in fitting
+            if lexicon.names[place] == written
+            for entry in range(lexicon.name_starts[place], lexicon.name_starts[place + 1])
+            if lexicon.labels[entry]
+        }
+        candidates = lexicon.of_key(key, written)[: self.limit]
+        first = len(merged.rows)
+        merged.rows += [candidate.row for candidate in candidates]
+        merged.priors += [candidate.prior for candidate in candidates]
+        merged.labels += [candidate.row in labelled for candidate in candidates]
+        return Entries(first, len(candidates), True, True)
+
+
+@dataclass
+class Merged:
+    """Candidates of surfaces that several names of a key fit, one list after the other."""
+
+    rows: list[int] = field(default_factory=list)
+    priors: list[float] = field(default_factory=list)
+    labels: list[bool] = field(default_factory=list)
 
 
 _TABLED = 0x10000
 
 
-def classify(text: str) -> npt.NDArray[np.uint8]:
+def code_points(text: str) -> npt.NDArray[np.uint32]:
+    """The characters of a text as numbers: uint32 [n]."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+
+
+def classify(codes: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint8]:
     """The class of each character: uint8 [n] of OTHER, LETTER, UNSPACED."""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
     classes = _classes()[np.minimum(codes, _TABLED - 1)]
     for place in np.flatnonzero(codes >= _TABLED).tolist():
         classes[place] = _class_of(int(codes[place]))

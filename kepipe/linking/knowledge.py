@@ -34,7 +34,8 @@ PROFILE = 100
 class Knowledge:
     """Of E entities: `ids`, `labels`; `weights` [E], log(1 + prior) scaled to 0..1; `types` [E], the row of
     the first type (else its role) in `type_names`, −1 none; `neighbours` [E, E], 1 where two stand in a triple;
-    `profiles` [E, W], rows of length 1 over `words`; `kinds` [E], rows in `kinds.KINDS`.
+    `profiles` [E, W], rows of length 1 over `words`; `kinds` [E], rows in `kinds.KINDS`;
+    `concepts` [E], whether the label begins in lower case.
     """
 
     ids: Sequence[str]
@@ -46,6 +47,7 @@ class Knowledge:
     words: Sequence[str]
     profiles: Matrix
     kinds: Ints
+    concepts: npt.NDArray[np.bool_]
 
     @classmethod
     def build(cls, graph: Graph) -> Knowledge:
@@ -64,6 +66,7 @@ class Knowledge:
             words=words,
             profiles=profiles,
             kinds=kinds(graph),
+            concepts=np.fromiter((label[:1].islower() for label in graph.labels), np.bool_, len(graph)),
         )
 
     @cached_property
@@ -76,7 +79,7 @@ class Knowledge:
         folder.mkdir(parents=True, exist_ok=True)
         for name in ("ids", "labels", "type_names", "words"):
             save_strings(folder, name, getattr(self, name))
-        for name in ("weights", "types", "kinds"):
+        for name in ("weights", "types", "kinds", "concepts"):
             save(folder, name, getattr(self, name))
         for name in ("neighbours", "profiles"):
             matrix = getattr(self, name)
@@ -99,6 +102,7 @@ class Knowledge:
             words,
             _open_matrix(folder, "profiles", (len(ids), len(words))),
             load(folder, "kinds"),
+            load(folder, "concepts"),
         )
 
 
@@ -171,7 +175,8 @@ def _count_words(texts: Iterable[str], number: int) -> tuple[Matrix, list[str]]:
 
 def split_words(text: str) -> list[str]:
     """The words of a text in lower case; a run of Chinese characters counts as its pairs of neighbours."""
-    return [part for word in WORD.findall(text.lower()) for part in _pairs(word)]
+    words: list[str] = WORD.findall(text.lower())
+    return words if text.isascii() else [part for word in words for part in _pairs(word)]
 
 
 def _pairs(word: str) -> list[str]:

@@ -37,6 +37,7 @@ def add_short_forms(text: str, matches: Matches, names: Sequence[Name] | None) -
     owners = np.concatenate((owners[~twice], new_owners))
     rows = np.concatenate((matches.rows[~twice], new_rows))
     priors = np.concatenate((priors[~twice], np.where(alone, 1.0, SHORT_PRIOR)))
+    labels = np.concatenate((matches.labels[~twice], np.zeros(len(new_rows), bool)))
     short = np.concatenate((matches.short[~twice], np.ones(len(new_rows), bool)))
     order = np.lexsort((-priors, owners))
     surfaces = dict(zip(known, matches.surfaces, strict=True))
@@ -48,6 +49,7 @@ def add_short_forms(text: str, matches: Matches, names: Sequence[Name] | None) -
         owners[order],
         rows[order],
         priors[order],
+        labels[order],
         short[order],
     )
 

@@ -17,6 +17,8 @@ _PLACE_UNIVERSITY = re.compile(r"(?P<place>[^\W\d_a-z][\w.'-]+) University")
 _PEOPLE = re.compile(r"(?P<name>[^\W\d_a-z][\w' -]*\w) [Pp]eople")
 _STATE = re.compile(r"(?P<name>[^\W\d_a-z]\w+) (?:Union|Sea|Ocean|Party)")
 _JUNIOR = re.compile(r"(?P<name>.+?),? (?:Jr|Sr)\.?")
+_ENDINGS = ("University", "eople", "Union", "Sea", "Ocean", "Party", "Jr", "Sr", "Jr.", "Sr.")
+"""What the patterns end with, so that the many names without are passed over quickly."""
 
 NATIONS: Mapping[str, str] = {
     "Afghanistan": "Afghan", "Albania": "Albanian", "Algeria": "Algerian", "Argentina": "Argentine Argentinian",
@@ -55,13 +57,15 @@ def variants(names: Sequence[str]) -> Iterator[str]:
     if label[:1].islower():
         yield from filter(None, map(plural, names))
     for name in names:
+        if not name.endswith(_ENDINGS) and "University of " not in name:
+            continue
         if found := _UNIVERSITY_OF.fullmatch(name):
             yield f"{found['place']} University"
         elif found := _PLACE_UNIVERSITY.fullmatch(name):
             yield f"University of {found['place']}"
         elif found := _PEOPLE.fullmatch(name) or _STATE.fullmatch(name) or _JUNIOR.fullmatch(name):
             yield found["name"]
-    for nation in NATIONS.keys() & set(names):
+    for nation in filter(NATIONS.__contains__, names):
         for adjective in NATIONS[nation].split():
             singular = adjective.replace("_", " ")
             yield singular

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kepipe.linking.gazetteer import Gazetteer, boundary, classify
+from kepipe.linking.gazetteer import Gazetteer, boundary, classify, code_points
 from kg.lexicon import Lexicon
 from kg.store import Graph
 
@@ -62,4 +62,4 @@ def test_boundaries_are_those_of_a_regular_expression(text: str) -> None:
         or not re.match(r"[^\W_日]", text[place:] or ".")
         for place in places.tolist()
     ]
-    assert boundary(classify(text), places).tolist() == expected
+    assert boundary(classify(code_points(text)), places).tolist() == expected
