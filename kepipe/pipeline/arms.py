@@ -35,6 +35,11 @@ class Arm:
             if stage not in entries:
                 hint = nearest(stage, list(entries))
                 raise ConfigError(f"{settings.where((*root, stage))}: the file has no stage `{stage}`{hint}")
+        for added in (added for its in self.before.values() for added in its if added in entries):
+            raise ConfigError(
+                f"{settings.where(places[added])}: `{added}` is what `{self.name}` calls a stage of its own; "
+                "give this one another name"
+            )
         laid: dict[str, Mapping[str, Any]] = {}
         at: dict[str, Key] = {}
         for name, entry in entries.items():

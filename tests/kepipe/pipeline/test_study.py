@@ -156,6 +156,25 @@ def test_mistakes_are_located_and_come_with_a_way_out(tmp_path: Path, section: s
         flow_of(tmp_path, f"{STAGES}study:\n  {section}\n")
 
 
+def test_a_stage_of_the_file_that_has_the_name_of_a_shuffling_is_refused(tmp_path: Path) -> None:
+    text = STAGES.replace(
+        "  pretrain", "  embed-shuffled: {use: shuffled-vectors, inputs: {vectors: embed}}\n  pretrain"
+    )
+    with pytest.raises(
+        ConfigError, match=r"p\.yaml:6: `embed-shuffled` is what `graph-shuffled` calls a stage"
+    ):
+        flow_of(tmp_path, text + "study: {controls: true, measure: {pretrain: loss}}\n")
+
+
+def test_a_shuffling_serves_only_where_it_is_asked_for(tmp_path: Path) -> None:
+    text = STAGES.replace(
+        "  pretrain", "  wrong: {use: shuffled-vectors, inputs: {vectors: embed}}\n  pretrain"
+    )
+    nodes = by_name(flow_of(tmp_path, text + "  report: {}\n"))
+    assert nodes["report"].inputs["vectors"] == ["embed"]
+    assert nodes["wrong"].inputs == {"vectors": ["embed"]}
+
+
 def test_arms_may_differ_where_that_is_meant(tmp_path: Path) -> None:
     text = (
         f"{STAGES}study: {{arms: {{a: {{}}, b: {{pretrain: {{steps: 9}}}}}}, measure: {{pretrain: loss}}}}\n"
