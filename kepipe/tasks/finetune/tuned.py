@@ -158,8 +158,8 @@ def load(folder: Path, *, graph: Path | None = None, device: str = "cpu") -> Tun
     if about.inject is not None:
         where = graph if graph is not None else folder / GRAPH
         injector = make_injector(where, tokenizer, about.inject, model.config, folder)
-    elif graph is not None:
-        raise ValueError(f"{folder}: this model takes no triples from a graph, so there is none to give it")
+    elif graph is not None and vectors is None:
+        raise ValueError(f"{folder}: this model uses no knowledge: leave the graph out")
     return Tuned(about, model.to(device).eval(), tokenizer, vectors, injector)
 
 

@@ -23,8 +23,8 @@ from tests.kepipe.tasks.finetune.toy import FILLER, SETTINGS, sentence
 from tests.kepipe.train.toy import work_in
 
 SYLLABLES = ["ba", "do", "ki", "lu", "me", "no", "ra", "su"]
-NAMES = [first + last for first in SYLLABLES for last in SYLLABLES]
-SEEN, UNSEEN = NAMES[:40], NAMES[40:]
+NAMES = [first + middle + last for first in SYLLABLES for middle in SYLLABLES for last in SYLLABLES]
+SEEN, UNSEEN = NAMES[:432], NAMES[432:]  # too many to learn by heart
 SIDE = {
     name: "north" if np.random.default_rng(number).random() < 0.5 else "south"
     for number, name in enumerate(NAMES)
@@ -75,8 +75,8 @@ def write_towns(folder: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def words(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("words")
-    text = " ".join([*NAMES, *FILLER, "north", "south", "lies", "in", "saw"])
-    train_tokenizer([text] * 4, "wordpiece", 420).save(folder)
+    text = " ".join([*SYLLABLES, *FILLER, "north", "south", "lies", "in", "saw"])
+    train_tokenizer([text] * 4, "wordpiece", 300).save(folder)
     return str(folder)
 
 
@@ -86,6 +86,7 @@ def tune(folder: Path, words: str, inputs: dict[str, Any], **changes: Any) -> Fi
         "data": write_towns(folder / "data"),
         "base": {"layers": 2, "hidden": 32, "heads": 2},
         "tokenizer": words,
+        "mark": False,  # the mention itself is read, which sees its branch
     }
     work = work_in(folder)
     FINETUNE.run(
