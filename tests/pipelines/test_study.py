@@ -44,6 +44,7 @@ def studied(tmp_path_factory: pytest.TempPathFactory) -> Kepipe:
     text = file.read_text().split("  control:")[0] + "  evaluate: {context: 64}\n" + SECTION
     file.write_text(text.replace("  embed: {dim: 16, epochs: 20}\n", ""))
     kepipe = Kepipe(folder / "workspace", file)
+    assert kepipe.run("--until", "shards", settings=SETTINGS).code == 0
     broken = kepipe.run(
         settings=SETTINGS,
         kill_at=lambda event: event["event"] == "StageStarted" and event["stage"] == "pretrain.plain.0",
