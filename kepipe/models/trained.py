@@ -44,13 +44,15 @@ def open_trained(
     `note` is told of weights that it lacked (drawn from `seed`) and of ones that were left out.
     """
     from kepipe.models import folder as own
-    from kepipe.models.port import huggingface
+    from kepipe.models.port import huggingface, thunlp
 
     place = locate(name)
-    if json.loads((place / "config.json").read_text(encoding="utf-8")).get("format") == own.FORMAT:
+    config = json.loads((place / "config.json").read_text(encoding="utf-8"))
+    if config.get("format") == own.FORMAT:
         model = own.load(place)
     else:
-        ported = huggingface.load(place, seed)
+        load = thunlp.load if thunlp.is_release(config) else huggingface.load
+        ported = load(place, seed)
         model = ported.model
         if ported.fresh:
             note(f"{name} lacks {_several(ported.fresh)}: drawn at random, to be trained")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from kepipe.models.assemble import assemble, initialise
+from kepipe.models.assemble import assemble, initialise, plain
 from kepipe.models.config import TransformerConfig
 from kepipe.models.files import copy_tokenizer, write_json, write_tensors
 from kepipe.models.port import rows, settings
@@ -19,6 +20,8 @@ from kepipe.models.port.tables import Port, port_of
 from kepipe.models.transformer import Transformer
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
+
+_NORM = {"gamma": "weight", "beta": "bias"}
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,8 @@ def load(folder: Path, seed: int = 0) -> Ported:
     except (OSError, ValueError) as error:
         raise ValueError(f"{file}: no readable config of a model ({error})") from None
     port = settings.find_port(file, theirs)
-    weights = _modern(_read(folder), port)
-    model = initialise(assemble(_config(settings.to_ours(file, theirs, port), weights, port)), seed)
+    weights = modern(read(folder), port)
+    model = initialise(assemble(configure(settings.to_ours(file, theirs, port), weights, port)), seed)
     parameters = dict(model.named_parameters())
     found, lacking, unused = rows.to_ours(port.weights, parameters, weights)
     with torch.no_grad():
@@ -61,8 +64,11 @@ def load(folder: Path, seed: int = 0) -> Ported:
 def save(folder: Path, model: Transformer, tokenizer: Path | None = None) -> None:
     """Write config.json, model.safetensors and, where given, the files of a tokenizer's folder.
 
-    Raises ValueError for a model that has no form at Hugging Face (post-norm GPT, task embeddings).
+    Raises ValueError for a model that has no form at Hugging Face (post-norm GPT, task embeddings). Of a model that
+    fuses entities it is the token side, as a plain BERT or RoBERTa; `port/auto.py` saves the whole.
     """
+    if model.config.fusion is not None:
+        model = plain(model)
     config = model.config
     port = port_of(config.family, config.gated)
     theirs = settings.to_theirs(config, port)
@@ -76,7 +82,7 @@ def save(folder: Path, model: Transformer, tokenizer: Path | None = None) -> Non
         copy_tokenizer(tokenizer, folder)
 
 
-def _read(folder: Path) -> dict[str, Tensor]:
+def read(folder: Path) -> dict[str, Tensor]:
     """All tensors of a folder, in one file or in the several that its index names."""
     index = folder / INDEX
     if index.exists():
@@ -92,10 +98,10 @@ def _read(folder: Path) -> dict[str, Tensor]:
     return weights
 
 
-def _modern(weights: dict[str, Tensor], port: Port) -> dict[str, Tensor]:
+def modern(weights: dict[str, Tensor], port: Port) -> dict[str, Tensor]:
     """Names as today's releases have them: norms' gamma and beta renamed, the model's prefix added where it lacks."""
     renamed = {
-        name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias"): value
+        re.sub(r"(LayerNorm\w*)\.(gamma|beta)$", lambda found: f"{found[1]}.{_NORM[found[2]]}", name): value
         for name, value in weights.items()
     }
     heads = tuple(
@@ -106,7 +112,7 @@ def _modern(weights: dict[str, Tensor], port: Port) -> dict[str, Tensor]:
     return {name if name.startswith(heads) else port.prefix + name: value for name, value in renamed.items()}
 
 
-def _config(values: dict[str, Any], weights: dict[str, Tensor], port: Port) -> TransformerConfig:
+def configure(values: dict[str, Any], weights: dict[str, Tensor], port: Port) -> TransformerConfig:
     """The config, with what only the weights tell: which heads there are, and whether the output matrix is tied."""
     tokens = weights.get(next(row for row in port.weights if row.ours == "tokens").theirs[0] + ".weight")
     output = weights.get(port.output)
