@@ -93,7 +93,6 @@ def test_what_does_not_fit_is_refused(bert: Model, tmp_path: Path) -> None:
             work_in(tmp_path / "w"),
         )
     for changes, said in (
-        ({"inject": {}}, "`inject` needs a graph"),
         ({"mentions": "linker"}, "needs `inputs: {linked: link}`"),
         ({"length": 4096}, "the model has 512 positions"),
     ):
@@ -103,6 +102,46 @@ def test_what_does_not_fit_is_refused(bert: Model, tmp_path: Path) -> None:
     one.write_text("label\ttext_a\n" + "1\tfine\n" * 50)
     with pytest.raises(ValueError, match="the data has one label"):
         finetune(tmp_path / "w", bert, "classification", {"train": str(one), "dev": str(one)})
+
+
+def test_a_control_without_its_graph_says_so(bert: Model, tmp_path: Path) -> None:
+    data, ear = write_task(tmp_path, "classification", 40, 40), Ear()
+    made = finetune(tmp_path / "w", bert, "classification", data, ear, epochs=1, inject={})
+    assert "no triples are written" in ear.notes()
+    assert json.loads((made.folder / "task.json").read_text())["inject"] is None
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("task", "train", "language", "metric"),
+    [
+        ("relations", "relations/wiki80-64/train.jsonl", "en", "micro_f1"),
+        ("relations", "relations/semeval-2010-8/train.jsonl", "en", "macro_f1"),
+        ("classification", "zh/chnsenticorp/dev.tsv", "zh", "accuracy"),
+        ("tagging", "zh/medical_ner/dev.tsv", "zh", "span_f1"),
+    ],
+)
+def test_real_data_runs(tmp_path: Path, task: TaskName, train: str, language: str, metric: str) -> None:
+    """The files as they were published: nothing is left out, and the stage ends with scores."""
+    root = os.environ.get("KEPIPE_DATA")
+    if root is None:
+        pytest.skip("KEPIPE_DATA is not set")
+    ear = Ear()
+    changes: dict[str, Any] = {
+        "base": {"layers": 1, "hidden": 32, "heads": 2},
+        "tokenizer": "minilm" if language == "en" else f"{root}/zh/bert-zh-vocab.txt",
+        "data": {"train": f"{root}/{train}", "max_train": 100},
+        "task": task,
+        "epochs": 1,
+        "language": language,
+    }
+    work = work_in(tmp_path, ear)
+    FINETUNE.run(FINETUNE.inputs(), FINETUNE.config.model_validate(changes), work)
+    assert "problem" not in ear.notes()
+    told = json.loads((work.out / "scores.json").read_text())["dev"][metric]
+    assert 0 <= told["low"] <= told["value"] <= told["high"] <= 1
+    told_of = [json.loads(line) for line in (work.out / "predictions.jsonl").read_text().splitlines()]
+    assert len(told_of) == told["cases"]
 
 
 def test_bad_lines_are_told(bert: Model, tmp_path: Path) -> None:
