@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from kg.columns import Strings, load, offsets, save, save_strings
 from kg.store import Graph
-from kg.surface import fits_case, fold, normalise
+from kg.surface import fits_case, fold, lower, normalise
 
 ALIAS_WEIGHT = 0.2
 """A name that is only an alias of an entity counts this much of one that is its label."""
@@ -79,7 +79,7 @@ class Lexicon:
         of_name = [folded[place] for place in order]
         new = [place for place, key in enumerate(of_name) if not place or key != of_name[place - 1]]
         keys = [of_name[place] for place in new]
-        capital = np.fromiter((name[0] != key[0] for name, key in zip(names, of_name, strict=True)), np.bool_)
+        capital = np.fromiter((lower(name[0]) != name[0] for name in names), np.bool_, len(names))
         rank = np.empty(len(distinct), np.int64)
         rank[order] = np.arange(len(distinct))
         entries = np.lexsort((rows, -weights, rank[number]))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache
+from importlib.resources import files
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +16,7 @@ _ALIKE = str.maketrans(
     | dict.fromkeys("\u00ad\u200b\u2060\ufeff", None)  # invisible
 )
 _ODD = re.compile(r"[\u2018\u2019\u02bc\u2032`\u00b4\u2010-\u2014\u2212\u00ad\u200b\u2060\ufeff]|[^\S ]")
+_HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _SPACE = re.compile(r"\s")
 
 
@@ -28,10 +31,31 @@ def normalise(name: str) -> str:
 
 
 def fold(text: str) -> str:
+    """The key of a name: lower case, and Chinese characters in their simplified form. The length never changes."""
+    return simplify(lower(text))
+
+
+def simplify(text: str) -> str:
+    """Traditional Chinese characters → simplified ones, each for itself, so that a name is found in either script.
+
+    Where several stand for one the first that OpenCC lists is taken, which is enough to tell names alike.
+    """
+    return text.translate(_simplified()) if _HAN.search(text) else text
+
+
+@cache
+def _simplified() -> dict[int, str]:
+    """OpenCC's table of characters."""
+    table = files("opencc").joinpath("dictionary", "TSCharacters.txt").read_text(encoding="utf-8")
+    pairs = (line.split("\t") for line in table.splitlines() if line)
+    return {ord(old): new for old, more in pairs if len(old) == 1 and len(new := more.split(" ")[0]) == 1}
+
+
+def lower(text: str) -> str:
     """Lower case, character by character: the length never changes (İ, whose lower case is two, stays)."""
-    lower = text.lower()
-    if len(lower) == len(text):
-        return lower
+    lowered = text.lower()
+    if len(lowered) == len(text):
+        return lowered
     return "".join(low if len(low := char.lower()) == 1 else char for char in text)
 
 
@@ -80,7 +104,7 @@ def fits_case(surface: str, name: str) -> bool:
     if long and name.isupper() and surface[0].isupper() and surface[1:].islower():
         return True
     starts_word = True
-    for written, expected in zip(surface, name, strict=True):
+    for written, expected in zip(simplify(surface), simplify(name), strict=True):
         if written != expected and not (starts_word and expected.islower()):
             return False
         starts_word = not written.isalnum()

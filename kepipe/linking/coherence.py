@@ -43,7 +43,7 @@ def cohere(matches: Matches, votes: Floats, neighbours: Matrix) -> Coherence:
     inside = local >= 0
     edges = owners[inside] * len(entities) + local[inside]
     related = sum_by(owners[inside], vote[local[inside]], len(entities))
-    kindred = _kindred(owners, ends, vote, neighbours.indptr)
+    kindred = _kindred(owners, ends, vote, neighbours.indptr.astype(np.int64, copy=False))
     beside = _beside(matches, place, np.sort(edges), len(entities))
     return Coherence(np.log1p(related)[place], np.log1p(kindred)[place], beside)
 

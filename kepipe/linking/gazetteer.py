@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kg.lexicon import Lexicon
-from kg.surface import align, fits_case, fold, normalise
+from kg.surface import align, fits_case, lower, normalise, simplify
 
 if TYPE_CHECKING:
     import ahocorasick_rs
@@ -92,14 +92,14 @@ class Gazetteer:
     def find(self, text: str) -> Matches:
         """All stretches of `text` that end and begin at boundaries and whose case allows a name."""
         normal, places = align(text)
-        folded = fold(normal)
-        hits = self._automaton.find_matches_as_indexes(folded, overlapping=True)
+        lowered = lower(normal)
+        hits = self._automaton.find_matches_as_indexes(simplify(lowered), overlapping=True)
         keys, starts, ends = np.fromiter(chain.from_iterable(hits), np.int64).reshape(-1, 3).T
         codes = code_points(normal)
         classes = classify(codes)
         keep = boundary(classes, starts) & boundary(classes, ends) & (ends - starts >= self.min_length)
-        lower = codes == code_points(folded)
-        keep &= ~(lower[starts] & self.lexicon.capitals[keys])  # "nice" is not Nice
+        small = codes == code_points(lowered)
+        keep &= ~(small[starts] & self.lexicon.capitals[keys])  # "nice" is not Nice
         keys, starts, ends = keys[keep], starts[keep], ends[keep]
         order = np.lexsort((ends, starts))
         return self._candidates_of(normal, keys[order], starts[order], ends[order], places)

@@ -20,6 +20,7 @@ import scipy.sparse as sp
 from kepipe.linking.kinds import kinds
 from kg.columns import Strings, load, save, save_strings
 from kg.store import Graph
+from kg.surface import fold
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -175,7 +176,7 @@ def _count_words(texts: Iterable[str], number: int) -> tuple[Matrix, list[str]]:
 
 def split_words(text: str) -> list[str]:
     """The words of a text in lower case; a run of Chinese characters counts as its pairs of neighbours."""
-    words: list[str] = WORD.findall(text.lower())
+    words: list[str] = WORD.findall(fold(text))
     return words if text.isascii() else [part for word in words for part in _pairs(word)]
 
 

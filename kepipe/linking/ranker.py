@@ -26,6 +26,7 @@ DEFAULT_WEIGHTS: Mapping[str, float] = {
     "after_unknown": -1.0,
     "hyphen": -1.0,
     "phrase_right": -0.4,
+    "phrase_cut": -1.5,
     "proper": 0.6,
     "proper_left": -1.5,
     "proper_right": -2.0,

@@ -27,7 +27,7 @@ GROUPS = ("none", "place", "person", "organisation", "people", "work", "other")
 MATCH_FEATURES = (
     "tagged", "capital", "common", "capital_common", "sentence_start", "article", "log_words", "short", "digit",
     "log_candidates", "inside_longer", "run_left", "run_right", "echo", "after_unknown", "hyphen",
-    "phrase", "phrase_left", "phrase_right", "proper", "proper_left", "proper_right",
+    "phrase", "phrase_left", "phrase_right", "phrase_cut", "proper", "proper_left", "proper_right",
     "name_same", "name_inside", "name_across", *(f"name_{group}" for group in GROUPS[1:]),
 )  # fmt: skip
 
@@ -72,6 +72,7 @@ def describe_matches(text: str, matches: Matches, reading: Reading, casing: Casi
         phrase,
         phrase_left,
         phrase_right,
+        (phrase == 0) & (_splits(starts, reading.phrases) | _splits(ends, reading.phrases)),
         proper,
         proper_left,
         proper_right,
@@ -146,6 +147,16 @@ def _inside(starts: Ints, ends: Ints, spans: Sequence[tuple[int, int]]) -> tuple
     span_starts, span_ends = np.asarray(spans, np.int64).T
     left, right = within & (span_starts[place] < starts), within & (span_ends[place] > ends)
     return within.astype(float), left.astype(float), right.astype(float)
+
+
+def _splits(places: Ints, spans: Sequence[tuple[int, int]]) -> npt.NDArray[np.bool_]:
+    """Whether each place lies within a span and not at its ends: a name that cuts a word in two."""
+    if not spans:
+        return np.zeros(len(places), np.bool_)
+    span_starts, span_ends = np.asarray(spans, np.int64).T
+    before = np.searchsorted(span_starts, places, "left") - 1
+    splits: npt.NDArray[np.bool_] = (before >= 0) & (places < span_ends[before])
+    return splits
 
 
 def _inside_longer(starts: Ints, ends: Ints) -> Floats:

@@ -83,3 +83,10 @@ def test_aligning_is_normalising_without_shortening(text: str) -> None:
 )
 def test_case(surface: str, name: str, fits: bool) -> None:
     assert fits_case(surface, name) is fits
+
+
+def test_either_script_has_the_same_key_and_fits() -> None:
+    assert fold("臺灣") == fold("台湾") == "台湾"
+    assert fits_case("臺灣", "台湾")
+    assert fits_case("台湾", "臺灣")
+    assert len(fold("İstanbul 電腦")) == len("İstanbul 電腦")

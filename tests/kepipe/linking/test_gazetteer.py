@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,7 +8,9 @@ from hypothesis import strategies as st
 
 from kepipe.linking.gazetteer import Gazetteer, boundary, classify, code_points
 from kg.lexicon import Lexicon
+from kg.schema import Entity
 from kg.store import Graph
+from kg.writer import write_graph
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +66,25 @@ def test_boundaries_are_those_of_a_regular_expression(text: str) -> None:
         for place in places.tolist()
     ]
     assert boundary(classify(code_points(text)), places).tolist() == expected
+
+
+def test_chinese_names_are_found_in_either_script(tmp_path: Path) -> None:
+    entities = [Entity("tw", "台湾", (), "", (), 0.0), Entity("nx", "電腦", (), "", (), 0.0)]
+    graph = write_graph(tmp_path / "graph", entities, [], {"train": []})
+    gazetteer = Gazetteer(Lexicon.build(graph))
+    for text in ("臺灣的電腦", "台湾的电脑"):
+        found = gazetteer.find(text)
+        assert [(found.starts[owner], row) for owner, row in zip(found.owners, found.rows, strict=True)] == [
+            (0, 0),
+            (3, 1),
+        ]
+
+
+def test_names_that_differ_in_case_share_their_candidates(tmp_path: Path) -> None:
+    entities = [Entity("un", "UNESCO", (), "", (), 3.0), Entity("band", "Unesco", (), "", (), 0.0)]
+    graph = write_graph(tmp_path / "graph", entities, [], {"train": []})
+    found = Gazetteer(Lexicon.build(graph)).find("the UNESCO and Unesco")
+    rows = [found.rows[found.owners == match].tolist() for match in range(len(found))]
+    assert rows == [[0, 1], [0, 1]]
+    labels = [found.labels[found.owners == match].tolist() for match in range(len(found))]
+    assert labels == [[True, False], [False, True]]
