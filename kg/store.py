@@ -238,8 +238,10 @@ def _search(hashes: npt.NDArray[np.uint64], key: int) -> int:
     place, reach = min(max(place, 0), total), 32
     while True:
         begin, end = max(place - reach, 0), min(place + reach, total)
-        if (begin == 0 or hashes[begin - 1] < key) and (end >= total or key <= hashes[end]):
-            return begin + int(hashes[begin:end].searchsorted(np.uint64(key)))
+        found = begin + int(hashes[begin:end].searchsorted(np.uint64(key)))
+        # At an end of the stretch, what is sought may lie beyond it.
+        if (begin < found or begin == 0) and (found < end or end == total):
+            return found
         reach *= 8
 
 

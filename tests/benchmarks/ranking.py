@@ -1,16 +1,17 @@
-"""Filtered ranks, here and by PyKEEN's evaluator: `python tests/benchmarks/ranking.py STORE [TRIPLES]`.
+"""Filtered ranks, here and by PyKEEN's evaluator: `python tests/benchmarks/ranking.py STORE [--vectors FOLDER]`.
 
-TransE with L1 and dimension 100, untrained, as the vectors do not matter to the time. Both rank the same triples of the
-split "test", drawn at random (all of them unless told a number), with all splits as filter; times are of the processor
-and on the clock, of as many threads as OMP_NUM_THREADS says.
+TransE with L2 and the vectors of a folder (an `embed` artifact), or, where none is given, with L1 and untrained ones of
+dimension 100. Both rank the same triples of the split "test", all of them or a number drawn at random, with all splits
+as filter; times are of the processor and on the clock, of as many threads as OMP_NUM_THREADS says.
 """
 
 from __future__ import annotations
 
-import sys
 import time
+from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,8 +19,9 @@ from pykeen.evaluation import RankBasedEvaluator
 from pykeen.models import TransE
 from pykeen.triples import CoreTriplesFactory
 
-from kg.ranking import Floats, Translation, filtered_ranks
+from kg.ranking import Floats, Translation, filtered_ranks, summarise
 from kg.store import Graph, Triples, open_graph
+from kg.vectors import TABLE, map_table
 
 DIMENSION, BATCH = 100, 256
 
@@ -38,21 +40,35 @@ def rank_by_pykeen(graph: Graph, triples: Triples, model: TransE) -> Floats:
     return np.stack(list(sides), axis=1)
 
 
-def main(store: Path, count: int | None) -> None:
-    graph = open_graph(store)
-    triples = graph.triples("test")
-    triples = np.random.default_rng(0).permutation(triples)[:count]
+def open_model(graph: Graph, folder: Path | None) -> tuple[TransE, Translation]:
+    """The same vectors for both."""
     train = torch.from_numpy(graph.triples("train").astype(np.int64))
     factory = CoreTriplesFactory(train, num_entities=len(graph), num_relations=len(graph.relations))
-    model = TransE(triples_factory=factory, embedding_dim=DIMENSION, scoring_fct_norm=1, random_seed=0).eval()
+    norm = 2 if folder else 1
+    tables = [map_table(folder / TABLE, name) for name in ("entities", "relations")] if folder else []
+    dim = tables[0].shape[1] if tables else DIMENSION
+    model = TransE(
+        triples_factory=factory,
+        embedding_dim=dim,
+        scoring_fct_norm=norm,
+        entity_constrainer=None,
+        random_seed=0,
+    ).eval()
+    pieces: list[Any] = [found[0] for found in (model.entity_representations, model.relation_representations)]
     with torch.inference_mode():
-        tables = [
-            pieces[0](indices=None).numpy()
-            for pieces in (model.entity_representations, model.relation_representations)
-        ]
+        for piece, table in zip(pieces, tables, strict=False):
+            piece._embeddings.weight.copy_(torch.from_numpy(np.array(table)))
+        entities, relations = (piece(indices=None).numpy() for piece in pieces)
+    return model, Translation(entities, relations, norm)
+
+
+def main(store: Path, count: int | None, vectors: Path | None) -> None:
+    graph = open_graph(store)
+    triples = np.random.default_rng(0).permutation(graph.triples("test"))[:count]
+    model, translation = open_model(graph, vectors)
     ranks, clocks, processors = [], [], []
     ways: list[Callable[[], Floats]] = [
-        lambda: filtered_ranks(graph, triples, Translation(*tables)),
+        lambda: filtered_ranks(graph, triples, translation),
         lambda: rank_by_pykeen(graph, triples, model),
     ]
     for rank in ways:
@@ -66,7 +82,13 @@ def main(store: Path, count: int | None) -> None:
     print(f"{clocks[1] / clocks[0]:.1f}x by the clock, {processors[1] / processors[0]:.1f}x by the processor")
     same = ranks[0] == ranks[1]
     print(f"equal ranks: {same.mean():.2%}, largest difference {np.abs(ranks[0] - ranks[1]).max():g}")
+    print(", ".join(f"MRR {summarise(found)['mrr']:.6f}" for found in ranks))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else None)
+    parser = ArgumentParser()
+    parser.add_argument("store", type=Path)
+    parser.add_argument("--triples", type=int)
+    parser.add_argument("--vectors", type=Path)
+    given = parser.parse_args()
+    main(given.store, given.triples, given.vectors)
