@@ -1,0 +1,130 @@
+"""Vectors of entities: by row, a batch's worth at a time, beside a model; and where mentions begin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from kepipe.batch import Batch, Ints
+from kepipe.models import folder
+from kepipe.models.entities import EntityVectors, attach, mention_starts
+from kepipe.models.families import Base, build
+from kg.vectors import TABLE, Vectors, save_vectors
+from tests.kepipe.objectives.rows import rows
+
+ROWS, E = 9, 8
+
+
+@pytest.fixture(scope="module")
+def vectors(tmp_path_factory: pytest.TempPathFactory) -> EntityVectors:
+    folder = tmp_path_factory.mktemp("vectors")
+    matrix = np.random.default_rng(0).standard_normal((ROWS, E)).astype(np.float32)
+    save_vectors(folder, [f"Q{n}" for n in range(ROWS)], matrix)
+    return EntityVectors.open(folder)
+
+
+def test_rows_of_known_and_unknown(vectors: EntityVectors) -> None:
+    assert vectors.rows(["Q3", "nobody", "Q0"]).tolist() == [3, -1, 0]
+    assert (len(vectors), vectors.width) == (ROWS, E)
+
+
+def test_composed_vectors_stand_behind_the_stored(vectors: EntityVectors) -> None:
+    more = EntityVectors(vectors.vectors, np.full((1, E), 5, np.float32), ["new"])
+    assert more.rows(["new", "Q1", "other"]).tolist() == [ROWS, 1, -1]
+    local, gathered = more.gather(np.array([[ROWS, -1, 2]]))
+    assert local.tolist() == [[2, 0, 1]]
+    np.testing.assert_array_equal(gathered[1:], [vectors.vectors.matrix[2], np.full(E, 5)])
+
+
+@given(arrays(np.int64, st.tuples(st.integers(1, 4), st.integers(1, 6)), elements=st.integers(-1, ROWS - 1)))
+def test_gather_gives_each_place_its_vector_and_zeros_elsewhere(rows_BT: Ints) -> None:
+    matrix = np.random.default_rng(0).standard_normal((ROWS, E)).astype(np.float32)
+    with_vectors = EntityVectors(Vectors(Path(), matrix))
+    local, gathered = with_vectors.gather(rows_BT)
+    expected = np.where((rows_BT >= 0)[..., None], with_vectors.vectors.matrix[rows_BT], 0)
+    np.testing.assert_array_equal(gathered[local], expected)
+    assert len(gathered) == 1 + len(set(rows_BT[rows_BT >= 0].tolist()))
+    batch = attach(Batch(torch.zeros(1), torch.zeros(1)), rows_BT, with_vectors)
+    assert batch.entities is not None
+    assert batch.entity_rows is not None
+    np.testing.assert_array_equal(batch.entities.numpy(), local)
+    np.testing.assert_array_equal(batch.entity_rows.numpy()[local], rows_BT)
+
+
+def test_an_entity_stands_at_the_first_token_of_each_mention() -> None:
+    """Mentions of 2 and 1 tokens, the same entity twice in a row, one without a vector, one cut by the row's end."""
+    entities = np.array([[-1, 4, 4, 4, -1, 5, -1, 6, 6]])
+    units = np.array([[-1, 0, 0, 1, 2, 3, 4, 5, 5]])
+    sequences = rows(entities=entities, units={"entity": units})
+    links = mention_starts(sequences, np.array([-1, -1, -1, -1, 70, -1, 90]))
+    assert links.tolist() == [[-1, 70, -1, 70, -1, -1, -1, 90, -1]]
+
+
+def test_a_folder_carries_the_vectors_without_copying(vectors: EntityVectors, tmp_path: Path) -> None:
+    base = Base.model_validate({"layers": 2, "hidden": 32, "heads": 2, "fusion": {}})
+    model = build(base, 50, 0, entities=vectors)
+    folder.save(tmp_path, model, entities=vectors)
+    assert (tmp_path / TABLE).samefile(vectors.vectors.folder / TABLE)
+    opened = EntityVectors.open(tmp_path)
+    np.testing.assert_array_equal(opened.vectors.matrix, vectors.vectors.matrix)
+    loaded = folder.load(tmp_path)
+    assert loaded.config == model.config
+    assert all(torch.equal(a, b) for a, b in zip(loaded.parameters(), model.parameters(), strict=True))
+    again = build(Base.model_validate({"from": str(tmp_path)}), 50, 0, entities=opened)
+    assert again.config.fusion == model.config.fusion
+
+
+def test_trained_vectors_are_saved_as_they_became(vectors: EntityVectors, tmp_path: Path) -> None:
+    base = Base.model_validate({"layers": 2, "hidden": 32, "heads": 2, "fusion": {"train": True}})
+    model = build(base, 50, 0, entities=vectors)
+    assert model.entity_table is not None
+    np.testing.assert_array_equal(model.entity_table.weight.detach().numpy(), vectors.table())
+    with torch.no_grad():
+        model.entity_table.weight += 1
+    folder.save(tmp_path, model, entities=vectors)
+    np.testing.assert_array_equal(EntityVectors.open(tmp_path).table(), vectors.table() + 1)
+
+
+def test_defaults_are_the_published_ones_and_scale() -> None:
+    fusion = Base.model_validate({"fusion": {}}).fusion
+    assert fusion is not None
+    assert [fusion.of(layers, 100, 9).first for layers in (12, 6, 4, 2, 1)] == [5, 2, 1, 0, 0]
+    assert fusion.of(12, 100, 9).heads == 4
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"entity_hidden": 100}, "have 8 numbers"),
+        ({"entity_heads": 3}, "set entity_heads to a divisor"),
+        ({"first": 2}, "at least one must fuse"),
+    ],
+)
+def test_what_does_not_fit_is_said(vectors: EntityVectors, settings: dict[str, int], message: str) -> None:
+    base = Base.model_validate({"layers": 2, "hidden": 32, "heads": 2, "fusion": settings})
+    with pytest.raises(ValueError, match=message):
+        build(base, 50, 0, entities=vectors)
+
+
+def test_vectors_are_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"inputs: \{vectors: embed\}"):
+        build(Base.model_validate({"layers": 2, "hidden": 32, "heads": 2, "fusion": {}}), 50, 0)
+    with pytest.raises(ValueError, match="no entity vectors"):
+        EntityVectors.open(tmp_path)
+
+
+def test_a_model_that_fuses_is_not_fused_again(vectors: EntityVectors, tmp_path: Path) -> None:
+    base = Base.model_validate({"layers": 2, "hidden": 32, "heads": 2, "fusion": {}})
+    folder.save(tmp_path, build(base, 50, 0, entities=vectors), entities=vectors)
+    with pytest.raises(ValueError, match="fuses entities already"):
+        build(Base.model_validate({"from": str(tmp_path), "fusion": {}}), 50, 0, entities=vectors)
+    wide = tmp_path / "wide"
+    save_vectors(wide, ["Q1"], np.zeros((1, 16), np.float32))
+    with pytest.raises(ValueError, match="these are 1 of 16"):
+        build(Base.model_validate({"from": str(tmp_path)}), 50, 0, entities=EntityVectors.open(wide))
