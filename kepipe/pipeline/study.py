@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from kepipe.config import ConfigError, Key, Section, Settings, nearest
 from kepipe.flow.plan import Node
-from kepipe.pipeline.arms import OFF, SHUFFLED, make_arms
+from kepipe.pipeline.arms import OFF, SHUFFLED, Arm, make_arms
 from kepipe.pipeline.copies import Copies, marks_of
 from kepipe.pipeline.wiring import Entries, is_variation, wire
 from kepipe.stages.artifacts import Model
@@ -33,26 +33,23 @@ def _as_list(value: Any) -> Any:
     return [{"metric": item} if isinstance(item, str) else item for item in items]
 
 
-def _without_nones(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    arms = {arm: {} if changes is None else changes for arm, changes in value.items()}
-    return {
-        arm: {stage: {} if changed is None else changed for stage, changed in changes.items()}
-        if isinstance(changes, dict)
-        else changes
-        for arm, changes in arms.items()
-    }
+def _as_group(value: Any) -> Any:
+    return {} if value is None else value
+
+
+Figures = Annotated[list[Figure], BeforeValidator(_as_list)]
+"""One, or several; a name alone will do."""
+Changed = Annotated[dict[str, Any], BeforeValidator(_as_group)]
+"""Settings of a stage; a name with nothing after it changes none."""
+Changes = Annotated[dict[str, Changed], BeforeValidator(_as_group)]
 
 
 class Study(Section):
     """A controlled comparison. Each arm is the pipeline with some settings changed; all get the same seeds."""
 
-    measure: dict[str, Annotated[list[Figure], BeforeValidator(_as_list)]] = Field(min_length=1)
+    measure: dict[str, Figures] = Field(min_length=1)
     """Stage → what is measured of it. The first figure decides; the others are shown beside it."""
-    arms: Annotated[dict[str, dict[str, dict[str, Any]]], BeforeValidator(_without_nones)] = Field(
-        default_factory=dict
-    )
+    arms: dict[str, Changes] = Field(default_factory=dict)
     """Arm → stage → settings laid over the stage's own; `{}`: the pipeline as it is."""
     controls: bool | list[str] = False
     """Arms whose knowledge is missing or wrong. `graph-off` and `graph-shuffled` are made from the pipeline's wiring
@@ -85,12 +82,7 @@ def expand(
     for stage in study.measure:
         _known(stage, [node.name for node in base], "stage", settings, ("measure", stage))
     controls = _controls(study, settings)
-    if not study.arms and not controls:
-        raise _mistake(settings, (), "there is no arm: give `arms`, or `controls: true`")
-    try:
-        arms = make_arms(study.arms, controls, _up_to(base, study.measure))
-    except ValueError as reason:
-        raise _mistake(settings, ("controls",), str(reason)) from None
+    arms = _arms(study, controls, base, settings)
     plans = {}
     for arm in arms:
         laid, at = arm.entries(entries, places, settings)
@@ -119,6 +111,15 @@ def expand(
         changes={arm.name: arm.told() for arm in arms},
     )
     return [*nodes, Node(NAME, STUDY, design, {"results": _results(nodes, design)})]
+
+
+def _arms(study: Study, controls: Sequence[str], base: Sequence[Node], settings: Settings) -> list[Arm]:
+    if not study.arms and not controls:
+        raise _mistake(settings, (), "there is no arm: give `arms`, or `controls: true`")
+    try:
+        return make_arms(study.arms, controls, _up_to(base, study.measure))
+    except ValueError as reason:
+        raise _mistake(settings, ("controls",) if study.controls else ("arms",), str(reason)) from None
 
 
 def _controls(study: Study, settings: Settings) -> list[str]:
