@@ -92,7 +92,7 @@ def test_it_says_what_was_found(studied: Kepipe) -> None:
 
 def test_a_second_run_is_cached_and_another_question_runs_the_comparison_alone(studied: Kepipe) -> None:
     assert set(studied.run(settings=SETTINGS).statuses().values()) == {"cached"}
-    asked = (*SETTINGS, "study.measure={pretrain: loss}")
+    asked = (*SETTINGS, "study.measure={evaluate: mlm_loss/tokens}")
     statuses = studied.run(settings=asked).statuses()
     assert [name for name, status in statuses.items() if status == "finished"] == ["study"]
     assert studied.run(settings=SETTINGS).code == 0
