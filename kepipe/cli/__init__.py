@@ -14,6 +14,7 @@ from kepipe.cli import (
     doctor,
     generate,
     graph,
+    inject,
     link,
     models,
     predict,
@@ -36,6 +37,7 @@ app.command("generate")(generate.generate)
 app.command("few-shot")(generate.few_shot)
 app.command("export")(generate.export)
 app.command("predict")(predict.predict)
+app.command("inject")(inject.inject)
 app.command("doctor")(doctor.doctor)
 app.command("dashboard")(dashboard.dashboard)
 app.command("scheduler")(schedule.scheduler)

@@ -38,6 +38,10 @@ class Dictionary:
         """Mentions in order, without overlap: of names that overlap the leftmost, of these the longest."""
         matches = self._gazetteer.find(text)
         places, meant = self._meanings(matches)
+        telling = ~np.fromiter(
+            (_is_small(matches.surfaces[place]) for place in places.tolist()), np.bool_, len(places)
+        )
+        places, meant = places[telling], meant[telling]
         if self._words:
             whole = np.isin(matches.starts[places], cuts := _cut(text)) & np.isin(matches.ends[places], cuts)
             places, meant = places[whole], meant[whole]
@@ -55,6 +59,14 @@ class Dictionary:
         candidates = np.flatnonzero(self._speaks[matches.rows])
         places, first = np.unique(matches.owners[candidates], return_index=True)
         return places, candidates[first]
+
+
+SMALL = 4
+
+
+def _is_small(surface: str) -> bool:
+    """Whether a match is rather a function word: "in" is a name of India in Wikidata."""
+    return len(surface) < SMALL and surface.isascii() and surface.islower()
 
 
 def _cut(text: str) -> Ints:

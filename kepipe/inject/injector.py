@@ -74,7 +74,7 @@ class Injector:
             worth = choice.worth(ground)
             facts = facts.ranked(worth)
             self._worth = worth[np.lexsort((-worth, facts.triples[:, 0]))]
-        self._facts = facts
+        self.facts = facts
         self._fit = None if choice.fit is None else choice.fit(ground)
         self._rows: dict[str, int] = {}
 
@@ -109,15 +109,15 @@ class Injector:
         """The triples of each anchor's entity that rank first."""
         most = self.settings.max_branches
         if self._fit is None:
-            owners, triples = self._facts.first(entities_M, most)
+            owners, triples = self.facts.first(entities_M, most)
             scores = np.zeros(len(triples)) if self._worth is None else self._worth[triples]
-            return Chosen(owners, self._facts.triples[triples], scores)
-        owners, triples = self._facts.first(entities_M, LOOKED_AT)
+            return Chosen(owners, self.facts.triples[triples], scores)
+        owners, triples = self.facts.first(entities_M, LOOKED_AT)
         scores = self._fit(Scene(tokens_BT, lengths_B, anchors, entities_M, owners, triples))
         order = np.lexsort((-scores, owners))
         begins = np.searchsorted(owners, owners[order])
         best = order[np.arange(len(order)) - begins < most]
-        return Chosen(owners[best], self._facts.triples[triples[best]], scores[best])
+        return Chosen(owners[best], self.facts.triples[triples[best]], scores[best])
 
     def hang(self, tokens_BT: Ints, lengths_B: Ints, anchors: Anchors, chosen: Chosen) -> Planted:
         """The trees that chosen triples make. `Planted.kept` speaks of them, in their order."""

@@ -1,7 +1,7 @@
 """Injection and training with trees, on one core: `python -m tests.benchmarks.inject GRAPH.spo TEXTS.tsv [SENTENCES]`.
 
 Sentences a second from words to trees at length 256, segmentation, matching and encoding of the text left out, against
-a plain re-implementation of what the release of K-BERT does for each sentence: position lists in Python, a dense matrix.
+a plain re-implementation of what the release of K-BERT does for each: position lists in Python, a dense matrix.
 Then a training step with trees against one of plain BERT at the same final length. Aims: 10 times; at most 1.1 times.
 """
 

@@ -235,6 +235,13 @@ def test_names_are_found_the_longest_first(graph: Graph) -> None:
     assert [(mention.start, mention.end) for mention in found] == [(0, 8), (26, 45), (47, 53)]
 
 
+def test_a_small_word_names_nothing(tmp_path: Path) -> None:
+    entities = [Entity("india", "India", ("in", "IN")), Entity("x", "x")]
+    graph = write_graph(tmp_path, entities, [Relation("r", "r")], {"train": [Triple("india", "r", "x")]})
+    found = Dictionary(graph).find("in India, IN")
+    assert [(mention.start, mention.end) for mention in found] == [(3, 8), (10, 12)]
+
+
 def chinese(folder: Path) -> Graph:
     names = ["北京", "北京大学", "大学", "学生", "中国", "学校", "人"]
     entities = [Entity(name, name) for name in names]

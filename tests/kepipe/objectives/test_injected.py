@@ -124,9 +124,9 @@ def test_knowledge_reaches_the_prediction(graph: Graph, family: Any, name: str) 
     generator = np.random.default_rng(0)
 
     def batch_of(number: int) -> Sequences:
-        entity = generator.integers(0, 9, 32)
+        entity = generator.integers(0, 9, 64)
         tokens = np.stack(
-            [np.full(32, 2), 40 + generator.integers(0, 30, 32), 90 + entity % 3, np.full(32, 3)], 1
+            [np.full(64, 2), 40 + generator.integers(0, 30, 64), 90 + entity % 3, np.full(64, 3)], 1
         )
         zeros = np.zeros_like(tokens)
         units = zeros + np.array([-1, 0, 1, -1])
@@ -135,8 +135,8 @@ def test_knowledge_reaches_the_prediction(graph: Graph, family: Any, name: str) 
         return Sequences(tokens, zeros, zeros + 1, units < 0, {"entity": units, "word": units}, links, units)
 
     objective = injected(graph, name, causal=family == "gpt2")
-    model = build(Base(family=family, layers=2, hidden=32, heads=2), VOCABULARY, seed=0)
-    optimiser = torch.optim.Adam(model.parameters(), 3e-3)
+    model = build(Base(family=family, layers=3, hidden=64, heads=2), VOCABULARY, seed=0)
+    optimiser = torch.optim.Adam(model.parameters(), 1e-3)
     for number in range(400):
         batch = objective.corrupt(batch_of(number), np.random.default_rng(number), 0.0)
         loss = objective.loss(model, batch)[objective.terms[0]]

@@ -1,0 +1,147 @@
+"""`kepipe inject`: a text with triples of a graph in it, as a tree in the terminal or on a page."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from kepipe.inject.show import Shown
+    from kepipe.types import Mention
+    from kg.store import Graph
+
+
+def inject(
+    text: Annotated[str, typer.Argument(help="A sentence.")],
+    graph: Annotated[
+        Path,
+        typer.Option("--graph", "-g", help="A stored graph, or a file of any format that `graph` reads."),
+    ],
+    html: Annotated[Path | None, typer.Option(help="Draw it on this page.")] = None,
+    tokenizer: Annotated[
+        str | None,
+        typer.Option(help="`minilm`, a tokenizer's folder, a vocab.txt; else words, and Chinese characters."),
+    ] = None,
+    choice: Annotated[
+        Literal["graph", "rarest", "pagerank", "plausible", "similar"],
+        typer.Option(help="Which triples go first."),
+    ] = "graph",
+    branches: Annotated[int, typer.Option(min=1, help="Most triples of a mention.")] = 2,
+    length: Annotated[int, typer.Option(min=8, help="Longest row in tokens.")] = 256,
+    predicate: Annotated[bool, typer.Option(help="Write the relation's name too.")] = True,
+    vectors: Annotated[Path | None, typer.Option(help="Entity vectors, for `--choice plausible`.")] = None,
+    linker: Annotated[Path | None, typer.Option(help="A linker's folder; else names are looked up.")] = None,
+    causal: Annotated[bool, typer.Option("--causal", help="For a model that writes (GPT).")] = False,
+    upstream: Annotated[bool, typer.Option("--upstream", help="Cut long rows as the release does.")] = False,
+) -> None:
+    """Show which triples of a graph are written into a text, where they hang, and who sees them (K-BERT)."""
+    from kepipe.corpus.tokenizer import load_tokenizer
+    from kepipe.inject.settings import Inject
+    from kepipe.inject.show import show
+
+    settings = Inject(
+        max_branches=branches, predicate=predicate, choice=choice, length=length, upstream=upstream
+    )
+    with _open(graph) as opened:
+        shown = show(
+            text,
+            opened,
+            settings,
+            None if tokenizer is None else load_tokenizer(tokenizer),
+            mentions=None if linker is None else _link(linker, text),
+            causal=causal,
+            vectors=vectors,
+        )
+    if html is not None:
+        from kepipe.report.page import render
+        from kepipe.report.tree import tree_page
+
+        html.write_text(render(tree_page(shown, graph.name)), encoding="utf-8")
+        typer.echo(f"{html}: drawn")
+        return
+    _print(shown)
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[Graph]:
+    """A stored graph as it is; one in another format is read into a folder that goes again."""
+    from kg.store import open_graph
+
+    if (path / "graph.json").is_file():
+        yield open_graph(path)
+        return
+    from kg.problems import Problems
+    from kg.sources.reading import Choices
+    from kg.sources.table import guess, read_source
+    from kg.writer import GraphWriter
+
+    if not path.exists():
+        raise ValueError(f"{path}: no such graph")
+    with tempfile.TemporaryDirectory() as folder:
+        writer, problems = GraphWriter(Path(folder)), Problems()
+        read_source(guess(path), path, writer, problems, lambda _: None, Choices())
+        if problems:
+            typer.echo(problems.summary(), err=True)
+        yield writer.finish()
+
+
+def _link(folder: Path, text: str) -> list[Mention]:
+    from kepipe.linking.linker import Linker
+    from kepipe.linking.reading import make_reader
+
+    language: Literal["en", "zh"] = "zh" if any("\u4e00" <= char <= "\u9fff" for char in text) else "en"
+    linker, reader = Linker.open(folder), make_reader(language, None)
+    return list(linker.link(text, next(iter(reader.read([text])))))
+
+
+def _print(shown: Shown) -> None:
+    """The tree, then the row as the model gets it."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.tree import Tree
+
+    from kepipe.inject.show import reason
+
+    console = Console(highlight=False, soft_wrap=True)
+    root = Tree(shown.text)
+    mentions: dict[int, Tree] = {}
+    for hung in shown.hung:
+        if hung.mention not in mentions:
+            name = hung.surface if hung.surface == hung.entity else f"{hung.surface} ({hung.entity})"
+            mentions[hung.mention] = root.add(f"[bold]{name}[/bold]")
+        room = "" if hung.branch else ", no room"
+        mentions[hung.mention].add(
+            f"{hung.relation} → {hung.object}  [dim]{reason(hung, shown.choice)}{room}[/dim]"
+        )
+    console.print(root)
+    planted = shown.planted
+    table = Table("hard", "soft", "token", "hangs from", "branch", "sees", box=None, pad_edge=False)
+    sentence = {int(place): n for n, place in enumerate(planted.places[0])}
+    for place, token in enumerate(shown.tokens):
+        branch, mention = int(planted.branch[0, place]), int(planted.mention[0, place])
+        table.add_row(
+            str(place),
+            str(planted.positions[0, place]),
+            token if place in sentence else f"  {token}",
+            next((hung.surface for hung in shown.hung if hung.mention == mention), "") if branch else "",
+            str(branch) if branch else "",
+            _ranges([n for n in range(len(shown.tokens)) if shown.visible[place, n]]),
+        )
+    console.print()
+    console.print(table)
+
+
+def _ranges(places: list[int]) -> str:
+    """0–2, 5: runs of numbers."""
+    runs: list[list[int]] = []
+    for place in places:
+        if runs and place == runs[-1][1] + 1:
+            runs[-1][1] = place
+        else:
+            runs.append([place, place])
+    return ", ".join(f"{first}–{last}" if last > first else f"{first}" for first, last in runs)

@@ -1,0 +1,93 @@
+"""The page on an injected text, and the command that prints the tree."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from kepipe.cli import app
+from kepipe.inject.settings import Inject
+from kepipe.inject.show import Shown, show
+from kepipe.report.page import render
+from kepipe.report.tree import tree_page
+from kg.schema import Entity, Relation, Triple
+from kg.store import Graph
+from kg.writer import write_graph
+
+TEXT = "库克正在访问<北京>"
+FACTS = [
+    ("库克", "CEO", "苹果"),
+    ("北京", "首都", "中国"),
+    ("北京", "是一座", "城市"),
+    ("北京", "市长", "殷勇"),
+]
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:
+    names = dict.fromkeys(name for head, _, tail in FACTS for name in (head, tail))
+    relations = dict.fromkeys(fact[1] for fact in FACTS)
+    return write_graph(
+        tmp_path_factory.mktemp("graph"),
+        [Entity(name, name) for name in names],
+        [Relation(name, name) for name in relations],
+        {"train": [Triple(*fact) for fact in FACTS]},
+    )
+
+
+def shown(graph: Graph, **settings: int) -> Shown:
+    return show(TEXT, graph, Inject.model_validate(settings))
+
+
+def test_the_tree_and_why(graph: Graph) -> None:
+    tree = shown(graph)
+    assert "".join(tree.tokens) == "[CLS]库克CEO苹果正在访问<北京首都中国是一座城市>[SEP]"
+    assert [(one.surface, one.object, one.branch, one.rank, one.known) for one in tree.hung] == [
+        ("库克", "苹果", 1, 1, 1), ("北京", "中国", 2, 1, 3), ("北京", "城市", 3, 2, 3),
+    ]  # fmt: skip
+    assert tree.visible.sum() == 12 * 12 + 2 * (3 * 2) + 3 * 3 + 2 * (4 * 2) + 4 * 4 + 2 * (5 * 2) + 5 * 5
+
+
+def test_what_has_no_room_is_said(graph: Graph) -> None:
+    assert [one.branch for one in shown(graph, length=20).hung] == [1, 2, 0]
+
+
+def test_the_page_shows_every_token_twice_and_escapes_them(graph: Graph) -> None:
+    tree = shown(graph)
+    html = render(tree_page(tree, "cook"))
+    assert "<北" not in html
+    strip = re.findall(r'<small style="font-weight:600">(\d+)</small>', html)
+    assert [int(position) for position in strip] == tree.planted.positions[0].tolist()
+    drawn = html.split('aria-label="sentence tree"')[1].split("</svg>")[0]
+    assert drawn.count("<rect") == len(tree.tokens)
+    assert drawn.count("<path") == 3
+    matrix = html.split('aria-label="visible matrix"')[1].split("</svg>")[0]
+    cells = re.findall(r'width="([\d.]+)" height="([\d.]+)" fill="var\(--(?:series|muted)', matrix)
+    area = sum((float(width) + 0.6) / (float(height) + 0.6) for width, height in cells)
+    assert area == pytest.approx(tree.visible.sum(), rel=1e-3), "as much is filled as is seen"
+    assert html == render(tree_page(shown(graph), "cook"))
+
+
+def test_a_decoder_sees_nothing_right_of_it(graph: Graph) -> None:
+    tree = show(TEXT, graph, Inject(), causal=True)
+    assert "".join(tree.tokens) == "库CEO苹果克正在访问<北首都中国是一座城市京>"
+    assert not np.triu(tree.visible, 1).any()
+
+
+def test_the_command(tmp_path: Path) -> None:
+    file = tmp_path / "cook.spo"
+    file.write_text("".join("\t".join(fact) + "\n" for fact in FACTS), encoding="utf-8")
+    told = CliRunner().invoke(app, ["inject", TEXT, "--graph", str(file)])
+    assert told.exit_code == 0, told.output
+    assert "首都 → 中国" in told.output
+    assert re.search(r"^3 +3 +CEO +库克 +1 +1–5", told.output, re.MULTILINE)
+    page = tmp_path / "page.html"
+    drawn = CliRunner().invoke(app, ["inject", TEXT, "--graph", str(file), "--html", str(page)])
+    assert drawn.exit_code == 0, drawn.output
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    unknown = CliRunner().invoke(app, ["inject", "nobody", "--graph", str(file)])
+    assert "names no entity" in str(unknown.exception)

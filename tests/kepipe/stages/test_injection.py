@@ -1,0 +1,112 @@
+# ruff: noqa: F401, F811 (a fixture that is imported)
+"""Pretraining with a graph in its text, and the shuffled graph as its control."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kepipe.stages.artifacts import Graph, Shards
+from kepipe.stages.pretrain import PRETRAIN
+from kepipe.stages.shuffled_graph import SHUFFLED_GRAPH
+from kg.schema import Entity, Relation, Triple
+from kg.store import open_graph
+from kg.writer import write_graph
+from tests.kepipe.stages.test_pretrain import SMALL, TINY, shards
+from tests.kepipe.train.toy import Ear, work_in
+
+LENGTHS = range(8, 13)
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:
+    """The texts' entities are named by the length of their names; each has a fact and a second one."""
+    entities = [Entity(f"Q{n}", f"name {n}") for n in LENGTHS] + [
+        Entity("t", "old town"),
+        Entity("h", "high hill"),
+    ]
+    facts = [Triple(f"Q{n}", relation, "th"[n % 2]) for n in LENGTHS for relation in ("near", "of")]
+    folder = tmp_path_factory.mktemp("graph")
+    write_graph(folder, entities, [Relation("near", "near"), Relation("of", "of")], {"train": facts})
+    return Graph(folder, "graph", name="graph")
+
+
+def run(shards: Shards, folder: Path, graph: Graph | None = None, **changes: Any) -> tuple[Path, Ear]:
+    ear = Ear()
+    work = work_in(folder, ear)
+    PRETRAIN.run(PRETRAIN.inputs(shards, graph=graph), PRETRAIN.config.model_validate(SMALL | changes), work)
+    return work.out, ear
+
+
+def test_a_graph_changes_what_is_learnt_and_nothing_of_what_is_asked(
+    shards: Shards,
+    graph: Graph,
+    tmp_path: Path,
+) -> None:
+    plain, alone = run(shards, tmp_path / "plain")
+    dressed, heard = run(shards, tmp_path / "dressed", graph, inject={"max_branches": 1, "length": 64})
+    again, _ = run(shards, tmp_path / "again", graph, inject={"max_branches": 1, "length": 64})
+    assert heard.metric("loss")[6] != alone.metric("loss")[6]
+    assert heard.metric("held_out_loss")[0] == pytest.approx(alone.metric("held_out_loss")[0], abs=0.2)
+    for name in ("model.safetensors", "kepipe.json"):
+        assert (dressed / name).read_bytes() == (again / name).read_bytes()
+        assert (dressed / name).read_bytes() != (plain / name).read_bytes()
+    assert json.loads((dressed / "kepipe.json").read_text())["graph"] == "graph"
+
+
+@pytest.mark.parametrize(("family", "objective"), [("gpt2", "causal-lm"), ("roberta", "ernie-baidu")])
+def test_other_bases(
+    shards: Shards,
+    graph: Graph,
+    tmp_path: Path,
+    family: str,
+    objective: str,
+) -> None:
+    base = {"family": family, **TINY}
+    _, ear = run(shards, tmp_path, graph, base=base, objective=objective, inject={"length": 64}, steps=30,
+                 learning_rate=3e-3)  # fmt: skip
+    losses = ear.metric("held_out_loss")
+    assert losses[30] < losses[0] - 0.5
+
+
+def test_without_the_graph_the_settings_change_nothing(shards: Shards, tmp_path: Path) -> None:
+    """The arm `graph-off` keeps its settings."""
+    _, plain = run(shards, tmp_path / "plain", steps=2)
+    _, off = run(shards, tmp_path / "off", steps=2, inject={"length": 64})
+    assert off.metric("held_out_loss") == plain.metric("held_out_loss")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"inject": {"length": 16}}, "length 16 would cut the text"),
+        (
+            {"base": {"family": "t5", **TINY}, "objective": "span-corruption"},
+            "does not restore tokens where they",
+        ),
+        ({"inject": {"choice": "plausible"}}, "needs entity vectors"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(
+    shards: Shards,
+    graph: Graph,
+    tmp_path: Path,
+    changes: dict[str, Any],
+    said: str,
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        run(shards, tmp_path, graph, **changes)
+
+
+def test_the_shuffled_graph_is_a_graph_of_the_same_shape(graph: Graph, tmp_path: Path) -> None:
+    ear = Ear()
+    work = work_in(tmp_path, ear)
+    SHUFFLED_GRAPH.run(SHUFFLED_GRAPH.inputs(graph), SHUFFLED_GRAPH.config(), work)
+    made, true = open_graph(work.out), open_graph(graph.folder)
+    assert made.describe() == true.describe()
+    assert list(made.labels) == list(true.labels)
+    assert np.bincount(made.triples()[:, 2]).tolist() == np.bincount(true.triples()[:, 2]).tolist()
