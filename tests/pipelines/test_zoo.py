@@ -58,7 +58,7 @@ def kepipe(*arguments: str) -> str:
 
 def test_every_pipeline_of_the_zoo_is_tested() -> None:
     named = {file.stem for file in (ROOT / "pipelines").glob("*.yaml")}
-    assert named == {*FILLS, *WRITES, "quickstart", "codex", "fb15k-237"}
+    assert named == {*FILLS, *WRITES, "ernie-tsinghua", "quickstart", "codex", "fb15k-237"}
 
 
 @pytest.mark.parametrize("name", FILLS + WRITES)
