@@ -41,13 +41,14 @@ def test_every_task_is_learned(bert: Model, tmp_path: Path, task: TaskName) -> N
 def test_every_family_learns(tmp_path: Path, family: str) -> None:
     start = base_model(tmp_path / "base", family)
     for task in ("relations", "tagging") if family == "gpt2" else ("relations",):
-        made = finetune(tmp_path / task, start, task, write_task(tmp_path / "data" / task, task), epochs=12)
-        assert made.scores()["test"][TASKS[task].choose_by]["value"] > 0.85
+        made = finetune(tmp_path / task, start, task, write_task(tmp_path / "data" / task, task))
+        assert made.scores()["test"][TASKS[task].choose_by]["value"] > 0.8
 
 
 def test_frozen_features_leave_the_model_as_it_is(bert: Model, tmp_path: Path) -> None:
     data = write_task(tmp_path, "classification")
-    made = finetune(tmp_path / "stage", bert, "classification", data, train="head", read="mean", epochs=20)
+    changes = {"train": "head", "read": "mean", "epochs": 16, "learning_rate": 3e-2}
+    made = finetune(tmp_path / "stage", bert, "classification", data, **changes)
     assert made.scores()["test"]["accuracy"]["value"] > 0.9
     before, after = dict(load(bert.folder).named_parameters()), dict(load(made.folder).named_parameters())
     assert all((before[name] == value).all() for name, value in after.items())
@@ -162,7 +163,7 @@ stages:
     base: {{layers: 2, hidden: 32, heads: 2}}
     tokenizer: {tokenizer}
     data: {{train: train.jsonl, dev: dev.jsonl, test: test.jsonl}}
-    epochs: 6
+    epochs: 8
     learning_rate: 5.0e-3
     batch_tokens: 512
     length: 32
@@ -181,7 +182,7 @@ def test_kill_and_run_again_from_the_command_line(tmp_path: Path) -> None:
     from tests.kepipe.tasks.finetune.toy import tokenizer
 
     tokenizer().save(tmp_path / "words")
-    write_task(tmp_path, "relations", 600)
+    write_task(tmp_path, "relations", 300, 60)
     (tmp_path / "p.yaml").write_text(PIPELINE.format(tokenizer=tmp_path / "words"))
     whole = run(tmp_path, "whole")
     said, _ = whole.communicate(timeout=300)
