@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import torch
@@ -16,6 +16,7 @@ from kepipe.nn.feedforward import ACTIVATIONS, FeedForward, GatedFeedForward
 from kepipe.nn.fusion import FusedLayer, Fusion
 from kepipe.nn.heads import Pooler, Transform, VocabularyHead
 from kepipe.nn.layer import Layer, PostNorm, PreNorm, Stack, attention_layer
+from kepipe.nn.norms import UnbiasedNorm
 from kepipe.nn.positions import LearnedPositions, RelativeBias
 
 
@@ -47,7 +48,8 @@ def assemble(config: TransformerConfig) -> Transformer:
 
 
 def _norm(config: TransformerConfig, width: int = 0) -> nn.Module:
-    kind = nn.LayerNorm if config.norm == "layer" else nn.RMSNorm
+    kinds = {"layer": nn.LayerNorm, "rms": nn.RMSNorm, "unbiased": UnbiasedNorm}
+    kind: Callable[..., nn.Module] = kinds[config.norm]
     return kind(width or config.hidden, eps=config.norm_eps)
 
 

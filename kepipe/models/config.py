@@ -50,7 +50,8 @@ class TransformerConfig:
     segments: int = 0
     tasks: int = 0
 
-    norm: Literal["layer", "rms"] = "layer"
+    norm: Literal["layer", "rms", "unbiased"] = "layer"
+    """unbiased: LayerNorm as the release of K-BERT computes it (`kepipe.nn.norms`)."""
     norm_place: Literal["post", "pre"] = "post"
     norm_eps: float = 1e-5
     embedding_norm: bool = False

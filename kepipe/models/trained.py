@@ -44,14 +44,15 @@ def open_trained(
     `note` is told of weights that it lacked (drawn from `seed`) and of ones that were left out.
     """
     from kepipe.models import folder as own
-    from kepipe.models.port import huggingface, thunlp
+    from kepipe.models.port import huggingface, thunlp, uer
 
     place = locate(name)
     config = json.loads((place / "config.json").read_text(encoding="utf-8"))
     if config.get("format") == own.FORMAT:
         model = own.load(place)
     else:
-        load = thunlp.load if thunlp.is_release(config) else huggingface.load
+        releases = (thunlp, uer)
+        load = next((port.load for port in releases if port.is_release(config)), huggingface.load)
         ported = load(place, seed)
         model = ported.model
         if ported.fresh:
