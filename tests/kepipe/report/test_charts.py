@@ -11,6 +11,9 @@ from kepipe.study.intervals import Estimate
 DRAWN = {
     "curves": lambda: charts.curves({"a": ([0, 1, 2], [3, 2, 1]), "b": ([0, 1], [3, 1])}, "step", "loss"),
     "dots": lambda: charts.dots({"MRR": {"a": Estimate(0.3, 0.2, 0.4, 9, 9), "chance": 0.1}}, "score", ["a"]),
+    "strips": lambda: charts.strips(
+        {"on": ([0.2, 0.4], Estimate(0.3, 0.1, 0.5, 2, 2))}, "score", [0], zero=True
+    ),
     "bars": lambda: charts.bars({"vectors": 0.3, "chance": 0.01}, "MRR"),
     "timeline": lambda: charts.timeline({"graph": (0, 3), "pretrain": (3, 200)}),
 }
@@ -26,7 +29,13 @@ def test_a_chart_is_one_svg_with_text_and_variables(kind):
     assert "width" not in root.attrib
     assert set(re.findall(r"var\((--[a-z]+)", svg)) <= {"--ink", "--muted", "--line", "--series"}
     words = " ".join("".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text"))
-    expected = {"curves": "loss", "dots": "MRR", "bars": "vectors", "timeline": "3 min 20 s"}[kind]
+    expected = {
+        "curves": "loss",
+        "dots": "MRR",
+        "strips": "score",
+        "bars": "vectors",
+        "timeline": "3 min 20 s",
+    }[kind]
     assert expected in words
 
 
