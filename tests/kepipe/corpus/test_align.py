@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kepipe.corpus.align import DOCUMENT, LEVELS, SENTENCE, Columns, tokenise
+from kepipe.corpus.align import DOCUMENT, LEVELS, SENTENCE, Columns, coverage, tokenise
 from kepipe.corpus.tokenizer import Tokenizer, load_tokenizer
 from kepipe.corpus.vocabulary import train_tokenizer
 from kepipe.types import Document, Mention, Span
@@ -172,3 +172,50 @@ def test_real_mentions_nearly_all_align(minilm: Tokenizer) -> None:
     made = tokenise(documents, minilm, lambda _: 0)
     assert made.mentions > 100
     assert made.aligned / made.mentions > 0.98
+
+
+WORDS = st.sampled_from(
+    ["Paris", "unbelievable", "Travolta", "city of", "New York", "(", '"', "北京", "我爱", "天安门", "24,171"]
+)
+MARKS = st.sampled_from(["(", '"', "“", "《", "「", "[", "'", "", " "])
+
+
+@settings(max_examples=60, deadline=None)
+@given(before=st.lists(WORDS, max_size=3), mark=MARKS, name=st.sampled_from(["Paris", "Travolta", "北京", "天安门"]),
+       after=st.lists(WORDS, max_size=3), chinese=st.booleans())  # fmt: skip
+def test_the_entity_begins_at_the_first_token_of_its_name(
+    minilm: Tokenizer,
+    characters: Tokenizer,
+    before: list[str],
+    mark: str,
+    name: str,
+    after: list[str],
+    chinese: bool,
+) -> None:
+    """Also right after a bracket or a quote, in either script: the token of the name's first character carries it."""
+    tokenizer = characters if chinese else minilm
+    start = len(" ".join(before) + " " + mark)
+    text = " ".join(before) + " " + mark + name + " " + " ".join(after)
+    document = Document("d", text, mentions=(Mention(start, start + len(name), "Q1"),))
+    made = tokenise([document], tokenizer, lambda _: 7)
+    encoded = tokenizer.encode([text])
+    first = int(np.flatnonzero(encoded.ends > start)[0])
+    covered = np.flatnonzero((encoded.ends > start) & (encoded.starts < start + len(name)))
+    assert (made.mentions, made.aligned) == (1, 1)
+    assert np.flatnonzero(made.entities >= 0).tolist() == covered.tolist()
+    assert covered[0] == first
+    assert made.bounds[first] & LEVELS["entity"]
+    assert coverage(made.bounds, made.entities, np.arange(8)) == {
+        "mentions": 1, "mentions_with_vector": 1, "entities": 1, "entities_with_vector": 1,
+    }  # fmt: skip
+
+
+def test_coverage_counts_mentions_not_tokens(minilm: Tokenizer) -> None:
+    text = "Travolta Travolta Paris"
+    mentions = (Mention(0, 8, "Q1"), Mention(9, 17, "Q1"), Mention(18, 23, "Q2"))
+    rows = {"Q1": 0, "Q2": 1}
+    made = tokenise([Document("d", text, mentions=mentions)], minilm, rows.__getitem__)
+    assert (made.entities >= 0).sum() > 3
+    assert coverage(made.bounds, made.entities, np.array([-1, 5])) == {
+        "mentions": 3, "mentions_with_vector": 1, "entities": 2, "entities_with_vector": 1,
+    }  # fmt: skip
