@@ -61,5 +61,7 @@ CAPITAL_RUN = re.compile(r"\b[^\W\d_a-z][\w.'’]*(?:[ -][^\W\d_a-z][\w'’]*)*"
 def capital_runs(text: str) -> list[tuple[int, int]]:
     """Runs of words that begin with a capital, in order, punctuation at the end left out."""
     return [
-        (found.start(), found.start() + len(found[0].rstrip(".'’"))) for found in CAPITAL_RUN.finditer(text)
+        (found.start(), found.start() + len(found[0].rstrip(".'’")))
+        for found in CAPITAL_RUN.finditer(text)
+        if found[0][0].isupper()  # neither "é" nor a character without case
     ]

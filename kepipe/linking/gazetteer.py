@@ -55,7 +55,7 @@ class Matches:
 
 class Entries(NamedTuple):
     """The candidates of one surface: `number` entries from `first` on, of the lexicon, or of `Gazetteer._merged`
-    where `merged`; `exact`: the surface is written as the lexicon's name.
+    where `merged`; `exact`: the surface is written as the lexicon's name, in either Chinese script.
     """
 
     first: int
@@ -163,7 +163,12 @@ class Gazetteer:
             found = _NOTHING
         elif len(fitting) == 1:
             begin, end = lexicon.name_starts[fitting[0] : fitting[0] + 2].tolist()
-            found = Entries(begin, min(end - begin, self.limit), False, written == lexicon.names[fitting[0]])
+            found = Entries(
+                begin,
+                min(end - begin, self.limit),
+                False,
+                simplify(written) == simplify(lexicon.names[fitting[0]]),
+            )
         else:
             found = self._merge(key, written, fitting)
         if len(self._entries) < _KEPT:
@@ -176,7 +181,7 @@ class Gazetteer:
         labelled = {
             int(lexicon.rows[entry])
             for place in fitting
-            if lexicon.names[place] == written
+            if simplify(lexicon.names[place]) == simplify(written)
             for entry in range(lexicon.name_starts[place], lexicon.name_starts[place + 1])
             if lexicon.labels[entry]
         }

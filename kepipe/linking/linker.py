@@ -54,11 +54,21 @@ class Linker:
         return cls(gazetteer, Knowledge.build(graph), casing or Casing(), Ranker.default())
 
     def link(
-        self, text: str, reading: Reading, title: str = "", threshold: float | None = None
+        self,
+        text: str,
+        reading: Reading,
+        title: str = "",
+        threshold: float | None = None,
+        gate: bool = False,
     ) -> tuple[Mention, ...]:
-        """The mentions of a text in order, without overlap; `threshold`: instead of the ranker's."""
+        """The mentions of a text in order, without overlap; `threshold`: instead of the ranker's.
+
+        `gate`: only what NER takes for a name, no more and no less, is linked; without NER everything may be.
+        """
         matches, features, _ = self.examine(text, reading, title)
         scores = self.ranker.score(features)
+        if gate and reading.names is not None:
+            scores = np.where(features[:, FEATURES.index("name_same")] > 0, scores, -1.0)
         ids = self.knowledge.ids
         threshold = self.ranker.threshold if threshold is None else threshold
         return tuple(

@@ -14,6 +14,7 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 DEFAULT_WEIGHTS: Mapping[str, float] = {
+    "tagged": -1.2,
     "capital": 1.5,
     "common": -2.0,
     "capital_common": -1.0,
@@ -48,7 +49,7 @@ DEFAULT_WEIGHTS: Mapping[str, float] = {
     "affinity": 0.5,
 }
 """For graphs and texts without links to learn from; every other feature weighs nothing."""
-DEFAULT_BIAS = -4.5
+DEFAULT_BIAS = -3.3
 
 
 @dataclass(frozen=True)

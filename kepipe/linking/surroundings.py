@@ -35,7 +35,10 @@ MATCH_FEATURES = (
 def describe_matches(text: str, matches: Matches, reading: Reading, casing: Casing) -> tuple[Floats, Ints]:
     """Features [M, len(MATCH_FEATURES)] of the matches, and the NER group of each: [M]."""
     starts, ends, surfaces = matches.starts, matches.ends, matches.surfaces
+    unspaced = np.fromiter((surface[0] >= "\u0e00" for surface in surfaces), bool, len(surfaces))
+    # Scripts without case cannot speak against a name by it.
     capital = np.fromiter((surface[0].isupper() for surface in surfaces), float, len(surfaces))
+    capital[unspaced] = 1.0
     known = {surface: casing.common(surface) for surface in set(surfaces)}
     common = np.fromiter((known[surface] for surface in surfaces), float, len(surfaces))
     sentence = np.isin(starts, [span.start for span in reading.sentences])
@@ -60,7 +63,7 @@ def describe_matches(text: str, matches: Matches, reading: Reading, casing: Casi
         capital * sentence,
         article,
         np.log([1 + surface.count(" ") for surface in surfaces]),
-        ends - starts <= 3,
+        ends - starts <= np.where(unspaced, 1, 3),
         np.fromiter((surface[0].isdigit() for surface in surfaces), float, len(surfaces)),
         np.log(np.bincount(matches.owners, minlength=len(matches))),
         _inside_longer(starts, np.where(article > 0, starts, ends)),
