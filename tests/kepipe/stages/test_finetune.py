@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from kepipe.stages.artifacts import Model
 from kepipe.stages.finetune import FINETUNE
 from kepipe.tasks.finetune.prediction import Predictor
 from kepipe.tasks.finetune.table import TASKS, TaskName
-from tests.kepipe.tasks.finetune.toy import base_model, finetune, write_task
+from tests.kepipe.tasks.finetune.toy import base_model, finetune, tokenizer, write_task
 from tests.kepipe.train.toy import Ear, work_in
 
 
@@ -154,59 +155,62 @@ def test_bad_lines_are_told(bert: Model, tmp_path: Path) -> None:
     assert "train.tsv:42: expected 2 cells" in ear.notes()
 
 
-PIPELINE = """
-name: tuned
-seed: 3
-stages:
-  finetune:
-    task: relations
-    base: {{layers: 2, hidden: 32, heads: 2}}
-    tokenizer: {tokenizer}
-    data: {{train: train.jsonl, dev: dev.jsonl, test: test.jsonl}}
-    epochs: 8
-    learning_rate: 5.0e-3
-    batch_tokens: 512
-    length: 32
-    precision: fp32
+RUN = """
+import sys
+import time
+from pathlib import Path
+from kepipe.stages.artifacts import Model
+from tests.kepipe.tasks.finetune.toy import finetune
+root = Path(sys.argv[1])
+data = {split: str(root / f"{split}.jsonl") for split in ("train", "dev", "test")}
+finetune(root / sys.argv[2], Model(root / "base", "digest"), "relations", data, dropout=0.1)
 """
 
 
-def run(folder: Path, workspace: str, **options: Any) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "kepipe", "run", str(folder / "p.yaml"), "-w", str(folder / workspace)]
-    quiet: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    return subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, **quiet, **options)
+def start(root: Path, name: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", RUN, root, name], env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
 
 
-def test_kill_and_run_again_from_the_command_line(tmp_path: Path) -> None:
-    """kill -9 after the first checkpoint; the same command ends with the same bytes as an undisturbed run."""
-    from tests.kepipe.tasks.finetune.toy import tokenizer
-
-    tokenizer().save(tmp_path / "words")
+def test_kill_9_and_again_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    base_model(tmp_path / "base")
     write_task(tmp_path, "relations", 300, 60)
-    (tmp_path / "p.yaml").write_text(PIPELINE.format(tokenizer=tmp_path / "words"))
-    whole = run(tmp_path, "whole")
-    said, _ = whole.communicate(timeout=300)
-    assert whole.returncode == 0, said.decode()
+    whole, killed = start(tmp_path, "whole"), start(tmp_path, "killed")
+    checkpoints = tmp_path / "killed/scratch/checkpoints"
+    while killed.poll() is None and not list(checkpoints.glob("step-*")):
+        time.sleep(0.01)
+    killed.kill()
+    assert killed.wait() == -signal.SIGKILL
+    assert not (tmp_path / "killed/out/scores.json").exists()
+    assert start(tmp_path, "killed").wait() == whole.wait() == 0
+    files = {name: sorted((tmp_path / name / "out").iterdir()) for name in ("whole", "killed")}
+    assert [file.name for file in files["whole"]] == [file.name for file in files["killed"]]
+    for one, other in zip(files["whole"], files["killed"], strict=True):
+        assert one.read_bytes() == other.read_bytes(), one.name
 
-    killed = run(tmp_path, "killed", start_new_session=True)
-    while killed.poll() is None:
-        if list((tmp_path / "killed").glob("store/work/*/scratch/checkpoints/step-*")):
-            os.killpg(killed.pid, signal.SIGKILL)
-            break
-    killed.communicate()
-    assert killed.returncode == -signal.SIGKILL
-    again = run(tmp_path, "killed")
-    said, _ = again.communicate(timeout=300)
-    assert again.returncode == 0, said.decode()
-    assert "continuing after step" in said.decode()
-    folders = [(tmp_path / name / "tuned/finetune").resolve() for name in ("whole", "killed")]
-    for name in (
-        "model.safetensors",
-        "head.safetensors",
-        "task.json",
-        "scores.json",
-        "predictions.jsonl",
-        "kepipe.json",
-    ):
-        assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes(), name
-    assert Predictor.open(folders[0]).predict(["[[ann|head]] owns [[bob|tail]]"])[0]["predicted"] == "owner"
+
+PIPELINE = """
+name: tuned
+stages:
+  finetune:
+    task: relations
+    base: {{layers: 1, hidden: 32, heads: 2}}
+    tokenizer: {tokenizer}
+    data: {{train: train.jsonl, dev: dev.jsonl}}
+    epochs: 1
+    length: 32
+"""
+
+
+def test_from_the_command_line(tmp_path: Path) -> None:
+    """Files are found beside the pipeline's; what comes out predicts."""
+    tokenizer().save(tmp_path / "words")
+    write_task(tmp_path, "relations", 60, 40)
+    (tmp_path / "p.yaml").write_text(PIPELINE.format(tokenizer=tmp_path / "words"))
+    command = [sys.executable, "-m", "kepipe", "run", str(tmp_path / "p.yaml"), "-w", str(tmp_path / "ws")]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=500)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "relations, dev: micro_f1" in ran.stdout + ran.stderr
+    found = Predictor.open(tmp_path / "ws/tuned/finetune").predict(["[[ann|head]] owns [[bob|tail]]"])
+    assert found[0]["predicted"] in ("owner", "owned")
