@@ -88,6 +88,8 @@ class Kepipe:
                     if kill_at is not None and kill_at(events[-1]):
                         process.send_signal(kill_by)
                         kill_at = None
+                        if kill_by == signal.SIGKILL:
+                            break  # its worker processes hold the pipe open for a while
             errors.seek(0)
             return Outcome(process.returncode, events, errors.read())
 
