@@ -45,7 +45,7 @@ class Training:
     batch: int | None = None
     """Triples a step. None: 1024, and fewer where an epoch would have less than 50 steps."""
     negatives: int | None = None
-    """Entities drawn for each batch. None: 1024 for TransE, whose distances are one matrix product, 64 for others."""
+    """Entities drawn for each batch. None: 512 for TransE, whose distances are one matrix product, 64 for others."""
     learning_rate: float = 0.02
     """Of Adam at the start; it falls in a line to a fiftieth."""
     norm: Literal[1, 2] = 2
@@ -68,7 +68,7 @@ class Training:
     @property
     def drawn(self) -> int:
         """The number of entities drawn for a batch."""
-        return self.negatives or (1024 if self.model.lower() == _TRANSE else 64)
+        return self.negatives or (512 if self.model.lower() == _TRANSE else 64)
 
 
 @dataclass(frozen=True)

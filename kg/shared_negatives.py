@@ -7,10 +7,11 @@ entities once, and each of its triples is compared with all of them, once in pla
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
-from pykeen.nn.modules import TransEInteraction
+from pykeen.nn.modules import TransEInteraction, parallel_unsqueeze
 from pykeen.sampling import NegativeSampler
 from pykeen.training import SLCWATrainingLoop
 from torch import Tensor
@@ -35,19 +36,32 @@ class SharedNegativesLoop(SLCWATrainingLoop):
         slice_size: int | None = None,  # noqa: ARG002
     ) -> Tensor:
         """The mean of two losses: find the tail among the drawn entities, find the head."""
-        model = self.model
-        true_B3 = batch["positives"][start:stop].to(model.device)
+        model: Any = self.model
+        heads_B, relations_B, tails_B = batch["positives"][start:stop].to(model.device).T
         drawn_M = batch["negatives"].to(model.device)
-        true_B1 = model.score_hrt(true_B3)
+        # All vectors in three look-ups: the gradient of each is a table as large as all entities'.
+        h, r, t = model._get_representations(
+            h=torch.cat([heads_B, drawn_M]), r=relations_B, t=torch.cat([tails_B, drawn_M]), mode=None
+        )
+        (h, drawn_h), (t, drawn_t) = _split(h, len(heads_B)), _split(t, len(tails_B))
+        score, rows = model.interaction, functools.partial(parallel_unsqueeze, dim=1)
+        true_B1 = score(h, r, t).unsqueeze(1)
         total = model.collect_regularization_term()
-        for answer, drawn_BM in (
-            (2, model.score_t(true_B3[:, :2], tails=drawn_M)),
-            (0, model.score_h(true_B3[:, 1:], heads=drawn_M)),
+        for answer_B, drawn_BM in (
+            (tails_B, score(rows(h), rows(r), parallel_unsqueeze(drawn_t, dim=0))),
+            (heads_B, score(parallel_unsqueeze(drawn_h, dim=0), rows(r), rows(t))),
         ):
             # The answer itself may have been drawn.
-            wrong_BM = drawn_BM.masked_fill(drawn_M == true_B3[:, answer, None], -torch.inf)
+            wrong_BM = drawn_BM.masked_fill(drawn_M == answer_B[:, None], -torch.inf)
             total = total + self.loss.process_slcwa_scores(true_B1, wrong_BM, label_smoothing) / 2
         return total
+
+
+def _split(vectors: Any, first: int) -> tuple[Any, Any]:
+    """The first rows and the others, of a table or of each of several, as models with several tables have them."""
+    if isinstance(vectors, Tensor):
+        return vectors[:first], vectors[first:]
+    return [table[:first] for table in vectors], [table[first:] for table in vectors]
 
 
 class MatrixTransE(TransEInteraction):

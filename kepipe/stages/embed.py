@@ -34,7 +34,7 @@ class EmbedConfig(Section):
     batch: Count | None = None
     """Triples a step; where not set 1024, and fewer where an epoch would have less than 50 steps."""
     negatives: Count | None = None
-    """Entities drawn for each batch; where not set 1024 for TransE, 64 for other models, which are slower."""
+    """Entities drawn for each batch; where not set 512 for TransE, 64 for other models, which are slower."""
     learning_rate: Annotated[float, Field(gt=0)] = 0.02
     """Of Adam at the start; it falls in a line to a fiftieth."""
     norm: Literal[1, 2] = 2

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from pykeen.losses import CrossEntropyLoss, NSSALoss
-from pykeen.models import ERModel, TransE
+from pykeen.models import DistMult, ERModel, RotatE, SimplE
 from pykeen.nn.modules import TransEInteraction
 from pykeen.triples import CoreTriplesFactory
 
@@ -67,7 +67,7 @@ def test_the_loss_by_hand(factory: CoreTriplesFactory) -> None:
             others = [row for row in drawn.tolist() if row != answer]
             scores = torch.stack([-(point - entities[row]).norm() for row in [answer, *others]])
             parts.append(-scores.log_softmax(0)[0])
-    torch.testing.assert_close(loss, torch.stack(parts).mean())
+    torch.testing.assert_close(loss.squeeze(), torch.stack(parts).mean())
 
 
 def test_what_is_drawn_itself_costs_no_gradient_that_is_no_number(factory: CoreTriplesFactory) -> None:
@@ -88,10 +88,24 @@ def test_drawn_uniformly_for_the_batch(factory: CoreTriplesFactory) -> None:
     assert (counts - 1000).abs().max() < 5 * 1000**0.5
 
 
-def test_any_model_of_pykeen_can_be_asked_so(factory: CoreTriplesFactory) -> None:
-    """The two calls on which the loop rests, against one triple at a time."""
-    model = TransE(triples_factory=factory, embedding_dim=4, random_seed=0)
+@pytest.mark.parametrize("make", [RotatE, SimplE, DistMult])
+def test_any_model_of_pykeen_can_be_trained_so(factory: CoreTriplesFactory, make: Any) -> None:
+    """The loss from PyKEEN's own scores of one triple at a time; SimplE has two tables of entities."""
+    model = make(triples_factory=factory, embedding_dim=4, random_seed=0, loss=CrossEntropyLoss())
+    model.reset_parameters_()
+    loop = SharedNegativesLoop(
+        model=model, triples_factory=factory, optimizer=torch.optim.Adam(model.parameters())
+    )
     drawn = torch.tensor([5, 6, 7])
-    tails = model.score_t(TRIPLES[:, :2], tails=drawn)
-    single = torch.tensor([[h, r, d] for h, r, _ in TRIPLES.tolist() for d in drawn.tolist()])
-    torch.testing.assert_close(tails.reshape(-1, 1), model.score_hrt(single))
+    loss = (
+        loop._process_batch({"positives": TRIPLES, "negatives": drawn}, 0, 4)
+        - model.collect_regularization_term()
+    )
+    true = model.score_hrt(TRIPLES)
+    parts = []
+    for column in (0, 2):
+        wrong = TRIPLES[:, None].repeat(1, 3, 1)
+        wrong[:, :, column] = drawn
+        scores = torch.cat([true, model.score_hrt(wrong.reshape(-1, 3)).reshape(4, 3)], dim=1)
+        parts.append(-scores.log_softmax(1)[:, 0].mean())
+    torch.testing.assert_close(loss.squeeze(), torch.stack(parts).mean())
