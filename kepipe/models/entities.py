@@ -18,7 +18,9 @@ import numpy.typing as npt
 import torch
 
 from kepipe.batch import Batch, EntityTable, Ints, Sequences
+from kg.store import Graph
 from kg.vectors import IDS, RELATION_IDS, TABLE, Vectors, open_vectors, save_vectors
+from kg.warm import start_from
 
 Floats = npt.NDArray[np.float32]
 FILES = (TABLE, IDS, RELATION_IDS)
@@ -34,11 +36,22 @@ class EntityVectors:
         self._rows = {id: len(vectors) + row for row, id in enumerate(ids)}
 
     @classmethod
-    def open(cls, folder: Path) -> Self:
-        """The vectors of a `Vectors` artifact or of a model's folder. Raises ValueError where it has none."""
+    def open(cls, folder: Path, graph: Graph | None = None) -> Self:
+        """The vectors of a `Vectors` artifact or of a model's folder.
+
+        With a `graph`, its entities that have no vector get the mean of what their neighbours' vectors and relations
+        say of them, as TransE means it (h + r for a tail, t − r for a head; see `kg.warm.start_from`); one without a
+        known neighbour stays without. Raises ValueError where the folder has no vectors, or, with a graph, none of
+        relations.
+        """
         if not has_vectors(folder):
             raise ValueError(f"{folder}: no entity vectors ({TABLE} and {IDS}); a stage `embed` makes them")
-        return cls(open_vectors(folder))
+        vectors = open_vectors(folder)
+        if graph is None:
+            return cls(vectors)
+        start, ids = start_from(folder, graph), list(graph.ids)
+        new = [place for place, row in enumerate(start.entity_rows) if ids[row] not in vectors]
+        return cls(vectors, start.entities[new], [ids[start.entity_rows[place]] for place in new])
 
     @property
     def width(self) -> int:

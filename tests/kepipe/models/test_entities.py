@@ -15,7 +15,9 @@ from kepipe.batch import Batch, Ints
 from kepipe.models import folder
 from kepipe.models.entities import EntityVectors, attach, mention_starts
 from kepipe.models.families import Base, build
+from kg.schema import Entity, Relation, Triple
 from kg.vectors import TABLE, Vectors, save_vectors
+from kg.writer import write_graph
 from tests.kepipe.objectives.rows import rows
 
 ROWS, E = 9, 8
@@ -32,6 +34,20 @@ def vectors(tmp_path_factory: pytest.TempPathFactory) -> EntityVectors:
 def test_rows_of_known_and_unknown(vectors: EntityVectors) -> None:
     assert vectors.rows(["Q3", "nobody", "Q0"]).tolist() == [3, -1, 0]
     assert (len(vectors), vectors.width) == (ROWS, E)
+
+
+def test_an_unknown_entity_is_composed_of_its_neighbours(tmp_path: Path) -> None:
+    """new –r→ a says a − r, b –r→ new says b + r: the mean. What nothing ties to the known stays without a vector."""
+    entities = [Entity(id, id) for id in ("a", "b", "new", "lone", "other")]
+    facts = [Triple("new", "r", "a"), Triple("b", "r", "new"), Triple("lone", "r", "other")]
+    graph = write_graph(tmp_path / "graph", entities, [Relation("r", "r")], {"train": facts})
+    table = np.array([[1, 0], [0, 4]], np.float32)
+    save_vectors(tmp_path / "vectors", ["a", "b"], table, np.array([[1, 2]], np.float32), ["r"])
+    vectors = EntityVectors.open(tmp_path / "vectors", graph)
+    assert vectors.rows(["a", "b", "new", "lone"]).tolist() == [0, 1, 2, -1]
+    assert vectors.table()[2].tolist() == [0.5, 2.0]
+    vectors.save(tmp_path)
+    assert EntityVectors.open(tmp_path).rows(["new"]).tolist() == [2]
 
 
 def test_composed_vectors_stand_behind_the_stored(vectors: EntityVectors) -> None:
