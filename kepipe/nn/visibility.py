@@ -102,11 +102,12 @@ def tree(branch_BT: Tensor, mention_BT: Tensor) -> Visibility:
     `branch` is 0 on the sentence and unique for each injected triple; `mention` ties a triple
     to the trunk tokens it hangs from (0: none).
     """
+    branch_BT, mention_BT = branch_BT.int(), mention_BT.int()  # comparing [B, T, T] numbers is what it costs
+    named_BT = torch.where(mention_BT > 0, mention_BT, -1)
 
     def sees(b: Tensor, q: Tensor, k: Tensor) -> Tensor:
         branch_q, branch_k = branch_BT[b, q], branch_BT[b, k]
-        mention_q, mention_k = mention_BT[b, q], mention_BT[b, k]
-        same_mention = (mention_q == mention_k) & (mention_q > 0)
+        same_mention = named_BT[b, q] == mention_BT[b, k]
         one_on_trunk = (branch_q == 0) | (branch_k == 0)
         return (branch_q == branch_k) | (same_mention & one_on_trunk)
 

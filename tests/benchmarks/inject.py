@@ -114,7 +114,8 @@ def dense(planted: Planted) -> torch.Tensor:
     from kepipe.nn.visibility import tree
 
     visibility = tree(torch.from_numpy(planted.branch), torch.from_numpy(planted.mention))
-    matrix = visibility.dense(*planted.tokens.shape, planted.tokens.shape[1])
+    rows, length = planted.tokens.shape
+    matrix = visibility.dense(rows, length, length)
     assert matrix is not None
     return matrix
 
@@ -177,13 +178,15 @@ def measure_training(rows: list[Row], injector: Injector, vocabulary: int) -> No
     T = planted.tokens.shape[1]
     tokens = torch.from_numpy(planted.tokens)
     plain = Batch(tokens=tokens, documents=torch.ones_like(tokens))
-    told = {name: torch.from_numpy(getattr(planted, name)) for name in ("positions", "branch", "mention")}
-    trees = replace(plain, **told)
+    positions, branch, mention = (
+        torch.from_numpy(values) for values in (planted.positions, planted.branch, planted.mention)
+    )
+    trees = replace(plain, positions=positions, branch=branch, mention=mention)
 
     def step(batch: Batch) -> None:
         with torch.autocast("cpu", torch.bfloat16):
             hidden = model(batch)
-            model.vocabulary(hidden[:, ::7].flatten(0, 1)).float().logsumexp(-1).mean().backward()
+            model.vocabulary(hidden[:, ::7].flatten(0, 1)).float().logsumexp(-1).mean().backward()  # type: ignore[no-untyped-call]
         model.zero_grad()
 
     times: dict[str, list[float]] = {"plain": [], "trees": []}
@@ -220,4 +223,4 @@ def main(graph_file: Path, texts_file: Path, count: int = 2000) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:3]), *map(int, sys.argv[3:]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), *(int(count) for count in sys.argv[3:]))
