@@ -46,7 +46,7 @@ class InductiveTraining:
     learning_rate: float = 0.003
     stay: float = 2.0
     """Weight of the distance from the vector that the entity has of its own."""
-    norm: float = 1.0
+    norm: float = 2.0
     """Of the distance by which the vectors were trained."""
 
 

@@ -46,7 +46,7 @@ class SharedNegativesLoop(SLCWATrainingLoop):
         (h, drawn_h), (t, drawn_t) = _split(h, len(heads_B)), _split(t, len(tails_B))
         score, rows = model.interaction, functools.partial(parallel_unsqueeze, dim=1)
         true_B1 = score(h, r, t).unsqueeze(1)
-        total = model.collect_regularization_term()
+        total: Tensor = model.collect_regularization_term()
         for answer_B, drawn_BM in (
             (tails_B, score(rows(h), rows(r), parallel_unsqueeze(drawn_t, dim=0))),
             (heads_B, score(parallel_unsqueeze(drawn_h, dim=0), rows(r), rows(t))),

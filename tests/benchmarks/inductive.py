@@ -66,7 +66,7 @@ def main(store: Path, seed: int, folder: Path) -> None:
     }.items():
         table = entities.copy()
         table[split.rows] = vectors
-        scores = summarise(filtered_ranks(graph, split.queries, Translation(table, relations)))
+        scores = summarise(filtered_ranks(graph, split.queries, Translation(table, relations, settings.norm)))
         print(f"{name:<22} MRR {scores['mrr']:.3f}  Hits@10 {scores['hits@10']:.3f}")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from pykeen.losses import CrossEntropyLoss, NSSALoss
-from pykeen.models import DistMult, ERModel, RotatE, SimplE
+from pykeen.models import ERModel, RotatE, SimplE
 from pykeen.nn.modules import TransEInteraction
 from pykeen.triples import CoreTriplesFactory
 
@@ -88,7 +88,7 @@ def test_drawn_uniformly_for_the_batch(factory: CoreTriplesFactory) -> None:
     assert (counts - 1000).abs().max() < 5 * 1000**0.5
 
 
-@pytest.mark.parametrize("make", [RotatE, SimplE, DistMult])
+@pytest.mark.parametrize("make", [RotatE, SimplE])
 def test_any_model_of_pykeen_can_be_trained_so(factory: CoreTriplesFactory, make: Any) -> None:
     """The loss from PyKEEN's own scores of one triple at a time; SimplE has two tables of entities."""
     model = make(triples_factory=factory, embedding_dim=4, random_seed=0, loss=CrossEntropyLoss())
