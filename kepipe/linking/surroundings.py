@@ -75,7 +75,7 @@ def describe_matches(text: str, matches: Matches, reading: Reading, casing: Casi
         phrase,
         phrase_left,
         phrase_right,
-        (phrase == 0) & (_splits(starts, reading.phrases) | _splits(ends, reading.phrases)),
+        unspaced & (phrase == 0) & (_splits(starts, reading.phrases) | _splits(ends, reading.phrases)),
         proper,
         proper_left,
         proper_right,

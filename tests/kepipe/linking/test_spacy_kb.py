@@ -75,11 +75,12 @@ def test_a_saved_pipeline_links_in_another_process(linker: Linker, tmp_path: Pat
     nlp = spacy.blank("en")
     nlp.add_pipe("kepipe_linker", config={"path": str(tmp_path / "linker"), "threshold": 0.1})
     nlp.to_disk(tmp_path / "pipeline")
-    here = [(span.text, span.kb_id_) for span in nlp("They live in Omaha.").spans["kepipe"]]
+    doc = nlp("They live in Omaha.")
+    here = [(span.text, span.kb_id_) for span in doc.spans["kepipe"]]
     (tmp_path / "linker").rename(tmp_path / "gone")
     code = (
         "import sys, kepipe.linking.component, spacy; nlp = spacy.load(sys.argv[1]); "
-        "print([(span.text, span.kb_id_) for span in nlp('They live in Omaha.').spans['kepipe']])"
+        "doc = nlp('They live in Omaha.'); print([(span.text, span.kb_id_) for span in doc.spans['kepipe']])"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "pipeline")]
     told = subprocess.run(command, capture_output=True, text=True, check=True)
