@@ -1,0 +1,42 @@
+"""Special tokens of a task: spare rows where there are some, else rows that are added."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from kepipe.corpus.tokenizer import load_tokenizer
+from kepipe.models.families import Base, build
+from kepipe.tasks.finetune.marks import place_marks
+from tests.kepipe.tasks.finetune.toy import tokenizer
+
+TINY = Base(layers=1, hidden=16, heads=2)
+
+
+def test_spare_rows_are_taken_and_look_like_words() -> None:
+    words = tokenizer()
+    model = build(TINY, words.vocab_size, 0)
+    before = model.tokens.weight.detach().clone()
+    same, marks = place_marks(model, words, ("[HD]", "[TL]"), seed=1)
+    assert same is model
+    assert list(marks.values()) == words.sentinels[-2:].tolist()
+    changed = (model.tokens.weight != before).any(1).nonzero().flatten().tolist()
+    assert sorted(changed) == sorted(marks.values())
+    head, tail = model.tokens.weight[list(marks.values())]
+    assert not torch.equal(head, tail)
+    assert 0.3 < head.std() / before.std() < 3
+
+
+def test_a_vocabulary_without_spare_rows_grows(tmp_path: Path) -> None:
+    (tmp_path / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b"]))
+    words = load_tokenizer(tmp_path / "vocab.txt")
+    model = build(TINY, words.vocab_size, 0)
+    old = dict(model.named_parameters())
+    grown, marks = place_marks(model, words, ("[HD]", "[TL]"), seed=1)
+    assert marks == {"[HD]": 7, "[TL]": 8}
+    assert grown.config.vocabulary == words.vocab_size == 9
+    assert all(torch.equal(weight[: len(old[name])], old[name]) for name, weight in grown.named_parameters())
+    words.save(tmp_path / "saved")
+    assert load_tokenizer(tmp_path / "saved").vocab_size == 9
+    assert words.encode(["a [HD] b"]).tokens.tolist().count(7) == 0  # written in a text it is text
