@@ -25,18 +25,24 @@ KEY = "kepipe"
 
 
 class KepipeLinker:
-    """The component. `path`: a linker folder, or None where one will be loaded by `from_disk` or `from_bytes`."""
+    """The component. `path`: a linker folder; `from_disk` and `from_bytes` load another.
+
+    A saved pipeline remembers `path`, but carries its linker along: where nothing is at `path` any more, as on another
+    machine, that is no error until a text is to be linked.
+    """
 
     def __init__(self, name: str, path: str | None, threshold: float | None) -> None:
         self.name, self.threshold = name, threshold
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self.linker = None if path is None else Linker.open(Path(path))
+        self.path = path
+        found = path is not None and Path(path, "linker.json").exists()
+        self.linker = Linker.open(Path(str(path))) if found else None
 
     def __call__(self, doc: Doc) -> Doc:
         """Link one document."""
         if self.linker is None:
             raise ValueError(
-                f"{self.name}: no linker; give `path`, the folder `linker` that the stage link made"
+                f"{self.name}: no linker at {self.path}; give `path`, the folder `linker` that the stage link made"
             )
         mentions = self.linker.link(doc.text, read_doc(doc), threshold=self.threshold)
         labels = {(entity.start, entity.end): entity.label_ for entity in doc.ents}
