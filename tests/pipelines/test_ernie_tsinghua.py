@@ -22,6 +22,7 @@ SETTINGS = (
     "stages.embed.dim=8",
     "stages.embed.epochs=4",
     "stages.pretrain.base={family: bert, hidden: 32, layers: 3, heads: 2, fusion: {entity_heads: 2}}",
+    "stages.pretrain.format=segment-pair",
     "stages.pretrain.length=48",
     "stages.pretrain.steps=12",
     "stages.pretrain.batch_tokens=512",
