@@ -140,8 +140,8 @@ def render_ego(graph: Graph, row: int, triples: Triples, format: str = "svg") ->
         warnings.simplefilter("always")
         figure = Figure(figsize=(size * 1.35, size), facecolor=_PAPER)
         axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
-        _draw_edges(axes, graph, triples, angle, ring)
-        _draw_names(axes, graph, row, angle, ring)
+        boxes = _draw_names(axes, graph, row, angle, ring)
+        _draw_edges(axes, graph, triples, angle, ring, boxes)
         reach = outermost + 0.55
         axes.set_xlim(-reach * 1.35, reach * 1.35)
         axes.set_ylim(-reach, reach)
@@ -188,10 +188,14 @@ def _point(entity: int, angle: dict[int, float], ring: dict[int, int]) -> tuple[
 
 
 def _draw_edges(
-    axes: Any, graph: Graph, triples: Triples, angle: dict[int, float], ring: dict[int, int]
+    axes: Any,
+    graph: Graph,
+    triples: Triples,
+    angle: dict[int, float],
+    ring: dict[int, int],
+    boxes: dict[int, Any],
 ) -> None:
-    """Arrows, and a legend of the relations in the order of their frequency here."""
-    outermost = max(ring.values())
+    """Arrows from box to box or dot, and a legend of the relations in the order of their frequency here."""
     used = np.bincount(triples[:, 1], minlength=1)
     by_use = sorted(np.flatnonzero(used).tolist(), key=lambda relation: (-used[relation], relation))
     colors = {
@@ -202,12 +206,15 @@ def _draw_edges(
             "",
             _point(tail, angle, ring),
             _point(head, angle, ring),
+            zorder=3,
             arrowprops={
                 "arrowstyle": "-|>,head_width=0.16,head_length=0.36",
                 "color": colors[relation],
                 "linewidth": 1.3,
-                "shrinkA": 6,
-                "shrinkB": 6 if ring[tail] == outermost else 30,
+                "patchA": boxes.get(head),
+                "patchB": boxes.get(tail),
+                "shrinkA": 2 if head in boxes else 6,
+                "shrinkB": 2 if tail in boxes else 6,
             },
         )
     for relation in by_use[: len(_COLORS)]:
@@ -218,15 +225,21 @@ def _draw_edges(
         axes.legend(loc="lower left", frameon=False, labelcolor=_INK, fontsize=9, handlelength=1.4)
 
 
-def _draw_names(axes: Any, graph: Graph, row: int, angle: dict[int, float], ring: dict[int, int]) -> None:
-    """Leaves as dots with their names outside, turned to read from the left; what has children as a name in a box."""
+def _draw_names(
+    axes: Any, graph: Graph, row: int, angle: dict[int, float], ring: dict[int, int]
+) -> dict[int, Any]:
+    """Leaves as dots with their names outside, turned to read from the left; what has children as a name in a box.
+
+    Gives the boxes, at which arrows end.
+    """
     outermost = max(ring.values())
+    boxes = {}
     for entity, turn in angle.items():
         x, y = _point(entity, angle, ring)
         name = _short(graph.labels[entity])
         if ring[entity] < max(outermost, 1):
             center = entity == row
-            axes.annotate(
+            text = axes.annotate(
                 name,
                 (x, y),
                 ha="center",
@@ -234,7 +247,7 @@ def _draw_names(axes: Any, graph: Graph, row: int, angle: dict[int, float], ring
                 color=_PAPER if center else _INK,
                 fontsize=12 if center else 9,
                 fontweight="bold" if center else "normal",
-                zorder=4,
+                zorder=2,  # before the arrows, which ask the boxes where they are
                 bbox={
                     "boxstyle": "round,pad=0.3",
                     "facecolor": _INK if center else _PAPER,
@@ -242,6 +255,7 @@ def _draw_names(axes: Any, graph: Graph, row: int, angle: dict[int, float], ring
                 },
                 parse_math=False,
             )
+            boxes[entity] = text.get_bbox_patch()
             continue
         axes.plot([x], [y], "o", color=_MUTED, markersize=5, zorder=3)
         left = x < -1e-9
@@ -259,6 +273,7 @@ def _draw_names(axes: Any, graph: Graph, row: int, angle: dict[int, float], ring
             fontsize=9,
             parse_math=False,
         )
+    return boxes
 
 
 def _installed(names: tuple[str, ...]) -> list[str]:
