@@ -52,6 +52,9 @@ NerOption = Annotated[bool, typer.Option(help="Read named entities too.")]
 ThresholdOption = Annotated[
     float | None, typer.Option(min=0, max=1, help="Instead of the linker's own threshold.")
 ]
+GateOption = Annotated[
+    bool, typer.Option("--gate", help="Link only what NER takes for a name: fewer links, surer ones.")
+]
 IdsOption = Annotated[
     str | None,
     typer.Option(
@@ -76,6 +79,7 @@ def texts(
     rules: RulesOption = False,
     ner: NerOption = True,
     threshold: ThresholdOption = None,
+    gate: GateOption = False,
 ) -> None:
     """Link files and write documents as JSON lines; or, with --explain, show why a text is linked as it is."""
     from kepipe.corpus.documents import to_line
@@ -94,7 +98,7 @@ def texts(
         )
         return
     problems = Problems()
-    linked = _link(_documents(files or [], problems), found, reader, threshold)
+    linked = _link(_documents(files or [], problems), found, reader, threshold, gate)
     count = mentions = 0
     with _writing(out) as stream:
         for document in linked:
@@ -167,6 +171,7 @@ def score(
     rules: RulesOption = False,
     ner: NerOption = True,
     threshold: ThresholdOption = None,
+    gate: GateOption = False,
 ) -> None:
     """Score a linker on gold sets beside two baselines: exact names by prior, and NER with exact names by degree."""
     import json
@@ -187,7 +192,7 @@ def score(
         require_known(read[file.stem], str(file))
         readings = list(reader.read([text.document.text for text in read[file.stem]]))
         contestants: dict[str, Predict] = {
-            "linker": by_linker(found, threshold),
+            "linker": by_linker(found, threshold, gate),
             "exact names, likeliest": by_prior(found.gazetteer),
         }
         if readings and readings[0].names is not None:
@@ -272,7 +277,7 @@ def _gold(files: Iterable[Path], ids: EntityIds, problems: Problems) -> list[Gol
 
 
 def _link(
-    documents: Iterable[Document], linker: Linker, reader: Reader, threshold: float | None
+    documents: Iterable[Document], linker: Linker, reader: Reader, threshold: float | None, gate: bool
 ) -> Iterator[Document]:
     from dataclasses import replace
     from itertools import islice
@@ -281,7 +286,7 @@ def _link(
     while batch := list(islice(documents, 256)):
         readings = reader.read([document.text for document in batch])
         for document, reading in zip(batch, readings, strict=True):
-            mentions = linker.link(document.text, reading, document.title, threshold)
+            mentions = linker.link(document.text, reading, document.title, threshold, gate)
             yield replace(document, sentences=reading.sentences, phrases=reading.phrases, mentions=mentions)
 
 

@@ -139,12 +139,12 @@ def _count_outside(text: GoldText, predicted: Sequence[Link]) -> Counts:
 # Who is compared
 
 
-def by_linker(linker: Linker, threshold: float | None = None) -> Predict:
+def by_linker(linker: Linker, threshold: float | None = None, gate: bool = False) -> Predict:
     """The linker itself."""
 
     def predict(text: GoldText, reading: Reading) -> list[Link]:
         document = text.document
-        mentions = linker.link(document.text, reading, document.title, threshold)
+        mentions = linker.link(document.text, reading, document.title, threshold, gate)
         return [Link(mention.start, mention.end, linker.row(mention.entity)) for mention in mentions]
 
     return predict

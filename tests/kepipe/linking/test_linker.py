@@ -94,3 +94,15 @@ def test_casing_counts() -> None:
     casing = Casing.count(["we read reading lists. Reading is reading", "Leeds"])
     assert casing.common("Reading") == pytest.approx(2 / (2 + 1 + 1))
     assert casing.common("Leeds") == casing.common("Reading Leeds") == 0.0
+
+
+def test_the_gate_lets_only_named_entities_through(graph: Graph) -> None:
+    text = "Omaha and Leeds are far apart."
+    reading = Reading((Span(0, len(text)),), (), names=(Name(0, 5, "GPE"), Name(6, 15, "GPE")))
+    linker = Linker.build(graph)
+
+    def linked(gate: bool) -> list[str]:
+        return [mention.entity for mention in linker.link(text, reading, threshold=0.1, gate=gate)]
+
+    assert linked(gate=False) == ["omaha", "leeds"]
+    assert linked(gate=True) == ["omaha"]
