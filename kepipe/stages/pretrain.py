@@ -111,7 +111,8 @@ def fit(inputs: PretrainInputs, config: PretrainConfig, work: Work) -> None:
     work.log({"epochs": epochs, "parameters": sum(p.numel() for p in model.parameters())})
     if held_out is not None:
         work.log({"final_held_out_loss": progress.latest, "best_held_out_loss": progress.best})
-        work.log(measure_own(model, objective, inputs.shards, tokenizer, config, work, dress))
+        if told := measure_own(model, objective, inputs.shards, tokenizer, config, work, dress):
+            work.log(told)
     provenance = {
         "stage": "pretrain",
         "config": key_part(config),
