@@ -184,6 +184,7 @@ def make_probes(
     from kepipe.tasks.perplexity import draw_stretches
     from kepipe.tasks.probes import EntityCloze, MaskedLoss, Perplexity
     from kg.store import open_graph
+    from kg.vectors import read_ids
 
     held_out = open_shard(shards.folder / "held_out")
     if not len(held_out):
@@ -196,7 +197,8 @@ def make_probes(
     counts_V = np.bincount(open_shard(shards.folder / "train").tokens, minlength=tokenizer.vocab_size)
     if "mlm-loss" in wanted:
         rng = np.random.default_rng([seed, 1])
-        blanks = draw_blanks(held_out, tokenizer, rng, config.context, config.loss_tokens)
+        entities = read_ids(shards.folder / "entities.txt")
+        blanks = draw_blanks(held_out, tokenizer, rng, config.context, config.loss_tokens, entities)
         probes.append(MaskedLoss(blanks, tokenizer, counts_V))
     if "perplexity" in wanted:
         rng = np.random.default_rng([seed, 3])
@@ -265,12 +267,15 @@ def _answer_once(arm: Model, probe: Probe, work: Work) -> Answers:
 
 
 def _load(folder: Path) -> Arm:
+    """The model of a folder, with the entity vectors beside it where it fuses them."""
+    from kepipe.models.entities import EntityVectors
     from kepipe.models.folder import load
     from kepipe.tasks.continuation import manner_of, writes
     from kepipe.tasks.probes import Arm
 
     model = load(folder)
-    return Arm(model, manner_of(model, folder) if writes(model) else None)
+    manner = manner_of(model, folder) if writes(model) else None
+    return Arm(model, manner, EntityVectors.open(folder) if model.config.fusion is not None else None)
 
 
 def _reference(names: Sequence[str], wanted: str | None) -> str:
@@ -332,4 +337,4 @@ def _sentences(scores: dict[str, Any]) -> list[str]:
     return lines
 
 
-EVALUATE = Stage("evaluate", 2, EvaluateInputs, EvaluateConfig, Evaluation, evaluate)
+EVALUATE = Stage("evaluate", 3, EvaluateInputs, EvaluateConfig, Evaluation, evaluate)

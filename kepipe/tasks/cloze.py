@@ -3,7 +3,8 @@
 This module makes the test, the same for every model: which mentions, in what window of text, among which
 candidates. `fill` lets a model answer. An entity goes by its label in the graph, also where the text uses
 another of its names; entities of one type with the same label are one candidate, as no language model could
-tell them apart by name.
+tell them apart by name. A case also says which entities the rest of its window names, for models that fuse them: never
+the one that is asked for, and none whose mention reaches into the blank.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from functools import cached_property
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from kepipe.corpus.align import ENTITY, tokenise
 from kepipe.corpus.tokenizer import Tokenizer
 from kepipe.types import Document, Mention
 from kg.store import Graph
@@ -28,9 +31,19 @@ FEWEST = 2
 """A type with fewer candidates than this asks nothing."""
 
 
+class Link(NamedTuple):
+    """A mention starts at token `place` of a window, blank left out, and means `entity`."""
+
+    place: int
+    entity: str
+
+
 @dataclass(frozen=True)
 class Case:
-    """A blank: characters start..end of a document, between the tokens `left` and `right` of its window."""
+    """A blank: characters start..end of a document, between the tokens `left` and `right` of its window.
+
+    `links`: what else the window names, as the linker has it.
+    """
 
     document: str
     title: str
@@ -45,6 +58,7 @@ class Case:
     name: Name
     left: Ints
     right: Ints
+    links: tuple[Link, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -170,9 +184,8 @@ class ClozeMaker:
         cut = windows.around(mention)
         if cut is None:
             return "begins or ends inside a token"
-        left, right, seen = cut
         surface = document.text[mention.start : mention.end]
-        if any(form.casefold() in part.casefold() for form in (surface, label) for part in seen):
+        if any(form.casefold() in part.casefold() for form in (surface, label) for part in cut.seen):
             return "name visible elsewhere in the window"
         before, after = _sentence(document, mention)
         return Case(
@@ -187,8 +200,9 @@ class ClozeMaker:
             mention.entity,
             label,
             name,
-            left,
-            right,
+            windows.tokens[cut.begin : cut.first],
+            windows.tokens[cut.stop : cut.end],
+            windows.links(cut, mention.entity),
         )
 
     def _candidates(
@@ -228,16 +242,27 @@ class ClozeMaker:
         ]
 
 
+class _Window(NamedTuple):
+    """Tokens begin..end of a document, of which first..stop are the blank; `seen`: the text on both sides of it."""
+
+    begin: int
+    first: int
+    stop: int
+    end: int
+    seen: tuple[str, str]
+
+
 class _Windows:
     """A document's tokens, and the stretch of them around a mention."""
 
     def __init__(self, document: Document, tokenizer: Tokenizer, room: int) -> None:
         encoded = tokenizer.encode([document.text])
+        self.document, self.tokenizer = document, tokenizer
         self.text, self.room = document.text, room
         self.tokens, self.starts, self.ends = encoded.tokens, encoded.starts, encoded.ends
 
-    def around(self, mention: Mention) -> tuple[Ints, Ints, tuple[str, str]] | None:
-        """Tokens left and right, `room` in all, and their text; None where the mention's bounds cut a token."""
+    def around(self, mention: Mention) -> _Window | None:
+        """`room` tokens around a mention; None where its bounds cut a token."""
         first = int(np.searchsorted(self.ends, mention.start, side="right"))
         after = int(np.searchsorted(self.starts, mention.end, side="left"))
         if (
@@ -253,7 +278,28 @@ class _Windows:
             self.text[self.starts[begin] : mention.start],
             self.text[mention.end : self.ends[end - 1] if end > after else mention.end],
         )
-        return self.tokens[begin:first], self.tokens[after:end], seen
+        return _Window(begin, first, after, end, seen)
+
+    def links(self, window: _Window, answer: str) -> tuple[Link, ...]:
+        """The mentions that start in the window and do not reach into its blank; none of `answer`, by any name."""
+        mentions, ids = self._mentions
+        blanked = mentions[window.first : window.stop]
+        return tuple(
+            Link(place - window.begin - (window.stop - window.first if place >= window.stop else 0), id)
+            for place, id in ids.items()
+            if window.begin <= place < window.end and id != answer and mentions[place] not in blanked
+        )
+
+    @cached_property
+    def _mentions(self) -> tuple[Ints, dict[int, str]]:
+        """The number of each token's mention, −1 for none; first token → entity. Placed as in the shards."""
+        numbers: dict[str, int] = {}
+        columns = tokenise([self.document], self.tokenizer, lambda id: numbers.setdefault(id, len(numbers)))
+        linked = columns.entities >= 0
+        starts = (columns.bounds & ENTITY) > 0
+        ids = list(numbers)
+        first = {place: ids[columns.entities[place]] for place in np.flatnonzero(starts & linked).tolist()}
+        return np.where(linked, np.cumsum(starts), -1), first
 
 
 def _sentence(document: Document, mention: Mention, most: int = 220) -> tuple[str, str]:

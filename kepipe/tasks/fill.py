@@ -16,11 +16,13 @@ from torch import Tensor
 
 from kepipe.batch import Batch
 from kepipe.corpus.tokenizer import Tokenizer
+from kepipe.models.entities import EntityVectors, attach
 from kepipe.models.transformer import Transformer
 from kepipe.tasks.cloze import Case, ClozeTest
 from kepipe.tasks.predictions import fills_masks, logits_at_blanks
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 
 @torch.inference_mode()
@@ -29,14 +31,16 @@ def fill(
     tokenizer: Tokenizer,
     test: ClozeTest,
     *,
+    vectors: EntityVectors | None = None,
     device: str = "cpu",
     tokens_per_batch: int = 4096,
     tick: Callable[[int], None] | None = None,
 ) -> list[Floats]:
     """Scores of the candidates of each case, float [K], in the order of `test.candidates[case.type]`.
 
-    `tick` is told of forward passes done, of `passes(test)` in all. Raises ValueError for a model without
-    an encoder or masks.
+    `vectors`: of the entities that the model fuses, which gets those that the rest of a case's window names; None for a
+    plain one. `tick` is told of forward passes done, of `passes(test)` in all. Raises ValueError for a model
+    without an encoder or masks.
     """
     if not fills_masks(model):
         raise ValueError(
@@ -52,8 +56,11 @@ def fill(
             columns = np.flatnonzero(lengths_K == length)
             names_KL = torch.tensor([candidates.names[column] for column in columns], device=device)
             for places in _batches(test.cases, asked, tokens_per_batch):
-                batch = blank([test.cases[place] for place in places], length, tokenizer).to(device)
-                scores_BK = name_scores(model, batch, names_KL).double().cpu().numpy()
+                cases = [test.cases[place] for place in places]
+                batch = blank(cases, length, tokenizer)
+                if vectors is not None:
+                    batch = attach(batch, links(cases, length, batch.tokens.shape[1], vectors), vectors)
+                scores_BK = name_scores(model, batch.to(device), names_KL).double().cpu().numpy()
                 for place, scores_K in zip(places, scores_BK, strict=True):
                     scores[place][columns] = scores_K
                 if tick is not None:
@@ -83,6 +90,19 @@ def blank(cases: Sequence[Case], length: int, tokenizer: Tokenizer) -> Batch:
         segments=torch.zeros(tokens_BT.shape, dtype=torch.long),
         selected=torch.from_numpy(selected_BL.ravel()),
     )
+
+
+def links(cases: Sequence[Case], length: int, width: int, vectors: EntityVectors) -> Ints:
+    """Rows in `vectors` of what the cases' windows name, at the first tokens: int [B, width], −1 elsewhere.
+
+    The batch is that of `blank` with the same cases and length.
+    """
+    links_BT = np.full((len(cases), width), -1, np.int64)
+    for row_T, case in zip(links_BT, cases, strict=True):
+        places = np.array([link.place for link in case.links], np.int64)
+        at = 1 + places + np.where(places >= len(case.left), length, 0)
+        row_T[at] = vectors.rows([link.entity for link in case.links])
+    return links_BT
 
 
 def name_scores(model: Transformer, batch: Batch, names_KL: Tensor) -> Tensor:

@@ -2,12 +2,13 @@
 
 Three tests on the same rows: single tokens blanked as BERT does, whole phrases, whole mentions of entities. A
 model trained to restore knowledge units is at home in the last two, its control in the first, so all three
-are told.
+are told. A model that fuses entities gets those of the mentions that stay whole: the entity of a mention would say what
+was blanked in it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ from kepipe.batch import Batch
 from kepipe.corpus.align import DOCUMENT, ENTITY, PHRASE, WORD
 from kepipe.corpus.shards import Shard
 from kepipe.corpus.tokenizer import Tokenizer
+from kepipe.models.entities import EntityVectors, attach
 from kepipe.models.transformer import Transformer
 from kepipe.tasks.predictions import fills_masks, logits_at_blanks
 
@@ -35,13 +37,16 @@ class Blanks:
     """Rows of clean text and what is blanked in them, test by test.
 
     `tokens`: int [R, T] with special tokens, padded; `inside`: bool [R, T], not padding; `documents`: int [R],
-    each row's document; `places`: test → flat indices into R·T, sorted.
+    each row's document; `places`: test → flat indices into R·T, sorted. `links`: test → int [R, T], row in `entities`
+    (ids) of the entity whose mention starts at this token, −1 elsewhere and where a token of the mention is blanked.
     """
 
     tokens: Ints
     inside: Bools
     documents: Ints
     places: Mapping[str, Ints]
+    links: Mapping[str, Ints]
+    entities: Sequence[str] = ()
 
     def documents_of(self, test: str) -> Ints:
         """The document of each blank of a test, int [N]."""
@@ -50,11 +55,17 @@ class Blanks:
 
 
 def draw_blanks(
-    shard: Shard, tokenizer: Tokenizer, rng: np.random.Generator, length: int = 128, max_tokens: int = 50_000
+    shard: Shard,
+    tokenizer: Tokenizer,
+    rng: np.random.Generator,
+    length: int = 128,
+    max_tokens: int = 50_000,
+    entities: Sequence[str] = (),
 ) -> Blanks:
     """Cut the shard's documents into rows of `length` tokens, draw about `max_tokens` worth of them, draw blanks.
 
-    Raises ValueError where the shard is empty.
+    `entities`: ids of the shard's entities, which only a model that fuses them asks for. Raises ValueError where the
+    shard is empty.
     """
     if not len(shard):
         raise ValueError(f"{shard.folder}: no held-out text to measure a loss on; hold out a larger share")
@@ -69,12 +80,20 @@ def draw_blanks(
     tokens_RT[:, 0] = tokenizer.cls
     tokens_RT[:, 1:-1] = np.where(within_RT, shard.tokens[stream_RT], tokenizer.pad)
     np.put_along_axis(tokens_RT, sizes_R[:, None] + 1, tokenizer.sep, axis=1)
+    units = _units(shard)
+    mention_RT, entity_RT = np.full((2, *tokens_RT.shape), -1, np.int64)
+    mention_RT[:, 1:-1] = np.where(within_RT, units["mentions"][stream_RT], -1)
+    entity_RT[:, 1:-1] = np.where(within_RT, shard.entities[stream_RT], -1)
     places: dict[str, Ints] = {}
-    for test, units_N in _units(shard).items():
+    links: dict[str, Ints] = {}
+    for test, units_N in units.items():
         chosen_RT = np.zeros(tokens_RT.shape, np.bool_)
         chosen_RT[:, 1:-1] = within_RT & _choose(units_N, SHARES[test], rng)[stream_RT]
         places[test] = np.flatnonzero(chosen_RT)
-    return Blanks(tokens_RT, np.arange(length) < sizes_R[:, None] + 2, documents_R, places)
+        links[test] = _links(mention_RT, entity_RT, chosen_RT)
+    return Blanks(
+        tokens_RT, np.arange(length) < sizes_R[:, None] + 2, documents_R, places, links, tuple(entities)
+    )
 
 
 @torch.inference_mode()
@@ -83,15 +102,20 @@ def losses_at_blanks(
     tokenizer: Tokenizer,
     blanks: Blanks,
     *,
+    vectors: EntityVectors | None = None,
     device: str = "cpu",
     rows: int = 32,
     tick: Callable[[int], None] | None = None,
 ) -> dict[str, Floats]:
-    """Test → cross-entropy in nats at each blank, float [N]. `tick` is told of rows done, of `R · 3` in all."""
+    """Test → cross-entropy in nats at each blank, float [N]. `tick` is told of rows done, of `R · 3` in all.
+
+    `vectors`: of the entities that the model fuses; None for a plain one.
+    """
     if not fills_masks(model):
         raise ValueError("the masked loss needs a model that fills masks (BERT, RoBERTa); this one generates")
     model = model.eval().to(device)
     found: dict[str, Floats] = {}
+    rows_of = None if vectors is None else np.append(vectors.rows(blanks.entities), -1)
     for test, places_N in blanks.places.items():
         masked_RT = blanks.tokens.copy()
         masked_RT.ravel()[places_N] = tokenizer.mask
@@ -105,7 +129,10 @@ def losses_at_blanks(
                 segments=torch.zeros(len(masked_RT[start : start + rows]), width, dtype=torch.long),
                 selected=torch.from_numpy(places_N[low:high] - start * width),
                 labels=torch.from_numpy(labels_N[low:high]),
-            ).to(device)
+            )
+            if vectors is not None and rows_of is not None:
+                batch = attach(batch, rows_of[blanks.links[test][start : start + rows]], vectors)
+            batch = batch.to(device)
             assert batch.labels is not None
             logits_NV = logits_at_blanks(model, batch)
             pieces.append(torch.nn.functional.cross_entropy(logits_NV, batch.labels, reduction="none").cpu())
@@ -140,6 +167,14 @@ def _units(shard: Shard) -> dict[str, Ints]:
         "phrases": np.where(words_P[phrase_N] >= 2, phrase_N, -1),
         "mentions": np.where(np.asarray(shard.entities) >= 0, mention_N, -1),
     }
+
+
+def _links(mention_RT: Ints, entity_RT: Ints, chosen_RT: Bools) -> Ints:
+    """The entity of each mention of which no token is chosen, at its first token in a row; −1 elsewhere."""
+    first_RT = mention_RT >= 0
+    first_RT[:, 1:] &= mention_RT[:, 1:] != mention_RT[:, :-1]
+    whole_RT = ~np.isin(mention_RT, mention_RT[chosen_RT])
+    return np.where(first_RT & whole_RT, entity_RT, -1)
 
 
 def _choose(units_N: Ints, share: float, rng: np.random.Generator) -> Bools:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kepipe.corpus.tokenizer import Tokenizer
+from kepipe.models.entities import EntityVectors
 from kepipe.models.transformer import Transformer
 from kepipe.study.scores import Cases, compare, summarise
 from kepipe.tasks import perplexity
@@ -30,10 +31,12 @@ Answers = dict[str, Floats]
 
 @dataclass(frozen=True)
 class Arm:
-    """A model, and how it goes on with a text; None for one that fills masks."""
+    """A model, how it goes on with a text (None for one that fills masks), and the vectors of the entities that it
+    fuses (None for a plain one)."""
 
     model: Transformer
     manner: Manner | None = None
+    vectors: EntityVectors | None = None
 
 
 def fits(probe: str, model: Transformer) -> bool:
@@ -84,7 +87,8 @@ class EntityCloze:
         return passes(self.test)
 
     def answer(self, arm: Arm, device: str, tick: Callable[[int], None]) -> Answers:
-        return {"ranks": self._ranks(fill(arm.model, self.tokenizer, self.test, device=device, tick=tick))}
+        scores = fill(arm.model, self.tokenizer, self.test, vectors=arm.vectors, device=device, tick=tick)
+        return {"ranks": self._ranks(scores)}
 
     def score(self, answers: Answers, seed: int) -> dict[str, Any]:
         return self._by_type(per_case(answers["ranks"]), lambda cases: summarise(cases, seed, (0.0, 1.0)))
@@ -146,7 +150,9 @@ class MaskedLoss:
         return len(self.blanks.tokens) * len(self.blanks.places)
 
     def answer(self, arm: Arm, device: str, tick: Callable[[int], None]) -> Answers:
-        return losses_at_blanks(arm.model, self.tokenizer, self.blanks, device=device, tick=tick)
+        return losses_at_blanks(
+            arm.model, self.tokenizer, self.blanks, vectors=arm.vectors, device=device, tick=tick
+        )
 
     def score(self, answers: Answers, seed: int) -> dict[str, Any]:
         told: dict[str, Any] = {}

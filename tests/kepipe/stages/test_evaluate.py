@@ -3,18 +3,21 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from kepipe.corpus.documents import write_documents
 from kepipe.flow.artifact import seal
 from kepipe.flow.stage import Work
 from kepipe.linking.linker import Linker
+from kepipe.models.entities import EntityVectors
 from kepipe.models.families import Base, build
 from kepipe.models.folder import save
 from kepipe.stages.artifacts import Model
 from kepipe.stages.evaluate import EVALUATE, EvaluateConfig, EvaluateInputs, score_model
 from kg.store import open_graph
-from tests.kepipe.tasks.world import make_world
+from kg.vectors import save_vectors
+from tests.kepipe.tasks.world import loud, make_world
 
 CONFIG = EvaluateConfig(context=48, max_mentions=30)
 
@@ -133,3 +136,24 @@ def test_each_arm_answers_what_fits_it(world, tmp_path):
     assert "writer: perplexity" in notes
     with pytest.raises(ValueError, match="`writer` generates and cannot answer entity-cloze"):
         run(world, tmp_path / "asked", CONFIG.model_copy(update={"probes": ("entity-cloze",)}), arms)
+
+
+def test_a_fused_arm_reads_its_own_entities(world, tmp_path):
+    """The same weights with other vectors answer otherwise, among the arms as alone."""
+    ids = [id for id in open_graph(world.graph.folder).ids if id != "id:Oslo"]
+    base = Base.model_validate({"layers": 2, "hidden": 32, "heads": 2, "fusion": {"first": 0}})
+    arms = []
+    for seed, name in enumerate(("true", "other")):
+        table = 10 * np.random.default_rng(seed).standard_normal((len(ids), 16)).astype(np.float32)
+        save_vectors(tmp_path / "vectors" / name, ids, table)
+        entities = EntityVectors.open(tmp_path / "vectors" / name)
+        model = loud(build(base, world.tokenizer.vocab_size, 0, entities=entities))
+        save(tmp_path / name, model, tokenizer=world.shards.folder / "tokenizer", entities=entities)
+        seal(tmp_path / name, {}, "test-run")
+        arms.append(Model.open(tmp_path / name, name))
+    scores, _ = run(world, tmp_path, arms=(*arms, world.arms[0]))
+    for metric in ("tokens", "phrases", "mentions"):
+        assert scores["true"]["mlm_loss"][metric] != scores["other"]["mlm_loss"][metric]
+    assert scores["true"]["entity_cloze"]["mrr"] != scores["other"]["entity_cloze"]["mrr"]
+    alone = score_model(arms[1].folder, world.linked, world.graph, world.shards, CONFIG, seed=0)
+    assert json.loads(json.dumps(alone)) == scores["other"]

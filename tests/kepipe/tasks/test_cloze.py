@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kepipe.tasks.cloze import ClozeMaker, Links
+from kepipe.tasks.cloze import ClozeMaker, Link, Links
 from kepipe.types import Document, Mention
 from kg.store import open_graph
 from tests.kepipe.tasks.world import CAPITALS, entity_id, make_documents
@@ -118,3 +118,30 @@ def test_long_labels_are_neither_asked_for_nor_offered(world, graph):
     test = make(world, graph, max_name_tokens=1)
     assert all(len(name) == 1 for table in test.candidates.values() for name in table.names)
     assert any(reason.startswith("label longer than 1") for reason in test.left_out)
+
+
+def test_a_window_names_its_other_entities_and_never_the_one_asked_for(world, graph):
+    """By hand: "Tigerstaden" is another name of Oslo, "old Oslo" reaches into the blank, Lima is named in peace."""
+    text = "Peru: old Oslo, not Lima, is Tigerstaden."
+    asked = Mention(10, 14, entity_id("Oslo"))
+    others = [
+        Mention(0, 4, entity_id("Peru")), Mention(6, 14, entity_id("Norway")), Mention(20, 24, entity_id("Lima")),
+        Mention(29, 40, entity_id("Oslo")),
+    ]  # fmt: skip
+    document = Document("d0", text, mentions=tuple(others), gold=(asked,))
+    (case,) = make(world, graph, [document], mentions="gold").cases
+    tokens = [*case.left, *case.right]
+    assert case.surface == "Oslo"
+    assert [(world.tokenizer.decode([tokens[link.place]]), link.entity) for link in case.links] == [
+        (world.tokenizer.decode(list(world.tokenizer.encode([name]).tokens[:1])), entity_id(name))
+        for name in ("Peru", "Lima")
+    ]
+    assert case.links[1] == Link(case.links[1].place, "id:Lima")
+    assert case.links[0].place < len(case.left) <= case.links[1].place
+
+
+def test_every_mention_in_a_window_but_the_blank_is_a_link(world, graph):
+    for case in make(world, graph, context_tokens=256).cases:
+        (document,) = [d for d in world.held_out if d.id == case.document]
+        others = [m.entity for m in document.mentions if m.start != case.start]
+        assert [link.entity for link in case.links] == others

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from kepipe.batch import Batch
+from kepipe.models.entities import attach
 from kepipe.models.families import Base, build
 from kepipe.models.folder import load
 from kepipe.tasks.cloze import ClozeMaker, Links
@@ -19,14 +20,19 @@ def test(world):
     return maker.make(Links.count((d, d.id in held_out) for d in world.documents), np.random.default_rng(0))
 
 
-def slow_score(model, tokenizer, case, name):
+def slow_score(model, tokenizer, case, name, vectors=None):
     """Mean log-probability of `name` in the blank of `case`, without batches or padding."""
     row = [tokenizer.cls, *case.left, *[tokenizer.mask] * len(name), *case.right, tokenizer.sep]
     tokens = torch.tensor([row])
+    batch = Batch(tokens=tokens, documents=torch.ones_like(tokens), segments=torch.zeros_like(tokens))
+    if vectors is not None:
+        left, right = ([-1] * len(side) for side in (case.left, case.right))
+        for link in case.links:
+            side, at = (left, link.place) if link.place < len(left) else (right, link.place - len(left))
+            side[at] = vectors.rows([link.entity])[0]
+        batch = attach(batch, np.array([[-1, *left, *[-1] * len(name), *right, -1]]), vectors)
     with torch.inference_mode():
-        hidden = model(
-            Batch(tokens=tokens, documents=torch.ones_like(tokens), segments=torch.zeros_like(tokens))
-        )
+        hidden = model(batch)
         logp = model.vocabulary(hidden)[0].log_softmax(-1)
     at = 1 + len(case.left)
     return float(np.mean([logp[at + k, token] for k, token in enumerate(name)]))
@@ -74,3 +80,16 @@ def test_a_model_that_generates_is_refused(world, test):
     model = build(Base(family="gpt2", layers=1, hidden=32, heads=2), world.tokenizer.vocab_size, 0)
     with pytest.raises(ValueError, match="fills masks"):
         fill(model, world.tokenizer, test)
+
+
+def test_a_fused_model_reads_what_the_rest_of_the_window_names(world, test, vectors, fused, monkeypatch):
+    monkeypatch.setattr("kepipe.tasks.predictions.native_bfloat16", lambda device: False)
+    scores = fill(fused, world.tokenizer, test, vectors=vectors, tokens_per_batch=200)
+    plain = fill(fused, world.tokenizer, test)
+    assert any(case.links for case in test.cases)
+    for case, found, without in zip(test.cases, scores, plain, strict=True):
+        names = test.candidates[case.type].names
+        expected = [slow_score(fused, world.tokenizer, case, name, vectors) for name in names]
+        assert found == pytest.approx(expected, rel=1e-4, abs=1e-4)
+        known = [link for link in case.links if vectors.rows([link.entity])[0] >= 0]
+        assert bool(known) == (np.abs(found - without).max() > 1e-3)

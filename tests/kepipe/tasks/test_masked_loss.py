@@ -7,8 +7,10 @@ import torch
 from kepipe.batch import Batch
 from kepipe.corpus.align import ENTITY
 from kepipe.corpus.shards import open_shard
+from kepipe.models.entities import attach
 from kepipe.models.folder import load
 from kepipe.tasks.masked_loss import SHARES, draw_blanks, losses_at_blanks
+from kg.vectors import read_ids
 
 
 @pytest.fixture
@@ -88,3 +90,50 @@ def test_fewer_tokens_draw_fewer_rows(world, shard):
         len(draw_blanks(shard, world.tokenizer, np.random.default_rng(0), length=24, max_tokens=72).tokens)
         == 3
     )
+
+
+@pytest.fixture
+def named(world, shard):
+    """Blanks that know what the rows name."""
+    entities = read_ids(world.shards.folder / "entities.txt")
+    return draw_blanks(shard, world.tokenizer, np.random.default_rng(0), length=24, entities=entities)
+
+
+def test_an_entity_stands_at_every_mention_that_is_whole_and_at_no_other(shard, named):
+    """By a walk over the rows. A mention that a row's end cuts has its entity in both parts or in none."""
+    unit = np.cumsum((shard.bounds & ENTITY) > 0).tolist()
+    reached, stream = dict(enumerate(shard.documents[:-1].tolist())), {}
+    for row, document in enumerate(named.documents.tolist()):
+        for column in range(1, int(named.inside[row].sum()) - 1):
+            stream[row, column] = reached[document]
+            reached[document] += 1
+    withheld = 0
+    for test, places in named.places.items():
+        blanked = {unit[stream[divmod(place, named.tokens.shape[1])]] for place in places.tolist()}
+        expected = np.full(named.tokens.shape, -1)
+        for (row, column), n in stream.items():
+            if shard.entities[n] >= 0 and (column == 1 or unit[n] != unit[n - 1]):
+                expected[row, column] = -1 if unit[n] in blanked else shard.entities[n]
+                withheld += unit[n] in blanked
+        assert (named.links[test] == expected).all()
+        assert (expected >= 0).any()
+    assert withheld
+
+
+def test_a_fused_model_reads_the_entities_of_the_rows(world, named, vectors, fused, monkeypatch):
+    monkeypatch.setattr("kepipe.tasks.predictions.native_bfloat16", lambda device: False)
+    found = losses_at_blanks(fused, world.tokenizer, named, vectors=vectors, rows=3)
+    plain = losses_at_blanks(fused, world.tokenizer, named, rows=3)
+    rows_of = vectors.rows(named.entities)
+    assert (rows_of == -1).sum() == 1  # one entity has no vector: its mentions are plain text
+    for test, places in named.places.items():
+        masked = named.tokens.copy()
+        masked.ravel()[places] = world.tokenizer.mask
+        tokens = torch.from_numpy(masked)
+        inside = torch.from_numpy(named.inside.astype(np.int64))
+        links = np.array([[rows_of[n] if n >= 0 else -1 for n in row] for row in named.links[test]])
+        with torch.inference_mode():
+            batch = attach(Batch(tokens, inside, torch.zeros_like(tokens)), links, vectors)
+            logp = fused.vocabulary(fused(batch)).log_softmax(-1).flatten(0, 1).numpy()
+        assert found[test] == pytest.approx(-logp[places, named.tokens.ravel()[places]], rel=1e-4)
+        assert found[test] != pytest.approx(plain[test], rel=1e-4)
