@@ -1,0 +1,160 @@
+"""The studies that we ship, from end to end through the command line, tiny: every arm is trained, the page is drawn."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kepipe.models import folder
+from kepipe.models.entities import EntityVectors
+from tests.pipelines.conftest import EXAMPLE, ROOT, Kepipe, Outcome
+
+pytestmark = pytest.mark.xdist_group("studies")
+
+TINY_FINETUNE = ("length=32", "epochs=1", "batch_tokens=512")
+TINY_PRETRAIN = ("length=48", "steps=8", "batch_tokens=512", "log_every=4", "eval_every=4")
+
+
+def run(workspace: Path, name: str, *settings: str) -> tuple[Path, Outcome]:
+    """The results of a study with one seed."""
+    kepipe = Kepipe(workspace, ROOT / "pipelines" / f"{name}.yaml")
+    outcome = kepipe.run(settings=("study.seeds=1", *settings))
+    assert outcome.code == 0, outcome.errors
+    return workspace / name, outcome
+
+
+def of(stage: str, settings: tuple[str, ...]) -> Iterator[str]:
+    return (f"stages.{stage}.{setting}" for setting in settings)
+
+
+def arms(results: Path) -> set[str]:
+    """The arms of a finished study, whose page names them all."""
+    study = json.loads((results / "study" / "study.json").read_text())
+    page = (results / "study" / "report.html").read_text()
+    measured = [set(finding["arms"]) for finding in study["findings"]]
+    assert all(found == measured[0] for found in measured)
+    assert all(arm in page for arm in measured[0])
+    return measured[0]
+
+
+def write(file: Path, rows: list[dict[str, Any]]) -> Path:
+    file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    return file
+
+
+def relations_of_the_example(file: Path) -> Path:
+    """A sentence for each triple of the example, with its head and tail."""
+    entities = [json.loads(line) for line in (EXAMPLE.parent / "entities.jsonl").open(encoding="utf-8")]
+    labels = {entity["id"]: entity["label"] for entity in entities}
+    rows = []
+    for line in (EXAMPLE.parent / "triples.tsv").read_text().splitlines():
+        head, relation, tail = line.split("\t")
+        text = f"{labels[head]} and {labels[tail]}"
+        at = len(text) - len(labels[tail])
+        rows.append(
+            {
+                "text": text,
+                "head": {"start": 0, "end": len(labels[head]), "entity": head},
+                "tail": {"start": at, "end": len(text), "entity": tail},
+                "label": relation,
+            }
+        )
+    return write(file, rows)
+
+
+def test_ernie_tsinghua_from_text_and_graph_to_a_comparison(tmp_path: Path) -> None:
+    data = relations_of_the_example(tmp_path / "relations.jsonl")
+    results, outcome = run(
+        tmp_path / "workspace",
+        "ernie-tsinghua",
+        f"graph={{source: native, path: {EXAMPLE.parent}}}",
+        f"corpus={{source: folder, path: {EXAMPLE.parent / 'texts'}, held_out: 0.3}}",
+        "stages.link.spacy_model=null",
+        "stages.shards.tokenizer={size: 700}",
+        "stages.embed.dim=8",
+        "stages.embed.epochs=4",
+        "stages.pretrain.base={family: bert, hidden: 32, layers: 3, heads: 2, fusion: {entity_heads: 2}}",
+        "stages.pretrain.format=segment-pair",
+        *of("pretrain", TINY_PRETRAIN),
+        f"stages.finetune.data={{train: {data}, test: {data}}}",
+        *of("finetune", TINY_FINETUNE),
+        "stages.evaluate.context=48",
+    )
+    assert arms(results) == {"full", "without-dea", "no-entities", "graph-shuffled"}
+    told: dict[str, float] = {}
+    for event in outcome.events:
+        if event["event"] == "Metrics" and event["stage"] == "pretrain.full.0":
+            told |= event["values"]
+    assert {"loss_mlm", "loss_nsp", "loss_dea", "entity_accuracy", "final_held_out_loss_dea"} <= told.keys()
+    assert 0 < told["mentions_with_vector"] <= told["mentions"]
+    assert 0 <= told["final_held_out_entity_accuracy"] <= 1
+    model = folder.load(results / "pretrain.full.0")
+    assert model.config.fusion is not None
+    assert (model.config.fusion.first, model.config.fusion.hidden) == (1, 8)
+    assert folder.load(results / "pretrain.no-entities.0").config.fusion is None
+    true, wrong = (EntityVectors.open(results / f"pretrain.{arm}.0") for arm in ("full", "graph-shuffled"))
+    assert true.vectors.ids == wrong.vectors.ids
+    assert not (true.table() == wrong.table()).all(1).any()
+
+
+def test_k_bert_asks_the_quiz_with_and_without_the_graph(tmp_path: Path) -> None:
+    results, _ = run(
+        tmp_path / "workspace",
+        "k-bert",
+        f"graph={{source: native, path: {EXAMPLE.parent}}}",
+        "stages.quiz={fewest: 4, most: 20, dev: 0.2, test: 0.2}",
+        "stages.finetune.base={family: bert, hidden: 32, layers: 1, heads: 2}",
+        f"stages.finetune.tokenizer={vocabulary(tmp_path / 'vocab.txt', example_characters())}",
+        *of("finetune", TINY_FINETUNE),
+    )
+    assert arms(results) == {
+        "similar", "graph-order", "all-see", "wrong-all-see", "graph-off", "graph-shuffled"
+    }  # fmt: skip
+    asked = [json.loads(line)["label"] for line in (results / "quiz" / "test.jsonl").open(encoding="utf-8")]
+    assert len(set(asked)) > 1
+
+
+def test_k_bert_in_chinese(tmp_path: Path) -> None:
+    classes = "label\ttext_a\n" + "1\t这家酒店很好\n0\t这家酒店很差\n1\t房间干净\n0\t房间很脏\n" * 20
+    tags = "text_a\tlabel\n" + "患 者 头 痛\tO O B-症状 I-症状\n头 痛 三 天\tB-症状 I-症状 O O\n" * 20
+    files = {name: tmp_path / name for name in ("hotels.tsv", "records.tsv", "words.spo", "medicine.spo")}
+    for file, text in zip(
+        files.values(), (classes, tags, "酒店\t是\t房屋\n房间\t在\t酒店\n", "头痛\t类别\t症状\n"), strict=True
+    ):
+        file.write_text(text, encoding="utf-8")
+    hotels, records = files["hotels.tsv"], files["records.tsv"]
+    characters = sorted(set(classes + tags + "是房屋在类别") - set("\t\n labeltx_"))
+    results, _ = run(
+        tmp_path / "workspace",
+        "k-bert-zh",
+        f"graph={{source: spo, path: {files['words.spo']}, valid: 0, test: 0}}",
+        f"corpus={{source: folder, path: [{hotels}, {records}], held_out: 0.1}}",
+        f"stages.medicine={{use: graph, source: spo, path: {files['medicine.spo']}, valid: 0, test: 0}}",
+        f"stages.shards.tokenizer.from={vocabulary(tmp_path / 'vocab.txt', characters)}",
+        "stages.pretrain.base={family: bert, hidden: 32, layers: 1, heads: 2}",
+        *of("pretrain", TINY_PRETRAIN),
+        f"stages.hotels.data={{train: {hotels}, test: {hotels}}}",
+        f"stages.books.data={{train: {hotels}, test: {hotels}}}",
+        f"stages.records.data={{train: {records}, test: {records}}}",
+        *of("hotels", TINY_FINETUNE),
+    )
+    assert arms(results) == {"graph-on", "graph-off", "graph-shuffled"}
+    told = json.loads((results / "hotels.graph-on.0" / "task.json").read_text())
+    assert told["inject"]
+    assert json.loads((results / "records.graph-off.0" / "task.json").read_text())["inject"] is None
+
+
+def vocabulary(file: Path, tokens: list[str]) -> Path:
+    """A `vocab.txt` of BERT's form."""
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    file.write_text("".join(f"{token}\n" for token in (*special, *tokens)), encoding="utf-8")
+    return file
+
+
+def example_characters() -> list[str]:
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789?,.:-"
+    return [*letters, *(f"##{letter}" for letter in letters)]
