@@ -10,87 +10,29 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, model_validator
-
-from kepipe.config import Section, key_part
+from kepipe.config import key_part
 from kepipe.flow.artifact import hash_file
 from kepipe.flow.stage import Stage, Work
-from kepipe.inject.settings import Inject
-from kepipe.models.families import Base, fingerprint
+from kepipe.models.families import fingerprint
 from kepipe.stages.artifacts import FineTuned, Graph, Linked, Model, TaskData, Vectors
+from kepipe.stages.knowledge import NO_GRAPH
+from kepipe.stages.start import choose, open_entities
+from kepipe.tasks.finetune.settings import FinetuneConfig
 from kepipe.tasks.finetune.splits import Data
 
 if TYPE_CHECKING:
     from kepipe.corpus.tokenizer import Tokenizer
+    from kepipe.inject.injector import Injector
     from kepipe.models.entities import EntityVectors
+    from kepipe.models.transformer import Transformer
     from kepipe.tasks.finetune.examples import Example
-    from kepipe.tasks.finetune.tuned import Tuned
+    from kepipe.tasks.finetune.knowledge import Source
+    from kepipe.tasks.finetune.tuned import About, Tuned
     from kepipe.tasks.rows import Row
-    from kepipe.train.settings import Training
 
     Splits = dict[str, list[Example]]
-
-FEATURES_RATE = 1e-3
-"""Learning rate of a head alone, which has to come from nothing."""
-
-
-class FinetuneConfig(Section):
-    """Which task, on what data, how long."""
-
-    task: Literal["relations", "typing", "classification", "pairs", "ranking", "tagging"]
-    """What is asked. `docs/tasks.md` tells of each task's files."""
-    data: Data | None = None
-    """The task's files, where no stage makes them (`inputs: {data: quiz}`)."""
-    base: Base | None = None
-    """The model to start from, where no stage's (`inputs: {start: pretrain}`)."""
-    tokenizer: str | None = None
-    """The tokenizer of a fresh base: a folder, a vocab.txt, `minilm`. A trained model has its own."""
-    train: Literal["all", "head"] = "all"
-    """What learns: the whole model, or the head alone over frozen features."""
-    read: Literal["marks", "mean"] = "marks"
-    """What the head reads: the marked tokens ([CLS], [HD] and [TL], [ENT], each word), or the mean of the row."""
-    mark: bool | None = None
-    """Put special tokens around the mentions asked about; none: where the whole model learns what they mean."""
-    length: int = Field(128, ge=8)
-    """Longest row in tokens, special tokens and marks included; triples that are injected come on top."""
-    language: Literal["en", "zh"] = "en"
-    """The texts' language, by which mentions are found."""
-    mentions: Literal["auto", "data", "linker", "names", "none"] = "auto"
-    """Where the entities of a text come from: the data, the linker of the input `linked`, the names of the input
-    `graph`; auto: the first of these that there is."""
-    inject: Inject | None = None
-    """Write triples of the input `graph` into the texts; without that input none are written."""
-
-    epochs: int = Field(3, ge=1)
-    """Passes over the training data, at most."""
-    patience: int | None = Field(None, ge=1)
-    """Epochs without a better dev score after which training stops; none: all epochs."""
-    batch_tokens: int = Field(2048, ge=1)
-    """Tokens of a batch: rows × the longest of them."""
-    learning_rate: float = Field(5e-5, gt=0)
-    """The highest rate; 1e-3 by default where the head alone learns."""
-    warmup: float = Field(0.1, ge=0, lt=1)
-    """Share of the steps in which the rate rises."""
-    weight_decay: float = Field(0.01, ge=0)
-    """Decay of the matrices."""
-    dropout: float = Field(0.1, ge=0, lt=1)
-    """Dropout in training; frozen features have none."""
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """Number format of matrix products."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _rate(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("train") == "head":
-            return {"learning_rate": FEATURES_RATE, **values}
-        return values
-
-    @property
-    def marks_mentions(self) -> bool:
-        """Whether special tokens are put around what is asked about."""
-        return self.train == "all" if self.mark is None else self.mark
 
 
 @dataclass(frozen=True)
@@ -119,7 +61,7 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, work: Work) -> None
     rows = _rows(fresh, splits, work)
     about, collator = fresh.about, fresh.collator
     visits = Visits.of(rows["train"], config.batch_tokens, work.seed)
-    training = _training(config, visits.order.per_epoch)
+    training = config.training(visits.order.per_epoch)
     dev = Dev(about.row, splits["dev"], rows["dev"], collator, about.labels, config.batch_tokens)
     if config.train == "head":
         fresh.model.requires_grad_(False).get_submodule(heads.NAME).requires_grad_(True)
@@ -128,7 +70,7 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, work: Work) -> None
         "stage": "finetune",
         "config": key_part(config),
         "seed": work.seed,
-        "start": "" if inputs.start is None else inputs.start.digest,
+        **{name: "" if made is None else made.digest for name, made in vars(inputs).items()},
         "steps": progress.step,
         "best_step": progress.best_step,
     }
@@ -154,7 +96,7 @@ def _data(inputs: FinetuneInputs, config: FinetuneConfig) -> Data:
     return Data.model_validate({split: folder / f"{split}.jsonl" for split in ("train", "dev", "test")})
 
 
-def _read(inputs: FinetuneInputs, config: FinetuneConfig, work: Work) -> tuple[Splits, Any]:
+def _read(inputs: FinetuneInputs, config: FinetuneConfig, work: Work) -> tuple[Splits, Source]:
     """The examples of each split with their mentions, and where these come from."""
     from kepipe.tasks.finetune.knowledge import make_finder, with_mentions
     from kepipe.tasks.finetune.splits import read_splits
@@ -180,9 +122,9 @@ def _read(inputs: FinetuneInputs, config: FinetuneConfig, work: Work) -> tuple[S
     return splits, source
 
 
-def _source(inputs: FinetuneInputs, config: FinetuneConfig, splits: Splits) -> str:
+def _source(inputs: FinetuneInputs, config: FinetuneConfig, splits: Splits) -> Source:
     """Where mentions come from. Raises ValueError where the settings ask for what is not there."""
-    there = {
+    there: dict[Source, bool] = {
         "data": any(example.mentions for examples in splits.values() for example in examples),
         "linker": inputs.linked is not None,
         "names": inputs.graph is not None,
@@ -197,7 +139,9 @@ def _source(inputs: FinetuneInputs, config: FinetuneConfig, splits: Splits) -> s
     return config.mentions
 
 
-def _start(inputs: FinetuneInputs, config: FinetuneConfig, splits: Splits, source: Any, work: Work) -> Tuned:
+def _start(
+    inputs: FinetuneInputs, config: FinetuneConfig, splits: Splits, source: Source, work: Work
+) -> Tuned:
     """The model to start from with marks and a fresh head, and its knowledge."""
     from kepipe.models.families import build
     from kepipe.tasks.finetune import heads, tuned
@@ -205,8 +149,8 @@ def _start(inputs: FinetuneInputs, config: FinetuneConfig, splits: Splits, sourc
     from kepipe.tasks.finetune.splits import label_table
     from kepipe.tasks.finetune.table import TASKS
 
-    base, tokenizer = _base(inputs, config)
-    vectors = _vectors(inputs, base)
+    base, tokenizer = choose(inputs.start, config)
+    vectors = open_entities(inputs.vectors, base)
     special = {"pad": tokenizer.pad, "sep": tokenizer.sep}
     model = build(base, tokenizer.vocab_size, work.seed, work.note, special, vectors)
     if 0 < model.config.positions < config.length:
@@ -236,56 +180,23 @@ def _start(inputs: FinetuneInputs, config: FinetuneConfig, splits: Splits, sourc
     return tuned.Tuned(about, model, tokenizer, fused, _injector(inputs, about, tokenizer, model, vectors))
 
 
-def _base(inputs: FinetuneInputs, config: FinetuneConfig) -> tuple[Base, Tokenizer]:
-    """The model to start from, and its tokenizer."""
-    from kepipe.corpus.tokenizer import load_tokenizer
-    from kepipe.models.trained import locate
-
-    if (inputs.start is None) == (config.base is None):
-        raise ValueError(
-            "finetune: say which model to start from, either by `inputs: {start: pretrain}` or by "
-            "`base: {from: minilm}`"
-        )
-    dropout = config.dropout if config.train == "all" else 0.0
-    if inputs.start is not None:
-        folder = inputs.start.folder
-        return Base.model_validate({"from": str(folder), "dropout": dropout}), load_tokenizer(folder)
-    assert config.base is not None
-    base = config.base.model_copy(update={"dropout": dropout})
-    if base.trained is not None:
-        return base, load_tokenizer(locate(base.trained))
-    if config.tokenizer is None:
-        raise ValueError("finetune: a fresh base needs `tokenizer`, such as a folder or a vocab.txt")
-    return base, load_tokenizer(config.tokenizer)
-
-
-def _vectors(inputs: FinetuneInputs, base: Base) -> EntityVectors | None:
-    """The entity vectors given, else those in the folder of the model to start from."""
-    from kepipe.models.entities import EntityVectors, has_vectors
-    from kepipe.models.trained import locate
-
-    if inputs.vectors is not None:
-        return EntityVectors.open(inputs.vectors.folder)
-    if base.trained is not None and has_vectors(locate(base.trained)):
-        return EntityVectors.open(locate(base.trained))
-    return None
-
-
 def _injects(inputs: FinetuneInputs, config: FinetuneConfig, work: Work) -> dict[str, Any] | None:
     """The settings of injection, where there is a graph to inject; a control has none."""
     if config.inject is None:
         return None
     if inputs.graph is None:
-        work.warn(
-            "no triples are written into the texts: `inject` is set, but no graph: `inputs: {graph: graph}`"
-        )
+        work.warn(NO_GRAPH)
         return None
     return config.inject.model_dump(mode="json")
 
 
 def _injector(
-    inputs: FinetuneInputs, about: Any, tokenizer: Tokenizer, model: Any, vectors: EntityVectors | None
-) -> Any:
+    inputs: FinetuneInputs,
+    about: About,
+    tokenizer: Tokenizer,
+    model: Transformer,
+    vectors: EntityVectors | None,
+) -> Injector | None:
     from kepipe.tasks.finetune.tuned import make_injector
 
     if about.inject is None or inputs.graph is None:
@@ -313,26 +224,6 @@ def _rows(fresh: Tuned, splits: Splits, work: Work) -> dict[str, list[Row]]:
             f"{fit.mentions:,} entities named, {fit.mentions_aligned:,} of them with tokens of their own"
         )
     return rows
-
-
-def _training(config: FinetuneConfig, per_epoch: int) -> Training:
-    """The settings of the loop: measured and saved after each epoch, ending with the best."""
-    from kepipe.train.settings import Training
-
-    return Training(
-        steps=config.epochs * per_epoch,
-        eval_every=per_epoch,
-        checkpoint_every=per_epoch,
-        batch_tokens=config.batch_tokens,
-        learning_rate=config.learning_rate,
-        warmup=config.warmup,
-        weight_decay=config.weight_decay,
-        betas=(0.9, 0.999),
-        precision=config.precision,
-        patience=config.patience,
-        keep=1,
-        final="best",
-    )
 
 
 def _measure(
@@ -367,4 +258,4 @@ def _fingerprint(config: FinetuneConfig) -> Mapping[str, str]:
     return digests | ({} if config.base is None else dict(fingerprint(config.base)))
 
 
-FINETUNE = Stage("finetune", 1, FinetuneInputs, FinetuneConfig, FineTuned, finetune, _fingerprint)
+FINETUNE = Stage("finetune", 2, FinetuneInputs, FinetuneConfig, FineTuned, finetune, _fingerprint)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -12,27 +12,20 @@ from kepipe.config import key_part
 from kepipe.flow.stage import Stage, Work
 from kepipe.inject.settings import Inject
 from kepipe.models.families import Base, build, fingerprint
-from kepipe.objectives import table
+from kepipe.objectives import demands, table
 from kepipe.objectives.mlm import MLM
 from kepipe.stages.artifacts import Graph, Model, Shards, Vectors
+from kepipe.stages.knowledge import lay_entities, write_triples
+from kepipe.stages.start import open_entities, take_up
 from kepipe.train.settings import Training
 
 if TYPE_CHECKING:
-    from kepipe.batch import Sequences
     from kepipe.corpus.batches import Batches
     from kepipe.corpus.tokenizer import Tokenizer
-    from kepipe.models.entities import EntityVectors
     from kepipe.models.transformer import Transformer
     from kepipe.objectives.contract import Objective
+    from kepipe.stages.knowledge import Dress, Wrap
     from kepipe.train.held_out import HeldOut
-
-    Dress = Callable[[Sequences], Sequences]
-    """What is laid over the rows before they are corrupted."""
-    Wrap = Callable[[Objective], Objective]
-    """What is done to rows after they are corrupted."""
-
-PAIRS = ("segment-pair", "sentence-pair", "dialogue")
-"""Formats whose rows have two segments, and a label that says whether they belong together."""
 
 
 class PretrainConfig(Training):
@@ -91,13 +84,14 @@ def fit(inputs: PretrainInputs, config: PretrainConfig, work: Work) -> None:
     base = config.base if inputs.start is None else take_up(inputs.start, inputs.shards, config.base)
     entities = open_entities(inputs.vectors, base)
     model = build(base, tokenizer.vocab_size, work.seed, work.note, special, entities)
-    check_fit(config, model)
+    called = inputs.start.name if inputs.start is not None else config.base.trained or config.base.family
+    demands.check(config.objective, model, called, config.format, config.length)
     if model.config.fusion is None:
         entities = None
-    wrap = wrapper(inputs, config, tokenizer, model, work)
+    wrap = write_triples(inputs, config, tokenizer, model, work)
     objective = wrap(table.build(config.objective, tokenizer))
     batches = open_split("train", inputs.shards, tokenizer, config, work.seed)
-    dress = dresser(inputs.shards, entities, work)
+    dress = lay_entities(inputs.shards, entities, work)
     work.dataset(
         "shards/train",
         inputs.shards.digest,
@@ -133,149 +127,6 @@ def fit(inputs: PretrainInputs, config: PretrainConfig, work: Work) -> None:
     )
 
 
-def take_up(start: Model, shards: Shards, base: Base) -> Base:
-    """The model of an earlier stage as a base, with the dropout that `base` asks for.
-
-    Raises ValueError where the shards were made with another tokenizer than that model's.
-    """
-    ours, theirs = (
-        (folder / "tokenizer.json").read_bytes() for folder in (shards.folder / "tokenizer", start.folder)
-    )
-    if ours != theirs:
-        raise ValueError(
-            f"`{start.name}` was trained with another tokenizer than that of `{shards.name}`: give `{shards.name}` the "
-            "tokenizer of the shards that it was trained on, `inputs: {tokenizer: …}`"
-        )
-    return Base.model_validate({"from": str(start.folder), "dropout": base.dropout})
-
-
-def open_entities(vectors: Vectors | None, base: Base) -> EntityVectors | None:
-    """The vectors of the graph's entities: the stage's input, or those in the folder of a base that fuses them."""
-    from kepipe.models.entities import EntityVectors, has_vectors
-    from kepipe.models.trained import locate
-
-    if vectors is not None:
-        return EntityVectors.open(vectors.folder)
-    if base.trained is not None and has_vectors(locate(base.trained)):
-        return EntityVectors.open(locate(base.trained))
-    return None
-
-
-def dresser(shards: Shards, entities: EntityVectors | None, work: Work) -> Dress:
-    """What lays the entities over the rows of these shards; nothing does where there are none.
-
-    Logs how many mentions of the training text are linked, and how many of these have a vector.
-    """
-    if entities is None:
-        return lambda sequences: sequences
-    from kepipe.corpus.align import coverage
-    from kepipe.corpus.shards import open_shard
-    from kepipe.models.entities import mention_starts
-    from kg.vectors import read_ids
-
-    ids = read_ids(shards.folder / "entities.txt")
-    rows_of = entities.rows(ids)
-    train = open_shard(shards.folder / "train")
-    found = coverage(train.bounds, train.entities, rows_of)
-    work.log(found)
-    said = (
-        f"{found['mentions_with_vector']:,} of {found['mentions']:,} linked mentions have a vector; "
-        f"{found['entities_with_vector']:,} of {found['entities']:,} entities"
-    )
-    if found["mentions_with_vector"]:
-        work.note(said)
-    else:
-        work.warn(f"{said}: the model learns nothing of the graph. Are text and vectors of the same graph?")
-    return lambda sequences: replace(sequences, links=mention_starts(sequences, rows_of), vectors=entities)
-
-
-def wrapper(
-    inputs: PretrainInputs, config: PretrainConfig, tokenizer: Tokenizer, model: Transformer, work: Work
-) -> Wrap:
-    """What writes triples of the graph into corrupted rows; leaves objectives as they are where there is no graph.
-
-    Raises ValueError where the objective or the length of rows does not allow it.
-    """
-    if inputs.graph is None:
-        if config.inject is not None:
-            work.note("no input `graph`: no triples are injected")
-        return lambda objective: objective
-    from kepipe.inject.injector import Injector
-    from kepipe.objectives.injected import Injected
-    from kg.store import open_graph
-    from kg.vectors import read_ids
-
-    settings, row = config.inject or Inject(), table.row_of(config.objective)
-    if row.stack == "encoder-decoder" or row.links:
-        name = getattr(config.objective, "name", "")
-        raise ValueError(
-            f"inject: objective {name} does not restore tokens where they stand; mlm, ernie-baidu, unilm, causal-lm do"
-        )
-    if settings.length < config.length:
-        raise ValueError(
-            f"inject: length {settings.length} would cut the text, whose rows have {config.length} tokens: "
-            f"set `inject: {{length: {2 * config.length}}}` to have room for triples"
-        )
-    injector = Injector(
-        open_graph(inputs.graph.folder),
-        tokenizer,
-        settings,
-        causal=model.encoder is None,
-        positions=model.config.positions,
-        vectors=None if inputs.vectors is None else inputs.vectors.folder,
-    )
-    rows_of = injector.map_ids(read_ids(inputs.shards.folder / "entities.txt"))
-    known = int((rows_of >= 0).sum())
-    said = f"{known:,} of {len(rows_of) - 1:,} entities of the text are in the graph"
-    if known:
-        work.note(said)
-    else:
-        work.warn(f"{said}: nothing is injected. Were the texts linked to this graph?")
-    return lambda objective: Injected(objective, injector, rows_of)
-
-
-def check_fit(config: PretrainConfig, model: Transformer) -> None:
-    """Raise ValueError where the model cannot do what objective and format ask of it."""
-    row = table.row_of(config.objective)
-    name, base = getattr(config.objective, "name", ""), config.base.trained or config.base.family
-    stacks = [kind for kind in ("encoder", "decoder") if getattr(model, kind) is not None]
-    if "-".join(stacks) != row.stack:
-        families = {"encoder": "bert or roberta", "decoder": "gpt2", "encoder-decoder": "bart or t5"}
-        raise ValueError(
-            f"objective {name} trains an {row.stack}, and base {base} is {' and '.join(stacks)} alone: "
-            f"set base to a {families[row.stack]}, or choose another objective"
-        )
-    if row.formats and config.format not in row.formats:
-        raise ValueError(
-            f"objective {name} learns from rows of another kind: set `format: {row.formats[0]}`, not {config.format}"
-        )
-    made_of, pairs = model.config, config.format in PAIRS
-    if row.links and made_of.fusion is None:
-        raise ValueError(
-            f"objective {name} learns of entities, and base {base} is a plain model: set `fusion: {{}}` in base and "
-            "`inputs: {vectors: embed}` in the stage"
-        )
-    if 0 < made_of.positions < config.length:
-        raise ValueError(
-            f"length: {config.length} tokens, base {base} has {made_of.positions} positions: set length to that"
-        )
-    needed = {
-        "segments": 6 if getattr(config.objective, "mode_segments", False) else 2 if pairs else 0,
-        "tasks": len(getattr(config.objective, "of", ())) if getattr(config.objective, "tasks", False) else 0,
-    }
-    for kind, count in needed.items():
-        if getattr(made_of, kind) < count:
-            raise ValueError(
-                f"objective {name} with format {config.format} needs a base with {count} {kind}, "
-                f"{base} has {getattr(made_of, kind)}: set `{kind}: {count}` in base"
-            )
-    for setting in ("next_sentence", "tell_fakes"):
-        if pairs and getattr(config.objective, setting, False) and not made_of.next_sentence:
-            raise ValueError(
-                f"base {base} has no head that judges rows: set `{setting}: false` in the objective"
-            )
-
-
 def open_split(
     split: str, shards: Shards, tokenizer: Tokenizer, config: PretrainConfig, seed: int
 ) -> Batches:
@@ -307,9 +158,13 @@ def open_held_out(
         return None
     yardstick = table.row_of(config.objective).yardstick or config.objective
     batches = open_split("held_out", shards, tokenizer, config, DRAW)
-    wanted = -(-config.eval_tokens * config.accumulate // config.batch_tokens)
-    count = min(wanted, batches.per_epoch)
+    count = _held_out_batches(config, batches)
     return HeldOut(wrap(table.build(yardstick, tokenizer)), lambda n: dress(batches.render(n)), count)
+
+
+def _held_out_batches(config: PretrainConfig, batches: Batches) -> int:
+    """How many make up `eval_tokens`; no more than there are."""
+    return min(-(-config.eval_tokens * config.accumulate // config.batch_tokens), batches.per_epoch)
 
 
 def measure_own(
@@ -334,8 +189,7 @@ def measure_own(
         return {}
     machine = accelerator(choose_precision(config.precision, work.device), work.device)
     batches = open_split("held_out", shards, tokenizer, config, DRAW)
-    wanted = -(-config.eval_tokens * config.accumulate // config.batch_tokens)
-    own = HeldOut(objective, lambda n: dress(batches.render(n)), min(wanted, batches.per_epoch))
+    own = HeldOut(objective, lambda n: dress(batches.render(n)), _held_out_batches(config, batches))
     found = own.measure(machine, machine.prepare_model(Trained(model), evaluation_mode=True))
     return {f"final_{name}": value for name, value in found.items() if name != "held_out_loss"}
 

@@ -1,0 +1,99 @@
+"""What a graph brings into a stage's rows: vectors of entities, laid over the text; triples, written into it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kepipe.batch import Sequences
+    from kepipe.corpus.tokenizer import Tokenizer
+    from kepipe.flow.stage import Work
+    from kepipe.models.entities import EntityVectors
+    from kepipe.models.transformer import Transformer
+    from kepipe.objectives.contract import Objective
+    from kepipe.stages.artifacts import Shards
+    from kepipe.stages.pretrain import PretrainConfig, PretrainInputs
+
+    Dress = Callable[[Sequences], Sequences]
+    """What is laid over rows before they are corrupted."""
+    Wrap = Callable[[Objective], Objective]
+    """What is done to rows after an objective has corrupted them."""
+
+NO_GRAPH = "no triples are written into the texts: `inject` is set, but no graph: `inputs: {graph: graph}`"
+
+
+def lay_entities(shards: Shards, entities: EntityVectors | None, work: Work) -> Dress:
+    """What lays the entities over the rows of these shards; nothing does where there are none.
+
+    Logs how many mentions of the training text are linked, and how many of these have a vector.
+    """
+    if entities is None:
+        return lambda sequences: sequences
+    from kepipe.corpus.align import coverage
+    from kepipe.corpus.shards import open_shard
+    from kepipe.models.entities import mention_starts
+    from kg.vectors import read_ids
+
+    ids = read_ids(shards.folder / "entities.txt")
+    rows_of = entities.rows(ids)
+    train = open_shard(shards.folder / "train")
+    found = coverage(train.bounds, train.entities, rows_of)
+    work.log(found)
+    said = (
+        f"{found['mentions_with_vector']:,} of {found['mentions']:,} linked mentions have a vector; "
+        f"{found['entities_with_vector']:,} of {found['entities']:,} entities"
+    )
+    if found["mentions_with_vector"]:
+        work.note(said)
+    else:
+        work.warn(f"{said}: the model learns nothing of the graph. Are text and vectors of the same graph?")
+    return lambda sequences: replace(sequences, links=mention_starts(sequences, rows_of), vectors=entities)
+
+
+def write_triples(
+    inputs: PretrainInputs, config: PretrainConfig, tokenizer: Tokenizer, model: Transformer, work: Work
+) -> Wrap:
+    """What writes triples of the graph into corrupted rows; leaves objectives as they are where there is no graph.
+
+    Raises ValueError where the objective or the length of rows does not allow it.
+    """
+    if inputs.graph is None:
+        if config.inject is not None:
+            work.warn(NO_GRAPH)
+        return lambda objective: objective
+    from kepipe.inject.injector import Injector
+    from kepipe.inject.settings import Inject
+    from kepipe.objectives import table
+    from kepipe.objectives.injected import Injected
+    from kg.store import open_graph
+    from kg.vectors import read_ids
+
+    settings, row = config.inject or Inject(), table.row_of(config.objective)
+    if row.stack == "encoder-decoder" or row.links:
+        name = getattr(config.objective, "name", "")
+        raise ValueError(
+            f"inject: objective {name} does not restore tokens where they stand; mlm, ernie-baidu, unilm, causal-lm do"
+        )
+    if settings.length < config.length:
+        raise ValueError(
+            f"inject: length {settings.length} would cut the text, whose rows have {config.length} tokens: "
+            f"set `inject: {{length: {2 * config.length}}}` to have room for triples"
+        )
+    injector = Injector(
+        open_graph(inputs.graph.folder),
+        tokenizer,
+        settings,
+        causal=model.encoder is None,
+        positions=model.config.positions,
+        vectors=None if inputs.vectors is None else inputs.vectors.folder,
+    )
+    rows_of = injector.map_ids(read_ids(inputs.shards.folder / "entities.txt"))
+    known = int((rows_of >= 0).sum())
+    said = f"{known:,} of {len(rows_of) - 1:,} entities of the text are in the graph"
+    if known:
+        work.note(said)
+    else:
+        work.warn(f"{said}: nothing is injected. Were the texts linked to this graph?")
+    return lambda objective: Injected(objective, injector, rows_of)

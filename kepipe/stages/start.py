@@ -1,0 +1,64 @@
+"""The model that a stage starts from, and the entity vectors that come with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kepipe.models.families import Base
+
+if TYPE_CHECKING:
+    from kepipe.corpus.tokenizer import Tokenizer
+    from kepipe.models.entities import EntityVectors
+    from kepipe.stages.artifacts import Model, Shards, Vectors
+    from kepipe.tasks.finetune.settings import FinetuneConfig
+
+
+def take_up(start: Model, shards: Shards, base: Base) -> Base:
+    """The model of an earlier stage as a base, with the dropout that `base` asks for.
+
+    Raises ValueError where the shards were made with another tokenizer than that model's.
+    """
+    ours, theirs = (
+        (folder / "tokenizer.json").read_bytes() for folder in (shards.folder / "tokenizer", start.folder)
+    )
+    if ours != theirs:
+        raise ValueError(
+            f"`{start.name}` was trained with another tokenizer than that of `{shards.name}`: give `{shards.name}` the "
+            "tokenizer of the shards that it was trained on, `inputs: {tokenizer: …}`"
+        )
+    return Base.model_validate({"from": str(start.folder), "dropout": base.dropout})
+
+
+def choose(start: Model | None, config: FinetuneConfig) -> tuple[Base, Tokenizer]:
+    """The base to fine-tune, the model of a stage or that of the settings, and its tokenizer."""
+    from kepipe.corpus.tokenizer import load_tokenizer
+    from kepipe.models.trained import locate
+
+    if (start is None) == (config.base is None):
+        raise ValueError(
+            "finetune: say which model to start from, either by `inputs: {start: pretrain}` or by "
+            "`base: {from: minilm}`"
+        )
+    dropout = config.dropout if config.train == "all" else 0.0
+    if start is not None:
+        folder = start.folder
+        return Base.model_validate({"from": str(folder), "dropout": dropout}), load_tokenizer(folder)
+    assert config.base is not None
+    base = config.base.model_copy(update={"dropout": dropout})
+    if base.trained is not None:
+        return base, load_tokenizer(locate(base.trained))
+    if config.tokenizer is None:
+        raise ValueError("finetune: a fresh base needs `tokenizer`, such as a folder or a vocab.txt")
+    return base, load_tokenizer(config.tokenizer)
+
+
+def open_entities(vectors: Vectors | None, base: Base) -> EntityVectors | None:
+    """The vectors of the graph's entities: the stage's input, or those in the folder of a base that fuses them."""
+    from kepipe.models.entities import EntityVectors, has_vectors
+    from kepipe.models.trained import locate
+
+    if vectors is not None:
+        return EntityVectors.open(vectors.folder)
+    if base.trained is not None and has_vectors(locate(base.trained)):
+        return EntityVectors.open(locate(base.trained))
+    return None

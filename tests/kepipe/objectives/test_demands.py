@@ -1,0 +1,75 @@
+"""What an objective refuses, and that it says what to set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kepipe.models.entities import EntityVectors
+from kepipe.models.families import Base, build
+from kepipe.objectives.demands import check
+from kepipe.objectives.table import read
+from kg.vectors import save_vectors
+
+TINY = {"layers": 1, "hidden": 32, "heads": 2}
+FUSED = {**TINY, "layers": 2, "fusion": {"entity_heads": 2}}
+
+
+def complaint(
+    objective: Any,
+    base: dict[str, Any],
+    format: str = "doc-sentences",
+    length: int = 16,
+    entities: EntityVectors | None = None,
+) -> str:
+    model = build(Base.model_validate(base), 99, 0, lambda _: None, {"pad": 0, "sep": 3}, entities)
+    try:
+        check(read(objective), model, "the-base", format, length)
+    except ValueError as reason:
+        return str(reason)
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("objective", "base", "format"),
+    [
+        ("mlm", {"family": "bert", **TINY}, "segment-pair"),
+        ("causal-lm", {"family": "gpt2", **TINY}, "packed"),
+        ("mass", {"family": "bart", **TINY}, "packed"),
+        ("span-corruption", {"family": "t5", **TINY}, "packed"),
+    ],
+)
+def test_what_fits_is_not_refused(objective: str, base: dict[str, Any], format: str) -> None:
+    assert complaint(objective, base, format) == ""
+
+
+def test_a_model_that_fuses_learns_of_entities(tmp_path: Path) -> None:
+    save_vectors(tmp_path, ["a", "b"], np.ones((2, 8), np.float32))
+    vectors = EntityVectors.open(tmp_path)
+    assert complaint("ernie-tsinghua", {"family": "bert", **FUSED}, entities=vectors) == ""
+
+
+@pytest.mark.parametrize(
+    ("objective", "base", "changes", "said"),
+    [
+        ("mass", {"family": "bert", **TINY}, {}, "base the-base is encoder alone: set base to a bart or t5"),
+        ("causal-lm", {"family": "bart", **TINY}, {}, "set base to a gpt2"),
+        ("ernie-tsinghua", {"family": "bert", **TINY}, {}, "`inputs: {vectors: embed}`"),
+        ("mlm", {"family": "bert", **TINY, "positions": 8}, {}, "has 8 positions: set length to that"),
+        ("dlm", {"family": "bert", **TINY}, {}, "set `format: dialogue`"),
+        ("mlm", {"family": "roberta", **TINY}, {"format": "sentence-pair"}, "set `segments: 2` in base"),
+        (
+            "mlm",
+            {"family": "roberta", **TINY, "segments": 2},
+            {"format": "sentence-pair"},
+            "set `next_sentence: false` in the objective",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_told_with_what_to_set(
+    objective: str, base: dict[str, Any], changes: dict[str, Any], said: str
+) -> None:
+    assert said in complaint(objective, base, **changes)
