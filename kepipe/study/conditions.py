@@ -12,7 +12,7 @@ from typing import Any
 from kepipe.flow.artifact import Artifact, hash_json, read_manifest
 from kepipe.study.design import DATA_SETTINGS, Design
 
-STATED = ("seed", "steps", "shards", "tokens", "rows")
+STATED = ("seed", "steps", "shards", "data", "tokens", "rows")
 """Keys of a model's `kepipe.json` that say what it was trained on and for how long."""
 SOURCES = "sources"
 """The user's files, and the base model, that the stage read: one digest of them all."""
