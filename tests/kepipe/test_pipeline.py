@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -115,9 +116,12 @@ def test_assignments_reach_settings_of_any_stage(tmp_path: Path) -> None:
 def test_every_pipeline_that_we_ship_is_sound(
     file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    for part in ("kg/codex-s/train.tsv", "kg/fb15k-237/train.tsv", "corpora/codex-s-extracts.jsonl"):
-        (tmp_path / part).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / part).write_text("")
+    for named in re.findall(
+        r"^[^#\n]*?\$KEPIPE_DATA/([\w./-]+)", file.read_text(encoding="utf-8"), re.MULTILINE
+    ):
+        place = tmp_path / named if "." in named else tmp_path / named / "train.tsv"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text("")
     monkeypatch.setenv("KEPIPE_DATA", str(tmp_path))
     flow, _ = load(file)
     assert flow.nodes
