@@ -195,24 +195,19 @@ def test_rows_of_pretraining(graph: Graph, tokenizer: Tokenizer) -> None:
     entities = np.where((unit >= 0) & (unit % 2 == 0), unit // 2, -1)
     plain = pretraining_rows(count=5, length=20, entities=entities)
     injector = Injector(graph, tokenizer, Inject())
-    ids = ["beijing", "nobody", "cook"]
-    dressed = injector.sequences(plain, injector.map_ids(ids))
-    assert dressed.branch is not None
-    assert dressed.positions is not None
-    trunk = (dressed.documents > 0) & (dressed.branch == 0)
+    rows_of = injector.map_ids(["beijing", "nobody", "cook"])
     there = plain.documents > 0
-    for name in ("tokens", "segments", "documents", "special", "entities", "sentences"):
-        assert getattr(dressed, name)[trunk].tolist() == getattr(plain, name)[there].tolist(), name
-    assert dressed.units["word"][trunk].tolist() == plain.units["word"][there].tolist()
-    branches = dressed.branch > 0
+    anchors, numbers = find_mentions(plain)
+    planted = injector.plant(plain.tokens, there.sum(1), anchors, rows_of[numbers])
+    for name in ("tokens", "segments", "documents", "entities"):
+        moved = planted.tokens if name == "tokens" else planted.spread(getattr(plain, name), -1)
+        assert moved[planted.sentence].tolist() == getattr(plain, name)[there].tolist(), name
+    branches = planted.branch > 0
     assert branches.sum() > 20
-    assert dressed.special[branches].all()
-    assert (dressed.units["word"][branches] == -1).all()
-    assert (dressed.documents[branches] == 1).all()
-    assert dressed.positions[trunk].tolist() == np.nonzero(there)[1].tolist()
-    padding = dressed.documents == 0
-    assert dressed.special[padding].all()
-    assert (dressed.entities[padding] == -1).all()
+    assert (planted.spread(plain.documents)[branches] == 1).all()
+    assert set(planted.spread(plain.entities)[branches]) == {0, 2}, "those of beijing and cook"
+    assert planted.positions[planted.sentence].tolist() == np.nonzero(there)[1].tolist()
+    assert (planted.spread(plain.documents)[planted.owner < 0] == 0).all()
 
 
 def test_mentions_are_units_with_an_entity() -> None:
