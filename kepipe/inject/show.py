@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from kepipe.corpus.tokenizer import Encoded, Tokenizer
 from kepipe.inject.choice import CHOICES
 from kepipe.inject.dictionary import Dictionary, to_tokens
-from kepipe.inject.injector import Injector
+from kepipe.inject.injector import Injector, Ints
 from kepipe.inject.settings import Inject
 from kepipe.inject.tree import Anchors, Planted
 from kepipe.types import Mention
@@ -105,7 +105,15 @@ def show(
                 score,
             )
         )
-    return Shown(text, words, planted, _visible(planted, settings, causal), hung, settings.choice, causal)
+    return Shown(
+        text,
+        words,
+        planted,
+        _visible(injector.descriptors(planted), words, causal),
+        hung,
+        settings.choice,
+        causal,
+    )
 
 
 def reason(hung: Hung, choice: str) -> str:
@@ -149,11 +157,16 @@ def _read(tokenizer: Tokenizer, planted: Planted, text: str, encoded: Encoded, o
     return [word.removeprefix("##").lstrip("Ġ▁") or word for word in words]
 
 
-def _visible(planted: Planted, settings: Inject, causal: bool) -> npt.NDArray[np.bool_]:
-    T = planted.tokens.shape[1]
-    seen = np.ones((T, T), np.bool_)
-    if settings.visible:
-        branch, mention = planted.branch[0], planted.mention[0]
-        one_on_trunk = (branch[:, None] == 0) | (branch == 0)
-        seen = (branch[:, None] == branch) | ((mention[:, None] == mention) & (mention > 0) & one_on_trunk)
-    return np.tril(seen) if causal else seen
+def _visible(told: Mapping[str, Ints | None], words: Sequence[str], causal: bool) -> npt.NDArray[np.bool_]:
+    """What a model makes of the row's descriptors: bool [T, T], query by key."""
+    import torch
+
+    from kepipe.nn.visibility import by_name
+
+    branch, mention = (
+        None if told[name] is None else torch.tensor(told[name]) for name in ("branch", "mention")
+    )
+    rule = by_name("causal" if causal else "full", branch_BT=branch, mention_BT=mention)
+    T = len(words)
+    seen_1TT = rule.dense(1, T, T)
+    return np.ones((T, T), np.bool_) if seen_1TT is None else seen_1TT[0].numpy()
