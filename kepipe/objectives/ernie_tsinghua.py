@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, model_validator
 
 from kepipe.config import Section
+from kepipe.noise.links import REMOVED, REPLACED
 from kepipe.objectives.mlm import MaskingPairs
 
 if TYPE_CHECKING:
@@ -33,9 +34,9 @@ class ErnieTsinghua(MaskingPairs):
     """Restore hidden tokens, judge pairs, and name the entity of every linked mention."""
 
     name: Literal["ernie-tsinghua"] = "ernie-tsinghua"
-    replaced: float = Field(0.05, ge=0, le=1)
+    replaced: float = Field(REPLACED, ge=0, le=1)
     """Share of the links that lead to another entity."""
-    removed: float = Field(0.15, ge=0, le=1)
+    removed: float = Field(REMOVED, ge=0, le=1)
     """Share of the links that are taken away; the rest stay as they are."""
     weights: Weights = Weights()
     """What each loss counts."""
