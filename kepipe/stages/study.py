@@ -56,4 +56,4 @@ def study(inputs: StudyInputs, config: Design, work: Work) -> None:
     work.note(headline(config, comparison.findings[0]))
 
 
-STUDY = Stage("study", 1, StudyInputs, Design, Study, study)
+STUDY = Stage("study", 2, StudyInputs, Design, Study, study)

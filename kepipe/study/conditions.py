@@ -88,7 +88,7 @@ def _stated(artifact: Artifact) -> dict[str, Any] | None:
     return (
         beside
         | {name: config[name] for name in DATA_SETTINGS if name in config}
-        | {name: told[name] for name in STATED if name in told}
+        | {name: told[name] for name in STATED if told.get(name, "") != ""}  # "": there was none
     )
 
 

@@ -38,6 +38,7 @@ def test_scores_and_logged_values_are_compared_seed_by_seed(results: Make) -> No
     [
         ({"steps": 48}, "with seed 1, steps of `finetune` is 60 in `on`, 48 in `off`"),
         ({"shards": "abc"}, "with seed 1, shards of `finetune` is not stated in `on`, abc in `off`"),
+        ({"data": "q1"}, "with seed 1, data of `finetune` is not stated in `on`, q1 in `off`"),
         ({"config": {"batch_tokens": 256}}, "batch_tokens of `finetune` is 512 in `on`, 256 in `off`"),
     ],
 )
