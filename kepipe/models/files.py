@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -51,6 +52,16 @@ def write_json(file: Path, value: Mapping[str, Any]) -> None:
     """UTF-8 JSON with sorted keys."""
     text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     write_whole(file, partial(_write_bytes, text.encode()))
+
+
+def share(source: Path, target: Path) -> None:
+    """Have a file at a second place: a hard link, or a copy where the file system has none."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)
 
 
 def copy_tokenizer(source: Path, target: Path) -> None:

@@ -7,15 +7,14 @@ entities it fuses, `graph/` of the triples it injects, `linker/`.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kepipe.corpus.tokenizer import Tokenizer, load_tokenizer
+from kepipe.flow.artifact import MANIFEST, RECORD
 from kepipe.models.entities import EntityVectors, has_vectors
-from kepipe.models.files import write_json, write_tensors
+from kepipe.models.files import share, write_json, write_tensors
 from kepipe.tasks.finetune import heads
 from kepipe.tasks.finetune.batching import Collator
 from kepipe.tasks.finetune.knowledge import Language, Source
@@ -120,14 +119,13 @@ def carry(source: Path, target: Path) -> None:
     """Have a folder's files at another place too: linked where the file system can, else copied."""
     for file in sorted(source.rglob("*")):
         inside = file.relative_to(source)
-        if not file.is_file() or inside.parts[0] in ("record", "artifact.json"):
-            continue
-        (target / inside).parent.mkdir(parents=True, exist_ok=True)
-        (target / inside).unlink(missing_ok=True)
-        try:
-            os.link(file, target / inside)
-        except OSError:  # another file system, or one without links
-            shutil.copyfile(file, target / inside)
+        if file.is_file() and inside.parts[0] not in (MANIFEST, RECORD):
+            share(file, target / inside)
+
+
+def placed_marks(folder: Path) -> dict[str, int]:
+    """Mark → id of a folder's model; none where it was not fine-tuned."""
+    return read_about(folder).marks if (folder / ABOUT).is_file() else {}
 
 
 def read_about(folder: Path) -> About:
