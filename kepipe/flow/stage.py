@@ -91,8 +91,8 @@ class Stage(Generic[I, C]):
 
     `inputs` is a frozen dataclass whose fields are Artifact subclasses, or tuples of them; the runner fills
     each by its type from the stages before. A field `Model | None = None` is filled only where the pipeline's
-    `inputs` names what with. `fingerprint` digests data outside the store (the user's
-    files); it becomes part of the key.
+    `inputs` names what with; what is named may be of a subclass. `fingerprint` digests data outside the store (the
+    user's files); it becomes part of the key.
     """
 
     name: str

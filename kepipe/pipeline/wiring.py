@@ -76,9 +76,13 @@ def _producers(
     settings: Settings,
     at: Key,
 ) -> Sequence[str]:
-    """Names of the nodes that fill an input."""
+    """Names of the nodes that fill an input.
+
+    Named ones may make something more special than what is wanted (a fine-tuned model is a model); what nobody names is
+    filled by exactly what is wanted, so that an evaluation of models does not take up those for a task.
+    """
     where = settings.where((*at, "inputs", slot))
-    made = [node.name for node in nodes if node.stage.makes is wanted]
+    made = [node.name for node in nodes if issubclass(node.stage.makes, wanted)]
     if chosen is not None:
         names = [chosen] if isinstance(chosen, str) else chosen
         if not several and len(names) != 1:

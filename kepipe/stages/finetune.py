@@ -159,7 +159,8 @@ def _start(
             "set length to that"
         )
     names = TASKS[config.task].marks if config.marks_mentions else ()
-    model, marks = place_marks(model, tokenizer, names, work.seed)
+    placed = {} if inputs.start is None else tuned.placed_marks(inputs.start.folder)
+    model, marks = place_marks(model, tokenizer, names, work.seed, placed)
     about = tuned.About(
         config.task,
         label_table(splits),

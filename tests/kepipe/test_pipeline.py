@@ -150,3 +150,23 @@ def _references(node: Any) -> set[str]:
     if isinstance(node, list):
         return set().union(*(_references(value) for value in node))
     return set()
+
+
+def test_a_fine_tuned_model_is_a_model_where_it_is_named_and_no_arm_where_it_is_not(tmp_path: Path) -> None:
+    (tmp_path / "x.tsv").touch()
+    data = "{task: classification, data: {train: x.tsv}, inputs: {start: %s}}"
+    text = "name: p\nstages:\n  pretrain: {}\n"
+    text += f"  finetune: {data % 'pretrain'}\n  again: {{use: finetune, {(data % 'finetune')[1:]}\n"
+    text += "  more: {like: pretrain, inputs: {start: again}}\n  evaluate: {}\n"
+    text += "  forgotten: {use: evaluate, inputs: {arms: [pretrain, finetune]}}\n"
+    nodes = {node.name: node for node in flow_of(tmp_path, text).nodes}
+    assert nodes["again"].inputs["start"] == ["finetune"]
+    assert nodes["more"].inputs["start"] == ["again"]
+    assert list(nodes["evaluate"].inputs["arms"]) == ["pretrain", "more"]
+    assert nodes["forgotten"].inputs["arms"] == ["pretrain", "finetune"]
+
+
+def test_a_model_is_no_fine_tuned_one(tmp_path: Path) -> None:
+    """The other way round it does not hold: what is more special is asked for by its own name."""
+    with pytest.raises(ConfigError, match="`corpus` makes no Linked before `shards`"):
+        flow_of(tmp_path, "name: p\nstages:\n  shards: {inputs: {linked: corpus}}\n")

@@ -6,7 +6,7 @@ A BERT vocabulary has `[unused…]` rows, kepipe's own have sentinels: the last 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,17 +19,24 @@ if TYPE_CHECKING:
 
 
 def place_marks(
-    model: Transformer, tokenizer: Tokenizer, names: Sequence[str], seed: int
+    model: Transformer,
+    tokenizer: Tokenizer,
+    names: Sequence[str],
+    seed: int,
+    placed: Mapping[str, int] | None = None,
 ) -> tuple[Transformer, dict[str, int]]:
     """The model with a row for each mark, and mark → id; the tokenizer learns the names of rows that are added.
 
     A mark's vector is drawn from a normal distribution with the mean and the deviation, number by number, of the
     vectors of ordinary tokens: it begins as a word that nobody knows. (What stands in an unused row was never trained.)
+    `placed`: the marks of a task that the model was fine-tuned for before; the same marks stay, with what they learned.
     """
     from tokenizers import AddedToken
 
     if not names:
         return model, {}
+    if placed is not None and placed.keys() >= set(names):
+        return model, {name: placed[name] for name in names}
     spare = tokenizer.sentinels[-len(names) :].tolist()
     if len(spare) < len(names):
         first = tokenizer.vocab_size

@@ -48,7 +48,7 @@ def test_every_family_learns(tmp_path: Path, family: str) -> None:
 
 def test_frozen_features_leave_the_model_as_it_is(bert: Model, tmp_path: Path) -> None:
     data = write_task(tmp_path, "classification")
-    changes = {"train": "head", "read": "mean", "epochs": 16, "learning_rate": 3e-2}
+    changes: dict[str, Any] = {"train": "head", "read": "mean", "epochs": 16, "learning_rate": 3e-2}
     made = finetune(tmp_path / "stage", bert, "classification", data, **changes)
     assert made.scores()["test"]["accuracy"]["value"] > 0.9
     before, after = dict(load(bert.folder).named_parameters()), dict(load(made.folder).named_parameters())
@@ -63,6 +63,18 @@ def test_it_writes_a_model_folder_and_what_made_it(bert: Model, tmp_path: Path) 
     assert set(json.loads((made.folder / "task.json").read_text())["marks"]) == {"[HD]", "[TL]"}
     assert len(ear.metric("held_out_micro_f1")) == 3  # before the first epoch and after each
     assert "test" in made.scores()
+
+
+def test_a_task_can_begin_where_another_ended(bert: Model, tmp_path: Path) -> None:
+    """An intermediate task: a fresh head over frozen features finds the relations again, marks and all."""
+    data = write_task(tmp_path, "relations")
+    first = finetune(tmp_path / "first", bert, "relations", data)
+    changes: dict[str, Any] = {"train": "head", "mark": True, "epochs": 2, "learning_rate": 3e-2}
+    again = finetune(tmp_path / "again", first, "relations", data, **changes)
+    marks = [json.loads((made.folder / "task.json").read_text())["marks"] for made in (first, again)]
+    assert marks[0] == marks[1]
+    assert again.scores()["test"]["micro_f1"]["value"] > 0.9
+    finetune(tmp_path / "other", first, "typing", write_task(tmp_path, "typing", 40, 40), epochs=1)
 
 
 def test_the_test_split_chooses_nothing(bert: Model, tmp_path: Path) -> None:

@@ -40,3 +40,16 @@ def test_a_vocabulary_without_spare_rows_grows(tmp_path: Path) -> None:
     words.save(tmp_path / "saved")
     assert load_tokenizer(tmp_path / "saved").vocab_size == 9
     assert words.encode(["a [HD] b"]).tokens.tolist().count(7) == 0  # written in a text it is text
+
+
+def test_marks_of_an_earlier_task_keep_what_they_learned(tmp_path: Path) -> None:
+    (tmp_path / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b"]))
+    words = load_tokenizer(tmp_path / "vocab.txt")
+    grown, marks = place_marks(build(TINY, words.vocab_size, 0), words, ("[HD]", "[TL]"), seed=1)
+    before = grown.tokens.weight.detach().clone()
+    same, again = place_marks(grown, words, ("[HD]", "[TL]"), seed=2, placed=marks)
+    assert again == marks
+    assert torch.equal(same.tokens.weight, before)
+    other, typed = place_marks(grown, words, ("[ENT]",), seed=2, placed=marks)
+    assert typed == {"[ENT]": 9}
+    assert torch.equal(other.tokens.weight[:9], before)
