@@ -16,7 +16,7 @@ from kepipe.objectives import demands, table
 from kepipe.objectives.mlm import MLM
 from kepipe.stages.artifacts import Graph, Model, Shards, Vectors
 from kepipe.stages.knowledge import lay_entities, write_triples
-from kepipe.stages.start import open_entities, take_up
+from kepipe.stages.start import open_entities, take_up, tell_unused
 from kepipe.train.settings import Training
 
 if TYPE_CHECKING:
@@ -50,12 +50,14 @@ class PretrainConfig(Training):
 @dataclass(frozen=True)
 class PretrainInputs:
     """The text; a model to start from: that of an earlier stage, in place of `base`; the vectors of the graph's
-    entities, for a base with `fusion`; a graph whose triples are written into the text."""
+    entities, for a base with `fusion`; a graph whose triples are written into the text; one by which entities that
+    have no vector get one, composed from their neighbours."""
 
     shards: Shards
     start: Model | None = None
     vectors: Vectors | None = None
     graph: Graph | None = None
+    neighbours: Graph | None = None
 
 
 def pretrain(inputs: PretrainInputs, config: PretrainConfig, work: Work) -> None:
@@ -82,11 +84,12 @@ def fit(inputs: PretrainInputs, config: PretrainConfig, work: Work) -> None:
     tokenizer = load_tokenizer(inputs.shards.folder / "tokenizer")
     special = {"pad": tokenizer.pad, "sep": tokenizer.sep}
     base = config.base if inputs.start is None else take_up(inputs.start, inputs.shards, config.base)
-    entities = open_entities(inputs.vectors, base)
+    entities = open_entities(inputs.vectors, base, inputs.neighbours, work)
     model = build(base, tokenizer.vocab_size, work.seed, work.note, special, entities)
     called = inputs.start.name if inputs.start is not None else config.base.trained or config.base.family
     demands.check(config.objective, model, called, config.format, config.length)
     if model.config.fusion is None:
+        tell_unused(inputs.vectors, config.inject, work)
         entities = None
     wrap = write_triples(inputs, config, tokenizer, model, work)
     objective = wrap(table.build(config.objective, tokenizer))
@@ -115,6 +118,7 @@ def fit(inputs: PretrainInputs, config: PretrainConfig, work: Work) -> None:
         "start": "" if inputs.start is None else inputs.start.digest,
         "vectors": "" if inputs.vectors is None else inputs.vectors.digest,
         "graph": "" if inputs.graph is None else inputs.graph.digest,
+        "neighbours": "" if inputs.neighbours is None else inputs.neighbours.digest,
         "steps": progress.step,
         "best_step": progress.best_step,
     }

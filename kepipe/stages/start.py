@@ -8,8 +8,10 @@ from kepipe.models.families import Base
 
 if TYPE_CHECKING:
     from kepipe.corpus.tokenizer import Tokenizer
+    from kepipe.flow.stage import Work
+    from kepipe.inject.settings import Inject
     from kepipe.models.entities import EntityVectors
-    from kepipe.stages.artifacts import Model, Shards, Vectors
+    from kepipe.stages.artifacts import Graph, Model, Shards, Vectors
     from kepipe.tasks.finetune.settings import FinetuneConfig
 
 
@@ -52,13 +54,34 @@ def choose(start: Model | None, config: FinetuneConfig) -> tuple[Base, Tokenizer
     return base, load_tokenizer(config.tokenizer)
 
 
-def open_entities(vectors: Vectors | None, base: Base) -> EntityVectors | None:
-    """The vectors of the graph's entities: the stage's input, or those in the folder of a base that fuses them."""
+def open_entities(
+    vectors: Vectors | None, base: Base, neighbours: Graph | None, work: Work
+) -> EntityVectors | None:
+    """The vectors of the graph's entities: the stage's input, or those in the folder of a base that fuses them.
+
+    With `neighbours`, entities of that graph that have none get one composed from their neighbours, which is told.
+    """
     from kepipe.models.entities import EntityVectors, has_vectors
     from kepipe.models.trained import locate
 
-    if vectors is not None:
-        return EntityVectors.open(vectors.folder)
-    if base.trained is not None and has_vectors(locate(base.trained)):
-        return EntityVectors.open(locate(base.trained))
-    return None
+    folder = None if vectors is None else vectors.folder
+    if folder is None and base.trained is not None and has_vectors(locate(base.trained)):
+        folder = locate(base.trained)
+    if folder is None:
+        return None
+    if neighbours is None:
+        return EntityVectors.open(folder)
+    from kg.store import open_graph
+
+    entities = EntityVectors.open(folder, open_graph(neighbours.folder))
+    work.note(f"{entities.composed:,} entities without a vector got one composed from their neighbours")
+    return entities
+
+
+def tell_unused(vectors: Vectors | None, inject: Inject | None, work: Work) -> None:
+    """Warn of vectors given to a plain model, where no choice of triples looks at them either."""
+    if vectors is not None and (inject is None or inject.choice != "plausible"):
+        work.warn(
+            f"the vectors of `{vectors.name}` are not used: the model is a plain one; `fusion: {{}}` in the base of "
+            "`pretrain` makes one that fuses them"
+        )

@@ -1,0 +1,29 @@
+"""What a training stage starts from, and what it is told of knowledge that nobody reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kepipe.inject.settings import Inject
+from kepipe.stages.artifacts import Vectors
+from kepipe.stages.start import tell_unused
+from tests.kepipe.train.toy import Ear, work_in
+
+
+@pytest.mark.parametrize(
+    ("given", "inject", "told"),
+    [
+        (True, None, True),
+        (True, Inject(choice="rarest"), True),
+        (True, Inject(choice="plausible"), False),
+        (False, None, False),
+    ],
+)
+def test_vectors_that_a_plain_model_cannot_read_are_told(
+    tmp_path: Path, given: bool, inject: Inject | None, told: bool
+) -> None:
+    ear = Ear()
+    tell_unused(Vectors(tmp_path, "", name="embed") if given else None, inject, work_in(tmp_path, ear))
+    assert ("the vectors of `embed` are not used" in ear.notes()) == told
