@@ -134,12 +134,7 @@ def plant(
         return flat.reshape(B, T)
 
     mention_of = _number(anchors.rows)
-    mention = np.zeros((B, T_in), np.int64)
-    carrying = np.unique(hangs)
-    spans = anchors.stop[carrying] - anchors.first[carrying]
-    mention.ravel()[ranges(anchors.rows[carrying] * T_in + anchors.first[carrying], spans)] = np.repeat(
-        mention_of[carrying], spans
-    )
+    mention = _carriers(anchors, np.unique(hangs), mention_of, (B, T_in))
     planted = Planted(
         tokens=fill(tokens_BT[there], branches.tokens[np.repeat(kept, branches.lengths)], pad),
         positions=fill(own, ranges(last + 1, sizes), 0),
@@ -151,6 +146,15 @@ def plant(
         kept=kept,
     )
     return _cut(planted, length) if upstream and length is not None else planted
+
+
+def _carriers(anchors: Anchors, carrying: Ints, number_M: Ints, shape: tuple[int, int]) -> Ints:
+    """The number of its mention on each token of the mentions that carry branches, else 0: int [B, T_in]."""
+    mention = np.zeros(shape, np.int64)
+    first, sizes = anchors.first[carrying], anchors.stop[carrying] - anchors.first[carrying]
+    places = ranges(anchors.rows[carrying] * shape[1] + first, sizes)
+    mention.ravel()[places] = np.repeat(number_M[carrying], sizes)
+    return mention
 
 
 def _fit(

@@ -55,6 +55,8 @@ class EmbedConfig(Section):
 
 @dataclass(frozen=True)
 class EmbedInputs:
+    """The graph whose entities and relations get vectors."""
+
     graph: Graph
 
 

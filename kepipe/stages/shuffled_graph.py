@@ -15,6 +15,8 @@ class ShuffledGraphConfig(Section):
 
 @dataclass(frozen=True)
 class ShuffledGraphInputs:
+    """The graph whose shape stays and whose triples change."""
+
     graph: Graph
 
 

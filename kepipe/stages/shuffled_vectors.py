@@ -15,6 +15,8 @@ class ShuffledVectorsConfig(Section):
 
 @dataclass(frozen=True)
 class ShuffledVectorsInputs:
+    """The vectors that change owners."""
+
     vectors: Vectors
 
 
