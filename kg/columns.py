@@ -65,6 +65,11 @@ class Strings(Sequence[str]):
             raise IndexError(f"row {index} of {len(self)}")
         return str(self._data[self._starts[index] : self._starts[index + 1]], "utf-8")
 
+    def take(self, rows: npt.NDArray[np.int64]) -> list[str]:
+        """The strings of these rows."""
+        data, starts, ends = self._data, self._starts[rows].tolist(), self._starts[rows + 1].tolist()
+        return [str(data[start:end], "utf-8") for start, end in zip(starts, ends, strict=True)]
+
     def __iter__(self) -> Iterator[str]:
         return (str(text, "utf-8") for text in self.encoded())
 

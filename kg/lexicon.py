@@ -115,6 +115,11 @@ class Lexicon:
             return []
         return self.of_key(number, name)
 
+    def names_at(self, places: npt.NDArray[np.int64]) -> list[str]:
+        """The names in these places."""
+        names = self.names
+        return names.take(places) if isinstance(names, Strings) else [names[at] for at in places.tolist()]
+
     def of_key(self, number: int, name: str) -> list[Candidate]:
         """The candidates of key `number`, met in the text as `name` (normalised), likeliest first.
 

@@ -13,8 +13,9 @@ import numpy.typing as npt
 _ALIKE = str.maketrans(
     dict.fromkeys("\u2018\u2019\u02bc\u2032`\u00b4", "'")
     | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-")
-    | dict.fromkeys("\u00ad\u200b\u2060\ufeff", None)  # invisible
+    | dict.fromkeys("\u00ad\u200b\u2060\ufeff", None)  # `_INVISIBLE`
 )
+_INVISIBLE = re.compile(r"[\u00ad\u200b\u2060\ufeff]")
 _ODD = re.compile(r"[\u2018\u2019\u02bc\u2032`\u00b4\u2010-\u2014\u2212\u00ad\u200b\u2060\ufeff]|[^\S ]")
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _SPACE = re.compile(r"\s")
@@ -63,11 +64,11 @@ def align(text: str) -> tuple[str, npt.NDArray[np.int32] | None]:
     """A running text in the form of `normalise`, and int32 [n + 1], where in `text` each character came from.
 
     The last offset is the text's length, so a match a..b of the normal text is `text[at[a]:at[b]]`. None
-    stands for "unchanged", which most texts are. White space becomes blanks but is not shortened: a name
-    does not continue over an empty line.
+    stands for "each in its place", which holds for most texts. White space becomes blanks but is not shortened: a
+    name does not continue over an empty line.
     """
-    if unicodedata.is_normalized("NFKC", text) and not _ODD.search(text):
-        return text, None
+    if unicodedata.is_normalized("NFKC", text) and not _INVISIBLE.search(text):
+        return (_SPACE.sub(" ", text.translate(_ALIKE)) if _ODD.search(text) else text), None
     pieces: list[str] = []
     places: list[int] = []
     for start, end in _clusters(text):

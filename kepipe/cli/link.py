@@ -284,9 +284,10 @@ def _link(
 
     documents = iter(documents)
     while batch := list(islice(documents, 256)):
-        readings = reader.read([document.text for document in batch])
-        for document, reading in zip(batch, readings, strict=True):
-            mentions = linker.link(document.text, reading, document.title, threshold, gate)
+        readings = list(reader.read([document.text for document in batch]))
+        rows = zip((d.text for d in batch), (d.title for d in batch), readings, strict=True)
+        found = linker.link_all(rows, threshold, gate)
+        for document, reading, mentions in zip(batch, readings, found, strict=True):
             yield replace(document, sentences=reading.sentences, phrases=reading.phrases, mentions=mentions)
 
 

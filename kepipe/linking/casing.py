@@ -15,6 +15,8 @@ from kg.columns import Strings, load, save, save_strings
 
 _LOWER, _UPPER = 0, 1
 MIN_COUNT = 2
+KEPT = 1_000_000
+"""Answers about names are kept, up to so many."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Casing:
     """`share`: word in lower case → the share of its occurrences in lower case, shrunk towards 0."""
 
     share: Mapping[str, float] = field(default_factory=dict)
+    _common: dict[str, float] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def count(cls, texts: Iterable[str]) -> Casing:
@@ -38,8 +41,13 @@ class Casing:
 
     def common(self, surface: str) -> float:
         """0..1, how common the least common word of a name is; 0 where one was never seen in lower case."""
-        words = WORD.findall(surface.lower())
-        return min((self.share.get(word, 0.0) for word in words), default=0.0)
+        found = self._common.get(surface)
+        if found is None:
+            words = WORD.findall(surface.lower())
+            found = min((self.share.get(word, 0.0) for word in words), default=0.0)
+            if len(self._common) < KEPT:
+                self._common[surface] = found
+        return found
 
     def save(self, folder: Path) -> None:
         """Write the shares into `folder`, which is made."""

@@ -99,8 +99,9 @@ def link_chunk(job: Job, ranker: Ranker, chunk: Chunk) -> int:
     if not file.exists():
         linker = _linker(job.linker).with_ranker(ranker)
         linked, counts = [], []
-        for document, reading in _read(job, chunk):
-            mentions = linker.link(document.text, reading, document.title)
+        read = list(_read(job, chunk))
+        found = linker.link_all((document.text, document.title, reading) for document, reading in read)
+        for (document, reading), mentions in zip(read, found, strict=True):
             document = replace(
                 document, sentences=reading.sentences, phrases=reading.phrases, mentions=mentions
             )

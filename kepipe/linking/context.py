@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
-from kepipe.linking.coherence import expand, locate, sum_by
+from kepipe.linking.characters import LETTER, UNSPACED, classify, code_points
+from kepipe.linking.coherence import expand, sum_by
 from kepipe.linking.gazetteer import Matches
 from kepipe.linking.knowledge import WORD, Matrix, split_words
-from kg.surface import fold
+from kepipe.linking.page import Page
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -20,56 +22,70 @@ WINDOW = 300
 
 
 def compare(
-    text: str, matches: Matches, profiles: Matrix, columns: Mapping[str, int]
+    page: Page, matches: Matches, profiles: Matrix, columns: Mapping[str, int]
 ) -> tuple[Floats, Floats]:
     """For each candidate [P], the share of its profile (0..1) near the mention, and anywhere in the text.
 
     The share is the sum of the profile's weights over the distinct words that occur; a mention's own words
     do not count as near it.
     """
-    words, starts = _known_words(text, columns)
+    words, starts = _known_words(page.folded, columns)
+    distinct, word = np.unique(words, return_inverse=True)
+    number = np.zeros(profiles.shape[1], np.int32)  # of each word of the page, counted from 1
+    number[distinct] = np.arange(1, len(distinct) + 1)
     entities, place = np.unique(matches.rows, return_inverse=True)
-    distinct = np.unique(words)
     first = profiles.indptr[entities].astype(np.int64)
-    owners, nth = expand(profiles.indptr[entities + 1].astype(np.int64) - first)
+    owners, nth = expand(profiles.indptr[entities + 1] - first)
     entries = first[owners] + nth
-    local = locate(distinct, profiles.indices[entries].astype(np.int64))
+    local = number[profiles.indices[entries]].astype(np.int64) - 1
     there = local >= 0
     owners, local, weights = owners[there], local[there], profiles.data[entries[there]].astype(np.float64)
-    anywhere = sum_by(owners, weights, len(entities))[place]
-    near = _near(matches, place, (owners, local, weights), np.searchsorted(distinct, words), starts)
-    return near, anywhere
+
+    # Each candidate with each word of its profile that stands on the page, then only with those of its text.
+    first = np.searchsorted(owners, np.arange(len(entities)))
+    candidate, nth = expand(np.bincount(owners, minlength=len(entities))[place])
+    entry = first[place[candidate]] + nth
+    text = page.number(matches.starts)
+    present = np.zeros((len(page.texts), max(len(distinct), 1)), np.bool_)
+    present[page.number(starts), word] = True
+    there = present[text[matches.owners[candidate]], local[entry]]
+    candidate, entry = candidate[there], entry[there]
+    anywhere = sum_by(candidate, weights[entry], len(place))
+    near = _stands_near(matches, page, matches.owners[candidate], local[entry], (word, starts))
+    return sum_by(candidate[near], weights[entry[near]], len(place)), anywhere
 
 
-def _near(
-    matches: Matches, place: Ints, profile: tuple[Ints, Ints, Floats], words: Ints, starts: Ints
-) -> Floats:
-    """Sum, for each candidate, the weights of its entity's profile words inside the mention's window."""
-    owners, local, weights = profile
-    width = int(words.max(initial=0)) + 1
-    own_low, own_high = np.searchsorted(starts, matches.starts), np.searchsorted(starts, matches.ends)
-    low = np.searchsorted(starts, matches.starts - WINDOW)
-    high = np.searchsorted(starts, matches.ends + WINDOW)
-    match, nth = expand(high - low)
-    at = low[match] + nth
-    outside = (at < own_low[match]) | (at >= own_high[match])
-    seen = np.unique(match[outside] * width + words[at[outside]])
-    first = np.searchsorted(owners, place)
-    pair, nth = expand(np.searchsorted(owners, place, "right") - first)
-    entry = first[pair] + nth
-    hit = locate(seen, matches.owners[pair] * width + local[entry]) >= 0
-    return sum_by(pair[hit], weights[entry[hit]], len(place))
+def _stands_near(
+    matches: Matches, page: Page, match: Ints, wanted: Ints, words: tuple[Ints, Ints]
+) -> npt.NDArray[np.bool_]:
+    """Whether a word stands in the window of a match, in its text and not in it itself, for each pair of the two."""
+    word, starts = words
+    text = page.number(matches.starts)
+    bounds = (
+        np.maximum(matches.starts - WINDOW, page.begins[text]),
+        np.minimum(matches.ends + WINDOW, page.begins[text + 1]),
+        matches.starts,
+        matches.ends,
+    )
+    occurrences = np.sort(word * (len(word) + 1) + np.arange(len(word)))
+    base = wanted * (len(word) + 1)
+    low, high, own_low, own_high = (
+        np.searchsorted(occurrences, base + np.searchsorted(starts, bound)[match]) for bound in bounds
+    )
+    near: npt.NDArray[np.bool_] = high - low > own_high - own_low
+    return near
 
 
-def _known_words(text: str, columns: Mapping[str, int]) -> tuple[Ints, Ints]:
-    """Column and first character of each word of the text that stands in some profile."""
-    found: list[int] = []
-    starts: list[int] = []
-    for word in WORD.finditer(fold(text)):
-        written = word[0]
-        for part in (written,) if written.isascii() else split_words(written):
-            column = columns.get(part)
-            if column is not None:
-                found.append(column)
-                starts.append(word.start())
-    return np.asarray(found, np.int64), np.asarray(starts, np.int64)
+def _known_words(folded: str, columns: Mapping[str, int]) -> tuple[Ints, Ints]:
+    """Column and first character of each word of a folded text that stands in some profile."""
+    words = WORD.findall(folded)
+    classes = classify(code_points(folded))
+    letter = (classes == LETTER) | (classes == UNSPACED)
+    starts = np.flatnonzero(np.diff(letter.view(np.int8), prepend=0) == 1)
+    if not folded.isascii():
+        parts = [[word] if word.isascii() else split_words(word) for word in words]
+        starts = np.repeat(starts, [len(part) for part in parts])
+        words = list(chain.from_iterable(parts))
+    found = np.fromiter((columns.get(word, -1) for word in words), np.int64, len(words))
+    known = found >= 0
+    return found[known], starts[known]

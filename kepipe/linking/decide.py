@@ -16,23 +16,22 @@ def decide(matches: Matches, scores: Floats, threshold: float) -> list[tuple[int
     """(match, row, score) of the mentions: the best candidate of each match, if it reaches the threshold,
     and of matches that overlap those whose scores, each times its length, sum to the most.
     """
-    order = np.lexsort((np.arange(len(scores)), -scores, matches.owners))
-    best = order[np.flatnonzero(np.diff(matches.owners[order], prepend=-1))]
-    best = best[scores[best] >= threshold]
-    owners = matches.owners[best]
-    starts, ends = matches.starts[owners], matches.ends[owners]
-    gains = scores[best] * (ends - starts)
-    chosen = best[resolve(starts.tolist(), ends.tolist(), gains.tolist())]
-    return [
-        (int(matches.owners[place]), int(matches.rows[place]), float(scores[place]))
-        for place in chosen.tolist()
-    ]
+    if not len(scores):
+        return []
+    owners = matches.owners
+    highest = np.maximum.reduceat(scores, np.flatnonzero(np.diff(owners, prepend=-1)))
+    best = np.flatnonzero((scores == highest[owners]) & (scores >= threshold))
+    best = best[np.diff(owners[best], prepend=-1) > 0]  # of equal ones the first
+    starts, ends = matches.starts[owners[best]], matches.ends[owners[best]]
+    chosen = best[resolve(starts, ends, scores[best] * (ends - starts))]
+    columns = owners[chosen].tolist(), matches.rows[chosen].tolist(), scores[chosen].tolist()
+    return list(zip(*columns, strict=True))
 
 
 def decide_by_prior(matches: Matches) -> list[Link]:
     """The baseline: the longest exact names, each meaning its likeliest entity."""
     first = np.flatnonzero(np.diff(matches.owners, prepend=-1))
     lengths = matches.ends - matches.starts
-    chosen = resolve(matches.starts.tolist(), matches.ends.tolist(), (lengths**1.01).tolist())
+    chosen = resolve(matches.starts, matches.ends, lengths**1.01)
     rows = matches.rows[first]
-    return [Link(int(matches.starts[at]), int(matches.ends[at]), int(rows[at])) for at in chosen]
+    return [Link(int(matches.starts[at]), int(matches.ends[at]), int(rows[at])) for at in chosen.tolist()]

@@ -18,7 +18,7 @@ from kepipe.linking.context import compare
 from kepipe.linking.gazetteer import Matches
 from kepipe.linking.kinds import KINDS
 from kepipe.linking.knowledge import Knowledge
-from kepipe.linking.reading import Reading
+from kepipe.linking.page import Page
 from kepipe.linking.surroundings import GROUPS, MATCH_FEATURES, describe_matches
 
 Ints = npt.NDArray[np.int64]
@@ -72,51 +72,59 @@ class Affinity:
         return odds
 
 
-class Situation(NamedTuple):
-    """A text that is being linked."""
+class Described(NamedTuple):
+    """`of_match` [len(MATCH_FEATURES), M]: the same for all candidates of a match; `of_candidate`
+    [len(CANDIDATE_FEATURES), P]; `groups` [P]: what NER takes each for.
+    """
 
-    text: str
-    title: str
-    matches: Matches
-    reading: Reading
+    of_match: Floats
+    of_candidate: Floats
+    groups: Ints
+
+    def table(self, owners: Ints) -> Floats:
+        """All features of each candidate, in the order of `FEATURES`: [P, F]."""
+        return np.vstack((self.of_match[:, owners], self.of_candidate)).T
 
 
 def describe(
-    situation: Situation, knowledge: Knowledge, casing: Casing, affinity: Affinity
-) -> tuple[Floats, Ints]:
-    """Features [P, F] of all candidates in the order of `FEATURES`, and the NER group of each: [P]."""
-    matches = situation.matches
-    of_match, groups = describe_matches(situation.text, matches, situation.reading, casing)
+    page: Page, matches: Matches, knowledge: Knowledge, casing: Casing, affinity: Affinity
+) -> Described:
+    """The features of all candidates of a page."""
+    of_match, groups = describe_matches(page, matches, casing)
     owners, rows = matches.owners, matches.rows
-    common = of_match[:, MATCH_FEATURES.index("common")]
+    common = of_match[MATCH_FEATURES.index("common")]
     votes = matches.priors * (1.0 - common)[owners]
-    coherence = cohere(matches, votes, knowledge.neighbours)
-    near, anywhere = compare(situation.text, matches, knowledge.profiles, knowledge.columns)
-    titled = _titled(situation.title, rows, knowledge) if situation.title else np.zeros(len(rows))
-    of_candidate = np.column_stack(
-        (
-            np.log(matches.priors),
-            knowledge.weights[rows],
-            np.diff(owners, prepend=-1) > 0,
-            matches.labels,
-            near,
-            anywhere,
-            coherence.related,
-            coherence.kindred,
-            coherence.beside,
-            titled,
-            knowledge.concepts[rows],
-            matches.short,
-            *agree(groups[owners], knowledge.kinds[rows]),
-            affinity.of(groups[owners], knowledge.types[rows]),
-        )
+    texts = page.number(matches.starts)[owners]
+    coherence = cohere(matches, texts, votes, knowledge.neighbours)
+    near, anywhere = compare(page, matches, knowledge.profiles, knowledge.columns)
+    groups = groups[owners]
+    of_candidate = (
+        np.log(matches.priors),
+        knowledge.weights[rows],
+        np.diff(owners, prepend=-1) > 0,
+        matches.labels,
+        near,
+        anywhere,
+        coherence.related,
+        coherence.kindred,
+        coherence.beside,
+        _titled(page, texts, rows, knowledge),
+        knowledge.concepts[rows],
+        matches.short,
+        *agree(groups, knowledge.kinds[rows]),
+        affinity.of(groups, knowledge.types[rows]),
     )
-    return np.hstack((of_match[owners], of_candidate)), groups[owners]
+    return Described(of_match, np.stack(of_candidate, dtype=np.float64, casting="unsafe"), groups)
 
 
-def _titled(title: str, rows: Ints, knowledge: Knowledge) -> Floats:
-    """Whether the title of the text holds the label of each candidate: [P]."""
-    folded = title.casefold()
-    distinct, place = np.unique(rows, return_inverse=True)
-    there = (knowledge.labels[row].casefold() in folded for row in distinct.tolist())
-    return np.fromiter(there, np.float64, len(distinct))[place]
+def _titled(page: Page, texts: Ints, rows: Ints, knowledge: Knowledge) -> Floats:
+    """Whether the title of its text holds the label of each candidate: [P]."""
+    found = np.zeros(len(rows))
+    for text, title in enumerate(page.titles):
+        if title:
+            first, stop = np.searchsorted(texts, (text, text + 1))
+            folded = title.casefold()
+            distinct, place = np.unique(rows[first:stop], return_inverse=True)
+            there = (knowledge.labels[row].casefold() in folded for row in distinct.tolist())
+            found[first:stop] = np.fromiter(there, np.float64, len(distinct))[place]
+    return found

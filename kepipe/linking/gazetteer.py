@@ -1,33 +1,27 @@
-"""Where in a text the names of a graph stand: Aho-Corasick over folded names, on the raw text.
+"""Where in texts the names of a graph stand, and what each may mean.
 
-All overlapping matches are found and filtered; choosing among those that overlap is left to `resolve`, once
-their scores are known. (Leftmost-longest matching would lose "York" where "New Yorkshire" only seems to begin
-a longer name.)
+All overlapping names are found; choosing among those that overlap is left to `resolve`, once their scores are known.
+(Leftmost-longest matching would lose "York" where "New Yorkshire" only seems to begin a longer name.)
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache, cached_property
-from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from kepipe.linking.characters import code_points
+from kepipe.linking.matcher import Matcher
+from kepipe.linking.page import begins
 from kg.lexicon import Lexicon
-from kg.surface import align, fits_case, lower, normalise, simplify
-
-if TYPE_CHECKING:
-    import ahocorasick_rs
+from kg.surface import align, fits_case, fold, lower, normalise, simplify
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-
-OTHER, LETTER, UNSPACED = 0, 1, 2
-"""Classes of characters. Between two letters there is no boundary; scripts without spaces have one everywhere."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +40,8 @@ class Matches:
     owners: Ints
     rows: Ints
     priors: Floats
-    labels: npt.NDArray[np.bool_]
-    short: npt.NDArray[np.bool_]
+    labels: Bools
+    short: Bools
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -71,60 +65,45 @@ _KEPT = 1_000_000
 class Gazetteer:
     """The names of a lexicon, ready to be found. `limit`: no more candidates than this for one name."""
 
-    def __init__(self, lexicon: Lexicon, min_length: int = 2, limit: int = 20) -> None:
+    def __init__(
+        self, lexicon: Lexicon, min_length: int = 2, limit: int = 20, matcher: Matcher | None = None
+    ) -> None:
         self.lexicon = lexicon
         self.min_length, self.limit = min_length, limit
+        self.matcher = Matcher.build(lexicon.keys) if matcher is None else matcher
         self._entries: dict[str, Entries] = {}
         self._merged = Merged()
 
-    @cached_property
-    def _automaton(self) -> ahocorasick_rs.AhoCorasick:
-        from ahocorasick_rs import AhoCorasick, Implementation
-
-        return AhoCorasick(
-            self.lexicon.keys, store_patterns=False, implementation=Implementation.ContiguousNFA
-        )
-
-    def __reduce__(self) -> tuple[type[Gazetteer], tuple[Lexicon, int, int]]:
-        """The automaton is built anew in another process."""
-        return Gazetteer, (self.lexicon, self.min_length, self.limit)
-
     def find(self, text: str) -> Matches:
         """All stretches of `text` that end and begin at boundaries and whose case allows a name."""
-        normal, places = align(text)
-        lowered = lower(normal)
-        hits = self._automaton.find_matches_as_indexes(simplify(lowered), overlapping=True)
-        keys, starts, ends = np.fromiter(chain.from_iterable(hits), np.int64).reshape(-1, 3).T
-        codes = code_points(normal)
-        classes = classify(codes)
-        keep = boundary(classes, starts) & boundary(classes, ends) & (ends - starts >= self.min_length)
-        small = codes == code_points(lowered)
+        return self.find_all((text,))
+
+    def find_all(self, texts: Sequence[str]) -> Matches:
+        """Those of several texts, in characters of the texts laid end to end with one character between (`Page`)."""
+        aligned = [align(text) for text in texts]
+        normal = "\n".join(text for text, _ in aligned)
+        lowered = "\n".join(lower(text) for text, _ in aligned)
+        keys, starts, ends = self.matcher.find(simplify(lowered))
+        small = code_points(normal) == code_points(lowered)
+        keep = ends - starts >= self.min_length
         keep &= ~(small[starts] & self.lexicon.capitals[keys])  # "nice" is not Nice
         keys, starts, ends = keys[keep], starts[keep], ends[keep]
-        order = np.lexsort((ends, starts))
-        return self._candidates_of(normal, keys[order], starts[order], ends[order], places)
-
-    def _candidates_of(
-        self, normal: str, keys: Ints, starts: Ints, ends: Ints, places: npt.NDArray[np.int32] | None
-    ) -> Matches:
-        known = self._entries
         surfaces = [normal[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
-        found = [
-            known.get(surface) or self._look_up(key, surface)
-            for key, surface in zip(keys.tolist(), surfaces, strict=True)
-        ]
-        table = np.asarray(found, np.int64).reshape(-1, 4)
+        if any(places is not None for _, places in aligned):
+            raw = _raw_places(texts, [places for _, places in aligned])
+            starts, ends = raw[starts], raw[ends]
+        return self._candidates_of(keys, surfaces, starts, ends)
+
+    def _candidates_of(self, keys: Ints, surfaces: list[str], starts: Ints, ends: Ints) -> Matches:
+        table = np.asarray(self._look_up(keys, surfaces), np.int64).reshape(-1, 4)
         kept = np.flatnonzero(table[:, 1])
         firsts, counts, merged, exact = table[kept].T
         owners = np.repeat(np.arange(len(kept)), counts)
         entries = np.arange(len(owners)) - (np.cumsum(counts) - counts - firsts)[owners]
         rows, priors, labels = self._read(entries, merged[owners] > 0, exact[owners] > 0)
-        starts, ends = starts[kept], ends[kept]
-        if places is not None:
-            starts, ends = places[starts].astype(np.int64), places[ends].astype(np.int64)
         return Matches(
-            starts,
-            ends,
+            starts[kept],
+            ends[kept],
             [surfaces[place] for place in kept.tolist()],
             owners,
             rows,
@@ -154,26 +133,44 @@ class Gazetteer:
         labels[merged] = [self._merged.labels[place] for place in places]
         return rows, priors, labels
 
-    def _look_up(self, key: int, surface: str) -> Entries:
-        """The entries of a key as it is written here; surfaces repeat, so the answer is kept."""
+    def _look_up(self, keys: Ints, surfaces: Sequence[str]) -> list[Entries]:
+        """The entries of each key as it is written here; surfaces repeat, so answers are kept."""
+        lexicon, known = self.lexicon, self._entries
+        new = {
+            surface: key
+            for key, surface in zip(keys.tolist(), surfaces, strict=True)
+            if surface not in known
+        }
+        numbers = np.fromiter(new.values(), np.int64, len(new))
+        first, stop = lexicon.key_starts[numbers], lexicon.key_starts[numbers + 1]
+        begin = lexicon.name_starts[first]
+        count = np.minimum(lexicon.name_starts[first + 1] - begin, self.limit)
+        columns = (stop - first == 1).tolist(), lexicon.names_at(first), begin.tolist(), count.tolist()
+        fresh = {
+            surface: Entries(entry, number, False, True)
+            if alone and surface == name
+            else self._fit(key, surface)
+            for (surface, key), alone, name, entry, number in zip(new.items(), *columns, strict=True)
+        }
+        if len(known) + len(fresh) <= _KEPT:
+            known.update(fresh)
+            return [known[surface] for surface in surfaces]
+        return [known.get(surface) or fresh[surface] for surface in surfaces]
+
+    def _fit(self, key: int, surface: str) -> Entries:
+        """The entries of one key where the surface is not just the key's only name."""
         lexicon, written = self.lexicon, normalise(surface)
+        if fold(written) != lexicon.keys[key]:
+            return _NOTHING  # another text of the same hash
         first, stop = lexicon.key_starts[key : key + 2].tolist()
         fitting = [place for place in range(first, stop) if fits_case(written, lexicon.names[place])]
         if not fitting:
-            found = _NOTHING
-        elif len(fitting) == 1:
-            begin, end = lexicon.name_starts[fitting[0] : fitting[0] + 2].tolist()
-            found = Entries(
-                begin,
-                min(end - begin, self.limit),
-                False,
-                simplify(written) == simplify(lexicon.names[fitting[0]]),
-            )
-        else:
-            found = self._merge(key, written, fitting)
-        if len(self._entries) < _KEPT:
-            self._entries[surface] = found
-        return found
+            return _NOTHING
+        if len(fitting) > 1:
+            return self._merge(key, written, fitting)
+        begin, end = lexicon.name_starts[fitting[0] : fitting[0] + 2].tolist()
+        exact = simplify(written) == simplify(lexicon.names[fitting[0]])
+        return Entries(begin, min(end - begin, self.limit), False, exact)
 
     def _merge(self, key: int, written: str, fitting: Sequence[int]) -> Entries:
         """Several names fit ("US" in capitals may be "us" too): their candidates ranked together."""
@@ -202,41 +199,11 @@ class Merged:
     labels: list[bool] = field(default_factory=list)
 
 
-_TABLED = 0x10000
-
-
-def code_points(text: str) -> npt.NDArray[np.uint32]:
-    """The characters of a text as numbers: uint32 [n]."""
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-
-
-def classify(codes: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint8]:
-    """The class of each character: uint8 [n] of OTHER, LETTER, UNSPACED."""
-    classes = _classes()[np.minimum(codes, _TABLED - 1)]
-    for place in np.flatnonzero(codes >= _TABLED).tolist():
-        classes[place] = _class_of(int(codes[place]))
-    return classes
-
-
-@cache
-def _classes() -> npt.NDArray[np.uint8]:
-    """The class of each character of the basic plane."""
-    return np.fromiter(map(_class_of, range(_TABLED)), np.uint8, _TABLED)
-
-
-def _class_of(code: int) -> int:
-    if (
-        0x3040 <= code <= 0x30FF
-        or 0x3400 <= code <= 0x9FFF
-        or 0x20000 <= code <= 0x3FFFF
-        or 0xE00 <= code <= 0xEFF
-    ):
-        return UNSPACED  # kana, Han, Thai and Lao
-    return LETTER if chr(code).isalnum() else OTHER
-
-
-def boundary(classes: npt.NDArray[np.uint8], places: Ints) -> npt.NDArray[np.bool_]:
-    """Whether a word may begin or end at `places`, 0 … n: anywhere but between two letters."""
-    padded = np.concatenate(([OTHER], classes, [OTHER]))
-    inside: npt.NDArray[np.bool_] = (padded[places] == LETTER) & (padded[places + 1] == LETTER)
-    return ~inside
+def _raw_places(texts: Sequence[str], places: Sequence[npt.NDArray[np.int32] | None]) -> Ints:
+    """Where on the page of raw texts each character of the page of aligned ones came from."""
+    return np.concatenate(
+        [
+            begin + (np.arange(len(text) + 1) if at is None else at)
+            for text, begin, at in zip(texts, begins(texts)[:-1].tolist(), places, strict=True)
+        ]
+    )

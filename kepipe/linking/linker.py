@@ -1,13 +1,13 @@
 """The linker: a text and its reading → mentions, with everything it needs in one folder.
 
 linker.json              weights by feature name, threshold, table of types
-lexicon/ knowledge/ casing/   columns (`.npy`, strings); nothing is pickled
+lexicon/ matcher/ knowledge/ casing/   columns (`.npy`, strings); nothing is pickled
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,21 +17,23 @@ import numpy.typing as npt
 
 from kepipe.linking.casing import Casing
 from kepipe.linking.decide import decide
-from kepipe.linking.features import FEATURES, Affinity, Situation, describe
+from kepipe.linking.features import FEATURES, Affinity, describe
 from kepipe.linking.gazetteer import Gazetteer, Matches
 from kepipe.linking.gold import Link
 from kepipe.linking.knowledge import Knowledge
 from kepipe.linking.learn import Lesson
+from kepipe.linking.matcher import Matcher
+from kepipe.linking.page import Page, pages
 from kepipe.linking.ranker import Ranker
 from kepipe.linking.reading import Reading
 from kepipe.linking.shortforms import add_short_forms
-from kepipe.linking.surroundings import GROUPS
+from kepipe.linking.surroundings import GROUPS, MATCH_FEATURES
 from kepipe.linking.variants import variants
 from kepipe.types import Mention
 from kg.lexicon import Lexicon
 from kg.store import Graph
 
-FORMAT = 2
+FORMAT = 3
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
@@ -65,29 +67,52 @@ class Linker:
 
         `gate`: only what NER takes for a name, no more and no less, is linked; without NER everything may be.
         """
-        matches, features, _ = self.examine(text, reading, title)
-        scores = self.ranker.score(features)
-        if gate and reading.names is not None:
-            scores = np.where(features[:, FEATURES.index("name_same")] > 0, scores, -1.0)
-        ids = self.knowledge.ids
+        return next(self.link_all([(text, title, reading)], threshold, gate))
+
+    def link_all(
+        self, texts: Iterable[tuple[str, str, Reading]], threshold: float | None = None, gate: bool = False
+    ) -> Iterator[tuple[Mention, ...]]:
+        """The mentions of each of many texts, given with title ("" none) and reading: the same as one by one, faster."""
+        for page in pages(texts):
+            found: list[list[Mention]] = [[] for _ in page.texts]
+            for text, start, end, row, score in self._link_page(page, threshold, gate):
+                found[text].append(Mention(start, end, self.knowledge.ids[row], score))
+            yield from map(tuple, found)
+
+    def _link_page(
+        self, page: Page, threshold: float | None, gate: bool
+    ) -> Iterator[tuple[int, int, int, int, float]]:
+        """Text, start and end in it, row and score of each mention."""
+        matches = self._find(page)
+        if not len(matches):
+            return
+        described = describe(page, matches, self.knowledge, self.casing, self.ranker.affinity)
+        scores = self.ranker.score_parts(described.of_match, described.of_candidate, matches.owners)
+        texts = page.number(matches.starts)
+        if gate:
+            named = np.fromiter((reading.names is not None for reading in page.readings), bool)
+            same = described.of_match[MATCH_FEATURES.index("name_same")] > 0
+            scores[(named[texts] & ~same)[matches.owners]] = -1.0
+        starts, ends = matches.starts - page.begins[texts], matches.ends - page.begins[texts]
         threshold = self.ranker.threshold if threshold is None else threshold
-        return tuple(
-            Mention(int(matches.starts[match]), int(matches.ends[match]), ids[row], score)
-            for match, row, score in decide(matches, scores, threshold)
-        )
+        for match, row, score in decide(matches, scores, threshold):
+            yield int(texts[match]), int(starts[match]), int(ends[match]), row, score
 
     def find(self, text: str, reading: Reading) -> Matches:
         """All candidates of a text."""
-        return add_short_forms(text, self.gazetteer.find(text), reading.names)
+        return self._find(Page((text,), ("",), (reading,)))
+
+    def _find(self, page: Page) -> Matches:
+        return add_short_forms(page, self.gazetteer.find_all(page.texts))
 
     def examine(self, text: str, reading: Reading, title: str = "") -> tuple[Matches, Floats, Ints]:
         """All candidates of a text, their features [P, F], and the NER group of each [P]."""
-        matches = self.find(text, reading)
+        page = Page((text,), (title,), (reading,))
+        matches = self._find(page)
         if not len(matches):
             return matches, np.zeros((0, len(FEATURES))), np.zeros(0, np.int64)
-        situation = Situation(text, title, matches, reading)
-        features, groups = describe(situation, self.knowledge, self.casing, self.ranker.affinity)
-        return matches, features, groups
+        described = describe(page, matches, self.knowledge, self.casing, self.ranker.affinity)
+        return matches, described.table(matches.owners), described.groups
 
     def lesson(
         self,
@@ -106,6 +131,7 @@ class Linker:
     def save(self, folder: Path) -> None:
         """Write everything into `folder`, which is made."""
         self.gazetteer.lexicon.save(folder / "lexicon")
+        self.gazetteer.matcher.save(folder / "matcher")
         self.knowledge.save(folder / "knowledge")
         self.casing.save(folder / "casing")
         ranker = self.ranker
@@ -138,7 +164,8 @@ class Linker:
             Affinity(np.asarray([about["affinity"][group] for group in GROUPS])),
             about["trained"],
         )
-        gazetteer = Gazetteer(Lexicon.open(folder / "lexicon"), about["min_length"], about["limit"])
+        lexicon, matcher = Lexicon.open(folder / "lexicon"), Matcher.open(folder / "matcher")
+        gazetteer = Gazetteer(lexicon, about["min_length"], about["limit"], matcher)
         return cls(gazetteer, Knowledge.open(folder / "knowledge"), Casing.open(folder / "casing"), ranker)
 
     @cached_property

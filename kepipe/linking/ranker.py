@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from kepipe.linking.features import FEATURES, Affinity
+from kepipe.linking.surroundings import MATCH_FEATURES
 
+Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
@@ -70,9 +72,29 @@ class Ranker:
 
     def score(self, features: Floats) -> Floats:
         """Probabilities [P] of features [P, F]."""
-        logits = np.clip(features @ self.weights + self.bias, -30.0, 30.0)
-        scores: Floats = 1.0 / (1.0 + np.exp(-logits))
+        of_match, of_candidate = np.split(features.T, [len(MATCH_FEATURES)])
+        return self.score_parts(of_match, of_candidate, np.arange(len(features)))
+
+    def score_parts(self, of_match: Floats, of_candidate: Floats, owners: Ints) -> Floats:
+        """The same of features of matches [F₁, M] and of candidates [F₂, P] whose matches are `owners` [P].
+
+        Features are added one by one, in order, so that a candidate's score does not depend on how many others are
+        scored with it, as it does, by rounding, where a library multiplies matrices.
+        """
+        split = len(MATCH_FEATURES)
+        logits = _weigh(of_match, self.weights[:split])[owners]
+        logits += _weigh(of_candidate, self.weights[split:]) + self.bias
+        scores: Floats = 1.0 / (1.0 + np.exp(-np.clip(logits, -30.0, 30.0)))
         return scores
+
+
+def _weigh(features: Floats, weights: Floats) -> Floats:
+    """The weighted sum of features [F, n]: [n]."""
+    total = np.zeros(features.shape[1])
+    for feature, weight in zip(features, weights.tolist(), strict=True):
+        if weight:
+            total += weight * feature
+    return total
 
 
 SPREAD = 0.25

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from kepipe.linking.gazetteer import Matches
-from kepipe.linking.reading import Name
+from kepipe.linking.page import Page
 
 SHORT_PRIOR = 0.5
 """p(entity | name) of who was named in full, where the last name is a name of others in the graph."""
 MIN_LENGTH = 3
 
 
-def add_short_forms(text: str, matches: Matches, names: Sequence[Name] | None) -> Matches:
-    """The matches, and the last names of persons whom NER saw and the graph has under a longer name before.
+def add_short_forms(page: Page, matches: Matches) -> Matches:
+    """The matches of a page, and the last names of persons whom NER saw and the graph has under a longer name before.
 
     A last name that the graph has too keeps its candidates, which share what `SHORT_PRIOR` leaves. Without NER
     nothing is added: the last word of "New York" is no short form.
     """
-    added = _last_names(text, matches, names or ())
+    added = _last_names(page, matches)
     if not added:
         return matches
     known = list(zip(matches.starts.tolist(), matches.ends.tolist(), strict=True))
@@ -45,7 +43,7 @@ def add_short_forms(text: str, matches: Matches, names: Sequence[Name] | None) -
     return Matches(
         starts,
         ends,
-        [surfaces.get(span, text[slice(*span)]) for span in spans],
+        [surfaces.get(span, page.text[slice(*span)]) for span in spans],
         owners[order],
         rows[order],
         priors[order],
@@ -54,22 +52,26 @@ def add_short_forms(text: str, matches: Matches, names: Sequence[Name] | None) -
     )
 
 
-def _last_names(text: str, matches: Matches, names: Sequence[Name]) -> dict[tuple[int, int], int]:
-    """Where each last name stands alone, and the row of the latest person before who has it."""
+def _last_names(page: Page, matches: Matches) -> dict[tuple[int, int], int]:
+    """Where each last name stands alone, and the row of the latest person before, in its text, who has it."""
+    if not any(reading.names for reading in page.readings):
+        return {}
     first = np.searchsorted(matches.owners, np.arange(len(matches)))
     rows = matches.rows[first].tolist() if len(matches) else []
     full = dict(zip(zip(matches.starts.tolist(), matches.ends.tolist(), strict=True), rows, strict=True))
-    called: dict[str, int] = {}
     found: dict[tuple[int, int], int] = {}
-    for start, end, label in names:
-        words = text[start:end].split()
-        if label != "PERSON" or not words:
-            continue
-        if len(words) > 1:
-            if (row := full.get((start, end))) is not None and len(words[-1]) >= MIN_LENGTH:
-                called[words[-1]] = row
-            else:
-                called.pop(words[-1], None)  # another of that name, whom the graph does not have
-        elif words[0] in called:
-            found[start, end] = called[words[0]]
+    for begin, reading in zip(page.begins.tolist(), page.readings, strict=False):
+        called: dict[str, int] = {}
+        for name in reading.names or ():
+            start, end = name.start + begin, name.end + begin
+            words = page.text[start:end].split()
+            if name.label != "PERSON" or not words:
+                continue
+            if len(words) > 1:
+                if (row := full.get((start, end))) is not None and len(words[-1]) >= MIN_LENGTH:
+                    called[words[-1]] = row
+                else:
+                    called.pop(words[-1], None)  # another of that name, whom the graph does not have
+            elif words[0] in called:
+                found[start, end] = called[words[0]]
     return found

@@ -5,14 +5,14 @@ A feature that cannot be known, because no tagger or NER ran, is 0.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 
 from kepipe.linking.casing import Casing, capital_runs
 from kepipe.linking.gazetteer import Matches
-from kepipe.linking.reading import Reading
+from kepipe.linking.page import Page
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -32,31 +32,32 @@ MATCH_FEATURES = (
 )  # fmt: skip
 
 
-def describe_matches(text: str, matches: Matches, reading: Reading, casing: Casing) -> tuple[Floats, Ints]:
-    """Features [M, len(MATCH_FEATURES)] of the matches, and the NER group of each: [M]."""
-    starts, ends, surfaces = matches.starts, matches.ends, matches.surfaces
-    unspaced = np.fromiter((surface[0] >= "\u0e00" for surface in surfaces), bool, len(surfaces))
+def describe_matches(page: Page, matches: Matches, casing: Casing) -> tuple[Floats, Ints]:
+    """Features [len(MATCH_FEATURES), M] of the matches, and the NER group of each: [M]."""
+    starts, ends, surfaces, codes = matches.starts, matches.ends, matches.surfaces, page.codes
+    readings, number = page.readings, len(matches)
+    unspaced = np.fromiter((surface[0] >= "\u0e00" for surface in surfaces), bool, number)
     # Scripts without case cannot speak against a name by it.
-    capital = np.fromiter((surface[0].isupper() for surface in surfaces), float, len(surfaces))
+    capital = np.fromiter((surface[0].isupper() for surface in surfaces), float, number)
     capital[unspaced] = 1.0
-    known = {surface: casing.common(surface) for surface in set(surfaces)}
-    common = np.fromiter((known[surface] for surface in surfaces), float, len(surfaces))
-    sentence = np.isin(starts, [span.start for span in reading.sentences])
-    runs = capital_runs(text)
+    common = np.fromiter(map(casing.common, surfaces), float, number)
+    sentence = np.isin(starts, page.spans(reading.sentences for reading in readings)[:, 0])
+    runs = np.asarray(capital_runs(page.text), np.int64).reshape(-1, 2)
     _, run_left, run_right = _inside(starts, ends, runs)
-    phrase, phrase_left, phrase_right = _inside(starts, ends, _without_articles(text, reading.phrases))
-    proper, proper_left, proper_right = _inside(starts, ends, [span[:2] for span in reading.proper or ()])
-    names = reading.names or ()
-    relation, name = _against(starts, ends, [span[:2] for span in names])
-    codes = [GROUPS.index(LABELS.get(span.label, "other")) for span in names]
-    groups = np.asarray([*codes, 0], np.int64)[name]  # −1, no name, is the last
-    number = len(surfaces)
-    article = np.fromiter((surface.startswith("the ") for surface in surfaces), float, number)
-    joined = [
-        text[start - 1 : start] == "-" or text[end : end + 1] == "-" for start, end in _pairs(starts, ends)
+    phrases = page.spans(reading.phrases for reading in readings)
+    phrase, phrase_left, phrase_right = _inside(starts, ends, _without_articles(page.text, phrases))
+    tagged = np.fromiter((reading.proper is not None for reading in readings), bool, len(readings))
+    proper, proper_left, proper_right = _inside(
+        starts, ends, page.spans(reading.proper or () for reading in readings)
+    )
+    relation, name = _against(starts, ends, page.spans(reading.names or () for reading in readings))
+    labels = [
+        GROUPS.index(LABELS.get(name.label, "other")) for reading in readings for name in reading.names or ()
     ]
+    groups = np.asarray([*labels, 0], np.int64)[name]  # −1, no name, is the last
+    article = np.fromiter((surface.startswith("the ") for surface in surfaces), float, number)
     features = (
-        np.full(number, reading.proper is not None),
+        tagged[page.number(starts)],
         capital,
         common,
         capital * common,
@@ -64,74 +65,71 @@ def describe_matches(text: str, matches: Matches, reading: Reading, casing: Casi
         article,
         np.log([1 + surface.count(" ") for surface in surfaces]),
         ends - starts <= np.where(unspaced, 1, 3),
-        np.fromiter((surface[0].isdigit() for surface in surfaces), float, len(surfaces)),
-        np.log(np.bincount(matches.owners, minlength=len(matches))),
+        np.fromiter((surface[0].isdigit() for surface in surfaces), float, number),
+        np.log(np.bincount(matches.owners, minlength=number)),
         _inside_longer(starts, np.where(article > 0, starts, ends)),
         run_left,
         run_right,
-        _echoes(text, matches, runs),
-        capital * _after_unknown(text, matches, runs),
-        np.asarray(joined, float),
+        _echoes(page, matches, runs),
+        capital * _after_unknown(codes, matches, runs),
+        (codes[starts - 1] == ord("-")) | (codes[ends] == ord("-")),
         phrase,
         phrase_left,
         phrase_right,
-        unspaced & (phrase == 0) & (_splits(starts, reading.phrases) | _splits(ends, reading.phrases)),
+        unspaced & (phrase == 0) & (_splits(starts, phrases) | _splits(ends, phrases)),
         proper,
         proper_left,
         proper_right,
         relation == SAME,
         relation == INSIDE,
         relation == ACROSS,
-        *(groups == number for number in range(1, len(GROUPS))),
+        *(groups == group for group in range(1, len(GROUPS))),
     )
-    return np.column_stack(features).astype(np.float64).reshape(len(matches), len(MATCH_FEATURES)), groups
+    return np.stack(features, dtype=np.float64, casting="unsafe"), groups
 
 
 _ARTICLES = ("the ", "a ", "an ", "his ", "her ", "their ", "its ", "this ", "that ")
 
 
-def _without_articles(text: str, phrases: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+def _without_articles(text: str, phrases: Ints) -> Ints:
     """Noun phrases without the article or possessive they begin with."""
-    bare = []
-    for start, end in phrases:
-        first = text[start : start + 6].lower()
-        skipped = next((len(article) for article in _ARTICLES if first.startswith(article)), 0)
-        bare.append((start + skipped, end) if start + skipped < end else (start, end))
-    return bare
+    heads = (text[start : start + 6].lower() for start in phrases[:, 0].tolist())
+    skipped = [
+        next((len(article) for article in _ARTICLES if head.startswith(article)), 0) for head in heads
+    ]
+    bare = phrases[:, 0] + np.asarray(skipped, np.int64)
+    return np.column_stack((np.where(bare < phrases[:, 1], bare, phrases[:, 0]), phrases[:, 1]))
 
 
-def _echoes(text: str, matches: Matches, runs: Sequence[tuple[int, int]]) -> Floats:
+def _echoes(page: Page, matches: Matches, runs: Ints) -> Floats:
     """Whether a name of one word stands elsewhere in the text as the first or last word of a longer run of capitals.
 
     "Paul" after "Paul Samuelson" is hardly Paul the town.
     """
-    parts: set[str] = set()
-    for start, end in runs:
-        first, *rest = text[start:end].split(" ")
+    parts: set[tuple[int, str]] = set()
+    for (start, end), number in zip(runs.tolist(), page.number(runs[:, 0]).tolist(), strict=True):
+        first, *rest = page.text[start:end].split(" ")
         if rest:
-            parts |= {first, rest[-1]}
-    return np.fromiter((surface in parts for surface in matches.surfaces), float, len(matches))
+            parts |= {(number, first), (number, rest[-1])}
+    named = zip(page.number(matches.starts).tolist(), matches.surfaces, strict=True)
+    return np.fromiter((name in parts for name in named), float, len(matches))
 
 
-def _after_unknown(text: str, matches: Matches, runs: Sequence[tuple[int, int]]) -> Floats:
+def _after_unknown(codes: npt.NDArray[np.uint32], matches: Matches, runs: Ints) -> npt.NDArray[np.bool_]:
     """Whether an unknown run of capitals and a comma stand before: "Noank, Connecticut"."""
-    ends = set(matches.ends.tolist())
-    unknown = {end + 2 for _, end in runs if text[end : end + 2] == ", " and end not in ends}
-    return np.fromiter((start in unknown for start in matches.starts.tolist()), float, len(matches))
-
-
-def _pairs(starts: Ints, ends: Ints) -> zip[tuple[int, int]]:
-    return zip(starts.tolist(), ends.tolist(), strict=True)
+    ends = runs[:, 1]
+    comma = (codes[ends] == ord(",")) & (codes[ends + 1] == ord(" "))
+    return np.isin(matches.starts, ends[comma & ~np.isin(ends, matches.ends)] + 2)
 
 
 APART, SAME, INSIDE, ACROSS = range(4)
 
 
-def _against(starts: Ints, ends: Ints, spans: Sequence[tuple[int, int]]) -> tuple[Ints, Ints]:
-    """How each match stands to the first span it touches (of spans in order, apart), and which: −1 none."""
-    if not spans:
+def _against(starts: Ints, ends: Ints, spans: Ints) -> tuple[Ints, Ints]:
+    """How each match stands to the first span it touches (of spans [n, 2] in order, apart), and which: −1 none."""
+    if not len(spans):
         return np.full(len(starts), APART), np.full(len(starts), -1)
-    span_starts, span_ends = np.asarray(spans, np.int64).T
+    span_starts, span_ends = spans.T
     first = np.searchsorted(span_ends, starts, "right")
     place = np.minimum(first, len(spans) - 1)
     touches = (first < len(spans)) & (span_starts[place] < ends)
@@ -141,22 +139,22 @@ def _against(starts: Ints, ends: Ints, spans: Sequence[tuple[int, int]]) -> tupl
     return relation, np.where(touches, place, -1)
 
 
-def _inside(starts: Ints, ends: Ints, spans: Sequence[tuple[int, int]]) -> tuple[Floats, Floats, Floats]:
+def _inside(starts: Ints, ends: Ints, spans: Ints) -> tuple[Floats, Floats, Floats]:
     """Whether each match is within a span, and whether that span goes on to its left and to its right."""
     relation, place = _against(starts, ends, spans)
     within = (relation == SAME) | (relation == INSIDE)
-    if not spans:
+    if not len(spans):
         return within.astype(float), np.zeros(len(starts)), np.zeros(len(starts))
-    span_starts, span_ends = np.asarray(spans, np.int64).T
+    span_starts, span_ends = spans.T
     left, right = within & (span_starts[place] < starts), within & (span_ends[place] > ends)
     return within.astype(float), left.astype(float), right.astype(float)
 
 
-def _splits(places: Ints, spans: Sequence[tuple[int, int]]) -> npt.NDArray[np.bool_]:
+def _splits(places: Ints, spans: Ints) -> npt.NDArray[np.bool_]:
     """Whether each place lies within a span and not at its ends: a name that cuts a word in two."""
-    if not spans:
+    if not len(spans):
         return np.zeros(len(places), np.bool_)
-    span_starts, span_ends = np.asarray(spans, np.int64).T
+    span_starts, span_ends = spans.T
     before = np.searchsorted(span_starts, places, "left") - 1
     splits: npt.NDArray[np.bool_] = (before >= 0) & (places < span_ends[before])
     return splits

@@ -167,4 +167,4 @@ def _tell(work: Work, scores: dict[str, Any], linker: Any) -> None:
     work.note(note)
 
 
-LINK = Stage("link", 3, LinkInputs, LinkConfig, Linked, link)
+LINK = Stage("link", 4, LinkInputs, LinkConfig, Linked, link)

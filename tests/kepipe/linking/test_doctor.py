@@ -3,8 +3,7 @@ import pytest
 from kepipe.linking.doctor import examine
 from kepipe.linking.fuzzy import nearest_name
 from kepipe.linking.linker import Linker
-from kepipe.linking.reading import Name, RuleReader
-from kepipe.linking.shortforms import add_short_forms
+from kepipe.linking.reading import Name, Reading, RuleReader
 from kepipe.report.linking import doctor_page
 from kepipe.report.page import render
 from kepipe.types import Document
@@ -40,12 +39,13 @@ def test_the_nearest_name(linker: Linker, graph: Graph) -> None:
 def test_last_names_of_persons_named_in_full(linker: Linker, graph: Graph) -> None:
     """As if New York City were a person: NER decides, not the graph."""
     text = "New York City spoke. City left. Mary City came. City again."
-    names = [Name(0, 13, "PERSON"), Name(21, 25, "PERSON"), Name(32, 41, "PERSON"), Name(48, 52, "PERSON")]
-    found = add_short_forms(text, linker.gazetteer.find(text), names)
+    spans = [(0, 13), (21, 25), (32, 41), (48, 52)]
+    names = tuple(Name(start, end, "PERSON") for start, end in spans)
+    found = linker.find(text, Reading((), (), names=names))
     short = [
         (int(found.starts[owner]), graph.ids[row])
         for owner, row, is_short in zip(found.owners, found.rows.tolist(), found.short, strict=True)
         if is_short
     ]
     assert short == [(21, "nyc")]
-    assert len(add_short_forms(text, linker.gazetteer.find(text), None)) == len(linker.gazetteer.find(text))
+    assert len(linker.find(text, Reading((), ()))) == len(linker.gazetteer.find(text))

@@ -1,12 +1,8 @@
-import re
 from pathlib import Path
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from kepipe.linking.gazetteer import Gazetteer, boundary, classify, code_points
+from kepipe.linking.gazetteer import Gazetteer
 from kg.lexicon import Lexicon
 from kg.schema import Entity
 from kg.store import Graph
@@ -55,17 +51,6 @@ def test_a_text_without_names(gazetteer: Gazetteer) -> None:
         found = gazetteer.find(text)
         assert len(found) == 0
         assert len(found.rows) == 0
-
-
-@given(st.text(alphabet="ab é1.-日", max_size=20))
-def test_boundaries_are_those_of_a_regular_expression(text: str) -> None:
-    places = np.arange(len(text) + 1)
-    expected = [
-        not re.match(r"[^\W_日]", text[place - 1 : place] or ".")
-        or not re.match(r"[^\W_日]", text[place:] or ".")
-        for place in places.tolist()
-    ]
-    assert boundary(classify(code_points(text)), places).tolist() == expected
 
 
 def test_chinese_names_are_found_in_either_script(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ interval = st.tuples(st.integers(0, 12), st.integers(1, 6), st.integers(1, 20))
 
 @given(st.lists(interval, max_size=8))
 def test_gains_as_much_as_the_best_of_all_subsets(intervals: list[tuple[int, int, int]]) -> None:
+    intervals.sort(key=lambda interval: interval[0])
     starts = [start for start, _, _ in intervals]
     ends = [start + length for start, length, _ in intervals]
     gains = [float(gain) for _, _, gain in intervals]
@@ -20,12 +21,13 @@ def test_gains_as_much_as_the_best_of_all_subsets(intervals: list[tuple[int, int
 
     subsets = [chosen for size in range(len(gains) + 1) for chosen in combinations(range(len(gains)), size)]
     most = max(sum(gains[place] for place in chosen) for chosen in subsets if apart(chosen))
-    chosen = resolve(starts, ends, gains)
+    chosen = resolve(np.asarray(starts, np.int64), np.asarray(ends, np.int64), np.asarray(gains)).tolist()
     assert apart(tuple(chosen))
     assert sum(gains[place] for place in chosen) == most
     assert np.all(np.diff([starts[place] for place in chosen]) > 0)
 
 
 def test_two_short_mentions_may_beat_a_long_one() -> None:
-    assert resolve([0, 0, 5], [9, 4, 9], [5.0, 3.0, 3.0]) == [1, 2]
-    assert resolve([0, 0, 5], [9, 4, 9], [7.0, 3.0, 3.0]) == [0]
+    starts, ends = np.asarray([0, 0, 5]), np.asarray([9, 4, 9])
+    assert resolve(starts, ends, np.asarray([5.0, 3.0, 3.0])).tolist() == [1, 2]
+    assert resolve(starts, ends, np.asarray([7.0, 3.0, 3.0])).tolist() == [0]
