@@ -18,7 +18,7 @@ from kepipe.flow.stage import Stage, Work
 from kepipe.models.families import fingerprint
 from kepipe.stages.artifacts import FineTuned, Graph, Linked, Model, TaskData, Vectors
 from kepipe.stages.knowledge import NO_GRAPH
-from kepipe.stages.start import choose, open_entities
+from kepipe.stages.start import choose, open_entities, tell_unused
 from kepipe.tasks.finetune.settings import FinetuneConfig
 from kepipe.tasks.finetune.splits import Data
 
@@ -153,6 +153,8 @@ def _start(
     vectors = open_entities(inputs.vectors, base)
     special = {"pad": tokenizer.pad, "sep": tokenizer.sep}
     model = build(base, tokenizer.vocab_size, work.seed, work.note, special, vectors)
+    if model.config.fusion is None:
+        tell_unused(inputs.vectors, config.inject, work)
     if 0 < model.config.positions < config.length:
         raise ValueError(
             f"finetune: length: {config.length} tokens, the model has {model.config.positions} positions: "
