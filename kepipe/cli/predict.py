@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -29,12 +29,19 @@ def predict(
     graph: Annotated[
         Path | None,
         typer.Option(
-            help="Inject triples of this stored graph instead of the one the model was trained with."
+            help="Inject triples of this stored graph instead of the one the model was trained with, find its names, "
+            "and compose vectors from it."
         ),
     ] = None,
     linker: Annotated[
         Path | None, typer.Option(help="Link with this linker instead of the model's own.")
     ] = None,
+    unknown: Annotated[
+        Literal["ignore", "compose"],
+        typer.Option(
+            help="Entities without a vector: ignore them, or compose one from their neighbours in the graph."
+        ),
+    ] = "ignore",
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
 ) -> None:
     """Answer texts: link them, look entities up, fuse or inject what is known, and predict with probabilities."""
@@ -44,7 +51,7 @@ def predict(
     from kepipe.tasks.finetune.prediction import Predictor
 
     asked = texts or _lines(file)
-    predictor = Predictor.open(model, graph=graph, linker=linker, device=resolve("auto"))
+    predictor = Predictor.open(model, graph=graph, linker=linker, unknown=unknown, device=resolve("auto"))
     for text, record in zip(asked, predictor.predict(asked), strict=True):
         if as_json:
             typer.echo(json.dumps({"text": text, **record}, ensure_ascii=False))

@@ -6,8 +6,6 @@ ignored (their tokens are plain tokens), or get a vector that is composed from t
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +16,9 @@ import numpy.typing as npt
 import torch
 
 from kepipe.batch import Batch, EntityTable, Ints, Sequences
+from kepipe.models.files import share
 from kg.store import Graph
-from kg.vectors import IDS, RELATION_IDS, TABLE, Vectors, open_vectors, save_vectors
+from kg.vectors import IDS, RELATION_IDS, TABLE, Vectors, map_table, open_vectors, read_ids, save_vectors
 from kg.warm import start_from
 
 Floats = npt.NDArray[np.float32]
@@ -58,6 +57,11 @@ class EntityVectors:
         """Numbers in a vector, E."""
         return self.vectors.dim
 
+    @property
+    def composed(self) -> int:
+        """How many of the vectors were composed."""
+        return len(self._composed)
+
     def __len__(self) -> int:
         return len(self.vectors) + len(self._composed)
 
@@ -75,9 +79,14 @@ class EntityVectors:
         if trained is None and not len(self._composed):
             for name in FILES:
                 if (self.vectors.folder / name).is_file():
-                    _link(self.vectors.folder / name, folder / name)
+                    share(self.vectors.folder / name, folder / name)
             return
-        save_vectors(folder, [*self.vectors.ids, *self._rows], self.table() if trained is None else trained)
+        ids, entities = [*self.vectors.ids, *self._rows], self.table() if trained is None else trained
+        if (self.vectors.folder / RELATION_IDS).is_file():
+            relations = map_table(self.vectors.folder / TABLE, "relations")
+            save_vectors(folder, ids, entities, relations, read_ids(self.vectors.folder / RELATION_IDS))
+        else:
+            save_vectors(folder, ids, entities)
 
     def table(self) -> Floats:
         """All vectors at once, float32 [rows, E]."""
@@ -98,14 +107,6 @@ class EntityVectors:
 def has_vectors(folder: Path) -> bool:
     """Whether a folder holds entity vectors."""
     return (folder / TABLE).is_file() and (folder / IDS).is_file()
-
-
-def _link(source: Path, target: Path) -> None:
-    target.unlink(missing_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:  # another file system, or one without links
-        shutil.copyfile(source, target)
 
 
 def attach(batch: Batch, links_BT: Ints, table: EntityTable, others: Ints | None = None) -> Batch:

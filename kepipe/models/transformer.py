@@ -160,11 +160,17 @@ class Transformer(nn.Module):
         return logits_B2
 
     def entity_vectors(self, batch: Batch) -> Tensor | None:
-        """Vectors [M, E] of the batch's entities, zeros first: those of the batch, or of the table that is trained."""
-        if self.entity_table is None or batch.entity_rows is None:
+        """Vectors [M, E] of the batch's entities, zeros first: those of the table that is trained, else of the batch.
+
+        A row beyond that table is an entity that came after training.
+        """
+        if self.entity_table is None or batch.entity_rows is None or batch.entity_vectors is None:
             return batch.entity_vectors
-        known_M1 = (batch.entity_rows >= 0)[:, None]
-        return F.embedding(batch.entity_rows.clamp(min=0), self.entity_table.weight) * known_M1
+        rows_M, weight = batch.entity_rows, self.entity_table.weight
+        trained_M1 = ((rows_M >= 0) & (rows_M < len(weight)))[:, None]
+        return torch.where(
+            trained_M1, F.embedding(rows_M.clamp(0, len(weight) - 1), weight), batch.entity_vectors
+        )
 
     def entity_scores(self, hidden_ND: Tensor, vectors_ME: Tensor) -> Tensor:
         """Logits [N, M]: LN(gelu(W h + b)) · e (Zhang et al. 2019, §3.4, eq. 6)."""

@@ -38,13 +38,15 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class FinetuneInputs:
     """All by name: the model to start from; the entity vectors that it fuses, where not its own; the graph whose
-    triples are injected; the linked text whose linker finds mentions; the task's data, where a stage makes it."""
+    triples are injected; the linked text whose linker finds mentions; the task's data, where a stage makes it; the
+    graph by which entities that have no vector get one, composed from their neighbours."""
 
     start: Model | None = None
     vectors: Vectors | None = None
     graph: Graph | None = None
     linked: Linked | None = None
     data: TaskData | None = None
+    neighbours: Graph | None = None
 
 
 def finetune(inputs: FinetuneInputs, config: FinetuneConfig, work: Work) -> None:
@@ -150,7 +152,7 @@ def _start(
     from kepipe.tasks.finetune.table import TASKS
 
     base, tokenizer = choose(inputs.start, config)
-    vectors = open_entities(inputs.vectors, base)
+    vectors = open_entities(inputs.vectors, base, inputs.neighbours, work)
     special = {"pad": tokenizer.pad, "sep": tokenizer.sep}
     model = build(base, tokenizer.vocab_size, work.seed, work.note, special, vectors)
     if model.config.fusion is None:

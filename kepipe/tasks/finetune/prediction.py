@@ -14,7 +14,7 @@ from kepipe.tasks.finetune.fitting import answers
 from kepipe.tasks.finetune.knowledge import Finder, make_finder
 from kepipe.tasks.finetune.marking import mark
 from kepipe.tasks.finetune.predictions import records
-from kepipe.tasks.finetune.tuned import Tuned
+from kepipe.tasks.finetune.tuned import Tuned, Unknown
 
 TOKENS = 8192
 """Tokens of a batch."""
@@ -24,7 +24,8 @@ TOKENS = 8192
 class Predictor:
     """A fine-tuned model that takes texts. `finder`: names entities; None where the model uses no knowledge.
 
-    Entities that the model has no vector of, or the graph no triple, are ignored: their words are plain words.
+    Entities that the model has no vector of, or the graph no triple, are ignored: their words are plain words. Vectors
+    may be composed for those that the graph knows.
     """
 
     tuned: Tuned
@@ -32,13 +33,20 @@ class Predictor:
 
     @classmethod
     def open(
-        cls, folder: Path, *, graph: Path | None = None, linker: Path | None = None, device: str = "cpu"
+        cls,
+        folder: Path,
+        *,
+        graph: Path | None = None,
+        linker: Path | None = None,
+        unknown: Unknown = "ignore",
+        device: str = "cpu",
     ) -> Self:
         """The model of a folder. `graph`: another stored graph to inject from; `linker`: another linker to link with.
 
-        Without a linker, of its own or given, entities are found by the names of the graph.
+        Without a linker, of its own or given, entities are found by the names of the graph. `unknown`: whether entities
+        that came into the graph after the vectors were made are ignored or get a vector composed from their neighbours.
         """
-        opened = tuned.load(folder, graph=graph, device=device)
+        opened = tuned.load(folder, graph=graph, unknown=unknown, device=device)
         if opened.injector is None and opened.vectors is None:
             return cls(opened)
         own_graph, own_linker = folder / tuned.GRAPH, folder / tuned.LINKER

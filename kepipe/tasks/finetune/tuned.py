@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from kepipe.corpus.tokenizer import Tokenizer, load_tokenizer
 from kepipe.flow.artifact import MANIFEST, RECORD
@@ -25,9 +25,12 @@ if TYPE_CHECKING:
     from kepipe.inject.injector import Injector
     from kepipe.models.config import TransformerConfig
     from kepipe.models.transformer import Transformer
+    from kg.store import Graph
 
 ABOUT, HEAD, GRAPH, LINKER = "task.json", "head.safetensors", "graph", "linker"
 FORMAT = 1
+Unknown = Literal["ignore", "compose"]
+"""What becomes of entities without a vector."""
 BEGINS = ("bert", "roberta", "bart")
 """Families whose rows begin with [CLS]."""
 
@@ -141,8 +144,14 @@ def read_about(folder: Path) -> About:
     return About(**{**told, "labels": tuple(told["labels"])})
 
 
-def load(folder: Path, *, graph: Path | None = None, device: str = "cpu") -> Tuned:
-    """Open what `save` wrote. `graph`: a stored graph whose triples are injected instead of the folder's own."""
+def load(
+    folder: Path, *, graph: Path | None = None, unknown: Unknown = "ignore", device: str = "cpu"
+) -> Tuned:
+    """Open what `save` wrote. `graph`: a stored graph whose triples are injected instead of the folder's own.
+
+    `unknown`: what becomes of entities of the graph that have no vector: they are ignored, or get one that is composed
+    from their neighbours. Raises ValueError where that cannot be done.
+    """
     from safetensors.torch import load_file
 
     from kepipe.models import folder as models
@@ -151,7 +160,9 @@ def load(folder: Path, *, graph: Path | None = None, device: str = "cpu") -> Tun
     model = models.load(folder)
     head = heads.restore(new_head(about, model.config), load_file(folder / HEAD))
     heads.attach(model, head)
-    vectors = EntityVectors.open(folder) if model.config.fusion is not None and has_vectors(folder) else None
+    fuses = model.config.fusion is not None and has_vectors(folder)
+    neighbours = _neighbours(folder, graph, fuses) if unknown == "compose" else None
+    vectors = EntityVectors.open(folder, neighbours) if fuses else None
     injector = None
     if about.inject is not None:
         where = graph if graph is not None else folder / GRAPH
@@ -159,6 +170,19 @@ def load(folder: Path, *, graph: Path | None = None, device: str = "cpu") -> Tun
     elif graph is not None and vectors is None:
         raise ValueError(f"{folder}: this model uses no knowledge: leave the graph out")
     return Tuned(about, model.to(device).eval(), tokenizer, vectors, injector)
+
+
+def _neighbours(folder: Path, graph: Path | None, fuses: bool) -> Graph:
+    """The graph from which vectors are composed: that given, else the folder's own."""
+    from kg.store import open_graph
+
+    if not fuses:
+        raise ValueError(f"{folder}: this model fuses no entity vectors: there are none to compose")
+    if graph is None and not (folder / GRAPH).exists():
+        raise ValueError(
+            f"{folder}: to compose vectors takes a graph that knows the entities: give it (--graph)"
+        )
+    return open_graph(folder / GRAPH if graph is None else graph)
 
 
 def make_injector(

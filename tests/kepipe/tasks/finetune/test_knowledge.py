@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from kepipe.cli import app
 from kepipe.corpus.vocabulary import train_tokenizer
+from kepipe.models.entities import EntityVectors
 from kepipe.stages.artifacts import FineTuned, Graph, Vectors
 from kepipe.stages.finetune import FINETUNE
 from kepipe.tasks.finetune.prediction import Predictor
@@ -152,6 +153,51 @@ def test_an_unmarked_text_is_told_how_to_mark_it(injected: FineTuned) -> None:
         Predictor.open(injected.folder).predict(["nothing is marked"])
 
 
+def grown_graph(folder: Path) -> Path:
+    """Two towns that came after the vectors were made, each near five towns of its side."""
+    towns = {"badokilu": "north", "suranome": "south"}
+    known = [(new, old) for new, at in towns.items() for old in [n for n in NAMES if SIDE[n] == at][:5]]
+    entities = [Entity(f"Q{name}", name) for name in [*towns, *{old for _, old in known}]]
+    facts = [Triple(f"Q{new}", "near", f"Q{old}") for new, old in known]
+    write_graph(folder, entities, [Relation("near", "near")], {"train": facts})
+    return folder
+
+
+def newcomers_are_answered_by_their_neighbours(made: FineTuned, folder: Path) -> None:
+    """The graph grew after training: composed vectors answer, where one asks for them."""
+    graph = grown_graph(folder / "grown")
+    texts = ["we saw [[badokilu|mention]]", "we saw [[suranome|mention]]"]
+    told = Predictor.open(made.folder, graph=graph, unknown="compose").predict(texts)
+    assert [next(iter(record["predicted"])) for record in told] == ["north", "south"]
+    assert [record["entities"][0]["known"] for record in told] == [True, True]
+    without = Predictor.open(made.folder, graph=graph).predict(texts)
+    assert [record["entities"][0]["known"] for record in without] == [False, False]
+    said = CliRunner().invoke(
+        app, ["predict", str(made.folder), texts[0], "--graph", str(graph), "--unknown", "compose"]
+    )
+    assert said.stdout.startswith("north")
+    with pytest.raises(ValueError, match="takes a graph that knows the entities"):
+        Predictor.open(made.folder, unknown="compose")
+
+
+def test_vectors_are_composed_in_training_and_kept(words: str, tmp_path: Path) -> None:
+    table = np.random.default_rng(0).standard_normal((len(NAMES), 16)).astype(np.float32)
+    save_vectors(
+        tmp_path / "vectors", [f"Q{name}" for name in NAMES], table, np.ones((1, 16), np.float32), ["near"]
+    )
+    inputs = {
+        "vectors": Vectors(tmp_path / "vectors", ""),
+        "neighbours": Graph(grown_graph(tmp_path / "grown"), "digest"),
+    }
+    base = {"layers": 1, "hidden": 16, "heads": 2, "fusion": {"entity_heads": 2}}
+    made = tune(tmp_path, words, inputs, base=base, epochs=1)
+    kept = EntityVectors.open(made.folder)
+    north = [NAMES.index(name) for name in NAMES if SIDE[name] == "north"][:5]
+    np.testing.assert_allclose(kept.table()[kept.rows(["Qbadokilu"])[0]], table[north].mean(0) - 1, rtol=1e-5)
+    assert (made.folder / "relations.txt").read_text() == "near\n"
+    assert json.loads((made.folder / "kepipe.json").read_text())["neighbours"] == "digest"
+
+
 def test_fused_vectors_answer_for_entities_never_seen(words: str, tmp_path: Path) -> None:
     """Vectors whose first half says the side. Shuffled among the towns they say nothing, and the test notices."""
     rng = np.random.default_rng(0)
@@ -160,7 +206,8 @@ def test_fused_vectors_answer_for_entities_never_seen(words: str, tmp_path: Path
     scores = {}
     for kind, order in (("true", np.arange(len(NAMES))), ("shuffled", rng.permutation(len(NAMES)))):
         folder = tmp_path / kind
-        save_vectors(folder / "vectors", [f"Q{name}" for name in NAMES], table[order])
+        ids, near = [f"Q{name}" for name in NAMES], np.zeros((1, 16), np.float32)
+        save_vectors(folder / "vectors", ids, table[order], near, ["near"])
         base = {"layers": 2, "hidden": 32, "heads": 2, "fusion": {"first": 1, "entity_heads": 2}}
         made = tune(folder, words, {"vectors": Vectors(folder / "vectors", "")}, base=base)
         scores[kind] = right(made)
@@ -171,5 +218,6 @@ def test_fused_vectors_answer_for_entities_never_seen(words: str, tmp_path: Path
             )
             assert next(iter(told[0]["predicted"])) == SIDE[name]
             assert [record["entities"][0]["known"] for record in told] == [True, False]
+            newcomers_are_answered_by_their_neighbours(made, tmp_path)
     assert scores["true"] > 0.95
     assert scores["shuffled"] < 0.75
