@@ -55,6 +55,12 @@ ThresholdOption = Annotated[
 GateOption = Annotated[
     bool, typer.Option("--gate", help="Link only what NER takes for a name: fewer links, surer ones.")
 ]
+FuzzyOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0, max=100, help="Link what is written almost like a name too: the least likeness, such as 90."
+    ),
+]
 IdsOption = Annotated[
     str | None,
     typer.Option(
@@ -80,6 +86,7 @@ def texts(
     ner: NerOption = True,
     threshold: ThresholdOption = None,
     gate: GateOption = False,
+    fuzzy: FuzzyOption = None,
 ) -> None:
     """Link files and write documents as JSON lines; or, with --explain, show why a text is linked as it is."""
     from kepipe.corpus.documents import to_line
@@ -98,7 +105,7 @@ def texts(
         )
         return
     problems = Problems()
-    linked = _link(_documents(files or [], problems), found, reader, threshold, gate)
+    linked = _link(_documents(files or [], problems), found, reader, threshold, gate, fuzzy)
     count = mentions = 0
     with _writing(out) as stream:
         for document in linked:
@@ -204,7 +211,9 @@ def score(
         told = {name: {who: summary(each) for who, each in found.items()} for name, found in sets.items()}
         json_out.write_text(json.dumps(told, indent=1, ensure_ascii=False), encoding="utf-8")
     if html is not None:
-        html.write_text(render(score_page(sets, read, found.knowledge.labels)), encoding="utf-8")
+        labels = found.knowledge.labels
+        page = score_page(sets, read, labels, lambda kind: known.name_kind(kind, labels))
+        html.write_text(render(page), encoding="utf-8")
         typer.echo(f"{html}: every mistake in its sentence")
 
 
@@ -277,7 +286,12 @@ def _gold(files: Iterable[Path], ids: EntityIds, problems: Problems) -> list[Gol
 
 
 def _link(
-    documents: Iterable[Document], linker: Linker, reader: Reader, threshold: float | None, gate: bool
+    documents: Iterable[Document],
+    linker: Linker,
+    reader: Reader,
+    threshold: float | None,
+    gate: bool,
+    fuzzy: float | None,
 ) -> Iterator[Document]:
     from dataclasses import replace
     from itertools import islice
@@ -286,7 +300,7 @@ def _link(
     while batch := list(islice(documents, 256)):
         readings = list(reader.read([document.text for document in batch]))
         rows = zip((d.text for d in batch), (d.title for d in batch), readings, strict=True)
-        found = linker.link_all(rows, threshold, gate)
+        found = linker.link_all(rows, threshold, gate, fuzzy)
         for document, reading, mentions in zip(batch, readings, found, strict=True):
             yield replace(document, sentences=reading.sentences, phrases=reading.phrases, mentions=mentions)
 

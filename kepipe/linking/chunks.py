@@ -45,6 +45,7 @@ class Job:
     ner: bool
     share: float
     complete: bool
+    fuzzy: float | None
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,8 @@ def link_chunk(job: Job, ranker: Ranker, chunk: Chunk) -> int:
         linker = _linker(job.linker).with_ranker(ranker)
         linked, counts = [], []
         read = list(_read(job, chunk))
-        found = linker.link_all((document.text, document.title, reading) for document, reading in read)
+        rows = ((document.text, document.title, reading) for document, reading in read)
+        found = linker.link_all(rows, fuzzy=job.fuzzy)
         for (document, reading), mentions in zip(read, found, strict=True):
             document = replace(
                 document, sentences=reading.sentences, phrases=reading.phrases, mentions=mentions

@@ -15,9 +15,8 @@ from typing import Literal
 
 import numpy as np
 
-from kepipe.linking.casing import capital_runs
 from kepipe.linking.decide import decide
-from kepipe.linking.fuzzy import nearest_name
+from kepipe.linking.fuzzy import name_spans, nearest_name
 from kepipe.linking.linker import Linker
 from kepipe.linking.reading import Reading
 from kepipe.types import Document
@@ -25,9 +24,6 @@ from kg.lexicon import Lexicon
 from kg.surface import fold, normalise
 
 Reason = Literal["no alias", "case", "boundary", "below the threshold", "overlap"]
-COUNTED = frozenset(("CARDINAL", "ORDINAL", "DATE", "TIME", "QUANTITY", "PERCENT", "MONEY"))
-"""Labels of NER that are no names."""
-COMMON = 0.5
 SUGGESTED_FROM = 200
 """Aliases are suggested for this many of the most frequent names without one."""
 
@@ -102,7 +98,7 @@ def examine(
         chosen = [(int(matches.starts[match]), int(matches.ends[match])) for match, _, _ in decided]
         best = np.zeros(len(matches))
         np.maximum.at(best, matches.owners, scores)
-        for start, end in _names(linker, text, reading):
+        for start, end in name_spans(text, reading, linker.casing):
             spans += 1
             if (start, end) in chosen:
                 linked += 1
@@ -141,17 +137,6 @@ def examine(
         _contested(linker, rivals, shown),
         _suggest(linker, [(key[0], count) for key, count in ranked if key[1] == "no alias"], shown),
     )
-
-
-def _names(linker: Linker, text: str, reading: Reading) -> list[tuple[int, int]]:
-    if reading.names is not None:
-        return [(name.start, name.end) for name in reading.names if name.label not in COUNTED]
-    begins = {sentence.start for sentence in reading.sentences}
-    return [
-        (start, end)
-        for start, end in capital_runs(text)
-        if end - start > 1 and not (start in begins and linker.casing.common(text[start:end]) > COMMON)
-    ]
 
 
 def _has_key(lexicon: Lexicon, surface: str) -> bool:

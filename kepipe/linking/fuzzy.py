@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache, partial
 from typing import NamedTuple
 
+from kepipe.linking.casing import Casing, capital_runs
+from kepipe.linking.reading import Reading
 from kg.lexicon import Lexicon
 from kg.surface import fits_case, fold, normalise
 
@@ -16,12 +20,54 @@ PREFIX = 2
 """The first letters must be the same, which leaves a small stretch of the sorted keys to compare with."""
 
 
+COUNTED = frozenset(("CARDINAL", "ORDINAL", "DATE", "TIME", "QUANTITY", "PERCENT", "MONEY"))
+"""Labels of NER that are no names."""
+COMMON = 0.5
+
+
 class Near(NamedTuple):
-    """A name like the surface, the row of its likeliest entity, and how like it is: 0..100."""
+    """A name like the surface, the row of its likeliest entity, how like it is (0..100), and p(entity | name)."""
 
     name: str
     row: int
     likeness: float
+    prior: float
+
+
+def name_spans(text: str, reading: Reading, casing: Casing) -> list[tuple[int, int]]:
+    """What looks like a name: what NER takes for one, else runs of capitals."""
+    if reading.names is not None:
+        return [(name.start, name.end) for name in reading.names if name.label not in COUNTED]
+    begins = {sentence.start for sentence in reading.sentences}
+    return [
+        (start, end)
+        for start, end in capital_runs(text)
+        if end - start > 1 and not (start in begins and casing.common(text[start:end]) > COMMON)
+    ]
+
+
+class NearNames:
+    """Looks names up that are written almost as in the lexicon; answers are kept, since misspellings repeat.
+
+    `cutoff`: the least likeness, 0..100.
+    """
+
+    def __init__(self, lexicon: Lexicon, cutoff: float) -> None:
+        self._near = lru_cache(maxsize=100_000)(partial(nearest_name, lexicon, cutoff=cutoff))
+
+    def find(
+        self, text: str, spans: Iterable[tuple[int, int]], taken: Sequence[tuple[int, int]]
+    ) -> Iterator[tuple[int, int, int, float]]:
+        """Start, end, row and score of each span that is like a name and touches none of the `taken` ones.
+
+        The score is the likeness, 0..1, times p(entity | name).
+        """
+        for start, end in spans:
+            if any(left < end and start < right for left, right in taken):
+                continue
+            near = self._near(text[start:end])
+            if near is not None:
+                yield start, end, near.row, near.likeness / 100 * near.prior
 
 
 def nearest_name(lexicon: Lexicon, surface: str, cutoff: float = LIKENESS) -> Near | None:
@@ -53,4 +99,6 @@ def nearest_name(lexicon: Lexicon, surface: str, cutoff: float = LIKENESS) -> Ne
         None,
     )
     candidates = [] if name is None else lexicon.of_key(number, name)
-    return Near(name, candidates[0].row, round(float(likeness), 1)) if name and candidates else None
+    if not name or not candidates:
+        return None
+    return Near(name, candidates[0].row, round(float(likeness), 1), candidates[0].prior)

@@ -137,9 +137,7 @@ class Gazetteer:
         """The entries of each key as it is written here; surfaces repeat, so answers are kept."""
         lexicon, known = self.lexicon, self._entries
         new = {
-            surface: key
-            for key, surface in zip(keys.tolist(), surfaces, strict=True)
-            if surface not in known
+            surface: key for key, surface in zip(keys.tolist(), surfaces, strict=True) if surface not in known
         }
         numbers = np.fromiter(new.values(), np.int64, len(new))
         first, stop = lexicon.key_starts[numbers], lexicon.key_starts[numbers + 1]

@@ -7,7 +7,7 @@ A line of JSON a text: `{"id", "text", "mentions": [{"start", "end", "entity", "
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,11 @@ class EntityIds:
     def row(self, id: str) -> int:
         """The row of an entity, NIL where the graph lacks it."""
         return self.rows.get(self.others.get(id, id), NIL)
+
+    def name_kind(self, kind: str, labels: Sequence[str]) -> str:
+        """A type or several ("Q5|Q215627") by the labels of the graph, as far as they are entities of it."""
+        rows = ((part, self.row(part)) for part in kind.split("|"))
+        return ", ".join(part if row == NIL else labels[row] for part, row in rows)
 
 
 def _read_jsonl(file: Path, key: str) -> Iterator[tuple[str, str]]:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from kepipe.linking.casing import Casing
 from kepipe.linking.decide import decide
 from kepipe.linking.features import FEATURES, Affinity, describe
+from kepipe.linking.fuzzy import NearNames, name_spans
 from kepipe.linking.gazetteer import Gazetteer, Matches
 from kepipe.linking.gold import Link
 from kepipe.linking.knowledge import Knowledge
@@ -62,25 +63,47 @@ class Linker:
         title: str = "",
         threshold: float | None = None,
         gate: bool = False,
+        fuzzy: float | None = None,
     ) -> tuple[Mention, ...]:
         """The mentions of a text in order, without overlap; `threshold`: instead of the ranker's.
 
         `gate`: only what NER takes for a name, no more and no less, is linked; without NER everything may be.
+        `fuzzy`: what looks like a name and is not linked may be written otherwise than in the graph, by so much: the
+        least likeness, 0..100 (`NearNames`).
         """
-        return next(self.link_all([(text, title, reading)], threshold, gate))
+        return next(self.link_all([(text, title, reading)], threshold, gate, fuzzy))
 
     def link_all(
-        self, texts: Iterable[tuple[str, str, Reading]], threshold: float | None = None, gate: bool = False
+        self,
+        texts: Iterable[tuple[str, str, Reading]],
+        threshold: float | None = None,
+        gate: bool = False,
+        fuzzy: float | None = None,
     ) -> Iterator[tuple[Mention, ...]]:
-        """The mentions of each of many texts, given with title ("" none) and reading: the same as one by one, faster."""
+        """The mentions of each of many texts, given with title ("" none) and reading: as one by one, only faster."""
+        threshold = self.ranker.threshold if threshold is None else threshold
+        near = None if fuzzy is None else NearNames(self.gazetteer.lexicon, fuzzy)
         for page in pages(texts):
             found: list[list[Mention]] = [[] for _ in page.texts]
             for text, start, end, row, score in self._link_page(page, threshold, gate):
                 found[text].append(Mention(start, end, self.knowledge.ids[row], score))
+            if near is not None:
+                for text, reading, mentions in zip(page.texts, page.readings, found, strict=True):
+                    self._add_near(near, text, reading, mentions, threshold)
             yield from map(tuple, found)
 
+    def _add_near(
+        self, near: NearNames, text: str, reading: Reading, mentions: list[Mention], threshold: float
+    ) -> None:
+        """Add what is written almost like a name, and keep the order."""
+        taken = [(mention.start, mention.end) for mention in mentions]
+        for start, end, row, score in near.find(text, name_spans(text, reading, self.casing), taken):
+            if score >= threshold:
+                mentions.append(Mention(start, end, self.knowledge.ids[row], score))
+        mentions.sort(key=lambda mention: mention.start)
+
     def _link_page(
-        self, page: Page, threshold: float | None, gate: bool
+        self, page: Page, threshold: float, gate: bool
     ) -> Iterator[tuple[int, int, int, int, float]]:
         """Text, start and end in it, row and score of each mention."""
         matches = self._find(page)
@@ -94,7 +117,6 @@ class Linker:
             same = described.of_match[MATCH_FEATURES.index("name_same")] > 0
             scores[(named[texts] & ~same)[matches.owners]] = -1.0
         starts, ends = matches.starts - page.begins[texts], matches.ends - page.begins[texts]
-        threshold = self.ranker.threshold if threshold is None else threshold
         for match, row, score in decide(matches, scores, threshold):
             yield int(texts[match]), int(starts[match]), int(ends[match]), row, score
 

@@ -85,8 +85,7 @@ class Matcher:
             on = np.flatnonzero(self.longer[place] & (last + 2 < len(bounds)))
             token, last = token[on], last[on] + 1
         keys, starts, ends = (
-            np.concatenate(column)
-            for column in zip((np.zeros(0, np.int64),) * 3, *found, strict=True)
+            np.concatenate(column) for column in zip((np.zeros(0, np.int64),) * 3, *found, strict=True)
         )
         order = np.lexsort((ends, starts))
         return keys[order], starts[order], ends[order]

@@ -94,9 +94,7 @@ _ARTICLES = ("the ", "a ", "an ", "his ", "her ", "their ", "its ", "this ", "th
 def _without_articles(text: str, phrases: Ints) -> Ints:
     """Noun phrases without the article or possessive they begin with."""
     heads = (text[start : start + 6].lower() for start in phrases[:, 0].tolist())
-    skipped = [
-        next((len(article) for article in _ARTICLES if head.startswith(article)), 0) for head in heads
-    ]
+    skipped = [next((len(article) for article in _ARTICLES if head.startswith(article)), 0) for head in heads]
     bare = phrases[:, 0] + np.asarray(skipped, np.int64)
     return np.column_stack((np.where(bare < phrases[:, 1], bare, phrases[:, 0]), phrases[:, 1]))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from markupsafe import Markup
 
@@ -19,15 +19,21 @@ def score_page(
     sets: Mapping[str, Mapping[str, Assessment]],
     texts: Mapping[str, Sequence[GoldText]],
     labels: Sequence[str],
+    name_kind: Callable[[str], str] = str,
 ) -> Page:
-    """For each gold set the scores of linker and baselines, its scores by kind and ambiguity, and all mistakes."""
+    """For each gold set the scores of linker and baselines, its scores by kind and ambiguity, and all mistakes.
+
+    `name_kind`: the marked type of an entity → what it is called.
+    """
     facts = tuple(
         Fact(name, f"{_first(found).in_graph.f1:.3f}", "F1 on names in the graph")
         for name, found in sets.items()
     )
     best = ", ".join(f"{fact.value} on {fact.label}" for fact in facts)
     sections = tuple(
-        section for name, found in sets.items() for section in _sections(name, found, texts[name], labels)
+        section
+        for name, found in sets.items()
+        for section in _sections(name, found, texts[name], labels, name_kind)
     )
     return Page(
         title="Linking",
@@ -44,7 +50,11 @@ def _first(found: Mapping[str, Assessment]) -> Assessment:
 
 
 def _sections(
-    name: str, found: Mapping[str, Assessment], texts: Sequence[GoldText], labels: Sequence[str]
+    name: str,
+    found: Mapping[str, Assessment],
+    texts: Sequence[GoldText],
+    labels: Sequence[str],
+    name_kind: Callable[[str], str],
 ) -> list[Section]:
     ours = _first(found)
     rows = tuple(
@@ -73,7 +83,7 @@ def _sections(
             (
                 Table(head, rows, numbers=tuple(range(1, 7))),
                 told,
-                _by("kind of entity", breakdown(ours, lambda decision: decision.kind or "none")),
+                _by("kind of entity", breakdown(ours, lambda decision: name_kind(decision.kind) or "none")),
                 _by("candidates of the name", breakdown(ours, lambda decision: ambiguity(decision.choices))),
             ),
         ),

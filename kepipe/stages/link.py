@@ -42,6 +42,8 @@ class LinkConfig(Section):
     """The given links mark everything that could be linked, so that what is not marked is wrong."""
     threshold: float | Literal["auto"] = "auto"
     """Mentions with a lower score are left out; auto: the value with the best F1 on training documents, else 0.5."""
+    fuzzy: float | None = Field(None, ge=0, le=100)
+    """What looks like a name, is not linked, and is at least so like a name of the graph (90, say) means it too."""
     max_candidates: int = Field(20, ge=1)
     """No more candidates than this for one name."""
     min_length: int = Field(2, ge=1)
@@ -66,6 +68,7 @@ def link(inputs: LinkInputs, config: LinkConfig, work: Work) -> None:
     job = Job(
         inputs.corpus.folder / "documents.jsonl", work.scratch, inputs.graph.folder, work.scratch / "linker",
         config.language, config.spacy_model, config.ner, inputs.corpus.held_out_share(), config.complete_gold,
+        config.fuzzy,
     )  # fmt: skip
     chunks = cut(job.documents)
     build_linker(job, config.max_candidates, config.min_length)

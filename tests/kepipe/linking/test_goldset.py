@@ -133,3 +133,8 @@ def test_an_explanation_adds_up_to_the_score(linker: Linker) -> None:
             score = linker.ranker.score(linker.examine(text, reading)[1])
             assert any(abs(value - choice.score) < 1e-9 for value in score)
             assert 1 / (1 + 2.718281828459045**-logit) == pytest.approx(choice.score)
+
+
+def test_types_are_called_by_the_labels_of_the_graph(ids: EntityIds, graph: Graph) -> None:
+    assert ids.name_kind("Q1|Q2|tokyo", graph.labels) == "Omaha, Q2, 東京"
+    assert ids.name_kind("", graph.labels) == ""

@@ -106,3 +106,22 @@ def test_the_gate_lets_only_named_entities_through(graph: Graph) -> None:
 
     assert linked(gate=False) == ["omaha", "leeds"]
     assert linked(gate=True) == ["omaha"]
+
+
+def test_fuzzy_links_what_is_written_almost_like_a_name(linker: Linker) -> None:
+    text = "They left Omaha for Nebrasca, Linkoln and Atlantis."
+
+    def linked(fuzzy: float | None) -> dict[str, tuple[str, float]]:
+        mentions = linker.link(text, read(text), threshold=0.2, fuzzy=fuzzy)
+        assert list(mentions) == sorted(mentions, key=lambda mention: mention.start)
+        return {text[each.start : each.end]: (each.entity, each.score) for each in mentions}
+
+    assert set(linked(None)) == {"Omaha"}
+    found = linked(85)
+    assert set(found) == {"Omaha", "Nebrasca", "Linkoln"}
+    # Of eight letters one differs; of the two Lincolns one is likelier.
+    assert found["Nebrasca"] == ("ne", pytest.approx(0.875))
+    entity, score = found["Linkoln"]
+    assert entity == "lincoln-ne"
+    assert score < 0.857
+    assert set(linked(90)) == {"Omaha"}

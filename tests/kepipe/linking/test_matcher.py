@@ -2,7 +2,7 @@ import re
 from itertools import combinations
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kepipe.linking.characters import LETTER, OTHER, UNSPACED, classify, code_points
@@ -28,11 +28,13 @@ def test_classes_are_those_of_regular_expressions() -> None:
     assert classify(code_points("日・a-")).tolist() == [UNSPACED, 3, LETTER, OTHER]
 
 
+@settings(deadline=None)
 @given(text)
 def test_boundaries_are_those_of_a_regular_expression(text: str) -> None:
     assert boundaries(code_points(text)).tolist() == cuts(text)
 
 
+@settings(deadline=None)
 @given(st.sets(name, max_size=12), text)
 def test_all_and_only_names_between_boundaries_are_found(names: set[str], text: str) -> None:
     numbers = {name: number for number, name in enumerate(names)}
@@ -47,9 +49,7 @@ def test_a_saved_matcher_finds_alike(tmp_path: Path) -> None:
     made = Matcher.build(names)
     made.save(tmp_path)
     text = "in new york city, name 65536 and name 199999 and name 200000"
-    found = [
-        (names[key], start) for key, start, _ in zip(*Matcher.open(tmp_path).find(text), strict=True)
-    ]
+    found = [(names[key], start) for key, start, _ in zip(*Matcher.open(tmp_path).find(text), strict=True)]
     assert found == [
         ("new york", 3), ("new york city", 3), ("york", 7), ("name 65536", 18), ("name 199999", 33),
     ]  # fmt: skip

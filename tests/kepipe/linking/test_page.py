@@ -55,6 +55,7 @@ def test_many_texts_are_linked_as_one_by_one(
     assert together == alone
 
 
+@settings(deadline=None)
 @given(st.lists(rows(), min_size=1, max_size=4))
 def test_a_page_shifts_places(texts: list[tuple[str, str, Reading]]) -> None:
     (page,) = pages(texts)

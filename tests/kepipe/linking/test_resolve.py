@@ -1,7 +1,7 @@
 from itertools import combinations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kepipe.linking.resolve import resolve
@@ -9,6 +9,7 @@ from kepipe.linking.resolve import resolve
 interval = st.tuples(st.integers(0, 12), st.integers(1, 6), st.integers(1, 20))
 
 
+@settings(deadline=None)
 @given(st.lists(interval, max_size=8))
 def test_gains_as_much_as_the_best_of_all_subsets(intervals: list[tuple[int, int, int]]) -> None:
     intervals.sort(key=lambda interval: interval[0])
