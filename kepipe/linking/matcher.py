@@ -46,16 +46,14 @@ class Matcher:
     @classmethod
     def build(cls, names: Sequence[str], base: int = BASE) -> Matcher:
         """Read distinct folded names; a name's number is its place."""
-        parts = [_prefixes(names, first, base) for first in range(0, len(names), _BLOCK)]
-        hashes, keys = (
-            np.concatenate(column) if parts else np.zeros(0, kind)
-            for column, kind in zip(
-                zip(*parts, strict=True) if parts else ((), ()), (np.uint64, np.int32), strict=True
-            )
-        )
+        empty = np.zeros(0, np.uint64), np.zeros(0, np.int32)
+        parts = [empty, *(_prefixes(names, first, base) for first in range(0, len(names), _BLOCK))]
+        hashes, keys = (np.concatenate(column) for column in zip(*parts, strict=True))
         order = np.argsort(hashes)
         hashes, keys = hashes[order], keys[order]
-        first = np.flatnonzero(np.concatenate((hashes[:1] == hashes[:1], hashes[1:] != hashes[:-1])))
+        new = np.ones(len(hashes), np.bool_)
+        new[1:] = hashes[1:] != hashes[:-1]
+        first = np.flatnonzero(new)
         ending = np.maximum.reduceat(keys, first) if len(first) else keys
         if np.count_nonzero(ending >= 0) < len(names):
             return cls.build(names, base + 2)
@@ -153,8 +151,8 @@ def _sums(codes: npt.NDArray[np.uint32], power: Hashes) -> Hashes:
 @lru_cache(maxsize=2)
 def _powers(base: int, size: int) -> tuple[Hashes, Hashes]:
     """B^1 … B^size, and B^0 … B^−size, modulo 2^64."""
-    power = np.cumprod(np.full(size, base, np.uint64))
-    inverse = np.cumprod(np.full(size + 1, pow(base, -1, 1 << 64), np.uint64))
+    power = np.multiply.accumulate(np.full(size, base, np.uint64))
+    inverse = np.multiply.accumulate(np.full(size + 1, pow(base, -1, 1 << 64), np.uint64))
     return power, np.concatenate((np.ones(1, np.uint64), inverse[:-1]))
 
 
