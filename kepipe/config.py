@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+)
 
 Key = tuple[str | int, ...]
 
@@ -56,6 +64,15 @@ def _locate(value: Any, info: ValidationInfo) -> Any:
 UserPath = Annotated[Path, BeforeValidator(_locate)]
 """A file or folder of the user's that must exist; `~` and `$VARIABLES` are expanded, and a relative path starts at
 the folder of the YAML file."""
+
+
+def _locate_each(value: Any, info: ValidationInfo) -> Any:
+    return tuple(_locate(item, info) for item in (value if isinstance(value, list | tuple) else [value]))
+
+
+_ONE_OR_SEVERAL = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+UserPaths = Annotated[tuple[Path, ...], BeforeValidator(_locate_each), WithJsonSchema(_ONE_OR_SEVERAL)]
+"""One such path, or a list of them."""
 
 
 class ConfigError(ValueError):

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from kepipe.config import Section, UserPath, aside
+from kepipe.config import Section, UserPaths, aside
 from kepipe.flow.artifact import hash_file, hash_json
 from kepipe.flow.stage import Nothing, Stage, Work
 from kepipe.stages.artifacts import Corpus
@@ -23,7 +23,7 @@ class CorpusConfig(Section):
 
     source: Literal["wikipedia-sample", "folder"] = "wikipedia-sample"
     """`wikipedia-sample`: 106 articles from gensim's wheel, with their link anchors; `folder`: your own files."""
-    path: UserPath | list[UserPath] | None = aside(None)
+    path: UserPaths | None = aside(None)
     """For `folder`: a folder of .txt, .jsonl, .parquet and .tsv files, or one such file, or a list of these."""
     strict: bool = False
     """Refuse bad lines instead of skipping and counting them."""
@@ -105,12 +105,12 @@ def _ticked(documents: Iterable[Document], work: Work) -> Iterator[Document]:
             yield document
 
 
-def _paths(config: CorpusConfig) -> list[Path]:
+def _paths(config: CorpusConfig) -> tuple[Path, ...]:
     if config.path is None:
         raise ValueError(
             "corpus: `source: folder` needs `path`, a folder of .txt, .jsonl, .parquet or .tsv files"
         )
-    return config.path if isinstance(config.path, list) else [config.path]
+    return config.path
 
 
 def _where(config: CorpusConfig) -> str:
