@@ -58,8 +58,8 @@ def predict(
         else:
             typer.echo(f"{_told(record)}\t{text}")
             for entity in record.get("entities", ()):
-                unknown = "" if entity["known"] else " (unknown to the model: ignored)"
-                typer.echo(f"    {entity['text']} → {entity['entity']}{unknown}")
+                ignored = "" if entity["known"] else " (unknown to the model: ignored)"
+                typer.echo(f"    {entity['text']} → {entity['entity']}{ignored}")
 
 
 def _lines(file: Path | None) -> list[str]:
