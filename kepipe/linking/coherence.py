@@ -112,7 +112,7 @@ def locate(sorted_values: Ints, wanted: Ints) -> Ints:
     return np.where(sorted_values[place] == wanted, place, -1)
 
 
-def _kindred(owners: Ints, between: Ints, keys: Ints, vote: Floats, ends: Ints) -> Floats:
+def _kindred(owners: Ints, between: Ints, keys: Ints, vote: Floats, ends: npt.NDArray[np.int32]) -> Floats:
     degrees = ends[between + 1] - ends[between]
     narrow = degrees <= HUB
     owners, keys, degrees = owners[narrow], keys[narrow], degrees[narrow]

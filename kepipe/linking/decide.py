@@ -32,6 +32,6 @@ def decide_by_prior(matches: Matches) -> list[Link]:
     """The baseline: the longest exact names, each meaning its likeliest entity."""
     first = np.flatnonzero(np.diff(matches.owners, prepend=-1))
     lengths = matches.ends - matches.starts
-    chosen = resolve(matches.starts, matches.ends, lengths**1.01)
+    chosen = resolve(matches.starts, matches.ends, np.power(lengths, 1.01, dtype=np.float64))
     rows = matches.rows[first]
     return [Link(int(matches.starts[at]), int(matches.ends[at]), int(rows[at])) for at in chosen.tolist()]

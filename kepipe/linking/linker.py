@@ -88,8 +88,8 @@ class Linker:
             for text, start, end, row, score in self._link_page(page, threshold, gate):
                 found[text].append(Mention(start, end, self.knowledge.ids[row], score))
             if near is not None:
-                for text, reading, mentions in zip(page.texts, page.readings, found, strict=True):
-                    self._add_near(near, text, reading, mentions, threshold)
+                for written, reading, mentions in zip(page.texts, page.readings, found, strict=True):
+                    self._add_near(near, written, reading, mentions, threshold)
             yield from map(tuple, found)
 
     def _add_near(
