@@ -1,4 +1,4 @@
-"""Words of a text that a graph knows: its names, found by Aho-Corasick, the longest first from the left.
+"""Words of a text that a graph knows: its names, the longest first from the left.
 
 K-BERT's way of finding mentions, for texts that no linker has read: a name means the likeliest of the entities that
 bear it and have a triple to show.
