@@ -43,11 +43,14 @@ class Predictor:
     ) -> Self:
         """The model of a folder. `graph`: another stored graph to inject from; `linker`: another linker to link with.
 
-        Without a linker, of its own or given, entities are found by the names of the graph. `unknown`: whether entities
-        that came into the graph after the vectors were made are ignored or get a vector composed from their neighbours.
+        Without a linker, of its own or given, entities are found by the names of the graph; a model that was tuned
+        without entities (`mentions: none`) looks for them only where a linker or a graph is given. `unknown`: whether
+        entities that came into the graph after the vectors were made are ignored or get a vector composed from their
+        neighbours.
         """
         opened = tuned.load(folder, graph=graph, unknown=unknown, device=device)
-        if opened.injector is None and opened.vectors is None:
+        untaught = opened.about.mentions == "none" and graph is None and linker is None
+        if untaught or (opened.injector is None and opened.vectors is None):
             return cls(opened)
         own_graph, own_linker = folder / tuned.GRAPH, folder / tuned.LINKER
         if linker is None and graph is None and own_linker.exists():

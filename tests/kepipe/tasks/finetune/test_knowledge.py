@@ -153,6 +153,21 @@ def test_an_unmarked_text_is_told_how_to_mark_it(injected: FineTuned) -> None:
         Predictor.open(injected.folder).predict(["nothing is marked"])
 
 
+def test_a_model_tuned_without_entities_is_asked_without_them(words: str, tmp_path: Path) -> None:
+    graph = write_world(tmp_path / "graph", SIDE)
+    made = tune(
+        tmp_path / "w",
+        words,
+        {"graph": Graph(graph, "")},
+        inject={"max_branches": 1},
+        mentions="none",
+        epochs=1,
+    )
+    texts = [f"we saw [[{UNSEEN[0]}|mention]] again"]
+    assert "entities" not in next(iter(Predictor.open(made.folder).predict(texts)))
+    assert next(iter(Predictor.open(made.folder, graph=graph).predict(texts)))["entities"]
+
+
 def grown_graph(folder: Path) -> Path:
     """Two towns that came after the vectors were made, each near five towns of its side."""
     towns = {"badokilu": "north", "suranome": "south"}
