@@ -48,14 +48,8 @@ def load(folder: Path, seed: int = 0) -> Ported:
     port = settings.find_port(file, theirs)
     weights = modern(read(folder), port)
     model = initialise(assemble(configure(settings.to_ours(file, theirs, port), weights, port)), seed)
-    parameters = dict(model.named_parameters())
-    found, lacking, unused = rows.to_ours(port.weights, parameters, weights)
-    with torch.no_grad():
-        for name, value in found.items():
-            if value.shape != parameters[name].shape:
-                expected = tuple(parameters[name].shape)
-                raise ValueError(f"{folder}: {name} is {tuple(value.shape)}; its {CONFIG} says {expected}")
-            parameters[name].copy_(value)
+    found, lacking, unused = rows.to_ours(port.weights, dict(model.named_parameters()), weights)
+    rows.lay_in(model, found, folder, CONFIG)
     copies = {port.output} if model.config.tied else set()
     real = [name for name in unused if name not in copies and not name.endswith(port.ignored)]
     return Ported(model, tuple(lacking), tuple(real))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 SUFFIXES = ("", ".weight", ".bias")
 
@@ -94,6 +95,20 @@ def to_ours(
         else:
             lacking.append(ours)
     return found, lacking, sorted(theirs.keys() - used)
+
+
+def lay_in(model: nn.Module, found: Mapping[str, Tensor], folder: Path, config: str = "config") -> None:
+    """Give a model's parameters the values found in `folder`.
+
+    Raises ValueError for one that has another shape than the file `config` says.
+    """
+    parameters = dict(model.named_parameters())
+    with torch.no_grad():
+        for name, value in found.items():
+            if value.shape != parameters[name].shape:
+                expected = tuple(parameters[name].shape)
+                raise ValueError(f"{folder}: {name} is {tuple(value.shape)}; its {config} says {expected}")
+            parameters[name].copy_(value)
 
 
 def to_theirs(table: Sequence[Row], ours: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -15,7 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from kepipe.models.assemble import assemble, initialise
@@ -62,20 +61,16 @@ def load(folder: Path, seed: int = 0) -> huggingface.Ported:
     plain = huggingface.configure(settings.to_ours(file, theirs, port), weights, port)
     config = replace(plain, norm_eps=1e-12, fusion=_fusion(file, theirs, weights))
     model = initialise(assemble(config), seed)
-    parameters = dict(model.named_parameters())
-    found, lacking, unused = rows.to_ours((*port.weights, *ENTITY_SIDE), parameters, weights)
+    found, lacking, unused = rows.to_ours(
+        (*port.weights, *ENTITY_SIDE), dict(model.named_parameters()), weights
+    )
     for i in range(_first(file, theirs), config.encoder_layers):
         second = LAYER.format(i=i) + SECOND_BIAS
         if second in weights:
             name = OURS.format(i=i) + "feed.part.grow.bias"
             found[name] = found[name] + weights[second].float()
             unused.remove(second)
-    with torch.no_grad():
-        for name, value in found.items():
-            if value.shape != parameters[name].shape:
-                expected = tuple(parameters[name].shape)
-                raise ValueError(f"{folder}: {name} is {tuple(value.shape)}; its config says {expected}")
-            parameters[name].copy_(value)
+    rows.lay_in(model, found, folder)
     real = [name for name in unused if name != port.output and not name.endswith(port.ignored)]
     return huggingface.Ported(model, tuple(lacking), tuple(real))
 

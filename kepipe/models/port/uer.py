@@ -76,14 +76,8 @@ def load(folder: Path, seed: int = 0) -> huggingface.Ported:
             )
     weights[SEGMENTS] = weights[SEGMENTS][1:]
     model = initialise(assemble(_configure(theirs, weights)), seed)
-    parameters = dict(model.named_parameters())
-    found, lacking, unused = rows.to_ours(WEIGHTS, parameters, weights)
-    with torch.no_grad():
-        for name, value in found.items():
-            if value.shape != parameters[name].shape:
-                expected = tuple(parameters[name].shape)
-                raise ValueError(f"{folder}: {name} is {tuple(value.shape)}; its config says {expected}")
-            parameters[name].copy_(value)
+    found, lacking, unused = rows.to_ours(WEIGHTS, dict(model.named_parameters()), weights)
+    rows.lay_in(model, found, folder)
     real = [name for name in unused if not (model.config.tied and name == "target.mlm_linear_2.weight")]
     return huggingface.Ported(model, tuple(lacking), tuple(real))
 
