@@ -61,6 +61,14 @@ class Sequences:
     links: Ints | None = None
     vectors: EntityTable | None = None
 
+    def mention_begins(self) -> Bools:
+        """Where a mention begins, bool [B, T]: a unit of level "entity" that has one. One that a row's end cuts in two
+        is one in both."""
+        units, begins = self.units["entity"], self.entities >= 0
+        same = (units[:, 1:] == units[:, :-1]) & (self.entities[:, 1:] == self.entities[:, :-1])
+        begins[:, 1:] &= ~same
+        return begins
+
 
 @dataclass(frozen=True)
 class Batch:

@@ -151,15 +151,11 @@ class Injector:
 
 
 def find_mentions(sequences: Sequences) -> tuple[Anchors, Ints]:
-    """The mentions in rows of pretraining, and the entity number of each: a unit of level "entity" that has one."""
-    entities, units = sequences.entities, sequences.units["entity"]
-    named = entities >= 0
-    same = np.zeros_like(named)
-    same[:, 1:] = (units[:, 1:] == units[:, :-1]) & (entities[:, 1:] == entities[:, :-1])
-    rows, first = np.nonzero(named & ~same)
-    goes_on = np.zeros_like(named)
-    goes_on[:, :-1] = named[:, 1:] & same[:, 1:]
-    stop = np.nonzero(named & ~goes_on)[1] + 1
-    return Anchors(rows.astype(np.int64), first.astype(np.int64), stop.astype(np.int64)), entities[
-        rows, first
-    ]
+    """The mentions in rows of pretraining, and the entity number of each."""
+    named, begins = sequences.entities >= 0, sequences.mention_begins()
+    ends = named.copy()
+    ends[:, :-1] &= ~(named & ~begins)[:, 1:]
+    rows, first = np.nonzero(begins)
+    stop = np.nonzero(ends)[1] + 1
+    anchors = Anchors(*(column.astype(np.int64) for column in (rows, first, stop)))
+    return anchors, sequences.entities[rows, first]

@@ -128,13 +128,9 @@ def attach(batch: Batch, links_BT: Ints, table: EntityTable, others: Ints | None
 def mention_starts(sequences: Sequences, rows_of: Ints) -> Ints:
     """The table's row at the first token of each mention, −1 elsewhere: int [B, T].
 
-    `rows_of` gives the row of each number in `sequences.entities`. A mention that a row's end cuts in two is one in
-    both: each part's first token carries the entity.
+    `rows_of` gives the row of each number in `sequences.entities`.
     """
-    entities_BT, units_BT = sequences.entities, sequences.units["entity"]
-    begins_BT = entities_BT >= 0
-    same = (units_BT[:, 1:] == units_BT[:, :-1]) & (entities_BT[:, 1:] == entities_BT[:, :-1])
-    begins_BT[:, 1:] &= ~same
-    links_BT = np.full(entities_BT.shape, -1, dtype=np.int64)
-    links_BT[begins_BT] = rows_of[entities_BT[begins_BT]]
+    begins_BT = sequences.mention_begins()
+    links_BT = np.full(begins_BT.shape, -1, dtype=np.int64)
+    links_BT[begins_BT] = rows_of[sequences.entities[begins_BT]]
     return links_BT
