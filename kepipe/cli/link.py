@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 import typer
 from typer.core import TyperGroup
 
+from kepipe.cli import tables
+
 if TYPE_CHECKING:
     from kepipe.linking.assess import Assessment, Predict
-    from kepipe.linking.explain import Explained
     from kepipe.linking.goldset import EntityIds, GoldText
     from kepipe.linking.linker import Linker
     from kepipe.linking.reading import Reader
@@ -98,7 +99,7 @@ def texts(
     if explain is not None:
         from kepipe.linking.explain import explain as decisions
 
-        _show(
+        tables.show_decisions(
             decisions(found, explain, next(iter(reader.read([explain]))), threshold=threshold),
             found,
             threshold,
@@ -205,7 +206,7 @@ def score(
         if readings and readings[0].names is not None:
             contestants["NER, exact names, best connected"] = by_ner(found.gazetteer, found.degrees.tolist())
         sets[file.stem] = _assess(found, read[file.stem], readings, contestants)
-        _show_scores(file.stem, sets[file.stem])
+        tables.show_scores(file.stem, sets[file.stem])
     _complain(problems)
     if json_out is not None:
         told = {name: {who: summary(each) for who, each in found.items()} for name, found in sets.items()}
@@ -243,7 +244,7 @@ def doctor(
     diagnosis = examine(found, zip(documents, readings, strict=True), shown, threshold)
     _complain(problems)
     page = doctor_page(diagnosis)
-    _show_page(page)
+    tables.show_page(page)
     if html is not None:
         html.write_text(render(page), encoding="utf-8")
         typer.echo(f"{html}: the same as a page")
@@ -271,12 +272,12 @@ def _reader(language: str, model: str, rules: bool, ner: bool) -> Reader:
 
 
 def _documents(files: Iterable[Path], problems: Problems) -> Iterator[Document]:
-    from kepipe.corpus.sources.folder import read_folder
+    from kepipe.corpus.sources.folder import read_folders
 
     for file in files:
         if not file.exists():
             raise ValueError(f"{file}: no such file or folder")
-        yield from read_folder(file, problems)
+        yield from read_folders([file], problems)
 
 
 def _gold(files: Iterable[Path], ids: EntityIds, problems: Problems) -> list[GoldText]:
@@ -331,82 +332,3 @@ def _writing(out: Path | None) -> Iterator[TextIO]:
 def _complain(problems: Problems) -> None:
     if problems:
         typer.echo(problems.summary(), err=True)
-
-
-def _show_scores(name: str, found: dict[str, Assessment]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=name, title_justify="left")
-    for head in ("", "P", "R", "F1", "macro F1", "overall F1", "NIL F1"):
-        table.add_column(head, justify="left" if not head else "right")
-    for who, each in found.items():
-        inside = each.in_graph
-        figures = (
-            inside.precision,
-            inside.recall,
-            inside.f1,
-            inside.macro_f1,
-            each.overall.f1,
-            each.outside.f1,
-        )
-        table.add_row(who, *(f"{figure:.3f}" for figure in figures))
-    ours = next(iter(found.values()))
-    console = Console()
-    console.print(table)
-    console.print(
-        f"{ours.in_graph.given:,} marked names in the graph, {ours.outside.given:,} outside it; the right entity is "
-        f"among the candidates of {ours.candidate_recall:.1%}."
-    )
-    console.print(
-        "Mistakes of the linker: "
-        + ", ".join(f"{count} {mistake}" for mistake, count in ours.mistakes().most_common())
-    )
-
-
-def _show(explained: list[Explained], linker: Linker, threshold: float | None) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console()
-    limit = linker.ranker.threshold if threshold is None else threshold
-    if not explained:
-        console.print("No name of the graph stands in the text.")
-    colours = {"linked": "green", "below the threshold": "red", "another name overlaps": "yellow"}
-    for name in explained:
-        colour = colours[name.outcome]
-        table = Table(
-            title=f"[bold]{name.surface}[/] {name.start}–{name.end}: [{colour}]{name.outcome}[/] ({limit:g})",
-            title_justify="left",
-        )
-        table.add_column("entity")
-        table.add_column("label")
-        table.add_column("prior", justify="right")
-        table.add_column("score", justify="right")
-        table.add_column("what decided (feature = value: added to the logit)")
-        for place, choice in enumerate(name.choices[:5]):
-            parts = ", ".join(
-                f"{feature} = {value:.2g}: {adds:+.2f}" for feature, value, adds in choice.parts[:7]
-            )
-            style = colour if place == 0 else "dim"
-            table.add_row(
-                choice.entity, choice.label, f"{choice.prior:.2f}", f"{choice.score:.3f}", parts, style=style
-            )
-        console.print(table)
-
-
-def _show_page(page: Any) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console()
-    console.print(f"[bold]{page.headline}[/]\n{page.lead}")
-    for section in page.sections:
-        for block in section.blocks:
-            if block.kind == "table":
-                table = Table(title=f"{section.title}", title_justify="left")
-                for place, head in enumerate(block.head):
-                    table.add_column(head, justify="right" if place in block.numbers else "left")
-                for row in block.rows:
-                    table.add_row(*map(str, row))
-                console.print(table)

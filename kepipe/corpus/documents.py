@@ -17,6 +17,7 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
+from kepipe.corpus.tables import json_lines
 from kepipe.types import Document, Mention, Span, Turn
 from kg.problems import Problems
 
@@ -41,21 +42,13 @@ def read_documents(file: Path, problems: Problems | None = None) -> Iterator[Doc
     file and line.
     """
     problems = Problems(strict=True) if problems is None else problems
-    with file.open("rb") as stream:
-        for number, line in enumerate(stream, start=1):
-            if not line.strip():
-                continue
-            try:
-                record = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
-                document = from_record(record, default_id=f"{file.stem}:{number}")
-            except UnicodeDecodeError as error:
-                problems.add(file, number, f"invalid UTF-8 at byte {error.start} of the line")
-            except json.JSONDecodeError as error:
-                problems.add(file, number, f"not JSON: {error.msg} at column {error.colno}")
-            except ValueError as error:
-                problems.add(file, number, str(error))
-            else:
-                yield document
+    for number, record in json_lines(file, problems):
+        try:
+            document = from_record(record, default_id=f"{file.stem}:{number}")
+        except ValueError as error:
+            problems.add(file, number, str(error))
+        else:
+            yield document
 
 
 def write_documents(file: Path, documents: Iterable[Document]) -> int:

@@ -1,9 +1,11 @@
-"""Lines of UTF-8 text and tables with a header, read one by one; what is wrong is told with its line."""
+"""Lines of UTF-8 text, of JSON, and of tables with a header, read one by one; what is wrong is told with its line."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from kg.problems import Problems
 
@@ -18,6 +20,16 @@ def text_lines(file: Path, problems: Problems) -> Iterator[tuple[int, str]]:
                 problems.add(file, number, f"invalid UTF-8 at byte {error.start} of the line")
             else:
                 yield number, text.rstrip("\r\n")
+
+
+def json_lines(file: Path, problems: Problems) -> Iterator[tuple[int, Any]]:
+    """What stands on each line of a JSON-lines file that is not blank, numbered from 1."""
+    for number, line in text_lines(file, problems):
+        if line.strip(" \t"):
+            try:
+                yield number, json.loads(line)
+            except json.JSONDecodeError as error:
+                problems.add(file, number, f"not JSON: {error.msg} at column {error.colno}")
 
 
 def columns(file: Path, problems: Problems, required: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kepipe.corpus.documents import from_record
+from kepipe.corpus.tables import json_lines
 from kepipe.linking.gold import NIL, Link
 from kepipe.types import Document
 from kg.problems import Problems
@@ -95,18 +96,11 @@ def read_gold(file: Path, ids: EntityIds, problems: Problems | None = None) -> l
     """The texts of a gold set. Bad lines go to `problems`; without them the first is a ValueError."""
     problems = Problems(strict=True) if problems is None else problems
     texts: list[GoldText] = []
-    with file.open("rb") as stream:
-        for number, line in enumerate(stream, start=1):
-            if not line.strip():
-                continue
-            try:
-                texts.append(_gold_text(json.loads(line), f"{file.stem}:{number}", ids))
-            except UnicodeDecodeError as error:
-                problems.add(file, number, f"invalid UTF-8 at byte {error.start} of the line")
-            except json.JSONDecodeError as error:
-                problems.add(file, number, f"not JSON: {error.msg} at column {error.colno}")
-            except ValueError as error:
-                problems.add(file, number, str(error))
+    for number, record in json_lines(file, problems):
+        try:
+            texts.append(_gold_text(record, f"{file.stem}:{number}", ids))
+        except ValueError as error:
+            problems.add(file, number, str(error))
     return texts
 
 

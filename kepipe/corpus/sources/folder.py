@@ -26,11 +26,6 @@ def list_files(path: Path) -> list[Path]:
     return readable
 
 
-def read_folder(path: Path, problems: Problems) -> Iterator[Document]:
-    """Stream the documents of one folder or file: see `read_folders`."""
-    return read_folders([path], problems)
-
-
 def read_folders(paths: Sequence[Path], problems: Problems) -> Iterator[Document]:
     """Stream the documents of all files; a second document of the same id is a problem and is skipped."""
     seen: set[str] = set()

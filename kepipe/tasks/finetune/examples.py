@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kepipe.corpus.tables import text_lines
+from kepipe.corpus.tables import json_lines
 from kepipe.types import Mention, Span
 from kg.problems import Problems
 
@@ -42,7 +42,7 @@ def records(file: Path, problems: Problems) -> Iterator[tuple[int, Record]]:
     """The objects of a JSON-lines file with their lines, or of a file that is one JSON array with their numbers."""
     with file.open("rb") as stream:
         array = stream.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
-    entries = _array(file) if array else _lines(file, problems)
+    entries = _array(file) if array else json_lines(file, problems)
     for number, entry in entries:
         if isinstance(entry, dict):
             yield number, entry
@@ -56,15 +56,6 @@ def _array(file: Path) -> Iterator[tuple[int, Any]]:
     except json.JSONDecodeError as error:
         raise ValueError(f"{file}:{error.lineno}: not JSON: {error.msg} at column {error.colno}") from None
     yield from enumerate(entries, start=1)
-
-
-def _lines(file: Path, problems: Problems) -> Iterator[tuple[int, Any]]:
-    for number, line in text_lines(file, problems):
-        if line.strip():
-            try:
-                yield number, json.loads(line)
-            except json.JSONDecodeError as error:
-                problems.add(file, number, f"not JSON: {error.msg} at column {error.colno}")
 
 
 def read_records(

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from kepipe.corpus.documents import write_parquet
-from kepipe.corpus.sources.folder import list_files, read_folder, read_folders
+from kepipe.corpus.sources.folder import list_files, read_folders
 from kepipe.types import Document
 from kg.problems import Problems
 
@@ -15,7 +15,7 @@ def test_reads_all_kinds_in_the_order_of_names(tmp_path: Path) -> None:
     write_parquet(tmp_path / "c.parquet", [Document("c1", "From Parquet")])
     (tmp_path / "ignored.md").write_text("no")
     problems = Problems()
-    assert list(read_folder(tmp_path, problems)) == [
+    assert list(read_folders([tmp_path], problems)) == [
         Document("a1", "From JSON"),
         Document("b/note", "One.\nTwo.", "note"),
         Document("c1", "From Parquet"),
@@ -25,7 +25,7 @@ def test_reads_all_kinds_in_the_order_of_names(tmp_path: Path) -> None:
 
 def test_a_single_file_will_do(tmp_path: Path) -> None:
     (tmp_path / "note.txt").write_text("Text")
-    assert list(read_folder(tmp_path / "note.txt", Problems())) == [Document("note", "Text", "note")]
+    assert list(read_folders([tmp_path / "note.txt"], Problems())) == [Document("note", "Text", "note")]
 
 
 def test_what_cannot_be_read_is_reported(tmp_path: Path) -> None:
@@ -33,7 +33,7 @@ def test_what_cannot_be_read_is_reported(tmp_path: Path) -> None:
     (tmp_path / "empty.txt").write_text(" \n")
     (tmp_path / "twice.jsonl").write_text('{"id": "x", "text": "a"}\n{"id": "x", "text": "b"}\n')
     problems = Problems()
-    assert [document.text for document in read_folder(tmp_path, problems)] == ["a"]
+    assert [document.text for document in read_folders([tmp_path], problems)] == ["a"]
     assert [str(problem) for problem in problems.first] == [
         "bad.txt:2: invalid UTF-8 at byte 6 of the file",
         "empty.txt: the file is empty",
@@ -52,14 +52,14 @@ def test_a_table_gives_a_document_a_line(tmp_path: Path) -> None:
     """The texts of a task, without its labels: what TAPT goes on with."""
     (tmp_path / "train.tsv").write_text("label\ttext_a\ttext_b\n1\tFirst.\tSecond.\n0\tbad\n0\t \t\n")
     problems = Problems()
-    assert list(read_folder(tmp_path, problems)) == [Document("train:2", "First.\nSecond.")]
+    assert list(read_folders([tmp_path], problems)) == [Document("train:2", "First.\nSecond.")]
     assert [str(problem) for problem in problems.first] == [
         "train.tsv:3: expected 3 cells with tabs between, found 2",
         "train.tsv:4: the text is empty",
     ]
     (tmp_path / "train.tsv").write_text("label\tbody\n1\tFirst.\n")
     with pytest.raises(ValueError, match=r"train.tsv:1: expected a header with `text` or `text_a`"):
-        list(read_folder(tmp_path, problems))
+        list(read_folders([tmp_path], problems))
 
 
 def test_several_places_are_read_in_their_order(tmp_path: Path) -> None:

@@ -1,0 +1,96 @@
+"""Tables on the terminal: what `kepipe link` found out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kepipe.linking.assess import Assessment
+    from kepipe.linking.explain import Explained
+    from kepipe.linking.linker import Linker
+    from kepipe.report.page import Page
+
+
+def show_scores(name: str, found: Mapping[str, Assessment]) -> None:
+    """How a linker, first, and its baselines do on a gold set, and the linker's mistakes."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=name, title_justify="left")
+    for head in ("", "P", "R", "F1", "macro F1", "overall F1", "NIL F1"):
+        table.add_column(head, justify="left" if not head else "right")
+    for who, each in found.items():
+        inside = each.in_graph
+        figures = (
+            inside.precision,
+            inside.recall,
+            inside.f1,
+            inside.macro_f1,
+            each.overall.f1,
+            each.outside.f1,
+        )
+        table.add_row(who, *(f"{figure:.3f}" for figure in figures))
+    ours = next(iter(found.values()))
+    console = Console()
+    console.print(table)
+    console.print(
+        f"{ours.in_graph.given:,} marked names in the graph, {ours.outside.given:,} outside it; the right entity is "
+        f"among the candidates of {ours.candidate_recall:.1%}."
+    )
+    console.print(
+        "Mistakes of the linker: "
+        + ", ".join(f"{count} {mistake}" for mistake, count in ours.mistakes().most_common())
+    )
+
+
+def show_decisions(explained: Sequence[Explained], linker: Linker, threshold: float | None) -> None:
+    """Each name of a text with its candidates and what decided between them."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    limit = linker.ranker.threshold if threshold is None else threshold
+    if not explained:
+        console.print("No name of the graph stands in the text.")
+    colours = {"linked": "green", "below the threshold": "red", "another name overlaps": "yellow"}
+    for name in explained:
+        colour = colours[name.outcome]
+        table = Table(
+            title=f"[bold]{name.surface}[/] {name.start}–{name.end}: [{colour}]{name.outcome}[/] ({limit:g})",
+            title_justify="left",
+        )
+        table.add_column("entity")
+        table.add_column("label")
+        table.add_column("prior", justify="right")
+        table.add_column("score", justify="right")
+        table.add_column("what decided (feature = value: added to the logit)")
+        for place, choice in enumerate(name.choices[:5]):
+            parts = ", ".join(
+                f"{feature} = {value:.2g}: {adds:+.2f}" for feature, value, adds in choice.parts[:7]
+            )
+            style = colour if place == 0 else "dim"
+            table.add_row(
+                choice.entity, choice.label, f"{choice.prior:.2f}", f"{choice.score:.3f}", parts, style=style
+            )
+        console.print(table)
+
+
+def show_page(page: Page) -> None:
+    """A page's headline and tables, without its pictures."""
+    from rich import table
+    from rich.console import Console
+
+    from kepipe.report.page import Table
+
+    console = Console()
+    console.print(f"[bold]{page.headline}[/]\n{page.lead}")
+    for section in page.sections:
+        for block in section.blocks:
+            if isinstance(block, Table):
+                drawn = table.Table(title=f"{section.title}", title_justify="left")
+                for place, head in enumerate(block.head):
+                    drawn.add_column(head, justify="right" if place in block.numbers else "left")
+                for row in block.rows:
+                    drawn.add_row(*map(str, row))
+                console.print(drawn)
