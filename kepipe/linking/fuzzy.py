@@ -19,10 +19,10 @@ LIKENESS = 85.0
 PREFIX = 2
 """The first letters must be the same, which leaves a small stretch of the sorted keys to compare with."""
 
-
 COUNTED = frozenset(("CARDINAL", "ORDINAL", "DATE", "TIME", "QUANTITY", "PERCENT", "MONEY"))
 """Labels of NER that are no names."""
 COMMON = 0.5
+"""A capital at the beginning of a sentence tells nothing of words that are commoner than this (`Casing.common`)."""
 
 
 class Near(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import repeat
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -31,8 +32,8 @@ class ByLinker:
         self._reader = make_reader(language, None)
 
     def find(self, texts: Sequence[str]) -> Iterator[tuple[Mention, ...]]:
-        for text, reading in zip(texts, self._reader.read(texts), strict=True):
-            yield self._linker.link(text, reading)
+        untitled = repeat("", len(texts))
+        return self._linker.link_all(zip(texts, untitled, self._reader.read(texts), strict=True))
 
 
 class ByNames:
