@@ -7,9 +7,11 @@ RUN python -m venv /opt/kepipe
 WORKDIR /source
 COPY constraints.txt ./
 RUN /opt/kepipe/bin/pip install --constraint constraints.txt --index-url "$TORCH_INDEX" torch
-COPY pyproject.toml README.md ./
+COPY pyproject.toml setup.py README.md ./
 COPY kepipe kepipe
 COPY kg kg
+COPY pipelines pipelines
+COPY docs/example docs/example
 RUN /opt/kepipe/bin/pip install --constraint constraints.txt .
 
 FROM python:3.11-slim-bookworm
@@ -20,9 +22,8 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --create-home --uid 1000 kepipe
 COPY --from=build /opt/kepipe /opt/kepipe
-COPY pipelines /pipelines
 ENV PATH=/opt/kepipe/bin:$PATH KEPIPE_WORKSPACE=/home/kepipe/workspace
 USER 1000
 WORKDIR /home/kepipe
 ENTRYPOINT ["kepipe"]
-CMD ["run", "/pipelines/quickstart.yaml"]
+CMD ["run", "quickstart"]

@@ -14,6 +14,7 @@ from kepipe.cli import (
     doctor,
     generate,
     graph,
+    init,
     inject,
     link,
     models,
@@ -31,6 +32,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command("init")(init.init)
 app.command("run")(run.run)
 app.command("plan")(run.plan)
 app.command("generate")(generate.generate)

@@ -9,8 +9,17 @@ import typer
 from kepipe.cli.options import PipelineArgument, SetOption
 
 app = typer.Typer(
-    help="Check pipeline files, show all settings, write their JSON Schema.", no_args_is_help=True
+    help="Check pipeline files, show all settings, list those that come with kepipe.", no_args_is_help=True
 )
+
+
+@app.command("list")
+def list_() -> None:
+    """List the pipelines that come with kepipe, and what each does."""
+    from kepipe.pipeline.shipped import shipped, summary
+
+    for name, file in shipped().items():
+        typer.echo(f"{typer.style(name, bold=True)}\n    {summary(file)}")
 
 
 @app.command()
