@@ -27,6 +27,13 @@ def load(folder: Path, name: str) -> Column:
     return np.asarray(mapped).view(np.ndarray)
 
 
+def map_bytes(file: Path) -> bytes | mmap.mmap:
+    """The content of a file, memory-mapped."""
+    with file.open("rb") as stream:
+        empty = stream.seek(0, 2) == 0  # an empty file cannot be mapped
+        return b"" if empty else mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+
+
 def offsets(lengths: npt.ArrayLike) -> npt.NDArray[np.int64]:
     """Where each of n pieces begins in their concatenation, and the total: int64 [n + 1]."""
     starts = np.zeros(len(np.asarray(lengths)) + 1, np.int64)
@@ -35,18 +42,23 @@ def offsets(lengths: npt.ArrayLike) -> npt.NDArray[np.int64]:
 
 
 class Strings(Sequence[str]):
-    """n strings as one stretch of UTF-8 bytes and int64 [n + 1] offsets; each is decoded when asked for."""
+    """n strings as one stretch of UTF-8 bytes and int64 [n + 1] offsets; each is decoded when asked for.
 
-    def __init__(self, starts: npt.NDArray[np.int64], data: bytes | mmap.mmap) -> None:
-        self._starts, self._data = starts, data
+    `gap`: bytes after each that are not of it (the end of a line).
+    """
+
+    def __init__(self, starts: npt.NDArray[np.int64], data: bytes | mmap.mmap, gap: int = 0) -> None:
+        self._starts, self._data, self._gap = starts, data, gap
 
     @classmethod
     def load(cls, folder: Path, name: str) -> Strings:
         """The strings that `StringsWriter` wrote under `name`, memory-mapped."""
-        with (folder / f"{name}.utf8").open("rb") as stream:
-            empty = stream.seek(0, 2) == 0  # an empty file cannot be mapped
-            data = b"" if empty else mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-        return cls(load(folder, f"{name}.offsets"), data)
+        return cls(load(folder, f"{name}.offsets"), map_bytes(folder / f"{name}.utf8"))
+
+    @property
+    def starts(self) -> npt.NDArray[np.int64]:
+        """Where each begins in the bytes, and where the last ends: int64 [n + 1]."""
+        return self._starts
 
     def __len__(self) -> int:
         return len(self._starts) - 1
@@ -63,12 +75,14 @@ class Strings(Sequence[str]):
             index += len(self)
         if not 0 <= index < len(self):
             raise IndexError(f"row {index} of {len(self)}")
-        return str(self._data[self._starts[index] : self._starts[index + 1]], "utf-8")
+        return str(self._data[self._starts[index] : self._starts[index + 1] - self._gap], "utf-8")
 
     def take(self, rows: npt.NDArray[np.int64]) -> list[str]:
         """The strings of these rows."""
-        data, starts, ends = self._data, self._starts[rows].tolist(), self._starts[rows + 1].tolist()
-        return [str(data[start:end], "utf-8") for start, end in zip(starts, ends, strict=True)]
+        data, starts, ends = self._data, self._starts[rows], self._starts[rows + 1] - self._gap
+        return [
+            str(data[start:end], "utf-8") for start, end in zip(starts.tolist(), ends.tolist(), strict=True)
+        ]
 
     def __iter__(self) -> Iterator[str]:
         return (str(text, "utf-8") for text in self.encoded())
@@ -80,18 +94,18 @@ class Strings(Sequence[str]):
             bounds = self._starts[first : first + block + 1].tolist()
             data, base = self._data[bounds[0] : bounds[-1]], bounds[0]
             for start, end in pairwise(bounds):
-                yield data[start - base : end - base]
+                yield data[start - base : end - base - self._gap]
 
     def places(self, text: str) -> list[int]:
         """The rows that equal `text`, ascending: a search of the bytes, no index needed."""
         data = text.encode()
         if not data:
-            return np.flatnonzero(np.diff(self._starts) == 0).tolist()
+            return np.flatnonzero(np.diff(self._starts) == self._gap).tolist()
         found: list[int] = []
         at = self._data.find(data)
         while at >= 0:
             row = int(np.searchsorted(self._starts, at, "right")) - 1
-            end = int(self._starts[row + 1])
+            end = int(self._starts[row + 1]) - self._gap
             if at == self._starts[row] and at + len(data) == end:
                 found.append(row)
             at = self._data.find(data, end)  # what begins inside a row cannot equal it

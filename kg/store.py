@@ -20,7 +20,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from functools import cached_property
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kg.columns import Column, Strings, load
+from kg.id_index import IdIndex
 from kg.schema import Entity, Relation
 
 FORMAT = 1
@@ -115,35 +115,27 @@ class Graph:
         """The types there are, sorted."""
         return list(Strings.load(self.folder, "type_names"))
 
+    @cached_property
+    def _index(self) -> IdIndex:
+        return IdIndex(self.ids, self._column("id_hashes"), self._column("id_rows"))
+
     def row(self, id: str) -> int:
         """The row of an entity. Raises UnknownEntityError."""
-        hashes, key = self._column("id_hashes"), _hash(id.encode())
-        place = _search(hashes, int.from_bytes(key, "little"))
-        while place < len(hashes) and hashes[place].tobytes() == key:
-            row = int(self._column("id_rows")[place])
-            if self.ids[row] == id:
-                return row
-            place += 1
-        raise UnknownEntityError(f"no entity {id!r} in the graph {self.folder}")
+        row = self._index.find(id)
+        if row < 0:
+            raise UnknownEntityError(f"no entity {id!r} in the graph {self.folder}")
+        return row
 
     def __contains__(self, id: str) -> bool:
-        try:
-            self.row(id)
-        except UnknownEntityError:
-            return False
-        return True
+        return self._index.find(id) >= 0
 
     def rows(self, ids: Iterable[str]) -> Rows:
         """The rows of several entities: int32 [n]. Raises UnknownEntityError."""
         asked = list(ids)
-        keys, hashes = hash_ids(id.encode() for id in asked), self._column("id_hashes")
-        places = np.minimum(np.searchsorted(hashes, keys), max(len(hashes) - 1, 0))
-        found = self._column("id_rows")[places] if len(hashes) else np.zeros(len(asked), np.int32)
-        # Another id may have the same hash, or none at all: then one look-up says which it is.
-        for place, (row, id) in enumerate(zip(found.tolist(), asked, strict=True)):
-            if not len(hashes) or self.ids[row] != id:
-                found[place] = self.row(id)
-        return np.asarray(found)
+        found = self._index.find_all(asked)
+        if (found < 0).any():
+            raise UnknownEntityError(f"no entity {asked[int(found.argmin())]!r} in the graph {self.folder}")
+        return found.astype(np.int32)
 
     def entity(self, row: int) -> Entity:
         """All that is known of an entity."""
@@ -211,38 +203,6 @@ class Graph:
         if name not in self._columns:
             self._columns[name] = load(self.folder, name)
         return self._columns[name]
-
-
-def hash_ids(ids: Iterable[bytes]) -> npt.NDArray[np.uint64]:
-    """The hashes by which ids, in UTF-8, are found: 8 bytes of BLAKE2b each, the same everywhere: uint64 [n]."""
-    # One join: as numbers of Python's, five million would take seconds.
-    return np.frombuffer(b"".join(map(_hash, ids)), "<u8")
-
-
-def _hash(id: bytes) -> bytes:
-    return blake2b(id, digest_size=8).digest()
-
-
-def _search(hashes: npt.NDArray[np.uint64], key: int) -> int:
-    """The first place whose hash is not below `key`, found by interpolation.
-
-    Hashes lie evenly, so a key is near where its size says, within about √E; looking there says where to look again,
-    and the third look is at most some tens of places off. A search by halves would cross all of the file each time.
-    """
-    total = len(hashes)
-    place = key * total >> 64
-    for _ in range(2):
-        if not 0 <= place < total:
-            break
-        place += (key - int(hashes[place])) * total >> 64
-    place, reach = min(max(place, 0), total), 32
-    while True:
-        begin, end = max(place - reach, 0), min(place + reach, total)
-        found = begin + int(hashes[begin:end].searchsorted(np.uint64(key)))
-        # At an end of the stretch, what is sought may lie beyond it.
-        if (begin < found or begin == 0) and (found < end or end == total):
-            return found
-        reach *= 8
 
 
 def _piece(values: Column, starts: npt.NDArray[np.int64], row: int) -> Column:

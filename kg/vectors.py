@@ -1,51 +1,71 @@
 """Entity vectors on disk: a memory-mapped safetensors table and the ids of its rows.
 
 `vectors.safetensors` holds "entities" float32 [E, D] and, where there are any, "relations" [R, D];
-`entities.txt` the ids, one a line, in row order; `relations.txt` those of the relations.
+`entities.txt` the ids, one a line, in row order; `relations.txt` those of the relations. `entities.safetensors` finds
+an id among millions: "starts" int64 [E + 1], where each line begins, "hashes" uint64 [E] in order, "rows" int32 [E].
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from kg.columns import Strings, map_bytes, offsets
+from kg.id_index import IdIndex
 from kg.store import UnknownEntityError
 
 Table = npt.NDArray[np.float32]
 TABLE, IDS, RELATION_IDS = "vectors.safetensors", "entities.txt", "relations.txt"
+INDEX = "entities.safetensors"
+KINDS = {"F32": np.float32, "U64": np.uint64, "I64": np.int64, "I32": np.int32}
+"""The formats of numbers that are read, by their names in a safetensors header."""
 
 
 def save_vectors(
     folder: Path,
-    ids: Iterable[str],
+    ids: Sequence[str],
     entities: Table,
     relations: Table | None = None,
     relation_ids: Iterable[str] | None = None,
 ) -> None:
-    """Write a table and its ids. Raises ValueError where they do not fit each other."""
+    """Write a table and its ids. Raises ValueError where they do not fit each other, or an id is not one line."""
     from safetensors.numpy import save_file
 
-    lines = list(ids)
-    if len(lines) != len(entities):
-        raise ValueError(f"{len(lines):,} ids for {len(entities):,} vectors")
+    if len(ids) != len(entities):
+        raise ValueError(f"{len(ids):,} ids for {len(entities):,} vectors")
     folder.mkdir(parents=True, exist_ok=True)
     tables = {"entities": entities} if relations is None else {"entities": entities, "relations": relations}
     contiguous = {name: np.ascontiguousarray(table, np.float32) for name, table in tables.items()}
+    for name in (TABLE, IDS, INDEX, RELATION_IDS):
+        # Not written over: another folder may share the file, or `ids` and `entities` be mapped from it.
+        (folder / name).unlink(missing_ok=True)
     save_file(contiguous, folder / TABLE)
-    _write_ids(folder / IDS, lines)
+    _write_ids(folder / IDS, ids)
+    index = _index_lines(folder / IDS)
+    if len(index.ids) != len(ids):
+        raise ValueError("an entity's id holds a line break: ids are written one a line")
+    save_file({"starts": index.ids.starts, "hashes": index.hashes, "rows": index.rows}, folder / INDEX)
     if relation_ids is not None:
         _write_ids(folder / RELATION_IDS, relation_ids)
 
 
 def _write_ids(file: Path, ids: Iterable[str]) -> None:
-    file.write_text("".join(f"{id}\n" for id in ids), encoding="utf-8", newline="\n")
+    with file.open("w", encoding="utf-8", newline="\n") as stream:
+        stream.writelines(f"{id}\n" for id in ids)
+
+
+def _index_lines(file: Path) -> IdIndex:
+    """Where each line begins, and which one an id is."""
+    data = map_bytes(file)
+    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
+    return IdIndex.of(Strings(offsets(np.diff(ends, prepend=-1)), data, gap=1))
 
 
 def read_ids(file: Path) -> list[str]:
@@ -59,20 +79,28 @@ def open_vectors(folder: Path) -> Vectors:
 
 
 def map_table(file: Path, name: str) -> Table:
-    """A float32 table of a safetensors file, memory-mapped: [rows, columns]. Raises ValueError if it is not there.
+    """A float32 table of a safetensors file, memory-mapped: [rows, columns]. Raises ValueError if it is not there."""
+    table = map_tensor(file, name)
+    if table is None or table.dtype != np.float32:
+        raise ValueError(f"{file}: no float32 table named {name!r}")
+    return table
+
+
+def map_tensor(file: Path, name: str) -> npt.NDArray[Any] | None:
+    """A tensor of a safetensors file, memory-mapped; None where there is none of a kind that is read here.
 
     The format (huggingface/safetensors, README "Format"): 8 bytes little-endian length, a JSON header, data.
     """
     with file.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
         header = json.loads(stream.read(length))
-    if name not in header or header[name]["dtype"] != "F32":
-        raise ValueError(f"{file}: no float32 table named {name!r}")
+    if name not in header or header[name]["dtype"] not in KINDS:
+        return None
     begin, _ = header[name]["data_offsets"]
-    shape = tuple(header[name]["shape"])
+    kind, shape = KINDS[header[name]["dtype"]], tuple(header[name]["shape"])
     if 0 in shape:
-        return np.zeros(shape, np.float32)
-    mapped = np.memmap(file, np.float32, "r", offset=8 + length + begin, shape=shape)
+        return np.zeros(shape, kind)
+    mapped = np.memmap(file, kind, "r", offset=8 + length + begin, shape=shape)
     return np.asarray(mapped).view(np.ndarray)
 
 
@@ -87,14 +115,26 @@ class Vectors:
     folder: Path
     matrix: Table
 
-    @cached_property
-    def ids(self) -> list[str]:
-        return read_ids(self.folder / IDS)
+    @property
+    def ids(self) -> Sequence[str]:
+        """The ids, in row order."""
+        return self._index.ids
 
     @cached_property
-    def rows(self) -> dict[str, int]:
-        """Id → row."""
-        return {id: row for row, id in enumerate(self.ids)}
+    def _index(self) -> IdIndex:
+        """Mapped where the folder has one; made anew for a folder that was written without."""
+        if not (self.folder / INDEX).is_file():
+            return _index_lines(self.folder / IDS)
+        starts, hashes, rows = (
+            map_tensor(self.folder / INDEX, name) for name in ("starts", "hashes", "rows")
+        )
+        if starts is None or hashes is None or rows is None or len(rows) != len(self):
+            raise ValueError(f"{self.folder / INDEX}: does not fit {TABLE}; delete it, and it is not needed")
+        return IdIndex(Strings(starts, map_bytes(self.folder / IDS), gap=1), hashes, rows)
+
+    def rows(self, ids: Iterable[str]) -> npt.NDArray[np.int64]:
+        """The rows of several ids, −1 for those that are not there: int64 [n]."""
+        return self._index.find_all(ids)
 
     @property
     def dim(self) -> int:
@@ -104,7 +144,7 @@ class Vectors:
         return len(self.matrix)
 
     def __contains__(self, id: str) -> bool:
-        return id in self.rows
+        return self._index.find(id) >= 0
 
     def __getitem__(self, id: str) -> Table:
         vector = self.get(id)
@@ -114,14 +154,16 @@ class Vectors:
 
     def get(self, id: str) -> Table | None:
         """The vector of an id [D], or None."""
-        row = self.rows.get(id)
-        return None if row is None else self.matrix[row]
+        row = self._index.find(id)
+        return None if row < 0 else self.matrix[row]
 
     def lookup(self, ids: Iterable[str], missing: Literal["raise", "zeros"] = "raise") -> Table:
         """The vectors of several ids [n, D]; unknown ones are refused, or zero where `missing` says so."""
-        found = [self[id] if missing == "raise" else self.get(id) for id in ids]
-        table = np.zeros((len(found), self.dim), np.float32)
-        for place, vector in enumerate(found):
-            if vector is not None:
-                table[place] = vector
+        asked = list(ids)
+        rows = self.rows(asked)
+        unknown = np.flatnonzero(rows < 0)
+        if missing == "raise" and len(unknown):
+            raise UnknownEntityError(f"no vector for entity {asked[unknown[0]]!r} in {self.folder}")
+        table = np.zeros((len(asked), self.dim), np.float32)
+        table[rows >= 0] = self.matrix[rows[rows >= 0]]
         return table

@@ -37,12 +37,16 @@ def start_from(folder: Path, graph: Graph, place_new: bool = True) -> Start:
             f"{folder}: {RELATION_IDS} is missing; vectors of relations are needed to continue from"
         )
     relation_ids = read_ids(folder / RELATION_IDS)
-    entity_rows, found = _match(list(graph.ids), old.ids)
+    rows = old.rows(graph.ids)
+    entity_rows = np.flatnonzero(rows >= 0)
     if not len(entity_rows):
         raise ValueError(f"{folder}: has a vector of none of the graph's entities")
     relation_rows, relations_found = _match([relation.id for relation in graph.relations], relation_ids)
     start = Start(
-        entity_rows, old.matrix[found], relation_rows, map_table(folder / TABLE, "relations")[relations_found]
+        entity_rows,
+        old.matrix[rows[entity_rows]],
+        relation_rows,
+        map_table(folder / TABLE, "relations")[relations_found],
     )
     return _place_new(start, graph) if place_new else start
 

@@ -17,9 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from kg.columns import Column, Strings, StringsWriter, offsets, save, save_strings
+from kg.id_index import IdIndex
 from kg.numbering import Numbering
 from kg.schema import Entity, Relation, Triple
-from kg.store import FORMAT, Graph, Triples, hash_ids, open_graph
+from kg.store import FORMAT, Graph, Triples, open_graph
 
 SPLITS = ("train", "valid", "test")
 
@@ -145,10 +146,9 @@ class GraphWriter:
         return open_graph(self.folder)
 
     def _index_ids(self) -> None:
-        hashes = hash_ids(Strings.load(self.folder, "ids").encoded())
-        order = np.argsort(hashes, kind="stable").astype(np.int32)
-        save(self.folder, "id_hashes", hashes[order])
-        save(self.folder, "id_rows", order)
+        index = IdIndex.of(Strings.load(self.folder, "ids"))
+        save(self.folder, "id_hashes", index.hashes)
+        save(self.folder, "id_rows", index.rows)
 
     def _index_types(self) -> None:
         names = sorted(self._types)

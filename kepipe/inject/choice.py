@@ -88,7 +88,7 @@ def plausibility(ground: Ground) -> Floats:
         raise ValueError(
             f"{ground.vectors}: relations of another width than entities; `plausible` reads TransE's"
         )
-    entity = np.fromiter((table.rows.get(id, -1) for id in graph.ids), np.int64, len(graph))
+    entity = table.rows(graph.ids)
     relation = np.array([kinds.get(known.id, -1) for known in graph.relations], np.int64)
     found = np.full(len(triples), -np.inf)
     for start in range(0, len(triples), BLOCK):

@@ -1,6 +1,6 @@
 """The vectors of a graph's entities as a model that fuses them meets them: by row, a batch's worth at a time.
 
-The table stays on disk, memory-mapped; what leaves it are the rows of a batch. Entities that it does not know are
+Table and ids stay on disk, memory-mapped; what leaves them are the rows of a batch. Entities that it does not know are
 ignored (their tokens are plain tokens), or get a vector that is composed from their neighbours in the graph.
 """
 
@@ -18,11 +18,21 @@ import torch
 from kepipe.batch import Batch, EntityTable, Ints, Sequences
 from kepipe.models.files import share
 from kg.store import Graph
-from kg.vectors import IDS, RELATION_IDS, TABLE, Vectors, map_table, open_vectors, read_ids, save_vectors
+from kg.vectors import (
+    IDS,
+    INDEX,
+    RELATION_IDS,
+    TABLE,
+    Vectors,
+    map_table,
+    open_vectors,
+    read_ids,
+    save_vectors,
+)
 from kg.warm import start_from
 
 Floats = npt.NDArray[np.float32]
-FILES = (TABLE, IDS, RELATION_IDS)
+FILES = (TABLE, IDS, INDEX, RELATION_IDS)
 """What a folder with entity vectors holds; the last where there are vectors of relations too."""
 
 
@@ -48,9 +58,10 @@ class EntityVectors:
         vectors = open_vectors(folder)
         if graph is None:
             return cls(vectors)
-        start, ids = start_from(folder, graph), list(graph.ids)
-        new = [place for place, row in enumerate(start.entity_rows) if ids[row] not in vectors]
-        return cls(vectors, start.entities[new], [ids[start.entity_rows[place]] for place in new])
+        start = start_from(folder, graph)
+        ids = graph.ids.take(start.entity_rows)
+        new = np.flatnonzero(vectors.rows(ids) < 0)
+        return cls(vectors, start.entities[new], [ids[place] for place in new.tolist()])
 
     @property
     def width(self) -> int:
@@ -67,9 +78,11 @@ class EntityVectors:
 
     def rows(self, ids: Sequence[str]) -> Ints:
         """The rows of entities; −1 for those that have no vector."""
-        known = self.vectors.rows
-        found = (known.get(id, self._rows.get(id, -1)) for id in ids)
-        return np.fromiter(found, np.int64, len(ids))
+        found = self.vectors.rows(ids)
+        if self._rows:
+            for place in np.flatnonzero(found < 0).tolist():
+                found[place] = self._rows.get(ids[place], -1)
+        return found
 
     def save(self, folder: Path, trained: Floats | None = None) -> None:
         """Put the vectors into a model's folder: the same files where nothing was `trained` or composed.

@@ -99,7 +99,7 @@ def main() -> None:
     rng, worst = np.random.default_rng(0), 0.0
     with tempfile.TemporaryDirectory() as name:
         matrix = rng.standard_normal((ENTITIES, 100)).astype(np.float32)
-        save_vectors(Path(name), map(str, range(ENTITIES)), matrix)
+        save_vectors(Path(name), list(map(str, range(ENTITIES))), matrix)
         vectors = EntityVectors.open(Path(name))
         print(f"{'':8}{'plain ms':>10}{'fused ms':>10}{'ratio':>8}")
         for size in options.rows:

@@ -13,7 +13,7 @@ from kg.embedding import CHECKPOINT, Training, train
 from kg.ranking import Popularity, filtered_ranks, summarise
 from kg.splits import hold_out
 from kg.store import Graph, UnknownEntityError
-from kg.vectors import open_vectors, save_vectors
+from kg.vectors import INDEX, open_vectors, save_vectors
 from kg.warm import start_from
 from tests.kg.test_ranking import build
 
@@ -170,6 +170,36 @@ def test_vectors_by_id(tmp_path: Path) -> None:
     from safetensors.numpy import load_file
 
     assert load_file(tmp_path / "vectors.safetensors")["entities"].tolist() == table.tolist()
+
+
+def test_a_folder_without_an_index_of_ids_is_read_all_the_same(tmp_path: Path) -> None:
+    table = np.arange(6, dtype=np.float32).reshape(3, 2)
+    save_vectors(tmp_path, ["a", "é b", "柏林"], table)
+    found = open_vectors(tmp_path).rows(["柏林", "b", "a"])
+    (tmp_path / INDEX).unlink()
+    old = open_vectors(tmp_path)
+    assert old.rows(["柏林", "b", "a"]).tolist() == found.tolist() == [2, -1, 0]
+    assert list(old.ids) == ["a", "é b", "柏林"]
+
+
+def test_vectors_can_be_written_where_they_are_mapped_from(tmp_path: Path) -> None:
+    save_vectors(tmp_path, ["a", "b"], np.eye(2, dtype=np.float32))
+    mapped = open_vectors(tmp_path)
+    save_vectors(tmp_path, mapped.ids, mapped.matrix)
+    assert open_vectors(tmp_path).lookup(["b", "a"]).tolist() == [[0, 1], [1, 0]]
+
+
+def test_the_index_of_other_ids_is_refused(tmp_path: Path) -> None:
+    for name, ids in (("one", ["a"]), ("two", ["a", "b"])):
+        save_vectors(tmp_path / name, ids, np.eye(2, dtype=np.float32)[: len(ids)])
+    (tmp_path / "one" / INDEX).replace(tmp_path / "two" / INDEX)
+    with pytest.raises(ValueError, match=r"entities\.safetensors: does not fit"):
+        open_vectors(tmp_path / "two").rows(["a"])
+
+
+def test_an_id_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="an entity's id holds a line break"):
+        save_vectors(tmp_path, ["a\nb"], np.zeros((1, 2), np.float32))
 
 
 def test_ids_and_vectors_must_match(tmp_path: Path) -> None:

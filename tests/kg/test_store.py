@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kg.schema import Entity, Relation, Triple
-from kg.store import Graph, UnknownEntityError, _search, open_graph
+from kg.store import Graph, UnknownEntityError, open_graph
 from kg.writer import GraphWriter, write_graph
 
 ENTITIES = [
@@ -100,20 +100,6 @@ def test_rows_of_many_ids(graph: Graph) -> None:
     assert graph.rows([]).tolist() == []
     with pytest.raises(UnknownEntityError, match="'nobody'"):
         graph.rows([ids[0], "nobody"])
-
-
-@given(st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 9), max_size=200), st.integers(0, 2**64 - 1))
-def test_the_search_finds_what_a_search_by_halves_finds(numbers: list[int], other: int) -> None:
-    """Whether the numbers lie evenly, as hashes do, or not."""
-    hashes = np.sort(np.asarray(numbers, np.uint64))
-    for key in (*numbers[:5], other, 0, 2**64 - 1):
-        assert _search(hashes, key) == np.searchsorted(hashes, np.uint64(key))
-
-
-def test_the_search_among_many() -> None:
-    hashes = np.sort(np.random.default_rng(0).integers(0, 2**64, 100_000, np.uint64))
-    for place in (0, 1, 777, 50_000, 99_999):
-        assert _search(hashes, int(hashes[place])) == place
 
 
 def test_a_folder_without_a_graph(tmp_path: Path) -> None:
