@@ -48,7 +48,8 @@ class Study(Section):
     """A controlled comparison. Each arm is the pipeline with some settings changed; all get the same seeds."""
 
     measure: dict[str, Figures] = Field(min_length=1)
-    """Stage → what is measured of it. The first figure decides; the others are shown beside it."""
+    """Stage → what is measured of it. The first figure decides; the others are shown beside it. Several stages of one
+    kind with the first are several tasks: the first figure of each decides on it."""
     arms: dict[str, Changes] = Field(default_factory=dict)
     """Arm → stage → settings laid over the stage's own; `{}`: the pipeline as it is."""
     controls: bool | list[str] = False
@@ -103,6 +104,7 @@ def expand(
         reference=_reference(study, list(plans), controls, settings),
         controls=tuple(controls),
         measures=_measures(study),
+        tasks=_tasks(study, base),
         copies=tuple(
             Copy(arm=arm, seed=number, nodes={stage: names[mark] for stage, mark in found.items()})
             for (arm, number), found in marks.items()
@@ -180,6 +182,13 @@ def _measures(study: Study) -> tuple[Measure, ...]:
         for stage, figures in study.measure.items()
         for figure in figures
     )
+
+
+def _tasks(study: Study, base: Sequence[Node]) -> tuple[str, ...]:
+    """The measured stages that are of one kind with the first."""
+    kinds = {node.name: node.stage.name for node in base}
+    first = next(iter(study.measure))
+    return tuple(stage for stage in study.measure if kinds[stage] == kinds[first])
 
 
 def _results(nodes: Sequence[Node], design: Design) -> list[str]:

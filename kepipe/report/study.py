@@ -8,29 +8,34 @@ from typing import Any
 from markupsafe import Markup
 
 from kepipe.flow.artifact import Artifact
-from kepipe.report import charts
+from kepipe.report import charts, tasks
+from kepipe.report.arms import bracketed, pair, series, sure, swatch, titled
 from kepipe.report.page import Block, Fact, Figure, Page, Section, Table, Text
 from kepipe.report.running import day, record
 from kepipe.report.wording import plain, signed
 from kepipe.study.compare import Comparison
 from kepipe.study.design import Design
 from kepipe.study.findings import Difference, Finding
-from kepipe.study.intervals import Estimate
 from kepipe.study.verdict import explain, headline, listed
 
 
 def build(design: Design, comparison: Comparison, results: Sequence[Artifact]) -> Page:
     """The page. It has no time of its own: the day is that of the last result."""
-    deciding = comparison.findings[0]
-    sections = [_measure(design, finding, number) for number, finding in enumerate(comparison.findings)]
+    deciding = comparison.deciding(design)
+    several = len(deciding) > 1
+    sections = [tasks.section(design, deciding)] if several else []
+    sections += [
+        _measure(design, finding, number, finding in deciding)
+        for number, finding in enumerate(comparison.findings)
+    ]
     sections += [_arms(design), _conditions(design, comparison), _reading(design, comparison)]
     name = next((str(told["pipeline"]) for told in map(record, results) if "pipeline" in told), "study")
     return Page(
         title=f"{name}: study",
         kicker=" · ".join(part for part in (f"{name}, study", day(results)) if part),
         headline=headline(design, deciding),
-        lead=_lead(design, deciding),
-        facts=_facts(design, deciding),
+        lead=tasks.lead(design, deciding) if several else _lead(design, deciding[0]),
+        facts=tasks.facts(design, deciding) if several else _facts(design, deciding[0]),
         sections=tuple(sections),
         footer=f"Made by kepipe from {len(results)} results.",
     )
@@ -48,7 +53,7 @@ def _lead(design: Design, deciding: Finding) -> str:
     against = [deciding.between(arm, rival) for rival in dict.fromkeys((design.reference, *design.controls))]
     told = [
         f"{plain(deciding.of(d.second).mean.value)} with {d.second}, a difference of {signed(d.mean.value)}"
-        f"{_bracketed(d.mean)}"
+        f"{bracketed(d.mean)}"
         for d in against
     ]
     return f"{opening} The mean is {plain(deciding.of(arm).mean.value)} with {arm}, {listed(told)}."
@@ -56,16 +61,16 @@ def _lead(design: Design, deciding: Finding) -> str:
 
 def _facts(design: Design, deciding: Finding) -> tuple[Fact, ...]:
     return tuple(
-        Fact(_titled(design, v.arm), plain(v.mean.value), _sure(v.mean), _series(design, v.arm))
+        Fact(titled(design, v.arm), plain(v.mean.value), sure(v.mean), series(design, v.arm))
         for v in deciding.values
     )
 
 
-def _measure(design: Design, finding: Finding, number: int) -> Section:
+def _measure(design: Design, finding: Finding, number: int, decides: bool) -> Section:
     """One measure: a figure of the arms, one of the differences, and both as tables."""
     measure = finding.measure
-    colors = [_series(design, v.arm) for v in finding.values]
-    arms = {_titled(design, v.arm): (v.by_seed, v.mean) for v in finding.values}
+    colors = [series(design, v.arm) for v in finding.values]
+    arms = {titled(design, v.arm): (v.by_seed, v.mean) for v in finding.values}
     blocks: list[Block] = [
         Figure(
             charts.strips(arms, f"{measure.metric}, {measure.better} is better", colors),
@@ -73,13 +78,13 @@ def _measure(design: Design, finding: Finding, number: int) -> Section:
         )
     ]
     if finding.differences:
-        apart = {_pair(d): (d.by_seed, d.mean) for d in finding.differences}
+        apart = {pair(d): (d.by_seed, d.mean) for d in finding.differences}
         blocks.append(
             Figure(
                 charts.strips(
                     apart,
                     "difference, seed by seed",
-                    [_series(design, d.first) for d in finding.differences],
+                    [series(design, d.first) for d in finding.differences],
                     zero=True,
                 ),
                 "Paired by seed: both arms of a pair had the same data in the same order. An interval that crosses 0 "
@@ -89,16 +94,16 @@ def _measure(design: Design, finding: Finding, number: int) -> Section:
     blocks.append(_values(design, finding))
     if finding.differences:
         blocks.append(_differences(finding))
-    decides = "" if number else ", which decides"
-    return Section(f"measure-{number}", f"{measure.name}{decides}", tuple(blocks))
+    title = f"{measure.name}, which decides" if decides else measure.name
+    return Section(f"measure-{number}", title, tuple(blocks))
 
 
 def _values(design: Design, finding: Finding) -> Table:
     rows = tuple(
         (
-            _swatch(design, v.arm),
+            swatch(design, v.arm),
             plain(v.mean.value),
-            _sure(v.mean),
+            sure(v.mean),
             *(plain(value) for value in v.by_seed),
         )
         for v in finding.values
@@ -109,7 +114,7 @@ def _values(design: Design, finding: Finding) -> Table:
 
 def _differences(finding: Finding) -> Table:
     rows = tuple(
-        (_pair(d), signed(d.mean.value), _sure(d.mean, sign=True), _outcome(d)) for d in finding.differences
+        (pair(d), signed(d.mean.value), sure(d.mean, sign=True), _outcome(d)) for d in finding.differences
     )
     return Table(("Difference", "mean", "95% interval", "what it shows"), rows, numbers=(1, 2))
 
@@ -132,7 +137,7 @@ def _arms(design: Design) -> Section:
         ]
         rows.append(
             (
-                _swatch(design, arm),
+                swatch(design, arm),
                 ", ".join(role) or "put to the test",
                 told or "the pipeline as it is",
             )
@@ -175,42 +180,20 @@ def _reading(design: Design, comparison: Comparison) -> Section:
             ),
             Text(
                 f"The page has {pairs} comparisons, each at 95%: of twenty without any difference, one shows one by "
-                "chance. The first measure was named before as the one that decides; the others are beside it."
+                f"chance. {_named_before(len(comparison.deciding(design)))}"
             ),
         ),
     )
 
 
-def _titled(design: Design, arm: str) -> str:
-    return f"{arm} (control)" if arm in design.controls else arm
-
-
-def _series(design: Design, arm: str) -> int:
-    """The colour of an arm: controls are grey (−1), the others take the page's colours in turn."""
-    coloured = [name for name in design.arms() if name not in design.controls]
-    return coloured.index(arm) % charts.SERIES if arm in coloured else -1
-
-
-def _swatch(design: Design, arm: str) -> Markup:
-    number = _series(design, arm)
-    color = "muted" if number < 0 else f"series-{number}"
-    role = Markup(' <span class="interval">control</span>') if number < 0 else ""
-    return Markup('<span class="swatch" style="--mark: var(--{})"></span>{}').format(color, arm) + role
-
-
-def _pair(difference: Difference) -> str:
-    return f"{difference.first} − {difference.second}"
-
-
-def _sure(mean: Estimate, sign: bool = False) -> str:
-    if mean.low is None or mean.high is None:
-        return "one seed" if mean.cases == 1 else "no spread"
-    low, high = (signed(end) if sign else plain(end) for end in (mean.low, mean.high))
-    return f"{low} to {high}"
-
-
-def _bracketed(mean: Estimate) -> str:
-    return "" if mean.low is None else f" (95%: {_sure(mean, sign=True)})"
+def _named_before(number: int) -> str:
+    """Which measures decide."""
+    if number == 1:
+        return "The first measure was named before as the one that decides; the others are beside it."
+    return (
+        f"The first measure of each task was named before as the one that decides on it. There are {number} tasks: "
+        "that one of them shows a gain by chance is likelier than with one."
+    )
 
 
 def _condition(value: Any) -> str:

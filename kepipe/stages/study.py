@@ -6,12 +6,17 @@ The section `study:` of a pipeline makes it; its settings are the design that th
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from kepipe.flow.artifact import Artifact
 from kepipe.flow.stage import Stage, Work
 from kepipe.stages.artifacts import Study
 from kepipe.study.design import Design
+
+if TYPE_CHECKING:
+    from kepipe.study.findings import Finding
 
 
 @dataclass(frozen=True)
@@ -28,12 +33,14 @@ def study(inputs: StudyInputs, config: Design, work: Work) -> None:
     from kepipe.report.study import build
     from kepipe.study.compare import compare
     from kepipe.study.findings import as_json
-    from kepipe.study.verdict import explain, headline
+    from kepipe.study.verdict import answer, headline
 
     results = {artifact.name: artifact for artifact in inputs.results}
     comparison = compare(config, results)
+    deciding = comparison.deciding(config)
     told = {
-        "verdict": headline(config, comparison.findings[0]),
+        "verdict": headline(config, deciding),
+        "tasks": {finding.measure.stage: answer(config, finding) for finding in deciding},
         "reference": config.reference,
         "controls": list(config.controls),
         "seeds": config.seeds(),
@@ -49,11 +56,24 @@ def study(inputs: StudyInputs, config: Design, work: Work) -> None:
         name = finding.measure.name
         work.log({f"{values.arm}/{name}": values.mean.value for values in finding.values})
         work.log({f"{d.first} - {d.second}/{name}": d.mean.value for d in finding.differences})
-    for difference in comparison.findings[0].differences:
-        apart, outcome = difference.mean, explain(difference)
+    for finding in deciding:
+        for line in _told(finding, len(deciding) > 1):
+            work.note(line)
+    for finding in deciding if len(deciding) > 1 else ():
+        work.note(answer(config, finding))
+    work.note(headline(config, deciding))
+
+
+def _told(finding: Finding, several: bool) -> Iterator[str]:
+    """A line for each comparison, with the name of the task where there are several."""
+    from kepipe.study.verdict import explain
+
+    task = f"{finding.measure.stage}, " if several else ""
+    for difference in finding.differences:
+        apart = difference.mean
         sure = "" if apart.low is None else f" (95%: {apart.low:+.4f} to {apart.high:+.4f})"
-        work.note(f"{difference.first} − {difference.second}: {apart.value:+.4f}{sure}, {outcome}")
-    work.note(headline(config, comparison.findings[0]))
+        pair = f"{difference.first} − {difference.second}"
+        yield f"{task}{pair}: {apart.value:+.4f}{sure}, {explain(difference)}"
 
 
-STUDY = Stage("study", 2, StudyInputs, Design, Study, study)
+STUDY = Stage("study", 3, StudyInputs, Design, Study, study)

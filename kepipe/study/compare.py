@@ -15,10 +15,15 @@ from kepipe.study.reading import Figure, read_figure
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the arms share, by stage, and what was found, measure by measure; the first decides."""
+    """What the arms share, by stage, and what was found, measure by measure."""
 
     conditions: Mapping[str, Mapping[str, Any]]
     findings: tuple[Finding, ...]
+
+    def deciding(self, design: Design) -> list[Finding]:
+        """What decides: a finding for each task."""
+        found = {finding.measure.name: finding for finding in self.findings}
+        return [found[measure.name] for measure in design.deciding()]
 
 
 def compare(design: Design, results: Mapping[str, Artifact]) -> Comparison:

@@ -48,7 +48,7 @@ class Copy(Section):
 
 
 class Design(Section):
-    """The whole comparison. The first measure decides; the others are shown beside it."""
+    """The whole comparison. Of each task the first measure decides; the others are shown beside it."""
 
     reference: str
     """The arm that the others are compared with."""
@@ -56,6 +56,8 @@ class Design(Section):
     """Arms whose knowledge is missing or wrong: what the others must do better than."""
     measures: tuple[Measure, ...]
     copies: tuple[Copy, ...]
+    tasks: tuple[str, ...] = ()
+    """Stages on which an answer is given each: those measured that are of one kind with the first. None: that one."""
     may_differ: tuple[str, ...] = ()
     """Conditions (steps, shards, …) in which the arms are meant to differ."""
     changes: dict[str, dict[str, str]] = Field(default_factory=dict)
@@ -72,6 +74,11 @@ class Design(Section):
     def of(self, arm: str) -> Iterator[Copy]:
         """The copies of an arm, in the order of the seeds."""
         return (copy for copy in self.copies if copy.arm == arm)
+
+    def deciding(self) -> list[Measure]:
+        """The first measure of each task."""
+        first = {measure.stage: measure for measure in reversed(self.measures)}
+        return [first[stage] for stage in self.tasks or (self.measures[0].stage,)]
 
     def treatments(self) -> list[str]:
         """Arms that are put to the test: neither a control nor the reference."""

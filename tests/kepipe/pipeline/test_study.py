@@ -76,6 +76,7 @@ def test_the_design_says_what_is_compared(tmp_path: Path) -> None:
         ("evaluate/mlm_loss/tokens", "higher"),
         ("pretrain/final_held_out_loss", "lower"),
     ]
+    assert found.tasks == ("evaluate",)  # of pretraining a loss stands beside it
     assert found.changes["plain"] == {"pretrain.objective": "mlm", "pretrain.inputs.vectors": "none"}
     assert next(iter(found.of("long"))).nodes["pretrain"] == "pretrain.full.5"
 

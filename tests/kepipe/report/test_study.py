@@ -73,6 +73,42 @@ def test_it_needs_nothing_from_elsewhere_and_nests(design: Design, tmp_path: Pat
     assert page_of(design, tmp_path / "b") == html
 
 
+def test_several_tasks_stand_on_one_page(tmp_path: Path) -> None:
+    """The headline counts them, a line tells each, and a table has every arm on every task."""
+    on_task = {
+        "hotels": VALUES,
+        "books": VALUES | {"graph-on": (0.561, 0.572, 0.563)},
+        "records": VALUES | {"graph-on": (0.912, 0.923, 0.905)},
+    }
+    measures = [Measure(stage=task, metric="test/micro_f1", better="higher") for task in on_task]
+    controls = ("graph-off", "graph-shuffled")
+    design = design_of(
+        VALUES, *measures, LOSS, reference="graph-off", controls=controls, tasks=tuple(on_task)
+    )
+    results = {
+        f"{stage}.{arm}.{seed}": result(tmp_path, f"{stage}.{arm}.{seed}", seed, f1)
+        for stage, values in (on_task | {"finetune": VALUES}).items()
+        for arm, found in values.items()
+        for seed, f1 in enumerate(found)
+    }
+    html = render(build(design, compare(design, results), list(results.values())))
+    said = words(html)
+    assert "<h1>A gain is shown in 2 of 3 tasks: hotels and records, not in books.</h1>" in html
+    assert (
+        "books No gain shown: whether graph-on does better than graph-off and graph-shuffled on books" in said
+    )
+    assert "graph-on 0.622 0.595 to 0.650 0.565 0.551 to 0.580 0.913 0.891 to 0.936" in said
+    assert "records: graph-on − graph-off" in said
+    assert [
+        title in said for title in ("hotels/test/micro_f1, which decides", "finetune/loss, which decides")
+    ] == [
+        True,
+        False,
+    ]
+    assert html.count("<svg") == 1 + 2 * 4
+    assert "There are 3 tasks" in said
+
+
 def test_one_seed_shows_nothing(tmp_path: Path) -> None:
     values = {arm: found[:1] for arm, found in VALUES.items()}
     said = words(page_of(design_of(values, reference="graph-off"), tmp_path, values))

@@ -17,13 +17,14 @@ F1 = Measure(stage="finetune", metric="test/micro_f1", better="higher")
 
 
 def design_of(values: Values, *measures: Measure, **settings: Any) -> Design:
-    """Arms with a value for each seed as a design whose copies are nodes `finetune.arm.seed`."""
+    """Arms with a value for each seed as a design whose copies are nodes `stage.arm.seed` of the measured stages."""
+    measures = measures or (F1,)
     copies = tuple(
-        Copy(arm=arm, seed=seed, nodes={"finetune": f"finetune.{arm}.{seed}"})
+        Copy(arm=arm, seed=seed, nodes={m.stage: f"{m.stage}.{arm}.{seed}" for m in measures})
         for arm, found in values.items()
         for seed in range(len(found))
     )
-    told = {"reference": next(iter(values)), "controls": (), "measures": measures or (F1,)}
+    told = {"reference": next(iter(values)), "controls": (), "measures": measures}
     return Design(copies=copies, **{**told, **settings})
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from kepipe.study.design import Design, Measure
 from kepipe.study.findings import Finding, as_json, find, helped
-from kepipe.study.verdict import explain, headline
+from kepipe.study.verdict import answer, explain, headline
 from tests.kepipe.study.conftest import F1, Values, design_of
 
 ON, OFF, WRONG = "graph-on", "graph-off", "graph-shuffled"
@@ -50,14 +50,14 @@ def test_the_answer_in_words(
     on: tuple[float, ...], off: tuple[float, ...], wrong: tuple[float, ...], said: str
 ) -> None:
     design, finding = study(graph_on=on, graph_off=off, graph_shuffled=wrong)
-    assert headline(design, finding).startswith(said)
+    assert answer(design, finding).startswith(said)
     assert helped(design, finding, ON) == said.startswith("A gain")
 
 
 def test_of_a_loss_lower_is_better() -> None:
     design, finding = study(LOSS, graph_on=LOW, graph_off=HIGH)
     assert finding.between(ON, OFF).answer == "gain"
-    assert headline(design, finding) == (
+    assert answer(design, finding) == (
         "A gain is shown: graph-on does better than graph-off on pretrain/final_held_out_loss."
     )
 
@@ -66,7 +66,30 @@ def test_several_arms_without_a_control() -> None:
     values = {"plain": LOW, "long": HIGH, "short": LOW}
     design = design_of(values)
     finding = find(design, F1, values)
-    assert headline(design, finding).startswith("A gain is shown: long does better than plain")
+    assert answer(design, finding).startswith("A gain is shown: long does better than plain")
+
+
+@pytest.mark.parametrize(
+    ("on", "said"),
+    [
+        ((HIGH, HIGH, HIGH), "A gain is shown in all 3 tasks: hotels, books and records."),
+        ((MIDDLE, HIGH, MIDDLE), "A gain is shown in 1 of 3 tasks: books, not in hotels and records."),
+        ((MIDDLE, MIDDLE, LOW), "No gain shown in any of 3 tasks: hotels, books and records."),
+    ],
+)
+def test_several_tasks_are_told_in_one_sentence(on: tuple[tuple[float, ...], ...], said: str) -> None:
+    tasks = ("hotels", "books", "records")
+    measures = [
+        Measure(stage=task, metric=metric, better="higher") for task in tasks for metric in ("f1", "accuracy")
+    ]
+    design = design_of({ON: HIGH, OFF: MIDDLE}, *measures, reference=OFF, controls=(OFF,), tasks=tasks)
+    assert [measure.name for measure in design.deciding()] == ["hotels/f1", "books/f1", "records/f1"]
+    deciding = [
+        find(design, measure, {ON: found, OFF: MIDDLE})
+        for measure, found in zip(design.deciding(), on, strict=True)
+    ]
+    assert headline(design, deciding) == said
+    assert headline(design, deciding[:1]) == answer(design, deciding[0])
 
 
 def test_each_comparison_says_what_it_shows() -> None:

@@ -1,0 +1,48 @@
+"""How arms and their figures are written on a study's page: names, colours, intervals."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from kepipe.report import charts
+from kepipe.report.wording import plain, signed
+from kepipe.study.design import Design
+from kepipe.study.findings import Difference
+from kepipe.study.intervals import Estimate
+
+
+def titled(design: Design, arm: str) -> str:
+    """An arm's name; of a control it says so."""
+    return f"{arm} (control)" if arm in design.controls else arm
+
+
+def series(design: Design, arm: str) -> int:
+    """The colour of an arm: controls are grey (−1), the others take the page's colours in turn."""
+    coloured = [name for name in design.arms() if name not in design.controls]
+    return coloured.index(arm) % charts.SERIES if arm in coloured else -1
+
+
+def swatch(design: Design, arm: str) -> Markup:
+    """An arm's name behind a dot of its colour."""
+    number = series(design, arm)
+    color = "muted" if number < 0 else f"series-{number}"
+    role = Markup(' <span class="interval">control</span>') if number < 0 else ""
+    return Markup('<span class="swatch" style="--mark: var(--{})"></span>{}').format(color, arm) + role
+
+
+def pair(difference: Difference) -> str:
+    """first − second."""
+    return f"{difference.first} − {difference.second}"
+
+
+def sure(mean: Estimate, sign: bool = False) -> str:
+    """The interval, or why there is none."""
+    if mean.low is None or mean.high is None:
+        return "one seed" if mean.cases == 1 else "no spread"
+    low, high = (signed(end) if sign else plain(end) for end in (mean.low, mean.high))
+    return f"{low} to {high}"
+
+
+def bracketed(mean: Estimate) -> str:
+    """The interval of a difference in brackets, behind its value; nothing where there is none."""
+    return "" if mean.low is None else f" (95%: {sure(mean, sign=True)})"

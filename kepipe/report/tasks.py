@@ -1,0 +1,72 @@
+"""Several tasks of a study at one glance: what each shows, every arm on every task, the differences side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from kepipe.report import charts
+from kepipe.report.arms import pair, series, sure, swatch
+from kepipe.report.page import Block, Fact, Figure, Section, Table
+from kepipe.report.wording import plain, signed
+from kepipe.study.design import Design
+from kepipe.study.findings import Difference, Finding, Values
+from kepipe.study.verdict import answer, listed
+
+
+def lead(design: Design, deciding: Sequence[Finding]) -> str:
+    """What decides."""
+    number = len(design.seeds())
+    measures = listed([finding.measure.name for finding in deciding])
+    return (
+        f"On each task its first measure decides: {measures}; {number} {'seed' if number == 1 else 'seeds'}."
+    )
+
+
+def facts(design: Design, deciding: Sequence[Finding]) -> tuple[Fact, ...]:
+    """Of each task how far the first arm put to the test is from the reference; nothing where none is tested."""
+    arm = next(iter(design.treatments()), None)
+    if arm is None:
+        return ()
+    apart = [(finding.measure.stage, finding.between(arm, design.reference)) for finding in deciding]
+    return tuple(
+        Fact(f"{task}: {pair(d)}", signed(d.mean.value), sure(d.mean, sign=True), series(design, arm))
+        for task, d in apart
+    )
+
+
+def section(design: Design, deciding: Sequence[Finding]) -> Section:
+    """A line a task, the arms by task, and a figure of the differences that count."""
+    answers = tuple((finding.measure.stage, answer(design, finding)) for finding in deciding)
+    blocks: list[Block] = [Table(("Task", "What it shows"), answers)]
+    apart = {
+        f"{finding.measure.stage}: {pair(d)}": d for finding in deciding for d in _counting(design, finding)
+    }
+    if apart and len({finding.measure.better for finding in deciding}) == 1:  # else right means two things
+        drawing = charts.strips(
+            {name: (d.by_seed, d.mean) for name, d in apart.items()},
+            f"difference, {deciding[0].measure.better} is better",
+            [series(design, d.first) for d in apart.values()],
+            zero=True,
+        )
+        blocks.append(Figure(drawing, "A ring is one seed, the dot their mean, the line its 95% interval."))
+    differences = tuple((name, signed(d.mean.value), sure(d.mean, sign=True)) for name, d in apart.items())
+    if differences:
+        head = ("Difference", "mean", "95% interval")
+        blocks.append(Table(head, differences, numbers=(1, 2), beside=len(blocks) > 1))
+    columns = ("Arm", *(f"{finding.measure.stage}, {finding.measure.metric}" for finding in deciding))
+    means = tuple(
+        (swatch(design, arm), *(_reached(finding.of(arm)) for finding in deciding)) for arm in design.arms()
+    )
+    blocks.append(Table(columns, means, caption="Mean over the seeds and its 95% interval."))
+    return Section("tasks", "The tasks", tuple(blocks))
+
+
+def _counting(design: Design, finding: Finding) -> list[Difference]:
+    """The differences that an answer rests on: of the arms put to the test, all."""
+    return [d for d in finding.differences if d.first in design.treatments()]
+
+
+def _reached(values: Values) -> Markup:
+    return Markup('{} <span class="interval">{}</span>').format(plain(values.mean.value), sure(values.mean))
