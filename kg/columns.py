@@ -27,11 +27,15 @@ def load(folder: Path, name: str) -> Column:
     return np.asarray(mapped).view(np.ndarray)
 
 
-def map_bytes(file: Path) -> bytes | mmap.mmap:
-    """The content of a file, memory-mapped."""
+def map_bytes(file: Path, scattered: bool = False) -> bytes | mmap.mmap:
+    """The content of a file, memory-mapped. `scattered`: what is asked for says nothing of what will be."""
     with file.open("rb") as stream:
-        empty = stream.seek(0, 2) == 0  # an empty file cannot be mapped
-        return b"" if empty else mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        if stream.seek(0, 2) == 0:
+            return b""  # an empty file cannot be mapped
+        mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    if scattered and hasattr(mmap, "MADV_RANDOM"):
+        mapped.madvise(mmap.MADV_RANDOM)
+    return mapped
 
 
 def offsets(lengths: npt.ArrayLike) -> npt.NDArray[np.int64]:

@@ -8,6 +8,7 @@ an id among millions: "starts" int64 [E + 1], where each line begins, "hashes" u
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -73,20 +74,23 @@ def read_ids(file: Path) -> list[str]:
     return file.read_text(encoding="utf-8").split("\n")[:-1]
 
 
-def open_vectors(folder: Path) -> Vectors:
-    """Open what `save_vectors` wrote; only the rows that are used are read."""
-    return Vectors(folder, map_table(folder / TABLE, "entities"))
+def open_vectors(folder: Path, scattered: bool = False) -> Vectors:
+    """Open what `save_vectors` wrote; nothing is read before it is used.
+
+    `scattered`: rows will be asked for here and there, so that the disk need not read on after each.
+    """
+    return Vectors(folder, map_table(folder / TABLE, "entities", scattered))
 
 
-def map_table(file: Path, name: str) -> Table:
+def map_table(file: Path, name: str, scattered: bool = False) -> Table:
     """A float32 table of a safetensors file, memory-mapped: [rows, columns]. Raises ValueError if it is not there."""
-    table = map_tensor(file, name)
+    table = map_tensor(file, name, scattered)
     if table is None or table.dtype != np.float32:
         raise ValueError(f"{file}: no float32 table named {name!r}")
     return table
 
 
-def map_tensor(file: Path, name: str) -> npt.NDArray[Any] | None:
+def map_tensor(file: Path, name: str, scattered: bool = False) -> npt.NDArray[Any] | None:
     """A tensor of a safetensors file, memory-mapped; None where there is none of a kind that is read here.
 
     The format (huggingface/safetensors, README "Format"): 8 bytes little-endian length, a JSON header, data.
@@ -100,8 +104,9 @@ def map_tensor(file: Path, name: str) -> npt.NDArray[Any] | None:
     kind, shape = KINDS[header[name]["dtype"]], tuple(header[name]["shape"])
     if 0 in shape:
         return np.zeros(shape, kind)
-    mapped = np.memmap(file, kind, "r", offset=8 + length + begin, shape=shape)
-    return np.asarray(mapped).view(np.ndarray)
+    mapped = map_bytes(file, scattered)
+    values = np.frombuffer(mapped, kind, count=math.prod(shape), offset=8 + length + begin)
+    return values.reshape(shape)
 
 
 @dataclass(frozen=True)

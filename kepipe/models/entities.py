@@ -55,7 +55,7 @@ class EntityVectors:
         """
         if not has_vectors(folder):
             raise ValueError(f"{folder}: no entity vectors ({TABLE} and {IDS}); a stage `embed` makes them")
-        vectors = open_vectors(folder)
+        vectors = open_vectors(folder, scattered=True)
         if graph is None:
             return cls(vectors)
         start = start_from(folder, graph)

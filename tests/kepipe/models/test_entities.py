@@ -73,6 +73,34 @@ def test_gather_gives_each_place_its_vector_and_zeros_elsewhere(rows_BT: Ints) -
     np.testing.assert_array_equal(batch.entity_rows.numpy()[local], rows_BT)
 
 
+@pytest.mark.skipif(
+    not Path("/proc/self/smaps").is_file(), reason="only Linux tells what a process has mapped"
+)
+def test_only_a_batch_s_rows_are_read(tmp_path: Path) -> None:
+    """Of a table of 200 MB, a page or two for each of 50 rows, with up to 64 KB that the system maps around each."""
+    count, width = 500_000, 100
+    save_vectors(tmp_path, [f"Q{n}" for n in range(count)], np.zeros((count, width), np.float32))
+    vectors = EntityVectors.open(tmp_path)
+    asked = np.random.default_rng(0).integers(0, count, 50)
+    rows = vectors.rows([f"Q{n}" for n in asked])
+    assert rows.tolist() == asked.tolist()
+    assert mapped_bytes(tmp_path / TABLE) == 0
+    vectors.gather(rows[None])
+    assert 50 * 4096 <= mapped_bytes(tmp_path / TABLE) <= 50 * 2 * 65_536
+
+
+def mapped_bytes(file: Path) -> int:
+    """How much of a file this process has looked at."""
+    kilobytes, inside = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if "-" in name and " " in name:
+            inside = line.endswith(str(file))
+        elif inside and name == "Rss":
+            kilobytes += int(value.split()[0])
+    return 1024 * kilobytes
+
+
 def test_an_entity_stands_at_the_first_token_of_each_mention() -> None:
     """Mentions of 2 and 1 tokens, the same entity twice in a row, one without a vector, one cut by the row's end."""
     entities = np.array([[-1, 4, 4, 4, -1, 5, -1, 6, 6]])
