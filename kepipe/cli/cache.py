@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import Annotated
 
 import typer
@@ -32,7 +31,7 @@ def verify(workspace: WorkspaceOption = WORKSPACE) -> None:
 
     store = Workspace(workspace.resolve()).store
     damaged = 0
-    for folder in sorted((store.root / "done").glob("*")):
+    for folder in store.finished():
         try:
             verify_folder(folder, thorough=True)
         except CorruptArtifact as damage:
@@ -46,16 +45,28 @@ def verify(workspace: WorkspaceOption = WORKSPACE) -> None:
 @app.command()
 def clear(
     workspace: WorkspaceOption = WORKSPACE,
-    everything: Annotated[bool, typer.Option(help="Also what the newest runs use.")] = False,
+    unfinished: Annotated[
+        bool, typer.Option("--unfinished", help="Also what interrupted runs left: they start anew.")
+    ] = False,
+    everything: Annotated[
+        bool, typer.Option("--everything", help="All of it, also what the newest runs use.")
+    ] = False,
 ) -> None:
-    """Remove artifacts that no pipeline's newest run points to."""
+    """Remove results that no pipeline's newest run uses, and damaged ones that were set aside."""
     from kepipe.flow.plan import Workspace
+    from kepipe.flow.store import size
 
     place = Workspace(workspace.resolve())
-    used = set() if everything else {link.resolve() for link in place.root.glob("*/*") if link.is_symlink()}
-    freed = 0
-    for folder, manifest in place.store.entries():
-        if folder.resolve() not in used:
-            freed += sum(entry["size"] for entry in manifest["files"].values())
-            shutil.rmtree(folder)
-    typer.echo(f"freed {freed / 1e6:.1f} MB")
+    store, used = place.store, set() if everything else place.in_use()
+    unwanted = [folder for folder in store.finished() if folder.resolve() not in used] + store.damaged()
+    if unfinished or everything:
+        unwanted += store.unfinished()
+    freed = [store.remove(folder) for folder in unwanted]
+    typer.echo(f"freed {sum(filter(None, freed)) / 1e6:.1f} MB")
+    if None in freed:
+        typer.echo(f"{freed.count(None)} left: another process is at them")
+    if kept := store.unfinished():
+        held = sum(map(size, kept)) / 1e6
+        typer.echo(
+            f"{held:.1f} MB are those of {len(kept)} unfinished stages; `--unfinished` removes them too"
+        )

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 UntilOption = Annotated[str | None, typer.Option(help="Run up to this stage, included.")]
 OnlyOption = Annotated[str | None, typer.Option(help="Run this stage alone; those before must be made.")]
-ForceOption = Annotated[list[str] | None, typer.Option(help="Run this stage again although it is cached.")]
+ForceOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Run this stage again although it is cached; an interrupted attempt at it continues."),
+]
 
 
 def run(

@@ -59,6 +59,9 @@ class Step:
 class Workspace:
     """A folder with the store and, for each pipeline, links to the newest artifact of each stage."""
 
+    TAKEN = frozenset({"store", "tracking", "schedule", "mlartifacts"})
+    """Names of its folders that are no pipeline's."""
+
     def __init__(self, root: Path) -> None:
         self.root = root
         self.store = Store(root / "store")
@@ -66,6 +69,10 @@ class Workspace:
     def latest(self, pipeline: str, node: str) -> Path:
         """Link to the newest artifact of a stage: where people look for results."""
         return self.root / pipeline / node
+
+    def in_use(self) -> set[Path]:
+        """Artifacts to which the newest run of some pipeline points."""
+        return {link.resolve() for link in self.root.glob("*/*") if link.is_symlink()}
 
     def point(self, pipeline: str, node: str, folder: Path) -> None:
         """Let the link of a stage name `folder`, by one rename."""
@@ -135,6 +142,8 @@ def _judge(
 ) -> tuple[Step, Path | None]:
     key, store = key_of(parts), workspace.store
     if forced:
+        if store.resumable(key) and not store.holds(key):
+            return Step(node, "resumable", "forced; the attempt at it was interrupted", key), None
         return Step(node, "to run", "forced", key), None
     folder = store.find(key, warn)
     if folder is not None:

@@ -7,7 +7,9 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NoReturn
 
 from kepipe.config import ConfigError, nearest
@@ -30,7 +32,10 @@ from kepipe.flow.store import Desk
 
 @dataclass(frozen=True)
 class Choice:
-    """Which stages to run: all, or `until` one (included), or `only` one; `force` runs some although cached."""
+    """Which stages to run: all, or `until` one (included), or `only` one.
+
+    `force` throws away what some of them finished; an attempt at it that was interrupted continues.
+    """
 
     until: str | None = None
     only: str | None = None
@@ -96,7 +101,8 @@ class Run:
             status = "killed"
             raise
         finally:
-            self.tell(RunEnded(run=self.id, status=status, seconds=time.time() - started))
+            tell = self.tell if status == "finished" else self._tell_failure
+            tell(RunEnded(run=self.id, status=status, seconds=time.time() - started))
         return made
 
     def _provide(self, node: Node, inputs: Mapping[str, Sequence[Artifact]]) -> Artifact:
@@ -111,9 +117,8 @@ class Run:
             with store.lock(key, self._waiter(node)):
                 if forced:
                     store.forget(key)
-                found = store.find(
-                    key, self._warner(node)
-                )  # another process may have made it while we waited
+                # Another process may have made it while we waited.
+                found = store.find(key, self._warner(node))
                 if found is None:
                     return self._work(node, inputs, parts, key)
         manifest = read_manifest(found)
@@ -133,9 +138,39 @@ class Run:
     def _work(
         self, node: Node, inputs: Mapping[str, Sequence[Artifact]], parts: Mapping[str, Any], key: str
     ) -> Artifact:
+        """Do a node's work and seal it. Call under the lock of its key. Raises StageFailed."""
         store, device = self.workspace.store, self.device()
         resumed = store.resumable(key)
         desk = store.start(key)
+        clock = _Clock(desk)
+        ended = partial(StageEnded, run=self.id, stage=node.name)
+        self._announce(node, inputs, parts, key, resumed)
+        try:
+            seed, stamp = self.flow.seed_of(node), {"run": self.id, "stage": node.name}
+            work = Work(desk.out, desk.scratch, seed, device, self._recorder(desk, clock), stamp)
+            node.stage.run(self._typed(node, inputs), node.config, work)
+            clock.save()
+            record = self._record(node, clock, device, resumed)
+            folder, digest = store.finish(key, desk, parts, self.id, record)
+        except BaseException as cause:
+            with suppress(OSError):
+                clock.save()
+            self._tell_failure(ended(status="failed", seconds=clock.seconds, error=str(cause)))
+            if isinstance(cause, Exception):
+                raise StageFailed(node.name, cause) from cause
+            raise
+        self.workspace.point(self.flow.name, node.name, folder)
+        self.tell(ended(status="finished", seconds=record["seconds"], folder=str(folder), digest=digest))
+        return node.stage.makes.open(folder, node.name)
+
+    def _announce(
+        self,
+        node: Node,
+        inputs: Mapping[str, Sequence[Artifact]],
+        parts: Mapping[str, Any],
+        key: str,
+        resumed: bool,
+    ) -> None:
         self.tell(
             StageStarted(
                 run=self.id,
@@ -149,49 +184,24 @@ class Run:
                 labels=node.labels,
             )
         )
-        clock = _Clock(desk)
-        work = Work(
-            desk.out,
-            desk.scratch,
-            self.flow.seed_of(node),
-            device,
-            self._recorder(desk, clock),
-            {"run": self.id, "stage": node.name},
-        )
-        try:
-            node.stage.run(self._typed(node, inputs), node.config, work)
-        except BaseException as cause:
-            seconds = clock.save()
-            self.tell(
-                StageEnded(run=self.id, stage=node.name, status="failed", seconds=seconds, error=str(cause))
-            )
-            if isinstance(cause, Exception):
-                raise StageFailed(node.name, cause) from cause
-            raise
-        seconds = clock.save()
-        record = {
+
+    def _record(self, node: Node, clock: _Clock, device: str, resumed: bool) -> dict[str, Any]:
+        """What is kept beside a result of how it came about."""
+        return {
             "run": self.id,
             "pipeline": self.flow.name,
             "tags": dict(self.tags),
             "stage": node.name,
             "started": clock.started,
-            "seconds": seconds,
+            "seconds": clock.seconds,
             "device": device,
             "resumed": resumed,
         }
-        folder, digest = store.finish(key, desk, parts, self.id, record)
-        self.workspace.point(self.flow.name, node.name, folder)
-        self.tell(
-            StageEnded(
-                run=self.id,
-                stage=node.name,
-                status="finished",
-                seconds=seconds,
-                folder=str(folder),
-                digest=digest,
-            )
-        )
-        return node.stage.makes.open(folder, node.name)
+
+    def _tell_failure(self, event: Event) -> None:
+        """Tell of an end while an error is on its way, which matters more: a full disk takes no words either."""
+        with suppress(OSError):
+            self.tell(event)
 
     def _typed(self, node: Node, inputs: Mapping[str, Sequence[Artifact]]) -> Any:
         slots = node.stage.slots()
@@ -233,12 +243,17 @@ class _Clock:
 
     def __init__(self, desk: Desk) -> None:
         self._file, self._begun = desk.spent, time.monotonic()
-        self._before = float(self._file.read_text()) if self._file.exists() else 0.0
+        try:
+            self._before = float(self._file.read_text())
+        except (FileNotFoundError, ValueError):  # the first attempt; or a power cut emptied the file
+            self._before = 0.0
         self.started = time.time()
 
-    def save(self) -> float:
-        seconds = self._before + time.monotonic() - self._begun
+    @property
+    def seconds(self) -> float:
+        return self._before + time.monotonic() - self._begun
+
+    def save(self) -> None:
         fresh = self._file.with_suffix(".new")
-        fresh.write_text(str(seconds))
+        fresh.write_text(str(self.seconds))
         fresh.replace(self._file)
-        return seconds

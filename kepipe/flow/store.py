@@ -48,7 +48,7 @@ class Store:
     def find(self, key: str, on_damage: Callable[[str], None]) -> Path | None:
         """The sealed folder of a key, or None. A damaged one is set aside in `damaged/`, reported, and None."""
         folder = self._done / key
-        if not folder.exists():
+        if not self.holds(key):
             return None
         try:
             verify(folder)
@@ -56,6 +56,10 @@ class Store:
             on_damage(f"{damage}; kept as {self.set_aside(folder)}, to be made again")
             return None
         return folder
+
+    def holds(self, key: str) -> bool:
+        """Whether there is an artifact of a key, damaged or not."""
+        return (self._done / key).exists()
 
     def set_aside(self, folder: Path) -> Path:
         """Move a damaged artifact out of the way; returns where it is kept."""
@@ -72,8 +76,7 @@ class Store:
     @contextmanager
     def lock(self, key: str, on_wait: Callable[[], None]) -> Iterator[None]:
         """Hold the key alone; `on_wait` is called once if another process holds it."""
-        self._locks.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self._locks / f"{key}.lock")
+        lock = self._lock(key)
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -110,17 +113,49 @@ class Store:
         return target, digest
 
     def forget(self, key: str) -> None:
-        """Remove a key's artifact and unfinished work. Call under the lock."""
-        shutil.rmtree(self._work / key, ignore_errors=True)
-        shutil.rmtree(self._done / key, ignore_errors=True)
+        """Remove a key's artifact. Work without one is an attempt to continue, and stays. Call under the lock."""
+        if self.holds(key):
+            shutil.rmtree(self._work / key, ignore_errors=True)
+            shutil.rmtree(self._done / key)
+
+    def finished(self) -> list[Path]:
+        """Every folder in `done`, damaged or not."""
+        return sorted(self._done.glob("*"))
+
+    def unfinished(self) -> list[Path]:
+        """What interrupted attempts left, and what some process is at now."""
+        return sorted(self._work.glob("*"))
+
+    def damaged(self) -> list[Path]:
+        """Artifacts that were set aside."""
+        return sorted((self.root / "damaged").glob("*"))
+
+    def remove(self, folder: Path) -> int | None:
+        """Remove one of these folders; the bytes that this frees, or None where a process works on its key."""
+        try:
+            with self._lock(folder.name.partition("-")[0]).acquire(timeout=0):
+                freed = size(folder)
+                shutil.rmtree(folder)
+                return freed
+        except Timeout:
+            return None
 
     def entries(self) -> Iterator[tuple[Path, dict[str, Any]]]:
         """Every finished folder with its manifest; damaged ones are passed over."""
-        for folder in sorted(self._done.glob("*")):
+        for folder in self.finished():
             try:
                 yield folder, read_manifest(folder)
             except CorruptArtifact:
                 continue
+
+    def _lock(self, key: str) -> FileLock:
+        self._locks.mkdir(parents=True, exist_ok=True)
+        return FileLock(self._locks / f"{key}.lock")
+
+
+def size(folder: Path) -> int:
+    """Bytes of the files in a folder."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def _latest_by_step(file: Path) -> str:

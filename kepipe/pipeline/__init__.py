@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
-from kepipe.config import Key, Section, override, read, validate
-from kepipe.flow.plan import Flow
+from kepipe.config import ConfigError, Key, Section, Settings, override, read, validate
+from kepipe.flow.plan import Flow, Workspace
 from kepipe.pipeline.study import Study, expand
 from kepipe.pipeline.wiring import KINDS, wire
 
@@ -43,6 +44,7 @@ def load(file: Path, assignments: Sequence[str] = ()) -> tuple[Flow, dict[str, A
     """
     settings = override(read(file), assignments)
     pipeline = validate(Pipeline, settings.data, settings)
+    _check_names(pipeline, settings)
     given = {"graph": pipeline.graph, "corpus": pipeline.corpus}
     entries = {name: entry for name, entry in given.items() if name in settings.data}
     entries |= {name: entry or {} for name, entry in pipeline.stages.items()}
@@ -51,6 +53,20 @@ def load(file: Path, assignments: Sequence[str] = ()) -> tuple[Flow, dict[str, A
     if pipeline.study is not None:
         nodes = expand(pipeline.study, pipeline.seed, nodes, entries, settings, places)
     return Flow(pipeline.name, pipeline.seed, pipeline.device, nodes), settings.data
+
+
+def _check_names(pipeline: Pipeline, settings: Settings) -> None:
+    """Names become folders of the workspace, and parts of `stage.arm.seed`."""
+    if pipeline.name in Workspace.TAKEN:
+        raise ConfigError(
+            f"{settings.where(('name',))}: `name`: `{pipeline.name}` is a folder of the workspace's own; choose another"
+        )
+    for name in pipeline.stages:
+        if not re.fullmatch(r"\w[\w-]*", name):
+            raise ConfigError(
+                f"{settings.where(('stages', name))}: `stages.{name}`: expected a name of letters, digits, dashes and "
+                "underscores"
+            )
 
 
 def schema() -> dict[str, Any]:

@@ -87,6 +87,9 @@ def test_a_stage_starts_from_the_model_of_an_earlier_one_only_where_it_is_told(t
     ("text", "message"),
     [
         ("name: P p", r"p\.yaml:1: `name`"),
+        ("name: tracking", r"p\.yaml:1: `name`: `tracking` is a folder of the workspace's own; choose another"),
+        ("a/b: {use: link}", r"p\.yaml:3: `stages\.a/b`: expected a name of letters, digits, dashes"),
+        ("a.b: {use: link}", r"p\.yaml:3: `stages\.a\.b`: expected a name of letters, digits, dashes"),
         ("pretrian: {}", r"p\.yaml:3: there is no kind of stage `pretrian`; did you mean `pretrain`"),
         ("pretrain:\n    stepz: 4", r"p\.yaml:4: unknown key `stages\.pretrain\.stepz`; did you mean `steps`"),
         ("a: {like: b}\n  b: {like: a}", r"names no other stage"),

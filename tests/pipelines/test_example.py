@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from kepipe.flow.plan import Workspace
 from tests.pipelines.conftest import EXAMPLE, TINY, Kepipe
 
 pytestmark = pytest.mark.xdist_group("example")
@@ -72,6 +73,11 @@ def test_the_arms_start_from_the_same_weights_and_see_the_same_data(finished: Ke
     starts = [json.loads(log.read_text().splitlines()[0]) for log in logs]
     assert starts[0]["step"] == starts[1]["step"] == 0
     assert starts[0]["held_out_loss"] == starts[1]["held_out_loss"]
+
+
+def test_no_pipeline_may_be_called_like_a_folder_of_the_workspace(finished: Kepipe) -> None:
+    folders = {place.name for place in finished.workspace.iterdir() if place.is_dir()}
+    assert folders - {"example"} <= Workspace.TAKEN
 
 
 def test_a_second_run_finds_everything_cached(finished: Kepipe) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import pytest
 
 from kepipe.config import ConfigError, Section
 from kepipe.flow.artifact import Artifact, CorruptArtifact, read_manifest, verify
-from kepipe.flow.events import Event, Metrics, Noted, StageEnded, StageStarted
+from kepipe.flow.events import Event, Metrics, Noted, RunEnded, StageEnded, StageStarted
 from kepipe.flow.plan import Flow, Node, Workspace, make_plan
 from kepipe.flow.runner import Choice, Run, StageFailed
 from kepipe.flow.stage import Nothing, Stage, Work
@@ -205,3 +207,67 @@ def test_metrics_stand_in_the_record_and_not_in_the_digest(bench: Bench) -> None
     (made["write"].folder / "record" / "metrics.jsonl").write_text("")
     verify(made["write"].folder, thorough=True)
     assert Artifact.open(made["write"].folder).digest == digest
+
+
+def interrupt(bench: Bench, choice: Choice | None = None) -> list[Event]:
+    """Run `COUNTING` up to a checkpoint, and no further."""
+    events: list[Event] = []
+
+    def stop(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, Metrics) and event.step == 9:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Run(COUNTING, bench.workspace, choice or Choice(), [stop], device=lambda: "cpu").execute()
+    return events
+
+
+def resumed(events: list[Event]) -> list[bool]:
+    return [event.resumed for event in events if isinstance(event, StageStarted)]
+
+
+def test_force_throws_a_result_away_and_continues_what_was_interrupted(bench: Bench) -> None:
+    forced = Choice(force=["count"])
+    bench.run(COUNTING)
+    assert resumed(interrupt(bench, forced)) == [False]
+    plan = make_plan(COUNTING, bench.workspace, ["count"], warn=print)
+    assert (plan[0].status, plan[0].why) == ("resumable", "forced; the attempt at it was interrupted")
+    _, events = bench.run(COUNTING, forced)
+    assert resumed(events) == [True]
+    assert next(event.step for event in events if isinstance(event, Metrics)) == 9
+    _, events = bench.run(COUNTING, forced)
+    assert resumed(events) == [False]
+
+
+@contextmanager
+def files_up_to(bytes: int) -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_is_full_at_the_end_is_a_failure_of_the_stage(bench: Bench) -> None:
+    """What the stage makes is small enough; what is written to seal it is not, nor are the run's last words."""
+
+    def journal(event: Event) -> None:
+        if isinstance(event, StageEnded | RunEnded):
+            (bench.workspace.root / "journal").write_text(100 * "x")
+
+    run = Run(flow(), bench.workspace, Choice(), [journal], device=lambda: "cpu")
+    with pytest.raises(StageFailed, match=r"stage `write` failed: .*File too large"), files_up_to(60):
+        run.execute()
+    assert not bench.workspace.store.finished()
+    made, _ = bench.run(flow())
+    assert made["write"].metrics() == [{"step": None, "value": 1.0}]
+
+
+def test_seconds_that_a_power_cut_emptied_begin_anew(bench: Bench) -> None:
+    interrupt(bench)
+    spent = next(bench.workspace.root.glob("store/work/*/seconds"))
+    spent.write_text("")
+    _, events = bench.run(COUNTING)
+    assert resumed(events) == [True]
