@@ -9,9 +9,9 @@ from markupsafe import Markup, escape
 
 from kepipe.inject.choice import CHOICES
 from kepipe.inject.show import Hung, Shown
+from kepipe.report.matrix import draw, tint
 from kepipe.report.page import Fact, Figure, Page, Section, Table, Text
 
-TINTS = 6
 WIDTH = 1000
 """Of a drawing, in its own units."""
 LINE, BOX, GAP = 58, 34, 7
@@ -48,7 +48,7 @@ def tree_page(shown: Shown, graph: str) -> Page:
                 Text("A token of the row at the left sees the tokens at the top whose cell is filled. Grey: within the "
                      "sentence. Full colour: within a branch. Light: between a branch and its mention. Two branches "
                      "never see each other, and what is not a mention sees no branch."),
-                Figure(_matrix(shown), "The visible matrix. The model computes it from two numbers a token: branch "
+                Figure(draw(shown, WIDTH), "The visible matrix. The model computes it from two numbers a token: branch "
                        "and mention.", wide=True),
             )),
             Section("why", "Why these facts", (_facts(shown.hung, shown.choice),)),
@@ -78,30 +78,24 @@ def _order(shown: Shown) -> str:
 
 
 def _facts(hung: Sequence[Hung], choice: str) -> Table:
-    rows = tuple(
-        (
-            _chip(one.surface, one.mention),
-            one.entity if one.entity != one.surface else "",
-            one.relation,
-            one.object,
-            f"{one.rank}. of {one.known}",
-            "" if choice == "graph" else f"{one.score:.3g}",
-            f"branch {one.branch}" if one.branch else "no room",
-        )
-        for one in hung
-    )
-    head = ("mention", "entity", "relation", "object", "rank", "score", "place")
-    return Table(head, rows, numbers=(5,), caption=f"Ranked by {CHOICES[choice].about}.")
+    """A row a fact; columns that would say nothing are left out."""
+    columns: dict[str, list[object]] = {
+        "mention": [_chip(one.surface, one.mention) for one in hung],
+        "entity": [one.entity if one.entity != one.surface else "" for one in hung],
+        "relation": [one.relation for one in hung],
+        "object": [one.object for one in hung],
+        "rank": [f"{one.rank}.\u00a0of\u00a0{one.known}" for one in hung],
+        "score": ["" if choice == "graph" else f"{one.score:.3g}" for one in hung],
+        "place": [f"branch\u00a0{one.branch}" if one.branch else "no\u00a0room" for one in hung],
+    }
+    told = {name: cells for name, cells in columns.items() if any(cells)}
+    numbers = tuple(place for place, name in enumerate(told) if name == "score")
+    rows = tuple(zip(*told.values(), strict=True))
+    return Table(tuple(told), rows, numbers=numbers, caption=f"Ranked by {CHOICES[choice].about}.")
 
 
 def _chip(text: str, mention: int) -> Markup:
-    return Markup('<mark class="entity" style="--tint: var(--tint-{})">{}</mark>').format(
-        _tint(mention), text
-    )
-
-
-def _tint(mention: int) -> int:
-    return (mention - 1) % TINTS
+    return Markup('<mark class="entity" style="--tint: var(--tint-{})">{}</mark>').format(tint(mention), text)
 
 
 STRIP = (
@@ -123,8 +117,8 @@ def _row(shown: Shown) -> Markup:
     planted = shown.planted
     for place, token in enumerate(shown.tokens):
         mention, branch = int(planted.mention[0, place]), int(planted.branch[0, place])
-        fill = f"background:var(--tint-{_tint(mention)});color:var(--tint-ink);" if mention else ""
-        edge = f"border-bottom:3px solid var(--series-{_tint(mention)});" if branch else ""
+        fill = f"background:var(--tint-{tint(mention)});color:var(--tint-ink);" if mention else ""
+        edge = f"border-bottom:3px solid var(--series-{tint(mention)});" if branch else ""
         cells.append(Markup(CELL).format(place, Markup(fill + edge), token, planted.positions[0, place]))
     return Markup('<div style="{}">{}</div>').format(STRIP, Markup("").join(cells))
 
@@ -135,26 +129,31 @@ def _size(text: str) -> float:
 
 
 def _tree(shown: Shown) -> str:
-    """The sentence on lines of the page's width; under each line the branches of its mentions."""
+    """The sentence on lines of the page's width; under each line the branches of its mentions, one below the other.
+
+    A mention stands as far to the right as the branches before it reach, so that no line crosses a box.
+    """
     drawing = _Drawing()
     sentence = np.flatnonzero((shown.planted.branch[0] == 0) & (shown.planted.owner[0] >= 0)).tolist()
     x, y, deepest = 0.0, 12.0, 12.0
     taken: list[float] = []  # how far each line of branches under this line of the sentence is filled
     for run in _runs(sentence, shown.planted.mention[0].tolist()):
-        branches = _branches(shown, int(shown.planted.mention[0, run[0]]))
+        mention = int(shown.planted.mention[0, run[0]])
+        branches = _branches(shown, mention)
+        x = max([x, *taken[: len(branches)]])
         needed = max([drawing.width(shown, run), *(30 + drawing.width(shown, branch) for branch in branches)])
         if x and x + needed > WIDTH:
             x, y, taken = 0.0, deepest + LINE + 14, []
             deepest = y
         start = x
         x = drawing.boxes(shown, run, x, y)
-        for branch in branches:
-            level = next((n for n, end in enumerate(taken) if end < start), len(taken))
-            taken += [0.0] * (level + 1 - len(taken))
+        ends = []
+        for level, branch in enumerate(branches):
             under = y + LINE * (level + 1)
+            drawing.hang(start + 6, y, under, mention)
+            ends.append(drawing.boxes(shown, branch, start + 30, under) + 10)
             deepest = max(deepest, under)
-            drawing.hang(start + 6, y, under, int(shown.planted.mention[0, run[0]]))
-            taken[level] = drawing.boxes(shown, branch, start + 30, under) + 10
+        taken = ends + taken[len(ends) :]
     return drawing.svg(deepest + BOX + 26)
 
 
@@ -182,6 +181,7 @@ class _Drawing:
     def __init__(self) -> None:
         self._under: list[str] = []
         self._over: list[str] = []
+        self._reach = 0.0
 
     def width(self, shown: Shown, places: Sequence[int]) -> float:
         return sum(max(_size(shown.tokens[place]) + 12, 26) + GAP for place in places)
@@ -190,9 +190,9 @@ class _Drawing:
         """Draw tokens from x on; where the next may begin."""
         for place in places:
             width, mention = self.width(shown, [place]) - GAP, int(shown.planted.mention[0, place])
-            fill = f"var(--tint-{_tint(mention)})" if mention else "var(--raised)"
+            fill = f"var(--tint-{tint(mention)})" if mention else "var(--raised)"
             ink = "var(--tint-ink)" if mention else "var(--ink)"
-            edge = f"var(--series-{_tint(mention)})" if mention else "var(--line)"
+            edge = f"var(--series-{tint(mention)})" if mention else "var(--line)"
             middle = x + width / 2
             self._over.append(
                 f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{BOX - 8}" rx="4" fill="{fill}" '
@@ -203,72 +203,19 @@ class _Drawing:
                 f"{shown.planted.positions[0, place]}</text>"
             )
             x += width + GAP
+        self._reach = max(self._reach, x)
         return x
 
     def hang(self, x: float, y: float, under: float, mention: int) -> None:
         """The line from a mention down to one of its branches."""
         self._under.append(
             f'<path d="M{x:.1f},{y + BOX - 8:.1f} V{under + 7:.1f} q0,6 6,6 h17" fill="none" '
-            f'stroke="var(--series-{_tint(mention)})" stroke-width="1.6"/>'
+            f'stroke="var(--series-{tint(mention)})" stroke-width="1.6"/>'
         )
 
     def svg(self, height: float) -> str:
-        parts = "".join(self._under + self._over)
-        return f'<svg viewBox="-2 0 {WIDTH + 4} {height:.0f}" role="img" aria-label="sentence tree">{parts}</svg>'
-
-
-LABELLED = 90
-"""Tokens up to which the matrix names its rows and columns."""
-
-
-def _matrix(shown: Shown) -> str:
-    """The visible matrix, a rectangle for each run of cells of one kind."""
-    T = len(shown.tokens)
-    branch, mention = shown.planted.branch[0].tolist(), shown.planted.mention[0].tolist()
-    margin = 76 if T <= LABELLED else 4
-    cell = min((WIDTH - margin) / T, 26)
-    parts = [
-        f'<rect x="{margin}" y="{margin}" width="{T * cell:.2f}" height="{T * cell:.2f}" fill="var(--raised)" '
-        'stroke="var(--line)"/>'
-    ]
-    for row in range(T):
-        kinds = [_kind(shown, row, column, branch, mention) for column in range(T)]
-        start = 0
-        for column in range(1, T + 1):
-            if column == T or kinds[column] != kinds[start]:
-                if kinds[start]:
-                    parts.append(
-                        f'<rect x="{margin + start * cell:.2f}" y="{margin + row * cell:.2f}" '
-                        f'width="{(column - start) * cell - 0.6:.2f}" height="{cell - 0.6:.2f}" {kinds[start]}/>'
-                    )
-                start = column
-        if T <= LABELLED:
-            fill = f"var(--series-{_tint(mention[row])})" if mention[row] else "var(--ink)"
-            weight = ' font-weight="600"' if mention[row] and not branch[row] else ""
-            middle = margin + (row + 0.5) * cell
-            size = min(cell * 0.62, 12)
-            label = f'font-size="{size:.1f}" fill="{fill}"{weight}'
-            text = escape(shown.tokens[row][:10])
-            parts.append(
-                f'<text x="{margin - 5}" y="{middle + size * 0.36:.1f}" text-anchor="end" {label}>{text}</text>'
-                f'<text transform="translate({middle + size * 0.36:.1f} {margin - 5}) rotate(-90)" {label}>'
-                f"{text}</text>"
-            )
-    side = margin + T * cell + 4
-    style = f"max-width:{max(side, 420):.0f}px;min-width:0"
-    box = f'viewBox="0 0 {side:.0f} {side:.0f}" style="{style}"'
-    return f'<svg {box} role="img" aria-label="visible matrix">{"".join(parts)}</svg>'
-
-
-def _kind(shown: Shown, row: int, column: int, branch: Sequence[int], mention: Sequence[int]) -> str:
-    """How a cell is filled; "" where nothing is seen."""
-    if not shown.visible[row, column]:
-        return ""
-    if branch[row] == branch[column]:
-        return (
-            f'fill="var(--series-{_tint(mention[row])})"'
-            if branch[row]
-            else 'fill="var(--muted)" opacity=".38"'
-        )
-    of = mention[row] if branch[row] else mention[column]
-    return f'fill="var(--series-{_tint(of)})" opacity=".42"'
+        """As wide as what was drawn, and never so small that the tokens cannot be read: then the page scrolls it."""
+        parts, width = "".join(self._under + self._over), self._reach + 4
+        size = f'style="max-width:{width:.0f}px;min-width:{0.75 * width:.0f}px"'
+        box = f'viewBox="-2 0 {width:.0f} {height:.0f}" {size}'
+        return f'<svg {box} role="img" aria-label="sentence tree">{parts}</svg>'

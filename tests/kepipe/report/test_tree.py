@@ -72,6 +72,26 @@ def test_the_page_shows_every_token_twice_and_escapes_them(graph: Graph) -> None
     assert html == render(tree_page(shown(graph), "cook"))
 
 
+def test_no_line_of_the_tree_crosses_a_box(graph: Graph) -> None:
+    """Also where a long branch stands under the next mention."""
+    tree = show("库克北京库克北京" * 6, graph, Inject(max_branches=3))
+    drawn = render(tree_page(tree, "cook")).split('aria-label="sentence tree"')[1].split("</svg>")[0]
+    boxes = [
+        tuple(map(float, box))
+        for box in re.findall(r'<rect x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="([\d.]+)"', drawn)
+    ]
+    lines = [tuple(map(float, line)) for line in re.findall(r'<path d="M([\d.]+),([\d.]+) V([\d.]+)', drawn)]
+    assert len(lines) == 6 * (1 + 3 + 1 + 3)
+    assert max(left + width for left, _, width, _ in boxes) < 1000
+    for x, top, bottom in lines:
+        crossed = [
+            box
+            for box in boxes
+            if box[0] < x < box[0] + box[2] and top < box[1] + box[3] - 1 and box[1] + 1 < bottom
+        ]
+        assert not crossed
+
+
 def test_a_decoder_sees_nothing_right_of_it(graph: Graph) -> None:
     tree = show(TEXT, graph, Inject(), causal=True)
     assert "".join(tree.tokens) == "库CEO苹果克正在访问<北首都中国是一座城市京>"
