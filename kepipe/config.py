@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,14 +110,29 @@ def read(file: Path) -> Settings:
         lines: dict[Key, int] = {(): 1}
         data = _construct(loader, root, (), lines, file) if root is not None else {}
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
-        raise ConfigError(f"{file}:{line}: not valid YAML: {error.problem}") from None
+        line, problem = _in_words(error)
+        raise ConfigError(f"{file}:{line}: not valid YAML: {problem}") from None
     finally:
         loader.dispose()
     if not isinstance(data, dict):
         raise ConfigError(f"{file}:1: expected `key: value` lines, found {type(data).__name__}")
     return Settings(data, file, lines)
+
+
+def _in_words(error: yaml.MarkedYAMLError) -> tuple[int, str]:
+    """The line of a mistake in YAML, and what to do about it where the parser's own words do not tell."""
+    mark = error.problem_mark or error.context_mark
+    line, problem = (mark.line + 1 if mark else 1), str(error.problem)
+    begun = error.context_mark.line + 1 if error.context_mark else line
+    if "'\\t'" in problem:
+        return line, "a tab; lines are indented by spaces"
+    if error.context == "while scanning a simple key":
+        return begun, "expected `key: value`, with a space after the colon"
+    if problem.startswith("expected <block end>"):
+        return line, f"expected the indentation of the lines since {begun}"
+    if (error.context or "").startswith("while parsing a flow"):
+        return line, f"{problem}: what a bracket opens on line {begun} is not closed before this"
+    return line, problem
 
 
 def _construct(loader: yaml.SafeLoader, node: yaml.Node, at: Key, lines: dict[Key, int], file: Path) -> Any:
@@ -202,8 +218,55 @@ def _explain(problem: Any, model: type[BaseModel], settings: Settings, at: Key) 
         return f"{where}: unknown key `{name}`{nearest(str(location[-1]), _known_keys(model, location[:-1]))}"
     if problem["type"] == "missing":
         return f"{where}: `{name}` is required"
-    message = problem["msg"].removeprefix("Value error, ")
-    return f"{where}: `{name}`: {message}, found {problem['input']!r}"
+    message, found = _expected(problem), problem["input"]
+    shown = "" if repr(found) in message else f", found {found!r}"
+    return f"{where}: `{name}`: {message}{shown}{_hint(problem)}"
+
+
+_KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "string": "text",
+    "dict": "settings (`key: value`)",
+    "model": "settings (`key: value`)",
+    "list": "a list",
+    "tuple": "a list",
+}
+"""First word of pydantic's type of an error → what was expected, in YAML's terms."""
+_BOUNDS = {
+    "greater_than": ("above", "gt"),
+    "greater_than_equal": ("from", "ge"),
+    "less_than": ("below", "lt"),
+    "less_than_equal": ("up to", "le"),
+}
+
+
+def _expected(problem: Any) -> str:
+    """What was expected of a value, in the words of who writes YAML."""
+    kind, told = problem["type"], problem.get("ctx", {})
+    if kind in _BOUNDS:
+        words, limit = _BOUNDS[kind]
+        return f"expected a number {words} {told[limit]:g}"
+    if kind == "literal_error":
+        return f"expected {told['expected']}"
+    if kind == "string_pattern_mismatch":
+        return f"expected text that fits {told['pattern']}"
+    if (
+        kind != "value_error"
+        and (wanted := _KINDS.get(kind.split("_")[0]))
+        and kind.endswith(("_type", "_parsing"))
+    ):
+        return f"expected {wanted}"
+    return str(problem["msg"]).removeprefix("Value error, ")
+
+
+def _hint(problem: Any) -> str:
+    """The nearest word, where one of several was expected; the message lists them already."""
+    if problem["type"] != "literal_error" or not isinstance(problem["input"], str):
+        return ""
+    known = re.findall(r"'([^']*)'", problem["ctx"]["expected"])
+    return nearest(problem["input"], known) if difflib.get_close_matches(problem["input"], known) else ""
 
 
 def nearest(word: str, known: Sequence[str]) -> str:

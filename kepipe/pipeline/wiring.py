@@ -35,6 +35,7 @@ def _resolve(
 ) -> dict[str, Any]:
     """A stage's entry with `like` followed and `use` filled in."""
     entry = entries[name]
+    _check_wiring(entry, settings, at)
     model = entry.get("like")
     if model is None:
         return {"use": name, **entry}
@@ -43,6 +44,28 @@ def _resolve(
         raise ConfigError(f"{settings.where((*at, 'like'))}: `like: {model}` names no other stage{hint}")
     copied = _resolve(model, entries, settings, at, (*seen, name))
     return merge(copied, {key: value for key, value in entry.items() if key != "like"})
+
+
+def _check_wiring(entry: Mapping[str, Any], settings: Settings, at: Key) -> None:
+    """Raise ConfigError unless `use` and `like` are names, and `inputs` has names of stages under names of inputs."""
+    for key in ("use", "like"):
+        if not isinstance(entry.get(key), str | None):
+            raise ConfigError(
+                f"{settings.where((*at, key))}: `{key}`: expected one name, found {entry[key]!r}"
+            )
+    inputs = entry.get("inputs")
+    if not isinstance(inputs, Mapping | None):
+        raise ConfigError(
+            f"{settings.where((*at, 'inputs'))}: `inputs`: expected input and stage, such as `inputs: "
+            f"{{model: pretrain}}`, found {inputs!r}"
+        )
+    for slot, given in (inputs or {}).items():
+        names = given if isinstance(given, list) else [given]
+        if given is not None and not all(isinstance(name, str) for name in names):
+            raise ConfigError(
+                f"{settings.where((*at, 'inputs', slot))}: `inputs.{slot}`: expected a stage's name or a list of them, "
+                f"found {given!r}"
+            )
 
 
 def _add(nodes: list[Node], name: str, entry: Mapping[str, Any], settings: Settings, at: Key) -> None:
@@ -89,7 +112,9 @@ def _producers(
             raise ConfigError(f"{where}: `{name}` takes one {wanted.__name__}, not {len(names)}")
         for other in names:
             if other not in made:
-                hint = nearest(other, made)
+                stages = settings.data.get("stages", {})
+                later = other in stages and other not in [node.name for node in nodes]
+                hint = "; only a stage that stands before it can" if later else nearest(other, made)
                 raise ConfigError(f"{where}: `{other}` makes no {wanted.__name__} before `{name}`{hint}")
         return names
     made = [node.name for node in nodes if node.stage.makes is wanted and not is_variation(node.stage)]

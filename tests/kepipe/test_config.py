@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from pydantic import Field
 
 from kepipe.config import ConfigError, Section, UserPath, aside, key_part, merge, override, read, validate
 
 
 class Optimiser(Section):
-    rate: float = 0.1
+    rate: float = Field(0.1, ge=0)
     kind: Literal["adam", "sgd"] = "adam"
 
 
@@ -46,9 +47,32 @@ def test_every_problem_is_listed_each_with_its_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("steps: many", "`steps`: expected a whole number, found 'many'"),
+        ("steps:", "`steps`: expected a whole number, found None"),
+        ("optimiser: adam", "`optimiser`: expected settings (`key: value`), found 'adam'"),
+        ("optimiser: {rate: fast}", "`optimiser.rate`: expected a number, found 'fast'"),
+        ("optimiser: {rate: -1}", "`optimiser.rate`: expected a number from 0, found -1"),
+        ("optimiser: {kind: adm}", "expected 'adam' or 'sgd', found 'adm'; did you mean `adam`?"),
+        ("optimiser: {kind: lbfgs}", "expected 'adam' or 'sgd', found 'lbfgs'"),
+    ],
+)
+def test_a_wrong_value_is_told_in_words_of_the_file(tmp_path: Path, text: str, message: str) -> None:
+    settings = read(written(tmp_path, text))
+    with pytest.raises(ConfigError) as caught:
+        validate(Training, settings.data, settings)
+    assert str(caught.value).endswith(message)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
         ("steps: [1,\n", r"p\.yaml:\d: not valid YAML"),
         ("steps: 1\nsteps: 2\n", r"p\.yaml:2: `steps` is set twice, first on line 1"),
         ("- a\n- b\n", r"p\.yaml:1: expected `key: value` lines"),
+        ("optimiser:\n\trate: 1\n", r"p\.yaml:2: not valid YAML: a tab; lines are indented by spaces"),
+        ("steps: 1\nrate:2\nkind: x\n", r"p\.yaml:2: not valid YAML: expected `key: value`, with a space"),
+        ("a:\n  b: 1\n c: 2\n", r"p\.yaml:3: not valid YAML: expected the indentation of the lines since 1"),
+        ("a: {b: 1\nc: 2\n", r"p\.yaml:2: .*: what a bracket opens on line 1 is not closed before this"),
         ("steps: !!python/object/apply:os.system ['true']\n", r"p\.yaml:1: not valid YAML"),
     ],
 )
