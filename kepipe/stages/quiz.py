@@ -1,15 +1,20 @@
-"""Stage `quiz`: a graph → a classification task that only who knows the graph can do."""
+"""Stage `quiz`: a graph → a task that only who knows the graph can do: classification, or entity typing."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, model_validator
 
 from kepipe.config import Section
 from kepipe.flow.stage import Stage, Work
 from kepipe.stages.artifacts import Graph, TaskData
+
+if TYPE_CHECKING:
+    from kepipe.tasks.quiz import Question, Quiz
+    from kg.store import Graph as StoredGraph
 
 ENGLISH = (
     "Which {relation} does {name} have?",
@@ -19,13 +24,25 @@ ENGLISH = (
 )
 
 
-class QuizConfig(Section):
-    """Which triples are asked for, and how."""
+ENGLISH_TYPES = (
+    "Everybody spoke of {name} that evening.",
+    "The name {name} stands on the first page.",
+    "They could not agree on {name}.",
+    "There is one thing that you should know about {name}.",
+)
 
+
+class QuizConfig(Section):
+    """What is asked of the graph's entities, and how."""
+
+    ask: Literal["objects", "types"] = "objects"
+    """`objects`: for the object of a triple, as `task: classification`; `types`: for all types of an entity, as
+    `task: typing`."""
     relations: list[str] = Field(default_factory=list)
-    """Ids of the relations that are asked for; none given: all that have enough to ask."""
-    templates: list[str] = Field(list(ENGLISH), min_length=1)
-    """How one asks: `{name}` stands for the entity, `{relation}` for the relation's name."""
+    """Ids of the relations that are asked for; none given: all that have enough to ask. With `ask: types` those whose
+    objects are types too, such as occupations, beside the types that the graph gives its entities."""
+    templates: list[str] | None = Field(None, min_length=1)
+    """How one asks: `{name}` stands for the entity, `{relation}` for the relation's name; none given: English ones."""
     fewest: int = Field(12, ge=2)
     """An answer that fewer entities share is not asked for."""
     most: int = Field(60, ge=2)
@@ -35,13 +52,16 @@ class QuizConfig(Section):
     test: float = Field(0.3, gt=0, lt=0.5)
     """Share of the entities asked about at the end alone."""
 
-    @field_validator("templates")
-    @classmethod
-    def _name_somebody(cls, templates: list[str]) -> list[str]:
-        for template in templates:
+    @model_validator(mode="after")
+    def _name_somebody(self) -> QuizConfig:
+        for template in self.templates or ():
             if template.count("{name}") != 1:
                 raise ValueError(f"expected `{{name}}` once in {template!r}")
-        return templates
+            if self.ask == "types" and "{relation}" in template:
+                raise ValueError(
+                    f"`ask: types` asks for no relation: leave `{{relation}}` out of {template!r}"
+                )
+        return self
 
 
 @dataclass(frozen=True)
@@ -52,41 +72,55 @@ class QuizInputs:
 
 
 def quiz(inputs: QuizInputs, config: QuizConfig, work: Work) -> None:
-    """Write `train.jsonl`, `dev.jsonl` and `test.jsonl` for the task `classification`. See `kepipe.tasks.quiz`."""
-    import numpy as np
-
-    from kepipe.tasks.quiz import make_quiz
+    """Write `train.jsonl`, `dev.jsonl` and `test.jsonl` for a task. See `kepipe.tasks.quiz`."""
     from kg.store import open_graph
 
-    graph = open_graph(inputs.graph.folder)
+    made = _make(open_graph(inputs.graph.folder), config, work.seed)
+    for split, questions in made.splits.items():
+        with (work.out / f"{split}.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
+            for question in questions:
+                stream.write(json.dumps(_record(question, config.ask), ensure_ascii=False) + "\n")
+    answers = {
+        answer for questions in made.splits.values() for question in questions for answer in question.answers
+    }
+    counts = {split: len(questions) for split, questions in made.splits.items()}
+    work.log({"answers": len(answers), **counts})
+    first = made.splits["train"][0]
+    asked = f"{sum(counts.values())} questions with {len(answers)} answers"
+    work.note(f"{asked}, such as: {first.text} {', '.join(first.answers)}")
+
+
+def _make(graph: StoredGraph, config: QuizConfig, seed: int) -> Quiz:
+    """The questions. Raises ValueError for relations that the graph does not have."""
+    import numpy as np
+
+    from kepipe.tasks.quiz import make_quiz, make_typing
+
     unknown = [id for id in config.relations if id not in {relation.id for relation in graph.relations}]
     if unknown:
         raise ValueError(
             f"quiz: the graph has no relation `{unknown[0]}`; `kepipe graph describe` lists them"
         )
-    made = make_quiz(
+    make, templates = (make_quiz, ENGLISH) if config.ask == "objects" else (make_typing, ENGLISH_TYPES)
+    return make(
         graph,
-        config.templates,
-        np.random.default_rng([work.seed, 23]),
+        config.templates or templates,
+        np.random.default_rng([seed, 23]),
         relations=config.relations,
         fewest=config.fewest,
         most=config.most,
         shares=(config.dev, config.test),
     )
-    for split, questions in made.splits.items():
-        with (work.out / f"{split}.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
-            for question in questions:
-                place = asdict(question.mention)
-                place.pop("score")
-                record = {"id": question.id, "text": question.text, "mentions": [place]}
-                stream.write(json.dumps({**record, "label": question.answer}, ensure_ascii=False) + "\n")
-    answers = {question.answer for questions in made.splits.values() for question in questions}
-    counts = {split: len(questions) for split, questions in made.splits.items()}
-    work.log({"answers": len(answers), **counts})
-    work.note(
-        f"{sum(counts.values())} questions with {len(answers)} answers, such as: "
-        f"{made.splits['train'][0].text} {made.splits['train'][0].answer}"
-    )
+
+
+def _record(question: Question, ask: str) -> dict[str, Any]:
+    """A line of the task's file."""
+    start, end, entity = question.mention.start, question.mention.end, question.mention.entity
+    told: dict[str, Any] = {"id": question.id, "text": question.text}
+    if ask == "types":
+        return {**told, "start": start, "end": end, "types": list(question.answers), "entity": entity}
+    mention = {"start": start, "end": end, "entity": entity}
+    return {**told, "mentions": [mention], "label": question.answers[0]}
 
 
 QUIZ = Stage("quiz", 1, QuizInputs, QuizConfig, TaskData, quiz)

@@ -1,13 +1,14 @@
 """A quiz whose answers stand in the graph alone: the task by which one sees whether knowledge gets through.
 
-"Which country of citizenship does Ada Lovelace have?" → United Kingdom. Nobody is asked about in the training part
-and again later, so that no answer can be learned by heart: a model answers what its knowledge brings in, or guesses.
+"Which country of citizenship does Ada Lovelace have?" → United Kingdom; or, for entity typing, "Everybody spoke of Ada
+Lovelace." → human, mathematician, writer. Nobody is asked about in the training part and again later, so that no answer
+can be learned by heart: a model answers what its knowledge brings in, or guesses.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,20 +24,20 @@ NAME, RELATION = "{name}", "{relation}"
 
 @dataclass(frozen=True)
 class Question:
-    """A text that asks for the object of a triple, the entity that it names, and the object's label."""
+    """A text, the entity that it names, and what is asked of it: the label of a triple's object, or all its types."""
 
     id: str
     text: str
     mention: Mention
-    answer: str
+    answers: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Quiz:
-    """Questions by split; `relations`: label of each relation that is asked for → number of questions."""
+    """Questions by split; `asked`: label of each relation, or each type, that is asked for → number of questions."""
 
     splits: dict[str, list[Question]]
-    relations: dict[str, int]
+    asked: dict[str, int]
 
 
 def make_quiz(
@@ -80,8 +81,65 @@ def make_quiz(
         template = templates[int(rng.integers(len(templates)))]
         wanted = graph.relation(relation)
         asked[wanted.label or wanted.id] += 1
-        splits[split_of[head]].append(_ask(graph, head, wanted.label or wanted.id, template, labels[place]))
-    return Quiz(splits, dict(sorted(asked.items(), key=lambda item: (-item[1], item[0]))))
+        label = wanted.label or wanted.id
+        text, mention = _ask(graph, head, template.replace(RELATION, label))
+        question = Question(f"{mention.entity} {label}", text, mention, (labels[place],))
+        splits[split_of[head]].append(question)
+    return Quiz(splits, _by_count(asked))
+
+
+def make_typing(
+    graph: Graph,
+    templates: Sequence[str],
+    rng: np.random.Generator,
+    *,
+    relations: Sequence[str] = (),
+    fewest: int = 12,
+    most: int = 60,
+    shares: tuple[float, float] = (0.1, 0.3),
+) -> Quiz:
+    """Texts that name an entity, to be answered by all its types: those that the graph gives it, and the labels of
+    what the `relations` (ids) lead to in the split "train", such as its occupations.
+
+    A type that fewer than `fewest` entities have is not asked for, and an entity is left out all of whose types `most`
+    have already. `shares`: of the entities, for dev and test. Raises ValueError where the graph has nothing to ask.
+    """
+    types_of = _types(graph, relations, fewest)
+    taken: Counter[str] = Counter()
+    kept: list[int] = []
+    for row in rng.permutation(np.array(sorted(types_of), np.int32)).tolist():
+        if any(taken[type] < most for type in types_of[row]):
+            taken.update(types_of[row])
+            kept.append(row)
+    if len(taken) < 2:
+        raise ValueError(
+            f"quiz: the graph has {len(taken)} types that {fewest} entities or more have; set `fewest` lower, or name "
+            "`relations` whose objects say what an entity is"
+        )
+    split_of = _split_entities(np.array(sorted(kept), np.int32), rng, shares)
+    splits: dict[str, list[Question]] = {name: [] for name in SPLITS}
+    for row in sorted(kept):
+        text, mention = _ask(graph, row, templates[int(rng.integers(len(templates)))])
+        splits[split_of[row]].append(Question(mention.entity, text, mention, types_of[row]))
+    return Quiz(splits, _by_count(taken))
+
+
+def _types(graph: Graph, relations: Sequence[str], fewest: int) -> dict[int, tuple[str, ...]]:
+    """Entity that has a name → its types, in order, of those that enough entities have; only entities that have one."""
+    found = {row: set(graph.types(row)) for row, label in enumerate(graph.labels) if label}
+    triples = graph.triples("train")
+    for head, _, tail in triples[
+        np.isin(triples[:, 1], [graph.relation_row(id) for id in relations])
+    ].tolist():
+        if head in found and graph.labels[tail]:
+            found[head].add(graph.labels[tail])
+    counts = Counter(type for types in found.values() for type in types)
+    often = {row: tuple(sorted(t for t in types if counts[t] >= fewest)) for row, types in found.items()}
+    return {row: types for row, types in often.items() if types}
+
+
+def _by_count(counts: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _only_ones(graph: Graph) -> Triples:
@@ -105,8 +163,8 @@ def _split_entities(
     return dict(zip(order.tolist(), names, strict=True))
 
 
-def _ask(graph: Graph, head: int, relation: str, template: str, answer: str) -> Question:
-    name = graph.labels[head]
-    before, _, after = template.replace(RELATION, relation).partition(NAME)
-    mention = Mention(len(before), len(before) + len(name), graph.ids[head])
-    return Question(f"{graph.ids[head]} {relation}", f"{before}{name}{after}", mention, answer)
+def _ask(graph: Graph, row: int, template: str) -> tuple[str, Mention]:
+    """The template with the entity's name in it, and where that stands."""
+    name = graph.labels[row]
+    before, _, after = template.partition(NAME)
+    return f"{before}{name}{after}", Mention(len(before), len(before) + len(name), graph.ids[row])

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kepipe.stages.quiz import ENGLISH
-from kepipe.tasks.quiz import Quiz, make_quiz
+from kepipe.stages.quiz import ENGLISH, ENGLISH_TYPES, QuizConfig
+from kepipe.tasks.quiz import Quiz, make_quiz, make_typing
 from kg.schema import Entity, Relation, Triple
 from kg.store import Graph, open_graph
 from kg.writer import write_graph
@@ -21,7 +21,7 @@ FIELDS = ("physics", "music", "law")
 @pytest.fixture(scope="module")
 def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:
     """60 people with one field each, the last ten with two; half of them with a town."""
-    people = [Entity(f"p{number}", f"Person {number}") for number in range(60)]
+    people = [Entity(f"p{number}", f"Person {number}", types=("person",)) for number in range(60)]
     things = [Entity(name, name.title()) for name in (*FIELDS, "north", "south", "rare")]
     facts = [Triple(f"p{number}", "field", FIELDS[number % 3]) for number in range(60)]
     facts += [Triple(f"p{number}", "town", ("north", "south")[number // 2 % 2]) for number in range(0, 60, 2)]
@@ -39,17 +39,17 @@ def quiz(graph: Graph, seed: int = 0, **changes: object) -> Quiz:
 
 def test_every_answer_is_the_only_object_of_a_triple(graph: Graph) -> None:
     made = quiz(graph)
-    assert made.relations == {"field of work": 50, "town": 30}
+    assert made.asked == {"field of work": 50, "town": 30}
     for questions in made.splits.values():
         for question in questions:
             at = question.mention
             number = int(at.entity[1:])
             assert question.text[at.start : at.end] == f"Person {number}"
             if "field of work" in question.text:
-                assert question.answer == FIELDS[number % 3].title()
+                assert question.answers == (FIELDS[number % 3].title(),)
                 assert number < 50
             else:
-                assert question.answer == ("North", "South")[number // 2 % 2]
+                assert question.answers == (("North", "South")[number // 2 % 2],)
 
 
 @given(seed=st.integers(0, 2**32 - 1))
@@ -61,7 +61,7 @@ def test_nobody_is_asked_about_in_two_parts(graph: Graph, seed: int) -> None:
 
 def test_frequent_answers_are_capped_and_relations_chosen(graph: Graph) -> None:
     made = quiz(graph, most=6, relations=["town"])
-    answers = [q.answer for questions in made.splits.values() for q in questions]
+    answers = [q.answers[0] for questions in made.splits.values() for q in questions]
     assert sorted(answers) == ["North"] * 6 + ["South"] * 6
 
 
@@ -73,3 +73,36 @@ def test_a_graph_with_nothing_to_ask_is_refused(graph: Graph) -> None:
 def test_same_seed_same_quiz(graph: Graph) -> None:
     assert quiz(graph, 3) == quiz(graph, 3)
     assert quiz(graph, 3) != quiz(graph, 4)
+
+
+def test_an_entity_is_asked_for_all_its_types(graph: Graph) -> None:
+    """Its type in the graph and its towns, but not "Rare", which one entity has; fields are not asked for."""
+    made = make_typing(graph, ENGLISH_TYPES, np.random.default_rng(0), relations=["town"], fewest=5)
+    assert made.asked == {"person": 60, "North": 15, "South": 15}
+    for questions in made.splits.values():
+        for question in questions:
+            at, number = question.mention, int(question.mention.entity[1:])
+            assert question.text[at.start : at.end] == f"Person {number}"
+            town = () if number % 2 else (("North", "South")[number // 2 % 2],)
+            assert question.answers == (*town, "person")
+
+
+@given(seed=st.integers(0, 2**32 - 1), most=st.integers(2, 70))
+def test_typing_asks_nobody_twice_and_no_type_without_need(graph: Graph, seed: int, most: int) -> None:
+    made = make_typing(
+        graph, ENGLISH_TYPES, np.random.default_rng(seed), relations=["field"], fewest=5, most=most
+    )
+    entities = [q.mention.entity for questions in made.splits.values() for q in questions]
+    assert len(entities) == len(set(entities)) == made.asked["person"]
+    assert all(made.asked[field.title()] >= min(most, 20) for field in FIELDS)
+    assert made.asked["person"] <= 3 * most
+    assert [len(made.splits[name]) for name in ("dev", "test")] == [
+        round(share * len(entities)) for share in (0.1, 0.3)
+    ]
+
+
+def test_what_typing_cannot_ask_is_refused(graph: Graph) -> None:
+    with pytest.raises(ValueError, match="1 types that 30 entities or more have"):
+        make_typing(graph, ENGLISH_TYPES, np.random.default_rng(0), relations=["town"], fewest=30)
+    with pytest.raises(ValueError, match="asks for no relation"):
+        QuizConfig(ask="types", templates=["The {relation} of {name}"])
