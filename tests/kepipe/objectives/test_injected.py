@@ -115,39 +115,41 @@ def test_a_model_without_the_tree_learns_the_plain_objective(graph: Graph) -> No
         )
 
 
+def towns(generator: np.random.Generator, inside: bool) -> Sequences:
+    """Rows of a name, which says nothing, and its entity's kind: the mention's last word, or the word behind it."""
+    entity = generator.integers(0, 9, 64)
+    tokens = np.stack(
+        [np.full(64, 2), 40 + generator.integers(0, 30, 64), 90 + entity % 3, np.full(64, 3)], 1
+    )
+    zeros = np.zeros_like(tokens)
+    words, names = np.array([-1, 0, 1, -1]), np.array([-1, 0, 0 if inside else 1, -1])
+    links = np.where(names == 0, entity[:, None], -1)
+    units = {"entity": zeros + names, "word": zeros + words}
+    return Sequences(tokens, zeros, zeros + 1, units["word"] < 0, units, links, units["word"])
+
+
 @pytest.mark.parametrize(("family", "name"), [("bert", "mlm"), ("gpt2", "causal-lm")])
 def test_knowledge_reaches_the_prediction(graph: Graph, family: Any, name: str) -> None:
-    """The token after a mention is its entity's kind, which the graph alone tells: new entities each time.
+    """A token is its entity's kind, which the graph alone tells: new entities each time.
 
-    Chance is log 3; a model that reads branches comes close to 0 on that token.
+    It is asked for where a branch is seen: BERT's own token of the mention, GPT's next one after it. Chance is 1/3; a
+    model that reads branches is nearly always right.
     """
-    generator = np.random.default_rng(0)
-
-    def batch_of(number: int) -> Sequences:
-        entity = generator.integers(0, 9, 64)
-        tokens = np.stack(
-            [np.full(64, 2), 40 + generator.integers(0, 30, 64), 90 + entity % 3, np.full(64, 3)], 1
-        )
-        zeros = np.zeros_like(tokens)
-        units = zeros + np.array([-1, 0, 1, -1])
-        links = np.full_like(tokens, -1)
-        links[:, 1] = entity
-        return Sequences(tokens, zeros, zeros + 1, units < 0, {"entity": units, "word": units}, links, units)
-
-    objective = injected(graph, name, causal=family == "gpt2")
-    model = build(Base(family=family, layers=3, hidden=64, heads=2), VOCABULARY, seed=0)
-    optimiser = torch.optim.Adam(model.parameters(), 1e-3)
-    for number in range(400):
-        batch = objective.corrupt(batch_of(number), np.random.default_rng(number), 0.0)
+    generator, causal = np.random.default_rng(0), family == "gpt2"
+    objective = injected(graph, name, causal=causal)
+    model = build(Base(family=family, layers=2, hidden=32, heads=2), VOCABULARY, seed=0)
+    optimiser = torch.optim.Adam(model.parameters(), 5e-3)
+    for number in range(80):
+        batch = objective.corrupt(towns(generator, not causal), np.random.default_rng(number), 0.0)
         loss = objective.loss(model, batch)[objective.terms[0]]
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-    batch = objective.corrupt(batch_of(0), np.random.default_rng(0), 0.0)
+    batch = objective.corrupt(towns(generator, not causal), np.random.default_rng(0), 0.0)
     assert batch.labels is not None
     assert batch.selected is not None
     kind = (batch.labels >= 90) & (batch.labels < 93)
-    assert kind.sum() > 5
+    assert kind.sum() > 20
     with torch.no_grad():
         hidden = model(batch).flatten(0, 1)[batch.selected[kind]]
         guessed = model.vocabulary(hidden).argmax(-1)
