@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,15 +13,10 @@ from pydantic import Field
 from kepipe.config import Section
 from kepipe.flow.stage import Stage, Work
 from kepipe.stages.artifacts import Evaluation, Graph, Linked, Model, Shards
-from kepipe.types import Document, Mention
+from kepipe.stages.probing import PROBES, HeldOut, ProbeName, make_probes
 
 if TYPE_CHECKING:
-    from kepipe.corpus.tokenizer import Tokenizer
     from kepipe.tasks.probes import Answers, Arm, Probe
-    from kg.store import Graph as StoredGraph
-
-ProbeName = Literal["mlm-loss", "entity-cloze", "perplexity"]
-PROBES: tuple[ProbeName, ...] = ("mlm-loss", "entity-cloze", "perplexity")
 
 BESIDE_ARMS = ("differences", "baselines", "about")
 """Keys of `scores.json` that are no arm."""
@@ -74,7 +69,8 @@ def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, work: Work) -> None
     fitting = {arm.name: _fitting(config, arm.folder, arm.name) for arm in inputs.arms}
     _say_which(fitting, config, work)
     wanted = tuple(probe for probe in PROBES if any(probe in chosen for chosen in fitting.values()))
-    probes = make_probes(inputs.linked, inputs.graph, inputs.shards, config, wanted, tokenizer, work.seed)
+    held_out = HeldOut(inputs.linked, inputs.graph, inputs.shards, config, tokenizer, work.seed)
+    probes = make_probes(held_out, wanted)
     put = {name: [p for p in probes if p.name in _underscored(fitting[name])] for name in names}
     answers = {
         arm.name: {probe.name: _answer_once(arm, probe, work) for probe in put[arm.name]}
@@ -89,6 +85,10 @@ def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, work: Work) -> None
     scores["differences"] = _differences(probes, answers, reference, work.seed)
     scores["baselines"] = {probe.name: probe.baselines(work.seed) for probe in probes}
     scores["about"] = {probe.name: probe.about() for probe in probes}
+    for arm in inputs.arms:
+        for probe in put[arm.name]:
+            if shown := _shown(arm, probe, work):
+                scores["about"][probe.name].setdefault("shown", {})[arm.name] = shown
     (work.out / "scores.json").write_text(json.dumps(scores, indent=1, ensure_ascii=False), encoding="utf-8")
     _write_clozes(probes, answers, work)
     for line in _sentences(scores):
@@ -134,7 +134,7 @@ def score_model(
     same = tokenizer.backend.to_str() == load_tokenizer(shards.folder / "tokenizer").backend.to_str()
     wanted = _fitting(config, folder, folder.name)
     wanted = tuple(probe for probe in wanted if same or probe != "mlm-loss")
-    probes = make_probes(linked, graph, shards, config, wanted, tokenizer, seed)
+    probes = make_probes(HeldOut(linked, graph, shards, config, tokenizer, seed), wanted)
     arm = _load(folder)
     return {probe.name: probe.score(probe.answer(arm, device, lambda _: None), seed) for probe in probes}
 
@@ -165,91 +165,6 @@ def _say_which(fitting: dict[str, tuple[ProbeName, ...]], config: EvaluateConfig
             work.note(f"{' and '.join(arms)}: {', '.join(chosen)}")
 
 
-def make_probes(
-    linked: Linked,
-    graph: Graph,
-    shards: Shards,
-    config: EvaluateConfig,
-    wanted: Sequence[ProbeName],
-    tokenizer: Tokenizer,
-    seed: int,
-) -> list[Probe]:
-    """The probes named in `wanted`, drawn by `seed`. Raises ValueError where nothing is held out."""
-    import numpy as np
-
-    from kepipe.corpus.documents import read_documents
-    from kepipe.corpus.shards import open_shard
-    from kepipe.tasks.cloze import ClozeMaker, Links
-    from kepipe.tasks.masked_loss import draw_blanks
-    from kepipe.tasks.perplexity import draw_stretches
-    from kepipe.tasks.probes import EntityCloze, MaskedLoss, Perplexity
-    from kg.store import open_graph
-    from kg.vectors import read_ids
-
-    held_out = open_shard(shards.folder / "held_out")
-    if not len(held_out):
-        raise ValueError(
-            "evaluate: no document is held out, so there is nothing to measure on; set `held_out` of the corpus "
-            "higher, or add documents"
-        )
-    probes: list[Probe] = []
-    ids, texts = set(held_out.ids()), linked.folder / "documents.jsonl"
-    counts_V = np.bincount(open_shard(shards.folder / "train").tokens, minlength=tokenizer.vocab_size)
-    if "mlm-loss" in wanted:
-        rng = np.random.default_rng([seed, 1])
-        entities = read_ids(shards.folder / "entities.txt")
-        blanks = draw_blanks(held_out, tokenizer, rng, config.context, config.loss_tokens, entities)
-        probes.append(MaskedLoss(blanks, tokenizer, counts_V))
-    if "perplexity" in wanted:
-        rng = np.random.default_rng([seed, 3])
-        unseen = (document for document in read_documents(texts) if document.id in ids)
-        stretches = draw_stretches(unseen, tokenizer, rng, config.context, config.loss_tokens)
-        probes.append(Perplexity(stretches, tokenizer, counts_V))
-    if "entity-cloze" in wanted:
-        documents = read_documents(texts)
-        store = open_graph(graph.folder)
-        links = Links.count((d, d.id in ids) for d in documents)
-        if config.mentions != "linked":
-            links.held_out = _gold_in_graph(links.held_out, store, linked.folder / "linker")
-        maker = ClozeMaker(
-            store,
-            tokenizer,
-            max_cases=config.max_mentions,
-            max_candidates=config.max_candidates,
-            context_tokens=config.context,
-            max_name_tokens=config.max_name_tokens,
-            min_score=config.min_score,
-            mentions=config.mentions,
-        )
-        probes.append(EntityCloze(maker.make(links, np.random.default_rng([seed, 2])), tokenizer))
-    return probes
-
-
-def _gold_in_graph(documents: Sequence[Document], graph: StoredGraph, linker: Path) -> list[Document]:
-    """The documents with their given links as entities of the graph: an anchor names a page, not an entity.
-
-    The rules are those by which the linker is scored; links that mean nothing in the graph are left out.
-    """
-    from kepipe.linking.casing import Casing
-    from kepipe.linking.gold import Titles
-    from kg.lexicon import Lexicon
-
-    if not linker.exists() or not any(document.gold for document in documents):
-        return list(documents)
-    titles = Titles(graph, Lexicon.open(linker / "lexicon"), Casing.open(linker / "casing"))
-    return [
-        replace(
-            document,
-            gold=tuple(
-                Mention(link.start, link.end, graph.ids[link.row])
-                for link in titles.resolve(document.gold, document.text)
-                if link.row >= 0
-            ),
-        )
-        for document in documents
-    ]
-
-
 def _answer_once(arm: Model, probe: Probe, work: Work) -> Answers:
     """An arm's answers: computed, or found in the scratch folder where an interrupted attempt left them."""
     import numpy as np
@@ -264,6 +179,28 @@ def _answer_once(arm: Model, probe: Probe, work: Work) -> Answers:
         unfinished.rename(kept)
     with np.load(kept, allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}
+
+
+def _shown(arm: Model, probe: Probe, work: Work) -> dict[str, int] | None:
+    """How many mentions a model that fuses is shown with their entities, and of how many it has a vector; logged.
+
+    None for a plain model, and where the probe shows no entities.
+    """
+    from kepipe.models.entities import EntityVectors
+    from kepipe.models.folder import read_config
+
+    mentions = probe.shown() if read_config(arm.folder).fusion is not None else ()
+    if not len(mentions):
+        return None
+    known = int((EntityVectors.open(arm.folder).rows(mentions) >= 0).sum())
+    told = {"mentions": len(mentions), "with_vector": known}
+    work.log({f"{arm.name}/{probe.name}/{name}": float(count) for name, count in told.items()})
+    said = f"{arm.name}, {probe.name}: {known:,} of {len(mentions):,} mentions that are shown have a vector"
+    if known:
+        work.note(said)
+    else:
+        work.warn(f"{said}: it reads the text alone. Are its vectors of the graph of these links?")
+    return told
 
 
 def _load(folder: Path) -> Arm:
@@ -337,4 +274,4 @@ def _sentences(scores: dict[str, Any]) -> list[str]:
     return lines
 
 
-EVALUATE = Stage("evaluate", 3, EvaluateInputs, EvaluateConfig, Evaluation, evaluate)
+EVALUATE = Stage("evaluate", 4, EvaluateInputs, EvaluateConfig, Evaluation, evaluate)

@@ -5,7 +5,7 @@ A probe is made once and put to every arm, so that arms answer the same cases an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -57,6 +57,10 @@ class Probe(Protocol):
         """Put the probe to a model that it fits."""
         ...
 
+    def shown(self) -> Sequence[str]:
+        """The entity of each mention that a model which fuses entities is given with the text; empty: of none."""
+        ...
+
     def score(self, answers: Answers, seed: int) -> dict[str, Any]:
         """Metric → `{value, low, high, cases, clusters}`, the interval resampling documents."""
         ...
@@ -89,6 +93,9 @@ class EntityCloze:
     def answer(self, arm: Arm, device: str, tick: Callable[[int], None]) -> Answers:
         scores = fill(arm.model, self.tokenizer, self.test, vectors=arm.vectors, device=device, tick=tick)
         return {"ranks": self._ranks(scores)}
+
+    def shown(self) -> Sequence[str]:
+        return [link.entity for case in self.test.cases for link in case.links]
 
     def score(self, answers: Answers, seed: int) -> dict[str, Any]:
         return self._by_type(per_case(answers["ranks"]), lambda cases: summarise(cases, seed, (0.0, 1.0)))
@@ -154,6 +161,11 @@ class MaskedLoss:
             arm.model, self.tokenizer, self.blanks, vectors=arm.vectors, device=device, tick=tick
         )
 
+    def shown(self) -> Sequence[str]:
+        """In each of the tests, whose blanks withhold others."""
+        numbers = np.concatenate([links_RT[links_RT >= 0] for links_RT in self.blanks.links.values()])
+        return [self.blanks.entities[number] for number in numbers.tolist()]
+
     def score(self, answers: Answers, seed: int) -> dict[str, Any]:
         told: dict[str, Any] = {}
         for test, cases in self._cases(answers).items():
@@ -208,6 +220,9 @@ class Perplexity:
         assert arm.manner is not None
         asking = Asking(arm.model.to(device), self.tokenizer, arm.manner)
         return {"losses": perplexity.losses(asking, self.stretches, tick)}
+
+    def shown(self) -> Sequence[str]:
+        return ()
 
     def score(self, answers: Answers, seed: int) -> dict[str, Any]:
         return perplexity.summarise(answers["losses"], self.stretches, seed)

@@ -13,6 +13,8 @@ from kepipe.linking.linker import Linker
 from kepipe.models.entities import EntityVectors
 from kepipe.models.families import Base, build
 from kepipe.models.folder import save
+from kepipe.report import evaluation
+from kepipe.report.page import Text
 from kepipe.stages.artifacts import Model
 from kepipe.stages.evaluate import EVALUATE, EvaluateConfig, EvaluateInputs, score_model
 from kg.store import open_graph
@@ -151,9 +153,25 @@ def test_a_fused_arm_reads_its_own_entities(world, tmp_path):
         save(tmp_path / name, model, tokenizer=world.shards.folder / "tokenizer", entities=entities)
         seal(tmp_path / name, {}, "test-run")
         arms.append(Model.open(tmp_path / name, name))
-    scores, _ = run(world, tmp_path, arms=(*arms, world.arms[0]))
+    scores, events = run(world, tmp_path, arms=(*arms, world.arms[0]))
     for metric in ("tokens", "phrases", "mentions"):
         assert scores["true"]["mlm_loss"][metric] != scores["other"]["mlm_loss"][metric]
     assert scores["true"]["entity_cloze"]["mrr"] != scores["other"]["entity_cloze"]["mrr"]
     alone = score_model(arms[1].folder, world.linked, world.graph, world.shards, CONFIG, seed=0)
     assert json.loads(json.dumps(alone)) == scores["other"]
+    it_says_how_many_entities_have_a_vector(scores, events)
+
+
+def it_says_how_many_entities_have_a_vector(scores, events):
+    """Of all but Oslo; a plain arm is shown none."""
+    logged = {name: value for event in events for name, value in getattr(event, "values", {}).items()}
+    for probe in ("mlm_loss", "entity_cloze"):
+        shown = scores["about"][probe]["shown"]
+        assert set(shown) == {"true", "other"}
+        assert 0 < shown["true"]["with_vector"] < shown["true"]["mentions"]
+        assert shown["true"] == shown["other"]
+        assert logged[f"true/{probe}/with_vector"] == shown["true"]["with_vector"]
+        assert f"pretrain/{probe}/with_vector" not in logged
+    page = " ".join(str(block.body) for block in evaluation.loss(scores).blocks if isinstance(block, Text))
+    shown = scores["about"]["mlm_loss"]["shown"]["true"]
+    assert f"true {shown['with_vector']:,} of {shown['mentions']:,}; other" in page
