@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kepipe.linking.assess import Assessment, Predict
     from kepipe.linking.goldset import EntityIds, GoldText
     from kepipe.linking.linker import Linker
+    from kepipe.linking.policy import Policy
     from kepipe.linking.reading import Reader
     from kepipe.types import Document
     from kg.problems import Problems
@@ -62,6 +63,13 @@ FuzzyOption = Annotated[
         min=0, max=100, help="Link what is written almost like a name too: the least likeness, such as 90."
     ),
 ]
+PronounsOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--pronouns/--no-pronouns",
+        help="English, where NER runs: he and she mean who was named before; else as the linker learned.",
+    ),
+]
 IdsOption = Annotated[
     str | None,
     typer.Option(
@@ -88,25 +96,28 @@ def texts(
     threshold: ThresholdOption = None,
     gate: GateOption = False,
     fuzzy: FuzzyOption = None,
+    pronouns: PronounsOption = None,
 ) -> None:
     """Link files and write documents as JSON lines; or, with --explain, show why a text is linked as it is."""
     from kepipe.corpus.documents import to_line
+    from kepipe.linking.policy import Policy
     from kg.problems import Problems
 
     if (explain is None) == (not files):
         raise ValueError("kepipe link: give files to link, or --explain TEXT")
     found, reader = _linker(linker), _reader(language, spacy_model, rules, ner)
+    policy = Policy(threshold, gate, fuzzy, pronouns)
     if explain is not None:
         from kepipe.linking.explain import explain as decisions
 
         tables.show_decisions(
-            decisions(found, explain, next(iter(reader.read([explain]))), threshold=threshold),
+            decisions(found, explain, next(iter(reader.read([explain]))), policy=policy),
             found,
             threshold,
         )
         return
     problems = Problems()
-    linked = _link(_documents(files or [], problems), found, reader, threshold, gate, fuzzy)
+    linked = _link(_documents(files or [], problems), found, reader, policy)
     count = mentions = 0
     with _writing(out) as stream:
         for document in linked:
@@ -133,10 +144,18 @@ def train(
     spacy_model: ModelOption = MODEL,
     rules: RulesOption = False,
     ner: NerOption = True,
+    pronouns: Annotated[
+        bool | None,
+        typer.Option(
+            "--pronouns/--no-pronouns", help="Link he and she too; else if the gold sets mark most of them."
+        ),
+    ] = None,
 ) -> None:
     """Build a linker over a graph and train it on gold sets in which every mention is marked."""
+    from dataclasses import replace
+
     from kepipe.linking.casing import Casing
-    from kepipe.linking.goldset import EntityIds, require_known
+    from kepipe.linking.goldset import EntityIds, marks_pronouns, require_known
     from kepipe.linking.learn import learn
     from kepipe.linking.linker import Linker
     from kg.problems import Problems
@@ -159,11 +178,13 @@ def train(
     _complain(problems)
     if learned is None:
         raise ValueError(f"{', '.join(map(str, gold))}: too few links to entities of the graph to learn from")
-    linker.with_ranker(learned.ranker).save(out)
+    marked = marks_pronouns(learned_from) if pronouns is None else pronouns
+    linker.with_ranker(replace(learned.ranker, pronouns=marked)).save(out)
     scores = learned.validation
     typer.echo(
         f"{out}: trained on {len(lessons)} texts, {scores.given} links; threshold {learned.ranker.threshold}; "
-        f"on texts left out in turn: precision {scores.precision:.3f}, recall {scores.recall:.3f}, F1 {scores.f1:.3f}"
+        f"on texts left out in turn: precision {scores.precision:.3f}, recall {scores.recall:.3f}, F1 {scores.f1:.3f}; "
+        f"pronouns: {'linked too' if marked else 'not linked'}"
     )
 
 
@@ -180,17 +201,21 @@ def score(
     ner: NerOption = True,
     threshold: ThresholdOption = None,
     gate: GateOption = False,
+    fuzzy: FuzzyOption = None,
+    pronouns: PronounsOption = None,
 ) -> None:
     """Score a linker on gold sets beside two baselines: exact names by prior, and NER with exact names by degree."""
     import json
 
     from kepipe.linking.assess import by_linker, by_ner, by_prior, summary
     from kepipe.linking.goldset import EntityIds, require_known
+    from kepipe.linking.policy import Policy
     from kepipe.report.linking import score_page
     from kepipe.report.page import render
     from kg.problems import Problems
 
     found, reader = _linker(linker), _reader(language, spacy_model, rules, ner)
+    policy = Policy(threshold, gate, fuzzy, pronouns)
     known = EntityIds.read(found.knowledge.ids, ids)
     problems = Problems()
     sets: dict[str, dict[str, Assessment]] = {}
@@ -200,7 +225,7 @@ def score(
         require_known(read[file.stem], str(file))
         readings = list(reader.read([text.document.text for text in read[file.stem]]))
         contestants: dict[str, Predict] = {
-            "linker": by_linker(found, threshold, gate),
+            "linker": by_linker(found, policy),
             "exact names, likeliest": by_prior(found.gazetteer),
         }
         if readings and readings[0].names is not None:
@@ -290,9 +315,7 @@ def _link(
     documents: Iterable[Document],
     linker: Linker,
     reader: Reader,
-    threshold: float | None,
-    gate: bool,
-    fuzzy: float | None,
+    policy: Policy,
 ) -> Iterator[Document]:
     from dataclasses import replace
     from itertools import islice
@@ -301,7 +324,7 @@ def _link(
     while batch := list(islice(documents, 256)):
         readings = list(reader.read([document.text for document in batch]))
         rows = zip((d.text for d in batch), (d.title for d in batch), readings, strict=True)
-        found = linker.link_all(rows, threshold, gate, fuzzy)
+        found = linker.link_all(rows, policy)
         for document, reading, mentions in zip(batch, readings, found, strict=True):
             yield replace(document, sentences=reading.sentences, phrases=reading.phrases, mentions=mentions)
 

@@ -47,17 +47,24 @@ def show_scores(name: str, found: Mapping[str, Assessment]) -> None:
 def show_decisions(explained: Sequence[Explained], linker: Linker, threshold: float | None) -> None:
     """Each name of a text with its candidates and what decided between them."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console()
     limit = linker.ranker.threshold if threshold is None else threshold
     if not explained:
         console.print("No name of the graph stands in the text.")
-    colours = {"linked": "green", "below the threshold": "red", "another name overlaps": "yellow"}
+    colours = {
+        "linked": "green",
+        "below the threshold": "red",
+        "another name overlaps": "yellow",
+        "no name to NER": "yellow",
+    }
     for name in explained:
         colour = colours[name.outcome]
+        why = f", {name.note}" if name.note else f" (threshold {limit:g})"
         table = Table(
-            title=f"[bold]{name.surface}[/] {name.start}–{name.end}: [{colour}]{name.outcome}[/] ({limit:g})",
+            title=f"[bold]{escape(name.surface)}[/] {name.start}–{name.end}: [{colour}]{name.outcome}[/]{why}",
             title_justify="left",
         )
         table.add_column("entity")

@@ -18,6 +18,7 @@ from kepipe.linking.gazetteer import Gazetteer, Matches
 from kepipe.linking.gold import Link
 from kepipe.linking.goldset import GoldText
 from kepipe.linking.linker import Linker
+from kepipe.linking.policy import AS_LEARNED, Policy
 from kepipe.linking.reading import Reading
 from kepipe.linking.score import Counts, Scores, summarise
 
@@ -139,12 +140,12 @@ def _count_outside(text: GoldText, predicted: Sequence[Link]) -> Counts:
 # Who is compared
 
 
-def by_linker(linker: Linker, threshold: float | None = None, gate: bool = False) -> Predict:
+def by_linker(linker: Linker, policy: Policy = AS_LEARNED) -> Predict:
     """The linker itself."""
 
     def predict(text: GoldText, reading: Reading) -> list[Link]:
         document = text.document
-        mentions = linker.link(document.text, reading, document.title, threshold, gate)
+        mentions = linker.link(document.text, reading, document.title, policy)
         return [Link(mention.start, mention.end, linker.row(mention.entity)) for mention in mentions]
 
     return predict

@@ -21,6 +21,7 @@ from kepipe.linking.decide import decide_by_prior
 from kepipe.linking.gold import Link, Titles
 from kepipe.linking.learn import Lesson
 from kepipe.linking.linker import Linker
+from kepipe.linking.policy import Policy
 from kepipe.linking.ranker import Ranker
 from kepipe.linking.reading import Name, Reader, Reading, make_reader
 from kepipe.linking.score import candidate_recall, count
@@ -102,7 +103,7 @@ def link_chunk(job: Job, ranker: Ranker, chunk: Chunk) -> int:
         linked, counts = [], []
         read = list(_read(job, chunk))
         rows = ((document.text, document.title, reading) for document, reading in read)
-        found = linker.link_all(rows, fuzzy=job.fuzzy)
+        found = linker.link_all(rows, Policy(fuzzy=job.fuzzy))
         for (document, reading), mentions in zip(read, found, strict=True):
             document = replace(
                 document, sentences=reading.sentences, phrases=reading.phrases, mentions=mentions

@@ -19,6 +19,7 @@ from spacy.tokens import Doc, Span
 from spacy.util import filter_spans
 
 from kepipe.linking.linker import Linker
+from kepipe.linking.policy import Policy
 from kepipe.linking.reading import read_doc
 
 KEY = "kepipe"
@@ -31,8 +32,8 @@ class KepipeLinker:
     machine, that is no error until a text is to be linked.
     """
 
-    def __init__(self, name: str, path: str | None, threshold: float | None) -> None:
-        self.name, self.threshold = name, threshold
+    def __init__(self, name: str, path: str | None, policy: Policy) -> None:
+        self.name, self.policy = name, policy
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self.path = path
         found = path is not None and Path(path, "linker.json").exists()
@@ -44,7 +45,7 @@ class KepipeLinker:
             raise ValueError(
                 f"{self.name}: no linker at {self.path}; give `path`, the folder `linker` that the stage link made"
             )
-        mentions = self.linker.link(doc.text, read_doc(doc), threshold=self.threshold)
+        mentions = self.linker.link(doc.text, read_doc(doc), policy=self.policy)
         labels = {(entity.start, entity.end): entity.label_ for entity in doc.ents}
         found, linked = [], {}
         for mention in mentions:
@@ -102,7 +103,7 @@ class KepipeLinker:
 
 @Language.factory(
     "kepipe_linker",
-    default_config={"path": None, "threshold": None},
+    default_config={"path": None, "threshold": None, "pronouns": None},
     assigns=["doc.spans", "doc.ents", "token.ent_kb_id"],
 )
 def make_component(
@@ -110,6 +111,7 @@ def make_component(
     name: str,
     path: str | None,
     threshold: float | None,
+    pronouns: bool | None,
 ) -> KepipeLinker:
-    """`threshold`: instead of the linker's own."""
-    return KepipeLinker(name, path, threshold)
+    """`threshold`, `pronouns`: instead of the linker's own (`Policy`)."""
+    return KepipeLinker(name, path, Policy(threshold, pronouns=pronouns))

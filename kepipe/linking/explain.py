@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from kepipe.linking.decide import decide
 from kepipe.linking.features import FEATURES
 from kepipe.linking.linker import Linker
+from kepipe.linking.policy import AS_LEARNED, Policy
+from kepipe.linking.pronouns import Found, Reference
 from kepipe.linking.reading import Reading
 
-Outcome = Literal["linked", "below the threshold", "another name overlaps"]
+Outcome = Literal["linked", "below the threshold", "another name overlaps", "no name to NER"]
 
 
 @dataclass(frozen=True)
@@ -29,49 +30,68 @@ class Choice:
 
 @dataclass(frozen=True)
 class Explained:
-    """A name at `start`..`end` of the text, its candidates (the best first), and what became of it."""
+    """A name at `start`..`end` of the text, its candidates (the best first), and what became of it.
+
+    `note`: of what is no name of the graph, why it means the entity.
+    """
 
     start: int
     end: int
     surface: str
     outcome: Outcome
     choices: tuple[Choice, ...]
+    note: str = ""
 
 
 def explain(
-    linker: Linker, text: str, reading: Reading, title: str = "", threshold: float | None = None
+    linker: Linker, text: str, reading: Reading, title: str = "", policy: Policy = AS_LEARNED
 ) -> list[Explained]:
-    """Every name of the graph in the text, in order, linked or not."""
-    threshold = linker.ranker.threshold if threshold is None else threshold
+    """Every name of the graph in the text, linked or not, and what else is linked, in order."""
+    threshold = linker.ranker.threshold if policy.threshold is None else policy.threshold
     matches, features, _ = linker.examine(text, reading, title)
     scores = linker.ranker.score(features)
-    linked = {match for match, _, _ in decide(matches, scores, threshold)}
+    mentions = {
+        (mention.start, mention.end): mention for mention in linker.link(text, reading, title, policy)
+    }
+    named = features[:, FEATURES.index("name_same")] > 0
     explained = []
     for match in range(len(matches)):
         places = np.flatnonzero(matches.owners == match)
-        places = places[np.argsort(-scores[places], kind="stable")]
-        best = scores[places[0]]
-        outcome: Outcome = "another name overlaps" if best >= threshold else "below the threshold"
+        places = places[np.argsort(-scores[places], kind="stable")].tolist()
         start, end = int(matches.starts[match]), int(matches.ends[match])
-        explained.append(
-            Explained(
-                start,
-                end,
-                text[start:end],
-                "linked" if match in linked else outcome,
-                tuple(
-                    _choice(
-                        linker,
-                        int(matches.rows[place]),
-                        matches.priors[place],
-                        scores[place],
-                        features[place],
-                    )
-                    for place in places.tolist()
-                ),
-            )
+        outcome: Outcome = (
+            "another name overlaps" if scores[places[0]] >= threshold else "below the threshold"
         )
-    return explained
+        if mentions.pop((start, end), None) is not None:
+            outcome = "linked"
+        elif policy.gate and reading.names is not None and not named[places[0]]:
+            outcome = "no name to NER"
+        choices = tuple(
+            _choice(linker, int(matches.rows[place]), matches.priors[place], scores[place], features[place])
+            for place in places
+        )
+        explained.append(Explained(start, end, text[start:end], outcome, choices))
+    names = {
+        reference.found[:2]: reference.name for reference in _references(linker, text, reading, title, policy)
+    }
+    for start, end in mentions:
+        mention = mentions[start, end]
+        label = linker.knowledge.labels[linker.row(mention.entity)]
+        choice = Choice(mention.entity, label, 1.0, mention.score, ())
+        if (name := names.get((start, end))) is not None:
+            note = f"stands for {text[name.start : name.end]} at {name.start}–{name.end}"
+        else:
+            note = "written almost like a name"
+        explained.append(Explained(start, end, text[start:end], "linked", (choice,), note))
+    return sorted(explained, key=lambda each: (each.start, each.end))
+
+
+def _references(linker: Linker, text: str, reading: Reading, title: str, policy: Policy) -> list[Reference]:
+    """What each pronoun would stand for."""
+    named = linker.link(text, reading, title, replace(policy, pronouns=False))
+    return linker.refer(
+        text, reading, (Found(each.start, each.end, linker.row(each.entity), each.score) for each in named)
+    )
 
 
 def _choice(linker: Linker, row: int, prior: float, score: float, values: npt.NDArray[np.float64]) -> Choice:

@@ -15,6 +15,7 @@ from typing import Any
 from kepipe.corpus.documents import from_record
 from kepipe.corpus.tables import json_lines
 from kepipe.linking.gold import NIL, Link
+from kepipe.linking.pronouns import PRONOUN
 from kepipe.types import Document
 from kg.problems import Problems
 
@@ -131,6 +132,17 @@ def _evaluation_span(record: Mapping[str, Any], length: int) -> tuple[int, int]:
     if not 0 <= span[0] <= span[1] <= length:
         raise ValueError(f"`evaluation_span`: {span} is no stretch of a text of {length} characters")
     return span[0], span[1]
+
+
+def marks_pronouns(texts: Iterable[GoldText]) -> bool:
+    """Whether most of the pronouns that stand for persons are marked."""
+    marked = there = 0
+    for text in texts:
+        spans = {link[:2] for link in text.links}
+        for found in PRONOUN.finditer(text.document.text, text.begin, text.end):
+            there += 1
+            marked += found.span() in spans
+    return 2 * marked > there
 
 
 def require_known(texts: Iterable[GoldText], name: str) -> None:

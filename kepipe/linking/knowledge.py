@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from kepipe.linking.genders import Genders, genders
 from kepipe.linking.kinds import kinds
 from kg.columns import Strings, load, save, save_strings
 from kg.store import Graph
@@ -36,7 +37,7 @@ class Knowledge:
     """Of E entities: `ids`, `labels`; `weights` [E], log(1 + prior) scaled to 0..1; `types` [E], the row of
     the first type (else its role) in `type_names`, −1 none; `neighbours` [E, E], 1 where two stand in a triple;
     `profiles` [E, W], rows of length 1 over `words`; `kinds` [E], rows in `kinds.KINDS`;
-    `concepts` [E], whether the label begins in lower case.
+    `genders` [E], of `genders.genders`; `concepts` [E], whether the label begins in lower case.
     """
 
     ids: Sequence[str]
@@ -48,6 +49,7 @@ class Knowledge:
     words: Sequence[str]
     profiles: Matrix
     kinds: Ints
+    genders: Genders
     concepts: npt.NDArray[np.bool_]
 
     @classmethod
@@ -56,6 +58,7 @@ class Knowledge:
         neighbours = _neighbours(graph)
         words, profiles = _profiles(graph, neighbours)
         types, names = (_first_types(graph), graph.type_names) if graph.type_names else roles(graph)
+        of_kind = kinds(graph)
         prior = np.log1p(graph.prior if graph.prior.any() else graph.degrees)
         return cls(
             ids=list(graph.ids),
@@ -66,7 +69,8 @@ class Knowledge:
             neighbours=neighbours,
             words=words,
             profiles=profiles,
-            kinds=kinds(graph),
+            kinds=of_kind,
+            genders=genders(graph, of_kind),
             concepts=np.fromiter((label[:1].islower() for label in graph.labels), np.bool_, len(graph)),
         )
 
@@ -80,7 +84,7 @@ class Knowledge:
         folder.mkdir(parents=True, exist_ok=True)
         for name in ("ids", "labels", "type_names", "words"):
             save_strings(folder, name, getattr(self, name))
-        for name in ("weights", "types", "kinds", "concepts"):
+        for name in ("weights", "types", "kinds", "genders", "concepts"):
             save(folder, name, getattr(self, name))
         for name in ("neighbours", "profiles"):
             matrix = getattr(self, name)
@@ -103,6 +107,7 @@ class Knowledge:
             words,
             _open_matrix(folder, "profiles", (len(ids), len(words))),
             load(folder, "kinds"),
+            load(folder, "genders"),
             load(folder, "concepts"),
         )
 

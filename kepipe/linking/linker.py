@@ -25,6 +25,8 @@ from kepipe.linking.knowledge import Knowledge
 from kepipe.linking.learn import Lesson
 from kepipe.linking.matcher import Matcher
 from kepipe.linking.page import Page, pages
+from kepipe.linking.policy import AS_LEARNED, Policy
+from kepipe.linking.pronouns import Found, Reference, refer
 from kepipe.linking.ranker import Ranker
 from kepipe.linking.reading import Reading
 from kepipe.linking.shortforms import add_short_forms
@@ -34,7 +36,7 @@ from kepipe.types import Mention
 from kg.lexicon import Lexicon
 from kg.store import Graph
 
-FORMAT = 3
+FORMAT = 4
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
@@ -57,55 +59,49 @@ class Linker:
         return cls(gazetteer, Knowledge.build(graph), casing or Casing(), Ranker.default())
 
     def link(
-        self,
-        text: str,
-        reading: Reading,
-        title: str = "",
-        threshold: float | None = None,
-        gate: bool = False,
-        fuzzy: float | None = None,
+        self, text: str, reading: Reading, title: str = "", policy: Policy = AS_LEARNED
     ) -> tuple[Mention, ...]:
-        """The mentions of a text in order, without overlap; `threshold`: instead of the ranker's.
-
-        `gate`: only what NER takes for a name, no more and no less, is linked; without NER everything may be.
-        `fuzzy`: what looks like a name and is not linked may be written otherwise than in the graph, by so much: the
-        least likeness, 0..100 (`NearNames`).
-        """
-        return next(self.link_all([(text, title, reading)], threshold, gate, fuzzy))
+        """The mentions of a text in order, without overlap."""
+        return next(self.link_all([(text, title, reading)], policy))
 
     def link_all(
-        self,
-        texts: Iterable[tuple[str, str, Reading]],
-        threshold: float | None = None,
-        gate: bool = False,
-        fuzzy: float | None = None,
+        self, texts: Iterable[tuple[str, str, Reading]], policy: Policy = AS_LEARNED
     ) -> Iterator[tuple[Mention, ...]]:
         """The mentions of each of many texts, given with title ("" none) and reading: as one by one, only faster."""
-        threshold = self.ranker.threshold if threshold is None else threshold
-        near = None if fuzzy is None else NearNames(self.gazetteer.lexicon, fuzzy)
+        threshold, pronouns = self.ranker.threshold, self.ranker.pronouns
+        if policy.threshold is not None:
+            threshold = policy.threshold
+        if policy.pronouns is not None:
+            pronouns = policy.pronouns
+        near = None if policy.fuzzy is None else NearNames(self.gazetteer.lexicon, policy.fuzzy)
         for page in pages(texts):
-            found: list[list[Mention]] = [[] for _ in page.texts]
-            for text, start, end, row, score in self._link_page(page, threshold, gate):
-                found[text].append(Mention(start, end, self.knowledge.ids[row], score))
-            if near is not None:
-                for written, reading, mentions in zip(page.texts, page.readings, found, strict=True):
-                    self._add_near(near, written, reading, mentions, threshold)
-            yield from map(tuple, found)
+            found: list[list[Found]] = [[] for _ in page.texts]
+            for number, mention in self._link_page(page, threshold, policy.gate):
+                found[number].append(mention)
+            for text, reading, mentions in zip(page.texts, page.readings, found, strict=True):
+                if near is not None:
+                    mentions += self._find_near(near, text, reading, mentions, threshold)
+                if pronouns:
+                    mentions += (reference.found for reference in self.refer(text, reading, mentions))
+                yield tuple(
+                    Mention(start, end, self.knowledge.ids[row], score)
+                    for start, end, row, score in sorted(mentions)
+                )
 
-    def _add_near(
-        self, near: NearNames, text: str, reading: Reading, mentions: list[Mention], threshold: float
-    ) -> None:
-        """Add what is written almost like a name, and keep the order."""
-        taken = [(mention.start, mention.end) for mention in mentions]
-        for start, end, row, score in near.find(text, name_spans(text, reading, self.casing), taken):
-            if score >= threshold:
-                mentions.append(Mention(start, end, self.knowledge.ids[row], score))
-        mentions.sort(key=lambda mention: mention.start)
+    def _find_near(
+        self, near: NearNames, text: str, reading: Reading, linked: Sequence[Found], threshold: float
+    ) -> list[Found]:
+        """What is written almost like a name and not linked."""
+        taken = [(mention.start, mention.end) for mention in linked]
+        found = near.find(text, name_spans(text, reading, self.casing), taken)
+        return [each for each in map(Found._make, found) if each.score >= threshold]
 
-    def _link_page(
-        self, page: Page, threshold: float, gate: bool
-    ) -> Iterator[tuple[int, int, int, int, float]]:
-        """Text, start and end in it, row and score of each mention."""
+    def refer(self, text: str, reading: Reading, linked: Iterable[Found]) -> list[Reference]:
+        """The pronouns of a text whose names are `linked`, in any order."""
+        return refer(text, reading, sorted(linked), self.knowledge.kinds, self.knowledge.genders)
+
+    def _link_page(self, page: Page, threshold: float, gate: bool) -> Iterator[tuple[int, Found]]:
+        """The number of the text, and the mention in it."""
         matches = self._find(page)
         if not len(matches):
             return
@@ -118,7 +114,7 @@ class Linker:
             scores[(named[texts] & ~same)[matches.owners]] = -1.0
         starts, ends = matches.starts - page.begins[texts], matches.ends - page.begins[texts]
         for match, row, score in decide(matches, scores, threshold):
-            yield int(texts[match]), int(starts[match]), int(ends[match]), row, score
+            yield int(texts[match]), Found(int(starts[match]), int(ends[match]), row, score)
 
     def find(self, text: str, reading: Reading) -> Matches:
         """All candidates of a text."""
@@ -163,6 +159,7 @@ class Linker:
             "limit": self.gazetteer.limit,
             "trained": ranker.trained,
             "threshold": ranker.threshold,
+            "pronouns": ranker.pronouns,
             "bias": ranker.bias,
             "weights": dict(zip(FEATURES, ranker.weights.tolist(), strict=True)),
             "affinity": dict(zip(GROUPS, ranker.affinity.table.tolist(), strict=True)),
@@ -185,6 +182,7 @@ class Linker:
             about["threshold"],
             Affinity(np.asarray([about["affinity"][group] for group in GROUPS])),
             about["trained"],
+            about["pronouns"],
         )
         lexicon, matcher = Lexicon.open(folder / "lexicon"), Matcher.open(folder / "matcher")
         gazetteer = Gazetteer(lexicon, about["min_length"], about["limit"], matcher)

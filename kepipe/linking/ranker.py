@@ -56,13 +56,17 @@ DEFAULT_BIAS = -3.3
 
 @dataclass(frozen=True)
 class Ranker:
-    """p(candidate is meant) = 1 / (1 + exp(−(features · weights + bias))); below `threshold` it is NIL."""
+    """p(candidate is meant) = 1 / (1 + exp(−(features · weights + bias))); below `threshold` it is NIL.
+
+    `pronouns`: whether pronouns are linked too.
+    """
 
     weights: Floats
     bias: float
     threshold: float = 0.5
     affinity: Affinity = field(default_factory=Affinity)
     trained: bool = False
+    pronouns: bool = False
 
     @classmethod
     def default(cls) -> Ranker:

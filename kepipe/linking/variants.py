@@ -1,13 +1,16 @@
-"""English names that a graph implies without writing them: plurals, nationalities, universities either way round.
+"""Names that a graph implies without writing them: without accents, and, in English, plurals, nationalities, what
+institutions and firms are called.
 
-"poets" for poet, "Soviet" for Soviet Union, "Jewish" for Jewish people, "Dutch" for Netherlands, "Utrecht
-University" for University of Utrecht. A variant is a candidate like any other, with a lower prior than a name
-that the graph has.
+"Medellin" for Medellín, "poets" for poet, "Soviet" for Soviet Union, "Jewish" for Jewish people, "Dutch" for
+Netherlands, "Utrecht University" for University of Utrecht, "University of California-Berkeley" for University of
+California, Berkeley, "Oberlin Conservatory" for Oberlin Conservatory of Music, "Acme" for Acme, Inc. A variant is a
+candidate like any other, with a lower prior than a name that the graph has.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 
 _VOWELS = frozenset("aeiou")
@@ -17,8 +20,18 @@ _PLACE_UNIVERSITY = re.compile(r"(?P<place>[^\W\d_a-z][\w.'-]+) University")
 _PEOPLE = re.compile(r"(?P<name>[^\W\d_a-z][\w' -]*\w) [Pp]eople")
 _STATE = re.compile(r"(?P<name>[^\W\d_a-z]\w+) (?:Union|Sea|Ocean|Party)")
 _JUNIOR = re.compile(r"(?P<name>.+?),? (?:Jr|Sr)\.?")
-_ENDINGS = ("University", "eople", "Union", "Sea", "Ocean", "Party", "Jr", "Sr", "Jr.", "Sr.")
+_FIRMS = ("Inc", "Corp", "Ltd", "Co", "Corporation", "Company", "Incorporated", "Limited", "LLC", "plc")
+_FIRM = re.compile(rf"(?P<name>.+?),? (?:{'|'.join(_FIRMS)})\.?")
+_SHORTENED = (_PEOPLE, _STATE, _JUNIOR, _FIRM)
+_ENDINGS = (
+    "University", "eople", "Union", "Sea", "Ocean", "Party", "Jr", "Sr", "Jr.", "Sr.",
+    *_FIRMS, *(f"{firm}." for firm in _FIRMS),
+)  # fmt: skip
 """What the patterns end with, so that the many names without are passed over quickly."""
+_ACCENTED = re.compile(r"[\u00c0-\u024f\u1e00-\u1eff]")
+_INSTITUTION = re.compile(
+    r"(?P<name>[^\W\d_a-z][\w.'-]* (?:Academy|College|Conservatory|Institute|Museum|School)) of .+"
+)
 
 NATIONS: Mapping[str, str] = {
     "Afghanistan": "Afghan", "Albania": "Albanian", "Algeria": "Algerian", "Argentina": "Argentine Argentinian",
@@ -57,13 +70,19 @@ def variants(names: Sequence[str]) -> Iterator[str]:
     if label[:1].islower():
         yield from filter(None, map(plural, names))
     for name in names:
+        if not name.isascii() and _ACCENTED.search(name):
+            yield without_accents(name)
+        if " of " in name and (found := _INSTITUTION.fullmatch(name)):
+            yield found["name"]
+        if name.startswith("University of ") and ", " in name:
+            yield from (name.replace(", ", joined, 1) for joined in (" at ", "-", " "))
         if not name.endswith(_ENDINGS) and "University of " not in name:
             continue
         if found := _UNIVERSITY_OF.fullmatch(name):
             yield f"{found['place']} University"
         elif found := _PLACE_UNIVERSITY.fullmatch(name):
             yield f"University of {found['place']}"
-        elif found := _PEOPLE.fullmatch(name) or _STATE.fullmatch(name) or _JUNIOR.fullmatch(name):
+        elif found := next(filter(None, (shape.fullmatch(name) for shape in _SHORTENED)), None):
             yield found["name"]
     for nation in filter(NATIONS.__contains__, names):
         for adjective in NATIONS[nation].split():
@@ -71,6 +90,14 @@ def variants(names: Sequence[str]) -> Iterator[str]:
             yield singular
             if not singular.endswith(("ish", "ese", "ch", "sh", "ss")):
                 yield f"{singular}s"
+
+
+def without_accents(name: str) -> str:
+    """The name in the letters that its accents stand on."""
+    decomposed = unicodedata.normalize("NFKD", name)
+    return unicodedata.normalize(
+        "NFC", "".join(char for char in decomposed if not unicodedata.combining(char))
+    )
 
 
 def plural(name: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from kepipe.config import Section, aside
 from kepipe.flow.stage import Stage, Work
@@ -44,12 +44,22 @@ class LinkConfig(Section):
     """Mentions with a lower score are left out; auto: the value with the best F1 on training documents, else 0.5."""
     fuzzy: float | None = Field(None, ge=0, le=100)
     """What looks like a name, is not linked, and is at least so like a name of the graph (90, say) means it too."""
+    pronouns: bool = False
+    """English, with `ner`: "he" and "she" mean who was named before. Not for pretraining: they name nothing."""
     max_candidates: int = Field(20, ge=1)
     """No more candidates than this for one name."""
     min_length: int = Field(2, ge=1)
     """Names of fewer characters are not looked for."""
     workers: int = aside(-1)
     """Processes; -1: one a processor. The result does not depend on it."""
+
+    @model_validator(mode="after")
+    def _pronouns_need_ner(self) -> LinkConfig:
+        if self.pronouns and (not self.ner or self.language != "en" or self.spacy_model is None):
+            raise ValueError(
+                "`pronouns: true` needs `language: en`, a `spacy_model` and `ner: true`, which finds persons"
+            )
+        return self
 
 
 def link(inputs: LinkInputs, config: LinkConfig, work: Work) -> None:
@@ -76,6 +86,7 @@ def link(inputs: LinkInputs, config: LinkConfig, work: Work) -> None:
     learned = _learn(job, chunks, config) if config.train else None
     linker = Linker.open(job.linker)
     ranker = linker.ranker if learned is None else learned.ranker
+    ranker = replace(ranker, pronouns=config.pronouns)
     if config.threshold != "auto":
         ranker = replace(ranker, threshold=config.threshold)
     _each(work, config, "linking", chunks, link_chunk, job, ranker)
@@ -170,4 +181,4 @@ def _tell(work: Work, scores: dict[str, Any], linker: Any) -> None:
     work.note(note)
 
 
-LINK = Stage("link", 4, LinkInputs, LinkConfig, Linked, link)
+LINK = Stage("link", 5, LinkInputs, LinkConfig, Linked, link)

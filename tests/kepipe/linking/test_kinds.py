@@ -9,7 +9,7 @@ import pytest
 
 from kepipe.linking.features import agree
 from kepipe.linking.kinds import KINDS, kind_of, kinds
-from kg.schema import Entity
+from kg.schema import Entity, Relation, Triple
 from kg.writer import write_graph
 
 
@@ -49,3 +49,21 @@ def test_a_nationality_agrees_with_a_place_in_its_own_way() -> None:
         [0, 1, 0, 0, 0],
         [0, 0, 1, 0, 0],
     )
+
+
+def test_what_words_do_not_tell_the_places_in_triples_do(tmp_path: Path) -> None:
+    towns = [Entity(f"t{number}", f"Town {number}", (), "It is a town.") for number in range(9)]
+    silent = Entity("x", "Brooklyn", (), "Brooklyn is coterminous with Kings County.")
+    odd = Entity("y", "Eiffel", (), "")
+    idea = Entity("z", "urbanism", (), "")
+    facts = [Triple(town.id, "twin", "t0") for town in (*towns, silent, idea)]
+    facts += [Triple("y", "twin", "t1"), Triple("y", "wrote", "t1")]  # nothing is known of those who wrote
+    graph = write_graph(
+        tmp_path / "graph",
+        [*towns, silent, odd, idea],
+        [Relation("twin", "twin"), Relation("wrote", "wrote")],
+        {"train": facts},
+    )
+    found = dict(zip(graph.ids, kinds(graph).tolist(), strict=True))
+    assert KINDS[found["x"]] == "place"
+    assert KINDS[found["y"]] == KINDS[found["z"]] == "none"

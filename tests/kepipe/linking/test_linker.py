@@ -6,6 +6,7 @@ import pytest
 from kepipe.linking.casing import Casing
 from kepipe.linking.features import FEATURES
 from kepipe.linking.linker import Linker
+from kepipe.linking.policy import Policy
 from kepipe.linking.reading import Name, Reading, RuleReader
 from kepipe.types import Span
 from kg.store import Graph
@@ -102,7 +103,9 @@ def test_the_gate_lets_only_named_entities_through(graph: Graph) -> None:
     linker = Linker.build(graph)
 
     def linked(gate: bool) -> list[str]:
-        return [mention.entity for mention in linker.link(text, reading, threshold=0.1, gate=gate)]
+        return [
+            mention.entity for mention in linker.link(text, reading, policy=Policy(threshold=0.1, gate=gate))
+        ]
 
     assert linked(gate=False) == ["omaha", "leeds"]
     assert linked(gate=True) == ["omaha"]
@@ -112,7 +115,7 @@ def test_fuzzy_links_what_is_written_almost_like_a_name(linker: Linker) -> None:
     text = "They left Omaha for Nebrasca, Linkoln and Atlantis."
 
     def linked(fuzzy: float | None) -> dict[str, tuple[str, float]]:
-        mentions = linker.link(text, read(text), threshold=0.2, fuzzy=fuzzy)
+        mentions = linker.link(text, read(text), policy=Policy(threshold=0.2, fuzzy=fuzzy))
         assert list(mentions) == sorted(mentions, key=lambda mention: mention.start)
         return {text[each.start : each.end]: (each.entity, each.score) for each in mentions}
 

@@ -7,14 +7,15 @@ from kepipe.linking import page as paging
 from kepipe.linking.casing import Casing
 from kepipe.linking.linker import Linker
 from kepipe.linking.page import Page, pages
+from kepipe.linking.policy import Policy
 from kepipe.linking.reading import Name, Reading, RuleReader
 from kepipe.types import Span
 from kg.store import Graph
 
 WORDS = (
     "New York", "New York City", "York", "Lincoln", "Nebraska", "reading", "Reading", "Lincoln, Nebraska", "the",
-    "United Kingdom", "Paul Lincoln", "Yorkshire", "LEEDS", "東京", "住む", "cathedral", "in", "Leeds-York", "İ",
-    "ﬁrst", "New\u00adYork", "ΟΔΟΣ", "Noank, ", "\n", "\U0001f600", ". ", " ", "",
+    "United Kingdom", "Paul Lincoln", "Yorkshire", "LEEDS", "東京", "住む", "cathedral", "he", "her", "in", "Leeds-York",
+    "İ", "ﬁrst", "New\u00adYork", "ΟΔΟΣ", "Noank, ", "\n", "\U0001f600", ". ", " ", "",
 )  # fmt: skip
 written = st.lists(st.sampled_from(WORDS), max_size=14).map(" ".join)
 
@@ -46,12 +47,13 @@ def linker(graph: Graph) -> Linker:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(rows(), max_size=6), st.booleans())
+@given(st.lists(rows(), max_size=6), st.booleans(), st.booleans())
 def test_many_texts_are_linked_as_one_by_one(
-    linker: Linker, texts: list[tuple[str, str, Reading]], gate: bool
+    linker: Linker, texts: list[tuple[str, str, Reading]], gate: bool, pronouns: bool
 ) -> None:
-    together = list(linker.link_all(texts, gate=gate))
-    alone = [linker.link(text, reading, title, gate=gate) for text, title, reading in texts]
+    policy = Policy(gate=gate, pronouns=pronouns)
+    together = list(linker.link_all(texts, policy))
+    alone = [linker.link(text, reading, title, policy) for text, title, reading in texts]
     assert together == alone
 
 

@@ -14,6 +14,18 @@ from kepipe.linking.variants import plural, variants
         (["United States of America", "United States"], {"American", "Americans"}),
         (["University of Utrecht"], {"Utrecht University"}),
         (["Al Gore, Jr."], {"Al Gore"}),
+        (
+            ["University of California, Berkeley"],
+            {f"University of California{mark}Berkeley" for mark in " -"}
+            | {"University of California at Berkeley"},
+        ),
+        (["Oberlin Conservatory of Music"], {"Oberlin Conservatory"}),
+        (["School of Athens"], set()),
+        (["Acme, Inc."], {"Acme"}),
+        (["Acme Company"], {"Acme"}),
+        (["Company"], set()),
+        (["Medellín"], {"Medellin"}),
+        (["Лев Толстой"], set()),
         (["Omaha"], set()),
     ],
 )

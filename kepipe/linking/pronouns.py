@@ -1,0 +1,94 @@
+"""He and she: an English pronoun means the nearest person named before it, in the same text, whose gender fits.
+
+Who is named before is what NER takes for a person, linked or not, and linked names of entities that are persons. If
+that person is not linked, neither is the pronoun: the graph does not have whom it means. Without NER nothing is linked
+so, since unknown persons would be overlooked.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from kepipe.linking.genders import FEMALE, MALE, UNKNOWN, Genders
+from kepipe.linking.kinds import KINDS, Ints
+from kepipe.linking.reading import Name, Reading
+from kepipe.types import Span
+
+PRONOUN = re.compile(r"\b(?:([Hh]e|[Hh]im|[Hh]is|[Hh]imself)|[Ss]he|[Hh]er|[Hh]ers|[Hh]erself)\b")
+_PERSON, _NONE = KINDS.index("person"), KINDS.index("none")
+
+
+class Found(NamedTuple):
+    """A linked stretch of a text: the row of its entity and its score."""
+
+    start: int
+    end: int
+    row: int
+    score: float
+
+
+class Reference(NamedTuple):
+    """A pronoun, with row and score of the name that it stands for, and where that name is."""
+
+    found: Found
+    name: Span
+
+
+def refer(
+    text: str, reading: Reading, linked: Sequence[Found], kinds: Ints, genders: Genders
+) -> list[Reference]:
+    """The pronouns of a text whose persons are `linked`, in order; `kinds`, `genders` [E] of the graph's entities."""
+    if reading.names is None:
+        return []
+    references: list[Reference] = []
+    persons = _persons(reading, linked, kinds)
+    seen = 0
+    names = _Spans(linked)
+    for found in PRONOUN.finditer(text):
+        start, end = found.span()
+        while seen < len(persons) and persons[seen].end <= start:
+            seen += 1
+        if names.touch(start, end):  # "Her", the film
+            continue
+        gender = MALE if found[1] else FEMALE
+        fitting = (
+            person
+            for person in reversed(persons[:seen])
+            if person.row < 0 or genders[person.row] in (UNKNOWN, gender)
+        )
+        meant = next(fitting, None)
+        if meant is not None and meant.row >= 0:
+            pronoun = Found(start, end, meant.row, meant.score)
+            references.append(Reference(pronoun, Span(meant.start, meant.end)))
+    return references
+
+
+def _persons(reading: Reading, linked: Sequence[Found], kinds: Ints) -> list[Found]:
+    """The persons named in a text, in order; who is not linked has row −1."""
+    named = [name for name in reading.names or () if name.label == "PERSON"]
+    by_ner, by_us = _Spans(named), _Spans(linked)
+    persons = [
+        found
+        for found in linked
+        if kinds[found.row] == _PERSON or (kinds[found.row] == _NONE and by_ner.touch(found.start, found.end))
+    ]
+    unlinked = (
+        Found(name.start, name.end, -1, 0.0) for name in named if not by_us.touch(name.start, name.end)
+    )
+    return sorted((*persons, *unlinked))
+
+
+class _Spans:
+    """Spans in order, without overlap."""
+
+    def __init__(self, spans: Sequence[Found | Name]) -> None:
+        self.starts = [span.start for span in spans]
+        self.ends = [span.end for span in spans]
+
+    def touch(self, start: int, end: int) -> bool:
+        """Whether one of them has a character of `start`..`end`."""
+        place = bisect_right(self.ends, start)
+        return place < len(self.ends) and self.starts[place] < end
