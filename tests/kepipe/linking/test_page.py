@@ -14,8 +14,8 @@ from kg.store import Graph
 
 WORDS = (
     "New York", "New York City", "York", "Lincoln", "Nebraska", "reading", "Reading", "Lincoln, Nebraska", "the",
-    "United Kingdom", "Paul Lincoln", "Yorkshire", "LEEDS", "東京", "住む", "cathedral", "he", "her", "in", "Leeds-York",
-    "İ", "ﬁrst", "New\u00adYork", "ΟΔΟΣ", "Noank, ", "\n", "\U0001f600", ". ", " ", "",
+    "United Kingdom", "Paul Lincoln", "Yorkshire", "LEEDS", "東京", "住む", "cathedral", "he", "her", "in",
+    "Leeds-York", "İ", "ﬁrst", "New\u00adYork", "ΟΔΟΣ", "Noank, ", "\n", "\U0001f600", ". ", " ", "",
 )  # fmt: skip
 written = st.lists(st.sampled_from(WORDS), max_size=14).map(" ".join)
 
