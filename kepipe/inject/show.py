@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -13,9 +14,9 @@ import numpy.typing as npt
 from kepipe.corpus.tokenizer import Encoded, Tokenizer
 from kepipe.inject.choice import CHOICES
 from kepipe.inject.dictionary import Dictionary, to_tokens
-from kepipe.inject.injector import Injector, Ints
+from kepipe.inject.injector import Chosen, Injector, Ints
 from kepipe.inject.settings import Inject
-from kepipe.inject.tree import Anchors, Planted
+from kepipe.inject.tree import Anchors, Bools, Planted
 from kepipe.types import Mention
 from kg.store import Graph
 
@@ -82,38 +83,40 @@ def show(
     entities = np.array([injector.row(span[2]) for span in placed], np.int64)
     chosen = injector.choose(tokens, lengths, anchors, entities)
     planted = injector.hang(tokens, lengths, anchors, chosen)
-    known = injector.facts.count(entities)
-    words = _read(tokenizer, planted, text, encoded, len(first))
-    hung = []
-    for number, (anchor, triple, score) in enumerate(
-        zip(chosen.anchors.tolist(), chosen.triples.tolist(), chosen.scores.tolist(), strict=True)
-    ):
-        begin, end = (
-            int(encoded.starts[anchors.first[anchor] - len(first)]),
-            int(encoded.ends[anchors.stop[anchor] - 1 - len(first)]),
-        )
-        hung.append(
-            Hung(
-                anchor + 1,
-                text[begin:end].strip(),
-                graph.labels[triple[0]],
-                graph.relation(triple[1]).label,
-                graph.labels[triple[2]],
-                int(planted.kept[: number + 1].sum()) if planted.kept[number] else 0,
-                int((chosen.anchors[: number + 1] == anchor).sum()),
-                int(known[anchor]),
-                score,
-            )
-        )
+    surfaces = [
+        text[encoded.starts[begin - len(first)] : encoded.ends[stop - 1 - len(first)]].strip()
+        for begin, stop, _ in placed
+    ]
     return Shown(
         text,
-        words,
+        _read(tokenizer, planted, text, encoded, len(first)),
         planted,
-        _visible(injector.descriptors(planted), words, causal),
-        hung,
+        _visible(injector.descriptors(planted), planted.tokens.shape[1], causal),
+        list(_hung(graph, chosen, planted.kept, surfaces, injector.facts.count(entities))),
         settings.choice,
         causal,
     )
+
+
+def _hung(graph: Graph, chosen: Chosen, kept: Bools, surfaces: Sequence[str], known: Ints) -> Iterator[Hung]:
+    """What was chosen, in words. `surfaces`, `known`: of each mention its words, and how many triples there were."""
+    branches, ranks = np.cumsum(kept), Counter[int]()
+    for number, (anchor, triple, score) in enumerate(
+        zip(chosen.anchors.tolist(), chosen.triples.tolist(), chosen.scores.tolist(), strict=True)
+    ):
+        head, relation, tail = triple
+        ranks[anchor] += 1
+        yield Hung(
+            anchor + 1,
+            surfaces[anchor],
+            graph.labels[head],
+            graph.relation(relation).label,
+            graph.labels[tail],
+            int(branches[number]) if kept[number] else 0,
+            ranks[anchor],
+            int(known[anchor]),
+            score,
+        )
 
 
 def reason(hung: Hung, choice: str) -> str:
@@ -157,7 +160,7 @@ def _read(tokenizer: Tokenizer, planted: Planted, text: str, encoded: Encoded, o
     return [word.removeprefix("##").lstrip("Ġ▁") or word for word in words]
 
 
-def _visible(told: Mapping[str, Ints | None], words: Sequence[str], causal: bool) -> npt.NDArray[np.bool_]:
+def _visible(told: Mapping[str, Ints | None], T: int, causal: bool) -> npt.NDArray[np.bool_]:
     """What a model makes of the row's descriptors: bool [T, T], query by key."""
     import torch
 
@@ -167,6 +170,5 @@ def _visible(told: Mapping[str, Ints | None], words: Sequence[str], causal: bool
         None if told[name] is None else torch.tensor(told[name]) for name in ("branch", "mention")
     )
     rule = by_name("causal" if causal else "full", branch_BT=branch, mention_BT=mention)
-    T = len(words)
     seen_1TT = rule.dense(1, T, T)
     return np.ones((T, T), np.bool_) if seen_1TT is None else seen_1TT[0].numpy()

@@ -32,7 +32,7 @@ from kg.sources.table import guess, read_source
 from kg.store import Graph
 from kg.writer import GraphWriter
 
-LENGTH, BATCH, BRANCHES = 256, 32, 2
+LENGTH, BATCH, BRANCHES, STEPS = 256, 32, 2, 31
 Flat = tuple[list[str], list[int], np.ndarray]
 
 
@@ -189,18 +189,16 @@ def measure_training(rows: list[Row], injector: Injector, vocabulary: int) -> No
             model.vocabulary(hidden[:, ::7].flatten(0, 1)).float().logsumexp(-1).mean().backward()  # type: ignore[no-untyped-call]
         model.zero_grad()
 
-    times: dict[str, list[float]] = {"plain": [], "trees": []}
-    for turn in range(9):
-        for name, batch in (("plain", plain), ("trees", trees)):
-            started = time.process_time()
-            step(batch)
-            times[name].append((time.process_time() - started) if turn else np.inf)
-    plain_s, trees_s = (float(np.median(times[name][1:])) for name in ("plain", "trees"))
+    for batch in (plain, trees):
+        step(batch)  # what is done only once
+    taken = np.array([[clock(lambda: step(plain), 1), clock(lambda: step(trees), 1)] for _ in range(STEPS)])
+    plain_s, trees_s = np.median(taken, axis=0)
+    low, ratio, high = np.quantile(taken[:, 1] / taken[:, 0], (0.25, 0.5, 0.75))
     print(
-        f"training step of BERT-mini, {len(rows)} rows of {T}: plain {plain_s:.3f} s, trees {trees_s:.3f} s, ",
+        f"training step of BERT-mini, {len(rows)} rows of {T}: plain {plain_s:.3f} s, trees {trees_s:.3f} s; ",
         end="",
     )
-    print(f"{trees_s / plain_s:.2f} times")
+    print(f"of {STEPS} pairs in turn {ratio:.2f} times, the middle half {low:.2f} to {high:.2f}")
 
 
 def main(graph_file: Path, texts_file: Path, count: int = 2000) -> None:
