@@ -27,7 +27,21 @@ def find(graph: Graph, name: str) -> list[int]:
     return list(dict.fromkeys([*by_id, *ranked]))
 
 
+LIKENESS = 70.0
+"""The least likeness of a hint, 0..100 (rapidfuzz's ratio): about one letter in three may differ."""
+
+
 def suggest(graph: Graph, name: str, most: int = 5) -> list[str]:
-    """The first labels that hold `name`, in any case: for a message that says what there is."""
-    wanted = name.lower()
-    return list(islice((label for label in graph.labels if wanted in label.lower()), most))
+    """The labels that hold `name` or, where none does, are written most like it, in any case: for a message that says
+    what there is.
+    """
+    from rapidfuzz import fuzz, process
+
+    wanted, labels = name.lower(), dict.fromkeys(graph.labels)
+    holding = list(islice((label for label in labels if wanted in label.lower()), most))
+    if holding:
+        return holding
+    near = process.extract(
+        wanted, labels.keys(), scorer=fuzz.ratio, processor=str.lower, score_cutoff=LIKENESS, limit=most
+    )
+    return [label for label, _, _ in near]

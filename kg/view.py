@@ -6,6 +6,7 @@ import io
 import json
 import math
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,16 +72,21 @@ def _take_turns(
 
 def to_networkx(graph: Graph, triples: Triples | None = None) -> nx.MultiDiGraph[str]:
     """The graph, or the part that `triples` span, as networkx's: nodes by id with label, aliases, description, types
-    and prior, edges with relation and label. Aliases and types are JSON lists in a string, as GraphML needs.
+    and prior, edges with relation and label, and `split` where it is held out. Lists are JSON in a string, as GraphML
+    needs; the whole graph lists its `relations`.
     """
     import networkx as nx
 
     made: nx.MultiDiGraph[str] = nx.MultiDiGraph()
     if triples is None:
-        triples = np.concatenate([graph.triples(split) for split in graph.splits] or [graph.triples()])
-        rows = range(len(graph))
+        made.graph["relations"] = json.dumps(
+            [(each.id, each.label) for each in graph.relations], ensure_ascii=False
+        )
+        parts = {split: graph.triples(split) for split in graph.splits}
+        rows: Iterable[int] = range(len(graph))
     else:
-        rows = list(dict.fromkeys(triples[:, [0, 2]].reshape(-1).tolist()))  # type: ignore[assignment]
+        parts = {"train": triples}
+        rows = dict.fromkeys(triples[:, [0, 2]].reshape(-1).tolist())
     for row in rows:
         entity = graph.entity(row)
         data: dict[str, Any] = {"label": entity.label, "prior": entity.prior}
@@ -90,9 +96,12 @@ def to_networkx(graph: Graph, triples: Triples | None = None) -> nx.MultiDiGraph
         if entity.description:
             data["description"] = entity.description
         made.add_node(entity.id, **data)
-    for head, relation, tail in triples.tolist():
-        named = graph.relation(relation)
-        made.add_edge(graph.ids[head], graph.ids[tail], key=named.id, relation=named.id, label=named.label)
+    for split, some in parts.items():
+        held_out = {} if split == "train" else {"split": split}
+        for head, relation, tail in some.tolist():
+            named = graph.relation(relation)
+            ends = graph.ids[head], graph.ids[tail]
+            made.add_edge(*ends, key=named.id, relation=named.id, label=named.label, **held_out)
     return made
 
 

@@ -1,7 +1,9 @@
 """GraphML, and any networkx graph at hand.
 
 Of a node are read: `label` or `name`, `aliases`, `description`, `types` or `type`, `prior`; of an edge: `relation`,
-`label`, `predicate` or `type`. Lists are lists, or strings that hold a JSON list (GraphML has no lists).
+`label`, `predicate` or `type`, and `split` ("valid", "test"); of the graph `relations`, pairs of id and label, which
+keeps their order and those without an edge. Lists are lists, or strings that hold a JSON list (GraphML has no lists).
+What `kg.view` writes comes back as it was.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from xml.etree.ElementTree import ParseError
 from kg.problems import Problems
 from kg.schema import Entity, Relation
 from kg.sources.reading import Choices, Facts, Tick, open_bytes
-from kg.writer import GraphWriter
+from kg.writer import SPLITS, GraphWriter
 
 NO_RELATION = "related to"
 _RELATION_KEYS = ("relation", "label", "predicate", "type")
@@ -46,12 +48,14 @@ def read_networkx(
 
     Ids are the nodes as strings. An undirected edge becomes two triples, one each way.
     """
+    for id, label in _relations(graph.graph.get("relations")):
+        writer.add_relation(Relation(id, label))
     for node, data in graph.nodes(data=True):
         try:
             writer.add_entity(_entity(str(node), data))
         except ValueError as error:
             problems.add(file, 0, str(error))
-    facts = Facts(writer)
+    facts = {split: Facts(writer) for split in SPLITS}
     left_out: Counter[str] = Counter()
     for head, tail, data in graph.edges(data=True):
         relation = next((str(data[key]) for key in _RELATION_KEYS if data.get(key)), "")
@@ -60,11 +64,22 @@ def read_networkx(
             relation = NO_RELATION
         if relation not in writer.relation_rows:
             writer.add_relation(Relation(relation, str(data.get("label") or relation)))
-        facts.add(str(head), relation, str(tail))
+        split = facts.get(str(data.get("split")), facts["train"])
+        split.add(str(head), relation, str(tail))
         if not graph.is_directed():
-            facts.add(str(tail), relation, str(head))
-    facts.store()
+            split.add(str(tail), relation, str(head))
+    for name, split in facts.items():
+        split.store(name)
     return left_out
+
+
+def _relations(listed: Any) -> list[tuple[str, str]]:
+    """Pairs of id and label in a JSON list; [] for anything else, which another program may have put there."""
+    try:
+        found = json.loads(listed)
+        return [(id, label) for id, label in found if isinstance(id, str) and isinstance(label, str) and id]
+    except (TypeError, ValueError):
+        return []
 
 
 def _entity(id: str, data: dict[str, Any]) -> Entity:

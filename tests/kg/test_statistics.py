@@ -77,6 +77,8 @@ def test_names_are_found(graph: Graph) -> None:
     assert find(graph, "erlin") == []
     assert find(graph, "Berl") == []
     assert suggest(graph, "GERM") == ["Germany"]
+    assert suggest(graph, "gremany") == ["Germany"]
+    assert suggest(graph, "Xylophone") == []
 
 
 def test_findings(graph: Graph) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kg.problems import Problems
 from kg.schema import Entity, Relation, Triple
@@ -14,7 +17,7 @@ from kg.sources.graphml import read_graphml
 from kg.sources.reading import Choices
 from kg.store import Graph
 from kg.view import draw_ego, ego_triples, render_ego, to_networkx, write_graphml
-from kg.writer import GraphWriter, write_graph
+from kg.writer import SPLITS, GraphWriter, write_graph
 
 
 @pytest.fixture
@@ -88,3 +91,52 @@ def test_a_part_as_networkx(graph: Graph) -> None:
     part = to_networkx(graph, graph.by_tail(graph.row("c"))[:2])
     assert set(part.nodes) == {"c", "t0", "t1"}
     assert part.edges["t0", "c", "in"] == {"relation": "in", "label": "in"}
+
+
+words = st.text(
+    st.characters(exclude_categories=("Cc", "Cs", "Cn"), exclude_characters="\u2028\u2029"),
+    min_size=1,
+    max_size=6,
+)
+names = words.map(lambda word: " ".join(word.split())).filter(bool)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(names, st.lists(names, max_size=2), names | st.just(""), st.floats(0, 1e9)),
+        min_size=1,
+        max_size=5,
+    ),
+    st.lists(
+        st.tuples(st.integers(0, 4), st.integers(0, 2), st.integers(0, 4), st.sampled_from(SPLITS)),
+        max_size=12,
+    ),
+)
+def test_export_then_import_is_the_identity(
+    entities: list[tuple[str, list[str], str, float]], facts: list[tuple[int, int, int, str]]
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        here = Path(folder)
+        given_entities = [
+            Entity(
+                f"e{row}",
+                label,
+                tuple(dict.fromkeys(aliases)),
+                description,
+                ("[odd]",) if row % 2 else (),
+                prior,
+            )
+            for row, (label, aliases, description, prior) in enumerate(entities)
+        ]
+        relations = [Relation("r0", "in"), Relation("r1", "in"), Relation("r2", "[of]")]
+        triples: dict[str, list[Triple]] = {split: [] for split in SPLITS}
+        for head, relation, tail, split in facts:
+            head, tail = head % len(entities), tail % len(entities)
+            triples[split].append(Triple(f"e{head}", f"r{relation}", f"e{tail}"))
+        graph = write_graph(here / "graph", given_entities, relations, triples)
+        write_graphml(graph, here / "g.graphml")
+        writer, problems = GraphWriter(here / "again"), Problems()
+        read_graphml(here / "g.graphml", writer, problems, lambda _: None, Choices())
+        assert writer.finish().digest == graph.digest
+        assert not problems
