@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -151,7 +152,7 @@ def fuse(model: Transformer, fusion: FusionConfig, seed: int) -> tuple[Transform
     fused = assemble(replace(model.config, fusion=fusion)).to_empty(device="cpu")
     old, new = dict(model.named_parameters()), dict(fused.named_parameters())
     fresh = {name: weight for name, weight in new.items() if name not in old}
-    draw(fresh, fused.config, torch.Generator().manual_seed(seed))
+    draw(fresh, fused.config, torch.Generator().manual_seed(seed), DEVIATION)
     with torch.no_grad():
         for name, weight in old.items():
             new[name].copy_(weight)
@@ -169,15 +170,35 @@ def plain(model: Transformer) -> Transformer:
 def initialise(model: Transformer, seed: int) -> Transformer:
     """Draw all weights from a generator of their own; returns the model, on the CPU."""
     model.to_empty(device="cpu")
-    draw(dict(model.named_parameters()), model.config, torch.Generator().manual_seed(seed))
+    generator = torch.Generator().manual_seed(seed)
+    draw(dict(model.named_parameters()), model.config, generator, _deviation_of_layers(model.config))
     return model
 
 
-def draw(weights: Mapping[str, Tensor], config: TransformerConfig, generator: torch.Generator) -> None:
+DEVIATION = 0.02
+"""Of first weights (Devlin et al. 2019)."""
+PUBLISHED_WIDTH = 768
+
+
+def _deviation_of_layers(config: TransformerConfig) -> float:
+    """Of the matrices in layers. A product with one is as large, beside its input, as at the published width.
+
+    After a norm the input is not small, as the embeddings of a pre-norm model are: with 0.02 at a width of 128, what
+    the layers add is so little that a model learns nothing but the frequencies of tokens for hundreds of updates.
+    """
+    if config.norm_place == "pre":
+        return DEVIATION
+    return DEVIATION * math.sqrt(max(1.0, PUBLISHED_WIDTH / config.hidden))
+
+
+def draw(
+    weights: Mapping[str, Tensor], config: TransformerConfig, generator: torch.Generator, in_layers: float
+) -> None:
     """Fill weights with first values, in the order of their names.
 
-    Normal with deviation 0.02, zero biases (Devlin et al. 2019); GPT-2's residual projections are divided
-    by √(2 · layers) (Radford et al. 2019, section 2.3); T5 has deviations of its own (`_draw_t5`).
+    Normal with deviation 0.02, or `in_layers` where they are a layer's; zero biases (Devlin et al. 2019). GPT-2's
+    residual projections are divided by √(2 · layers) (Radford et al. 2019, section 2.3); T5 has deviations of its own
+    (`_draw_t5`).
     """
     with torch.no_grad():
         for name, weight in sorted(weights.items()):
@@ -188,11 +209,10 @@ def draw(weights: Mapping[str, Tensor], config: TransformerConfig, generator: to
             elif config.family == "t5":
                 _draw_t5(name, weight, config, generator)
             else:
-                residual = name.endswith(("part.output.weight", "part.shrink.weight"))
-                scaled = config.family == "gpt2" and residual
-                weight.normal_(
-                    0.0, 0.02 / (2 * config.decoder_layers) ** 0.5 if scaled else 0.02, generator=generator
-                )
+                deviation = in_layers if ".layers." in name else DEVIATION
+                if config.family == "gpt2" and name.endswith(("part.output.weight", "part.shrink.weight")):
+                    deviation /= (2 * config.decoder_layers) ** 0.5
+                weight.normal_(0.0, deviation, generator=generator)
 
 
 def _draw_t5(name: str, weight: Tensor, config: TransformerConfig, generator: torch.Generator) -> None:

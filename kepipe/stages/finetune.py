@@ -263,4 +263,4 @@ def _fingerprint(config: FinetuneConfig) -> Mapping[str, str]:
     return digests | ({} if config.base is None else dict(fingerprint(config.base)))
 
 
-FINETUNE = Stage("finetune", 2, FinetuneInputs, FinetuneConfig, FineTuned, finetune, _fingerprint)
+FINETUNE = Stage("finetune", 3, FinetuneInputs, FinetuneConfig, FineTuned, finetune, _fingerprint)

@@ -202,4 +202,4 @@ def _fingerprint(config: PretrainConfig) -> Mapping[str, str]:
     return fingerprint(config.base)
 
 
-PRETRAIN = Stage("pretrain", 2, PretrainInputs, PretrainConfig, Model, pretrain, _fingerprint)
+PRETRAIN = Stage("pretrain", 3, PretrainInputs, PretrainConfig, Model, pretrain, _fingerprint)

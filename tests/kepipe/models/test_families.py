@@ -90,7 +90,7 @@ def test_the_seed_decides_the_weights_and_nothing_else_does() -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_initial_weights_are_as_published(family: str) -> None:
+def test_initial_weights_are_as_published_but_for_the_width(family: str) -> None:
     model = build(Base.model_validate({"family": family, "size": "tiny"}), 3000, seed=0)
     deviations = {
         name: float(weight.detach().std())
@@ -113,7 +113,19 @@ def test_initial_weights_are_as_published(family: str) -> None:
         )
         assert deviations["decoder.layers.0.feed.part.grow.weight"] == pytest.approx(0.02, rel=0.03)
     else:
-        assert all(value == pytest.approx(0.02, rel=0.03) for value in deviations.values())
+        in_layers = 0.02 * (768 / config.hidden) ** 0.5
+        for name, value in deviations.items():
+            assert value == pytest.approx(in_layers if ".layers." in name else 0.02, rel=0.03), name
+
+
+@pytest.mark.parametrize("hidden", [768, 1024])
+def test_at_the_published_width_and_above_all_deviations_are_as_published(hidden: int) -> None:
+    model = build(Base(layers=1, hidden=hidden, heads=2, feedforward=8), 300, seed=0)
+    matrices = [
+        weight.detach() for weight in model.parameters() if weight.ndim == 2 and weight.numel() > 5000
+    ]
+    assert matrices
+    assert all(float(weight.std()) == pytest.approx(0.02, rel=0.03) for weight in matrices)
 
 
 def test_hidden_states_of_every_layer() -> None:
