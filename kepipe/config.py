@@ -67,6 +67,20 @@ UserPath = Annotated[Path, BeforeValidator(_locate)]
 the folder of the YAML file."""
 
 
+def _locate_or_name(value: Any, info: ValidationInfo) -> Any:
+    if not isinstance(value, str | Path):
+        return value
+    text = str(value)
+    folder = (info.context or {}).get("folder", Path())
+    is_path = text.startswith((".", "/", "~", "$")) or (folder / text).exists()
+    return str(_locate(value, info)) if is_path else text
+
+
+UserSource = Annotated[str, BeforeValidator(_locate_or_name)]
+"""A name that kepipe knows (`minilm`), a hub id, or a `UserPath`: what begins with `.`, `/`, `~` or `$`, or lies in the
+folder of the YAML file."""
+
+
 def _locate_each(value: Any, info: ValidationInfo) -> Any:
     return tuple(_locate(item, info) for item in (value if isinstance(value, list | tuple) else [value]))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import ConfigDict, Field, model_validator
 
-from kepipe.config import Section
+from kepipe.config import Section, UserSource
 from kepipe.models.config import FusionConfig, TransformerConfig
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ class Base(Section):
     """Which row of the table of families."""
     size: str | None = None
     """A published size: tiny, mini, small, medium, base, large (default: mini)."""
-    trained: str | None = Field(None, alias="from")
+    trained: UserSource | None = Field(None, alias="from")
     """Start from trained weights: `minilm`, a folder (kepipe's or Hugging Face's), or a hub id."""
     layers: int | None = Field(None, ge=1)
     """Layers of the encoder (of the decoder where that is the only stack)."""

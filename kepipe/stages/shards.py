@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from kepipe.config import Section
+from kepipe.config import Section, UserSource
 from kepipe.flow.artifact import hash_file
 from kepipe.flow.stage import Stage, Tick, Work
 from kepipe.stages.artifacts import Linked, Shards
@@ -33,7 +33,7 @@ NOTE_EVERY = 5.0
 class TokenizerConfig(Section):
     """Which tokenizer: one that exists (`from`), or one trained on the training documents."""
 
-    from_: str | None = Field(None, alias="from")
+    from_: UserSource | None = Field(None, alias="from")
     """`minilm`, a tokenizer's folder, a vocab.txt, or a hub id; none: train one of `kind` and `size`."""
     kind: Literal["wordpiece", "bpe", "unigram", "characters"] = "wordpiece"
     """WordPiece (BERT), byte-level BPE (GPT, RoBERTa, BART), Unigram (T5), Chinese characters (Chinese BERT)."""

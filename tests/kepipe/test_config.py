@@ -8,7 +8,18 @@ from typing import Literal
 import pytest
 from pydantic import Field
 
-from kepipe.config import ConfigError, Section, UserPath, aside, key_part, merge, override, read, validate
+from kepipe.config import (
+    ConfigError,
+    Section,
+    UserPath,
+    UserSource,
+    aside,
+    key_part,
+    merge,
+    override,
+    read,
+    validate,
+)
 
 
 class Optimiser(Section):
@@ -132,6 +143,25 @@ def test_a_users_path_starts_at_the_file_and_must_exist(
         validate(Source, {"path": "missing"}, settings)
     with pytest.raises(ConfigError, match="environment variable that is not set"):
         validate(Source, {"path": "$SURELY_NOT_SET/data"}, settings)
+
+
+def test_a_source_is_a_users_path_or_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Start(Section):
+        source: UserSource
+
+    settings = read(written(tmp_path, "source: minilm\n"))
+
+    def opened(text: str) -> str:
+        return validate(Start, {"source": text}, settings).source
+
+    vocabulary = tmp_path / "vocab.txt"
+    vocabulary.write_text("[PAD]\n")
+    monkeypatch.setenv("HERE", str(tmp_path))
+    assert opened("minilm") == "minilm"
+    assert opened("google-bert/bert-base-chinese") == "google-bert/bert-base-chinese"
+    assert opened("$HERE/vocab.txt") == opened("./vocab.txt") == opened("vocab.txt") == str(vocabulary)
+    with pytest.raises(ConfigError, match="no such file or folder"):
+        opened("$HERE/other.txt")
 
 
 def test_a_merged_group_is_overridden_by_what_stands_beside_it(tmp_path: Path) -> None:

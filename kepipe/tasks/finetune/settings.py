@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from kepipe.config import Section
+from kepipe.config import Section, UserSource
 from kepipe.inject.settings import Inject
 from kepipe.models.families import Base
 from kepipe.tasks.finetune.splits import Data
@@ -25,7 +25,7 @@ class FinetuneConfig(Section):
     """The task's files, where no stage makes them (`inputs: {data: quiz}`)."""
     base: Base | None = None
     """The model to start from, where no stage's (`inputs: {start: pretrain}`)."""
-    tokenizer: str | None = None
+    tokenizer: UserSource | None = None
     """The tokenizer of a fresh base: a folder, a vocab.txt, `minilm`. A trained model has its own."""
     train: Literal["all", "head"] = "all"
     """What learns: the whole model, or the head alone over frozen features."""
