@@ -14,16 +14,22 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from kepipe.linking.decide import decide
 from kepipe.linking.fuzzy import name_spans, nearest_name
+from kepipe.linking.gazetteer import Matches
 from kepipe.linking.linker import Linker
 from kepipe.linking.reading import Reading
 from kepipe.types import Document
 from kg.lexicon import Lexicon
 from kg.surface import fold, normalise
 
+Floats = npt.NDArray[np.float64]
 Reason = Literal["no alias", "case", "boundary", "below the threshold", "overlap"]
+Decided = tuple[int, int, float]
+Rivals = dict[tuple[str, int, int], list[tuple[float, float]]]
+"""Name and rows of its first two candidates → their scores each time."""
 SUGGESTED_FROM = 200
 """Aliases are suggested for this many of the most frequent names without one."""
 
@@ -86,7 +92,7 @@ def examine(
     threshold = linker.ranker.threshold if threshold is None else threshold
     missed: Counter[tuple[str, Reason]] = Counter()
     examples: dict[tuple[str, Reason], str] = {}
-    rivals: dict[tuple[str, int, int], list[tuple[float, float]]] = {}
+    rivals: Rivals = {}
     entities: set[int] = set()
     size = words = mentions = spans = linked = 0
     for document, reading in documents:
@@ -94,32 +100,16 @@ def examine(
         matches, features, _ = linker.examine(text, reading, document.title)
         scores = linker.ranker.score(features)
         decided = decide(matches, scores, threshold)
-        at = {(int(matches.starts[match]), int(matches.ends[match])): match for match in range(len(matches))}
-        chosen = [(int(matches.starts[match]), int(matches.ends[match])) for match, _, _ in decided]
-        best = np.zeros(len(matches))
-        np.maximum.at(best, matches.owners, scores)
+        why = _Reasons(linker.gazetteer.lexicon, matches, scores, decided, threshold)
         for start, end in name_spans(text, reading, linker.casing):
+            reason = why.unlinked(start, end, text[start:end])
             spans += 1
-            if (start, end) in chosen:
-                linked += 1
-                continue
-            surface = text[start:end]
-            place = at.get((start, end))
-            if place is not None:
-                reason: Reason = "overlap" if best[place] >= threshold else "below the threshold"
-            elif any(left < end and start < right for left, right in chosen):
-                reason = "boundary"
-            else:
-                reason = "case" if _has_key(linker.gazetteer.lexicon, surface) else "no alias"
-            missed[surface, reason] += 1
-            examples.setdefault((surface, reason), _around(text, start, end))
-        for match, row, _ in decided:
-            entities.add(row)
-            own = np.flatnonzero(matches.owners == match)
-            if len(own) > 1:
-                first, second = own[np.argsort(-scores[own], kind="stable")[:2]].tolist()
-                key = (matches.surfaces[match], int(matches.rows[first]), int(matches.rows[second]))
-                rivals.setdefault(key, []).append((float(scores[first]), float(scores[second])))
+            linked += reason is None
+            if reason is not None:
+                missed[text[start:end], reason] += 1
+                examples.setdefault((text[start:end], reason), _around(text, start, end))
+        _add_rivals(rivals, matches, scores, decided)
+        entities |= {row for _, row, _ in decided}
         size, words, mentions = size + 1, words + len(text.split()), mentions + len(decided)
     reasons: Counter[str] = Counter()
     for (_, reason), count in missed.items():
@@ -139,6 +129,41 @@ def examine(
     )
 
 
+class _Reasons:
+    """Why stretches of one text are not linked; `decided` as `decide` gives them."""
+
+    def __init__(
+        self, lexicon: Lexicon, matches: Matches, scores: Floats, decided: Sequence[Decided], threshold: float
+    ) -> None:
+        self.lexicon, self.threshold = lexicon, threshold
+        spans = list(zip(matches.starts.tolist(), matches.ends.tolist(), strict=True))
+        self.match_at = {span: match for match, span in enumerate(spans)}
+        self.chosen = {spans[match] for match, _, _ in decided}
+        self.best = np.zeros(len(matches))
+        np.maximum.at(self.best, matches.owners, scores)
+
+    def unlinked(self, start: int, end: int, surface: str) -> Reason | None:
+        """The reason, or None where the stretch is linked."""
+        if (start, end) in self.chosen:
+            return None
+        match = self.match_at.get((start, end))
+        if match is not None:
+            return "overlap" if self.best[match] >= self.threshold else "below the threshold"
+        if any(left < end and start < right for left, right in self.chosen):
+            return "boundary"
+        return "case" if _has_key(self.lexicon, surface) else "no alias"
+
+
+def _add_rivals(rivals: Rivals, matches: Matches, scores: Floats, decided: Sequence[Decided]) -> None:
+    """The scores of the first two candidates of each linked name that has more than one."""
+    for match, _, _ in decided:
+        own = np.flatnonzero(matches.owners == match)
+        if len(own) > 1:
+            first, second = own[np.argsort(-scores[own], kind="stable")[:2]].tolist()
+            key = (matches.surfaces[match], int(matches.rows[first]), int(matches.rows[second]))
+            rivals.setdefault(key, []).append((float(scores[first]), float(scores[second])))
+
+
 def _has_key(lexicon: Lexicon, surface: str) -> bool:
     key = fold(normalise(surface))
     place = bisect_left(lexicon.keys, key)
@@ -151,9 +176,7 @@ def _around(text: str, start: int, end: int, width: int = 40) -> str:
     )
 
 
-def _contested(
-    linker: Linker, rivals: dict[tuple[str, int, int], list[tuple[float, float]]], shown: int
-) -> tuple[Contested, ...]:
+def _contested(linker: Linker, rivals: Rivals, shown: int) -> tuple[Contested, ...]:
     labels = linker.knowledge.labels
     found = []
     for (surface, first, second), scores in rivals.items():

@@ -136,54 +136,37 @@ def doctor_page(found: Diagnosis) -> Page:
             Fact("mentions a hundred words", f"{100 * found.mentions / max(found.words, 1):.1f}"),
         ),
         sections=(
-            Section(
-                "unlinked",
-                "Names that are not linked",
-                (
-                    Table(
-                        ("name", "times", "why", "for example"),
-                        tuple(
-                            (each.surface, f"{each.count:,}", each.reason, each.example)
-                            for each in found.unlinked
-                        ),
-                        numbers=(1,),
-                    ),
-                ),
-            ),
-            Section(
-                "contested",
-                "Contested names",
-                (
-                    Table(
-                        ("name", "times", "linked to", "score", "rather than", "score"),
-                        tuple(
-                            (
-                                each.surface,
-                                f"{each.count:,}",
-                                each.first,
-                                f"{each.scores[0]:.2f}",
-                                each.second,
-                                f"{each.scores[1]:.2f}",
-                            )
-                            for each in found.contested
-                        ),
-                        numbers=(1, 3, 5),
-                    ),
-                ),
-            ),
-            Section(
-                "suggestions",
-                "Aliases worth adding",
-                (
-                    Table(
-                        ("alias", "times", "of the entity", "known as", "likeness"),
-                        tuple(
-                            (each.surface, f"{each.count:,}", each.entity, each.name, f"{each.likeness:.0f}")
-                            for each in found.suggestions
-                        ),
-                        numbers=(1, 4),
-                    ),
-                ),
-            ),
+            Section("unlinked", "Names that are not linked", (_unlinked(found),)),
+            Section("contested", "Contested names", (_contested(found),)),
+            Section("suggestions", "Aliases worth adding", (_suggestions(found),)),
         ),
     )
+
+
+def _unlinked(found: Diagnosis) -> Table:
+    rows = ((each.surface, f"{each.count:,}", each.reason, each.example) for each in found.unlinked)
+    return Table(("name", "times", "why", "for example"), tuple(rows), numbers=(1,))
+
+
+def _contested(found: Diagnosis) -> Table:
+    rows = (
+        (
+            each.surface,
+            f"{each.count:,}",
+            each.first,
+            f"{each.scores[0]:.2f}",
+            each.second,
+            f"{each.scores[1]:.2f}",
+        )
+        for each in found.contested
+    )
+    head = ("name", "times", "linked to", "score", "rather than", "score")
+    return Table(head, tuple(rows), numbers=(1, 3, 5))
+
+
+def _suggestions(found: Diagnosis) -> Table:
+    rows = (
+        (each.surface, f"{each.count:,}", each.entity, each.name, f"{each.likeness:.0f}")
+        for each in found.suggestions
+    )
+    return Table(("alias", "times", "of the entity", "known as", "likeness"), tuple(rows), numbers=(1, 4))
