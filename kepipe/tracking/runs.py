@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,13 +108,20 @@ class Runs:
                 self._end(event.status, event.at)
 
     def write_metrics(self, events: Sequence[Metrics], doubtful: bool = False) -> None:
-        """Send metrics by the thousand. `doubtful`: some may have arrived before."""
-        by_stage: dict[str, list[Metric]] = defaultdict(list)
+        """Send metrics by the thousand. `doubtful`: some may have arrived before.
+
+        Final values stand also on the run above the stage, where MLflow's table shows them side by side.
+        """
+        by_run: dict[str, list[Metric]] = defaultdict(list)
         for event in events:
             self.recall(event)
-            by_stage[event.stage] += self._metrics_of(event)
-        for stage, metrics in by_stage.items():
-            run = self.run_id(stage)
+            by_run[event.stage] += self._metrics_of(event)
+            if event.step is None and event.stage:
+                above, stage = self._above(event.stage)
+                values = {f"{stage}/{name}": value for name, value in event.values.items()}
+                by_run[above] += self._metrics_of(replace(event, stage=above, values=values))
+        for name, metrics in by_run.items():
+            run = self.run_id(name)
             if doubtful:
                 metrics = self._missing(run, metrics)
             for part in _parts(metrics, AT_ONCE["metrics"]):
@@ -232,6 +240,12 @@ class Runs:
         for copy in self._copies:
             self._client.set_terminated(self.run_id(copy), STATUS[status], int(at * 1000))
         self._client.set_terminated(run, STATUS[status], int(at * 1000))
+
+    def _above(self, stage: str) -> tuple[str, str]:
+        """The run that a stage's run is a child of, and what the stage is called there."""
+        begun = self._stages.get(stage)
+        copy = _copy_of(begun) if begun is not None else ""
+        return (copy, begun.labels["stage"]) if begun is not None and copy else ("", stage)
 
     def _metrics_of(self, event: Metrics) -> Iterator[Metric]:
         """A final value stands at the last step of its curve, for MLflow shows the value of the highest step."""

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from kepipe.flow.events import Event, RunEnded, RunStarted, StageEnded, StageStarted
+from kepipe.flow.events import Event, Metrics, RunEnded, RunStarted, StageEnded, StageStarted
 from kepipe.tracking.store import Store
 from tests.kepipe.tracking.journals import BEGIN, write
 from tests.kepipe.tracking.test_delivery import deliver, runs
+
+FINAL = {"test/f1": 0.5, "seconds": 1.0}
 
 
 def study(pipeline: str, folder: Path, ends: bool) -> Iterator[Event]:
@@ -29,6 +31,8 @@ def study(pipeline: str, folder: Path, ends: bool) -> Iterator[Event]:
     }.items():
         told = {"kind": name.split(".")[0], "key": name, "config": {}, "inputs": {}, "upstream": {}}
         yield StageStarted(**stamp(name), **told, resumed=False, labels=labels)
+        yield Metrics(**stamp(name), values={"loss": 2.5}, step=1)
+        yield Metrics(**stamp(name), values={"test/f1": 0.5})
         yield StageEnded(**stamp(name), status="finished", seconds=1.0, folder=str(folder), digest=name)
     if ends:
         yield RunEnded(**stamp(), status="finished", seconds=9.0)
@@ -53,4 +57,8 @@ def test_stages_stand_under_their_arm_and_seed(
     tags = found["finetune.on.1"].data.tags
     assert (tags["kepipe.arm"], tags["kepipe.seed"]) == ("on", "1")
     assert found["on, seed 1"].data.tags["kepipe.arm"] == "on"
+    assert found["finetune.on.1"].data.metrics == {"loss": 2.5, **FINAL}
+    above = {f"{stage}/{name}": value for stage in ("pretrain", "finetune") for name, value in FINAL.items()}
+    assert found["on, seed 1"].data.metrics == above
+    assert found[f"{fresh}-run"].data.metrics == {f"link/{name}": value for name, value in FINAL.items()}
     assert {found[name].info.status for name in (f"{fresh}-run", "on, seed 1", "off, seed 1")} == {status}
