@@ -63,11 +63,10 @@ def write_triples(
         if config.inject is not None:
             work.warn(NO_GRAPH)
         return lambda objective: objective
-    from kepipe.inject.injector import Injector
     from kepipe.inject.settings import Inject
     from kepipe.objectives import table
     from kepipe.objectives.injected import Injected
-    from kg.store import open_graph
+    from kepipe.tasks.finetune.tuned import make_injector
     from kg.vectors import read_ids
 
     settings, row = config.inject or Inject(), table.row_of(config.objective)
@@ -81,14 +80,8 @@ def write_triples(
             f"inject: length {settings.length} would cut the text, whose rows have {config.length} tokens: "
             f"set `inject: {{length: {2 * config.length}}}` to have room for triples"
         )
-    injector = Injector(
-        open_graph(inputs.graph.folder),
-        tokenizer,
-        settings,
-        causal=model.encoder is None,
-        positions=model.config.positions,
-        vectors=None if inputs.vectors is None else inputs.vectors.folder,
-    )
+    vectors = None if inputs.vectors is None else inputs.vectors.folder
+    injector = make_injector(inputs.graph.folder, tokenizer, settings, model.config, vectors)
     rows_of = injector.map_ids(read_ids(inputs.shards.folder / "entities.txt"))
     known = int((rows_of >= 0).sum())
     said = f"{known:,} of {len(rows_of) - 1:,} entities of the text are in the graph"

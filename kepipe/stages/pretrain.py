@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -22,10 +22,12 @@ from kepipe.train.settings import Training
 if TYPE_CHECKING:
     from kepipe.corpus.batches import Batches
     from kepipe.corpus.tokenizer import Tokenizer
+    from kepipe.models.entities import EntityVectors
     from kepipe.models.transformer import Transformer
     from kepipe.objectives.contract import Objective
     from kepipe.stages.knowledge import Dress, Wrap
     from kepipe.train.held_out import HeldOut
+    from kepipe.train.progress import Progress
 
 
 class PretrainConfig(Training):
@@ -82,15 +84,7 @@ def fit(inputs: PretrainInputs, config: PretrainConfig, work: Work) -> None:
     from kepipe.train.processes import leads
 
     tokenizer = load_tokenizer(inputs.shards.folder / "tokenizer")
-    special = {"pad": tokenizer.pad, "sep": tokenizer.sep}
-    base = config.base if inputs.start is None else take_up(inputs.start, inputs.shards, config.base)
-    entities = open_entities(inputs.vectors, base, inputs.neighbours, work)
-    model = build(base, tokenizer.vocab_size, work.seed, work.note, special, entities)
-    called = inputs.start.name if inputs.start is not None else config.base.trained or config.base.family
-    demands.check(config.objective, model, called, config.format, config.length)
-    if model.config.fusion is None:
-        tell_unused(inputs.vectors, config.inject, work)
-        entities = None
+    model, entities = _start(inputs, config, tokenizer, work)
     wrap = write_triples(inputs, config, tokenizer, model, work)
     objective = wrap(table.build(config.objective, tokenizer))
     batches = open_split("train", inputs.shards, tokenizer, config, work.seed)
@@ -110,25 +104,43 @@ def fit(inputs: PretrainInputs, config: PretrainConfig, work: Work) -> None:
         work.log({"final_held_out_loss": progress.latest, "best_held_out_loss": progress.best})
         if told := measure_own(model, objective, inputs.shards, tokenizer, config, work, dress):
             work.log(told)
-    provenance = {
-        "stage": "pretrain",
-        "config": key_part(config),
-        "seed": work.seed,
-        "shards": inputs.shards.digest,
-        "start": "" if inputs.start is None else inputs.start.digest,
-        "vectors": "" if inputs.vectors is None else inputs.vectors.digest,
-        "graph": "" if inputs.graph is None else inputs.graph.digest,
-        "neighbours": "" if inputs.neighbours is None else inputs.neighbours.digest,
-        "steps": progress.step,
-        "best_step": progress.best_step,
-    }
     folder.save(
         work.out,
         model,
         tokenizer=inputs.shards.folder / "tokenizer",
-        provenance=provenance,
+        provenance=_provenance(inputs, config, work.seed, progress),
         entities=entities,
     )
+
+
+def _start(
+    inputs: PretrainInputs, config: PretrainConfig, tokenizer: Tokenizer, work: Work
+) -> tuple[Transformer, EntityVectors | None]:
+    """The model that training starts from, fit for its objective; the vectors of the entities that it fuses."""
+    special = {"pad": tokenizer.pad, "sep": tokenizer.sep}
+    base = config.base if inputs.start is None else take_up(inputs.start, inputs.shards, config.base)
+    entities = open_entities(inputs.vectors, base, inputs.neighbours, work)
+    model = build(base, tokenizer.vocab_size, work.seed, work.note, special, entities)
+    called = inputs.start.name if inputs.start is not None else config.base.trained or config.base.family
+    demands.check(config.objective, model, called, config.format, config.length)
+    if model.config.fusion is None:
+        tell_unused(inputs.vectors, config.inject, work)
+        return model, None
+    return model, entities
+
+
+def _provenance(
+    inputs: PretrainInputs, config: PretrainConfig, seed: int, progress: Progress
+) -> dict[str, Any]:
+    """What made the model, as its folder states it."""
+    return {
+        "stage": "pretrain",
+        "config": key_part(config),
+        "seed": seed,
+        **{name: "" if made is None else made.digest for name, made in vars(inputs).items()},
+        "steps": progress.step,
+        "best_step": progress.best_step,
+    }
 
 
 def open_split(

@@ -23,6 +23,7 @@ from kepipe.tasks.finetune.table import TASKS, Task, TaskName
 
 if TYPE_CHECKING:
     from kepipe.inject.injector import Injector
+    from kepipe.inject.settings import Inject
     from kepipe.models.config import TransformerConfig
     from kepipe.models.transformer import Transformer
     from kg.store import Graph
@@ -188,11 +189,11 @@ def _neighbours(folder: Path, graph: Path | None, fuses: bool) -> Graph:
 def make_injector(
     graph: Path,
     tokenizer: Tokenizer,
-    settings: dict[str, Any],
+    settings: Inject | dict[str, Any],
     config: TransformerConfig,
     vectors: Path | None,
 ) -> Injector:
-    """The injector of a stored graph for a model. `vectors`: a folder that may hold entity vectors."""
+    """The injector of a stored graph for a model. `vectors`: a folder that may hold those of entities."""
     from kepipe.inject.injector import Injector
     from kepipe.inject.settings import Inject
     from kg.store import open_graph
