@@ -62,7 +62,13 @@ def explain(
         outcome: Outcome = (
             "another name overlaps" if scores[places[0]] >= threshold else "below the threshold"
         )
-        if mentions.pop((start, end), None) is not None:
+        mention = mentions.get((start, end))
+        best = places[0]
+        if mention is not None and (mention.entity, mention.score) == (
+            linker.knowledge.ids[int(matches.rows[best])],
+            float(scores[best]),
+        ):  # and not a pronoun, or a name written otherwise, in the place of a name that was not linked
+            del mentions[start, end]
             outcome = "linked"
         elif policy.gate and reading.names is not None and not named[places[0]]:
             outcome = "no name to NER"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +76,7 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:
         Entity("m", "male organism"),
         Entity("f", "female"),
         Entity("illness", "Gout", (), "Gout is an illness.", (), 1.0),
+        Entity("helium", "helium", ("he",), "", (), 0.0),
         Entity("age", "age", (), "", (), 1.0),
     ]
     facts = [
@@ -88,10 +91,10 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:
 
 
 def test_genders_are_read_off_relations_then_descriptions_of_persons(graph: Graph) -> None:
-    kinds = np.asarray([PERSON, PERSON, KINDS.index("work"), 0, 0, 0, 0])
+    kinds = np.asarray([PERSON, PERSON, KINDS.index("work"), 0, 0, 0, 0, 0])
     told = dict(zip(graph.ids, genders(graph, kinds).tolist(), strict=True))
     assert told == {"beckett": MALE, "morrison": FEMALE} | dict.fromkeys(
-        ("film", "m", "f", "illness", "age"), UNKNOWN
+        ("film", "m", "f", "illness", "helium", "age"), UNKNOWN
     )
     assert gender_of("She and he and Her.") == FEMALE
     assert gender_of("He and she.") == UNKNOWN
@@ -107,13 +110,16 @@ def test_a_linker_links_and_explains_pronouns_where_asked_or_learned(graph: Grap
 
     assert linked(linker, Policy()) == ["Samuel Beckett"]
     assert linked(linker, Policy(pronouns=True)) == ["Samuel Beckett", "he"]
-    from dataclasses import replace
-
     linker.with_ranker(replace(linker.ranker, pronouns=True)).save(tmp_path)
     learned = Linker.open(tmp_path)
     assert linked(learned, Policy()) == ["Samuel Beckett", "he"]
     assert linked(learned, Policy(pronouns=False)) == ["Samuel Beckett"]
-    name, pronoun = explain(learned, text, reading)
+    name, helium, pronoun = explain(learned, text, reading)
+    assert (helium.surface, helium.outcome, helium.choices[0].entity) == (
+        "he",
+        "below the threshold",
+        "helium",
+    )
     assert (name.outcome, name.note) == ("linked", "")
     assert (pronoun.surface, pronoun.outcome) == ("he", "linked")
     assert pronoun.note == "stands for Samuel Beckett at 0–14"
@@ -122,8 +128,6 @@ def test_a_linker_links_and_explains_pronouns_where_asked_or_learned(graph: Grap
 
 @pytest.mark.parametrize(("marked", "expected"), [(("he", "his"), True), (("his",), False), ((), False)])
 def test_whether_a_gold_set_marks_pronouns(tmp_path: Path, marked: tuple[str, ...], expected: bool) -> None:
-    import json
-
     text = "Beckett said he knew his play."
     mentions = [
         {"start": text.index(f" {name} ") + 1, "end": text.index(f" {name} ") + 1 + len(name), "entity": "x"}
