@@ -3,6 +3,7 @@ settings; 3 an error of kepipe's own; 130 interrupted."""
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import typer
@@ -61,6 +62,7 @@ def main() -> None:
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # `docker stop`, a batch system: like Ctrl-C
     try:
         app()
     except SystemExit as end:
@@ -81,6 +83,8 @@ def _explain(error: Exception) -> tuple[str, int]:
     cause = error.cause if isinstance(error, StageFailed) else error
     if isinstance(cause, ConfigError):
         return str(error), 2
+    if isinstance(cause, MemoryError) or "out of memory" in str(cause) or "can't allocate memory" in str(cause):
+        return f"{error}: a smaller batch (`batch_tokens`), shorter rows or a smaller model need less", 1
     if isinstance(cause, (ValueError, OSError)):
         return str(error), 1 if isinstance(error, StageFailed) else 2
     return f"{type(cause).__name__}: {error} (`--debug` shows where)", 3

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any
 
 from kepipe.flow.events import (
     Event,
@@ -31,8 +29,10 @@ def open_console(log_json: bool) -> Iterator[Sink]:
     if log_json:
         yield _print_json
     elif sys.stdout.isatty():
-        with _live() as sink:
-            yield sink
+        from kepipe.cli.live import Live
+
+        with Live() as live:
+            yield live
     else:
         yield _print_line
 
@@ -60,7 +60,8 @@ def describe(event: Event) -> str:
         case StageEnded() if event.status == "finished":
             return f"  {event.stage:<10} done in {_duration(event.seconds)}"
         case StageEnded():
-            return f"  {event.stage:<10} failed after {_duration(event.seconds)}"
+            end = "interrupted" if event.status == "killed" else "failed"
+            return f"  {event.stage:<10} {end} after {_duration(event.seconds)}"
         case Metrics(step=None):
             values = "  ".join(f"{name} {_number(value)}" for name, value in event.values.items())
             return f"  {event.stage:<10} {values}"
@@ -70,7 +71,8 @@ def describe(event: Event) -> str:
         case ModelOffered():
             return f"  {event.stage:<10} offers model {event.name}"
         case RunEnded():
-            return f"{event.status} in {_duration(event.seconds)}"
+            end = "interrupted after" if event.status == "killed" else f"{event.status} in"
+            return f"{end} {_duration(event.seconds)}"
     return ""
 
 
@@ -82,81 +84,3 @@ def _duration(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s"
     return f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"
-
-
-@contextmanager
-def _live() -> Iterator[Sink]:
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        SpinnerColumn,
-        TaskID,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    bars = Progress(
-        SpinnerColumn(),
-        TextColumn("{task.fields[stage]:<10}"),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=28),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-        TextColumn("·"),
-        TimeRemainingColumn(),
-        TextColumn("left"),
-        TextColumn("{task.fields[latest]}"),
-        transient=True,
-    )
-    tasks: dict[tuple[str, str], tuple[TaskID, float, int]] = {}
-    latest: dict[str, str] = {}
-
-    def show(event: Event) -> None:
-        if isinstance(event, Progressed):
-            name = (event.stage, event.what)
-            if name not in tasks:
-                task = bars.add_task(event.what, total=event.total, stage=event.stage, rate="", latest="")
-                tasks[name] = (task, time.monotonic(), event.done)
-            task, begun, first = tasks[name]
-            rate = (event.done - first) / max(time.monotonic() - begun, 1e-9)
-            shown = f"{rate:,.3g} {event.unit}/s" if event.unit and rate else ""
-            bars.update(task, completed=event.done, rate=shown, latest=latest.get(event.stage, ""))
-            if event.total is not None and event.done >= event.total:
-                bars.remove_task(task)
-                del tasks[name]
-            return
-        if isinstance(event, Metrics) and event.step is not None:
-            latest[event.stage] = _glance(event.values)
-            return
-        if isinstance(event, StageEnded):
-            for name in [name for name in tasks if name[0] == event.stage]:
-                bars.remove_task(tasks.pop(name)[0])
-        line = describe(event)
-        if line:
-            bars.console.print(line, style=_style(event), highlight=False, markup=False)
-
-    with bars:
-        yield show
-
-
-def _glance(values: Any) -> str:
-    loss = next((name for name in values if "loss" in name), None)
-    return f"{loss} {values[loss]:.3f}" if loss else ""
-
-
-def _style(event: Event) -> str:
-    match event:
-        case StageCached():
-            return "dim"
-        case StageEnded(status="finished") | RunEnded(status="finished"):
-            return "green"
-        case StageEnded() | RunEnded():
-            return "red"
-        case Noted(level="warning"):
-            return "yellow"
-        case RunStarted():
-            return "bold"
-    return ""

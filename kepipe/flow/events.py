@@ -52,7 +52,7 @@ class StageStarted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageEnded(Event):
-    """A stage ends: `status` is "finished" or "failed". `folder` holds the artifact of a finished one."""
+    """A stage ends: `status` is "finished", "failed" or "killed". `folder` holds the artifact of a finished one."""
 
     status: str
     seconds: float

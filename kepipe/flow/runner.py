@@ -155,7 +155,8 @@ class Run:
         except BaseException as cause:
             with suppress(OSError):
                 clock.save()
-            self._tell_failure(ended(status="failed", seconds=clock.seconds, error=str(cause)))
+            status = "killed" if isinstance(cause, KeyboardInterrupt) else "failed"
+            self._tell_failure(ended(status=status, seconds=clock.seconds, error=str(cause)))
             if isinstance(cause, Exception):
                 raise StageFailed(node.name, cause) from cause
             raise

@@ -115,11 +115,15 @@ def heed_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def test_ctrl_c_says_that_the_same_command_goes_on(finished: Kepipe, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kill_by", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_docker_stop_say_that_the_same_command_goes_on(
+    finished: Kepipe, tmp_path: Path, kill_by: signal.Signals
+) -> None:
     stopped = copy_of(finished, tmp_path, "control")
-    outcome = stopped.run(kill_at=at_step("control", 8), kill_by=signal.SIGINT, limits=heed_ctrl_c)
+    outcome = stopped.run(kill_at=at_step("control", 8), kill_by=kill_by, limits=heed_ctrl_c)
     assert outcome.code == 130
     assert "the same command continues" in outcome.errors
+    assert outcome.statuses()["control"] == "killed"
     assert "Traceback" not in outcome.errors
     assert stopped.run().statuses()["control"] == "finished"
 
