@@ -11,6 +11,7 @@ import pytest
 
 from kepipe.models import folder
 from kepipe.models.entities import EntityVectors
+from tests.benchmarks import choices
 from tests.pipelines.conftest import EXAMPLE, ROOT, Kepipe, Outcome
 
 pytestmark = pytest.mark.xdist_group("studies")
@@ -116,6 +117,51 @@ def test_k_bert_asks_the_quiz_with_and_without_the_graph(tmp_path: Path) -> None
     }  # fmt: skip
     asked = [json.loads(line)["label"] for line in (results / "quiz" / "test.jsonl").open(encoding="utf-8")]
     assert len(set(asked)) > 1
+
+
+def test_k_bert_compares_rankings_and_counts_what_they_write(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results, _ = run(
+        tmp_path / "workspace",
+        "k-bert-choices",
+        f"graph={{source: native, path: {EXAMPLE.parent}}}",
+        "stages.quiz={fewest: 4, most: 20, dev: 0.2, test: 0.2}",
+        "stages.embed={dim: 8, epochs: 1}",
+        "stages.finetune.base={family: bert, hidden: 32, layers: 1, heads: 2}",
+        f"stages.finetune.tokenizer={vocabulary(tmp_path / 'vocab.txt', example_characters())}",
+        *of("finetune", TINY_FINETUNE),
+    )
+    assert arms(results) == {"graph", "rarest", "plausible", "similar"}
+    choices.main(results)
+    written = {
+        line.split()[0]: float(line.split()[7].rstrip(","))
+        for line in capsys.readouterr().out.splitlines()[1:-1]
+    }
+    assert written["pagerank"] == written["graph"], "a question names one entity"
+    assert written["similar"] >= max(written.values()) > 0
+
+
+def test_ernie_answers_the_quiz_and_types_entities_by_their_vectors(tmp_path: Path) -> None:
+    results, _ = run(
+        tmp_path / "workspace",
+        "ernie-quiz",
+        f"graph={{source: native, path: {EXAMPLE.parent}}}",
+        "stages.embed={dim: 8, epochs: 4}",
+        "stages.quiz={fewest: 4, most: 20, dev: 0.2, test: 0.2}",
+        "stages.types={use: quiz, ask: types, relations: [], fewest: 4, dev: 0.2, test: 0.2}",
+        "stages.finetune.base={family: bert, hidden: 32, layers: 2, heads: 2, fusion: {entity_heads: 2}}",
+        f"stages.finetune.tokenizer={vocabulary(tmp_path / 'vocab.txt', example_characters())}",
+        *of("finetune", TINY_FINETUNE),
+    )
+    assert arms(results) == {"entities", "graph-off", "graph-shuffled"}
+    for stage, task in (("finetune", "classification"), ("typing", "typing")):
+        told = json.loads((results / f"{stage}.entities.0" / "task.json").read_text())
+        assert (told["task"], told["mentions"]) == (task, "data")
+        assert folder.load(results / f"{stage}.entities.0").config.fusion is not None
+        assert folder.load(results / f"{stage}.graph-off.0").config.fusion is None
+    types = [json.loads(line)["types"] for line in (results / "types" / "train.jsonl").open(encoding="utf-8")]
+    assert len({type for told in types for type in told}) > 1
 
 
 def test_k_bert_in_chinese(tmp_path: Path) -> None:
