@@ -12,6 +12,7 @@ from kepipe.nn.attention import Cache, Mask, concrete
 from kepipe.nn.fusion import Links, link
 from kepipe.nn.heads import Pooler, Transform, VocabularyHead
 from kepipe.nn.layer import Sight, Stack
+from kepipe.nn.reads import reads
 from kepipe.nn.visibility import Visibility, by_name, documents
 
 
@@ -43,12 +44,15 @@ class Transformer(nn.Module):
         self.entity_head, self.entity_table = entity_head, entity_table
         self.flex = False
 
-    def forward(self, batch: Batch) -> Tensor:
-        """Hidden states [B, T, D] of the side that predicts: the decoder's where there is one, else the encoder's."""
+    def forward(self, batch: Batch, reads_N: Tensor | None = None) -> Tensor:
+        """Hidden states of the side that predicts: the decoder's where there is one, else the encoder's.
+
+        [B, T, D]; where `reads_N` are given, places among that side's B·T, those at these places alone: [N, D].
+        """
         visibility = encoder_visibility(batch)
         if self.encoder is None:
-            return self.decode(batch.tokens, visibility, positions_BT=batch.positions)
-        memory_BSD = self.encode(
+            return _pick(self.decode(batch.tokens, visibility, positions_BT=batch.positions), reads_N)
+        hidden = self.encode(
             batch.tokens,
             visibility,
             positions_BT=batch.positions,
@@ -56,20 +60,22 @@ class Transformer(nn.Module):
             tasks_BT=batch.tasks,
             entities_BT=batch.entities,
             vectors_ME=self.entity_vectors(batch),
+            reads_N=reads_N if self.decoder is None else None,
         )
         if self.decoder is None:
-            return memory_BSD
+            return hidden
         if batch.decoder_tokens is None:
             raise ValueError(
                 f"{self.config.family}: an encoder-decoder needs an objective that fills decoder_tokens"
             )
-        return self.decode(
+        decoded_BTD = self.decode(
             batch.decoder_tokens,
             decoder_visibility(batch),
-            memory_BSD=memory_BSD,
+            memory_BSD=hidden,
             memory_visibility=memory_visibility(batch),
             positions_BT=batch.decoder_positions,
         )
+        return _pick(decoded_BTD, reads_N)
 
     def encode(
         self,
@@ -82,8 +88,9 @@ class Transformer(nn.Module):
         entities_BT: Tensor | None = None,
         vectors_ME: Tensor | None = None,
         each: list[Tensor] | None = None,
+        reads_N: Tensor | None = None,
     ) -> Tensor:
-        """Hidden states [B, T, D] of the encoder.
+        """Hidden states [B, T, D] of the encoder, or [N, D] at the places `reads_N` among the B·T.
 
         `entities_BT`, `vectors_ME`: see `Batch`; a plain model does not look at them, and where one that fuses has
         none, no token has an entity. A list given as `each` receives the embeddings and every layer's output (the
@@ -98,8 +105,13 @@ class Transformer(nn.Module):
         )
         mask = self._mask(self.encoder, visibility, x_BTD, keys=x_BTD.shape[1], positions_BT=positions_BT)
         links, beside = self._slots(tokens_BT, visibility, entities_BT, vectors_ME)
-        hidden_BTD: Tensor = self.encoder(x_BTD, Sight(mask, links=links), beside=beside, each=each)[0]
-        return hidden_BTD
+        narrow = None
+        if reads_N is not None and self.encoder.narrows(mask):
+            narrow = reads(reads_N, *tokens_BT.shape)
+        hidden_BTD: Tensor = self.encoder(
+            x_BTD, Sight(mask, links=links), beside=beside, each=each, reads=narrow
+        )[0]
+        return _pick(hidden_BTD, reads_N) if narrow is None else narrow.pick(hidden_BTD)
 
     def decode(
         self,
@@ -250,6 +262,12 @@ class Transformer(nn.Module):
             entities_BT, vectors_ME = torch.zeros_like(tokens_BT), weight.new_zeros(1, fusion.hidden)
         links = link(entities_BT, visibility, _scores(weight))
         return links, F.embedding(links.entities, vectors_ME)
+
+
+def _pick(hidden_BTD: Tensor, reads_N: Tensor | None) -> Tensor:
+    """[N, D] at the flat places given; all, [B, T, D], where none are."""
+    # index_select: on a CPU its backward pass is far faster than that of hidden[reads].
+    return hidden_BTD if reads_N is None else hidden_BTD.flatten(0, 1).index_select(0, reads_N)
 
 
 def _scores(x: Tensor) -> torch.dtype:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
+from kepipe.nn.reads import Reads
 from kepipe.nn.visibility import Visibility
 
 Pair = tuple[Tensor, Tensor]
@@ -33,6 +34,21 @@ class Mask:
     seeing: Tensor | None = None
     causal: bool = False
     blocks: BlockMask | None = None
+
+    @property
+    def written(self) -> bool:
+        """Whether all it says is in `bias` and `seeing`, so that it can be cut."""
+        return not self.causal and self.blocks is None
+
+    def at(self, reads: Reads) -> Mask:
+        """The same for the queries at these places alone."""
+        assert self.written, "a kernel's own mask cannot be cut"
+        bias, seeing = self.bias, self.seeing
+        if bias is not None and bias.ndim == 4 and bias.shape[2] > 1:
+            bias = bias.take_along_dim(reads.places[:, None, :, None], 2)
+        if seeing is not None and seeing.shape[1] > 1:
+            seeing = seeing.take_along_dim(reads.places[:, :, None], 1)
+        return Mask(bias, seeing)
 
 
 def concrete(
@@ -142,14 +158,30 @@ class SelfAttention(nn.Module):
         self.qkv = nn.Linear(hidden, 3 * heads * width, bias)
         self.output = nn.Linear(heads * width, hidden, bias)
 
-    def forward(self, x_BTD: Tensor, mask: Mask, cache: Cache | None = None) -> Tensor:
-        """[B, T, D] → [B, T, D]."""
-        q, k, v = self.qkv(x_BTD).unflatten(-1, (3, self.heads, self.width)).unbind(2)
+    def forward(
+        self, x_BTD: Tensor, mask: Mask, cache: Cache | None = None, reads: Reads | None = None
+    ) -> Tensor:
+        """[B, T, D] → [B, T, D], or [B, R, D] at the places that are read, for which `mask` is then made."""
+        if reads is None:
+            q, k, v = self.qkv(x_BTD).unflatten(-1, (3, self.heads, self.width)).unbind(2)
+        else:
+            q, k, v = self._narrowed(x_BTD, reads)
         if cache is not None:
             k, v = cache.extend(self, k, v)
         dropout = self.dropout if self.training else 0.0
         out_BTD: Tensor = self.output(attend(q, k, v, mask, self.scale, dropout))
         return out_BTD
+
+    def _narrowed(self, x_BTD: Tensor, reads: Reads) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries of the places that are read, keys and values of all."""
+        inner = self.heads * self.width
+        parts = [inner, 2 * inner]
+        of_q, of_kv = torch.split(self.qkv.weight, parts)
+        q_bias, kv_bias = (None, None) if self.qkv.bias is None else torch.split(self.qkv.bias, parts)
+        q_BRD = F.linear(reads.narrow(x_BTD), of_q, q_bias)
+        kv = F.linear(x_BTD, of_kv, kv_bias).view(*x_BTD.shape[:2], 2, self.heads, self.width)
+        k, v = kv.unbind(2)
+        return q_BRD.view(*q_BRD.shape[:2], self.heads, self.width), k, v
 
 
 class CrossAttention(nn.Module):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from kepipe.nn.attention import Cache, CrossAttention, Mask, SelfAttention
 from kepipe.nn.embeddings import Embeddings
 from kepipe.nn.positions import RelativeBias
+from kepipe.nn.reads import Reads
 
 if TYPE_CHECKING:
     from kepipe.nn.fusion import Links
@@ -25,9 +26,10 @@ class PostNorm(nn.Module):
         self.part, self.norm = part, norm
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
 
-    def forward(self, x_BTD: Tensor, *context: object) -> Tensor:
-        """[B, T, D] → [B, T, D]; `context` goes to the part."""
-        out_BTD: Tensor = self.norm(x_BTD + self.dropout(self.part(x_BTD, *context)))
+    def forward(self, x_BTD: Tensor, *context: object, reads: Reads | None = None) -> Tensor:
+        """[B, T, D] → [B, T, D]; `context` goes to the part. With `reads`, which go there too, [B, R, D]."""
+        made = self.part(x_BTD, *context) if reads is None else self.part(x_BTD, *context, reads)
+        out_BTD: Tensor = self.norm(_kept(x_BTD, reads) + self.dropout(made))
         return out_BTD
 
 
@@ -39,23 +41,32 @@ class PreNorm(nn.Module):
         self.part, self.norm = part, norm
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
 
-    def forward(self, x_BTD: Tensor, *context: object) -> Tensor:
-        """[B, T, D] → [B, T, D]; `context` goes to the part."""
-        out_BTD: Tensor = x_BTD + self.dropout(self.part(self.norm(x_BTD), *context))
+    def forward(self, x_BTD: Tensor, *context: object, reads: Reads | None = None) -> Tensor:
+        """[B, T, D] → [B, T, D]; `context` goes to the part. With `reads`, which go there too, [B, R, D]."""
+        normed = self.norm(x_BTD)
+        made = self.part(normed, *context) if reads is None else self.part(normed, *context, reads)
+        out_BTD: Tensor = _kept(x_BTD, reads) + self.dropout(made)
         return out_BTD
+
+
+def _kept(x_BTD: Tensor, reads: Reads | None) -> Tensor:
+    """What goes past a part, to be added to what it makes."""
+    return x_BTD if reads is None else reads.narrow(x_BTD)
 
 
 @dataclass(frozen=True)
 class Sight:
     """What all layers of a stack look at in a forward pass besides their input. `memory`: [B, S, D].
 
-    `links`: at which tokens the second stream's entities stand."""
+    `links`: at which tokens the second stream's entities stand. `reads`: at which places alone the last layer
+    is read."""
 
     mask: Mask
     memory: Tensor | None = None
     memory_mask: Mask | None = None
     cache: Cache | None = None
     links: Links | None = None
+    reads: Reads | None = None
 
 
 class Layer(nn.Module):
@@ -78,7 +89,7 @@ class Layer(nn.Module):
         self, x_BTD: Tensor, sight: Sight, beside: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """[B, T, D] → [B, T, D], and the stream beside it."""
-        x_BTD = self.attend(x_BTD, sight.mask, sight.cache)
+        x_BTD = self.attend(x_BTD, sight.mask, sight.cache, reads=sight.reads)
         if self.cross is not None and sight.memory is not None:
             x_BTD = self.cross(x_BTD, sight.memory, sight.memory_mask, sight.cache)
         return self.feed(x_BTD), beside
@@ -112,10 +123,16 @@ class Stack(nn.Module):
         *,
         beside: Tensor | None = None,
         each: list[Tensor] | None = None,
+        reads: Reads | None = None,
     ) -> tuple[Tensor, Tensor | None]:
-        """Embedded tokens [B, T, D] → [B, T, D]. The input and each layer's output are appended to `each`."""
+        """Embedded tokens [B, T, D] → [B, T, D]. The input and each layer's output are appended to `each`.
+
+        With `reads`, where the stack `narrows`, [B, R, D].
+        """
         recompute = self.recompute and self.training
-        for layer in self.layers:
+        for number, layer in enumerate(self.layers, 1):
+            if reads is not None and number == len(self.layers):
+                sight = replace(sight, mask=sight.mask.at(reads), reads=reads)
             if each is not None:
                 each.append(x_BTD)
             if recompute:
@@ -126,6 +143,10 @@ class Stack(nn.Module):
         if each is not None:
             each.append(x_BTD)
         return x_BTD, beside
+
+    def narrows(self, mask: Mask) -> bool:
+        """Whether the last layer can be worked out at some places alone."""
+        return isinstance(self.layers[-1], Layer) and mask.written
 
 
 def attention_layer(

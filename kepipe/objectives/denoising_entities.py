@@ -15,7 +15,7 @@ from kepipe.batch import Batch, Sequences
 from kepipe.models.entities import attach
 from kepipe.noise.links import change_links, draw_links, draw_links_of_batch
 from kepipe.objectives.masking import MaskedLM
-from kepipe.objectives.parts import next_sentence_loss, restoration_loss, tensor
+from kepipe.objectives.parts import first_places, hidden_at, next_sentence_loss, restoration_loss, tensor
 
 if TYPE_CHECKING:
     from kepipe.models.transformer import Transformer
@@ -79,15 +79,17 @@ class DenoisingEntities:
 
     def loss(self, model: Transformer, batch: Batch) -> dict[str, Tensor]:
         """See `Objective.loss`."""
-        hidden_BTD = model(batch)
-        losses = {"mlm": restoration_loss(model, hidden_BTD, batch)}
+        hidden_ND, first_BD, linked_ND = hidden_at(
+            model, batch, batch.selected, first_places(batch), batch.extra["linked"]
+        )
+        losses = {"mlm": restoration_loss(model, hidden_ND, batch)}
         if batch.follows is not None:
-            losses["nsp"] = next_sentence_loss(model, hidden_BTD, batch)
-        right_N = hidden_BTD.new_zeros(0)
-        losses["dea"] = hidden_BTD.new_zeros(())
+            losses["nsp"] = next_sentence_loss(model, first_BD, batch)
+        right_N = linked_ND.new_zeros(0)
+        losses["dea"] = linked_ND.new_zeros(())
         truth_N, changed = batch.extra["truth"], batch.extra["changed"]
         if len(truth_N):
-            scores_NC = self.scores(model, hidden_BTD, batch)
+            scores_NC = self.scores(model, linked_ND, batch)
             losses["dea"] = F.cross_entropy(scores_NC, truth_N)
             right_N = (scores_NC.detach().argmax(1) == truth_N).float()
         told = {name: self.weights[name] * mean for name, mean in losses.items()}
@@ -95,9 +97,8 @@ class DenoisingEntities:
         told["changed_entity_accuracy"] = right_N[changed].sum() / max(1, len(changed))
         return told
 
-    def scores(self, model: Transformer, hidden_BTD: Tensor, batch: Batch) -> Tensor:
-        """Logits [N, C] of the batch's entities at the linked places."""
+    def scores(self, model: Transformer, linked_ND: Tensor, batch: Batch) -> Tensor:
+        """Logits [N, C] of the batch's entities, from the hidden states at the linked places."""
         vectors_ME = model.entity_vectors(batch)
         assert vectors_ME is not None
-        hidden_ND = hidden_BTD.flatten(0, 1).index_select(0, batch.extra["linked"])
-        return model.entity_scores(hidden_ND, vectors_ME[batch.extra["candidates"]]).float()
+        return model.entity_scores(linked_ND, vectors_ME[batch.extra["candidates"]]).float()

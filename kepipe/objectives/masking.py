@@ -14,7 +14,7 @@ from kepipe.batch import Batch, Sequences
 from kepipe.models.entities import attach
 from kepipe.noise.draws import Draws, RowDraws, Schedule, visit_seeds
 from kepipe.noise.tokens import draw_replacements, replace
-from kepipe.objectives.parts import next_sentence_loss, restoration_loss, tensor
+from kepipe.objectives.parts import first_places, hidden_at, next_sentence_loss, restoration_loss, tensor
 
 if TYPE_CHECKING:
     from kepipe.corpus.tokenizer import Tokenizer
@@ -77,10 +77,10 @@ class MaskedLM:
 
     def loss(self, model: Transformer, batch: Batch) -> dict[str, Tensor]:
         """See `Objective.loss`."""
-        hidden_BTD = model(batch)
-        losses = [restoration_loss(model, hidden_BTD, batch)]
+        hidden_ND, first_BD = hidden_at(model, batch, batch.selected, first_places(batch))
+        losses = [restoration_loss(model, hidden_ND, batch)]
         if batch.follows is not None:
-            losses.append(next_sentence_loss(model, hidden_BTD, batch))
+            losses.append(next_sentence_loss(model, first_BD, batch))
         return dict(zip(self.terms, losses, strict=False))
 
     def draws(self, sequences: Sequences, rng: np.random.Generator) -> Draws:

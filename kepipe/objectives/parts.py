@@ -21,19 +21,30 @@ def tensor(values: npt.NDArray[Any]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(values, dtype=np.int64))
 
 
-def restoration_loss(model: Transformer, hidden_BTD: Tensor, batch: Batch) -> Tensor:
-    """Mean negative log-likelihood of `batch.labels` at `batch.selected`; 0 where nothing is selected.
+def hidden_at(model: Transformer, batch: Batch, *places: Tensor | None) -> tuple[Tensor, ...]:
+    """Hidden states [N, D] at each list of places among the batch's B·T; none for None.
 
-    The vocabulary layer, which costs as much as several layers, is computed at the selected places alone.
+    All that a loss reads is asked for here at once, so that the model need not work out the rest.
     """
-    assert batch.selected is not None
+    given = [batch.tokens.new_zeros(0) if these is None else these for these in places]
+    return torch.split(model(batch, torch.cat(given)), [len(these) for these in given])
+
+
+def first_places(batch: Batch) -> Tensor | None:
+    """Each row's first place, int [B], where the rows have a label; else None."""
+    rows, length = batch.tokens.shape
+    return None if batch.follows is None else length * torch.arange(rows, device=batch.tokens.device)
+
+
+def restoration_loss(model: Transformer, hidden_ND: Tensor, batch: Batch) -> Tensor:
+    """Mean negative log-likelihood of `batch.labels`, from the hidden states at `batch.selected`; 0 where nothing is
+    selected."""
     assert batch.labels is not None
-    # index_select: on a CPU its backward pass is far faster than that of hidden[selected].
-    hidden_ND = hidden_BTD.flatten(0, 1).index_select(0, batch.selected)
     return model.restoration_loss(hidden_ND, batch.labels) / max(1, len(batch.labels))
 
 
-def next_sentence_loss(model: Transformer, hidden_BTD: Tensor, batch: Batch) -> Tensor:
-    """Mean negative log-likelihood of `batch.follows` (Devlin et al. 2019, §3.1, task 2)."""
+def next_sentence_loss(model: Transformer, first_BD: Tensor, batch: Batch) -> Tensor:
+    """Mean negative log-likelihood of `batch.follows`, from the hidden states at `first_places` (Devlin et al. 2019,
+    §3.1, task 2)."""
     assert batch.follows is not None
-    return F.cross_entropy(model.next_sentence(hidden_BTD), batch.follows)
+    return F.cross_entropy(model.next_sentence(first_BD[:, None]), batch.follows)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from kepipe.batch import Batch, Sequences
-from kepipe.objectives.parts import restoration_loss, tensor
+from kepipe.objectives.parts import hidden_at, restoration_loss, tensor
 
 if TYPE_CHECKING:
     from kepipe.models.transformer import Transformer
@@ -38,7 +38,8 @@ class Writing:
 
     def loss(self, model: Transformer, batch: Batch) -> dict[str, Tensor]:
         """See `Objective.loss`."""
-        return {"lm": restoration_loss(model, model(batch), batch)}
+        (hidden_ND,) = hidden_at(model, batch, batch.selected)
+        return {"lm": restoration_loss(model, hidden_ND, batch)}
 
 
 def next_tokens(sequences: Sequences) -> tuple[Bools, Ints]:

@@ -131,8 +131,8 @@ def test_the_loss_by_hand(vectors: EntityVectors) -> None:
     class Fixed:
         """A model whose entity head says 1 at the first token and −2 at the third."""
 
-        def __call__(self, _batch: Batch) -> torch.Tensor:
-            return torch.tensor([[[1.0], [50.0], [-2.0]]])
+        def __call__(self, _batch: Batch, places: torch.Tensor) -> torch.Tensor:
+            return torch.tensor([[1.0], [50.0], [-2.0]])[places]
 
         def entity_vectors(self, batch: Batch) -> torch.Tensor | None:
             return batch.entity_vectors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from kepipe.flow.events import Event, Metrics, Noted
 from kepipe.flow.stage import Work
 from kepipe.models.families import Base, build
 from kepipe.models.transformer import Transformer
-from kepipe.objectives.parts import restoration_loss, tensor
+from kepipe.objectives.alternation import Alternation
+from kepipe.objectives.parts import first_places, hidden_at, next_sentence_loss, restoration_loss, tensor
 from kepipe.train.settings import Training
 
 VOCABULARY, MASK, ROWS, LENGTH = 40, 1, 8, 16
@@ -33,7 +35,7 @@ def render(number: int) -> Sequences:
 class HideSome:
     """Hides each token with probability 1/7."""
 
-    terms = ("hidden",)
+    terms: tuple[str, ...] = ("hidden",)
 
     def corrupt(self, sequences: Sequences, rng: np.random.Generator, progress: float) -> Batch:
         chosen = rng.random(sequences.tokens.shape) < 1 / 7
@@ -50,7 +52,32 @@ class HideSome:
         return {"hidden": len(batch.labels)}
 
     def loss(self, model: Transformer, batch: Batch) -> dict[str, Tensor]:
-        return {"hidden": restoration_loss(model, model(batch), batch)}
+        (hidden_ND,) = hidden_at(model, batch, batch.selected)
+        return {"hidden": restoration_loss(model, hidden_ND, batch)}
+
+
+class HideSomeOfPairs(HideSome):
+    """The same, and rows are judged by whether their second token is even."""
+
+    terms: tuple[str, ...] = ("hidden", "judged")
+
+    def corrupt(self, sequences: Sequences, rng: np.random.Generator, progress: float) -> Batch:
+        return replace(super().corrupt(sequences, rng, progress), follows=tensor(sequences.tokens[:, 1] % 2))
+
+    def counts(self, batch: Batch) -> dict[str, int]:
+        return super().counts(batch) | {"judged": len(batch.tokens)}
+
+    def loss(self, model: Transformer, batch: Batch) -> dict[str, Tensor]:
+        hidden_ND, first_BD = hidden_at(model, batch, batch.selected, first_places(batch))
+        hidden = restoration_loss(model, hidden_ND, batch)
+        return {"hidden": hidden, "judged": next_sentence_loss(model, first_BD, batch)}
+
+
+def in_turn() -> Alternation:
+    """Batches of the two in turn, two of three without the head that judges."""
+    return Alternation(
+        (HideSome(), HideSomeOfPairs()), ("some", "pairs"), (2.0, 1.0), (0.0, 0.0), tasks=False
+    )
 
 
 class Ear:
