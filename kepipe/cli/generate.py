@@ -39,7 +39,9 @@ def generate(
         typer.Option(help="Draw from p^(1/temperature); without it, the likeliest token is taken."),
     ] = None,
     top_k: Annotated[int, typer.Option(min=0, help="Draw among the k likeliest tokens; 0: among all.")] = 0,
-    top_p: Annotated[float, typer.Option(help="Draw among the likeliest that hold this share.")] = 1.0,
+    top_p: Annotated[
+        float, typer.Option(min=0, max=1, help="Draw among the likeliest that hold this share.")
+    ] = 1.0,
     seed: SeedOption = 0,
     manner: MannerOption = None,
 ) -> None:
@@ -72,7 +74,7 @@ def generate(
             if drawn:
                 choose = generation.sampling(
                     torch.Generator().manual_seed(seed),
-                    temperature=temperature or 1.0,
+                    temperature=1.0 if temperature is None else temperature,
                     top_k=top_k,
                     top_p=top_p,
                 )
