@@ -83,7 +83,11 @@ def _explain(error: Exception) -> tuple[str, int]:
     cause = error.cause if isinstance(error, StageFailed) else error
     if isinstance(cause, ConfigError):
         return str(error), 2
-    if isinstance(cause, MemoryError) or "out of memory" in str(cause) or "can't allocate memory" in str(cause):
+    if (
+        isinstance(cause, MemoryError)
+        or "out of memory" in str(cause)
+        or "can't allocate memory" in str(cause)
+    ):
         return f"{error}: a smaller batch (`batch_tokens`), shorter rows or a smaller model need less", 1
     if isinstance(cause, (ValueError, OSError)):
         return str(error), 1 if isinstance(error, StageFailed) else 2

@@ -45,6 +45,7 @@ def run(
 
     flow, settings = pipelines.load(pipeline, set_ or [])
     place = Workspace(workspace.resolve())
+    place.make()
     with open_console(log_json) as console, track(place.root) as tracker:
         job = Run(
             flow,

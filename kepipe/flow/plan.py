@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from kepipe.config import Section, key_part
+from kepipe.config import ConfigError, Section, key_part
 from kepipe.flow.artifact import Artifact, CorruptArtifact, hash_json, read_manifest
 from kepipe.flow.stage import Stage
 from kepipe.flow.store import Store
@@ -65,6 +65,16 @@ class Workspace:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.store = Store(root / "store")
+
+    def make(self) -> None:
+        """Make the folder where it is not there. Raises ConfigError where it cannot be written."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            reason = "" if os.access(self.root, os.W_OK) else "it is not writable"
+        except OSError as error:
+            reason = str(error.strerror)
+        if reason:
+            raise ConfigError(f"workspace {self.root}: {reason}; `--workspace DIR` puts it elsewhere")
 
     def latest(self, pipeline: str, node: str) -> Path:
         """Link to the newest artifact of a stage: where people look for results."""

@@ -8,9 +8,19 @@ it the store.
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from filelock import FileLock
+
+PLACES = {
+    "experiments": "artifact_location",
+    "runs": "artifact_uri",
+    "logged_models": "artifact_location",
+    "model_versions": "storage_location",
+}
+"""Table → column with the whole address of a file or folder."""
 
 
 def ensure(file: Path, artifacts: str) -> None:
@@ -24,6 +34,22 @@ def ensure(file: Path, artifacts: str) -> None:
         fresh.unlink(missing_ok=True)  # of a killed process that had our number
         _lay_tables(fresh, artifacts)
         fresh.replace(file)
+
+
+def follow(file: Path, artifacts: str) -> None:
+    """Let the store name its files where they lie now, below `artifacts`: the workspace may have been moved."""
+    with closing(sqlite3.connect(file)) as connection, connection:
+        first = connection.execute(
+            "SELECT artifact_location FROM experiments WHERE experiment_id = 0"
+        ).fetchone()
+        before = str(first[0]).removesuffix("0") if first else ""
+        if before in ("", f"{artifacts}/"):
+            return
+        for table, column in PLACES.items():
+            connection.execute(
+                f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?",
+                (f"{artifacts}/", len(before) + 1, len(before), before),
+            )
 
 
 def _lay_tables(file: Path, artifacts: str) -> None:

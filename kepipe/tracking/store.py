@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 import time
 import urllib.error
 import urllib.request
@@ -28,6 +29,8 @@ QUIET = {
     "MLFLOW_UV_AUTO_DETECT": "false",
     "MLFLOW_DISABLE_AGENT_HINT": "true",
 }
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""What MLflow's pages open an experiment as: training runs and models, not prompts and traces."""
 PASSING = (401, 403, 408, 409, 429)
 """Client errors of HTTP that may be mended without the request being changed."""
 
@@ -84,7 +87,7 @@ class Store:
         found = self.client.get_experiment_by_name(name)
         if found is None:
             place = f"{self.artifacts}/{name}" if self.artifacts else None
-            created: str = self.client.create_experiment(name, artifact_location=place)
+            created: str = self.client.create_experiment(name, artifact_location=place, tags=KIND)
             return created
         if found.lifecycle_stage == "deleted":
             self.client.restore_experiment(found.experiment_id)
@@ -133,11 +136,14 @@ def connect(workspace: Path) -> Store:
     mlflow.set_registry_uri(registry)
     try:
         if artifacts is not None:
-            database.ensure(Path(uri.removeprefix("sqlite:///")), artifacts)
+            file = Path(uri.removeprefix("sqlite:///"))
+            database.ensure(file, artifacts)
+            if file == (workspace / "mlflow.db").resolve():  # else others may share it
+                database.follow(file, artifacts)
         client = MlflowClient(tracking_uri=uri, registry_uri=registry)
         store = Store(uri, client, artifacts, scratch=workspace / "tracking")
         store.check()
-    except (mlflow.exceptions.MlflowException, OSError) as error:
+    except (mlflow.exceptions.MlflowException, OSError, sqlite3.Error) as error:
         raise AwayError(f"{uri}: {_first_line(error)}") from error
     return store
 

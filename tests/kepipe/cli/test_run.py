@@ -81,6 +81,15 @@ def test_a_missing_pipeline_and_an_unknown_stage_end_with_code_2(
     assert "no stage `lnik`; did you mean `link`?" in capsys.readouterr().err
 
 
+def test_a_workspace_that_cannot_be_written_says_so(
+    example: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (example / "file").write_text("")
+    monkeypatch.setenv("KEPIPE_WORKSPACE", str(example / "file" / "workspace"))
+    assert kepipe(monkeypatch, "run", example / "pipeline.yaml", "--until", "graph") == 2
+    assert "file/workspace: Not a directory; `--workspace DIR` puts it elsewhere" in capsys.readouterr().err
+
+
 def test_an_empty_corpus_fails_with_code_1_and_says_what_was_looked_for(
     example: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,11 +10,24 @@ from pathlib import Path
 
 import pytest
 
+from kepipe.tracking.store import connect
+
 CONNECT = """
 import sys
 from pathlib import Path
 from kepipe.tracking.store import connect
 print(len(connect(Path(sys.argv[1])).client.search_experiments()))
+"""
+
+
+WRITE = """
+import sys
+from pathlib import Path
+from kepipe.tracking.store import connect
+store = connect(Path(sys.argv[1]))
+run = store.client.create_run(store.experiment("moved")).info.run_id
+store.client.log_text(run, "before", "notes.txt")
+print(run)
 """
 
 
@@ -50,3 +63,24 @@ def test_a_process_killed_while_it_lays_the_tables_leaves_no_half_store(tmp_path
     assert not (tmp_path / "mlflow.db").exists()
     out, error = connecting(tmp_path).communicate(timeout=120)
     assert out.strip() == "1", error
+
+
+def test_a_moved_workspace_keeps_its_files_and_shows_the_kind_of_its_experiments(tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    made = subprocess.run(  # a process of its own: MLflow remembers where a run's files lay
+        [sys.executable, "-c", WRITE, str(here)], check=True, capture_output=True, text=True
+    )
+    run = made.stdout.split()[-1]
+    here.rename(there)
+    store = connect(there)
+    assert [file.path for file in store.client.list_artifacts(run)] == ["notes.txt"]
+    store.client.log_text(run, "after", "more.txt")
+    assert {file.name for file in (there / "mlartifacts").rglob("*.txt")} == {
+        "notes.txt",
+        "more.txt",
+    }
+    found = store.client.get_experiment_by_name("moved")
+    assert found is not None
+    assert found.artifact_location == f"{store.artifacts}/moved"
+    assert found.tags["mlflow.experimentKind"] == "custom_model_development"
+    assert not here.exists()
