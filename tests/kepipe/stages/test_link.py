@@ -102,3 +102,9 @@ def test_a_corpus_without_links_is_linked_by_default_weights(inputs: LinkInputs,
     assert [mention.entity for mention in document.mentions] == ["omaha", "lincoln-ne", "ne"]
     scores = json.loads((tmp_path / "run" / "out" / "scores.json").read_text())
     assert scores["linker"] == {}
+
+
+def test_pronouns_need_a_reader_that_finds_persons() -> None:
+    assert LinkConfig(ner=True, pronouns=True).pronouns
+    with pytest.raises(ValueError, match="needs `language: en`, a `spacy_model` and `ner: true`"):
+        LinkConfig(pronouns=True)
