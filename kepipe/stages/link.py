@@ -96,7 +96,7 @@ def link(inputs: LinkInputs, config: LinkConfig, work: Work) -> None:
     (work.out / "corpus.json").write_bytes(corpus)
     scores = _score(read_counts(work.scratch, chunks), learned, config)
     (work.out / "scores.json").write_text(json.dumps(scores, indent=1), encoding="utf-8")
-    _tell(work, scores, linker.with_ranker(ranker))
+    _tell(work, config, scores, linker.with_ranker(ranker))
 
 
 def _each(
@@ -164,7 +164,7 @@ def _score(counts: list[dict[str, Any]], learned: Learned | None, config: LinkCo
     return report
 
 
-def _tell(work: Work, scores: dict[str, Any], linker: Any) -> None:
+def _tell(work: Work, config: LinkConfig, scores: dict[str, Any], linker: Any) -> None:
     with (work.out / "documents.jsonl").open(encoding="utf-8") as stream:
         mentions = sum(len(json.loads(line).get("mentions", ())) for line in stream)
     threshold = linker.ranker.threshold
@@ -179,6 +179,11 @@ def _tell(work: Work, scores: dict[str, Any], linker: Any) -> None:
         work.log({"candidate_recall": scores["candidate_recall"]})
         note += f"; F1 {linked['f1']:.3f} on held-out links, exact names {baseline['f1']:.3f}"
     work.note(note)
+    if not mentions:
+        work.warn(
+            f"no name of the graph was found: are the labels and aliases of its entities in the language of the text, "
+            f"and is that `language: {config.language}`?"
+        )
 
 
 LINK = Stage("link", 5, LinkInputs, LinkConfig, Linked, link)

@@ -102,6 +102,19 @@ def test_an_empty_corpus_fails_with_code_1_and_says_what_was_looked_for(
     assert "blank.txt" in told.out
 
 
+def test_text_in_another_language_than_the_graph_is_noticed(
+    example: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(example / "texts")
+    (example / "texts").mkdir()
+    (example / "texts" / "zh.txt").write_text(
+        "土卫六是土星最大的卫星。惠更斯发现了土卫六。", encoding="utf-8"
+    )
+    plain = ["--set", "stages.link.spacy_model=null", "--set", "stages.link.workers=1"]
+    assert kepipe(monkeypatch, "run", example / "pipeline.yaml", "--until", "link", *plain) == 0
+    assert "warning: no name of the graph was found" in capsys.readouterr().out
+
+
 def test_bad_lines_are_counted_located_and_skipped_or_refused(
     example: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
