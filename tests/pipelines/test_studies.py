@@ -142,6 +142,28 @@ def test_k_bert_compares_rankings_and_counts_what_they_write(
     assert written == dict.fromkeys(CHOICES, 1.0), "the example's people have no more than two triples"
 
 
+def test_ernie_answers_the_quiz_and_types_entities_by_their_vectors(tmp_path: Path) -> None:
+    results, _ = run(
+        tmp_path / "workspace",
+        "ernie-quiz",
+        f"graph={{source: native, path: {EXAMPLE.parent}}}",
+        "stages.embed={dim: 8, epochs: 4}",
+        "stages.quiz={fewest: 4, most: 20, dev: 0.2, test: 0.2}",
+        "stages.types={use: quiz, ask: types, relations: [], fewest: 4, dev: 0.2, test: 0.2}",
+        "stages.finetune.base={family: bert, hidden: 32, layers: 2, heads: 2, fusion: {entity_heads: 2}}",
+        f"stages.finetune.tokenizer={vocabulary(tmp_path / 'vocab.txt', example_characters())}",
+        *of("finetune", TINY_FINETUNE),
+    )
+    assert arms(results) == {"entities", "graph-off", "graph-shuffled"}
+    for stage, task in (("finetune", "classification"), ("typing", "typing")):
+        told = json.loads((results / f"{stage}.entities.0" / "task.json").read_text())
+        assert (told["task"], told["mentions"]) == (task, "data")
+        assert folder.load(results / f"{stage}.entities.0").config.fusion is not None
+        assert folder.load(results / f"{stage}.graph-off.0").config.fusion is None
+    types = [json.loads(line)["types"] for line in (results / "types" / "train.jsonl").open(encoding="utf-8")]
+    assert len({type for told in types for type in told}) > 1
+
+
 def test_k_bert_in_chinese(tmp_path: Path) -> None:
     classes = "label\ttext_a\n" + "1\t这家酒店很好\n0\t这家酒店很差\n1\t房间干净\n0\t房间很脏\n" * 20
     tags = "text_a\tlabel\n" + "患 者 头 痛\tO O B-症状 I-症状\n头 痛 三 天\tB-症状 I-症状 O O\n" * 20
