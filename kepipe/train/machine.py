@@ -13,10 +13,10 @@ from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
 from kepipe.batch import Batch
-from kepipe.objectives.alternation import Alternation
 from kepipe.objectives.contract import Objective
 from kepipe.train.optimizer import adamw
 from kepipe.train.settings import Training
+from kepipe.train.state import whole
 
 if TYPE_CHECKING:
     from torch.distributed.fsdp import FSDPModule
@@ -55,14 +55,24 @@ class Sharded(Trained):
         sharded.set_force_sum_reduction_for_comms(True)  # gloo knows no mean
 
     def forward(self, objective: Objective, batch: Batch) -> dict[str, Tensor]:
-        """Term → mean. In a mixture, heads that this process's batch does not use get a gradient of 0:
-        all processes have to exchange the same gradients."""
+        """Term → mean. Heads that this process's batch does not use get a gradient of 0: all processes have to
+        exchange the same gradients, and in a mixture their batches may be of different objectives."""
         means = super().forward(objective, batch)
-        if isinstance(objective, Alternation):
-            heads = [head for head in (self.model.pooler, self.model.next_sentence_head) if head is not None]
-            nothing = sum((0.0 * weight.sum() for head in heads for weight in head.parameters()), 0.0)
-            means = {name: mean + nothing for name, mean in means.items()}
-        return means
+        nothing = sum((0.0 * weight.sum() for weight in self._of_heads()), 0.0)
+        return {name: mean + nothing for name, mean in means.items()}
+
+    def forget_unused(self) -> None:
+        """Take the gradient from heads that no process's batch used, as they have none in one process alone: else
+        they would decay, and go on in the direction of their last updates."""
+        for weight in self._of_heads():
+            if weight.grad is not None and not whole(weight.grad).any():
+                weight.grad = None
+
+    def _of_heads(self) -> list[nn.Parameter]:
+        """Weights that some losses use and others do not."""
+        model = self.model
+        heads = (model.pooler, model.next_sentence_head, model.entity_head, model.entity_table)
+        return [weight for head in heads if head is not None for weight in head.parameters()]
 
     @contextmanager
     def no_sync(self) -> Generator[None]:
@@ -109,10 +119,13 @@ def spread(
     if settings.compile:
         inner.compile_layers()
     trained: nn.Module = Sharded(inner, machine) if cut_up else Trained(inner)
-    optimizer: torch.optim.Optimizer
+    optimizer: torch.optim.Optimizer = adamw(trained, settings)
+    if isinstance(trained, Sharded):
+        sharded = trained
+        optimizer.register_step_pre_hook(lambda *_: sharded.forget_unused())
     trained, optimizer = (
         machine.prepare_model(trained, evaluation_mode=cut_up),  # in evaluation mode without DDP around it
-        machine.prepare_optimizer(adamw(trained, settings)),
+        machine.prepare_optimizer(optimizer),
     )
     trained.train()
     return inner, trained, optimizer

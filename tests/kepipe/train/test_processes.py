@@ -17,9 +17,10 @@ import torch
 from safetensors.torch import save_file
 from kepipe.train.held_out import HeldOut
 from kepipe.train.loop import train
-from tests.kepipe.train.toy import Ear, HideSome, render, settings, tiny, work_in
+from tests.kepipe.train.toy import Ear, HideSome, in_turn, render, settings, tiny, work_in
 torch.set_num_threads(1)
 folder, stop, parallel = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+objective = in_turn() if sys.argv[4] == "mixture" else HideSome()
 
 def until(number):
     if number >= stop:
@@ -28,7 +29,7 @@ def until(number):
 
 ear, model = Ear(), tiny()
 try:
-    train(model, HideSome(), until, settings(accumulate=2, log_every=1, parallel=parallel), work_in(folder, ear),
+    train(model, objective, until, settings(accumulate=2, log_every=1, parallel=parallel), work_in(folder, ear),
           HeldOut(HideSome(), lambda n: render(900 + n), 2))
 except KeyboardInterrupt:
     pass
@@ -40,7 +41,9 @@ if torch.distributed.is_initialized():
 """
 
 
-def run(processes: int, folder: Path, stop: int = 1000, parallel: str = "ddp") -> dict[str, dict[str, float]]:
+def run(
+    processes: int, folder: Path, stop: int = 1000, parallel: str = "ddp", objective: str = ""
+) -> dict[str, dict[str, float]]:
     folder.mkdir(exist_ok=True)
     script = folder / "run.py"
     script.write_text(RUN)
@@ -52,6 +55,7 @@ def run(processes: int, folder: Path, stop: int = 1000, parallel: str = "ddp") -
         folder,
         str(stop),
         parallel,
+        objective,
     ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[3])}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
@@ -77,3 +81,12 @@ def test_two_processes_have_the_losses_of_one_and_each_continues_the_other(tmp_p
     assert max(map(int, last["loss"])) == 12
     for part in (two, one, last):
         agree(part, alone)
+
+
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp2"])
+def test_a_mixture_of_which_not_every_batch_uses_every_head(tmp_path: Path, parallel: str) -> None:
+    """Batches of one update are of different objectives, and some updates use no next-sentence head at all."""
+    alone = run(1, tmp_path / "alone", objective="mixture")
+    two = run(2, tmp_path / "two", parallel=parallel, objective="mixture")
+    assert len(two["loss"]) == len(alone["loss"]) == 12
+    agree(two, alone)
