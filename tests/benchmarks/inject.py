@@ -32,7 +32,7 @@ from kg.sources.table import guess, read_source
 from kg.store import Graph
 from kg.writer import GraphWriter
 
-LENGTH, BATCH, BRANCHES, STEPS = 256, 32, 2, 31
+LENGTH, BATCH, BRANCHES, STEPS = 256, 32, 2, 7
 Flat = tuple[list[str], list[int], np.ndarray]
 
 
