@@ -42,7 +42,10 @@ class Choice:
     force: Sequence[str] = ()
 
     def select(self, flow: Flow) -> Sequence[Node]:
-        """The nodes to look at, in order. Raises ConfigError for a name the pipeline does not have."""
+        """The nodes to look at, in order: for `only`, that one after those that it needs.
+
+        Raises ConfigError for a name the pipeline does not have.
+        """
         names = [node.name for node in flow.nodes]
         if self.until is not None and self.only is not None:
             raise ConfigError("--until and --only exclude each other: give one of them")
@@ -51,6 +54,12 @@ class Choice:
                 raise ConfigError(f"pipeline {flow.name} has no stage `{name}`{nearest(name, names)}")
         if self.until is not None:
             return flow.nodes[: names.index(self.until) + 1]
+        if self.only is not None:
+            needed = {self.only}
+            for node in reversed(flow.nodes):
+                if node.name in needed:
+                    needed.update(*node.inputs.values())
+            return [node for node in flow.nodes if node.name in needed]
         return flow.nodes
 
 
@@ -94,8 +103,6 @@ class Run:
             for node in nodes:
                 inputs = {slot: [made[name] for name in names] for slot, names in node.inputs.items()}
                 made[node.name] = self._provide(node, inputs)
-                if node.name == self.choice.only:
-                    break
             status = "finished"
         except KeyboardInterrupt:
             status = "killed"
@@ -234,7 +241,7 @@ class Run:
 
     def _refuse(self, node: Node) -> NoReturn:
         raise ConfigError(
-            f"--only {self.choice.only}: `{node.name}` comes before it and is not made yet; "
+            f"--only {self.choice.only}: it needs `{node.name}`, which is not made yet; "
             f"use --until {self.choice.only}"
         )
 

@@ -23,8 +23,8 @@ def check(objective: Section, model: Transformer, base: str, format: str, length
     stacks = "-".join(kind for kind in ("encoder", "decoder") if getattr(model, kind) is not None)
     if stacks != row.stack:
         raise ValueError(
-            f"objective {name} trains an {row.stack}, and base {base} is {stacks} alone: "
-            f"set base to a {FAMILIES[row.stack]}, or choose another objective"
+            f"objective {name} is for models of the kind {row.stack}, and base {base} is {stacks} alone: "
+            f"set base to {FAMILIES[row.stack]}, or choose another objective"
         )
     if row.formats and format not in row.formats:
         raise ValueError(

@@ -111,7 +111,7 @@ def test_every_format_trains(shards: Shards, tmp_path: Path, format: str) -> Non
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"base": {"family": "gpt2", **TINY}}, "objective mlm trains an encoder"),
+        ({"base": {"family": "gpt2", **TINY}}, "objective mlm is for models of the kind encoder"),
         ({"base": {"positions": 16, **TINY}}, "length: 32 tokens"),
         ({"base": {"family": "roberta", **TINY}, "format": "segment-pair"}, "segments"),
         ({"base": {"from": "minilm"}}, "vocabulary"),
@@ -162,7 +162,7 @@ def test_two_processes_make_the_model_of_one(shards: Shards, tmp_path: Path) -> 
 
 
 def test_a_mistake_is_told_by_processes_as_by_one(shards: Shards, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="objective mlm trains an encoder"):
+    with pytest.raises(ValueError, match="objective mlm is for models of the kind encoder"):
         run(shards, tmp_path, base={"family": "gpt2", **TINY}, accumulate=2, processes=2)
 
 
