@@ -3,8 +3,8 @@ institutions and firms are called.
 
 "Medellin" for Medellín, "poets" for poet, "Soviet" for Soviet Union, "Jewish" for Jewish people, "Dutch" for
 Netherlands, "Utrecht University" for University of Utrecht, "University of California-Berkeley" for University of
-California, Berkeley, "Oberlin Conservatory" for Oberlin Conservatory of Music, "Acme" for Acme, Inc. A variant is a
-candidate like any other, with a lower prior than a name that the graph has.
+California, Berkeley, "Oberlin Conservatory" for Oberlin Conservatory of Music, "Acme Tools" for Acme Tools, Inc.
+A variant is a candidate like any other, with a lower prior than a name that the graph has.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ _PEOPLE = re.compile(r"(?P<name>[^\W\d_a-z][\w' -]*\w) [Pp]eople")
 _STATE = re.compile(r"(?P<name>[^\W\d_a-z]\w+) (?:Union|Sea|Ocean|Party)")
 _JUNIOR = re.compile(r"(?P<name>.+?),? (?:Jr|Sr)\.?")
 _FIRMS = ("Inc", "Corp", "Ltd", "Co", "Corporation", "Company", "Incorporated", "Limited", "LLC", "plc")
-_FIRM = re.compile(rf"(?P<name>.+?),? (?:{'|'.join(_FIRMS)})\.?")
+_FIRM = re.compile(rf"(?P<name>\S+ .*?\S)(?<! &)(?<! and),?(?: &| and)? (?:{'|'.join(_FIRMS)})\.?")
+"""At least two words remain: a single one is too often a common word (The Limited, Bad Company; Monsters, Inc.)."""
 _SHORTENED = (_PEOPLE, _STATE, _JUNIOR, _FIRM)
 _ENDINGS = (
     "University", "eople", "Union", "Sea", "Ocean", "Party", "Jr", "Sr", "Jr.", "Sr.",
@@ -29,6 +30,8 @@ _ENDINGS = (
 )  # fmt: skip
 """What the patterns end with, so that the many names without are passed over quickly."""
 _ACCENTED = re.compile(r"[\u00c0-\u024f\u1e00-\u1eff]")
+_STROKES = str.maketrans({"ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "đ": "d", "Đ": "D", "ß": "ss", "ẞ": "SS"})
+"""Letters whose stroke is no accent to Unicode, which does not take them apart."""
 _INSTITUTION = re.compile(
     r"(?P<name>[^\W\d_a-z][\w.'-]* (?:Academy|College|Conservatory|Institute|Museum|School)) of .+"
 )
@@ -95,9 +98,8 @@ def variants(names: Sequence[str]) -> Iterator[str]:
 def without_accents(name: str) -> str:
     """The name in the letters that its accents stand on."""
     decomposed = unicodedata.normalize("NFKD", name)
-    return unicodedata.normalize(
-        "NFC", "".join(char for char in decomposed if not unicodedata.combining(char))
-    )
+    bare = "".join(char for char in decomposed if not unicodedata.combining(char))
+    return unicodedata.normalize("NFC", bare.translate(_STROKES))
 
 
 def plural(name: str) -> str:
