@@ -1,8 +1,9 @@
 """GraphML, and any networkx graph at hand.
 
 Of a node are read: `label` or `name`, `aliases`, `description`, `types` or `type`, `prior`; of an edge: `relation`,
-`label`, `predicate` or `type`, and `split` ("valid", "test"); of the graph `relations`, pairs of id and label, which
-keeps their order and those without an edge. Lists are lists, or strings that hold a JSON list (GraphML has no lists).
+`label`, `predicate` or `type`, and `split` ("train", "valid", "test"; "validation" and "dev" mean "valid"); of the
+graph `relations`, pairs of id and label, which keeps their order and those without an edge. Lists are lists, or strings
+that hold a JSON list (GraphML has no lists).
 What `kg.view` writes comes back as it was.
 """
 
@@ -21,6 +22,7 @@ from kg.sources.reading import Choices, Facts, Tick, open_bytes
 from kg.writer import SPLITS, GraphWriter
 
 NO_RELATION = "related to"
+_SPLITS = {split: split for split in SPLITS} | {"": "train", "validation": "valid", "dev": "valid"}
 _RELATION_KEYS = ("relation", "label", "predicate", "type")
 
 
@@ -46,7 +48,8 @@ def read_networkx(
 ) -> Counter[str]:
     """Put a networkx graph of any kind into `writer`; `file` names it in problems.
 
-    Ids are the nodes as strings. An undirected edge becomes two triples, one each way.
+    Ids are the nodes as strings. An undirected edge becomes two triples, one each way. An edge of an unknown split is a
+    problem, and left out: it may be held out, which training must not see.
     """
     for id, label in _relations(graph.graph.get("relations")):
         writer.add_relation(Relation(id, label))
@@ -58,18 +61,24 @@ def read_networkx(
     facts = {split: Facts(writer) for split in SPLITS}
     left_out: Counter[str] = Counter()
     for head, tail, data in graph.edges(data=True):
+        split = _SPLITS.get(str(data.get("split") or ""))
+        if split is None:
+            expected = ", ".join(filter(None, _SPLITS))
+            problems.add(
+                file, 0, f"the edge {head!r} → {tail!r} has the split {data['split']!r}; expected {expected}"
+            )
+            continue
         relation = next((str(data[key]) for key in _RELATION_KEYS if data.get(key)), "")
         if not relation:
             left_out[f"edges without a relation, called {NO_RELATION!r}"] += 1
             relation = NO_RELATION
         if relation not in writer.relation_rows:
             writer.add_relation(Relation(relation, str(data.get("label") or relation)))
-        split = facts.get(str(data.get("split")), facts["train"])
-        split.add(str(head), relation, str(tail))
+        facts[split].add(str(head), relation, str(tail))
         if not graph.is_directed():
-            split.add(str(tail), relation, str(head))
-    for name, split in facts.items():
-        split.store(name)
+            facts[split].add(str(tail), relation, str(head))
+    for name, found in facts.items():
+        found.store(name)
     return left_out
 
 

@@ -45,6 +45,33 @@ def test_undirected_edges_run_both_ways(tmp_path: Path) -> None:
     assert graph.describe()["triples"] == 2 * 78
 
 
+def _with_splits() -> nx.MultiDiGraph:
+    made = nx.MultiDiGraph()
+    for number, split in enumerate(["train", "valid", "validation", "dev", "test", "Holdout"]):
+        made.add_edge("a", f"b{number}", relation="r", split=split)
+    made.add_edge("a", "c", relation="r")
+    return made
+
+
+def test_held_out_edges_are_never_trained_on(tmp_path: Path) -> None:
+    writer, problems = GraphWriter(tmp_path), Problems()
+    read_networkx(_with_splits(), writer, problems)
+    graph = writer.finish()
+    tails = {
+        split: {graph.ids[int(tail)] for tail in graph.triples(split)[:, 2]}
+        for split in ("train", "valid", "test")
+    }
+    assert tails == {"train": {"b0", "c"}, "valid": {"b1", "b2", "b3"}, "test": {"b4"}}
+    assert [str(problem) for problem in problems.first] == [
+        "graph: the edge 'a' → 'b5' has the split 'Holdout'; expected train, valid, test, validation, dev"
+    ]
+
+
+def test_a_strict_reader_refuses_an_unknown_split(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="the split 'Holdout'"):
+        read_networkx(_with_splits(), GraphWriter(tmp_path), Problems(strict=True))
+
+
 def test_bad_nodes_are_named(tmp_path: Path) -> None:
     made = nx.DiGraph()
     made.add_node("a", prior="much")
