@@ -28,15 +28,20 @@ def shipped() -> Mapping[str, Path]:
 def find(pipeline: Path) -> Path:
     """The file that a user means: a file of theirs, else the shipped pipeline of that name.
 
-    Raises ConfigError where there is neither.
+    Raises ConfigError where there is neither, and where the name is also that of a folder with a pipeline in it.
     """
     if pipeline.exists() and not pipeline.is_dir():
         return pipeline
     name, known = str(pipeline), shipped()
+    inside = sorted(pipeline.glob("*.yaml"))
+    if name in known and inside:
+        raise ConfigError(
+            f"{name}: a pipeline of kepipe's and a folder here; name the file: `{inside[0]}`, "
+            f"or `{known[name]}`"
+        )
     if name in known:
         return known[name]
     if pipeline.is_dir():
-        inside = sorted(pipeline.glob("*.yaml"))
         hint = f"; did you mean `{inside[0]}`?" if inside else ""
         raise ConfigError(f"{pipeline}: a folder, and no pipeline file{hint}")
     hint = ""

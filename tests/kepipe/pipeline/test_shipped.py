@@ -38,6 +38,10 @@ def test_a_name_means_what_comes_with_kepipe_and_a_file_means_itself(
         ("quickstrt", "no such file, and no pipeline that comes with kepipe; did you mean `quickstart`"),
         ("folder/mine.yaml", r"mine.yaml: no such file$"),
         ("project", "a folder, and no pipeline file; did you mean `project/mine.yaml`"),
+        (
+            "gpt",
+            "gpt: a pipeline of kepipe's and a folder here; name the file: `gpt/gpt.yaml`, or `/.*gpt.yaml`",
+        ),
     ],
 )
 def test_what_is_not_there_says_what_may_be_meant(
@@ -46,6 +50,7 @@ def test_what_is_not_there_says_what_may_be_meant(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / "mine.yaml").write_text("name: mine\n")
+    copy("gpt", tmp_path / "gpt")
     with pytest.raises(ConfigError, match=said):
         find(Path(given))
 
