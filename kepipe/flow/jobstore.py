@@ -17,16 +17,22 @@ class JobStore(SQLAlchemyJobStore):  # type: ignore[misc]
     """APScheduler's store of jobs in an SQLite file, where other processes add and remove jobs too.
 
     APScheduler pickles its jobs into the file. It is written by us alone and is its owner's alone; one from
-    elsewhere must not be put in its place.
+    elsewhere must not be put in its place. A job is of the workspace in which the file lies now: it may have been
+    moved since the job was added.
     """
 
     def __init__(self, file: Path, firing: bool) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
         super().__init__(f"sqlite:///{file.resolve()}", engine_options={"connect_args": {"timeout": 30}})
-        self.firing = firing
+        self.workspace, self.firing = str(file.parent.resolve()), firing
         """Whether jobs may be fired. A scheduler takes what is due once more while it shuts down, even a
         paused one, and notes it as fired."""
+
+    def _reconstitute_job(self, job_state: bytes) -> Job:
+        job: Job = super()._reconstitute_job(job_state)
+        job.kwargs = {**job.kwargs, "workspace": self.workspace}
+        return job
 
     def get_due_jobs(self, now: datetime) -> list[Job]:
         due: list[Job] = super().get_due_jobs(now) if self.firing else []

@@ -108,6 +108,16 @@ def test_schedules_survive_and_what_was_missed_is_fired_once(tmp_path: Path, scr
         assert following > datetime.now().astimezone()
 
 
+def test_a_schedule_fires_in_the_workspace_where_it_was_moved_to(tmp_path: Path, script: Path) -> None:
+    schedule.add(tmp_path / "old", script, "* * * * * *")
+    moved = (tmp_path / "old").rename(tmp_path / "new")
+    with scheduler(moved):
+        until(lambda: len(lines(tmp_path / "calls")) >= 2)
+    assert set(lines(tmp_path / "calls")) == {repr(["--workspace", str(moved)])}
+    assert not (tmp_path / "old").exists()
+    assert schedule.find(moved, "tiny").last is not None
+
+
 def test_one_pipeline_never_runs_twice_at_a_time(tmp_path: Path) -> None:
     """Two schedules of one pipeline, a firing by hand, and a scheduler that was killed while its run goes on."""
     space, slow = tmp_path / "space", tmp_path / "slow.py"
