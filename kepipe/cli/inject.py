@@ -102,22 +102,22 @@ def _link(folder: Path, text: str) -> list[Mention]:
 def _print(shown: Shown) -> None:
     """The tree, then the row as the model gets it."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
     from rich.tree import Tree
 
     from kepipe.inject.show import reason
 
-    console = Console(highlight=False, soft_wrap=True)
-    root = Tree(shown.text)
+    console = Console(highlight=False, soft_wrap=True, emoji=False)
+    root = Tree(escape(shown.text))
     mentions: dict[int, Tree] = {}
     for hung in shown.hung:
         if hung.mention not in mentions:
             name = hung.surface if hung.surface == hung.entity else f"{hung.surface} ({hung.entity})"
-            mentions[hung.mention] = root.add(f"[bold]{name}[/bold]")
+            mentions[hung.mention] = root.add(f"[bold]{escape(name)}[/bold]")
         room = "" if hung.branch else ", no room"
-        mentions[hung.mention].add(
-            f"{hung.relation} → {hung.object}  [dim]{reason(hung, shown.choice)}{room}[/dim]"
-        )
+        fact = escape(f"{hung.relation} → {hung.object}")
+        mentions[hung.mention].add(f"{fact}  [dim]{escape(reason(hung, shown.choice))}{room}[/dim]")
     console.print(root)
     planted = shown.planted
     table = Table("hard", "soft", "token", "hangs from", "branch", "sees", box=None, pad_edge=False)
@@ -127,8 +127,10 @@ def _print(shown: Shown) -> None:
         table.add_row(
             str(place),
             str(planted.positions[0, place]),
-            token if place in sentence else f"  {token}",
-            next((hung.surface for hung in shown.hung if hung.mention == mention), "") if branch else "",
+            escape(token if place in sentence else f"  {token}"),
+            escape(next((hung.surface for hung in shown.hung if hung.mention == mention), ""))
+            if branch
+            else "",
             str(branch) if branch else "",
             _ranges([n for n in range(len(shown.tokens)) if shown.visible[place, n]]),
         )

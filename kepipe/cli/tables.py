@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 def show_scores(name: str, found: Mapping[str, Assessment]) -> None:
     """How a linker, first, and its baselines do on a gold set, and the linker's mistakes."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=name, title_justify="left")
+    table = Table(title=escape(name), title_justify="left")
     for head in ("", "P", "R", "F1", "macro F1", "overall F1", "NIL F1"):
         table.add_column(head, justify="left" if not head else "right")
     for who, each in found.items():
@@ -30,9 +31,9 @@ def show_scores(name: str, found: Mapping[str, Assessment]) -> None:
             each.overall.f1,
             each.outside.f1,
         )
-        table.add_row(who, *(f"{figure:.3f}" for figure in figures))
+        table.add_row(escape(who), *(f"{figure:.3f}" for figure in figures))
     ours = next(iter(found.values()))
-    console = Console()
+    console = Console(emoji=False)
     console.print(table)
     console.print(
         f"{ours.in_graph.given:,} marked names in the graph, {ours.outside.given:,} outside it; the right entity is "
@@ -50,7 +51,7 @@ def show_decisions(explained: Sequence[Explained], linker: Linker, threshold: fl
     from rich.markup import escape
     from rich.table import Table
 
-    console = Console()
+    console = Console(emoji=False)
     limit = linker.ranker.threshold if threshold is None else threshold
     if not explained:
         console.print("No name of the graph stands in the text.")
@@ -62,7 +63,7 @@ def show_decisions(explained: Sequence[Explained], linker: Linker, threshold: fl
     }
     for name in explained:
         colour = colours[name.outcome]
-        why = f", {name.note}" if name.note else f" (threshold {limit:g})"
+        why = f", {escape(name.note)}" if name.note else f" (threshold {limit:g})"
         table = Table(
             title=f"[bold]{escape(name.surface)}[/] {name.start}–{name.end}: [{colour}]{name.outcome}[/]{why}",
             title_justify="left",
@@ -78,7 +79,12 @@ def show_decisions(explained: Sequence[Explained], linker: Linker, threshold: fl
             )
             style = colour if place == 0 else "dim"
             table.add_row(
-                choice.entity, choice.label, f"{choice.prior:.2f}", f"{choice.score:.3f}", parts, style=style
+                escape(choice.entity),
+                escape(choice.label),
+                f"{choice.prior:.2f}",
+                f"{choice.score:.3f}",
+                escape(parts),
+                style=style,
             )
         console.print(table)
 
@@ -87,17 +93,18 @@ def show_page(page: Page) -> None:
     """A page's headline and tables, without its pictures."""
     from rich import table
     from rich.console import Console
+    from rich.markup import escape
 
     from kepipe.report.page import Table
 
-    console = Console()
-    console.print(f"[bold]{page.headline}[/]\n{page.lead}")
+    console = Console(emoji=False)
+    console.print(f"[bold]{escape(page.headline)}[/]\n{escape(page.lead)}")
     for section in page.sections:
         for block in section.blocks:
             if isinstance(block, Table):
-                drawn = table.Table(title=f"{section.title}", title_justify="left")
+                drawn = table.Table(title=escape(section.title), title_justify="left")
                 for place, head in enumerate(block.head):
-                    drawn.add_column(head, justify="right" if place in block.numbers else "left")
+                    drawn.add_column(escape(head), justify="right" if place in block.numbers else "left")
                 for row in block.rows:
-                    drawn.add_row(*map(str, row))
+                    drawn.add_row(*(escape(str(cell)) for cell in row))
                 console.print(drawn)
