@@ -8,6 +8,9 @@ import numpy as np
 
 from kg.store import Graph
 
+HINT = 70.0
+"""The least likeness of a hint, 0..100 (rapidfuzz's ratio): about one letter in three may differ."""
+
 
 def find(graph: Graph, name: str) -> list[int]:
     """The rows of the entities whose id, label or alias is exactly `name`.
@@ -27,10 +30,6 @@ def find(graph: Graph, name: str) -> list[int]:
     return list(dict.fromkeys([*by_id, *ranked]))
 
 
-LIKENESS = 70.0
-"""The least likeness of a hint, 0..100 (rapidfuzz's ratio): about one letter in three may differ."""
-
-
 def suggest(graph: Graph, name: str, most: int = 5) -> list[str]:
     """The labels that hold `name` or, where none does, are written most like it, in any case: for a message that says
     what there is.
@@ -42,6 +41,6 @@ def suggest(graph: Graph, name: str, most: int = 5) -> list[str]:
     if holding:
         return holding
     near = process.extract(
-        wanted, labels.keys(), scorer=fuzz.ratio, processor=str.lower, score_cutoff=LIKENESS, limit=most
+        wanted, labels.keys(), scorer=fuzz.ratio, processor=str.lower, score_cutoff=HINT, limit=most
     )
     return [label for label, _, _ in near]

@@ -53,6 +53,7 @@ _HEAD_ENDS = frozenset(
     )
 )
 SURE = 0.8
+"""The least mean share at which an entity gets its kind from its places in triples."""
 _LOOKED_AT = 300
 """Characters of a description: its first sentence says what the thing is."""
 

@@ -32,8 +32,10 @@ MIN_RIGHT = 30
 PLAIN_WEIGHT = 0.2
 """How much a candidate counts whose text nothing takes for a name."""
 THRESHOLDS = np.arange(0.05, 0.96, 0.05)
-FEW, AGAIN = 500, 4
-"""With fewer texts than this the threshold is chosen on so many further divisions of them."""
+FEW = 500
+"""With fewer texts than this, chance has much to say in which threshold is chosen,"""
+AGAIN = 4
+"""so that it is chosen on so many further divisions of them."""
 FLAT = 0.01
 """Thresholds whose F1 differs by less than this are taken for equally good."""
 

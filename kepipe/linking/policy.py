@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Policy:
-    """`threshold`, `pronouns`: instead of the ranker's own (None).
+    """What is linked, and how surely.
 
-    `gate`: only what NER takes for a name, no more and no less, is linked; without NER everything may be.
-    `fuzzy`: what looks like a name and is not linked may be written otherwise than in the graph, by so much: the least
-    likeness, 0..100 (`fuzzy.NearNames`). `pronouns`: "he" and "she" mean persons named before (`pronouns`).
+    `threshold`: the least score, instead of the ranker's own (None).
+    `gate`: of the names that the ranker links, only those that NER takes for names; without NER all of them.
+    `fuzzy`: what looks like a name and is not linked means the name most like it, if so like (0..100); None: off.
+    `pronouns`: "he" and "she" mean persons named before, instead of as the ranker learned (None).
     """
 
     threshold: float | None = None
