@@ -135,7 +135,12 @@ class Vectors:
         )
         if starts is None or hashes is None or rows is None or len(rows) != len(self):
             raise ValueError(f"{self.folder / INDEX}: does not fit {TABLE}; delete it, and it is not needed")
-        return IdIndex(Strings(starts, map_bytes(self.folder / IDS), gap=1), hashes, rows)
+        lines = map_bytes(self.folder / IDS)
+        if starts[-1] != len(lines):
+            raise ValueError(
+                f"{self.folder / IDS}: changed since {INDEX} was made; delete {INDEX}, and it is not needed"
+            )
+        return IdIndex(Strings(starts, lines, gap=1), hashes, rows)
 
     def rows(self, ids: Iterable[str]) -> npt.NDArray[np.int64]:
         """The rows of several ids, −1 for those that are not there: int64 [n]."""
