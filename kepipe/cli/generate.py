@@ -46,6 +46,16 @@ def generate(
     manner: MannerOption = None,
 ) -> None:
     """Go on with a text: greedily, by drawing (--temperature, --top-k, --top-p), or by beam search."""
+    if temperature is not None and not temperature > 0:
+        raise typer.BadParameter(
+            f"--temperature {temperature:g}: expected above 0; the likeliest tokens are what you get without "
+            "--temperature"
+        )
+    if not top_p > 0:
+        raise typer.BadParameter(
+            f"--top-p {top_p:g}: expected above 0; the likeliest tokens are what you get without --top-p, "
+            "--top-k and --temperature"
+        )
     drawn = temperature is not None or top_k > 0 or top_p < 1
     if beams > 1 and drawn:
         raise typer.BadParameter(
