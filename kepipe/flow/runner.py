@@ -139,7 +139,10 @@ class Run:
                 maker=manifest["maker"],
             )
         )
-        self.workspace.point(self.flow.name, node.name, found)
+        try:
+            self.workspace.point(self.flow.name, node.name, found)
+        except OSError as cause:
+            raise StageFailed(node.name, cause) from cause
         return node.stage.makes.open(found, node.name)
 
     def _work(
@@ -159,6 +162,7 @@ class Run:
             clock.save()
             record = self._record(node, clock, device, resumed)
             folder, digest = store.finish(key, desk, parts, self.id, record)
+            self.workspace.point(self.flow.name, node.name, folder)
         except BaseException as cause:
             with suppress(OSError):
                 clock.save()
@@ -167,7 +171,6 @@ class Run:
             if isinstance(cause, Exception):
                 raise StageFailed(node.name, cause) from cause
             raise
-        self.workspace.point(self.flow.name, node.name, folder)
         self.tell(ended(status="finished", seconds=record["seconds"], folder=str(folder), digest=digest))
         return node.stage.makes.open(folder, node.name)
 

@@ -267,6 +267,23 @@ def test_a_disk_that_is_full_at_the_end_is_a_failure_of_the_stage(bench: Bench) 
     assert made["write"].metrics() == [{"step": None, "value": 1.0}]
 
 
+def test_a_link_that_cannot_be_set_is_a_failure_of_a_stage_whose_result_stays(
+    bench: Bench, statuses: Statuses
+) -> None:
+    """A file stands where the links go. Nothing is made again once it is gone."""
+    bench.workspace.make()
+    in_the_way, events = bench.workspace.root / "tiny", list[Event]()
+    in_the_way.write_text("")
+    for _ in ("made", "cached"):
+        run = Run(flow(), bench.workspace, Choice(), [events.append], device=lambda: "cpu")
+        with pytest.raises(StageFailed, match=r"stage `write` failed: .*File exists"):
+            run.execute()
+    assert [event.status for event in events if isinstance(event, StageEnded)] == ["failed"]
+    in_the_way.unlink()
+    _, events = bench.run(flow())
+    assert statuses(events)["write"] == "cached"
+
+
 def test_seconds_that_a_power_cut_emptied_begin_anew(bench: Bench) -> None:
     interrupt(bench)
     spent = next(bench.workspace.root.glob("store/work/*/seconds"))
