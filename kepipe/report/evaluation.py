@@ -92,7 +92,7 @@ def cloze(scores: Scores) -> Section:
             "Paired differences on the same blanks. An interval that crosses 0 shows no effect. MRR decides."
         )
         blocks.append(Figure(charts.dots(apart, "difference", list(compared), zero=True), caption))
-    blocks += [_cloze_table(scores), _by_type(scores), *_shown(scores, "entity_cloze")]
+    blocks += [_cloze_table(scores), _by_type(scores), *_shown(scores, "entity_cloze", "blanks")]
     if about["left_out"]:
         reasons = "; ".join(f"{count:,} {reason}" for reason, count in about["left_out"].items())
         blocks.append(Text(f"Mentions not asked for: {reasons}.", quiet=True))
@@ -151,19 +151,19 @@ def loss(scores: Scores) -> Section:
                 "Loss with 95% intervals.",
             ),
             Table(head, tuple(table), numbers=tuple(range(1, len(head)))),
-            *_shown(scores, "mlm_loss"),
+            *_shown(scores, "mlm_loss", "tests"),
         ),
     )
 
 
-def _shown(scores: Scores, probe: str) -> tuple[Text, ...]:
-    """Which arms are given entities with the text, and of how many of them they have a vector."""
+def _shown(scores: Scores, probe: str, together: str) -> tuple[Text, ...]:
+    """Of how many mentions arms get a vector with the text: counted over all of `together`, what the probe asks."""
     told = scores["about"][probe].get("shown", {})
-    counts = "; ".join(f"{arm} {of['with_vector']:,} of {of['mentions']:,}" for arm, of in told.items())
-    said = (
-        "Mentions of other entities in the text whose vector an arm is given (the others read the text alone)"
+    counts = ", ".join(
+        f"{of['with_vector']:,} of {of['mentions']:,} mentions ({arm})" for arm, of in told.items()
     )
-    return (Text(f"{said}: {counts}."),) if told else ()
+    said = f"Given with the text, all {together} together: vectors of {counts}. Arms not named read the text alone."
+    return (Text(said),) if told else ()
 
 
 def writing(scores: Scores) -> Section:

@@ -182,7 +182,8 @@ def _answer_once(arm: Model, probe: Probe, work: Work) -> Answers:
 
 
 def _shown(arm: Model, probe: Probe, work: Work) -> dict[str, int] | None:
-    """How many mentions a model that fuses is shown with their entities, and of how many it has a vector; logged.
+    """How many mentions a model that fuses is given with the text, all tests together, and of how many it has a vector;
+    logged.
 
     None for a plain model, and where the probe shows no entities.
     """
@@ -195,7 +196,8 @@ def _shown(arm: Model, probe: Probe, work: Work) -> dict[str, int] | None:
     known = int((EntityVectors.open(arm.folder).rows(mentions) >= 0).sum())
     told = {"mentions": len(mentions), "with_vector": known}
     work.log({f"{arm.name}/{probe.name}/{name}": float(count) for name, count in told.items()})
-    said = f"{arm.name}, {probe.name}: {known:,} of {len(mentions):,} mentions that are shown have a vector"
+    given = f"{len(mentions):,} mentions given with the text, all tests together,"
+    said = f"{arm.name}, {probe.name}: {known:,} of the {given} have a vector"
     if known:
         work.note(said)
     else:

@@ -58,7 +58,10 @@ class Probe(Protocol):
         ...
 
     def shown(self) -> Sequence[str]:
-        """The entity of each mention that a model which fuses entities is given with the text; empty: of none."""
+        """The entity of each mention that a model which fuses entities is given with the text; empty: of none.
+
+        A mention counts with every test, or every blank of a cloze, that it is given with.
+        """
         ...
 
     def score(self, answers: Answers, seed: int) -> dict[str, Any]:
@@ -162,7 +165,7 @@ class MaskedLoss:
         )
 
     def shown(self) -> Sequence[str]:
-        """In each of the tests, whose blanks withhold others."""
+        """In all the tests together: what one blanks, another gives."""
         numbers = np.concatenate([links_RT[links_RT >= 0] for links_RT in self.blanks.links.values()])
         return [self.blanks.entities[number] for number in numbers.tolist()]
 
