@@ -1,5 +1,6 @@
 """A model folder: `config.json`, `model.safetensors`, a tokenizer, and `kepipe.json`, which says what made it; with the
-vectors of entities (`vectors.safetensors`, `entities.txt`) where the model fuses them."""
+vectors of entities (`vectors.safetensors`, `entities.txt` and its index `entities.safetensors`) where the model fuses
+them."""
 
 from __future__ import annotations
 

@@ -29,11 +29,13 @@ class Shards(Artifact):
 
 
 class Vectors(Artifact):
-    """Entity vectors: `vectors.safetensors` with `entities.txt`; `scores.json` holds link prediction."""
+    """Entity vectors: `vectors.safetensors`, `entities.txt` and its index `entities.safetensors`; `scores.json` holds
+    those of link prediction."""
 
 
 class Model(Artifact):
-    """A model folder: `config.json`, `model.safetensors`, tokenizer, `kepipe.json`."""
+    """A model folder: `config.json`, `model.safetensors`, tokenizer, `kepipe.json`; of a model with fusion the files of
+    its entity vectors too."""
 
 
 class FineTuned(Model):
