@@ -19,5 +19,6 @@ def init(
 
     file = copy(pipeline, folder)
     typer.echo(f"{file}: {summary(file)}")
-    typer.echo(f"  run it     kepipe run {file}")
-    typer.echo(f"  change it  kepipe config show {file}  prints every setting")
+    typer.echo(f"  run it             kepipe run {file}")
+    typer.echo(f"  see its settings   kepipe config show {file}")
+    typer.echo(f"  check your changes kepipe config check {file}")
