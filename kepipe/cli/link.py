@@ -82,7 +82,7 @@ MODEL = "en_core_web_sm"
 @app.command()
 def texts(
     files: Annotated[
-        list[Path] | None, typer.Argument(help="Texts: .txt, .jsonl, .parquet, or folders of them.")
+        list[Path] | None, typer.Argument(help="Texts: .txt, .jsonl, .parquet, .tsv, or folders of them.")
     ] = None,
     linker: LinkerOption = Path("linker"),
     explain: Annotated[str | None, typer.Option(help="Show the decisions about this text.")] = None,
@@ -105,6 +105,7 @@ def texts(
 
     if (explain is None) == (not files):
         raise ValueError("kepipe link: give files to link, or --explain TEXT")
+    _check_pronouns(pronouns, language, rules, ner)
     found, reader = _linker(linker), _reader(language, spacy_model, rules, ner)
     policy = Policy(threshold, gate, fuzzy, pronouns)
     if explain is not None:
@@ -161,6 +162,7 @@ def train(
     from kg.problems import Problems
     from kg.store import open_graph
 
+    _check_pronouns(pronouns, "en", rules, ner)
     store, problems = open_graph(graph), Problems()
     known = EntityIds.read(store.ids, ids)
     held = {text.document.text for text in _gold(without or [], known, problems)}
@@ -214,6 +216,7 @@ def score(
     from kepipe.report.page import render
     from kg.problems import Problems
 
+    _check_pronouns(pronouns, language, rules, ner)
     found, reader = _linker(linker), _reader(language, spacy_model, rules, ner)
     policy = Policy(threshold, gate, fuzzy, pronouns)
     known = EntityIds.read(found.knowledge.ids, ids)
@@ -245,7 +248,9 @@ def score(
 
 @app.command()
 def doctor(
-    files: Annotated[list[Path], typer.Argument(help="Texts: .txt, .jsonl, .parquet, or folders of them.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="Texts: .txt, .jsonl, .parquet, .tsv, or folders of them.")
+    ],
     linker: LinkerOption = Path("linker"),
     html: Annotated[Path | None, typer.Option(help="Write it as a page too.")] = None,
     shown: Annotated[int, typer.Option(min=1, help="Rows of each table.")] = 15,
@@ -288,6 +293,15 @@ def _linker(path: Path) -> Linker:
         f"--linker {path}: holds neither a linker nor a stored graph; `kepipe graph import` makes the one, "
         "`kepipe link train` or a pipeline's stage link the other"
     )
+
+
+def _check_pronouns(pronouns: bool | None, language: str, rules: bool, ner: bool) -> None:
+    """Raise typer.BadParameter where pronouns are asked for and nothing would find the persons they mean."""
+    if pronouns and (language != "en" or rules or not ner):
+        raise typer.BadParameter(
+            "needs English and NER, which finds persons: leave out --rules, --no-ner and --language zh",
+            param_hint="--pronouns",
+        )
 
 
 def _reader(language: str, model: str, rules: bool, ner: bool) -> Reader:

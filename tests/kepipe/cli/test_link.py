@@ -77,6 +77,24 @@ def test_decisions_are_explained(linker: str) -> None:
     assert "No name" in run("--explain", "Nothing here", "-l", linker, "--rules")
 
 
+@pytest.mark.parametrize("without", [["--rules"], ["--no-ner"], ["--language", "zh"]])
+@pytest.mark.parametrize("command", ["texts", "score"])
+def test_pronouns_are_refused_where_no_person_would_be_found(
+    command: str, without: list[str], linker: str, gold: Path
+) -> None:
+    result = CliRunner().invoke(app, ["link", command, str(gold), "-l", linker, "--pronouns", *without])
+    assert result.exit_code == 2
+    assert "needs English and NER" in result.output
+
+
+def test_pronouns_are_not_trained_without_ner(graph: Graph, gold: Path, tmp_path: Path) -> None:
+    arguments = ["link", "train", str(graph.folder), "--gold", str(gold), "-o", str(tmp_path / "x")]
+    result = CliRunner().invoke(app, [*arguments, "--pronouns", "--rules"])
+    assert result.exit_code == 2
+    assert "needs English and NER" in result.output
+    assert not (tmp_path / "x").exists()
+
+
 def test_trained_then_scored_on_other_texts(graph: Graph, gold: Path, tmp_path: Path) -> None:
     out, page, scores = tmp_path / "trained", tmp_path / "page.html", tmp_path / "scores.json"
     told = run("train", str(graph.folder), "--gold", str(gold), "--rules", "-o", str(out))
