@@ -16,10 +16,10 @@ from kepipe.batch import Batch
 from kepipe.objectives.contract import Objective
 from kepipe.train.optimizer import adamw
 from kepipe.train.settings import Training
-from kepipe.train.state import whole
 
 if TYPE_CHECKING:
     from torch.distributed.fsdp import FSDPModule
+    from torch.distributed.tensor import DTensor
 
     from kepipe.models.transformer import Transformer
 
@@ -63,9 +63,17 @@ class Sharded(Trained):
 
     def forget_unused(self) -> None:
         """Take the gradient from heads that no process's batch used, as they have none in one process alone: else
-        they would decay, and go on in the direction of their last updates."""
-        for weight in self._of_heads():
-            if weight.grad is not None and not whole(weight.grad).any():
+        they would decay, and go on in the direction of their last updates.
+
+        Each process knows of its own part of a gradient whether it is 0; one exchange of flags tells of the whole.
+        """
+        weights = [weight for weight in self._of_heads() if weight.grad is not None]
+        if not weights:
+            return
+        used = torch.stack([cast("DTensor", weight.grad).to_local().any() for weight in weights]).int()
+        torch.distributed.all_reduce(used, torch.distributed.ReduceOp.MAX)
+        for weight, is_used in zip(weights, used.tolist(), strict=True):
+            if not is_used:
                 weight.grad = None
 
     def _of_heads(self) -> list[nn.Parameter]:
