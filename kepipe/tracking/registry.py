@@ -115,16 +115,22 @@ def _champion_value(
 ) -> tuple[float | None, str]:
     """The champion's value of the gate's metric, and on what it was measured."""
     evaluation = str(event.gate.get("evaluation", ""))
-    folder = Path(champion.tags.get("kepipe.folder", ""))
     stored = champion.tags.get(_metric_tag(metric))
     if stored and evaluation == champion.tags.get("kepipe.evaluation"):
         return float(stored), "measured on the same data"
     value = None
-    if folder.is_dir() and evaluation:
+    if evaluation and (folder := _folder_of(champion, Path(evaluation).parent)).is_dir():
         value = champion_score(folder, Path(evaluation), metric)
     if value is not None:
         return value, "measured again on the present data"
     return (float(stored) if stored else None), "the value of its own registration; it was not measured again"
+
+
+def _folder_of(champion: ModelVersion, done: Path) -> Path:
+    """The champion's model folder: where it was offered, or else of the same name in `done`, the store of the present
+    evaluation, should the workspace have been moved in between."""
+    folder = Path(champion.tags["kepipe.folder"])
+    return folder if folder.is_dir() else done / folder.name
 
 
 def _add(store: Store, event: ModelOffered, source: Source) -> ModelVersion:

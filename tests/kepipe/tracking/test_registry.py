@@ -81,6 +81,16 @@ def test_the_champion_is_measured_on_the_present_data(offers: Offers, tmp_path: 
     assert newest.tags["kepipe.gate.against"] == "1"
 
 
+def test_the_champion_is_found_in_a_workspace_that_was_moved(offers: Offers, tmp_path: Path) -> None:
+    offers.folder = tmp_path / "old" / "store" / "done"
+    offers.folder.mkdir(parents=True)
+    offers("one", 0.9, evaluation=str(offers.folder / "before"))
+    offers.folder = (tmp_path / "old").rename(tmp_path / "new") / "store" / "done"
+    offers.present = 0.1
+    assert offers("two", 0.2, evaluation=str(offers.folder / "after"))["champion"]
+    assert offers.measured == [("one", "after", "entity_cloze.mrr")]
+
+
 def test_measured_on_the_same_data_is_not_measured_again(offers: Offers, tmp_path: Path) -> None:
     for digest, value in (("one", 0.5), ("two", 0.4)):
         offers(digest, value, evaluation=str(tmp_path / "same"))
