@@ -24,7 +24,7 @@ def check(objective: Section, model: Transformer, base: str, format: str, length
     if stacks != row.stack:
         raise ValueError(
             f"objective {name} is for models of the kind {row.stack}, and base {base} is {stacks} alone: "
-            f"set base to {FAMILIES[row.stack]}, or choose another objective"
+            f"set base to a {FAMILIES[row.stack]}, or choose another objective"
         )
     if row.formats and format not in row.formats:
         raise ValueError(
