@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from kepipe.flow.plan import Flow, Workspace
 
 UntilOption = Annotated[str | None, typer.Option(help="Run up to this stage, included.")]
-OnlyOption = Annotated[str | None, typer.Option(help="Run this stage alone; those that it needs must be made.")]
+OnlyOption = Annotated[
+    str | None, typer.Option(help="Run this stage alone; those that it needs must be made.")
+]
 ForceOption = Annotated[
     list[str] | None,
     typer.Option(help="Run this stage again although it is cached; an interrupted attempt at it continues."),
