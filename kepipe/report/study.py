@@ -71,11 +71,13 @@ def _measure(design: Design, finding: Finding, number: int, decides: bool) -> Se
     measure = finding.measure
     colors = [series(design, v.arm) for v in finding.values]
     arms = {titled(design, v.arm): (v.by_seed, v.mean) for v in finding.values}
+    without = [arm for arm in design.arms() if arm not in {v.arm for v in finding.values}]
     blocks: list[Block] = [
+        *([Text(f"There is no such figure in {listed(without)}.")] if without else []),
         Figure(
             charts.strips(arms, f"{measure.metric}, {measure.better} is better", colors),
             "A ring is one seed, the dot their mean, the line its 95% interval.",
-        )
+        ),
     ]
     if finding.differences:
         apart = {pair(d): (d.by_seed, d.mean) for d in finding.differences}

@@ -10,7 +10,7 @@ from kepipe.flow.artifact import Artifact
 from kepipe.study.conditions import check_cases, check_conditions
 from kepipe.study.design import Design, Measure
 from kepipe.study.findings import Finding, find
-from kepipe.study.reading import Figure, read_figure
+from kepipe.study.reading import Figure, NoFigure, read_figure
 
 
 @dataclass(frozen=True)
@@ -29,18 +29,37 @@ class Comparison:
 def compare(design: Design, results: Mapping[str, Artifact]) -> Comparison:
     """Compare the arms; `results` are the finished stages by node.
 
-    Raises NotComparable where they were not trained or measured alike, ValueError for a figure that is not there.
+    An arm may lack a figure that does not decide, such as the accuracy of an objective that it does not have; it is
+    left out of that measure. Raises NotComparable where arms were not trained or measured alike, ValueError for a
+    figure that is not there.
     """
     conditions = check_conditions(design, results)
     return Comparison(conditions, tuple(_find(design, measure, results) for measure in design.measures))
 
 
 def _find(design: Design, measure: Measure, results: Mapping[str, Artifact]) -> Finding:
-    stages = {name: stage for copy in design.copies for stage, name in copy.nodes.items()}
-    found: dict[str, dict[int, Figure]] = {arm: {} for arm in design.arms()}
-    for copy in design.copies:
-        found[copy.arm][copy.seed] = read_figure(results[copy.nodes[measure.stage]], measure.metric, stages)
+    found, missing = _read(design, measure, results)
+    if missing and (not found or measure in design.deciding()):
+        raise missing
     for seed in design.seeds():
         check_cases(design, measure.name, seed, {arm: told[seed].cases for arm, told in found.items()})
     values = {arm: [told[seed].value for seed in design.seeds()] for arm, told in found.items()}
     return find(design, measure, values)
+
+
+def _read(
+    design: Design, measure: Measure, results: Mapping[str, Artifact]
+) -> tuple[dict[str, dict[int, Figure]], NoFigure | None]:
+    """Arm → seed → figure, of the arms that have it with every seed, and what was said of the last one that has not."""
+    stages = {name: stage for copy in design.copies for stage, name in copy.nodes.items()}
+    found: dict[str, dict[int, Figure]] = {}
+    missing = None
+    for arm in design.arms():
+        try:
+            found[arm] = {
+                copy.seed: read_figure(results[copy.nodes[measure.stage]], measure.metric, stages)
+                for copy in design.of(arm)
+            }
+        except NoFigure as reason:
+            missing = reason
+    return found, missing

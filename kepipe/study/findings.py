@@ -35,7 +35,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Finding:
-    """One measure: every arm's values, and the comparisons."""
+    """One measure: the values of every arm that has it, and the comparisons."""
 
     measure: Measure
     values: tuple[Values, ...]
@@ -51,10 +51,12 @@ class Finding:
 
 
 def find(design: Design, measure: Measure, by_arm: Mapping[str, Sequence[float]]) -> Finding:
-    """What a measure shows; `by_arm`: arm → a value for each seed, in the design's order."""
+    """What a measure shows; `by_arm`: arm that has it → a value for each seed, in the design's order."""
     values = tuple(Values(arm, tuple(found), mean_over_seeds(found)) for arm, found in by_arm.items())
     differences = []
     for first, second in design.comparisons():
+        if first not in by_arm or second not in by_arm:
+            continue
         apart = tuple(a - b for a, b in zip(by_arm[first], by_arm[second], strict=True))
         mean = mean_over_seeds(apart)
         differences.append(Difference(first, second, apart, mean, _answer(measure, apart, mean)))

@@ -11,6 +11,10 @@ from kepipe.config import nearest
 from kepipe.flow.artifact import Artifact
 
 
+class NoFigure(ValueError):
+    """A result does not have the figure that is asked for; the message names the nearest that it has."""
+
+
 @dataclass(frozen=True)
 class Figure:
     """A value, and how many cases it is over (None where the result does not say)."""
@@ -24,7 +28,7 @@ def read_figure(artifact: Artifact, metric: str, stages: Mapping[str, str]) -> F
 
     `stages` maps node name → the stage that it is a copy of: an evaluation's scores stand under the name of the model's
     node, and are asked for under the stage's (`pretrain/entity_cloze/mrr`), or without it where there is one model.
-    Raises ValueError with the figures that there are.
+    Raises NoFigure.
     """
     scores, logged = _scores(artifact, stages), _logged(artifact)
     under = [f"{stage}/{metric}" for stage in dict.fromkeys(stages.values())]
@@ -33,7 +37,7 @@ def read_figure(artifact: Artifact, metric: str, stages: Mapping[str, str]) -> F
         if name in there and len(of_a_model) <= 1:
             return there[name]
     known = [*scores, *logged]
-    raise ValueError(f"`{artifact.name}` has no single figure `{metric}`{nearest(metric, known)}")
+    raise NoFigure(f"`{artifact.name}` has no single figure `{metric}`{nearest(metric, known)}")
 
 
 def _scores(artifact: Artifact, stages: Mapping[str, str]) -> dict[str, Figure]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kepipe.flow.artifact import Artifact, seal
+from kepipe.flow.artifact import RECORD, Artifact, seal
 from kepipe.study.compare import compare
 from kepipe.study.conditions import NotComparable
 from kepipe.study.design import Measure, better_by_name
@@ -72,6 +72,23 @@ def test_arms_that_were_measured_on_other_cases_are_refused(results: Make) -> No
 def test_a_figure_that_is_not_there_is_named_with_the_nearest(results: Make) -> None:
     with pytest.raises(ValueError, match=r"no single figure `test/micro_f2`; did you mean `test/micro_f1`"):
         compare(design_of(VALUES, measure("test/micro_f2")), results(VALUES))
+
+
+def test_an_arm_may_lack_a_figure_that_does_not_decide(results: Make) -> None:
+    values = VALUES | {"shuffled": (0.4, 0.41)}
+    there = results(values)
+    for seed in (0, 1):
+        (there[f"finetune.off.{seed}"].folder / RECORD / "metrics.jsonl").write_text(
+            '{"step": 60, "loss": 1.5}\n'
+        )
+    decides, beside = compare(design_of(values, F1, measure("accuracy")), there).findings
+    assert [found.arm for found in decides.values] == ["on", "off", "shuffled"]
+    assert [found.arm for found in beside.values] == ["on", "shuffled"]
+    assert [(d.first, d.second) for d in beside.differences] == [
+        pair for pair in ((d.first, d.second) for d in decides.differences) if "off" not in pair
+    ]
+    with pytest.raises(ValueError, match="no single figure `accuracy`"):
+        compare(design_of(values, measure("accuracy")), there)
 
 
 def test_an_evaluation_of_one_model_is_asked_without_its_name(tmp_path: Path) -> None:
