@@ -20,6 +20,11 @@ from kepipe.nn.layer import Layer, PostNorm, PreNorm, Stack, attention_layer
 from kepipe.nn.norms import UnbiasedNorm
 from kepipe.nn.positions import LearnedPositions, RelativeBias
 
+DEVIATION = 0.02
+"""Of first weights (Devlin et al. 2019)."""
+PUBLISHED_WIDTH = 768
+"""Of the models whose first weights these are (BERT-base)."""
+
 
 def assemble(config: TransformerConfig) -> Transformer:
     """A transformer whose weights hold no values yet (device "meta"): `initialise` it or load into it."""
@@ -173,11 +178,6 @@ def initialise(model: Transformer, seed: int) -> Transformer:
     generator = torch.Generator().manual_seed(seed)
     draw(dict(model.named_parameters()), model.config, generator, _deviation_of_layers(model.config))
     return model
-
-
-DEVIATION = 0.02
-"""Of first weights (Devlin et al. 2019)."""
-PUBLISHED_WIDTH = 768
 
 
 def _deviation_of_layers(config: TransformerConfig) -> float:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self
 
+Stacks = Literal["encoder", "decoder", "encoder-decoder"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class FusionConfig:
@@ -98,6 +100,18 @@ class TransformerConfig:
                 raise ValueError(
                     f"fusion after {self.fusion.first} layers: of {self.encoder_layers} layers at least one must fuse"
                 )
+
+    @property
+    def causal(self) -> bool:
+        """Whether tokens see only what stands left of them: a decoder alone."""
+        return self.encoder_layers == 0
+
+    @property
+    def stacks(self) -> Stacks:
+        """Which stacks there are."""
+        if not self.encoder_layers:
+            return "decoder"
+        return "encoder-decoder" if self.decoder_layers else "encoder"
 
     @property
     def head_width(self) -> int:

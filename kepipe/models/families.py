@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from pydantic import ConfigDict, Field, model_validator
 
 from kepipe.config import Section, UserSource
-from kepipe.models.config import FusionConfig, TransformerConfig
+from kepipe.models.config import FusionConfig, Stacks, TransformerConfig
 
 if TYPE_CHECKING:
     from kepipe.models.entities import EntityVectors
@@ -46,6 +46,13 @@ class Family:
     sizes: Mapping[str, Size]
     encoder: bool = True
     decoder: bool = False
+
+    @property
+    def stacks(self) -> Stacks:
+        """Which stacks it has."""
+        if not self.encoder:
+            return "decoder"
+        return "encoder-decoder" if self.decoder else "encoder"
 
 
 _BERT_HEAD = {"transform": True, "output_bias": True, "pooler": True}

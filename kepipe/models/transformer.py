@@ -12,7 +12,8 @@ from kepipe.nn.attention import Cache, Mask, concrete
 from kepipe.nn.fusion import Links, link
 from kepipe.nn.heads import Pooler, Transform, VocabularyHead
 from kepipe.nn.layer import Sight, Stack
-from kepipe.nn.reads import reads
+from kepipe.nn.reads import plan_reads
+from kepipe.nn.slots import pick
 from kepipe.nn.visibility import Visibility, by_name, documents
 
 
@@ -44,14 +45,14 @@ class Transformer(nn.Module):
         self.entity_head, self.entity_table = entity_head, entity_table
         self.flex = False
 
-    def forward(self, batch: Batch, reads_N: Tensor | None = None) -> Tensor:
+    def forward(self, batch: Batch, places_N: Tensor | None = None) -> Tensor:
         """Hidden states of the side that predicts: the decoder's where there is one, else the encoder's.
 
-        [B, T, D]; where `reads_N` are given, places among that side's B·T, those at these places alone: [N, D].
+        [B, T, D]; where `places_N` are given, among that side's B·T, those at these places alone: [N, D].
         """
         visibility = encoder_visibility(batch)
         if self.encoder is None:
-            return _pick(self.decode(batch.tokens, visibility, positions_BT=batch.positions), reads_N)
+            return _at(self.decode(batch.tokens, visibility, positions_BT=batch.positions), places_N)
         hidden = self.encode(
             batch.tokens,
             visibility,
@@ -60,7 +61,7 @@ class Transformer(nn.Module):
             tasks_BT=batch.tasks,
             entities_BT=batch.entities,
             vectors_ME=self.entity_vectors(batch),
-            reads_N=reads_N if self.decoder is None else None,
+            places_N=places_N if self.decoder is None else None,
         )
         if self.decoder is None:
             return hidden
@@ -75,7 +76,7 @@ class Transformer(nn.Module):
             memory_visibility=memory_visibility(batch),
             positions_BT=batch.decoder_positions,
         )
-        return _pick(decoded_BTD, reads_N)
+        return _at(decoded_BTD, places_N)
 
     def encode(
         self,
@@ -88,9 +89,9 @@ class Transformer(nn.Module):
         entities_BT: Tensor | None = None,
         vectors_ME: Tensor | None = None,
         each: list[Tensor] | None = None,
-        reads_N: Tensor | None = None,
+        places_N: Tensor | None = None,
     ) -> Tensor:
-        """Hidden states [B, T, D] of the encoder, or [N, D] at the places `reads_N` among the B·T.
+        """Hidden states [B, T, D] of the encoder, or [N, D] at the places `places_N` among the B·T.
 
         `entities_BT`, `vectors_ME`: see `Batch`; a plain model does not look at them, and where one that fuses has
         none, no token has an entity. A list given as `each` receives the embeddings and every layer's output (the
@@ -106,12 +107,12 @@ class Transformer(nn.Module):
         mask = self._mask(self.encoder, visibility, x_BTD, keys=x_BTD.shape[1], positions_BT=positions_BT)
         links, beside = self._slots(tokens_BT, visibility, entities_BT, vectors_ME)
         narrow = None
-        if reads_N is not None and self.encoder.narrows(mask):
-            narrow = reads(reads_N, *tokens_BT.shape)
+        if places_N is not None and self.encoder.narrows(mask):
+            narrow = plan_reads(places_N, *tokens_BT.shape)
         hidden_BTD: Tensor = self.encoder(
             x_BTD, Sight(mask, links=links), beside=beside, each=each, reads=narrow
         )[0]
-        return _pick(hidden_BTD, reads_N) if narrow is None else narrow.pick(hidden_BTD)
+        return _at(hidden_BTD, places_N) if narrow is None else narrow.pick(hidden_BTD)
 
     def decode(
         self,
@@ -264,10 +265,9 @@ class Transformer(nn.Module):
         return links, F.embedding(links.entities, vectors_ME)
 
 
-def _pick(hidden_BTD: Tensor, reads_N: Tensor | None) -> Tensor:
-    """[N, D] at the flat places given; all, [B, T, D], where none are."""
-    # index_select: on a CPU its backward pass is far faster than that of hidden[reads].
-    return hidden_BTD if reads_N is None else hidden_BTD.flatten(0, 1).index_select(0, reads_N)
+def _at(hidden_BTD: Tensor, places_N: Tensor | None) -> Tensor:
+    """[N, D] at the places given; all, [B, T, D], where none are."""
+    return hidden_BTD if places_N is None else pick(hidden_BTD, places_N)
 
 
 def _scores(x: Tensor) -> torch.dtype:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from kepipe.nn.attention import Mask
 from kepipe.nn.feedforward import FeedForward
 from kepipe.nn.layer import PostNorm, Sight
+from kepipe.nn.slots import flat, pick, slots
 from kepipe.nn.visibility import Visibility
 
 
@@ -43,11 +44,8 @@ def link(entities_BT: Tensor, visibility: Visibility, dtype: torch.dtype) -> Lin
     device = entities_BT.device
     linked_BT = entities_BT > 0
     linked_BT[:, 0] = True
-    count_B = linked_BT.sum(1)
     b, t = linked_BT.nonzero(as_tuple=True)
-    slot = torch.arange(len(b), device=device) - (count_B.cumsum(0) - count_B)[b]
-    places_BS = torch.zeros(rows, int(count_B.max()), dtype=torch.long, device=device)
-    places_BS[b, slot] = t
+    places_BS, _, count_B = slots(b, t, rows)
     used_BS = torch.arange(places_BS.shape[1], device=device) < count_B[:, None]
     seen_BSS = used_BS[:, None, :]
     among_BSS = visibility.among(places_BS)
@@ -56,7 +54,7 @@ def link(entities_BT: Tensor, visibility: Visibility, dtype: torch.dtype) -> Lin
     bias = torch.zeros((), dtype=dtype, device=device).where(seen_BSS[:, None], torch.finfo(dtype).min)
     return Links(
         entities_BT.gather(1, places_BS) * used_BS,
-        (places_BS + length * torch.arange(rows, device=device)[:, None]).flatten(),
+        flat(places_BS, length),
         used_BS[:, :, None],
         Mask(bias),
     )
@@ -101,7 +99,7 @@ class Fusion(nn.Module):
         # In place: nothing else needs the sum's first part, and a copy costs as much as a layer's norm.
         h_BTF.flatten(0, 1).index_add_(0, links.flat, told_BSF.flatten(0, 1))
         h_BTF = self.part.activation(h_BTF)
-        h_BSF = h_BTF.flatten(0, 1).index_select(0, links.flat).view_as(told_BSF)
+        h_BSF = pick(h_BTF, links.flat).view_as(told_BSF)
         w_BTD = self.norm(w_BTD + self.dropout(self.part.shrink(h_BTF)))
         e_BSE = self.entity_norm(e_BSE + self.dropout(self.entity_shrink(h_BSF)))
         return w_BTD, e_BSE

@@ -202,12 +202,14 @@ def _injector(
     model: Transformer,
     vectors: EntityVectors | None,
 ) -> Injector | None:
-    from kepipe.tasks.finetune.tuned import make_injector
+    from kepipe.inject.opening import open_injector
+    from kepipe.inject.settings import Inject
 
     if about.inject is None or inputs.graph is None:
         return None
     folder = None if vectors is None else vectors.vectors.folder
-    return make_injector(inputs.graph.folder, tokenizer, about.inject, model.config, folder)
+    settings = Inject.model_validate(about.inject)
+    return open_injector(inputs.graph.folder, tokenizer, settings, model.config, folder)
 
 
 def _rows(fresh: Tuned, splits: Splits, work: Work) -> dict[str, list[Row]]:

@@ -63,10 +63,10 @@ def write_triples(
         if config.inject is not None:
             work.warn(NO_GRAPH)
         return lambda objective: objective
+    from kepipe.inject.opening import open_injector
     from kepipe.inject.settings import Inject
     from kepipe.objectives import table
     from kepipe.objectives.injected import Injected
-    from kepipe.tasks.finetune.tuned import make_injector
     from kg.vectors import read_ids
 
     settings, row = config.inject or Inject(), table.row_of(config.objective)
@@ -81,7 +81,7 @@ def write_triples(
             f"set `inject: {{length: {2 * config.length}}}` to have room for triples"
         )
     vectors = None if inputs.vectors is None else inputs.vectors.folder
-    injector = make_injector(inputs.graph.folder, tokenizer, settings, model.config, vectors)
+    injector = open_injector(inputs.graph.folder, tokenizer, settings, model.config, vectors)
     rows_of = injector.map_ids(read_ids(inputs.shards.folder / "entities.txt"))
     known = int((rows_of >= 0).sum())
     said = f"{known:,} of {len(rows_of) - 1:,} entities of the text are in the graph"

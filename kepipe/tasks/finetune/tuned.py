@@ -23,7 +23,6 @@ from kepipe.tasks.finetune.table import TASKS, Task, TaskName
 
 if TYPE_CHECKING:
     from kepipe.inject.injector import Injector
-    from kepipe.inject.settings import Inject
     from kepipe.models.config import TransformerConfig
     from kepipe.models.transformer import Transformer
     from kg.store import Graph
@@ -79,7 +78,7 @@ class Tuned:
             self.about.row.reads,
             tuple(self.about.marks.values()),
             begin=config.family in BEGINS,
-            causal=is_causal(config),
+            causal=config.causal,
             segments=config.segments,
         )
 
@@ -91,15 +90,10 @@ class Tuned:
             self.about.row.kind,
             len(self.about.labels),
             per_word=self.about.row.reads == "words",
-            causal=is_causal(self.model.config),
+            causal=self.model.config.causal,
             vectors=self.vectors,
             injector=self.injector,
         )
-
-
-def is_causal(config: TransformerConfig) -> bool:
-    """Whether tokens see only what stands left of them: a decoder alone."""
-    return config.encoder_layers == 0
 
 
 def new_head(about: About, config: TransformerConfig, dropout: float = 0.0) -> heads.TaskHead:
@@ -155,6 +149,8 @@ def load(
     """
     from safetensors.torch import load_file
 
+    from kepipe.inject.opening import open_injector
+    from kepipe.inject.settings import Inject
     from kepipe.models import folder as models
 
     about, tokenizer = read_about(folder), load_tokenizer(folder)
@@ -166,8 +162,8 @@ def load(
     vectors = EntityVectors.open(folder, neighbours) if fuses else None
     injector = None
     if about.inject is not None:
-        where = graph if graph is not None else folder / GRAPH
-        injector = make_injector(where, tokenizer, about.inject, model.config, folder)
+        settings = Inject.model_validate(about.inject)
+        injector = open_injector(graph or folder / GRAPH, tokenizer, settings, model.config, folder)
     elif graph is not None and vectors is None:
         raise ValueError(f"{folder}: this model uses no knowledge: leave the graph out")
     return Tuned(about, model.to(device).eval(), tokenizer, vectors, injector)
@@ -184,25 +180,3 @@ def _neighbours(folder: Path, graph: Path | None, fuses: bool) -> Graph:
             f"{folder}: to compose vectors takes a graph that knows the entities: give it (--graph)"
         )
     return open_graph(folder / GRAPH if graph is None else graph)
-
-
-def make_injector(
-    graph: Path,
-    tokenizer: Tokenizer,
-    settings: Inject | dict[str, Any],
-    config: TransformerConfig,
-    vectors: Path | None,
-) -> Injector:
-    """The injector of a stored graph for a model. `vectors`: a folder that may hold those of entities."""
-    from kepipe.inject.injector import Injector
-    from kepipe.inject.settings import Inject
-    from kg.store import open_graph
-
-    return Injector(
-        open_graph(graph),
-        tokenizer,
-        Inject.model_validate(settings),
-        causal=is_causal(config),
-        positions=config.positions,
-        vectors=vectors if vectors is not None and has_vectors(vectors) else None,
-    )

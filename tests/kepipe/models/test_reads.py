@@ -14,7 +14,7 @@ from kepipe.batch import Batch
 from kepipe.models.families import Base, build
 from kepipe.models.transformer import Transformer, encoder_visibility
 from kepipe.nn.layer import Layer
-from kepipe.nn.reads import reads
+from kepipe.nn.reads import plan_reads
 
 B, T, V = 3, 12, 40
 
@@ -89,7 +89,7 @@ def test_layers_with_the_norm_first_and_relative_positions() -> None:
     sees = encoder_visibility(rows)
     worked = fed(model)
     whole_ND = model.encode(rows.tokens, sees).flatten(0, 1)[READS]
-    part_ND = model.encode(rows.tokens, sees, reads_N=READS)
+    part_ND = model.encode(rows.tokens, sees, places_N=READS)
     assert worked == [B * T, B * 4]
     agree(model, whole_ND, part_ND)
 
@@ -117,7 +117,7 @@ def test_most_places_or_none() -> None:
 def test_every_place_is_found_again(data: st.DataObject, rows: int, length: int) -> None:
     flat = torch.tensor(data.draw(st.lists(st.integers(0, rows * length - 1), max_size=12)), dtype=torch.long)
     x = torch.arange(rows * length, dtype=torch.float).view(rows, length, 1)
-    found = reads(flat, rows, length)
+    found = plan_reads(flat, rows, length)
     if found is not None:
         assert found.pick(found.narrow(x)).flatten().tolist() == flat.tolist()
         assert found.places.shape[1] <= max(1, length / 2)
