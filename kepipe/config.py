@@ -55,8 +55,7 @@ def _locate(value: Any, info: ValidationInfo) -> Any:
     text = os.path.expandvars(str(value))
     if "$" in text:
         raise ValueError(f"{text} names an environment variable that is not set")
-    folder = (info.context or {}).get("folder", Path())
-    path = (folder / Path(text).expanduser()).resolve()
+    path = (_folder(info) / Path(text).expanduser()).resolve()
     if not path.exists():
         raise ValueError(f"no such file or folder: {path}")
     return path
@@ -71,9 +70,13 @@ def _locate_or_name(value: Any, info: ValidationInfo) -> Any:
     if not isinstance(value, str | Path):
         return value
     text = str(value)
-    folder = (info.context or {}).get("folder", Path())
-    is_path = text.startswith((".", "/", "~", "$")) or (folder / text).exists()
-    return str(_locate(value, info)) if is_path else text
+    is_path = text.startswith((".", "/", "~", "$")) or (_folder(info) / text).exists()
+    return str(_locate(text, info)) if is_path else text
+
+
+def _folder(info: ValidationInfo) -> Path:
+    """Where relative paths start: the folder of the YAML file."""
+    return (info.context or {}).get("folder", Path())
 
 
 UserSource = Annotated[str, BeforeValidator(_locate_or_name)]
@@ -92,6 +95,15 @@ UserPaths = Annotated[tuple[Path, ...], BeforeValidator(_locate_each), WithJsonS
 
 class ConfigError(ValueError):
     """The user's settings cannot be used; the message says where and what to do."""
+
+
+class Clash(ValueError):
+    """Settings that are right by themselves and do not go together. `key`: where to look, with dots, from the stage's
+    own settings on; the message says what to set."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
 
 
 @dataclass(frozen=True)
@@ -266,11 +278,8 @@ def _expected(problem: Any) -> str:
         return f"expected {told['expected']}"
     if kind == "string_pattern_mismatch":
         return f"expected text that fits {told['pattern']}"
-    if (
-        kind != "value_error"
-        and (wanted := _KINDS.get(kind.split("_")[0]))
-        and kind.endswith(("_type", "_parsing"))
-    ):
+    wanted = _KINDS.get(kind.partition("_")[0])
+    if wanted and kind.endswith(("_type", "_parsing")):
         return f"expected {wanted}"
     return str(problem["msg"]).removeprefix("Value error, ")
 

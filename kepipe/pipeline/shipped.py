@@ -56,12 +56,10 @@ def summary(file: Path) -> str:
     """What the head of a pipeline file says that it does, on one line."""
     said: list[str] = []
     for line in file.read_text(encoding="utf-8").splitlines():
-        words = line.removeprefix("#").strip()
-        if not line.startswith("#") or (
-            said and line[2:3].strip()
-        ):  # the head's next word, such as `Command:`
+        next_word_begins = said and line[2:3].strip()  # such as `Command:`
+        if not line.startswith("#") or next_word_begins:
             break
-        said.append(words.removeprefix("What:").strip())
+        said.append(line.removeprefix("#").strip().removeprefix("What:").strip())
     return " ".join(said)
 
 

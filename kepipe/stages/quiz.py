@@ -94,7 +94,7 @@ def _make(graph: StoredGraph, config: QuizConfig, seed: int) -> Quiz:
     """The questions. Raises ValueError for relations that the graph does not have."""
     import numpy as np
 
-    from kepipe.tasks.quiz import make_quiz, make_typing
+    from kepipe.tasks.quiz import Limits, make_quiz, make_typing
 
     unknown = [id for id in config.relations if id not in {relation.id for relation in graph.relations}]
     if unknown:
@@ -102,15 +102,8 @@ def _make(graph: StoredGraph, config: QuizConfig, seed: int) -> Quiz:
             f"quiz: the graph has no relation `{unknown[0]}`; `kepipe graph describe` lists them"
         )
     make, templates = (make_quiz, ENGLISH) if config.ask == "objects" else (make_typing, ENGLISH_TYPES)
-    return make(
-        graph,
-        config.templates or templates,
-        np.random.default_rng([seed, 23]),
-        relations=config.relations,
-        fewest=config.fewest,
-        most=config.most,
-        shares=(config.dev, config.test),
-    )
+    limits = Limits(config.relations, config.fewest, config.most, (config.dev, config.test))
+    return make(graph, config.templates or templates, np.random.default_rng([seed, 23]), limits)
 
 
 def _record(question: Question, ask: str) -> dict[str, Any]:

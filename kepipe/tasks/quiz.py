@@ -33,6 +33,20 @@ class Question:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """What is asked for, and how often.
+
+    `relations`: ids to ask about. `fewest`: an answer that fewer share is not asked for. `most`: questions with the
+    same answer, so that guessing does not pay. `shares`: of the entities, for dev and test.
+    """
+
+    relations: Sequence[str] = ()
+    fewest: int = 12
+    most: int = 60
+    shares: tuple[float, float] = (0.1, 0.3)
+
+
+@dataclass(frozen=True)
 class Quiz:
     """Questions by split; `asked`: label of each relation, or each type, that is asked for → number of questions."""
 
@@ -40,83 +54,64 @@ class Quiz:
     asked: dict[str, int]
 
 
-def make_quiz(
-    graph: Graph,
-    templates: Sequence[str],
-    rng: np.random.Generator,
-    *,
-    relations: Sequence[str] = (),
-    fewest: int = 12,
-    most: int = 60,
-    shares: tuple[float, float] = (0.1, 0.3),
-) -> Quiz:
+def make_quiz(graph: Graph, templates: Sequence[str], rng: np.random.Generator, limits: Limits) -> Quiz:
     """Questions about the triples of the split "train" that are the only one of their subject and relation.
 
     A label that fewer than `fewest` triples have is not asked for; of one that more than `most` have, that many are
-    drawn, so that guessing does not pay. `relations`: ids to ask for; all by default. `shares`: of the entities, for
-    dev and test. An entity is in one split only, also where two relations ask about it. Raises ValueError where the
-    graph has nothing to ask.
+    drawn. Without `relations` all are asked about. An entity is in one split only, also where two relations ask about
+    it. Raises ValueError where the graph has nothing to ask.
     """
     triples = _only_ones(graph)
-    if relations:
-        triples = triples[np.isin(triples[:, 1], [graph.relation_row(id) for id in relations])]
+    if limits.relations:
+        triples = triples[np.isin(triples[:, 1], [graph.relation_row(id) for id in limits.relations])]
     drawn = rng.permutation(len(triples))
     labels = [graph.labels[tail] for tail in triples[:, 2].tolist()]
     taken: Counter[str] = Counter()
-    often = {label for label, count in Counter(labels).items() if count >= fewest}
+    often = {label for label, count in Counter(labels).items() if count >= limits.fewest}
     kept: list[int] = []
     for place in drawn.tolist():
-        if labels[place] in often and taken[labels[place]] < most:
+        if labels[place] in often and taken[labels[place]] < limits.most:
             taken[labels[place]] += 1
             kept.append(place)
     if len(taken) < 2:
         raise ValueError(
-            f"quiz: the graph has {len(taken)} answers that {fewest} entities or more share; set `fewest` lower"
+            f"quiz: the graph has {len(taken)} answers that {limits.fewest} entities or more share; set `fewest` lower"
         )
-    split_of = _split_entities(np.unique(triples[kept, 0]), rng, shares)
+    split_of = _split_entities(np.unique(triples[kept, 0]), rng, limits.shares)
     splits: dict[str, list[Question]] = {name: [] for name in SPLITS}
     asked: Counter[str] = Counter()
     for place in sorted(kept):
         head, relation, _ = triples[place].tolist()
         template = templates[int(rng.integers(len(templates)))]
         wanted = graph.relation(relation)
-        asked[wanted.label or wanted.id] += 1
         label = wanted.label or wanted.id
+        asked[label] += 1
         text, mention = _ask(graph, head, template.replace(RELATION, label))
         question = Question(f"{mention.entity} {label}", text, mention, (labels[place],))
         splits[split_of[head]].append(question)
     return Quiz(splits, _by_count(asked))
 
 
-def make_typing(
-    graph: Graph,
-    templates: Sequence[str],
-    rng: np.random.Generator,
-    *,
-    relations: Sequence[str] = (),
-    fewest: int = 12,
-    most: int = 60,
-    shares: tuple[float, float] = (0.1, 0.3),
-) -> Quiz:
+def make_typing(graph: Graph, templates: Sequence[str], rng: np.random.Generator, limits: Limits) -> Quiz:
     """Texts that name an entity, to be answered by all its types: those that the graph gives it, and the labels of
     what the `relations` (ids) lead to in the split "train", such as its occupations.
 
     A type that fewer than `fewest` entities have is not asked for, and an entity is left out all of whose types `most`
-    have already. `shares`: of the entities, for dev and test. Raises ValueError where the graph has nothing to ask.
+    have already. Raises ValueError where the graph has nothing to ask.
     """
-    types_of = _types(graph, relations, fewest)
+    types_of = _types(graph, limits.relations, limits.fewest)
     taken: Counter[str] = Counter()
     kept: list[int] = []
     for row in rng.permutation(np.array(sorted(types_of), np.int32)).tolist():
-        if any(taken[type] < most for type in types_of[row]):
+        if any(taken[type] < limits.most for type in types_of[row]):
             taken.update(types_of[row])
             kept.append(row)
     if len(taken) < 2:
         raise ValueError(
-            f"quiz: the graph has {len(taken)} types that {fewest} entities or more have; set `fewest` lower, or name "
-            "`relations` whose objects say what an entity is"
+            f"quiz: the graph has {len(taken)} types that {limits.fewest} entities or more have; set `fewest` lower, "
+            "or name `relations` whose objects say what an entity is"
         )
-    split_of = _split_entities(np.array(sorted(kept), np.int32), rng, shares)
+    split_of = _split_entities(np.array(sorted(kept), np.int32), rng, limits.shares)
     splits: dict[str, list[Question]] = {name: [] for name in SPLITS}
     for row in sorted(kept):
         text, mention = _ask(graph, row, templates[int(rng.integers(len(templates)))])
@@ -128,9 +123,8 @@ def _types(graph: Graph, relations: Sequence[str], fewest: int) -> dict[int, tup
     """Entity that has a name → its types, in order, of those that enough entities have; only entities that have one."""
     found = {row: set(graph.types(row)) for row, label in enumerate(graph.labels) if label}
     triples = graph.triples("train")
-    for head, _, tail in triples[
-        np.isin(triples[:, 1], [graph.relation_row(id) for id in relations])
-    ].tolist():
+    tells = np.isin(triples[:, 1], [graph.relation_row(id) for id in relations])
+    for head, _, tail in triples[tells].tolist():
         if head in found and graph.labels[tail]:
             found[head].add(graph.labels[tail])
     counts = Counter(type for types in found.values() for type in types)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kepipe.stages.quiz import ENGLISH, ENGLISH_TYPES, QuizConfig
-from kepipe.tasks.quiz import Quiz, make_quiz, make_typing
+from kepipe.tasks.quiz import Limits, Quiz, make_quiz, make_typing
 from kg.schema import Entity, Relation, Triple
 from kg.store import Graph, open_graph
 from kg.writer import write_graph
@@ -34,7 +34,7 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:
 
 
 def quiz(graph: Graph, seed: int = 0, **changes: object) -> Quiz:
-    return make_quiz(graph, ENGLISH, np.random.default_rng(seed), fewest=5, **changes)  # type: ignore[arg-type]
+    return make_quiz(graph, ENGLISH, np.random.default_rng(seed), Limits(fewest=5, **changes))  # type: ignore[arg-type]
 
 
 def test_every_answer_is_the_only_object_of_a_triple(graph: Graph) -> None:
@@ -67,7 +67,7 @@ def test_frequent_answers_are_capped_and_relations_chosen(graph: Graph) -> None:
 
 def test_a_graph_with_nothing_to_ask_is_refused(graph: Graph) -> None:
     with pytest.raises(ValueError, match="0 answers that 500 entities or more share"):
-        make_quiz(graph, ENGLISH, np.random.default_rng(0), fewest=500)
+        make_quiz(graph, ENGLISH, np.random.default_rng(0), Limits(fewest=500))
 
 
 def test_same_seed_same_quiz(graph: Graph) -> None:
@@ -77,7 +77,7 @@ def test_same_seed_same_quiz(graph: Graph) -> None:
 
 def test_an_entity_is_asked_for_all_its_types(graph: Graph) -> None:
     """Its type in the graph and its towns, but not "Rare", which one entity has; fields are not asked for."""
-    made = make_typing(graph, ENGLISH_TYPES, np.random.default_rng(0), relations=["town"], fewest=5)
+    made = make_typing(graph, ENGLISH_TYPES, np.random.default_rng(0), Limits(["town"], fewest=5))
     assert made.asked == {"person": 60, "North": 15, "South": 15}
     for questions in made.splits.values():
         for question in questions:
@@ -89,9 +89,7 @@ def test_an_entity_is_asked_for_all_its_types(graph: Graph) -> None:
 
 @given(seed=st.integers(0, 2**32 - 1), most=st.integers(2, 70))
 def test_typing_asks_nobody_twice_and_no_type_without_need(graph: Graph, seed: int, most: int) -> None:
-    made = make_typing(
-        graph, ENGLISH_TYPES, np.random.default_rng(seed), relations=["field"], fewest=5, most=most
-    )
+    made = make_typing(graph, ENGLISH_TYPES, np.random.default_rng(seed), Limits(["field"], 5, most))
     entities = [q.mention.entity for questions in made.splits.values() for q in questions]
     assert len(entities) == len(set(entities)) == made.asked["person"]
     assert all(made.asked[field.title()] >= min(most, 20) for field in FIELDS)
@@ -103,6 +101,6 @@ def test_typing_asks_nobody_twice_and_no_type_without_need(graph: Graph, seed: i
 
 def test_what_typing_cannot_ask_is_refused(graph: Graph) -> None:
     with pytest.raises(ValueError, match="1 types that 30 entities or more have"):
-        make_typing(graph, ENGLISH_TYPES, np.random.default_rng(0), relations=["town"], fewest=30)
+        make_typing(graph, ENGLISH_TYPES, np.random.default_rng(0), Limits(["town"], fewest=30))
     with pytest.raises(ValueError, match="asks for no relation"):
         QuizConfig(ask="types", templates=["The {relation} of {name}"])
