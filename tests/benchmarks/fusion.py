@@ -1,6 +1,6 @@
 """What a fused step costs beside a plain one, and what a large table of entity vectors costs.
 
-    python tests/benchmarks/fusion.py [--rows mini minilm base table] [--steps 8] [--links 0.08] [--precision bf16]
+    python -m tests.benchmarks.fusion [--rows mini minilm base table] [--steps 8] [--links 0.08] [--precision bf16]
 
 Steps: processor time of corruption, loss, gradient and update. Both models read the same rows of random tokens, of
 which a share begins a mention; the plain one learns `mlm`, the fused one `ernie-tsinghua` with vectors of 100 numbers,

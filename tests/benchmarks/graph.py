@@ -1,4 +1,4 @@
-"""The store at scale: `python tests/benchmarks/graph.py geonames` or `… synthetic [ENTITIES TRIPLES]`.
+"""The store at scale: `python -m tests.benchmarks.graph geonames` or `… synthetic [ENTITIES TRIPLES]`.
 
 Prints how long the import took, in seconds on the clock and of the processor, peak memory, and then, in a fresh
 process, how long opening takes and how many look-ups a second of the processor there are. The synthetic graph (5

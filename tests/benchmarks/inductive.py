@@ -1,4 +1,4 @@
-"""Link prediction for entities that came after training: `python tests/benchmarks/inductive.py STORE [SEED]`.
+"""Link prediction for entities that came after training: `python -m tests.benchmarks.inductive STORE [SEED]`.
 
 5% of the entities are held out with all their triples; TransE is trained on the rest, then the encoder. Of each
 held-out entity's triples half are told, half are asked (both ends, filtered ranks among all entities).

@@ -1,4 +1,4 @@
-"""Filtered ranks, here and by PyKEEN's evaluator: `python tests/benchmarks/ranking.py STORE [--vectors FOLDER]`.
+"""Filtered ranks, here and by PyKEEN's evaluator: `python -m tests.benchmarks.ranking STORE [--vectors FOLDER]`.
 
 TransE with L2 and the vectors of a folder (an `embed` artifact), or, where none is given, with L1 and untrained ones of
 dimension 100. Both rank the same triples of the split "test", all of them or a number drawn at random, with all splits
