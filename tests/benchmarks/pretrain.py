@@ -6,7 +6,8 @@ Each measurement is a process of its own, one after the other. Text: the Wikiped
 WordPiece vocabulary of 16,384. `lines`: a row a sentence, cut to the length of a dictionary's glosses, in a batch
 small enough that the Trainer's padded logits stay within memory. Throughput is that of the median update after the
 first two; tokens are those of text and its marks, padding not counted. On a machine that others use too, the ratio
-of tokens a second of processor time is the steadier one.
+of tokens a second of processor time is the steadier one. `of peak`: matrix products a second, as a share of what the
+machine makes of one large product alone: no model of these sizes trains faster than at 1.
 """
 
 from __future__ import annotations
@@ -85,10 +86,14 @@ def prepare(root: Path) -> None:
 
 
 class Speed(NamedTuple):
-    """Tokens a second of one update, by the clock and by the processors' time."""
+    """Tokens a second of one update, by the clock and by the processors' time.
+
+    `of_peak`: its matrix products a second, as a share of what the machine makes of one large product alone.
+    """
 
     clock: float
     processor: float
+    of_peak: float = 0.0
 
 
 def processor_seconds() -> float:
@@ -113,7 +118,7 @@ def ours(case: Case, shards: Path, steps: int) -> list[Speed]:
             now = time.perf_counter(), processor_seconds()
             seconds, used = now[0] - before[0], now[1] - before[1]
             clock = event.values["tokens_per_second"]
-            speeds.append(Speed(clock, clock * seconds / used))
+            speeds.append(Speed(clock, clock * seconds / used, event.values["model_flops_utilisation"]))
             before = now
 
     config = PRETRAIN.config.model_validate(
@@ -252,8 +257,8 @@ def main() -> None:
         case = CASES[name]
         speeds = {"ours": ours, "theirs": theirs}[who](case, Path(root) / case.text / "out", options.steps)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-        clock, processor = (float(np.median(column)) for column in zip(*speeds[2:], strict=True))
-        print(json.dumps({"speed": clock, "processor": processor, "memory": peak}))
+        clock, processor, of_peak = (float(np.median(column)) for column in zip(*speeds[2:], strict=True))
+        print(json.dumps({"speed": clock, "processor": processor, "of_peak": of_peak, "memory": peak}))
         return
     with tempfile.TemporaryDirectory() as folder:
         root = options.data or Path(folder)
@@ -261,7 +266,7 @@ def main() -> None:
             prepare(root)
         print(
             f"{'':8}{'kepipe tok/s':>14}{'Trainer tok/s':>15}{'ratio':>8}{'by CPU time':>13}"
-            f"{'kepipe MB':>12}{'Trainer MB':>12}",
+            f"{'kepipe MB':>12}{'Trainer MB':>12}{'kepipe of peak':>16}",
             flush=True,
         )
         for name in options.rows:
@@ -273,7 +278,7 @@ def main() -> None:
             print(
                 f"{name:8}{mine['speed']:14,.0f}{other['speed']:15,.0f}{mine['speed'] / other['speed']:8.2f}"
                 f"{mine['processor'] / other['processor']:13.2f}"
-                f"{mine['memory']:12,.0f}{other['memory']:12,.0f}",
+                f"{mine['memory']:12,.0f}{other['memory']:12,.0f}{mine['of_peak']:16.2f}",
                 flush=True,
             )
 
