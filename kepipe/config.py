@@ -76,7 +76,8 @@ def _locate_or_name(value: Any, info: ValidationInfo) -> Any:
 
 def _folder(info: ValidationInfo) -> Path:
     """Where relative paths start: the folder of the YAML file."""
-    return (info.context or {}).get("folder", Path())
+    folder: Path = (info.context or {}).get("folder", Path())
+    return folder
 
 
 UserSource = Annotated[str, BeforeValidator(_locate_or_name)]
@@ -102,8 +103,11 @@ class Clash(ValueError):
     own settings on; the message says what to set."""
 
     def __init__(self, key: str, message: str) -> None:
-        super().__init__(message)
-        self.key = key
+        super().__init__(key, message)  # both, so that it can be told from one process to another
+        self.key, self.message = key, message
+
+    def __str__(self) -> str:
+        return self.message
 
 
 @dataclass(frozen=True)

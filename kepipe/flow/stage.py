@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
-from kepipe.config import Section
+from kepipe.config import Clash, Section
 from kepipe.flow.artifact import Artifact
 from kepipe.flow.events import Dataset, Event, Metrics, ModelOffered, Noted, Progressed, Sink
 
@@ -86,13 +86,27 @@ class Slot(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Planned:
+    """A stage of a pipeline file before anything runs: its settings, and the stages that will fill its inputs."""
+
+    name: str
+    config: Any
+    inputs: Mapping[str, Sequence[Planned]]
+
+    def given(self, slot: str) -> Planned | None:
+        """The stage that fills an input; None where none does."""
+        return next(iter(self.inputs.get(slot, ())), None)
+
+
+@dataclass(frozen=True)
 class Stage(Generic[I, C]):
     """One kind of work.
 
     `inputs` is a frozen dataclass whose fields are Artifact subclasses, or tuples of them; the runner fills
     each by its type from the stages before. A field `Model | None = None` is filled only where the pipeline's
     `inputs` names what with; what is named may be of a subclass. `fingerprint` digests data outside the store (the
-    user's files); it becomes part of the key.
+    user's files); it becomes part of the key. `clashes` tells of settings that do not go together, as far as a
+    pipeline file alone says: it is asked before any stage runs.
     """
 
     name: str
@@ -102,6 +116,7 @@ class Stage(Generic[I, C]):
     makes: type[Artifact]
     run: Callable[[I, C, Work], None]
     fingerprint: Callable[[C], Mapping[str, str]] = field(default=lambda _: {})
+    clashes: Callable[[Planned], Iterable[Clash]] = field(default=lambda _: ())
 
     def slots(self) -> dict[str, Slot]:
         """The inputs by name."""

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any, Literal, Self
 
 Stacks = Literal["encoder", "decoder", "encoder-decoder"]
+CONFIG = "config.json"
+FORMAT = "kepipe-transformer"
+"""What the config of a model folder says of itself, so that it is not taken for another library's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,3 +135,18 @@ class TransformerConfig:
             raise ValueError(f"unknown keys of a model's config: {', '.join(sorted(unknown))}")
         fusion = values.get("fusion")
         return cls(**{**values, "fusion": None if fusion is None else FusionConfig(**fusion)})
+
+
+def read_config(folder: Path) -> TransformerConfig:
+    """The config of a model folder. Raises ValueError where there is none."""
+    file = folder / CONFIG
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{file}: no readable config of a model ({error})") from None
+    if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
+        raise ValueError(f"{file}: not the config of a kepipe model folder")
+    try:
+        return TransformerConfig.from_json(values)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{file}: {error}") from None

@@ -144,6 +144,12 @@ FAMILIES = {
 }
 
 
+NO_VECTORS = (
+    "`fusion` needs the vectors of a graph: set `inputs: {vectors: embed}` in the stage, where `embed` is the stage "
+    "that makes them"
+)
+
+
 class Fusion(Section):
     """Entities of a graph beside the tokens (ERNIE of Tsinghua; Zhang et al. 2019)."""
 
@@ -329,10 +335,7 @@ def _with_entities(
     if wanted is None:
         return model
     if entities is None:
-        raise ValueError(
-            "base: `fusion` needs the vectors of a graph: set `inputs: {vectors: embed}` in the stage, where `embed` "
-            "is the stage that makes them"
-        )
+        raise ValueError(f"base: {NO_VECTORS}")
     import torch
 
     from kepipe.models.assemble import fuse

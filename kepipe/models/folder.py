@@ -14,13 +14,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from kepipe.models.assemble import assemble
-from kepipe.models.config import TransformerConfig
+from kepipe.models.config import CONFIG, FORMAT, read_config
 from kepipe.models.entities import EntityVectors
 from kepipe.models.files import copy_tokenizer, write_json, write_tensors
 from kepipe.models.transformer import Transformer
 
-CONFIG, WEIGHTS, PROVENANCE = "config.json", "model.safetensors", "kepipe.json"
-FORMAT = "kepipe-transformer"
+WEIGHTS, PROVENANCE = "model.safetensors", "kepipe.json"
 
 
 def save(
@@ -71,21 +70,6 @@ def load(folder: Path, device: str = "cpu") -> Transformer:
     with torch.no_grad():
         model.load_state_dict(weights, assign=True)
     return model.eval()
-
-
-def read_config(folder: Path) -> TransformerConfig:
-    """The config of a model folder. Raises ValueError where there is none."""
-    file = folder / CONFIG
-    try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{file}: no readable config of a model ({error})") from None
-    if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
-        raise ValueError(f"{file}: not the config of a kepipe model folder")
-    try:
-        return TransformerConfig.from_json(values)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{file}: {error}") from None
 
 
 def read_provenance(folder: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from kepipe.models.config import TransformerConfig
     from kepipe.models.transformer import Transformer
 
 MINILM = "minilm"
@@ -36,6 +37,40 @@ def locate(name: str) -> Path:
     return _fetch(name)
 
 
+def outline(name: str) -> TransformerConfig | None:
+    """The config of a trained model on this machine, but for what its weights alone tell; None for one that would have
+    to be fetched, and for the releases that are ported on their own.
+
+    Raises ValueError where it cannot be read.
+    """
+    from kepipe.models.config import CONFIG, FORMAT, TransformerConfig, read_config
+    from kepipe.models.port import settings
+
+    if name != MINILM and not Path(name).expanduser().is_dir():
+        return None
+    place = locate(name)
+    file = place / CONFIG
+    theirs = json.loads(file.read_text(encoding="utf-8"))
+    if theirs.get("format") == FORMAT:
+        return read_config(place)
+    if "model_type" not in theirs:
+        return None
+    port = settings.find_port(file, theirs)
+    found = settings.heads(_weights(place), port)
+    return TransformerConfig(**settings.to_ours(file, theirs, port), **found)
+
+
+def _weights(place: Path) -> set[str]:
+    """Names of the weights in a folder, which are not read."""
+    from safetensors import safe_open
+
+    names: set[str] = set()
+    for file in sorted(place.glob("*.safetensors")):
+        with safe_open(file, "np") as stored:
+            names.update(stored.keys())
+    return names
+
+
 def open_trained(
     name: str, *, seed: int = 0, dropout: float = 0.0, note: Callable[[str], None] = lambda _: None
 ) -> Transformer:
@@ -43,13 +78,14 @@ def open_trained(
 
     `note` is told of weights that it lacked (drawn from `seed`) and of ones that were left out.
     """
-    from kepipe.models import folder as own
+    from kepipe.models import folder
+    from kepipe.models.config import FORMAT
     from kepipe.models.port import huggingface, thunlp, uer
 
     place = locate(name)
     config = json.loads((place / "config.json").read_text(encoding="utf-8"))
-    if config.get("format") == own.FORMAT:
-        model = own.load(place)
+    if config.get("format") == FORMAT:
+        model = folder.load(place)
     else:
         releases = (thunlp, uer)
         load = next((port.load for port in releases if port.is_release(config)), huggingface.load)

@@ -1,57 +1,115 @@
-"""What an objective asks of the model that it trains and of the rows that it learns from."""
+"""What an objective asks of the model that it trains, of the rows that it learns from, and of its tokenizer."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, get_args
 
+from kepipe.config import Clash
+from kepipe.models.config import Stacks
+from kepipe.models.families import FAMILIES
 from kepipe.objectives import table
 
 if TYPE_CHECKING:
     from kepipe.config import Section
-    from kepipe.models.transformer import Transformer
+    from kepipe.models.config import TransformerConfig
 
 PAIRS = ("segment-pair", "sentence-pair", "dialogue")
 """Formats whose rows have two segments, and a label that says whether they belong together."""
-FAMILIES = {"encoder": "bert or roberta", "decoder": "gpt2", "encoder-decoder": "bart or t5"}
-"""Which families have these stacks."""
+
+WITH_ARTICLE = {stacks: f"a{'n' * stacks.startswith('e')} {stacks}" for stacks in get_args(Stacks)}
 
 
-def check(objective: Section, model: Transformer, base: str, format: str, length: int) -> None:
-    """Raise ValueError where `model`, called `base` in messages, or rows of this format and length (in tokens) do
-    not give what the objective asks for."""
-    row, name = table.row_of(objective), getattr(objective, "name", "")
-    stacks = "-".join(kind for kind in ("encoder", "decoder") if getattr(model, kind) is not None)
-    if stacks != row.stack:
-        raise ValueError(
-            f"objective {name} is for models of the kind {row.stack}, and base {base} is {stacks} alone: "
-            f"set base to a {FAMILIES[row.stack]}, or choose another objective"
-        )
+def check(objective: Section, model: TransformerConfig, base: str, format: str, length: int) -> None:
+    """Raise the first of the `clashes`, if there are any."""
+    for clash in clashes(objective, model, base, format, length):
+        raise clash
+
+
+def clashes(
+    objective: Section, model: TransformerConfig, base: str, format: str, length: int
+) -> Iterator[Clash]:
+    """Where a model, called `base` in messages, or rows of this format and length (in tokens) do not give what the
+    objective asks for. Keys are those of the stage `pretrain`."""
+    row, name = table.row_of(objective), table.name_of(objective)
+    if model.stacks != row.stack:
+        yield _wrong_stacks(name, row, base, model)
+        return
     if row.formats and format not in row.formats:
-        raise ValueError(
-            f"objective {name} learns from rows of another kind: set `format: {row.formats[0]}`, not {format}"
+        yield Clash(
+            "format", f"{name} does not learn from rows of the kind {format}: set `format: {row.formats[0]}`"
         )
-    config, pairs = model.config, format in PAIRS
-    if row.links and config.fusion is None:
-        raise ValueError(
-            f"objective {name} learns of entities, and base {base} is a plain model: set `fusion: {{}}` in base and "
-            "`inputs: {vectors: embed}` in the stage"
+    if row.links and model.fusion is None:
+        yield Clash(
+            "objective",
+            f"{name} learns of entities, and base {base} is a plain model: set `fusion: {{}}` in base and "
+            "`inputs: {vectors: embed}` in the stage",
         )
-    if 0 < config.positions < length:
-        raise ValueError(
-            f"length: {length} tokens, base {base} has {config.positions} positions: set length to that"
+    if 0 < model.positions < length:
+        yield Clash(
+            "length",
+            f"{length} tokens, and base {base} has {model.positions} positions: set `length: {model.positions}`",
         )
+    yield from _of_pairs(objective, name, model, base, format)
+
+
+def _wrong_stacks(name: str, row: table.Row, base: str, model: TransformerConfig) -> Clash:
+    objectives = [other for other, its in table.TABLE.items() if its.stack == model.stacks]
+    families = [family for family, its in FAMILIES.items() if its.stacks == row.stack]
+    return Clash(
+        "objective",
+        f"{name} trains {WITH_ARTICLE[row.stack]}, and base {base} is {WITH_ARTICLE[model.stacks]}: set `objective: "
+        f"{objectives[0]}`{_others(objectives)}, or `base: {{family: {families[0]}}}`{_others(families)}",
+    )
+
+
+def _others(names: Sequence[str]) -> str:
+    """What might be set instead of the first."""
+    return f" (or {', '.join(names[1:])})" if names[1:] else ""
+
+
+def _of_pairs(
+    objective: Section, name: str, model: TransformerConfig, base: str, format: str
+) -> Iterator[Clash]:
+    """What tells two segments, or several tasks, apart."""
+    pairs = format in PAIRS
+    if pairs and model.stacks == "decoder":
+        yield Clash("format", f"base {base} reads no pairs, as {format} makes them: set `format: packed`")
+        return
     needed = {
         "segments": 6 if getattr(objective, "mode_segments", False) else 2 if pairs else 0,
         "tasks": len(getattr(objective, "of", ())) if getattr(objective, "tasks", False) else 0,
     }
     for kind, count in needed.items():
-        if getattr(config, kind) < count:
-            raise ValueError(
-                f"objective {name} with format {format} needs a base with {count} {kind}, "
-                f"{base} has {getattr(config, kind)}: set `{kind}: {count}` in base"
+        if getattr(model, kind) < count:
+            yield Clash(
+                "base",
+                f"objective {name} with format {format} needs a base with {count} {kind}, {base} has "
+                f"{getattr(model, kind)}: set `{kind}: {count}` in base",
             )
     for setting in ("next_sentence", "tell_fakes"):
-        if pairs and getattr(objective, setting, False) and not config.next_sentence:
-            raise ValueError(
-                f"base {base} has no head that judges rows: set `{setting}: false` in the objective"
+        if pairs and getattr(objective, setting, False) and not model.next_sentence:
+            yield Clash(
+                f"objective.{setting}",
+                f"base {base} has no head that judges rows: set `{setting}: false` in the objective",
             )
+
+
+def of_injection(objective: Section, room: int, length: int) -> Iterator[Clash]:
+    """Where triples cannot be written into rows of `length` tokens, which may grow to `room`."""
+    row = table.row_of(objective)
+    if row.stack == "encoder-decoder" or row.links:
+        fitting = [
+            name for name, its in table.TABLE.items() if its.stack != "encoder-decoder" and not its.links
+        ]
+        yield Clash(
+            "objective",
+            f"{table.name_of(objective)} does not restore tokens where they stand, so no triples can be written "
+            f"beside them: set `objective: {fitting[0]}`{_others(fitting)}, or leave out the input `graph`",
+        )
+    if room < length:
+        yield Clash(
+            "inject.length",
+            f"{room} would cut the text, whose rows have {length} tokens: set `inject: {{length: {2 * length}}}` to "
+            "have room for triples",
+        )

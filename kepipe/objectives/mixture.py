@@ -47,6 +47,20 @@ class Mixture(Section):
             raise ValueError("at least one objective must be there from the beginning: set its joins to 0")
         return self
 
+    @model_validator(mode="after")
+    def _one_model(self) -> Mixture:
+        from kepipe.objectives.table import name_of, row_of
+
+        first, *others = (share.objective for share in self.of)
+        for other in others:
+            ours, theirs = row_of(first), row_of(other)
+            if (ours.stack, ours.begin) != (theirs.stack, theirs.begin):
+                raise ValueError(
+                    f"{name_of(first)} and {name_of(other)} do not train the same stacks on the same rows: give each a "
+                    "stage of its own"
+                )
+        return self
+
 
 def build(section: Mixture, tokenizer: Tokenizer) -> Objective:
     """The objective over a tokenizer's ids."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from kepipe.batch import Batch, Sequences
-    from kepipe.corpus.tokenizer import Tokenizer
+    from kepipe.corpus.tokenizer import Ints, Tokenizer
     from kepipe.objectives.contract import Objective
 
 
@@ -26,16 +26,22 @@ class SpanCorruption(Section):
     """Mean length of the missing spans."""
 
 
+def sentinels(tokenizer: Tokenizer) -> Ints:
+    """The ids that stand for missing spans, in order of use. Raises ValueError where the tokenizer has none."""
+    if not len(tokenizer.sentinels):
+        raise ValueError(
+            "the tokenizer has no sentinels (<extra_id_0>, …): leave `from` out of the shards' tokenizer to have one "
+            "trained, or name T5's"
+        )
+    return tokenizer.sentinels
+
+
 def build(section: SpanCorruption, tokenizer: Tokenizer) -> Objective:
     """The objective over a tokenizer's ids. Raises ValueError where it has no sentinels."""
     from kepipe.noise.spans import collapse_spans, draw_spans
     from kepipe.objectives.writing import Writing, teacher_forced
 
-    if not len(tokenizer.sentinels):
-        raise ValueError(
-            "span-corruption needs sentinel tokens (<extra_id_0>, …), which the tokenizer lacks: "
-            "let the shards train one, or take T5's"
-        )
+    signs = sentinels(tokenizer)
 
     def render(sequences: Sequences, rng: np.random.Generator) -> Batch:
         noise_BT = draw_spans(sequences.special, rng, section.share, section.mean_span)
@@ -43,7 +49,7 @@ def build(section: SpanCorruption, tokenizer: Tokenizer) -> Objective:
             sequences.tokens,
             noise_BT,
             sequences.documents == 0,
-            tokenizer.sentinels,
+            signs,
             pad_id=tokenizer.pad,
             end_id=tokenizer.sep,
         )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
+from operator import attrgetter
+from typing import TYPE_CHECKING, Annotated, Any, Union
 
 from pydantic import BeforeValidator, Discriminator, TypeAdapter
 
@@ -25,9 +26,8 @@ from kepipe.objectives import (
 
 if TYPE_CHECKING:
     from kepipe.corpus.tokenizer import Tokenizer
+    from kepipe.models.config import Stacks
     from kepipe.objectives.contract import Objective
-
-Stack = Literal["encoder", "decoder", "encoder-decoder"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Row:
 
     section: type[Section]
     build: Callable[[Any, Tokenizer], Objective]
-    stack: Stack = "encoder"
+    stack: Stacks = "encoder"
     """Parts that the model must have."""
     begin: bool = True
     """Whether rows begin with the first special token ([CLS])."""
@@ -46,6 +46,8 @@ class Row:
     """What measures the held-out loss, so that arms compare; None: the objective itself."""
     links: bool = False
     """Whether it can learn of entities alone, from a model that fuses them."""
+    tokens: Callable[[Tokenizer], object] = attrgetter("mask")
+    """What it takes from a tokenizer; raises ValueError where that has none."""
 
 
 TABLE: Mapping[str, Row] = {
@@ -57,11 +59,11 @@ TABLE: Mapping[str, Row] = {
     ),
     "dlm": Row(dlm.DLM, dlm.build, formats=("dialogue",)),
     "unilm": Row(unilm.UniLM, unilm.build),
-    "causal-lm": Row(causal.CausalLM, causal.build_causal, "decoder", begin=False),
-    "prefix-lm": Row(causal.PrefixLM, causal.build_prefix, "decoder", begin=False),
+    "causal-lm": Row(causal.CausalLM, causal.build_causal, "decoder", begin=False, tokens=attrgetter("sep")),
+    "prefix-lm": Row(causal.PrefixLM, causal.build_prefix, "decoder", begin=False, tokens=attrgetter("sep")),
     "mass": Row(mass.Mass, mass.build, "encoder-decoder"),
     "denoising": Row(denoising.DenoisingLM, denoising.build, "encoder-decoder"),
-    "span-corruption": Row(t5.SpanCorruption, t5.build, "encoder-decoder", begin=False),
+    "span-corruption": Row(t5.SpanCorruption, t5.build, "encoder-decoder", begin=False, tokens=t5.sentinels),
 }
 
 SECTIONS: Mapping[str, type[Section]] = {
@@ -75,8 +77,6 @@ def row_of(section: Section) -> Row:
     """The row of given settings; of a mixture, that of its first objective, which the others have to match."""
     if isinstance(section, mixture.Mixture):
         rows = [row_of(share.objective) for share in section.of]
-        if any((row.stack, row.begin) != (rows[0].stack, rows[0].begin) for row in rows):
-            raise ValueError("the objectives of a mixture must train the same stacks and read the same rows")
         formats = next((row.formats for row in rows if row.formats), ())
         return replace(
             rows[0],
@@ -85,6 +85,18 @@ def row_of(section: Section) -> Row:
             links=any(row.links for row in rows),
         )
     return next(row for row in TABLE.values() if isinstance(section, row.section))
+
+
+def name_of(section: Section) -> str:
+    """The name by which the YAML calls these settings."""
+    return next(name for name, its in SECTIONS.items() if isinstance(section, its))
+
+
+def parts_of(section: Section) -> list[Section]:
+    """The objectives of a mixture; of any other, itself."""
+    if isinstance(section, mixture.Mixture):
+        return [part for share in section.of for part in parts_of(share.objective)]
+    return [section]
 
 
 def build(section: Section, tokenizer: Tokenizer) -> Objective:

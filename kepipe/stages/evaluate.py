@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from kepipe.config import Section
-from kepipe.flow.stage import Stage, Work
+from kepipe.config import Clash, Section, nearest
+from kepipe.flow.stage import Planned, Stage, Work
+from kepipe.models.config import read_config
+from kepipe.stages import outline
 from kepipe.stages.artifacts import Evaluation, Graph, Linked, Model, Shards
-from kepipe.stages.probing import PROBES, HeldOut, ProbeName, make_probes
+from kepipe.stages.probing import PROBES, HeldOut, ProbeName, fits, make_probes
 
 if TYPE_CHECKING:
+    from kepipe.models.config import TransformerConfig
     from kepipe.tasks.probes import Answers, Arm, Probe
 
 BESIDE_ARMS = ("differences", "baselines", "about")
@@ -61,12 +64,11 @@ def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, work: Work) -> None
     from kepipe.corpus.tokenizer import load_tokenizer
 
     names = [arm.name for arm in inputs.arms]
-    taken = sorted(set(names) & set(BESIDE_ARMS))
-    if taken:
-        raise ValueError(f"evaluate: a stage named `{taken[0]}` cannot be evaluated; give it another name")
-    reference = _reference(names, config.reference)
+    for clash in of_arms(config, names):
+        raise clash
+    reference = config.reference or ("control" if "control" in names else names[-1])
     tokenizer = load_tokenizer(inputs.shards.folder / "tokenizer")
-    fitting = {arm.name: _fitting(config, arm.folder, arm.name) for arm in inputs.arms}
+    fitting = {arm.name: _fitting(config, read_config(arm.folder), arm.name) for arm in inputs.arms}
     _say_which(fitting, config, work)
     wanted = tuple(probe for probe in PROBES if any(probe in chosen for chosen in fitting.values()))
     held_out = HeldOut(inputs.linked, inputs.graph, inputs.shards, config, tokenizer, work.seed)
@@ -132,27 +134,23 @@ def score_model(
 
     tokenizer = load_tokenizer(folder)
     same = tokenizer.backend.to_str() == load_tokenizer(shards.folder / "tokenizer").backend.to_str()
-    wanted = _fitting(config, folder, folder.name)
+    wanted = _fitting(config, read_config(folder), folder.name)
     wanted = tuple(probe for probe in wanted if same or probe != "mlm-loss")
     probes = make_probes(HeldOut(linked, graph, shards, config, tokenizer, seed), wanted)
     arm = _load(folder)
     return {probe.name: probe.score(probe.answer(arm, device, lambda _: None), seed) for probe in probes}
 
 
-def _fitting(config: EvaluateConfig, folder: Path, arm: str) -> tuple[ProbeName, ...]:
-    """The probes for an arm: those that the config names, else all that fit. ValueError for one that does not."""
-    from kepipe.models.assemble import assemble
-    from kepipe.models.folder import read_config
-    from kepipe.tasks.probes import fits
-
-    skeleton = assemble(read_config(folder))
-    fitting = tuple(probe for probe in PROBES if fits(probe, skeleton))
+def _fitting(config: EvaluateConfig, model: TransformerConfig, arm: str) -> tuple[ProbeName, ...]:
+    """The probes for an arm: those that the config names, else all that fit. Raises Clash for one that does not."""
+    fitting = tuple(probe for probe in PROBES if fits(probe, model))
     for probe in config.probes or ():
         if probe not in fitting:
             does = "generates" if "perplexity" in fitting else "fills masks"
-            raise ValueError(
-                f"evaluate: `{arm}` {does} and cannot answer {probe}; {' and '.join(fitting)} fit it. Leave "
-                "`probes` out to have those chosen that fit each arm"
+            raise Clash(
+                "probes",
+                f"`{arm}` {does} and cannot answer {probe}, only {' and '.join(fitting)}: leave `probes` out to have "
+                "those chosen that fit each arm",
             )
     return fitting if config.probes is None else config.probes
 
@@ -188,7 +186,6 @@ def _shown(arm: Model, probe: Probe, work: Work) -> dict[str, int] | None:
     None for a plain model, and where the probe shows no entities.
     """
     from kepipe.models.entities import EntityVectors
-    from kepipe.models.folder import read_config
 
     mentions = probe.shown() if read_config(arm.folder).fusion is not None else ()
     if not len(mentions):
@@ -215,14 +212,6 @@ def _load(folder: Path) -> Arm:
     model = load(folder)
     manner = manner_of(model, folder) if writes(model) else None
     return Arm(model, manner, EntityVectors.open(folder) if model.config.fusion is not None else None)
-
-
-def _reference(names: Sequence[str], wanted: str | None) -> str:
-    if wanted is None:
-        return "control" if "control" in names else names[-1]
-    if wanted not in names:
-        raise ValueError(f"evaluate: `reference: {wanted}` is no arm; the arms are {', '.join(names)}")
-    return wanted
 
 
 def _write_clozes(probes: Sequence[Probe], answers: dict[str, dict[str, Answers]], work: Work) -> None:
@@ -276,4 +265,27 @@ def _sentences(scores: dict[str, Any]) -> list[str]:
     return lines
 
 
-EVALUATE = Stage("evaluate", 4, EvaluateInputs, EvaluateConfig, Evaluation, evaluate)
+def of_arms(config: EvaluateConfig, names: Sequence[str]) -> Iterator[Clash]:
+    """What is wrong with the arms' names."""
+    for name in names:
+        if name in BESIDE_ARMS:
+            yield Clash("inputs", f"a stage named `{name}` cannot be evaluated: give it another name")
+    if config.reference not in (None, *names):
+        yield Clash("reference", f"`{config.reference}` is no arm{nearest(config.reference or '', names)}")
+
+
+def clashes(stage: Planned) -> Iterator[Clash]:
+    """Arms that cannot be measured so."""
+    arms = stage.inputs["arms"]
+    yield from of_arms(stage.config, [arm.name for arm in arms])
+    for arm in arms:
+        try:
+            model = outline.model_of(arm)
+            if model is not None:
+                _fitting(stage.config, model, arm.name)
+        except Clash as clash:
+            if clash.key == "probes":  # what else there is, the arm tells itself
+                yield clash
+
+
+EVALUATE = Stage("evaluate", 4, EvaluateInputs, EvaluateConfig, Evaluation, evaluate, clashes=clashes)

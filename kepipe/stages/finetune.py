@@ -7,15 +7,16 @@ settings say: entities fused with tokens, triples injected into the text, or non
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kepipe.config import key_part
+from kepipe.config import Clash, key_part
 from kepipe.flow.artifact import hash_file
-from kepipe.flow.stage import Stage, Work
+from kepipe.flow.stage import Planned, Stage, Work
 from kepipe.models.families import fingerprint
+from kepipe.stages import outline
 from kepipe.stages.artifacts import FineTuned, Graph, Linked, Model, TaskData, Vectors
 from kepipe.stages.knowledge import NO_GRAPH
 from kepipe.stages.start import choose, open_entities, tell_unused
@@ -25,6 +26,7 @@ from kepipe.tasks.finetune.splits import Data
 if TYPE_CHECKING:
     from kepipe.corpus.tokenizer import Tokenizer
     from kepipe.inject.injector import Injector
+    from kepipe.models.config import TransformerConfig
     from kepipe.models.entities import EntityVectors
     from kepipe.models.transformer import Transformer
     from kepipe.tasks.finetune.examples import Example
@@ -58,6 +60,8 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, work: Work) -> None
     from kepipe.tasks.finetune.fitting import Dev, Fitting, Visits
     from kepipe.train.loop import train
 
+    for clash in wanting(config, [name for name, made in vars(inputs).items() if made is not None]):
+        raise clash
     splits, source = _read(inputs, config, work)
     fresh = _start(inputs, config, splits, source, work)
     rows = _rows(fresh, splits, work)
@@ -85,12 +89,28 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, work: Work) -> None
         tuned.carry(inputs.linked.folder / "linker", work.out / tuned.LINKER)
 
 
+def wanting(config: FinetuneConfig, given: Collection[str]) -> Iterator[Clash]:
+    """What the settings, and the names of the inputs that are given, leave open or say twice."""
+    if ("data" in given) == (config.data is not None):
+        yield Clash(
+            "data", "say what to learn from, either by `data: {train: FILE}` or by `inputs: {data: quiz}`"
+        )
+    if ("start" in given) == (config.base is not None):
+        yield Clash(
+            "base",
+            "say which model to start from, either by `inputs: {start: pretrain}` or by `base: {from: minilm}`",
+        )
+    elif config.base is not None and config.base.trained is None and config.tokenizer is None:
+        yield Clash(
+            "tokenizer", "a fresh base needs one, such as a folder or a vocab.txt: set `tokenizer: FOLDER`"
+        )
+    for source, slot, stage in (("linker", "linked", "link"), ("names", "graph", "graph")):
+        if config.mentions == source and slot not in given:
+            yield Clash("mentions", f"`{source}` needs an input: set `inputs: {{{slot}: {stage}}}`")
+
+
 def _data(inputs: FinetuneInputs, config: FinetuneConfig) -> Data:
     """The task's files: those that the settings name, or a stage has made."""
-    if (inputs.data is None) == (config.data is None):
-        raise ValueError(
-            "finetune: say what to learn from, either by `data: {train: FILE}` or by `inputs: {data: quiz}`"
-        )
     if inputs.data is None:
         assert config.data is not None
         return config.data
@@ -135,9 +155,7 @@ def _source(inputs: FinetuneInputs, config: FinetuneConfig, splits: Splits) -> S
     if config.mentions == "auto":
         return next(source for source, known in there.items() if known)
     if not there[config.mentions]:
-        needed = {"linker": "`inputs: {linked: link}`", "names": "`inputs: {graph: graph}`"}
-        how = needed.get(config.mentions, "data that has entity ids")
-        raise ValueError(f"finetune: `mentions: {config.mentions}` needs {how}")
+        raise ValueError(f"finetune: `mentions: {config.mentions}` needs data that has entity ids")
     return config.mentions
 
 
@@ -157,11 +175,8 @@ def _start(
     model = build(base, tokenizer.vocab_size, work.seed, work.note, special, vectors)
     if model.config.fusion is None:
         tell_unused(inputs.vectors, config.inject, work)
-    if 0 < model.config.positions < config.length:
-        raise ValueError(
-            f"finetune: length: {config.length} tokens, the model has {model.config.positions} positions: "
-            "set length to that"
-        )
+    for clash in _too_long(config, model.config):
+        raise clash
     names = TASKS[config.task].marks if config.marks_mentions else ()
     placed = {} if inputs.start is None else tuned.placed_marks(inputs.start.folder)
     model, marks = place_marks(model, tokenizer, names, work.seed, placed)
@@ -259,10 +274,31 @@ def _measure(
         work.note(f"{config.task}, {split}: {best} {told['value']:.3f}{sure} over {told['cases']:,} cases")
 
 
+def clashes(stage: Planned) -> Iterator[Clash]:
+    """What is `wanting`, and where the model cannot take what the settings give it."""
+    config: FinetuneConfig = stage.config
+    yield from wanting(config, [slot for slot, stages in stage.inputs.items() if stages])
+    try:
+        model = outline.model_of(stage)
+    except Clash as clash:
+        yield clash
+        return
+    if model is not None:
+        yield from _too_long(config, model)
+
+
+def _too_long(config: FinetuneConfig, model: TransformerConfig) -> Iterator[Clash]:
+    if 0 < model.positions < config.length:
+        yield Clash(
+            "length",
+            f"{config.length} tokens, and the model has {model.positions} positions: set `length: {model.positions}`",
+        )
+
+
 def _fingerprint(config: FinetuneConfig) -> Mapping[str, str]:
     files = {} if config.data is None else config.data.files()
     digests = {f"data/{split}": hash_file(Path(file)) for split, file in files.items()}
     return digests | ({} if config.base is None else dict(fingerprint(config.base)))
 
 
-FINETUNE = Stage("finetune", 3, FinetuneInputs, FinetuneConfig, FineTuned, finetune, _fingerprint)
+FINETUNE = Stage("finetune", 3, FinetuneInputs, FinetuneConfig, FineTuned, finetune, _fingerprint, clashes)

@@ -65,21 +65,13 @@ def write_triples(
         return lambda objective: objective
     from kepipe.inject.opening import open_injector
     from kepipe.inject.settings import Inject
-    from kepipe.objectives import table
+    from kepipe.objectives import demands
     from kepipe.objectives.injected import Injected
     from kg.vectors import read_ids
 
-    settings, row = config.inject or Inject(), table.row_of(config.objective)
-    if row.stack == "encoder-decoder" or row.links:
-        name = getattr(config.objective, "name", "")
-        raise ValueError(
-            f"inject: objective {name} does not restore tokens where they stand; mlm, ernie-baidu, unilm, causal-lm do"
-        )
-    if settings.length < config.length:
-        raise ValueError(
-            f"inject: length {settings.length} would cut the text, whose rows have {config.length} tokens: "
-            f"set `inject: {{length: {2 * config.length}}}` to have room for triples"
-        )
+    settings = config.inject or Inject()
+    for clash in demands.of_injection(config.objective, settings.length, config.length):
+        raise clash
     vectors = None if inputs.vectors is None else inputs.vectors.folder
     injector = open_injector(inputs.graph.folder, tokenizer, settings, model.config, vectors)
     rows_of = injector.map_ids(read_ids(inputs.shards.folder / "entities.txt"))

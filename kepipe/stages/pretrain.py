@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from kepipe.config import key_part
-from kepipe.flow.stage import Stage, Work
+from kepipe.config import Clash, key_part
+from kepipe.flow.stage import Planned, Stage, Work
 from kepipe.inject.settings import Inject
 from kepipe.models.families import Base, build, fingerprint
 from kepipe.objectives import demands, table
 from kepipe.objectives.mlm import MLM
+from kepipe.stages import outline
 from kepipe.stages.artifacts import Graph, Model, Shards, Vectors
 from kepipe.stages.knowledge import lay_entities, write_triples
 from kepipe.stages.start import open_entities, take_up, tell_unused
@@ -122,7 +123,7 @@ def _start(
     entities = open_entities(inputs.vectors, base, inputs.neighbours, work)
     model = build(base, tokenizer.vocab_size, work.seed, work.note, special, entities)
     called = inputs.start.name if inputs.start is not None else config.base.trained or config.base.family
-    demands.check(config.objective, model, called, config.format, config.length)
+    demands.check(config.objective, model.config, called, config.format, config.length)
     if model.config.fusion is None:
         tell_unused(inputs.vectors, config.inject, work)
         return model, None
@@ -210,8 +211,26 @@ def measure_own(
     return {f"final_{name}": value for name, value in found.items() if name != "held_out_loss"}
 
 
+def clashes(stage: Planned) -> Iterator[Clash]:
+    """What the settings of base, objective, rows, tokenizer and graph exclude of each other."""
+    config: PretrainConfig = stage.config
+    if stage.given("graph") is not None:
+        room = (config.inject or Inject()).length
+        yield from demands.of_injection(config.objective, room, config.length)
+    try:
+        model = outline.model_of(stage)
+    except Clash as clash:
+        model = None
+        yield clash
+    if model is not None:
+        yield from demands.clashes(
+            config.objective, model, outline.called(stage), config.format, config.length
+        )
+    yield from outline.misfits(stage, config.objective, model)
+
+
 def _fingerprint(config: PretrainConfig) -> Mapping[str, str]:
     return fingerprint(config.base)
 
 
-PRETRAIN = Stage("pretrain", 3, PretrainInputs, PretrainConfig, Model, pretrain, _fingerprint)
+PRETRAIN = Stage("pretrain", 3, PretrainInputs, PretrainConfig, Model, pretrain, _fingerprint, clashes)

@@ -16,12 +16,18 @@ if TYPE_CHECKING:
 
     from kepipe.corpus.shards import Shard
     from kepipe.corpus.tokenizer import Tokenizer
+    from kepipe.models.config import TransformerConfig
     from kepipe.stages.evaluate import EvaluateConfig
     from kepipe.tasks.probes import EntityCloze, MaskedLoss, Perplexity, Probe
     from kg.store import Graph as StoredGraph
 
 ProbeName = Literal["mlm-loss", "entity-cloze", "perplexity"]
 PROBES: tuple[ProbeName, ...] = ("mlm-loss", "entity-cloze", "perplexity")
+
+
+def fits(probe: ProbeName, model: TransformerConfig) -> bool:
+    """Whether a model can answer a probe: `perplexity` where it writes, the others where it fills masks."""
+    return (model.stacks == "encoder") == (probe != "perplexity")
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from kepipe.config import Section, UserSource
+from kepipe.config import Clash, Section, UserSource
 from kepipe.flow.artifact import hash_file
-from kepipe.flow.stage import Stage, Tick, Work
+from kepipe.flow.stage import Planned, Stage, Tick, Work
 from kepipe.stages.artifacts import Linked, Shards
 from kepipe.types import Document
 
@@ -259,4 +259,14 @@ def fingerprint(config: ShardsConfig) -> Mapping[str, str]:
     return {name: hash_file(path / name) for name in names if (path / name).is_file()}
 
 
-SHARDS = Stage("shards", 1, ShardsInputs, ShardsConfig, Shards, shards, fingerprint)
+def clashes(stage: Planned) -> Iterator[Clash]:
+    """A tokenizer that cannot be read."""
+    from kepipe.stages import outline
+
+    try:
+        outline.tokenizer_of(stage)
+    except ValueError as reason:
+        yield Clash("tokenizer.from", str(reason))
+
+
+SHARDS = Stage("shards", 1, ShardsInputs, ShardsConfig, Shards, shards, fingerprint, clashes)

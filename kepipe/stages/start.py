@@ -36,11 +36,6 @@ def choose(start: Model | None, config: FinetuneConfig) -> tuple[Base, Tokenizer
     from kepipe.corpus.tokenizer import load_tokenizer
     from kepipe.models.trained import locate
 
-    if (start is None) == (config.base is None):
-        raise ValueError(
-            "finetune: say which model to start from, either by `inputs: {start: pretrain}` or by "
-            "`base: {from: minilm}`"
-        )
     dropout = config.dropout if config.train == "all" else 0.0
     if start is not None:
         folder = start.folder
@@ -49,8 +44,7 @@ def choose(start: Model | None, config: FinetuneConfig) -> tuple[Base, Tokenizer
     base = config.base.model_copy(update={"dropout": dropout})
     if base.trained is not None:
         return base, load_tokenizer(locate(base.trained))
-    if config.tokenizer is None:
-        raise ValueError("finetune: a fresh base needs `tokenizer`, such as a folder or a vocab.txt")
+    assert config.tokenizer is not None
     return base, load_tokenizer(config.tokenizer)
 
 

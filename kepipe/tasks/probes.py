@@ -18,10 +18,9 @@ from kepipe.models.transformer import Transformer
 from kepipe.study.scores import Cases, compare, summarise
 from kepipe.tasks import perplexity
 from kepipe.tasks.cloze import ClozeTest
-from kepipe.tasks.continuation import Asking, Manner, writes
+from kepipe.tasks.continuation import Asking, Manner
 from kepipe.tasks.fill import fill, passes
 from kepipe.tasks.masked_loss import Blanks, losses_at_blanks
-from kepipe.tasks.predictions import fills_masks
 from kepipe.tasks.ranking import chance, per_case, realistic_ranks
 
 Floats = npt.NDArray[np.float64]
@@ -37,11 +36,6 @@ class Arm:
     model: Transformer
     manner: Manner | None = None
     vectors: EntityVectors | None = None
-
-
-def fits(probe: str, model: Transformer) -> bool:
-    """Whether a model can answer the probe of this name: the others fill masks, `perplexity` generates."""
-    return writes(model) if probe == "perplexity" else fills_masks(model)
 
 
 class Probe(Protocol):

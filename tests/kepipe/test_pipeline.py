@@ -128,7 +128,7 @@ def test_every_pipeline_that_we_ship_is_sound(
     ):
         place = tmp_path / named if "." in named else tmp_path / named / "train.tsv"
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text("")
+        place.write_text("\n".join(f"[{role}]" for role in ("PAD", "UNK", "CLS", "SEP", "MASK")))
     monkeypatch.setenv("KEPIPE_DATA", str(tmp_path))
     flow, _ = load(file)
     assert flow.nodes

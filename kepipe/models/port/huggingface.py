@@ -111,9 +111,4 @@ def configure(values: dict[str, Any], weights: dict[str, Tensor], port: Port) ->
     tokens = weights.get(next(row for row in port.weights if row.ours == "tokens").theirs[0] + ".weight")
     output = weights.get(port.output)
     tied = output is None or (tokens is not None and torch.equal(tokens, output))
-    return TransformerConfig(
-        **values,
-        tied=tied,
-        pooler=f"{port.prefix}pooler.dense.weight" in weights,
-        next_sentence="cls.seq_relationship.weight" in weights,
-    )
+    return TransformerConfig(**values, tied=tied, **settings.heads(weights, port))

@@ -1,13 +1,17 @@
-"""Two-way tables of weights: a row names the same weight here and there, and how the one becomes the other."""
+"""Two-way tables of weights: a row names the same weight here and there, and how the one becomes the other.
+
+To read a table does not import torch: what a Hugging Face folder holds is part of a plan.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 SUFFIXES = ("", ".weight", ".bias")
 
@@ -35,6 +39,8 @@ class Row:
             parts = [part.t() if part.dim() == 2 else part for part in parts]
         if self.flipped:
             parts = [part.flip(0) for part in parts]
+        import torch
+
         return parts[0].contiguous() if len(parts) == 1 else torch.cat(list(parts))
 
     def to_theirs(self, weight: Tensor) -> list[Tensor]:
@@ -102,6 +108,8 @@ def lay_in(model: nn.Module, found: Mapping[str, Tensor], folder: Path, config: 
 
     Raises ValueError for one that has another shape than the file `config` says.
     """
+    import torch
+
     parameters = dict(model.named_parameters())
     with torch.no_grad():
         for name, value in found.items():

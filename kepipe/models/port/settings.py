@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,14 @@ def find_port(file: Path, theirs: Mapping[str, Any]) -> Port:
         if name in theirs and theirs[name] not in allowed:
             raise ValueError(f"{file}: {name} is {theirs[name]!r}; kepipe's {kind} knows {allowed[0]!r} only")
     return port
+
+
+def heads(names: Collection[str], port: Port) -> dict[str, Any]:
+    """What only the names of the weights tell: which heads there are."""
+    return {
+        "pooler": not {f"{port.prefix}pooler.dense.weight", "pooler.dense.weight"}.isdisjoint(names),
+        "next_sentence": "cls.seq_relationship.weight" in names,
+    }
 
 
 def to_ours(file: Path, theirs: Mapping[str, Any], port: Port) -> dict[str, Any]:

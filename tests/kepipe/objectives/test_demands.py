@@ -27,7 +27,7 @@ def complaint(
 ) -> str:
     model = build(Base.model_validate(base), 99, 0, lambda _: None, {"pad": 0, "sep": 3}, entities)
     try:
-        check(read(objective), model, "the-base", format, length)
+        check(read(objective), model.config, "the-base", format, length)
     except ValueError as reason:
         return str(reason)
     return ""
@@ -55,10 +55,17 @@ def test_a_model_that_fuses_learns_of_entities(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("objective", "base", "changes", "said"),
     [
-        ("mass", {"family": "bert", **TINY}, {}, "base the-base is encoder alone: set base to a bart or t5"),
-        ("causal-lm", {"family": "bart", **TINY}, {}, "set base to a gpt2"),
+        ("mass", {"family": "bert", **TINY}, {}, "(or t5, t5-v1.1)"),
+        (
+            "causal-lm",
+            {"family": "bart", **TINY},
+            {},
+            "base the-base is an encoder-decoder: set `objective: mass`",
+        ),
+        ("mass", {"family": "gpt2", **TINY}, {}, "trains an encoder-decoder, and base the-base is a decoder"),
+        ("causal-lm", {"family": "gpt2", **TINY}, {"format": "segment-pair"}, "set `format: packed`"),
         ("ernie-tsinghua", {"family": "bert", **TINY}, {}, "`inputs: {vectors: embed}`"),
-        ("mlm", {"family": "bert", **TINY, "positions": 8}, {}, "has 8 positions: set length to that"),
+        ("mlm", {"family": "bert", **TINY, "positions": 8}, {}, "has 8 positions: set `length: 8`"),
         ("dlm", {"family": "bert", **TINY}, {}, "set `format: dialogue`"),
         ("mlm", {"family": "roberta", **TINY}, {"format": "sentence-pair"}, "set `segments: 2` in base"),
         (

@@ -108,7 +108,7 @@ def test_given_links_by_title_are_blanked_as_entities_of_the_graph(tmp_path):
 def test_reference_and_names(world, tmp_path):
     scores, _ = run(world, tmp_path / "a", CONFIG.model_copy(update={"reference": "pretrain"}))
     assert set(scores["differences"]) == {"control − pretrain"}
-    with pytest.raises(ValueError, match="`reference: nobody` is no arm; the arms are pretrain, control"):
+    with pytest.raises(ValueError, match="`nobody` is no arm; known: control, pretrain"):
         run(world, tmp_path / "b", CONFIG.model_copy(update={"reference": "nobody"}))
 
 

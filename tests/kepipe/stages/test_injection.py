@@ -83,7 +83,7 @@ def test_without_the_graph_the_settings_change_nothing(shards: Shards, tmp_path:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"inject": {"length": 16}}, "length 16 would cut the text"),
+        ({"inject": {"length": 16}}, "16 would cut the text"),
         (
             {"base": {"family": "t5", **TINY}, "objective": "span-corruption"},
             "does not restore tokens where they",

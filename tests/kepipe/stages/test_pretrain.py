@@ -111,8 +111,8 @@ def test_every_format_trains(shards: Shards, tmp_path: Path, format: str) -> Non
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"base": {"family": "gpt2", **TINY}}, "objective mlm is for models of the kind encoder"),
-        ({"base": {"positions": 16, **TINY}}, "length: 32 tokens"),
+        ({"base": {"family": "gpt2", **TINY}}, "mlm trains an encoder, and base gpt2 is a decoder"),
+        ({"base": {"positions": 16, **TINY}}, "32 tokens, and base bert has 16 positions"),
         ({"base": {"family": "roberta", **TINY}, "format": "segment-pair"}, "segments"),
         ({"base": {"from": "minilm"}}, "vocabulary"),
     ],
@@ -162,7 +162,7 @@ def test_two_processes_make_the_model_of_one(shards: Shards, tmp_path: Path) -> 
 
 
 def test_a_mistake_is_told_by_processes_as_by_one(shards: Shards, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="objective mlm is for models of the kind encoder"):
+    with pytest.raises(ValueError, match="mlm trains an encoder, and base gpt2 is a decoder"):
         run(shards, tmp_path, base={"family": "gpt2", **TINY}, accumulate=2, processes=2)
 
 
@@ -191,5 +191,5 @@ def test_dialogues_are_learnt_in_turn_with_plain_masking(tmp_path: Path) -> None
     assert hidden[30] < hidden[0] - 0.5
     assert ear.metric("held_out_loss_real")[0] == pytest.approx(np.log(2), abs=0.02), "a coin's"
     assert set(ear.metric("loss_dlm.real")) & set(ear.metric("loss_mlm.mlm"))
-    with pytest.raises(ValueError, match="set `format: dialogue`, not packed"):
+    with pytest.raises(ValueError, match="rows of the kind packed: set `format: dialogue`"):
         run(shards, tmp_path / "other", objective="dlm", format="packed")

@@ -1,0 +1,101 @@
+"""What a pipeline file tells of the models and tokenizers of its stages, before any of them is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kepipe.config import Clash
+from kepipe.models import trained
+from kepipe.models.families import NO_VECTORS, configure
+from kepipe.objectives import table
+
+if TYPE_CHECKING:
+    from kepipe.config import Section
+    from kepipe.corpus.tokenizer import Tokenizer
+    from kepipe.flow.stage import Planned
+    from kepipe.models.config import TransformerConfig
+
+
+def called(stage: Planned) -> str:
+    """What a stage's base is called in messages."""
+    before, base = stage.given("start"), stage.config.base
+    return before.name if before is not None else str(base.trained or base.family)
+
+
+def model_of(stage: Planned) -> TransformerConfig | None:
+    """The model that a stage starts from; None where it is not known before the run.
+
+    A fresh one has the vocabulary 1, which stands for that of its shards. Raises Clash where the settings of a base
+    exclude each other.
+    """
+    before, base = stage.given("start"), stage.config.base
+    if before is not None:
+        return model_of(before)
+    if base is None:
+        return None
+    try:
+        config = trained.outline(base.trained) if base.trained else configure(base, 1)
+        if config is None or base.fusion is None or config.fusion is not None:
+            return config
+        # How wide the vectors are is known when they are made.
+        width = base.fusion.entity_hidden or base.fusion.entity_heads
+        fused = replace(config, fusion=base.fusion.of(config.encoder_layers, width, 0))
+    except ValueError as reason:
+        raise Clash("base", str(reason).removeprefix("base: ")) from None
+    if stage.given("vectors") is None:
+        raise Clash("base.fusion", NO_VECTORS)
+    return fused
+
+
+def tokenizer_of(shards: Planned) -> Tokenizer | None:
+    """The tokenizer that shards will have, where it is on this machine already. Raises ValueError where it cannot be
+    read."""
+    other = shards.given("tokenizer")
+    if other is not None:
+        return tokenizer_of(other)
+    source = shards.config.tokenizer.from_
+    if source is None or not (source == trained.MINILM or Path(source).exists()):
+        return None
+    place = trained.locate(source) if source == trained.MINILM else Path(source)
+    return _open(str(source), max(file.stat().st_mtime_ns for file in (place, *place.glob("*.json"))))
+
+
+@lru_cache(maxsize=4)
+def _open(source: str, _stamp: int) -> Tokenizer:
+    """Opened once for all stages that read it."""
+    from kepipe.corpus.tokenizer import load_tokenizer
+
+    return load_tokenizer(source)
+
+
+def misfits(stage: Planned, objective: Section, model: TransformerConfig | None) -> Iterator[Clash]:
+    """Where the tokenizer of a stage's shards lacks what the objective takes, or is not that of a trained model."""
+    shards = stage.inputs["shards"][0]
+    try:
+        tokenizer = tokenizer_of(shards)
+    except ValueError:
+        return  # the shards tell it themselves
+    wanted = shards.config.tokenizer
+    if tokenizer is not None:
+        for part in table.parts_of(objective):
+            try:
+                table.row_of(part).tokens(tokenizer)
+            except ValueError as reason:
+                yield Clash("objective", f"{table.name_of(part)}: {reason}")
+    if model is None or model.vocabulary == 1:
+        return
+    if tokenizer is not None and tokenizer.vocab_size != model.vocabulary:
+        size = str(tokenizer.vocab_size)
+    elif tokenizer is None and wanted.from_ is None and wanted.size < model.vocabulary:
+        size = f"{wanted.size} at most"
+    else:
+        return
+    yield Clash(
+        "base",
+        f"{called(stage)} has a vocabulary of {model.vocabulary} tokens, the tokenizer of `{shards.name}` has {size}: "
+        f"set `tokenizer: {{from: {called(stage)}}}` in `{shards.name}`",
+    )

@@ -1,0 +1,197 @@
+"""What a pipeline file says that cannot be, told with its line before any stage runs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kepipe.config import ConfigError
+from kepipe.corpus.vocabulary import train_tokenizer
+from kepipe.models import folder
+from kepipe.models.families import FAMILIES, Base, build
+from kepipe.objectives.table import TABLE
+from kepipe.pipeline import load
+
+TINY = "layers: 1, hidden: 32, heads: 2"
+
+
+def complaint(tmp_path: Path, stages: str, rest: str = "") -> str:
+    """What is said of a file with these stages; "" where it is sound."""
+    file = tmp_path / "p.yaml"
+    file.write_text(f"name: p\nstages:\n{stages}{rest}")
+    try:
+        load(file)
+    except ConfigError as reason:
+        return str(reason)
+    return ""
+
+
+@pytest.mark.parametrize("objective", TABLE)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_an_objective_goes_with_the_families_of_its_stacks_alone(
+    tmp_path: Path, family: str, objective: str
+) -> None:
+    fused = ", fusion: {}" if TABLE[objective].links and FAMILIES[family].stacks == "encoder" else ""
+    format = TABLE[objective].formats[0] if TABLE[objective].formats else "doc-sentences"
+    pretrain = (
+        f"  pretrain:\n    base: {{family: {family}{fused}}}\n    objective: {{name: {objective}}}\n"
+        f"    format: {format}\n    inputs: {{vectors: embed}}\n"
+    )
+    said = complaint(tmp_path, f"  embed: {{}}\n{pretrain}")
+    fits = FAMILIES[family].stacks == TABLE[objective].stack
+    if format == "dialogue" and family == "roberta":
+        assert "set `segments: 2` in base" in said
+        assert "set `tell_fakes: false`" in said
+    else:
+        assert bool(said) != fits, said
+    if not fits:
+        assert said.startswith(f"{tmp_path}/p.yaml:6: `stages.pretrain.objective`: {objective} trains a")
+        assert "set `objective: " in said
+        assert "or `base: {family: " in said
+
+
+@pytest.mark.parametrize(
+    ("stages", "line", "said"),
+    [
+        ("  pretrain:\n    length: 600\n", 4, "base bert has 512 positions: set `length: 512`"),
+        ("  pretrain:\n    objective: dlm\n", 3, "`stages.pretrain.format`: dlm does not learn"),
+        ("  pretrain:\n    base: {fusion: {}}\n", 4, "set `inputs: {vectors: embed}` in the stage"),
+        ("  pretrain:\n    base: {hidden: 30, heads: 4}\n", 4, "hidden 30 is not a multiple of heads 4"),
+        ("  pretrain:\n    base: {from: minilm}\n", 4, "set `tokenizer: {from: minilm}` in `shards`"),
+        (
+            "  shards: {tokenizer: {from: minilm}}\n  pretrain:\n    base: {from: minilm}\n    length: 900\n",
+            6,
+            "base minilm has 512 positions",
+        ),
+        ("  pretrain: {}\n  more:\n    like: pretrain\n    length: 600\n", 6, "`stages.more.length`: 600"),
+        (
+            "  pretrain:\n    base: {positions: 64}\n    length: 64\n"
+            "  more:\n    use: pretrain\n    inputs: {start: pretrain}\n",
+            6,
+            "`stages.more.length`: 128 tokens, and base pretrain has 64 positions",
+        ),
+        (
+            "  graph: {}\n  pretrain:\n    inputs: {graph: graph}\n    length: 300\n    inject: {length: 256}\n",
+            7,
+            "set `inject: {length: 600}`",
+        ),
+        (
+            "  graph: {}\n  pretrain:\n    inputs: {graph: graph}\n    base: {family: t5}\n"
+            "    objective: span-corruption\n",
+            7,
+            "no triples can be written",
+        ),
+        (
+            "  pretrain:\n    objective: {name: mixture, of: [{objective: mlm}, {objective: mass}]}\n",
+            4,
+            "mlm and mass do not train the same stacks",
+        ),
+        ("  tune: {use: finetune, task: typing}\n", 3, "`stages.tune.data`: say what to learn from"),
+        ("  tune: {use: finetune, task: typing}\n", 3, "`stages.tune.base`: say which model to start from"),
+        (
+            "  tune: {use: finetune, task: typing, base: {family: bert}, length: 600}\n",
+            3,
+            "`stages.tune.tokenizer`: a fresh base needs one",
+        ),
+        (
+            "  tune: {use: finetune, task: typing, base: {from: minilm}, length: 600}\n",
+            3,
+            "`stages.tune.length`: 600 tokens, and the model has 512 positions",
+        ),
+        (
+            "  tune: {use: finetune, task: typing, base: {from: minilm}, mentions: linker}\n",
+            3,
+            "set `inputs: {linked: link}`",
+        ),
+        ("  pretrain: {}\n  evaluate:\n    probes: [perplexity]\n", 5, "`pretrain` fills masks"),
+        ("  pretrain: {}\n  evaluate:\n    reference: pretrian\n", 5, "did you mean `pretrain`"),
+    ],
+)
+def test_what_cannot_be_is_told_with_its_line_and_what_to_set(
+    tmp_path: Path, stages: str, line: int, said: str
+) -> None:
+    told = complaint(tmp_path, stages).splitlines()
+    assert any(one.startswith(f"{tmp_path}/p.yaml:{line}: `stages.") and said in one for one in told), told
+
+
+def test_every_clash_is_told_at_once(tmp_path: Path) -> None:
+    stages = "  pretrain:\n    objective: mass\n  other:\n    use: pretrain\n    length: 9999\n"
+    assert [one.split(": ")[1] for one in complaint(tmp_path, stages).splitlines()] == [
+        "`stages.pretrain.objective`",
+        "`stages.other.length`",
+    ]
+
+
+def test_a_tokenizer_that_lacks_what_the_objective_takes_is_told(tmp_path: Path) -> None:
+    texts = ["the quick brown fox jumps over the lazy dog"] * 9
+    tokenizer = train_tokenizer(texts, "bpe", 400)
+    made = json.loads(tokenizer.backend.to_str())
+    gone = {"<mask>", *(f"<extra_id_{k}>" for k in range(100))}
+    made["added_tokens"] = [token for token in made["added_tokens"] if token["content"] not in gone]
+    made["model"]["vocab"] = {t: i for t, i in made["model"]["vocab"].items() if t not in gone}
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    (bare / "tokenizer.json").write_text(json.dumps(made))
+    shards = "  shards: {tokenizer: {from: bare}}\n"
+    t5 = "  pretrain: {base: {family: t5}, objective: span-corruption}\n"
+    assert (
+        "p.yaml:4: `stages.pretrain.objective`: span-corruption: the tokenizer has no sentinels"
+        in complaint(tmp_path, shards + t5)
+    )
+    assert "mlm: the tokenizer has no `mask` token" in complaint(tmp_path, f"{shards}  pretrain: {{}}\n")
+    gpt = "  pretrain: {base: {family: gpt2}, objective: causal-lm}\n"
+    assert complaint(tmp_path, shards + gpt) == ""
+    assert "p.yaml:3: `stages.shards.tokenizer.from`: " in complaint(
+        tmp_path, "  shards: {tokenizer: {from: .}}\n  pretrain: {}\n"
+    )
+
+
+@pytest.mark.parametrize("form", ["kepipe", "hugging face"])
+def test_a_folder_tells_what_it_is_without_torch(tmp_path: Path, form: str) -> None:
+    from kepipe.models.port import huggingface
+
+    model = build(Base.model_validate({"layers": 1, "hidden": 32, "heads": 2, "positions": 64}), 99, 0)
+    (folder if form == "kepipe" else huggingface).save(tmp_path / "bert", model)
+    said = complaint(tmp_path, "  pretrain:\n    base: {from: bert}\n    objective: causal-lm\n")
+    assert "p.yaml:5: `stages.pretrain.objective`: causal-lm trains a decoder" in said
+    said = complaint(tmp_path, "  pretrain:\n    base: {from: bert}\n    format: segment-pair\n")
+    assert "64 positions" in said
+    assert "judges rows" not in said, "it has the head of next sentences"
+    script = f"""
+import sys
+from pathlib import Path
+from kepipe.pipeline import load
+try:
+    load(Path({str(tmp_path / "p.yaml")!r}))
+except ValueError:
+    sys.exit("torch" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+STUDY = """study:
+  seeds: 2
+  may_differ: [length]
+  measure: {pretrain: final_held_out_loss}
+  arms:
+    short: {}
+    long:
+      pretrain:
+        length: 600
+"""
+
+
+def test_an_arm_is_told_where_the_file_speaks_of_it(tmp_path: Path) -> None:
+    said = complaint(tmp_path, "  pretrain: {base: {positions: 128}}\n", STUDY)
+    assert said.startswith(f"{tmp_path}/p.yaml:12: `study.arms.long.pretrain.length`: 600 tokens")
+    assert len(said.splitlines()) == 1, "once, not for each seed"
+
+
+def test_what_no_arm_does_is_not_told(tmp_path: Path) -> None:
+    """The stage itself does not run where every arm changes it."""
+    study = STUDY.replace("    short: {}\n", "    short: {pretrain: {length: 64}}\n").replace("600", "128")
+    assert complaint(tmp_path, "  pretrain: {base: {positions: 128}, length: 256}\n", study) == ""
