@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 ROWS = {"cpu": 512}
@@ -49,22 +48,33 @@ class _SummedCrossEntropy(torch.autograd.Function):
         x, weight = x_ND.to(product), weight_VD.to(product)
         bias = None if bias_V is None else bias_V.to(product)
         total = torch.zeros((), device=x.device)
+        dx = torch.empty_like(x)
         if learns:
-            dx, dweight = torch.empty_like(x), torch.zeros_like(weight_VD, dtype=torch.float32)
+            dweight = torch.zeros_like(weight_VD, dtype=torch.float32)
             dbias = None if bias_V is None else torch.zeros_like(bias_V, dtype=torch.float32)
-        rows = ROWS.get(x.device.type, OTHERS)
-        for start in range(0, len(x), rows):
-            part = slice(start, start + rows)
-            label_C1 = labels_N[part, None]
-            share_CV = F.linear(x[part], weight, bias).float().softmax(-1)
+            dweight_of_part = torch.empty_like(weight)
+        rows = max(1, min(len(x), ROWS.get(x.device.type, OTHERS)))
+        # All parts use the same memory: fresh pages of that size cost a CPU as much as the arithmetic on them.
+        logits_RV = x.new_empty(rows, len(weight))
+        shares_RV = torch.empty_like(logits_RV, dtype=torch.float32)
+        for x_CD, label_C, dx_CD in zip(
+            *(torch.split(whole, rows) for whole in (x, labels_N, dx)), strict=True
+        ):
+            logits_CV, label_C1 = logits_RV[: len(x_CD)], label_C[:, None]
+            if bias is None:
+                torch.mm(x_CD, weight.t(), out=logits_CV)
+            else:
+                torch.addmm(bias, x_CD, weight.t(), out=logits_CV)
+            share_CV = shares_RV[: len(x_CD)].copy_(logits_CV)
+            torch.softmax(share_CV, -1, out=share_CV)
             chance_C1 = share_CV.gather(1, label_C1).clamp_min(torch.finfo(torch.float32).tiny)
             total -= chance_C1.log().sum()
             if not learns:
                 continue
             share_CV.scatter_add_(1, label_C1, torch.full_like(chance_C1, -1.0))
-            dlogits_CV = share_CV.to(product)
-            torch.mm(dlogits_CV, weight, out=dx[part])
-            dweight += dlogits_CV.t() @ x[part]
+            dlogits_CV = logits_CV.copy_(share_CV)
+            torch.mm(dlogits_CV, weight, out=dx_CD)
+            dweight += torch.mm(dlogits_CV.t(), x_CD, out=dweight_of_part)
             if dbias is not None:
                 dbias += share_CV.sum(0)
         if learns:
