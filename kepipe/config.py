@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import (
@@ -19,6 +19,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     WithJsonSchema,
+    field_validator,
 )
 
 Key = tuple[str | int, ...]
@@ -28,8 +29,32 @@ class Section(BaseModel):
     """A frozen group of settings. Unknown keys are errors; a docstring under a field describes it."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=()
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        protected_namespaces=(),
+        allow_inf_nan=False,
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _flags_are_no_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        """Python counts `True` as 1, and YAML reads `on` and `yes` as true."""
+        takes = _leaves(cls.model_fields[str(info.field_name)].annotation)
+        values = value if isinstance(value, list | tuple) else [value]
+        if takes & {int, float} and bool not in takes and any(isinstance(one, bool) for one in values):
+            raise ValueError("expected a number")
+        return value
+
+
+def _leaves(annotation: Any) -> set[Any]:
+    """The types that an annotation is made of."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return {type(word) for word in inner}
+    if origin is Annotated:
+        return _leaves(inner[0])
+    return {leaf for part in inner for leaf in _leaves(part)} if inner else {annotation}
 
 
 def aside(default: Any, **constraints: Any) -> Any:
@@ -278,6 +303,8 @@ def _expected(problem: Any) -> str:
     if kind in _BOUNDS:
         words, limit = _BOUNDS[kind]
         return f"expected a number {words} {told[limit]:g}"
+    if kind == "finite_number":
+        return "expected a finite number"
     if kind == "literal_error":
         return f"expected {told['expected']}"
     if kind == "string_pattern_mismatch":

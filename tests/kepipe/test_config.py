@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 from pydantic import Field
@@ -31,6 +31,9 @@ class Training(Section):
     steps: int = 10
     optimiser: Optimiser = Optimiser()
     workers: int = aside(2)
+    betas: tuple[float, float] = (0.9, 0.98)
+    seeds: Annotated[int, Field(ge=1)] | list[int] | None = None
+    trace: bool | int = False
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -43,6 +46,11 @@ def test_an_unknown_key_is_refused_with_its_line_and_the_nearest_known_key(tmp_p
     settings = read(written(tmp_path, "steps: 3\noptimiser:\n  rte: 0.5\n"))
     with pytest.raises(ConfigError, match=r"p\.yaml:3: unknown key `optimiser\.rte`; did you mean `rate`\?"):
         validate(Training, settings.data, settings)
+
+
+def test_a_flag_is_taken_where_one_may_stand(tmp_path: Path) -> None:
+    settings = read(written(tmp_path, "trace: true\n"))
+    assert validate(Training, settings.data, settings).trace is True
 
 
 def test_every_problem_is_listed_each_with_its_line(tmp_path: Path) -> None:
@@ -60,6 +68,12 @@ def test_every_problem_is_listed_each_with_its_line(tmp_path: Path) -> None:
     [
         ("steps: many", "`steps`: expected a whole number, found 'many'"),
         ("steps:", "`steps`: expected a whole number, found None"),
+        ("steps: true", "`steps`: expected a number, found True"),
+        ("steps: on", "`steps`: expected a number, found True"),
+        ("optimiser: {rate: no}", "`optimiser.rate`: expected a number, found False"),
+        ("optimiser: {rate: .inf}", "`optimiser.rate`: expected a finite number, found inf"),
+        ("betas: [0.9, true]", "`betas`: expected a number, found [0.9, True]"),
+        ("seeds: true", "`seeds`: expected a number, found True"),
         ("optimiser: adam", "`optimiser`: expected settings (`key: value`), found 'adam'"),
         ("optimiser: {rate: fast}", "`optimiser.rate`: expected a number, found 'fast'"),
         ("optimiser: {rate: -1}", "`optimiser.rate`: expected a number from 0, found -1"),
