@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
+from mmap import mmap
 from typing import Self
 
 import numpy as np
@@ -57,13 +58,13 @@ class IdIndex:
         return found
 
 
-def hash_ids(ids: Iterable[bytes]) -> Hashes:
+def hash_ids(ids: Iterable[bytes | mmap]) -> Hashes:
     """The hashes by which ids, in UTF-8, are found: 8 bytes of BLAKE2b each, the same everywhere: uint64 [n]."""
     # One join: as numbers of Python's, five million would take seconds.
     return np.frombuffer(b"".join(map(_hash, ids)), "<u8")
 
 
-def _hash(id: bytes) -> bytes:
+def _hash(id: bytes | mmap) -> bytes:
     return blake2b(id, digest_size=8).digest()
 
 

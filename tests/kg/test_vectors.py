@@ -6,10 +6,32 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from kg.vectors import IDS, INDEX, open_vectors, save_vectors
 
 TABLE = np.arange(6, dtype=np.float32).reshape(3, 2)
+
+
+@pytest.mark.parametrize(
+    "edited",
+    ["titan\nganymede\neuropa\n", "titan\nia\neuropa\n", "europa\nio\ntitan\n", "titan\nio\neur\npa\n"],
+    ids=["longer", "of the same length", "in another order", "of another line more"],
+)
+def test_an_index_of_other_ids_is_refused(edited: str, tmp_path: Path) -> None:
+    save_vectors(tmp_path, ["titan", "io", "europa"], TABLE)
+    (tmp_path / IDS).write_text(edited)
+    with pytest.raises(ValueError, match=r"entities\.txt: changed since entities\.safetensors was made"):
+        open_vectors(tmp_path).rows(["europa"])
+
+
+def test_an_index_without_the_hash_of_its_ids_is_made_anew(tmp_path: Path) -> None:
+    save_vectors(tmp_path, ["titan", "io", "europa"], TABLE)
+    columns = load_file(tmp_path / INDEX)
+    del columns["whole"]
+    save_file(columns, tmp_path / INDEX)
+    (tmp_path / IDS).write_text("titan\nia\neuropa\n")
+    assert open_vectors(tmp_path)["ia"].tolist() == [2, 3]
 
 
 def test_edited_ids_are_refused_until_the_index_is_gone(tmp_path: Path) -> None:
