@@ -6,12 +6,24 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 from typer.core import TyperGroup
 
 from kepipe.cli import tables
+from kepipe.cli.link_options import (
+    AS_LEARNED,
+    ENGLISH,
+    Asked,
+    English,
+    IdsOption,
+    LanguageOption,
+    LinkerOption,
+    ThresholdOption,
+    require_persons,
+)
+from kepipe.cli.options import with_groups
 
 if TYPE_CHECKING:
     from kepipe.linking.assess import Assessment, Predict
@@ -39,47 +51,9 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-LinkerOption = Annotated[
-    Path,
-    typer.Option(
-        "--linker",
-        "-l",
-        help="A linker (`link train`'s, or `linker/` of a stage link), or a stored graph: default weights.",
-    ),
-]
-LanguageOption = Annotated[Literal["en", "zh"], typer.Option(help="The texts' language.")]
-ModelOption = Annotated[str, typer.Option("--spacy-model", help="English: the spaCy pipeline that reads.")]
-RulesOption = Annotated[bool, typer.Option("--rules", help="Read by rules: no tagger, parser, NER; fast.")]
-NerOption = Annotated[bool, typer.Option(help="Read named entities too.")]
-ThresholdOption = Annotated[
-    float | None, typer.Option(min=0, max=1, help="Instead of the linker's own threshold.")
-]
-GateOption = Annotated[
-    bool, typer.Option("--gate", help="Link only what NER takes for a name: fewer links, surer ones.")
-]
-FuzzyOption = Annotated[
-    float | None,
-    typer.Option(
-        min=0, max=100, help="Link what is written almost like a name too: the least likeness, such as 90."
-    ),
-]
-PronounsOption = Annotated[
-    bool | None,
-    typer.Option(
-        "--pronouns/--no-pronouns",
-        help="English, where NER runs: he and she mean who was named before; else as the linker learned.",
-    ),
-]
-IdsOption = Annotated[
-    str | None,
-    typer.Option(
-        help="The gold set's ids, where not the graph's: `entities.jsonl:qid`, or a TSV other TAB own."
-    ),
-]
-MODEL = "en_core_web_sm"
-
 
 @app.command()
+@with_groups
 def texts(
     files: Annotated[
         list[Path] | None, typer.Argument(help="Texts: .txt, .jsonl, .parquet, .tsv, or folders of them.")
@@ -90,31 +64,24 @@ def texts(
         Path | None, typer.Option("--out", "-o", help="JSONL to write; else standard output.")
     ] = None,
     language: LanguageOption = "en",
-    spacy_model: ModelOption = MODEL,
-    rules: RulesOption = False,
-    ner: NerOption = True,
-    threshold: ThresholdOption = None,
-    gate: GateOption = False,
-    fuzzy: FuzzyOption = None,
-    pronouns: PronounsOption = None,
+    english: English = ENGLISH,
+    asked: Asked = AS_LEARNED,
 ) -> None:
     """Link files and write documents as JSON lines; or, with --explain, show why a text is linked as it is."""
     from kepipe.corpus.documents import to_line
-    from kepipe.linking.policy import Policy
     from kg.problems import Problems
 
     if (explain is None) == (not files):
         raise ValueError("kepipe link: give files to link, or --explain TEXT")
-    _check_pronouns(pronouns, language, rules, ner)
-    found, reader = _linker(linker), _reader(language, spacy_model, rules, ner)
-    policy = Policy(threshold, gate, fuzzy, pronouns)
+    policy = asked.policy(english.finds_persons(language))
+    found, reader = _linker(linker), english.reader(language)
     if explain is not None:
         from kepipe.linking.explain import explain as decisions
 
         tables.show_decisions(
             decisions(found, explain, next(iter(reader.read([explain]))), policy=policy),
             found,
-            threshold,
+            policy.threshold,
         )
         return
     problems = Problems()
@@ -130,6 +97,7 @@ def texts(
 
 
 @app.command()
+@with_groups
 def train(
     graph: Annotated[Path, typer.Argument(help="A stored graph.")],
     gold: Annotated[list[Path], typer.Option(help="Gold sets, JSONL; may be repeated.")],
@@ -142,9 +110,7 @@ def train(
         list[Path] | None,
         typer.Option(help="Text of the kind to be linked, to learn which words are common."),
     ] = None,
-    spacy_model: ModelOption = MODEL,
-    rules: RulesOption = False,
-    ner: NerOption = True,
+    english: English = ENGLISH,
     pronouns: Annotated[
         bool | None,
         typer.Option(
@@ -162,7 +128,8 @@ def train(
     from kg.problems import Problems
     from kg.store import open_graph
 
-    _check_pronouns(pronouns, "en", rules, ner)
+    persons = english.finds_persons()
+    require_persons(pronouns, persons)
     store, problems = open_graph(graph), Problems()
     known = EntityIds.read(store.ids, ids)
     held = {text.document.text for text in _gold(without or [], known, problems)}
@@ -171,7 +138,7 @@ def train(
     seen = [text.document.text for text in learned_from]
     more = (document.text for document in _documents(texts or [], problems))
     linker = Linker.build(store, Casing.count([*seen, *more]))
-    readings = list(_reader("en", spacy_model, rules, ner).read(seen))
+    readings = list(english.reader().read(seen))
     lessons = [
         linker.lesson(text.document.text, reading, text.links, text.document.title, (text.begin, text.end))
         for text, reading in zip(learned_from, readings, strict=True)
@@ -180,7 +147,7 @@ def train(
     _complain(problems)
     if learned is None:
         raise ValueError(f"{', '.join(map(str, gold))}: too few links to entities of the graph to learn from")
-    marked = marks_pronouns(learned_from) if pronouns is None else pronouns
+    marked = persons and marks_pronouns(learned_from) if pronouns is None else pronouns
     linker.with_ranker(replace(learned.ranker, pronouns=marked)).save(out)
     scores = learned.validation
     typer.echo(
@@ -191,6 +158,7 @@ def train(
 
 
 @app.command()
+@with_groups
 def score(
     gold: Annotated[list[Path], typer.Argument(help="Gold sets, JSONL.")],
     linker: LinkerOption = Path("linker"),
@@ -198,27 +166,20 @@ def score(
     html: Annotated[Path | None, typer.Option(help="Write a page with every mistake too.")] = None,
     json_out: Annotated[Path | None, typer.Option("--json", help="Write the scores as JSON too.")] = None,
     language: LanguageOption = "en",
-    spacy_model: ModelOption = MODEL,
-    rules: RulesOption = False,
-    ner: NerOption = True,
-    threshold: ThresholdOption = None,
-    gate: GateOption = False,
-    fuzzy: FuzzyOption = None,
-    pronouns: PronounsOption = None,
+    english: English = ENGLISH,
+    asked: Asked = AS_LEARNED,
 ) -> None:
     """Score a linker on gold sets beside two baselines: exact names by prior, and NER with exact names by degree."""
     import json
 
     from kepipe.linking.assess import by_linker, by_ner, by_prior, summary
     from kepipe.linking.goldset import EntityIds, require_known
-    from kepipe.linking.policy import Policy
     from kepipe.report.linking import score_page
     from kepipe.report.page import render
     from kg.problems import Problems
 
-    _check_pronouns(pronouns, language, rules, ner)
-    found, reader = _linker(linker), _reader(language, spacy_model, rules, ner)
-    policy = Policy(threshold, gate, fuzzy, pronouns)
+    policy = asked.policy(english.finds_persons(language))
+    found, reader = _linker(linker), english.reader(language)
     known = EntityIds.read(found.knowledge.ids, ids)
     problems = Problems()
     sets: dict[str, dict[str, Assessment]] = {}
@@ -247,6 +208,7 @@ def score(
 
 
 @app.command()
+@with_groups
 def doctor(
     files: Annotated[
         list[Path], typer.Argument(help="Texts: .txt, .jsonl, .parquet, .tsv, or folders of them.")
@@ -255,9 +217,7 @@ def doctor(
     html: Annotated[Path | None, typer.Option(help="Write it as a page too.")] = None,
     shown: Annotated[int, typer.Option(min=1, help="Rows of each table.")] = 15,
     language: LanguageOption = "en",
-    spacy_model: ModelOption = MODEL,
-    rules: RulesOption = False,
-    ner: NerOption = True,
+    english: English = ENGLISH,
     threshold: ThresholdOption = None,
 ) -> None:
     """What a linker misses in texts, and why: unlinked names, contested aliases, aliases worth adding."""
@@ -270,7 +230,7 @@ def doctor(
     documents = list(_documents(files, problems))
     if not documents:
         raise ValueError(f"{', '.join(map(str, files))}: no texts there; {problems.summary()}")
-    readings = _reader(language, spacy_model, rules, ner).read([document.text for document in documents])
+    readings = english.reader(language).read([document.text for document in documents])
     diagnosis = examine(found, zip(documents, readings, strict=True), shown, threshold)
     _complain(problems)
     page = doctor_page(diagnosis)
@@ -295,21 +255,6 @@ def _linker(path: Path) -> Linker:
     )
 
 
-def _check_pronouns(pronouns: bool | None, language: str, rules: bool, ner: bool) -> None:
-    """Raise typer.BadParameter where pronouns are asked for and nothing would find the persons they mean."""
-    if pronouns and (language != "en" or rules or not ner):
-        raise typer.BadParameter(
-            "needs English and NER, which finds persons: leave out --rules, --no-ner and --language zh",
-            param_hint="--pronouns",
-        )
-
-
-def _reader(language: str, model: str, rules: bool, ner: bool) -> Reader:
-    from kepipe.linking.reading import make_reader
-
-    return make_reader(language, None if rules else model, ner)
-
-
 def _documents(files: Iterable[Path], problems: Problems) -> Iterator[Document]:
     from kepipe.corpus.sources.folder import read_folders
 
@@ -326,10 +271,7 @@ def _gold(files: Iterable[Path], ids: EntityIds, problems: Problems) -> list[Gol
 
 
 def _link(
-    documents: Iterable[Document],
-    linker: Linker,
-    reader: Reader,
-    policy: Policy,
+    documents: Iterable[Document], linker: Linker, reader: Reader, policy: Policy
 ) -> Iterator[Document]:
     from dataclasses import replace
     from itertools import islice

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,30 @@ def test_pronouns_are_not_trained_without_ner(graph: Graph, gold: Path, tmp_path
     assert result.exit_code == 2
     assert "needs English and NER" in result.output
     assert not (tmp_path / "x").exists()
+
+
+def test_pronouns_are_not_learned_without_ner(graph: Graph, tmp_path: Path) -> None:
+    """Though the gold set marks every one of them: nobody could be found whom they mean."""
+    text = "Mr York left Omaha. He saw Leeds, and he saw Reading, Lincoln and Nebraska."
+    names = {
+        "Omaha": "omaha",
+        "Leeds": "leeds",
+        "Reading": "reading",
+        "Nebraska": "ne",
+        "Lincoln": "lincoln-ne",
+    }
+    spans = [(text.index(name), text.index(name) + len(name), entity) for name, entity in names.items()]
+    spans += [(found.start(), found.end(), "Q404") for found in re.finditer(r"\b[Hh]e\b", text)]
+    marks = [{"start": start, "end": end, "entity": entity} for start, end, entity in spans]
+    records = [{"id": f"g{number}", "text": text, "mentions": marks} for number in range(12)]
+    gold = tmp_path / "gold.jsonl"
+    gold.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    for asked in (["--rules"], ["--no-ner"]):
+        told = run("train", str(graph.folder), "--gold", str(gold), *asked, "-o", str(tmp_path / "x"))
+        assert "pronouns: not linked" in told
+        assert not Linker.open(tmp_path / "x").ranker.pronouns
+    told = run("train", str(graph.folder), "--gold", str(gold), "-o", str(tmp_path / "x"))
+    assert "pronouns: linked too" in told
 
 
 def test_trained_then_scored_on_other_texts(graph: Graph, gold: Path, tmp_path: Path) -> None:

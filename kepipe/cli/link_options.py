@@ -1,0 +1,99 @@
+"""Options that the commands of `kepipe link` share: which linker, how texts are read, what is linked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from kepipe.linking.policy import Policy
+    from kepipe.linking.reading import Reader
+
+LinkerOption = Annotated[
+    Path,
+    typer.Option(
+        "--linker",
+        "-l",
+        help="A linker (`link train`'s, or `linker/` of a stage link), or a stored graph: default weights.",
+    ),
+]
+IdsOption = Annotated[
+    str | None,
+    typer.Option(
+        help="The gold set's ids, where not the graph's: `entities.jsonl:qid`, or a TSV other TAB own."
+    ),
+]
+LanguageOption = Annotated[Literal["en", "zh"], typer.Option(help="The texts' language.")]
+ThresholdOption = Annotated[
+    float | None, typer.Option(min=0, max=1, help="Instead of the linker's own threshold.")
+]
+
+
+@dataclass(frozen=True)
+class English:
+    """What reads English texts."""
+
+    spacy_model: Annotated[
+        str, typer.Option("--spacy-model", help="English: the spaCy pipeline that reads.")
+    ] = "en_core_web_sm"
+    rules: Annotated[bool, typer.Option("--rules", help="Read by rules: no tagger, parser, NER; fast.")] = (
+        False
+    )
+    ner: Annotated[bool, typer.Option(help="Read named entities too.")] = True
+
+    def reader(self, language: str = "en") -> Reader:
+        """The reader of texts in `language`; Chinese has one of its own."""
+        from kepipe.linking.reading import make_reader
+
+        return make_reader(language, None if self.rules else self.spacy_model, self.ner)
+
+    def finds_persons(self, language: str = "en") -> bool:
+        """Whether NER runs, which says who is named before a pronoun."""
+        return language == "en" and self.ner and not self.rules
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is linked, and how surely."""
+
+    threshold: ThresholdOption = None
+    gate: Annotated[
+        bool, typer.Option("--gate", help="Link only what NER takes for a name: fewer links, surer ones.")
+    ] = False
+    fuzzy: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=100,
+            help="Link what is written almost like a name too: the least likeness, such as 90.",
+        ),
+    ] = None
+    pronouns: Annotated[
+        bool | None,
+        typer.Option(
+            "--pronouns/--no-pronouns",
+            help="English, where NER runs: he and she mean who was named before; else as the linker learned.",
+        ),
+    ] = None
+
+    def policy(self, finds_persons: bool) -> Policy:
+        """The same for the linker. Raises typer.BadParameter where pronouns are asked for and no person is found."""
+        from kepipe.linking.policy import Policy
+
+        require_persons(self.pronouns, finds_persons)
+        return Policy(self.threshold, self.gate, self.fuzzy, self.pronouns)
+
+
+ENGLISH, AS_LEARNED = English(), Asked()
+
+
+def require_persons(pronouns: bool | None, finds_persons: bool) -> None:
+    """Raise typer.BadParameter where pronouns are asked for and nothing would find the persons they mean."""
+    if pronouns and not finds_persons:
+        raise typer.BadParameter(
+            "needs English and NER, which finds persons: leave out --rules, --no-ner and --language zh",
+            param_hint="--pronouns",
+        )
