@@ -14,6 +14,7 @@ import numpy.typing as npt
 from kg.store import Graph
 
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 KINDS = ("none", "place", "person", "organisation", "people", "work")
 _WORDS: Mapping[str, str] = {
@@ -53,7 +54,7 @@ _HEAD_ENDS = frozenset(
     )
 )
 SURE = 0.8
-"""The least mean share at which an entity gets its kind from its places in triples."""
+"""The least mean share at which an entity gets its kind from its roles in triples."""
 _LOOKED_AT = 300
 """Characters of a description: its first sentence says what the thing is."""
 
@@ -63,44 +64,44 @@ def kinds(graph: Graph) -> Ints:
 
     What is written in lower case ("diplomat") is a concept, and no person though it be a kind of person.
     """
-    concept = np.fromiter((label[:1].islower() for label in graph.labels), np.bool_, len(graph))
-    return _by_places(graph, _by_words(graph), concept)
+    concept = concepts(graph)
+    return _by_triples(graph, _by_words(graph, concept), concept)
 
 
-def _by_words(graph: Graph) -> Ints:
+def concepts(graph: Graph) -> Bools:
+    """Whether the label of each entity begins in lower case, as that of what has no proper name does: [E]."""
+    return np.fromiter((label[:1].islower() for label in graph.labels), np.bool_, len(graph))
+
+
+def _by_words(graph: Graph, concept: Bools) -> Ints:
     of_type = {name: _first(_WORD.findall(name.lower())) for name in graph.type_names}
     found = np.zeros(len(graph), np.int64)
-    for row, (label, description) in enumerate(zip(graph.labels, graph.descriptions, strict=True)):
-        if not label[:1].islower():
-            types = (of_type[name] for name in graph.types(row)) if of_type else ()
-            found[row] = next(filter(None, types), 0) or (kind_of(description) if description else 0)
+    for row in np.flatnonzero(~concept).tolist():
+        types = (of_type[name] for name in graph.types(row)) if of_type else ()
+        found[row] = next(filter(None, types), 0) or kind_of(graph.descriptions[row])
     return found
 
 
-def _by_places(graph: Graph, known: Ints, concept: npt.NDArray[np.bool_]) -> Ints:
-    """The kinds of entities of unknown kind by their places in triples: what is the capital of something is a place.
+def _by_triples(graph: Graph, known: Ints, concept: Bools) -> Ints:
+    """The kinds of entities of unknown kind by their roles in triples: what is the capital of something is a place.
 
-    The head and the tail of each relation are places, which have the kinds of their known entities in some share; an
-    entity gets the kind whose mean share over its places is the greatest and at least `SURE`.
+    The head and the tail of each relation are roles, which have the kinds of their known entities in some share; an
+    entity gets the kind whose mean share over its roles is the greatest and at least `SURE`.
     """
-    triples = graph.triples("train").astype(np.int64)
-    places = 2 * len(graph.relations)
-    pairs = np.unique(
-        np.concatenate(
-            (triples[:, 0] * places + 2 * triples[:, 1], triples[:, 2] * places + 2 * triples[:, 1] + 1)
-        )
-    )
-    entities, place = np.divmod(pairs, max(places, 1))
+    head, relation, tail = graph.triples("train").astype(np.int64).T
+    number = 2 * len(graph.relations)  # of roles
+    taken = np.unique(np.concatenate((head * number + 2 * relation, tail * number + 2 * relation + 1)))
+    entities, roles = np.divmod(taken, max(number, 1))
     told = known[entities] > 0
-    counts = np.zeros((places, len(KINDS)))
-    np.add.at(counts, (place[told], known[entities[told]]), 1.0)
+    counts = np.zeros((number, len(KINDS)))
+    np.add.at(counts, (roles[told], known[entities[told]]), 1.0)
     shares = counts / (counts.sum(axis=1, keepdims=True) + 1.0)
     asked = ~told & ~concept[entities]
     sums = np.zeros((len(graph), len(KINDS)))
-    np.add.at(sums, entities[asked], shares[place[asked]])
+    np.add.at(sums, entities[asked], shares[roles[asked]])
     best = sums.argmax(axis=1)
-    number = np.bincount(entities[asked], minlength=len(graph))
-    sure = sums.max(axis=1) >= SURE * np.maximum(number, 1)
+    asked_roles = np.bincount(entities[asked], minlength=len(graph))
+    sure = sums.max(axis=1) >= SURE * np.maximum(asked_roles, 1)
     return np.where(sure, best, known)
 
 

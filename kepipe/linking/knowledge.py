@@ -18,7 +18,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from kepipe.linking.genders import Genders, genders
-from kepipe.linking.kinds import kinds
+from kepipe.linking.kinds import concepts, kinds
 from kg.columns import Strings, load, save, save_strings
 from kg.store import Graph
 from kg.surface import fold
@@ -71,7 +71,7 @@ class Knowledge:
             profiles=profiles,
             kinds=of_kind,
             genders=genders(graph, of_kind),
-            concepts=np.fromiter((label[:1].islower() for label in graph.labels), np.bool_, len(graph)),
+            concepts=concepts(graph),
         )
 
     @cached_property

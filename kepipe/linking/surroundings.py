@@ -6,6 +6,7 @@ A feature that cannot be known, because no tagger or NER ran, is 0.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,9 @@ from kepipe.linking.page import Page
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Features = Mapping[str, npt.NDArray[Any]]
+"""A value of each match [M], by the feature's name."""
 
 LABELS: Mapping[str, str] = {
     "GPE": "place", "LOC": "place", "FAC": "place", "PERSON": "person", "ORG": "organisation", "NORP": "people",
@@ -34,58 +38,78 @@ MATCH_FEATURES = (
 
 def describe_matches(page: Page, matches: Matches, casing: Casing) -> tuple[Floats, Ints]:
     """Features [len(MATCH_FEATURES), M] of the matches, and the NER group of each: [M]."""
+    unspaced = np.fromiter((surface[0] >= "\u0e00" for surface in matches.surfaces), bool, len(matches))
+    relation, groups = _named(page, matches)
+    features = {
+        **_written(page, matches, casing, unspaced),
+        **_read(page, matches, unspaced),
+        "name_same": relation == SAME,
+        "name_inside": relation == INSIDE,
+        "name_across": relation == ACROSS,
+        **{f"name_{name}": groups == group for group, name in enumerate(GROUPS)},
+    }
+    columns = [features[name] for name in MATCH_FEATURES]
+    return np.stack(columns, dtype=np.float64, casting="unsafe"), groups
+
+
+def _written(page: Page, matches: Matches, casing: Casing, unspaced: Bools) -> Features:
+    """What the characters of a match and around it show; `unspaced` [M]: of a script without blanks."""
     starts, ends, surfaces, codes = matches.starts, matches.ends, matches.surfaces, page.codes
-    readings, number = page.readings, len(matches)
-    unspaced = np.fromiter((surface[0] >= "\u0e00" for surface in surfaces), bool, number)
+    number = len(matches)
     # Scripts without case cannot speak against a name by it.
     capital = np.fromiter((surface[0].isupper() for surface in surfaces), float, number)
     capital[unspaced] = 1.0
     common = np.fromiter(map(casing.common, surfaces), float, number)
-    sentence = np.isin(starts, page.spans(reading.sentences for reading in readings)[:, 0])
+    sentence = np.isin(starts, page.spans(reading.sentences for reading in page.readings)[:, 0])
+    article = np.fromiter((surface.startswith("the ") for surface in surfaces), float, number)
     runs = np.asarray(capital_runs(page.text), np.int64).reshape(-1, 2)
     _, run_left, run_right = _inside(starts, ends, runs)
+    return {
+        "capital": capital,
+        "common": common,
+        "capital_common": capital * common,
+        "sentence_start": capital * sentence,
+        "article": article,
+        "log_words": np.log([1 + surface.count(" ") for surface in surfaces]),
+        "short": ends - starts <= np.where(unspaced, 1, 3),
+        "digit": np.fromiter((surface[0].isdigit() for surface in surfaces), float, number),
+        "log_candidates": np.log(np.bincount(matches.owners, minlength=number)),
+        "inside_longer": _inside_longer(starts, np.where(article > 0, starts, ends)),
+        "run_left": run_left,
+        "run_right": run_right,
+        "echo": _echoes(page, matches, runs),
+        "after_unknown": capital * _after_unknown(codes, matches, runs),
+        "hyphen": (codes[starts - 1] == ord("-")) | (codes[ends] == ord("-")),
+    }
+
+
+def _read(page: Page, matches: Matches, unspaced: Bools) -> Features:
+    """How a match stands to the noun phrases and proper nouns of tagger and parser."""
+    starts, ends, readings = matches.starts, matches.ends, page.readings
+    tagged = np.fromiter((reading.proper is not None for reading in readings), bool, len(readings))
     phrases = page.spans(reading.phrases for reading in readings)
     phrase, phrase_left, phrase_right = _inside(starts, ends, _without_articles(page.text, phrases))
-    tagged = np.fromiter((reading.proper is not None for reading in readings), bool, len(readings))
-    proper, proper_left, proper_right = _inside(
-        starts, ends, page.spans(reading.proper or () for reading in readings)
-    )
-    relation, name = _against(starts, ends, page.spans(reading.names or () for reading in readings))
-    labels = [
-        GROUPS.index(LABELS.get(name.label, "other")) for reading in readings for name in reading.names or ()
-    ]
-    groups = np.asarray([*labels, 0], np.int64)[name]  # −1, no name, is the last
-    article = np.fromiter((surface.startswith("the ") for surface in surfaces), float, number)
-    features = (
-        tagged[page.number(starts)],
-        capital,
-        common,
-        capital * common,
-        capital * sentence,
-        article,
-        np.log([1 + surface.count(" ") for surface in surfaces]),
-        ends - starts <= np.where(unspaced, 1, 3),
-        np.fromiter((surface[0].isdigit() for surface in surfaces), float, number),
-        np.log(np.bincount(matches.owners, minlength=number)),
-        _inside_longer(starts, np.where(article > 0, starts, ends)),
-        run_left,
-        run_right,
-        _echoes(page, matches, runs),
-        capital * _after_unknown(codes, matches, runs),
-        (codes[starts - 1] == ord("-")) | (codes[ends] == ord("-")),
-        phrase,
-        phrase_left,
-        phrase_right,
-        unspaced & (phrase == 0) & (_splits(starts, phrases) | _splits(ends, phrases)),
-        proper,
-        proper_left,
-        proper_right,
-        relation == SAME,
-        relation == INSIDE,
-        relation == ACROSS,
-        *(groups == group for group in range(1, len(GROUPS))),
-    )
-    return np.stack(features, dtype=np.float64, casting="unsafe"), groups
+    runs = page.spans(reading.proper or () for reading in readings)
+    proper, proper_left, proper_right = _inside(starts, ends, runs)
+    return {
+        "tagged": tagged[page.number(starts)],
+        "phrase": phrase,
+        "phrase_left": phrase_left,
+        "phrase_right": phrase_right,
+        "phrase_cut": unspaced & (phrase == 0) & (_splits(starts, phrases) | _splits(ends, phrases)),
+        "proper": proper,
+        "proper_left": proper_left,
+        "proper_right": proper_right,
+    }
+
+
+def _named(page: Page, matches: Matches) -> tuple[Ints, Ints]:
+    """How each match stands to what NER took for a name (`APART` …), and the group of that name: both [M]."""
+    spans = page.spans(reading.names or () for reading in page.readings)
+    relation, name = _against(matches.starts, matches.ends, spans)
+    labels = (name.label for reading in page.readings for name in reading.names or ())
+    groups = [GROUPS.index(LABELS.get(label, "other")) for label in labels]
+    return relation, np.asarray([*groups, 0], np.int64)[name]  # −1, no name, is the last
 
 
 _ARTICLES = ("the ", "a ", "an ", "his ", "her ", "their ", "its ", "this ", "that ")
@@ -113,7 +137,7 @@ def _echoes(page: Page, matches: Matches, runs: Ints) -> Floats:
     return np.fromiter((name in parts for name in named), float, len(matches))
 
 
-def _after_unknown(codes: npt.NDArray[np.uint32], matches: Matches, runs: Ints) -> npt.NDArray[np.bool_]:
+def _after_unknown(codes: npt.NDArray[np.uint32], matches: Matches, runs: Ints) -> Bools:
     """Whether an unknown run of capitals and a comma stand before: "Noank, Connecticut"."""
     ends = runs[:, 1]
     comma = (codes[ends] == ord(",")) & (codes[ends + 1] == ord(" "))
@@ -137,24 +161,22 @@ def _against(starts: Ints, ends: Ints, spans: Ints) -> tuple[Ints, Ints]:
     return relation, np.where(touches, place, -1)
 
 
-def _inside(starts: Ints, ends: Ints, spans: Ints) -> tuple[Floats, Floats, Floats]:
-    """Whether each match is within a span, and whether that span goes on to its left and to its right."""
-    relation, place = _against(starts, ends, spans)
-    within = (relation == SAME) | (relation == INSIDE)
-    if not len(spans):
-        return within.astype(float), np.zeros(len(starts)), np.zeros(len(starts))
-    span_starts, span_ends = spans.T
-    left, right = within & (span_starts[place] < starts), within & (span_ends[place] > ends)
-    return within.astype(float), left.astype(float), right.astype(float)
+def _inside(starts: Ints, ends: Ints, spans: Ints) -> tuple[Bools, Bools, Bools]:
+    """Whether each match is within a span; whether one goes on to its left, and to its right, be it within or not.
+
+    "University of Pennsylvania" is not within the run "Lock Haven University", and yet only a part of what it names.
+    """
+    relation, _ = _against(starts, ends, spans)
+    return (relation == SAME) | (relation == INSIDE), _splits(starts, spans), _splits(ends, spans)
 
 
-def _splits(places: Ints, spans: Ints) -> npt.NDArray[np.bool_]:
+def _splits(places: Ints, spans: Ints) -> Bools:
     """Whether each place lies within a span and not at its ends: a name that cuts a word in two."""
     if not len(spans):
         return np.zeros(len(places), np.bool_)
     span_starts, span_ends = spans.T
     before = np.searchsorted(span_starts, places, "left") - 1
-    splits: npt.NDArray[np.bool_] = (before >= 0) & (places < span_ends[before])
+    splits: Bools = (before >= 0) & (places < span_ends[before])
     return splits
 
 

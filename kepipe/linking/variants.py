@@ -1,9 +1,10 @@
-"""Names that a graph implies without writing them: without accents, and, in English, plurals, nationalities, what
-institutions and firms are called.
+"""Names that a graph implies without writing them: without accents and brackets, and, in English, plurals,
+nationalities, what institutions, firms, parties and seas are called.
 
-"Medellin" for Medellín, "poets" for poet, "Soviet" for Soviet Union, "Jewish" for Jewish people, "Dutch" for
-Netherlands, "Utrecht University" for University of Utrecht, "University of California-Berkeley" for University of
-California, Berkeley, "Oberlin Conservatory" for Oberlin Conservatory of Music, "Acme Tools" for Acme Tools, Inc.
+"Medellin" for Medellín, "Titanic" for Titanic (film), "poets" for poet, "Soviet" for Soviet Union, "Jewish" for Jewish
+people, "Dutch" for Netherlands, "Utrecht University" for University of Utrecht, "University of California-Berkeley"
+for University of California, Berkeley, "Oberlin Conservatory" for Oberlin Conservatory of Music, "Acme Tools" for
+Acme Tools, Inc., "Cosby Show" for The Cosby Show, "Pacific" for Pacific Ocean.
 A variant is a candidate like any other, with a lower prior than a name that the graph has.
 """
 
@@ -11,21 +12,32 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+
+from kepipe.linking.nations import demonyms
 
 _VOWELS = frozenset("aeiou")
 _HISSING = ("s", "x", "z", "ch", "sh")
+_NO_MAN = ("human", "shaman", "talisman", "ottoman")
 _UNIVERSITY_OF = re.compile(r"University of (?P<place>[^\W\d_a-z][\w.'-]+)")
 _PLACE_UNIVERSITY = re.compile(r"(?P<place>[^\W\d_a-z][\w.'-]+) University")
-_PEOPLE = re.compile(r"(?P<name>[^\W\d_a-z][\w' -]*\w) [Pp]eople")
-_STATE = re.compile(r"(?P<name>[^\W\d_a-z]\w+) (?:Union|Sea|Ocean|Party)")
+_PEOPLE = re.compile(r"(?P<name>[^\W\d_a-z][\w' -]*\w) people")
+"""With a small letter: "Ordinary People" is a title."""
+_SEA = re.compile(r"(?P<name>[^\W\d_a-z]\w+(?:ic|ean)) (?:Sea|Ocean)")
+"""The Pacific and the Aegean; nobody calls the North Sea the North, nor the Indian Ocean the Indian."""
+_PARTY = re.compile(r"(?P<name>[^\W\d_a-z]\w+) Party")
 _JUNIOR = re.compile(r"(?P<name>.+?),? (?:Jr|Sr)\.?")
 _FIRMS = ("Inc", "Corp", "Ltd", "Co", "Corporation", "Company", "Incorporated", "Limited", "LLC", "plc")
-_FIRM = re.compile(rf"(?P<name>\S+ .*?\S)(?<! &)(?<! and),?(?: &| and)? (?:{'|'.join(_FIRMS)})\.?")
-"""At least two words remain: a single one is too often a common word (The Limited, Bad Company; Monsters, Inc.)."""
-_SHORTENED = (_PEOPLE, _STATE, _JUNIOR, _FIRM)
+_FIRM = re.compile(
+    rf"(?!The .* (?:Company|Corporation)$)(?P<name>\S+ .*?\S)(?<! &)(?<! and),?(?: &| and)? (?:{'|'.join(_FIRMS)})\.?"
+)
+"""At least two words remain: a single one is too often a common word (The Limited, Bad Company; Monsters, Inc.). "The"
+belongs to the word "Company", so that without it the one is not said either (The Boeing Company)."""
+_BRACKETED = re.compile(r"(?P<name>.*\w) \([^()]+\)")
+"""What is between brackets tells things of one name apart: "Titanic (film)"."""
+_SHORTENED = (_PEOPLE, _SEA, _PARTY, _JUNIOR, _FIRM, _BRACKETED)
 _ENDINGS = (
-    "University", "eople", "Union", "Sea", "Ocean", "Party", "Jr", "Sr", "Jr.", "Sr.",
+    "University", " people", "Sea", "Ocean", "Party", "Jr", "Sr", "Jr.", "Sr.", ")",
     *_FIRMS, *(f"{firm}." for firm in _FIRMS),
 )  # fmt: skip
 """What the patterns end with, so that the many names without are passed over quickly."""
@@ -33,38 +45,8 @@ _ACCENTED = re.compile(r"[\u00c0-\u024f\u1e00-\u1eff]")
 _STROKES = str.maketrans({"ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "đ": "d", "Đ": "D", "ß": "ss", "ẞ": "SS"})
 """Letters whose stroke is no accent to Unicode, which does not take them apart."""
 _INSTITUTION = re.compile(
-    r"(?P<name>[^\W\d_a-z][\w.'-]* (?:Academy|College|Conservatory|Institute|Museum|School)) of .+"
+    r"(?!The )(?P<name>[^\W\d_a-z][\w.'-]* (?:Academy|College|Conservatory|Institute|Museum|School)) of .+"
 )
-
-NATIONS: Mapping[str, str] = {
-    "Afghanistan": "Afghan", "Albania": "Albanian", "Algeria": "Algerian", "Argentina": "Argentine Argentinian",
-    "Armenia": "Armenian", "Australia": "Australian", "Austria": "Austrian", "Azerbaijan": "Azerbaijani",
-    "Bangladesh": "Bangladeshi", "Belarus": "Belarusian", "Belgium": "Belgian", "Bolivia": "Bolivian",
-    "Bosnia and Herzegovina": "Bosnian", "Brazil": "Brazilian", "Bulgaria": "Bulgarian", "Cambodia": "Cambodian",
-    "Cameroon": "Cameroonian", "Canada": "Canadian", "Chile": "Chilean", "China": "Chinese",
-    "People's Republic of China": "Chinese", "Colombia": "Colombian", "Croatia": "Croatian", "Cuba": "Cuban",
-    "Cyprus": "Cypriot", "Czech Republic": "Czech", "Denmark": "Danish Dane", "Ecuador": "Ecuadorian",
-    "Egypt": "Egyptian", "England": "English", "Estonia": "Estonian", "Ethiopia": "Ethiopian",
-    "Finland": "Finnish Finn", "France": "French", "Georgia": "Georgian", "Germany": "German", "Ghana": "Ghanaian",
-    "Greece": "Greek", "Guatemala": "Guatemalan", "Haiti": "Haitian", "Hungary": "Hungarian",
-    "Iceland": "Icelandic", "India": "Indian", "Indonesia": "Indonesian", "Iran": "Iranian", "Iraq": "Iraqi",
-    "Ireland": "Irish", "Israel": "Israeli", "Italy": "Italian", "Jamaica": "Jamaican", "Japan": "Japanese",
-    "Jordan": "Jordanian", "Kazakhstan": "Kazakh", "Kenya": "Kenyan", "Kuwait": "Kuwaiti", "Latvia": "Latvian",
-    "Lebanon": "Lebanese", "Libya": "Libyan", "Lithuania": "Lithuanian", "Malaysia": "Malaysian", "Malta": "Maltese",
-    "Mexico": "Mexican", "Mongolia": "Mongolian", "Morocco": "Moroccan", "Nepal": "Nepalese", "Netherlands": "Dutch",
-    "New Zealand": "New_Zealander", "Nigeria": "Nigerian", "North Korea": "North_Korean", "Norway": "Norwegian",
-    "Pakistan": "Pakistani", "Palestine": "Palestinian", "Peru": "Peruvian", "Philippines": "Filipino",
-    "Poland": "Polish Pole", "Portugal": "Portuguese", "Romania": "Romanian", "Russia": "Russian",
-    "Saudi Arabia": "Saudi", "Scotland": "Scottish", "Senegal": "Senegalese", "Serbia": "Serbian",
-    "Singapore": "Singaporean", "Slovakia": "Slovak", "Slovenia": "Slovenian Slovene", "Somalia": "Somali",
-    "South Africa": "South_African", "South Korea": "South_Korean", "Spain": "Spanish Spaniard",
-    "Sri Lanka": "Sri_Lankan", "Sudan": "Sudanese", "Sweden": "Swedish Swede", "Switzerland": "Swiss",
-    "Syria": "Syrian", "Taiwan": "Taiwanese", "Thailand": "Thai", "Tunisia": "Tunisian", "Turkey": "Turkish Turk",
-    "Uganda": "Ugandan", "Ukraine": "Ukrainian", "United Kingdom": "British", "United States": "American",
-    "Uruguay": "Uruguayan", "Venezuela": "Venezuelan", "Vietnam": "Vietnamese", "Wales": "Welsh",
-    "Yugoslavia": "Yugoslav Yugoslavian", "Zimbabwe": "Zimbabwean",
-}  # fmt: skip
-"""Country → its adjectives and inhabitants in the singular; `_` stands for a blank."""
 
 
 def variants(names: Sequence[str]) -> Iterator[str]:
@@ -79,6 +61,10 @@ def variants(names: Sequence[str]) -> Iterator[str]:
             yield found["name"]
         if name.startswith("University of ") and ", " in name:
             yield from (name.replace(", ", joined, 1) for joined in (" at ", "-", " "))
+        if name.startswith("The ") and name.count(" ") > 1:
+            yield name[
+                len("The ") :
+            ]  # in running text the article has a small letter, and is no part of the name
         if not name.endswith(_ENDINGS) and "University of " not in name:
             continue
         if found := _UNIVERSITY_OF.fullmatch(name):
@@ -87,12 +73,7 @@ def variants(names: Sequence[str]) -> Iterator[str]:
             yield f"University of {found['place']}"
         elif found := next(filter(None, (shape.fullmatch(name) for shape in _SHORTENED)), None):
             yield found["name"]
-    for nation in filter(NATIONS.__contains__, names):
-        for adjective in NATIONS[nation].split():
-            singular = adjective.replace("_", " ")
-            yield singular
-            if not singular.endswith(("ish", "ese", "ch", "sh", "ss")):
-                yield f"{singular}s"
+    yield from demonyms(names)
 
 
 def without_accents(name: str) -> str:
@@ -103,9 +84,13 @@ def without_accents(name: str) -> str:
 
 
 def plural(name: str) -> str:
-    """The regular plural of an English noun, "" where the name does not end in a lower-case letter."""
+    """The plural of an English noun, "" where the name does not end in a lower-case letter."""
     if not ("a" <= name[-1:] <= "z") or name.endswith("s"):
         return ""
+    if name.endswith("man") and not name.endswith(_NO_MAN):
+        return f"{name[:-2]}en"
+    if name.endswith("person"):
+        return f"{name[:-4]}ople"
     if name.endswith("y") and name[-2:-1] not in _VOWELS:
         return f"{name[:-1]}ies"
     return f"{name}es" if name.endswith(_HISSING) else f"{name}s"

@@ -1,0 +1,77 @@
+"""What the inhabitants and things of a country are called in English."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+NATIONS: Mapping[str, str] = {
+    "Afghanistan": "Afghan", "Africa": "African", "Albania": "Albanian", "Algeria": "Algerian",
+    "Andorra": "Andorran", "Angola": "Angolan", "Argentina": "Argentine Argentinian", "Armenia": "Armenian",
+    "Asia": "Asian", "Australia": "Australian", "Austria": "Austrian", "Azerbaijan": "Azerbaijani",
+    "Bahamas": "Bahamian", "Bahrain": "Bahraini", "Bangladesh": "Bangladeshi", "Barbados": "Barbadian",
+    "Bavaria": "Bavarian", "Belarus": "Belarusian", "Belgium": "Belgian", "Belize": "Belizean",
+    "Benin": "Beninese", "Bhutan": "Bhutanese", "Bolivia": "Bolivian", "Bosnia and Herzegovina": "Bosnian",
+    "Botswana": "Botswanan", "Brazil": "Brazilian", "Brunei": "Bruneian", "Bulgaria": "Bulgarian",
+    "Burkina Faso": "Burkinabe", "Burundi": "Burundian", "Cambodia": "Cambodian", "Cameroon": "Cameroonian",
+    "Canada": "Canadian", "Cape Verde": "Cape_Verdean", "Catalonia": "Catalan", "Chad": "Chadian",
+    "Chile": "Chilean", "China": "Chinese", "Colombia": "Colombian", "Comoros": "Comorian",
+    "Costa Rica": "Costa_Rican", "Croatia": "Croatian", "Cuba": "Cuban", "Cyprus": "Cypriot",
+    "Czech Republic": "Czech", "Czechia": "Czech", "Czechoslovakia": "Czechoslovak Czechoslovakian",
+    "Denmark": "Danish Dane", "Dominican Republic": "Dominican", "East Germany": "East_German",
+    "East Timor": "East_Timorese", "Ecuador": "Ecuadorian", "Egypt": "Egyptian",
+    "El Salvador": "Salvadoran Salvadorian", "England": "English", "Equatorial Guinea": "Equatoguinean",
+    "Eritrea": "Eritrean", "Estonia": "Estonian", "Ethiopia": "Ethiopian", "Europe": "European", "Fiji": "Fijian",
+    "Finland": "Finnish Finn", "France": "French", "Gabon": "Gabonese", "Gambia": "Gambian", "Georgia": "Georgian",
+    "Germany": "German", "Ghana": "Ghanaian", "Greece": "Greek", "Greenland": "Greenlandic Greenlander",
+    "Grenada": "Grenadian", "Guatemala": "Guatemalan", "Guinea": "Guinean", "Guyana": "Guyanese",
+    "Haiti": "Haitian", "Honduras": "Honduran", "Hungary": "Hungarian", "Iceland": "Icelandic", "India": "Indian",
+    "Indonesia": "Indonesian", "Iran": "Iranian", "Iraq": "Iraqi", "Ireland": "Irish", "Israel": "Israeli",
+    "Italy": "Italian", "Ivory Coast": "Ivorian", "Jamaica": "Jamaican", "Japan": "Japanese",
+    "Jordan": "Jordanian", "Kazakhstan": "Kazakh", "Kenya": "Kenyan", "Kosovo": "Kosovar", "Kuwait": "Kuwaiti",
+    "Kyrgyzstan": "Kyrgyz", "Laos": "Laotian", "Latvia": "Latvian", "Lebanon": "Lebanese", "Lesotho": "Basotho",
+    "Liberia": "Liberian", "Libya": "Libyan", "Lithuania": "Lithuanian", "Luxembourg": "Luxembourgish",
+    "Madagascar": "Malagasy", "Malawi": "Malawian", "Malaysia": "Malaysian", "Maldives": "Maldivian",
+    "Mali": "Malian", "Malta": "Maltese", "Mauritania": "Mauritanian", "Mauritius": "Mauritian",
+    "Mexico": "Mexican", "Moldova": "Moldovan", "Monaco": "Monegasque", "Mongolia": "Mongolian",
+    "Montenegro": "Montenegrin", "Morocco": "Moroccan", "Mozambique": "Mozambican", "Myanmar": "Burmese",
+    "Namibia": "Namibian", "Nepal": "Nepalese", "Netherlands": "Dutch", "New Zealand": "New_Zealander",
+    "Nicaragua": "Nicaraguan", "Niger": "Nigerien", "Nigeria": "Nigerian", "North America": "North_American",
+    "North Korea": "North_Korean", "North Macedonia": "Macedonian", "Northern Ireland": "Northern_Irish",
+    "Norway": "Norwegian", "Oman": "Omani", "Ottoman Empire": "Ottoman", "Pakistan": "Pakistani",
+    "Palestine": "Palestinian", "Panama": "Panamanian", "Papua New Guinea": "Papua_New_Guinean",
+    "Paraguay": "Paraguayan", "People's Republic of China": "Chinese", "Peru": "Peruvian",
+    "Philippines": "Filipino", "Poland": "Polish Pole", "Portugal": "Portuguese", "Prussia": "Prussian",
+    "Puerto Rico": "Puerto_Rican", "Qatar": "Qatari", "Republic of Ireland": "Irish", "Romania": "Romanian",
+    "Russia": "Russian", "Rwanda": "Rwandan", "Samoa": "Samoan", "Saudi Arabia": "Saudi", "Scotland": "Scottish",
+    "Senegal": "Senegalese", "Serbia": "Serbian", "Sicily": "Sicilian", "Sierra Leone": "Sierra_Leonean",
+    "Singapore": "Singaporean", "Slovakia": "Slovak", "Slovenia": "Slovenian Slovene", "Somalia": "Somali",
+    "South Africa": "South_African", "South America": "South_American", "South Korea": "South_Korean",
+    "Soviet Union": "Soviet", "Spain": "Spanish Spaniard", "Sri Lanka": "Sri_Lankan", "Sudan": "Sudanese",
+    "Suriname": "Surinamese", "Sweden": "Swedish Swede", "Switzerland": "Swiss", "Syria": "Syrian",
+    "Taiwan": "Taiwanese", "Tajikistan": "Tajik", "Tanzania": "Tanzanian", "Thailand": "Thai", "Tibet": "Tibetan",
+    "Togo": "Togolese", "Tonga": "Tongan", "Trinidad and Tobago": "Trinidadian", "Tunisia": "Tunisian",
+    "Turkey": "Turkish Turk", "Turkmenistan": "Turkmen", "Uganda": "Ugandan", "Ukraine": "Ukrainian",
+    "United Arab Emirates": "Emirati", "United Kingdom": "British", "United States": "American",
+    "Uruguay": "Uruguayan", "Uzbekistan": "Uzbek", "Venezuela": "Venezuelan", "Vietnam": "Vietnamese",
+    "Wales": "Welsh", "West Germany": "West_German", "Yemen": "Yemeni", "Yugoslavia": "Yugoslav Yugoslavian",
+    "Zambia": "Zambian", "Zimbabwe": "Zimbabwean",
+}  # fmt: skip
+"""State or continent → its adjectives and inhabitants in the singular; `_` stands for a blank."""
+_NO_PLURAL = ("ish", "ese", "ch", "sh", "ss", "ois", "gasy", "otho", "Soviet", "Lao")
+
+
+def demonyms(names: Sequence[str]) -> Iterator[str]:
+    """The adjectives and inhabitants of what is called `names`, its label first.
+
+    An alias counts too, as "Scotland" of Kingdom of Scotland and "United States" of United States of America, but
+    not where the label goes on otherwise: neither Kuwait City nor England national football team is called so.
+    """
+    label = names[0]
+    for name in filter(NATIONS.__contains__, names):
+        if label.startswith(f"{name} ") and not label.startswith(f"{name} of "):
+            continue
+        for adjective in NATIONS[name].split():
+            singular = adjective.replace("_", " ")
+            yield singular
+            if not singular.endswith(_NO_PLURAL):
+                yield f"{singular}s"
