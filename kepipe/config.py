@@ -16,11 +16,12 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
     ValidationError,
     ValidationInfo,
     WithJsonSchema,
-    field_validator,
 )
+from pydantic_core import CoreSchema
 
 Key = tuple[str | int, ...]
 
@@ -36,15 +37,23 @@ class Section(BaseModel):
         allow_inf_nan=False,
     )
 
-    @field_validator("*", mode="before")
     @classmethod
-    def _flags_are_no_numbers(cls, value: Any, info: ValidationInfo) -> Any:
-        """Python counts `True` as 1, and YAML reads `on` and `yes` as true."""
-        takes = _leaves(cls.model_fields[str(info.field_name)].annotation)
-        values = value if isinstance(value, list | tuple) else [value]
-        if takes & {int, float} and bool not in takes and any(isinstance(one, bool) for one in values):
-            raise ValueError("expected a number")
-        return value
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        for info in cls.__pydantic_fields__.values():
+            takes = _leaves(info.annotation)
+            if takes & {int, float} and bool not in takes and _NO_FLAG not in info.metadata:
+                info.metadata.append(_NO_FLAG)
+        return handler(source)
+
+
+def _refuse_flags(value: Any) -> Any:
+    """Python counts `True` as 1, and YAML reads `on` and `yes` as true."""
+    if any(isinstance(one, bool) for one in (value if isinstance(value, list | tuple) else [value])):
+        raise ValueError("expected a number")
+    return value
+
+
+_NO_FLAG = BeforeValidator(_refuse_flags)
 
 
 def _leaves(annotation: Any) -> set[Any]:
