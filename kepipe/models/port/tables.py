@@ -209,7 +209,8 @@ BART = Port(
 )
 
 
-def _t5_stack(ours: str, feed: int, cross: tuple[Row, ...] = ()) -> tuple[Row, ...]:
+def _t5_stack(ours: str, feed: int, grow: tuple[str, ...], cross: tuple[Row, ...] = ()) -> tuple[Row, ...]:
+    """`feed`: the place of the feed-forward part among a block's parts."""
     theirs = f"{ours}.block.{{i}}.layer."
     layer = f"{ours}.layers.{{i}}."
     return (
@@ -217,45 +218,34 @@ def _t5_stack(ours: str, feed: int, cross: tuple[Row, ...] = ()) -> tuple[Row, .
         row(f"{layer}attend.part.qkv", *(f"{theirs}0.SelfAttention.{part}" for part in "qkv")),
         row(f"{layer}attend.part.output", f"{theirs}0.SelfAttention.o"),
         row(f"{layer}attend.norm", f"{theirs}0.layer_norm"),
+        *cross,
+        row(f"{layer}feed.part.grow", *(f"{theirs}{feed}.DenseReluDense.{part}" for part in grow)),
         row(f"{layer}feed.part.shrink", f"{theirs}{feed}.DenseReluDense.wo"),
         row(f"{layer}feed.norm", f"{theirs}{feed}.layer_norm"),
         row(f"{ours}.norm", f"{ours}.final_layer_norm"),
-        *cross,
     )
 
 
-def _t5(gated: bool) -> Port:
-    grow = ("wi_0", "wi_1") if gated else ("wi",)
-    inside = "DenseReluDense"
+_T5_CROSS = (
+    row("decoder.layers.{i}.cross.part.q", "decoder.block.{i}.layer.1.EncDecAttention.q"),
+    row(
+        "decoder.layers.{i}.cross.part.kv",
+        "decoder.block.{i}.layer.1.EncDecAttention.k",
+        "decoder.block.{i}.layer.1.EncDecAttention.v",
+    ),
+    row("decoder.layers.{i}.cross.part.output", "decoder.block.{i}.layer.1.EncDecAttention.o"),
+    row("decoder.layers.{i}.cross.norm", "decoder.block.{i}.layer.1.layer_norm"),
+)
+
+
+def _t5(*grow: str) -> Port:
+    """T5 with these matrices where the feed-forward part grows: one, or two where it is gated."""
     return Port(
         "t5",
         (
             row("tokens", "shared"),
-            *_t5_stack("encoder", 1),
-            *_t5_stack(
-                "decoder",
-                2,
-                (
-                    row("decoder.layers.{i}.cross.part.q", "decoder.block.{i}.layer.1.EncDecAttention.q"),
-                    row(
-                        "decoder.layers.{i}.cross.part.kv",
-                        "decoder.block.{i}.layer.1.EncDecAttention.k",
-                        "decoder.block.{i}.layer.1.EncDecAttention.v",
-                    ),
-                    row(
-                        "decoder.layers.{i}.cross.part.output", "decoder.block.{i}.layer.1.EncDecAttention.o"
-                    ),
-                    row("decoder.layers.{i}.cross.norm", "decoder.block.{i}.layer.1.layer_norm"),
-                ),
-            ),
-            row(
-                "encoder.layers.{i}.feed.part.grow",
-                *(f"encoder.block.{{i}}.layer.1.{inside}.{part}" for part in grow),
-            ),
-            row(
-                "decoder.layers.{i}.feed.part.grow",
-                *(f"decoder.block.{{i}}.layer.2.{inside}.{part}" for part in grow),
-            ),
+            *_t5_stack("encoder", 1, grow),
+            *_t5_stack("decoder", 2, grow, _T5_CROSS),
             row("head.weight", "lm_head.weight"),
         ),
         {
@@ -285,7 +275,7 @@ def _t5(gated: bool) -> Port:
     )
 
 
-T5, T5_GATED = _t5(gated=False), _t5(gated=True)
+T5, T5_GATED = _t5("wi"), _t5("wi_0", "wi_1")
 
 
 def port_of(model_type: str, gated: bool = False) -> Port:
