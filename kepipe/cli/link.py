@@ -123,6 +123,7 @@ def train(
 
     from kepipe.linking.casing import Casing
     from kepipe.linking.goldset import EntityIds, marks_pronouns, require_known
+    from kepipe.linking.join import marks_joined
     from kepipe.linking.learn import learn
     from kepipe.linking.linker import Linker
     from kg.problems import Problems
@@ -139,8 +140,19 @@ def train(
     more = (document.text for document in _documents(texts or [], problems))
     linker = Linker.build(store, Casing.count([*seen, *more]))
     readings = list(english.reader().read(seen))
+    joined = marks_joined(
+        ((text.document.text, text.links) for text in learned_from),
+        linker.knowledge,
+        linker.gazetteer.lexicon,
+    )
     lessons = [
-        linker.lesson(text.document.text, reading, text.links, text.document.title, (text.begin, text.end))
+        linker.lesson(
+            text.document.text,
+            reading,
+            linker.take_apart(text.document.text, text.links) if joined else text.links,
+            text.document.title,
+            (text.begin, text.end),
+        )
         for text, reading in zip(learned_from, readings, strict=True)
     ]
     learned = learn(lessons, len(linker.knowledge.type_names), complete=True)
@@ -148,12 +160,13 @@ def train(
     if learned is None:
         raise ValueError(f"{', '.join(map(str, gold))}: too few links to entities of the graph to learn from")
     marked = persons and marks_pronouns(learned_from) if pronouns is None else pronouns
-    linker.with_ranker(replace(learned.ranker, pronouns=marked)).save(out)
+    linker.with_ranker(replace(learned.ranker, pronouns=marked, join=joined)).save(out)
     scores = learned.validation
     typer.echo(
         f"{out}: trained on {len(lessons)} texts, {scores.given} links; threshold {learned.ranker.threshold}; "
         f"on texts left out in turn: precision {scores.precision:.3f}, recall {scores.recall:.3f}, F1 {scores.f1:.3f}; "
-        f"pronouns: {'linked too' if marked else 'not linked'}"
+        f"pronouns: {'linked too' if marked else 'not linked'}; "
+        f"a place and what it lies in: {'one name' if joined else 'two names'}"
     )
 
 

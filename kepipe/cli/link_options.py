@@ -78,13 +78,20 @@ class Asked:
             help="English, where NER runs: he and she mean who was named before; else as the linker learned.",
         ),
     ] = None
+    join: Annotated[
+        bool | None,
+        typer.Option(
+            "--join/--no-join",
+            help='A place and what it lies in, "Lille, France", are one name; else as the linker learned.',
+        ),
+    ] = None
 
     def policy(self, finds_persons: bool) -> Policy:
         """The same for the linker. Raises typer.BadParameter where pronouns are asked for and no person is found."""
         from kepipe.linking.policy import Policy
 
         require_persons(self.pronouns, finds_persons)
-        return Policy(self.threshold, self.gate, self.fuzzy, self.pronouns)
+        return Policy(self.threshold, self.gate, self.fuzzy, self.pronouns, self.join)
 
 
 ENGLISH, AS_LEARNED = English(), Asked()

@@ -103,7 +103,7 @@ class KepipeLinker:
 
 @Language.factory(
     "kepipe_linker",
-    default_config={"path": None, "threshold": None, "pronouns": None},
+    default_config={"path": None, "threshold": None, "pronouns": None, "join": None},
     assigns=["doc.spans", "doc.ents", "token.ent_kb_id"],
 )
 def make_component(
@@ -112,6 +112,7 @@ def make_component(
     path: str | None,
     threshold: float | None,
     pronouns: bool | None,
+    join: bool | None,
 ) -> KepipeLinker:
-    """`threshold`, `pronouns`: instead of the linker's own (`Policy`)."""
-    return KepipeLinker(name, path, Policy(threshold, pronouns=pronouns))
+    """`threshold`, `pronouns`, `join`: instead of the linker's own (`Policy`)."""
+    return KepipeLinker(name, path, Policy(threshold, pronouns=pronouns, join=join))

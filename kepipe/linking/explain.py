@@ -80,12 +80,15 @@ def explain(
     names = {
         reference.found[:2]: reference.name for reference in _references(linker, text, reading, title, policy)
     }
+    likeliest = {(each.start, each.choices[0].entity) for each in explained}
     for start, end in mentions:
         mention = mentions[start, end]
         label = linker.knowledge.labels[linker.row(mention.entity)]
         choice = Choice(mention.entity, label, 1.0, mention.score, ())
         if (name := names.get((start, end))) is not None:
             note = f"stands for {text[name.start : name.end]} at {name.start}–{name.end}"
+        elif (start, mention.entity) in likeliest:
+            note = "with what it lies in"
         else:
             note = "written almost like a name"
         explained.append(Explained(start, end, text[start:end], "linked", (choice,), note))

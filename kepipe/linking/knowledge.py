@@ -18,7 +18,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from kepipe.linking.genders import Genders, genders
-from kepipe.linking.kinds import concepts, kinds
+from kepipe.linking.kinds import KINDS, concepts, kinds
 from kg.columns import Strings, load, save, save_strings
 from kg.store import Graph
 from kg.surface import fold
@@ -37,7 +37,8 @@ class Knowledge:
     """Of E entities: `ids`, `labels`; `weights` [E], log(1 + prior) scaled to 0..1; `types` [E], the row of
     the first type (else its role) in `type_names`, −1 none; `neighbours` [E, E], 1 where two stand in a triple;
     `profiles` [E, W], rows of length 1 over `words`; `kinds` [E], rows in `kinds.KINDS`;
-    `genders` [E], of `genders.genders`; `concepts` [E], whether the label begins in lower case.
+    `genders` [E], of `genders.genders`; `concepts` [E], whether the label begins in lower case; `within` [E, E], 1
+    where a place, or what has its seat in one, lies in another place.
     """
 
     ids: Sequence[str]
@@ -51,6 +52,7 @@ class Knowledge:
     kinds: Ints
     genders: Genders
     concepts: npt.NDArray[np.bool_]
+    within: Matrix
 
     @classmethod
     def build(cls, graph: Graph) -> Knowledge:
@@ -72,12 +74,18 @@ class Knowledge:
             kinds=of_kind,
             genders=genders(graph, of_kind),
             concepts=concepts(graph),
+            within=_within(graph, of_kind, neighbours),
         )
 
     @cached_property
     def columns(self) -> dict[str, int]:
         """The column of each word in `profiles`."""
         return {word: column for column, word in enumerate(self.words)}
+
+    def lies_in(self, inner: int, outer: int) -> bool:
+        """Whether an entity is a place, or has its seat in one, that lies in another."""
+        first, stop = self.within.indptr[inner : inner + 2].tolist() if inner >= 0 else (0, 0)
+        return outer in self.within.indices[first:stop].tolist()
 
     def save(self, folder: Path) -> None:
         """Write the columns into `folder`, which is made."""
@@ -86,7 +94,7 @@ class Knowledge:
             save_strings(folder, name, getattr(self, name))
         for name in ("weights", "types", "kinds", "genders", "concepts"):
             save(folder, name, getattr(self, name))
-        for name in ("neighbours", "profiles"):
+        for name in ("neighbours", "profiles", "within"):
             matrix = getattr(self, name)
             for part in ("indptr", "indices", "data"):
                 save(folder, f"{name}.{part}", getattr(matrix, part))
@@ -109,6 +117,7 @@ class Knowledge:
             load(folder, "kinds"),
             load(folder, "genders"),
             load(folder, "concepts"),
+            _open_matrix(folder, "within", (len(ids), len(ids))),
         )
 
 
@@ -151,6 +160,25 @@ def _neighbours(graph: Graph) -> Matrix:
     matrix.eliminate_zeros()
     matrix.data[:] = 1.0
     return matrix
+
+
+def _within(graph: Graph, kinds: Ints, neighbours: Matrix) -> Matrix:
+    """1 where a place or an organisation stands in a triple with the place in which it lies.
+
+    The wider end of a relation is the one whose entities have more neighbours in most of its triples. Where it also
+    holds the other way round, as between neighbouring countries, neither lies in the other.
+    """
+    place, organisation = KINDS.index("place"), KINDS.index("organisation")
+    head, relation, tail = graph.triples("train").astype(np.int64).T
+    size, number = np.diff(neighbours.indptr), len(graph.relations)
+    widens = np.bincount(relation, np.sign(size[tail] - size[head]), number) > 0
+    inner, outer = np.where(widens[relation], (head, tail), (tail, head))
+    there = (kinds[outer] == place) & np.isin(kinds[inner], (place, organisation)) & (inner != outer)
+    inner, outer, relation = inner[there], outer[there], relation[there]
+    pairs, turned = inner * len(graph) + outer, outer * len(graph) + inner
+    one_way = ~np.isin(pairs * number + relation, turned * number + relation)
+    rows, columns = np.divmod(np.unique(pairs[one_way]), max(len(graph), 1))
+    return sp.csr_array((np.ones(len(rows), np.int8), (rows, columns)), shape=neighbours.shape)
 
 
 def _profiles(graph: Graph, neighbours: Matrix) -> tuple[list[str], Matrix]:

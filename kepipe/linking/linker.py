@@ -21,6 +21,7 @@ from kepipe.linking.features import FEATURES, Affinity, describe
 from kepipe.linking.fuzzy import NearNames, name_spans
 from kepipe.linking.gazetteer import Gazetteer, Matches
 from kepipe.linking.gold import Link
+from kepipe.linking.join import join, split
 from kepipe.linking.knowledge import Knowledge
 from kepipe.linking.learn import Lesson
 from kepipe.linking.matcher import Matcher
@@ -36,7 +37,7 @@ from kepipe.types import Mention
 from kg.lexicon import Lexicon
 from kg.store import Graph
 
-FORMAT = 4
+FORMAT = 5
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
@@ -68,11 +69,10 @@ class Linker:
         self, texts: Iterable[tuple[str, str, Reading]], policy: Policy = AS_LEARNED
     ) -> Iterator[tuple[Mention, ...]]:
         """The mentions of each of many texts, given with title ("" none) and reading: as one by one, only faster."""
-        threshold, pronouns = self.ranker.threshold, self.ranker.pronouns
-        if policy.threshold is not None:
-            threshold = policy.threshold
-        if policy.pronouns is not None:
-            pronouns = policy.pronouns
+        ranker = self.ranker
+        threshold = ranker.threshold if policy.threshold is None else policy.threshold
+        pronouns = ranker.pronouns if policy.pronouns is None else policy.pronouns
+        joined = ranker.join if policy.join is None else policy.join
         near = None if policy.fuzzy is None else NearNames(self.gazetteer.lexicon, policy.fuzzy)
         for page in pages(texts):
             found: list[list[Found]] = [[] for _ in page.texts]
@@ -81,6 +81,8 @@ class Linker:
             for text, reading, mentions in zip(page.texts, page.readings, found, strict=True):
                 if near is not None:
                     mentions += self._find_near(near, text, reading, mentions, threshold)
+                if joined:
+                    mentions = join(text, mentions, self.knowledge)
                 if pronouns:
                     mentions += (reference.found for reference in self.refer(text, reading, mentions))
                 yield tuple(
@@ -146,6 +148,14 @@ class Linker:
             matches, features, groups, self.knowledge.types[matches.rows], given, span or (0, len(text))
         )
 
+    def take_apart(self, text: str, given: Iterable[Link]) -> list[Link]:
+        """Given links, those of a place and what it lies in as two: what they are to be learned as."""
+        return [
+            part
+            for link in given
+            for part in split(text, link, self.knowledge, self.gazetteer.lexicon) or (link,)
+        ]
+
     def save(self, folder: Path) -> None:
         """Write everything into `folder`, which is made."""
         self.gazetteer.lexicon.save(folder / "lexicon")
@@ -160,6 +170,7 @@ class Linker:
             "trained": ranker.trained,
             "threshold": ranker.threshold,
             "pronouns": ranker.pronouns,
+            "join": ranker.join,
             "bias": ranker.bias,
             "weights": dict(zip(FEATURES, ranker.weights.tolist(), strict=True)),
             "affinity": dict(zip(GROUPS, ranker.affinity.table.tolist(), strict=True)),
@@ -183,6 +194,7 @@ class Linker:
             Affinity(np.asarray([about["affinity"][group] for group in GROUPS])),
             about["trained"],
             about["pronouns"],
+            about["join"],
         )
         lexicon, matcher = Lexicon.open(folder / "lexicon"), Matcher.open(folder / "matcher")
         gazetteer = Gazetteer(lexicon, about["min_length"], about["limit"], matcher)

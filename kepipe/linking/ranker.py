@@ -52,13 +52,19 @@ DEFAULT_WEIGHTS: Mapping[str, float] = {
 }
 """For graphs and texts without links to learn from; every other feature weighs nothing."""
 DEFAULT_BIAS = -3.3
+FOR = frozenset(
+    ("log_prior", "weight", "likeliest", "is_label", "near", "anywhere", "related", "kindred", "beside", "in_title",
+     "short_form", "kind_same", "affinity")
+)  # fmt: skip
+AGAINST = frozenset(("kind_clash",))
+"""What says which entity is meant can only speak for it, or against it, whatever a few texts seem to teach."""
 
 
 @dataclass(frozen=True)
 class Ranker:
     """p(candidate is meant) = 1 / (1 + exp(−(features · weights + bias))); below `threshold` it is NIL.
 
-    `pronouns`: whether pronouns are linked too.
+    `pronouns`: whether pronouns are linked too; `join`: whether a place and what it lies in are one mention.
     """
 
     weights: Floats
@@ -67,6 +73,7 @@ class Ranker:
     affinity: Affinity = field(default_factory=Affinity)
     trained: bool = False
     pronouns: bool = False
+    join: bool = False
 
     @classmethod
     def default(cls) -> Ranker:
@@ -109,7 +116,8 @@ def fit(features: Floats, right: Bools, importance: Floats, affinity: Affinity) 
     """Fit to candidates whose truth is known: [P, F], bool [P], and how much each counts [P].
 
     The most probable weights where each is a priori normal about its default: the fewer examples there are, the
-    closer the result stays to `Ranker.default()`.
+    closer the result stays to `Ranker.default()`. Weights of features `FOR` an entity are never negative, nor those
+    `AGAINST` it positive.
     """
     from scipy.optimize import minimize
 
@@ -128,6 +136,9 @@ def fit(features: Floats, right: Bools, importance: Floats, affinity: Affinity) 
         slope = -sign * importance / (1.0 + np.exp(np.clip(margin, -500.0, 500.0)))
         return float(value), np.append(slope @ scaled, slope.sum()) + away
 
-    found = minimize(loss, center, jac=True, method="L-BFGS-B", options={"maxiter": 1000}).x
+    bounds = [
+        (0.0 if name in FOR else None, 0.0 if name in AGAINST else None) for name in (*FEATURES, "bias")
+    ]
+    found = minimize(loss, center, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 1000}).x
     weights = np.where(varies, found[:-1] / scale, start.weights)
     return Ranker(weights, float(found[-1] - mean @ weights), affinity=affinity, trained=True)

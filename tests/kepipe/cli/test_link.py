@@ -120,6 +120,28 @@ def test_pronouns_are_not_learned_without_ner(graph: Graph, tmp_path: Path) -> N
     assert "pronouns: linked too" in told
 
 
+def test_a_place_and_what_it_lies_in_are_one_name_where_the_gold_set_says_so(
+    graph: Graph, tmp_path: Path
+) -> None:
+    records = []
+    for number in range(12):
+        text = f"Mr York left Omaha, Nebraska for Leeds and Reading in {number}."
+        names = {"York": "Q404", "Omaha, Nebraska": "omaha", "Leeds": "leeds", "Reading": "reading"}
+        marks = [
+            {"start": text.index(name), "end": text.index(name) + len(name), "entity": entity}
+            for name, entity in names.items()
+        ]
+        records.append({"id": f"g{number}", "text": text, "mentions": marks})
+    gold, out, scores = (tmp_path / name for name in ("gold.jsonl", "trained", "scores.json"))
+    gold.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    told = run("train", str(graph.folder), "--gold", str(gold), "--rules", "-o", str(out))
+    assert "a place and what it lies in: one name" in told
+    run("score", str(gold), "-l", str(out), "--rules", "--json", str(scores))
+    assert json.loads(scores.read_text())["gold"]["linker"]["in_graph"]["f1"] == 1.0
+    run("score", str(gold), "-l", str(out), "--rules", "--no-join", "--json", str(scores))
+    assert json.loads(scores.read_text())["gold"]["linker"]["in_graph"]["recall"] == pytest.approx(2 / 3)
+
+
 def test_trained_then_scored_on_other_texts(graph: Graph, gold: Path, tmp_path: Path) -> None:
     out, page, scores = tmp_path / "trained", tmp_path / "page.html", tmp_path / "scores.json"
     told = run("train", str(graph.folder), "--gold", str(gold), "--rules", "-o", str(out))

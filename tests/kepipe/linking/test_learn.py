@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 
 from kepipe.linking.casing import Casing
-from kepipe.linking.features import GROUPS, Affinity
+from kepipe.linking.features import FEATURES, GROUPS, Affinity
 from kepipe.linking.gold import NIL, UNKNOWN, Link
 from kepipe.linking.learn import LEFT_OUT, PLAIN, RIGHT, WRONG, Lesson, judge, learn
 from kepipe.linking.linker import Linker
+from kepipe.linking.ranker import fit
 from kepipe.linking.reading import RuleReader
 from kg.store import Graph
 
@@ -77,3 +78,15 @@ def test_affinity_is_the_log_odds_of_shares_drawn_towards_the_types() -> None:
     assert affinity.of(np.asarray([place, person, 0]), np.asarray([0, 0, -1])) == pytest.approx(
         [np.log(3.0), -np.log(3.0), 0.0]
     )
+
+
+def test_what_only_speaks_for_an_entity_never_speaks_against_it() -> None:
+    """Though in all that was seen the better connected candidate was the wrong one."""
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(400, len(FEATURES)))
+    names = ("related", "near", "kind_clash", "phrase")
+    related, near, clash, phrase = (FEATURES.index(name) for name in names)
+    right = features[:, clash] + features[:, phrase] - features[:, related] - features[:, near] > 0
+    weights = fit(features, right, np.ones(400), Affinity()).weights
+    assert weights[related] == weights[near] == weights[clash] == 0
+    assert weights[phrase] > 0.5

@@ -128,3 +128,10 @@ def test_fuzzy_links_what_is_written_almost_like_a_name(linker: Linker) -> None:
     assert entity == "lincoln-ne"
     assert score < 0.857
     assert set(linked(90)) == {"Omaha"}
+
+
+def test_a_name_that_begins_amid_another_is_seen_though_it_ends_elsewhere(linker: Linker) -> None:
+    text = "At West New York"
+    reading = Reading((), (), proper=(Span(3, 11),))  # "West New"
+    sides = [feature(linker, text, "ny", f"proper{side}", reading) for side in ("", "_left", "_right")]
+    assert sides == [0.0, 1.0, 0.0]

@@ -1,0 +1,58 @@
+"""A place and what it lies in, as one mention: "Lille, France" means Lille.
+
+Some people mark the whole as a name of the town, others mark two names. Which it is, a linker learns from its gold
+sets; without any it links two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kepipe.linking.gold import UNKNOWN, Link
+from kepipe.linking.knowledge import Knowledge
+from kepipe.linking.pronouns import Found
+from kg.lexicon import Lexicon
+
+COMMA = ", "
+
+
+def join(text: str, linked: Iterable[Found], knowledge: Knowledge) -> list[Found]:
+    """The links of a text, in order, those of a place and of what it lies in made one."""
+    joined: list[Found] = []
+    last = -1  # the row of what is named last: "Lille, Nord, France" goes on from Nord
+    for found in sorted(linked):
+        before = joined[-1] if joined else None
+        if before and text[before.end : found.start] == COMMA and knowledge.lies_in(last, found.row):
+            joined[-1] = before._replace(end=found.end)
+        else:
+            joined.append(found)
+        last = found.row
+    return joined
+
+
+def split(text: str, link: Link, knowledge: Knowledge, lexicon: Lexicon) -> tuple[Link, Link] | None:
+    """A given link of both taken apart, the second of unknown entity; None where it is no such link."""
+    name, _, rest = text[link.start : link.end].partition(COMMA)
+    inner, outer = lexicon.candidates(name), lexicon.candidates(rest)
+    if not any(row == link.row for row, _ in inner):
+        return None
+    if not any(knowledge.lies_in(link.row, row) for row, _ in outer):
+        return None
+    return Link(link.start, link.start + len(name), link.row), Link(link.end - len(rest), link.end, UNKNOWN)
+
+
+def marks_joined(texts: Iterable[tuple[str, Iterable[Link]]], knowledge: Knowledge, lexicon: Lexicon) -> bool:
+    """Whether most of the places that stand before what they lie in are marked together with it."""
+    whole = apart = 0
+    for text, links in texts:
+        before: Link | None = None
+        for link in links:
+            whole += split(text, link, knowledge, lexicon) is not None
+            apart += (
+                before is not None
+                and min(before.row, link.row) >= 0
+                and text[before.end : link.start] == COMMA
+                and knowledge.lies_in(before.row, link.row)
+            )
+            before = link
+    return whole > apart
