@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
+import sysconfig
+from pathlib import Path
+
 from kepipe.config import ConfigError
 
 
@@ -33,6 +39,21 @@ def native_bfloat16(device: str) -> bool:
     if device == "cpu":
         return any(flag in cpu_flags() for flag in ("avx512_bf16", "amx_bf16", "bf16"))
     return False
+
+
+def compiler() -> str:
+    """The C++ compiler that torch.compile calls: $CXX, or the usual one. Raises ValueError, with what to install, where
+    it or Python's headers are missing."""
+    name = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
+    found = shutil.which(name)
+    if found is None:
+        raise ValueError(f"no C++ compiler: `{name}` is not here; install it (Debian: apt-get install g++)")
+    headers = Path(sysconfig.get_path("include")) / "Python.h"
+    if not headers.exists():
+        raise ValueError(
+            f"{headers} is missing; install Python's headers (Debian: apt-get install python3-dev)"
+        )
+    return found
 
 
 def cpu_flags() -> frozenset[str]:

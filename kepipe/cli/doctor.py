@@ -52,6 +52,18 @@ def _machine() -> Iterator[Finding]:
     )
     fast = native_bfloat16(device)
     yield Finding(True, "bf16", "native; used by default" if fast else "not native; training uses fp32")
+    yield _compiler()
+
+
+def _compiler() -> Finding:
+    """Nothing is amiss without one: only `compile: true` needs it."""
+    from kepipe.device import compiler
+
+    try:
+        return Finding(True, "compiler", f"{compiler()}; `compile: true` can be set")
+    except ValueError as reason:
+        what, _, advice = str(reason).partition("; ")
+        return Finding(True, "compiler", what, f"{advice}, where `compile: true` is wanted")
 
 
 def _packages() -> Iterator[Finding]:

@@ -74,12 +74,12 @@ def train(
                 measured = window.means(machine) | speed.of(window, machine.num_processes)
             except NotFinite as reason:
                 raise diverged(reason, feed.update(reason.step), work.scratch, rate) from None
-            improved = False
+            worth_keeping = False
             if held_out and "measure" in due:
                 measured |= held_out.measure(machine, trained)
-                improved = now.judge(measured[held_out.chooses])
+                worth_keeping = now.judge(measured[held_out.chooses], settings.keeps_best())
             work.log(measured | {"learning_rate": rate}, step=now.step)
-            if "save" in due or (improved and settings.keeps_best()):
+            if "save" in due or worth_keeping:
                 keeper.save(now)
             window = Window(objective.terms, measures(objective))
     if settings.final == "best" and now.best_step:

@@ -13,6 +13,7 @@ from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
 from kepipe.batch import Batch
+from kepipe.device import compiler
 from kepipe.objectives.contract import Objective
 from kepipe.train.optimizer import adamw
 from kepipe.train.settings import Training
@@ -113,6 +114,14 @@ def accelerator(precision: str, device: str) -> Accelerator:
     )
 
 
+def _need_compiler() -> None:
+    """Raise ValueError here rather than deep in torch.compile, at the first update."""
+    try:
+        compiler()
+    except ValueError as reason:
+        raise ValueError(f"compile: {reason}, or set `compile: false`") from None
+
+
 def spread(
     machine: Accelerator, model: Transformer, settings: Training
 ) -> tuple[Transformer, nn.Module, torch.optim.Optimizer]:
@@ -125,6 +134,7 @@ def spread(
     if settings.recompute:
         inner.recompute_layers()
     if settings.compile:
+        _need_compiler()
         inner.compile_layers()
     trained: nn.Module = Sharded(inner, machine) if cut_up else Trained(inner)
     optimizer: torch.optim.Optimizer = adamw(trained, settings)

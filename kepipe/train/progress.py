@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -26,15 +26,18 @@ class Progress:
     """Measurements since then."""
     latest: float = float("inf")
     """The last held-out loss."""
+    lowest: list[tuple[float, int]] = field(default_factory=list)
+    """The lowest held-out losses with their steps, the lowest first: as many as checkpoints are kept of them."""
 
-    def judge(self, loss: float) -> bool:
-        """Take note of a held-out loss; returns whether it is the lowest."""
+    def judge(self, loss: float, keep: int) -> bool:
+        """Take note of a held-out loss; returns whether it is among the `keep` lowest."""
         self.latest = loss
         if loss < self.best:
             self.best_step, self.best, self.stale = self.step, loss, 0
         else:
             self.stale += 1
-        return self.stale == 0
+        self.lowest = sorted((*self.lowest, (loss, self.step)))[:keep]
+        return (loss, self.step) in self.lowest
 
     def finished(self, settings: Training) -> bool:
         """Whether all steps are done, or patience is at its end."""
@@ -66,6 +69,7 @@ class Keeper:
         steps = {one.step for one in found}
         for one in found:
             progress = Progress(**one.state["progress"])
+            progress.lowest = [(loss, step) for loss, step in progress.lowest]
             if self.settings.keeps_best() and progress.best_step and progress.best_step not in steps:
                 continue
             state.restore_weights(self.model, one.tensors("weights"))
@@ -102,7 +106,4 @@ class Keeper:
 
     def _kept(self, progress: Progress) -> set[int]:
         steps = sorted(int(folder.name.removeprefix("step-")) for folder in self.root.glob("step-*"))
-        kept = set(steps[-self.settings.keep :])
-        if self.settings.keeps_best():
-            kept.add(progress.best_step)
-        return kept
+        return {*steps[-self.settings.keep :], *(step for _, step in progress.lowest)}

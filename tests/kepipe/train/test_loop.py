@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -146,6 +147,35 @@ def test_the_best_weights_can_be_the_final_ones(tmp_path: Path) -> None:
     assert same(model, again)
 
 
+def test_the_latest_checkpoints_and_those_of_the_lowest_losses_are_kept(tmp_path: Path) -> None:
+    """Also where a lowest one is measured after a lower one, and where the training was cut in between."""
+
+    class Told:
+        """Says these losses in turn."""
+
+        chooses = "held_out_loss"
+
+        def __init__(self) -> None:
+            self.losses = iter((9.0, 3.0, 1.0, 2.0, 4.0, 5.0, 6.0))
+
+        def measure(self, *_: object) -> dict[str, float]:
+            return {"held_out_loss": next(self.losses)}
+
+    often = settings(eval_every=2, checkpoint_every=2, log_every=2, keep=1, keep_best=2)
+    work, told = work_in(tmp_path), Told()
+
+    def stopping(number: int) -> Sequences:
+        if number > 6:
+            raise Stop
+        return render(number)
+
+    with pytest.raises(Stop):
+        train(tiny(0.0), HideSome(), stopping, often, work, told)
+    train(tiny(0.0), HideSome(), render, often, work, told)
+    kept = sorted(folder.name for folder in (work.scratch / "checkpoints").iterdir())
+    assert kept == ["step-00000004", "step-00000006", "step-00000010"]
+
+
 def test_patience_ends_a_training_that_does_not_get_better(tmp_path: Path) -> None:
     still = settings(steps=400, learning_rate=1e-12, eval_every=3, patience=2)
     progress = train(tiny(0.0), HideSome(), render, still, work_in(tmp_path), held_out())
@@ -255,3 +285,31 @@ def test_kill_9_at_any_moment_and_again_ends_with_the_same_bytes(tmp_path: Path)
     assert start(tmp_path / "cut").wait() == 0
     results = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "cut")]
     assert results[0] == results[1]
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs g++")
+def test_compiled_layers_give_the_losses_of_plain_ones_and_continue(tmp_path: Path) -> None:
+    """Stopped and continued, too: what is compiled is no part of a checkpoint."""
+    plain, compiled = Ear(), Ear()
+    train(tiny(0.0), HideSome(), render, settings(steps=8), work_in(tmp_path / "plain", plain))
+
+    def stopping(number: int) -> Sequences:
+        if number > 5:
+            raise Stop
+        return render(number)
+
+    once, cut = settings(steps=8, compile=True), work_in(tmp_path / "cut", compiled)
+    with pytest.raises(Stop):
+        train(tiny(0.0), HideSome(), stopping, once, cut)
+    train(tiny(0.0), HideSome(), render, once, cut)
+    assert "continuing after step 4" in compiled.notes()
+    for name in ("loss", "gradient_norm"):
+        assert compiled.metric(name) == pytest.approx(plain.metric(name), rel=1e-4), name
+
+
+def test_a_machine_without_a_compiler_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(ValueError, match=r"compile: no C\+\+ compiler: .* or set `compile: false`$"):
+        train(tiny(), HideSome(), render, settings(compile=True), work_in(tmp_path))
