@@ -57,11 +57,14 @@ class Contested:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A name without an alias, met `count` times, that is written almost like a `name` of `entity`; 0..100."""
+    """A name without an alias, met `count` times, that is written almost like a `name` of `entity`, whose label is
+    `label`; 0..100.
+    """
 
     surface: str
     count: int
     entity: str
+    label: str
     name: str
     likeness: float
 
@@ -171,9 +174,13 @@ def _has_key(lexicon: Lexicon, surface: str) -> bool:
 
 
 def _around(text: str, start: int, end: int, width: int = 40) -> str:
-    return " ".join(
-        f"{text[max(start - width, 0) : start]}[{text[start:end]}]{text[end : end + width]}".split()
-    )
+    """A stretch of text in brackets and at most `width` characters on either side, cut between words."""
+    before, after = text[max(start - width, 0) : start], text[end : end + width]
+    if start > width:
+        before = f"… {before[before.find(' ') + 1 :]}"
+    if end + width < len(text):
+        after = f"{after[: after.rfind(' ') if ' ' in after else len(after)]} …"
+    return " ".join(f"{before}[{text[start:end]}]{after}".split())
 
 
 def _contested(linker: Linker, rivals: Rivals, shown: int) -> tuple[Contested, ...]:
@@ -191,5 +198,6 @@ def _suggest(linker: Linker, unknown: Sequence[tuple[str, int]], shown: int) -> 
     for surface, count in unknown[:SUGGESTED_FROM]:
         near = nearest_name(linker.gazetteer.lexicon, surface)
         if near is not None:
-            found.append(Suggestion(surface, count, linker.knowledge.ids[near.row], near.name, near.likeness))
+            id, label = linker.knowledge.ids[near.row], linker.knowledge.labels[near.row]
+            found.append(Suggestion(surface, count, id, label, near.name, near.likeness))
     return tuple(found[:shown])

@@ -166,7 +166,7 @@ def _contested(found: Diagnosis) -> Table:
 
 def _suggestions(found: Diagnosis) -> Table:
     rows = (
-        (each.surface, f"{each.count:,}", each.entity, each.name, f"{each.likeness:.0f}")
+        (each.surface, f"{each.count:,}", f"{each.label} [{each.entity}]", each.name, f"{each.likeness:.0f}")
         for each in found.suggestions
     )
     return Table(("alias", "times", "of the entity", "known as", "likeness"), tuple(rows), numbers=(1, 4))

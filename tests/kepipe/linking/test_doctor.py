@@ -1,6 +1,6 @@
 import pytest
 
-from kepipe.linking.doctor import examine
+from kepipe.linking.doctor import _around, examine
 from kepipe.linking.fuzzy import nearest_name
 from kepipe.linking.linker import Linker
 from kepipe.linking.reading import Name, Reading, RuleReader
@@ -49,3 +49,12 @@ def test_last_names_of_persons_named_in_full(linker: Linker, graph: Graph) -> No
     ]
     assert short == [(21, "nyc")]
     assert len(linker.find(text, Reading((), ()))) == len(linker.gazetteer.find(text))
+
+
+def test_an_example_is_cut_between_words() -> None:
+    text = "One two three four Nebrasca five six seven"
+    start = text.index("Nebrasca")
+    end = start + len("Nebrasca")
+    assert _around(text, start, end, width=8) == "… four [Nebrasca] five …"
+    assert _around(text, start, end, width=80) == text.replace("Nebrasca", "[Nebrasca]")
+    assert _around("它位于柏林的中心，在河边", 3, 5, width=2) == "… 位于[柏林]的中 …"
