@@ -50,10 +50,13 @@ def outline(name: str) -> TransformerConfig | None:
         return None
     place = locate(name)
     file = place / CONFIG
-    theirs = json.loads(file.read_text(encoding="utf-8"))
+    try:
+        theirs = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file}: no readable config of a model ({error})") from None
     if theirs.get("format") == FORMAT:
         return read_config(place)
-    if "model_type" not in theirs:
+    if "model_type" not in theirs or "layer_types" in theirs:  # as releases have it
         return None
     port = settings.find_port(file, theirs)
     found = settings.heads(_weights(place), port)
@@ -62,12 +65,15 @@ def outline(name: str) -> TransformerConfig | None:
 
 def _weights(place: Path) -> set[str]:
     """Names of the weights in a folder, which are not read."""
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
     names: set[str] = set()
     for file in sorted(place.glob("*.safetensors")):
-        with safe_open(file, "np") as stored:
-            names.update(stored.keys())
+        try:
+            with safe_open(file, "np") as stored:
+                names.update(stored.keys())
+        except SafetensorError as error:
+            raise ValueError(f"{file}: no readable weights ({error})") from None
     return names
 
 

@@ -54,14 +54,25 @@ def model_of(stage: Planned) -> TransformerConfig | None:
 def tokenizer_of(shards: Planned) -> Tokenizer | None:
     """The tokenizer that shards will have, where it is on this machine already. Raises ValueError where it cannot be
     read."""
-    other = shards.given("tokenizer")
-    if other is not None:
-        return tokenizer_of(other)
-    source = shards.config.tokenizer.from_
+    source = _first(shards).config.tokenizer.from_
     if source is None or not (source == trained.MINILM or Path(source).exists()):
         return None
     place = trained.locate(source) if source == trained.MINILM else Path(source)
     return _open(str(source), max(file.stat().st_mtime_ns for file in (place, *place.glob("*.json"))))
+
+
+def _first(shards: Planned) -> Planned:
+    """The shards whose tokenizer these take over; else these."""
+    other = shards.given("tokenizer")
+    return shards if other is None else _first(other)
+
+
+def _learnt_from(stage: Planned) -> Planned | None:
+    """The shards that a stage's model has its tokenizer from; None where it has it from elsewhere."""
+    shards, before = stage.given("shards"), stage.given("start")
+    if shards is not None:
+        return _first(shards)
+    return None if before is None else _learnt_from(before)
 
 
 @lru_cache(maxsize=4)
@@ -79,23 +90,42 @@ def misfits(stage: Planned, objective: Section, model: TransformerConfig | None)
         tokenizer = tokenizer_of(shards)
     except ValueError:
         return  # the shards tell it themselves
-    wanted = shards.config.tokenizer
     if tokenizer is not None:
         for part in table.parts_of(objective):
             try:
                 table.row_of(part).tokens(tokenizer)
             except ValueError as reason:
                 yield Clash("objective", f"{table.name_of(part)}: {reason}")
-    if model is None or model.vocabulary == 1:
+    before = stage.given("start")
+    if before is not None:
+        yield from _other_tokenizer(before, shards)
+    elif model is not None and model.vocabulary > 1:
+        yield from _other_vocabulary(stage.config.base.trained, model.vocabulary, shards, tokenizer)
+
+
+def _other_tokenizer(before: Planned, shards: Planned) -> Iterator[Clash]:
+    theirs, ours = _learnt_from(before), _first(shards)
+    if theirs is None or theirs.name == ours.name:
         return
-    if tokenizer is not None and tokenizer.vocab_size != model.vocabulary:
+    source = ours.config.tokenizer.from_
+    if source is None or source != theirs.config.tokenizer.from_:
+        yield Clash(
+            "inputs.start",
+            f"`{before.name}` is trained with another tokenizer than that of `{shards.name}`: set `inputs: "
+            f"{{tokenizer: {theirs.name}}}` in `{shards.name}`",
+        )
+
+
+def _other_vocabulary(base: str, count: int, shards: Planned, tokenizer: Tokenizer | None) -> Iterator[Clash]:
+    wanted = _first(shards).config.tokenizer
+    if tokenizer is not None and tokenizer.vocab_size != count:
         size = str(tokenizer.vocab_size)
-    elif tokenizer is None and wanted.from_ is None and wanted.size < model.vocabulary:
+    elif tokenizer is None and wanted.from_ is None and wanted.size < count:
         size = f"{wanted.size} at most"
     else:
         return
     yield Clash(
         "base",
-        f"{called(stage)} has a vocabulary of {model.vocabulary} tokens, the tokenizer of `{shards.name}` has {size}: "
-        f"set `tokenizer: {{from: {called(stage)}}}` in `{shards.name}`",
+        f"{base} has a vocabulary of {count} tokens, the tokenizer of `{shards.name}` has {size}: set `tokenizer: "
+        f"{{from: {base}}}` in `{shards.name}`",
     )

@@ -90,6 +90,12 @@ def test_an_objective_goes_with_the_families_of_its_stacks_alone(
             4,
             "mlm and mass do not train the same stacks",
         ),
+        (
+            "  pretrain: {}\n  other: {use: shards}\n"
+            "  more:\n    use: pretrain\n    inputs: {start: pretrain, shards: other}\n",
+            7,
+            "set `inputs: {tokenizer: shards}` in `other`",
+        ),
         ("  tune: {use: finetune, task: typing}\n", 3, "`stages.tune.data`: say what to learn from"),
         ("  tune: {use: finetune, task: typing}\n", 3, "`stages.tune.base`: say which model to start from"),
         (
@@ -116,6 +122,14 @@ def test_what_cannot_be_is_told_with_its_line_and_what_to_set(
 ) -> None:
     told = complaint(tmp_path, stages).splitlines()
     assert any(one.startswith(f"{tmp_path}/p.yaml:{line}: `stages.") and said in one for one in told), told
+
+
+def test_a_model_goes_on_with_shards_that_share_its_tokenizer(tmp_path: Path) -> None:
+    more = "  more: {use: pretrain, inputs: {start: pretrain, shards: other}}\n"
+    shared = "  pretrain: {}\n  other: {use: shards, inputs: {tokenizer: shards}}\n"
+    assert complaint(tmp_path, shared + more) == ""
+    ready = "  shards: {tokenizer: {from: minilm}}\n  pretrain: {}\n  other: {like: shards, use: shards}\n"
+    assert complaint(tmp_path, ready + more) == ""
 
 
 def test_every_clash_is_told_at_once(tmp_path: Path) -> None:
@@ -161,6 +175,12 @@ def test_a_folder_tells_what_it_is_without_torch(tmp_path: Path, form: str) -> N
     said = complaint(tmp_path, "  pretrain:\n    base: {from: bert}\n    format: segment-pair\n")
     assert "64 positions" in said
     assert "judges rows" not in said, "it has the head of next sentences"
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "config.json").write_text('{"model_type": "bert"')
+    said = complaint(tmp_path, "  pretrain:\n    base: {from: damaged}\n")
+    assert "p.yaml:4: `stages.pretrain.base`: " in said
+    assert "config.json: no readable config of a model" in said
+    complaint(tmp_path, "  pretrain:\n    base: {from: bert}\n    objective: causal-lm\n")
     script = f"""
 import sys
 from pathlib import Path

@@ -107,8 +107,8 @@ def test_what_does_not_fit_is_refused(bert: Model, tmp_path: Path) -> None:
             work_in(tmp_path / "w"),
         )
     for changes, said in (
-        ({"mentions": "linker"}, "needs `inputs: {linked: link}`"),
-        ({"length": 4096}, "the model has 512 positions"),
+        ({"mentions": "linker"}, "`linker` needs an input: set `inputs: {linked: link}`"),
+        ({"length": 4096}, "the model has 512 positions: set `length: 512`"),
     ):
         with pytest.raises(ValueError, match=said):
             finetune(tmp_path / "w", bert, "classification", data, **changes)
