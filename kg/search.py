@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from heapq import nsmallest
 
 import numpy as np
 
@@ -31,13 +31,13 @@ def find(graph: Graph, name: str) -> list[int]:
 
 
 def suggest(graph: Graph, name: str, most: int = 5) -> list[str]:
-    """The labels that hold `name` or, where none does, are written most like it, in any case: for a message that says
-    what there is.
+    """The labels that hold `name`, the shortest first, or, where none does, are written most like it, in any case: for
+    a message that says what there is.
     """
     from rapidfuzz import fuzz, process
 
     wanted, labels = name.lower(), dict.fromkeys(graph.labels)
-    holding = list(islice((label for label in labels if wanted in label.lower()), most))
+    holding = nsmallest(most, (label for label in labels if wanted in label.lower()), key=len)
     if holding:
         return holding
     near = process.extract(

@@ -7,6 +7,7 @@ The columns are chosen by name (`columns`), or are the first three. Where the fi
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
@@ -17,6 +18,9 @@ from kg.problems import Problems
 from kg.schema import Entity, Relation
 from kg.sources.reading import Choices, Facts, Tick, read_lines
 from kg.writer import GraphWriter
+
+_NO_UTF8 = re.compile("[\udc80-\udcff]")
+"""What a byte that is no UTF-8 was read as."""
 
 
 class _Columns(NamedTuple):
@@ -75,7 +79,7 @@ def _rows(file: Path, problems: Problems, tick: Tick) -> Iterator[tuple[int, lis
         except csv.Error as error:
             problems.add(file, line, f"not CSV ({error})")
             continue
-        if any("\udc80" <= char <= "\udcff" for field in row for char in field):
+        if _NO_UTF8.search("".join(row)):
             problems.add(file, line, "not UTF-8")
         elif row:
             yield line, row

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import zlib
 from array import array
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -103,7 +104,7 @@ class _Content:
 
         self._blank, self._literal = BlankNode, Literal
         self._languages = languages
-        self._numbers: dict[str, int] = {}
+        self._numbers: dict[str, int] = defaultdict(count().__next__)
         self._triples, self._types = array("i"), array("i")
         self._said = Gathered()
         self.left_out: Counter[str] = Counter()
@@ -117,11 +118,10 @@ class _Content:
         if type(object) is self._literal:
             self._add_literal(subject, name, object)
         elif name in _TYPES:
-            self._types.extend((self._number(subject.value), self._number(object.value)))
+            self._types.extend((self._numbers[subject.value], self._numbers[object.value]))
         elif hasattr(object, "value"):
-            self._triples.extend(
-                (self._number(subject.value), self._number(name), self._number(object.value))
-            )
+            numbers = self._numbers
+            self._triples.extend((numbers[subject.value], numbers[name], numbers[object.value]))
         else:
             self.left_out["statements about statements"] += 1  # RDF-star
 
@@ -134,23 +134,20 @@ class _Content:
         elif rank is None:
             self.left_out["texts in other languages"] += 1
         elif text:
-            self._said.add(self._number(subject.value), kind, min(rank, 255), text)
-
-    def _number(self, iri: str) -> int:
-        return self._numbers.setdefault(iri, len(self._numbers))
+            self._said.add(self._numbers[subject.value], kind, min(rank, 255), text)
 
     def write(self, writer: GraphWriter) -> None:
         """Hand entities, relations and triples to the writer."""
-        count = len(self._numbers)
+        total = len(self._numbers)
         triples = np.frombuffer(self._triples, np.int32).reshape(-1, 3)
         types = np.frombuffer(self._types, np.int32).reshape(-1, 2)
         types = types[np.argsort(types[:, 0], kind="stable")]
-        type_starts = np.searchsorted(types[:, 0], np.arange(count + 1))
-        in_triple, is_relation, is_type = (np.zeros(count, bool) for _ in range(3))
+        type_starts = np.searchsorted(types[:, 0], np.arange(total + 1))
+        in_triple, is_relation, is_type = (np.zeros(total, bool) for _ in range(3))
         in_triple[triples[:, 0]] = in_triple[triples[:, 2]] = True
         is_relation[triples[:, 1]] = is_type[types[:, 1]] = True
-        rows, relation_rows = np.full(count, -1, np.int32), np.full(count, -1, np.int32)
-        self._said.seal(count)
+        rows, relation_rows = np.full(total, -1, np.int32), np.full(total, -1, np.int32)
+        self._said.seal(total)
         type_names = self._type_names(is_type)
         for iri, number in self._numbers.items():
             label, *aliases = self._names(iri, number)

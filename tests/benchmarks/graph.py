@@ -1,13 +1,16 @@
-"""The store at scale: `python -m tests.benchmarks.graph geonames` or `… synthetic [ENTITIES TRIPLES]`.
+"""The store at scale: `python -m tests.benchmarks.graph geonames` or `… synthetic [ENTITIES TRIPLES]`; `… formats`.
 
 Prints how long the import took, in seconds on the clock and of the processor, peak memory, and then, in a fresh
 process, how long opening takes and how many look-ups a second of the processor there are. The synthetic graph (5
 million entities, 20 million triples, unless told otherwise) draws its entities uniformly, which is the worst case: no
-id is ever at hand.
+id is ever at hand. `formats` writes FB15k-237, which $KEPIPE_DATA holds, in several formats and imports each.
 """
 
 from __future__ import annotations
 
+import gzip
+import json
+import os
 import resource
 import subprocess
 import sys
@@ -16,6 +19,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
@@ -23,9 +27,13 @@ from kg.problems import Problems
 from kg.sources.reading import Choices
 from kg.sources.table import FORMATS, read_source
 from kg.store import open_graph
-from kg.writer import GraphWriter
+from kg.writer import SPLITS, GraphWriter
 
 LOOK_UPS = 20_000
+FORMATTED = {
+    "graph.tsv": "native", "graph.spo": "spo", "graph.csv": "csv", "graph.nt": "rdf", "graph.nt.gz": "rdf"
+}  # fmt: skip
+LABEL = "http://www.w3.org/2000/01/rdf-schema#label"
 
 
 def write_triples(file: Path, entities: int, triples: int) -> None:
@@ -53,6 +61,21 @@ def build(format: str, source: Path, store: Path) -> None:
     )
 
 
+def write_formats(source: Path, folder: Path) -> None:
+    """The triples and labels of FB15k-237 as the files of `FORMATTED`."""
+    lines = [line for split in SPLITS for line in (source / f"{split}.tsv").read_text().splitlines()]
+    triples = [line.split("\t") for line in lines]
+    records = [json.loads(line) for line in (source / "entities.jsonl").read_text().splitlines()]
+    statements = [
+        *(f"<x:{quote(each['id'])}> <{LABEL}> {json.dumps(each['label'])}@en ." for each in records),
+        *(f"<x:{quote(head)}> <x:{quote(name)}> <x:{quote(tail)}> ." for head, name, tail in triples),
+    ]
+    table = ["head,relation,tail", *(f'"{head}","{name}","{tail}"' for head, name, tail in triples)]
+    for file, content in (("tsv", lines), ("spo", lines), ("csv", table), ("nt", statements)):
+        (folder / f"graph.{file}").write_text("\n".join([*content, ""]))
+    (folder / "graph.nt.gz").write_bytes(gzip.compress((folder / "graph.nt").read_bytes()))
+
+
 def look_up(store: Path) -> None:
     """Open the store and ask it things in random order."""
     begun = time.perf_counter()
@@ -78,26 +101,42 @@ def look_up(store: Path) -> None:
         print(f"{what}: {LOOK_UPS / seconds:,.0f} a second ({1e6 * seconds / LOOK_UPS:.1f} µs each)")
 
 
+def compare_formats(source: Path, folder: Path) -> None:
+    run("write_formats", source, folder)
+    for name, format in FORMATTED.items():
+        print(f"{name} ({(folder / name).stat().st_size / 1e6:.0f} MB)", flush=True)
+        run("build", format, folder / name, folder / f"store-{name}")
+
+
+def run(*step: str | Path) -> None:
+    """A step in a process of its own, whose memory is its own too."""
+    subprocess.run([sys.executable, __file__, *map(str, step)], check=True)
+
+
 def main(kind: str, entities: int, triples: int, folder: Path) -> None:
     store, file = folder / "store", folder / "triples.tsv"
     if kind == "synthetic":
         write_triples(file, entities, triples)
-        arguments = ["build", "native", str(file), str(store)]
+        run("build", "native", file, store)
     else:
-        arguments = ["build", "geonames", "geonames", str(store)]
-    for step in (arguments, ["look_up", str(store)]):
-        subprocess.run([sys.executable, __file__, *step], check=True)
+        run("build", "geonames", "geonames", store)
+    run("look_up", store)
 
 
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["build", format, source, store]:
             build(format, Path(source), Path(store))
+        case ["write_formats", source, folder]:
+            write_formats(Path(source), Path(folder))
         case ["look_up", store]:
             look_up(Path(store))
         case [("geonames" | "synthetic") as kind, *sizes]:
             entities, triples = (int(size) for size in sizes or ("5000000", "20000000"))
             with tempfile.TemporaryDirectory() as scratch:
                 main(kind, entities, triples, Path(scratch))
+        case ["formats"]:
+            with tempfile.TemporaryDirectory() as scratch:
+                compare_formats(Path(os.environ["KEPIPE_DATA"]) / "kg/fb15k-237", Path(scratch))
         case _:
             sys.exit(__doc__)

@@ -81,6 +81,12 @@ def test_names_are_found(graph: Graph) -> None:
     assert suggest(graph, "Xylophone") == []
 
 
+def test_the_shortest_name_that_holds_it_is_suggested_first(tmp_path: Path) -> None:
+    names = ("New York City", "New York", "Yorkeys Knob", "York")
+    graph = write_graph(tmp_path, [Entity(name, name) for name in names], [], {"train": []})
+    assert suggest(graph, "york", most=3) == ["York", "New York", "Yorkeys Knob"]
+
+
 def test_findings(graph: Graph) -> None:
     found = {finding.what: (finding.level, finding.count) for finding in validate(graph)}
     assert found == {
