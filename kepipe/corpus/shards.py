@@ -20,6 +20,8 @@ import numpy.typing as npt
 from kepipe.corpus.align import DOCUMENT, SENTENCE, TURN, Columns
 
 Ints = npt.NDArray[np.int64]
+STRETCH = 2**24
+"""Tokens of a stream that are counted at a time."""
 FILES = ("tokens.bin", "bounds.bin", "entities.bin", "ids.jsonl")
 
 
@@ -34,6 +36,13 @@ class Shard:
 
     def __len__(self) -> int:
         return len(self.tokens)
+
+    def counts(self, vocabulary: int) -> Ints:
+        """How often each token stands in the stream: int [V]."""
+        parts = (self.tokens[start : start + STRETCH] for start in range(0, len(self), STRETCH))
+        return sum(
+            (np.bincount(part, minlength=vocabulary) for part in parts), np.zeros(vocabulary, np.int64)
+        )
 
     @cached_property
     def documents(self) -> Ints:

@@ -13,6 +13,9 @@ from kepipe.config import Section, UserSource
 from kepipe.models.config import FusionConfig, Stacks, TransformerConfig
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from kepipe.models.entities import EntityVectors
     from kepipe.models.transformer import Transformer
 
@@ -287,18 +290,23 @@ def build(
     note: Callable[[str], None] = lambda _: None,
     special: Mapping[str, int] | None = None,
     entities: EntityVectors | None = None,
+    counts: npt.NDArray[np.int64] | None = None,
 ) -> Transformer:
     """The model that `base` names, on the CPU in fp32. `note` is told what a trained model lacked.
 
     `special`: the tokenizer's ids of `pad` and `sep`, which a fresh model takes instead of the family's published
-    ones. `entities`: the vectors that a model with `fusion` is for. Raises ValueError where a trained model has
+    ones. `entities`: the vectors that a model with `fusion` is for. `counts`: how often each token stands in the text
+    to be learned, int [V]: what a fresh model expects (`prior.expect`). Raises ValueError where a trained model has
     another vocabulary than `vocab_size`, or was made for other vectors.
     """
     from kepipe.models.assemble import assemble, initialise
+    from kepipe.models.prior import expect
 
     if base.trained is None:
         config = configure(base, vocab_size)
         model = initialise(assemble(config if special is None else speak(config, **special)), seed)
+        if counts is not None:
+            expect(model, counts)
         return _with_entities(model, base, seed, note, entities)
     from kepipe.models.trained import open_trained
 

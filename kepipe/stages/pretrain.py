@@ -118,10 +118,13 @@ def _start(
     inputs: PretrainInputs, config: PretrainConfig, tokenizer: Tokenizer, work: Work
 ) -> tuple[Transformer, EntityVectors | None]:
     """The model that training starts from, fit for its objective; the vectors of the entities that it fuses."""
+    from kepipe.corpus.shards import open_shard
+
     special = {"pad": tokenizer.pad, "sep": tokenizer.sep}
     base = config.base if inputs.start is None else take_up(inputs.start, inputs.shards, config.base)
     entities = open_entities(inputs.vectors, base, inputs.neighbours, work)
-    model = build(base, tokenizer.vocab_size, work.seed, work.note, special, entities)
+    counts = open_shard(inputs.shards.folder / "train").counts(tokenizer.vocab_size)
+    model = build(base, tokenizer.vocab_size, work.seed, work.note, special, entities, counts)
     called = inputs.start.name if inputs.start is not None else config.base.trained or config.base.family
     demands.check(config.objective, model.config, called, config.format, config.length)
     if model.config.fusion is None:
@@ -233,4 +236,4 @@ def _fingerprint(config: PretrainConfig) -> Mapping[str, str]:
     return fingerprint(config.base)
 
 
-PRETRAIN = Stage("pretrain", 3, PretrainInputs, PretrainConfig, Model, pretrain, _fingerprint, clashes)
+PRETRAIN = Stage("pretrain", 4, PretrainInputs, PretrainConfig, Model, pretrain, _fingerprint, clashes)

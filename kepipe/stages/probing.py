@@ -67,12 +67,9 @@ class HeldOut:
 
     def counts(self) -> npt.NDArray[np.int64]:
         """How often each token stands in the training text: int [V]."""
-        import numpy as np
-
         from kepipe.corpus.shards import open_shard
 
-        train = open_shard(self.shards.folder / "train").tokens
-        return np.bincount(train, minlength=self.tokenizer.vocab_size)
+        return open_shard(self.shards.folder / "train").counts(self.tokenizer.vocab_size)
 
 
 def make_probes(held_out: HeldOut, wanted: Sequence[ProbeName]) -> list[Probe]:
