@@ -1,0 +1,97 @@
+"""What attention takes at long lengths, on one core: `python -m tests.benchmarks.attention [LENGTH …]`.
+
+One step, forward and backward, of BERT-mini's encoder over 8,192 tokens in bf16: the memory that it adds at its peak,
+and its processor time, in kepipe, with the attention that it chooses and with torch's fused kernel, and in
+transformers, `eager` and `sdpa`. Each in a process of its own, which says what it found in one line of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+TOKENS, VOCABULARY = 8192, 16384
+WAYS = ("kepipe", "kepipe, fused", "eager", "sdpa")
+
+
+def ours(length: int) -> Callable[[Tensor], Tensor]:
+    """The encoder of kepipe's BERT-mini: tokens [B, T] → hidden states."""
+    from kepipe.models.families import Base, build
+    from kepipe.nn.visibility import documents
+
+    model = build(Base(family="bert", size="mini", positions=length), VOCABULARY, 0).train()
+    return lambda tokens_BT: model.encode(tokens_BT, documents(torch.ones_like(tokens_BT)))
+
+
+def theirs(length: int, way: str) -> Callable[[Tensor], Tensor]:
+    """That of transformers."""
+    from transformers import BertConfig, BertModel
+
+    config = BertConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=256,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        intermediate_size=1024,
+        max_position_embeddings=length,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        attn_implementation=way,
+    )
+    model = BertModel(config, add_pooling_layer=False).train()
+    return lambda tokens_BT: model(tokens_BT, torch.ones_like(tokens_BT)).last_hidden_state
+
+
+def step(encode: Callable[[Tensor], Tensor], length: int, tokens: int) -> float:
+    """One step over so many tokens; seconds of processor time."""
+    tokens_BT = torch.randint(
+        VOCABULARY, (tokens // length, length), generator=torch.Generator().manual_seed(0)
+    )
+    began = time.process_time()
+    with torch.autocast("cpu", torch.bfloat16):
+        hidden_BTD = encode(tokens_BT)
+    hidden_BTD.float().square().mean().backward()  # type: ignore[no-untyped-call]
+    return time.process_time() - began
+
+
+def measure(way: str, length: int) -> dict[str, float]:
+    """Megabytes that a step adds at its peak to what the process has, and seconds: the faster of two."""
+    torch.set_num_threads(1)
+    if way == "kepipe, fused":
+        from kepipe.nn import attention
+
+        attention.EXPLICIT_LIMIT = 0
+    encode = ours(length) if way.startswith("kepipe") else theirs(length, way)
+    step(encode, 64, 128)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    seconds = min(step(encode, length, TOKENS) for _ in range(2))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {"megabytes": (peak - before) / 1e3, "seconds": seconds}
+
+
+def main(lengths: list[int]) -> None:
+    """Print a row a length."""
+    print(f"{'length':>6}", *(f"{way:>20}" for way in WAYS))
+    for length in lengths:
+        cells = []
+        for way in WAYS:
+            command = [sys.executable, "-m", "tests.benchmarks.attention", way, str(length)]
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+            found = json.loads(done.stdout.splitlines()[-1])
+            cells.append(f"{found['megabytes']:>9,.0f} MB {found['seconds']:>5.1f} s")
+        print(f"{length:>6}", *(f"{cell:>20}" for cell in cells), flush=True)
+
+
+if __name__ == "__main__":
+    arguments = sys.argv[1:]
+    if arguments and arguments[0] in WAYS:
+        print(json.dumps(measure(arguments[0], int(arguments[1]))))
+    else:
+        main([int(argument) for argument in arguments] or [128, 512, 1024, 2048])
