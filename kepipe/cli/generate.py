@@ -149,10 +149,13 @@ def open_asking(model: str, manner: str | None) -> Asking:
     from typing import cast
 
     from kepipe.corpus.tokenizer import load_tokenizer
-    from kepipe.models.trained import locate, open_trained
+    from kepipe.models.trained import locate, open_trained, outline
     from kepipe.tasks.continuation import Asking, Manner, manner_of
 
     place = locate(model)
+    known = outline(model)
+    if known is not None and known.stacks == "encoder":
+        raise ValueError(f"{model} fills masks and does not generate; models of gpt2, bart and t5 do")
     opened = open_trained(model, note=lambda told: typer.echo(told, err=True)).eval()
     chosen = manner_of(opened, place)
     return Asking(opened, load_tokenizer(place), cast(Manner, manner or chosen))

@@ -33,7 +33,11 @@ def locate(name: str) -> Path:
     if (path / "config.json").is_file():
         return path
     if path.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise ValueError(f"base: {name}: expected a model folder (with config.json), a hub id, or `minilm`")
+        inside = sorted(path.glob("*/config.json"))
+        hint = f"; did you mean `{inside[0].parent}`?" if inside else ""
+        raise ValueError(
+            f"base: {name}: expected a model folder (with config.json), a hub id, or `minilm`{hint}"
+        )
     return _fetch(name)
 
 
