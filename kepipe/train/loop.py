@@ -49,7 +49,7 @@ def train(
     machine = accelerator(choose_precision(settings.precision, work.device), work.device)
     feed = Feed(objective, render, settings, work.seed, machine.process_index, machine.num_processes)
     speed = Speed.measure(machine, model, feed)
-    inner, trained, optimizer = spread(machine, model, settings)
+    inner, trained, optimizer = spread(machine, model, settings, work.scratch)
     keeper = Keeper(machine, inner, optimizer, settings, work)
     now = keeper.restore()
     if held_out and now.step == 0:

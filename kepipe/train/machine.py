@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
 from copy import deepcopy
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -114,28 +117,34 @@ def accelerator(precision: str, device: str) -> Accelerator:
     )
 
 
-def _need_compiler() -> None:
-    """Raise ValueError here rather than deep in torch.compile, at the first update."""
+def _compile(model: Transformer, kernels: Path) -> None:
+    """Have the layers compiled, into an empty folder: a run that was killed may have left half a kernel.
+
+    Raises ValueError here, where there is no compiler, rather than deep in torch.compile at the first update.
+    """
     try:
         compiler()
     except ValueError as reason:
         raise ValueError(f"compile: {reason}, or set `compile: false`") from None
+    shutil.rmtree(kernels, ignore_errors=True)
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(kernels)
+    model.compile_layers()
 
 
 def spread(
-    machine: Accelerator, model: Transformer, settings: Training
+    machine: Accelerator, model: Transformer, settings: Training, scratch: Path
 ) -> tuple[Transformer, nn.Module, torch.optim.Optimizer]:
     """The model that is trained, the same with its loss, and its optimiser, on the machine and over its processes.
 
-    The first is `model` itself, but with FSDP2 a copy that is cut up, while `model` stays whole on the CPU.
+    The first is `model` itself, but with FSDP2 a copy that is cut up, while `model` stays whole on the CPU. What is
+    compiled goes to `scratch`.
     """
     cut_up = settings.parallel == "fsdp2" and machine.num_processes > 1
     inner = deepcopy(model) if cut_up else model
     if settings.recompute:
         inner.recompute_layers()
     if settings.compile:
-        _need_compiler()
-        inner.compile_layers()
+        _compile(inner, scratch / f"kernels-{machine.process_index}")
     trained: nn.Module = Sharded(inner, machine) if cut_up else Trained(inner)
     optimizer: torch.optim.Optimizer = adamw(trained, settings)
     if isinstance(trained, Sharded):

@@ -17,7 +17,8 @@ class Training(Section):
     batch_tokens: int = Field(8192, ge=1)
     """Tokens that make up one update, over all processes."""
     accumulate: int = Field(1, ge=1)
-    """Parts an update's batch is cut into, one after the other or spread over processes: less memory, same result."""
+    """Parts that an update's batch is made of, one after the other or spread over processes: less memory. Rows are
+    drawn part by part; how many processes share the parts changes nothing."""
     learning_rate: float = Field(5e-4, gt=0)
     """The highest rate, reached after the warm-up."""
     warmup: float = Field(0.06, ge=0)
@@ -37,7 +38,8 @@ class Training(Section):
     recompute: bool = False
     """Compute activations again in the backward pass (gradient checkpointing): less memory, a third more time."""
     compile: bool = False
-    """Compile the model (torch.compile): pays after some hundred steps."""
+    """Compile the model (torch.compile), which needs a C++ compiler: pays after some hundred steps. A training that was
+    interrupted goes on as it would have but for rounding."""
     processes: int = aside(1, ge=1)
     """Processes that share each update's parts, one a GPU; the result is the same but for rounding, so that a training
     may continue on another number of them."""

@@ -43,7 +43,7 @@ def theirs(length: int, way: str) -> Callable[[Tensor], Tensor]:
         max_position_embeddings=length,
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
-        attn_implementation=way,
+        attn_implementation=way,  # type: ignore[call-arg]
     )
     model = BertModel(config, add_pooling_layer=False).train()
     return lambda tokens_BT: model(tokens_BT, torch.ones_like(tokens_BT)).last_hidden_state
