@@ -7,6 +7,7 @@ equal bytes.
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ from kepipe.study.intervals import Estimate
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+LABEL = 42
+"""Characters of a label on one line."""
 SERIES = 6
 """Colours that a page has for arms; a seventh arm has the first one's again."""
 _INK, _MUTED, _LINE = "#fe0100", "#fe0101", "#fe0102"
@@ -100,7 +103,8 @@ def strips(
 
     `zero` draws the line of no difference.
     """
-    with _chart(5.4, 0.75 + 0.46 * len(rows)) as (axes, finish):
+    label = textwrap.fill(x, LABEL)
+    with _chart(5.4, 0.75 + 0.46 * len(rows) + 0.18 * label.count("\n")) as (axes, finish):
         for place, ((values, mean), number) in enumerate(zip(rows.values(), colors, strict=True)):
             color = _MUTED if number < 0 else series(number)
             if mean.low is not None and mean.high is not None:
@@ -117,7 +121,7 @@ def strips(
         axes.locator_params(axis="x", nbins=5)
         if zero:
             axes.axvline(0, color=_INK, linewidth=1)
-        axes.set_xlabel(x, color=_MUTED)
+        axes.set_xlabel(label, color=_MUTED)
     return finish()
 
 
