@@ -1,5 +1,7 @@
 """What `kepipe generate` says before it opens a model."""
 
+from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner
 
@@ -24,3 +26,18 @@ def test_no_temperature_and_no_share_of_nothing(flags: list[str], said: str) -> 
     ended = CliRunner().invoke(app, ["generate", "no-such-model", "a rose", *flags])
     assert ended.exit_code == 2
     assert said in " ".join(ended.output.replace("│", " ").split())
+
+
+def test_a_model_that_fills_masks_is_refused_before_it_is_opened() -> None:
+    ended = CliRunner().invoke(app, ["generate", "minilm", "a rose"])
+    assert isinstance(ended.exception, ValueError)
+    assert str(ended.exception) == (
+        "minilm fills masks and does not generate; models of gpt2, bart and t5 do"
+    )
+
+
+def test_a_folder_around_a_model_is_told_from_it(tmp_path: Path) -> None:
+    (tmp_path / "pretrain").mkdir()
+    (tmp_path / "pretrain" / "config.json").write_text("{}")
+    ended = CliRunner().invoke(app, ["generate", str(tmp_path), "a rose"])
+    assert f"did you mean `{tmp_path / 'pretrain'}`?" in str(ended.exception)
