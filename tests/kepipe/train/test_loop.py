@@ -287,7 +287,6 @@ def test_kill_9_at_any_moment_and_again_ends_with_the_same_bytes(tmp_path: Path)
     assert results[0] == results[1]
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs g++")
 def test_compiled_layers_give_the_losses_of_plain_ones_and_continue(tmp_path: Path) -> None:
     """Stopped and continued, too: what is compiled is no part of a checkpoint, and half a kernel stops nothing."""
