@@ -153,7 +153,7 @@ def open_asking(model: str, manner: str | None) -> Asking:
     from kepipe.tasks.continuation import Asking, Manner, manner_of
 
     place = locate(model)
-    known = outline(model)
+    known = outline(str(place))
     if known is not None and known.stacks == "encoder":
         raise ValueError(f"{model} fills masks and does not generate; models of gpt2, bart and t5 do")
     opened = open_trained(model, note=lambda told: typer.echo(told, err=True)).eval()

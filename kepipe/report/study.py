@@ -71,9 +71,9 @@ def _measure(design: Design, finding: Finding, number: int, decides: bool) -> Se
     measure = finding.measure
     colors = [series(design, v.arm) for v in finding.values]
     arms = {titled(design, v.arm): (v.by_seed, v.mean) for v in finding.values}
-    without = [arm for arm in design.arms() if arm not in {v.arm for v in finding.values}]
+    lacking = finding.lacking(design)
     blocks: list[Block] = [
-        *([Text(f"There is no such figure in {listed(without)}.")] if without else []),
+        *([Text(f"There is no such figure in {listed(lacking)}.")] if lacking else []),
         Figure(
             charts.strips(arms, f"{measure.metric}, {measure.better} is better", colors),
             "A ring is one seed, the dot their mean, the line its 95% interval.",

@@ -21,6 +21,9 @@ from kepipe.stages.start import open_entities, take_up, tell_unused
 from kepipe.train.settings import Training
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from kepipe.corpus.batches import Batches
     from kepipe.corpus.tokenizer import Tokenizer
     from kepipe.models.entities import EntityVectors
@@ -85,10 +88,10 @@ def fit(inputs: PretrainInputs, config: PretrainConfig, work: Work) -> None:
     from kepipe.train.processes import leads
 
     tokenizer = load_tokenizer(inputs.shards.folder / "tokenizer")
-    model, entities = _start(inputs, config, tokenizer, work)
+    batches = open_split("train", inputs.shards, tokenizer, config, work.seed)
+    model, entities = _start(inputs, config, tokenizer, batches, work)
     wrap = write_triples(inputs, config, tokenizer, model, work)
     objective = wrap(table.build(config.objective, tokenizer))
-    batches = open_split("train", inputs.shards, tokenizer, config, work.seed)
     dress = lay_entities(inputs.shards, entities, work)
     work.dataset(
         "shards/train",
@@ -115,15 +118,13 @@ def fit(inputs: PretrainInputs, config: PretrainConfig, work: Work) -> None:
 
 
 def _start(
-    inputs: PretrainInputs, config: PretrainConfig, tokenizer: Tokenizer, work: Work
+    inputs: PretrainInputs, config: PretrainConfig, tokenizer: Tokenizer, batches: Batches, work: Work
 ) -> tuple[Transformer, EntityVectors | None]:
     """The model that training starts from, fit for its objective; the vectors of the entities that it fuses."""
-    from kepipe.corpus.shards import open_shard
-
     special = {"pad": tokenizer.pad, "sep": tokenizer.sep}
     base = config.base if inputs.start is None else take_up(inputs.start, inputs.shards, config.base)
     entities = open_entities(inputs.vectors, base, inputs.neighbours, work)
-    counts = open_shard(inputs.shards.folder / "train").counts(tokenizer.vocab_size)
+    counts = _counts(config, tokenizer, batches) if base.trained is None else None
     model = build(base, tokenizer.vocab_size, work.seed, work.note, special, entities, counts)
     called = inputs.start.name if inputs.start is not None else config.base.trained or config.base.family
     demands.check(config.objective, model.config, called, config.format, config.length)
@@ -131,6 +132,16 @@ def _start(
         tell_unused(inputs.vectors, config.inject, work)
         return model, None
     return model, entities
+
+
+def _counts(config: PretrainConfig, tokenizer: Tokenizer, batches: Batches) -> npt.NDArray[np.int64]:
+    """How often each token stands in what is to be learned, int [V]: in the text, and where rows are written out, at
+    their beginning and end."""
+    counts = batches.shard.counts(tokenizer.vocab_size)
+    if table.row_of(config.objective).stack == "encoder-decoder":
+        ends = [tokenizer.role(end) for end in ("cls", "sep") if end in tokenizer.named]
+        counts[ends] += len(batches.examples)
+    return counts
 
 
 def _provenance(
@@ -236,4 +247,4 @@ def _fingerprint(config: PretrainConfig) -> Mapping[str, str]:
     return fingerprint(config.base)
 
 
-PRETRAIN = Stage("pretrain", 4, PretrainInputs, PretrainConfig, Model, pretrain, _fingerprint, clashes)
+PRETRAIN = Stage("pretrain", 5, PretrainInputs, PretrainConfig, Model, pretrain, _fingerprint, clashes)

@@ -33,7 +33,7 @@ def study(inputs: StudyInputs, config: Design, work: Work) -> None:
     from kepipe.report.study import build
     from kepipe.study.compare import compare
     from kepipe.study.findings import as_json
-    from kepipe.study.verdict import answer, headline
+    from kepipe.study.verdict import answer, headline, listed
 
     results = {artifact.name: artifact for artifact in inputs.results}
     comparison = compare(config, results)
@@ -56,6 +56,8 @@ def study(inputs: StudyInputs, config: Design, work: Work) -> None:
         name = finding.measure.name
         work.log({f"{values.arm}/{name}": values.mean.value for values in finding.values})
         work.log({f"{d.first} - {d.second}/{name}": d.mean.value for d in finding.differences})
+        if lacking := finding.lacking(config):
+            work.note(f"{name}: there is no such figure in {listed(lacking)}")
     for finding in deciding:
         for line in _told(finding, len(deciding) > 1):
             work.note(line)

@@ -41,6 +41,11 @@ class Finding:
     values: tuple[Values, ...]
     differences: tuple[Difference, ...]
 
+    def lacking(self, design: Design) -> list[str]:
+        """The arms that do not have it."""
+        there = {values.arm for values in self.values}
+        return [arm for arm in design.arms() if arm not in there]
+
     def of(self, arm: str) -> Values:
         """An arm's values."""
         return next(values for values in self.values if values.arm == arm)

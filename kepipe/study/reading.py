@@ -28,7 +28,7 @@ def read_figure(artifact: Artifact, metric: str, stages: Mapping[str, str]) -> F
 
     `stages` maps node name → the stage that it is a copy of: an evaluation's scores stand under the name of the model's
     node, and are asked for under the stage's (`pretrain/entity_cloze/mrr`), or without it where there is one model.
-    Raises NoFigure.
+    Raises NoFigure, and ValueError where several models have it.
     """
     scores, logged = _scores(artifact, stages), _logged(artifact)
     under = [f"{stage}/{metric}" for stage in dict.fromkeys(stages.values())]
@@ -36,8 +36,8 @@ def read_figure(artifact: Artifact, metric: str, stages: Mapping[str, str]) -> F
     for there, name in ((scores, metric), *((scores, name) for name in of_a_model), (logged, metric)):
         if name in there and len(of_a_model) <= 1:
             return there[name]
-    known = [*scores, *logged]
-    raise NoFigure(f"`{artifact.name}` has no single figure `{metric}`{nearest(metric, known)}")
+    said = f"`{artifact.name}` has no single figure `{metric}`{nearest(metric, [*scores, *logged])}"
+    raise ValueError(said) if of_a_model else NoFigure(said)
 
 
 def _scores(artifact: Artifact, stages: Mapping[str, str]) -> dict[str, Figure]:

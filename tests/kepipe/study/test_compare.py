@@ -89,6 +89,10 @@ def test_an_arm_may_lack_a_figure_that_does_not_decide(results: Make) -> None:
     ]
     with pytest.raises(ValueError, match="no single figure `accuracy`"):
         compare(design_of(values, measure("accuracy")), there)
+    metrics = there["finetune.on.0"].folder / RECORD / "metrics.jsonl"
+    metrics.write_text('{"step": 60, "loss": 1.5}\n')
+    with pytest.raises(ValueError, match=r"`finetune.on.0` has no single figure `accuracy`"):
+        compare(design_of(values, F1, measure("accuracy")), there)
 
 
 def test_an_evaluation_of_one_model_is_asked_without_its_name(tmp_path: Path) -> None:
