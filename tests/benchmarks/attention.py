@@ -2,7 +2,8 @@
 
 One step, forward and backward, of BERT-mini's encoder over 8,192 tokens in bf16: the memory that it adds at its peak,
 and its processor time, in kepipe, with attention written out and with torch's fused kernel (it writes out up to
-`attention.EXPLICIT_LIMIT`), and in transformers, `eager` and `sdpa`. Each in a process of its own, which says what it found in one line of JSON.
+`attention.EXPLICIT_LIMIT`), and in transformers, `eager` and `sdpa`. Each in a process of its own, which says what it
+found in one line of JSON.
 """
 
 from __future__ import annotations
