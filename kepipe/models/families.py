@@ -151,6 +151,7 @@ NO_VECTORS = (
     "`fusion` needs the vectors of a graph: set `inputs: {vectors: embed}` in the stage, where `embed` is the stage "
     "that makes them"
 )
+FUSED_ALREADY = "fuses entities already: leave `fusion` out"
 
 
 class Fusion(Section):
@@ -330,7 +331,7 @@ def _with_entities(
     there, wanted = model.config.fusion, base.fusion
     if there is not None:
         if wanted is not None:
-            raise ValueError(f"base: {base.trained} fuses entities already: leave `fusion` out")
+            raise ValueError(f"base: {base.trained} {FUSED_ALREADY}")
         if entities is not None and (entities.width, there.rows or len(entities)) != (
             there.hidden,
             len(entities),

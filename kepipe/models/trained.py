@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kepipe.models.config import TransformerConfig
@@ -47,24 +47,32 @@ def outline(name: str) -> TransformerConfig | None:
 
     Raises ValueError where it cannot be read.
     """
-    from kepipe.models.config import CONFIG, FORMAT, TransformerConfig, read_config
+    from kepipe.models.config import FORMAT, TransformerConfig, read_config
     from kepipe.models.port import settings
 
     if name != MINILM and not Path(name).expanduser().is_dir():
         return None
     place = locate(name)
-    file = place / CONFIG
-    try:
-        theirs = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{file}: no readable config of a model ({error})") from None
+    file, theirs = _read(place)
     if theirs.get("format") == FORMAT:
         return read_config(place)
-    if "model_type" not in theirs or "layer_types" in theirs:  # as releases have it
+    if settings.release_of(theirs) is not None:
         return None
     port = settings.find_port(file, theirs)
     found = settings.heads(_weights(place), port)
     return TransformerConfig(**settings.to_ours(file, theirs, port), **found)
+
+
+def _read(place: Path) -> tuple[Path, dict[str, Any]]:
+    """The file of a folder's config, and what it holds, whosever it is. Raises ValueError where it is no config."""
+    file = place / "config.json"
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{file}: no readable config of a model ({error})") from None
+    if not isinstance(values, dict):
+        raise ValueError(f'{file}: not the config of a model: expected {{"…": …}}')
+    return file, values
 
 
 def _weights(place: Path) -> set[str]:
@@ -76,7 +84,7 @@ def _weights(place: Path) -> set[str]:
         try:
             with safe_open(file, "np") as stored:
                 names.update(stored.keys())
-        except SafetensorError as error:
+        except (OSError, SafetensorError) as error:
             raise ValueError(f"{file}: no readable weights ({error})") from None
     return names
 
@@ -90,16 +98,15 @@ def open_trained(
     """
     from kepipe.models import folder
     from kepipe.models.config import FORMAT
-    from kepipe.models.port import huggingface, thunlp, uer
+    from kepipe.models.port import huggingface, settings, thunlp, uer
 
     place = locate(name)
-    config = json.loads((place / "config.json").read_text(encoding="utf-8"))
+    _, config = _read(place)
     if config.get("format") == FORMAT:
         model = folder.load(place)
     else:
-        releases = (thunlp, uer)
-        load = next((port.load for port in releases if port.is_release(config)), huggingface.load)
-        ported = load(place, seed)
+        loads = {"thunlp": thunlp.load, "uer": uer.load, None: huggingface.load}
+        ported = loads[settings.release_of(config)](place, seed)
         model = ported.model
         if ported.fresh:
             note(f"{name} lacks {_several(ported.fresh)}: drawn at random, to be trained")

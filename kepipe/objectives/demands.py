@@ -85,7 +85,8 @@ def _of_pairs(
             yield Clash(
                 "base",
                 f"objective {name} with format {format} needs a base with {count} {kind}, {base} has "
-                f"{getattr(model, kind)}: set `{kind}: {count}` in base",
+                f"{getattr(model, kind)}: set `{kind}: {count}` in base, or where that is a trained model, "
+                f"{_without(kind, count, objective)}",
             )
     for setting in ("next_sentence", "tell_fakes"):
         if pairs and getattr(objective, setting, False) and not model.next_sentence:
@@ -95,17 +96,35 @@ def _of_pairs(
             )
 
 
-def of_injection(objective: Section, room: int, length: int) -> Iterator[Clash]:
-    """Where triples cannot be written into rows of `length` tokens, which may grow to `room`."""
+def _without(kind: str, count: int, objective: Section) -> str:
+    """What spares a trained model the segments or tasks that it lacks."""
+    if kind == "tasks":
+        return "set `tasks: false` in the objective"
+    if getattr(objective, "mode_segments", False):
+        return "set `mode_segments: false` in the objective"
+    return (
+        f"start from one with {count}" if table.row_of(objective).formats else "set `format: doc-sentences`"
+    )
+
+
+def of_injection(
+    objective: Section, model: TransformerConfig | None, room: int, length: int
+) -> Iterator[Clash]:
+    """Where triples cannot be written into rows of `length` tokens, which may grow to `room`. What may be learned
+    instead depends on the model; None: one that fits the objective."""
     row = table.row_of(objective)
     if row.stack == "encoder-decoder" or row.links:
+        stacks = row.stack if model is None else model.stacks
         fitting = [
-            name for name, its in table.TABLE.items() if its.stack != "encoder-decoder" and not its.links
+            name
+            for name, its in table.TABLE.items()
+            if its.stack == stacks != "encoder-decoder" and not its.links
         ]
+        instead = f"set `objective: {fitting[0]}`{_others(fitting)}, or " if fitting else ""
         yield Clash(
             "objective",
             f"{table.name_of(objective)} does not restore tokens where they stand, so no triples can be written "
-            f"beside them: set `objective: {fitting[0]}`{_others(fitting)}, or leave out the input `graph`",
+            f"beside them: {instead}leave out the input `graph`",
         )
     if room < length:
         yield Clash(

@@ -279,13 +279,13 @@ def clashes(stage: Planned) -> Iterator[Clash]:
     arms = stage.inputs["arms"]
     yield from of_arms(stage.config, [arm.name for arm in arms])
     for arm in arms:
+        model = outline.model_of(arm)
+        if model is None:
+            continue
         try:
-            model = outline.model_of(arm)
-            if model is not None:
-                _fitting(stage.config, model, arm.name)
+            _fitting(stage.config, model, arm.name)
         except Clash as clash:
-            if clash.key == "probes":  # what else there is, the arm tells itself
-                yield clash
+            yield clash
 
 
 EVALUATE = Stage("evaluate", 4, EvaluateInputs, EvaluateConfig, Evaluation, evaluate, clashes=clashes)

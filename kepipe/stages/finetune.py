@@ -279,7 +279,7 @@ def clashes(stage: Planned) -> Iterator[Clash]:
     config: FinetuneConfig = stage.config
     yield from wanting(config, [slot for slot, stages in stage.inputs.items() if stages])
     try:
-        model = outline.model_of(stage)
+        model = outline.starting_model(stage)
     except Clash as clash:
         yield clash
         return

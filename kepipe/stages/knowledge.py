@@ -70,7 +70,7 @@ def write_triples(
     from kg.vectors import read_ids
 
     settings = config.inject or Inject()
-    for clash in demands.of_injection(config.objective, settings.length, config.length):
+    for clash in demands.of_injection(config.objective, model.config, settings.length, config.length):
         raise clash
     vectors = None if inputs.vectors is None else inputs.vectors.folder
     injector = open_injector(inputs.graph.folder, tokenizer, settings, model.config, vectors)

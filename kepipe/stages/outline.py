@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from kepipe.config import Clash
 from kepipe.models import trained
-from kepipe.models.families import NO_VECTORS, configure
+from kepipe.models.families import FUSED_ALREADY, NO_VECTORS, configure
 from kepipe.objectives import table
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kepipe.corpus.tokenizer import Tokenizer
     from kepipe.flow.stage import Planned
     from kepipe.models.config import TransformerConfig
+    from kepipe.stages.shards import TokenizerConfig
 
 
 def called(stage: Planned) -> str:
@@ -27,10 +28,19 @@ def called(stage: Planned) -> str:
 
 
 def model_of(stage: Planned) -> TransformerConfig | None:
+    """The model that a stage makes; None where it is not known before the run, or cannot be, which the stage tells of
+    itself."""
+    try:
+        return starting_model(stage)
+    except Clash:
+        return None
+
+
+def starting_model(stage: Planned) -> TransformerConfig | None:
     """The model that a stage starts from; None where it is not known before the run.
 
-    A fresh one has the vocabulary 1, which stands for that of its shards. Raises Clash where the settings of a base
-    exclude each other.
+    A fresh one has the vocabulary 1, which stands for that of its shards. Raises Clash where the settings of the
+    stage's own base exclude each other.
     """
     before, base = stage.given("start"), stage.config.base
     if before is not None:
@@ -39,8 +49,10 @@ def model_of(stage: Planned) -> TransformerConfig | None:
         return None
     try:
         config = trained.outline(base.trained) if base.trained else configure(base, 1)
-        if config is None or base.fusion is None or config.fusion is not None:
+        if config is None or base.fusion is None:
             return config
+        if config.fusion is not None:
+            raise ValueError(f"{base.trained} {FUSED_ALREADY}")
         # How wide the vectors are is known when they are made.
         width = base.fusion.entity_hidden or base.fusion.entity_heads
         fused = replace(config, fusion=base.fusion.of(config.encoder_layers, width, 0))
@@ -52,9 +64,20 @@ def model_of(stage: Planned) -> TransformerConfig | None:
 
 
 def tokenizer_of(shards: Planned) -> Tokenizer | None:
-    """The tokenizer that shards will have, where it is on this machine already. Raises ValueError where it cannot be
-    read."""
-    source = _first(shards).config.tokenizer.from_
+    """The tokenizer that shards will have, where it is on this machine already; None also where it cannot be read,
+    which the shards tell of themselves."""
+    try:
+        return read_tokenizer(shards)
+    except ValueError:
+        return None
+
+
+def read_tokenizer(shards: Planned) -> Tokenizer | None:
+    """The tokenizer that shards will have, where it is on this machine already. Raises ValueError where the one that
+    they name cannot be read."""
+    other, source = shards.given("tokenizer"), shards.config.tokenizer.from_
+    if other is not None:
+        return tokenizer_of(other)
     if source is None or not (source == trained.MINILM or Path(source).exists()):
         return None
     place = trained.locate(source) if source == trained.MINILM else Path(source)
@@ -86,10 +109,7 @@ def _open(source: str, _stamp: int) -> Tokenizer:
 def misfits(stage: Planned, objective: Section, model: TransformerConfig | None) -> Iterator[Clash]:
     """Where the tokenizer of a stage's shards lacks what the objective takes, or is not that of a trained model."""
     shards = stage.inputs["shards"][0]
-    try:
-        tokenizer = tokenizer_of(shards)
-    except ValueError:
-        return  # the shards tell it themselves
+    tokenizer = tokenizer_of(shards)
     if tokenizer is not None:
         for part in table.parts_of(objective):
             try:
@@ -105,15 +125,37 @@ def misfits(stage: Planned, objective: Section, model: TransformerConfig | None)
 
 def _other_tokenizer(before: Planned, shards: Planned) -> Iterator[Clash]:
     theirs, ours = _learnt_from(before), _first(shards)
-    if theirs is None or theirs.name == ours.name:
-        return
-    source = ours.config.tokenizer.from_
-    if source is None or source != theirs.config.tokenizer.from_:
+    if theirs is not None and theirs.name != ours.name and _surely_differ(theirs, ours):
         yield Clash(
             "inputs.start",
             f"`{before.name}` is trained with another tokenizer than that of `{shards.name}`: set `inputs: "
             f"{{tokenizer: {theirs.name}}}` in `{shards.name}`",
         )
+
+
+def _surely_differ(one: Planned, other: Planned) -> bool:
+    """Whether the tokenizers of two shards differ whatever the texts. The run compares what has been made of them."""
+    ready: list[Tokenizer] = []
+    to_train: list[TokenizerConfig] = []
+    for shards in (one, other):
+        tokenizer = tokenizer_of(shards)
+        if tokenizer is not None:
+            ready.append(tokenizer)
+        elif shards.config.tokenizer.from_ is None:
+            to_train.append(shards.config.tokenizer)
+    if ready and to_train:
+        return ready[0].vocab_size > to_train[0].size
+    forms: list[object] = [tokenizer.backend.to_str() for tokenizer in ready] or [*map(_form, to_train)]
+    return len(set(forms)) == 2
+
+
+def _form(wanted: TokenizerConfig) -> tuple[str, bool]:
+    """What the settings alone decide of a tokenizer that is trained: its kind of model, and whether it ignores case.
+
+    That of characters is a WordPiece model too.
+    """
+    kind = "wordpiece" if wanted.kind == "characters" else wanted.kind
+    return kind, wanted.lowercase and kind != "bpe"
 
 
 def _other_vocabulary(base: str, count: int, shards: Planned, tokenizer: Tokenizer | None) -> Iterator[Clash]:

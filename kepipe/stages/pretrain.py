@@ -228,14 +228,14 @@ def measure_own(
 def clashes(stage: Planned) -> Iterator[Clash]:
     """What the settings of base, objective, rows, tokenizer and graph exclude of each other."""
     config: PretrainConfig = stage.config
-    if stage.given("graph") is not None:
-        room = (config.inject or Inject()).length
-        yield from demands.of_injection(config.objective, room, config.length)
     try:
-        model = outline.model_of(stage)
+        model = outline.starting_model(stage)
     except Clash as clash:
         model = None
         yield clash
+    if stage.given("graph") is not None:
+        room = (config.inject or Inject()).length
+        yield from demands.of_injection(config.objective, model, room, config.length)
     if model is not None:
         yield from demands.clashes(
             config.objective, model, outline.called(stage), config.format, config.length

@@ -264,7 +264,7 @@ def clashes(stage: Planned) -> Iterator[Clash]:
     from kepipe.stages import outline
 
     try:
-        outline.tokenizer_of(stage)
+        outline.read_tokenizer(stage)
     except ValueError as reason:
         yield Clash("tokenizer.from", str(reason))
 

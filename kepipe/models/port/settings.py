@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from kepipe.models.config import TransformerConfig
 from kepipe.models.port.tables import ACTIVATIONS, Port, port_of
@@ -31,6 +31,14 @@ _ARCHITECTURES = {
     "bart": "BartForConditionalGeneration",
     "t5": "T5ForConditionalGeneration",
 }
+
+
+def release_of(theirs: Mapping[str, Any]) -> Literal["thunlp", "uer"] | None:
+    """The module that ports the release which a config.json is of: ERNIE (Tsinghua)'s says of what kind each layer is,
+    K-BERT's has UER's names. None: Hugging Face's own."""
+    if "layer_types" in theirs and theirs.get("model_type", "bert") == "bert":
+        return "thunlp"
+    return "uer" if "layers_num" in theirs and "heads_num" in theirs else None
 
 
 def find_port(file: Path, theirs: Mapping[str, Any]) -> Port:

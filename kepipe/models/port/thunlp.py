@@ -43,11 +43,6 @@ SECOND_BIAS = "intermediate.dense_ent.bias"
 """Their first layer has two biases, which both count at every token; ours has their sum."""
 
 
-def is_release(config: Mapping[str, Any]) -> bool:
-    """Whether a config.json is one of the release: it says what kind each layer is."""
-    return "layer_types" in config and config.get("model_type", "bert") == "bert"
-
-
 def load(folder: Path, seed: int = 0) -> huggingface.Ported:
     """The model of such a folder, on the CPU in fp32; weights that it lacks are drawn from `seed`.
 

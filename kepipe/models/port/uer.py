@@ -50,11 +50,6 @@ SEGMENTS = "embedding.segment_embedding.weight"
 NEEDED = ("hidden_size", "feedforward_size", "heads_num", "layers_num")
 
 
-def is_release(config: Mapping[str, Any]) -> bool:
-    """Whether a config.json is UER's."""
-    return "layers_num" in config and "heads_num" in config
-
-
 def load(folder: Path, seed: int = 0) -> huggingface.Ported:
     """The model of such a folder, on the CPU in fp32; weights that it lacks are drawn from `seed`.
 

@@ -70,6 +70,24 @@ def test_a_model_that_fuses_learns_of_entities(tmp_path: Path) -> None:
         ("mlm", {"family": "roberta", **TINY}, {"format": "sentence-pair"}, "set `segments: 2` in base"),
         (
             "mlm",
+            {"family": "roberta", **TINY},
+            {"format": "sentence-pair"},
+            "where that is a trained model, set `format: doc-sentences`",
+        ),
+        (
+            {"name": "unilm", "mode_segments": True},
+            {"family": "bert", **TINY},
+            {},
+            "where that is a trained model, set `mode_segments: false` in the objective",
+        ),
+        (
+            "dlm",
+            {"family": "roberta", **TINY},
+            {"format": "dialogue"},
+            "where that is a trained model, start from one with 2",
+        ),
+        (
+            "mlm",
             {"family": "roberta", **TINY, "segments": 2},
             {"format": "sentence-pair"},
             "set `next_sentence: false` in the objective",
@@ -77,6 +95,6 @@ def test_a_model_that_fuses_learns_of_entities(tmp_path: Path) -> None:
     ],
 )
 def test_what_does_not_fit_is_told_with_what_to_set(
-    objective: str, base: dict[str, Any], changes: dict[str, Any], said: str
+    objective: Any, base: dict[str, Any], changes: dict[str, Any], said: str
 ) -> None:
     assert said in complaint(objective, base, **changes)

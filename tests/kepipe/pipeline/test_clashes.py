@@ -7,14 +7,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from kepipe.config import ConfigError
 from kepipe.corpus.vocabulary import train_tokenizer
 from kepipe.models import folder
+from kepipe.models.entities import EntityVectors
 from kepipe.models.families import FAMILIES, Base, build
+from kepipe.models.trained import open_trained
 from kepipe.objectives.table import TABLE
 from kepipe.pipeline import load
+from kg.vectors import save_vectors
 
 TINY = "layers: 1, hidden: 32, heads: 2"
 
@@ -83,7 +87,12 @@ def test_an_objective_goes_with_the_families_of_its_stacks_alone(
             "  graph: {}\n  pretrain:\n    inputs: {graph: graph}\n    base: {family: t5}\n"
             "    objective: span-corruption\n",
             7,
-            "no triples can be written",
+            "no triples can be written beside them: leave out the input `graph`",
+        ),
+        (
+            "  graph: {}\n  pretrain:\n    inputs: {graph: graph}\n    objective: mass\n",
+            6,
+            "no triples can be written beside them: set `objective: mlm`",
         ),
         (
             "  pretrain:\n    objective: {name: mixture, of: [{objective: mlm}, {objective: mass}]}\n",
@@ -91,7 +100,7 @@ def test_an_objective_goes_with_the_families_of_its_stacks_alone(
             "mlm and mass do not train the same stacks",
         ),
         (
-            "  pretrain: {}\n  other: {use: shards}\n"
+            "  pretrain: {}\n  other: {use: shards, tokenizer: {kind: bpe}}\n"
             "  more:\n    use: pretrain\n    inputs: {start: pretrain, shards: other}\n",
             7,
             "set `inputs: {tokenizer: shards}` in `other`",
@@ -130,6 +139,80 @@ def test_a_model_goes_on_with_shards_that_share_its_tokenizer(tmp_path: Path) ->
     assert complaint(tmp_path, shared + more) == ""
     ready = "  shards: {tokenizer: {from: minilm}}\n  pretrain: {}\n  other: {like: shards, use: shards}\n"
     assert complaint(tmp_path, ready + more) == ""
+    made_alike = "  pretrain: {}\n  other: {use: shards}\n"
+    assert complaint(tmp_path, made_alike + more) == "", "the run compares what has been made"
+
+
+def test_tokenizers_are_told_apart_by_what_they_are_alone(tmp_path: Path) -> None:
+    tokenizer = train_tokenizer(["the quick brown fox jumps over the lazy dog"] * 9, "wordpiece", 400)
+    for folder_of_it in ("one", "same"):
+        tokenizer.save(tmp_path / folder_of_it)
+    more = "  more: {use: pretrain, inputs: {start: pretrain, shards: other}}\n"
+
+    def said(ours: str, theirs: str) -> str:
+        shards = f"  shards: {{tokenizer: {{{ours}}}}}\n  pretrain: {{}}\n"
+        return complaint(tmp_path, f"{shards}  other: {{use: shards, tokenizer: {{{theirs}}}}}\n{more}")
+
+    for ours, theirs in {
+        "from: one": "from: same",
+        "size: 400": "size: 500",
+        "from: same": "size: 400",
+        "kind: characters": "kind: wordpiece",
+        "kind: bpe, lowercase: true": "kind: bpe, lowercase: false",
+    }.items():
+        assert said(ours, theirs) == said(theirs, ours) == "", (ours, theirs)
+    for ours, theirs in {
+        "from: one": "from: minilm",
+        "size: 400": "from: minilm",
+        "kind: bpe": "kind: unigram",
+        "lowercase: true": "lowercase: false",
+    }.items():
+        for told in (said(ours, theirs), said(theirs, ours)):
+            assert told.startswith(
+                f"{tmp_path}/p.yaml:6: `stages.more.inputs.start`: `pretrain` is trained with"
+            )
+            assert len(told.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("base", "said"), [("fusion: {}", "`stages.pretrain.base.fusion`"), ("hidden: 30, heads: 4", "hidden 30")]
+)
+def test_what_is_wrong_with_a_base_is_told_of_its_own_stage_alone(
+    tmp_path: Path, base: str, said: str
+) -> None:
+    stages = (
+        f"  pretrain: {{base: {{{base}}}}}\n"
+        "  more: {use: pretrain, inputs: {start: pretrain}}\n"
+        "  tune: {use: finetune, task: typing, data: {train: p.yaml}, inputs: {start: more}}\n"
+        "  evaluate: {inputs: {arms: [pretrain, more]}}\n"
+    )
+    told = complaint(tmp_path, stages).splitlines()
+    assert len(told) == 1, told
+    assert told[0].startswith(f"{tmp_path}/p.yaml:3: `stages.pretrain.base")
+    assert said in told[0]
+
+
+def test_a_tokenizer_that_cannot_be_read_is_told_of_the_shards_that_name_it(tmp_path: Path) -> None:
+    shards = "  shards: {tokenizer: {from: .}}\n  pretrain: {}\n"
+    other = "  other: {use: shards, inputs: {tokenizer: shards}}\n"
+    more = "  more: {use: pretrain, inputs: {start: pretrain, shards: other}}\n"
+    told = complaint(tmp_path, shards + other + more).splitlines()
+    assert len(told) == 1, told
+    assert told[0].startswith(f"{tmp_path}/p.yaml:3: `stages.shards.tokenizer.from`: ")
+
+
+def test_a_trained_model_that_fuses_already_is_told(tmp_path: Path) -> None:
+    save_vectors(tmp_path / "vectors", ["a", "b"], np.ones((2, 8), np.float32))
+    vectors = EntityVectors.open(tmp_path / "vectors")
+    fused = Base.model_validate(
+        {"layers": 2, "hidden": 32, "heads": 2, "fusion": {"entity_heads": 2, "train": True}}
+    )
+    folder.save(tmp_path / "fused", build(fused, 99, 0, entities=vectors), entities=vectors)
+    stages = "  embed: {}\n  pretrain:\n    base: {from: fused, fusion: {}}\n    inputs: {vectors: embed}\n"
+    said = complaint(tmp_path, stages)
+    assert f"{tmp_path}/p.yaml:5: `stages.pretrain.base`: " in said
+    assert "fuses entities already: leave `fusion` out" in said
+    assert "fuses entities" not in complaint(tmp_path, stages.replace(", fusion: {}", ""))
 
 
 def test_every_clash_is_told_at_once(tmp_path: Path) -> None:
@@ -176,10 +259,13 @@ def test_a_folder_tells_what_it_is_without_torch(tmp_path: Path, form: str) -> N
     assert "64 positions" in said
     assert "judges rows" not in said, "it has the head of next sentences"
     (tmp_path / "damaged").mkdir()
-    (tmp_path / "damaged" / "config.json").write_text('{"model_type": "bert"')
-    said = complaint(tmp_path, "  pretrain:\n    base: {from: damaged}\n")
-    assert "p.yaml:4: `stages.pretrain.base`: " in said
-    assert "config.json: no readable config of a model" in said
+    for damaged, why in {'{"model_type": "bert"': "no readable config", "[]": "not the config"}.items():
+        (tmp_path / "damaged" / "config.json").write_text(damaged)
+        said = complaint(tmp_path, "  pretrain:\n    base: {from: damaged}\n")
+        assert "p.yaml:4: `stages.pretrain.base`: " in said
+        assert f"config.json: {why} of a model" in said
+        with pytest.raises(ValueError, match=f"{why} of a model"):
+            open_trained(str(tmp_path / "damaged"))
     complaint(tmp_path, "  pretrain:\n    base: {from: bert}\n    objective: causal-lm\n")
     script = f"""
 import sys
@@ -189,6 +275,7 @@ try:
     load(Path({str(tmp_path / "p.yaml")!r}))
 except ValueError:
     sys.exit("torch" in sys.modules)
+sys.exit("nothing was said")
 """
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
