@@ -1,4 +1,4 @@
-"""Which row an id has: hashes in order, memory-mapped, so that a table of any size answers without being read."""
+"""Which row an id has: hashes in order, memory-mapped, so that a look-up reads a few places of a table of any size."""
 
 from __future__ import annotations
 

@@ -25,8 +25,8 @@ ALIAS_WEIGHT = 0.2
 """A name that is only an alias of an entity counts this much of one that is its label."""
 
 
-Variants = Callable[[Sequence[str]], Iterable[str]]
-"""The names of an entity, its label first → further names that they imply."""
+Variants = Callable[[int, Sequence[str]], Iterable[str]]
+"""The row of an entity and its names, its label first → further names that they imply."""
 VARIANT_WEIGHT = 0.1
 
 
@@ -168,7 +168,7 @@ def _entries(
         for alias in islice(aliases, starts[row + 1] - starts[row]):
             written.setdefault(normalise(alias), alias_weight)
         if variants is not None:
-            for variant in list(variants(list(written))):
+            for variant in list(variants(row, list(written))):
                 written.setdefault(normalise(variant), VARIANT_WEIGHT)
         written.pop("", None)
         names += written

@@ -167,6 +167,7 @@ def train(
         f"on texts left out in turn: precision {scores.precision:.3f}, recall {scores.recall:.3f}, F1 {scores.f1:.3f}; "
         f"pronouns: {'linked too' if marked else 'not linked'}; "
         f"a place and what it lies in: {'one name' if joined else 'two names'}"
+        f"{', scored above by the name of the place alone' if joined else ''}"
     )
 
 

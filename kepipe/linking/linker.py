@@ -22,6 +22,7 @@ from kepipe.linking.fuzzy import NearNames, name_spans
 from kepipe.linking.gazetteer import Gazetteer, Matches
 from kepipe.linking.gold import Link
 from kepipe.linking.join import join, split
+from kepipe.linking.kinds import KINDS
 from kepipe.linking.knowledge import Knowledge
 from kepipe.linking.learn import Lesson
 from kepipe.linking.matcher import Matcher
@@ -56,8 +57,10 @@ class Linker:
         cls, graph: Graph, casing: Casing | None = None, min_length: int = 2, limit: int = 20
     ) -> Linker:
         """An untrained linker over all names of a graph; `min_length`, `limit` as in `Gazetteer`."""
-        gazetteer = Gazetteer(Lexicon.build(graph, variants=variants), min_length, limit)
-        return cls(gazetteer, Knowledge.build(graph), casing or Casing(), Ranker.default())
+        knowledge = Knowledge.build(graph)
+        persons = knowledge.kinds == KINDS.index("person")
+        lexicon = Lexicon.build(graph, variants=lambda row, names: variants(names, bool(persons[row])))
+        return cls(Gazetteer(lexicon, min_length, limit), knowledge, casing or Casing(), Ranker.default())
 
     def link(
         self, text: str, reading: Reading, title: str = "", policy: Policy = AS_LEARNED

@@ -16,6 +16,9 @@ NATIONS: Mapping[str, str] = {
     "Canada": "Canadian", "Cape Verde": "Cape_Verdean", "Catalonia": "Catalan", "Chad": "Chadian",
     "Chile": "Chilean", "China": "Chinese", "Colombia": "Colombian", "Comoros": "Comorian",
     "Costa Rica": "Costa_Rican", "Croatia": "Croatian", "Cuba": "Cuban", "Cyprus": "Cypriot",
+    "Democratic Republic of the Congo": "Congolese", "Djibouti": "Djiboutian", "Eswatini": "Swazi",
+    "Dominica": "Dominican", "Liechtenstein": "Liechtensteiner", "Republic of the Congo": "Congolese",
+    "South Sudan": "South_Sudanese", "Swaziland": "Swazi", "Vanuatu": "Vanuatuan",
     "Czech Republic": "Czech", "Czechia": "Czech", "Czechoslovakia": "Czechoslovak Czechoslovakian",
     "Denmark": "Danish Dane", "Dominican Republic": "Dominican", "East Germany": "East_German",
     "East Timor": "East_Timorese", "Ecuador": "Ecuadorian", "Egypt": "Egyptian",
@@ -57,7 +60,7 @@ NATIONS: Mapping[str, str] = {
     "Zambia": "Zambian", "Zimbabwe": "Zimbabwean",
 }  # fmt: skip
 """State or continent → its adjectives and inhabitants in the singular; `_` stands for a blank."""
-_NO_PLURAL = ("ish", "ese", "ch", "sh", "ss", "ois", "gasy", "otho", "Soviet", "Lao")
+_NO_PLURAL = ("sh", "ese", "French", "Dutch", "ss", "gasy", "otho", "Soviet")
 
 
 def demonyms(names: Sequence[str]) -> Iterator[str]:

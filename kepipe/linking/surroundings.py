@@ -96,7 +96,7 @@ def _read(page: Page, matches: Matches, unspaced: Bools) -> Features:
         "phrase": phrase,
         "phrase_left": phrase_left,
         "phrase_right": phrase_right,
-        "phrase_cut": unspaced & (phrase == 0) & (_splits(starts, phrases) | _splits(ends, phrases)),
+        "phrase_cut": unspaced & (phrase == 0) & (_within(starts, phrases) | _within(ends, phrases)),
         "proper": proper,
         "proper_left": proper_left,
         "proper_right": proper_right,
@@ -167,11 +167,11 @@ def _inside(starts: Ints, ends: Ints, spans: Ints) -> tuple[Bools, Bools, Bools]
     "University of Pennsylvania" is not within the run "Lock Haven University", and yet only a part of what it names.
     """
     relation, _ = _against(starts, ends, spans)
-    return (relation == SAME) | (relation == INSIDE), _splits(starts, spans), _splits(ends, spans)
+    return (relation == SAME) | (relation == INSIDE), _within(starts, spans), _within(ends, spans)
 
 
-def _splits(places: Ints, spans: Ints) -> Bools:
-    """Whether each place lies within a span and not at its ends: a name that cuts a word in two."""
+def _within(places: Ints, spans: Ints) -> Bools:
+    """Whether each place lies within a span and not at its ends, so that a name that begins or ends there cuts it."""
     if not len(spans):
         return np.zeros(len(places), np.bool_)
     span_starts, span_ends = spans.T

@@ -18,7 +18,11 @@ from kepipe.linking.nations import demonyms
 
 _VOWELS = frozenset("aeiou")
 _HISSING = ("s", "x", "z", "ch", "sh")
-_NO_MAN = ("human", "shaman", "talisman", "ottoman")
+_NO_MAN = (
+    "ataman", "brahman", "caiman", "cayman", "doberman", "firman", "german", "hetman", "human", "norman",
+    "ottoman", "roman", "shaman", "talisman", "turcoman", "turkoman",
+)  # fmt: skip
+"""Ends of what takes -mans: these have no "man" in them; -men is what the rest takes, as woman and policeman."""
 _UNIVERSITY_OF = re.compile(r"University of (?P<place>[^\W\d_a-z][\w.'-]+)")
 _PLACE_UNIVERSITY = re.compile(r"(?P<place>[^\W\d_a-z][\w.'-]+) University")
 _PEOPLE = re.compile(r"(?P<name>[^\W\d_a-z][\w' -]*\w) people")
@@ -49,8 +53,11 @@ _INSTITUTION = re.compile(
 )
 
 
-def variants(names: Sequence[str]) -> Iterator[str]:
-    """Further names of the entity that is called `names`, its label first; some may be among `names`."""
+def variants(names: Sequence[str], person: bool = False) -> Iterator[str]:
+    """Further names of the entity that is called `names`, its label first; some may be among `names`.
+
+    `person`: it is one, and no nation though it be called so (Michael Jordan, alias Jordan).
+    """
     label = names[0]
     if label[:1].islower():
         yield from filter(None, map(plural, names))
@@ -62,9 +69,8 @@ def variants(names: Sequence[str]) -> Iterator[str]:
         if name.startswith("University of ") and ", " in name:
             yield from (name.replace(", ", joined, 1) for joined in (" at ", "-", " "))
         if name.startswith("The ") and name.count(" ") > 1:
-            yield name[
-                len("The ") :
-            ]  # in running text the article has a small letter, and is no part of the name
+            # In running text the article has a small letter, and is no part of the name.
+            yield name.removeprefix("The ")
         if not name.endswith(_ENDINGS) and "University of " not in name:
             continue
         if found := _UNIVERSITY_OF.fullmatch(name):
@@ -73,7 +79,8 @@ def variants(names: Sequence[str]) -> Iterator[str]:
             yield f"University of {found['place']}"
         elif found := next(filter(None, (shape.fullmatch(name) for shape in _SHORTENED)), None):
             yield found["name"]
-    yield from demonyms(names)
+    if not person:
+        yield from demonyms(names)
 
 
 def without_accents(name: str) -> str:

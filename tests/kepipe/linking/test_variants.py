@@ -21,6 +21,11 @@ from kepipe.linking.variants import plural, variants
         (["Kuwait City", "Kuwait"], set()),
         (["England national football team", "England"], set()),
         (["Netherlands"], {"Dutch"}),
+        (["France"], {"French"}),
+        (["Czech Republic"], {"Czech", "Czechs"}),
+        (["South Sudan"], {"South Sudanese"}),
+        (["Republic of the Congo"], {"Congolese"}),
+        (["Vanuatu"], {"Vanuatuan", "Vanuatuans"}),
         (["New Zealand"], {"New Zealander", "New Zealanders"}),
         (["United States of America", "United States"], {"American", "Americans"}),
         (["University of Utrecht"], {"Utrecht University"}),
@@ -62,6 +67,11 @@ def test_what_names_imply(names: list[str], implied: set[str]) -> None:
     assert set(variants(names)) == implied
 
 
+def test_a_person_is_no_nation() -> None:
+    assert set(variants(["Michael Jordan", "Jordan"], person=True)) == set()
+    assert set(variants(["Kingdom of Jordan", "Jordan"])) == {"Jordanian", "Jordanians"}
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
@@ -70,7 +80,13 @@ def test_what_names_imply(names: list[str], implied: set[str]) -> None:
         ("church", "churches"),
         ("box", "boxes"),
         ("lineman", "linemen"),
+        ("policewoman", "policewomen"),
         ("human", "humans"),
+        ("german", "germans"),
+        ("roman", "romans"),
+        ("norman", "normans"),
+        ("caiman", "caimans"),
+        ("doberman", "dobermans"),
         ("businessperson", "businesspeople"),
         ("physics", ""),
         ("1984", ""),
