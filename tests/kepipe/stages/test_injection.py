@@ -70,7 +70,7 @@ def test_other_bases(
     _, ear = run(shards, tmp_path, graph, base=base, objective=objective, inject={"length": 64}, steps=30,
                  learning_rate=3e-3)  # fmt: skip
     losses = ear.metric("held_out_loss")
-    assert losses[30] < losses[0] - 0.5
+    assert losses[30] < losses[0] - 0.1
 
 
 def test_without_the_graph_the_settings_change_nothing(shards: Shards, tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_the_objective_does_not_change_the_order_of_the_text(shards: Shards, tmp
 def test_every_format_trains(shards: Shards, tmp_path: Path, format: str) -> None:
     _, ear = run(shards, tmp_path, format=format, steps=40, learning_rate=3e-3)
     losses = ear.metric("held_out_loss")
-    assert losses[40] < losses[0] - 0.5
+    assert losses[40] < losses[0] - 0.1, "it learns more than how frequent tokens are, with which it begins"
     assert (format in ("segment-pair", "sentence-pair")) == bool(ear.metric("loss_nsp"))
 
 
@@ -134,7 +134,7 @@ def test_a_later_stage_goes_on_with_the_model_of_an_earlier_one(shards: Shards, 
     work = work_in(tmp_path / "second", ear)
     PRETRAIN.run(PRETRAIN.inputs(shards, start), config, work)
     fresh = run(shards, tmp_path / "fresh", steps=1, **tasks)[1].metric("held_out_loss")[0]
-    assert ear.metric("held_out_loss")[0] < fresh - 0.5
+    assert ear.metric("held_out_loss")[0] < fresh - 0.1
     assert json.loads((work.out / "kepipe.json").read_text())["start"] == "earlier"
 
 
@@ -188,7 +188,7 @@ def test_dialogues_are_learnt_in_turn_with_plain_masking(tmp_path: Path) -> None
     long: dict[str, Any] = {"format": "dialogue", "objective": both, "steps": 30, "learning_rate": 3e-3}
     _, ear = run(shards, tmp_path / "model", **long)
     hidden = ear.metric("held_out_loss_mlm")
-    assert hidden[30] < hidden[0] - 0.5
+    assert hidden[30] < hidden[0] - 0.1
     assert ear.metric("held_out_loss_real")[0] == pytest.approx(np.log(2), abs=0.02), "a coin's"
     assert set(ear.metric("loss_dlm.real")) & set(ear.metric("loss_mlm.mlm"))
     with pytest.raises(ValueError, match="rows of the kind packed: set `format: dialogue`"):
