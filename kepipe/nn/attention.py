@@ -19,7 +19,7 @@ Pair = tuple[Tensor, Tensor]
 
 EXPLICIT_LIMIT = 512 * 512
 """Score matrices up to this many places are written out on a CPU. At length 512 a step of BERT-mini's encoder over
-8,192 tokens takes 1.7 s so and 2.3 s by torch's fused kernel, and 200 MB more; at 1024, 2.4 s and 2.7 s, and 385 MB
+8,192 tokens takes 1.6 s so and 1.8 s by torch's fused kernel, and 193 MB more; at 1024, 2.2 s and 2.6 s, and 410 MB
 more (tests/benchmarks/attention.py)."""
 
 
