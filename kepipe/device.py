@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import sys
 import sysconfig
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from kepipe.config import ConfigError
@@ -39,6 +42,35 @@ def native_bfloat16(device: str) -> bool:
     if device == "cpu":
         return any(flag in cpu_flags() for flag in ("avx512_bf16", "amx_bf16", "bf16"))
     return False
+
+
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
+"""Names of glibc's `mallopt` (malloc.h)."""
+LARGE = 1 << 30
+USUAL = 32 << 20
+"""Where glibc's own threshold for large pieces ends after a program has freed some."""
+
+
+@contextmanager
+def freed_memory_kept(device: str) -> Generator[None]:
+    """While this lasts, freed memory on a CPU is used again instead of going back to the system; it does at the end.
+
+    A training step frees and asks for the same large pieces each time, and glibc hands those back to the system, which
+    then has to clear each of their pages anew: 158,000 a step of BERT-base at 2,048 tokens, a twentieth of its time.
+    Does nothing where the C library is another one.
+    """
+    libc = ctypes.CDLL(None) if device == "cpu" and sys.platform == "linux" else None
+    if libc is None or not hasattr(libc, "mallopt") or not hasattr(libc, "malloc_trim"):
+        yield
+        return
+    libc.mallopt(MMAP_THRESHOLD, LARGE)
+    libc.mallopt(TRIM_THRESHOLD, -1)
+    try:
+        yield
+    finally:
+        libc.mallopt(MMAP_THRESHOLD, USUAL)
+        libc.mallopt(TRIM_THRESHOLD, 2 * USUAL)
+        libc.malloc_trim(0)
 
 
 def compiler() -> str:

@@ -49,8 +49,8 @@ class _SummedCrossEntropy(torch.autograd.Function):
         bias = None if bias_V is None else bias_V.to(product)
         total = torch.zeros((), device=x.device)
         dx = torch.empty_like(x)
+        dweight: Tensor | None = None
         if learns:
-            dweight = torch.zeros_like(weight_VD, dtype=torch.float32)
             dbias = None if bias_V is None else torch.zeros_like(bias_V, dtype=torch.float32)
             dweight_of_part = torch.empty_like(weight)
         rows = max(1, min(len(x), ROWS.get(x.device.type, OTHERS)))
@@ -74,10 +74,16 @@ class _SummedCrossEntropy(torch.autograd.Function):
             share_CV.scatter_add_(1, label_C1, torch.full_like(chance_C1, -1.0))
             dlogits_CV = logits_CV.copy_(share_CV)
             torch.mm(dlogits_CV, weight, out=dx_CD)
-            dweight += torch.mm(dlogits_CV.t(), x_CD, out=dweight_of_part)
+            torch.mm(dlogits_CV.t(), x_CD, out=dweight_of_part)
+            if dweight is None:
+                dweight = dweight_of_part.to(torch.float32, copy=True)
+            else:
+                dweight += dweight_of_part
             if dbias is not None:
                 dbias += share_CV.sum(0)
         if learns:
+            if dweight is None:
+                dweight = torch.zeros_like(weight_VD, dtype=torch.float32)
             ctx.save_for_backward(dx, dweight, dbias)
             ctx.kinds = x_ND.dtype, weight_VD.dtype
         return total

@@ -14,6 +14,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from kepipe.device import freed_memory_kept
 from kepipe.flow.stage import Work
 from kepipe.objectives.contract import Objective, measures
 from kepipe.train.diagnosis import diverged
@@ -56,6 +57,7 @@ def train(
         work.log(held_out.measure(machine, trained), step=0)
     window = Window(objective.terms, measures(objective))
     with (
+        freed_memory_kept(machine.device.type),
         closing(feed.updates(now.step)) as updates,
         work.progress("training", settings.steps, "steps", now.step) as tick,
     ):

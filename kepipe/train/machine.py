@@ -16,7 +16,7 @@ from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
 from kepipe.batch import Batch
-from kepipe.device import compiler
+from kepipe.device import compiler, native_bfloat16
 from kepipe.objectives.contract import Objective
 from kepipe.train.optimizer import adamw
 from kepipe.train.settings import Training
@@ -100,8 +100,7 @@ def choose_precision(asked: str, device: str) -> str:
     """What "auto" means on a device; else what is asked, with a ValueError where the device cannot do it."""
     kind = torch.device(device).type
     if asked == "auto":
-        native = {"cpu": torch.cpu._is_avx512_bf16_supported, "cuda": torch.cuda.is_bf16_supported}.get(kind)
-        return "bf16" if native and native() else "fp32"
+        return "bf16" if native_bfloat16(device) else "fp32"
     if asked == "fp16" and kind == "cpu":
         raise ValueError("precision: fp16 needs a GPU; on this CPU set precision to auto, bf16 or fp32")
     return asked
