@@ -45,6 +45,15 @@ def offsets(lengths: npt.ArrayLike) -> npt.NDArray[np.int64]:
     return starts
 
 
+def encode(text: str) -> bytes:
+    """A text as UTF-8. Raises ValueError for half of a surrogate pair, as JSON can bring in ("\\ud800")."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        half = text[error.start]
+        raise ValueError(f"{text[:40]!r} is no text: {half!r} is half of a surrogate pair") from None
+
+
 class Strings(Sequence[str]):
     """n strings as one stretch of UTF-8 bytes and int64 [n + 1] offsets; each is decoded when asked for.
 
@@ -124,8 +133,9 @@ class StringsWriter:
         self._stream = (folder / f"{name}.utf8").open("wb")
         self._lengths = array("q")
 
-    def append(self, text: str) -> None:
-        data = text.encode()
+    def append(self, text: str | bytes) -> None:
+        """Write one string, or the UTF-8 of one."""
+        data = encode(text) if isinstance(text, str) else text
         self._stream.write(data)
         self._lengths.append(len(data))
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kg.columns import Column, Strings, StringsWriter, offsets, save, save_strings
+from kg.columns import Column, Strings, StringsWriter, encode, offsets, save, save_strings
 from kg.id_index import IdIndex
 from kg.numbering import Numbering
 from kg.schema import Entity, Relation, Triple
@@ -59,14 +59,19 @@ class GraphWriter:
         return self._relations.numbers
 
     def add_entity(self, entity: Entity) -> int:
-        """Store an entity and return its row. Raises ValueError for an id that was there before."""
+        """Store an entity and return its row. Raises ValueError for an id that was there before, or what is no text."""
+        # All texts first: an entity of which one cannot be written must leave nothing behind.
+        id, label, description = map(encode, (entity.id, entity.label, entity.description))
+        aliases = [encode(alias) for alias in entity.aliases]
+        for type in entity.types:
+            encode(type)
         row = self._entities.add(entity.id)
         if row is None:
             raise ValueError(f"entity {entity.id!r} is given twice")
-        self._ids.append(entity.id)
-        self._labels.append(entity.label)
-        self._descriptions.append(entity.description)
-        for alias in entity.aliases:
+        self._ids.append(id)
+        self._labels.append(label)
+        self._descriptions.append(description)
+        for alias in aliases:
             self._aliases.append(alias)
         self._alias_counts.append(len(entity.aliases))
         self._prior.append(entity.prior)
@@ -75,7 +80,8 @@ class GraphWriter:
         return row
 
     def add_relation(self, relation: Relation) -> int:
-        """Store a relation and return its row. Raises ValueError for an id that was there before."""
+        """Store a relation and return its row. Raises ValueError as `add_entity`."""
+        encode(relation.id + relation.label)
         row = self._relations.add(relation.id)
         if row is None:
             raise ValueError(f"relation {relation.id!r} is given twice")

@@ -8,6 +8,7 @@ and `relations.tsv` (id, label). Whatever is named in a triple only gets its id 
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -70,6 +71,8 @@ def _read_entities(file: Path, writer: GraphWriter, problems: Problems, tick: Ti
             problems.add(file, number, f"not JSON ({error.msg}, column {error.colno}); one object a line")
         except ValueError as error:
             problems.add(file, number, str(error))
+        except RecursionError:
+            problems.add(file, number, "not an entity: nested too deeply")
 
 
 def _entity(fields: Any) -> Entity:
@@ -89,8 +92,8 @@ def _entity(fields: Any) -> Entity:
         if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
             raise ValueError(f"`{key}` of {id!r} must be a list of strings, found {values!r}")
     prior = fields.get("prior") or 0
-    if not isinstance(prior, int | float) or not 0 <= prior < float("inf"):
-        raise ValueError(f"`prior` of {id!r} must be a number, 0 or more, found {prior!r}")
+    if isinstance(prior, bool) or not isinstance(prior, int | float) or not 0 <= prior <= sys.float_info.max:
+        raise ValueError(f"`prior` of {id!r} must be a number, 0 or more, found {str(prior)[:40]}")
     return Entity(
         id,
         fields.get("label") or id,

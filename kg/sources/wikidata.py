@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kg.columns import encode
 from kg.problems import Problems
 from kg.schema import Entity, Relation
 from kg.sources.reading import Choices, Tick, explain, rank_language, read_lines
@@ -174,6 +175,8 @@ def _write_triples(
 
 
 def _kind(parsed: Any) -> str:
+    if isinstance(parsed, list):
+        raise ValueError("expected one entity a line, found a list of them")
     if not isinstance(parsed, dict) or not isinstance(parsed.get("type"), str):
         raise ValueError('expected an entity such as {"type": "item", "id": "Q64", …}')
     return str(parsed["type"])
@@ -210,5 +213,6 @@ def _texts(table: dict[str, Any], languages: tuple[str, ...]) -> list[str]:
         for entry in entries if isinstance(entries, list) else [entries]:
             if not isinstance(entry, dict) or not isinstance(entry.get("value"), str):
                 raise ValueError(f'expected {{"value": "a text"}}, found {str(entry)[:40]!r}')
+            encode(entry["value"])
             texts.append(" ".join(entry["value"].split()))
     return [text for text in texts if text]

@@ -67,13 +67,20 @@ def test_bad_lines_are_counted_and_located(tmp_path: Path) -> None:
     )
     bad = ["not json", "[1]", '{"label": "no id"}', '{"id": "b", "aliases": "x"}', '{"id": "b", "prior": -1}']
     bad += ['{"id": "a"}', '{"id": "b", "prior": NaN}', '{"id": "b\\n"}', '{"id": "b", "label": 3}']
+    bad += [
+        '{"id": "\\ud800"}',
+        '{"id": "b", "aliases": ["\\udfff"]}',
+        "[" * 100_000,
+        '{"id": "b", "prior": true}',
+    ]
+    bad += [f'{{"id": "b", "prior": {"9" * 400}}}']
     (tmp_path / "entities.jsonl").write_text("\n".join(['{"id": "a"}', *bad, '{"id": "b"}']))
     (tmp_path / "relations.tsv").write_text("r\tlabel\nonly\n")
     problems = Problems(keep=100)
     graph = read(tmp_path, tmp_path / "out", problems)
     found = [(problem.file, problem.line) for problem in problems.first]
     assert found == [
-        *[("entities.jsonl", line) for line in range(2, 11)],
+        *[("entities.jsonl", line) for line in range(2, 16)],
         ("relations.tsv", 2),
         *[("triples.tsv", line) for line in (2, 3, 4, 5, 7, 8)],
     ]
@@ -86,7 +93,9 @@ def test_bad_lines_are_counted_and_located(tmp_path: Path) -> None:
     assert messages["triples.tsv", 7] == "'x' is not in entities.jsonl: kept, its id as label"
     assert messages["triples.tsv", 8] == "'new' is not in relations.tsv: kept, its id as label"
     assert messages["entities.jsonl", 7] == "entity 'a' is given twice"
-    assert list(graph.ids) == ["a", "b", "x"]
+    assert messages["entities.jsonl", 11] == r"'\ud800' is no text: '\ud800' is half of a surrogate pair"
+    assert list(graph.ids) == list(graph.labels) == ["a", "b", "x"]
+    assert len(graph.descriptions) == 3
     assert graph.describe()["triples"] == 4
 
 
@@ -114,11 +123,15 @@ def test_every_line_is_read_or_reported(tmp_path_factory: pytest.TempPathFactory
     assert len(writer.triples("train")) - 1 + problems.count == lines
 
 
+texts = st.text() | st.just("\ud800")
+"""Any text, and what JSON can hold that is none."""
+
+
 @given(
     st.lists(
         st.dictionaries(
             st.sampled_from(["id", "label", "aliases", "types", "prior"]),
-            st.none() | st.integers() | st.text() | st.lists(st.text()),
+            st.none() | st.integers() | texts | st.lists(texts),
         )
     )
 )
@@ -132,6 +145,7 @@ def test_every_entity_is_read_or_reported(
     problems = Problems()
     graph = read(folder, folder / "out", problems)
     assert len(graph) - 1 + problems.count == len(given)
+    assert len(graph.labels) == len(graph) == len({graph.entity(row).id for row in range(len(graph))})
 
 
 FACTS = [("a", "r", "b"), ("b", "s", "c"), ("b", "r", "a"), ("d", "r", "a")]

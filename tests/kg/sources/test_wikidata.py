@@ -115,6 +115,12 @@ def test_languages_and_site_links(read: Read, tmp_path: Path) -> None:
         (b'{"type": "item", "id": "Q64"}', "entity 'Q64' is given twice"),
         (b'{"type": "item", "id": "\xff"}', "not UTF-8 (byte 25)"),
         (b"[" * 100_000, "nested too deeply"),
+        (b'{"type": "item", "id": "Q1", "labels": {"en": {"value": "\\ud800"}}}', "half of a surrogate pair"),
+        (
+            b'{"type": "property", "id": "P9", "labels": {"en": {"value": "\\ud800"}}}',
+            "half of a surrogate pair",
+        ),
+        (b'[{"type": "item", "id": "Q1"}]', "one entity a line, found a list"),
     ],
 )
 def test_bad_lines_are_located(read: Read, tmp_path: Path, line: bytes, message: str) -> None:
