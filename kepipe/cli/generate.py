@@ -134,13 +134,13 @@ def export(
     folder: Annotated[Path, typer.Argument(help="Folder to write.", show_default=False)],
 ) -> None:
     """Write a model as a Hugging Face folder, which `AutoModel…from_pretrained` opens."""
-    from kepipe.models.port import huggingface
+    from kepipe.models.port.export import export as write
     from kepipe.models.trained import locate, open_trained
 
     if folder.exists() and any(folder.iterdir()):
         raise typer.BadParameter(f"{folder} is not empty: name a new folder")
     source = locate(model)
-    huggingface.save(folder, open_trained(model), source)
+    write(folder, open_trained(model), source)
     typer.echo(f"{folder}: {', '.join(sorted(file.name for file in folder.iterdir()))}")
 
 

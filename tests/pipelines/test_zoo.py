@@ -98,8 +98,8 @@ def test_a_trained_model_writes_and_moves_to_hugging_face(workspace: Path, tmp_p
     kepipe("export", model, str(tmp_path / "exported"))
     theirs = AutoModelForCausalLM.from_pretrained(tmp_path / "exported").eval()
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "exported")
-    asked = tokenizer("Saturn has", return_tensors="pt", add_special_tokens=False)
-    tokens = theirs.generate(**asked, max_new_tokens=8, do_sample=False, eos_token_id=tokenizer.sep_token_id)
+    asked = tokenizer("Saturn has", return_tensors="pt")
+    tokens = theirs.generate(**asked, max_new_tokens=8, do_sample=False)
     assert tokenizer.decode(tokens[0], skip_special_tokens=True).strip() == written.strip()
 
 

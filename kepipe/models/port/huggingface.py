@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,8 +56,11 @@ def load(folder: Path, seed: int = 0) -> Ported:
     return Ported(model, tuple(lacking), tuple(real))
 
 
-def save(folder: Path, model: Transformer, tokenizer: Path | None = None) -> None:
-    """Write config.json, model.safetensors and, where given, the files of a tokenizer's folder.
+def save(
+    folder: Path, model: Transformer, tokenizer: Path | None = None, ids: Mapping[str, int] | None = None
+) -> None:
+    """Write config.json, with the tokenizer's `ids`, model.safetensors and, where given, the files of a tokenizer's
+    folder.
 
     Raises ValueError for a model that has no form at Hugging Face (post-norm GPT, task embeddings). Of a model that
     fuses entities it is the token side, as a plain BERT or RoBERTa; `port/auto.py` saves the whole.
@@ -71,7 +75,7 @@ def save(folder: Path, model: Transformer, tokenizer: Path | None = None) -> Non
         port.weights, {name: value.detach().cpu() for name, value in model.named_parameters()}
     )
     write_tensors(folder / WEIGHTS, weights)
-    write_json(folder / CONFIG, theirs)
+    write_json(folder / CONFIG, {**theirs, **(ids or {})})
     if tokenizer is not None:
         copy_tokenizer(tokenizer, folder)
 

@@ -13,7 +13,13 @@ _THEIR_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     # transformers leaves out of a config.json what equals its default
     "bert": {"pad_token_id": 0, "type_vocab_size": 2, "hidden_act": "gelu", "layer_norm_eps": 1e-12},
     "roberta": {"pad_token_id": 1, "type_vocab_size": 2, "hidden_act": "gelu", "layer_norm_eps": 1e-12},
-    "gpt2": {"activation_function": "gelu_new", "layer_norm_epsilon": 1e-5, "n_inner": None},
+    "gpt2": {
+        "activation_function": "gelu_new",
+        "layer_norm_epsilon": 1e-5,
+        "n_inner": None,
+        "pad_token_id": None,
+        "eos_token_id": 50256,
+    },
     "bart": {"activation_function": "gelu", "pad_token_id": 1, "decoder_start_token_id": 2},
     "t5": {
         "feed_forward_proj": "relu",
@@ -73,6 +79,9 @@ def to_ours(file: Path, theirs: Mapping[str, Any], port: Port) -> dict[str, Any]
             raise ValueError(f"{file}: `{name}` is missing")
     if port.model_type == "gpt2":
         made["feedforward"] = made["feedforward"] or 4 * made["hidden"]
+        # GPT-2 was trained without padding: rows that have ended are filled up with the token that ends them
+        ends = (made.pop("pad"), values["eos_token_id"])
+        made["pad"] = next((id for id in ends if isinstance(id, int) and id < made["vocabulary"]), 0)
     if port.model_type == "roberta":
         made["positions"] -= made["position_offset"]
     if port.model_type == "bart":

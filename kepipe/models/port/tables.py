@@ -138,6 +138,7 @@ GPT2 = Port(
         "positions": "n_positions",
         "dropout": "resid_pdrop",
         "attention_dropout": "attn_pdrop",
+        "pad": "pad_token_id",
     },
     {"norm_place": "pre"},
     prefix="transformer.",

@@ -109,3 +109,17 @@ def test_what_has_no_form_there_is_refused(tmp_path: Path) -> None:
         huggingface.save(tmp_path, small(family="gpt2", norm="post"))
     with pytest.raises(ValueError, match="task embeddings"):
         huggingface.save(tmp_path, small(tasks=3))
+
+
+@pytest.mark.parametrize(("told", "pad"), [
+    ({"eos_token_id": 7}, 7), ({"eos_token_id": 7, "pad_token_id": 5}, 5), ({}, 0),
+])  # fmt: skip
+def test_a_gpt_without_padding_fills_up_with_the_token_that_ends(
+    tmp_path: Path, told: dict[str, int], pad: int
+) -> None:
+    """Else texts that end early would be filled up with token 0, an exclamation mark in the release."""
+    huggingface.save(tmp_path, small(family="gpt2"))
+    file = tmp_path / "config.json"
+    theirs = {k: v for k, v in json.loads(file.read_text()).items() if k != "pad_token_id"}
+    file.write_text(json.dumps({**theirs, **told}))
+    assert huggingface.load(tmp_path).model.config.pad == pad
