@@ -9,6 +9,7 @@ What `kg.view` writes comes back as it was.
 
 from __future__ import annotations
 
+import io
 import json
 from collections import Counter
 from contextlib import suppress
@@ -18,7 +19,7 @@ from xml.etree.ElementTree import ParseError
 
 from kg.problems import Problems
 from kg.schema import Entity, Relation
-from kg.sources.reading import Choices, Facts, Tick, open_bytes
+from kg.sources.reading import DAMAGE, Choices, Facts, Tick, open_bytes
 from kg.writer import SPLITS, GraphWriter
 
 NO_RELATION = "related to"
@@ -34,7 +35,13 @@ def read_graphml(
 
     try:
         with open_bytes(file, tick) as stream:
-            graph = nx.read_graphml(stream, force_multigraph=True)
+            text = io.BytesIO(stream.read())  # networkx reads a second time where no namespace is declared
+    except DAMAGE as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's fault, not the file's
+        raise ValueError(f"{file}: the packed data is damaged ({error})") from None
+    try:
+        graph = nx.read_graphml(text, force_multigraph=True)
     except ParseError as error:
         raise ValueError(f"{file}:{error.position[0]}: not XML ({error})") from None
     except (nx.NetworkXError, KeyError, ValueError, TypeError, AttributeError, StopIteration) as error:

@@ -12,7 +12,7 @@ Other literals and blank nodes have no place in the graph: they are counted as l
 
 from __future__ import annotations
 
-import zlib
+import re
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -27,12 +27,17 @@ import numpy.typing as npt
 from kg.problems import Problems
 from kg.schema import Entity, Relation
 from kg.sources.gathered import Gathered
-from kg.sources.reading import Choices, Tick, open_bytes, rank_language
+from kg.sources.reading import Choices, Tick, explain, rank_language, read_blocks
 from kg.writer import GraphWriter
 
 FORMATS = {
     ".nt": "N_TRIPLES", ".nq": "N_QUADS", ".ttl": "TURTLE", ".trig": "TRIG", ".rdf": "RDF_XML", ".owl": "RDF_XML",
 }  # fmt: skip
+
+_BY_LINE = {"N_TRIPLES", "N_QUADS"}
+_BLOCK = 1 << 20
+_PLACE = re.compile(r"^Parser error .*?: ")
+"""Where an error is, in pyoxigraph's words."""
 
 _SCHEMA = ("http://schema.org/", "https://schema.org/")
 _SKOS = "http://www.w3.org/2004/02/skos/core#"
@@ -67,33 +72,120 @@ def read_rdf(
     return content.left_out
 
 
-def _parse(file: Path, problems: Problems, tick: Tick) -> Iterator[tuple[Any, Any, Any]]:
-    """(subject, predicate, object) of each statement. After a bad one the parser goes on at the next, if it can."""
-    from pyoxigraph import RdfFormat, parse
+Statement = tuple[Any, Any, Any]
+"""Subject, predicate and object, as terms of pyoxigraph."""
+
+
+def _parse(file: Path, problems: Problems, tick: Tick) -> Iterator[Statement]:
+    """The statements of a file. After a bad one reading goes on at the next, if it can."""
+    from pyoxigraph import RdfFormat
 
     suffixes = [suffix.lower() for suffix in file.suffixes if suffix.lower() in FORMATS]
     if not suffixes:
         raise ValueError(
             f"{file}: no RDF format has this ending; expected one of {' '.join(FORMATS)} (or with .gz, .bz2)"
         )
-    format = getattr(RdfFormat, FORMATS[suffixes[-1]])
-    with open_bytes(file, tick) as stream:
-        # Relative IRIs need some base; this one says that the file gave none.
-        statements = parse(stream, format, base_iri="file:///")
-        while True:
-            try:
-                subject, predicate, object, *_ = next(statements)
-            except StopIteration:
-                return
-            except SyntaxError as error:
-                problems.add(file, error.lineno or 0, error.msg.split(": ", 1)[-1])
-                continue
-            except (EOFError, zlib.error, OSError) as error:
-                if isinstance(error, OSError) and error.errno is not None:
-                    raise  # the disk's fault, not the file's
-                problems.add(file, 0, f"the packed data is damaged ({error}); read up to there")
-                return
-            yield subject, predicate, object
+    name = FORMATS[suffixes[-1]]
+    read = _parse_lines if name in _BY_LINE else _parse_whole
+    return read(file, getattr(RdfFormat, name), problems, tick)
+
+
+def _parse_lines(file: Path, format: Any, problems: Problems, tick: Tick) -> Iterator[Statement]:
+    """N-Triples and N-Quads: a bad line costs itself alone.
+
+    A block is parsed at once; left to itself after an error, the parser would skip the lines up to the next that it
+    takes for an end. So from there on the block is parsed line by line.
+    """
+    from pyoxigraph import parse
+
+    for first, block in read_blocks(file, problems, tick, _BLOCK):
+        parsed = 0
+        try:
+            for subject, predicate, object, *_ in parse(block, format):
+                yield subject, predicate, object
+                parsed += 1
+        except SyntaxError:
+            for number, line in enumerate(block.split(b"\n"), first):
+                try:
+                    for subject, predicate, object, *_ in parse(line, format):
+                        if parsed <= 0:
+                            yield subject, predicate, object
+                        parsed -= 1
+                except SyntaxError as error:
+                    problems.add(file, number, _explain(error, line))
+
+
+def _parse_whole(file: Path, format: Any, problems: Problems, tick: Tick) -> Iterator[Statement]:
+    """Turtle, TriG and RDF/XML, where a statement may take many lines."""
+    from pyoxigraph import RdfFormat, parse
+
+    text = _Text(file, problems, tick)
+    # Relative IRIs need some base; this one says that the file gave none.
+    statements = parse(text, format, base_iri="file:///")
+    while True:
+        try:
+            subject, predicate, object, *_ = next(statements)
+        except StopIteration:
+            return
+        except SyntaxError as error:
+            message = _explain(error)
+            if format == RdfFormat.RDF_XML:
+                problems.add(file, text.line, f"{message} (here or shortly before)")
+            elif message == "Unexpected end of file":
+                problems.add(file, error.lineno or 0, "what begins here has no end: not read from here on")
+            else:
+                problems.add(file, error.lineno or 0, f"{message}; left out up to the next full stop")
+            continue
+        yield subject, predicate, object
+
+
+def _explain(error: SyntaxError, line: bytes = b"") -> str:
+    """What the parser found, without its own way of saying where; `line` is the one it was found in."""
+    try:
+        line.decode()
+    except UnicodeDecodeError as fault:
+        return explain(fault)
+    return _PLACE.sub("", error.msg)
+
+
+class _Text:
+    """A file for a parser that reads on: UTF-8, whatever stands in it; `line`: how far it was read.
+
+    Bytes that are no UTF-8, at which the parser would end, become the replacement character, each line a problem.
+    """
+
+    def __init__(self, file: Path, problems: Problems, tick: Tick) -> None:
+        self._file, self._problems = file, problems
+        self._blocks = read_blocks(file, problems, tick, _BLOCK)
+        self._block, self._place = b"", 0
+        self.line = 1
+
+    def read(self, most: int) -> bytes:
+        """The next bytes; none at the end."""
+        if self._place == len(self._block):
+            first, block = next(self._blocks, (0, b""))
+            self._block, self._place = self._repair(first, block), 0
+        piece = self._block[self._place : self._place + most]
+        self._place += len(piece)
+        self.line += piece.count(b"\n")
+        return piece
+
+    def _repair(self, first: int, block: bytes) -> bytes:
+        try:
+            block.decode()
+        except UnicodeDecodeError:
+            return b"\n".join(
+                self._repair_line(first + at, line) for at, line in enumerate(block.split(b"\n"))
+            )
+        return block
+
+    def _repair_line(self, number: int, line: bytes) -> bytes:
+        try:
+            line.decode()
+        except UnicodeDecodeError as error:
+            self._problems.add(self._file, number, f"{explain(error)}, read as \N{REPLACEMENT CHARACTER}")
+            return line.decode(errors="replace").encode()
+        return line
 
 
 class _Content:
@@ -110,7 +202,7 @@ class _Content:
         self.left_out: Counter[str] = Counter()
 
     def add(self, subject: Any, predicate: Any, object: Any) -> None:
-        """Take one statement, as terms of pyoxigraph."""
+        """Take one statement."""
         if type(subject) is self._blank or type(object) is self._blank:
             self.left_out["statements with blank nodes"] += 1
             return

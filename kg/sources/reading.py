@@ -23,6 +23,18 @@ Tick = Callable[[int], None]
 """Told how many bytes of the file on disk were read since the last call."""
 
 _BOM = b"\xef\xbb\xbf"
+_OF_ANOTHER_KIND = dict.fromkeys(
+    (b"\xff\xfe", b"\xfe\xff"), "UTF-16, expected UTF-8: iconv -f UTF-16 -t UTF-8 makes it so"
+) | {
+    start: f"packed with {name}: unpack it, or pack it with gzip or bzip2"
+    for start, name in {
+        b"\xfd7zXZ": "xz",
+        b"\x28\xb5\x2f\xfd": "zstd",
+        b"PK\x03\x04": "zip",
+        b"7z\xbc\xaf": "7z",
+    }.items()
+}
+"""How files begin of which no line can be read."""
 _BUFFER = 1 << 20
 _BLOCK = 1 << 22
 
@@ -39,6 +51,10 @@ class Choices:
     """Wikidata: items with fewer links to Wikipedia and its sisters are left out."""
     min_population: int = 15000
     """GeoNames: the smallest city taken."""
+
+
+DAMAGE = (EOFError, zlib.error, OSError)
+"""What unpacking raises where the data is damaged or cut off (of OSError, those without an errno)."""
 
 
 @contextmanager
@@ -61,9 +77,10 @@ def read_blocks(
 ) -> Iterator[tuple[int, bytes]]:
     """Stretches of whole lines, of about `size` bytes, each with the number of its first line, from 1.
 
-    Packed data that is damaged or cut off is a problem at the line where it ends.
+    Packed data that is damaged or cut off is a problem at the line where it ends. Of UTF-16, and of
+    what is packed otherwise, nothing is read.
     """
-    first, rest = 1, bytearray()
+    first, rest, begun = 1, bytearray(), False
 
     def whole_lines(end: int) -> bytes:
         begin = len(_BOM) if first == 1 and rest.startswith(_BOM) else 0
@@ -73,13 +90,21 @@ def read_blocks(
         try:
             while piece := stream.read1(_BUFFER):
                 rest += piece
+                if not begun:
+                    kind = next(
+                        (kind for start, kind in _OF_ANOTHER_KIND.items() if rest.startswith(start)), None
+                    )
+                    if kind is not None:
+                        problems.add(file, 0, kind)
+                        return
+                    begun = True
                 end = rest.rfind(b"\n", len(rest) - len(piece)) + 1
                 if end and len(rest) >= size:
                     block = whole_lines(end)
                     yield first, block
                     first += block.count(b"\n")
                     del rest[:end]
-        except (EOFError, zlib.error, OSError) as error:
+        except DAMAGE as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # the disk's fault, not the file's
             yield first, whole_lines(rest.rfind(b"\n") + 1)

@@ -108,7 +108,9 @@ def guess(path: Path) -> Format:
     """The format of the file or folder at `path`, by its name. Raises ValueError where none fits."""
     if path.is_dir():
         return FORMATS["wordnet" if any((path / name).is_file() for name in WORDNET_DATA) else "native"]
-    name = path.name.lower().removesuffix(".gz").removesuffix(".bz2")
+    name = path.name.lower()
+    for packing in (".gz", ".bz2", ".xz", ".zst", ".zip"):  # the reader says which it does not unpack
+        name = name.removesuffix(packing)
     for format in _ROWS:
         if format.endings and name.endswith(format.endings):
             return format

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import networkx as nx
@@ -85,6 +88,24 @@ def test_bad_nodes_are_named(tmp_path: Path) -> None:
         "graph: `prior` of node 'b' must be a number, 0 or more, found -1",
     ]
     assert writer.finish().labels[1] == "a"  # kept, by its id, for the triple's sake
+
+
+def test_without_a_namespace(read: Read, tmp_path: Path) -> None:
+    file = tmp_path / "g.graphml"
+    edge = '<node id="a"/><node id="b"/><edge source="a" target="b"/>'
+    file.write_text(f'<graphml><graph edgedefault="directed">{edge}</graph></graphml>')
+    assert read(file).facts() == {("a", "related to", "b")}
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress])
+def test_packed_and_cut_off(read: Read, tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    file = tmp_path / "g.graphml.gz"
+    packed = pack("\n".join(nx.generate_graphml(nx.karate_club_graph())).encode())
+    file.write_bytes(packed)
+    assert len(read(file).graph) == 34
+    file.write_bytes(packed[:-20])
+    with pytest.raises(ValueError, match=r"g\.graphml\.gz: the packed data is damaged"):
+        read(file)
 
 
 @pytest.mark.parametrize(

@@ -101,10 +101,68 @@ def test_bad_statements_are_located_and_the_rest_is_read(read: Read, tmp_path: P
         read(file, strict=True)
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b'<http://a/x> <http://a/p> "no end .',
+        b"<http://a/x <http://a/p> <http://a/y> .",
+        b'<http://a/x> <http://a/p> "Z\xfcrich" .',
+        b"no triple at all",
+        b"<http://a/x> <http://a/p>",
+    ],
+)
+def test_a_bad_line_costs_itself_alone(read: Read, tmp_path: Path, bad: bytes) -> None:
+    lines = [f"<http://a/{n}> <http://a/p> <http://a/{n + 1}> .".encode() for n in range(40)]
+    lines[7] = lines[8] = bad
+    file = tmp_path / "g.nt"
+    file.write_bytes(b"\r\n".join(lines))
+    found = read(file)
+    assert len(found.facts()) == 38
+    assert [problem.split(": ")[0] for problem in found.problems] == ["g.nt:8", "g.nt:9"]
+
+
+@pytest.mark.parametrize(
+    ("bad", "facts", "message"),
+    [
+        (
+            b"x:y :p :z .",
+            39,
+            "g.ttl:8: The prefix x: has not been declared; left out up to the next full stop",
+        ),
+        (b':x :p "Z\xfcrich" .', 39, "g.ttl:8: not UTF-8 (byte 9), read as \N{REPLACEMENT CHARACTER}"),
+        (b':x :p "no end .', 6, "g.ttl:8: what begins here has no end: not read from here on"),
+    ],
+)
+def test_what_a_bad_statement_of_turtle_costs_is_said(
+    read: Read, tmp_path: Path, bad: bytes, facts: int, message: str
+) -> None:
+    lines = [b"@prefix : <http://a/> .", *(f":{n} :p :{n + 1} .".encode() for n in range(40))]
+    lines[7] = bad
+    file = tmp_path / "g.ttl"
+    file.write_bytes(b"\n".join(lines))
+    found = read(file)
+    assert len(found.facts()) == facts
+    assert found.problems == [message]
+    with pytest.raises(ValueError, match=r"g\.ttl:8"):
+        read(file, strict=True)
+
+
+@pytest.mark.parametrize("ending", SERIALISATIONS)
+def test_a_byte_order_mark_is_passed_over(read: Read, tmp_path: Path, ending: str) -> None:
+    file = tmp_path / f"g.{ending}"
+    file.write_bytes(b"\xef\xbb\xbf" + convert(SERIALISATIONS[ending]))
+    found = read(file)
+    assert not found.problems
+    assert len(found.facts()) == 1
+
+
 def test_xml_that_breaks_off(read: Read, tmp_path: Path) -> None:
     file = tmp_path / "g.rdf"
     file.write_bytes(convert(RdfFormat.RDF_XML)[:-40])
-    assert read(file).problems
+    (problem,) = read(file).problems
+    lines = len(file.read_bytes().splitlines())
+    assert problem.startswith(f"g.rdf:{lines}: ")
+    assert problem.endswith("(here or shortly before)")
 
 
 def test_a_type_shared_by_name_keeps_its_iri(read: Read, tmp_path: Path) -> None:

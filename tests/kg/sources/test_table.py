@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from kg.problems import Problems
 from kg.sources.reading import Choices, rank_language
 from kg.sources.table import FORMATS, guess, read_source, size
 from kg.writer import GraphWriter
+from tests.kg.sources.conftest import Read
 
 
 @pytest.mark.parametrize(
@@ -21,6 +23,7 @@ from kg.writer import GraphWriter
         ("labels_en.nt.bz2", "rdf"),
         ("onto.owl", "rdf"),
         ("latest-all.json.gz", "wikidata"),
+        ("labels.nt.zst", "rdf"),  # which the reader then refuses by its name
         ("data.noun", "wordnet"),
         ("g.graphml", "graphml"),
     ],
@@ -56,6 +59,27 @@ def test_a_source_without_a_triple_is_refused(tmp_path: Path) -> None:
             FORMATS["spo"], file, GraphWriter(tmp_path / "out"), Problems(), lambda _: None, Choices()
         )
     assert size(FORMATS["spo"], file) == 4
+
+
+@pytest.mark.parametrize("name", ["g.tsv", "g.csv", "g.spo", "g.nt", "g.ttl", "g.rdf", "g.json"])
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("\ufeffa\tr\tb\nc\tr\td\n".encode("utf-16-le"), "UTF-16, expected UTF-8: iconv"),
+        ("\ufeffa\tr\tb\nc\tr\td\n".encode("utf-16-be"), "UTF-16, expected UTF-8: iconv"),
+        (lzma.compress(b"a\tr\tb\n"), "packed with xz: unpack it"),
+        (b"PK\x03\x04\n\n\n", "packed with zip: unpack it"),
+    ],
+)
+def test_a_file_of_another_kind_is_called_so(
+    read: Read, tmp_path: Path, name: str, data: bytes, message: str
+) -> None:
+    file = tmp_path / name
+    file.write_bytes(data)
+    found = read(file)
+    assert not len(found.graph)
+    assert len(found.problems) == 1
+    assert found.problems[0].startswith(f"{name}: {message}")
 
 
 def test_every_choice_is_heeded_by_some_format() -> None:
