@@ -49,9 +49,8 @@ class Problems:
         lines = [f"{self.count:,} problem{'s' if self.count > 1 else ''} in the input:"]
         lines += [f"  {problem}" for problem in self.first[:shown]]
         if self.count > shown:
-            lines.append(
-                f"  … and {self.count - min(shown, len(self.first)):,} more (strict: true refuses them)"
-            )
+            more = self.count - min(shown, len(self.first))
+            lines.append(f"  … and {more:,} more (`strict` refuses the first)")
         return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:

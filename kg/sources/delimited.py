@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import csv
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,6 +36,8 @@ def read_delimited(
     facts = Facts(writer)
     rows = _rows(file, problems, tick)
     _, header = next(rows, (1, []))
+    if not header and problems:
+        return Counter()
     columns = _find(file, header, choices.columns)
     for line, row in rows:
         if len(row) != len(header):
@@ -57,32 +58,41 @@ def read_delimited(
 
 
 def _rows(file: Path, problems: Problems, tick: Tick) -> Iterator[tuple[int, list[str]]]:
-    """Rows, each with the line on which it ends; the delimiter is the header's: a tab, a semicolon or a comma."""
-    line = 0
+    """Rows, each with the line on which it ends; the delimiter is the header's: a tab, a semicolon or a comma.
+
+    A quotation mark that is never closed costs the line it stands on: the lines after it, which it drew into its row,
+    are read again.
+    """
+    lines = read_lines(file, problems, tick)
+    again: deque[tuple[int, bytes]] = deque()
+    held: list[tuple[int, bytes]] = []
+    """The lines of the row that is being read."""
 
     def texts() -> Iterator[str]:
-        nonlocal line
-        for number, data in read_lines(file, problems, tick):
-            line = number
+        while (line := again.popleft() if again else next(lines, None)) is not None:
+            held.append(line)
             # A byte that is no UTF-8 becomes half of a surrogate pair, so that its row alone is lost.
-            yield data.decode(errors="surrogateescape")
+            yield line[1].decode(errors="surrogateescape")
 
-    lines = texts()
-    header = next(lines, "")
-    delimiter = max("\t;,", key=header.count)
-    reader = csv.reader(chain([header] if header else [], lines), delimiter=delimiter, strict=True)
+    header = next(lines, (1, b""))
+    delimiter = max("\t;,", key=header[1].decode(errors="replace").count)
+    if header[1]:
+        again.append(header)
     while True:
+        reader = csv.reader(texts(), delimiter=delimiter, strict=True)
         try:
-            row = next(reader)
-        except StopIteration:
+            for row in reader:
+                number = held[-1][0]
+                held.clear()
+                if _NO_UTF8.search("".join(row)):
+                    problems.add(file, number, "not UTF-8")
+                elif row:
+                    yield number, row
             return
         except csv.Error as error:
-            problems.add(file, line, f"not CSV ({error})")
-            continue
-        if _NO_UTF8.search("".join(row)):
-            problems.add(file, line, "not UTF-8")
-        elif row:
-            yield line, row
+            problems.add(file, held[0][0], f"not CSV ({error})")
+            again.extendleft(reversed(held[1:]))
+            held.clear()
 
 
 def _find(file: Path, header: list[str], wanted: tuple[str, str, str] | None) -> _Columns:
@@ -90,19 +100,13 @@ def _find(file: Path, header: list[str], wanted: tuple[str, str, str] | None) ->
     names = [name.strip() for name in header]
     if wanted is None and len(names) < 3:
         raise ValueError(f"{file}:1: expected a header of at least 3 columns, found {names}")
-    chosen = wanted or (names[0], names[1], names[2])
-    missing = [name for name in chosen if name not in names]
+    missing = [name for name in wanted or () if name not in names]
     if missing:
         raise ValueError(f"{file}:1: no column {missing[0]!r}; the header has {', '.join(names)}")
+    ids = [names.index(name) for name in wanted] if wanted else [0, 1, 2]
 
-    def places(endings: tuple[str, ...]) -> tuple[int, int, int]:
-        found = [
-            next(
-                (names.index(name + end) for end in endings if name + end in names),
-                names.index(name),
-            )
-            for name in chosen
-        ]
-        return found[0], found[1], found[2]
+    def label(place: int) -> int:
+        beside = (names[place] + ending for ending in ("Label", "_label", " label"))
+        return next((names.index(name) for name in beside if name in names), place)
 
-    return _Columns(places(("",)), places(("Label", "_label", " label")))
+    return _Columns((ids[0], ids[1], ids[2]), (label(ids[0]), label(ids[1]), label(ids[2])))

@@ -2,7 +2,8 @@
 
 Either a folder with `train.tsv` (also `valid.tsv`, `test.tsv`) or `triples.tsv`, or one file of triples.
 Beside them may stand `entities.jsonl` (`id`, and any of `label`, `aliases`, `description`, `types`, `prior`)
-and `relations.tsv` (id, label). Whatever is named in a triple only gets its id as label.
+and `relations.tsv` (id, label). Whatever is named in a triple only gets its id as label. Each file may be packed
+(`train.tsv.gz`, `train.tsv.bz2`).
 """
 
 from __future__ import annotations
@@ -35,15 +36,24 @@ def find_files(path: Path) -> dict[str, Path]:
     """
     folder = path if path.is_dir() else path.parent
     if path.is_file():
-        splits = {"train": path}
+        splits: dict[str, Path | None] = {"train": path}
     else:
-        splits = {split: folder / f"{split}.tsv" for split in SPLITS}
-        if not splits["train"].is_file():
-            splits = {"train": folder / "triples.tsv"}
-        if not splits["train"].is_file():
+        splits = {split: _packed_or_not(folder / f"{split}.tsv") for split in SPLITS}
+        if splits["train"] is None:
+            splits = {"train": _packed_or_not(folder / "triples.tsv")}
+        if splits["train"] is None:
+            if (path / "graph.json").is_file():
+                raise ValueError(f"{path}: is a stored graph already, no source of one")
             raise ValueError(f"{path}: expected a file of triples, or a folder with train.tsv or triples.tsv")
-    found = {"entities": folder / "entities.jsonl", "relations": folder / "relations.tsv", **splits}
-    return {name: file for name, file in found.items() if file.is_file()}
+    names = {"entities": "entities.jsonl", "relations": "relations.tsv"}
+    found = {name: _packed_or_not(folder / file) for name, file in names.items()} | splits
+    return {name: file for name, file in found.items() if file is not None}
+
+
+def _packed_or_not(file: Path) -> Path | None:
+    """The file as it is, or else packed; None where it is neither."""
+    there = (file.with_name(file.name + packing) for packing in ("", ".gz", ".bz2"))
+    return next((found for found in there if found.is_file()), None)
 
 
 def read_native(

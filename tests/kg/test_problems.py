@@ -20,7 +20,7 @@ def test_all_are_counted_and_the_first_kept() -> None:
         "10 problems in the input:",
         "  mine.tsv:1: two columns",
         "  mine.tsv:2: two columns",
-        "  … and 8 more (strict: true refuses them)",
+        "  … and 8 more (`strict` refuses the first)",
     ]
     assert problems.to_json()["first"][2] == {"file": "mine.tsv", "line": 3, "message": "two columns"}
 

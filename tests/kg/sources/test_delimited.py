@@ -49,6 +49,20 @@ def test_bad_rows_are_located(read: Read, tmp_path: Path) -> None:
     ]
 
 
+def test_a_quotation_mark_left_open_costs_its_line_alone(read: Read, tmp_path: Path) -> None:
+    file = tmp_path / "g.csv"
+    file.write_text('h,r,t\na,r,"b\nc,r,d\ne,r,"f\ng"\ni,r,"j\nk,r,l\n')
+    found = read(file)
+    assert found.facts() == {("c", "r", "d"), ("e", "r", "f\ng"), ("k", "r", "l")}
+    assert [problem.split(" (")[0] for problem in found.problems] == ["g.csv:2: not CSV", "g.csv:6: not CSV"]
+
+
+def test_two_columns_of_one_name_stand_for_themselves(read: Read, tmp_path: Path) -> None:
+    file = tmp_path / "g.csv"
+    file.write_text("name,name,name\na,r,b\n")
+    assert read(file).facts() == {("a", "r", "b")}
+
+
 def test_missing_columns_are_named(read: Read, tmp_path: Path) -> None:
     file = tmp_path / "g.csv"
     file.write_text("a,b,c\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
 from pathlib import Path
@@ -109,6 +110,18 @@ def test_strict_refuses_the_first_bad_line(tmp_path: Path) -> None:
 def test_no_file_of_triples(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"expected a file of triples, or a folder with train\.tsv"):
         find_files(tmp_path)
+    (tmp_path / "graph.json").touch()
+    with pytest.raises(ValueError, match="is a stored graph already"):
+        find_files(tmp_path)
+
+
+def test_a_folder_of_packed_files(tmp_path: Path) -> None:
+    (tmp_path / "train.tsv.gz").write_bytes(gzip.compress(b"a\tr\tb\n"))
+    (tmp_path / "test.tsv.bz2").write_bytes(bz2.compress(b"b\tr\ta\n"))
+    (tmp_path / "entities.jsonl.gz").write_bytes(gzip.compress(b'{"id": "a", "label": "A"}\n{"id": "b"}\n'))
+    graph = read(tmp_path, tmp_path / "out", Problems(strict=True))
+    assert graph.splits == ["train", "test"]
+    assert list(graph.labels) == ["A", "b"]
 
 
 @given(st.binary(max_size=200) | st.text("ab\t\n\r", max_size=60).map(str.encode))
