@@ -46,10 +46,15 @@ def open_graph(folder: Path) -> Graph:
     """Open a stored graph. Raises ValueError if `folder` holds none, or one of another format."""
     file = folder / "graph.json"
     try:
-        about = json.loads(file.read_text())
-    except FileNotFoundError:
-        raise ValueError(f"{folder}: holds no stored graph (graph.json is missing)") from None
-    if about.get("format") != FORMAT:
+        about = json.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        hint = "; it is a file, to be imported first" if folder.is_file() else ""
+        raise ValueError(f"{folder}: holds no stored graph (graph.json is missing){hint}") from None
+    except ValueError as error:
+        raise ValueError(f"{file}: damaged ({error}); import the graph again") from None
+    if not isinstance(about, dict) or "format" not in about:
+        raise ValueError(f"{file}: not of a stored graph")
+    if about["format"] != FORMAT:
         raise ValueError(f"{file}: format {about.get('format')}, expected {FORMAT}; import the graph again")
     return Graph(folder, about)
 

@@ -64,6 +64,7 @@ def _names(graph: Graph) -> Iterator[Finding]:
     """One pass over labels and aliases."""
     checks: dict[str, Callable[[str], bool]] = {
         "empty names": lambda name: not name.strip(),
+        "names with blanks at their ends": lambda name: name.strip() not in ("", name),
         f"names longer than {LONG_NAME} characters": lambda name: len(name) > LONG_NAME,
         "names with control characters": lambda name: _CONTROL.search(name) is not None,
         "names with the mark of a wrong encoding (\N{REPLACEMENT CHARACTER})": lambda name: "\ufffd" in name,
@@ -73,7 +74,13 @@ def _names(graph: Graph) -> Iterator[Finding]:
     for names in (graph.labels, graph.alias_strings):
         for name in names:
             # Most names pass all checks at once.
-            if name.strip() and len(name) <= LONG_NAME and name.isprintable() and "\ufffd" not in name:
+            if (
+                name
+                and name == name.strip()
+                and len(name) <= LONG_NAME
+                and name.isprintable()
+                and "\ufffd" not in name
+            ):
                 continue
             for what, is_bad in checks.items():
                 if is_bad(name):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,6 +48,8 @@ class GraphWriter:
         self._alias_counts, self._prior = array("q"), array("d")
         self._types: dict[str, int] = {}
         self._entity_types, self._type_counts = array("i"), array("q")
+        self.repeated: Counter[str] = Counter()
+        """Triples that `finish` stored once though they were added again: what they are → how many."""
 
     @property
     def entity_rows(self) -> dict[str, int]:
@@ -126,7 +129,7 @@ class GraphWriter:
             self.add_triples(split, triples)
 
     def finish(self) -> Graph:
-        """Write indexes and `graph.json`, and open the graph. Doubled triples are stored once."""
+        """Write indexes and `graph.json`, and open the graph. Triples are stored once, `repeated` counts the others."""
         for strings in (self._ids, self._labels, self._descriptions, self._aliases):
             strings.close()
         save(self.folder, "alias_starts", offsets(np.frombuffer(self._alias_counts, np.int64)))
@@ -178,9 +181,12 @@ class GraphWriter:
         for split in SPLITS:
             keys = np.sort(_pack(self.triples(split), (0, 1, 2), entities, relations))
             keys = keys[np.append(True, keys[1:] != keys[:-1])[: len(keys)]]
+            self.repeated["repeated triples"] += self.count(split) - len(keys)
             # A fact that is trained on cannot be held out as well.
+            distinct = len(keys)
             for earlier in seen:
                 keys = keys[~np.isin(keys, earlier, assume_unique=True)]
+            self.repeated[f"{split} triples that an earlier split has"] += distinct - len(keys)
             seen.append(keys)
             counts[split] = len(keys)
             save(self.folder, f"split.{split}", _unpack(keys, (0, 1, 2), entities, relations))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ import typer
 if TYPE_CHECKING:
     from kg.problems import Problems
     from kg.sources.reading import Choices
+    from kg.sources.table import Format
     from kg.store import Graph
     from kg.writer import GraphWriter
 
@@ -64,25 +66,33 @@ def import_(
     from kg.splits import hold_out as divide
     from kg.writer import GraphWriter
 
-    if out.exists() and not (out / "graph.json").is_file() and any(out.iterdir()):
+    if out.is_file() or (out.exists() and not (out / "graph.json").is_file() and any(out.iterdir())):
         raise FileExistsError(f"{out}: holds something else than a graph; give another --out")
     if (out / "graph.json").is_file() and not force:
         raise FileExistsError(f"{out}: holds a graph; --force replaces it")
-    partial = out.with_name(f"{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
     problems = Problems(strict=strict)
-    writer = GraphWriter(partial)
-    left_out = _read(
-        source, format, writer, problems, _choices(language, columns, min_sitelinks, min_population)
-    )
-    if hold_out and not writer.count("valid") and not writer.count("test"):
-        rng = np.random.default_rng([seed, 0])
-        writer.replace_triples(divide(writer.triples("train"), rng, hold_out, hold_out))
-    graph = writer.finish()
-    (partial / "problems.json").write_text(json.dumps(problems.to_json(), indent=1, ensure_ascii=False))
-    shutil.rmtree(out, ignore_errors=True)
-    partial.rename(out)
-    _report(problems, left_out)
+    chosen = _format(source, format)
+    choices = _choices(chosen, language, columns, min_sitelinks, min_population)
+    out.absolute().parent.mkdir(parents=True, exist_ok=True)
+    # Beside the place where it will stand, so that it is moved there in one step.
+    with tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=f"{out.absolute().name}.") as folder:
+        writer = GraphWriter(Path(folder) / "graph")
+        left_out = _read(Path(source), chosen, writer, problems, choices)
+        divided = writer.count("valid") or writer.count("test")
+        if hold_out and not divided:
+            rng = np.random.default_rng([seed, 0])
+            writer.replace_triples(divide(writer.triples("train"), rng, hold_out, hold_out))
+        graph = writer.finish()
+        (writer.folder / "problems.json").write_text(
+            json.dumps(problems.to_json(), indent=1, ensure_ascii=False), encoding="utf-8"
+        )
+        shutil.rmtree(out, ignore_errors=True)
+        writer.folder.rename(out)
+    _report(problems, left_out + writer.repeated)
+    if hold_out and divided:
+        typer.echo("--hold-out is not heeded: the source brings a division of its own", err=True)
+    elif hold_out and len(graph.splits) < 3:
+        typer.echo("--hold-out: too few triples can be spared, since each entity stays trained on", err=True)
     typer.echo(f"{out}: {_counts(graph)}")
 
 
@@ -95,8 +105,6 @@ def validate(
     strict: StrictOption = False,
 ) -> None:
     """Examine a graph, stored or not yet; the exit code is 1 where it has bad lines or is unusable."""
-    import tempfile
-
     from kg.problems import Problems
     from kg.store import open_graph
     from kg.validation import validate as examine
@@ -108,9 +116,10 @@ def validate(
         if (Path(source) / "graph.json").is_file():
             graph = open_graph(Path(source))
         else:
-            writer = GraphWriter(Path(folder))
-            left_out = _read(source, format, writer, problems, _choices(language, columns, 0, 15000))
+            chosen, writer = _format(source, format), GraphWriter(Path(folder))
+            left_out = _read(Path(source), chosen, writer, problems, _choices(chosen, language, columns))
             graph = writer.finish()
+            left_out += writer.repeated
         findings = examine(graph)
         _report(problems, left_out)
         for finding in findings:
@@ -221,33 +230,50 @@ def draw(
     typer.echo(f"wrote {out}: {graph.labels[row]} [{graph.ids[row]}]")
 
 
+def _format(source: str, name: str | None) -> Format:
+    """The format of a source, by the name given or else by the source's. Raises ValueError, FileNotFoundError."""
+    from kg.sources.table import FORMATS, guess
+
+    if name is not None and name not in FORMATS:
+        raise ValueError(f"--format {name}: expected one of {', '.join(FORMATS)}")
+    if name is None and source in FORMATS and FORMATS[source].package:
+        name = source
+    if not (name and FORMATS[name].package) and not Path(source).exists():
+        raise FileNotFoundError(f"{source}: no such file or folder (and not `geonames`)")
+    return FORMATS[name] if name else guess(Path(source))
+
+
 def _choices(
-    language: list[str] | None, columns: str | None, min_sitelinks: int, min_population: int
+    format: Format,
+    language: list[str] | None,
+    columns: str | None,
+    min_sitelinks: int = 0,
+    min_population: int = 15000,
 ) -> Choices:
+    """What was chosen; a choice that the format does not heed is said."""
     from kg.sources.reading import Choices
 
     names = tuple(name.strip() for name in columns.split(",")) if columns else None
     if names is not None and len(names) != 3:
         raise ValueError(f"--columns {columns}: expected three names, head,relation,tail")
-    languages = tuple(language or ("en",))
-    return Choices(languages, names, min_sitelinks, min_population)
+    made = Choices(tuple(language or ("en",)), names, min_sitelinks, min_population)
+    for option, field in (
+        ("--language", "languages"), ("--columns", "columns"), ("--min-sitelinks", "min_sitelinks"),
+        ("--min-population", "min_population"),
+    ):  # fmt: skip
+        if getattr(made, field) != getattr(Choices(), field) and field not in format.heeds:
+            typer.echo(f"{option} means nothing to the format {format.name}", err=True)
+    return made
 
 
 def _read(
-    source: str, format: str | None, writer: GraphWriter, problems: Problems, choices: Choices
+    source: Path, format: Format, writer: GraphWriter, problems: Problems, choices: Choices
 ) -> Counter[str]:
     """Fill the writer from a source, showing progress. Raises ValueError where it has no triples."""
-    from kg.sources.table import FORMATS, guess, read_source, size
+    from kg.sources.table import read_source, size
 
-    if format is not None and format not in FORMATS:
-        raise ValueError(f"--format {format}: expected one of {', '.join(FORMATS)}")
-    path = Path(source)
-    named = format or (source if source in FORMATS and FORMATS[source].package else None)
-    if not path.exists() and not (named and FORMATS[named].package):
-        raise FileNotFoundError(f"{source}: no such file or folder (and not `geonames`)")
-    chosen = FORMATS[named] if named else guess(path)
-    with _progress(f"reading {chosen.name}", size(chosen, path)) as tick:
-        return read_source(chosen, path, writer, problems, tick, choices)
+    with _progress(f"reading {format.name}", size(format, source)) as tick:
+        return read_source(format, source, writer, problems, tick, choices)
 
 
 @contextmanager
@@ -281,7 +307,7 @@ def _report(problems: Problems, left_out: Counter[str]) -> None:
         typer.echo(problems.summary(), err=True)
     for reason, count in sorted(left_out.items()):
         if count:
-            typer.echo(f"left out: {count:,} {reason}", err=True)
+            typer.echo(f"left out: {reason}: {count:,}", err=True)
 
 
 def _counts(graph: Graph) -> str:

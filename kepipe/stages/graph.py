@@ -65,11 +65,12 @@ def graph(_inputs: Nothing, config: GraphConfig, work: Work) -> None:
         rng = np.random.default_rng([work.seed, 0])
         writer.replace_triples(hold_out(writer.triples("train"), rng, config.valid, config.test))
     stored = writer.finish()
-    (work.out / "problems.json").write_text(json.dumps(problems.to_json(), indent=1, ensure_ascii=False))
+    found = json.dumps(problems.to_json(), indent=1, ensure_ascii=False)
+    (work.out / "problems.json").write_text(found, encoding="utf-8")
     if problems:
         work.warn(problems.summary())
-    for reason, count in sorted(left_out.items()):
-        work.note(f"left out: {count:,} {reason}")
+    for reason, count in sorted((left_out + writer.repeated).items()):
+        work.note(f"left out: {reason}: {count:,}")
     counts = stored.describe()
     work.log(counts)
     work.note(
@@ -94,4 +95,4 @@ def _path(config: GraphConfig) -> Path:
     return config.path or Path(format.name)
 
 
-GRAPH = Stage("graph", 2, Nothing, GraphConfig, Graph, graph, fingerprint)
+GRAPH = Stage("graph", 3, Nothing, GraphConfig, Graph, graph, fingerprint)

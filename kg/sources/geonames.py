@@ -262,6 +262,8 @@ def _dubious(cities: list[Record], names: list[tuple[str, ...]], bearers: int = 
 
 
 def _is_name(name: str, initials: str) -> bool:
+    if not name.isprintable():
+        return False  # what a wrong encoding left
     if not name or name[0].isdigit() or name[0] == "/" or "://" in name or "," in name or name in NOT_NAMES:
         return False
     if not name[0].isalpha() or not unicodedata.name(name[0], "").startswith("LATIN"):

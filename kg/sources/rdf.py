@@ -18,7 +18,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 from urllib.parse import unquote
 
 import numpy as np
@@ -121,7 +121,7 @@ def _parse_whole(file: Path, format: Any, problems: Problems, tick: Tick) -> Ite
 
     text = _Text(file, problems, tick)
     # Relative IRIs need some base; this one says that the file gave none.
-    statements = parse(text, format, base_iri="file:///")
+    statements = parse(cast("IO[bytes]", text), format, base_iri="file:///")
     while True:
         try:
             subject, predicate, object, *_ = next(statements)

@@ -110,10 +110,10 @@ def test_damage_is_found(graph: Graph) -> None:
 
 
 def test_bad_names_are_found(tmp_path: Path) -> None:
-    names = [Entity("a", "x\u0007"), Entity("b", "y" * 101), Entity("c", " ", ("Br\ufffdl",))]
+    names = [Entity("a", "x\u0007"), Entity("b", "y" * 101), Entity("c", " ", ("Br\ufffdl", "Bern "))]
     graph = write_graph(
         tmp_path, names, RELATIONS[:1], {"train": [Triple("a", "in", "b"), Triple("a", "in", "c")]}
     )
     assert [(finding.count, finding.examples) for finding in validate(graph)] == [
-        (1, ("' '",)), (1, (repr("y" * 40),)), (1, (repr("x\u0007"),)), (1, (repr("Br\ufffdl"),)),
+        (1, ("' '",)), (1, ("'Bern '",)), (1, (repr("y" * 40),)), (1, (repr("x\u0007"),)), (1, (repr("Br\ufffdl"),)),
     ]  # fmt: skip

@@ -94,6 +94,17 @@ def test_doubled_ids_are_refused(tmp_path: Path) -> None:
         write_graph(tmp_path, [ENTITIES[0], ENTITIES[0]], [], {})
 
 
+def test_what_is_added_again_is_counted(tmp_path: Path) -> None:
+    writer = GraphWriter(tmp_path)
+    for entity in ENTITIES:
+        writer.add_entity(entity)
+    writer.add_relation(RELATIONS[0])
+    writer.add_triples("train", np.array([[0, 0, 1], [2, 0, 1], [0, 0, 1]], np.int32))
+    writer.add_triples("test", np.array([[0, 0, 1], [1, 0, 2], [2, 0, 1]], np.int32))
+    assert writer.finish().describe()["triples"] == 3
+    assert +writer.repeated == {"repeated triples": 1, "test triples that an earlier split has": 2}
+
+
 def test_rows_of_many_ids(graph: Graph) -> None:
     ids = list(graph.ids)
     assert graph.rows([*reversed(ids), ids[0]]).tolist() == [2, 1, 0, 0]
@@ -103,8 +114,21 @@ def test_rows_of_many_ids(graph: Graph) -> None:
 
 
 def test_a_folder_without_a_graph(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"graph\.json is missing"):
+    with pytest.raises(ValueError, match=r"graph\.json is missing\)$"):
         open_graph(tmp_path)
+    (tmp_path / "g.tsv").touch()
+    with pytest.raises(
+        ValueError, match=r"g\.tsv: holds no stored graph .* it is a file, to be imported first"
+    ):
+        open_graph(tmp_path / "g.tsv")
+    for content, message in (
+        ("{", "damaged"),
+        ("[]", "not of a stored graph"),
+        ('{"format": 0}', "format 0"),
+    ):
+        (tmp_path / "graph.json").write_text(content)
+        with pytest.raises(ValueError, match=rf"graph\.json: {message}"):
+            open_graph(tmp_path)
 
 
 triples_of_five = st.lists(st.tuples(*[st.integers(0, 4), st.integers(0, 2), st.integers(0, 4)]), max_size=40)

@@ -40,6 +40,34 @@ def test_import_keeps_the_report_and_what_is_there(store: Path) -> None:
     assert "something else than a graph" in str(elsewhere.exception)
 
 
+def test_a_failed_import_leaves_nothing_and_touches_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "bad.spo").write_text("bad")
+    (tmp_path / "g.partial").mkdir()
+    (tmp_path / "g.partial" / "mine").touch()
+    result = call("import", tmp_path / "bad.spo", "--out", tmp_path / "g")
+    assert "no triples to train on" in str(result.exception)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.spo", "g.partial"]
+    assert (tmp_path / "g.partial" / "mine").is_file()
+    onto_file = call("import", tmp_path / "bad.spo", "--out", tmp_path / "bad.spo")
+    assert "something else than a graph" in str(onto_file.exception)
+
+
+def test_what_has_no_effect_and_what_is_repeated_is_said(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "train.tsv").write_text("a\tr\tb\na\tr\tb\n")
+    (folder / "test.tsv").write_text("a\tr\tb\nb\tr\ta\n")
+    result = call("import", folder, "--out", tmp_path / "g", "--hold-out", 0.1, "--language", "zh")
+    assert result.stderr.splitlines() == [
+        "--language means nothing to the format native",
+        "left out: repeated triples: 1",
+        "left out: test triples that an earlier split has: 1",
+        "--hold-out is not heeded: the source brings a division of its own",
+    ]
+    few = call("import", folder / "train.tsv", "--out", tmp_path / "few", "--hold-out", 0.1)
+    assert "too few triples can be spared" in few.stderr
+
+
 def test_import_holds_out(tmp_path: Path) -> None:
     (tmp_path / "g.spo").write_text("".join(f"e{n % 7}\tr\te{n % 11}\n" for n in range(77)))
     result = call("import", tmp_path / "g.spo", "--out", tmp_path / "g", "--hold-out", 0.1)
@@ -53,7 +81,7 @@ def test_import_holds_out(tmp_path: Path) -> None:
         (("nowhere.nt",), "nowhere.nt: no such file"),
         ((__file__,), "cannot tell its format"),
         ((__file__, "--format", "xls"), "--format xls: expected one of geonames, native, csv"),
-        ((__file__, "--columns", "a,b"), "expected three names"),
+        ((__file__, "--format", "csv", "--columns", "a,b"), "expected three names"),
         ((__file__, "--format", "spo"), "no triples"),
     ],
 )
