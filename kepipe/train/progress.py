@@ -69,9 +69,7 @@ class Keeper:
         steps = {one.step for one in found}
         for one in found:
             progress = Progress(**one.state["progress"])
-            progress.lowest = [
-                (loss, step) for loss, step in progress.lowest or [(progress.best, progress.best_step)]
-            ]
+            progress.lowest = [(loss, step) for loss, step in progress.lowest]  # JSON has no tuples
             if self.settings.keeps_best() and progress.best_step and progress.best_step not in steps:
                 continue
             state.restore_weights(self.model, one.tensors("weights"))
