@@ -20,7 +20,8 @@ class Objective(Protocol):
     `terms` names the parts of the loss; what is minimised is their sum. A term is a *mean* over places
     (tokens for a language model, rows for next-sentence prediction). `counts` says over how many, from the
     batch alone and before the model runs, so that batches that make up one step, on one machine or on many,
-    are averaged exactly as if they were one.
+    are averaged exactly as if they were one. A term that not all of these batches have weighs by the share of
+    them that have it.
     """
 
     @property
@@ -34,7 +35,8 @@ class Objective(Protocol):
         ...
 
     def counts(self, batch: Batch) -> Mapping[str, int]:
-        """Term → number of places of this batch over which it is a mean; an absent term has none."""
+        """Term → number of places of this batch over which it is a mean; absent is a term that such a
+        batch does not learn at all, as those of a mixture's other objectives."""
         ...
 
     def loss(self, model: Transformer, batch: Batch) -> dict[str, Tensor]:

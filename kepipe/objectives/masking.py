@@ -70,10 +70,10 @@ class MaskedLM:
         )
 
     def counts(self, batch: Batch) -> Mapping[str, int]:
-        """Hidden tokens, and rows with a label."""
+        """Hidden tokens, and rows with a label where rows have one."""
         assert batch.labels is not None
-        counts = len(batch.labels), 0 if batch.follows is None else len(batch.follows)
-        return dict(zip(self.terms, counts, strict=True))
+        counts = [len(batch.labels)] + ([] if batch.follows is None else [len(batch.follows)])
+        return dict(zip(self.terms, counts, strict=False))
 
     def loss(self, model: Transformer, batch: Batch) -> dict[str, Tensor]:
         """See `Objective.loss`."""

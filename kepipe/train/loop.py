@@ -102,24 +102,27 @@ def update(
     """One update of the weights from this process's parts of the batch.
 
     Returns the sum of each term and measure over its places, and the norm of the gradient before clipping. The gradient
-    is that of each term's mean over the places of *all* parts of all processes.
+    is that of each term's mean over the places of *all* parts of all processes, times the share of the parts that have
+    the term: in a mixture each objective weighs as often as it comes, into however many parts an update is cut.
     """
-    counts_K = torch.tensor([sum(part.counts.get(name, 0) for part in parts) for name in objective.terms])
+    places = [sum(part.counts.get(name, 0) for part in parts) for name in objective.terms]
+    having = [sum(name in part.counts for part in parts) for name in objective.terms]
+    all_2K = torch.tensor([places, having])
     if machine.num_processes > 1:
-        counts_K = machine.reduce(counts_K.to(machine.device), "sum")
-    totals = dict(zip(objective.terms, counts_K.tolist(), strict=True))
+        all_2K = machine.reduce(all_2K.to(machine.device), "sum")
+    # DDP and FSDP divide the gradient by the number of processes: what all have is shared out to the parts of one.
+    totals, shares = (dict(zip(objective.terms, all_K, strict=True)) for all_K in all_2K.tolist())
     sums: dict[str, Tensor] = {}
     for part in parts:
         torch.manual_seed(part.seed)
         with nullcontext() if part is parts[-1] else machine.no_sync(trained):
             means = trained(objective, part.batch.to(machine.device))
-            # DDP and FSDP divide the gradient by the number of processes.
-            shares = [
-                mean * (machine.num_processes * part.counts[name] / max(1, totals[name]))
+            weighted = [
+                mean * (part.counts[name] / max(1, totals[name]) * (shares[name] / len(parts)))
                 for name, mean in means.items()
                 if name in totals
             ]
-            machine.backward(torch.stack(shares).sum())
+            machine.backward(torch.stack(weighted).sum())
         for name, mean in means.items():
             sums[name] = sums.get(name, 0.0) + mean.detach() * part.counts[name]
     norm = whole(machine.clip_grad_norm_(trained.parameters(), clip or float("inf")))

@@ -109,7 +109,7 @@ def test_without_pairs_there_is_no_next_sentence() -> None:
     mlm = objective("mlm")
     batch = mlm.corrupt(rows(), draw(), 0.0)
     assert batch.follows is None
-    assert mlm.counts(batch)["nsp"] == 0
+    assert "nsp" not in mlm.counts(batch)
     silent = objective({"name": "mlm", "next_sentence": False})
     assert silent.corrupt(rows(pairs=True), draw(), 0.0).follows is None
 

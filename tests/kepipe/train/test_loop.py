@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,8 +19,11 @@ from safetensors.torch import load_file
 from kepipe.batch import Batch, Sequences
 from kepipe.train.diagnosis import Diverged
 from kepipe.train.held_out import HeldOut
-from kepipe.train.loop import train
-from tests.kepipe.train.toy import Ear, HideSome, render, same, settings, tiny, work_in
+from kepipe.train.loop import train, update
+from kepipe.train.machine import Trained, accelerator
+from kepipe.train.optimizer import adamw
+from kepipe.train.parts import Part
+from tests.kepipe.train.toy import Ear, HideSome, in_turn, render, same, settings, tiny, work_in
 
 
 def held_out() -> HeldOut:
@@ -80,6 +84,27 @@ def test_parts_of_an_update_add_up_to_the_whole(tmp_path: Path) -> None:
     train(two, HideLow(), halves, settings(accumulate=2), work_in(tmp_path / "2", ear_two))
     assert ear_two.metric("loss") == pytest.approx(ear_one.metric("loss"), rel=1e-5)
     assert ear_two.metric("gradient_norm") == pytest.approx(ear_one.metric("gradient_norm"), rel=1e-4)
+
+
+def test_in_a_mixture_each_objective_weighs_as_often_as_it_comes() -> None:
+    """Of four parts three are of one objective: the update is that of 3/4 of its loss and 1/4 of the other's."""
+    mixture, model = in_turn(), tiny(0.0)
+    made = {part: (objective, render(part)) for part, objective in enumerate(mixture.parts)}
+    batches = {
+        part: replace(objective.corrupt(rows, np.random.default_rng(part), 0.0), part=part)
+        for part, (objective, rows) in made.items()
+    }
+    parts = [Part(batches[part], mixture.counts(batches[part]), 0, 0) for part in (0, 1, 0, 0)]
+    machine = accelerator("fp32", "cpu")
+    _, norm = update(machine, Trained(model), adamw(model, settings()), mixture, parts, 0.0)
+
+    again = tiny(0.0)
+    losses = {
+        part: torch.stack([*mixture.loss(again, batch).values()]).sum() for part, batch in batches.items()
+    }
+    (0.75 * losses[0] + 0.25 * losses[1]).backward()  # type: ignore[no-untyped-call]
+    expected = torch.stack([p.grad.norm() for p in again.parameters() if p.grad is not None]).norm()
+    assert float(norm) == pytest.approx(float(expected), rel=1e-5)
 
 
 class Stop(Exception):
@@ -174,6 +199,43 @@ def test_the_latest_checkpoints_and_those_of_the_lowest_losses_are_kept(tmp_path
     train(tiny(0.0), HideSome(), render, often, work, told)
     kept = sorted(folder.name for folder in (work.scratch / "checkpoints").iterdir())
     assert kept == ["step-00000004", "step-00000006", "step-00000010"]
+
+
+@pytest.mark.parametrize("final", ["best", "last"])
+@pytest.mark.parametrize(("keep", "keep_best", "patience"), [(1, 0, 2), (1, 3, 4), (2, 2, None)])
+def test_the_best_kept_early_stopping_and_stops_at_any_step_go_together(
+    tmp_path: Path, final: str, keep: int, keep_best: int, patience: int | None
+) -> None:
+    """Cut again and again, it ends at the same step with the same weights and the same checkpoints."""
+
+    def opposite(number: int) -> Sequences:
+        rows = render(number)
+        return replace(rows, tokens=rows.tokens[:, ::-1].copy())
+
+    chosen = settings(
+        steps=32, learning_rate=0.01, eval_every=4, checkpoint_every=6, final=final, keep=keep,
+        keep_best=keep_best, patience=patience,
+    )  # fmt: skip
+    misleading = HeldOut(HideSome(), opposite, 1)
+    ends = []
+    for name, cuts in (("whole", []), ("cut", [3, 9, 10, 15, 22, 23])):
+        work = work_in(tmp_path / name)
+        for cut in [*cuts, 1000]:
+
+            def until(number: int, cut: int = cut) -> Sequences:
+                if number > cut:
+                    raise Stop
+                return render(number)
+
+            model = tiny(0.0)
+            with suppress(Stop):
+                progress = train(model, HideSome(), until, chosen, work, misleading)
+        kept = sorted(folder.name for folder in (work.scratch / "checkpoints").iterdir())
+        ends.append((progress, kept, model))
+    (whole, kept_whole, model_whole), (cut_one, kept_cut, model_cut) = ends
+    assert (whole, kept_whole) == (cut_one, kept_cut)
+    assert same(model_whole, model_cut)
+    assert (whole.step < 32) == (patience is not None)
 
 
 def test_patience_ends_a_training_that_does_not_get_better(tmp_path: Path) -> None:
