@@ -30,6 +30,20 @@ VALIDATED = 1000
 """Held-out triples, at most, by which training is judged on its way."""
 
 _TRANSE = "transe"
+_UNFIT = (
+    dict.fromkeys(("CompGCN", "NodePiece"), "it is made of inverse triples")
+    | dict.fromkeys(
+        ("InductiveNodePiece", "InductiveNodePieceGNN"), "it is made of two graphs; see `kg.inductive`"
+    )
+    | dict.fromkeys(
+        ("ComplExLiteral", "DistMultLiteral", "DistMultLiteralGated"),
+        "it is made of numbers that entities have",
+    )
+    | dict.fromkeys(
+        ("CooccurrenceFilteredModel", "FixedModel", "UM"), "it has no vectors of entities and relations"
+    )
+)
+"""PyKEEN's models that cannot be trained here, and why."""
 _NUMBERS_AT_ONCE = 1 << 26
 """Numbers that the scores of other models may need at once: 256 MB of float32."""
 
@@ -39,7 +53,7 @@ class Training:
     """How to train: each triple is told apart from entities drawn for its batch (`kg.shared_negatives`)."""
 
     model: str = "TransE"
-    """Any model that PyKEEN knows by name and that takes `embedding_dim`."""
+    """Any model of PyKEEN's that is trained on triples alone (`known_models`)."""
     dim: int = 64
     epochs: int = 15
     batch: int | None = None
@@ -62,8 +76,9 @@ class Training:
     """Stop after so many rankings without a better one, and keep the best vectors; 0: train all epochs."""
 
     def batch_of(self, triples: int) -> int:
-        """The triples of a step where there are so many in all."""
-        return min(triples, self.batch or min(1024, max(32, triples // 50)))
+        """The triples of a step where there are so many in all: never one alone, which batch norm cannot take."""
+        batch = min(triples, self.batch or min(1024, max(32, triples // 50)))
+        return batch + 1 if triples % batch == 1 else batch
 
     @property
     def drawn(self) -> int:
@@ -73,7 +88,11 @@ class Training:
 
 @dataclass(frozen=True)
 class Trained:
-    """Vectors float32 [E, D] and [R, D] (a complex number counts as two), and what scores with them."""
+    """Vectors float32 [E, D] and [R, D'], and what scores with them.
+
+    A complex number counts as two, a matrix as all its numbers; of a model with several tables (SimplE, BoxE) these are
+    the first.
+    """
 
     entities: npt.NDArray[np.float32]
     relations: npt.NDArray[np.float32]
@@ -95,7 +114,7 @@ def train(
     Entities and relations of `start` begin with its vectors, the others with random ones. A checkpoint is written at
     the end of an epoch when `save_every` seconds have passed, in one step, so that a kill leaves the last one whole.
     Interrupted or not, the vectors are the same (same seed and threads).
-    Raises ValueError for a model that PyKEEN does not have, or a start that does not fit it.
+    Raises ValueError for a model that is not of `known_models`, or a start that does not fit it.
     """
     import torch
     from pykeen.utils import set_random_seed
@@ -114,7 +133,10 @@ def train(
         _set_rate(loop, settings, done=loop._epoch)
 
     def validate() -> float:
-        return _validate(graph, _trained(model, settings), seed)
+        model.eval()  # nothing is dropped out, and no batch counts for a mean
+        score = _validate(graph, _trained(model, settings), seed)
+        model.train()
+        return score
 
     batch = settings.batch_of(factory.num_triples)
     watched = bool(settings.validate_every) and "valid" in graph.splits
@@ -137,10 +159,15 @@ def train(
 
 
 def known_models() -> list[str]:
-    """The names of PyKEEN's models."""
+    """The names of PyKEEN's models that can be trained here."""
+    return sorted(cls.__name__ for cls in _classes().values() if cls.__name__ not in _UNFIT)
+
+
+def _classes() -> dict[str, Any]:
+    """PyKEEN's models by name, in lower case."""
     from pykeen.models import model_resolver
 
-    return sorted(cls.__name__ for cls in model_resolver.lookup_dict.values())
+    return {cls.__name__.lower(): cls for cls in model_resolver.lookup_dict.values()}
 
 
 @contextmanager
@@ -167,13 +194,14 @@ def _factory(graph: Graph, triples: npt.NDArray[np.int32]) -> Any:
 
 def _model(factory: Any, settings: Training, seed: int) -> Any:
     from pykeen.losses import CrossEntropyLoss, NSSALoss
-    from pykeen.models import ERModel, model_resolver
+    from pykeen.models import ERModel
 
     from kg.shared_negatives import MatrixTransE
 
-    name = settings.model.lower()
-    if name not in model_resolver.lookup_dict:
-        raise ValueError(f"embedding model {settings.model!r}: PyKEEN has {', '.join(known_models())}")
+    name, classes = settings.model.lower(), _classes()
+    why = "PyKEEN has none of this name" if name not in classes else _UNFIT.get(classes[name].__name__)
+    if why:
+        raise ValueError(f"embedding model {settings.model!r}: {why}; there is {', '.join(known_models())}")
     loss = (
         CrossEntropyLoss()
         if settings.loss == "softmax"
@@ -190,8 +218,7 @@ def _model(factory: Any, settings: Training, seed: int) -> Any:
             relation_representations_kwargs=table,
             **shared,
         )
-    make: Any = model_resolver.lookup_dict[name]
-    return make(embedding_dim=settings.dim, **shared)
+    return classes[name](embedding_dim=settings.dim, **shared)
 
 
 def _loop(model: Any, factory: Any, settings: Training) -> Any:

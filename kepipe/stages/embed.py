@@ -26,7 +26,7 @@ class EmbedConfig(Section):
     """How entity vectors are trained: each triple against entities drawn for its batch, Adam, a falling rate."""
 
     model: str = "TransE"
-    """Any model of PyKEEN by name."""
+    """Any model of PyKEEN by name that is trained on triples alone; another name lists them."""
     dim: Count = 64
     """Width of a vector."""
     epochs: Count = 15
@@ -132,4 +132,4 @@ def _score(graph: StoredGraph, scorer: Scorer, work: Work) -> dict[str, dict[str
     return scores
 
 
-EMBED = Stage("embed", 3, EmbedInputs, EmbedConfig, Vectors, embed, fingerprint)
+EMBED = Stage("embed", 4, EmbedInputs, EmbedConfig, Vectors, embed, fingerprint)

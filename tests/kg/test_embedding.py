@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kg.embedding import CHECKPOINT, Training, train
+from kg.embedding import CHECKPOINT, Training, known_models, train
 from kg.ranking import Popularity, filtered_ranks, summarise
 from kg.splits import hold_out
 from kg.store import Graph, UnknownEntityError
@@ -44,6 +44,12 @@ def test_it_learns_what_popularity_cannot(grid: Graph, tmp_path: Path) -> None:
     learnt = summarise(filtered_ranks(grid, test, trained.scorer))
     popular = summarise(filtered_ranks(grid, test, Popularity(grid)))
     assert learnt["mrr"] > 0.3 > 4 * popular["mrr"]
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Graph:
+    facts = np.array([[head, head % 2, (head + 1) % 8] for head in range(8)], np.int32)
+    return build(tmp_path_factory.mktemp("tiny"), 8, 2, train=facts[:6], valid=facts[6:7], test=facts[7:])
 
 
 class Killed(Exception):
@@ -152,9 +158,67 @@ def test_another_model_of_pykeen(grid: Graph, tmp_path: Path) -> None:
     assert ranks.max() <= 144
 
 
-def test_an_unknown_model_is_refused_with_the_known(grid: Graph, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"'TransX': PyKEEN has .*TransE"):
-        train(grid, Training(model="TransX"), tmp_path, seed=0)
+@pytest.mark.parametrize("model", known_models())
+def test_every_model_is_trained_and_ranks(tiny: Graph, tmp_path: Path, model: str) -> None:
+    told: list[float] = []
+    settings = Training(model=model.upper(), dim=8, epochs=1, negatives=4, validate_every=1)
+    trained = train(tiny, settings, tmp_path, 0, on_epoch=lambda _, figures: told.append(figures["loss"]))
+    assert len(told) == 1
+    assert np.isfinite(told).all()
+    assert len(trained.entities) == 8
+    assert len(trained.relations) == 2
+    assert np.isfinite(filtered_ranks(tiny, tiny.triples("test"), trained.scorer)).all()
+
+
+@pytest.mark.parametrize("model", ["ComplEx", "ConvE"])
+def test_another_model_goes_on_after_an_interruption_too(grid: Graph, tmp_path: Path, model: str) -> None:
+    """Complex numbers; drop-out, whose draws must go on as well."""
+    settings = Training(model=model, dim=8, epochs=4, negatives=4, validate_every=2)
+
+    def die(epoch: int, _: Mapping[str, float]) -> None:
+        if epoch == 3:
+            raise Killed
+
+    whole = train(grid, settings, tmp_path / "none", seed=1)
+    with pytest.raises(Killed):
+        train(grid, settings, tmp_path, 1, on_epoch=die, save_every=0)
+    resumed = train(grid, settings, tmp_path, 1)
+    assert resumed.entities.tobytes() == whole.entities.tobytes()
+    assert resumed.relations.tobytes() == whole.relations.tobytes()
+
+
+def test_no_step_has_one_triple_alone(tiny: Graph, tmp_path: Path) -> None:
+    settings = Training(model="TuckER", dim=8, epochs=1, negatives=4, batch=5)
+    assert settings.batch_of(6) == 6
+    assert settings.batch_of(7) == 5
+    assert train(tiny, settings, tmp_path, 0).entities.shape == (8, 8)
+
+
+def test_validation_leaves_training_as_it_is(grid: Graph, tmp_path: Path) -> None:
+    """Of TuckER, which drops out and keeps means of its batches."""
+    settings = Training(model="TuckER", dim=8, epochs=3, negatives=4, validate_every=1)
+    watched = train(grid, settings, tmp_path, seed=1)
+    unwatched = train(grid, replace(settings, validate_every=0), tmp_path, seed=1)
+    assert watched.entities.tobytes() == unwatched.entities.tobytes()
+    rows = grid.triples("test")[:, :2].astype(np.int64).T
+    assert np.array_equal(watched.scorer.tails(*rows), unwatched.scorer.tails(*rows))
+
+
+@pytest.mark.parametrize(
+    ("model", "why"),
+    [
+        ("TransX", "PyKEEN has none of this name"),
+        ("compgcn", "made of inverse triples"),
+        ("FixedModel", "no vectors of entities"),
+        ("DistMultLiteral", "numbers that entities have"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_with_what_can(
+    grid: Graph, tmp_path: Path, model: str, why: str
+) -> None:
+    with pytest.raises(ValueError, match=rf"'{model}': .*{why}.*; there is .*TransE") as refused:
+        train(grid, Training(model=model), tmp_path, seed=0)
+    assert "Literal," not in str(refused.value)
 
 
 def test_vectors_by_id(tmp_path: Path) -> None:
