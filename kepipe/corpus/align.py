@@ -24,6 +24,7 @@ WORD, PHRASE, ENTITY, SENTENCE, DOCUMENT, TURN = 1, 2, 4, 8, 16, 32
 """Bits of `bounds`: a unit of this level starts here."""
 REPLY = 64
 """Beside TURN: who speaks is not who began the dialogue."""
+SPACES = [code for code in range(0x3001) if chr(code).isspace()]
 LEVELS = {"word": WORD, "phrase": PHRASE, "entity": ENTITY}
 
 
@@ -107,11 +108,14 @@ def coverage(bounds: npt.NDArray[np.uint8], entities: npt.NDArray[np.int32], row
 
 
 def stream_offsets(encoded: Encoded, bases: Ints, codes: npt.NDArray[np.uint32]) -> tuple[Ints, Ints]:
-    """Offsets into the texts laid end to end, without the space that byte-level and Metaspace tokens carry."""
+    """Offsets into the texts laid end to end, without the spaces that byte-level and Metaspace tokens carry."""
     base = np.repeat(bases, encoded.lengths)
     starts, ends = encoded.starts + base, encoded.ends + base
-    wide = np.flatnonzero(ends - starts > 1)
-    starts[wide[codes[starts[wide]] == ord(" ")]] += 1
+    spaced = np.arange(len(starts))
+    while len(spaced):  # a round for each space
+        spaced = spaced[ends[spaced] - starts[spaced] > 1]
+        spaced = spaced[np.isin(codes[starts[spaced]], SPACES)]
+        starts[spaced] += 1
     # A normaliser may reorder characters; the search below needs order.
     return np.maximum.accumulate(starts), np.maximum.accumulate(ends)
 

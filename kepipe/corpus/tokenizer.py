@@ -217,7 +217,8 @@ def _from_vocabulary(file: Path, lowercase: bool | None) -> Tokenizer:
     from tokenizers import BertWordPieceTokenizer
     from tokenizers import Tokenizer as Backend
 
-    pieces = file.read_text(encoding="utf-8").splitlines()
+    # not splitlines(): multilingual vocabularies have pieces such as U+2028, which that takes for ends of lines
+    pieces = file.read_text(encoding="utf-8").rstrip("\n").split("\n")
     if "[UNK]" not in pieces:
         raise ValueError(f"{file}: expected a WordPiece vocabulary, one piece a line, with [UNK] among them")
     if lowercase is None:

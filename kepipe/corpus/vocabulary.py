@@ -35,7 +35,7 @@ class TextFiles:
                 continue
             with file.open(encoding="utf-8") as stream:
                 try:
-                    yield from stream
+                    yield from (line.rstrip("\n") for line in stream)
                 except UnicodeDecodeError as error:
                     raise ValueError(f"{file}: not a UTF-8 text file ({error})") from None
 
@@ -124,12 +124,14 @@ def _byte_level(texts: Iterable[str], size: int) -> Backend:
 
 
 def _unigram(texts: Iterable[str], size: int, lowercase: bool) -> Backend:
+    from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
     from tokenizers import Tokenizer as Backend
-    from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
     backend = Backend(models.Unigram())
     steps = [normalizers.NFKC(), *([normalizers.Lowercase()] if lowercase else [])]
-    backend.normalizer = normalizers.Sequence(steps)
+    # as SentencePiece does: else the end of a line is a letter like others, and pieces such as ".\nThe" are learnt
+    spaces = [normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
+    backend.normalizer = normalizers.Sequence([*steps, *spaces])
     backend.pre_tokenizer = pre_tokenizers.Metaspace()
     backend.decoder = decoders.Metaspace()
     special = _specials(ROBERTA_NAMES)

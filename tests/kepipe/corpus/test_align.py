@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kepipe.corpus.align import DOCUMENT, LEVELS, SENTENCE, Columns, coverage, tokenise
+from kepipe.corpus.align import DOCUMENT, LEVELS, SENTENCE, Columns, coverage, stream_offsets, tokenise
 from kepipe.corpus.tokenizer import Tokenizer, load_tokenizer
 from kepipe.corpus.vocabulary import train_tokenizer
 from kepipe.types import Document, Mention, Span
@@ -219,3 +219,16 @@ def test_coverage_counts_mentions_not_tokens(minilm: Tokenizer) -> None:
     assert coverage(made.bounds, made.entities, np.array([-1, 5])) == {
         "mentions": 3, "mentions_with_vector": 1, "entities": 2, "entities_with_vector": 1,
     }  # fmt: skip
+
+
+def test_a_token_after_any_white_space_begins_at_its_first_letter() -> None:
+    from tokenizers.models import Unigram
+
+    tokenizer = train_tokenizer(["The rose\nends."] * 9, "unigram", 200, lowercase=False)
+    pieces = ["<unk>", "\u2581The", "\u2581rose", "\u2581ends", "."]
+    tokenizer.backend.model = Unigram([(piece, -1.0) for piece in pieces], unk_id=0)
+    text = "The\t rose\n\n ends."
+    encoded = tokenizer.encode([text])
+    codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+    starts, ends = stream_offsets(encoded, np.zeros(1, np.int64), codes)
+    assert [text[a:b] for a, b in zip(starts, ends, strict=True)] == ["The", "rose", "ends", "."]

@@ -110,6 +110,24 @@ def test_a_vocabulary_tells_its_case(tmp_path: Path, pieces: list[str], text: st
     assert load_tokenizer(tmp_path).named == tokenizer.named
 
 
+def test_pieces_of_a_vocabulary_may_be_ends_of_lines_to_python(tmp_path: Path) -> None:
+    pieces = ["[PAD]", "[UNK]", "\u2028", "\x85", "[CLS]", "[SEP]", "[MASK]", "paris"]
+    (tmp_path / "vocab.txt").write_text("\n".join(pieces) + "\n", encoding="utf-8")
+    tokenizer = load_tokenizer(tmp_path)
+    assert (tokenizer.vocab_size, tokenizer.id("paris"), tokenizer.mask) == (8, 7, 6)
+
+
+def test_white_space_of_any_kind_parts_words_of_unigram() -> None:
+    """As in SentencePiece: without it, pieces such as ".\\nThe" are learnt."""
+    lines = [f"The rose {n}.\nThe\tend of  it\n\n" for n in range(100)]
+    tokenizer = train_tokenizer(lines, "unigram", 300, lowercase=False)
+    pieces = tokenizer.backend.get_vocab(with_added_tokens=True)
+    assert not [piece for piece in pieces if any(letter.isspace() for letter in piece)]
+    same = tokenizer.encode([" The rose.\n\nThe end of\tit.\n", "The rose. The end of it."])
+    first, second = np.split(same.tokens, [same.lengths[0]])
+    assert first.tolist() == second.tolist()
+
+
 def test_mistakes_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no tokenizer\.json"):
         load_tokenizer(tmp_path)
@@ -141,7 +159,7 @@ def test_texts_of_files(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("one\ntwo\n", encoding="utf-8")
     (tmp_path / "b.jsonl").write_text(json.dumps({"id": "d", "text": "three"}) + "\n", encoding="utf-8")
     texts = TextFiles((tmp_path / "a.txt", tmp_path / "b.jsonl"))
-    assert [t.strip() for t in texts] == [t.strip() for t in texts] == ["one", "two", "three"]
+    assert list(texts) == list(texts) == ["one", "two", "three"]
     (tmp_path / "c.txt").write_bytes(b"\xff\xfe\xff")
     with pytest.raises(ValueError, match=r"c\.txt: not a UTF-8"):
         list(TextFiles((tmp_path / "c.txt",)))
