@@ -12,7 +12,12 @@ app = typer.Typer(help="Train a tokenizer and try it on text.", no_args_is_help=
 
 @app.command()
 def train(
-    files: Annotated[list[Path], typer.Argument(help="Texts: .txt (a text a line) or .jsonl (key `text`).")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            exists=True, dir_okay=False, help="Texts: .txt (a text a line) or .jsonl (key `text`)."
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the tokenizer.")],
     kind: Annotated[
         Literal["wordpiece", "bpe", "unigram", "characters"], typer.Option(help="How words are cut.")
@@ -23,9 +28,13 @@ def train(
     """Train a tokenizer; a pipeline uses it by `shards: {tokenizer: {from: FOLDER}}`."""
     from kepipe.corpus.vocabulary import TextFiles, train_tokenizer
 
+    if out.is_dir() and any(out.iterdir()):
+        raise typer.BadParameter(f"{out} is not empty: name a new folder")
     tokenizer = train_tokenizer(TextFiles(tuple(files)), kind, size, lowercase)
     tokenizer.save(out)
     typer.echo(f"{out}: {tokenizer.vocab_size:,} entries, {len(tokenizer.special)} of them special")
+    if tokenizer.vocab_size < size:
+        typer.echo(f"the text has no more than these to give; {size:,} were asked for", err=True)
 
 
 @app.command()

@@ -15,3 +15,23 @@ def test_train_and_show(tmp_path: Path) -> None:
     assert load_tokenizer(out).id("rose") is not None
     shown = CliRunner().invoke(app, ["show", str(out), "a rose"])
     assert [line.split()[2] for line in shown.output.splitlines()] == ["'a'", "'rose'"]
+
+
+def test_a_tokenizer_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
+    texts, out = tmp_path / "texts.txt", tmp_path / "tokenizer"
+    texts.write_text("a rose is a rose is a rose\n" * 20, encoding="utf-8")
+    command = ["train", str(texts), "--out", str(out), "--size", "400"]
+    first = CliRunner().invoke(app, command)
+    assert "no more than these to give; 400 were asked for" in first.output
+    before = {file.name: file.read_bytes() for file in out.iterdir()}
+    again = CliRunner().invoke(app, command)
+    assert again.exit_code == 2
+    assert "is not empty" in again.output
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == before
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    ended = CliRunner().invoke(app, ["train", "no-such.txt", "--out", str(tmp_path / "tokenizer")])
+    assert ended.exit_code == 2
+    assert "no-such.txt" in ended.output
+    assert not (tmp_path / "tokenizer").exists()
