@@ -40,7 +40,7 @@ def span_counts(text_B: Ints, share: float = SHARE, mean: float = MEAN) -> tuple
 def raw_length(source: int, share: float = SHARE, mean: float = MEAN) -> tuple[int, int]:
     """The most text tokens whose corrupted source, with its end token, fits into `source`; and the target's length.
 
-    512 → (568, 114): the figures of the release.
+    512 → (568, 114): the figures of the release, whose targets lack the last sentinel of the paper's figure 2.
     """
 
     def lengths(text: int) -> tuple[int, int]:
@@ -99,8 +99,8 @@ def collapse_spans(
 ) -> Collapsed:
     """Each run of noise becomes a sentinel; the target is sentinel, run, …, a last sentinel and the end token.
 
-    What is neither noise nor padding stays in the source as it is, an end token at its end too. Raises ValueError
-    where a row has more runs than there are sentinels.
+    What is neither noise nor padding stays in the source as it is, and the source ends with the end token too, also
+    where the row was cut from a longer text. Raises ValueError where a row has more runs than there are sentinels.
     """
     head_BT: Bools = noise_BT.copy()
     head_BT[:, 1:] &= ~noise_BT[:, :-1]
@@ -114,6 +114,7 @@ def collapse_spans(
     kept_BT = ~padding_BT & (~noise_BT | head_BT)
     source_lengths = kept_BT.sum(axis=1)
     source = pad(np.where(head_BT, sentinel_BT, tokens_BT)[kept_BT], source_lengths, pad_id)
+    source, source_lengths = end_rows(source, source_lengths, pad_id=pad_id, end_id=end_id)
 
     # A run's first token is written as two: its sentinel, then itself. The row ends with two more.
     noise_B = noise_BT.sum(axis=1)
@@ -129,3 +130,15 @@ def collapse_spans(
     flat[begins + noise_B + runs_B] = sentinels[runs_B]
     flat[begins + noise_B + runs_B + 1] = end_id
     return Collapsed(source, pad(flat, target_lengths, pad_id), source_lengths, target_lengths)
+
+
+def end_rows(tokens_BS: Ints, lengths_B: Ints, *, pad_id: int, end_id: int) -> tuple[Ints, Ints]:
+    """The padded rows with the end token at the end of each that lacks it, and their lengths."""
+    room_BS = np.pad(
+        tokens_BS, ((0, 0), (1, 1)), constant_values=pad_id
+    )  # an empty row looks at what stands left
+    row_B = np.arange(len(room_BS))
+    lacks_B = room_BS[row_B, lengths_B] != end_id
+    room_BS[row_B[lacks_B], 1 + lengths_B[lacks_B]] = end_id
+    lengths_B = lengths_B + lacks_B
+    return room_BS[:, 1 : 1 + int(lengths_B.max(initial=0))], lengths_B

@@ -35,6 +35,19 @@ def test_rows_of_unequal_length_and_without_noise() -> None:
     assert (made.source_lengths.tolist(), made.target_lengths.tolist()) == ([4, 2], [6, 2])
 
 
+def test_a_row_cut_from_a_longer_text_ends_all_the_same() -> None:
+    """As in the release: one of the 512 tokens of a source is the end token."""
+    tokens = np.array([[11, 12, END, 13], [14, 15, 16, 17], [PAD] * 4])
+    noise = np.array([[False, True, False, False], [False, False, False, True], [False] * 4])
+    made = collapse_spans(tokens, noise, tokens == PAD, SENTINELS, pad_id=PAD, end_id=END)
+    assert made.source.tolist() == [[11, 100, END, 13, END], [14, 15, 16, 100, END], [END] + [PAD] * 4]
+    assert made.source_lengths.tolist() == [5, 5, 1]
+    rows = np.full((1, 568), 11)
+    noise = draw_spans(rows == PAD, np.random.default_rng(0))
+    made = collapse_spans(rows, noise, rows == PAD, np.arange(100, 200), pad_id=PAD, end_id=END)
+    assert (made.source.shape, made.target_lengths.tolist()) == ((1, 512), [115])
+
+
 def test_too_few_sentinels_is_an_error() -> None:
     tokens = np.arange(10, 19)[None]
     noise = np.arange(9)[None] % 2 == 0
