@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from kepipe.config import Section
 
@@ -26,6 +26,12 @@ class Mass(Section):
     """Share of the fragment's places that show the mask to the encoder."""
     random: float = Field(0.1, ge=0, le=1)
     """Share of them that show another token; the rest show themselves."""
+
+    @model_validator(mode="after")
+    def _shares_fit(self) -> Mass:
+        if self.masked + self.random > 1:
+            raise ValueError(f"masked ({self.masked}) and random ({self.random}) add up to more than 1")
+        return self
 
 
 def build(section: Mass, tokenizer: Tokenizer) -> Objective:

@@ -40,7 +40,9 @@ class ManyModes:
         mode = str(rng.choice(list(self.weights), p=share / share.sum()))
         source_BT = split(sequences, rng)
         if mode == "prefix":
-            sequences = replace(sequences, special=sequences.special & ~last_tokens(sequences))
+            sequences = replace(
+                sequences, special=sequences.special & ~last_tokens(sequences) | torn(sequences)
+            )
         batch = self.masked.corrupt(sequences, rng, progress)
         segments = tensor(np.where(source_BT, *SEGMENTS[mode]))
         return replace(
@@ -76,6 +78,18 @@ def split(sequences: Sequences, rng: np.random.Generator) -> Bools:
     cut_B = np.where(target_BT.any(1), target_BT.argmax(1), half_B)
     source_BT: Bools = np.arange(sequences.tokens.shape[1]) < cut_B[:, None]
     return source_BT
+
+
+def torn(sequences: Sequences) -> Bools:
+    """Rows whose second segment does not follow the first, bool [B, 1].
+
+    Nothing is asked of them from source to target: such a target says nothing of its source (there the segments of a
+    pair are one stretch of text, Dong et al. 2019, §2.3), and would teach not to look at it.
+    """
+    if sequences.follows is None:
+        return np.zeros((len(sequences.tokens), 1), np.bool_)
+    no_pair_B1: Bools = sequences.follows[:, None] == 0
+    return no_pair_B1
 
 
 def last_tokens(sequences: Sequences) -> Bools:

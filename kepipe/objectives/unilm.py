@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from kepipe.config import Section
 from kepipe.objectives.mlm import MaskingPairs
@@ -29,6 +29,12 @@ class Modes(Section):
     """Left to right."""
     backward: float = Field(1, ge=0)
     """Right to left."""
+
+    @model_validator(mode="after")
+    def _not_all_zero(self) -> Modes:
+        if self.full + self.prefix + self.causal + self.backward <= 0:
+            raise ValueError("at least one of full, prefix, causal, backward must be above 0")
+        return self
 
 
 class UniLM(MaskingPairs):

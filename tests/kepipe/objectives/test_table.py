@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -175,6 +176,20 @@ def test_unilm_lets_the_target_learn_its_end() -> None:
     assert set(ends.values()) == {0}
 
 
+def test_unilm_writes_no_target_that_does_not_follow_its_source() -> None:
+    learned, clean = objective("unilm"), rows(16, 24, pairs=True)
+    assert clean.follows is not None
+    asked: dict[str, set[int]] = {"full": set(), "prefix": set(), "causal": set(), "backward": set()}
+    for seed in range(60):
+        batch = learned.corrupt(clean, draw(seed), 0.0)
+        asked[batch.visibility] |= set((batch.selected // batch.tokens.shape[1]).tolist())
+    assert asked.pop("prefix") == set(np.flatnonzero(clean.follows).tolist())
+    assert all(len(rows) == 16 for rows in asked.values())
+    torn = replace(clean, follows=np.zeros(16, np.int64))
+    counts = [learned.counts(learned.corrupt(torn, draw(seed), 0.0))["mlm"] for seed in range(20)]
+    assert 0 in counts, "a batch without true pairs teaches nothing then, and is no mistake"
+
+
 def test_unilm_target_begins_with_a_sentence() -> None:
     learned, clean = (
         objective({"name": "unilm", "modes": {"full": 0, "causal": 0, "backward": 0}}),
@@ -210,6 +225,11 @@ def test_a_mixture_draws_by_weight_and_lets_parts_join_later() -> None:
         ({"name": "mixture", "of": []}, "at least 1"),
         ({"name": "mixture", "of": [{"objective": "mlm", "joins": 0.5}]}, "from the beginning"),
         ({"name": "mixture", "of": [{"objective": "mlmm"}]}, "did you mean `mlm`"),
+        ({"name": "mass", "masked": 0.9, "random": 0.2}, "add up to more than 1"),
+        (
+            {"name": "unilm", "modes": {"full": 0, "prefix": 0, "causal": 0, "backward": 0}},
+            "at least one of full, prefix",
+        ),
         ({"name": "prefix-lm", "shortest": 0.8, "longest": 0.5}, "must not be above"),
     ],
 )
