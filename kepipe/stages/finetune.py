@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from kepipe.config import Clash, key_part
 from kepipe.flow.artifact import hash_file
 from kepipe.flow.stage import Planned, Stage, Work
-from kepipe.models.families import fingerprint
+from kepipe.models.base import fingerprint
 from kepipe.stages import outline
 from kepipe.stages.artifacts import FineTuned, Graph, Linked, Model, TaskData, Vectors
 from kepipe.stages.knowledge import NO_GRAPH
@@ -163,7 +163,7 @@ def _start(
     inputs: FinetuneInputs, config: FinetuneConfig, splits: Splits, source: Source, work: Work
 ) -> Tuned:
     """The model to start from with marks and a fresh head, and its knowledge."""
-    from kepipe.models.families import build
+    from kepipe.models.base import build
     from kepipe.tasks.finetune import heads, tuned
     from kepipe.tasks.finetune.marks import place_marks
     from kepipe.tasks.finetune.splits import label_table

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from kepipe.config import Clash
 from kepipe.models import trained
-from kepipe.models.families import FUSED_ALREADY, NO_VECTORS, configure
+from kepipe.models.base import FUSED_ALREADY, NO_VECTORS, configure
 from kepipe.objectives import table
 
 if TYPE_CHECKING:

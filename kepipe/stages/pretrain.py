@@ -11,7 +11,7 @@ from pydantic import Field
 from kepipe.config import Clash, key_part
 from kepipe.flow.stage import Planned, Stage, Work
 from kepipe.inject.settings import Inject
-from kepipe.models.families import Base, build, fingerprint
+from kepipe.models.base import Base, build, fingerprint
 from kepipe.objectives import demands, table
 from kepipe.objectives.mlm import MLM
 from kepipe.stages import outline

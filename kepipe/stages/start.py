@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kepipe.models.families import Base
+from kepipe.models.base import Base
 
 if TYPE_CHECKING:
     from kepipe.corpus.tokenizer import Tokenizer

@@ -24,7 +24,7 @@ WAYS = ("written out", "fused", "eager", "sdpa")
 
 def ours(length: int) -> Callable[[Tensor], Tensor]:
     """The encoder of kepipe's BERT-mini: tokens [B, T] → hidden states."""
-    from kepipe.models.families import Base, build
+    from kepipe.models.base import Base, build
     from kepipe.nn.visibility import documents
 
     model = build(Base(family="bert", size="mini", positions=length), VOCABULARY, 0).train()

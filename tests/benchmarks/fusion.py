@@ -26,8 +26,8 @@ import torch
 
 from kepipe.batch import Sequences
 from kepipe.corpus.tokenizer import Tokenizer
+from kepipe.models.base import Base, build
 from kepipe.models.entities import EntityVectors
-from kepipe.models.families import Base, build
 from kepipe.models.transformer import Transformer
 from kepipe.objectives import table
 from kg.vectors import TABLE, save_vectors

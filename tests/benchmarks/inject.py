@@ -24,7 +24,7 @@ from kepipe.inject.dictionary import Dictionary
 from kepipe.inject.injector import Injector
 from kepipe.inject.settings import Inject
 from kepipe.inject.tree import Planted
-from kepipe.models.families import Base, build
+from kepipe.models.base import Base, build
 from kepipe.tasks.rows import Named, Row
 from kg.problems import Problems
 from kg.sources.reading import Choices

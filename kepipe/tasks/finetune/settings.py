@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from kepipe.config import Section, UserSource
 from kepipe.inject.settings import Inject
-from kepipe.models.families import Base
+from kepipe.models.base import Base
 from kepipe.tasks.finetune.splits import Data
 from kepipe.train.settings import Training
 

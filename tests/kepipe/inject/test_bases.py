@@ -10,7 +10,7 @@ import torch
 
 from kepipe.batch import Batch
 from kepipe.inject.tree import Anchors, Branches, Planted, plant
-from kepipe.models.families import Base, build
+from kepipe.models.base import Base, build
 
 SENTENCE = np.array([[2, 10, 11, 12, 13, 14, 3]])
 ANCHORS = Anchors(np.array([0, 0]), np.array([1, 4]), np.array([3, 5]))  # 10 11, and 13

@@ -13,8 +13,8 @@ from hypothesis.extra.numpy import arrays
 
 from kepipe.batch import Batch, Ints
 from kepipe.models import folder
+from kepipe.models.base import Base, build
 from kepipe.models.entities import EntityVectors, attach, mention_starts
-from kepipe.models.families import Base, build
 from kg.schema import Entity, Relation, Triple
 from kg.vectors import TABLE, Vectors, save_vectors
 from kg.writer import write_graph

@@ -7,8 +7,9 @@ import torch
 from pydantic import ValidationError
 
 from kepipe.batch import Batch
+from kepipe.models.base import Base, build, configure, fingerprint, speak
 from kepipe.models.config import TransformerConfig
-from kepipe.models.families import FAMILIES, Base, build, configure, fingerprint, speak
+from kepipe.models.families import FAMILIES
 
 PUBLISHED = [
     (
@@ -191,7 +192,7 @@ def test_table_and_fingerprint_do_not_import_torch() -> None:
 
     script = """
 import sys
-from kepipe.models.families import Base, fingerprint
+from kepipe.models.base import Base, fingerprint
 fingerprint(Base.model_validate({"from": "minilm"}))
 sys.exit("torch" in sys.modules)
 """

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from kepipe.models import folder
-from kepipe.models.families import FAMILIES, Base, build
+from kepipe.models.base import Base, build
+from kepipe.models.families import FAMILIES
 from kepipe.models.trained import locate, open_trained
 from kepipe.models.transformer import Transformer
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from kepipe.batch import Batch
-from kepipe.models.families import Base, build
+from kepipe.models.base import Base, build
 
 
 def test_a_fresh_model_expects_each_token_by_its_frequency() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from kepipe.batch import Batch
-from kepipe.models.families import Base, build
+from kepipe.models.base import Base, build
 from kepipe.models.transformer import Transformer, encoder_visibility
 from kepipe.nn.layer import Layer
 from kepipe.nn.reads import plan_reads

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from kepipe.batch import Batch
 from kepipe.models.assemble import fuse, plain
+from kepipe.models.base import Base, build
 from kepipe.models.config import FusionConfig, TransformerConfig
-from kepipe.models.families import Base, build
 from kepipe.models.transformer import Transformer
 from kepipe.nn.attention import Mask
 from kepipe.nn.feedforward import FeedForward

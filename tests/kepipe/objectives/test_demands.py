@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kepipe.models.base import Base, build
 from kepipe.models.entities import EntityVectors
-from kepipe.models.families import Base, build
 from kepipe.objectives.demands import check
 from kepipe.objectives.table import read
 from kg.vectors import save_vectors

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from kepipe.batch import Sequences
-from kepipe.models.families import Base, build
+from kepipe.models.base import Base, build
 from kepipe.objectives import table
 from tests.kepipe.objectives.rows import TOKENIZER, VOCABULARY, rows
 

@@ -12,9 +12,9 @@ import torch
 
 from kepipe.batch import Batch, Ints, Sequences
 from kepipe.models.assemble import fuse
+from kepipe.models.base import Base, build
 from kepipe.models.config import FusionConfig
 from kepipe.models.entities import EntityVectors
-from kepipe.models.families import Base, build
 from kepipe.models.transformer import Transformer
 from kepipe.objectives import table
 from kepipe.objectives.contract import Objective

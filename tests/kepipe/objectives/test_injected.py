@@ -12,7 +12,7 @@ import torch
 from kepipe.batch import Sequences
 from kepipe.inject.injector import Injector
 from kepipe.inject.settings import Inject
-from kepipe.models.families import Base, build
+from kepipe.models.base import Base, build
 from kepipe.objectives import table
 from kepipe.objectives.injected import Injected
 from kg.schema import Entity, Relation, Triple

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ValidationError
 
 from kepipe.batch import Visit
-from kepipe.models.families import Base, build
+from kepipe.models.base import Base, build
 from kepipe.objectives import table
 from kepipe.objectives.ernie_baidu import Stages
 from tests.kepipe.objectives.rows import MASK, SENTINELS, TOKENIZER, VOCABULARY, rows

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from kepipe.batch import Batch
-from kepipe.models.families import Base, build
+from kepipe.models.base import Base, build
 from kepipe.models.transformer import Transformer
 from kepipe.objectives import table
 from tests.kepipe.objectives.rows import CLS, MASK, PAD, SENTINELS, SEP, TOKENIZER, VOCABULARY, rows

@@ -13,8 +13,9 @@ import pytest
 from kepipe.config import ConfigError
 from kepipe.corpus.vocabulary import train_tokenizer
 from kepipe.models import folder
+from kepipe.models.base import Base, build
 from kepipe.models.entities import EntityVectors
-from kepipe.models.families import FAMILIES, Base, build
+from kepipe.models.families import FAMILIES
 from kepipe.models.trained import open_trained
 from kepipe.objectives.table import TABLE
 from kepipe.pipeline import load

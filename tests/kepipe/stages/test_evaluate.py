@@ -10,8 +10,8 @@ from kepipe.corpus.documents import write_documents
 from kepipe.flow.artifact import seal
 from kepipe.flow.stage import Work
 from kepipe.linking.linker import Linker
+from kepipe.models.base import Base, build
 from kepipe.models.entities import EntityVectors
-from kepipe.models.families import Base, build
 from kepipe.models.folder import save
 from kepipe.report import evaluation
 from kepipe.report.page import Text

@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kepipe.models.base import Base, build
 from kepipe.models.entities import EntityVectors
-from kepipe.models.families import Base, build
 from kepipe.models.transformer import Transformer
 from kg.store import open_graph
 from kg.vectors import save_vectors

@@ -8,7 +8,7 @@ import torch
 
 from kepipe.batch import Batch
 from kepipe.corpus.vocabulary import train_tokenizer
-from kepipe.models.families import Base, build
+from kepipe.models.base import Base, build
 from kepipe.models.port import huggingface
 from kepipe.tasks.continuation import Asking, manner_of, writes
 

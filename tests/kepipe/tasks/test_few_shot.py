@@ -5,7 +5,7 @@ import pytest
 
 from kepipe.config import ConfigError
 from kepipe.corpus.vocabulary import train_tokenizer
-from kepipe.models.families import Base, build
+from kepipe.models.base import Base, build
 from kepipe.tasks.continuation import Asking
 from kepipe.tasks.few_shot import Result, choice_scores, draw_examples, evaluate, same, split
 from kepipe.tasks.task_file import read_task

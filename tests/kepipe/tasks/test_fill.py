@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from kepipe.batch import Batch
+from kepipe.models.base import Base, build
 from kepipe.models.entities import attach
-from kepipe.models.families import Base, build
 from kepipe.models.folder import load
 from kepipe.tasks.cloze import ClozeMaker, Links
 from kepipe.tasks.fill import blank, fill, passes

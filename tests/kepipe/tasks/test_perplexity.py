@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kepipe.corpus.vocabulary import train_tokenizer
-from kepipe.models.families import Base, build
+from kepipe.models.base import Base, build
 from kepipe.tasks.continuation import Asking
 from kepipe.tasks.perplexity import (
     Stretches,

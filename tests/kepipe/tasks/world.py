@@ -14,7 +14,7 @@ from kepipe.corpus.shards import ShardWriter
 from kepipe.corpus.tokenizer import Tokenizer
 from kepipe.corpus.vocabulary import train_tokenizer
 from kepipe.flow.artifact import seal
-from kepipe.models.families import Base, build
+from kepipe.models.base import Base, build
 from kepipe.models.folder import save
 from kepipe.models.transformer import Transformer
 from kepipe.stages.artifacts import Graph, Linked, Model, Shards

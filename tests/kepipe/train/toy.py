@@ -13,7 +13,7 @@ from torch import Tensor
 from kepipe.batch import Batch, Sequences
 from kepipe.flow.events import Event, Metrics, Noted
 from kepipe.flow.stage import Work
-from kepipe.models.families import Base, build
+from kepipe.models.base import Base, build
 from kepipe.models.transformer import Transformer
 from kepipe.objectives.alternation import Alternation
 from kepipe.objectives.parts import first_places, hidden_at, next_sentence_loss, restoration_loss, tensor

@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokeni
 
 from kepipe.corpus.tokenizer import Tokenizer, load_tokenizer
 from kepipe.corpus.vocabulary import Kind, train_tokenizer
-from kepipe.models.families import Base, build
+from kepipe.models.base import Base, build
 from kepipe.models.port.export import export
 from kepipe.models.trained import locate, open_trained
 from kepipe.models.transformer import Transformer

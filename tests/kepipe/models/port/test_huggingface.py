@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from kepipe.models.families import Base, build
+from kepipe.models.base import Base, build
 from kepipe.models.port import huggingface
 from kepipe.models.transformer import Transformer
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from kepipe.corpus.tokenizer import load_tokenizer
-from kepipe.models.families import Base, build
+from kepipe.models.base import Base, build
 from kepipe.tasks.finetune.marks import place_marks
 from tests.kepipe.tasks.finetune.toy import tokenizer
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from kepipe.corpus.tokenizer import Tokenizer
 from kepipe.corpus.vocabulary import train_tokenizer
-from kepipe.models.families import Base, build
+from kepipe.models.base import Base, build
 from kepipe.models.folder import save
 from kepipe.stages.artifacts import FineTuned, Model
 from kepipe.stages.finetune import FINETUNE
