@@ -20,17 +20,20 @@ PAIRS = ("segment-pair", "sentence-pair", "dialogue")
 WITH_ARTICLE = {stacks: f"a{'n' * stacks.startswith('e')} {stacks}" for stacks in get_args(Stacks)}
 
 
-def check(objective: Section, model: TransformerConfig, base: str, format: str, length: int) -> None:
+def check(
+    objective: Section, model: TransformerConfig, base: str, format: str, length: int, isolate: bool = False
+) -> None:
     """Raise the first of the `clashes`, if there are any."""
-    for clash in clashes(objective, model, base, format, length):
+    for clash in clashes(objective, model, base, format, length, isolate):
         raise clash
 
 
 def clashes(
-    objective: Section, model: TransformerConfig, base: str, format: str, length: int
+    objective: Section, model: TransformerConfig, base: str, format: str, length: int, isolate: bool = False
 ) -> Iterator[Clash]:
     """Where a model, called `base` in messages, or rows of this format and length (in tokens) do not give what the
-    objective asks for. Keys are those of the stage `pretrain`."""
+    objective asks for; `isolate`: documents of a row are not to see each other. Keys are those of the stage
+    `pretrain`."""
     row, name = table.row_of(objective), table.name_of(objective)
     if model.stacks != row.stack:
         yield _wrong_stacks(name, row, base, model)
@@ -44,6 +47,12 @@ def clashes(
             "objective",
             f"{name} learns of entities, and base {base} is a plain model: set `fusion: {{}}` in base and "
             "`inputs: {vectors: embed}` in the stage",
+        )
+    if isolate and model.stacks == "encoder-decoder":
+        yield Clash(
+            "isolate",
+            f"{name} writes rows as a whole and cannot keep their documents apart: leave `isolate` out, and set "
+            "`format: doc-sentences` to have rows of one document",
         )
     if 0 < model.positions < length:
         yield Clash(

@@ -127,7 +127,7 @@ def _start(
     counts = _counts(config, tokenizer, batches) if base.trained is None else None
     model = build(base, tokenizer.vocab_size, work.seed, work.note, special, entities, counts)
     called = inputs.start.name if inputs.start is not None else config.base.trained or config.base.family
-    demands.check(config.objective, model.config, called, config.format, config.length)
+    demands.check(config.objective, model.config, called, config.format, config.length, config.isolate)
     if model.config.fusion is None:
         tell_unused(inputs.vectors, config.inject, work)
         return model, None
@@ -238,7 +238,7 @@ def clashes(stage: Planned) -> Iterator[Clash]:
         yield from demands.of_injection(config.objective, model, room, config.length)
     if model is not None:
         yield from demands.clashes(
-            config.objective, model, outline.called(stage), config.format, config.length
+            config.objective, model, outline.called(stage), config.format, config.length, config.isolate
         )
     yield from outline.misfits(stage, config.objective, model)
 

@@ -24,10 +24,11 @@ def complaint(
     format: str = "doc-sentences",
     length: int = 16,
     entities: EntityVectors | None = None,
+    isolate: bool = False,
 ) -> str:
     model = build(Base.model_validate(base), 99, 0, lambda _: None, {"pad": 0, "sep": 3}, entities)
     try:
-        check(read(objective), model.config, "the-base", format, length)
+        check(read(objective), model.config, "the-base", format, length, isolate)
     except ValueError as reason:
         return str(reason)
     return ""
@@ -67,6 +68,7 @@ def test_a_model_that_fuses_learns_of_entities(tmp_path: Path) -> None:
         ("ernie-tsinghua", {"family": "bert", **TINY}, {}, "`inputs: {vectors: embed}`"),
         ("mlm", {"family": "bert", **TINY, "positions": 8}, {}, "has 8 positions: set `length: 8`"),
         ("dlm", {"family": "bert", **TINY}, {}, "set `format: dialogue`"),
+        ("denoising", {"family": "bart", **TINY}, {"isolate": True}, "cannot keep their documents apart"),
         ("mlm", {"family": "roberta", **TINY}, {"format": "sentence-pair"}, "set `segments: 2` in base"),
         (
             "mlm",
