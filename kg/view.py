@@ -7,10 +7,12 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from kg.store import Graph, Triples
 
@@ -24,6 +26,8 @@ _CJK_FONTS = (
     "WenQuanYi Micro Hei", "Microsoft YaHei", "PingFang SC", "Hiragino Sans GB", "SimHei", "Arial Unicode MS",
 )  # fmt: skip
 _LONGEST = 34
+_MOST_ON_A_RING = 150
+"""Names that stand side by side around the largest picture."""
 
 
 def ego_triples(graph: Graph, row: int, hops: int = 1, most: int = 24) -> Triples:
@@ -33,9 +37,7 @@ def ego_triples(graph: Graph, row: int, hops: int = 1, most: int = 24) -> Triple
     hop), the relations taking turns, so that a frequent one does not push out the others; within a relation, the
     neighbours with the highest prior, then degree, come first.
     """
-    weight = np.lexsort((graph.degrees, graph.prior))
-    rank = np.empty(len(graph), np.int64)
-    rank[weight] = np.arange(len(graph))[::-1]
+    rank = _rank(graph)
     seen, ring, found = {row}, [row], []
     for _ in range(hops):
         following: list[int] = []
@@ -45,6 +47,41 @@ def ego_triples(graph: Graph, row: int, hops: int = 1, most: int = 24) -> Triple
             following += [head if tail == entity else tail for head, _, tail in taken]
         ring, most = following, max(most // 4, 2)
     return np.asarray(found, np.int32).reshape(-1, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The triples of one entity and one relation: `others` are their other ends, those of the highest prior first."""
+
+    relation: int
+    others: tuple[int, ...]
+
+
+def facts_of(graph: Graph, row: int) -> tuple[list[Facts], list[Facts]]:
+    """What is said of an entity: as head, and as tail; the relations with the fewest triples first."""
+    rank = _rank(graph)
+    found: tuple[dict[int, list[int]], dict[int, list[int]]] = (defaultdict(list), defaultdict(list))
+    for groups, triples, other in zip(found, (graph.by_head(row), graph.by_tail(row)), (2, 0), strict=True):
+        for triple in triples.tolist():
+            groups[triple[1]].append(triple[other])
+    away, to = (
+        sorted(
+            (
+                Facts(relation, tuple(sorted(rows, key=lambda one: rank[one])))
+                for relation, rows in groups.items()
+            ),
+            key=lambda facts: (len(facts.others), facts.relation),
+        )
+        for groups in found
+    )
+    return away, to
+
+
+def _rank(graph: Graph) -> npt.NDArray[np.int64]:
+    """The place of each entity by prior, then degree, 0 the highest: [E]."""
+    rank = np.empty(len(graph), np.int64)
+    rank[np.lexsort((graph.degrees, graph.prior))] = np.arange(len(graph))[::-1]
+    return rank
 
 
 def _take_turns(
@@ -149,21 +186,24 @@ def render_ego(graph: Graph, row: int, triples: Triples, format: str = "svg") ->
         warnings.simplefilter("always")
         figure = Figure(figsize=(size * 1.35, size), facecolor=_PAPER)
         axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
-        boxes = _draw_names(axes, graph, row, angle, ring)
-        _draw_edges(axes, graph, triples, angle, ring, boxes)
         reach = outermost + 0.55
         axes.set_xlim(-reach * 1.35, reach * 1.35)
         axes.set_ylim(-reach, reach)
         axes.set_axis_off()
+        boxes = _draw_names(axes, graph, row, angle, ring)
+        _draw_edges(axes, graph, triples, angle, ring, boxes)
         stream = io.BytesIO()
         metadata = {"Date": None, "Creator": None} if format == "svg" else None
         figure.savefig(
             stream, format=format, dpi=150, metadata=metadata, bbox_inches="tight", pad_inches=0.25
         )
+    crowd = sum(depth == outermost for depth in ring.values())
+    told = [f"{crowd} names on the outermost ring lie over each other; fewer neighbours or hops show them"]
+    told = told if crowd > _MOST_ON_A_RING else []
     lost = sorted({str(entry.message) for entry in caught if "missing from font" in str(entry.message)})
     if lost and format != "svg":  # in SVG, the reader's own fonts are used
-        return stream.getvalue(), [f"no installed font has {len(lost)} of the characters; .svg shows them"]
-    return stream.getvalue(), []
+        told.append(f"no installed font has {len(lost)} of the characters; .svg shows them")
+    return stream.getvalue(), told
 
 
 def _places(row: int, triples: Triples) -> tuple[dict[int, float], dict[int, int]]:
@@ -188,7 +228,8 @@ def _places(row: int, triples: Triples) -> tuple[dict[int, float], dict[int, int
             spread(child, start, share)
             start += share
 
-    spread(row, math.pi / 2, -2 * math.pi)  # from the top, clockwise
+    start = math.pi / 2 if leaves(row) > 1 else math.pi  # a single one stands to the right, to be read
+    spread(row, start, -2 * math.pi)  # from the top, clockwise
     return angle, ring
 
 
@@ -205,6 +246,8 @@ def _draw_edges(
     boxes: dict[int, Any],
 ) -> None:
     """Arrows from box to box or dot, and a legend of the relations in the order of their frequency here."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     used = np.bincount(triples[:, 1], minlength=1)
     by_use = sorted(np.flatnonzero(used).tolist(), key=lambda relation: (-used[relation], relation))
     colors = {
@@ -231,7 +274,19 @@ def _draw_edges(
     if len(by_use) > len(_COLORS):
         axes.plot([], [], color=_MUTED, linewidth=2, label=f"{len(by_use) - len(_COLORS)} other relations")
     if by_use:
-        axes.legend(loc="lower left", frameon=False, labelcolor=_INK, fontsize=9, handlelength=1.4)
+        # Under the lowest name: beside the drawing, a long name would run into it.
+        renderer = FigureCanvasAgg(axes.figure).get_renderer()  # type: ignore[no-untyped-call]
+        lowest = min(name.get_window_extent(renderer).y0 for name in axes.texts if name.get_text())
+        _, y = axes.transAxes.inverted().transform((0.0, lowest))
+        axes.legend(
+            loc="upper center",
+            bbox_to_anchor=(0.5, y - 0.03),
+            ncols=min(len(by_use), 3),
+            frameon=False,
+            labelcolor=_INK,
+            fontsize=9,
+            handlelength=1.4,
+        )
 
 
 def _draw_names(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kg.sources.reading import Choices
     from kg.sources.table import Format
     from kg.store import Graph
+    from kg.view import Facts
     from kg.writer import GraphWriter
 
 app = typer.Typer(help="Bring a graph in, examine it, look things up, draw.", no_args_is_help=True)
@@ -177,6 +178,7 @@ def query(
 ) -> None:
     """Print what is known of an entity: its names, types, and the triples in which it stands."""
     from kg.store import open_graph
+    from kg.view import facts_of
 
     graph = open_graph(store)
     row, *others = _find(graph, name)
@@ -188,16 +190,29 @@ def query(
         typer.echo(f"also called: {', '.join(entity.aliases)}")
     if entity.prior:
         typer.echo(f"prior: {entity.prior:,.6g}")
-    for title, triples in (("out", graph.by_head(row)), ("in", graph.by_tail(row))):
-        typer.echo(f"{title}: {len(triples):,}")
-        for head, relation, tail in triples[:limit].tolist():
-            named = graph.relation(relation).label
-            typer.echo(f"  {graph.labels[head]} – {named} → {graph.labels[tail]}")
-        if len(triples) > limit:
-            typer.echo(f"  … {len(triples) - limit:,} more (--limit)")
-    if others:
-        shown = (f"{graph.labels[other]} [{graph.ids[other]}]" for other in others[:_SHOWN])
-        typer.echo(f"{len(others):,} more of this name: {', '.join(shown)}")
+    for title, facts in zip(("out", "in"), facts_of(graph, row), strict=True):
+        total = sum(len(one.others) for one in facts)
+        typer.echo(f"{title}: {total:,}")
+        for one in _share(facts, limit):
+            named = graph.relation(one.relation).label
+            for other in one.others:
+                head, tail = (row, other) if title == "out" else (other, row)
+                typer.echo(f"  {graph.labels[head]} – {named} → {graph.labels[tail]}")
+        if total > limit:
+            typer.echo(f"  … {total - limit:,} more (--limit)")
+    _say_others(graph, others)
+
+
+def _share(facts: list[Facts], limit: int) -> list[Facts]:
+    """At most `limit` triples in all, shared out so that no relation pushes out another; fewest first, as given."""
+    from kg.view import Facts
+
+    shared, left = [], limit
+    for place, one in enumerate(facts):
+        taken = one.others[: left // (len(facts) - place)]
+        shared.append(Facts(one.relation, taken))
+        left -= len(taken)
+    return shared
 
 
 @app.command()
@@ -213,21 +228,25 @@ def draw(
     from kg.view import draw_ego, ego_triples, render_ego, write_graphml
 
     graph = open_graph(store)
-    row = _find(graph, name)[0]
+    row, *others = _find(graph, name)
+    warnings: list[str] = []
     match out.suffix.lower():
         case ".html":
             from kepipe.report.graph import entity_page
             from kepipe.report.page import render
 
-            drawing, _ = render_ego(graph, row, ego_triples(graph, row, hops, most))
+            triples = ego_triples(graph, row, hops, most)
+            drawing, warnings = render_ego(graph, row, triples)
             svg = drawing[drawing.index(b"<svg") :].decode()
-            out.write_text(render(entity_page(graph, row, svg)), encoding="utf-8")
+            out.write_text(render(entity_page(graph, row, svg, len(triples))), encoding="utf-8")
         case ".graphml":
             write_graphml(graph, out, ego_triples(graph, row, hops, most))
         case _:
-            for warning in draw_ego(graph, row, out, hops, most):
-                typer.echo(f"warning: {warning}", err=True)
+            warnings = draw_ego(graph, row, out, hops, most)
+    for warning in warnings:
+        typer.echo(f"warning: {warning}", err=True)
     typer.echo(f"wrote {out}: {graph.labels[row]} [{graph.ids[row]}]")
+    _say_others(graph, others)
 
 
 def _format(source: str, name: str | None) -> Format:
@@ -317,6 +336,12 @@ def _counts(graph: Graph) -> str:
     if len(graph.splits) > 1:
         said["triples"] += f" ({', '.join(f'{counts[part]:,} {part}' for part in graph.splits)})"
     return ", ".join(said.values())
+
+
+def _say_others(graph: Graph, others: list[int]) -> None:
+    if others:
+        shown = (f"{graph.labels[other]} [{graph.ids[other]}]" for other in others[:_SHOWN])
+        typer.echo(f"{len(others):,} more of this name: {', '.join(shown)}")
 
 
 def _find(graph: Graph, name: str) -> list[int]:

@@ -138,6 +138,9 @@ def bars(rows: Mapping[str, float], x: str, first: int = 0) -> str:
         axes.set_yticks(range(len(values)), list(rows))
         axes.set_ylim(len(values) - 0.5, -0.5)
         axes.set_xlim(0, max([*values, 1e-9]) * 1.15)
+        axes.locator_params(axis="x", nbins=4)  # long numbers side by side
+        if max([*values, 0]) >= 1000:
+            axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.set_xlabel(x, color=_MUTED)
     return finish()
 

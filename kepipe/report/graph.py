@@ -9,11 +9,13 @@ from kepipe.report.charts import bars
 from kepipe.report.page import Block, Fact, Figure, Page, Section, Table, Text
 from kg.schema import Entity
 from kg.statistics import Statistics
-from kg.store import Graph, Triples
+from kg.store import Graph
 from kg.validation import Finding
+from kg.view import Facts, facts_of
 
 _RELATIONS_SHOWN = 100
-_FACTS_SHOWN = 500
+_NAMES_SHOWN = 30
+"""Entities of one relation, on the page of an entity."""
 _KINDS = {
     "1-1": "one head, one tail",
     "1-N": "one head, many tails",
@@ -29,8 +31,9 @@ def statistics_page(graph: Graph, figures: Statistics, findings: Sequence[Findin
     return Page(
         title=name,
         kicker="Knowledge graph",
-        headline=f"{name}: {counts['entities']:,} entities in {counts['triples']:,} triples",
-        lead=f"{counts['relations']:,} relations, {counts['types']:,} types, {counts['aliases']:,} aliases.",
+        headline=f"{name}: {_count(counts['entities'], 'entity', 'entities')} in {_count(counts['triples'], 'triple')}",
+        lead=f"{_count(counts['relations'], 'relation')}, {_count(counts['types'], 'type')}, "
+        f"{_count(counts['aliases'], 'alias', 'aliases')}.",
         facts=(
             Fact("triples of an entity", f"{figures.degree_mean:.1f}", f"median {figures.degree_median:.0f}"),
             Fact("most", f"{figures.degree_max:,}", _label(graph, figures.hubs)),
@@ -49,20 +52,35 @@ def statistics_page(graph: Graph, figures: Statistics, findings: Sequence[Findin
     )
 
 
-def entity_page(graph: Graph, row: int, svg: str) -> Page:
-    """The page of `kepipe graph draw --out X.html`: a drawing of an entity's surroundings, and its facts."""
+def entity_page(graph: Graph, row: int, svg: str, drawn: int) -> Page:
+    """The page of `kepipe graph draw --out X.html`: a drawing of an entity's surroundings, and its facts.
+
+    `drawn`: the triples in the drawing.
+    """
     entity = graph.entity(row)
+    away, to = facts_of(graph, row)
     return Page(
         title=entity.label,
         kicker=" · ".join([entity.id, *entity.types]),
         headline=f"{entity.label}: {entity.description}" if entity.description else entity.label,
         lead=f"Also called {', '.join(entity.aliases[:20])}." if entity.aliases else "",
         sections=(
-            Section("around", "Surroundings", (Figure(svg, "Arrows point from head to tail.", wide=True),)),
-            Section("facts", "Facts", (_facts(graph, graph.by_head(row)), _facts(graph, graph.by_tail(row)))),
+            Section("around", "Surroundings", _surroundings(svg, drawn)),
+            Section(
+                "facts",
+                "Facts",
+                (_facts(graph, away, f"{entity.label} → …"), _facts(graph, to, f"… → {entity.label}")),
+            ),
         ),
         footer=f"graph {graph.digest}",
     )
+
+
+def _surroundings(svg: str, drawn: int) -> tuple[Block, ...]:
+    if not drawn:
+        return (Text("No triple names it."),)
+    told = "Arrows point from head to tail. Each neighbour stands once; the relations take turns, and in each those "
+    return (Figure(svg, f"{told}of the highest prior come first.", wide=True),)
 
 
 def _degrees(graph: Graph, figures: Statistics) -> tuple[Block, ...]:
@@ -89,15 +107,19 @@ def _relations(graph: Graph, figures: Statistics) -> tuple[Block, ...]:
         )
         for one in figures.relations[:_RELATIONS_SHOWN]
     )  # fmt: skip
-    head = ("relation", "kind", "triples", "tails a head", "heads a tail", "loops")
+    few = len(rows) < len(figures.relations)
+    shown = (
+        f"The {len(rows)} most frequent of {len(figures.relations):,} relations." if few else "All relations."
+    )
+    head = ("relation", "kind", "triples", "tails per head", "heads per tail", "loops")
     return (
         Table(
             ("kind", "", "relations", "triples"),
             tuple((kind, about, kinds[kind], f"{triples[kind]:,}") for kind, about in _KINDS.items()),
-            "Kinds of relations: “many” from 1.5 on the average.",
+            "Kinds of relations. “Many”: 1.5 or more on the average.",
             numbers=(2, 3),
         ),
-        Table(head, rows, f"The {len(rows)} most frequent of {len(figures.relations):,}.", (2, 3, 4, 5)),
+        Table(head, rows, f"{shown} A loop is a triple whose head is its tail.", (2, 3, 4, 5)),
     )
 
 
@@ -118,13 +140,26 @@ def _findings(findings: Sequence[Finding]) -> tuple[Block, ...]:
     return (Table(("", "what", "how often", "for example"), rows, numbers=(2,)),)
 
 
-def _facts(graph: Graph, triples: Triples) -> Block:
+def _facts(graph: Graph, facts: Sequence[Facts], direction: str) -> Block:
+    if not facts:
+        return Text(f"{direction}: no triple.", quiet=True)
     rows = tuple(
-        (graph.labels[head], graph.relation(relation).label, graph.labels[tail])
-        for head, relation, tail in triples[:_FACTS_SHOWN].tolist()
+        (graph.relation(one.relation).label, f"{len(one.others):,}", _named(graph, one.others))
+        for one in facts
     )
-    more = f"{len(rows):,} of {len(triples):,}" if len(rows) < len(triples) else f"{len(rows):,}"
-    return Table(("head", "relation", "tail"), rows, f"{more} triples.")
+    total = sum(len(one.others) for one in facts)
+    return Table(
+        ("relation", "triples", "which"), rows, f"{direction} ({_count(total, 'triple')})", numbers=(1,)
+    )
+
+
+def _named(graph: Graph, rows: Sequence[int]) -> str:
+    shown = "; ".join(graph.labels[row] for row in rows[:_NAMES_SHOWN])
+    return f"{shown}; and {len(rows) - _NAMES_SHOWN:,} more" if len(rows) > _NAMES_SHOWN else shown
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
 
 
 def _name(entity: Entity) -> str:

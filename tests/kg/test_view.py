@@ -16,7 +16,7 @@ from kg.schema import Entity, Relation, Triple
 from kg.sources.graphml import read_graphml
 from kg.sources.reading import Choices
 from kg.store import Graph
-from kg.view import draw_ego, ego_triples, render_ego, to_networkx, write_graphml
+from kg.view import draw_ego, ego_triples, facts_of, render_ego, to_networkx, write_graphml
 from kg.writer import SPLITS, GraphWriter, write_graph
 
 
@@ -66,6 +66,34 @@ def test_pictures(graph: Graph, tmp_path: Path) -> None:
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(ValueError, match=r"pictures end with \.png, \.svg or \.pdf"):
         draw_ego(graph, row, tmp_path / "a.gif")
+
+
+def test_what_is_said_of_an_entity(graph: Graph) -> None:
+    away, to = facts_of(graph, graph.row("c"))
+    assert [graph.relation(one.relation).id for one in away] == ["pays", "capital"]
+    (within,) = to
+    assert [graph.ids[row] for row in within.others] == [f"t{n}" for n in reversed(range(10))]  # by prior
+    assert facts_of(graph, graph.row("m"))[0] == []
+
+
+def test_a_crowd_of_names_is_told_of(tmp_path: Path) -> None:
+    entities = [Entity(f"e{n}", f"e{n}") for n in range(160)]
+    facts = [Triple("e0", "r", f"e{n}") for n in range(1, 160)]
+    graph = write_graph(tmp_path / "g", entities, [Relation("r", "r")], {"train": facts})
+    assert draw_ego(graph, 0, tmp_path / "few.svg") == []
+    (warning,) = draw_ego(graph, 0, tmp_path / "many.svg", most=200)
+    assert warning.startswith("159 names on the outermost ring")
+
+
+def test_the_relations_are_named_under_the_lowest_name(tmp_path: Path) -> None:
+    entities = [Entity(f"e{n}", f"{n} {'m' * 30}") for n in range(4)]
+    facts = [Triple("e0", "r", f"e{n}") for n in range(1, 4)]
+    graph = write_graph(tmp_path / "g", entities, [Relation("r", "related")], {"train": facts})
+    drawing, _ = render_ego(graph, 0, ego_triples(graph, 0))
+    texts = ElementTree.fromstring(drawing).iter("{http://www.w3.org/2000/svg}text")
+    begins = {"".join(node.itertext()).strip(): float(node.get("y", "nan")) for node in texts}
+    legend = begins.pop("related")
+    assert legend > max(begins.values()) + 32 * 6  # a name downwards, of 32 letters
 
 
 def test_an_entity_alone_is_drawn(tmp_path: Path) -> None:

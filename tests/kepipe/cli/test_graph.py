@@ -116,9 +116,22 @@ def test_query(store: Path) -> None:
     result = call("query", store, "北京")
     assert "北京 – 首都 → 中国" in result.stdout
     assert "库克 – 访问 → 北京" in result.stdout
+    few = call("query", store, "库克", "--limit", 1)
+    assert few.stdout.count("→") == 1
+    assert "… 1 more (--limit)" in few.stdout
     missing = call("query", store, "京")
     assert "no entity is called '京'" in str(missing.exception)
     assert "there is '北京'" in str(missing.exception)
+
+
+def test_a_frequent_relation_pushes_out_no_other(tmp_path: Path) -> None:
+    lines = [*(f"t{n}\tin\tc\n" for n in range(30)), "m\tmayor of\tc\n"]
+    (tmp_path / "g.spo").write_text("".join(lines))
+    assert call("import", tmp_path / "g.spo", "--out", tmp_path / "g").exit_code == 0
+    shown = call("query", tmp_path / "g", "c", "--limit", 5).stdout.splitlines()
+    assert shown[1:4] == ["out: 0", "in: 31", "  m – mayor of → c"]
+    assert len([line for line in shown if " – in → c" in line]) == 4
+    assert shown[-1] == "  … 26 more (--limit)"
 
 
 @pytest.mark.parametrize("ending", ["svg", "html", "graphml"])
