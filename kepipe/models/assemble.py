@@ -197,9 +197,10 @@ def draw(
     """Fill weights with first values, in the order of their names.
 
     Normal with deviation 0.02, or `in_layers` where they are a layer's; zero biases (Devlin et al. 2019). GPT-2's
-    residual projections are divided by √(2 · layers) (Radford et al. 2019, section 2.3); T5 has deviations of its own
-    (`_draw_t5`).
+    residual projections are divided by √(2 · layers) (Radford et al. 2019, section 2.3), those of GPT-1's arrangement
+    are not (Radford et al. 2018, section 4.1); T5 has deviations of its own (`_draw_t5`).
     """
+    into_residual = ("part.output.weight", "part.shrink.weight") if _is_gpt2(config) else ()
     with torch.no_grad():
         for name, weight in sorted(weights.items()):
             if name.endswith("bias"):
@@ -210,16 +211,23 @@ def draw(
                 _draw_t5(name, weight, config, generator)
             else:
                 deviation = in_layers if ".layers." in name else DEVIATION
-                if config.family == "gpt2" and name.endswith(("part.output.weight", "part.shrink.weight")):
+                if name.endswith(into_residual):
                     deviation /= (2 * config.decoder_layers) ** 0.5
                 weight.normal_(0.0, deviation, generator=generator)
+
+
+def _is_gpt2(config: TransformerConfig) -> bool:
+    """GPT-2, and not GPT-1 under its name."""
+    return config.family == "gpt2" and config.norm_place == "pre"
 
 
 def _draw_t5(name: str, weight: Tensor, config: TransformerConfig, generator: torch.Generator) -> None:
     """T5's initialisation, as Mesh TensorFlow has it: scores are not scaled, so queries start out small."""
     inner = config.heads * config.head_width
-    if name in ("tokens.weight", "head.weight"):
-        deviation = 1.0
+    if name == "tokens.weight":
+        deviation = (
+            1.0  # an output matrix of its own is drawn as others are, so that logits are of size 1 too
+        )
     elif name.endswith("output.weight"):
         deviation = inner**-0.5
     elif name.endswith("shrink.weight"):

@@ -101,6 +101,8 @@ def test_initial_weights_are_as_published_but_for_the_width(family: str) -> None
     config = model.config
     if family.startswith("t5"):
         assert deviations["tokens.weight"] == pytest.approx(1.0, rel=0.02)
+        if not config.tied:
+            assert deviations["head.weight"] == pytest.approx(config.hidden**-0.5, rel=0.02)
         query = model.encoder.layers[0].attend.part.qkv.weight[: config.heads * config.head_width]  # type: ignore
         assert float(query.detach().std()) == pytest.approx(
             (config.hidden * config.head_width) ** -0.5, rel=0.02
@@ -117,6 +119,16 @@ def test_initial_weights_are_as_published_but_for_the_width(family: str) -> None
         in_layers = 0.02 * (768 / config.hidden) ** 0.5
         for name, value in deviations.items():
             assert value == pytest.approx(in_layers if ".layers." in name else 0.02, rel=0.03), name
+
+
+def test_gpt_1_draws_all_layers_alike() -> None:
+    model = build(Base(family="gpt2", layers=4, hidden=768, heads=2, feedforward=768, norm="post"), 300, 0)
+    drawn = [
+        weight.detach()
+        for name, weight in model.named_parameters()
+        if ".layers." in name and weight.ndim == 2
+    ]
+    assert [float(weight.std()) for weight in drawn] == pytest.approx([0.02] * len(drawn), rel=0.03)
 
 
 @pytest.mark.parametrize("hidden", [768, 1024])
