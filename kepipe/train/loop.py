@@ -84,6 +84,11 @@ def train(
             if "save" in due or worth_keeping:
                 keeper.save(now)
             window = Window(objective.terms, measures(objective))
+    if now.step < settings.steps:
+        work.note(
+            f"stopped after step {now.step} of {settings.steps}: {settings.patience} measurements without a lower "
+            f"held-out loss than {now.best:.4g}, that of step {now.best_step}"
+        )
     if settings.final == "best" and now.best_step:
         keeper.restore_best(now)
     if inner is not model:

@@ -25,7 +25,7 @@ class Progress:
     stale: int = 0
     """Measurements since then."""
     latest: float = float("inf")
-    """The last held-out loss."""
+    """The last held-out loss; at the end, that of the weights with which the model ends."""
     lowest: list[tuple[float, int]] = field(default_factory=list)
     """The lowest held-out losses with their steps, the lowest first: as many as checkpoints are kept of them."""
 
@@ -94,10 +94,14 @@ class Keeper:
         self.machine.wait_for_everyone()
 
     def restore_best(self, progress: Progress) -> None:
-        """Put the weights of the lowest held-out loss into the model."""
+        """Put the weights of the lowest held-out loss into the model; that is its latest loss then."""
         for one in checkpoint.whole(self.root, self.work.warn):
             if one.step == progress.best_step:
                 state.restore_weights(self.model, one.tensors("weights"))
+                progress.latest = progress.best
+                self.work.note(
+                    f"the weights are those of step {progress.best_step}, of the lowest held-out loss"
+                )
                 return
         raise OSError(
             f"{self.root}: the checkpoint of step {progress.best_step}, the best, is gone or damaged; "

@@ -162,6 +162,8 @@ def test_the_best_weights_can_be_the_final_ones(tmp_path: Path) -> None:
     progress = train(model, HideSome(), render, best, work, misleading)
     losses = {step: loss for step, loss in ear.metric("held_out_loss").items() if step}
     assert progress.best_step == min(losses, key=losses.__getitem__) < 40
+    assert progress.latest == losses[progress.best_step], "the loss of the weights with which it ends"
+    assert f"the weights are those of step {progress.best_step}" in ear.notes()
     stored = load_file(work.scratch / f"checkpoints/step-{progress.best_step:08d}/weights.safetensors")
     assert all(torch.equal(stored[name], value) for name, value in model.named_parameters())
 
@@ -240,8 +242,10 @@ def test_the_best_kept_early_stopping_and_stops_at_any_step_go_together(
 
 def test_patience_ends_a_training_that_does_not_get_better(tmp_path: Path) -> None:
     still = settings(steps=400, learning_rate=1e-12, eval_every=3, patience=2)
-    progress = train(tiny(0.0), HideSome(), render, still, work_in(tmp_path), held_out())
+    ear = Ear()
+    progress = train(tiny(0.0), HideSome(), render, still, work_in(tmp_path, ear), held_out())
     assert progress.step < 60
+    assert f"stopped after step {progress.step} of 400: 2 measurements without a lower" in ear.notes()
 
 
 class Poisoned(HideSome):
