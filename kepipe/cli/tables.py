@@ -104,7 +104,11 @@ def show_page(page: Page) -> None:
             if isinstance(block, Table):
                 drawn = table.Table(title=escape(section.title), title_justify="left")
                 for place, head in enumerate(block.head):
-                    drawn.add_column(escape(head), justify="right" if place in block.numbers else "left")
+                    drawn.add_column(
+                        escape(head),
+                        justify="right" if place in block.numbers else "left",
+                        overflow="fold",  # Chinese has no blanks at which a line could end
+                    )
                 for row in block.rows:
                     drawn.add_row(*(escape(str(cell)) for cell in row))
                 console.print(drawn)

@@ -1,6 +1,6 @@
 """What a linker misses in texts, and why.
 
-A span that looks like a name (what NER sees, else runs of capitals) and is not linked has one of five reasons: the
+A span that looks like a name (`kepipe.linking.namelike`) and is not linked has one of five reasons: the
 graph has no such *alias*; it has one, written in a *case* that does not allow this text; a link overlaps it, so that
 the *boundary* differs; its best candidate is *below the threshold*; it lost against an *overlap*ping name.
 """
@@ -16,10 +16,12 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from kepipe.linking.casing import Casing
 from kepipe.linking.decide import decide
-from kepipe.linking.fuzzy import name_spans, nearest_name
+from kepipe.linking.fuzzy import nearest_name
 from kepipe.linking.gazetteer import Matches
 from kepipe.linking.linker import Linker
+from kepipe.linking.namelike import count_words, namelike
 from kepipe.linking.reading import Reading
 from kepipe.types import Document
 from kg.lexicon import Lexicon
@@ -71,7 +73,10 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """`spans`: what looks like a name, `linked`: how many of these are linked exactly."""
+    """`spans`: what looks like a name, `linked`: how many of these are linked exactly.
+
+    Of `words`, each Chinese character is one.
+    """
 
     documents: int
     words: int
@@ -92,6 +97,8 @@ def examine(
     threshold: float | None = None,
 ) -> Diagnosis:
     """Link the documents and gather what was missed, the most frequent first."""
+    documents = list(documents)
+    casing = _casing(linker, [document.text for document, _ in documents])
     threshold = linker.ranker.threshold if threshold is None else threshold
     missed: Counter[tuple[str, Reason]] = Counter()
     examples: dict[tuple[str, Reason], str] = {}
@@ -104,7 +111,7 @@ def examine(
         scores = linker.ranker.score(features)
         decided = decide(matches, scores, threshold)
         why = _Reasons(linker.gazetteer.lexicon, matches, scores, decided, threshold)
-        for start, end in name_spans(text, reading, linker.casing):
+        for start, end in namelike(text, reading, casing):
             reason = why.unlinked(start, end, text[start:end])
             spans += 1
             linked += reason is None
@@ -113,7 +120,7 @@ def examine(
                 examples.setdefault((text[start:end], reason), _around(text, start, end))
         _add_rivals(rivals, matches, scores, decided)
         entities |= {row for _, row, _ in decided}
-        size, words, mentions = size + 1, words + len(text.split()), mentions + len(decided)
+        size, words, mentions = size + 1, words + count_words(text), mentions + len(decided)
     reasons: Counter[str] = Counter()
     for (_, reason), count in missed.items():
         reasons[reason] += count
@@ -130,6 +137,11 @@ def examine(
         _contested(linker, rivals, shown),
         _suggest(linker, [(key[0], count) for key, count in ranked if key[1] == "no alias"], shown),
     )
+
+
+def _casing(linker: Linker, texts: Sequence[str]) -> Casing:
+    """What the linker knows of common words, and, of those that it does not, what the texts tell."""
+    return Casing(dict(Casing.count(texts).share) | dict(linker.casing.share))
 
 
 class _Reasons:

@@ -124,18 +124,19 @@ def _quote(decision: Decision, text: GoldText, labels: Sequence[str]) -> tuple[s
 def doctor_page(found: Diagnosis) -> Page:
     """What a linker misses, and what could be done."""
     share = found.linked / found.spans if found.spans else 0.0
-    reasons = ", ".join(f"{count:,} {reason}" for reason, count in found.reasons.items())
     return Page(
         title="Linking",
         kicker="A linker's doctor",
         headline=f"{found.linked:,} of {found.spans:,} names in the text are linked ({share:.0%})",
-        lead=f"Why the others are not: {reasons}." if reasons else "",
+        lead="A name is what NER takes for one, else what is written like one; linked is what a link covers exactly.",
         facts=(
             Fact("documents", f"{found.documents:,}", f"{found.words:,} words"),
-            Fact("mentions", f"{found.mentions:,}", f"of {found.entities:,} entities"),
-            Fact("mentions a hundred words", f"{100 * found.mentions / max(found.words, 1):.1f}"),
+            Fact("names linked", f"{share:.0%}", f"{found.linked:,} of {found.spans:,}"),
+            Fact("links in all", f"{found.mentions:,}", f"to {found.entities:,} entities"),
+            Fact("links per hundred words", f"{100 * found.mentions / max(found.words, 1):.1f}"),
         ),
         sections=(
+            Section("why", "Why names are not linked", (_why(found),)),
             Section("unlinked", "Names that are not linked", (_unlinked(found),)),
             Section("contested", "Contested names", (_contested(found),)),
             Section("suggestions", "Aliases worth adding", (_suggestions(found),)),
@@ -143,12 +144,33 @@ def doctor_page(found: Diagnosis) -> Page:
     )
 
 
-def _unlinked(found: Diagnosis) -> Table:
+_REASONS = {
+    "no alias": (
+        "the graph has no such name",
+        "add it to the aliases of its entity in `entities.jsonl`, if the graph has the entity",
+    ),
+    "case": ("the graph writes it with other capitals", "add it as the texts write it"),
+    "boundary": ("a link covers another stretch of it", "add the whole as an alias, if it is one name"),
+    "below the threshold": (
+        "its likeliest entity is not likely enough",
+        "train on texts with links, or lower `--threshold`",
+    ),
+    "overlap": ("a name that it shares letters with won", "mostly nothing: the longer name means more"),
+}
+"""Reason → what it says, and what can be done."""
+
+
+def _why(found: Diagnosis) -> Table | Text:
+    rows = tuple((reason, f"{count:,}", *_REASONS[reason]) for reason, count in found.reasons.items())
+    return _table(("why", "times", "which means", "what helps"), rows, "All are linked.", (1,))
+
+
+def _unlinked(found: Diagnosis) -> Table | Text:
     rows = ((each.surface, f"{each.count:,}", each.reason, each.example) for each in found.unlinked)
-    return Table(("name", "times", "why", "for example"), tuple(rows), numbers=(1,))
+    return _table(("name", "times", "why", "for example"), tuple(rows), "None.", (1,))
 
 
-def _contested(found: Diagnosis) -> Table:
+def _contested(found: Diagnosis) -> Table | Text:
     rows = (
         (
             each.surface,
@@ -161,12 +183,20 @@ def _contested(found: Diagnosis) -> Table:
         for each in found.contested
     )
     head = ("name", "times", "linked to", "score", "rather than", "score")
-    return Table(head, tuple(rows), numbers=(1, 3, 5))
+    return _table(head, tuple(rows), "No linked name had a second candidate.", (1, 3, 5))
 
 
-def _suggestions(found: Diagnosis) -> Table:
+def _suggestions(found: Diagnosis) -> Table | Text:
     rows = (
         (each.surface, f"{each.count:,}", f"{each.label} [{each.entity}]", each.name, f"{each.likeness:.0f}")
         for each in found.suggestions
     )
-    return Table(("alias", "times", "of the entity", "known as", "likeness"), tuple(rows), numbers=(1, 4))
+    head = ("alias", "times", "of the entity", "known as", "likeness, of 100")
+    return _table(head, tuple(rows), "No unknown name is written almost like a known one.", (1, 4))
+
+
+def _table(
+    head: tuple[str, ...], rows: tuple[tuple[str, ...], ...], none: str, numbers: tuple[int, ...]
+) -> Table | Text:
+    """The table, or a sentence where there is no row."""
+    return Table(head, rows, numbers=numbers) if rows else Text(none)

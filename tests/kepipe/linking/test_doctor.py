@@ -1,11 +1,15 @@
+from typing import get_args
+
 import pytest
 
-from kepipe.linking.doctor import _around, examine
+from kepipe.linking.casing import Casing
+from kepipe.linking.doctor import Reason, _around, examine
 from kepipe.linking.fuzzy import nearest_name
 from kepipe.linking.linker import Linker
-from kepipe.linking.reading import Name, Reading, RuleReader
-from kepipe.report.linking import doctor_page
-from kepipe.report.page import render
+from kepipe.linking.namelike import count_words, namelike
+from kepipe.linking.reading import ChineseReader, Name, Reading, RuleReader
+from kepipe.report.linking import _REASONS, doctor_page
+from kepipe.report.page import Text, render
 from kepipe.types import Document
 from kg.store import Graph
 
@@ -26,6 +30,49 @@ def test_reasons_and_suggestions(linker: Linker, graph: Graph) -> None:
     assert found.suggestions[0].entity == "ne"
     assert found.linked <= found.spans
     assert "Nebrasca" in render(doctor_page(found))
+
+
+def test_a_common_word_at_the_beginning_of_a_sentence_is_no_name(linker: Linker) -> None:
+    """The texts themselves tell which words are common, where the linker has not counted any."""
+    text = (
+        "During May they met, and during June. During July, after noon, they saw Atlantis. After all, after Omaha came "
+        "J. Tolkien from New York City. During Omaha, in May, they sang. During Mary Smith, after lunch, during "
+        "tea and during dinner, they slept, after and during all."
+    )
+    (reading,) = RuleReader().read([text])
+    casing = Casing({"during": 0.9, "after": 0.9})
+    spans = [text[start:end] for start, end in namelike(text, reading, casing)]
+    assert spans == ["Atlantis", "Omaha", "J. Tolkien", "New York City", "Omaha", "Mary Smith"]
+    usual = Document("e", "during " * 20 + "after " * 20), Reading((), ())
+    found = examine(linker, [(Document("d", text), reading), usual])
+    assert {each.surface for each in found.unlinked} == {"Atlantis", "J. Tolkien", "Mary Smith"}
+    assert (found.spans, found.linked) == (6, 3)
+
+
+def test_names_in_chinese(linker: Linker) -> None:
+    text = "李明教授昨天在上海会见了比尔·盖茨，讨论《红楼梦》。"
+    (reading,) = ChineseReader().read([text])
+    spans = namelike(text, reading, Casing())
+    assert [text[start:end] for start, end in spans] == ["李明", "上海", "比尔·盖茨", "红楼梦"]
+    found = examine(linker, [(Document("d", text), reading)])
+    assert {each.surface: each.reason for each in found.unlinked}["上海"] == "no alias"
+    assert count_words(text) == len(text) - 5  # without the marks
+    assert count_words("两 words, 三个 more") == 5
+
+
+def test_a_page_with_nothing_to_tell(linker: Linker) -> None:
+    page = doctor_page(examine(linker, []))
+    assert page.headline == "0 of 0 names in the text are linked (0%)"
+    assert [section.blocks for section in page.sections] == [
+        (Text("All are linked."),),
+        (Text("None."),),
+        (Text("No linked name had a second candidate."),),
+        (Text("No unknown name is written almost like a known one."),),
+    ]
+
+
+def test_every_reason_is_explained() -> None:
+    assert set(get_args(Reason)) == _REASONS.keys()
 
 
 def test_the_nearest_name(linker: Linker, graph: Graph) -> None:

@@ -1,0 +1,92 @@
+"""What looks like a name in a text, whether or not a graph knows it.
+
+Where NER ran, it decides. Else: runs of capitals, without months and days, and in Chinese the words that jieba takes
+for persons, places, organisations and other proper names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+
+from kepipe.linking.casing import Casing, capital_runs
+from kepipe.linking.fuzzy import COMMON, name_spans
+from kepipe.linking.reading import Reading
+
+_HAN = re.compile(r"[㐀-䶿一-鿿\U00020000-\U0003ffff]")
+_NAMES = ("nr", "ns", "nt", "nz")
+"""jieba's tags of proper names begin so (ICTCLAS: person, place, organisation, other)."""
+_END = re.compile(r"(?<=[^\W\d_]{4})\. ")
+"""A full stop after a word of at least four letters, which no initial and hardly an abbreviation has."""
+_WORD = re.compile(r"([^ ]+) ?")
+_CALENDAR = re.compile(
+    r"(?:January|February|March|April|May|June|July|August|September|October|November|December|"
+    r"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day)(?: \d+)?"
+)
+
+
+def namelike(text: str, reading: Reading, casing: Casing) -> list[tuple[int, int]]:
+    """Start and end of each; `casing` knows which words are common and mean nothing at the beginning of a sentence."""
+    if reading.names is not None:
+        return name_spans(text, reading, casing)
+    if is_chinese(text):
+        return list(_chinese(text))
+    return [span for span in _by_capitals(text, reading, casing) if not _CALENDAR.fullmatch(text, *span)]
+
+
+def _by_capitals(text: str, reading: Reading, casing: Casing) -> Iterator[tuple[int, int]]:
+    """Runs of capitals, cut where a sentence ends, without the common words that begin one ("In Omaha. After all")."""
+    begins = {sentence.start for sentence in reading.sentences}
+    for start, stop in capital_runs(text):
+        cuts = [found.end() for found in _END.finditer(text, start, stop)]
+        for begin, end in pairwise((start, *cuts, stop)):
+            if begin in begins or begin in cuts:
+                begin = _skip_common(text, begin, end, casing)
+            end -= len(text[begin:end]) - len(text[begin:end].rstrip(". "))
+            if end - begin > 1:
+                yield begin, end
+
+
+def _skip_common(text: str, begin: int, end: int, casing: Casing) -> int:
+    """Where the first word begins that is not common; `end` where all are."""
+    while word := _WORD.match(text, begin, end):
+        if casing.common(word[1]) <= COMMON:
+            return begin
+        begin = word.end()
+    return end
+
+
+def is_chinese(text: str) -> bool:
+    """Whether a text has more Chinese characters than words of other scripts."""
+    return len(_HAN.findall(text)) > len(text.split())
+
+
+def count_words(text: str) -> int:
+    """The words of a text; each Chinese character counts as one."""
+    others = _HAN.sub(" ", text).split()
+    return len(_HAN.findall(text)) + sum(any(map(str.isalnum, word)) for word in others)
+
+
+def _chinese(text: str) -> Iterator[tuple[int, int]]:
+    """Proper names; the parts of a foreign one, 比尔·盖茨, together."""
+    import logging
+
+    import jieba
+    from jieba import posseg
+
+    jieba.setLogLevel(logging.WARNING)
+    place = begin = end = 0
+    linked = False
+    for word, tag in posseg.cut(text):
+        start = text.index(word, place)
+        place = start + len(word)
+        if tag.startswith(_NAMES):
+            if not (linked and start == end + 1):
+                if end - begin >= 2:
+                    yield begin, end
+                begin = start
+            end = place
+        linked = word in ("·", "•", "・") and start == end
+    if end - begin >= 2:
+        yield begin, end
