@@ -54,10 +54,13 @@ def clashes(
             f"{name} writes rows as a whole and cannot keep their documents apart: leave `isolate` out, and set "
             "`format: doc-sentences` to have rows of one document",
         )
-    if 0 < model.positions < length:
+    framed = row.frames if format == "packed" else 0
+    if 0 < model.positions < length + framed:
+        ends = f" and {framed} around them" if framed else ""
         yield Clash(
             "length",
-            f"{length} tokens, and base {base} has {model.positions} positions: set `length: {model.positions}`",
+            f"{length} tokens{ends}, and base {base} has {model.positions} positions: set "
+            f"`length: {model.positions - framed}`",
         )
     yield from _of_pairs(objective, name, model, base, format)
 

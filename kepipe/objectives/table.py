@@ -46,6 +46,8 @@ class Row:
     """What measures the held-out loss, so that arms compare; None: the objective itself."""
     links: bool = False
     """Whether it can learn of entities alone, from a model that fuses them."""
+    frames: int = 0
+    """Special tokens that it puts around a row's text itself: rows that have none of their own grow by so many."""
     tokens: Callable[[Tokenizer], object] = attrgetter("mask")
     """What it takes from a tokenizer; raises ValueError where that has none."""
 
@@ -62,7 +64,7 @@ TABLE: Mapping[str, Row] = {
     "causal-lm": Row(causal.CausalLM, causal.build_causal, "decoder", begin=False, tokens=attrgetter("sep")),
     "prefix-lm": Row(causal.PrefixLM, causal.build_prefix, "decoder", begin=False, tokens=attrgetter("sep")),
     "mass": Row(mass.Mass, mass.build, "encoder-decoder"),
-    "denoising": Row(denoising.DenoisingLM, denoising.build, "encoder-decoder"),
+    "denoising": Row(denoising.DenoisingLM, denoising.build, "encoder-decoder", frames=2),
     "span-corruption": Row(t5.SpanCorruption, t5.build, "encoder-decoder", begin=False, tokens=t5.sentinels),
 }
 
@@ -83,6 +85,7 @@ def row_of(section: Section) -> Row:
             formats=formats,
             yardstick=rows[0].yardstick or section.of[0].objective,
             links=any(row.links for row in rows),
+            frames=max(row.frames for row in rows),
         )
     return next(row for row in TABLE.values() if isinstance(section, row.section))
 

@@ -67,6 +67,12 @@ def test_a_model_that_fuses_learns_of_entities(tmp_path: Path) -> None:
         ("causal-lm", {"family": "gpt2", **TINY}, {"format": "segment-pair"}, "set `format: packed`"),
         ("ernie-tsinghua", {"family": "bert", **TINY}, {}, "`inputs: {vectors: embed}`"),
         ("mlm", {"family": "bert", **TINY, "positions": 8}, {}, "has 8 positions: set `length: 8`"),
+        (
+            "denoising",
+            {"family": "bart", **TINY, "positions": 17},
+            {"format": "packed"},
+            "16 tokens and 2 around them, and base the-base has 17 positions: set `length: 15`",
+        ),
         ("dlm", {"family": "bert", **TINY}, {}, "set `format: dialogue`"),
         ("denoising", {"family": "bart", **TINY}, {"isolate": True}, "cannot keep their documents apart"),
         ("mlm", {"family": "roberta", **TINY}, {"format": "sentence-pair"}, "set `segments: 2` in base"),
