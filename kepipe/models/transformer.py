@@ -199,10 +199,12 @@ class Transformer(nn.Module):
     def use_blocks(self, on: bool = True) -> None:
         """Switch FlexAttention's block masks, on CUDA: they skip what nobody sees, as in packed rows and trees.
 
-        Raises ValueError with attention dropout, which that kernel does not have.
+        Raises ValueError elsewhere, and with attention dropout, which that kernel does not have.
         """
+        if on and not self.tokens.weight.is_cuda:
+            raise ValueError("blocks: block masks need a GPU; leave `blocks` out")
         if on and self.config.attention_dropout:
-            raise ValueError(f"block masks need attention dropout 0, not {self.config.attention_dropout}")
+            raise ValueError(f"blocks: block masks need dropout 0, not {self.config.attention_dropout}")
         self.flex = on
 
     def compile_layers(self) -> None:

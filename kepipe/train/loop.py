@@ -51,6 +51,8 @@ def train(
     feed = Feed(objective, render, settings, work.seed, machine.process_index, machine.num_processes)
     speed = Speed.measure(machine, model, feed)
     inner, trained, optimizer = spread(machine, model, settings, work.scratch)
+    if settings.blocks:
+        inner.use_blocks()
     keeper = Keeper(machine, inner, optimizer, settings, work)
     now = keeper.restore()
     if held_out and now.step == 0:
@@ -84,13 +86,7 @@ def train(
             if "save" in due or worth_keeping:
                 keeper.save(now)
             window = Window(objective.terms, measures(objective))
-    if now.step < settings.steps:
-        work.note(
-            f"stopped after step {now.step} of {settings.steps}: {settings.patience} measurements without a lower "
-            f"held-out loss than {now.best:.4g}, that of step {now.best_step}"
-        )
-    if settings.final == "best" and now.best_step:
-        keeper.restore_best(now)
+    keeper.finish(now)
     if inner is not model:
         restore_weights(model, weights(inner))
     return now

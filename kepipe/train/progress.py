@@ -93,7 +93,18 @@ class Keeper:
             checkpoint.prune(self.root, self._kept(progress))
         self.machine.wait_for_everyone()
 
-    def restore_best(self, progress: Progress) -> None:
+    def finish(self, progress: Progress) -> None:
+        """Say so where training stopped early, and put the best weights into the model where they are asked for."""
+        steps, patience = self.settings.steps, self.settings.patience
+        if progress.step < steps:
+            self.work.note(
+                f"stopped after step {progress.step} of {steps}: {patience} measurements without a lower held-out loss "
+                f"than {progress.best:.4g}, that of step {progress.best_step}"
+            )
+        if self.settings.final == "best" and progress.best_step:
+            self._restore_best(progress)
+
+    def _restore_best(self, progress: Progress) -> None:
         """Put the weights of the lowest held-out loss into the model; that is its latest loss then."""
         for one in checkpoint.whole(self.root, self.work.warn):
             if one.step == progress.best_step:

@@ -46,6 +46,9 @@ class Training(Section):
     parallel: Literal["ddp", "fsdp2"] = aside("ddp")
     """How processes share the model: each has all of it (DDP), or each a part, and fetches the others' when it needs
     them (FSDP2: for models that do not fit on one GPU)."""
+    blocks: bool = aside(False)
+    """On a GPU, skip what nobody sees (FlexAttention's block masks): for long rows whose documents are kept apart, and
+    for injected triples; without dropout."""
     workers: int = aside(1, ge=1)
     """Threads that prepare batches ahead of the model."""
     log_every: int = Field(10, ge=1)

@@ -312,6 +312,11 @@ def test_fp16_on_a_cpu_is_refused(tmp_path: Path) -> None:
         train(tiny(), HideSome(), render, settings(precision="fp16"), work_in(tmp_path))
 
 
+def test_block_masks_on_a_cpu_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="blocks: block masks need a GPU"):
+        train(tiny(0.0), HideSome(), render, settings(blocks=True), work_in(tmp_path))
+
+
 RUN = """
 import sys
 from pathlib import Path
