@@ -186,13 +186,19 @@ def _has_key(lexicon: Lexicon, surface: str) -> bool:
 
 
 def _around(text: str, start: int, end: int, width: int = 40) -> str:
-    """A stretch of text in brackets and at most `width` characters on either side, cut between words."""
+    """A stretch of text in brackets, with its surroundings on one line."""
+    before, after = around(text, start, end, width)
+    return " ".join(f"{before}[{text[start:end]}]{after}".split())
+
+
+def around(text: str, start: int, end: int, width: int) -> tuple[str, str]:
+    """At most `width` characters before and after a stretch of text, cut between words."""
     before, after = text[max(start - width, 0) : start], text[end : end + width]
     if start > width:
         before = f"… {before[before.find(' ') + 1 :]}"
     if end + width < len(text):
         after = f"{after[: after.rfind(' ') if ' ' in after else len(after)]} …"
-    return " ".join(f"{before}[{text[start:end]}]{after}".split())
+    return before, after
 
 
 def _contested(linker: Linker, rivals: Rivals, shown: int) -> tuple[Contested, ...]:
