@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
@@ -117,9 +118,8 @@ def train(
     Raises ValueError for a model that is not of `known_models`, or a start that does not fit it.
     """
     import torch
-    from pykeen.utils import set_random_seed
 
-    set_random_seed(seed)
+    _pykeen().utils.set_random_seed(seed)
     factory = _factory(graph, graph.triples("train"))
     model = _model(factory, settings, seed).to(device)
     if start is not None:
@@ -156,6 +156,19 @@ def train(
             )
     best.restore(model)
     return _trained(model.eval(), settings)
+
+
+def _pykeen() -> ModuleType:
+    try:
+        import pykeen.utils
+    except ModuleNotFoundError as missing:
+        if missing.name is None or missing.name.partition(".")[0] != "pykeen":
+            raise
+        raise ModuleNotFoundError(
+            "training vectors needs PyKEEN: `pip install pykeen`; everything else works without it",
+            name="pykeen",
+        ) from None
+    return pykeen
 
 
 def known_models() -> list[str]:
