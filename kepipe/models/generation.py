@@ -13,7 +13,7 @@ from torch import Tensor
 
 from kepipe.models.transformer import Transformer
 from kepipe.nn.attention import Cache
-from kepipe.nn.visibility import Visibility, causal, documents
+from kepipe.nn.visibility import Visibility, causal, documents, full
 
 Choose = Callable[[Tensor], Tensor]
 """Logits [B, V] → tokens [B]."""
@@ -24,7 +24,8 @@ class Prompt:
     """What a decoder begins with, [B, T], and for an encoder-decoder the `source` that it reads, [B, S].
 
     `documents` and `source_documents` are 1 on tokens and 0 on padding at the right; None where there is none.
-    `first`: position of each row's first token, int [B], where that is not 0 (MASS).
+    `first`: position of each row's first token, int [B], where that is not 0 (MASS). `both_ways`: whether the tokens see
+    each other in both directions (a prefix LM).
     """
 
     tokens: Tensor
@@ -32,6 +33,7 @@ class Prompt:
     source: Tensor | None = None
     source_documents: Tensor | None = None
     first: Tensor | None = None
+    both_ways: bool = False
 
 
 def prompt_for(model: Transformer, source_BS: Tensor, source_documents_BS: Tensor | None = None) -> Prompt:
@@ -65,7 +67,7 @@ class Session:
         if prompt.source is not None:
             sight = Visibility() if prompt.source_documents is None else documents(prompt.source_documents)
             self.memory = model.encode(prompt.source, sight)
-        self.logits = self._begin(prompt.tokens, prompt.first)
+        self.logits = self._begin(prompt)
         """Of the next token, [B, V]."""
 
     @staticmethod
@@ -76,11 +78,12 @@ class Session:
         first_B = torch.zeros_like(prompt.tokens[:, 0]) if prompt.first is None else prompt.first
         return first_B + (prompt.tokens.shape[1] if prompt.documents is None else prompt.documents.sum(1))
 
-    def _begin(self, tokens_BT: Tensor, first_B: Tensor | None) -> Tensor:
-        positions_BT = None
+    def _begin(self, prompt: Prompt) -> Tensor:
+        positions_BT, first_B = None, prompt.first
         if first_B is not None:
-            positions_BT = first_B[:, None] + torch.arange(tokens_BT.shape[1], device=first_B.device)
-        hidden_BTD = self._decode(tokens_BT, positions_BT)
+            positions_BT = first_B[:, None] + torch.arange(prompt.tokens.shape[1], device=first_B.device)
+        sight = full() if prompt.both_ways else causal()
+        hidden_BTD = self._decode(prompt.tokens, positions_BT, sight)
         if self.documents is None:
             return self._read(hidden_BTD[:, -1])
         last_B = self.documents.sum(1) - 1
@@ -98,7 +101,7 @@ class Session:
         if self.next_B is not None:
             positions_BU = self.next_B[:, None] + torch.arange(tokens_BU.shape[1], device=tokens_BU.device)
             self.next_B = self.next_B + tokens_BU.shape[1]
-        return self._decode(tokens_BU, positions_BU)
+        return self._decode(tokens_BU, positions_BU, causal())
 
     def select(self, rows_N: Tensor) -> None:
         """Go on with these rows, in this order."""
@@ -109,8 +112,8 @@ class Session:
             for kept in (self.documents, self.memory, self.source_documents, self.next_B)
         )
 
-    def _decode(self, tokens_BT: Tensor, positions_BT: Tensor | None) -> Tensor:
-        visibility = causal() if self.documents is None else causal() & documents(self.documents)
+    def _decode(self, tokens_BT: Tensor, positions_BT: Tensor | None, sight: Visibility) -> Tensor:
+        visibility = sight if self.documents is None else sight & documents(self.documents)
         memory_visibility = None
         if self.source_documents is not None:
             memory_visibility = documents(torch.ones_like(tokens_BT), self.source_documents)

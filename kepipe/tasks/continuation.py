@@ -1,6 +1,7 @@
 """How each kind of model is asked to go on with a text, and how likely it finds a given continuation.
 
-A model goes on in the way in which it was trained to write: GPT appends; BART restores a text whose rest is one
+A model goes on in the way in which it was trained to write: GPT appends, and as a prefix LM reads the text in both
+directions first; BART restores a text whose rest is one
 mask; T5 writes what a sentinel stands for; MASS writes masked places from the token before them. A model that
 was fine-tuned from source to target answers.
 """
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-Manner = Literal["append", "infill", "sentinel", "fragment", "answer"]
+Manner = Literal["append", "prefix", "infill", "sentinel", "fragment", "answer"]
 BY_OBJECTIVE: dict[str, Manner] = {
     "causal-lm": "append",
-    "prefix-lm": "append",
+    "prefix-lm": "prefix",
     "denoising": "infill",
     "span-corruption": "sentinel",
     "mass": "fragment",
@@ -52,7 +53,7 @@ def manner_of(model: Transformer, folder: Path | None = None) -> Manner:
             f"{model.config.family}: this model fills masks and does not generate; gpt2, bart and t5 do"
         )
     if model.encoder is None:
-        return "append"
+        return "prefix" if _objective(folder) == "prefix-lm" else "append"
     return BY_OBJECTIVE.get(_objective(folder), BY_FAMILY.get(model.config.family, "answer"))
 
 
@@ -77,9 +78,9 @@ class Asking:
         """The prompt that has the model go on after each of the texts (int [T] without special tokens)."""
         kind, roles = self.manner, self.tokenizer
         device = str(next(self.model.parameters()).device)
-        if kind == "append":
+        if kind in ("append", "prefix"):
             begun = [text if len(text) else np.array([roles.sep]) for text in texts]
-            return Prompt(*_rows(begun, roles.pad, device))
+            return Prompt(*_rows(begun, roles.pad, device), both_ways=kind == "prefix")
         sources = [self._source(text, room) for text in texts]
         source, there = _rows(sources, roles.pad, device)
         if kind == "fragment":

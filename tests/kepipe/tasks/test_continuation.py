@@ -106,12 +106,38 @@ def test_fragment_is_what_mass_trains(tokenizer):
     assert found[0] == pytest.approx(expected, abs=1e-4)
 
 
+def test_prefix_is_what_a_prefix_lm_trains(tokenizer):
+    """The text is read in both directions, what follows from left to right; also beside a longer text."""
+    asking = make("gpt2", tokenizer, "prefix")
+    prompts = pieces(tokenizer, "The moon", "Two small moons go around")
+    targets = pieces(tokenizer, " goes around", " Mars")
+    found = asking.log_likelihoods(prompts, [0, 1], targets)
+    for values, prompt, target in zip(found, prompts, targets, strict=True):
+        whole = torch.tensor([[*prompt, *target]])
+        batch = Batch(
+            whole,
+            torch.ones_like(whole),
+            visibility="prefix",
+            prefix=(torch.arange(whole.shape[1]) < len(prompt))[None].long(),
+        )
+        with torch.no_grad():
+            logp = asking.model.vocabulary(asking.model(batch))[0].log_softmax(-1)
+        expected = [float(logp[len(prompt) - 1 + n, token]) for n, token in enumerate(target)]
+        assert values[: len(target)] == pytest.approx(expected, abs=1e-4)
+    causal = make("gpt2", tokenizer, "append").log_likelihoods(prompts, [0, 1], targets)
+    assert found != pytest.approx(causal, abs=1e-4)
+
+
 def test_the_objective_of_a_folder_decides_and_bert_is_refused(tokenizer, tmp_path):
     told = {"config": {"objective": {"name": "mass"}}}
     (tmp_path / "kepipe.json").write_text(json.dumps(told))
     model = make("bart", tokenizer).model
     assert manner_of(model, tmp_path) == "fragment"
     assert manner_of(model) == "infill"
+    gpt = make("gpt2", tokenizer).model
+    assert manner_of(gpt, tmp_path) == manner_of(gpt) == "append"
+    (tmp_path / "kepipe.json").write_text(json.dumps({"config": {"objective": {"name": "prefix-lm"}}}))
+    assert manner_of(gpt, tmp_path) == "prefix"
     bert = make("bert", tokenizer, "append").model
     assert not writes(bert)
     with pytest.raises(ValueError, match="fills masks and does not generate"):
