@@ -42,8 +42,10 @@ class Neighbourhood:
     def sample(self, rows: Rows, most: int, seed: int) -> Rows:
         """Up to `most` edges into each of `rows`, drawn without replacement (all where −1).
 
-        int64 [n, 3]: neighbour, direction, row. The same seed and number of threads draw the same.
+        int64 [n, 3]: neighbour, direction, row. The same seed and number of threads draw the same. Raises ValueError
+        for a row that is not there.
         """
+        self._check(rows)
         dgl = _dgl()
         dgl.seed(seed)
         drawn = dgl.sampling.sample_neighbors(self._graph, np.unique(rows), most)
@@ -52,11 +54,21 @@ class Neighbourhood:
         return np.asarray(edges[np.lexsort(edges.T)])
 
     def walk(self, rows: Rows, length: int, seed: int) -> Rows:
-        """A uniform random walk of `length` steps from each row: int64 [n, length + 1], −1 after a dead end."""
+        """A uniform random walk of `length` steps from each row: int64 [n, length + 1], −1 after a dead end.
+
+        Raises ValueError for a row that is not there.
+        """
+        self._check(rows)
         dgl = _dgl()
         dgl.seed(seed)
         traces, _ = dgl.sampling.random_walk(self._graph, np.asarray(rows, np.int64), length=length)
         return np.asarray(traces.numpy())
+
+    def _check(self, rows: Rows) -> None:
+        """DGL would not: it ends the process."""
+        wrong = rows[(rows < 0) | (rows >= self.entities)]
+        if len(wrong):
+            raise ValueError(f"row {int(wrong[0])}: the graph has {self.entities:,} entities")
 
     def pagerank(
         self,

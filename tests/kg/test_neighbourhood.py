@@ -93,6 +93,14 @@ def test_walks(triples: np.ndarray[Any, Any], around: Neighbourhood) -> None:
     np.testing.assert_array_equal(walks, around.walk(np.array([0, 1, 2, 39] * 5), 6, seed=4))
 
 
+@pytest.mark.parametrize("row", [-1, 40, 10**9])
+def test_a_row_that_is_not_there_is_refused(around: Neighbourhood, row: int) -> None:
+    """DGL itself would end the process."""
+    for ask in (around.sample, around.walk):
+        with pytest.raises(ValueError, match=f"row {row}: the graph has 40 entities"):
+            ask(np.array([0, row]), 3, seed=0)
+
+
 def test_pooling_is_a_weighted_mean() -> None:
     import torch
 
