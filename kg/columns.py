@@ -21,10 +21,19 @@ def save(folder: Path, name: str, values: Column) -> None:
 
 
 def load(folder: Path, name: str) -> Column:
-    """The array of `name.npy`, memory-mapped and read-only."""
-    mapped = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+    """The array of `name.npy`, memory-mapped and read-only. Raises ValueError where it is damaged or missing."""
+    file = folder / f"{name}.npy"
+    try:
+        mapped = np.load(file, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, FileNotFoundError) as error:
+        raise ValueError(f"{file}: {_is_damaged(error)}") from None
     # A plain view: slicing np.memmap itself runs Python code at every slice.
     return np.asarray(mapped).view(np.ndarray)
+
+
+def _is_damaged(error: object) -> str:
+    reason = "missing" if isinstance(error, FileNotFoundError) else f"damaged ({error})"
+    return f"{reason}; make what it belongs to anew"
 
 
 def map_bytes(file: Path, scattered: bool = False) -> bytes | mmap.mmap:
@@ -65,8 +74,15 @@ class Strings(Sequence[str]):
 
     @classmethod
     def load(cls, folder: Path, name: str) -> Strings:
-        """The strings that `StringsWriter` wrote under `name`, memory-mapped."""
-        return cls(load(folder, f"{name}.offsets"), map_bytes(folder / f"{name}.utf8"))
+        """The strings that `StringsWriter` wrote under `name`, memory-mapped. Raises ValueError as `load`."""
+        starts, file = load(folder, f"{name}.offsets"), folder / f"{name}.utf8"
+        try:
+            data = map_bytes(file)
+        except FileNotFoundError as error:
+            raise ValueError(f"{file}: {_is_damaged(error)}") from None
+        if len(data) != starts[-1]:
+            raise ValueError(f"{file}: {_is_damaged(f'{len(data):,} bytes, expected {starts[-1]:,}')}")
+        return cls(starts, data)
 
     @property
     def starts(self) -> npt.NDArray[np.int64]:

@@ -103,9 +103,7 @@ def map_tensor(file: Path, name: str, scattered: bool = False) -> npt.NDArray[An
 
     The format (huggingface/safetensors, README "Format"): 8 bytes little-endian length, a JSON header, data.
     """
-    with file.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        header = json.loads(stream.read(length))
+    header, length = _read_header(file)
     if name not in header or header[name]["dtype"] not in KINDS:
         return None
     begin, _ = header[name]["data_offsets"]
@@ -115,6 +113,21 @@ def map_tensor(file: Path, name: str, scattered: bool = False) -> npt.NDArray[An
     mapped = map_bytes(file, scattered)
     values = np.frombuffer(mapped, kind, count=math.prod(shape), offset=8 + length + begin)
     return values.reshape(shape)
+
+
+def _read_header(file: Path) -> tuple[dict[str, Any], int]:
+    """The header and its length in bytes. Raises ValueError where the file is no safetensors, or not there."""
+    try:
+        with file.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            if length >= file.stat().st_size:
+                raise ValueError("a header longer than the file")
+            header = json.loads(stream.read(length))
+    except (FileNotFoundError, NotADirectoryError):
+        raise ValueError(f"{file.parent}: holds no vectors ({file.name} is missing)") from None
+    except ValueError as error:
+        raise ValueError(f"{file}: no safetensors file ({error})") from None
+    return header, length
 
 
 @dataclass(frozen=True)

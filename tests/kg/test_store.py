@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,20 @@ def test_rows_of_many_ids(graph: Graph) -> None:
     assert graph.rows([]).tolist() == []
     with pytest.raises(UnknownEntityError, match="'nobody'"):
         graph.rows([ids[0], "nobody"])
+
+
+@pytest.mark.parametrize("name", ["prior.npy", "labels.utf8", "labels.offsets.npy", "by_head.npy"])
+@pytest.mark.parametrize("harm", ["emptied", "cut", "gone"])
+def test_a_damaged_column_is_named(graph: Graph, name: str, harm: str) -> None:
+    file = graph.folder / name
+    data = file.read_bytes()
+    file.unlink()  # not written over: it may be mapped
+    if harm != "gone":
+        file.write_bytes(b"" if harm == "emptied" else data[:-1])
+    damaged = open_graph(graph.folder)
+    message = "missing" if harm == "gone" else "damaged"
+    with pytest.raises(ValueError, match=rf"{re.escape(name)}: {message}.*; make what it belongs to anew"):
+        damaged.entity(0), damaged.by_head(0)
 
 
 def test_a_folder_without_a_graph(tmp_path: Path) -> None:

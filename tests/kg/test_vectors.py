@@ -9,6 +9,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from kg.vectors import IDS, INDEX, open_vectors, save_vectors
+from kg.vectors import TABLE as FILE
 
 TABLE = np.arange(6, dtype=np.float32).reshape(3, 2)
 
@@ -45,3 +46,12 @@ def test_edited_ids_are_refused_until_the_index_is_gone(tmp_path: Path) -> None:
     assert opened["ganymede"].tolist() == [2, 3]
     assert opened["europa"].tolist() == [4, 5]
     assert "io" not in opened
+
+
+def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"nowhere: holds no vectors \(vectors\.safetensors is missing\)"):
+        open_vectors(tmp_path / "nowhere")
+    for junk in (b"", b"junk", b"\xff" * 8 + b"{}", b"\x02" + b"\x00" * 7 + b"{]" + b" " * 9):
+        (tmp_path / FILE).write_bytes(junk)
+        with pytest.raises(ValueError, match=r"vectors\.safetensors: no safetensors file"):
+            open_vectors(tmp_path)
