@@ -21,8 +21,8 @@ ModelArgument = Annotated[
 MannerOption = Annotated[
     Literal["append", "prefix", "infill", "sentinel", "fragment", "answer"] | None,
     typer.Option(
-        help="How the model goes on: append (GPT), prefix (prefix LM), infill (BART), sentinel (T5), fragment (MASS), or "
-        "answer, for a model fine-tuned from source to target. Without it: as it was trained."
+        help="How the model goes on: append (GPT), prefix (prefix LM), infill (BART), sentinel (T5), fragment (MASS), "
+        "or answer, for a model fine-tuned from source to target. Without it: as it was trained."
     ),
 ]
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of what is drawn.")]

@@ -24,8 +24,8 @@ class Prompt:
     """What a decoder begins with, [B, T], and for an encoder-decoder the `source` that it reads, [B, S].
 
     `documents` and `source_documents` are 1 on tokens and 0 on padding at the right; None where there is none.
-    `first`: position of each row's first token, int [B], where that is not 0 (MASS). `both_ways`: whether the tokens see
-    each other in both directions (a prefix LM).
+    `first`: position of each row's first token, int [B], where that is not 0 (MASS). `both_ways`: whether these tokens
+    see each other in both directions (a prefix LM).
     """
 
     tokens: Tensor

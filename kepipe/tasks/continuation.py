@@ -58,11 +58,13 @@ def manner_of(model: Transformer, folder: Path | None = None) -> Manner:
 
 
 def _objective(folder: Path | None) -> str:
-    """The name of the objective in a folder's `kepipe.json`; empty where there is none."""
+    """The name of the objective in a folder's `kepipe.json`, of a mixture the first; empty where there is none."""
     file = None if folder is None else folder / "kepipe.json"
     if file is None or not file.is_file():
         return ""
     told = json.loads(file.read_text(encoding="utf-8")).get("config", {}).get("objective", {})
+    while told.get("of"):
+        told = told["of"][0]["objective"]
     return str(told.get("name", ""))
 
 

@@ -134,6 +134,9 @@ def test_the_objective_of_a_folder_decides_and_bert_is_refused(tokenizer, tmp_pa
     model = make("bart", tokenizer).model
     assert manner_of(model, tmp_path) == "fragment"
     assert manner_of(model) == "infill"
+    mixed = {"name": "mixture", "of": [{"objective": {"name": "mass"}}, {"objective": {"name": "denoising"}}]}
+    (tmp_path / "kepipe.json").write_text(json.dumps({"config": {"objective": mixed}}))
+    assert manner_of(model, tmp_path) == "fragment"
     gpt = make("gpt2", tokenizer).model
     assert manner_of(gpt, tmp_path) == manner_of(gpt) == "append"
     (tmp_path / "kepipe.json").write_text(json.dumps({"config": {"objective": {"name": "prefix-lm"}}}))
