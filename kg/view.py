@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ _CJK_FONTS = (
     "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Source Han Sans CN", "WenQuanYi Zen Hei",
     "WenQuanYi Micro Hei", "Microsoft YaHei", "PingFang SC", "Hiragino Sans GB", "SimHei", "Arial Unicode MS",
 )  # fmt: skip
+_NOT_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _LONGEST = 34
 _MOST_ON_A_RING = 150
 """Names that stand side by side around the largest picture."""
@@ -149,7 +151,17 @@ def write_graphml(graph: Graph, file: Path, triples: Triples | None = None) -> N
     """
     import networkx as nx
 
-    nx.write_graphml(to_networkx(graph, triples), file, named_key_ids=True)
+    made = to_networkx(graph, triples)
+    for node, data in made.nodes(data=True):
+        for text in (node, *data.values()):
+            if isinstance(text, str) and _NOT_IN_XML.search(text):
+                raise ValueError(
+                    f"GraphML cannot hold the control character in {text[:60]!r}, of entity {node!r}"
+                )
+    for relation in graph.relations:
+        if _NOT_IN_XML.search(relation.id + relation.label):
+            raise ValueError(f"GraphML cannot hold the control character in the relation {relation.id!r}")
+    nx.write_graphml(made, file, named_key_ids=True)
 
 
 def draw_ego(graph: Graph, row: int, file: Path, hops: int = 1, most: int = 24) -> list[str]:
@@ -348,4 +360,5 @@ def _installed(names: tuple[str, ...]) -> list[str]:
 
 
 def _short(text: str) -> str:
+    text = _NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", text)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

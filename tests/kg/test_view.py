@@ -115,6 +115,17 @@ def test_graphml_comes_back(graph: Graph, tmp_path: Path) -> None:
     assert set(again.relations) == set(graph.relations)
 
 
+def test_what_xml_cannot_hold(tmp_path: Path) -> None:
+    entities = [Entity("a", "A"), Entity("b", "B", (), "a bell \a")]
+    graph = write_graph(tmp_path / "g", entities, [Relation("r", "r")], {"train": [Triple("a", "r", "b")]})
+    with pytest.raises(ValueError, match=r"control character in 'a bell \\x07', of entity 'b'"):
+        write_graphml(graph, tmp_path / "g.graphml")
+    assert not (tmp_path / "g.graphml").exists()
+    named = write_graph(tmp_path / "h", [Entity("a", "A\x00")], [], {"train": []})
+    drawing, _ = render_ego(named, 0, ego_triples(named, 0))
+    assert "A\ufffd" in "".join(ElementTree.fromstring(drawing).itertext())
+
+
 def test_a_part_as_networkx(graph: Graph) -> None:
     part = to_networkx(graph, graph.by_tail(graph.row("c"))[:2])
     assert set(part.nodes) == {"c", "t0", "t1"}
