@@ -262,7 +262,7 @@ def _dubious(cities: list[Record], names: list[tuple[str, ...]], bearers: int = 
 
 
 def _is_name(name: str, initials: str) -> bool:
-    if not name.isprintable():
+    if any(unicodedata.category(char) == "Cc" for char in name):
         return False  # what a wrong encoding left
     if not name or name[0].isdigit() or name[0] == "/" or "://" in name or "," in name or name in NOT_NAMES:
         return False

@@ -8,7 +8,7 @@ import pytest
 
 from kg.lexicon import Lexicon
 from kg.problems import Problems
-from kg.sources.geonames import RELATIONS, _dubious, read_geonames
+from kg.sources.geonames import RELATIONS, _aliases, _dubious, read_geonames
 from kg.sources.reading import Choices
 from kg.store import Graph
 from kg.writer import GraphWriter
@@ -95,3 +95,7 @@ def test_a_name_that_unlike_cities_bear_is_dubious() -> None:
     assert _dubious(cities, [aebura] * 4 + [town] * 3) == set()  # four may be
     assert _dubious(cities, [town] * 7) == set()  # one of them is called nearly so
     assert _dubious([*cities, {"name": "Aébura"}], [aebura] * 5 + [town] * 3) == set()  # a city's own name
+
+
+def test_what_a_wrong_encoding_left_is_no_name() -> None:
+    assert _aliases("Aba", ["\x9fAA¬²±", "Абà", "می\u200cشهر"]) == ("Абà", "می\u200cشهر")
