@@ -188,6 +188,50 @@ def test_any_bytes_end(
     read(file)
 
 
+pieces = st.sampled_from(
+    [
+        "<http://a/1>",
+        "<http://a/2>",
+        "<http://a/",
+        '"text"',
+        '"open',
+        "_:b",
+        " ",
+        " .",
+        ".",
+        "#",
+        "\n",
+        "\n",
+        "\r\n",
+        "@en",
+        "ü",
+    ]
+)
+good = st.tuples(st.integers(0, 3), st.integers(0, 3)).map(
+    lambda pair: f"<http://a/{pair[0]}> <http://a/p> <http://a/{pair[1]}> .\n"
+)
+
+
+@given(st.lists(good | st.lists(pieces, max_size=6).map("".join), max_size=12).map("".join))
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_lines_are_read_as_each_by_itself(
+    read: Read, tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
+    file = tmp_path_factory.mktemp("rdf") / "g.nt"
+    file.write_bytes(text.encode())
+    facts, bad = set(), []
+    for number, line in enumerate(text.encode().split(b"\n"), start=1):
+        try:
+            for quad in parse(line, RdfFormat.N_TRIPLES):
+                if isinstance(quad.subject, NamedNode) and isinstance(quad.object, NamedNode):
+                    facts.add((quad.subject.value, quad.predicate.value, quad.object.value))
+        except SyntaxError:
+            bad.append(f"g.nt:{number}")
+    found = read(file)
+    assert found.facts() == facts
+    assert [problem.split(": ")[0] for problem in found.problems] == bad
+
+
 nodes = st.integers(0, 6).map(lambda number: NamedNode(f"http://ex.org/{number}"))
 
 
