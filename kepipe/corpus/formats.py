@@ -47,13 +47,16 @@ def plan(
 
 def _packed(shard: Shard, length: int, begin: bool, isolate: bool) -> Examples:
     """Rows of exactly `length` tokens, cut from the stream of all documents, each with its special tokens."""
-    opening, closing = int(begin), 1
+    # The documents with their special tokens make a tape, which is cut where a document begins and at each row's end:
+    # these are the pieces. `within`: how far into its document, opening token included, a piece begins.
     sizes = np.diff(shard.documents)
-    ends = np.cumsum(sizes + opening + closing)
-    cuts = np.unique(np.concatenate([ends - (sizes + opening + closing), np.arange(0, ends[-1], length)]))
+    opening = int(begin)
+    ends = np.cumsum(opening + sizes + 1)
+    begins = ends - (opening + sizes + 1)
+    cuts = np.unique(np.concatenate([begins, np.arange(0, ends[-1], length)]))
     stops = np.append(cuts[1:], ends[-1])
     of = np.searchsorted(ends, cuts, side="right")
-    within = cuts - (ends[of] - sizes[of] - opening - closing)
+    within = cuts - begins[of]
     begins_text = shard.documents[of]
     rows = np.flatnonzero(cuts % length == 0)
     return Examples(
