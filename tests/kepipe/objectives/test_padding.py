@@ -1,0 +1,38 @@
+"""How little of what the model is given is padding, encoder and decoder together, after the corruption too.
+
+BART's sources are an exception: how many masks take the place of how many words is drawn anew for each row.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kepipe.corpus.batches import Batches, Frame
+from kepipe.corpus.formats import Format, plan
+from kepipe.corpus.order import Order
+from kepipe.objectives import table
+from tests.kepipe.corpus.shards import random_documents, write_shard
+from tests.kepipe.objectives.rows import CLS, PAD, SEP, TOKENIZER
+
+
+@pytest.mark.parametrize(("objective", "format"), [
+    ("mlm", "segment-pair"), ("mlm", "sentence-pair"), ("mlm", "full-sentences"), ("mlm", "doc-sentences"),
+    ("causal-lm", "packed"), ("mass", "doc-sentences"),
+    ("span-corruption", "doc-sentences"),
+])  # fmt: skip
+def test_less_than_five_percent_of_an_epoch_is_padding(
+    objective: str, format: Format, tmp_path: Path
+) -> None:
+    shard = write_shard(tmp_path, random_documents(np.random.default_rng(0), 2000))
+    row, learned = table.TABLE[objective], table.build(table.read(objective), TOKENIZER)
+    examples = plan(shard, format, 128, begin=row.begin)
+    batches = Batches(shard, examples, Order(examples.lengths, 4096, 0), Frame(PAD, CLS, SEP))
+    padding = []
+    for n in range(batches.per_epoch):
+        batch = learned.corrupt(batches.render(n), np.random.default_rng(n), 0.0)
+        sides = (batch.documents, batch.decoder_documents)
+        padding += [side.flatten() == 0 for side in sides if side is not None]
+    assert float(np.concatenate(padding).mean()) < 0.05
