@@ -1,7 +1,7 @@
 """Entity vectors on disk: a memory-mapped safetensors table and the ids of its rows.
 
-`vectors.safetensors` holds "entities" float32 [E, D] and, where there are any, "relations" [R, D];
-`entities.txt` the ids, one a line, in row order; `relations.txt` those of the relations. `entities.safetensors` finds
+`vectors.safetensors` holds "entities" float32 [E, D] and, where there are any, "relations" [R, D]; its metadata may
+name the model. `entities.txt` holds the ids, one a line, in row order; `relations.txt` those of the relations. `entities.safetensors` finds
 an id among millions: "starts" int64 [E + 1], where each line begins, "hashes" uint64 [E] in order, "rows" int32 [E],
 and "whole" uint64 [1], the hash of all lines, by which an index is known that was made of others.
 """
@@ -36,8 +36,12 @@ def save_vectors(
     entities: Table,
     relations: Table | None = None,
     relation_ids: Iterable[str] | None = None,
+    model: str | None = None,
 ) -> None:
-    """Write a table and its ids. Raises ValueError where they do not fit each other, or an id is not one line."""
+    """Write a table and its ids, and the name of the model that they are of.
+
+    Raises ValueError where they do not fit each other, or an id is not one line.
+    """
     from safetensors.numpy import save_file
 
     if len(ids) != len(entities):
@@ -48,7 +52,7 @@ def save_vectors(
     for name in (TABLE, IDS, INDEX, RELATION_IDS):
         # Not written over: another folder may share the file, or `ids` and `entities` be mapped from it.
         (folder / name).unlink(missing_ok=True)
-    save_file(contiguous, folder / TABLE)
+    save_file(contiguous, folder / TABLE, None if model is None else {"model": model})
     _write_ids(folder / IDS, ids)
     index = _index_lines(folder / IDS)
     if len(index.ids) != len(ids):
@@ -140,6 +144,13 @@ class Vectors:
 
     folder: Path
     matrix: Table
+
+    @property
+    def model(self) -> str | None:
+        """The name of the model that they are of, where it was written."""
+        header, _ = _read_header(self.folder / TABLE)
+        found = header.get("__metadata__", {}).get("model")
+        return None if found is None else str(found)
 
     @property
     def ids(self) -> Sequence[str]:

@@ -81,16 +81,22 @@ def embed(inputs: EmbedInputs, config: EmbedConfig, work: Work) -> None:
             graph, settings, work.scratch, work.seed, work.device, on_epoch, start=_start(graph, config, work)
         )
     relation_ids = [relation.id for relation in graph.relations]
-    save_vectors(work.out, graph.ids, trained.entities, trained.relations, relation_ids)
+    save_vectors(work.out, graph.ids, trained.entities, trained.relations, relation_ids, config.model)
     scores = _score(graph, trained.scorer, work)
     (work.out / "scores.json").write_text(json.dumps(scores, indent=1))
 
 
 def _start(graph: StoredGraph, config: EmbedConfig, work: Work) -> Start | None:
+    from kg.vectors import open_vectors
     from kg.warm import start_from
 
     if config.warm_start is None:
         return None
+    made_by = open_vectors(config.warm_start).model
+    if made_by is not None and made_by.lower() != config.model.lower():
+        raise ValueError(
+            f"embed: `warm_start: {config.warm_start}` has vectors of {made_by}, from which {config.model} cannot go on"
+        )
     start = start_from(config.warm_start, graph, place_new=config.model.lower() == "transe")
     work.note(
         f"{len(start.entity_rows):,} of {len(graph):,} entities begin with vectors from {config.warm_start}"

@@ -68,6 +68,9 @@ def test_a_warm_start_goes_on(graph: Graph, tmp_path: Path) -> None:
     losses = [event.values["loss"] for event in (*first, *then) if isinstance(event, Metrics) and event.step]
     assert losses[30] < losses[0] / 2
     assert any(isinstance(event, Noted) and "60 of 60 entities begin" in event.message for event in then)
+    other = EmbedConfig(**(CONFIG.model_dump() | changes | {"model": "DistMult"}))
+    with pytest.raises(ValueError, match=r"has vectors of TransE, from which DistMult cannot go on"):
+        run(graph, tmp_path / "other", other)
     assert EMBED.fingerprint(CONFIG) == {}
     assert EMBED.fingerprint(config).keys() == {"vectors.safetensors", "entities.txt", "relations.txt"}
 
