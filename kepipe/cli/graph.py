@@ -161,7 +161,9 @@ def describe(
         from kepipe.report.page import render
         from kg.validation import validate as examine
 
-        html.write_text(render(statistics_page(graph, figures, examine(graph), store.name)), encoding="utf-8")
+        html.write_text(
+            render(statistics_page(graph, figures, examine(graph), store.resolve().name)), encoding="utf-8"
+        )
         typer.echo(f"wrote {html}")
     if graphml:
         from kg.view import write_graphml
@@ -351,6 +353,6 @@ def _find(graph: Graph, name: str) -> list[int]:
     rows = find(graph, name)
     if rows:
         return rows
-    near = suggest(graph, name)
+    near = suggest(graph, name) if name.strip() else []
     hint = f"; there is {', '.join(map(repr, near))}" if near else ""
     raise ValueError(f"no entity is called {name!r} in {graph.folder}{hint}")

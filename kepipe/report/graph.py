@@ -35,8 +35,8 @@ def statistics_page(graph: Graph, figures: Statistics, findings: Sequence[Findin
         lead=f"{_count(counts['relations'], 'relation')}, {_count(counts['types'], 'type')}, "
         f"{_count(counts['aliases'], 'alias', 'aliases')}.",
         facts=(
-            Fact("triples of an entity", f"{figures.degree_mean:.1f}", f"median {figures.degree_median:.0f}"),
-            Fact("most", f"{figures.degree_max:,}", _label(graph, figures.hubs)),
+            Fact("triples per entity", f"{figures.degree_mean:.1f}", f"median {figures.degree_median:.0f}"),
+            Fact("most triples", f"{figures.degree_max:,}", _label(graph, figures.hubs)),
             Fact("connected parts", f"{len(figures.components):,}", f"the largest holds {largest:.1%}"),
             Fact(
                 "train · valid · test", " · ".join(f"{counts[part]:,}" for part in ("train", "valid", "test"))
