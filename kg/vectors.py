@@ -1,9 +1,10 @@
 """Entity vectors on disk: a memory-mapped safetensors table and the ids of its rows.
 
 `vectors.safetensors` holds "entities" float32 [E, D] and, where there are any, "relations" [R, D]; its metadata may
-name the model. `entities.txt` holds the ids, one a line, in row order; `relations.txt` those of the relations. `entities.safetensors` finds
-an id among millions: "starts" int64 [E + 1], where each line begins, "hashes" uint64 [E] in order, "rows" int32 [E],
-and "whole" uint64 [1], the hash of all lines, by which an index is known that was made of others.
+name the model. `entities.txt` holds the ids, one a line, in row order; `relations.txt` those of the relations.
+`entities.safetensors` finds an id among millions: "starts" int64 [E + 1], where each line begins, "hashes" uint64 [E]
+in order, "rows" int32 [E], and "whole" uint64 [1], the hash of all lines, by which an index is known that was made of
+others.
 """
 
 from __future__ import annotations
