@@ -112,7 +112,9 @@ def examine(
         decided = decide(matches, scores, threshold)
         why = _Reasons(linker.gazetteer.lexicon, matches, scores, decided, threshold)
         for start, end in namelike(text, reading, casing):
-            reason = why.unlinked(start, end, text[start:end])
+            # "The Netherlands" is linked as a whole, while a name is read without its article.
+            whole = start - 4 if text[max(start - 4, 0) : start].lower() == "the " else start
+            reason = None if why.is_linked(whole, end) else why.unlinked(start, end, text[start:end])
             spans += 1
             linked += reason is None
             if reason is not None:
@@ -157,9 +159,13 @@ class _Reasons:
         self.best = np.zeros(len(matches))
         np.maximum.at(self.best, matches.owners, scores)
 
+    def is_linked(self, start: int, end: int) -> bool:
+        """Whether a link covers exactly this stretch."""
+        return (start, end) in self.chosen
+
     def unlinked(self, start: int, end: int, surface: str) -> Reason | None:
         """The reason, or None where the stretch is linked."""
-        if (start, end) in self.chosen:
+        if self.is_linked(start, end):
             return None
         match = self.match_at.get((start, end))
         if match is not None:

@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -11,7 +12,9 @@ from kepipe.linking.reading import ChineseReader, Name, Reading, RuleReader
 from kepipe.report.linking import _REASONS, doctor_page
 from kepipe.report.page import Text, render
 from kepipe.types import Document
+from kg.schema import Entity, Relation, Triple
 from kg.store import Graph
+from kg.writer import write_graph
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +61,15 @@ def test_names_in_chinese(linker: Linker) -> None:
     assert {each.surface: each.reason for each in found.unlinked}["上海"] == "no alias"
     assert count_words(text) == len(text) - 5  # without the marks
     assert count_words("两 words, 三个 more") == 5
+
+
+def test_a_link_with_the_article_links_the_name(tmp_path: Path) -> None:
+    entities = [Entity("nl", "The Netherlands", prior=9.0), Entity("eu", "Europe", prior=9.0)]
+    graph = write_graph(tmp_path, entities, [Relation("in", "in")], {"train": [Triple("nl", "in", "eu")]})
+    text = "We saw The Netherlands."
+    names = (Name(11, 22, "GPE"),)
+    found = examine(Linker.build(graph), [(Document("d", text), Reading((), (), names=names))])
+    assert (found.spans, found.linked, found.mentions) == (1, 1, 1)
 
 
 def test_a_page_with_nothing_to_tell(linker: Linker) -> None:
