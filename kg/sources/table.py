@@ -95,7 +95,10 @@ def read_source(
     """
     left_out = format.read(path, writer, problems, tick, choices)
     if not writer.count("train"):
-        raise ValueError(f"{path}: no triples to train on; {problems.summary() or 'nothing in it is one'}")
+        reason = problems.summary() or "nothing in it is one"
+        if format is _NATIVE and problems:
+            reason += "\na table with a header, or with commas, is of the format `csv`"
+        raise ValueError(f"{path}: no triples to train on; {reason}")
     return +left_out
 
 

@@ -59,6 +59,12 @@ def test_a_source_without_a_triple_is_refused(tmp_path: Path) -> None:
             FORMATS["spo"], file, GraphWriter(tmp_path / "out"), Problems(), lambda _: None, Choices()
         )
     assert size(FORMATS["spo"], file) == 4
+    table = tmp_path / "g.tsv"
+    table.write_text("head\trelation\ttail\tnote\na\tr\tb\tx\n")
+    with pytest.raises(ValueError, match=r"g\.tsv:1: expected 3 columns(?s:.*)is of the format `csv`$"):
+        read_source(
+            FORMATS["native"], table, GraphWriter(tmp_path / "out"), Problems(), lambda _: None, Choices()
+        )
 
 
 @pytest.mark.parametrize("name", ["g.tsv", "g.csv", "g.spo", "g.nt", "g.ttl", "g.rdf", "g.json"])
