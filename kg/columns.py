@@ -17,7 +17,10 @@ Column = npt.NDArray[Any]
 
 def save(folder: Path, name: str, values: Column) -> None:
     """Write an array as `name.npy`; equal arrays give equal bytes."""
-    np.save(folder / f"{name}.npy", np.ascontiguousarray(values), allow_pickle=False)
+    file = folder / f"{name}.npy"
+    # Not written over: it may be mapped, by `values` themselves even, and the process would end.
+    file.unlink(missing_ok=True)
+    np.save(file, np.ascontiguousarray(values), allow_pickle=False)
 
 
 def load(folder: Path, name: str) -> Column:
@@ -146,7 +149,9 @@ class StringsWriter:
 
     def __init__(self, folder: Path, name: str) -> None:
         self._folder, self._name = folder, name
-        self._stream = (folder / f"{name}.utf8").open("wb")
+        file = folder / f"{name}.utf8"
+        file.unlink(missing_ok=True)  # as in `save`
+        self._stream = file.open("wb")
         self._lengths = array("q")
 
     def append(self, text: str | bytes) -> None:

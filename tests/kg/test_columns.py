@@ -1,0 +1,25 @@
+"""Columns can be written where they are mapped from: in place, that would end the process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from kg.columns import Strings, load, save, save_strings
+
+
+def test_an_array_over_its_own_file(tmp_path: Path) -> None:
+    save(tmp_path, "numbers", np.arange(100_000))
+    mapped = load(tmp_path, "numbers")
+    save(tmp_path, "numbers", mapped[:50_000])
+    assert mapped.sum() == 99_999 * 50_000
+    assert load(tmp_path, "numbers").tolist() == list(range(50_000))
+
+
+def test_strings_over_their_own_files(tmp_path: Path) -> None:
+    words = [f"word {number}" for number in range(50_000)]
+    save_strings(tmp_path, "words", words)
+    mapped = Strings.load(tmp_path, "words")
+    save_strings(tmp_path, "words", mapped)
+    assert list(mapped) == list(Strings.load(tmp_path, "words")) == words
