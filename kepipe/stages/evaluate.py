@@ -288,4 +288,4 @@ def clashes(stage: Planned) -> Iterator[Clash]:
             yield clash
 
 
-EVALUATE = Stage("evaluate", 4, EvaluateInputs, EvaluateConfig, Evaluation, evaluate, clashes=clashes)
+EVALUATE = Stage("evaluate", 5, EvaluateInputs, EvaluateConfig, Evaluation, evaluate, clashes=clashes)

@@ -247,4 +247,4 @@ def _fingerprint(config: PretrainConfig) -> Mapping[str, str]:
     return fingerprint(config.base)
 
 
-PRETRAIN = Stage("pretrain", 5, PretrainInputs, PretrainConfig, Model, pretrain, _fingerprint, clashes)
+PRETRAIN = Stage("pretrain", 6, PretrainInputs, PretrainConfig, Model, pretrain, _fingerprint, clashes)

@@ -269,4 +269,4 @@ def clashes(stage: Planned) -> Iterator[Clash]:
         yield Clash("tokenizer.from", str(reason))
 
 
-SHARDS = Stage("shards", 1, ShardsInputs, ShardsConfig, Shards, shards, fingerprint, clashes)
+SHARDS = Stage("shards", 2, ShardsInputs, ShardsConfig, Shards, shards, fingerprint, clashes)
