@@ -12,10 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-ROWS = {"cpu": 512}
+ROWS = {"cpu": 2048}
 """Rows whose logits are held at a time: enough that adding up the gradient of the weights costs little."""
+STRIP = {"cpu": 64}
+"""Rows of these whose probabilities are worked out at a time, in fp32: few enough for a processor's caches."""
 OTHERS = 4096
-"""The same on other devices."""
+"""Both on other devices."""
 
 
 def summed_cross_entropy(x_ND: Tensor, weight_VD: Tensor, bias_V: Tensor | None, labels_N: Tensor) -> Tensor:
@@ -48,39 +50,30 @@ class _SummedCrossEntropy(torch.autograd.Function):
         x, weight = x_ND.to(product), weight_VD.to(product)
         bias = None if bias_V is None else bias_V.to(product)
         total = torch.zeros((), device=x.device)
-        dx = torch.empty_like(x)
-        dweight: Tensor | None = None
-        if learns:
-            dbias = None if bias_V is None else torch.zeros_like(bias_V, dtype=torch.float32)
-            dweight_of_part = torch.empty_like(weight)
+        dx, dweight = torch.empty_like(x), None
+        dbias = None if bias_V is None else torch.zeros_like(bias_V, dtype=torch.float32)
+        dweight_of_part = torch.empty_like(weight)
         rows = max(1, min(len(x), ROWS.get(x.device.type, OTHERS)))
         # All parts use the same memory: fresh pages of that size cost a CPU as much as the arithmetic on them.
         logits_RV = x.new_empty(rows, len(weight))
-        shares_RV = torch.empty_like(logits_RV, dtype=torch.float32)
-        for x_CD, label_C, dx_CD in zip(
+        shares_SV = x.new_empty(min(rows, STRIP.get(x.device.type, OTHERS)), len(weight), dtype=torch.float32)
+        for x_CD, labels_C, dx_CD in zip(
             *(torch.split(whole, rows) for whole in (x, labels_N, dx)), strict=True
         ):
-            logits_CV, label_C1 = logits_RV[: len(x_CD)], label_C[:, None]
+            logits_CV = logits_RV[: len(x_CD)]
             if bias is None:
                 torch.mm(x_CD, weight.t(), out=logits_CV)
             else:
                 torch.addmm(bias, x_CD, weight.t(), out=logits_CV)
-            share_CV = shares_RV[: len(x_CD)].copy_(logits_CV)
-            torch.softmax(share_CV, -1, out=share_CV)
-            chance_C1 = share_CV.gather(1, label_C1).clamp_min(torch.finfo(torch.float32).tiny)
-            total -= chance_C1.log().sum()
+            total += _to_gradient(logits_CV, labels_C, dbias, shares_SV)
             if not learns:
                 continue
-            share_CV.scatter_add_(1, label_C1, torch.full_like(chance_C1, -1.0))
-            dlogits_CV = logits_CV.copy_(share_CV)
-            torch.mm(dlogits_CV, weight, out=dx_CD)
-            torch.mm(dlogits_CV.t(), x_CD, out=dweight_of_part)
+            torch.mm(logits_CV, weight, out=dx_CD)
+            torch.mm(logits_CV.t(), x_CD, out=dweight_of_part)
             if dweight is None:
                 dweight = dweight_of_part.to(torch.float32, copy=True)
             else:
                 dweight += dweight_of_part
-            if dbias is not None:
-                dbias += share_CV.sum(0)
         if learns:
             if dweight is None:
                 dweight = torch.zeros_like(weight_VD, dtype=torch.float32)
@@ -101,3 +94,21 @@ class _SummedCrossEntropy(torch.autograd.Function):
             None,
             None,
         )
+
+
+def _to_gradient(logits_CV: Tensor, labels_C: Tensor, dbias: Tensor | None, shares_SV: Tensor) -> Tensor:
+    """Logits become their gradient, in place, as many rows at a time as `shares_SV` has; their loss is returned.
+
+    The gradient's sum over the rows is added to `dbias`, [V].
+    """
+    loss = torch.zeros((), device=logits_CV.device)
+    strip = len(shares_SV)
+    for logits_SV, labels_S in zip(torch.split(logits_CV, strip), torch.split(labels_C, strip), strict=True):
+        share_SV, label_S1 = shares_SV[: len(logits_SV)], labels_S[:, None]
+        torch.softmax(logits_SV, -1, dtype=torch.float32, out=share_SV)
+        chance_S1 = share_SV.gather(1, label_S1).clamp_min(torch.finfo(torch.float32).tiny)
+        loss -= chance_S1.log().sum()
+        logits_SV.copy_(share_SV.scatter_add_(1, label_S1, torch.full_like(chance_S1, -1.0)))
+        if dbias is not None:
+            dbias += share_SV.sum(0)
+    return loss

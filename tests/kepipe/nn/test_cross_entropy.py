@@ -24,6 +24,7 @@ def test_loss_and_gradients_are_those_of_torch(
     rows: int, bias: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(cross_entropy.ROWS, "cpu", 7)
+    monkeypatch.setitem(cross_entropy.STRIP, "cpu", 3)
     results = []
     for fused in (True, False):
         x, weight, b, labels = example(rows, bias)
