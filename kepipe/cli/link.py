@@ -74,7 +74,7 @@ def texts(
     if (explain is None) == (not files):
         raise ValueError("kepipe link: give files to link, or --explain TEXT")
     policy = asked.policy(english.finds_persons(language))
-    found, reader = _linker(linker), english.reader(language)
+    found, reader = _linker(linker, files or ()), english.reader(language)
     if explain is not None:
         from kepipe.linking.explain import explain as decisions
 
@@ -240,7 +240,7 @@ def doctor(
     from kepipe.report.page import render
     from kg.problems import Problems
 
-    found, problems = _linker(linker), Problems()
+    found, problems = _linker(linker, files), Problems()
     documents = list(_documents(files, problems))
     if not documents:
         raise ValueError(f"{', '.join(map(str, files))}: no texts there; {problems.summary()}")
@@ -254,15 +254,23 @@ def doctor(
         typer.echo(f"{html}: the same as a page")
 
 
-def _linker(path: Path) -> Linker:
-    """A linker folder, or an untrained linker over a stored graph. Raises ValueError where `path` holds neither."""
+def _linker(path: Path, files: Iterable[Path] = ()) -> Linker:
+    """A linker folder, or an untrained linker over a stored graph, which learns from its descriptions and from `files`
+    which words are common. Raises ValueError where `path` holds neither.
+    """
+    from itertools import chain
+
+    from kepipe.linking.casing import Casing
     from kepipe.linking.linker import Linker
+    from kg.problems import Problems
     from kg.store import open_graph
 
     if (path / "linker.json").is_file():
         return Linker.open(path)
     if (path / "graph.json").is_file():
-        return Linker.build(open_graph(path))
+        graph = open_graph(path)
+        texts = (document.text for document in _documents(files, Problems()))
+        return Linker.build(graph, Casing.count(chain(graph.descriptions, texts)))
     raise ValueError(
         f"--linker {path}: holds neither a linker nor a stored graph; `kepipe graph import` makes the one, "
         "`kepipe link train` or a pipeline's stage link the other"

@@ -56,11 +56,16 @@ class Linker:
     def build(
         cls, graph: Graph, casing: Casing | None = None, min_length: int = 2, limit: int = 20
     ) -> Linker:
-        """An untrained linker over all names of a graph; `min_length`, `limit` as in `Gazetteer`."""
+        """An untrained linker over all names of a graph; `min_length`, `limit` as in `Gazetteer`.
+
+        `casing` tells which words are common, and is counted on the graph's descriptions where it is not given.
+        """
         knowledge = Knowledge.build(graph)
         persons = knowledge.kinds == KINDS.index("person")
         lexicon = Lexicon.build(graph, variants=lambda row, names: variants(names, bool(persons[row])))
-        return cls(Gazetteer(lexicon, min_length, limit), knowledge, casing or Casing(), Ranker.default())
+        if casing is None:
+            casing = Casing.count(graph.descriptions)
+        return cls(Gazetteer(lexicon, min_length, limit), knowledge, casing, Ranker.default())
 
     def link(
         self, text: str, reading: Reading, title: str = "", policy: Policy = AS_LEARNED

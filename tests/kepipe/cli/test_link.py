@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from kepipe.cli import app
 from kepipe.linking.linker import Linker
-from kg.schema import Relation
+from kg.schema import Entity, Relation, Triple
 from kg.store import Graph
 from kg.writer import write_graph
 from tests.kepipe.linking.conftest import ENTITIES, TRIPLES
@@ -69,6 +69,25 @@ def test_files_become_json_lines(linker: str, tmp_path: Path) -> None:
     ]
     assert found == [("Omaha", "omaha"), ("Lincoln", "lincoln-ne"), ("Nebraska", "ne"), ("Leeds", "leeds")]
     assert not list(tmp_path.glob("*.partial"))
+
+
+def test_an_untrained_linker_learns_common_words_from_the_texts(tmp_path: Path) -> None:
+    """Codes of countries are names too, and "In" at the beginning of a sentence is none of them."""
+    entities = [Entity("IN", "India", ("In", "in")), Entity("IT", "Italy", ("It", "it"))]
+    write_graph(tmp_path / "graph", entities, [Relation("r", "r")], {"train": [Triple("IN", "r", "IT")]})
+    text = "In Italy it rains. It often rains in India, and in Italy too it does."
+    (tmp_path / "text.txt").write_text(text)
+    run(
+        str(tmp_path / "text.txt"),
+        "-l",
+        str(tmp_path / "graph"),
+        "--rules",
+        "-o",
+        str(tmp_path / "out.jsonl"),
+    )
+    record = json.loads((tmp_path / "out.jsonl").read_text())
+    found = [text[mention["start"] : mention["end"]] for mention in record["mentions"]]
+    assert found == ["Italy", "India", "Italy"]
 
 
 def test_decisions_are_explained(linker: str) -> None:
