@@ -2,8 +2,8 @@
 
 Names of one to three invented words, entities in a ring of facts; text of which every tenth word begins a name. Raw
 text → linked documents, read by rules. Aims: 100,000 words/s, built in under 20 s, under 1 GiB. Beside it, on a tenth
-of the text: spaCy's bare tokenizer, its EntityRuler with 100,000 names, and linking with spaCy's NER. At last forty times
-the text by the stage `link`, with one process and with as many as there are processors, by the clock.
+of the text: spaCy's bare tokenizer, its EntityRuler with 100,000 names, and linking with spaCy's NER. At last the
+stage `link` over forty times the text, with one process and with as many as there are processors, by the clock.
 """
 
 from __future__ import annotations
