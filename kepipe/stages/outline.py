@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from kepipe.config import Clash
 from kepipe.models import trained
 from kepipe.models.base import FUSED_ALREADY, NO_VECTORS, configure
+from kepipe.named import MINILM
 from kepipe.objectives import table
 
 if TYPE_CHECKING:
@@ -78,9 +79,9 @@ def read_tokenizer(shards: Planned) -> Tokenizer | None:
     other, source = shards.given("tokenizer"), shards.config.tokenizer.from_
     if other is not None:
         return tokenizer_of(other)
-    if source is None or not (source == trained.MINILM or Path(source).exists()):
+    if source is None or not (source == MINILM or Path(source).exists()):
         return None
-    place = trained.locate(source) if source == trained.MINILM else Path(source)
+    place = trained.locate(source) if source == MINILM else Path(source)
     return _open(str(source), max(file.stat().st_mtime_ns for file in (place, *place.glob("*.json"))))
 
 

@@ -247,12 +247,12 @@ def _publish(progress: Progress, tokenizer: Tokenizer, share: float, work: Work)
 
 def fingerprint(config: ShardsConfig) -> Mapping[str, str]:
     """Digests of a tokenizer's files on this machine; a hub id stands for itself."""
-    from kepipe.corpus.tokenizer import minilm_folder
+    from kepipe.named import MINILM, minilm_folder
 
     source = config.tokenizer.from_
     if source is None:
         return {}
-    path = minilm_folder() if source == "minilm" else Path(source)
+    path = minilm_folder() if source == MINILM else Path(source)
     if path.is_file():
         return {path.name: hash_file(path)}
     names = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt")

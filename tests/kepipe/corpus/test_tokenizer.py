@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kepipe.corpus.tokenizer import Tokenizer, load_tokenizer, minilm_folder
+from kepipe.corpus.tokenizer import Tokenizer, load_tokenizer
 from kepipe.corpus.vocabulary import Kind, TextFiles, train_tokenizer
+from kepipe.named import minilm_folder
 
 TEXTS = [
     "Paris (Texas) is a city in Lamar County. [MASK] stands for nothing.",
