@@ -77,9 +77,12 @@ class Training:
     """Stop after so many rankings without a better one, and keep the best vectors; 0: train all epochs."""
 
     def batch_of(self, triples: int) -> int:
-        """The triples of a step where there are so many in all: never one alone, which batch norm cannot take."""
+        """The triples of a step where there are so many in all; none is left alone for the last step of an epoch, which
+        batch norm could not take."""
         batch = min(triples, self.batch or min(1024, max(32, triples // 50)))
-        return batch + 1 if triples % batch == 1 else batch
+        while triples % batch == 1:
+            batch += 1
+        return batch
 
     @property
     def drawn(self) -> int:

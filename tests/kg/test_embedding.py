@@ -191,6 +191,7 @@ def test_no_step_has_one_triple_alone(tiny: Graph, tmp_path: Path) -> None:
     settings = Training(model="TuckER", dim=8, epochs=1, negatives=4, batch=5)
     assert settings.batch_of(6) == 6
     assert settings.batch_of(7) == 5
+    assert settings.batch_of(31) == 7  # 31 is one more than 5 · 6
     assert train(tiny, settings, tmp_path, 0).entities.shape == (8, 8)
 
 
