@@ -78,7 +78,7 @@ def with_rows(tokenizer: Tokenizer, family: str) -> dict[str, Any]:
 
 
 def _template(tokenizer: Tokenizer, one: str, two: str | None) -> TemplateProcessing:
-    names = {role: tokenizer.named[role] for role in ("cls", "sep")}
+    names = {role: tokenizer.named[role] for role in ("cls", "sep") if role in one}
 
     def spell(row: str) -> str:
         for role, token in names.items():

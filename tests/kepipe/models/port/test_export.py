@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tokenizers import Tokenizer as Backend
+from tokenizers.models import WordLevel
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
 from kepipe.corpus.tokenizer import Tokenizer, load_tokenizer
 from kepipe.corpus.vocabulary import Kind, train_tokenizer
 from kepipe.models.base import Base, build
-from kepipe.models.port.export import export
+from kepipe.models.port.export import export, with_rows
 from kepipe.models.trained import locate, open_trained
 from kepipe.models.transformer import Transformer
 
@@ -52,6 +55,14 @@ def test_rows_have_the_special_tokens_of_training(family: str, kind: Kind, tmp_p
         ours.named,
         ours.encode(TEXTS).tokens.tolist(),
     )
+
+
+def test_a_row_needs_no_token_that_does_not_stand_in_it() -> None:
+    """T5's own vocabulary has none that begins a text."""
+    backend = Backend(WordLevel({"<pad>": 0, "</s>": 1, "<unk>": 2, "a": 3}, unk_token="<unk>"))
+    bare = Tokenizer(backend, {"pad": "<pad>", "sep": "</s>", "unk": "<unk>"})
+    theirs = Backend.from_str(json.dumps(with_rows(bare, "t5")))
+    assert theirs.encode("a").tokens == ["a", "</s>"]
 
 
 def test_two_texts_are_a_pair_with_its_segments(tmp_path: Path) -> None:
