@@ -29,12 +29,12 @@ def load(folder: Path, name: str) -> Column:
     try:
         mapped = np.load(file, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError, FileNotFoundError) as error:
-        raise ValueError(f"{file}: {_is_damaged(error)}") from None
+        raise ValueError(f"{file}: {_explain(error)}") from None
     # A plain view: slicing np.memmap itself runs Python code at every slice.
     return np.asarray(mapped).view(np.ndarray)
 
 
-def _is_damaged(error: object) -> str:
+def _explain(error: object) -> str:
     reason = "missing" if isinstance(error, FileNotFoundError) else f"damaged ({error})"
     return f"{reason}; make what it belongs to anew"
 
@@ -82,9 +82,9 @@ class Strings(Sequence[str]):
         try:
             data = map_bytes(file)
         except FileNotFoundError as error:
-            raise ValueError(f"{file}: {_is_damaged(error)}") from None
+            raise ValueError(f"{file}: {_explain(error)}") from None
         if len(data) != starts[-1]:
-            raise ValueError(f"{file}: {_is_damaged(f'{len(data):,} bytes, expected {starts[-1]:,}')}")
+            raise ValueError(f"{file}: {_explain(f'{len(data):,} bytes, expected {starts[-1]:,}')}")
         return cls(starts, data)
 
     @property

@@ -189,8 +189,8 @@ def render_ego(graph: Graph, row: int, triples: Triples, format: str = "svg") ->
 
     angle, ring = _places(row, triples)
     outermost = max(ring.values())
-    count = max(sum(1 for depth in ring.values() if depth == outermost), 1)
-    size = min(max(6.0, 4.0 + 0.09 * count + 0.8 * outermost), 14.0)
+    crowd = sum(depth == outermost for depth in ring.values())
+    size = min(max(6.0, 4.0 + 0.09 * crowd + 0.8 * outermost), 14.0)
     settings: Any = {
         "svg.fonttype": "none", "svg.hashsalt": "kg", "font.family": ["DejaVu Sans", *_installed(_CJK_FONTS)],
     }  # fmt: skip
@@ -209,9 +209,11 @@ def render_ego(graph: Graph, row: int, triples: Triples, format: str = "svg") ->
         figure.savefig(
             stream, format=format, dpi=150, metadata=metadata, bbox_inches="tight", pad_inches=0.25
         )
-    crowd = sum(depth == outermost for depth in ring.values())
-    told = [f"{crowd} names on the outermost ring lie over each other; fewer neighbours or hops show them"]
-    told = told if crowd > _MOST_ON_A_RING else []
+    told = []
+    if crowd > _MOST_ON_A_RING:
+        told.append(
+            f"{crowd} names on the outermost ring lie over each other; fewer neighbours or hops show them"
+        )
     lost = sorted({str(entry.message) for entry in caught if "missing from font" in str(entry.message)})
     if lost and format != "svg":  # in SVG, the reader's own fonts are used
         told.append(f"no installed font has {len(lost)} of the characters; .svg shows them")
