@@ -225,9 +225,8 @@ def _draw_t5(name: str, weight: Tensor, config: TransformerConfig, generator: to
     """T5's initialisation, as Mesh TensorFlow has it: scores are not scaled, so queries start out small."""
     inner = config.heads * config.head_width
     if name == "tokens.weight":
-        deviation = (
-            1.0  # an output matrix of its own is drawn as others are, so that logits are of size 1 too
-        )
+        # An output matrix of its own is drawn as others are, so that logits are of size 1 too.
+        deviation = 1.0
     elif name.endswith("output.weight"):
         deviation = inner**-0.5
     elif name.endswith("shrink.weight"):

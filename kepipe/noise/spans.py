@@ -134,9 +134,8 @@ def collapse_spans(
 
 def end_rows(tokens_BS: Ints, lengths_B: Ints, *, pad_id: int, end_id: int) -> tuple[Ints, Ints]:
     """The padded rows with the end token at the end of each that lacks it, and their lengths."""
-    room_BS = np.pad(
-        tokens_BS, ((0, 0), (1, 1)), constant_values=pad_id
-    )  # an empty row looks at what stands left
+    # One place more on the right for the end token, and one on the left, at which an empty row looks.
+    room_BS = np.pad(tokens_BS, ((0, 0), (1, 1)), constant_values=pad_id)
     row_B = np.arange(len(room_BS))
     lacks_B = room_BS[row_B, lengths_B] != end_id
     room_BS[row_B[lacks_B], 1 + lengths_B[lacks_B]] = end_id

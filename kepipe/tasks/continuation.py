@@ -1,9 +1,8 @@
 """How each kind of model is asked to go on with a text, and how likely it finds a given continuation.
 
 A model goes on in the way in which it was trained to write: GPT appends, and as a prefix LM reads the text in both
-directions first; BART restores a text whose rest is one
-mask; T5 writes what a sentinel stands for; MASS writes masked places from the token before them. A model that
-was fine-tuned from source to target answers.
+directions first; BART restores a text whose rest is one mask; T5 writes what a sentinel stands for; MASS writes
+masked places from the token before them. A model that was fine-tuned from source to target answers.
 """
 
 from __future__ import annotations
