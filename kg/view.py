@@ -290,7 +290,8 @@ def _draw_edges(
     if by_use:
         # Under the lowest name: beside the drawing, a long name would run into it.
         renderer = FigureCanvasAgg(axes.figure).get_renderer()  # type: ignore[no-untyped-call]
-        lowest = min(name.get_window_extent(renderer).y0 for name in axes.texts if name.get_text())
+        heights = [name.get_window_extent(renderer).y0 for name in axes.texts if name.get_text()]
+        lowest = min(heights, default=0.0)  # there may be no name at all
         _, y = axes.transAxes.inverted().transform((0.0, lowest))
         axes.legend(
             loc="upper center",

@@ -96,6 +96,12 @@ def test_the_relations_are_named_under_the_lowest_name(tmp_path: Path) -> None:
     assert legend > max(begins.values()) + 32 * 6  # a name downwards, of 32 letters
 
 
+def test_entities_without_names_are_drawn(tmp_path: Path) -> None:
+    entities = [Entity("a", ""), Entity("b", "")]
+    graph = write_graph(tmp_path / "g", entities, [Relation("r", "r")], {"train": [Triple("a", "r", "b")]})
+    assert b"<svg" in render_ego(graph, 0, ego_triples(graph, 0))[0]
+
+
 def test_an_entity_alone_is_drawn(tmp_path: Path) -> None:
     graph = write_graph(tmp_path / "g", [Entity("a", "A")], [], {"train": []})
     assert b"<svg" in render_ego(graph, 0, ego_triples(graph, 0))[0]
