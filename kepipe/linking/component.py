@@ -9,7 +9,6 @@ Mentions that do not fall on token borders are widened to them.
 from __future__ import annotations
 
 import io
-import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -72,17 +71,8 @@ class KepipeLinker:
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:  # noqa: ARG002 (spaCy passes it)
         """Write the linker folder, which may be the one that the linker was opened from."""
-        if self.linker is None:
-            return
-        path = Path(path).absolute()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{path.name}.") as folder:
-            # Files that are mapped must not be written over; they may be removed.
-            whole = Path(folder) / "linker"
-            whole.mkdir()
-            self.linker.save(whole)
-            shutil.rmtree(path, ignore_errors=True)
-            whole.rename(path)
+        if self.linker is not None:
+            self.linker.save(Path(path))
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> KepipeLinker:  # noqa: ARG002 (spaCy passes it)
         """Open the linker folder; a pipeline that was saved without a linker has none."""
@@ -97,8 +87,7 @@ class KepipeLinker:
             tempfile.TemporaryDirectory() as folder,
             zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive,
         ):
-            if self.linker is not None:
-                self.linker.save(Path(folder))
+            self.to_disk(folder)
             for file in sorted(Path(folder).rglob("*")):
                 if file.is_file():
                     archive.writestr(zipfile.ZipInfo(str(file.relative_to(folder))), file.read_bytes())

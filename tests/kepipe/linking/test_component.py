@@ -8,7 +8,7 @@ import spacy
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
-from kepipe.linking.component import KEY
+from kepipe.linking.component import KEY, KepipeLinker
 from kepipe.linking.linker import Linker
 from kg.store import Graph
 
@@ -64,6 +64,15 @@ def test_goes_to_the_folder_it_came_from(pipeline: Language, tmp_path: Path) -> 
     told = subprocess.run(command, capture_output=True, text=True, check=True)
     assert told.stdout.split() == ["1", "1"]
     assert sorted(path.name for path in (tmp_path / "pipeline").glob("kepipe_linker*")) == ["kepipe_linker"]
+
+
+def test_takes_nothing_else_from_a_folder(pipeline: Language, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    component = pipeline.get_pipe("kepipe_linker")
+    assert isinstance(component, KepipeLinker)
+    component.to_disk(tmp_path)
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert (tmp_path / "linker.json").is_file()
 
 
 @pytest.mark.parametrize("unpacked", [False, True])
