@@ -46,9 +46,10 @@ def native_bfloat16(device: str) -> bool:
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """Names of glibc's `mallopt` (malloc.h)."""
-LARGE = 1 << 30
+KEPT = 1 << 30
+"""Bytes up to which freed pieces are kept."""
 USUAL = 32 << 20
-"""Where glibc's own threshold for large pieces ends after a program has freed some."""
+"""Bytes to which glibc itself raises that bound, at most, when a program frees large pieces."""
 
 
 @contextmanager
@@ -63,7 +64,7 @@ def freed_memory_kept(device: str) -> Generator[None]:
     if libc is None or not hasattr(libc, "mallopt") or not hasattr(libc, "malloc_trim"):
         yield
         return
-    libc.mallopt(MMAP_THRESHOLD, LARGE)
+    libc.mallopt(MMAP_THRESHOLD, KEPT)
     libc.mallopt(TRIM_THRESHOLD, -1)
     try:
         yield

@@ -90,7 +90,7 @@ def _sections(
             (
                 Table(head, rows, numbers=tuple(range(1, 7))),
                 told,
-                _by("kind of entity", breakdown(ours, lambda decision: _name_kind(name_kind(decision.kind)))),
+                _by("kind of entity", breakdown(ours, lambda decision: _in_words(name_kind(decision.kind)))),
                 _by("candidates of the name", breakdown(ours, lambda decision: ambiguity(decision.choices))),
             ),
         ),
@@ -102,7 +102,7 @@ def _sections(
     ]
 
 
-_KINDS = {
+_CLASSES = {
     "Q27096213": "place", "Q43229": "organisation", "Q215627": "person", "Q12737077": "occupation",
     "Q4164871": "position", "Q618779": "award", "Q2424752": "product", "Q17537576": "creative work",
     "Q11862829": "academic discipline", "Q33829": "human population", "Q21070598": "character in a story",
@@ -111,9 +111,9 @@ _KINDS = {
 """The classes of Wikidata by which ELEVANT's gold sets sort their entities; few graphs have them."""
 
 
-def _name_kind(kind: str) -> str:
-    """Several are joined by commas; those that are still ids are named."""
-    return ", ".join(_KINDS.get(part, part) for part in kind.split(", ")) or "none"
+def _in_words(kind: str) -> str:
+    """A kind, or several joined by commas, where the graph could not name it: by its class of Wikidata."""
+    return ", ".join(_CLASSES.get(part, part) for part in kind.split(", ")) or "none"
 
 
 _MISTAKES = {

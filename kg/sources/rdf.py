@@ -99,7 +99,7 @@ def _parse_lines(file: Path, format: Any, problems: Problems, tick: Tick) -> Ite
     from pyoxigraph import parse
 
     for first, block in read_blocks(file, problems, tick, _BLOCK):
-        parsed = 0
+        parsed = 0  # statements that are passed over where the block is parsed again
         try:
             for subject, predicate, object, *_ in parse(block, format):
                 yield subject, predicate, object
