@@ -206,12 +206,13 @@ def query(
 
 
 def _share(facts: list[Facts], limit: int) -> list[Facts]:
-    """At most `limit` triples in all, shared out so that no relation pushes out another; fewest first, as given."""
+    """At most `limit` triples in all, shared out so that no relation pushes out another; where there are more relations
+    than that, one of each of the first."""
     from kg.view import Facts
 
     shared, left = [], limit
     for place, one in enumerate(facts):
-        taken = one.others[: left // (len(facts) - place)]
+        taken = one.others[: min(left, max(1, left // (len(facts) - place)))]
         shared.append(Facts(one.relation, taken))
         left -= len(taken)
     return shared

@@ -132,6 +132,10 @@ def test_a_frequent_relation_pushes_out_no_other(tmp_path: Path) -> None:
     assert shown[1:4] == ["out: 0", "in: 31", "  m – mayor of → c"]
     assert len([line for line in shown if " – in → c" in line]) == 4
     assert shown[-1] == "  … 26 more (--limit)"
+    (one,) = [
+        line for line in call("query", tmp_path / "g", "c", "--limit", 1).stdout.splitlines() if "→" in line
+    ]
+    assert one == "  m – mayor of → c"
 
 
 @pytest.mark.parametrize("ending", ["svg", "html", "graphml"])
