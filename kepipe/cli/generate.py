@@ -145,12 +145,15 @@ def export(
 
 
 def open_asking(model: str, manner: str | None) -> Asking:
-    """A model that generates, with its tokenizer. Raises ValueError for one that fills masks."""
+    """A model that generates, with its tokenizer.
+
+    Raises ValueError for one that fills masks, and for a manner in which it cannot write.
+    """
     from typing import cast
 
     from kepipe.corpus.tokenizer import load_tokenizer
     from kepipe.models.trained import locate, open_trained, outline
-    from kepipe.tasks.continuation import Asking, Manner, manner_of
+    from kepipe.tasks.continuation import OF_DECODERS, Asking, Manner, manner_of
 
     place = locate(model)
     known = outline(str(place))
@@ -158,6 +161,9 @@ def open_asking(model: str, manner: str | None) -> Asking:
         raise ValueError(f"{model} fills masks and does not generate; models of gpt2, bart and t5 do")
     opened = open_trained(model, note=lambda told: typer.echo(told, err=True)).eval()
     chosen = manner_of(opened, place)
+    if manner is not None and (manner in OF_DECODERS) != (chosen in OF_DECODERS):
+        has = "a decoder alone" if opened.encoder is None else "an encoder too"
+        raise ValueError(f"--manner {manner}: {model} has {has}; it goes on by `--manner {chosen}`")
     return Asking(opened, load_tokenizer(place), cast(Manner, manner or chosen))
 
 

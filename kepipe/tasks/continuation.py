@@ -34,6 +34,8 @@ BY_OBJECTIVE: dict[str, Manner] = {
     "span-corruption": "sentinel",
     "mass": "fragment",
 }
+OF_DECODERS: tuple[Manner, ...] = ("append", "prefix")
+"""In which a decoder alone writes; the others need an encoder."""
 BY_FAMILY: dict[str, Manner] = {"gpt2": "append", "bart": "infill", "t5": "sentinel"}
 
 
@@ -79,7 +81,7 @@ class Asking:
         """The prompt that has the model go on after each of the texts (int [T] without special tokens)."""
         kind, roles = self.manner, self.tokenizer
         device = str(next(self.model.parameters()).device)
-        if kind in ("append", "prefix"):
+        if kind in OF_DECODERS:
             begun = [text if len(text) else np.array([roles.sep]) for text in texts]
             return Prompt(*_rows(begun, roles.pad, device), both_ways=kind == "prefix")
         sources = [self._source(text, room) for text in texts]

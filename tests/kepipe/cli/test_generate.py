@@ -6,6 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from kepipe.cli import app
+from kepipe.models import folder
+from kepipe.models.base import Base, build
 
 
 @pytest.mark.parametrize(
@@ -34,6 +36,22 @@ def test_a_model_that_fills_masks_is_refused_before_it_is_opened() -> None:
     assert str(ended.exception) == (
         "minilm fills masks and does not generate; models of gpt2, bart and t5 do"
     )
+
+
+@pytest.mark.parametrize(
+    ("family", "manner", "said"),
+    [
+        ("gpt2", "infill", "has a decoder alone; it goes on by `--manner append`"),
+        ("bart", "prefix", "has an encoder too; it goes on by `--manner infill`"),
+    ],
+)
+def test_a_manner_that_is_not_the_models_is_refused(
+    family: str, manner: str, said: str, tmp_path: Path
+) -> None:
+    base = Base.model_validate({"family": family, "layers": 1, "hidden": 32, "heads": 2})
+    folder.save(tmp_path, build(base, 50, 0))
+    ended = CliRunner().invoke(app, ["generate", str(tmp_path), "a rose", "--manner", manner])
+    assert str(ended.exception) == f"--manner {manner}: {tmp_path} {said}"
 
 
 def test_a_folder_around_a_model_is_told_from_it(tmp_path: Path) -> None:
