@@ -138,4 +138,4 @@ def _score(graph: StoredGraph, scorer: Scorer, work: Work) -> dict[str, dict[str
     return scores
 
 
-EMBED = Stage("embed", 4, EmbedInputs, EmbedConfig, Vectors, embed, fingerprint)
+EMBED = Stage("embed", 5, EmbedInputs, EmbedConfig, Vectors, embed, fingerprint)
