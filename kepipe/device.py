@@ -64,7 +64,9 @@ def freed_memory_kept(device: str) -> Generator[None]:
     if libc is None or not hasattr(libc, "mallopt") or not hasattr(libc, "malloc_trim"):
         yield
         return
-    libc.mallopt(MMAP_THRESHOLD, KEPT)
+    for bound in (KEPT, USUAL):  # older versions refuse the first
+        if libc.mallopt(MMAP_THRESHOLD, bound):
+            break
     libc.mallopt(TRIM_THRESHOLD, -1)
     try:
         yield
