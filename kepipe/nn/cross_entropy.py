@@ -51,7 +51,7 @@ class _SummedCrossEntropy(torch.autograd.Function):
         bias = None if bias_V is None else bias_V.to(product)
         total = torch.zeros((), device=x.device)
         dx, dweight = torch.empty_like(x), None
-        dbias = None if bias_V is None else torch.zeros_like(bias_V, dtype=torch.float32)
+        dbias = torch.zeros_like(bias_V, dtype=torch.float32) if learns and bias_V is not None else None
         dweight_of_part = torch.empty_like(weight)
         rows = max(1, min(len(x), ROWS.get(x.device.type, OTHERS)))
         # All parts use the same memory: fresh pages of that size cost a CPU as much as the arithmetic on them.

@@ -125,7 +125,7 @@ def compare_processes(graph: Path, linker: Path, texts: Sequence[str], folder: P
     write_documents(corpus / "documents.jsonl", (Document(str(n), text) for n, text in enumerate(texts)))
     (corpus / "corpus.json").write_text('{"held_out_share": 0}')
     inputs = LINK.inputs(GraphArtifact(graph, ""), Corpus(corpus, ""))
-    for workers in (1, os.cpu_count()):
+    for workers in sorted({1, os.cpu_count() or 1}):
         work = Work(folder / f"out{workers}", folder / f"scratch{workers}", 0, "cpu", lambda event: None)
         work.out.mkdir()
         shutil.copytree(linker, work.scratch / "linker")
