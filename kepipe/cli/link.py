@@ -123,9 +123,9 @@ def train(
 
     from kepipe.linking.casing import Casing
     from kepipe.linking.goldset import EntityIds, marks_pronouns, require_known
-    from kepipe.linking.join import marks_joined
     from kepipe.linking.learn import learn
     from kepipe.linking.linker import Linker
+    from kepipe.linking.teach import teach
     from kg.problems import Problems
     from kg.store import open_graph
 
@@ -140,21 +140,7 @@ def train(
     more = (document.text for document in _documents(texts or [], problems))
     linker = Linker.build(store, Casing.count([*seen, *more]))
     readings = list(english.reader().read(seen))
-    joined = marks_joined(
-        ((text.document.text, text.links) for text in learned_from),
-        linker.knowledge,
-        linker.gazetteer.lexicon,
-    )
-    lessons = [
-        linker.lesson(
-            text.document.text,
-            reading,
-            linker.take_apart(text.document.text, text.links) if joined else text.links,
-            text.document.title,
-            (text.begin, text.end),
-        )
-        for text, reading in zip(learned_from, readings, strict=True)
-    ]
+    lessons, joined = teach(linker, learned_from, readings)
     learned = learn(lessons, len(linker.knowledge.type_names), complete=True)
     _complain(problems)
     if learned is None:

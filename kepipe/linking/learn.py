@@ -96,13 +96,14 @@ class Learned:
     validation: Scores
 
 
-def learn(lessons: Sequence[Lesson], types: int, complete: bool = False) -> Learned | None:
+def learn(lessons: Sequence[Lesson], types: int | None, complete: bool = False) -> Learned | None:
     """Fit a ranker and calibrate its threshold; None where the lessons have too few right candidates.
 
     Texts are scored by rankers that were fitted without them, in `FOLDS` parts; a few texts several times, in other
     parts, since there chance has much to say. Of the thresholds whose F1 over these scores is at most `FLAT` below the
     best, the one nearest to half of that F1 is taken: where probabilities are calibrated, it is the best (Lipton, Elkan
-    and Naryanaswamy 2014, theorem 1).
+    and Naryanaswamy 2014, theorem 1). `types`: the number of types; None: nothing is learned of types, so that the
+    ranker fits any graph.
     """
     truths = [judge(lesson, complete) for lesson in lessons]
     if sum(int((truth == RIGHT).sum()) for truth in truths) < MIN_RIGHT or len(lessons) < FOLDS:
@@ -122,7 +123,9 @@ def learn(lessons: Sequence[Lesson], types: int, complete: bool = False) -> Lear
     return Learned(ranker, by_threshold[0][best])
 
 
-def _score_unseen(lessons: Sequence[Lesson], truths: Sequence[Ints], types: int, part: Ints) -> list[Floats]:
+def _score_unseen(
+    lessons: Sequence[Lesson], truths: Sequence[Ints], types: int | None, part: Ints
+) -> list[Floats]:
     """The scores of each lesson's candidates by a ranker fitted to the other parts; `part`: that of each lesson."""
     scores: list[Floats] = [np.zeros(0)] * len(lessons)
     for fold in range(FOLDS):
@@ -133,7 +136,7 @@ def _score_unseen(lessons: Sequence[Lesson], truths: Sequence[Ints], types: int,
     return scores
 
 
-def _fit(lessons: Sequence[Lesson], truths: Sequence[Ints], types: int) -> Ranker:
+def _fit(lessons: Sequence[Lesson], truths: Sequence[Ints], types: int | None) -> Ranker:
     """Fit to lessons; where affinity is a feature it is learned from the other folds, lest it be trusted too much."""
     used = [truth != LEFT_OUT for truth in truths]
     others = [_affinity(lessons, truths, types, leave_out=fold) for fold in range(FOLDS)]
@@ -144,10 +147,14 @@ def _fit(lessons: Sequence[Lesson], truths: Sequence[Ints], types: int) -> Ranke
     truth = np.concatenate([truth[kept] for truth, kept in zip(truths, used, strict=True)])
     importance = np.where(truth == PLAIN, PLAIN_WEIGHT, 1.0)
     affinity = _affinity(lessons, truths, types, leave_out=-1)
-    return fit(np.concatenate(features), truth == RIGHT, importance, affinity)
+    return fit(np.concatenate(features), truth == RIGHT, importance, affinity, any_graph=types is None)
 
 
-def _affinity(lessons: Sequence[Lesson], truths: Sequence[Ints], types: int, leave_out: int) -> Affinity:
+def _affinity(
+    lessons: Sequence[Lesson], truths: Sequence[Ints], types: int | None, leave_out: int
+) -> Affinity:
+    if types is None:
+        return Affinity()
     taken = [number for number in range(len(lessons)) if number % FOLDS != leave_out]
     truth = np.concatenate([truths[number] for number in taken])
     used = truth != LEFT_OUT

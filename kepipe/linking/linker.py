@@ -34,6 +34,7 @@ from kepipe.linking.reading import Reading
 from kepipe.linking.shortforms import add_short_forms
 from kepipe.linking.surroundings import GROUPS, MATCH_FEATURES
 from kepipe.linking.variants import variants
+from kepipe.linking.weights import GENERAL
 from kepipe.types import Mention
 from kg.lexicon import Lexicon
 from kg.store import Graph
@@ -61,11 +62,12 @@ class Linker:
         `casing` tells which words are common, and is counted on the graph's descriptions where it is not given.
         """
         knowledge = Knowledge.build(graph)
-        persons = knowledge.kinds == KINDS.index("person")
-        lexicon = Lexicon.build(graph, variants=lambda row, names: variants(names, bool(persons[row])))
+        kinds = [KINDS[kind] for kind in knowledge.kinds.tolist()]
+        places = {label for label, kind in zip(knowledge.labels, kinds, strict=True) if kind == "place"}
+        lexicon = Lexicon.build(graph, variants=lambda row, names: variants(names, kinds[row], places))
         if casing is None:
             casing = Casing.count(graph.descriptions)
-        return cls(Gazetteer(lexicon, min_length, limit), knowledge, casing, Ranker.default())
+        return cls(Gazetteer(lexicon, min_length, limit), knowledge, casing, Ranker.of(GENERAL))
 
     def link(
         self, text: str, reading: Reading, title: str = "", policy: Policy = AS_LEARNED

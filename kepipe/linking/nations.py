@@ -1,4 +1,4 @@
-"""What the inhabitants and things of a country are called in English."""
+"""What the inhabitants and things of a country or a city are called in English."""
 
 from __future__ import annotations
 
@@ -45,8 +45,9 @@ NATIONS: Mapping[str, str] = {
     "Paraguay": "Paraguayan", "People's Republic of China": "Chinese", "Peru": "Peruvian",
     "Philippines": "Filipino", "Poland": "Polish Pole", "Portugal": "Portuguese", "Prussia": "Prussian",
     "Puerto Rico": "Puerto_Rican", "Qatar": "Qatari", "Republic of Ireland": "Irish", "Romania": "Romanian",
-    "Russia": "Russian", "Rwanda": "Rwandan", "Samoa": "Samoan", "Saudi Arabia": "Saudi", "Scotland": "Scottish",
-    "Senegal": "Senegalese", "Serbia": "Serbian", "Sicily": "Sicilian", "Sierra Leone": "Sierra_Leonean",
+    "Russia": "Russian", "Rwanda": "Rwandan", "Samoa": "Samoan", "Saudi Arabia": "Saudi Saudi_Arabian",
+    "Scotland": "Scottish", "Senegal": "Senegalese", "Serbia": "Serbian", "Sicily": "Sicilian",
+    "Sierra Leone": "Sierra_Leonean",
     "Singapore": "Singaporean", "Slovakia": "Slovak", "Slovenia": "Slovenian Slovene", "Somalia": "Somali",
     "South Africa": "South_African", "South America": "South_American", "South Korea": "South_Korean",
     "Soviet Union": "Soviet", "Spain": "Spanish Spaniard", "Sri Lanka": "Sri_Lankan", "Sudan": "Sudanese",
@@ -58,8 +59,20 @@ NATIONS: Mapping[str, str] = {
     "Uruguay": "Uruguayan", "Uzbekistan": "Uzbek", "Venezuela": "Venezuelan", "Vietnam": "Vietnamese",
     "Wales": "Welsh", "West Germany": "West_German", "Yemen": "Yemeni", "Yugoslavia": "Yugoslav Yugoslavian",
     "Zambia": "Zambian", "Zimbabwe": "Zimbabwean",
+    # Regions, cities and empires.
+    "Alaska": "Alaskan", "Alsace": "Alsatian", "Athens": "Athenian", "Berlin": "Berliner", "Boston": "Bostonian",
+    "Brittany": "Breton", "Byzantine Empire": "Byzantine", "California": "Californian",
+    "Chechnya": "Chechen", "Chicago": "Chicagoan", "Corsica": "Corsican", "Crete": "Cretan", "Dalmatia": "Dalmatian",
+    "Eurasia": "Eurasian", "Flanders": "Flemish", "Florence": "Florentine", "Florida": "Floridian",
+    "Hawaii": "Hawaiian", "Himalayas": "Himalayan", "Kurdistan": "Kurdish", "Latin America": "Latin_American",
+    "London": "Londoner", "Manchester": "Mancunian", "Mughal Empire": "Mughal", "Naples": "Neapolitan",
+    "New England": "New_Englander", "New York City": "New_Yorker", "Oceania": "Oceanian",
+    "Paris": "Parisian", "Quebec": "Quebecer", "Roman Empire": "Roman", "Rome": "Roman", "Sardinia": "Sardinian",
+    "Saxony": "Saxon", "Scandinavia": "Scandinavian", "Siberia": "Siberian", "Silesia": "Silesian", "Sparta": "Spartan",
+    "Texas": "Texan", "Transylvania": "Transylvanian", "Tuscany": "Tuscan", "Tyrol": "Tyrolean", "Venice": "Venetian",
+    "Vienna": "Viennese",
 }  # fmt: skip
-"""State or continent → its adjectives and inhabitants in the singular; `_` stands for a blank."""
+"""State, region, city or continent → its adjectives and inhabitants in the singular; `_` stands for a blank."""
 _NO_PLURAL = ("sh", "ese", "French", "Dutch", "ss", "gasy", "otho", "Soviet")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,48 +9,12 @@ import numpy.typing as npt
 
 from kepipe.linking.features import FEATURES, Affinity
 from kepipe.linking.surroundings import MATCH_FEATURES
+from kepipe.linking.weights import EXPECTED, Weights
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-DEFAULT_WEIGHTS: Mapping[str, float] = {
-    "tagged": -1.2,
-    "capital": 1.5,
-    "common": -2.0,
-    "capital_common": -1.0,
-    "article": -4.0,
-    "short": -1.5,
-    "digit": -2.0,
-    "inside_longer": -2.0,
-    "run_left": -1.2,
-    "run_right": -0.5,
-    "after_unknown": -1.0,
-    "hyphen": -1.0,
-    "phrase_right": -0.4,
-    "phrase_cut": -1.5,
-    "proper": 0.6,
-    "proper_left": -1.5,
-    "proper_right": -2.0,
-    "name_same": 0.6,
-    "name_inside": -0.8,
-    "name_person": -0.3,
-    "name_other": -1.5,
-    "log_prior": 0.8,
-    "weight": 2.0,
-    "likeliest": 0.5,
-    "is_label": 1.2,
-    "near": 1.3,
-    "kindred": 0.3,
-    "beside": 1.0,
-    "short_form": 2.0,
-    "kind_same": 0.7,
-    "kind_clash": -0.7,
-    "kind_nation": 1.0,
-    "affinity": 0.5,
-}
-"""For graphs and texts without links to learn from; every other feature weighs nothing."""
-DEFAULT_BIAS = -3.3
 FOR = frozenset(
     ("log_prior", "weight", "likeliest", "is_label", "near", "anywhere", "related", "kindred", "beside", "in_title",
      "short_form", "kind_same", "affinity")
@@ -76,10 +39,10 @@ class Ranker:
     join: bool = False
 
     @classmethod
-    def default(cls) -> Ranker:
-        """Weights set by hand."""
-        weights = np.asarray([DEFAULT_WEIGHTS.get(name, 0.0) for name in FEATURES])
-        return cls(weights, DEFAULT_BIAS)
+    def of(cls, weights: Weights) -> Ranker:
+        """A ranker of such weights."""
+        values = np.asarray([weights.of_feature.get(name, 0.0) for name in FEATURES])
+        return cls(values, weights.bias, weights.threshold)
 
     def score(self, features: Floats) -> Floats:
         """Probabilities [P] of features [P, F]."""
@@ -109,19 +72,22 @@ def _weigh(features: Floats, weights: Floats) -> Floats:
 
 
 SPREAD = 0.25
-"""How far, in logits a standard deviation of the feature, a weight is expected to lie from its default."""
+"""How far, in logits a standard deviation of the feature, a weight is expected to lie from `EXPECTED`."""
 
 
-def fit(features: Floats, right: Bools, importance: Floats, affinity: Affinity) -> Ranker:
+def fit(
+    features: Floats, right: Bools, importance: Floats, affinity: Affinity, any_graph: bool = False
+) -> Ranker:
     """Fit to candidates whose truth is known: [P, F], bool [P], and how much each counts [P].
 
-    The most probable weights where each is a priori normal about its default: the fewer examples there are, the
-    closer the result stays to `Ranker.default()`. Weights of features `FOR` an entity are never negative, nor those
-    `AGAINST` it positive.
+    The most probable weights where each is a priori normal about its value in `EXPECTED`: the fewer examples there
+    are, the closer the result stays to it. Weights of features `FOR` an entity are never negative, nor those
+    `AGAINST` it positive. For `any_graph` only what nothing is expected of is learned, and the average candidate stays
+    as likely as expected: how much a prior or a capital tells depends on what a graph leaves out.
     """
     from scipy.optimize import minimize
 
-    start = Ranker.default()
+    start = Ranker.of(EXPECTED)
     mean, scale = features.mean(axis=0), features.std(axis=0)
     varies = scale > 1e-9
     scale[~varies] = 1.0
@@ -136,9 +102,14 @@ def fit(features: Floats, right: Bools, importance: Floats, affinity: Affinity) 
         slope = -sign * importance / (1.0 + np.exp(np.clip(margin, -500.0, 500.0)))
         return float(value), np.append(slope @ scaled, slope.sum()) + away
 
-    bounds = [
-        (0.0 if name in FOR else None, 0.0 if name in AGAINST else None) for name in (*FEATURES, "bias")
-    ]
+    names = (*FEATURES, "bias")
+    bounds = [(0.0 if name in FOR else None, 0.0 if name in AGAINST else None) for name in names]
+    if any_graph:
+        held = FOR | AGAINST | EXPECTED.of_feature.keys() | {"bias"}
+        fixed = [(at, at) for at in center.tolist()]
+        bounds = [
+            there if name in held else bound for name, there, bound in zip(names, fixed, bounds, strict=True)
+        ]
     found = minimize(loss, center, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 1000}).x
     weights = np.where(varies, found[:-1] / scale, start.weights)
     return Ranker(weights, float(found[-1] - mean @ weights), affinity=affinity, trained=True)

@@ -4,7 +4,8 @@ nationalities, what institutions, firms, parties and seas are called.
 "Medellin" for Medellín, "Titanic" for Titanic (film), "poets" for poet, "Soviet" for Soviet Union, "Jewish" for Jewish
 people, "Dutch" for Netherlands, "Utrecht University" for University of Utrecht, "University of California-Berkeley"
 for University of California, Berkeley, "Oberlin Conservatory" for Oberlin Conservatory of Music, "Acme Tools" for
-Acme Tools, Inc., "Cosby Show" for The Cosby Show, "Pacific" for Pacific Ocean.
+Acme Tools, Inc., "Cosby Show" for The Cosby Show, "Pacific" for Pacific Ocean, "John Smith" for John Q. Smith, "U.S.
+Navy" for United States Navy, "Bullets over Broadway" for Bullets Over Broadway, "Bengals" for Cincinnati Bengals.
 A variant is a candidate like any other, with a lower prior than a name that the graph has.
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 
 from kepipe.linking.nations import demonyms
 
@@ -51,14 +52,28 @@ _STROKES = str.maketrans({"ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "đ": "d",
 _INSTITUTION = re.compile(
     r"(?!The )(?P<name>[^\W\d_a-z][\w.'-]* (?:Academy|College|Conservatory|Institute|Museum|School)) of .+"
 )
+_CLUB = re.compile(
+    r"(?:[ACRS]?FC|[ACRS]\.?F\.C\.) (?P<after>\w.{3,})|(?P<before>.{3,}\w),? (?:[ACRS]?FC|(?:[ACRS]\.)?F\.C\.)"
+)
+_INITIALED = re.compile(r"(?P<first>[^\W\d_]{2,}) (?:[^\W\d_]\.? )+(?P<last>[^\W\d_][\w'-]+)")
+_STATES = re.compile(r"(?:United States|U\.S\.) (?!of )(?P<rest>[^\W\d_].+)")
+_SMALL = re.compile(r"(?<=\w )(?:And|As|At|By|For|From|In|Into|Of|On|Or|Over|The|To|Under|With)(?= \w)")
+"""Words within a title that some write with a small letter."""
+_NO_TEAM = re.compile(
+    r".* of .*|(?:.* )?(?:Air(?:lines|ways)|Courts|Enterprises|Galleries|Industries|Instruments|Lines|Motors|Pictures|"
+    r"Productions|Railways|Records|Schools|Sciences|Series|Services|Studios|Systems|Times|Works)"
+)
 
 
-def variants(names: Sequence[str], person: bool = False) -> Iterator[str]:
+def variants(names: Sequence[str], kind: str = "none", places: Container[str] = ()) -> Iterator[str]:
     """Further names of the entity that is called `names`, its label first; some may be among `names`.
 
-    `person`: it is one, and no nation though it be called so (Michael Jordan, alias Jordan).
+    `kind` (`kinds.KINDS`): a person is no nation though it be called so (Michael Jordan, alias Jordan). `places`:
+    names of places, by which a team is told from its nickname.
     """
     label = names[0]
+    if kind == "organisation":
+        yield from _nicknames(label, places)
     if label[:1].islower():
         yield from filter(None, map(plural, names))
     for name in names:
@@ -71,6 +86,14 @@ def variants(names: Sequence[str], person: bool = False) -> Iterator[str]:
         if name.startswith("The ") and name.count(" ") > 1:
             # In running text the article has a small letter, and is no part of the name.
             yield name.removeprefix("The ")
+        if kind == "person" and "." in name and (found := _INITIALED.fullmatch(name)):
+            yield f"{found['first']} {found['last']}"
+        if name.startswith(("United States ", "U.S. ")) and (found := _STATES.fullmatch(name)):
+            yield from (f"{states} {found['rest']}" for states in ("United States", "U.S.", "US"))
+        if kind != "person" and (small := _SMALL.sub(lambda word: word[0].lower(), name)) != name:
+            yield small
+        if "F" in name and "C" in name and (found := _CLUB.fullmatch(name)):
+            yield found["after"] or found["before"]
         if not name.endswith(_ENDINGS) and "University of " not in name:
             continue
         if found := _UNIVERSITY_OF.fullmatch(name):
@@ -79,8 +102,18 @@ def variants(names: Sequence[str], person: bool = False) -> Iterator[str]:
             yield f"University of {found['place']}"
         elif found := next(filter(None, (shape.fullmatch(name) for shape in _SHORTENED)), None):
             yield found["name"]
-    if not person:
+    if kind != "person":
         yield from demonyms(names)
+
+
+def _nicknames(team: str, places: Container[str]) -> Iterator[str]:
+    """What stands behind the place in the name of a team: "Bengals", "Red Sox"."""
+    if team.endswith(("s", " Sox")):
+        words = team.split(" ")
+        for cut in range(1, len(words)):
+            place, nickname = " ".join(words[:cut]), " ".join(words[cut:])
+            if place in places and nickname[0].isupper() and not _NO_TEAM.fullmatch(nickname):
+                yield nickname
 
 
 def without_accents(name: str) -> str:

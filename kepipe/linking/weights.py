@@ -1,0 +1,41 @@
+"""The weights of features where there is nothing to learn from, and those that learning starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Weights:
+    """`of_feature`: name (`features.FEATURES`) → weight; every other feature weighs nothing."""
+
+    of_feature: Mapping[str, float]
+    bias: float
+    threshold: float = 0.5
+
+
+EXPECTED = Weights(
+    {
+        "tagged": -1.2, "capital": 1.5, "common": -2.0, "capital_common": -1.0, "article": -4.0,
+        "short": -1.5, "digit": -2.0, "inside_longer": -2.0, "run_left": -1.2, "run_right": -0.5,
+        "after_unknown": -1.0, "hyphen": -1.0, "phrase_right": -0.4, "phrase_cut": -1.5, "proper": 0.6,
+        "proper_left": -1.5, "proper_right": -2.0, "name_same": 0.6, "name_inside": -0.8, "name_person": -0.3,
+        "name_other": -1.5, "log_prior": 0.8, "weight": 2.0, "likeliest": 0.5, "is_label": 1.2, "near": 1.3,
+        "kindred": 0.3, "beside": 1.0, "short_form": 2.0, "kind_same": 0.7, "kind_clash": -0.7,
+        "kind_nation": 1.0, "affinity": 0.5,
+    },
+    bias=-3.3,
+)  # fmt: skip
+"""Set by hand: where learning starts from."""
+GENERAL = Weights(
+    {
+        **EXPECTED.of_feature,
+        "sentence_start": 0.25, "log_words": 0.49, "log_candidates": 0.02, "echo": -0.42, "phrase": 0.13,
+        "phrase_left": 0.31, "name_across": 1.57, "name_place": -0.33, "name_organisation": 0.05,
+        "name_people": -0.08, "name_work": -0.2, "concept": 1.14,
+    },
+    bias=-3.59,
+    threshold=0.4,
+)  # fmt: skip
+"""The same, and of the other features what two gold sets of English teach: `python -m tests.benchmarks.general`."""
