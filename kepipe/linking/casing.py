@@ -62,8 +62,12 @@ class Casing:
         return cls(dict(zip(words, shares.tolist(), strict=True)))
 
 
-CAPITAL_RUN = re.compile(r"\b[^\W\d_a-z][\w.'’]*(?:[ -][^\W\d_a-z][\w'’]*)*")
-"""Words that begin with a capital letter, one after the other on a line."""
+_ABBREVIATED = r"(?:Capt|Col|Dr|Ft|Gen|Gov|Jr|Lt|Mr|Mrs|Ms|Mt|Prof|Rep|Rev|Sen|Sgt|Sr|St)\."
+_CAPITALISED = rf"(?:{_ABBREVIATED}|(?:[^\W\d_a-z]\.)+|[^\W\d_a-z][\w'’]*)"
+CAPITAL_RUN = re.compile(rf"\b{_CAPITALISED}(?:[ -]{_CAPITALISED})*")
+"""Words that begin with a capital letter, one after the other on a line; a full stop ends them, but not those of
+initials and titles ("J. R. R. Tolkien", "St. Louis").
+"""
 
 
 def capital_runs(text: str) -> list[tuple[int, int]]:

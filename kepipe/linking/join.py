@@ -32,12 +32,19 @@ def join(text: str, linked: Iterable[Found], knowledge: Knowledge) -> list[Found
 
 def split(text: str, link: Link, knowledge: Knowledge, lexicon: Lexicon) -> tuple[Link, Link] | None:
     """A given link of both taken apart, the second of unknown entity; None where it is no such link."""
-    name, _, rest = text[link.start : link.end].partition(COMMA)
-    inner, outer = lexicon.candidates(name), lexicon.candidates(rest)
-    if not any(row == link.row for row, _ in inner):
+    name, *outer = text[link.start : link.end].split(COMMA)
+    if not outer or not any(row == link.row for row, _ in lexicon.candidates(name)):
         return None
-    if not any(knowledge.lies_in(link.row, row) for row, _ in outer):
+    within = {link.row}
+    for place in outer:
+        within = {
+            row
+            for row, _ in lexicon.candidates(place)
+            if any(knowledge.lies_in(inner, row) for inner in within)
+        }
+    if not within:
         return None
+    rest = COMMA.join(outer)
     return Link(link.start, link.start + len(name), link.row), Link(link.end - len(rest), link.end, UNKNOWN)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import pairwise
 
 from kepipe.linking.casing import Casing, capital_runs
 from kepipe.linking.fuzzy import COMMON, name_spans
@@ -17,8 +16,6 @@ from kepipe.linking.reading import Reading
 _HAN = re.compile(r"[㐀-䶿一-鿿\U00020000-\U0003ffff]")
 _NAMES = ("nr", "ns", "nt", "nz")
 """jieba's tags of proper names begin so (ICTCLAS: person, place, organisation, other)."""
-_END = re.compile(r"(?<=[^\W\d_]{4})\. ")
-"""A full stop after a word of at least four letters, which no initial and hardly an abbreviation has."""
 _WORD = re.compile(r"([^ ]+) ?")
 _CALENDAR = re.compile(
     r"(?:January|February|March|April|May|June|July|August|September|October|November|December|"
@@ -36,16 +33,13 @@ def namelike(text: str, reading: Reading, casing: Casing) -> list[tuple[int, int
 
 
 def _by_capitals(text: str, reading: Reading, casing: Casing) -> Iterator[tuple[int, int]]:
-    """Runs of capitals, cut where a sentence ends, without the common words that begin one ("In Omaha. After all")."""
+    """Runs of capitals, without the common words that begin a sentence ("In Omaha")."""
     begins = {sentence.start for sentence in reading.sentences}
-    for start, stop in capital_runs(text):
-        cuts = [found.end() for found in _END.finditer(text, start, stop)]
-        for begin, end in pairwise((start, *cuts, stop)):
-            if begin in begins or begin in cuts:
-                begin = _skip_common(text, begin, end, casing)
-            end -= len(text[begin:end]) - len(text[begin:end].rstrip(". "))
-            if end - begin > 1:
-                yield begin, end
+    for begin, end in capital_runs(text):
+        if begin in begins:
+            begin = _skip_common(text, begin, end, casing)
+        if end - begin > 1:
+            yield begin, end
 
 
 def _skip_common(text: str, begin: int, end: int, casing: Casing) -> int:

@@ -50,6 +50,17 @@ def test_what_lies_in_what_lies_in_another(linker: Linker) -> None:
     )  # what stands between them is more than a comma
 
 
+def test_a_chain_of_places_is_taken_apart_after_the_first(linker: Linker) -> None:
+    knowledge, lexicon = linker.knowledge, linker.gazetteer.lexicon
+    whole = Link(0, 20, linker.row("omaha"))
+    assert split("Omaha, Nebraska, USA", whole, knowledge, lexicon) == (
+        Link(0, 5, whole.row),
+        Link(7, 20, UNKNOWN),
+    )
+    assert split("Omaha, Nebraska, Leeds"[:22], whole._replace(end=22), knowledge, lexicon) is None
+    assert split("Omaha, USA, Nebraska", whole, knowledge, lexicon) is None
+
+
 def test_it_is_explained(linker: Linker) -> None:
     text = "From Omaha, Nebraska"
     told = explain(linker, text, next(iter(RuleReader().read([text]))), policy=Policy(join=True))
