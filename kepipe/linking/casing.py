@@ -13,7 +13,8 @@ import numpy as np
 from kepipe.linking.knowledge import WORD
 from kg.columns import Strings, load, save, save_strings
 
-_LOWER, _UPPER = 0, 1
+_BEGINS = re.compile(r"(?:^|[.!?][\"'”’)\]]*\s+|\n)[\"'“‘(\[]*([^\W\d_a-z][^\W_]*)")
+"""The first word of a sentence, in capitals whatever it is."""
 MIN_COUNT = 2
 KEPT = 1_000_000
 """Answers about names are kept, up to so many."""
@@ -28,10 +29,11 @@ class Casing:
 
     @classmethod
     def count(cls, texts: Iterable[str]) -> Casing:
-        """Count the words of a corpus."""
+        """Count the words of a corpus; a capital at the beginning of a sentence tells nothing."""
         written: Counter[str] = Counter()
         for text in texts:
             written.update(WORD.findall(text))
+            written.subtract(_BEGINS.findall(text))
         lower = {word: count for word, count in written.items() if word.islower() and count >= MIN_COUNT}
         other: Counter[str] = Counter()
         for word, count in written.items():

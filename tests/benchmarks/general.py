@@ -4,8 +4,8 @@ They are learned from two gold sets of different manners, OKE-2016-train (withou
 wiki-fair-v2-dev, over FB15k-237, each text read three ways (with NER, without, by rules), and printed as
 `kepipe/linking/weights.py` has them. How well they do on each set and reading is told for texts left out in turn, and
 for what only the other set teaches, beside the weights set by hand. Two sets do not speak for all texts, so that the
-weights go only half the way from those set by hand. Thresholds differ little, as is told too: the one that is taken links
-Chinese, which nothing here teaches, as much as those set by hand do.
+weights go only half the way from those set by hand. Thresholds differ little, as is told too: the one that is taken
+links Chinese, which nothing here teaches, as much as those set by hand do.
 """
 
 from __future__ import annotations

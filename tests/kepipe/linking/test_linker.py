@@ -92,9 +92,15 @@ def test_a_folder_without_a_linker_is_named(tmp_path: Path) -> None:
 
 
 def test_casing_counts() -> None:
-    casing = Casing.count(["we read reading lists. Reading is reading", "Leeds"])
+    casing = Casing.count(["we read reading lists. Then Reading is reading", "Leeds"])
     assert casing.common("Reading") == pytest.approx(2 / (2 + 1 + 1))
     assert casing.common("Leeds") == casing.common("Reading Leeds") == 0.0
+
+
+def test_a_capital_at_the_beginning_of_a_sentence_is_not_counted() -> None:
+    """It would make every word that often begins one look like a name."""
+    casing = Casing.count(['It saw it! "It is it?" (It was it.)\nIt', "It. École. We met It and it"])
+    assert casing.common("It") == pytest.approx(4 / (4 + 1 + 1))
 
 
 def test_the_gate_lets_only_named_entities_through(graph: Graph) -> None:
