@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -28,6 +28,7 @@ from kg.problems import Problems
 from kg.schema import Entity, Relation
 from kg.sources.gathered import Gathered
 from kg.sources.reading import Choices, Tick, explain, rank_language, read_blocks
+from kg.sources.xml_entities import Expansion
 from kg.writer import GraphWriter
 
 FORMATS = {
@@ -36,6 +37,8 @@ FORMATS = {
 
 _BY_LINE = {"N_TRIPLES", "N_QUADS"}
 _BLOCK = 1 << 20
+_LONGEST = 1 << 24
+"""Bytes that pyoxigraph holds of what has not ended yet."""
 _PLACE = re.compile(r"^Parser error .*?: ")
 """Where an error is, in pyoxigraph's words."""
 
@@ -116,10 +119,10 @@ def _parse_lines(file: Path, format: Any, problems: Problems, tick: Tick) -> Ite
 
 
 def _parse_whole(file: Path, format: Any, problems: Problems, tick: Tick) -> Iterator[Statement]:
-    """Turtle, TriG and RDF/XML, where a statement may take many lines."""
+    """Turtle, TriG and RDF/XML, where a statement may take many lines. Raises ValueError as `Expansion`."""
     from pyoxigraph import RdfFormat, parse
 
-    text = _Text(file, problems, tick)
+    text = _Text(file, problems, tick, Expansion(file) if format == RdfFormat.RDF_XML else None)
     # Relative IRIs need some base; this one says that the file gave none.
     statements = parse(cast("IO[bytes]", text), format, base_iri="file:///")
     while True:
@@ -134,9 +137,20 @@ def _parse_whole(file: Path, format: Any, problems: Problems, tick: Tick) -> Ite
             elif message == "Unexpected end of file":
                 problems.add(file, error.lineno or 0, "what begins here has no end: not read from here on")
             else:
-                problems.add(file, error.lineno or 0, f"{message}; left out up to the next full stop")
+                problems.add(file, error.lineno or 0, f"{message}; left out up to {_full_stop(error)}")
             continue
+        except MemoryError as error:
+            if "buffer" not in str(error):
+                raise
+            problems.add(file, text.earlier_line, "what begins about here has no end within 16 MB: not read")
+            return
         yield subject, predicate, object
+
+
+def _full_stop(error: SyntaxError) -> str:
+    """Where reading goes on after what is wrong: an IRI without its end takes in all lines up to the next ">"."""
+    end = (error.end_lineno or 0) - (error.end_offset == 1)
+    return "the next full stop" + (f" after line {end}" if end > (error.lineno or 0) else "")
 
 
 def _explain(error: SyntaxError, line: bytes = b"") -> str:
@@ -154,21 +168,35 @@ class _Text:
     Bytes that are no UTF-8, at which the parser would end, become the replacement character, each line a problem.
     """
 
-    def __init__(self, file: Path, problems: Problems, tick: Tick) -> None:
-        self._file, self._problems = file, problems
+    def __init__(self, file: Path, problems: Problems, tick: Tick, expansion: Expansion | None) -> None:
+        self._file, self._problems, self._expansion = file, problems, expansion
         self._blocks = read_blocks(file, problems, tick, _BLOCK)
         self._block, self._place = b"", 0
+        self._recent: deque[tuple[int, int]] = deque()
+        """Where the pieces of the last `_LONGEST` bytes begin: byte and line."""
+        self._given = 0
         self.line = 1
 
     def read(self, most: int) -> bytes:
         """The next bytes; none at the end."""
         if self._place == len(self._block):
             first, block = next(self._blocks, (0, b""))
+            if self._expansion is not None:
+                self._expansion.check(first, block)
             self._block, self._place = self._repair(first, block), 0
         piece = self._block[self._place : self._place + most]
+        self._recent.append((self._given, self.line))
         self._place += len(piece)
+        self._given += len(piece)
+        while self._recent[0][0] < self._given - _LONGEST:
+            self._recent.popleft()
         self.line += piece.count(b"\n")
         return piece
+
+    @property
+    def earlier_line(self) -> int:
+        """The line about `_LONGEST` bytes before the place up to which the file was read."""
+        return self._recent[0][1]
 
     def _repair(self, first: int, block: bytes) -> bytes:
         try:

@@ -131,10 +131,32 @@ def test_a_bad_line_costs_itself_alone(read: Read, tmp_path: Path, bad: bytes) -
         ),
         (b':x :p "Z\xfcrich" .', 39, "g.ttl:8: not UTF-8 (byte 9), read as \N{REPLACEMENT CHARACTER}"),
         (b':x :p "no end .', 6, "g.ttl:8: what begins here has no end: not read from here on"),
+        (b":x :p <http://no/end .", 6, "g.ttl:8: what begins here has no end: not read from here on"),
+        (
+            b":x :p <http://no/end .\n:x :q :y .\n:x :p <http://an/end> .",
+            39,
+            "g.ttl:8: Invalid IRI code point ' '; left out up to the next full stop after line 10",
+        ),
+        (b':x :p """two\n. lines""" .', 39, None),
+        (
+            b':x :p "two\n. lines", :y .',
+            39,
+            "g.ttl:8: Line jumps are not allowed in string literals, use \\n; left out up to the next full stop",
+        ),
+        (
+            b':x :p "\\q." .',
+            39,
+            "g.ttl:8: Unexpected escape character '\\q'; left out up to the next full stop",
+        ),
+        (
+            b":x :p [ :p :y .",
+            38,  # the full stop is what is bad, and so the next statement is lost
+            "g.ttl:8: blank node property lists should end with a ']'; left out up to the next full stop",
+        ),
     ],
 )
 def test_what_a_bad_statement_of_turtle_costs_is_said(
-    read: Read, tmp_path: Path, bad: bytes, facts: int, message: str
+    read: Read, tmp_path: Path, bad: bytes, facts: int, message: str | None
 ) -> None:
     lines = [b"@prefix : <http://a/> .", *(f":{n} :p :{n + 1} .".encode() for n in range(40))]
     lines[7] = bad
@@ -142,9 +164,57 @@ def test_what_a_bad_statement_of_turtle_costs_is_said(
     file.write_bytes(b"\n".join(lines))
     found = read(file)
     assert len(found.facts()) == facts
-    assert found.problems == [message]
+    assert found.problems == ([message] if message else [])
+    if not message:
+        return
     with pytest.raises(ValueError, match=r"g\.ttl:8"):
         read(file, strict=True)
+
+
+@pytest.mark.parametrize("begun", [b':x :p """no end .', b":x :p <http://no/end ."])
+def test_what_has_no_end_in_a_long_file_is_located(read: Read, tmp_path: Path, begun: bytes) -> None:
+    good = b":1 :p :2 .\n"
+    file = tmp_path / "g.ttl"
+    file.write_bytes(b"@prefix : <http://a/> .\n" + good * 9000 + begun + b"\n" + good * 1_600_000)
+    found = read(file)
+    assert len(found.facts()) == 1
+    (problem,) = found.problems
+    assert problem.endswith("what begins about here has no end within 16 MB: not read")
+    assert 9000 <= int(problem.split(":")[1]) <= 9800
+
+
+def _declared(*entities: str) -> str:
+    return (
+        "<?xml version='1.0'?>\n<!DOCTYPE rdf:RDF [\n" + "\n".join(entities) + "\n]>\n"
+        "<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#' xmlns:p='http://p/'>\n"
+    )
+
+
+def test_entities_that_stand_for_iris_are_read(read: Read, tmp_path: Path) -> None:
+    file = tmp_path / "g.owl"
+    head = _declared('<!ENTITY ex "http://ex.org/">', '<!ENTITY deep "&ex;deep/">')
+    file.write_text(
+        head + "<rdf:Description rdf:about='&ex;1'><p:q rdf:resource='&deep;2'/></rdf:Description></rdf:RDF>"
+    )
+    found = read(file)
+    assert not found.problems
+    assert found.facts() == {("http://ex.org/1", "http://p/q", "http://ex.org/deep/2")}
+
+
+def test_entities_that_fill_the_memory_are_refused(read: Read, tmp_path: Path) -> None:
+    levels = (f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 12))
+    file = tmp_path / "g.rdf"
+    file.write_text(_declared('<!ENTITY a0 "laugh">', *levels) + "<p:x p:y='&a11;'/></rdf:RDF>")
+    with pytest.raises(ValueError, match=r"g\.rdf:\d: this entity stands for up to .* bytes"):
+        read(file)
+
+
+def test_references_that_fill_the_memory_are_refused(read: Read, tmp_path: Path) -> None:
+    file = tmp_path / "g.rdf"
+    head = _declared(f'<!ENTITY a "{"x" * 60_000}">')
+    file.write_text(f"{head}<p:x><p:y>{'&a;' * 100_000}</p:y></p:x></rdf:RDF>")
+    with pytest.raises(ValueError, match=r"g\.rdf:1: the entities in lines 1 to 6 stand for up to 6,000"):
+        read(file)
 
 
 @pytest.mark.parametrize("ending", SERIALISATIONS)
