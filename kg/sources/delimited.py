@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from kg.problems import Problems
 from kg.schema import Entity, Relation
-from kg.sources.reading import Choices, Facts, Tick, read_lines
+from kg.sources.reading import Choices, Tick, TriplesById, read_lines
 from kg.writer import GraphWriter
 
 _NO_UTF8 = re.compile("[\udc80-\udcff]")
@@ -33,7 +33,7 @@ def read_delimited(
     file: Path, writer: GraphWriter, problems: Problems, tick: Tick, choices: Choices
 ) -> Counter[str]:
     """Read `file` into `writer`. Heeds `columns`; raises ValueError where the header lacks one."""
-    facts = Facts(writer)
+    triples = TriplesById(writer)
     rows = _rows(file, problems, tick)
     _, header = next(rows, (1, []))
     if not header and problems:
@@ -52,8 +52,8 @@ def read_delimited(
                 writer.add_entity(Entity(ids[place], labels[place] or ids[place]))
         if ids[1] not in writer.relation_rows:
             writer.add_relation(Relation(ids[1], labels[1] or ids[1]))
-        facts.add(ids[0], ids[1], ids[2])
-    facts.store()
+        triples.add(ids[0], ids[1], ids[2])
+    triples.store()
     return Counter()
 
 

@@ -19,7 +19,7 @@ from xml.etree.ElementTree import ParseError
 
 from kg.problems import Problems
 from kg.schema import Entity, Relation
-from kg.sources.reading import DAMAGE, Choices, Facts, Tick, open_bytes
+from kg.sources.reading import DAMAGE, Choices, Tick, TriplesById, open_bytes
 from kg.writer import SPLITS, GraphWriter
 
 NO_RELATION = "related to"
@@ -65,7 +65,7 @@ def read_networkx(
             writer.add_entity(_entity(str(node), data))
         except ValueError as error:
             problems.add(file, 0, str(error))
-    facts = {split: Facts(writer) for split in SPLITS}
+    triples = {split: TriplesById(writer) for split in SPLITS}
     left_out: Counter[str] = Counter()
     for head, tail, data in graph.edges(data=True):
         split = _SPLITS.get(str(data.get("split") or ""))
@@ -81,10 +81,10 @@ def read_networkx(
             relation = NO_RELATION
         if relation not in writer.relation_rows:
             writer.add_relation(Relation(relation, str(data.get("label") or relation)))
-        facts[split].add(str(head), relation, str(tail))
+        triples[split].add(str(head), relation, str(tail))
         if not graph.is_directed():
-            facts[split].add(str(tail), relation, str(head))
-    for name, found in facts.items():
+            triples[split].add(str(tail), relation, str(head))
+    for name, found in triples.items():
         found.store(name)
     return left_out
 

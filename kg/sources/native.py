@@ -133,13 +133,13 @@ def _read_triples(
     for first, block in read_blocks(file, problems, tick, size=_BLOCK):
         if first == 1 and _is_header(block):
             first, block = 2, block.partition(b"\n")[2]
-        facts = _parse(block, first) or _sift(block, first)
-        found = facts.problems
-        entities, relations = writer.add_facts(split, *facts.columns)
+        parsed = _parse(block, first) or _sift(block, first)
+        found = parsed.problems
+        entities, relations = writer.add_facts(split, *parsed.columns)
         for name, new in (("entities", entities), ("relations", relations)):
             if name in given:
                 ids, places = new.ids.to_pylist(), new.places.tolist()
-                lines = facts.lines[places].tolist()
+                lines = parsed.lines[places].tolist()
                 found += [(line, _lacks(given[name], id)) for line, id in zip(lines, ids, strict=True)]
         for line, message in sorted(found):
             problems.add(file, line, message)
@@ -155,7 +155,7 @@ def _is_header(block: bytes) -> bool:
     return tuple(line.split(b"\t")) in _HEADERS
 
 
-class _Facts(NamedTuple):
+class _Parsed(NamedTuple):
     """The triples of a block: heads, relations and tails as Arrow arrays, and the lines on which they stand.
 
     Beside them what is wrong with other lines.
@@ -166,7 +166,7 @@ class _Facts(NamedTuple):
     problems: list[tuple[int, str]]
 
 
-def _parse(block: bytes, first: int) -> _Facts | None:
+def _parse(block: bytes, first: int) -> _Parsed | None:
     """The triples of a block of lines, of which `first` is the first; None where a line needs a closer look.
 
     That is where a field may be blank, a carriage return stands inside, or a byte is no UTF-8.
@@ -204,7 +204,7 @@ def _parse(block: bytes, first: int) -> _Facts | None:
     problems = [
         (first + row, _explain(line)) for row, line in odd.items() if not (not line or line.isspace())
     ]
-    return _Facts(columns, lines, problems)
+    return _Parsed(columns, lines, problems)
 
 
 def _is_utf8(text: bytes) -> bool:
@@ -226,7 +226,7 @@ def _may_be_blank(texts: Any) -> bool:
     return bool(len(texts)) and bool((np.frombuffer(data, np.uint8)[bounds[:-1]] <= _SPACE).any())
 
 
-def _sift(block: bytes, first: int) -> _Facts:
+def _sift(block: bytes, first: int) -> _Parsed:
     """The same, line by line."""
     from pyarrow import array, large_string
 
@@ -241,7 +241,7 @@ def _sift(block: bytes, first: int) -> _Facts:
             except ValueError as error:
                 problems.append((number, explain(error)))
     columns = tuple(array(fields[place::3], large_string()) for place in range(3))
-    return _Facts(columns, np.asarray(lines, np.int64), problems)
+    return _Parsed(columns, np.asarray(lines, np.int64), problems)
 
 
 def _explain(line: bytes) -> str:

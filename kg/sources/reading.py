@@ -1,4 +1,4 @@
-"""What readers share: files plain or compressed, names in the languages asked for, facts by id."""
+"""What readers share: files plain or compressed, names in the languages asked for, triples by id."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def rank_language(tag: str, languages: Sequence[str]) -> int | None:
     return 2 * len(languages) if tag in ("", "mul") else None
 
 
-class Facts:
+class TriplesById:
     """Collects triples by id, and stores under its id whatever is new."""
 
     def __init__(self, writer: GraphWriter) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from kg.problems import Problems
-from kg.sources.reading import Choices, Facts, Tick, explain, read_lines
+from kg.sources.reading import Choices, Tick, TriplesById, explain, read_lines
 from kg.writer import GraphWriter
 
 _COLUMNS = ("subject", "predicate", "object")
@@ -16,13 +16,13 @@ def read_spo(
     file: Path, writer: GraphWriter, problems: Problems, tick: Tick, _choices: Choices
 ) -> Counter[str]:
     """Read `file` into `writer`: an entity's id and label are its string. Doubled lines count once."""
-    facts = Facts(writer)
+    triples = TriplesById(writer)
     for number, line in read_lines(file, problems, tick):
         try:
-            facts.add(*_parse(line.decode()))
+            triples.add(*_parse(line.decode()))
         except ValueError as error:
             problems.add(file, number, explain(error))
-    facts.store()
+    triples.store()
     return Counter()
 
 
