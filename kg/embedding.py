@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kg.early_stopping import BestSoFar
+from kg.embedding_models import TRANSE, name_model
 from kg.ranking import Floats, Rows, Scorer, Translation, filtered_ranks, summarise
 from kg.store import Graph
 from kg.warm import Start
@@ -30,21 +31,6 @@ CHECKPOINT = "embedding.pt"
 VALIDATED = 1000
 """Held-out triples, at most, by which training is judged on its way."""
 
-_TRANSE = "transe"
-_UNFIT = (
-    dict.fromkeys(("CompGCN", "NodePiece"), "it is made of inverse triples")
-    | dict.fromkeys(
-        ("InductiveNodePiece", "InductiveNodePieceGNN"), "it is made of two graphs; see `kg.inductive`"
-    )
-    | dict.fromkeys(
-        ("ComplExLiteral", "DistMultLiteral", "DistMultLiteralGated"),
-        "it is made of numbers that entities have",
-    )
-    | dict.fromkeys(
-        ("CooccurrenceFilteredModel", "FixedModel", "UM"), "it has no vectors of entities and relations"
-    )
-)
-"""PyKEEN's models that cannot be trained here, and why."""
 _NUMBERS_AT_ONCE = 1 << 26
 """Numbers that the scores of other models may need at once: 256 MB of float32."""
 
@@ -54,7 +40,7 @@ class Training:
     """How to train: each triple is told apart from entities drawn for its batch (`kg.shared_negatives`)."""
 
     model: str = "TransE"
-    """Any model of PyKEEN's that is trained on triples alone (`known_models`)."""
+    """Any model of PyKEEN's that is trained on triples alone (`kg.embedding_models`)."""
     dim: int = 64
     epochs: int = 15
     batch: int | None = None
@@ -85,9 +71,14 @@ class Training:
         return batch
 
     @property
+    def is_transe(self) -> bool:
+        """Whether distances are one matrix product."""
+        return self.model.lower() == TRANSE.lower()
+
+    @property
     def drawn(self) -> int:
         """The number of entities drawn for a batch."""
-        return self.negatives or (512 if self.model.lower() == _TRANSE else 64)
+        return self.negatives or (512 if self.is_transe else 64)
 
 
 @dataclass(frozen=True)
@@ -118,7 +109,7 @@ def train(
     Entities and relations of `start` begin with its vectors, the others with random ones. A checkpoint is written at
     the end of an epoch when `save_every` seconds have passed, in one step, so that a kill leaves the last one whole.
     Interrupted or not, the vectors are the same (same seed and threads).
-    Raises ValueError for a model that is not of `known_models`, or a start that does not fit it.
+    Raises ValueError for a model that is not of `kg.embedding_models`, or a start that does not fit it.
     """
     import torch
 
@@ -174,16 +165,11 @@ def _pykeen() -> ModuleType:
     return pykeen
 
 
-def known_models() -> list[str]:
-    """The names of PyKEEN's models that can be trained here."""
-    return sorted(cls.__name__ for cls in _classes().values() if cls.__name__ not in _UNFIT)
-
-
 def _classes() -> dict[str, Any]:
-    """PyKEEN's models by name, in lower case."""
+    """PyKEEN's models by name."""
     from pykeen.models import model_resolver
 
-    return {cls.__name__.lower(): cls for cls in model_resolver.lookup_dict.values()}
+    return {cls.__name__: cls for cls in model_resolver.lookup_dict.values()}
 
 
 @contextmanager
@@ -214,17 +200,14 @@ def _model(factory: Any, settings: Training, seed: int) -> Any:
 
     from kg.shared_negatives import MatrixTransE
 
-    name, classes = settings.model.lower(), _classes()
-    why = "PyKEEN has none of this name" if name not in classes else _UNFIT.get(classes[name].__name__)
-    if why:
-        raise ValueError(f"embedding model {settings.model!r}: {why}; there is {', '.join(known_models())}")
+    name = name_model(settings.model)
     loss = (
         CrossEntropyLoss()
         if settings.loss == "softmax"
         else NSSALoss(margin=settings.margin, adversarial_temperature=settings.temperature)
     )
     shared: dict[str, Any] = {"triples_factory": factory, "loss": loss, "random_seed": seed}
-    if name == _TRANSE:
+    if name == TRANSE:
         # Free vectors, as Sun et al. 2019 train them: the unit sphere of the original costs much quality.
         table = {"shape": settings.dim, "initializer": "xavier_uniform"}
         return ERModel(
@@ -234,7 +217,7 @@ def _model(factory: Any, settings: Training, seed: int) -> Any:
             relation_representations_kwargs=table,
             **shared,
         )
-    return classes[name](embedding_dim=settings.dim, **shared)
+    return _classes()[name](embedding_dim=settings.dim, **shared)
 
 
 def _loop(model: Any, factory: Any, settings: Training) -> Any:
@@ -254,7 +237,7 @@ def _loop(model: Any, factory: Any, settings: Training) -> Any:
 
 def _sub_batch(settings: Training, batch: int) -> int:
     """Triples scored at once: all of a step's for TransE; other models hold a vector for each score."""
-    if settings.model.lower() == _TRANSE:
+    if settings.is_transe:
         return batch
     return max(1, min(batch, _NUMBERS_AT_ONCE // (settings.drawn * settings.dim)))
 
@@ -352,7 +335,7 @@ def _validate(graph: Graph, trained: Trained, seed: int) -> float:
 def _trained(model: Any, settings: Training) -> Trained:
     entities = _flat(model.entity_representations[0])
     relations = _flat(model.relation_representations[0])
-    if settings.model.lower() == _TRANSE:
+    if settings.is_transe:
         return Trained(entities, relations, Translation(entities, relations, settings.norm))
     return Trained(entities, relations, Scored(model, entities.shape[1]))
 

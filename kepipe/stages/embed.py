@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from kepipe.config import Section, UserPath, aside
+from kepipe.config import Clash, Section, UserPath, aside
 from kepipe.flow.artifact import hash_file
-from kepipe.flow.stage import Stage, Work
+from kepipe.flow.stage import Planned, Stage, Work
 from kepipe.stages.artifacts import Graph, Vectors
+from kg.embedding_models import TRANSE, name_model
 
 if TYPE_CHECKING:
     from kg.ranking import Scorer
@@ -25,7 +26,7 @@ Count = Annotated[int, Field(ge=1)]
 class EmbedConfig(Section):
     """How entity vectors are trained: each triple against entities drawn for its batch, Adam, a falling rate."""
 
-    model: str = "TransE"
+    model: Annotated[str, AfterValidator(name_model)] = TRANSE
     """Any model of PyKEEN by name that is trained on triples alone; another name lists them."""
     dim: Count = 64
     """Width of a vector."""
@@ -87,21 +88,38 @@ def embed(inputs: EmbedInputs, config: EmbedConfig, work: Work) -> None:
 
 
 def _start(graph: StoredGraph, config: EmbedConfig, work: Work) -> Start | None:
-    from kg.vectors import open_vectors
     from kg.warm import start_from
 
     if config.warm_start is None:
         return None
-    made_by = open_vectors(config.warm_start).model
-    if made_by is not None and made_by.lower() != config.model.lower():
-        raise ValueError(
-            f"embed: `warm_start: {config.warm_start}` has vectors of {made_by}, from which {config.model} cannot go on"
-        )
-    start = start_from(config.warm_start, graph, place_new=config.model.lower() == "transe")
+    start = start_from(config.warm_start, graph, place_new=config.model == TRANSE)
     work.note(
         f"{len(start.entity_rows):,} of {len(graph):,} entities begin with vectors from {config.warm_start}"
     )
     return start
+
+
+def clashes(planned: Planned) -> Iterable[Clash]:
+    """What the folder of `warm_start` tells before its vectors are read: that they are none, or of another model."""
+    from kg.vectors import open_vectors
+
+    config: EmbedConfig = planned.config
+    if config.warm_start is None:
+        return
+    try:
+        old = open_vectors(config.warm_start)
+        made_by = old.model
+    except ValueError as error:
+        yield Clash("warm_start", str(error))
+        return
+    if made_by is not None and made_by.lower() != config.model.lower():
+        yield Clash(
+            "warm_start",
+            f"vectors of {made_by}, from which {config.model} cannot go on: set `model: {made_by}`",
+        )
+    elif config.model == TRANSE and old.dim != config.dim:
+        width = f"vectors of the width {old.dim}, from which {config.dim} cannot go on: set `dim: {old.dim}`"
+        yield Clash("warm_start", width)
 
 
 def fingerprint(config: EmbedConfig) -> Mapping[str, str]:
@@ -138,4 +156,4 @@ def _score(graph: StoredGraph, scorer: Scorer, work: Work) -> dict[str, dict[str
     return scores
 
 
-EMBED = Stage("embed", 5, EmbedInputs, EmbedConfig, Vectors, embed, fingerprint)
+EMBED = Stage("embed", 5, EmbedInputs, EmbedConfig, Vectors, embed, fingerprint, clashes)

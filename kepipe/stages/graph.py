@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,9 +11,9 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from kepipe.config import Section, UserPath, aside
+from kepipe.config import Clash, Section, UserPath, aside
 from kepipe.flow.artifact import hash_file
-from kepipe.flow.stage import Nothing, Stage, Work
+from kepipe.flow.stage import Nothing, Planned, Stage, Work
 from kepipe.stages.artifacts import Graph
 from kg.problems import Problems
 from kg.sources.reading import Choices
@@ -79,6 +79,15 @@ def graph(_inputs: Nothing, config: GraphConfig, work: Work) -> None:
     work.dataset(format.name if format.package else str(path), stored.digest, counts)
 
 
+def clashes(planned: Planned) -> Iterable[Clash]:
+    """A source without its path, or with one at which its files do not lie."""
+    config: GraphConfig = planned.config
+    try:
+        FORMATS[config.source].files(_path(config))
+    except ValueError as error:
+        yield Clash("source" if config.path is None else "path", str(error))
+
+
 def fingerprint(config: GraphConfig) -> Mapping[str, str]:
     """Digests of the user's files, or the version of the package that brings the data."""
     format = FORMATS[config.source]
@@ -91,8 +100,8 @@ def _path(config: GraphConfig) -> Path:
     """Where the source lies. Raises ValueError where it should be said and is not."""
     format: Format = FORMATS[config.source]
     if config.path is None and not format.package:
-        raise ValueError(f"graph: `source: {format.name}` needs `path`: {format.about}")
+        raise ValueError(f"`source: {format.name}` needs `path`: {format.about}")
     return config.path or Path(format.name)
 
 
-GRAPH = Stage("graph", 3, Nothing, GraphConfig, Graph, graph, fingerprint)
+GRAPH = Stage("graph", 3, Nothing, GraphConfig, Graph, graph, fingerprint, clashes)

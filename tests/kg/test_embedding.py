@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kg.embedding import CHECKPOINT, Training, known_models, train
+from kg.embedding import CHECKPOINT, Training, train
+from kg.embedding_models import MODELS
 from kg.ranking import Popularity, filtered_ranks, summarise
 from kg.splits import hold_out
 from kg.store import Graph, UnknownEntityError
@@ -158,7 +159,7 @@ def test_another_model_of_pykeen(grid: Graph, tmp_path: Path) -> None:
     assert ranks.max() <= 144
 
 
-@pytest.mark.parametrize("model", known_models())
+@pytest.mark.parametrize("model", MODELS)
 def test_every_model_is_trained_and_ranks(tiny: Graph, tmp_path: Path, model: str) -> None:
     told: list[float] = []
     settings = Training(model=model.upper(), dim=8, epochs=1, negatives=4, validate_every=1)

@@ -123,6 +123,9 @@ def test_an_objective_goes_with_the_families_of_its_stacks_alone(
             3,
             "set `inputs: {linked: link}`",
         ),
+        ("  embed:\n    dim: 8\n    model: TransX\n", 5, "PyKEEN has none of this name; there is AutoSF"),
+        ("  embed:\n    model: NodePiece\n", 4, "it is made of inverse triples; there is AutoSF"),
+        ("  embed:\n    warm_start: .\n", 4, "holds no vectors (vectors.safetensors is missing)"),
         ("  pretrain: {}\n  evaluate:\n    probes: [perplexity]\n", 5, "`pretrain` fills masks"),
         ("  pretrain: {}\n  evaluate:\n    reference: pretrian\n", 5, "did you mean `pretrain`"),
     ],
@@ -132,6 +135,22 @@ def test_what_cannot_be_is_told_with_its_line_and_what_to_set(
 ) -> None:
     told = complaint(tmp_path, stages).splitlines()
     assert any(one.startswith(f"{tmp_path}/p.yaml:{line}: `stages.") and said in one for one in told), told
+
+
+@pytest.mark.parametrize(
+    ("graph", "said"),
+    [
+        ("  source: csv\n", "5: `graph.source`: `source: csv` needs `path`: a table with a header"),
+        ("  source: csv\n  path: .\n", "6: `graph.path`: {folder}: expected a file, found a folder"),
+        (
+            "  path: .\n  source: native\n",
+            "5: `graph.path`: {folder}: expected a file of triples, or a folder",
+        ),
+    ],
+)
+def test_a_graph_without_its_files_is_told(tmp_path: Path, graph: str, said: str) -> None:
+    told = complaint(tmp_path, "  embed: {}\n", f"graph:\n{graph}")
+    assert told.startswith(f"{tmp_path}/p.yaml:{said.format(folder=tmp_path)}")
 
 
 def test_a_model_goes_on_with_shards_that_share_its_tokenizer(tmp_path: Path) -> None:

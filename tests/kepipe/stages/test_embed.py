@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from kepipe.flow.events import Event, Metrics, Noted
-from kepipe.flow.stage import Nothing, Work
+from kepipe.flow.stage import Nothing, Planned, Work
 from kepipe.stages.artifacts import Graph
 from kepipe.stages.embed import EMBED, EmbedConfig, EmbedInputs
 from kepipe.stages.graph import GRAPH, GraphConfig
@@ -68,9 +68,15 @@ def test_a_warm_start_goes_on(graph: Graph, tmp_path: Path) -> None:
     losses = [event.values["loss"] for event in (*first, *then) if isinstance(event, Metrics) and event.step]
     assert losses[30] < losses[0] / 2
     assert any(isinstance(event, Noted) and "60 of 60 entities begin" in event.message for event in then)
-    other = EmbedConfig(**(CONFIG.model_dump() | changes | {"model": "DistMult"}))
-    with pytest.raises(ValueError, match=r"has vectors of TransE, from which DistMult cannot go on"):
-        run(graph, tmp_path / "other", other)
+    for changed, said in (
+        ({"model": "DistMult"}, "vectors of TransE, from which DistMult cannot go on: set `model: TransE`"),
+        ({"dim": 16}, "vectors of the width 8, from which 16 cannot go on: set `dim: 8`"),
+        ({"warm_start": tmp_path}, f"{tmp_path}: holds no vectors (vectors.safetensors is missing)"),
+        ({}, ""),
+    ):
+        other = EmbedConfig(**(CONFIG.model_dump() | changes | changed))
+        clashes = [(clash.key, str(clash)) for clash in EMBED.clashes(Planned("embed", other, {}))]
+        assert clashes == ([("warm_start", said)] if said else [])
     assert EMBED.fingerprint(CONFIG) == {}
     assert EMBED.fingerprint(config).keys() == {"vectors.safetensors", "entities.txt", "relations.txt"}
 
