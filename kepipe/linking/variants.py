@@ -50,8 +50,10 @@ _ACCENTED = re.compile(r"[\u00c0-\u024f\u1e00-\u1eff]")
 _STROKES = str.maketrans({"ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "đ": "d", "Đ": "D", "ß": "ss", "ẞ": "SS"})
 """Letters whose stroke is no accent to Unicode, which does not take them apart."""
 _INSTITUTION = re.compile(
-    r"(?!The )(?P<name>[^\W\d_a-z][\w.'-]* (?:Academy|College|Conservatory|Institute|Museum|School)) of .+"
+    r"(?!(?:The|Agricultural|Graduate|High|Law|Medical|Military|National|Normal|Polytechnic|State|University) )"
+    r"(?P<name>[^\W\d_a-z][\w.'-]* (?:Academy|College|Conservatory|Institute|Museum|School)) of .+"
 )
+"""There are too many that a medical college or a national museum may be."""
 _CLUB = re.compile(
     r"(?:[ACRS]?FC|[ACRS]\.?F\.C\.) (?P<after>\w.{3,})|(?P<before>.{3,}\w),? (?:[ACRS]?FC|(?:[ACRS]\.)?F\.C\.)"
 )
@@ -59,17 +61,23 @@ _INITIALED = re.compile(r"(?P<first>[^\W\d_]{2,}) (?:[^\W\d_]\.? )+(?P<last>[^\W
 _STATES = re.compile(r"(?:United States|U\.S\.) (?!of )(?P<rest>[^\W\d_].+)")
 _SMALL = re.compile(r"(?<=\w )(?:And|As|At|By|For|From|In|Into|Of|On|Or|Over|The|To|Under|With)(?= \w)")
 """Words within a title that some write with a small letter."""
+_NICKNAME = re.compile(r"(?:Bay |City |State )?(?P<name>[^\W\d_a-z][\w'-]*(?: [^\W\d_a-z][\w'-]*)?)")
+"""One word or two; "State" is no part of it, nor is "Bay" where Tampa Bay is no place of the graph."""
 _NO_TEAM = re.compile(
-    r".* of .*|(?:.* )?(?:Air(?:lines|ways)|Courts|Enterprises|Galleries|Industries|Instruments|Lines|Motors|Pictures|"
-    r"Productions|Railways|Records|Schools|Sciences|Series|Services|Studios|Systems|Times|Works)"
+    r"(?:.* )?(?:Air(?:lines|ways)|Courts|Enterprises|Galleries|Holdings|Industries|Instruments|Lines|Motors|Pictures|"
+    r"Productions|Railways|Records|Schools|Sciences|Series|Services|Studios|\w*[Ss]ystems|Times|\w*[Ww]orks)"
 )
+_PLACE = 4
+"""No place by which a team is called has more words."""
+_NO_NATION = ("person", "organisation", "work")
+"""Michael Jordan has the alias Jordan; Brazil is a film too, and Chicago a band."""
 
 
 def variants(names: Sequence[str], kind: str = "none", places: Container[str] = ()) -> Iterator[str]:
     """Further names of the entity that is called `names`, its label first; some may be among `names`.
 
-    `kind` (`kinds.KINDS`): a person is no nation though it be called so (Michael Jordan, alias Jordan). `places`:
-    names of places, by which a team is told from its nickname.
+    `kind` (`kinds.KINDS`): a person, a band or a film is no nation though it be called so. `places`: names of places,
+    by which a team is told from its nickname.
     """
     label = names[0]
     if kind == "organisation":
@@ -96,24 +104,29 @@ def variants(names: Sequence[str], kind: str = "none", places: Container[str] = 
             yield found["after"] or found["before"]
         if not name.endswith(_ENDINGS) and "University of " not in name:
             continue
+        if kind == "work" and name.endswith(" Party"):
+            continue  # a film that is called House Party is not called House
         if found := _UNIVERSITY_OF.fullmatch(name):
             yield f"{found['place']} University"
         elif found := _PLACE_UNIVERSITY.fullmatch(name):
             yield f"University of {found['place']}"
         elif found := next(filter(None, (shape.fullmatch(name) for shape in _SHORTENED)), None):
             yield found["name"]
-    if kind != "person":
+    if kind not in _NO_NATION:
         yield from demonyms(names)
 
 
 def _nicknames(team: str, places: Container[str]) -> Iterator[str]:
-    """What stands behind the place in the name of a team: "Bengals", "Red Sox"."""
-    if team.endswith(("s", " Sox")):
-        words = team.split(" ")
-        for cut in range(1, len(words)):
-            place, nickname = " ".join(words[:cut]), " ".join(words[cut:])
-            if place in places and nickname[0].isupper() and not _NO_TEAM.fullmatch(nickname):
-                yield nickname
+    """What stands behind the place in the name of a team: "Bengals", "Red Sox"; the longest place counts."""
+    if not team.endswith(("s", " Sox")):
+        return
+    words = team.split(" ", _PLACE + 3)  # a place, and a nickname of three words at the most
+    for cut in range(min(_PLACE, len(words) - 1), 0, -1):
+        if " ".join(words[:cut]) in places:
+            found = _NICKNAME.fullmatch(" ".join(words[cut:]))
+            if found and not _NO_TEAM.fullmatch(found["name"]):
+                yield found["name"]
+            return
 
 
 def without_accents(name: str) -> str:
