@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import io
 import json
+import math
+import re
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +26,7 @@ from kg.writer import SPLITS, GraphWriter
 
 NO_RELATION = "related to"
 _SPLITS = {split: split for split in SPLITS} | {"": "train", "validation": "valid", "dev": "valid"}
+_GRAPH = re.compile(rb"<(?:[\w.-]+:)?graph[\s>]")
 _RELATION_KEYS = ("relation", "label", "predicate", "type")
 
 
@@ -41,24 +44,30 @@ def read_graphml(
             raise  # the disk's fault, not the file's
         raise ValueError(f"{file}: the packed data is damaged ({error})") from None
     try:
-        graph = nx.read_graphml(text, force_multigraph=True)
+        graph: Any = nx.read_graphml(text, force_multigraph=True)
     except ParseError as error:
         raise ValueError(f"{file}:{error.position[0]}: not XML ({error})") from None
     except (nx.NetworkXError, KeyError, ValueError, TypeError, AttributeError, StopIteration) as error:
         # What networkx raises for XML that is no GraphML, or that has values of another type than declared.
-        raise ValueError(f"{file}: not GraphML ({error})") from None
-    return read_networkx(graph, writer, problems, file)
+        raise ValueError(f"{file}: not GraphML that networkx reads ({error})") from None
+    if "None" in graph and b"None" not in text.getvalue():  # networkx calls it so
+        problems.add(file, 0, "a node has no id, or an edge no source or target")
+        graph.remove_node("None")
+    left_out = read_networkx(graph, writer, problems, file, keyed=False)
+    left_out["graphs inside the first or after it"] += len(_GRAPH.findall(text.getvalue())) - 1
+    return left_out
 
 
 def read_networkx(
-    graph: Any, writer: GraphWriter, problems: Problems, file: Path = Path("graph")
+    graph: Any, writer: GraphWriter, problems: Problems, file: Path = Path("graph"), keyed: bool = True
 ) -> Counter[str]:
     """Put a networkx graph of any kind into `writer`; `file` names it in problems.
 
-    Ids are the nodes as strings. An undirected edge becomes two triples, one each way. An edge of an unknown split is a
-    problem, and left out: it may be held out, which training must not see.
+    Ids are the nodes as strings. With `keyed`, the key of an edge of a multigraph is its relation where it is a string
+    and nothing else says one (in a file, it is the edge's id). An undirected edge becomes two triples, one each way.
+    An edge of an unknown split is a problem, and left out: it may be held out, which training must not see.
     """
-    for id, label in _relations(graph.graph.get("relations")):
+    for id, label in dict(_relations(graph.graph.get("relations"))).items():
         writer.add_relation(Relation(id, label))
     for node, data in graph.nodes(data=True):
         try:
@@ -67,20 +76,23 @@ def read_networkx(
             problems.add(file, 0, str(error))
     triples = {split: TriplesById(writer) for split in SPLITS}
     left_out: Counter[str] = Counter()
-    for head, tail, data in graph.edges(data=True):
-        split = _SPLITS.get(str(data.get("split") or ""))
+    with_keys = {"keys": True} if graph.is_multigraph() else {}
+    for head, tail, *keys, data in graph.edges(data=True, **with_keys):
+        split = _SPLITS.get(_text(data.get("split")))
         if split is None:
             expected = ", ".join(filter(None, _SPLITS))
             problems.add(
                 file, 0, f"the edge {head!r} → {tail!r} has the split {data['split']!r}; expected {expected}"
             )
             continue
-        relation = next((str(data[key]) for key in _RELATION_KEYS if data.get(key)), "")
+        named = [_text(data.get(name)) for name in _RELATION_KEYS]
+        named += [key for key in keys if keyed and isinstance(key, str)]
+        relation = next(filter(None, named), "")
         if not relation:
             left_out[f"edges without a relation, called {NO_RELATION!r}"] += 1
             relation = NO_RELATION
         if relation not in writer.relation_rows:
-            writer.add_relation(Relation(relation, str(data.get("label") or relation)))
+            writer.add_relation(Relation(relation, _text(data.get("label")) or relation))
         triples[split].add(str(head), relation, str(tail))
         if not graph.is_directed():
             triples[split].add(str(tail), relation, str(head))
@@ -94,7 +106,7 @@ def _relations(listed: Any) -> list[tuple[str, str]]:
     try:
         found = json.loads(listed)
         return [(id, label) for id, label in found if isinstance(id, str) and isinstance(label, str) and id]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return []
 
 
@@ -110,18 +122,23 @@ def _entity(id: str, data: dict[str, Any]) -> Entity:
         raise ValueError(f"`prior` of node {id!r} must be a number, 0 or more, found {data['prior']!r}")
     return Entity(
         id,
-        str(data.get("label") or data.get("name") or id),
+        _text(data.get("label")) or _text(data.get("name")) or id,
         _strings(data.get("aliases")),
-        str(data.get("description") or ""),
+        _text(data.get("description")),
         _strings(data.get("types") or data.get("type")),
         prior,
     )
 
 
+def _text(value: Any) -> str:
+    """A value as text: the number 0 is one; None is not, nor is pandas' NaN."""
+    return "" if value is None or (isinstance(value, float) and math.isnan(value)) else str(value)
+
+
 def _strings(value: Any) -> tuple[str, ...]:
     """A list, a JSON list in a string, or one string, as strings."""
     if isinstance(value, str) and value.startswith("["):
-        with suppress(json.JSONDecodeError):  # a name may begin with a bracket
+        with suppress(json.JSONDecodeError, RecursionError):  # a name may begin with a bracket
             value = json.loads(value)
     if isinstance(value, list | tuple | set):
         return tuple(str(entry) for entry in value)

@@ -67,7 +67,10 @@ def open_bytes(file: Path, tick: Tick) -> Iterator[io.BufferedReader[Any]]:
         if magic.startswith(b"\x1f\x8b"):
             yield cast("io.BufferedReader[Any]", stack.enter_context(gzip.GzipFile(fileobj=buffered)))
         elif magic.startswith(b"BZh"):
-            yield cast("io.BufferedReader[Any]", stack.enter_context(bz2.BZ2File(buffered)))
+            yield cast(
+                "io.BufferedReader[Any]",
+                stack.enter_context(io.BufferedReader(_Bunzipped(buffered), _BUFFER)),
+            )
         else:
             yield buffered
 
@@ -124,6 +127,37 @@ def read_lines(file: Path, problems: Problems, tick: Tick) -> Iterator[tuple[int
         for number, line in enumerate(io.BytesIO(block), first):
             if not line.isspace():
                 yield number, line
+
+
+class _Bunzipped(io.RawIOBase):
+    """The content of a bzip2 file, of one stream or several (`pbzip2`, Wikidata's dumps).
+
+    Python's BZ2File ends without a word at a stream whose first bytes are damaged; this one raises OSError there. Zeros
+    at the end are padding, as in gzip.
+    """
+
+    def __init__(self, packed: io.BufferedReader[Any]) -> None:
+        self._packed, self._stream = packed, bz2.BZ2Decompressor()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        while True:
+            if self._stream.eof:
+                rest = self._stream.unused_data or self._packed.read1(_BUFFER)
+                while rest and not rest.strip(b"\0"):
+                    rest = self._packed.read1(_BUFFER)
+                if not rest:
+                    return 0
+                self._stream = bz2.BZ2Decompressor()
+            else:
+                rest = self._packed.read1(_BUFFER) if self._stream.needs_input else b""
+                if self._stream.needs_input and not rest:
+                    raise EOFError("it ends before the end of its last stream")
+            if data := self._stream.decompress(rest, len(buffer)):
+                buffer[: len(data)] = data
+                return len(data)
 
 
 class _Watched(io.RawIOBase):

@@ -45,8 +45,9 @@ def read_wikidata(
             try:
                 parsed = json.loads(text)
                 if _kind(parsed) == "property":
+                    relation = _number(parsed.get("id"), "P")
                     names = _names(parsed, choices.languages)
-                    property_labels[_number(parsed["id"], "P")] = names[0] if names else parsed["id"]
+                    property_labels[relation] = names[0] if names else f"P{relation}"
                 elif _kind(parsed) != "item":
                     left_out[f"entities of the kind {_kind(parsed)}"] += 1
                 elif len(_table(parsed, "sitelinks")) < choices.min_sitelinks:

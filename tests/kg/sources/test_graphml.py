@@ -126,3 +126,56 @@ def test_what_is_no_graphml_is_refused(read: Read, tmp_path: Path, text: str, me
     (tmp_path / "g.graphml").write_text(text)
     with pytest.raises(ValueError, match=message):
         read(tmp_path / "g.graphml")
+
+
+def test_relations_that_are_numbers_or_keys(tmp_path: Path) -> None:
+    made = nx.MultiDiGraph()
+    made.add_edge("a", "b", relation=0)
+    made.add_edge("a", "b", key="born in")
+    made.add_edge("a", "b", key="e1", label=1.5, relation=float("nan"), split=float("nan"))
+    made.add_node("b", label=0)
+    made.add_node("c", label=float("nan"))
+    writer, problems = GraphWriter(tmp_path), Problems()
+    assert not +read_networkx(made, writer, problems)
+    graph = writer.finish()
+    assert not problems
+    assert {relation.id for relation in graph.relations} == {"0", "born in", "1.5"}
+    assert list(graph.labels) == ["a", "0", "c"]
+
+
+def test_the_id_of_an_edge_in_a_file_is_no_relation(read: Read, tmp_path: Path) -> None:
+    file = tmp_path / "g.graphml"
+    edge = '<node id="a"/><node id="b"/><edge id="e7" source="a" target="b"/>'
+    file.write_text(f'<graphml><graph edgedefault="directed">{edge}</graph></graphml>')
+    assert read(file).facts() == {("a", "related to", "b")}
+
+
+@pytest.mark.parametrize("bad", ["<node/>", "<node id='c'/><edge source='c'/>"])
+def test_a_missing_id_is_told(read: Read, tmp_path: Path, bad: str) -> None:
+    file = tmp_path / "g.graphml"
+    edge = f'<node id="a"/><node id="b"/><edge source="a" target="b"/>{bad}'
+    file.write_text(f'<graphml><graph edgedefault="directed">{edge}</graph></graphml>')
+    found = read(file)
+    assert found.problems == ["g.graphml: a node has no id, or an edge no source or target"]
+    assert found.facts() == {("a", "related to", "b")}
+    assert "None" not in found.graph.ids
+
+
+def test_other_graphs_of_a_file_are_counted(read: Read, tmp_path: Path) -> None:
+    file = tmp_path / "g.graphml"
+    inner = '<graph edgedefault="directed"><node id="x"/></graph>'
+    edge = f'<node id="a">{inner}</node><node id="b"/><edge source="a" target="b"/>'
+    file.write_text(f'<graphml><graph edgedefault="directed">{edge}</graph>{inner}</graphml>')
+    found = read(file)
+    assert found.left_out["graphs inside the first or after it"] == 2
+    assert set(found.graph.ids) == {"a", "b"}
+
+
+def test_what_is_nested_too_deeply_is_text(tmp_path: Path) -> None:
+    deep = "[" * 100_000
+    made = nx.DiGraph(relations=deep)
+    made.add_node("a", aliases=deep)
+    made.add_edge("a", "b", relation="r")
+    writer = GraphWriter(tmp_path)
+    read_networkx(made, writer, Problems(strict=True))
+    assert writer.finish().aliases(0) == (deep,)

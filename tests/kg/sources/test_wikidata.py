@@ -106,6 +106,7 @@ def test_languages_and_site_links(read: Read, tmp_path: Path) -> None:
         (b'{"id": "Q1"}', "expected an entity"),
         (b'{"type": "item", "id": "64"}', "expected an id such as Q64, found '64'"),
         (b'{"type": "item", "id": "Q\xc2\xb2"}', "expected an id"),
+        (b'{"type": "property"}', "expected an id such as P64, found None"),
         (b'{"type": "item", "id": "Q99999999999999999999"}', "too large"),
         (b'{"type": "item", "id": "Q1", "labels": "x"}', "`labels`: expected an object"),
         (b'{"type": "item", "id": "Q1", "labels": {"en": "x"}}', 'expected {"value"'),

@@ -1,0 +1,49 @@
+"""Packed files: several streams, padding, and what is damaged is told, never dropped."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kg.problems import Problems
+from kg.sources.reading import read_lines
+
+Pack = Callable[[bytes], bytes]
+LINES = b"".join(b"%d\n" % number for number in range(300_000))
+
+
+def lines(file: Path, problems: Problems) -> bytes:
+    return b"".join(line for _, line in read_lines(file, problems, lambda _: None))
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress])
+def test_several_streams_and_padding(tmp_path: Path, pack: Pack) -> None:
+    file = tmp_path / "lines"
+    file.write_bytes(pack(LINES) + pack(b"") + pack(b"more\n") + bytes(3_000_000))
+    problems = Problems()
+    assert lines(file, problems) == LINES + b"more\n"
+    assert not problems
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress])
+@pytest.mark.parametrize(
+    "after", [b"junk", b"BZh8 no stream", bytes(20) + b"junk", bz2.compress(LINES)[:4000]]
+)
+def test_damage_after_a_stream_is_told(tmp_path: Path, pack: Pack, after: bytes) -> None:
+    file = tmp_path / "lines"
+    file.write_bytes(pack(LINES) + after)
+    problems = Problems()
+    assert lines(file, problems) == LINES
+    assert str(problems.first[0]).startswith("lines:300001: the packed data is damaged from here on")
+
+
+def test_what_is_cut_off_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "lines"
+    file.write_bytes(bz2.compress(LINES)[:-30])
+    problems = Problems()
+    lines(file, problems)
+    assert "the packed data is damaged from here on" in str(problems.first[0])
