@@ -1,7 +1,8 @@
 """Triples in a table with a header: CSV, or any file of delimited columns of which three are named.
 
 The columns are chosen by name (`columns`), or are the first three. Where the file also has `headLabel` or
-`head_label` beside a column `head` (as exports of the Wikidata Query Service do), it gives the names.
+`head_label` beside a column `head` (as exports of the Wikidata Query Service do), it gives the names, and is not one
+of the first three. A line break in a cell is read as a blank, since ids stand one a line elsewhere.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import NamedTuple
 
 from kg.problems import Problems
 from kg.schema import Entity, Relation
-from kg.sources.reading import Choices, Tick, TriplesById, read_lines
+from kg.sources.reading import Choices, Tick, TriplesById, one_line, read_lines
 from kg.writer import GraphWriter
 
 _NO_UTF8 = re.compile("[\udc80-\udcff]")
@@ -43,7 +44,7 @@ def read_delimited(
         if len(row) != len(header):
             problems.add(file, line, f"expected {len(header)} columns, found {len(row)}: {row[:4]}")
             continue
-        ids, labels = ([row[place].strip() for place in places] for places in columns)
+        ids, labels = ([one_line(row[place].strip()) for place in places] for places in columns)
         if not all(ids):
             problems.add(file, line, f"the column {header[columns.ids[ids.index('')]]!r} is empty")
             continue
@@ -54,7 +55,10 @@ def read_delimited(
             writer.add_relation(Relation(ids[1], labels[1] or ids[1]))
         triples.add(ids[0], ids[1], ids[2])
     triples.store()
-    return Counter()
+    left_out: Counter[str] = Counter()
+    if choices.columns is None and (named := header[columns.ids[1]].strip()) in writer.relation_rows:
+        left_out[f"the first line, as the header, though {named!r} is a relation below"] += 1
+    return left_out
 
 
 def _rows(file: Path, problems: Problems, tick: Tick) -> Iterator[tuple[int, list[str]]]:
@@ -103,10 +107,13 @@ def _find(file: Path, header: list[str], wanted: tuple[str, str, str] | None) ->
     missing = [name for name in wanted or () if name not in names]
     if missing:
         raise ValueError(f"{file}:1: no column {missing[0]!r}; the header has {', '.join(names)}")
-    ids = [names.index(name) for name in wanted] if wanted else [0, 1, 2]
 
     def label(place: int) -> int:
         beside = (names[place] + ending for ending in ("Label", "_label", " label"))
         return next((names.index(name) for name in beside if name in names), place)
+
+    of_others = {label(place) for place in range(len(names)) if label(place) != place}
+    first = [place for place in range(len(names)) if place not in of_others][:3]
+    ids = [names.index(name) for name in wanted] if wanted else first if len(first) == 3 else [0, 1, 2]
 
     return _Columns((ids[0], ids[1], ids[2]), (label(ids[0]), label(ids[1]), label(ids[2])))

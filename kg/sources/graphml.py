@@ -21,7 +21,7 @@ from xml.etree.ElementTree import ParseError
 
 from kg.problems import Problems
 from kg.schema import Entity, Relation
-from kg.sources.reading import DAMAGE, Choices, Tick, TriplesById, open_bytes
+from kg.sources.reading import DAMAGE, Choices, Tick, TriplesById, one_line, open_bytes
 from kg.writer import SPLITS, GraphWriter
 
 NO_RELATION = "related to"
@@ -63,15 +63,16 @@ def read_networkx(
 ) -> Counter[str]:
     """Put a networkx graph of any kind into `writer`; `file` names it in problems.
 
-    Ids are the nodes as strings. With `keyed`, the key of an edge of a multigraph is its relation where it is a string
-    and nothing else says one (in a file, it is the edge's id). An undirected edge becomes two triples, one each way.
-    An edge of an unknown split is a problem, and left out: it may be held out, which training must not see.
+    Ids are the nodes as strings, each on one line. With `keyed`, the key of an edge of a multigraph is its relation
+    where it is a string and nothing else says one (in a file, it is the edge's id). An undirected edge becomes two
+    triples, one each way. An edge of an unknown split is a problem, and left out: it may be held out, which training
+    must not see.
     """
     for id, label in dict(_relations(graph.graph.get("relations"))).items():
         writer.add_relation(Relation(id, label))
     for node, data in graph.nodes(data=True):
         try:
-            writer.add_entity(_entity(str(node), data))
+            writer.add_entity(_entity(one_line(str(node)), data))
         except ValueError as error:
             problems.add(file, 0, str(error))
     triples = {split: TriplesById(writer) for split in SPLITS}
@@ -85,17 +86,18 @@ def read_networkx(
                 file, 0, f"the edge {head!r} → {tail!r} has the split {data['split']!r}; expected {expected}"
             )
             continue
-        named = [_text(data.get(name)) for name in _RELATION_KEYS]
-        named += [key for key in keys if keyed and isinstance(key, str)]
+        named = [one_line(_text(data.get(name))) for name in _RELATION_KEYS]
+        named += [one_line(key) for key in keys if keyed and isinstance(key, str)]
         relation = next(filter(None, named), "")
         if not relation:
             left_out[f"edges without a relation, called {NO_RELATION!r}"] += 1
             relation = NO_RELATION
         if relation not in writer.relation_rows:
             writer.add_relation(Relation(relation, _text(data.get("label")) or relation))
-        triples[split].add(str(head), relation, str(tail))
+        ends = one_line(str(head)), one_line(str(tail))
+        triples[split].add(ends[0], relation, ends[1])
         if not graph.is_directed():
-            triples[split].add(str(tail), relation, str(head))
+            triples[split].add(ends[1], relation, ends[0])
     for name, found in triples.items():
         found.store(name)
     return left_out

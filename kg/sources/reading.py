@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import re
 import zlib
 from array import array
 from collections.abc import Callable, Iterator, Sequence
@@ -23,9 +24,8 @@ Tick = Callable[[int], None]
 """Told how many bytes of the file on disk were read since the last call."""
 
 _BOM = b"\xef\xbb\xbf"
-_OF_ANOTHER_KIND = dict.fromkeys(
-    (b"\xff\xfe", b"\xfe\xff"), "UTF-16, expected UTF-8: iconv -f UTF-16 -t UTF-8 makes it so"
-) | {
+_UTF_16 = "UTF-16, expected UTF-8: iconv -f UTF-16 -t UTF-8 makes it so"
+_OF_ANOTHER_KIND = dict.fromkeys((b"\xff\xfe", b"\xfe\xff"), _UTF_16) | {
     start: f"packed with {name}: unpack it, or pack it with gzip or bzip2"
     for start, name in {
         b"\xfd7zXZ": "xz",
@@ -35,6 +35,7 @@ _OF_ANOTHER_KIND = dict.fromkeys(
     }.items()
 }
 """How files begin of which no line can be read."""
+_BREAK = re.compile(r"[\r\n]")
 _BUFFER = 1 << 20
 _BLOCK = 1 << 22
 
@@ -94,9 +95,7 @@ def read_blocks(
             while piece := stream.read1(_BUFFER):
                 rest += piece
                 if not begun:
-                    kind = next(
-                        (kind for start, kind in _OF_ANOTHER_KIND.items() if rest.startswith(start)), None
-                    )
+                    kind = _other_kind(bytes(rest[:8]))
                     if kind is not None:
                         problems.add(file, 0, kind)
                         return
@@ -116,6 +115,13 @@ def read_blocks(
             return
     if rest:
         yield first, whole_lines(len(rest))
+
+
+def _other_kind(start: bytes) -> str | None:
+    """What a file is that begins so, where it is no UTF-8."""
+    if len(start) >= 4 and (start[0] == start[2] == 0) != (start[1] == start[3] == 0):
+        return _UTF_16
+    return next((kind for magic, kind in _OF_ANOTHER_KIND.items() if start.startswith(magic)), None)
 
 
 def read_lines(file: Path, problems: Problems, tick: Tick) -> Iterator[tuple[int, bytes]]:
@@ -219,6 +225,11 @@ class TriplesById:
         """Hand the collected triples to the writer."""
         self._writer.add_triples(split, np.frombuffer(self._triples, np.int32))
         self._triples = array("i")
+
+
+def one_line(text: str) -> str:
+    """A text as it is, or where it has line breaks, each of them, with the blanks around it, as one blank."""
+    return " ".join(filter(None, map(str.strip, _BREAK.split(text)))) if _BREAK.search(text) else text
 
 
 def explain(error: ValueError) -> str:

@@ -35,6 +35,30 @@ def test_columns_by_name_with_labels(read: Read, tmp_path: Path, delimiter: str)
     assert found.graph.relations == [Relation("P17", "P17")]
 
 
+def test_columns_of_labels_are_none_of_the_first_three(read: Read, tmp_path: Path) -> None:
+    file = tmp_path / "query.csv"
+    file.write_text("item,itemLabel,prop,propLabel,value,valueLabel\nQ64,Berlin,P17,country,Q183,Germany\n")
+    found = read(file)
+    assert found.facts() == {("Q64", "P17", "Q183")}
+    assert list(found.graph.labels) == ["Berlin", "Germany"]
+    assert found.graph.relations == [Relation("P17", "country")]
+
+
+def test_a_file_without_a_header_is_told(read: Read, tmp_path: Path) -> None:
+    file = tmp_path / "g.csv"
+    file.write_text("\na,r,b\nc,r,d\n")
+    found = read(file)
+    assert found.facts() == {("c", "r", "d")}
+    assert found.left_out == {"the first line, as the header, though 'r' is a relation below": 1}
+    assert not read(file, Choices(columns=("a", "r", "b"))).left_out
+
+
+def test_ids_have_no_line_breaks(read: Read, tmp_path: Path) -> None:
+    file = tmp_path / "g.csv"
+    file.write_bytes(b'h,r,t\r\n"a \r\n b","r\n",c\r\n')
+    assert read(file).facts() == {("a b", "r", "c")}
+
+
 def test_bad_rows_are_located(read: Read, tmp_path: Path) -> None:
     file = tmp_path / "g.csv"
     file.write_bytes(b'h,r,t\na,b\na,,c\n"a"x,b,c\n\xff,b,c\na,b,c\na,b,"c')
@@ -53,7 +77,7 @@ def test_a_quotation_mark_left_open_costs_its_line_alone(read: Read, tmp_path: P
     file = tmp_path / "g.csv"
     file.write_text('h,r,t\na,r,"b\nc,r,d\ne,r,"f\ng"\ni,r,"j\nk,r,l\n')
     found = read(file)
-    assert found.facts() == {("c", "r", "d"), ("e", "r", "f\ng"), ("k", "r", "l")}
+    assert found.facts() == {("c", "r", "d"), ("e", "r", "f g"), ("k", "r", "l")}
     assert [problem.split(" (")[0] for problem in found.problems] == ["g.csv:2: not CSV", "g.csv:6: not CSV"]
 
 

@@ -133,14 +133,15 @@ def test_relations_that_are_numbers_or_keys(tmp_path: Path) -> None:
     made.add_edge("a", "b", relation=0)
     made.add_edge("a", "b", key="born in")
     made.add_edge("a", "b", key="e1", label=1.5, relation=float("nan"), split=float("nan"))
+    made.add_edge("x\n y", "b ", relation="new\nline")
     made.add_node("b", label=0)
     made.add_node("c", label=float("nan"))
     writer, problems = GraphWriter(tmp_path), Problems()
     assert not +read_networkx(made, writer, problems)
     graph = writer.finish()
     assert not problems
-    assert {relation.id for relation in graph.relations} == {"0", "born in", "1.5"}
-    assert list(graph.labels) == ["a", "0", "c"]
+    assert {relation.id for relation in graph.relations} == {"0", "born in", "1.5", "new line"}
+    assert list(graph.labels) == ["a", "0", "x y", "b ", "c"]
 
 
 def test_the_id_of_an_edge_in_a_file_is_no_relation(read: Read, tmp_path: Path) -> None:

@@ -47,3 +47,12 @@ def test_what_is_cut_off_is_told(tmp_path: Path) -> None:
     problems = Problems()
     lines(file, problems)
     assert "the packed data is damaged from here on" in str(problems.first[0])
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16_is_told_with_and_without_its_mark(tmp_path: Path, encoding: str) -> None:
+    file = tmp_path / "lines"
+    file.write_bytes("a\tr\tb\n".encode(encoding))
+    problems = Problems()
+    assert lines(file, problems) == b""
+    assert "UTF-16" in str(problems.first[0])
