@@ -244,8 +244,6 @@ def _linker(path: Path, files: Iterable[Path] = ()) -> Linker:
     """A linker folder, or an untrained linker over a stored graph, which learns from its descriptions and from `files`
     which words are common. Raises ValueError where `path` holds neither.
     """
-    from itertools import chain
-
     from kepipe.linking.casing import Casing
     from kepipe.linking.linker import Linker
     from kg.problems import Problems
@@ -256,7 +254,7 @@ def _linker(path: Path, files: Iterable[Path] = ()) -> Linker:
     if (path / "graph.json").is_file():
         graph = open_graph(path)
         texts = (document.text for document in _documents(files, Problems()))
-        return Linker.build(graph, Casing.count(chain(graph.descriptions, texts)))
+        return Linker.build(graph, Casing.count_with(graph.descriptions, texts))
     raise ValueError(
         f"--linker {path}: holds neither a linker nor a stored graph; `kepipe graph import` makes the one, "
         "`kepipe link train` or a pipeline's stage link the other"

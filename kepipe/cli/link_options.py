@@ -17,7 +17,7 @@ LinkerOption = Annotated[
     typer.Option(
         "--linker",
         "-l",
-        help="A linker (`link train`'s, or `linker/` of a stage link), or a stored graph: default weights.",
+        help="A linker (`link train`'s, or `linker/` of a stage link), or a stored graph: general weights.",
     ),
 ]
 IdsOption = Annotated[

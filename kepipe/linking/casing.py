@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from kg.columns import Strings, load, save, save_strings
 _BEGINS = re.compile(r"(?:^|[.!?][\"'”’)\]]*\s+|\n)[\"'“‘(\[]*([^\W\d_a-z][^\W_]*)")
 """The first word of a sentence, in capitals whatever it is."""
 MIN_COUNT = 2
+DESCRIPTIONS = 100_000
+"""No more of a graph's descriptions are counted: they tell which words are common, and a million would take long."""
 KEPT = 1_000_000
 """Answers about names are kept, up to so many."""
 
@@ -40,6 +43,11 @@ class Casing:
             if not word.islower():
                 other[word.lower()] += count
         return cls({word: count / (count + other[word] + 1.0) for word, count in sorted(lower.items())})
+
+    @classmethod
+    def count_with(cls, descriptions: Iterable[str], texts: Iterable[str] = ()) -> Casing:
+        """Count the words of a graph's descriptions and of texts, which may be too few to show a common word."""
+        return cls.count(chain(islice(descriptions, DESCRIPTIONS), texts))
 
     def common(self, surface: str) -> float:
         """0..1, how common the least common word of a name is; 0 where one was never seen in lower case."""

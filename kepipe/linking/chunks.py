@@ -154,11 +154,12 @@ def build_linker(job: Job, max_candidates: int, min_length: int) -> None:
     """Build the untrained linker of a graph in its folder, unless it is there."""
     if job.linker.exists():
         return
+    graph = open_graph(job.graph)
     with job.documents.open("rb") as stream:
-        casing = Casing.count(json.loads(line)["text"] for line in stream)
+        casing = Casing.count_with(graph.descriptions, (json.loads(line)["text"] for line in stream))
     fresh = job.linker.with_name(job.linker.name + ".partial")
     fresh.mkdir(parents=True, exist_ok=True)
-    Linker.build(open_graph(job.graph), casing, limit=max_candidates, min_length=min_length).save(fresh)
+    Linker.build(graph, casing, limit=max_candidates, min_length=min_length).save(fresh)
     fresh.rename(job.linker)
 
 

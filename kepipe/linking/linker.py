@@ -66,7 +66,7 @@ class Linker:
         places = {label for label, kind in zip(knowledge.labels, kinds, strict=True) if kind == "place"}
         lexicon = Lexicon.build(graph, variants=lambda row, names: variants(names, kinds[row], places))
         if casing is None:
-            casing = Casing.count(graph.descriptions)
+            casing = Casing.count_with(graph.descriptions)
         return cls(Gazetteer(lexicon, min_length, limit), knowledge, casing, Ranker.of(GENERAL))
 
     def link(
