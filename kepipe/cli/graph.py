@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import tempfile
 from collections import Counter
@@ -39,8 +38,8 @@ LanguageOption = Annotated[
 ColumnsOption = Annotated[
     str | None, typer.Option(help="CSV: the columns with head, relation, tail: `item,property,value`.")
 ]
-SitelinksOption = Annotated[int, typer.Option(help="Wikidata: leave out items with fewer site links.")]
-PopulationOption = Annotated[int, typer.Option(help="GeoNames: the smallest city, from 500 on.")]
+SitelinksOption = Annotated[int, typer.Option(min=0, help="Wikidata: leave out items with fewer site links.")]
+PopulationOption = Annotated[int, typer.Option(min=0, help="GeoNames: the smallest city, from 500 on.")]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Stop at the first bad line.")]
 
 
@@ -54,7 +53,7 @@ def import_(
     min_sitelinks: SitelinksOption = 0,
     min_population: PopulationOption = 15000,
     hold_out: Annotated[float, typer.Option(min=0, max=0.4, help="Share for each of valid and test.")] = 0.0,
-    seed: Annotated[int, typer.Option(help="Of the draw of what is held out.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draw of what is held out.")] = 0,
     strict: StrictOption = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a graph that is there.")] = False,
 ) -> None:
@@ -63,6 +62,7 @@ def import_(
 
     import numpy as np
 
+    from kepipe.cli.graph_place import replacing
     from kg.problems import Problems
     from kg.splits import hold_out as divide
     from kg.writer import GraphWriter
@@ -74,27 +74,23 @@ def import_(
     problems = Problems(strict=strict)
     chosen = _format(source, format)
     choices = _choices(chosen, language, columns, min_sitelinks, min_population)
-    out.absolute().parent.mkdir(parents=True, exist_ok=True)
-    # Beside the place where it will stand, so that it is moved there in one step.
-    with tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=f"{out.absolute().name}.") as folder:
-        writer = GraphWriter(Path(folder) / "graph")
+    with replacing(out) as folder:
+        writer = GraphWriter(folder)
         left_out = _read(Path(source), chosen, writer, problems, choices)
         divided = writer.count("valid") or writer.count("test")
         if hold_out and not divided:
             rng = np.random.default_rng([seed, 0])
             writer.replace_triples(divide(writer.triples("train"), rng, hold_out, hold_out))
-        graph = writer.finish()
+        counted = _counts(writer.finish())
         (writer.folder / "problems.json").write_text(
             json.dumps(problems.to_json(), indent=1, ensure_ascii=False), encoding="utf-8"
         )
-        shutil.rmtree(out, ignore_errors=True)
-        writer.folder.rename(out)
     _report(problems, left_out + writer.repeated)
     if hold_out and divided:
         typer.echo("--hold-out is not heeded: the source brings a division of its own", err=True)
-    elif hold_out and len(graph.splits) < 3:
+    elif hold_out and not (writer.count("valid") and writer.count("test")):
         typer.echo("--hold-out: too few triples can be spared, since each entity stays trained on", err=True)
-    typer.echo(f"{out}: {_counts(graph)}")
+    typer.echo(f"{out}: {counted}")
 
 
 @app.command()
@@ -176,7 +172,7 @@ def describe(
 def query(
     store: StoreArgument,
     name: Annotated[str, typer.Argument(help="An entity's id, label or alias.")],
-    limit: Annotated[int, typer.Option(min=1, help="Facts shown in each direction.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="Names shown, and facts in each direction.")] = 20,
 ) -> None:
     """Print what is known of an entity: its names, types, and the triples in which it stands."""
     from kg.store import open_graph
@@ -189,9 +185,12 @@ def query(
     if entity.types:
         typer.echo(f"types: {', '.join(entity.types)}")
     if entity.aliases:
-        typer.echo(f"also called: {', '.join(entity.aliases)}")
+        more = f", … {len(entity.aliases) - limit:,} more (--limit)" if len(entity.aliases) > limit else ""
+        typer.echo(f"also called: {', '.join(entity.aliases[:limit])}{more}")
     if entity.prior:
-        typer.echo(f"prior: {entity.prior:,.6g}")
+        typer.echo(
+            f"prior: {entity.prior:,.0f}" if entity.prior.is_integer() else f"prior: {entity.prior:,.6g}"
+        )
     for title, facts in zip(("out", "in"), facts_of(graph, row), strict=True):
         total = sum(len(one.others) for one in facts)
         typer.echo(f"{title}: {total:,}")
@@ -244,6 +243,10 @@ def draw(
             out.write_text(render(entity_page(graph, row, svg, len(triples))), encoding="utf-8")
         case ".graphml":
             write_graphml(graph, out, ego_triples(graph, row, hops, most))
+        case ending if ending not in (".png", ".svg", ".pdf"):
+            raise ValueError(
+                f"--out {out}: expected a name that ends with .png, .svg, .pdf, .html or .graphml"
+            )
         case _:
             warnings = draw_ego(graph, row, out, hops, most)
     for warning in warnings:

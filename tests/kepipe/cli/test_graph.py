@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from kepipe.cli.graph import app
+from kepipe.cli.graph_place import replacing
 
 SPO = "库克\tCEO\t苹果\n坏\n北京\t首都\t中国\n库克\t访问\t北京\n"
 
@@ -50,6 +54,54 @@ def test_a_failed_import_leaves_nothing_and_touches_nothing_else(tmp_path: Path)
     assert (tmp_path / "g.partial" / "mine").is_file()
     onto_file = call("import", tmp_path / "bad.spo", "--out", tmp_path / "bad.spo")
     assert "something else than a graph" in str(onto_file.exception)
+
+
+def test_a_killed_import_leaves_the_old_graph_and_is_done_again(store: Path, tmp_path: Path) -> None:
+    program = f"""
+import os, signal
+from kepipe.cli.graph import app
+from kg.writer import GraphWriter
+GraphWriter.finish = lambda self: os.kill(os.getpid(), signal.SIGKILL)
+app(["import", {str(tmp_path / "g.spo")!r}, "--out", {str(store)!r}, "--force"])
+"""
+    before = {file.name: file.read_bytes() for file in store.iterdir()}
+    killed = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL
+    assert {file.name: file.read_bytes() for file in store.iterdir()} == before
+    assert (tmp_path / "g.importing/graph").is_dir()
+    assert call("import", tmp_path / "g.spo", "--out", store, "--force").exit_code == 0
+    assert {file.name: file.read_bytes() for file in store.iterdir()} == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["g", "g.spo"]
+
+
+def test_two_imports_do_not_meet(store: Path, tmp_path: Path) -> None:
+    with replacing(store) as folder:
+        again = call("import", tmp_path / "g.spo", "--out", store, "--force")
+        folder.mkdir()
+    assert "another import is writing it" in str(again.exception)
+    assert not any(store.iterdir())
+
+
+def test_the_old_graph_is_put_back_where_the_new_cannot_take_its_place(store: Path, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), replacing(store):
+        pass  # nothing was made
+    assert (store / "graph.json").is_file()
+    (tmp_path / "g.importing").mkdir()
+    (tmp_path / "g.importing/import.lock").touch()
+    store.rename(tmp_path / "g.importing/old")  # as a kill between the two steps leaves it
+    (tmp_path / "bad.spo").write_text("bad")
+    assert call("import", tmp_path / "bad.spo", "--out", store).exit_code == 1
+    assert (store / "graph.json").is_file()
+    assert not (tmp_path / "g.importing").exists()
+
+
+def test_what_stands_beside_is_not_taken_away(tmp_path: Path) -> None:
+    (tmp_path / "g.spo").write_text(SPO, encoding="utf-8")
+    (tmp_path / "g.importing").mkdir()
+    (tmp_path / "g.importing/mine").touch()
+    result = call("import", tmp_path / "g.spo", "--out", tmp_path / "g")
+    assert "holds something else; move it away" in str(result.exception)
+    assert (tmp_path / "g.importing/mine").is_file()
 
 
 def test_what_has_no_effect_and_what_is_repeated_is_said(tmp_path: Path) -> None:
@@ -136,6 +188,20 @@ def test_a_frequent_relation_pushes_out_no_other(tmp_path: Path) -> None:
         line for line in call("query", tmp_path / "g", "c", "--limit", 1).stdout.splitlines() if "→" in line
     ]
     assert one == "  m – mayor of → c"
+
+
+def test_many_names_and_a_large_prior(tmp_path: Path) -> None:
+    entity = {"id": "a", "aliases": [f"name {n}" for n in range(10_000)], "prior": 3_426_354}
+    (tmp_path / "entities.jsonl").write_text(json.dumps(entity))
+    (tmp_path / "triples.tsv").write_text("a\tr\tb\n")
+    assert call("import", tmp_path, "--out", tmp_path / "g").exit_code == 0
+    shown = call("query", tmp_path / "g", "a", "--limit", 2).stdout.splitlines()
+    assert shown[1:3] == ["also called: name 0, name 1, … 9,998 more (--limit)", "prior: 3,426,354"]
+
+
+def test_endings_of_pictures_are_listed(store: Path) -> None:
+    result = call("draw", store, "库克", "--out", store / "x.bmp")
+    assert "expected a name that ends with .png, .svg, .pdf, .html or .graphml" in str(result.exception)
 
 
 @pytest.mark.parametrize("ending", ["svg", "html", "graphml"])
