@@ -14,7 +14,8 @@ import numpy as np
 from kepipe.linking.knowledge import WORD
 from kg.columns import Strings, load, save, save_strings
 
-_BEGINS = re.compile(r"(?:^|[.!?][\"'”’)\]]*\s+|\n)[\"'“‘(\[]*([^\W\d_a-z][^\W_]*)")
+_CAPITAL = f"[{''.join(filter(str.isupper, map(chr, range(0x10000))))}]"
+_BEGINS = re.compile(rf"(?:^|[.!?][\"'”’)\]]*\s+|\n)[\"'“‘(\[]*({_CAPITAL}[^\W_]*)")
 """The first word of a sentence, in capitals whatever it is."""
 MIN_COUNT = 2
 DESCRIPTIONS = 100_000
@@ -73,7 +74,7 @@ class Casing:
 
 
 _ABBREVIATED = r"(?:Capt|Col|Dr|Ft|Gen|Gov|Jr|Lt|Mr|Mrs|Ms|Mt|Prof|Rep|Rev|Sen|Sgt|Sr|St)\."
-_CAPITALISED = rf"(?:{_ABBREVIATED}|(?:[^\W\d_a-z]\.)+|[^\W\d_a-z][\w'’]*)"
+_CAPITALISED = rf"(?:{_ABBREVIATED}|(?:{_CAPITAL}\.)+|{_CAPITAL}[\w'’]*)"
 CAPITAL_RUN = re.compile(rf"\b{_CAPITALISED}(?:[ -]{_CAPITALISED})*")
 """Words that begin with a capital letter, one after the other on a line; a full stop ends them, but not those of
 initials and titles ("J. R. R. Tolkien", "St. Louis").
@@ -83,7 +84,5 @@ initials and titles ("J. R. R. Tolkien", "St. Louis").
 def capital_runs(text: str) -> list[tuple[int, int]]:
     """Runs of words that begin with a capital, in order, punctuation at the end left out."""
     return [
-        (found.start(), found.start() + len(found[0].rstrip(".'’")))
-        for found in CAPITAL_RUN.finditer(text)
-        if found[0][0].isupper()  # neither "é" nor a character without case
+        (found.start(), found.start() + len(found[0].rstrip(".'’"))) for found in CAPITAL_RUN.finditer(text)
     ]

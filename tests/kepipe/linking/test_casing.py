@@ -15,6 +15,7 @@ from kepipe.linking.casing import capital_runs
         ("the U.S. Navy of the U.S.", ["U.S. Navy", "U.S"]),
         ("Paris-Dakar\nO'Brien’s", ["Paris-Dakar", "O'Brien’s"]),
         ("École, élan, 中文", ["École"]),
+        ("à Paris, über Ulm, в Москве, باريس Paris", ["Paris", "Ulm", "Москве", "Paris"]),
         ("", []),
     ],
 )
