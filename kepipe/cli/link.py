@@ -74,6 +74,7 @@ def texts(
     if (explain is None) == (not files):
         raise ValueError("kepipe link: give files to link, or --explain TEXT")
     policy = asked.policy(english.finds_persons(language))
+    _require_writable(out)
     found, reader = _linker(linker, files or ()), english.reader(language)
     if explain is not None:
         from kepipe.linking.explain import explain as decisions
@@ -131,11 +132,13 @@ def train(
 
     persons = english.finds_persons()
     require_persons(pronouns, persons)
-    store, problems = open_graph(graph), Problems()
+    store = open_graph(graph)
     known = EntityIds.read(store.ids, ids)
-    held = {text.document.text for text in _gold(without or [], known, problems)}
-    learned_from = [text for text in _gold(gold, known, problems) if text.document.text not in held]
-    require_known(learned_from, ", ".join(map(str, gold)))
+    held = {text.document.text for text in _gold(without or [], known)}
+    learned_from = [text for text in _gold(gold, known) if text.document.text not in held]
+    told = ", ".join(map(str, gold))
+    require_known(learned_from, f"{told} without the texts of --without" if held else told)
+    problems = Problems()
     seen = [text.document.text for text in learned_from]
     more = (document.text for document in _documents(texts or [], problems))
     linker = Linker.build(store, Casing.count([*seen, *more]))
@@ -144,7 +147,7 @@ def train(
     learned = learn(lessons, len(linker.knowledge.type_names), complete=True)
     _complain(problems)
     if learned is None:
-        raise ValueError(f"{', '.join(map(str, gold))}: too few links to entities of the graph to learn from")
+        raise ValueError(f"{told}: too few links to entities of the graph to learn from")
     marked = persons and marks_pronouns(learned_from) if pronouns is None else pronouns
     linker.with_ranker(replace(learned.ranker, pronouns=marked, join=joined)).save(out)
     scores = learned.validation
@@ -176,27 +179,26 @@ def score(
     from kepipe.linking.goldset import EntityIds, require_known
     from kepipe.report.linking import score_page
     from kepipe.report.page import render
-    from kg.problems import Problems
 
     policy = asked.policy(english.finds_persons(language))
+    _require_writable(html, json_out)
     found, reader = _linker(linker), english.reader(language)
     known = EntityIds.read(found.knowledge.ids, ids)
-    problems = Problems()
     sets: dict[str, dict[str, Assessment]] = {}
     read: dict[str, list[GoldText]] = {}
-    for file in gold:
-        read[file.stem] = _gold([file], known, problems)
-        require_known(read[file.stem], str(file))
-        readings = list(reader.read([text.document.text for text in read[file.stem]]))
+    for name, file in _by_name(gold).items():
+        read[name] = _gold([file], known)
+        require_known(read[name], str(file))
+    for name, marked in read.items():
+        readings = list(reader.read([text.document.text for text in marked]))
         contestants: dict[str, Predict] = {
             "linker": by_linker(found, policy),
             "exact names, likeliest": by_prior(found.gazetteer),
         }
         if readings and readings[0].names is not None:
             contestants["NER, exact names, best connected"] = by_ner(found.gazetteer, found.degrees.tolist())
-        sets[file.stem] = _assess(found, read[file.stem], readings, contestants)
-        tables.show_scores(file.stem, sets[file.stem])
-    _complain(problems)
+        sets[name] = _assess(found, marked, readings, contestants)
+        tables.show_scores(name, sets[name])
     if json_out is not None:
         told = {name: {who: summary(each) for who, each in found.items()} for name, found in sets.items()}
         json_out.write_text(json.dumps(told, indent=1, ensure_ascii=False), encoding="utf-8")
@@ -226,6 +228,7 @@ def doctor(
     from kepipe.report.page import render
     from kg.problems import Problems
 
+    _require_writable(html)
     found, problems = _linker(linker, files), Problems()
     documents = list(_documents(files, problems))
     if not documents:
@@ -262,18 +265,36 @@ def _linker(path: Path, files: Iterable[Path] = ()) -> Linker:
 
 
 def _documents(files: Iterable[Path], problems: Problems) -> Iterator[Document]:
+    """The documents of all files. Raises ValueError, before any is read, where one is not there."""
+    from itertools import chain
+
     from kepipe.corpus.sources.folder import read_folders
 
+    files = list(files)
     for file in files:
         if not file.exists():
             raise ValueError(f"{file}: no such file or folder")
-        yield from read_folders([file], problems)
+    return chain.from_iterable(read_folders([file], problems) for file in files)
 
 
-def _gold(files: Iterable[Path], ids: EntityIds, problems: Problems) -> list[GoldText]:
+def _gold(files: Iterable[Path], ids: EntityIds) -> list[GoldText]:
+    """The texts of gold sets; bad lines are told."""
     from kepipe.linking.goldset import read_gold
+    from kg.problems import Problems
 
-    return [text for file in files for text in read_gold(file, ids, problems)]
+    problems = Problems()
+    texts = [text for file in files for text in read_gold(file, ids, problems)]
+    _complain(problems)
+    return texts
+
+
+def _by_name(files: Iterable[Path]) -> dict[str, Path]:
+    """Gold sets by their names, those of one name by where they are."""
+    from collections import Counter
+
+    files = list(files)
+    times = Counter(file.stem for file in files)
+    return {file.stem if times[file.stem] == 1 else str(file): file for file in files}
 
 
 def _link(
@@ -309,9 +330,21 @@ def _writing(out: Path | None) -> Iterator[TextIO]:
         yield sys.stdout
         return
     partial = out.with_name(f"{out.name}.partial")
-    with partial.open("w", encoding="utf-8", newline="\n") as stream:
-        yield stream
-    partial.replace(out)
+    try:
+        with partial.open("w", encoding="utf-8", newline="\n") as stream:
+            yield stream
+        partial.replace(out)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _require_writable(*files: Path | None) -> None:
+    """Raise ValueError, before the work is done, where a file to write is a folder, or in none."""
+    for file in filter(None, files):
+        if file.is_dir():
+            raise ValueError(f"{file}: is a folder; name a file in it")
+        if not file.parent.is_dir():
+            raise ValueError(f"{file}: there is no folder {file.parent}")
 
 
 def _complain(problems: Problems) -> None:

@@ -48,7 +48,10 @@ class Unlinked:
 
 @dataclass(frozen=True)
 class Contested:
-    """A name linked `count` times though the second candidate came close: mean scores of the first two."""
+    """A name linked `count` times though the second candidate came close: mean scores of the first two.
+
+    `first`, `second`: their labels, with their ids where the labels are the same.
+    """
 
     surface: str
     count: int
@@ -208,11 +211,13 @@ def around(text: str, start: int, end: int, width: int) -> tuple[str, str]:
 
 
 def _contested(linker: Linker, rivals: Rivals, shown: int) -> tuple[Contested, ...]:
-    labels = linker.knowledge.labels
+    labels, ids = linker.knowledge.labels, linker.knowledge.ids
     found = []
     for (surface, first, second), scores in rivals.items():
         top, next_ = np.asarray(scores).mean(axis=0).tolist()
-        found.append(Contested(surface, len(scores), labels[first], labels[second], (top, next_)))
+        alike = labels[first] == labels[second]
+        one, other = (f"{labels[row]} [{ids[row]}]" if alike else labels[row] for row in (first, second))
+        found.append(Contested(surface, len(scores), one, other, (top, next_)))
     found.sort(key=lambda each: (-each.count * each.scores[1] / max(each.scores[0], 1e-9), each.surface))
     return tuple(found[:shown])
 

@@ -95,6 +95,8 @@ def _read_tsv(file: Path) -> Iterator[tuple[str, str]]:
 
 def read_gold(file: Path, ids: EntityIds, problems: Problems | None = None) -> list[GoldText]:
     """The texts of a gold set. Bad lines go to `problems`; without them the first is a ValueError."""
+    if not file.is_file():
+        raise ValueError(f"{file}: no such file; a gold set is a file of JSON, a line a text")
     problems = Problems(strict=True) if problems is None else problems
     texts: list[GoldText] = []
     for number, record in json_lines(file, problems):
@@ -145,8 +147,10 @@ def marks_pronouns(texts: Iterable[GoldText]) -> bool:
     return 2 * marked > there
 
 
-def require_known(texts: Iterable[GoldText], name: str) -> None:
+def require_known(texts: Sequence[GoldText], name: str) -> None:
     """Raise ValueError where no link has an entity of the graph: most likely its ids are others."""
+    if not any(text.links for text in texts):
+        raise ValueError(f"{name}: no name is marked in its {len(texts):,} texts")
     links = [link for text in texts for link in text.links]
     if not any(link.row >= 0 for link in links):
         raise ValueError(

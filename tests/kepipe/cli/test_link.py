@@ -173,9 +173,46 @@ def test_trained_then_scored_on_other_texts(graph: Graph, gold: Path, tmp_path: 
     assert "F1 1.000 on gold" in page.read_text()
 
 
+def test_gold_sets_of_one_name_are_told_apart(linker: str, gold: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other" / "gold.jsonl"
+    other.parent.mkdir()
+    other.write_text(gold.read_text())
+    scores = tmp_path / "scores.json"
+    run("score", str(gold), str(other), "-l", linker, "--rules", "--json", str(scores))
+    assert list(json.loads(scores.read_text())) == [str(gold), str(other)]
+
+
+def test_bad_lines_are_told_where_no_good_one_is(linker: str, tmp_path: Path) -> None:
+    (tmp_path / "gold.jsonl").write_text("junk\n")
+    result = CliRunner().invoke(app, ["link", "score", str(tmp_path / "gold.jsonl"), "-l", linker, "--rules"])
+    assert "gold.jsonl:1: not JSON" in result.output
+    assert "no name is marked" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["text.txt", "absent.txt", "-o", "out.jsonl"], "absent.txt: no such file"),
+        (["text.txt", "-o", "absent/out.jsonl"], "there is no folder absent"),
+        (["text.txt", "-o", "folder"], "folder: is a folder"),
+        (["doctor", "text.txt", "--html", "absent/page.html"], "there is no folder absent"),
+        (["score", "text.txt", "--json", "absent/scores.json"], "there is no folder absent"),
+    ],
+)
+def test_what_cannot_be_read_or_written_is_told_first(
+    linker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.txt").write_text(TEXT)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ValueError, match=said):
+        CliRunner().invoke(app, ["link", *arguments, "-l", linker, "--rules"], catch_exceptions=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "text.txt"]
+
+
 def test_texts_of_the_test_set_are_not_learned_from(graph: Graph, gold: Path, tmp_path: Path) -> None:
     arguments = ["link", "train", str(graph.folder), "--gold", str(gold), "--without", str(gold)]
-    with pytest.raises(ValueError, match="none of the 0 marked entities"):
+    with pytest.raises(ValueError, match="without the texts of --without: no name is marked in its 0 texts"):
         CliRunner().invoke(app, [*arguments, "--rules", "-o", str(tmp_path / "x")], catch_exceptions=False)
 
 

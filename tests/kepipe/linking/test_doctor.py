@@ -35,6 +35,14 @@ def test_reasons_and_suggestions(linker: Linker, graph: Graph) -> None:
     assert "Nebrasca" in render(doctor_page(found))
 
 
+def test_entities_of_one_label_are_told_apart_by_their_ids(linker: Linker) -> None:
+    text = "They met in Omaha and in Lincoln, Nebraska."
+    found = examine(linker, zip([Document("d", text)], RuleReader().read([text]), strict=True))
+    assert ("Lincoln [lincoln-ne]", "Lincoln [lincoln-uk]") in [
+        (each.first, each.second) for each in found.contested
+    ]
+
+
 def test_a_common_word_at_the_beginning_of_a_sentence_is_no_name(linker: Linker) -> None:
     """The texts themselves tell which words are common, where the linker has not counted any."""
     text = (

@@ -59,6 +59,13 @@ def test_ids_of_another_kind_are_asked_for(tmp_path: Path, ids: EntityIds) -> No
         require_known(texts, "gold.jsonl")
 
 
+def test_a_set_without_marks_and_a_folder_are_told(tmp_path: Path, ids: EntityIds) -> None:
+    with pytest.raises(ValueError, match="no name is marked in its 1 texts"):
+        require_known(read_gold(write(tmp_path, {"text": TEXT}), ids), "gold.jsonl")
+    with pytest.raises(ValueError, match="no such file; a gold set is"):
+        read_gold(tmp_path, ids)
+
+
 def test_ids_are_read_from_jsonl_and_tsv(tmp_path: Path) -> None:
     (tmp_path / "e.jsonl").write_text('{"id": "omaha", "qid": "Q1"}\n{"id": "york", "qid": null}\n')
     (tmp_path / "e.tsv").write_text("Q1\tomaha\n")
