@@ -58,6 +58,8 @@ class Entries(NamedTuple):
     exact: bool
 
 
+_INVISIBLE = code_points("\u00ad\u200b\u2060\ufeff")
+"""What `normalise` leaves out."""
 _NOTHING = Entries(0, 0, False, False)
 _KEPT = 1_000_000
 
@@ -91,7 +93,7 @@ class Gazetteer:
         surfaces = [normal[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
         if any(places is not None for _, places in aligned):
             raw = _raw_places(texts, [places for _, places in aligned])
-            starts, ends = raw[starts], raw[ends]
+            starts, ends = raw[starts], _after_visible("\n".join(texts), raw[ends])
         return self._candidates_of(keys, surfaces, starts, ends)
 
     def _candidates_of(self, keys: Ints, surfaces: list[str], starts: Ints, ends: Ints) -> Matches:
@@ -205,3 +207,9 @@ def _raw_places(texts: Sequence[str], places: Sequence[npt.NDArray[np.int32] | N
             for text, begin, at in zip(texts, begins(texts)[:-1].tolist(), places, strict=True)
         ]
     )
+
+
+def _after_visible(text: str, places: Ints) -> Ints:
+    """Places that stand behind invisible characters moved to before them: they belong to no name that ends there."""
+    visible = np.flatnonzero(~np.isin(code_points(text), _INVISIBLE))
+    return visible[np.searchsorted(visible, places, "left") - 1] + 1

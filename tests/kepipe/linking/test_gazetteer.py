@@ -40,6 +40,10 @@ def test_offsets_are_of_the_raw_text_where_it_is_not_normal(gazetteer: Gazetteer
     assert spans(gazetteer, "ﬁrst New\u00a0York and Ｌｅｅｄｓ") == ["New\u00a0York", "York", "Ｌｅｅｄｓ"]
 
 
+def test_invisible_characters_behind_a_name_are_no_part_of_it(gazetteer: Gazetteer) -> None:
+    assert spans(gazetteer, "\ufeffOma\u200bha\u200b\ufeff, Leeds\u00ad") == ["Oma\u200bha", "Leeds"]
+
+
 def test_candidates_of_a_match_come_likeliest_first(gazetteer: Gazetteer, graph: Graph) -> None:
     found = gazetteer.find("Lincoln")
     assert [graph.ids[row] for row in found.rows.tolist()] == ["lincoln-ne", "lincoln-uk"]
