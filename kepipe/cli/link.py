@@ -132,10 +132,15 @@ def train(
 
     persons = english.finds_persons()
     require_persons(pronouns, persons)
+    if out.is_file():
+        raise ValueError(f"{out}: is a file; name a folder for the linker")
     store = open_graph(graph)
     known = EntityIds.read(store.ids, ids)
     held = {text.document.text for text in _gold(without or [], known)}
-    learned_from = [text for text in _gold(gold, known) if text.document.text not in held]
+    once: dict[tuple[str, int, int], GoldText] = {}
+    for text in _gold(gold, known):  # one that stands there twice would be learned from where it is left out
+        once.setdefault((text.document.text, text.begin, text.end), text)
+    learned_from = [text for text in once.values() if text.document.text not in held]
     told = ", ".join(map(str, gold))
     require_known(learned_from, f"{told} without the texts of --without" if held else told)
     problems = Problems()

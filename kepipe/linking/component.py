@@ -52,7 +52,8 @@ class KepipeLinker:
         while docs := list(islice(rest, batch_size)):
             if self.linker is None:
                 raise ValueError(
-                    f"{self.name}: no linker at {self.path}; give `path`, the folder `linker` that the stage link made"
+                    f"{self.name}: no linker at {self.path}; give `path`, a folder that the stage link, `kepipe link "
+                    "train` or `Linker.save` made"
                 )
             readings = [read_doc(doc) for doc in docs]
             texts = [(doc.text, "", reading) for doc, reading in zip(docs, readings, strict=True)]
@@ -141,5 +142,7 @@ def make_component(
     pronouns: bool | None,
     join: bool | None,
 ) -> KepipeLinker:
-    """`threshold`, `pronouns`, `join`: instead of the linker's own (`Policy`)."""
+    """`threshold`, `pronouns`, `join`: instead of the linker's own (`Policy`). Raises ValueError for no threshold."""
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise ValueError(f"{name}: threshold: {threshold:g} is no probability; give 0 to 1")
     return KepipeLinker(name, path, Policy(threshold, pronouns=pronouns, join=join))

@@ -210,6 +210,21 @@ def test_what_cannot_be_read_or_written_is_told_first(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "text.txt"]
 
 
+def test_a_text_that_is_marked_twice_is_learned_from_once(graph: Graph, gold: Path, tmp_path: Path) -> None:
+    gold.write_text(gold.read_text() * 2)
+    told = run("train", str(graph.folder), "--gold", str(gold), "--rules", "-o", str(tmp_path / "out"))
+    assert "trained on 12 texts" in told
+
+
+def test_a_linker_is_not_written_over_a_file(graph: Graph, gold: Path) -> None:
+    with pytest.raises(ValueError, match="is a file; name a folder"):
+        CliRunner().invoke(
+            app,
+            ["link", "train", str(graph.folder), "--gold", str(gold), "-o", str(gold), "--rules"],
+            catch_exceptions=False,
+        )
+
+
 def test_texts_of_the_test_set_are_not_learned_from(graph: Graph, gold: Path, tmp_path: Path) -> None:
     arguments = ["link", "train", str(graph.folder), "--gold", str(gold), "--without", str(gold)]
     with pytest.raises(ValueError, match="without the texts of --without: no name is marked in its 0 texts"):

@@ -122,3 +122,8 @@ def test_without_a_linker_it_says_what_to_give(tmp_path: Path) -> None:
     nlp.to_disk(tmp_path)
     with pytest.raises(ValueError, match="give `path`"):
         spacy.load(tmp_path)("Omaha")
+
+
+def test_a_threshold_is_a_probability(folder: Path) -> None:
+    with pytest.raises(ValueError, match="threshold: 40 is no probability"):
+        spacy.blank("en").add_pipe("kepipe_linker", config={"path": str(folder), "threshold": 40.0})
