@@ -34,3 +34,10 @@ def name_model(name: str) -> str:
         return named
     why = "PyKEEN has none of this name" if named is None else UNFIT[named]
     raise ValueError(f"embedding model {name!r}: {why}; there is {', '.join(MODELS)}")
+
+
+def fitting_width(model: str, dim: int) -> int:
+    """`dim`, or the next larger width that fits the model: ConvE lays a vector out as a picture of 2 × 3 at least."""
+    while model == "ConvE" and not any(dim % height == 0 for height in range(2, dim // 3 + 1)):
+        dim += 1
+    return dim

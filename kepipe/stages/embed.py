@@ -13,7 +13,7 @@ from kepipe.config import Clash, Section, UserPath, aside
 from kepipe.flow.artifact import hash_file
 from kepipe.flow.stage import Planned, Stage, Work
 from kepipe.stages.artifacts import Graph, Vectors
-from kg.embedding_models import TRANSE, name_model
+from kg.embedding_models import TRANSE, fitting_width, name_model
 
 if TYPE_CHECKING:
     from kg.ranking import Scorer
@@ -100,10 +100,15 @@ def _start(graph: StoredGraph, config: EmbedConfig, work: Work) -> Start | None:
 
 
 def clashes(planned: Planned) -> Iterable[Clash]:
-    """What the folder of `warm_start` tells before its vectors are read: that they are none, or of another model."""
+    """A width that the model cannot have; a folder of `warm_start` with no vectors, or with those of another model."""
     from kg.vectors import open_vectors
 
     config: EmbedConfig = planned.config
+    width = fitting_width(config.model, config.dim)
+    if width != config.dim:
+        yield Clash(
+            "dim", f"{config.model} cannot lay {config.dim} numbers out as a picture: set `dim: {width}`"
+        )
     if config.warm_start is None:
         return
     try:
@@ -118,8 +123,8 @@ def clashes(planned: Planned) -> Iterable[Clash]:
             f"vectors of {made_by}, from which {config.model} cannot go on: set `model: {made_by}`",
         )
     elif config.model == TRANSE and old.dim != config.dim:
-        width = f"vectors of the width {old.dim}, from which {config.dim} cannot go on: set `dim: {old.dim}`"
-        yield Clash("warm_start", width)
+        said = f"vectors of the width {old.dim}, from which {config.dim} cannot go on: set `dim: {old.dim}`"
+        yield Clash("warm_start", said)
 
 
 def fingerprint(config: EmbedConfig) -> Mapping[str, str]:

@@ -125,6 +125,11 @@ def test_an_objective_goes_with_the_families_of_its_stacks_alone(
         ),
         ("  embed:\n    dim: 8\n    model: TransX\n", 5, "PyKEEN has none of this name; there is AutoSF"),
         ("  embed:\n    model: NodePiece\n", 4, "it is made of inverse triples; there is AutoSF"),
+        (
+            "  embed:\n    model: conve\n    dim: 7\n",
+            5,
+            "ConvE cannot lay 7 numbers out as a picture: set `dim: 8`",
+        ),
         ("  embed:\n    warm_start: .\n", 4, "holds no vectors (vectors.safetensors is missing)"),
         ("  pretrain: {}\n  evaluate:\n    probes: [perplexity]\n", 5, "`pretrain` fills masks"),
         ("  pretrain: {}\n  evaluate:\n    reference: pretrian\n", 5, "did you mean `pretrain`"),
