@@ -128,7 +128,7 @@ def test_pronouns_are_not_learned_without_ner(graph: Graph, tmp_path: Path) -> N
     spans = [(text.index(name), text.index(name) + len(name), entity) for name, entity in names.items()]
     spans += [(found.start(), found.end(), "Q404") for found in re.finditer(r"\b[Hh]e\b", text)]
     marks = [{"start": start, "end": end, "entity": entity} for start, end, entity in spans]
-    records = [{"id": f"g{number}", "text": text, "mentions": marks} for number in range(12)]
+    records = [{"text": f"{text} {number}", "mentions": marks} for number in range(12)]
     gold = tmp_path / "gold.jsonl"
     gold.write_text("".join(f"{json.dumps(record)}\n" for record in records))
     for asked in (["--rules"], ["--no-ner"]):
