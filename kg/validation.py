@@ -17,6 +17,9 @@ EXAMPLES = 3
 LONG_NAME = 100
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
+_DIRECTION = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Marks by which right-to-left text is arranged; in a text to be linked, a name mostly stands without them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -56,6 +59,11 @@ def _entities(graph: Graph) -> Iterator[Finding]:
 
     alone = np.flatnonzero(graph.degrees == 0)
     yield from _found("entities without a triple", len(alone), ids(alone))
+    # Hashes, not texts: 8 bytes for an id.
+    hashes = np.fromiter((hash(id.lower()) for id in graph.ids), np.int64, len(graph))
+    order = np.argsort(hashes, kind="stable")
+    again = np.sort(order[1:][hashes[order[1:]] == hashes[order[:-1]]])
+    yield from _found("ids that differ from another in case alone", len(again), ids(again))
     if not len(graph.triples("train")):
         yield Finding("error", "no triples to train on", 1)
 
@@ -67,6 +75,7 @@ def _names(graph: Graph) -> Iterator[Finding]:
         "names with blanks at their ends": lambda name: name.strip() not in ("", name),
         f"names longer than {LONG_NAME} characters": lambda name: len(name) > LONG_NAME,
         "names with control characters": lambda name: _CONTROL.search(name) is not None,
+        "names with invisible marks of direction": lambda name: _DIRECTION.search(name) is not None,
         "names with the mark of a wrong encoding (\N{REPLACEMENT CHARACTER})": lambda name: "\ufffd" in name,
     }
     counts = dict.fromkeys(checks, 0)

@@ -104,4 +104,4 @@ def _path(config: GraphConfig) -> Path:
     return config.path or Path(format.name)
 
 
-GRAPH = Stage("graph", 3, Nothing, GraphConfig, Graph, graph, fingerprint, clashes)
+GRAPH = Stage("graph", 4, Nothing, GraphConfig, Graph, graph, fingerprint, clashes)

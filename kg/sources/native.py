@@ -24,6 +24,9 @@ from kg.writer import SPLITS, GraphWriter
 
 _HEADERS = {(b"head", b"relation", b"tail"), (b"subject", b"predicate", b"object")}
 _NAMES = ("head", "relation", "tail")
+_KEYS = frozenset(("id", "label", "aliases", "description", "types", "prior"))
+_KEYS_COUNTED = 20
+"""Keys that mean nothing here, at most about so many, are counted each."""
 _SPACE = ord(" ")
 _BLOCK = 1 << 26
 """Bytes of triples parsed at once. Each block costs a pass over the ids known so far, so it is not small."""
@@ -61,20 +64,26 @@ def read_native(
 ) -> Counter[str]:
     """Read the graph at `path` into `writer`; bad lines go to `problems`. Raises ValueError as `find_files`."""
     files = find_files(path)
+    unknown: Counter[str] = Counter()
     if "entities" in files:
-        _read_entities(files["entities"], writer, problems, tick)
+        unknown = _read_entities(files["entities"], writer, problems, tick)
     if "relations" in files:
         _read_relations(files["relations"], writer, problems, tick)
     for split in SPLITS:
         if split in files:
             _read_triples(files[split], split, writer, problems, tick, files)
-    return Counter()
+    return unknown
 
 
-def _read_entities(file: Path, writer: GraphWriter, problems: Problems, tick: Tick) -> None:
+def _read_entities(file: Path, writer: GraphWriter, problems: Problems, tick: Tick) -> Counter[str]:
+    """Read the entities; what stands under keys that mean nothing here: which keys → on how many lines."""
+    unknown: Counter[str] = Counter()
     for number, line in read_lines(file, problems, tick):
         try:
-            writer.add_entity(_entity(json.loads(line)))
+            fields = json.loads(line)
+            writer.add_entity(_entity(fields))
+            if more := fields.keys() - _KEYS:
+                unknown.update(more if len(unknown) < _KEYS_COUNTED else more & unknown.keys())
         except UnicodeDecodeError as error:
             problems.add(file, number, f"not UTF-8 (byte {error.start + 1})")
         except json.JSONDecodeError as error:
@@ -83,6 +92,7 @@ def _read_entities(file: Path, writer: GraphWriter, problems: Problems, tick: Ti
             problems.add(file, number, str(error))
         except RecursionError:
             problems.add(file, number, "not an entity: nested too deeply")
+    return Counter({f"values under the key {key!r} of {file.name}": n for key, n in unknown.items()})
 
 
 def _entity(fields: Any) -> Entity:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import networkx as nx
@@ -117,3 +118,17 @@ def test_bad_names_are_found(tmp_path: Path) -> None:
     assert [(finding.count, finding.examples) for finding in validate(graph)] == [
         (1, ("' '",)), (1, ("'Bern '",)), (1, (repr("y" * 40),)), (1, (repr("x\u0007"),)), (1, (repr("Br\ufffdl"),)),
     ]  # fmt: skip
+
+
+def test_ids_that_differ_in_case_alone_and_marks_of_direction_are_found(tmp_path: Path) -> None:
+    names = ["Berlin", "berlin", "BERLIN", "Paris", "abc\u200f"]
+    graph = write_graph(
+        tmp_path,
+        [Entity(name, name) for name in names],
+        [Relation("r", "r")],
+        {"train": [Triple(one, "r", other) for one, other in itertools.pairwise(names)]},
+    )
+    found = {finding.what: finding for finding in validate(graph)}
+    assert found["ids that differ from another in case alone"].count == 2
+    assert found["ids that differ from another in case alone"].examples == ("'berlin'", "'BERLIN'")
+    assert found["names with invisible marks of direction"].count == 1

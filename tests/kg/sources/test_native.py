@@ -200,3 +200,14 @@ def test_packed_triples_cut_off(tmp_path: Path) -> None:
     assert whole.describe()["triples"] == 5000
     assert 1000 < part.describe()["triples"] == problems.first[0].line - 1 < 5000
     assert "damaged from here on" in problems.first[0].message
+
+
+def test_keys_that_mean_nothing_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "triples.tsv").write_text("a\tr\tb\n")
+    lines = ['{"id": "a", "lable": "A", "url": 1}', '{"id": "b", "lable": "B"}', '{"id": "c", "label": "C"}']
+    lines += [json.dumps({"id": f"e{n}", f"key{n}": 1}) for n in range(100)]
+    (tmp_path / "entities.jsonl").write_text("\n".join(lines))
+    left_out = read_native(tmp_path, GraphWriter(tmp_path / "out"), Problems(), lambda _: None, Choices())
+    assert left_out["values under the key 'lable' of entities.jsonl"] == 2
+    assert left_out["values under the key 'url' of entities.jsonl"] == 1
+    assert len(left_out) == 20
