@@ -26,7 +26,8 @@ Floats = npt.NDArray[np.float64]
 
 CANDIDATE_FEATURES = (
     "log_prior", "weight", "likeliest", "is_label", "near", "anywhere", "related", "kindred", "beside",
-    "in_title", "concept", "short_form", "kind_same", "kind_clash", "kind_nation", "affinity",
+    "in_title", "concept", "concept_alias", "occupation", "short_form", "kind_same", "kind_clash", "kind_nation",
+    "affinity",
 )  # fmt: skip
 FEATURES = MATCH_FEATURES + CANDIDATE_FEATURES
 
@@ -110,6 +111,8 @@ def describe(
         coherence.beside,
         _titled(page, texts, rows, knowledge),
         knowledge.concepts[rows],
+        knowledge.concepts[rows] & ~matches.labels,
+        knowledge.occupations[rows],
         matches.short,
         *agree(groups, knowledge.kinds[rows]),
         affinity.of(groups, knowledge.types[rows]),

@@ -44,6 +44,15 @@ _WORDS: Mapping[str, str] = {
     " play poem revolution series show single sitcom song soundtrack symphony tournament treaty trilogy war work",
 }
 _KIND_OF = {word: KINDS.index(kind) for kind, words in _WORDS.items() for word in words.split()}
+_CAN_BE = frozenset(
+    re.findall(
+        r"\w+",
+        "assistant aviator career clergyman consultant craftsperson executive expert job leader man manager minister"
+        " occupation office performer position post practitioner priest profession rank role someone specialist"
+        " supervisor teacher tradesperson woman worker",
+    )
+)
+"""What, besides the words for a person, says that a person can be that."""
 _IS = re.compile(r"\b(?:is|was|are|were|is/was)\b (?:either )?(?:the name of |one of |the )?")
 _WORD = re.compile(r"[a-z][a-z'-]*")
 _HEAD_ENDS = frozenset(
@@ -82,6 +91,29 @@ def _by_words(graph: Graph, concept: Bools) -> Ints:
     return found
 
 
+def occupations(graph: Graph) -> Bools:
+    """Whether each entity is a concept that a person can be, an actor, a mayor, a captain: [E].
+
+    Its label's last word tells, else a type of it, else its description, in the same way as `kind_of`.
+    """
+    person = KINDS.index("person")
+    tells = {word: kind == person for word, kind in _KIND_OF.items()} | dict.fromkeys(_CAN_BE, True)
+
+    def said(words: list[str]) -> bool:
+        return next((tells[word] for word in reversed(words) if word in tells), False)
+
+    of_type = {name: said(_WORD.findall(name.lower())) for name in graph.type_names}
+    found = concepts(graph)
+    for row in np.flatnonzero(found).tolist():
+        last = _WORD.findall(graph.labels[row].lower())[-1:]
+        found[row] = (
+            said(last)
+            or any(of_type[name] for name in graph.types(row))
+            or said(_said_to_be(graph.descriptions[row]))
+        )
+    return found
+
+
 def _by_triples(graph: Graph, known: Ints, concept: Bools) -> Ints:
     """The kinds of entities of unknown kind by their roles in triples: what is the capital of something is a place.
 
@@ -110,9 +142,14 @@ def kind_of(description: str) -> int:
 
     What counts is the last known word before the noun phrase after "is" ends, or of the description's first phrase.
     """
+    return _first(_said_to_be(description)[::-1])
+
+
+def _said_to_be(description: str) -> list[str]:
+    """The words of the noun phrase after "is", or of the description's first one."""
     sentence = description[:_LOOKED_AT]
     said = _IS.search(sentence)
-    return _first(list(_noun_phrase(sentence[said.end() :] if said else sentence))[::-1])
+    return list(_noun_phrase(sentence[said.end() :] if said else sentence))
 
 
 def _noun_phrase(text: str) -> Iterator[str]:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from kepipe.linking.genders import Genders, genders
-from kepipe.linking.kinds import KINDS, concepts, kinds
+from kepipe.linking.kinds import KINDS, concepts, kinds, occupations
 from kg.columns import Strings, load, save, save_strings
 from kg.store import Graph
 from kg.surface import fold
@@ -37,8 +37,8 @@ class Knowledge:
     """Of E entities: `ids`, `labels`; `weights` [E], log(1 + prior) scaled to 0..1; `types` [E], the row of
     the first type (else its role) in `type_names`, −1 none; `neighbours` [E, E], 1 where two stand in a triple;
     `profiles` [E, W], rows of length 1 over `words`; `kinds` [E], rows in `kinds.KINDS`;
-    `genders` [E], of `genders.genders`; `concepts` [E], whether the label begins in lower case; `within` [E, E], 1
-    where a place, or what has its seat in one, lies in another place.
+    `genders` [E], of `genders.genders`; `concepts` [E], whether the label begins in lower case; `occupations` [E], of
+    `kinds.occupations`; `within` [E, E], 1 where a place, or what has its seat in one, lies in another place.
     """
 
     ids: Sequence[str]
@@ -52,6 +52,7 @@ class Knowledge:
     kinds: Ints
     genders: Genders
     concepts: npt.NDArray[np.bool_]
+    occupations: npt.NDArray[np.bool_]
     within: Matrix
 
     @classmethod
@@ -74,6 +75,7 @@ class Knowledge:
             kinds=of_kind,
             genders=genders(graph, of_kind),
             concepts=concepts(graph),
+            occupations=occupations(graph),
             within=_within(graph, of_kind, neighbours),
         )
 
@@ -92,7 +94,7 @@ class Knowledge:
         folder.mkdir(parents=True, exist_ok=True)
         for name in ("ids", "labels", "type_names", "words"):
             save_strings(folder, name, getattr(self, name))
-        for name in ("weights", "types", "kinds", "genders", "concepts"):
+        for name in ("weights", "types", "kinds", "genders", "concepts", "occupations"):
             save(folder, name, getattr(self, name))
         for name in ("neighbours", "profiles", "within"):
             matrix = getattr(self, name)
@@ -117,6 +119,7 @@ class Knowledge:
             load(folder, "kinds"),
             load(folder, "genders"),
             load(folder, "concepts"),
+            load(folder, "occupations"),
             _open_matrix(folder, "within", (len(ids), len(ids))),
         )
 

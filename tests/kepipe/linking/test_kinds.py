@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kepipe.linking.features import agree
-from kepipe.linking.kinds import KINDS, kind_of, kinds
+from kepipe.linking.kinds import KINDS, kind_of, kinds, occupations
 from kg.schema import Entity, Relation, Triple
 from kg.writer import write_graph
 
@@ -38,6 +38,20 @@ def test_types_come_first_and_concepts_have_no_kind(tmp_path: Path) -> None:
     ]
     graph = write_graph(tmp_path / "graph", entities, [], {"train": []})
     assert [KINDS[kind] for kind in kinds(graph)] == ["place", "none", "work"]
+
+
+def test_what_a_person_can_be_is_an_occupation(tmp_path: Path) -> None:
+    entities = [
+        Entity("a", "film actor", (), "", (), 0.0),
+        Entity("b", "mangaka", (), "Mangaka is the Japanese word for a comic artist or cartoonist.", (), 0.0),
+        Entity("c", "carpentry", (), "Carpentry is a skilled trade.", (), 0.0),
+        Entity("d", "dean", (), "", ("academic position",), 0.0),
+        Entity("e", "sheriff", (), "A sheriff is a law enforcement officer with a duty.", (), 0.0),
+        Entity("f", "Prime Actor", (), "An actor.", (), 0.0),
+        Entity("g", "talent agency", (), "A talent agency is a company that finds jobs for actors.", (), 0.0),
+    ]
+    graph = write_graph(tmp_path / "graph", entities, [], {"train": []})
+    assert np.asarray(graph.ids)[occupations(graph)].tolist() == ["a", "d", "e"]
 
 
 def test_a_nationality_agrees_with_a_place_in_its_own_way() -> None:
