@@ -37,6 +37,8 @@ FORMATS = {
 
 _BY_LINE = {"N_TRIPLES", "N_QUADS"}
 _BLOCK = 1 << 20
+_FEW = 200
+"""Bytes of XML handed on at once, and the rest of the line."""
 _LONGEST = 1 << 24
 """Bytes that pyoxigraph holds of what has not ended yet."""
 _PLACE = re.compile(r"^Parser error .*?: ")
@@ -133,7 +135,7 @@ def _parse_whole(file: Path, format: Any, problems: Problems, tick: Tick) -> Ite
         except SyntaxError as error:
             message = _explain(error)
             if format == RdfFormat.RDF_XML:
-                problems.add(file, text.line, f"{message} (here or shortly before)")
+                problems.add(file, text.last_line, f"{message} (here or shortly before)")
             elif message == "Unexpected end of file":
                 problems.add(file, error.lineno or 0, "what begins here has no end: not read from here on")
             else:
@@ -163,7 +165,7 @@ def _explain(error: SyntaxError, line: bytes = b"") -> str:
 
 
 class _Text:
-    """A file for a parser that reads on: UTF-8, whatever stands in it; `line`: how far it was read.
+    """A file for a parser that reads on: UTF-8, whatever stands in it; `line`: the one at which reading goes on.
 
     Bytes that are no UTF-8, at which the parser would end, become the replacement character, each line a problem.
     """
@@ -174,7 +176,7 @@ class _Text:
         self._block, self._place = b"", 0
         self._recent: deque[tuple[int, int]] = deque()
         """Where the pieces of the last `_LONGEST` bytes begin: byte and line."""
-        self._given = 0
+        self._given, self._ended = 0, False
         self.line = 1
 
     def read(self, most: int) -> bytes:
@@ -184,14 +186,25 @@ class _Text:
             if self._expansion is not None:
                 self._expansion.check(first, block)
             self._block, self._place = self._repair(first, block), 0
-        piece = self._block[self._place : self._place + most]
+        end = self._place + most
+        if (
+            self._expansion is not None
+        ):  # XML, whose errors do not say where: by a few lines, so that `line` does
+            end = min(end, self._block.find(b"\n", self._place + _FEW) + 1 or end)
+        piece = self._block[self._place : end]
         self._recent.append((self._given, self.line))
         self._place += len(piece)
         self._given += len(piece)
         while self._recent[0][0] < self._given - _LONGEST:
             self._recent.popleft()
         self.line += piece.count(b"\n")
+        self._ended = piece.endswith(b"\n")
         return piece
+
+    @property
+    def last_line(self) -> int:
+        """The last line that was read, if only in part."""
+        return self.line - self._ended
 
     @property
     def earlier_line(self) -> int:

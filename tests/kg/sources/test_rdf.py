@@ -235,6 +235,21 @@ def test_xml_that_breaks_off(read: Read, tmp_path: Path) -> None:
     assert problem.endswith("(here or shortly before)")
 
 
+def test_a_bad_element_of_xml_is_located_within_a_few_lines(read: Read, tmp_path: Path) -> None:
+    rdf = 'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:p="http://p/"'
+    lines = [
+        f'<rdf:Description rdf:about="http://a/{n}"><p:q rdf:resource="http://b"/></rdf:Description>'
+        for n in range(900)
+    ]
+    lines[698] = lines[698].replace("http://a/", "http://a /")
+    file = tmp_path / "g.rdf"
+    file.write_text("\n".join([f"<rdf:RDF {rdf}>", *lines, "</rdf:RDF>"]))
+    found = read(file)
+    assert len(found.facts()) == 899
+    (problem,) = found.problems
+    assert 700 <= int(problem.split(":")[1]) <= 703
+
+
 def test_a_type_shared_by_name_keeps_its_iri(read: Read, tmp_path: Path) -> None:
     file = tmp_path / "g.ttl"
     file.write_text("@prefix : <http://a/> . :x a :Bank ; :p :y . :y a <http://b/Bank> .")
