@@ -162,14 +162,14 @@ class Vectors:
     def _index(self) -> IdIndex:
         """Mapped where the folder has one; made anew for a folder that was written without, or without its hash."""
         if not (self.folder / INDEX).is_file():
-            return _index_lines(self.folder / IDS)
+            return self._made_anew()
         starts, hashes, rows, whole = (
             map_tensor(self.folder / INDEX, name) for name in ("starts", "hashes", "rows", "whole")
         )
         if starts is None or hashes is None or rows is None or len(rows) != len(self):
             raise ValueError(f"{self.folder / INDEX}: does not fit {TABLE}; delete it, and it is not needed")
         if whole is None:
-            return _index_lines(self.folder / IDS)
+            return self._made_anew()
         lines = map_bytes(self.folder / IDS)
         # Reads all lines once, at about a gigabyte a second; making the index anew takes seconds a million.
         if whole[0] != hash_ids([lines])[0]:
@@ -177,6 +177,14 @@ class Vectors:
                 f"{self.folder / IDS}: changed since {INDEX} was made; delete {INDEX}, and it is not needed"
             )
         return IdIndex(Strings(starts, lines, gap=1), hashes, rows)
+
+    def _made_anew(self) -> IdIndex:
+        index = _index_lines(self.folder / IDS)
+        if len(index.ids) != len(self):
+            raise ValueError(
+                f"{self.folder / IDS}: {len(index.ids):,} lines that end, for {len(self):,} vectors in {TABLE}"
+            )
+        return index
 
     def rows(self, ids: Iterable[str]) -> npt.NDArray[np.int64]:
         """The rows of several ids, −1 for those that are not there: int64 [n]."""

@@ -29,14 +29,18 @@ def start_from(folder: Path, graph: Graph, place_new: bool = True) -> Start:
 
     With `place_new`, an entity that has none is put at the mean of its neighbours that have one, each moved along
     the relation as TransE means it: h + r for a tail, t − r for a head. Raises ValueError where the folder lacks
-    the vectors of relations or no entity is known.
+    the vectors of relations, ids and vectors do not fit each other, or no entity is known.
     """
     old = open_vectors(folder)
     if not (folder / RELATION_IDS).is_file():
         raise ValueError(
             f"{folder}: {RELATION_IDS} is missing; vectors of relations are needed to continue from"
         )
-    relation_ids = read_ids(folder / RELATION_IDS)
+    relation_ids, relations = read_ids(folder / RELATION_IDS), map_table(folder / TABLE, "relations")
+    if len(relation_ids) != len(relations):
+        raise ValueError(
+            f"{folder / RELATION_IDS}: {len(relation_ids):,} lines that end, for {len(relations):,} vectors in {TABLE}"
+        )
     rows = old.rows(graph.ids)
     entity_rows = np.flatnonzero(rows >= 0)
     if not len(entity_rows):
@@ -46,7 +50,7 @@ def start_from(folder: Path, graph: Graph, place_new: bool = True) -> Start:
         entity_rows,
         old.matrix[rows[entity_rows]],
         relation_rows,
-        map_table(folder / TABLE, "relations")[relations_found],
+        relations[relations_found],
     )
     return _place_new(start, graph) if place_new else start
 

@@ -145,6 +145,9 @@ def test_a_start_of_another_width_is_refused(grid: Graph, tmp_path: Path) -> Non
         train(grid, SMALL, tmp_path, 0, start=start)
     with pytest.raises(ValueError, match="a vector of none of the graph's entities"):
         start_from(tmp_path, build(tmp_path / "g", 1, 1))
+    (tmp_path / "relations.txt").write_text("r0\nr1\n")
+    with pytest.raises(ValueError, match=r"relations\.txt: 2 lines that end, for 1 vectors"):
+        start_from(tmp_path, grid)
     (tmp_path / "relations.txt").unlink()
     with pytest.raises(ValueError, match=r"relations\.txt is missing"):
         start_from(tmp_path, grid)

@@ -48,6 +48,15 @@ def test_edited_ids_are_refused_until_the_index_is_gone(tmp_path: Path) -> None:
     assert "io" not in opened
 
 
+@pytest.mark.parametrize("ids", ["titan\nio\n", "titan\nio\neuropa", "titan\nio\neuropa\nia\n"])
+def test_ids_that_are_not_as_many_as_vectors_are_refused(tmp_path: Path, ids: str) -> None:
+    save_vectors(tmp_path, ["titan", "io", "europa"], TABLE)
+    (tmp_path / INDEX).unlink()
+    (tmp_path / IDS).write_text(ids)
+    with pytest.raises(ValueError, match=r"entities\.txt: \d lines that end, for 3 vectors"):
+        open_vectors(tmp_path).rows(["europa"])
+
+
 def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"nowhere: holds no vectors \(vectors\.safetensors is missing\)"):
         open_vectors(tmp_path / "nowhere")
