@@ -44,7 +44,7 @@ def read_delimited(
         if len(row) != len(header):
             problems.add(file, line, f"expected {len(header)} columns, found {len(row)}: {row[:4]}")
             continue
-        ids, labels = ([one_line(row[place].strip()) for place in places] for places in columns)
+        ids, labels = ([row[place].strip() for place in places] for places in columns)
         if not all(ids):
             problems.add(file, line, f"the column {header[columns.ids[ids.index('')]]!r} is empty")
             continue
@@ -86,12 +86,12 @@ def _rows(file: Path, problems: Problems, tick: Tick) -> Iterator[tuple[int, lis
         reader = csv.reader(texts(), delimiter=delimiter, strict=True)
         try:
             for row in reader:
-                number = held[-1][0]
+                number, lines_of_it = held[-1][0], len(held)
                 held.clear()
                 if _NO_UTF8.search("".join(row)):
                     problems.add(file, number, "not UTF-8")
                 elif row:
-                    yield number, row
+                    yield number, row if lines_of_it == 1 else [one_line(cell) for cell in row]
             return
         except csv.Error as error:
             problems.add(file, held[0][0], f"not CSV ({error})")

@@ -229,7 +229,9 @@ class TriplesById:
 
 def one_line(text: str) -> str:
     """A text as it is, or where it has line breaks, each of them, with the blanks around it, as one blank."""
-    return " ".join(filter(None, map(str.strip, _BREAK.split(text)))) if _BREAK.search(text) else text
+    if "\n" not in text and "\r" not in text:
+        return text
+    return " ".join(filter(None, map(str.strip, _BREAK.split(text))))
 
 
 def explain(error: ValueError) -> str:
