@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from kg.problems import Problems
 from kg.schema import Entity, Relation
-from kg.sources.reading import Choices, Tick, explain, read_blocks, read_lines
+from kg.sources.reading import Choices, Tick, explain, packed_or_not, read_blocks, read_lines
 from kg.writer import SPLITS, GraphWriter
 
 _HEADERS = {(b"head", b"relation", b"tail"), (b"subject", b"predicate", b"object")}
@@ -41,22 +41,16 @@ def find_files(path: Path) -> dict[str, Path]:
     if path.is_file():
         splits: dict[str, Path | None] = {"train": path}
     else:
-        splits = {split: _packed_or_not(folder / f"{split}.tsv") for split in SPLITS}
+        splits = {split: packed_or_not(folder / f"{split}.tsv") for split in SPLITS}
         if splits["train"] is None:
-            splits = {"train": _packed_or_not(folder / "triples.tsv")}
+            splits = {"train": packed_or_not(folder / "triples.tsv")}
         if splits["train"] is None:
             if (path / "graph.json").is_file():
                 raise ValueError(f"{path}: is a stored graph already, no source of one")
             raise ValueError(f"{path}: expected a file of triples, or a folder with train.tsv or triples.tsv")
     names = {"entities": "entities.jsonl", "relations": "relations.tsv"}
-    found = {name: _packed_or_not(folder / file) for name, file in names.items()} | splits
+    found = {name: packed_or_not(folder / file) for name, file in names.items()} | splits
     return {name: file for name, file in found.items() if file is not None}
-
-
-def _packed_or_not(file: Path) -> Path | None:
-    """The file as it is, or else packed; None where it is neither."""
-    there = (file.with_name(file.name + packing) for packing in ("", ".gz", ".bz2"))
-    return next((found for found in there if found.is_file()), None)
 
 
 def read_native(

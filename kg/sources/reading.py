@@ -35,6 +35,7 @@ _OF_ANOTHER_KIND = dict.fromkeys((b"\xff\xfe", b"\xfe\xff"), _UTF_16) | {
     }.items()
 }
 """How files begin of which no line can be read."""
+_PACKINGS = (".gz", ".bz2")
 _BREAK = re.compile(r"[\r\n]")
 _BUFFER = 1 << 20
 _BLOCK = 1 << 22
@@ -74,6 +75,17 @@ def open_bytes(file: Path, tick: Tick) -> Iterator[io.BufferedReader[Any]]:
             )
         else:
             yield buffered
+
+
+def packed_or_not(file: Path) -> Path | None:
+    """The file as it is, or else packed; None where it is neither."""
+    there = (file.with_name(file.name + packing) for packing in ("", *_PACKINGS))
+    return next((found for found in there if found.is_file()), None)
+
+
+def unpacked_name(file: Path) -> str:
+    """The name of a file without what says that it is packed."""
+    return next((file.name.removesuffix(end) for end in _PACKINGS if file.name.endswith(end)), file.name)
 
 
 def read_blocks(

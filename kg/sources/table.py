@@ -14,7 +14,7 @@ from kg.sources.geonames import read_geonames
 from kg.sources.graphml import read_graphml
 from kg.sources.rdf import FORMATS as RDF_ENDINGS
 from kg.sources.rdf import read_rdf
-from kg.sources.reading import Choices, Tick
+from kg.sources.reading import Choices, Tick, packed_or_not
 from kg.sources.spo import read_spo
 from kg.sources.wikidata import read_wikidata
 from kg.sources.wordnet import DATA as WORDNET_DATA
@@ -110,7 +110,7 @@ def size(format: Format, path: Path) -> int:
 def guess(path: Path) -> Format:
     """The format of the file or folder at `path`, by its name. Raises ValueError where none fits."""
     if path.is_dir():
-        return FORMATS["wordnet" if any((path / name).is_file() for name in WORDNET_DATA) else "native"]
+        return FORMATS["wordnet" if any(packed_or_not(path / name) for name in WORDNET_DATA) else "native"]
     name = path.name.lower()
     for packing in (".gz", ".bz2", ".xz", ".zst", ".zip"):  # the reader says which it does not unpack
         name = name.removesuffix(packing)

@@ -17,7 +17,7 @@ import numpy as np
 
 from kg.problems import Problems
 from kg.schema import Entity, Relation
-from kg.sources.reading import Choices, Tick, explain, read_lines
+from kg.sources.reading import Choices, Tick, explain, packed_or_not, read_lines, unpacked_name
 from kg.writer import GraphWriter
 
 RELATIONS = {
@@ -46,17 +46,18 @@ _SENSE_PARTS = {b"1": "n", b"2": "v", b"3": "a", b"4": "r", b"5": "a"}
 _SYNTAX = re.compile(r"\((?:a|p|ip)\)$")
 _DATA_OF = {"n": "data.noun", "v": "data.verb", "a": "data.adj", "r": "data.adv"}
 DATA = tuple(_DATA_OF.values())
+_SENSES = "index.sense"
 
 
 def find_files(path: Path) -> list[Path]:
-    """The files at `path`, a folder with `data.noun` or one data file. Raises ValueError where there are none."""
+    """The files at `path`, a folder with `data.noun`, or one data file, packed or not. Raises ValueError for none."""
     folder = path if path.is_dir() else path.parent
-    data = [folder / name for name in DATA] if path.is_dir() else [path]
-    found = [file for file in data if file.is_file()]
+    data = [packed_or_not(folder / name) for name in DATA] if path.is_dir() else [path]
+    found = [file for file in data if file is not None and file.is_file()]
     if not found:
         raise ValueError(f"{path}: expected a folder with WordNet's data.noun, data.verb, data.adj, data.adv")
-    sense = folder / "index.sense"
-    return [*found, sense] if sense.is_file() else found
+    sense = packed_or_not(folder / _SENSES)
+    return [*found, sense] if sense else found
 
 
 def read_wordnet(
@@ -64,7 +65,7 @@ def read_wordnet(
 ) -> Counter[str]:
     """Read the database at `path` into `writer`. Raises ValueError as `find_files`."""
     files = find_files(path)
-    data = [file for file in files if file.name != "index.sense"]
+    data = [file for file in files if unpacked_name(file) != _SENSES]
     counts: Counter[str] = Counter()
     for file in files[len(data) :]:
         counts = _read_counts(file, problems, tick)
@@ -80,7 +81,7 @@ def read_wordnet(
                 problems.add(file, number, explain(error))
                 continue
             pointers += [(file, number, row, symbol, target) for symbol, target in targets]
-    return _write_pointers(pointers, writer, problems, {file.name for file in data})
+    return _write_pointers(pointers, writer, problems, {unpacked_name(file) for file in data})
 
 
 def parse_synset(line: str, counts: Counter[str]) -> tuple[Entity, list[tuple[str, str]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from collections import Counter
 from pathlib import Path
@@ -51,6 +52,17 @@ def test_a_small_database(read: Read, database: Path) -> None:
     }
     assert Relation("derivationally_related_form", "derivationally related form") in graph.relations
     assert found.problems == ["index.sense:4: expected a sense key, an offset, a sense number and a count"]
+
+
+def test_packed_files(read: Read, database: Path) -> None:
+    whole = read(database)
+    for file in [*database.iterdir()]:
+        (database / f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes()))
+        file.unlink()
+    packed = read(database)
+    assert packed.graph.digest == whole.graph.digest
+    assert len(packed.problems) == len(whole.problems) == 1
+    assert len(read(database / "data.noun.gz").facts()) == 2
 
 
 def test_one_file_leaves_out_pointers_into_others(read: Read, database: Path) -> None:
