@@ -12,8 +12,8 @@ from kg.sources import native
 from kg.sources.delimited import read_delimited
 from kg.sources.geonames import read_geonames
 from kg.sources.graphml import read_graphml
-from kg.sources.rdf import FORMATS as RDF_ENDINGS
 from kg.sources.rdf import read_rdf
+from kg.sources.rdf_statements import FORMATS as RDF_ENDINGS
 from kg.sources.reading import Choices, Tick, packed_or_not
 from kg.sources.spo import read_spo
 from kg.sources.wikidata import read_wikidata
