@@ -88,7 +88,10 @@ def _explain(error: Exception) -> tuple[str, int]:
         or "out of memory" in str(cause)
         or "can't allocate memory" in str(cause)
     ):
-        return f"{error}: a smaller batch (`batch_tokens`), shorter rows or a smaller model need less", 1
+        return (
+            f"{error}: in training a smaller batch (`batch_tokens`), shorter rows or a smaller model need less",
+            1,
+        )
     if isinstance(cause, (ValueError, OSError)):
         return str(error), 1 if isinstance(error, StageFailed) else 2
     return f"{type(cause).__name__}: {error} (`--debug` shows where)", 3

@@ -49,7 +49,9 @@ def load(file: Path, assignments: Sequence[str] = ()) -> tuple[Flow, dict[str, A
     given = {"graph": pipeline.graph, "corpus": pipeline.corpus}
     entries = {name: entry for name, entry in given.items() if name in settings.data}
     entries |= {name: entry or {} for name, entry in pipeline.stages.items()}
-    places: dict[str, Key] = {name: (name,) if name in given else ("stages", name) for name in entries}
+    places: dict[str, Key] = {
+        name: ("stages", name) if name in pipeline.stages else (name,) for name in entries
+    }
     nodes = wire(entries, settings, places)
     if pipeline.study is not None:
         nodes = expand(pipeline.study, pipeline.seed, nodes, entries, settings, places)

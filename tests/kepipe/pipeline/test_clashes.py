@@ -158,6 +158,11 @@ def test_a_graph_without_its_files_is_told(tmp_path: Path, graph: str, said: str
     assert told.startswith(f"{tmp_path}/p.yaml:{said.format(folder=tmp_path)}")
 
 
+def test_a_graph_among_the_stages_is_told_there(tmp_path: Path) -> None:
+    told = complaint(tmp_path, "  graph:\n    source: csv\n  embed: {}\n")
+    assert told.startswith(f"{tmp_path}/p.yaml:4: `stages.graph.source`: `source: csv` needs `path`")
+
+
 def test_a_model_goes_on_with_shards_that_share_its_tokenizer(tmp_path: Path) -> None:
     more = "  more: {use: pretrain, inputs: {start: pretrain, shards: other}}\n"
     shared = "  pretrain: {}\n  other: {use: shards, inputs: {tokenizer: shards}}\n"
