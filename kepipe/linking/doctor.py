@@ -23,6 +23,7 @@ from kepipe.linking.gazetteer import Matches
 from kepipe.linking.linker import Linker
 from kepipe.linking.namelike import count_words, namelike
 from kepipe.linking.reading import Reading
+from kepipe.linking.resolve import touches
 from kepipe.types import Document
 from kg.lexicon import Lexicon
 from kg.surface import fold, normalise
@@ -158,7 +159,8 @@ class _Reasons:
         self.lexicon, self.threshold = lexicon, threshold
         spans = list(zip(matches.starts.tolist(), matches.ends.tolist(), strict=True))
         self.match_at = {span: match for match, span in enumerate(spans)}
-        self.chosen = {spans[match] for match, _, _ in decided}
+        self.linked = [spans[match] for match, _, _ in decided]
+        self.chosen = set(self.linked)
         self.best = np.zeros(len(matches))
         np.maximum.at(self.best, matches.owners, scores)
 
@@ -173,15 +175,16 @@ class _Reasons:
         match = self.match_at.get((start, end))
         if match is not None:
             return "overlap" if self.best[match] >= self.threshold else "below the threshold"
-        if any(left < end and start < right for left, right in self.chosen):
+        if touches(self.linked, start, end):
             return "boundary"
         return "case" if _has_key(self.lexicon, surface) else "no alias"
 
 
 def _add_rivals(rivals: Rivals, matches: Matches, scores: Floats, decided: Sequence[Decided]) -> None:
     """The scores of the first two candidates of each linked name that has more than one."""
+    bounds = np.searchsorted(matches.owners, np.arange(len(matches) + 1))
     for match, _, _ in decided:
-        own = np.flatnonzero(matches.owners == match)
+        own = np.arange(*bounds[match : match + 2])
         if len(own) > 1:
             first, second = own[np.argsort(-scores[own], kind="stable")[:2]].tolist()
             key = (matches.surfaces[match], int(matches.rows[first]), int(matches.rows[second]))

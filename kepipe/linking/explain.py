@@ -55,8 +55,9 @@ def explain(
     }
     named = features[:, FEATURES.index("name_same")] > 0
     explained = []
+    bounds = np.searchsorted(matches.owners, np.arange(len(matches) + 1))
     for match in range(len(matches)):
-        places = np.flatnonzero(matches.owners == match)
+        places = np.arange(*bounds[match : match + 2])
         places = places[np.argsort(-scores[places], kind="stable")].tolist()
         start, end = int(matches.starts[match]), int(matches.ends[match])
         outcome: Outcome = (

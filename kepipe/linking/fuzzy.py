@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from kepipe.linking.casing import Casing, capital_runs
 from kepipe.linking.reading import Reading
+from kepipe.linking.resolve import touches
 from kg.lexicon import Lexicon
 from kg.surface import fits_case, fold, normalise
 
@@ -60,10 +61,10 @@ class NearNames:
     ) -> Iterator[tuple[int, int, int, float]]:
         """Start, end, row and score of each span that is like a name and touches none of the `taken` ones.
 
-        The score is the likeness, 0..1, times p(entity | name).
+        These are in order and apart. The score is the likeness, 0..1, times p(entity | name).
         """
         for start, end in spans:
-            if any(left < end and start < right for left, right in taken):
+            if touches(taken, start, end):
                 continue
             near = self._near(text[start:end])
             if near is not None:

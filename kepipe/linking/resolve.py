@@ -53,3 +53,9 @@ def _best(starts: Sequence[int], ends: Sequence[int], gains: Sequence[float]) ->
         else:
             number -= 1
     return chosen
+
+
+def touches(spans: Sequence[tuple[int, int]], start: int, end: int) -> bool:
+    """Whether a stretch has characters in common with one of `spans`, which are in order and do not overlap."""
+    place = bisect_right(spans, start, key=lambda span: span[1])
+    return place < len(spans) and spans[place][0] < end

@@ -1,4 +1,5 @@
 from pathlib import Path
+from time import process_time
 from typing import get_args
 
 import pytest
@@ -125,3 +126,12 @@ def test_an_example_is_cut_between_words() -> None:
     assert _around(text, start, end, width=8) == "… four [Nebrasca] five …"
     assert _around(text, start, end, width=80) == text.replace("Nebrasca", "[Nebrasca]")
     assert _around("它位于柏林的中心，在河边", 3, 5, width=2) == "… 位于[柏林]的中 …"
+
+
+def test_a_document_of_a_million_characters_is_examined_in_no_more_than_linear_time(linker: Linker) -> None:
+    text = "they met in Lincoln and in Atlantis. " * 27_000
+    reading = Reading((), ())
+    started = process_time()
+    found = examine(linker, [(Document("d", text), reading)])
+    assert found.reasons == {"no alias": 27_000}
+    assert process_time() - started < 10

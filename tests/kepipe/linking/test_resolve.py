@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kepipe.linking.resolve import resolve
+from kepipe.linking.resolve import resolve, touches
 
 interval = st.tuples(st.integers(0, 12), st.integers(1, 6), st.integers(1, 20))
 
@@ -32,3 +32,12 @@ def test_two_short_mentions_may_beat_a_long_one() -> None:
     starts, ends = np.asarray([0, 0, 5]), np.asarray([9, 4, 9])
     assert resolve(starts, ends, np.asarray([5.0, 3.0, 3.0])).tolist() == [1, 2]
     assert resolve(starts, ends, np.asarray([7.0, 3.0, 3.0])).tolist() == [0]
+
+
+@settings(deadline=None)
+@given(st.sets(st.integers(0, 20)), st.integers(0, 20), st.integers(1, 5))
+def test_touching_is_having_characters_in_common(cuts: set[int], start: int, length: int) -> None:
+    ends = sorted(cuts)
+    spans = list(zip(ends[::2], ends[1::2], strict=False))
+    expected = any(left < start + length and start < right for left, right in spans)
+    assert touches(spans, start, start + length) == expected
