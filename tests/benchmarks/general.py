@@ -102,27 +102,23 @@ def left_out_in_turn(linker: Linker, sets: Mapping[str, Texts]) -> dict[float, F
     }
 
 
-def main() -> None:
-    """Print the table, and the scores."""
+def prepare(scratch: Path) -> tuple[Linker, dict[str, Texts]]:
+    """The untrained linker, whose graph is stored in `scratch`, and the gold sets."""
     data = Path(os.environ["KEPIPE_DATA"])
-    with tempfile.TemporaryDirectory() as scratch:
-        graph = import_graph(data / "kg/fb15k-237", Path(scratch) / "graph")
-        ids = EntityIds.read(graph.ids, f"{data}/kg/fb15k-237/entities.jsonl:qid")
-        gold = data / "entity-linking"
-        held = {text.document.text for text in read_gold(gold / "oke-2015-eval.jsonl", ids)}
-        read = {
-            "OKE-2016-train": [
-                text
-                for text in read_gold(gold / "oke-2016-train.jsonl", ids)
-                if text.document.text not in held
-            ],
-            "wiki-fair-v2-dev": read_gold(gold / "wiki-fair-v2-dev.jsonl", ids),
-        }
-        sets = {name: read_all(texts) for name, texts in read.items()}
-        seen = [text.document.text for texts in read.values() for text in texts]
-        more = read_folders([data / "corpora/codex-s-extracts.jsonl"], Problems())
-        linker = Linker.build(graph, Casing.count([*seen, *(document.text for document in more)]))
-        report(linker, sets)
+    graph = import_graph(data / "kg/fb15k-237", scratch)
+    ids = EntityIds.read(graph.ids, f"{data}/kg/fb15k-237/entities.jsonl:qid")
+    gold = data / "entity-linking"
+    held = {text.document.text for text in read_gold(gold / "oke-2015-eval.jsonl", ids)}
+    read = {
+        "OKE-2016-train": [
+            text for text in read_gold(gold / "oke-2016-train.jsonl", ids) if text.document.text not in held
+        ],
+        "wiki-fair-v2-dev": read_gold(gold / "wiki-fair-v2-dev.jsonl", ids),
+    }
+    seen = [text.document.text for texts in read.values() for text in texts]
+    more = read_folders([data / "corpora/codex-s-extracts.jsonl"], Problems())
+    linker = Linker.build(graph, Casing.count([*seen, *(document.text for document in more)]))
+    return linker, {name: read_all(texts) for name, texts in read.items()}
 
 
 def read_all(texts: list[GoldText]) -> Texts:
@@ -133,30 +129,41 @@ def read_all(texts: list[GoldText]) -> Texts:
 
 
 def report(linker: Linker, sets: Mapping[str, Texts]) -> None:
-    """What `main` prints."""
+    """Print the scores."""
     by_threshold = left_out_in_turn(linker, sets)
     mean = {
         each: float(np.mean([scores.f1 for scores in found.values()])) for each, found in by_threshold.items()
     }
     print("mean F1 by threshold:", ", ".join(f"{each:g} {value:.3f}" for each, value in mean.items()))
-    threshold = GENERAL.threshold
     by_hand = Ranker.of(EXPECTED)
     by_other = {
         name: taught_by(linker, next(texts for other, texts in sets.items() if other != name))
         for name in sets
     }
     print("F1: texts left out in turn / by what the other set teaches / by hand")
-    for (name, how), scores in by_threshold[threshold].items():
-        other = summarise([counts(linker, by_other[name], sets[name], how, threshold)])
+    for (name, how), scores in by_threshold[GENERAL.threshold].items():
+        other = summarise([counts(linker, by_other[name], sets[name], how, GENERAL.threshold)])
         hand = summarise([counts(linker, by_hand, sets[name], how)])
         print(f"{name}, {how}: {scores.f1:.3f} / {other.f1:.3f} / {hand.f1:.3f}")
+
+
+def general(linker: Linker, sets: Mapping[str, Texts]) -> Weights:
+    """What all sets teach of the features of which nothing is expected."""
     ranker = taught_by(linker, [text for texts in sets.values() for text in texts])
     weights = {
         feature: round(weight, 2)
         for feature, weight in zip(FEATURES, ranker.weights.tolist(), strict=True)
         if feature not in EXPECTED.of_feature and round(weight, 2)
     }
-    print(Weights(weights, round(ranker.bias, 2), threshold))
+    return Weights(weights, round(ranker.bias, 2), GENERAL.threshold)
+
+
+def main() -> None:
+    """Print the table, and the scores."""
+    with tempfile.TemporaryDirectory() as scratch:
+        linker, sets = prepare(Path(scratch) / "graph")
+        report(linker, sets)
+        print(general(linker, sets))
 
 
 if __name__ == "__main__":
