@@ -160,7 +160,9 @@ def _mentions(record: Mapping[str, Any], field: str, length: int) -> tuple[Menti
     mentions = []
     for item in record.get(field) or ():
         if not (isinstance(item, Mapping) and isinstance(item.get("entity"), str)):
-            raise ValueError(f"`{field}`: expected {{start, end, entity}}, the entity a string, found {item!r}")
+            raise ValueError(
+                f"`{field}`: expected {{start, end, entity}}, the entity a string, found {item!r}"
+            )
         start, end = _check(field, item.get("start"), item.get("end"), length)
         mentions.append(Mention(start, end, item["entity"], float(item.get("score", 1.0))))
     return tuple(mentions)
