@@ -10,13 +10,15 @@ from importlib.resources import files
 import numpy as np
 import numpy.typing as npt
 
+INVISIBLE = "\u00ad\u200b\u2060\ufeff"
+"""What `normalise` leaves out: soft hyphen, zero-width blank, word joiner, byte order mark."""
 _ALIKE = str.maketrans(
     dict.fromkeys("\u2018\u2019\u02bc\u2032`\u00b4", "'")
     | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-")
-    | dict.fromkeys("\u00ad\u200b\u2060\ufeff", None)  # `_INVISIBLE`
+    | dict.fromkeys(INVISIBLE, None)
 )
-_INVISIBLE = re.compile(r"[\u00ad\u200b\u2060\ufeff]")
-_ODD = re.compile(r"[\u2018\u2019\u02bc\u2032`\u00b4\u2010-\u2014\u2212\u00ad\u200b\u2060\ufeff]|[^\S ]")
+_INVISIBLE = re.compile(f"[{INVISIBLE}]")
+_ODD = re.compile(rf"[\u2018\u2019\u02bc\u2032`\u00b4\u2010-\u2014\u2212{INVISIBLE}]|[^\S ]")
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _SPACE = re.compile(r"\s")
 

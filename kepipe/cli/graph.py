@@ -243,12 +243,12 @@ def draw(
             out.write_text(render(entity_page(graph, row, svg, len(triples))), encoding="utf-8")
         case ".graphml":
             write_graphml(graph, out, ego_triples(graph, row, hops, most))
-        case ending if ending not in (".png", ".svg", ".pdf"):
+        case ".png" | ".svg" | ".pdf":
+            warnings = draw_ego(graph, row, out, hops, most)
+        case _:
             raise ValueError(
                 f"--out {out}: expected a name that ends with .png, .svg, .pdf, .html or .graphml"
             )
-        case _:
-            warnings = draw_ego(graph, row, out, hops, most)
     for warning in warnings:
         typer.echo(f"warning: {warning}", err=True)
     typer.echo(f"wrote {out}: {graph.labels[row]} [{graph.ids[row]}]")

@@ -16,9 +16,9 @@ from kg.columns import Strings, load, save, save_strings
 
 _CAPITAL = f"[{''.join(filter(str.isupper, map(chr, range(0x10000))))}]"
 _BEGINS = re.compile(rf"(?:^|[.!?][\"'”’)\]]*\s+|\n)[\"'“‘(\[]*({_CAPITAL}[^\W_]*)")
-"""The first word of a sentence, in capitals whatever it is."""
+"""The first word of a sentence, which begins with a capital whatever it is."""
 MIN_COUNT = 2
-DESCRIPTIONS = 100_000
+MOST_DESCRIPTIONS = 100_000
 """No more of a graph's descriptions are counted: they tell which words are common, and a million would take long."""
 KEPT = 1_000_000
 """Answers about names are kept, up to so many."""
@@ -48,7 +48,7 @@ class Casing:
     @classmethod
     def count_with(cls, descriptions: Iterable[str], texts: Iterable[str] = ()) -> Casing:
         """Count the words of a graph's descriptions and of texts, which may be too few to show a common word."""
-        return cls.count(chain(islice(descriptions, DESCRIPTIONS), texts))
+        return cls.count(chain(islice(descriptions, MOST_DESCRIPTIONS), texts))
 
     def common(self, surface: str) -> float:
         """0..1, how common the least common word of a name is; 0 where one was never seen in lower case."""

@@ -142,7 +142,9 @@ def make_component(
     pronouns: bool | None,
     join: bool | None,
 ) -> KepipeLinker:
-    """`threshold`, `pronouns`, `join`: instead of the linker's own (`Policy`). Raises ValueError for no threshold."""
+    """`threshold`, `pronouns`, `join`: instead of the linker's own (`Policy`). Raises ValueError for a
+    threshold outside 0..1.
+    """
     if threshold is not None and not 0 <= threshold <= 1:
         raise ValueError(f"{name}: threshold: {threshold:g} is no probability; give 0 to 1")
     return KepipeLinker(name, path, Policy(threshold, pronouns=pronouns, join=join))

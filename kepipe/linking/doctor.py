@@ -182,7 +182,7 @@ class _Reasons:
 
 def _add_rivals(rivals: Rivals, matches: Matches, scores: Floats, decided: Sequence[Decided]) -> None:
     """The scores of the first two candidates of each linked name that has more than one."""
-    bounds = np.searchsorted(matches.owners, np.arange(len(matches) + 1))
+    bounds = matches.bounds
     for match, _, _ in decided:
         own = np.arange(*bounds[match : match + 2])
         if len(own) > 1:

@@ -55,7 +55,7 @@ def explain(
     }
     named = features[:, FEATURES.index("name_same")] > 0
     explained = []
-    bounds = np.searchsorted(matches.owners, np.arange(len(matches) + 1))
+    bounds = matches.bounds
     for match in range(len(matches)):
         places = np.arange(*bounds[match : match + 2])
         places = places[np.argsort(-scores[places], kind="stable")].tolist()

@@ -17,7 +17,7 @@ from kepipe.linking.characters import code_points
 from kepipe.linking.matcher import Matcher
 from kepipe.linking.page import begins
 from kg.lexicon import Lexicon
-from kg.surface import align, fits_case, fold, lower, normalise, simplify
+from kg.surface import INVISIBLE, align, fits_case, fold, lower, normalise, simplify
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -46,6 +46,11 @@ class Matches:
     def __len__(self) -> int:
         return len(self.starts)
 
+    @property
+    def bounds(self) -> Ints:
+        """Where the candidates of each match begin and those of the last end: [M + 1]."""
+        return np.searchsorted(self.owners, np.arange(len(self) + 1))
+
 
 class Entries(NamedTuple):
     """The candidates of one surface: `number` entries from `first` on, of the lexicon, or of `Gazetteer._merged`
@@ -58,8 +63,7 @@ class Entries(NamedTuple):
     exact: bool
 
 
-_INVISIBLE = code_points("\u00ad\u200b\u2060\ufeff")
-"""What `normalise` leaves out."""
+_INVISIBLE = code_points(INVISIBLE)
 _NOTHING = Entries(0, 0, False, False)
 _KEPT = 1_000_000
 

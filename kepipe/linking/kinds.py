@@ -94,7 +94,7 @@ def _by_words(graph: Graph, concept: Bools) -> Ints:
 def occupations(graph: Graph) -> Bools:
     """Whether each entity is a concept that a person can be, an actor, a mayor, a captain: [E].
 
-    Its label's last word tells, else a type of it, else its description, in the same way as `kind_of`.
+    It is enough that its label's last word says so, or a type of it, or its description, read as by `kind_of`.
     """
     person = KINDS.index("person")
     tells = {word: kind == person for word, kind in _KIND_OF.items()} | dict.fromkeys(_CAN_BE, True)

@@ -82,8 +82,8 @@ def fit(
 
     The most probable weights where each is a priori normal about its value in `EXPECTED`: the fewer examples there
     are, the closer the result stays to it. Weights of features `FOR` an entity are never negative, nor those
-    `AGAINST` it positive. For `any_graph` only what nothing is expected of is learned, and the average candidate stays
-    as likely as expected: how much a prior or a capital tells depends on what a graph leaves out.
+    `AGAINST` it positive. For `any_graph` these stay as expected, and so does what `EXPECTED` names; how likely the
+    average candidate is stays too. How much a prior or a capital tells depends on what a graph leaves out.
     """
     from scipy.optimize import minimize
 

@@ -56,8 +56,7 @@ def _last_names(page: Page, matches: Matches) -> dict[tuple[int, int], int]:
     """Where each last name stands alone, and the row of the latest person before, in its text, who has it."""
     if not any(reading.names for reading in page.readings):
         return {}
-    first = np.searchsorted(matches.owners, np.arange(len(matches)))
-    rows = matches.rows[first].tolist() if len(matches) else []
+    rows = matches.rows[matches.bounds[:-1]].tolist()
     full = dict(zip(zip(matches.starts.tolist(), matches.ends.tolist(), strict=True), rows, strict=True))
     found: dict[tuple[int, int], int] = {}
     for begin, reading in zip(page.begins.tolist(), page.readings, strict=False):

@@ -38,4 +38,6 @@ GENERAL = Weights(
     bias=-3.58,
     threshold=0.4,
 )  # fmt: skip
-"""The same, and of the other features what two gold sets of English teach: `python -m tests.benchmarks.general`."""
+"""The same, and of the other features half of what two gold sets of English teach; the threshold is chosen by hand
+(`python -m tests.benchmarks.general`).
+"""

@@ -135,9 +135,8 @@ class _Text:
                 self._expansion.check(first, block)
             self._block, self._place = self._repair(first, block), 0
         end = self._place + most
-        if (
-            self._expansion is not None
-        ):  # XML, whose errors do not say where: by a few lines, so that `line` does
+        # The errors of XML do not say where; read by a few lines, so that `line` does.
+        if self._expansion is not None:
             end = min(end, self._block.find(b"\n", self._place + _FEW) + 1 or end)
         piece = self._block[self._place : end]
         self._recent.append((self._given, self.line))
@@ -146,7 +145,8 @@ class _Text:
         while self._recent[0][0] < self._given - _LONGEST:
             self._recent.popleft()
         self.line += piece.count(b"\n")
-        self._ended = piece.endswith(b"\n")
+        if piece:
+            self._ended = piece.endswith(b"\n")
         return piece
 
     @property

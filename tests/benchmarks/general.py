@@ -40,6 +40,8 @@ from kg.store import Graph
 from kg.writer import GraphWriter
 
 Texts = list[tuple[GoldText, Mapping[str, Reading]]]
+ScoresBy = dict[tuple[str, str], Scores]
+"""The scores of each set and reading."""
 READERS = {
     "with NER": lambda: make_reader("en", "en_core_web_sm"),
     "without NER": lambda: make_reader("en", "en_core_web_sm", ner=False),
@@ -80,11 +82,7 @@ def counts(linker: Linker, ranker: Ranker, texts: Texts, how: str, threshold: fl
     return Counts(scores.in_graph.predicted, scores.in_graph.given, scores.in_graph.right)
 
 
-Found = dict[tuple[str, str], Scores]
-"""The scores of each set and reading."""
-
-
-def left_out_in_turn(linker: Linker, sets: Mapping[str, Texts]) -> dict[float, Found]:
+def left_out_in_turn(linker: Linker, sets: Mapping[str, Texts]) -> dict[float, ScoresBy]:
     """By threshold: the texts of each part scored by what the other parts of all sets teach."""
     parts = {name: np.random.default_rng(0).permutation(len(texts)) % FOLDS for name, texts in sets.items()}
     found: dict[tuple[float, str, str], list[Counts]] = defaultdict(list)
@@ -140,11 +138,16 @@ def report(linker: Linker, sets: Mapping[str, Texts]) -> None:
         name: taught_by(linker, next(texts for other, texts in sets.items() if other != name))
         for name in sets
     }
-    print("F1: texts left out in turn / by what the other set teaches / by hand")
+    print(
+        f"F1: texts left out in turn / by what the other set teaches / by hand, at {GENERAL.threshold:g}, at 0.5"
+    )
     for (name, how), scores in by_threshold[GENERAL.threshold].items():
         other = summarise([counts(linker, by_other[name], sets[name], how, GENERAL.threshold)])
-        hand = summarise([counts(linker, by_hand, sets[name], how)])
-        print(f"{name}, {how}: {scores.f1:.3f} / {other.f1:.3f} / {hand.f1:.3f}")
+        hand = [
+            summarise([counts(linker, by_hand, sets[name], how, at)]).f1
+            for at in (GENERAL.threshold, EXPECTED.threshold)
+        ]
+        print(f"{name}, {how}: {scores.f1:.3f} / {other.f1:.3f} / {hand[0]:.3f}, {hand[1]:.3f}")
 
 
 def general(linker: Linker, sets: Mapping[str, Texts]) -> Weights:
