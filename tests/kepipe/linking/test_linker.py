@@ -103,6 +103,14 @@ def test_a_capital_at_the_beginning_of_a_sentence_is_not_counted() -> None:
     assert casing.common("It") == pytest.approx(4 / (4 + 1 + 1))
 
 
+def test_not_all_descriptions_of_a_large_graph_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kepipe.linking.casing.MOST_DESCRIPTIONS", 1)
+    casing = Casing.count_with(["a town, a town", "a lake, a lake"], ["we row, we row"])
+    assert casing.common("Town") > 0
+    assert casing.common("Row") > 0
+    assert casing.common("Lake") == 0
+
+
 def test_the_gate_lets_only_named_entities_through(graph: Graph) -> None:
     text = "Omaha and Leeds are far apart."
     reading = Reading((Span(0, len(text)),), (), names=(Name(0, 5, "GPE"), Name(6, 15, "GPE")))

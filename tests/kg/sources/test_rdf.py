@@ -226,9 +226,10 @@ def test_a_byte_order_mark_is_passed_over(read: Read, tmp_path: Path, ending: st
     assert len(found.facts()) == 1
 
 
-def test_xml_that_breaks_off(read: Read, tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", [b"", b"\n"])
+def test_xml_that_breaks_off(read: Read, tmp_path: Path, ending: bytes) -> None:
     file = tmp_path / "g.rdf"
-    file.write_bytes(convert(RdfFormat.RDF_XML)[:-40])
+    file.write_bytes(convert(RdfFormat.RDF_XML)[:-40] + ending)
     (problem,) = read(file).problems
     lines = len(file.read_bytes().splitlines())
     assert problem.startswith(f"g.rdf:{lines}: ")
