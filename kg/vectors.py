@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -80,6 +80,12 @@ def _index_lines(file: Path) -> IdIndex:
     data = map_bytes(file)
     ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
     return IdIndex.of(Strings(offsets(np.diff(ends, prepend=-1)), data, gap=1))
+
+
+def require_fit(file: Path, ids: Sized, vectors: Sized) -> None:
+    """Raise ValueError where a file does not have an id for each vector; a last line that breaks off is none."""
+    if len(ids) != len(vectors):
+        raise ValueError(f"{file}: {len(ids):,} lines that end, for {len(vectors):,} vectors in {TABLE}")
 
 
 def read_ids(file: Path) -> list[str]:
@@ -180,10 +186,7 @@ class Vectors:
 
     def _made_anew(self) -> IdIndex:
         index = _index_lines(self.folder / IDS)
-        if len(index.ids) != len(self):
-            raise ValueError(
-                f"{self.folder / IDS}: {len(index.ids):,} lines that end, for {len(self):,} vectors in {TABLE}"
-            )
+        require_fit(self.folder / IDS, index.ids, self.matrix)
         return index
 
     def rows(self, ids: Iterable[str]) -> npt.NDArray[np.int64]:

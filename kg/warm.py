@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kg.store import Graph
-from kg.vectors import RELATION_IDS, TABLE, Table, map_table, open_vectors, read_ids
+from kg.vectors import RELATION_IDS, TABLE, Table, map_table, open_vectors, read_ids, require_fit
 
 Rows = npt.NDArray[np.int64]
 
@@ -37,10 +37,7 @@ def start_from(folder: Path, graph: Graph, place_new: bool = True) -> Start:
             f"{folder}: {RELATION_IDS} is missing; vectors of relations are needed to continue from"
         )
     relation_ids, relations = read_ids(folder / RELATION_IDS), map_table(folder / TABLE, "relations")
-    if len(relation_ids) != len(relations):
-        raise ValueError(
-            f"{folder / RELATION_IDS}: {len(relation_ids):,} lines that end, for {len(relations):,} vectors in {TABLE}"
-        )
+    require_fit(folder / RELATION_IDS, relation_ids, relations)
     rows = old.rows(graph.ids)
     entity_rows = np.flatnonzero(rows >= 0)
     if not len(entity_rows):

@@ -85,35 +85,45 @@ def variants(names: Sequence[str], kind: str = "none", places: Container[str] = 
     if label[:1].islower():
         yield from filter(None, map(plural, names))
     for name in names:
-        if not name.isascii() and _ACCENTED.search(name):
-            yield without_accents(name)
-        if " of " in name and (found := _INSTITUTION.fullmatch(name)):
-            yield found["name"]
-        if name.startswith("University of ") and ", " in name:
-            yield from (name.replace(", ", joined, 1) for joined in (" at ", "-", " "))
-        if name.startswith("The ") and name.count(" ") > 1:
-            # In running text the article has a small letter, and is no part of the name.
-            yield name.removeprefix("The ")
-        if kind == "person" and "." in name and (found := _INITIALED.fullmatch(name)):
-            yield f"{found['first']} {found['last']}"
-        if name.startswith(("United States ", "U.S. ")) and (found := _STATES.fullmatch(name)):
-            yield from (f"{states} {found['rest']}" for states in ("United States", "U.S.", "US"))
-        if kind != "person" and (small := _SMALL.sub(lambda word: word[0].lower(), name)) != name:
-            yield small
-        if "F" in name and "C" in name and (found := _CLUB.fullmatch(name)):
-            yield found["after"] or found["before"]
-        if not name.endswith(_ENDINGS) and "University of " not in name:
-            continue
-        if kind == "work" and name.endswith(" Party"):
-            continue  # a film that is called House Party is not called House
-        if found := _UNIVERSITY_OF.fullmatch(name):
-            yield f"{found['place']} University"
-        elif found := _PLACE_UNIVERSITY.fullmatch(name):
-            yield f"University of {found['place']}"
-        elif found := next(filter(None, (shape.fullmatch(name) for shape in _SHORTENED)), None):
-            yield found["name"]
+        yield from _written_otherwise(name, kind)
+        yield from _shortened(name, kind)
     if kind not in _NO_NATION:
         yield from demonyms(names)
+
+
+def _written_otherwise(name: str, kind: str) -> Iterator[str]:
+    """The whole name in other characters."""
+    if not name.isascii() and _ACCENTED.search(name):
+        yield without_accents(name)
+    if name.startswith("University of ") and ", " in name:
+        yield from (name.replace(", ", joined, 1) for joined in (" at ", "-", " "))
+    if name.startswith(("United States ", "U.S. ")) and (found := _STATES.fullmatch(name)):
+        yield from (f"{states} {found['rest']}" for states in ("United States", "U.S.", "US"))
+    if kind != "person" and (small := _SMALL.sub(lambda word: word[0].lower(), name)) != name:
+        yield small
+
+
+def _shortened(name: str, kind: str) -> Iterator[str]:
+    """Parts of the name that stand for it, and universities the other way round."""
+    if " of " in name and (found := _INSTITUTION.fullmatch(name)):
+        yield found["name"]
+    if name.startswith("The ") and name.count(" ") > 1:
+        # In running text the article has a small letter, and is no part of the name.
+        yield name.removeprefix("The ")
+    if kind == "person" and "." in name and (found := _INITIALED.fullmatch(name)):
+        yield f"{found['first']} {found['last']}"
+    if "F" in name and "C" in name and (found := _CLUB.fullmatch(name)):
+        yield found["after"] or found["before"]
+    if not name.endswith(_ENDINGS) and "University of " not in name:
+        return
+    if kind == "work" and name.endswith(" Party"):
+        return  # a film that is called House Party is not called House
+    if found := _UNIVERSITY_OF.fullmatch(name):
+        yield f"{found['place']} University"
+    elif found := _PLACE_UNIVERSITY.fullmatch(name):
+        yield f"University of {found['place']}"
+    elif found := next(filter(None, (shape.fullmatch(name) for shape in _SHORTENED)), None):
+        yield found["name"]
 
 
 def _nicknames(team: str, places: Container[str]) -> Iterator[str]:
