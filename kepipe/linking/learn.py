@@ -9,8 +9,9 @@ its candidates are wrong.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +20,9 @@ from kepipe.linking.decide import decide
 from kepipe.linking.features import FEATURES, Affinity
 from kepipe.linking.gazetteer import Matches
 from kepipe.linking.gold import UNKNOWN, Link
-from kepipe.linking.ranker import Ranker, fit
+from kepipe.linking.ranker import OF_GRAPH, Ranker, fit
 from kepipe.linking.score import Counts, Scores, count, summarise
+from kepipe.linking.weights import EXPECTED, Weights
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -96,14 +98,16 @@ class Learned:
     validation: Scores
 
 
-def learn(lessons: Sequence[Lesson], types: int | None, complete: bool = False) -> Learned | None:
+def learn(
+    lessons: Sequence[Lesson], types: int | None, complete: bool = False, start: Weights = EXPECTED
+) -> Learned | None:
     """Fit a ranker and calibrate its threshold; None where the lessons have too few right candidates.
 
     Texts are scored by rankers that were fitted without them, in `FOLDS` parts; a few texts several times, in other
     parts, since there chance has much to say. Of the thresholds whose F1 over these scores is at most `FLAT` below the
     best, the one nearest to half of that F1 is taken: where probabilities are calibrated, it is the best (Lipton, Elkan
-    and Naryanaswamy 2014, theorem 1). `types`: the number of types; None: nothing is learned of types, so that the
-    ranker fits any graph.
+    and Naryanaswamy 2014, theorem 1). `types`: the number of types; None: nothing is learned that
+    depends on the graph (`ranker.OF_GRAPH`), so that the ranker fits any. Learning begins at `start`.
     """
     truths = [judge(lesson, complete) for lesson in lessons]
     if sum(int((truth == RIGHT).sum()) for truth in truths) < MIN_RIGHT or len(lessons) < FOLDS:
@@ -111,7 +115,8 @@ def learn(lessons: Sequence[Lesson], types: int | None, complete: bool = False) 
     rng = np.random.default_rng(0)
     parts = [np.arange(len(lessons)) % FOLDS]
     parts += [rng.permutation(parts[0]) for _ in range(AGAIN if len(lessons) < FEW else 0)]
-    scored = [_score_unseen(lessons, truths, types, part) for part in parts]
+    fit_to = partial(_fit, types=types, start=start)
+    scored = [_score_unseen(lessons, truths, fit_to, part) for part in parts]
     by_threshold = [
         [summarise(_count(lessons, scores, float(threshold), complete)) for threshold in THRESHOLDS]
         for scores in scored
@@ -119,24 +124,24 @@ def learn(lessons: Sequence[Lesson], types: int | None, complete: bool = False) 
     f1 = np.asarray([[found.f1 for found in each] for each in by_threshold]).mean(axis=0)
     good = np.flatnonzero(f1 >= f1.max() - FLAT)
     best = int(good[np.abs(THRESHOLDS[good] - f1.max() / 2).argmin()])
-    ranker = replace(_fit(lessons, truths, types), threshold=round(float(THRESHOLDS[best]), 2))
+    ranker = replace(fit_to(lessons, truths), threshold=round(float(THRESHOLDS[best]), 2))
     return Learned(ranker, by_threshold[0][best])
 
 
 def _score_unseen(
-    lessons: Sequence[Lesson], truths: Sequence[Ints], types: int | None, part: Ints
+    lessons: Sequence[Lesson], truths: Sequence[Ints], fit_to: Callable[..., Ranker], part: Ints
 ) -> list[Floats]:
     """The scores of each lesson's candidates by a ranker fitted to the other parts; `part`: that of each lesson."""
     scores: list[Floats] = [np.zeros(0)] * len(lessons)
     for fold in range(FOLDS):
         kept = np.flatnonzero(part != fold).tolist()
-        ranker = _fit([lessons[number] for number in kept], [truths[number] for number in kept], types)
+        ranker = fit_to([lessons[number] for number in kept], [truths[number] for number in kept])
         for number in np.flatnonzero(part == fold).tolist():
             scores[number] = ranker.score(_features(lessons[number], ranker.affinity))
     return scores
 
 
-def _fit(lessons: Sequence[Lesson], truths: Sequence[Ints], types: int | None) -> Ranker:
+def _fit(lessons: Sequence[Lesson], truths: Sequence[Ints], types: int | None, start: Weights) -> Ranker:
     """Fit to lessons; where affinity is a feature it is learned from the other folds, lest it be trusted too much."""
     used = [truth != LEFT_OUT for truth in truths]
     others = [_affinity(lessons, truths, types, leave_out=fold) for fold in range(FOLDS)]
@@ -147,7 +152,8 @@ def _fit(lessons: Sequence[Lesson], truths: Sequence[Ints], types: int | None) -
     truth = np.concatenate([truth[kept] for truth, kept in zip(truths, used, strict=True)])
     importance = np.where(truth == PLAIN, PLAIN_WEIGHT, 1.0)
     affinity = _affinity(lessons, truths, types, leave_out=-1)
-    return fit(np.concatenate(features), truth == RIGHT, importance, affinity, any_graph=types is None)
+    held = OF_GRAPH if types is None else ()
+    return fit(np.concatenate(features), truth == RIGHT, importance, affinity, start, held)
 
 
 def _affinity(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy.typing as npt
 
 from kepipe.linking.features import FEATURES, Affinity
 from kepipe.linking.surroundings import MATCH_FEATURES
-from kepipe.linking.weights import EXPECTED, Weights
+from kepipe.linking.weights import BY_HAND, EXPECTED, Weights
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -21,6 +22,8 @@ FOR = frozenset(
 )  # fmt: skip
 AGAINST = frozenset(("kind_clash",))
 """What says which entity is meant can only speak for it, or against it, whatever a few texts seem to teach."""
+OF_GRAPH = FOR | AGAINST | BY_HAND.of_feature.keys() | {"bias"}
+"""Not to be learned for any graph: how much a prior or a capital tells depends on what a graph leaves out."""
 
 
 @dataclass(frozen=True)
@@ -72,27 +75,32 @@ def _weigh(features: Floats, weights: Floats) -> Floats:
 
 
 SPREAD = 0.25
-"""How far, in logits a standard deviation of the feature, a weight is expected to lie from `EXPECTED`."""
+"""How far, in logits a standard deviation of the feature, a weight is expected to lie from where it starts."""
 
 
 def fit(
-    features: Floats, right: Bools, importance: Floats, affinity: Affinity, any_graph: bool = False
+    features: Floats,
+    right: Bools,
+    importance: Floats,
+    affinity: Affinity,
+    start: Weights = EXPECTED,
+    held: Container[str] = (),
 ) -> Ranker:
     """Fit to candidates whose truth is known: [P, F], bool [P], and how much each counts [P].
 
-    The most probable weights where each is a priori normal about its value in `EXPECTED`: the fewer examples there
+    The most probable weights where each is a priori normal about its value in `start`: the fewer examples there
     are, the closer the result stays to it. Weights of features `FOR` an entity are never negative, nor those
-    `AGAINST` it positive. For `any_graph` these stay as expected, and so does what `EXPECTED` names; how likely the
-    average candidate is stays too. How much a prior or a capital tells depends on what a graph leaves out.
+    `AGAINST` it positive. Features that are `held` keep their weights; where "bias" is, how likely the average
+    candidate is stays too.
     """
     from scipy.optimize import minimize
 
-    start = Ranker.of(EXPECTED)
+    first = Ranker.of(start)
     mean, scale = features.mean(axis=0), features.std(axis=0)
     varies = scale > 1e-9
     scale[~varies] = 1.0
     scaled = (features - mean) / scale
-    center = np.append(start.weights * scale, start.bias + mean @ start.weights)
+    center = np.append(first.weights * scale, first.bias + mean @ first.weights)
     sign = np.where(right, 1.0, -1.0)
 
     def loss(weights: Floats) -> tuple[float, Floats]:
@@ -103,13 +111,10 @@ def fit(
         return float(value), np.append(slope @ scaled, slope.sum()) + away
 
     names = (*FEATURES, "bias")
-    bounds = [(0.0 if name in FOR else None, 0.0 if name in AGAINST else None) for name in names]
-    if any_graph:
-        held = FOR | AGAINST | EXPECTED.of_feature.keys() | {"bias"}
-        fixed = [(at, at) for at in center.tolist()]
-        bounds = [
-            there if name in held else bound for name, there, bound in zip(names, fixed, bounds, strict=True)
-        ]
+    bounds = [
+        (at, at) if name in held else (0.0 if name in FOR else None, 0.0 if name in AGAINST else None)
+        for name, at in zip(names, center.tolist(), strict=True)
+    ]
     found = minimize(loss, center, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 1000}).x
-    weights = np.where(varies, found[:-1] / scale, start.weights)
+    weights = np.where(varies, found[:-1] / scale, first.weights)
     return Ranker(weights, float(found[-1] - mean @ weights), affinity=affinity, trained=True)

@@ -72,7 +72,9 @@ def _written(page: Page, matches: Matches, casing: Casing, unspaced: Bools) -> F
         "article": article,
         "log_words": np.log([1 + surface.count(" ") for surface in surfaces]),
         "short": ends - starts <= np.where(unspaced, 1, 3),
-        "digit": np.fromiter((surface[0].isdigit() for surface in surfaces), float, number),
+        "digit": np.fromiter(
+            (surface[0].isdigit() and " " not in surface for surface in surfaces), float, number
+        ),
         "log_candidates": np.log(np.bincount(matches.owners, minlength=number)),
         "inside_longer": _inside_longer(starts, np.where(article > 0, starts, ends)),
         "run_left": run_left,

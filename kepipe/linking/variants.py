@@ -4,9 +4,10 @@ nationalities, what institutions, firms, parties and seas are called.
 "Medellin" for Medellín, "Titanic" for Titanic (film), "poets" for poet, "Soviet" for Soviet Union, "Jewish" for Jewish
 people, "Dutch" for Netherlands, "Utrecht University" for University of Utrecht, "University of California-Berkeley"
 for University of California, Berkeley, "Oberlin Conservatory" for Oberlin Conservatory of Music, "Acme Tools" for
-Acme Tools, Inc., "Cosby Show" for The Cosby Show, "Pacific" for Pacific Ocean, "John Smith" for John Q. Smith, "U.S.
-Navy" for United States Navy, "Bullets over Broadway" for Bullets Over Broadway, "Bengals" for Cincinnati Bengals.
-A variant is a candidate like any other, with a lower prior than a name that the graph has.
+Acme Tools, Inc., "Epic" for Epic Records, "Cosby Show" for The Cosby Show, "Pacific" for Pacific Ocean, "John Smith"
+for John Q. Smith, "St Helens" for St. Helens, "Liberal Party" for Liberal Party of Canada, "Best Director" for Academy
+Award for Best Director, "U.S. Navy" for United States Navy, "Bullets over Broadway" for Bullets Over Broadway; for
+teams see `teams`. A variant is a candidate like any other, with a lower prior than a name that the graph has.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import unicodedata
 from collections.abc import Container, Iterator, Sequence
 
 from kepipe.linking.nations import demonyms
+from kepipe.linking.teams import team_names
 
 _VOWELS = frozenset("aeiou")
 _HISSING = ("s", "x", "z", "ch", "sh")
@@ -31,6 +33,7 @@ _PEOPLE = re.compile(r"(?P<name>[^\W\d_a-z][\w' -]*\w) people")
 _SEA = re.compile(r"(?P<name>[^\W\d_a-z]\w+(?:ic|ean)) (?:Sea|Ocean)")
 """The Pacific and the Aegean; nobody calls the North Sea the North, nor the Indian Ocean the Indian."""
 _PARTY = re.compile(r"(?P<name>[^\W\d_a-z]\w+) Party")
+_PARTY_OF = re.compile(r"(?P<party>(?P<name>[^\W\d_a-z]\w+) Party) of .+")
 _JUNIOR = re.compile(r"(?P<name>.+?),? (?:Jr|Sr)\.?")
 _FIRMS = ("Inc", "Corp", "Ltd", "Co", "Corporation", "Company", "Incorporated", "Limited", "LLC", "plc")
 _FIRM = re.compile(
@@ -54,21 +57,14 @@ _INSTITUTION = re.compile(
     r"(?P<name>[^\W\d_a-z][\w.'-]* (?:Academy|College|Conservatory|Institute|Museum|School)) of .+"
 )
 """There are too many that a medical college or a national museum may be."""
-_CLUB = re.compile(
-    r"(?:[ACRS]?FC|[ACRS]\.?F\.C\.) (?P<after>\w.{3,})|(?P<before>.{3,}\w),? (?:[ACRS]?FC|(?:[ACRS]\.)?F\.C\.)"
-)
 _INITIALED = re.compile(r"(?P<first>[^\W\d_]{2,}) (?:[^\W\d_]\.? )+(?P<last>[^\W\d_][\w'-]+)")
 _STATES = re.compile(r"(?:United States|U\.S\.) (?!of )(?P<rest>[^\W\d_].+)")
+_STUDIO = re.compile(r"(?P<name>.+) (?:Pictures|Recordings|Records|Studios)")
+_AWARD = re.compile(r".+ Awards? for (?P<name>(?:Best|Outstanding) .+)")
+_ABBREVIATED = re.compile(r"\b(Dr|Ft|Mr|Mrs|Mt|St)\.")
+"""What the British write without a full stop."""
 _SMALL = re.compile(r"(?<=\w )(?:And|As|At|By|For|From|In|Into|Of|On|Or|Over|The|To|Under|With)(?= \w)")
 """Words within a title that some write with a small letter."""
-_NICKNAME = re.compile(r"(?:Bay |City |State )?(?P<name>[^\W\d_a-z][\w'-]*(?: [^\W\d_a-z][\w'-]*)?)")
-"""One word or two; "State" is no part of it, nor is "Bay" where Tampa Bay is no place of the graph."""
-_NO_TEAM = re.compile(
-    r"(?:.* )?(?:Air(?:lines|ways)|Courts|Enterprises|Galleries|Holdings|Industries|Instruments|Lines|Motors|Pictures|"
-    r"Productions|Railways|Records|Schools|Sciences|Series|Services|Studios|\w*[Ss]ystems|Times|\w*[Ww]orks)"
-)
-_PLACE = 4
-"""No place by which a team is called has more words."""
 _NO_NATION = ("person", "organisation", "work")
 """Michael Jordan has the alias Jordan; Brazil is a film too, and Chicago a band."""
 
@@ -81,7 +77,7 @@ def variants(names: Sequence[str], kind: str = "none", places: Container[str] = 
     """
     label = names[0]
     if kind == "organisation":
-        yield from _nicknames(label, places)
+        yield from team_names(label, places)
     if label[:1].islower():
         yield from filter(None, map(plural, names))
     for name in names:
@@ -99,6 +95,8 @@ def _written_otherwise(name: str, kind: str) -> Iterator[str]:
         yield from (name.replace(", ", joined, 1) for joined in (" at ", "-", " "))
     if name.startswith(("United States ", "U.S. ")) and (found := _STATES.fullmatch(name)):
         yield from (f"{states} {found['rest']}" for states in ("United States", "U.S.", "US"))
+    if "." in name and (bare := _ABBREVIATED.sub(r"\1", name)) != name:
+        yield bare
     if kind != "person" and (small := _SMALL.sub(lambda word: word[0].lower(), name)) != name:
         yield small
 
@@ -112,8 +110,12 @@ def _shortened(name: str, kind: str) -> Iterator[str]:
         yield name.removeprefix("The ")
     if kind == "person" and "." in name and (found := _INITIALED.fullmatch(name)):
         yield f"{found['first']} {found['last']}"
-    if "F" in name and "C" in name and (found := _CLUB.fullmatch(name)):
-        yield found["after"] or found["before"]
+    if " for " in name and (found := _AWARD.fullmatch(name)):
+        yield found["name"]
+    if kind == "organisation" and (found := _STUDIO.fullmatch(name)):
+        yield found["name"]
+    if kind != "work" and " Party of " in name and (found := _PARTY_OF.fullmatch(name)):
+        yield from found.group("party", "name")
     if not name.endswith(_ENDINGS) and "University of " not in name:
         return
     if kind == "work" and name.endswith(" Party"):
@@ -124,19 +126,6 @@ def _shortened(name: str, kind: str) -> Iterator[str]:
         yield f"University of {found['place']}"
     elif found := next(filter(None, (shape.fullmatch(name) for shape in _SHORTENED)), None):
         yield found["name"]
-
-
-def _nicknames(team: str, places: Container[str]) -> Iterator[str]:
-    """What stands behind the place in the name of a team: "Bengals", "Red Sox"; the longest place counts."""
-    if not team.endswith(("s", " Sox")):
-        return
-    words = team.split(" ", _PLACE + 3)  # a place, and a nickname of three words at the most
-    for cut in range(min(_PLACE, len(words) - 1), 0, -1):
-        if " ".join(words[:cut]) in places:
-            found = _NICKNAME.fullmatch(" ".join(words[cut:]))
-            if found and not _NO_TEAM.fullmatch(found["name"]):
-                yield found["name"]
-            return
 
 
 def without_accents(name: str) -> str:

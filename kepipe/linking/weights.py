@@ -15,7 +15,7 @@ class Weights:
     threshold: float = 0.5
 
 
-EXPECTED = Weights(
+BY_HAND = Weights(
     {
         "tagged": -1.2, "capital": 1.5, "common": -2.0, "capital_common": -1.0, "article": -4.0,
         "short": -1.5, "digit": -2.0, "inside_longer": -2.0, "run_left": -1.2, "run_right": -0.5,
@@ -27,17 +27,29 @@ EXPECTED = Weights(
     },
     bias=-3.3,
 )  # fmt: skip
-"""Set by hand: where learning starts from."""
+"""Set by hand."""
+EXPECTED = Weights(
+    {
+        **BY_HAND.of_feature,
+        "sentence_start": 0.05, "log_words": 0.57, "log_candidates": -0.26, "echo": -0.67, "phrase": 0.64,
+        "phrase_left": -0.1, "name_across": 0.55, "name_place": -0.62, "name_organisation": 0.09,
+        "name_people": -0.01, "name_work": -0.67, "concept": 0.29, "concept_alias": -0.29, "occupation": -0.06,
+    },
+    bias=-3.36,
+)  # fmt: skip
+"""The same, and of the other features half of what names that are marked in sentences from Wikipedia teach: where
+learning starts from.
+"""
 GENERAL = Weights(
     {
-        **EXPECTED.of_feature,
-        "sentence_start": 0.48, "log_words": 0.5, "log_candidates": 0.01, "echo": -0.41, "phrase": 0.09,
-        "phrase_left": 0.29, "name_across": 1.55, "name_place": -0.32, "name_organisation": 0.15,
-        "name_people": -0.05, "name_work": -0.13, "concept": 1.14, "concept_alias": -0.47, "occupation": 0.6,
+        **BY_HAND.of_feature,
+        "sentence_start": 0.96, "log_words": 0.99, "log_candidates": 0.01, "echo": -0.8, "phrase": 0.21,
+        "phrase_left": 0.58, "name_across": 2.89, "name_place": -0.62, "name_organisation": 0.29,
+        "name_people": -0.1, "name_work": -0.25, "concept": 2.28, "concept_alias": -0.96, "occupation": 1.2,
     },
-    bias=-3.58,
-    threshold=0.4,
+    bias=-3.85,
+    threshold=0.35,
 )  # fmt: skip
-"""The same, and of the other features half of what two gold sets of English teach; the threshold is chosen by hand
-(`python -m tests.benchmarks.general`).
+"""What two gold sets of English teach after that: a linker that has nothing to learn from. The threshold is chosen by
+hand (`python -m tests.benchmarks.general`).
 """

@@ -186,4 +186,4 @@ def _tell(work: Work, config: LinkConfig, scores: dict[str, Any], linker: Any) -
         )
 
 
-LINK = Stage("link", 9, LinkInputs, LinkConfig, Linked, link)
+LINK = Stage("link", 10, LinkInputs, LinkConfig, Linked, link)
