@@ -19,14 +19,15 @@ from kepipe.linking.gazetteer import Matches
 from kepipe.linking.kinds import KINDS
 from kepipe.linking.knowledge import Knowledge
 from kepipe.linking.page import Page
+from kepipe.linking.places import elsewhere
 from kepipe.linking.surroundings import GROUPS, MATCH_FEATURES, describe_matches
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 CANDIDATE_FEATURES = (
-    "log_prior", "weight", "likeliest", "is_label", "near", "anywhere", "related", "kindred", "beside",
-    "in_title", "concept", "concept_alias", "occupation", "short_form", "kind_same", "kind_clash", "kind_nation",
+    "log_prior", "weight", "likeliest", "is_label", "near", "anywhere", "related", "kindred", "beside", "elsewhere",
+    "in_title", "concept", "concept_alias", "concept_capital", "occupation", "quoted_work", "quoted_other", "short_form", "kind_same", "kind_clash", "kind_nation",
     "affinity",
 )  # fmt: skip
 FEATURES = MATCH_FEATURES + CANDIDATE_FEATURES
@@ -99,6 +100,8 @@ def describe(
     coherence = cohere(matches, texts, votes, knowledge.neighbours)
     near, anywhere = compare(page, matches, knowledge.profiles, knowledge.columns)
     groups = groups[owners]
+    quoted = _quoted(page, matches)[owners]
+    amid = of_match[MATCH_FEATURES.index("capital")] > of_match[MATCH_FEATURES.index("sentence_start")]
     of_candidate = (
         np.log(matches.priors),
         knowledge.weights[rows],
@@ -109,15 +112,34 @@ def describe(
         coherence.related,
         coherence.kindred,
         coherence.beside,
+        elsewhere(page, matches, knowledge),
         _titled(page, texts, rows, knowledge),
         knowledge.concepts[rows],
         knowledge.concepts[rows] & ~matches.labels,
+        knowledge.concepts[rows] & ~knowledge.occupations[rows] & amid[owners],
         knowledge.occupations[rows],
+        quoted & (knowledge.kinds[rows] == KINDS.index("work")),
+        quoted & (knowledge.kinds[rows] != KINDS.index("work")),
         matches.short,
         *agree(groups, knowledge.kinds[rows]),
         affinity.of(groups, knowledge.types[rows]),
     )
     return Described(of_match, np.stack(of_candidate, dtype=np.float64, casting="unsafe"), groups)
+
+
+_OPENING = np.asarray([*map(ord, '"“„«「『《〈')])
+_CLOSING = np.asarray([*map(ord, '"”“»」』》〉')])
+_STOPS = np.asarray([*map(ord, ",.")])
+"""In American print they stand before the closing mark."""
+
+
+def _quoted(page: Page, matches: Matches) -> npt.NDArray[np.bool_]:
+    """Whether each match [M] is what stands between quotation marks."""
+    codes, starts, ends = page.codes, matches.starts, matches.ends
+    ends = ends + np.isin(codes[ends], _STOPS)
+    opened = (starts > 0) & np.isin(codes[starts - 1], _OPENING)
+    quoted: npt.NDArray[np.bool_] = opened & np.isin(codes[ends], _CLOSING)
+    return quoted
 
 
 def _titled(page: Page, texts: Ints, rows: Ints, knowledge: Knowledge) -> Floats:

@@ -16,7 +16,7 @@ from kg.store import Graph
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-KINDS = ("none", "place", "person", "organisation", "people", "work")
+KINDS = ("none", "place", "person", "organisation", "people", "language", "work")
 _WORDS: Mapping[str, str] = {
     "place": "airport area arrondissement bay borough building capital castle cathedral church city commune"
     " continent country county creek department desert district forest hamlet hill hotel island lake location"
@@ -38,7 +38,8 @@ _WORDS: Mapping[str, str] = {
     " foundation franchise government group institute institution label laboratory league manufacturer ministry"
     " network newspaper nonprofit orchestra organisation organization parliament party publisher quartet retailer"
     " school seminary senate society station studio subsidiary team trio union university",
-    "people": "ethnicity language nationality people peoples religion tribe",
+    "language": "dialect language languages",
+    "people": "ethnicity nationality people peoples religion tribe",
     "work": "album anime battle book cartoon championship comic competition conflict convention crisis documentary"
     " election ep epic event fantasy festival film game magazine manga massacre miniseries movie musical novel opera"
     " play poem revolution series show single sitcom song soundtrack symphony tournament treaty trilogy war work",

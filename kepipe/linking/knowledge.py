@@ -84,6 +84,11 @@ class Knowledge:
         """The column of each word in `profiles`."""
         return {word: column for column, word in enumerate(self.words)}
 
+    @cached_property
+    def holds(self) -> Ints:
+        """How many places and organisations lie in each entity: [E]."""
+        return np.bincount(self.within.indices, minlength=len(self.ids))
+
     def lies_in(self, inner: int, outer: int) -> bool:
         """Whether an entity is a place, or has its seat in one, that lies in another."""
         first, stop = self.within.indptr[inner : inner + 2].tolist() if inner >= 0 else (0, 0)

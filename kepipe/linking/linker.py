@@ -39,7 +39,7 @@ from kepipe.types import Mention
 from kg.lexicon import Lexicon
 from kg.store import Graph
 
-FORMAT = 6
+FORMAT = 7
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 

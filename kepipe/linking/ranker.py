@@ -76,6 +76,8 @@ def _weigh(features: Floats, weights: Floats) -> Floats:
 
 SPREAD = 0.25
 """How far, in logits a standard deviation of the feature, a weight is expected to lie from where it starts."""
+RARE = 0.2
+"""A feature whose standard deviation is less is taken to have this: what is rare is not to weigh anything at will."""
 
 
 def fit(
@@ -96,9 +98,7 @@ def fit(
     from scipy.optimize import minimize
 
     first = Ranker.of(start)
-    mean, scale = features.mean(axis=0), features.std(axis=0)
-    varies = scale > 1e-9
-    scale[~varies] = 1.0
+    mean, scale = features.mean(axis=0), np.maximum(features.std(axis=0), RARE)
     scaled = (features - mean) / scale
     center = np.append(first.weights * scale, first.bias + mean @ first.weights)
     sign = np.where(right, 1.0, -1.0)
@@ -116,5 +116,5 @@ def fit(
         for name, at in zip(names, center.tolist(), strict=True)
     ]
     found = minimize(loss, center, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 1000}).x
-    weights = np.where(varies, found[:-1] / scale, first.weights)
+    weights = found[:-1] / scale
     return Ranker(weights, float(found[-1] - mean @ weights), affinity=affinity, trained=True)

@@ -23,16 +23,16 @@ Features = Mapping[str, npt.NDArray[Any]]
 
 LABELS: Mapping[str, str] = {
     "GPE": "place", "LOC": "place", "FAC": "place", "PERSON": "person", "ORG": "organisation", "NORP": "people",
-    "LANGUAGE": "people", "WORK_OF_ART": "work", "EVENT": "work", "PRODUCT": "work", "LAW": "work",
+    "LANGUAGE": "language", "WORK_OF_ART": "work", "EVENT": "work", "PRODUCT": "work", "LAW": "work",
 }  # fmt: skip
 """OntoNotes' labels, grouped; numbers, dates and the rest are "other"."""
-GROUPS = ("none", "place", "person", "organisation", "people", "work", "other")
+GROUPS = ("none", "place", "person", "organisation", "people", "language", "work", "other")
 
 MATCH_FEATURES = (
     "tagged", "capital", "common", "capital_common", "sentence_start", "article", "log_words", "short", "digit",
     "log_candidates", "inside_longer", "run_left", "run_right", "echo", "after_unknown", "hyphen",
     "phrase", "phrase_left", "phrase_right", "phrase_cut", "proper", "proper_left", "proper_right",
-    "name_same", "name_inside", "name_across", *(f"name_{group}" for group in GROUPS[1:]),
+    "name_same", "name_inside", "name_around", "name_across", *(f"name_{group}" for group in GROUPS[1:]),
 )  # fmt: skip
 
 
@@ -45,6 +45,7 @@ def describe_matches(page: Page, matches: Matches, casing: Casing) -> tuple[Floa
         **_read(page, matches, unspaced),
         "name_same": relation == SAME,
         "name_inside": relation == INSIDE,
+        "name_around": relation == AROUND,
         "name_across": relation == ACROSS,
         **{f"name_{name}": groups == group for group, name in enumerate(GROUPS)},
     }
@@ -146,7 +147,7 @@ def _after_unknown(codes: npt.NDArray[np.uint32], matches: Matches, runs: Ints) 
     return np.isin(matches.starts, ends[comma & ~np.isin(ends, matches.ends)] + 2)
 
 
-APART, SAME, INSIDE, ACROSS = range(4)
+APART, SAME, INSIDE, AROUND, ACROSS = range(5)
 
 
 def _against(starts: Ints, ends: Ints, spans: Ints) -> tuple[Ints, Ints]:
@@ -159,7 +160,8 @@ def _against(starts: Ints, ends: Ints, spans: Ints) -> tuple[Ints, Ints]:
     touches = (first < len(spans)) & (span_starts[place] < ends)
     same = (span_starts[place] == starts) & (span_ends[place] == ends)
     inside = (span_starts[place] <= starts) & (span_ends[place] >= ends)
-    relation = np.select([~touches, same, inside], [APART, SAME, INSIDE], ACROSS)
+    cuts = _within(starts, spans) | _within(ends, spans)
+    relation = np.select([~touches, same, inside, cuts], [APART, SAME, INSIDE, ACROSS], AROUND)
     return relation, np.where(touches, place, -1)
 
 

@@ -20,7 +20,7 @@ from kg.writer import write_graph
         ("Clarence Brown III is an American film, television and voice actor.", "person"),
         ("Vicenza, a city in north-eastern Italy, is the capital of the province.", "place"),
         ("Muse are an English rock band from Teignmouth, formed in 1994.", "organisation"),
-        ("Norwegian is a North Germanic language spoken primarily in Norway.", "people"),
+        ("Norwegian is a North Germanic language spoken primarily in Norway.", "language"),
         ("American actor (1950-2001)", "person"),
         ("Ecology is the scientific study of interactions among organisms.", "none"),
         ("", "none"),

@@ -1,0 +1,60 @@
+"""Places that are said to lie where they do not: "Harris County, Georgia" is not the one in Texas."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from kepipe.linking.coherence import expand, gather
+from kepipe.linking.gazetteer import Matches
+from kepipe.linking.kinds import KINDS
+from kepipe.linking.knowledge import Knowledge
+from kepipe.linking.page import Page
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+WIDER = 5
+"""What a place lies in holds at least so many times the places that it holds itself: "Italy, Spain" is a list."""
+
+
+def elsewhere(page: Page, matches: Matches, knowledge: Knowledge) -> Bools:
+    """Whether each candidate [P] is a place in whose text a comma and a wider place follow that it does not lie in.
+
+    It must be known to lie somewhere. What follows is the longest name there, whatever place it may mean.
+    """
+    inner, ends, bounds, held = matches.rows, knowledge.within.indptr, matches.bounds, knowledge.holds
+    after = _after_comma(page, matches)[matches.owners]
+    known = ends[inner + 1] > ends[inner]
+    asked = np.flatnonzero((after >= 0) & known & _are_places(knowledge, inner))
+    followers = after[asked]
+    pair, nth = expand(bounds[followers + 1] - bounds[followers])
+    outer = inner[bounds[followers[pair]] + nth]
+    wider = _are_places(knowledge, outer) & (held[outer] >= WIDER * (1 + held[inner[asked[pair]]]))
+    pair, outer = pair[wider], outer[wider]
+    found = np.zeros(len(inner), np.bool_)
+    found[asked[pair]] = True
+    found[asked[pair[_lies_in(knowledge, inner[asked[pair]], outer)]]] = False
+    return found
+
+
+def _are_places(knowledge: Knowledge, rows: Ints) -> Bools:
+    places: Bools = knowledge.kinds[rows] == KINDS.index("place")
+    return places
+
+
+def _after_comma(page: Page, matches: Matches) -> Ints:
+    """The longest match that begins behind a comma and a blank after each match: [M], −1 where there is none."""
+    comma = (page.codes[matches.ends] == ord(",")) & (page.codes[matches.ends + 1] == ord(" "))
+    last = np.searchsorted(matches.starts, matches.ends + 2, "right") - 1
+    return np.where(comma & (matches.starts[last] == matches.ends + 2), last, -1)
+
+
+def _lies_in(knowledge: Knowledge, inner: Ints, outer: Ints) -> Bools:
+    """Whether each of some places lies in another, or in what lies in that."""
+    found = np.zeros(len(inner), np.bool_)
+    owners, between = gather(knowledge.within, inner)
+    found[owners[between == outer[owners]]] = True
+    again, beyond = gather(knowledge.within, between)
+    found[owners[again[beyond == outer[owners[again]]]]] = True
+    return found
