@@ -27,8 +27,8 @@ Floats = npt.NDArray[np.float64]
 
 CANDIDATE_FEATURES = (
     "log_prior", "weight", "likeliest", "is_label", "near", "anywhere", "related", "kindred", "beside", "elsewhere",
-    "in_title", "concept", "concept_alias", "concept_capital", "occupation", "quoted_work", "quoted_other", "short_form", "kind_same", "kind_clash", "kind_nation",
-    "affinity",
+    "in_title", "concept", "concept_alias", "concept_capital", "occupation", "quoted_work", "quoted_other",
+    "short_form", "kind_same", "kind_clash", "kind_nation", "affinity",
 )  # fmt: skip
 FEATURES = MATCH_FEATURES + CANDIDATE_FEATURES
 
