@@ -32,8 +32,8 @@ CANDIDATE_FEATURES = (
 )  # fmt: skip
 FEATURES = MATCH_FEATURES + CANDIDATE_FEATURES
 
-
 DRAW = 4.0
+"""How many candidates more are taken to have been seen of each pair of group and type."""
 
 
 def agree(groups: Ints, kinds: Ints) -> tuple[Floats, Floats, Floats]:
@@ -42,7 +42,8 @@ def agree(groups: Ints, kinds: Ints) -> tuple[Floats, Floats, Floats]:
     All are 0 where either is unknown. "German" is a nationality to NER, and often Germany to a graph.
     """
     known = (groups > 0) & (groups < len(KINDS)) & (kinds > 0)
-    nation = known & (groups == KINDS.index("people")) & (kinds == KINDS.index("place"))
+    national = (KINDS.index("people"), KINDS.index("language"))
+    nation = known & np.isin(groups, national) & (kinds == KINDS.index("place"))
     same = known & (groups == kinds)
     return same.astype(float), (known & ~same & ~nation).astype(float), nation.astype(float)
 
@@ -101,7 +102,7 @@ def describe(
     near, anywhere = compare(page, matches, knowledge.profiles, knowledge.columns)
     groups = groups[owners]
     quoted = _quoted(page, matches)[owners]
-    amid = of_match[MATCH_FEATURES.index("capital")] > of_match[MATCH_FEATURES.index("sentence_start")]
+    capital = _capital_within(page, matches) & (of_match[MATCH_FEATURES.index("sentence_start")] == 0)
     of_candidate = (
         np.log(matches.priors),
         knowledge.weights[rows],
@@ -116,7 +117,7 @@ def describe(
         _titled(page, texts, rows, knowledge),
         knowledge.concepts[rows],
         knowledge.concepts[rows] & ~matches.labels,
-        knowledge.concepts[rows] & ~knowledge.occupations[rows] & amid[owners],
+        knowledge.concepts[rows] & ~knowledge.occupations[rows] & capital[owners],
         knowledge.occupations[rows],
         quoted & (knowledge.kinds[rows] == KINDS.index("work")),
         quoted & (knowledge.kinds[rows] != KINDS.index("work")),
@@ -140,6 +141,13 @@ def _quoted(page: Page, matches: Matches) -> npt.NDArray[np.bool_]:
     opened = (starts > 0) & np.isin(codes[starts - 1], _OPENING)
     quoted: npt.NDArray[np.bool_] = opened & np.isin(codes[ends], _CLOSING)
     return quoted
+
+
+def _capital_within(page: Page, matches: Matches) -> npt.NDArray[np.bool_]:
+    """Whether each match [M] has a capital, and neither is all in capitals nor follows a quotation mark."""
+    written = (surface[0].isupper() and not surface.isupper() for surface in matches.surfaces)
+    capital = np.fromiter(written, np.bool_, len(matches))
+    return capital & ~((matches.starts > 0) & np.isin(page.codes[matches.starts - 1], _OPENING))
 
 
 def _titled(page: Page, texts: Ints, rows: Ints, knowledge: Knowledge) -> Floats:

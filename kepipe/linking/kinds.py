@@ -54,6 +54,7 @@ _CAN_BE = frozenset(
     )
 )
 """What, besides the words for a person, says that a person can be that."""
+_TEAM = frozenset(("club", "franchise", "team"))
 _IS = re.compile(r"\b(?:is|was|are|were|is/was)\b (?:either )?(?:the name of |one of |the )?")
 _WORD = re.compile(r"[a-z][a-z'-]*")
 _HEAD_ENDS = frozenset(
@@ -113,6 +114,16 @@ def occupations(graph: Graph) -> Bools:
             or said(_said_to_be(graph.descriptions[row]))
         )
     return found
+
+
+def teams(graph: Graph) -> Bools:
+    """Whether a type of each entity, or the noun phrase of its description, says that it is a team or a club: [E]."""
+    of_type = {name: bool(_TEAM & set(_WORD.findall(name.lower()))) for name in graph.type_names}
+    told = (
+        any(of_type[name] for name in graph.types(row)) or bool(_TEAM & set(_said_to_be(description)))
+        for row, description in enumerate(graph.descriptions)
+    )
+    return np.fromiter(told, np.bool_, len(graph))
 
 
 def _by_triples(graph: Graph, known: Ints, concept: Bools) -> Ints:

@@ -85,7 +85,7 @@ def _looks_like_name(features: Floats) -> Bools:
     def column(name: str) -> Floats:
         return features[:, FEATURES.index(name)]
 
-    seen = column("proper") + column("name_same") + column("name_inside") + column("name_across")
+    seen = sum(map(column, ("proper", "name_same", "name_inside", "name_around", "name_across")))
     named: Bools = (seen > 0) | ((column("capital") > 0) & (column("common") <= 0.5))
     return named
 

@@ -22,7 +22,7 @@ from kepipe.linking.fuzzy import NearNames, name_spans
 from kepipe.linking.gazetteer import Gazetteer, Matches
 from kepipe.linking.gold import Link
 from kepipe.linking.join import join, split
-from kepipe.linking.kinds import KINDS
+from kepipe.linking.kinds import KINDS, teams
 from kepipe.linking.knowledge import Knowledge
 from kepipe.linking.learn import Lesson
 from kepipe.linking.matcher import Matcher
@@ -64,7 +64,10 @@ class Linker:
         knowledge = Knowledge.build(graph)
         kinds = [KINDS[kind] for kind in knowledge.kinds.tolist()]
         places = {label for label, kind in zip(knowledge.labels, kinds, strict=True) if kind == "place"}
-        lexicon = Lexicon.build(graph, variants=lambda row, names: variants(names, kinds[row], places))
+        team = teams(graph).tolist()
+        lexicon = Lexicon.build(
+            graph, variants=lambda row, names: variants(names, kinds[row], places, team[row])
+        )
         if casing is None:
             casing = Casing.count_with(graph.descriptions)
         return cls(Gazetteer(lexicon, min_length, limit), knowledge, casing, Ranker.of(GENERAL))

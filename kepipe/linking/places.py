@@ -15,7 +15,9 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 WIDER = 5
-"""What a place lies in holds at least so many times the places that it holds itself: "Italy, Spain" is a list."""
+"""What a place lies in holds so many times what it holds itself, and one more: "Italy, Spain" is a list."""
+STEPS = 4
+"""A town in a county, in a state, in a country, on a continent."""
 
 
 def elsewhere(page: Page, matches: Matches, knowledge: Knowledge) -> Bools:
@@ -31,9 +33,8 @@ def elsewhere(page: Page, matches: Matches, knowledge: Knowledge) -> Bools:
     pair, nth = expand(bounds[followers + 1] - bounds[followers])
     outer = inner[bounds[followers[pair]] + nth]
     wider = _are_places(knowledge, outer) & (held[outer] >= WIDER * (1 + held[inner[asked[pair]]]))
-    pair, outer = pair[wider], outer[wider]
     found = np.zeros(len(inner), np.bool_)
-    found[asked[pair]] = True
+    found[asked[pair[wider]]] = True
     found[asked[pair[_lies_in(knowledge, inner[asked[pair]], outer)]]] = False
     return found
 
@@ -51,10 +52,12 @@ def _after_comma(page: Page, matches: Matches) -> Ints:
 
 
 def _lies_in(knowledge: Knowledge, inner: Ints, outer: Ints) -> Bools:
-    """Whether each of some places lies in another, or in what lies in that."""
+    """Whether each of some places lies in another, or in what lies in that, and so on: at most `STEPS` times."""
     found = np.zeros(len(inner), np.bool_)
-    owners, between = gather(knowledge.within, inner)
-    found[owners[between == outer[owners]]] = True
-    again, beyond = gather(knowledge.within, between)
-    found[owners[again[beyond == outer[owners[again]]]]] = True
+    asked, reached = np.arange(len(inner)), inner
+    for _ in range(STEPS):
+        nth, beyond = gather(knowledge.within, reached)
+        steps = np.unique(asked[nth] * len(knowledge.ids) + beyond)
+        asked, reached = np.divmod(steps, len(knowledge.ids))
+        found[asked[reached == outer[asked]]] = True
     return found

@@ -33,7 +33,7 @@ _PEOPLE = re.compile(r"(?P<name>[^\W\d_a-z][\w' -]*\w) people")
 _SEA = re.compile(r"(?P<name>[^\W\d_a-z]\w+(?:ic|ean)) (?:Sea|Ocean)")
 """The Pacific and the Aegean; nobody calls the North Sea the North, nor the Indian Ocean the Indian."""
 _PARTY = re.compile(r"(?P<name>[^\W\d_a-z]\w+) Party")
-_PARTY_OF = re.compile(r"(?P<party>(?P<name>[^\W\d_a-z]\w+) Party) of .+")
+_PARTY_OF = re.compile(r"(?P<name>[^\W\d_a-z]\w+ Party) of .+")
 _JUNIOR = re.compile(r"(?P<name>.+?),? (?:Jr|Sr)\.?")
 _FIRMS = ("Inc", "Corp", "Ltd", "Co", "Corporation", "Company", "Incorporated", "Limited", "LLC", "plc")
 _FIRM = re.compile(
@@ -59,7 +59,7 @@ _INSTITUTION = re.compile(
 """There are too many that a medical college or a national museum may be."""
 _INITIALED = re.compile(r"(?P<first>[^\W\d_]{2,}) (?:[^\W\d_]\.? )+(?P<last>[^\W\d_][\w'-]+)")
 _STATES = re.compile(r"(?:United States|U\.S\.) (?!of )(?P<rest>[^\W\d_].+)")
-_STUDIO = re.compile(r"(?P<name>.+) (?:Pictures|Recordings|Records|Studios)")
+_STUDIO = re.compile(r"(?!The )(?P<name>.{4,})(?<! World) (?:Pictures|Recordings|Records|Studios)")
 _AWARD = re.compile(r".+ Awards? for (?P<name>(?:Best|Outstanding) .+)")
 _ABBREVIATED = re.compile(r"\b(Dr|Ft|Mr|Mrs|Mt|St)\.")
 """What the British write without a full stop."""
@@ -69,15 +69,17 @@ _NO_NATION = ("person", "organisation", "work")
 """Michael Jordan has the alias Jordan; Brazil is a film too, and Chicago a band."""
 
 
-def variants(names: Sequence[str], kind: str = "none", places: Container[str] = ()) -> Iterator[str]:
+def variants(
+    names: Sequence[str], kind: str = "none", places: Container[str] = (), team: bool = False
+) -> Iterator[str]:
     """Further names of the entity that is called `names`, its label first; some may be among `names`.
 
     `kind` (`kinds.KINDS`): a person, a band or a film is no nation though it be called so. `places`: names of places,
-    by which a team is told from its nickname.
+    by which a team is told from its nickname; `team`: whether the graph says that it is one.
     """
     label = names[0]
     if kind == "organisation":
-        yield from team_names(label, places)
+        yield from team_names(label, places, team)
     if label[:1].islower():
         yield from filter(None, map(plural, names))
     for name in names:
@@ -115,7 +117,7 @@ def _shortened(name: str, kind: str) -> Iterator[str]:
     if kind == "organisation" and (found := _STUDIO.fullmatch(name)):
         yield found["name"]
     if kind != "work" and " Party of " in name and (found := _PARTY_OF.fullmatch(name)):
-        yield from found.group("party", "name")
+        yield found["name"]
     if not name.endswith(_ENDINGS) and "University of " not in name:
         return
     if kind == "work" and name.endswith(" Party"):

@@ -25,10 +25,12 @@ def linker(tmp_path_factory: pytest.TempPathFactory) -> Linker:
         Entity("georgia-country", "Georgia", (), "country", ("country",), 8.0),
         Entity("harris-tx", "Harris County", (), "county", ("county",), 3.0),
         Entity("harris-ga", "Harris County", (), "county", ("county",), 1.0),
+        Entity("usa", "United States", (), "country", ("country",), 20.0),
+        Entity("nebraska", "Nebraska", (), "state", ("state",), 2.0),
         Entity("houston", "Houston", (), "city", ("city",), 5.0),
         Entity("nowhere", "Nowhere", (), "village", ("village",), 1.0),
         Entity("nebraska-film", "Nebraska", (), "film", ("film",), 1.0),
-        Entity("apple", "apple", (), "fruit", ("fruit",), 1.0),
+        Entity("apple", "apple", ("苹果",), "fruit", ("fruit",), 1.0),
         Entity("apple-inc", "Apple Inc.", ("Apple",), "company", ("company",), 1.0),
         Entity("mayor", "mayor", (), "office", ("occupation",), 1.0),
         Entity("german", "German", (), "German is a West Germanic language.", (), 1.0),
@@ -38,7 +40,10 @@ def linker(tmp_path_factory: pytest.TempPathFactory) -> Linker:
         *(Entity(town, town, (), "town", ("town",), 1.0) for town in TOWNS),
     ]
     triples = [
-        *(Triple(town, "in", state) for town in TOWNS for state in ("texas", "georgia")),
+        *(Triple(town, "in", state) for town in TOWNS for state in ("texas", "georgia-country")),
+        *(Triple(town, "in", "georgia") for town in TOWNS[:7]),
+        Triple("texas", "in", "usa"), Triple("georgia", "in", "usa"), Triple("nebraska", "in", "usa"),
+        *(Triple(town, "in", "usa") for town in TOWNS),
         Triple("harris-tx", "in", "texas"), Triple("harris-ga", "in", "georgia"),
         Triple("houston", "in", "harris-tx"),
     ]  # fmt: skip
@@ -51,11 +56,12 @@ def linker(tmp_path_factory: pytest.TempPathFactory) -> Linker:
     ("text", "entity", "value"),
     [
         ("a bridge in Harris County, Georgia", "harris-tx", 1.0),
-        ("a bridge in Harris County, Georgia", "harris-ga", 0.0),
+        ("a bridge in Harris County, Georgia", "harris-ga", 0.0),  # in the state, though the country is wider
         ("a bridge in Harris County, Texas", "harris-tx", 0.0),
         ("a bridge in Harris County, Texas", "harris-ga", 1.0),
         ("a bridge in Harris County. Georgia", "harris-tx", 0.0),
-        ("from Houston, Texas", "houston", 0.0),  # which holds the county that it lies in
+        ("from Houston, Texas", "houston", 0.0),  # which holds its county
+        ("from Houston, United States", "houston", 0.0),  # which holds Texas
         ("from Houston, Georgia", "houston", 1.0),
         ("from Houston, Nowhere", "houston", 0.0),
         ("from Nowhere, Texas", "nowhere", 0.0),  # of which it is not known where it lies
@@ -90,6 +96,9 @@ def test_a_concept_is_hardly_written_with_a_capital_within_a_sentence(linker: Li
     assert feature(linker, "He works for Apple.", "apple-inc", "concept_capital") == 0.0
     assert feature(linker, "He eats an apple.", "apple", "concept_capital") == 0.0
     assert feature(linker, "Apple is a fruit.", "apple", "concept_capital") == 0.0
+    assert feature(linker, "THE APPLE FELL", "apple", "concept_capital") == 0.0
+    assert feature(linker, 'He said: "Apple is good."', "apple", "concept_capital") == 0.0
+    assert feature(linker, "我吃苹果。", "apple", "concept_capital") == 0.0  # noqa: RUF001
     assert feature(linker, "She saw Mayor Hall.", "mayor", "concept_capital") == 0.0  # a person can be that
 
 
