@@ -25,7 +25,9 @@ _CLUB = re.compile(
     r"|(?!The )(?P<before>.+?)(?: Calcio|(?: Association| Rugby)? (?:Football|Soccer|Sports?) Club)"
 )
 _NATIONAL = re.compile(r"(?P<place>.+?)(?<!'s)(?: (?:wo)?men's)? national (?:[\w-]+ ){1,3}team")
-_COLLEGE = re.compile(r"(?P<name>.+ \w+s) (?:(?:wo)?men's )?(?:baseball|basketball|football|ice hockey|soccer)")
+_COLLEGE = re.compile(
+    r"(?P<name>.+ \w+s) (?:(?:wo)?men's )?(?:baseball|basketball|football|ice hockey|soccer)"
+)
 _NICKNAME = re.compile(r"(?:Bay |City |State )?(?P<name>[^\W\d_a-z][\w'-]*(?: [^\W\d_a-z][\w'-]*)?)")
 """One word or two; "State" is no part of it, nor is "Bay" where Tampa Bay is no place of the graph."""
 _NO_TEAM = re.compile(

@@ -7,7 +7,8 @@ from kepipe.linking.gold import NIL, UNKNOWN, Link
 from kepipe.linking.learn import LEFT_OUT, PLAIN, RIGHT, WRONG, Lesson, judge, learn
 from kepipe.linking.linker import Linker
 from kepipe.linking.ranker import fit
-from kepipe.linking.reading import RuleReader
+from kepipe.linking.reading import Name, Reading, RuleReader
+from kepipe.types import Span
 from kg.store import Graph
 
 
@@ -38,6 +39,13 @@ def test_the_truth_of_each_candidate(linker: Linker, graph: Graph) -> None:
         (29, "reading"): PLAIN,
         (41, "omaha"): LEFT_OUT,
     }
+
+
+def test_what_lies_around_a_name_of_ners_may_be_one_though_nobody_marked_it(linker: Linker) -> None:
+    text = "Reading"
+    for names, verdict in (((), PLAIN), ((Name(0, 4, "ORG"),), LEFT_OUT)):
+        reading = Reading((Span(0, len(text)),), (), names=names)
+        assert judge(linker.lesson(text, reading, [])).tolist() == [verdict]
 
 
 def test_what_is_learned_holds_on_unseen_texts(linker: Linker, graph: Graph) -> None:

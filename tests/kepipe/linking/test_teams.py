@@ -52,7 +52,15 @@ def test_a_club_is_called_without_what_says_that_it_is_one(club: str, implied: s
 
 @pytest.mark.parametrize(
     "firm",
-    ["C.R. England", "CA Technologies", "NEC Corporation", "SC Johnson", "Russia 1", "Radio 1", "Club Monaco"],
+    [
+        "C.R. England",
+        "CA Technologies",
+        "NEC Corporation",
+        "SC Johnson",
+        "Russia 1",
+        "Radio 1",
+        "Club Monaco",
+    ],
 )
 def test_a_firm_is_no_club(firm: str) -> None:
     assert set(team_names(firm, PLACES, team=False)) == set()
