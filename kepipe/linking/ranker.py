@@ -23,8 +23,8 @@ FOR = frozenset(
 AGAINST = frozenset(("kind_clash", "elsewhere"))
 """What says which entity is meant can only speak for it, or against it, whatever a few texts seem to teach."""
 OF_GRAPH = FOR | BY_HAND.of_feature.keys() | {"bias"}
-"""What is not to be learned for any graph: all that has a weight by hand, or speaks for an entity. How much a prior or a
-capital tells depends on what a graph leaves out."""
+"""What is not to be learned for any graph: all that has a weight by hand, or speaks for an entity. How much a prior or
+a capital tells depends on what a graph leaves out."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def _weigh(features: Floats, weights: Floats) -> Floats:
 SPREAD = 0.25
 """How far, in logits a standard deviation of the feature, a weight is expected to lie from where it starts."""
 RARE = 0.2
-"""A feature whose standard deviation is less is taken to have this, so that a rare one cannot weigh anything at will."""
+"""A feature whose standard deviation is less is taken to have this, lest a rare one weigh anything at will."""
 
 
 def fit(

@@ -98,7 +98,7 @@ def test_a_concept_is_hardly_written_with_a_capital_within_a_sentence(linker: Li
     assert feature(linker, "Apple is a fruit.", "apple", "concept_capital") == 0.0
     assert feature(linker, "THE APPLE FELL", "apple", "concept_capital") == 0.0
     assert feature(linker, 'He said: "Apple is good."', "apple", "concept_capital") == 0.0
-    assert feature(linker, "我吃苹果。", "apple", "concept_capital") == 0.0  # noqa: RUF001
+    assert feature(linker, "我吃苹果。", "apple", "concept_capital") == 0.0
     assert feature(linker, "She saw Mayor Hall.", "mayor", "concept_capital") == 0.0  # a person can be that
 
 
