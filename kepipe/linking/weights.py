@@ -45,11 +45,11 @@ learning starts from.
 GENERAL = Weights(
     {
         **BY_HAND.of_feature,
-        "sentence_start": 0.91, "log_words": 1, "log_candidates": -0.02, "echo": -0.77, "phrase": 0.21,
-        "phrase_left": 0.5, "name_around": 3.14, "name_across": -0.25, "name_place": -0.61,
-        "name_organisation": 0.39, "name_people": 0.34, "name_language": -1.02, "name_work": 0.07,
-        "elsewhere": -1.5, "concept": 2.48, "concept_alias": -0.42, "concept_capital": -1.56,
-        "occupation": 0.77, "quoted_work": 0.78, "quoted_other": -0.78,
+        "sentence_start": 0.92, "log_words": 1.01, "log_candidates": -0.02, "echo": -0.78, "phrase": 0.22,
+        "phrase_left": 0.49, "name_around": 3.14, "name_across": -0.24, "name_place": -0.6,
+        "name_organisation": 0.38, "name_people": 0.35, "name_language": -1.48, "name_work": 0.05,
+        "elsewhere": -2.27, "concept": 2.48, "concept_alias": -0.43, "concept_capital": -1.55,
+        "occupation": 0.78, "quoted_work": 0.77, "quoted_other": -0.82,
     },
     bias=-3.84,
     threshold=0.35,
