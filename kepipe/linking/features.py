@@ -136,18 +136,21 @@ _STOPS = np.asarray([*map(ord, ",.")])
 
 def _quoted(page: Page, matches: Matches) -> npt.NDArray[np.bool_]:
     """Whether each match [M] is what stands between quotation marks."""
-    codes, starts, ends = page.codes, matches.starts, matches.ends
-    ends = ends + np.isin(codes[ends], _STOPS)
-    opened = (starts > 0) & np.isin(codes[starts - 1], _OPENING)
-    quoted: npt.NDArray[np.bool_] = opened & np.isin(codes[ends], _CLOSING)
-    return quoted
+    ends = matches.ends + np.isin(page.codes[matches.ends], _STOPS)
+    return _after_opening(page, matches) & np.isin(page.codes[ends], _CLOSING)
 
 
 def _capital_within(page: Page, matches: Matches) -> npt.NDArray[np.bool_]:
     """Whether each match [M] has a capital, and neither is all in capitals nor follows a quotation mark."""
     written = (surface[0].isupper() and not surface.isupper() for surface in matches.surfaces)
     capital = np.fromiter(written, np.bool_, len(matches))
-    return capital & ~((matches.starts > 0) & np.isin(page.codes[matches.starts - 1], _OPENING))
+    return capital & ~_after_opening(page, matches)
+
+
+def _after_opening(page: Page, matches: Matches) -> npt.NDArray[np.bool_]:
+    """Whether each match [M] stands right behind an opening quotation mark."""
+    opened: npt.NDArray[np.bool_] = np.isin(page.codes[matches.starts - 1], _OPENING)
+    return opened & (matches.starts > 0)
 
 
 def _titled(page: Page, texts: Ints, rows: Ints, knowledge: Knowledge) -> Floats:
