@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
-    from kepipe.study.intervals import Estimate
-    from kepipe.tasks.continuation import Asking
-    from kepipe.tasks.task_file import Task
+    from kepipe.inference.lm_scorer import Asking
+    from kepipe.inference.prompt_task import Task
+    from kepipe.studies.intervals import Estimate
 
 ModelArgument = Annotated[
     str,
@@ -69,7 +69,7 @@ def generate(
         )
     import torch
 
-    from kepipe.models import beam, generation
+    from kepipe.models import beam_search, generation
 
     asking = open_asking(model, manner)
     text = asking.tokenizer.encode([prompt]).tokens
@@ -77,7 +77,7 @@ def generate(
     with torch.inference_mode():
         if beams > 1:
             asked = asking.prompt([text], limit)
-            found, _ = beam.search(asking.model, asked, limit=limit, beams=beams, end=end)
+            found, _ = beam_search.search(asking.model, asked, limit=limit, beams=beams, end=end)
             rows = found[0, :count]
         else:
             choose: generation.Choose = generation.greedy
@@ -111,8 +111,8 @@ def few_shot(
     """Put a task to a model in words, with no, one or several solved examples: a table with 95% intervals."""
     import numpy as np
 
-    from kepipe.tasks.few_shot import draw_examples, evaluate
-    from kepipe.tasks.task_file import read_task
+    from kepipe.inference.few_shot import draw_examples, evaluate
+    from kepipe.inference.prompt_task import read_task
 
     asked, numbers = read_task(task), _numbers(shots)
     examples = {number: draw_examples(asked, number, np.random.default_rng(seed)) for number in numbers}
@@ -134,8 +134,8 @@ def export(
     folder: Annotated[Path, typer.Argument(help="Folder to write.", show_default=False)],
 ) -> None:
     """Write a model as a Hugging Face folder, which `AutoModel…from_pretrained` opens."""
-    from kepipe.models.port.export import export as write
-    from kepipe.models.trained import locate, open_trained
+    from kepipe.models.hf.export import export as write
+    from kepipe.models.pretrained import locate, open_trained
 
     if folder.exists() and any(folder.iterdir()):
         raise typer.BadParameter(f"{folder} is not empty: name a new folder")
@@ -151,9 +151,9 @@ def open_asking(model: str, manner: str | None) -> Asking:
     """
     from typing import cast
 
-    from kepipe.corpus.tokenizer import load_tokenizer
-    from kepipe.models.trained import locate, open_trained, outline
-    from kepipe.tasks.continuation import OF_DECODERS, Asking, Manner, manner_of
+    from kepipe.inference.lm_scorer import OF_DECODERS, Asking, Manner, manner_of
+    from kepipe.models.pretrained import locate, open_trained, outline
+    from kepipe.tokenization.tokenizer import load_tokenizer
 
     place = locate(model)
     known = outline(str(place))

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
-    from kepipe.inject.show import Shown
-    from kepipe.types import Mention
+    from kepipe.data.document import Mention
+    from kepipe.knowledge.kbert.show import Shown
     from kg.store import Graph
 
 
@@ -40,9 +40,9 @@ def inject(
     upstream: Annotated[bool, typer.Option("--upstream", help="Cut long rows as the release does.")] = False,
 ) -> None:
     """Show which triples of a graph are written into a text, where they hang, and who sees them (K-BERT)."""
-    from kepipe.corpus.tokenizer import load_tokenizer
-    from kepipe.inject.settings import Inject
-    from kepipe.inject.show import show
+    from kepipe.knowledge.kbert.settings import Inject
+    from kepipe.knowledge.kbert.show import show
+    from kepipe.tokenization.tokenizer import load_tokenizer
 
     settings = Inject(
         max_branches=branches, predicate=predicate, choice=choice, length=length, upstream=upstream
@@ -106,7 +106,7 @@ def _print(shown: Shown) -> None:
     from rich.table import Table
     from rich.tree import Tree
 
-    from kepipe.inject.show import reason
+    from kepipe.knowledge.kbert.show import reason
 
     console = Console(highlight=False, soft_wrap=True, emoji=False)
     root = Tree(escape(shown.text))

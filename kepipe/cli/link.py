@@ -26,12 +26,12 @@ from kepipe.cli.link_options import (
 from kepipe.cli.options import with_groups
 
 if TYPE_CHECKING:
+    from kepipe.data.document import Document
     from kepipe.linking.assess import Assessment, Predict
     from kepipe.linking.goldset import EntityIds, GoldText
     from kepipe.linking.linker import Linker
     from kepipe.linking.policy import Policy
     from kepipe.linking.reading import Reader
-    from kepipe.types import Document
     from kg.problems import Problems
 
 
@@ -68,7 +68,7 @@ def texts(
     asked: Asked = AS_LEARNED,
 ) -> None:
     """Link files and write documents as JSON lines; or, with --explain, show why a text is linked as it is."""
-    from kepipe.corpus.documents import to_line
+    from kepipe.data.document_files import to_line
     from kg.problems import Problems
 
     if (explain is None) == (not files):
@@ -273,7 +273,7 @@ def _documents(files: Iterable[Path], problems: Problems) -> Iterator[Document]:
     """The documents of all files. Raises ValueError, before any is read, where one is not there."""
     from itertools import chain
 
-    from kepipe.corpus.sources.folder import read_folders
+    from kepipe.data.sources.folder import read_folders
 
     files = list(files)
     for file in files:

@@ -26,7 +26,7 @@ def train(
     lowercase: Annotated[bool, typer.Option(help="Ignore case (byte-level BPE keeps it).")] = True,
 ) -> None:
     """Train a tokenizer; a pipeline uses it by `shards: {tokenizer: {from: FOLDER}}`."""
-    from kepipe.corpus.vocabulary import TextFiles, train_tokenizer
+    from kepipe.tokenization.training import TextFiles, train_tokenizer
 
     if out.is_dir() and any(out.iterdir()):
         raise typer.BadParameter(f"{out} is not empty: name a new folder")
@@ -43,7 +43,7 @@ def show(
     text: Annotated[str, typer.Argument(help="Text to cut.")],
 ) -> None:
     """Print the tokens of a text; a `|` stands before each word."""
-    from kepipe.corpus.tokenizer import load_tokenizer
+    from kepipe.tokenization.tokenizer import load_tokenizer
 
     tokenizer = load_tokenizer(source)
     encoded = tokenizer.encode([text])

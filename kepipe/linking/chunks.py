@@ -15,7 +15,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from kepipe.corpus.documents import from_record, held_out, to_line
+from kepipe.data.document import Document, Span
+from kepipe.data.document_files import from_record, held_out, to_line
 from kepipe.linking.casing import Casing
 from kepipe.linking.decide import decide_by_prior
 from kepipe.linking.gold import Link, Titles
@@ -25,7 +26,6 @@ from kepipe.linking.policy import Policy
 from kepipe.linking.ranker import Ranker
 from kepipe.linking.reading import Name, Reader, Reading, make_reader
 from kepipe.linking.score import candidate_recall, count
-from kepipe.types import Document, Span
 from kg.lexicon import Lexicon
 from kg.store import open_graph
 

@@ -19,10 +19,10 @@ from typing import Any
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
+from kepipe.data.document import Mention
 from kepipe.linking.linker import Linker
 from kepipe.linking.policy import Policy
 from kepipe.linking.reading import Reading, read_doc
-from kepipe.types import Mention
 
 KEY = "kepipe"
 

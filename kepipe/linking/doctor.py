@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from kepipe.data.document import Document
 from kepipe.linking.casing import Casing
 from kepipe.linking.decide import decide
 from kepipe.linking.fuzzy import nearest_name
@@ -24,7 +25,6 @@ from kepipe.linking.linker import Linker
 from kepipe.linking.namelike import count_words, namelike
 from kepipe.linking.reading import Reading
 from kepipe.linking.resolve import touches
-from kepipe.types import Document
 from kg.lexicon import Lexicon
 from kg.surface import fold, normalise
 

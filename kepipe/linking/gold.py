@@ -25,9 +25,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kepipe.data.document import Mention
 from kepipe.linking.casing import Casing
 from kepipe.linking.knowledge import WORD
-from kepipe.types import Mention
 from kg.lexicon import Lexicon
 from kg.store import Graph
 from kg.surface import fold

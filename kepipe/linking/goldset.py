@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kepipe.corpus.documents import from_record
-from kepipe.corpus.tables import json_lines
+from kepipe.data.document import Document
+from kepipe.data.document_files import from_record
+from kepipe.data.line_readers import json_lines
 from kepipe.linking.gold import NIL, Link
 from kepipe.linking.pronouns import PRONOUN
-from kepipe.types import Document
 from kg.problems import Problems
 
 

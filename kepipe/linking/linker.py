@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from kepipe.data.document import Mention
 from kepipe.linking.casing import Casing
 from kepipe.linking.decide import decide
 from kepipe.linking.features import FEATURES, Affinity, describe
@@ -35,7 +36,6 @@ from kepipe.linking.shortforms import add_short_forms
 from kepipe.linking.surroundings import GROUPS, MATCH_FEATURES
 from kepipe.linking.variants import variants
 from kepipe.linking.weights import GENERAL
-from kepipe.types import Mention
 from kg.lexicon import Lexicon
 from kg.store import Graph
 

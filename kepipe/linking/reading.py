@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from kepipe.types import Span
+from kepipe.data.document import Span
 
 if TYPE_CHECKING:
     from spacy.language import Language

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from kepipe.data.document import Mention
 from kepipe.linking.knowledge import Knowledge
-from kepipe.types import Mention
 
 if TYPE_CHECKING:
     from spacy.kb import InMemoryLookupKB

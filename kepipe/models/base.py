@@ -174,7 +174,7 @@ def build(
     another vocabulary than `vocab_size`, or was made for other vectors.
     """
     from kepipe.models.assemble import assemble, initialise
-    from kepipe.models.prior import expect
+    from kepipe.models.output_bias import expect
 
     if base.trained is None:
         config = configure(base, vocab_size)
@@ -182,7 +182,7 @@ def build(
         if counts is not None:
             expect(model, counts)
         return _with_entities(model, base, seed, note, entities)
-    from kepipe.models.trained import open_trained
+    from kepipe.models.pretrained import open_trained
 
     model = open_trained(base.trained, seed=seed, dropout=base.dropout, note=note)
     if model.config.vocabulary != vocab_size:
@@ -240,7 +240,7 @@ def fingerprint(base: Base) -> dict[str, str]:
     if base.trained is None:
         return {}
     from kepipe.flow.artifact import hash_file
-    from kepipe.models.trained import locate
+    from kepipe.models.pretrained import locate
 
     folder = locate(base.trained)
     files = sorted([folder / "config.json", *Path(folder).glob("*.safetensors")])

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from kepipe.batch import Batch, EntityTable, Ints, Sequences
+from kepipe.data.batch import Batch, EntityTable, Ints, Sequences
 from kepipe.models.files import share
 from kg.store import Graph
 from kg.vectors import (

@@ -6,14 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kepipe.batch import Batch
+from kepipe.data.batch import Batch
 from kepipe.models.config import TransformerConfig
 from kepipe.nn.attention import Cache, Mask, concrete
 from kepipe.nn.fusion import Links, link
+from kepipe.nn.gather import pick
 from kepipe.nn.heads import Pooler, Transform, VocabularyHead
 from kepipe.nn.layer import Sight, Stack
-from kepipe.nn.reads import plan_reads
-from kepipe.nn.slots import pick
+from kepipe.nn.query_positions import plan_reads
 from kepipe.nn.visibility import Visibility, by_name, documents
 
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
-from kepipe.nn.reads import Reads
+from kepipe.nn.query_positions import Reads
 from kepipe.nn.visibility import Visibility
 
 Pair = tuple[Tensor, Tensor]

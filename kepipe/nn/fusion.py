@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from kepipe.nn.attention import Mask
 from kepipe.nn.feedforward import FeedForward
+from kepipe.nn.gather import flat, pick, slots
 from kepipe.nn.layer import PostNorm, Sight
-from kepipe.nn.slots import flat, pick, slots
 from kepipe.nn.visibility import Visibility
 
 

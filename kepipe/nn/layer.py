@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from kepipe.nn.attention import Cache, CrossAttention, Mask, SelfAttention
 from kepipe.nn.embeddings import Embeddings
 from kepipe.nn.positions import RelativeBias
-from kepipe.nn.reads import Reads
+from kepipe.nn.query_positions import Reads
 
 if TYPE_CHECKING:
     from kepipe.nn.fusion import Links

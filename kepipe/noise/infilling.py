@@ -7,8 +7,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from kepipe.arrays import pad
 from kepipe.noise.draws import Draws
-from kepipe.ragged import pad
 
 Ints = npt.NDArray[np.int64]
 

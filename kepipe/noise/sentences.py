@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from kepipe.arrays import pad
 from kepipe.noise.draws import Draws
 from kepipe.noise.infilling import draw_infilling, infill
 from kepipe.noise.units import select_units
-from kepipe.ragged import pad
 
 if TYPE_CHECKING:
-    from kepipe.batch import Sequences
+    from kepipe.data.batch import Sequences
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]

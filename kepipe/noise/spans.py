@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from kepipe.arrays import pad, ranges
 from kepipe.noise.draws import Draws
-from kepipe.ragged import pad, ranges
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]

@@ -12,9 +12,9 @@ from kepipe.config import Section
 if TYPE_CHECKING:
     import numpy as np
 
-    from kepipe.batch import Batch, Sequences
-    from kepipe.corpus.tokenizer import Tokenizer
-    from kepipe.objectives.contract import Objective
+    from kepipe.data.batch import Batch, Sequences
+    from kepipe.objectives.base import Objective
+    from kepipe.tokenization.tokenizer import Tokenizer
 
 
 class CausalLM(Section):
@@ -43,9 +43,9 @@ def build_causal(_section: CausalLM, _tokenizer: Tokenizer) -> Objective:
     """The objective; it needs no special token."""
     import numpy as np
 
-    from kepipe.batch import Batch
-    from kepipe.objectives.parts import tensor
-    from kepipe.objectives.writing import Writing, next_tokens
+    from kepipe.data.batch import Batch
+    from kepipe.objectives.losses import tensor
+    from kepipe.objectives.seq2seq_lm import Writing, next_tokens
 
     def render(sequences: Sequences, _rng: np.random.Generator) -> Batch:
         writes_BT, next_BT = next_tokens(sequences)
@@ -64,9 +64,9 @@ def build_prefix(section: PrefixLM, _tokenizer: Tokenizer) -> Objective:
     """The objective; it needs no special token."""
     import numpy as np
 
-    from kepipe.batch import Batch
-    from kepipe.objectives.parts import tensor
-    from kepipe.objectives.writing import Writing, next_tokens
+    from kepipe.data.batch import Batch
+    from kepipe.objectives.losses import tensor
+    from kepipe.objectives.seq2seq_lm import Writing, next_tokens
 
     def render(sequences: Sequences, rng: np.random.Generator) -> Batch:
         lengths_B = (sequences.documents > 0).sum(1)

@@ -11,9 +11,9 @@ from kepipe.config import Section
 if TYPE_CHECKING:
     import numpy as np
 
-    from kepipe.batch import Batch, Sequences
-    from kepipe.corpus.tokenizer import Tokenizer
-    from kepipe.objectives.contract import Objective
+    from kepipe.data.batch import Batch, Sequences
+    from kepipe.objectives.base import Objective
+    from kepipe.tokenization.tokenizer import Tokenizer
 
 
 class DenoisingLM(Section):
@@ -37,7 +37,7 @@ class DenoisingLM(Section):
 def build(section: DenoisingLM, tokenizer: Tokenizer) -> Objective:
     """The objective over a tokenizer's ids."""
     from kepipe.noise.sentences import Denoising, corrupt, frame, take_text
-    from kepipe.objectives.writing import Writing, teacher_forced
+    from kepipe.objectives.seq2seq_lm import Writing, teacher_forced
 
     noise = Denoising(**section.model_dump(exclude={"name"}))
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Literal
 from kepipe.objectives.mlm import Masking
 
 if TYPE_CHECKING:
-    from kepipe.batch import Sequences
-    from kepipe.corpus.tokenizer import Tokenizer
+    from kepipe.data.batch import Sequences
     from kepipe.noise.draws import Draws
-    from kepipe.objectives.contract import Objective
-    from kepipe.objectives.masking import Bools
+    from kepipe.objectives.base import Objective
+    from kepipe.objectives.masked_lm import Bools
+    from kepipe.tokenization.tokenizer import Tokenizer
 
 
 class DLM(Masking):
@@ -29,7 +29,7 @@ class DLM(Masking):
 def build(section: DLM, tokenizer: Tokenizer) -> Objective:
     """The objective over a tokenizer's ids."""
     from kepipe.noise.tokens import select_tokens
-    from kepipe.objectives.masking import masked_lm
+    from kepipe.objectives.masked_lm import masked_lm
 
     def select(sequences: Sequences, draws: Draws, _progress: float) -> Bools:
         return select_tokens(sequences.special, draws, section.share)

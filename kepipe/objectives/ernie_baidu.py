@@ -11,11 +11,11 @@ from kepipe.config import Section
 from kepipe.objectives.mlm import MaskingPairs
 
 if TYPE_CHECKING:
-    from kepipe.batch import Sequences
-    from kepipe.corpus.tokenizer import Tokenizer
+    from kepipe.data.batch import Sequences
     from kepipe.noise.draws import Draws
-    from kepipe.objectives.contract import Objective
-    from kepipe.objectives.masking import Bools
+    from kepipe.objectives.base import Objective
+    from kepipe.objectives.masked_lm import Bools
+    from kepipe.tokenization.tokenizer import Tokenizer
 
 Level = Literal["basic", "phrase", "entity"]
 
@@ -60,7 +60,7 @@ def build(section: ErnieBaidu, tokenizer: Tokenizer) -> Objective:
     """The objective over a tokenizer's ids."""
     from kepipe.noise.tokens import select_tokens
     from kepipe.noise.units import select_units, select_units_by_coin
-    from kepipe.objectives.masking import masked_lm
+    from kepipe.objectives.masked_lm import masked_lm
 
     choose = select_units_by_coin if section.upstream else select_units
 

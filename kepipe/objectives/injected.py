@@ -15,11 +15,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from kepipe.batch import Batch, Sequences
-from kepipe.inject.injector import Injector, find_mentions
-from kepipe.inject.tree import Planted
-from kepipe.objectives.contract import Objective, measures
-from kepipe.objectives.parts import tensor
+from kepipe.data.batch import Batch, Sequences
+from kepipe.knowledge.kbert.injector import Injector, find_mentions
+from kepipe.knowledge.kbert.tree import Planted
+from kepipe.objectives.base import Objective, measures
+from kepipe.objectives.losses import tensor
 
 if TYPE_CHECKING:
     from kepipe.models.transformer import Transformer

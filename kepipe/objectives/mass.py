@@ -11,9 +11,9 @@ from kepipe.config import Section
 if TYPE_CHECKING:
     import numpy as np
 
-    from kepipe.batch import Batch, Sequences
-    from kepipe.corpus.tokenizer import Tokenizer
-    from kepipe.objectives.contract import Objective
+    from kepipe.data.batch import Batch, Sequences
+    from kepipe.objectives.base import Objective
+    from kepipe.tokenization.tokenizer import Tokenizer
 
 
 class Mass(Section):
@@ -38,11 +38,11 @@ def build(section: Mass, tokenizer: Tokenizer) -> Objective:
     """The objective over a tokenizer's ids."""
     import numpy as np
 
-    from kepipe.batch import Batch
+    from kepipe.data.batch import Batch
     from kepipe.noise.fragment import cut_fragment, draw_fragment, mark
     from kepipe.noise.tokens import draw_replacements, replace
-    from kepipe.objectives.parts import tensor
-    from kepipe.objectives.writing import Writing
+    from kepipe.objectives.losses import tensor
+    from kepipe.objectives.seq2seq_lm import Writing
 
     def render(sequences: Sequences, rng: np.random.Generator) -> Batch:
         start_B, length_B = draw_fragment(sequences.special, rng, section.share)

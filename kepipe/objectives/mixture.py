@@ -10,8 +10,8 @@ from pydantic import Field, SerializeAsAny, field_validator, model_validator
 from kepipe.config import Section
 
 if TYPE_CHECKING:
-    from kepipe.corpus.tokenizer import Tokenizer
-    from kepipe.objectives.contract import Objective
+    from kepipe.objectives.base import Objective
+    from kepipe.tokenization.tokenizer import Tokenizer
 
 
 class Share(Section):
@@ -65,7 +65,7 @@ class Mixture(Section):
 def build(section: Mixture, tokenizer: Tokenizer) -> Objective:
     """The objective over a tokenizer's ids."""
     from kepipe.objectives import table
-    from kepipe.objectives.alternation import Alternation
+    from kepipe.objectives.task_mixture import Alternation
 
     parts = tuple(table.build(share.objective, tokenizer) for share in section.of)
     names = tuple(str(getattr(share.objective, "name", "")) for share in section.of)

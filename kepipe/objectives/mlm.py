@@ -11,11 +11,11 @@ from kepipe.config import Section
 Schedule = Literal["static", "duplicated", "dynamic"]
 
 if TYPE_CHECKING:
-    from kepipe.batch import Sequences
-    from kepipe.corpus.tokenizer import Tokenizer
+    from kepipe.data.batch import Sequences
     from kepipe.noise.draws import Draws
-    from kepipe.objectives.contract import Objective
-    from kepipe.objectives.masking import Bools
+    from kepipe.objectives.base import Objective
+    from kepipe.objectives.masked_lm import Bools
+    from kepipe.tokenization.tokenizer import Tokenizer
 
 
 class Masking(Section):
@@ -59,7 +59,7 @@ def build(section: MLM, tokenizer: Tokenizer) -> Objective:
     """The objective over a tokenizer's ids."""
     from kepipe.noise.tokens import select_tokens
     from kepipe.noise.units import select_units
-    from kepipe.objectives.masking import masked_lm
+    from kepipe.objectives.masked_lm import masked_lm
 
     def select(sequences: Sequences, draws: Draws, _progress: float) -> Bools:
         if section.level == "word":

@@ -13,11 +13,11 @@ from pydantic import Field
 from kepipe.objectives.mlm import MaskingPairs
 
 if TYPE_CHECKING:
-    from kepipe.batch import Sequences
-    from kepipe.corpus.tokenizer import Tokenizer
+    from kepipe.data.batch import Sequences
     from kepipe.noise.draws import Draws
-    from kepipe.objectives.contract import Objective
-    from kepipe.objectives.masking import Bools
+    from kepipe.objectives.base import Objective
+    from kepipe.objectives.masked_lm import Bools
+    from kepipe.tokenization.tokenizer import Tokenizer
 
 
 class SpanMasking(MaskingPairs):
@@ -31,7 +31,7 @@ class SpanMasking(MaskingPairs):
 def build(section: SpanMasking, tokenizer: Tokenizer) -> Objective:
     """The objective over a tokenizer's ids."""
     from kepipe.noise.spans import draw_spans
-    from kepipe.objectives.masking import masked_lm
+    from kepipe.objectives.masked_lm import masked_lm
 
     def select(sequences: Sequences, draws: Draws, _progress: float) -> Bools:
         return draw_spans(sequences.special, draws, section.share, section.mean_span)

@@ -11,9 +11,9 @@ from kepipe.config import Section
 if TYPE_CHECKING:
     import numpy as np
 
-    from kepipe.batch import Batch, Sequences
-    from kepipe.corpus.tokenizer import Ints, Tokenizer
-    from kepipe.objectives.contract import Objective
+    from kepipe.data.batch import Batch, Sequences
+    from kepipe.objectives.base import Objective
+    from kepipe.tokenization.tokenizer import Ints, Tokenizer
 
 
 class SpanCorruption(Section):
@@ -39,7 +39,7 @@ def sentinels(tokenizer: Tokenizer) -> Ints:
 def build(section: SpanCorruption, tokenizer: Tokenizer) -> Objective:
     """The objective over a tokenizer's ids. Raises ValueError where it has no sentinels."""
     from kepipe.noise.spans import collapse_spans, draw_spans
-    from kepipe.objectives.writing import Writing, teacher_forced
+    from kepipe.objectives.seq2seq_lm import Writing, teacher_forced
 
     signs = sentinels(tokenizer)
 

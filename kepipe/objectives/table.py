@@ -25,9 +25,9 @@ from kepipe.objectives import (
 )
 
 if TYPE_CHECKING:
-    from kepipe.corpus.tokenizer import Tokenizer
     from kepipe.models.config import Stacks
-    from kepipe.objectives.contract import Objective
+    from kepipe.objectives.base import Objective
+    from kepipe.tokenization.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)

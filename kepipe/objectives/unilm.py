@@ -11,11 +11,11 @@ from kepipe.config import Section
 from kepipe.objectives.mlm import MaskingPairs
 
 if TYPE_CHECKING:
-    from kepipe.batch import Sequences
-    from kepipe.corpus.tokenizer import Tokenizer
+    from kepipe.data.batch import Sequences
     from kepipe.noise.draws import Draws
-    from kepipe.objectives.contract import Objective
-    from kepipe.objectives.masking import Bools
+    from kepipe.objectives.base import Objective
+    from kepipe.objectives.masked_lm import Bools
+    from kepipe.tokenization.tokenizer import Tokenizer
 
 
 class Modes(Section):
@@ -52,8 +52,8 @@ class UniLM(MaskingPairs):
 def build(section: UniLM, tokenizer: Tokenizer) -> Objective:
     """The objective over a tokenizer's ids."""
     from kepipe.noise.ngrams import select_ngrams
-    from kepipe.objectives.masking import masked_lm
-    from kepipe.objectives.modes import ManyModes
+    from kepipe.objectives.masked_lm import masked_lm
+    from kepipe.objectives.mixture_of_denoisers import ManyModes
 
     def select(sequences: Sequences, draws: Draws, _progress: float) -> Bools:
         return select_ngrams(sequences.special, draws, section.share, section.longer)

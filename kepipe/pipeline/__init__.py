@@ -11,7 +11,7 @@ from pydantic import Field
 
 from kepipe.config import ConfigError, Key, Section, Settings, override, read, validate
 from kepipe.flow.plan import Flow, Workspace
-from kepipe.pipeline import clashes
+from kepipe.pipeline import conflicts
 from kepipe.pipeline.study import Study, expand
 from kepipe.pipeline.wiring import KINDS, wire
 
@@ -55,7 +55,7 @@ def load(file: Path, assignments: Sequence[str] = ()) -> tuple[Flow, dict[str, A
     nodes = wire(entries, settings, places)
     if pipeline.study is not None:
         nodes = expand(pipeline.study, pipeline.seed, nodes, entries, settings, places)
-    clashes.refuse(nodes, settings, places)
+    conflicts.refuse(nodes, settings, places)
     return Flow(pipeline.name, pipeline.seed, pipeline.device, nodes), settings.data
 
 

@@ -14,7 +14,7 @@ from kepipe.pipeline.copies import Copies, marks_of
 from kepipe.pipeline.wiring import Entries, is_variation, wire
 from kepipe.stages.artifacts import Model
 from kepipe.stages.study import STUDY
-from kepipe.study.design import DATA_SETTINGS, Copy, Design, Measure, better_by_name
+from kepipe.studies.design import DATA_SETTINGS, Copy, Design, Measure, better_by_name
 
 NAME = "study"
 

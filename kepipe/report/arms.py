@@ -6,9 +6,9 @@ from markupsafe import Markup
 
 from kepipe.report import charts
 from kepipe.report.wording import plain, signed
-from kepipe.study.design import Design
-from kepipe.study.findings import Difference
-from kepipe.study.intervals import Estimate
+from kepipe.studies.design import Design
+from kepipe.studies.findings import Difference
+from kepipe.studies.intervals import Estimate
 
 
 def titled(design: Design, arm: str) -> str:

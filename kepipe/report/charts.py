@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kepipe.study.intervals import Estimate
+from kepipe.studies.intervals import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from kepipe.corpus.documents import read_documents
-from kepipe.corpus.shards import open_shard
+from kepipe.data.document_files import read_documents
+from kepipe.data.shards import open_shard
 from kepipe.report import charts
 from kepipe.report.page import Block, Figure, Section, Table, Text
 from kepipe.report.sentences import choose, draw

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from markupsafe import escape
 
-from kepipe.inject.show import Shown
+from kepipe.knowledge.kbert.show import Shown
 
 TINTS = 6
 """Colours that a page has for mentions."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from kepipe.corpus.shards import open_shard
+from kepipe.data.shards import open_shard
 from kepipe.flow.artifact import Artifact
 from kepipe.report import evaluation, knowledge
 from kepipe.report.page import Page

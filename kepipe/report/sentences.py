@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from kepipe.types import Document, Mention, Span
+from kepipe.data.document import Document, Mention, Span
 from kg.store import Graph
 
 TINTS = 6

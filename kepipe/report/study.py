@@ -13,10 +13,10 @@ from kepipe.report.arms import bracketed, pair, series, sure, swatch, titled
 from kepipe.report.page import Block, Fact, Figure, Page, Section, Table, Text
 from kepipe.report.running import day, record
 from kepipe.report.wording import plain, signed
-from kepipe.study.compare import Comparison
-from kepipe.study.design import Design
-from kepipe.study.findings import Difference, Finding
-from kepipe.study.verdict import explain, headline, listed
+from kepipe.studies.compare import Comparison
+from kepipe.studies.design import Design
+from kepipe.studies.findings import Difference, Finding
+from kepipe.studies.verdict import explain, headline, listed
 
 
 def build(design: Design, comparison: Comparison, results: Sequence[Artifact]) -> Page:

@@ -10,9 +10,9 @@ from kepipe.report import charts
 from kepipe.report.arms import pair, series, sure, swatch
 from kepipe.report.page import Block, Fact, Figure, Section, Table
 from kepipe.report.wording import plain, signed
-from kepipe.study.design import Design
-from kepipe.study.findings import Difference, Finding, Values
-from kepipe.study.verdict import answer, listed
+from kepipe.studies.design import Design
+from kepipe.studies.findings import Difference, Finding, Values
+from kepipe.studies.verdict import answer, listed
 
 
 def lead(design: Design, deciding: Sequence[Finding]) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from markupsafe import Markup, escape
 
-from kepipe.inject.choice import CHOICES
-from kepipe.inject.show import Hung, Shown
+from kepipe.knowledge.kbert.ranking import CHOICES
+from kepipe.knowledge.kbert.show import Hung, Shown
 from kepipe.report.matrix import draw, tint
 from kepipe.report.page import Fact, Figure, Page, Section, Table, Text
 

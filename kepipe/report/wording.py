@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from kepipe.study.intervals import Estimate
+from kepipe.studies.intervals import Estimate
 
 Scores = Mapping[str, Any]
 """`scores.json` of an evaluation."""

@@ -13,10 +13,10 @@ class Graph(Artifact):
 
 
 class Corpus(Artifact):
-    """Documents: `kepipe.corpus.documents.read_documents(artifact.folder / "documents.jsonl")`."""
+    """Documents: `kepipe.data.document_files.read_documents(artifact.folder / "documents.jsonl")`."""
 
     def held_out_share(self) -> float:
-        """The share of documents kept for evaluation: `kepipe.corpus.documents.held_out(id, share)`."""
+        """The share of documents kept for evaluation: `kepipe.data.document_files.held_out(id, share)`."""
         return float(json.loads((self.folder / "corpus.json").read_text())["held_out_share"])
 
 

@@ -11,10 +11,10 @@ from typing import Literal
 from pydantic import Field
 
 from kepipe.config import Section, UserPaths, aside
+from kepipe.data.document import Document
 from kepipe.flow.artifact import hash_file, hash_json
 from kepipe.flow.stage import Nothing, Stage, Work
 from kepipe.stages.artifacts import Corpus
-from kepipe.types import Document
 from kg.problems import Problems
 
 
@@ -35,7 +35,7 @@ class CorpusConfig(Section):
 
 def corpus(_inputs: Nothing, config: CorpusConfig, work: Work) -> None:
     """Write `documents.jsonl` and `corpus.json`. Raises ValueError where there is no text at all."""
-    from kepipe.corpus.documents import held_out, to_line
+    from kepipe.data.document_files import held_out, to_line
 
     problems = Problems(strict=config.strict)
     counts = dict.fromkeys(("documents", "words", "characters", "anchors", "held_out"), 0)
@@ -60,8 +60,8 @@ def corpus(_inputs: Nothing, config: CorpusConfig, work: Work) -> None:
 
 def fingerprint(config: CorpusConfig) -> Mapping[str, str]:
     """Digests of the files that will be read."""
-    from kepipe.corpus.sources.folder import list_files
-    from kepipe.corpus.sources.wikipedia import sample_file
+    from kepipe.data.sources.folder import list_files
+    from kepipe.data.sources.wikipedia import sample_file
 
     if config.source == "wikipedia-sample":
         return {sample_file().name: hash_file(sample_file())}
@@ -74,7 +74,7 @@ def fingerprint(config: CorpusConfig) -> Mapping[str, str]:
 
 
 def _documents(config: CorpusConfig, problems: Problems, work: Work) -> Iterator[Document]:
-    from kepipe.corpus.sources.folder import list_files, read_folders
+    from kepipe.data.sources.folder import list_files, read_folders
 
     if config.source == "wikipedia-sample":
         return _wikipedia(config, work)
@@ -87,7 +87,7 @@ def _wikipedia(config: CorpusConfig, work: Work) -> Iterator[Document]:
     """Parsing markup takes most of the time, so the pages go over the processors."""
     from joblib import Parallel, delayed
 
-    from kepipe.corpus.sources.wikipedia import read_pages, sample_file, to_document
+    from kepipe.data.sources.wikipedia import read_pages, sample_file, to_document
 
     pages = list(islice(read_pages(sample_file()), config.max_documents))
     run = Parallel(n_jobs=-1, return_as="generator")

@@ -13,13 +13,13 @@ from pydantic import Field
 from kepipe.config import Clash, Section, nearest
 from kepipe.flow.stage import Planned, Stage, Work
 from kepipe.models.config import read_config
-from kepipe.stages import outline
+from kepipe.stages import preview
 from kepipe.stages.artifacts import Evaluation, Graph, Linked, Model, Shards
 from kepipe.stages.probing import PROBES, HeldOut, ProbeName, fits, make_probes
 
 if TYPE_CHECKING:
     from kepipe.models.config import TransformerConfig
-    from kepipe.tasks.probes import Answers, Arm, Probe
+    from kepipe.probes.base import Answers, Arm, Probe
 
 BESIDE_ARMS = ("differences", "baselines", "about")
 """Keys of `scores.json` that are no arm."""
@@ -61,7 +61,7 @@ class EvaluateInputs:
 
 def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, work: Work) -> None:
     """Write `scores.json` and `clozes.jsonl`. Raises ValueError where the held-out documents ask nothing."""
-    from kepipe.corpus.tokenizer import load_tokenizer
+    from kepipe.tokenization.tokenizer import load_tokenizer
 
     names = [arm.name for arm in inputs.arms]
     for clash in of_arms(config, names):
@@ -130,7 +130,7 @@ def score_model(
     Cloze and perplexity are put in the model's own tokens, so that a model of another vocabulary is judged
     fairly; the masked loss is left out for such a model, because losses over different tokens do not compare.
     """
-    from kepipe.corpus.tokenizer import load_tokenizer
+    from kepipe.tokenization.tokenizer import load_tokenizer
 
     tokenizer = load_tokenizer(folder)
     same = tokenizer.backend.to_str() == load_tokenizer(shards.folder / "tokenizer").backend.to_str()
@@ -204,10 +204,10 @@ def _shown(arm: Model, probe: Probe, work: Work) -> dict[str, int] | None:
 
 def _load(folder: Path) -> Arm:
     """The model of a folder, with the entity vectors beside it where it fuses them."""
+    from kepipe.inference.lm_scorer import manner_of, writes
     from kepipe.models.entities import EntityVectors
     from kepipe.models.folder import load
-    from kepipe.tasks.continuation import manner_of, writes
-    from kepipe.tasks.probes import Arm
+    from kepipe.probes.base import Arm
 
     model = load(folder)
     manner = manner_of(model, folder) if writes(model) else None
@@ -216,7 +216,7 @@ def _load(folder: Path) -> Arm:
 
 def _write_clozes(probes: Sequence[Probe], answers: dict[str, dict[str, Answers]], work: Work) -> None:
     """Each case of the cloze with the rank that each arm gave the true entity."""
-    from kepipe.tasks.probes import EntityCloze
+    from kepipe.probes.base import EntityCloze
 
     with (work.out / "clozes.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
         for probe in probes:
@@ -279,7 +279,7 @@ def clashes(stage: Planned) -> Iterator[Clash]:
     arms = stage.inputs["arms"]
     yield from of_arms(stage.config, [arm.name for arm in arms])
     for arm in arms:
-        model = outline.model_of(arm)
+        model = preview.model_of(arm)
         if model is None:
             continue
         try:

@@ -13,26 +13,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kepipe.config import Clash, key_part
+from kepipe.finetuning.settings import FinetuneConfig
+from kepipe.finetuning.splits import Data
 from kepipe.flow.artifact import hash_file
 from kepipe.flow.stage import Planned, Stage, Work
 from kepipe.models.base import fingerprint
-from kepipe.stages import outline
+from kepipe.stages import preview
 from kepipe.stages.artifacts import FineTuned, Graph, Linked, Model, TaskData, Vectors
 from kepipe.stages.knowledge import NO_GRAPH
 from kepipe.stages.start import choose, open_entities, tell_unused
-from kepipe.tasks.finetune.settings import FinetuneConfig
-from kepipe.tasks.finetune.splits import Data
 
 if TYPE_CHECKING:
-    from kepipe.corpus.tokenizer import Tokenizer
-    from kepipe.inject.injector import Injector
+    from kepipe.finetuning.examples import Example
+    from kepipe.finetuning.fine_tuned import About, Tuned
+    from kepipe.finetuning.mention_finders import Source
+    from kepipe.finetuning.rows import Row
+    from kepipe.knowledge.kbert.injector import Injector
     from kepipe.models.config import TransformerConfig
     from kepipe.models.entities import EntityVectors
     from kepipe.models.transformer import Transformer
-    from kepipe.tasks.finetune.examples import Example
-    from kepipe.tasks.finetune.knowledge import Source
-    from kepipe.tasks.finetune.tuned import About, Tuned
-    from kepipe.tasks.rows import Row
+    from kepipe.tokenization.tokenizer import Tokenizer
 
     Splits = dict[str, list[Example]]
 
@@ -56,9 +56,9 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, work: Work) -> None
 
     Raises ValueError where model, data, and knowledge do not fit, with what to do.
     """
-    from kepipe.tasks.finetune import heads, tuned
-    from kepipe.tasks.finetune.fitting import Dev, Fitting, Visits
-    from kepipe.train.loop import train
+    from kepipe.finetuning import fine_tuned, heads
+    from kepipe.finetuning.fitting import Dev, Fitting, Visits
+    from kepipe.training.loop import train
 
     for clash in wanting(config, [name for name, made in vars(inputs).items() if made is not None]):
         raise clash
@@ -82,11 +82,11 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, work: Work) -> None
     }
     fresh.model.eval()
     _measure(fresh, splits, rows, config, work)
-    tuned.save(work.out, fresh, provenance)
+    fine_tuned.save(work.out, fresh, provenance)
     if inputs.graph is not None and config.inject is not None:
-        tuned.carry(inputs.graph.folder, work.out / tuned.GRAPH)
+        fine_tuned.carry(inputs.graph.folder, work.out / fine_tuned.GRAPH)
     if inputs.linked is not None and (fresh.injector is not None or fresh.vectors is not None):
-        tuned.carry(inputs.linked.folder / "linker", work.out / tuned.LINKER)
+        fine_tuned.carry(inputs.linked.folder / "linker", work.out / fine_tuned.LINKER)
 
 
 def wanting(config: FinetuneConfig, given: Collection[str]) -> Iterator[Clash]:
@@ -120,9 +120,9 @@ def _data(inputs: FinetuneInputs, config: FinetuneConfig) -> Data:
 
 def _read(inputs: FinetuneInputs, config: FinetuneConfig, work: Work) -> tuple[Splits, Source]:
     """The examples of each split with their mentions, and where these come from."""
-    from kepipe.tasks.finetune.knowledge import make_finder, with_mentions
-    from kepipe.tasks.finetune.splits import read_splits
-    from kepipe.tasks.finetune.table import TASKS
+    from kepipe.finetuning.mention_finders import make_finder, with_mentions
+    from kepipe.finetuning.splits import read_splits
+    from kepipe.finetuning.table import TASKS
     from kg.problems import Problems
 
     data = _data(inputs, config)
@@ -163,11 +163,11 @@ def _start(
     inputs: FinetuneInputs, config: FinetuneConfig, splits: Splits, source: Source, work: Work
 ) -> Tuned:
     """The model to start from with marks and a fresh head, and its knowledge."""
+    from kepipe.finetuning import fine_tuned, heads
+    from kepipe.finetuning.marker_tokens import place_marks
+    from kepipe.finetuning.splits import label_table
+    from kepipe.finetuning.table import TASKS
     from kepipe.models.base import build
-    from kepipe.tasks.finetune import heads, tuned
-    from kepipe.tasks.finetune.marks import place_marks
-    from kepipe.tasks.finetune.splits import label_table
-    from kepipe.tasks.finetune.table import TASKS
 
     base, tokenizer = choose(inputs.start, config)
     vectors = open_entities(inputs.vectors, base, inputs.neighbours, work)
@@ -178,9 +178,9 @@ def _start(
     for clash in _too_long(config, model.config):
         raise clash
     names = TASKS[config.task].marks if config.marks_mentions else ()
-    placed = {} if inputs.start is None else tuned.placed_marks(inputs.start.folder)
+    placed = {} if inputs.start is None else fine_tuned.placed_marks(inputs.start.folder)
     model, marks = place_marks(model, tokenizer, names, work.seed, placed)
-    about = tuned.About(
+    about = fine_tuned.About(
         config.task,
         label_table(splits),
         config.length,
@@ -194,10 +194,12 @@ def _start(
         raise ValueError(
             f"{_data(inputs, config).train}: the data has one label, {about.labels}: there is nothing to learn"
         )
-    head = tuned.new_head(about, model.config, config.dropout if config.train == "all" else 0.0)
+    head = fine_tuned.new_head(about, model.config, config.dropout if config.train == "all" else 0.0)
     heads.attach(model, heads.initialise(head, work.seed))
     fused = vectors if model.config.fusion is not None else None
-    return tuned.Tuned(about, model, tokenizer, fused, _injector(inputs, about, tokenizer, model, vectors))
+    return fine_tuned.Tuned(
+        about, model, tokenizer, fused, _injector(inputs, about, tokenizer, model, vectors)
+    )
 
 
 def _injects(inputs: FinetuneInputs, config: FinetuneConfig, work: Work) -> dict[str, Any] | None:
@@ -217,8 +219,8 @@ def _injector(
     model: Transformer,
     vectors: EntityVectors | None,
 ) -> Injector | None:
-    from kepipe.inject.opening import open_injector
-    from kepipe.inject.settings import Inject
+    from kepipe.knowledge.kbert.opening import open_injector
+    from kepipe.knowledge.kbert.settings import Inject
 
     if about.inject is None or inputs.graph is None:
         return None
@@ -229,8 +231,8 @@ def _injector(
 
 def _rows(fresh: Tuned, splits: Splits, work: Work) -> dict[str, list[Row]]:
     """Each split as labelled rows; what did not fit is told."""
-    from kepipe.tasks.finetune.marking import Fit, mark
-    from kepipe.tasks.finetune.table import labelled
+    from kepipe.finetuning.encoding import Fit, mark
+    from kepipe.finetuning.table import labelled
 
     fit = Fit()
     rows = {
@@ -252,9 +254,9 @@ def _measure(
     fresh: Tuned, splits: Splits, rows: Mapping[str, list[Row]], config: FinetuneConfig, work: Work
 ) -> None:
     """Write `scores.json` and `predictions.jsonl` for what was not trained on."""
-    from kepipe.tasks.finetune.fitting import answers
-    from kepipe.tasks.finetune.metrics import summarise
-    from kepipe.tasks.finetune.predictions import records
+    from kepipe.finetuning.fitting import answers
+    from kepipe.finetuning.metrics import summarise
+    from kepipe.finetuning.records import records
 
     scores = {}
     with (work.out / "predictions.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
@@ -279,7 +281,7 @@ def clashes(stage: Planned) -> Iterator[Clash]:
     config: FinetuneConfig = stage.config
     yield from wanting(config, [slot for slot, stages in stage.inputs.items() if stages])
     try:
-        model = outline.starting_model(stage)
+        model = preview.starting_model(stage)
     except Clash as clash:
         yield clash
         return

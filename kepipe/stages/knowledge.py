@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kepipe.batch import Sequences
-    from kepipe.corpus.tokenizer import Tokenizer
+    from kepipe.data.batch import Sequences
     from kepipe.flow.stage import Work
     from kepipe.models.entities import EntityVectors
     from kepipe.models.transformer import Transformer
-    from kepipe.objectives.contract import Objective
+    from kepipe.objectives.base import Objective
     from kepipe.stages.artifacts import Shards
     from kepipe.stages.pretrain import PretrainConfig, PretrainInputs
+    from kepipe.tokenization.tokenizer import Tokenizer
 
     Dress = Callable[[Sequences], Sequences]
     """What is laid over rows before they are corrupted."""
@@ -31,8 +31,8 @@ def lay_entities(shards: Shards, entities: EntityVectors | None, work: Work) -> 
     """
     if entities is None:
         return lambda sequences: sequences
-    from kepipe.corpus.align import coverage
-    from kepipe.corpus.shards import open_shard
+    from kepipe.data.alignment import coverage
+    from kepipe.data.shards import open_shard
     from kepipe.models.entities import mention_starts
     from kg.vectors import read_ids
 
@@ -63,14 +63,14 @@ def write_triples(
         if config.inject is not None:
             work.warn(NO_GRAPH)
         return lambda objective: objective
-    from kepipe.inject.opening import open_injector
-    from kepipe.inject.settings import Inject
-    from kepipe.objectives import demands
+    from kepipe.knowledge.kbert.opening import open_injector
+    from kepipe.knowledge.kbert.settings import Inject
+    from kepipe.objectives import requirements
     from kepipe.objectives.injected import Injected
     from kg.vectors import read_ids
 
     settings = config.inject or Inject()
-    for clash in demands.of_injection(config.objective, model.config, settings.length, config.length):
+    for clash in requirements.of_injection(config.objective, model.config, settings.length, config.length):
         raise clash
     vectors = None if inputs.vectors is None else inputs.vectors.folder
     injector = open_injector(inputs.graph.folder, tokenizer, settings, model.config, vectors)

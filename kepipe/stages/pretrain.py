@@ -10,28 +10,28 @@ from pydantic import Field
 
 from kepipe.config import Clash, key_part
 from kepipe.flow.stage import Planned, Stage, Work
-from kepipe.inject.settings import Inject
+from kepipe.knowledge.kbert.settings import Inject
 from kepipe.models.base import Base, build, fingerprint
-from kepipe.objectives import demands, table
+from kepipe.objectives import requirements, table
 from kepipe.objectives.mlm import MLM
-from kepipe.stages import outline
+from kepipe.stages import preview
 from kepipe.stages.artifacts import Graph, Model, Shards, Vectors
 from kepipe.stages.knowledge import lay_entities, write_triples
 from kepipe.stages.start import open_entities, take_up, tell_unused
-from kepipe.train.settings import Training
+from kepipe.training.settings import Training
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from kepipe.corpus.batches import Batches
-    from kepipe.corpus.tokenizer import Tokenizer
+    from kepipe.data.row_batches import Batches
     from kepipe.models.entities import EntityVectors
     from kepipe.models.transformer import Transformer
-    from kepipe.objectives.contract import Objective
+    from kepipe.objectives.base import Objective
     from kepipe.stages.knowledge import Dress, Wrap
-    from kepipe.train.held_out import HeldOut
-    from kepipe.train.progress import Progress
+    from kepipe.tokenization.tokenizer import Tokenizer
+    from kepipe.training.evaluator import HeldOut
+    from kepipe.training.train_state import Progress
 
 
 class PretrainConfig(Training):
@@ -75,17 +75,17 @@ def pretrain(inputs: PretrainInputs, config: PretrainConfig, work: Work) -> None
     if config.processes == 1:
         fit(inputs, config, work)
         return
-    from kepipe.train import processes
+    from kepipe.training import launch
 
-    processes.run(fit, inputs, config, work, config.processes)
+    launch.run(fit, inputs, config, work, config.processes)
 
 
 def fit(inputs: PretrainInputs, config: PretrainConfig, work: Work) -> None:
     """The stage's work in one process; where there are several, the first writes the model folder."""
-    from kepipe.corpus.tokenizer import load_tokenizer
     from kepipe.models import folder
-    from kepipe.train.loop import train
-    from kepipe.train.processes import leads
+    from kepipe.tokenization.tokenizer import load_tokenizer
+    from kepipe.training.launch import leads
+    from kepipe.training.loop import train
 
     tokenizer = load_tokenizer(inputs.shards.folder / "tokenizer")
     batches = open_split("train", inputs.shards, tokenizer, config, work.seed)
@@ -127,7 +127,7 @@ def _start(
     counts = _counts(config, tokenizer, batches) if base.trained is None else None
     model = build(base, tokenizer.vocab_size, work.seed, work.note, special, entities, counts)
     called = inputs.start.name if inputs.start is not None else config.base.trained or config.base.family
-    demands.check(config.objective, model.config, called, config.format, config.length, config.isolate)
+    requirements.check(config.objective, model.config, called, config.format, config.length, config.isolate)
     if model.config.fusion is None:
         tell_unused(inputs.vectors, config.inject, work)
         return model, None
@@ -162,8 +162,8 @@ def open_split(
     split: str, shards: Shards, tokenizer: Tokenizer, config: PretrainConfig, seed: int
 ) -> Batches:
     """Batches of "train" or "held_out", one part of an update each."""
-    from kepipe.corpus.batches import open_batches
-    from kepipe.corpus.shards import open_shard
+    from kepipe.data.row_batches import open_batches
+    from kepipe.data.shards import open_shard
 
     return open_batches(
         open_shard(shards.folder / split),
@@ -181,8 +181,8 @@ def open_held_out(
     shards: Shards, tokenizer: Tokenizer, config: PretrainConfig, work: Work, dress: Dress, wrap: Wrap
 ) -> HeldOut | None:
     """What the held-out loss is measured on: the same text and the same hidden tokens for all arms and seeds."""
-    from kepipe.corpus.shards import open_shard
-    from kepipe.train.held_out import DRAW, HeldOut
+    from kepipe.data.shards import open_shard
+    from kepipe.training.evaluator import DRAW, HeldOut
 
     if not len(open_shard(shards.folder / "held_out")):
         work.warn("no text is held out: the held-out loss is not measured")
@@ -212,9 +212,9 @@ def measure_own(
     The held-out loss is that of a yardstick that all arms share; the accuracy with which entities are named is not
     part of it.
     """
-    from kepipe.objectives.contract import measures
-    from kepipe.train.held_out import DRAW, HeldOut
-    from kepipe.train.machine import Trained, accelerator, choose_precision
+    from kepipe.objectives.base import measures
+    from kepipe.training.distributed import Trained, accelerator, choose_precision
+    from kepipe.training.evaluator import DRAW, HeldOut
 
     if not measures(objective):
         return {}
@@ -229,18 +229,18 @@ def clashes(stage: Planned) -> Iterator[Clash]:
     """What the settings of base, objective, rows, tokenizer and graph exclude of each other."""
     config: PretrainConfig = stage.config
     try:
-        model = outline.starting_model(stage)
+        model = preview.starting_model(stage)
     except Clash as clash:
         model = None
         yield clash
     if stage.given("graph") is not None:
         room = (config.inject or Inject()).length
-        yield from demands.of_injection(config.objective, model, room, config.length)
+        yield from requirements.of_injection(config.objective, model, room, config.length)
     if model is not None:
-        yield from demands.clashes(
-            config.objective, model, outline.called(stage), config.format, config.length, config.isolate
+        yield from requirements.clashes(
+            config.objective, model, preview.called(stage), config.format, config.length, config.isolate
         )
-    yield from outline.misfits(stage, config.objective, model)
+    yield from preview.misfits(stage, config.objective, model)
 
 
 def _fingerprint(config: PretrainConfig) -> Mapping[str, str]:

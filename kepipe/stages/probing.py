@@ -7,18 +7,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from kepipe.data.document import Document, Mention
 from kepipe.stages.artifacts import Graph, Linked, Shards
-from kepipe.types import Document, Mention
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from kepipe.corpus.shards import Shard
-    from kepipe.corpus.tokenizer import Tokenizer
+    from kepipe.data.shards import Shard
     from kepipe.models.config import TransformerConfig
+    from kepipe.probes.base import EntityCloze, MaskedLoss, Perplexity, Probe
     from kepipe.stages.evaluate import EvaluateConfig
-    from kepipe.tasks.probes import EntityCloze, MaskedLoss, Perplexity, Probe
+    from kepipe.tokenization.tokenizer import Tokenizer
     from kg.store import Graph as StoredGraph
 
 ProbeName = Literal["mlm-loss", "entity-cloze", "perplexity"]
@@ -44,7 +44,7 @@ class HeldOut:
     @property
     def shard(self) -> Shard:
         """The documents as tokens. Raises ValueError where there are none."""
-        from kepipe.corpus.shards import open_shard
+        from kepipe.data.shards import open_shard
 
         shard = open_shard(self.shards.folder / "held_out")
         if not len(shard):
@@ -67,7 +67,7 @@ class HeldOut:
 
     def counts(self) -> npt.NDArray[np.int64]:
         """How often each token stands in the training text: int [V]."""
-        from kepipe.corpus.shards import open_shard
+        from kepipe.data.shards import open_shard
 
         return open_shard(self.shards.folder / "train").counts(self.tokenizer.vocab_size)
 
@@ -85,8 +85,8 @@ def make_probes(held_out: HeldOut, wanted: Sequence[ProbeName]) -> list[Probe]:
 
 
 def _masked_loss(held_out: HeldOut) -> MaskedLoss:
-    from kepipe.tasks.masked_loss import draw_blanks
-    from kepipe.tasks.probes import MaskedLoss
+    from kepipe.probes.base import MaskedLoss
+    from kepipe.probes.masked_loss import draw_blanks
     from kg.vectors import read_ids
 
     config, entities = held_out.config, read_ids(held_out.shards.folder / "entities.txt")
@@ -97,9 +97,9 @@ def _masked_loss(held_out: HeldOut) -> MaskedLoss:
 
 
 def _perplexity(held_out: HeldOut) -> Perplexity:
-    from kepipe.corpus.documents import read_documents
-    from kepipe.tasks.perplexity import draw_stretches
-    from kepipe.tasks.probes import Perplexity
+    from kepipe.data.document_files import read_documents
+    from kepipe.probes.base import Perplexity
+    from kepipe.probes.perplexity import draw_stretches
 
     config, ids = held_out.config, set(held_out.shard.ids())
     unseen = (document for document in read_documents(held_out.documents) if document.id in ids)
@@ -110,9 +110,9 @@ def _perplexity(held_out: HeldOut) -> Perplexity:
 
 
 def _entity_cloze(held_out: HeldOut) -> EntityCloze:
-    from kepipe.corpus.documents import read_documents
-    from kepipe.tasks.cloze import ClozeMaker, Links
-    from kepipe.tasks.probes import EntityCloze
+    from kepipe.data.document_files import read_documents
+    from kepipe.probes.base import EntityCloze
+    from kepipe.probes.cloze_test import ClozeMaker, Links
     from kg.store import open_graph
 
     config, ids = held_out.config, set(held_out.shard.ids())

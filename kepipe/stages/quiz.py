@@ -13,7 +13,7 @@ from kepipe.flow.stage import Stage, Work
 from kepipe.stages.artifacts import Graph, TaskData
 
 if TYPE_CHECKING:
-    from kepipe.tasks.quiz import Question, Quiz
+    from kepipe.finetuning.graph_dataset import Question, Quiz
     from kg.store import Graph as StoredGraph
 
 ENGLISH = (
@@ -72,7 +72,7 @@ class QuizInputs:
 
 
 def quiz(inputs: QuizInputs, config: QuizConfig, work: Work) -> None:
-    """Write `train.jsonl`, `dev.jsonl` and `test.jsonl` for a task. See `kepipe.tasks.quiz`."""
+    """Write `train.jsonl`, `dev.jsonl` and `test.jsonl` for a task. See `kepipe.finetuning.graph_dataset`."""
     from kg.store import open_graph
 
     made = _make(open_graph(inputs.graph.folder), config, work.seed)
@@ -94,7 +94,7 @@ def _make(graph: StoredGraph, config: QuizConfig, seed: int) -> Quiz:
     """The questions. Raises ValueError for relations that the graph does not have."""
     import numpy as np
 
-    from kepipe.tasks.quiz import Limits, make_quiz, make_typing
+    from kepipe.finetuning.graph_dataset import Limits, make_quiz, make_typing
 
     unknown = [id for id in config.relations if id not in {relation.id for relation in graph.relations}]
     if unknown:

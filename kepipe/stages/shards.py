@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from kepipe.config import Clash, Section, UserSource
+from kepipe.data.document import Document
 from kepipe.flow.artifact import hash_file
 from kepipe.flow.stage import Planned, Stage, Tick, Work
 from kepipe.stages.artifacts import Linked, Shards
-from kepipe.types import Document
 
 if TYPE_CHECKING:
-    from kepipe.corpus.shards import ShardWriter
-    from kepipe.corpus.tokenizer import Tokenizer
+    from kepipe.data.shards import ShardWriter
+    from kepipe.tokenization.tokenizer import Tokenizer
 
 CHUNK = 1_000_000
 """Characters that are tokenised together."""
@@ -75,7 +75,7 @@ class Progress:
 
 def shards(inputs: ShardsInputs, config: ShardsConfig, work: Work) -> None:
     """Write `tokenizer/`, `train/`, `held_out/` and `entities.txt`. ValueError where no text is left to train on."""
-    from kepipe.corpus.documents import read_documents
+    from kepipe.data.document_files import read_documents
 
     file = inputs.linked.folder / "documents.jsonl"
     share = inputs.linked.held_out_share()
@@ -102,7 +102,7 @@ class TrainingTexts:
     tick: Tick
 
     def __iter__(self) -> Iterator[str]:
-        from kepipe.corpus.documents import held_out, read_documents
+        from kepipe.data.document_files import held_out, read_documents
 
         for document in read_documents(self.file):
             if not held_out(document.id, self.held_out):
@@ -112,8 +112,8 @@ class TrainingTexts:
 
 def _tokenizer(file: Path, share: float, config: ShardsConfig, work: Work) -> Tokenizer:
     """The tokenizer, made once: a later attempt finds it in the scratch folder."""
-    from kepipe.corpus.tokenizer import load_tokenizer
-    from kepipe.corpus.vocabulary import train_tokenizer
+    from kepipe.tokenization.tokenizer import load_tokenizer
+    from kepipe.tokenization.training import train_tokenizer
 
     folder, wanted = work.scratch / "tokenizer", config.tokenizer
     if folder.exists():
@@ -132,7 +132,7 @@ def _tokenizer(file: Path, share: float, config: ShardsConfig, work: Work) -> To
 
 def _adopt(other: Shards, work: Work) -> Tokenizer:
     """The tokenizer of other shards, its files unchanged."""
-    from kepipe.corpus.tokenizer import load_tokenizer
+    from kepipe.tokenization.tokenizer import load_tokenizer
 
     shutil.copytree(other.folder / "tokenizer", work.scratch / "tokenizer", dirs_exist_ok=True)
     return load_tokenizer(work.scratch / "tokenizer")
@@ -142,9 +142,9 @@ def _write(
     documents: Iterable[Document], tokenizer: Tokenizer, share: float, progress: Progress, scratch: Path
 ) -> Iterator[int]:
     """Append the documents to the shards in `scratch`, chunk by chunk; yields how many each chunk had."""
-    from kepipe.corpus.align import WORD, tokenise
-    from kepipe.corpus.documents import held_out
-    from kepipe.corpus.shards import ShardWriter
+    from kepipe.data.alignment import WORD, tokenise
+    from kepipe.data.document_files import held_out
+    from kepipe.data.shards import ShardWriter
 
     unknown = tokenizer.id(tokenizer.named.get("unk", ""))
     with ExitStack() as stack:
@@ -201,7 +201,7 @@ def _note(progress: Progress, writers: Mapping[str, ShardWriter], scratch: Path)
 
 def _continue(work: Work) -> Progress:
     """The progress of an earlier attempt, as far as its files are there."""
-    from kepipe.corpus.shards import holds
+    from kepipe.data.shards import holds
 
     file = work.scratch / "progress.json"
     if file.exists():
@@ -214,7 +214,7 @@ def _continue(work: Work) -> Progress:
 
 def _publish(progress: Progress, tokenizer: Tokenizer, share: float, work: Work) -> None:
     """Copy the finished shards to `out` and tell what is in them."""
-    from kepipe.corpus.shards import open_shard
+    from kepipe.data.shards import open_shard
 
     train, held_out = (open_shard(work.scratch / split) for split in ("train", "held_out"))
     if not len(train):
@@ -247,7 +247,7 @@ def _publish(progress: Progress, tokenizer: Tokenizer, share: float, work: Work)
 
 def fingerprint(config: ShardsConfig) -> Mapping[str, str]:
     """Digests of a tokenizer's files on this machine; a hub id stands for itself."""
-    from kepipe.named import MINILM, minilm_folder
+    from kepipe.model_names import MINILM, minilm_folder
 
     source = config.tokenizer.from_
     if source is None:
@@ -261,10 +261,10 @@ def fingerprint(config: ShardsConfig) -> Mapping[str, str]:
 
 def clashes(stage: Planned) -> Iterator[Clash]:
     """A tokenizer that cannot be read."""
-    from kepipe.stages import outline
+    from kepipe.stages import preview
 
     try:
-        outline.read_tokenizer(stage)
+        preview.read_tokenizer(stage)
     except ValueError as reason:
         yield Clash("tokenizer.from", str(reason))
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from kepipe.models.base import Base
 
 if TYPE_CHECKING:
-    from kepipe.corpus.tokenizer import Tokenizer
+    from kepipe.finetuning.settings import FinetuneConfig
     from kepipe.flow.stage import Work
-    from kepipe.inject.settings import Inject
+    from kepipe.knowledge.kbert.settings import Inject
     from kepipe.models.entities import EntityVectors
     from kepipe.stages.artifacts import Graph, Model, Shards, Vectors
-    from kepipe.tasks.finetune.settings import FinetuneConfig
+    from kepipe.tokenization.tokenizer import Tokenizer
 
 
 def take_up(start: Model, shards: Shards, base: Base) -> Base:
@@ -33,8 +33,8 @@ def take_up(start: Model, shards: Shards, base: Base) -> Base:
 
 def choose(start: Model | None, config: FinetuneConfig) -> tuple[Base, Tokenizer]:
     """The base to fine-tune, the model of a stage or that of the settings, and its tokenizer."""
-    from kepipe.corpus.tokenizer import load_tokenizer
-    from kepipe.models.trained import locate
+    from kepipe.models.pretrained import locate
+    from kepipe.tokenization.tokenizer import load_tokenizer
 
     dropout = config.dropout if config.train == "all" else 0.0
     if start is not None:
@@ -56,7 +56,7 @@ def open_entities(
     With `neighbours`, entities of that graph that have none get one composed from their neighbours, which is told.
     """
     from kepipe.models.entities import EntityVectors, has_vectors
-    from kepipe.models.trained import locate
+    from kepipe.models.pretrained import locate
 
     folder = None if vectors is None else vectors.folder
     if folder is None and base.trained is not None and has_vectors(locate(base.trained)):

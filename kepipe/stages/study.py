@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from kepipe.flow.artifact import Artifact
 from kepipe.flow.stage import Stage, Work
 from kepipe.stages.artifacts import Study
-from kepipe.study.design import Design
+from kepipe.studies.design import Design
 
 if TYPE_CHECKING:
-    from kepipe.study.findings import Finding
+    from kepipe.studies.findings import Finding
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ def study(inputs: StudyInputs, config: Design, work: Work) -> None:
     where a result lacks what is to be measured."""
     from kepipe.report.page import render
     from kepipe.report.study import build
-    from kepipe.study.compare import compare
-    from kepipe.study.findings import as_json
-    from kepipe.study.verdict import answer, headline, listed
+    from kepipe.studies.compare import compare
+    from kepipe.studies.findings import as_json
+    from kepipe.studies.verdict import answer, headline, listed
 
     results = {artifact.name: artifact for artifact in inputs.results}
     comparison = compare(config, results)
@@ -68,7 +68,7 @@ def study(inputs: StudyInputs, config: Design, work: Work) -> None:
 
 def _told(finding: Finding, several: bool) -> Iterator[str]:
     """A line for each comparison, with the name of the task where there are several."""
-    from kepipe.study.verdict import explain
+    from kepipe.studies.verdict import explain
 
     task = f"{finding.measure.stage}, " if several else ""
     for difference in finding.differences:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import torch
 
-from kepipe.batch import Batch
-from kepipe.corpus.tokenizer import Tokenizer, load_tokenizer
+from kepipe.data.batch import Batch
 from kepipe.models.folder import load
 from kepipe.models.transformer import Transformer
-from kepipe.tasks.predictions import fills_masks, logits_at_blanks
+from kepipe.probes.masked_predictions import fills_masks, logits_at_blanks
+from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
 
 if TYPE_CHECKING:
     import pandas as pd

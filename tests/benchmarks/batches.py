@@ -12,16 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
-from kepipe.batch import Sequences
-from kepipe.corpus.batches import open_batches
-from kepipe.corpus.shards import open_shard
-from kepipe.corpus.tokenizer import Tokenizer, load_tokenizer
+from kepipe.data.batch import Sequences
+from kepipe.data.row_batches import open_batches
+from kepipe.data.shards import open_shard
 from kepipe.noise.fragment import draw_fragment, mark
 from kepipe.noise.ngrams import select_ngrams
 from kepipe.noise.sentences import Denoising, corrupt, take_text
 from kepipe.noise.spans import collapse_spans, draw_spans
 from kepipe.noise.tokens import draw_replacements, replace, select_tokens
 from kepipe.noise.units import select_units
+from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
 
 FORMATS = ("segment-pair", "sentence-pair", "full-sentences", "doc-sentences", "packed")
 Corruption = Callable[[Sequences, np.random.Generator], object]

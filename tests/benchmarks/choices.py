@@ -12,14 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from kepipe.corpus.tokenizer import load_tokenizer
-from kepipe.inject.choice import CHOICES
-from kepipe.inject.dictionary import to_tokens
-from kepipe.inject.injector import Injector
-from kepipe.inject.settings import Inject
-from kepipe.inject.tree import Anchors
-from kepipe.ragged import pad
-from kepipe.types import Mention
+from kepipe.arrays import pad
+from kepipe.data.document import Mention
+from kepipe.knowledge.kbert.injector import Injector
+from kepipe.knowledge.kbert.name_matcher import to_tokens
+from kepipe.knowledge.kbert.ranking import CHOICES
+from kepipe.knowledge.kbert.settings import Inject
+from kepipe.knowledge.kbert.tree import Anchors
+from kepipe.tokenization.tokenizer import load_tokenizer
 from kg.store import open_graph
 
 BRANCHES = 2

@@ -24,12 +24,12 @@ from typing import Any, cast
 import numpy as np
 import torch
 
-from kepipe.batch import Sequences
-from kepipe.corpus.tokenizer import Tokenizer
+from kepipe.data.batch import Sequences
 from kepipe.models.base import Base, build
 from kepipe.models.entities import EntityVectors
 from kepipe.models.transformer import Transformer
 from kepipe.objectives import table
+from kepipe.tokenization.tokenizer import Tokenizer
 from kg.vectors import TABLE, save_vectors
 
 VOCABULARY, ENTITIES, LENGTH = 16_384, 20_000, 128

@@ -18,13 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
-from kepipe.corpus.documents import read_documents
+from kepipe.data.document import Mention
+from kepipe.data.document_files import read_documents
 from kepipe.linking.casing import Casing
 from kepipe.linking.fuzzy import MIN_LENGTH
 from kepipe.linking.linker import Linker
 from kepipe.linking.policy import Policy
 from kepipe.linking.reading import RuleReader
-from kepipe.types import Mention
 from kg.problems import Problems
 from kg.sources.reading import Choices
 from kg.sources.table import FORMATS, read_source

@@ -25,7 +25,9 @@ from pathlib import Path
 
 import numpy as np
 
-from kepipe.corpus.sources.folder import read_folders
+from kepipe.data.document import Document
+from kepipe.data.sources.folder import read_folders
+from kepipe.finetuning import relations
 from kepipe.linking.assess import assess, by_linker
 from kepipe.linking.casing import Casing
 from kepipe.linking.features import FEATURES
@@ -39,8 +41,6 @@ from kepipe.linking.reading import Reading, make_reader
 from kepipe.linking.score import Counts, Scores, summarise
 from kepipe.linking.teach import teach
 from kepipe.linking.weights import BY_HAND, EXPECTED, GENERAL, Weights
-from kepipe.tasks.finetune import relations
-from kepipe.types import Document
 from kg.problems import Problems
 from kg.sources.reading import Choices
 from kg.sources.table import FORMATS, read_source

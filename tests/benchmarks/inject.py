@@ -18,14 +18,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from kepipe.batch import Batch
-from kepipe.corpus.tokenizer import Tokenizer, load_tokenizer
-from kepipe.inject.dictionary import Dictionary
-from kepipe.inject.injector import Injector
-from kepipe.inject.settings import Inject
-from kepipe.inject.tree import Planted
+from kepipe.data.batch import Batch
+from kepipe.finetuning.rows import Named, Row
+from kepipe.knowledge.kbert.injector import Injector
+from kepipe.knowledge.kbert.name_matcher import Dictionary
+from kepipe.knowledge.kbert.settings import Inject
+from kepipe.knowledge.kbert.tree import Planted
 from kepipe.models.base import Base, build
-from kepipe.tasks.rows import Named, Row
+from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
 from kg.problems import Problems
 from kg.sources.reading import Choices
 from kg.sources.table import guess, read_source

@@ -112,12 +112,12 @@ def link(linker: Linker, reader: Reader, texts: Sequence[str]) -> int:
 
 def compare_processes(graph: Path, linker: Path, texts: Sequence[str], folder: Path) -> None:
     """The stage `link`, from a file of documents to a file of linked ones, by one process and by all."""
-    from kepipe.corpus.documents import write_documents
+    from kepipe.data.document import Document
+    from kepipe.data.document_files import write_documents
     from kepipe.flow.stage import Work
     from kepipe.stages.artifacts import Corpus
     from kepipe.stages.artifacts import Graph as GraphArtifact
     from kepipe.stages.link import LINK
-    from kepipe.types import Document
 
     words = sum(len(text.split()) for text in texts)
     corpus = folder / "corpus"

@@ -54,12 +54,12 @@ CASES = {
 
 def prepare(root: Path) -> None:
     """Shards of running text and of lines, with one tokenizer."""
-    from kepipe.corpus.documents import read_documents, write_documents
+    from kepipe.data.document import Document
+    from kepipe.data.document_files import read_documents, write_documents
     from kepipe.flow.stage import Nothing, Work
     from kepipe.stages.artifacts import Linked
     from kepipe.stages.corpus import CORPUS
     from kepipe.stages.shards import SHARDS
-    from kepipe.types import Document
 
     def work(name: str) -> Work:
         for part in ("out", "scratch"):
@@ -150,10 +150,10 @@ def theirs(case: Case, shards: Path, steps: int) -> list[Speed]:
     import torch
     import transformers as hf
 
-    from kepipe.corpus.batches import open_batches
-    from kepipe.corpus.shards import open_shard
-    from kepipe.corpus.tokenizer import load_tokenizer
+    from kepipe.data.row_batches import open_batches
+    from kepipe.data.shards import open_shard
     from kepipe.objectives import table
+    from kepipe.tokenization.tokenizer import load_tokenizer
 
     tokenizer = load_tokenizer(shards / "tokenizer")
     fast = hf.PreTrainedTokenizerFast.from_pretrained(str(shards / "tokenizer"))

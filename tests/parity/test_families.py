@@ -8,12 +8,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from kepipe.batch import Batch
-from kepipe.models.port import huggingface
-from kepipe.models.trained import locate, open_trained
+from kepipe.data.batch import Batch
+from kepipe.models.hf import huggingface
+from kepipe.models.pretrained import locate, open_trained
 from kepipe.models.transformer import Transformer
 from kepipe.nn.visibility import by_name, causal, documents, full, tree
-from tests.parity.families import (
+from tests.support.families import (
     CLASSES,
     ENCODER_DECODERS,
     ENCODERS,

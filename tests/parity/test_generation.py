@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from kepipe.models.beam import search
+from kepipe.models.beam_search import search
 from kepipe.models.generation import Prompt, generate, prompt_for, sampling
-from kepipe.models.port import huggingface
+from kepipe.models.hf import huggingface
 from kepipe.models.transformer import Transformer
-from tests.parity.families import padded, saved, theirs, tokens
+from tests.support.families import padded, saved, theirs, tokens
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 LIMIT, END = 12, 7

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kepipe.inject.choice import CHOICES
+from kepipe.knowledge.kbert.ranking import CHOICES
 from kepipe.models import folder
 from kepipe.models.entities import EntityVectors
 from tests.benchmarks import choices

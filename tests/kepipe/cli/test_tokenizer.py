@@ -3,7 +3,7 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from kepipe.cli.tokenizer import app
-from kepipe.corpus.tokenizer import load_tokenizer
+from kepipe.tokenization.tokenizer import load_tokenizer
 
 
 def test_train_and_show(tmp_path: Path) -> None:

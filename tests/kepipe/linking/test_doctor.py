@@ -4,6 +4,7 @@ from typing import get_args
 
 import pytest
 
+from kepipe.data.document import Document
 from kepipe.linking.casing import Casing
 from kepipe.linking.doctor import Reason, _around, examine
 from kepipe.linking.fuzzy import nearest_name
@@ -12,7 +13,6 @@ from kepipe.linking.namelike import count_words, namelike
 from kepipe.linking.reading import ChineseReader, Name, Reading, RuleReader
 from kepipe.report.linking import _REASONS, doctor_page
 from kepipe.report.page import Text, render
-from kepipe.types import Document
 from kg.schema import Entity, Relation, Triple
 from kg.store import Graph
 from kg.writer import write_graph

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from kepipe.data.document import Span
 from kepipe.linking.casing import Casing
 from kepipe.linking.linker import Linker
 from kepipe.linking.reading import Name, Reading
-from kepipe.types import Span
 from kg.schema import Entity, Relation, Triple
 from kg.writer import write_graph
 from tests.kepipe.linking.test_linker import feature

@@ -1,8 +1,8 @@
 import pytest
 
+from kepipe.data.document import Mention
 from kepipe.linking.casing import Casing
 from kepipe.linking.gold import NIL, UNKNOWN, Titles
-from kepipe.types import Mention
 from kg.lexicon import Lexicon
 from kg.store import Graph
 

@@ -3,13 +3,13 @@ from pathlib import Path
 
 import pytest
 
+from kepipe.data.document import Span
 from kepipe.linking.assess import ambiguity, assess, breakdown, by_linker, by_ner, by_prior, summary
 from kepipe.linking.explain import explain
 from kepipe.linking.gold import NIL, Link
 from kepipe.linking.goldset import EntityIds, read_gold, require_known
 from kepipe.linking.linker import Linker
 from kepipe.linking.reading import Name, Reading, RuleReader
-from kepipe.types import Span
 from kg.problems import Problems
 from kg.store import Graph
 

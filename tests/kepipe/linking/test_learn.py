@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from kepipe.data.document import Span
 from kepipe.linking.casing import Casing
 from kepipe.linking.features import FEATURES, GROUPS, Affinity
 from kepipe.linking.gold import NIL, UNKNOWN, Link
@@ -8,7 +9,6 @@ from kepipe.linking.learn import LEFT_OUT, PLAIN, RIGHT, WRONG, Lesson, judge, l
 from kepipe.linking.linker import Linker
 from kepipe.linking.ranker import fit
 from kepipe.linking.reading import Name, Reading, RuleReader
-from kepipe.types import Span
 from kg.store import Graph
 
 

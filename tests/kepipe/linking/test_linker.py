@@ -3,12 +3,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kepipe.data.document import Span
 from kepipe.linking.casing import Casing
 from kepipe.linking.features import FEATURES
 from kepipe.linking.linker import Linker
 from kepipe.linking.policy import Policy
 from kepipe.linking.reading import Name, Reading, RuleReader
-from kepipe.types import Span
 from kg.store import Graph
 
 

@@ -3,13 +3,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kepipe.data.document import Span
 from kepipe.linking import page as paging
 from kepipe.linking.casing import Casing
 from kepipe.linking.linker import Linker
 from kepipe.linking.page import Page, pages
 from kepipe.linking.policy import Policy
 from kepipe.linking.reading import Name, Reading, RuleReader
-from kepipe.types import Span
 from kg.store import Graph
 
 WORDS = (

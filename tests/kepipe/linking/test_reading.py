@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kepipe.data.document import Span
 from kepipe.linking.reading import ChineseReader, Name, Reading, RuleReader, make_reader, paragraphs
-from kepipe.types import Span
 
 TEXT = "The big dog saw Ann Lee in Paris. It barked.\n\nShe ran to the United States' old embassy."
 

@@ -14,9 +14,9 @@ from spacy.tokens import Span
 from spacy.training import Example
 
 import kepipe.linking.component  # noqa: F401 (registers the component)
+from kepipe.data.document import Mention
 from kepipe.linking.linker import Linker
 from kepipe.linking.spacy_kb import mentions_of, to_spacy_kb
-from kepipe.types import Mention
 from kg.store import Graph
 
 

@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from kepipe.batch import Batch, Ints
+from kepipe.data.batch import Batch, Ints
 from kepipe.models import folder
 from kepipe.models.base import Base, build
 from kepipe.models.entities import EntityVectors, attach, mention_starts
 from kg.schema import Entity, Relation, Triple
 from kg.vectors import TABLE, Vectors, save_vectors
 from kg.writer import write_graph
-from tests.kepipe.objectives.rows import rows
+from tests.support.rows import rows
 
 ROWS, E = 9, 8
 

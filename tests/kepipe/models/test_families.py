@@ -6,7 +6,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from kepipe.batch import Batch
+from kepipe.data.batch import Batch
 from kepipe.models.base import Base, build, configure, fingerprint, speak
 from kepipe.models.config import TransformerConfig
 from kepipe.models.families import FAMILIES

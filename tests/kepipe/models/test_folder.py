@@ -13,7 +13,7 @@ import torch
 from kepipe.models import folder
 from kepipe.models.base import Base, build
 from kepipe.models.families import FAMILIES
-from kepipe.models.trained import locate, open_trained
+from kepipe.models.pretrained import locate, open_trained
 from kepipe.models.transformer import Transformer
 
 

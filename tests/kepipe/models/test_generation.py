@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from kepipe.models.base import Base, build
-from kepipe.models.beam import search
+from kepipe.models.beam_search import search
 from kepipe.models.generation import Prompt, generate, greedy, prompt_for, restrict, sampling
 from kepipe.models.transformer import Transformer
 from kepipe.nn.visibility import causal

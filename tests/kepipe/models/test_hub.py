@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from kepipe.corpus.vocabulary import train_tokenizer
 from kepipe.models.base import Base, build
-from kepipe.models.port.export import export
-from kepipe.models.trained import open_trained
+from kepipe.models.hf.export import export
+from kepipe.models.pretrained import open_trained
+from kepipe.tokenization.training import train_tokenizer
 
 NAME, COMMIT = "someone/tiny-gpt", "0" * 40
 

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from kepipe.batch import Batch
+from kepipe.data.batch import Batch
 from kepipe.models.base import Base, build
 from kepipe.models.transformer import Transformer, encoder_visibility
 from kepipe.nn.layer import Layer
-from kepipe.nn.reads import plan_reads
+from kepipe.nn.query_positions import plan_reads
 
 B, T, V = 3, 12, 40
 

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kepipe.batch import Batch
+from kepipe.data.batch import Batch
 from kepipe.models.assemble import fuse, plain
 from kepipe.models.base import Base, build
 from kepipe.models.config import FusionConfig, TransformerConfig

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from kepipe.batch import Sequences
+from kepipe.data.batch import Sequences
 from kepipe.models.base import Base, build
 from kepipe.objectives import table
-from tests.kepipe.objectives.rows import TOKENIZER, VOCABULARY, rows
+from tests.support.rows import TOKENIZER, VOCABULARY, rows
 
 
 def dialogues(count: int, seed: int) -> Sequences:

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 import torch
 
-from kepipe.batch import Batch, Ints, Sequences
+from kepipe.data.batch import Batch, Ints, Sequences
 from kepipe.models.assemble import fuse
 from kepipe.models.base import Base, build
 from kepipe.models.config import FusionConfig
 from kepipe.models.entities import EntityVectors
 from kepipe.models.transformer import Transformer
 from kepipe.objectives import table
-from kepipe.objectives.contract import Objective
-from kepipe.objectives.denoising_entities import DenoisingEntities
+from kepipe.objectives.base import Objective
+from kepipe.objectives.entity_denoising import DenoisingEntities
 from kg.vectors import open_vectors, save_vectors
-from tests.kepipe.objectives.rows import TOKENIZER, VOCABULARY, rows
+from tests.support.rows import TOKENIZER, VOCABULARY, rows
 
 ENTITIES, E = 40, 8
 
@@ -97,7 +97,7 @@ def test_masking_does_not_look_at_links_nor_links_at_masking(vectors: EntityVect
 
 
 def test_a_static_schedule_corrupts_links_alike_at_every_visit(vectors: EntityVectors) -> None:
-    from kepipe.batch import Visit
+    from kepipe.data.batch import Visit
 
     made = objective(schedule="static")
     batches = [

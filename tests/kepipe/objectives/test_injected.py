@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from kepipe.batch import Sequences
-from kepipe.inject.injector import Injector
-from kepipe.inject.settings import Inject
+from kepipe.data.batch import Sequences
+from kepipe.knowledge.kbert.injector import Injector
+from kepipe.knowledge.kbert.settings import Inject
 from kepipe.models.base import Base, build
 from kepipe.objectives import table
 from kepipe.objectives.injected import Injected
 from kg.schema import Entity, Relation, Triple
 from kg.store import Graph
 from kg.writer import write_graph
-from tests.kepipe.objectives.rows import MASK, TOKENIZER, VOCABULARY, rows
+from tests.support.rows import MASK, TOKENIZER, VOCABULARY, rows
 
 OBJECTIVES = ["mlm", "ernie-baidu", "span-masking", "unilm", "causal-lm", "prefix-lm"]
 
@@ -29,7 +29,7 @@ class Words:
     pad = 0
 
     def encode(self, texts: list[str]) -> Any:
-        from kepipe.corpus.tokenizer import Encoded
+        from kepipe.tokenization.tokenizer import Encoded
 
         ids = [[int(piece) for piece in text.split()] for text in texts]
         flat = np.array([piece for row in ids for piece in row], np.int64)

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kepipe.corpus.batches import Batches, Frame
-from kepipe.corpus.formats import Format, plan
-from kepipe.corpus.order import Order
+from kepipe.data.batch_sampler import Order
+from kepipe.data.formats import Format, plan
+from kepipe.data.row_batches import Batches, Frame
 from kepipe.objectives import table
-from tests.kepipe.corpus.shards import random_documents, write_shard
-from tests.kepipe.objectives.rows import CLS, PAD, SEP, TOKENIZER
+from tests.support.rows import CLS, PAD, SEP, TOKENIZER
+from tests.support.shards import random_documents, write_shard
 
 
 @pytest.mark.parametrize(("objective", "format"), [

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kepipe.objectives import table
-from tests.kepipe.objectives.rows import MASK, TOKENIZER, rows
+from tests.support.rows import MASK, TOKENIZER, rows
 
 
 def test_spans_have_the_stated_share_and_mean_length():

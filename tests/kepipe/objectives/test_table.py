@@ -10,11 +10,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from kepipe.batch import Batch
+from kepipe.data.batch import Batch
 from kepipe.models.base import Base, build
 from kepipe.models.transformer import Transformer
 from kepipe.objectives import table
-from tests.kepipe.objectives.rows import CLS, MASK, PAD, SENTINELS, SEP, TOKENIZER, VOCABULARY, rows
+from tests.support.rows import CLS, MASK, PAD, SENTINELS, SEP, TOKENIZER, VOCABULARY, rows
 
 FAMILY = {"encoder": "bert", "decoder": "gpt2", "encoder-decoder": "bart"}
 TEXT = [name for name, row in table.TABLE.items() if not row.links]

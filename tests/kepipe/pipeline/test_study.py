@@ -10,7 +10,7 @@ import pytest
 from kepipe.config import ConfigError
 from kepipe.flow.plan import Flow, Node
 from kepipe.pipeline import load, schema
-from kepipe.study.design import Design
+from kepipe.studies.design import Design
 
 STAGES = """
 name: p

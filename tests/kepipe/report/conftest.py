@@ -9,7 +9,7 @@ from kepipe.flow.stage import Work
 from kepipe.stages.artifacts import Corpus, Evaluation, Vectors
 from kepipe.stages.evaluate import EvaluateConfig, EvaluateInputs, evaluate
 from kepipe.stages.report import ReportInputs
-from tests.kepipe.tasks.world import make_world
+from tests.support.world import make_world
 
 
 def write_record(folder, number, metrics=()):

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import pytest
 
 from kepipe.report import charts
-from kepipe.study.intervals import Estimate
+from kepipe.studies.intervals import Estimate
 
 DRAWN = {
     "curves": lambda: charts.curves({"a": ([0, 1, 2], [3, 2, 1]), "b": ([0, 1], [3, 1])}, "step", "loss"),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import get_args
 
+from kepipe.data.document import Document
 from kepipe.linking.assess import Assessment, Decision, Mistake
 from kepipe.linking.gold import Link
 from kepipe.linking.goldset import GoldText
 from kepipe.linking.score import Counts, summarise
 from kepipe.report.linking import _MISTAKES, score_page
 from kepipe.report.page import Quotes, Table, Text, render
-from kepipe.types import Document
 
 TEXT = (
     f"{'The long way there was long. ' * 5}He saw Omaha <there>, and left. {'Later he came back again. ' * 5}"

@@ -2,7 +2,7 @@
 
 from kepipe.report.sentences import choose, draw
 from kg.store import open_graph
-from tests.kepipe.tasks.world import make_documents, make_graph
+from tests.support.world import make_documents, make_graph
 
 
 def test_sentences_show_their_mentions_with_type_and_label(tmp_path):

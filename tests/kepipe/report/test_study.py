@@ -10,10 +10,10 @@ import pytest
 from kepipe.flow.artifact import Artifact
 from kepipe.report.page import render
 from kepipe.report.study import build
-from kepipe.study.compare import compare
-from kepipe.study.design import Design, Measure
+from kepipe.studies.compare import compare
+from kepipe.studies.design import Design, Measure
 from tests.kepipe.report.test_pipeline import Structure
-from tests.kepipe.study.conftest import F1, Values, design_of, result
+from tests.kepipe.studies.conftest import F1, Values, design_of, result
 
 VALUES: Values = {
     "graph-on": (0.612, 0.634, 0.621),

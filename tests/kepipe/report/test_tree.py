@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from kepipe.cli import app
-from kepipe.inject.settings import Inject
-from kepipe.inject.show import Shown, show
+from kepipe.knowledge.kbert.settings import Inject
+from kepipe.knowledge.kbert.show import Shown, show
 from kepipe.report.page import render
 from kepipe.report.tree import tree_page
 from kg.schema import Entity, Relation, Triple

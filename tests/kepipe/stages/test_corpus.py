@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from kepipe.corpus.documents import read_documents
+from kepipe.data.document_files import read_documents
 from kepipe.flow.events import Event, Noted
 from kepipe.flow.stage import Nothing, Work
 from kepipe.stages.corpus import CorpusConfig, corpus, fingerprint

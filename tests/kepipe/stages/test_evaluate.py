@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kepipe.corpus.documents import write_documents
+from kepipe.data.document_files import write_documents
 from kepipe.flow.artifact import seal
 from kepipe.flow.stage import Work
 from kepipe.linking.linker import Linker
@@ -19,7 +19,7 @@ from kepipe.stages.artifacts import Model
 from kepipe.stages.evaluate import EVALUATE, EvaluateConfig, EvaluateInputs, score_model
 from kg.store import open_graph
 from kg.vectors import save_vectors
-from tests.kepipe.tasks.world import loud, make_world
+from tests.support.world import loud, make_world
 
 CONFIG = EvaluateConfig(context=48, max_mentions=30)
 
@@ -58,7 +58,7 @@ def test_scores_of_all_arms_with_differences_baselines_and_cases(world, tmp_path
 
 def test_an_interrupted_stage_continues_and_ends_with_the_same_bytes(world, tmp_path, monkeypatch):
     run(world, tmp_path / "whole")
-    import kepipe.tasks.probes as probes
+    import kepipe.probes.base as probes
 
     measured, real = [], probes.fill
 

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
+from kepipe.finetuning.table import TASKS, TaskName
+from kepipe.inference.predictor import Predictor
 from kepipe.models.folder import load, read_provenance
 from kepipe.stages.artifacts import Model
 from kepipe.stages.finetune import FINETUNE
-from kepipe.tasks.finetune.prediction import Predictor
-from kepipe.tasks.finetune.table import TASKS, TaskName
-from tests.kepipe.tasks.finetune.toy import base_model, finetune, tokenizer, write_task
-from tests.kepipe.train.toy import Ear, work_in
+from tests.support.tasks import base_model, finetune, tokenizer, write_task
+from tests.support.toy_training import Ear, work_in
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +172,7 @@ import sys
 import time
 from pathlib import Path
 from kepipe.stages.artifacts import Model
-from tests.kepipe.tasks.finetune.toy import finetune
+from tests.support.tasks import finetune
 root = Path(sys.argv[1])
 data = {split: str(root / f"{split}.jsonl") for split in ("train", "dev", "test")}
 finetune(root / sys.argv[2], Model(root / "base", "digest"), "relations", data, dropout=0.1)

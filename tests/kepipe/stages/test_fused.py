@@ -18,9 +18,10 @@ import pytest
 from typer.testing import CliRunner
 
 from kepipe.cli import app
-from kepipe.corpus.documents import write_documents
-from kepipe.corpus.vocabulary import train_tokenizer
+from kepipe.data.document import Document
+from kepipe.data.document_files import write_documents
 from kepipe.flow.events import Metrics
+from kepipe.inference.predictor import Predictor
 from kepipe.models.entities import EntityVectors
 from kepipe.models.folder import load
 from kepipe.stages.artifacts import Corpus, FineTuned, Graph, Linked, Shards, Vectors
@@ -28,14 +29,13 @@ from kepipe.stages.finetune import FINETUNE
 from kepipe.stages.link import LINK
 from kepipe.stages.pretrain import PRETRAIN
 from kepipe.stages.shards import SHARDS
-from kepipe.tasks.finetune.prediction import Predictor
-from kepipe.types import Document
+from kepipe.tokenization.training import train_tokenizer
 from kg.schema import Entity, Relation, Triple
 from kg.vectors import TABLE, map_table, save_vectors
 from kg.writer import write_graph
 from tests.kepipe.stages.test_pretrain import document
-from tests.kepipe.tasks.finetune.toy import SETTINGS
-from tests.kepipe.train.toy import Ear, work_in
+from tests.support.tasks import SETTINGS
+from tests.support.toy_training import Ear, work_in
 
 WIDTH = 8
 FUSED: dict[str, Any] = {

@@ -17,7 +17,7 @@ from kg.schema import Entity, Relation, Triple
 from kg.store import open_graph
 from kg.writer import write_graph
 from tests.kepipe.stages.test_pretrain import SMALL, TINY, shards
-from tests.kepipe.train.toy import Ear, work_in
+from tests.support.toy_training import Ear, work_in
 
 LENGTHS = range(8, 13)
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from kepipe.corpus.documents import held_out, read_documents, write_documents
+from kepipe.data.document import Document, Mention
+from kepipe.data.document_files import held_out, read_documents, write_documents
 from kepipe.flow.events import Event, Metrics
 from kepipe.flow.stage import Work
 from kepipe.stages.artifacts import Corpus, Graph
 from kepipe.stages.link import LinkConfig, LinkInputs, link
-from kepipe.types import Document, Mention
 from tests.kepipe.linking.conftest import ENTITIES, TRIPLES
 
 FILLER = "Nothing of note happened there for many years. " * 300

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kepipe.corpus.documents import write_documents
+from kepipe.data.document import Document, Mention, Span
+from kepipe.data.document_files import write_documents
 from kepipe.flow.stage import Nothing, Work
 from kepipe.models.folder import load
 from kepipe.stages.artifacts import Linked, Model, Shards
 from kepipe.stages.corpus import CORPUS
 from kepipe.stages.pretrain import PRETRAIN
 from kepipe.stages.shards import SHARDS
-from kepipe.types import Document, Mention, Span
-from tests.kepipe.train.toy import Ear, work_in
+from tests.support.toy_training import Ear, work_in
 
 NAMES = ["river", "old", "stone", "high", "castle", "town", "bridge", "market", "hill"]
 WORDS = ["the", "near", "large", "small", "lies", "north", "south", "east", "of", "in", "with", "and"]

@@ -14,7 +14,7 @@ from kepipe.flow.stage import Work
 from kepipe.stages.artifacts import Evaluation, Model
 from kepipe.stages.evaluate import EVALUATE, EvaluateConfig, EvaluateInputs
 from kepipe.stages.register import REGISTER, RegisterConfig, RegisterInputs, champion_score
-from tests.kepipe.tasks.world import World, make_world
+from tests.support.world import World, make_world
 
 
 @pytest.fixture(scope="module")

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from kepipe.corpus.align import LEVELS
-from kepipe.corpus.documents import held_out, write_documents
-from kepipe.corpus.shards import open_shard
-from kepipe.corpus.tokenizer import load_tokenizer
+from kepipe.data.alignment import LEVELS
+from kepipe.data.document import Document, Mention, Span
+from kepipe.data.document_files import held_out, write_documents
+from kepipe.data.shards import open_shard
 from kepipe.flow.events import Event, Metrics, Noted
 from kepipe.flow.stage import Work
 from kepipe.stages.artifacts import Linked, Shards
 from kepipe.stages.shards import SHARDS, ShardsConfig, ShardsInputs, shards
-from kepipe.types import Document, Mention, Span
+from kepipe.tokenization.tokenizer import load_tokenizer
 
 
 def make_documents(count: int) -> list[Document]:

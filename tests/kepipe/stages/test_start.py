@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from kepipe.inject.settings import Inject
+from kepipe.knowledge.kbert.settings import Inject
 from kepipe.stages.artifacts import Vectors
 from kepipe.stages.start import tell_unused
-from tests.kepipe.train.toy import Ear, work_in
+from tests.support.toy_training import Ear, work_in
 
 
 @pytest.mark.parametrize(

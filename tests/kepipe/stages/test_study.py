@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 from kepipe.stages.study import STUDY
-from kepipe.study.design import Measure
-from tests.kepipe.study.conftest import design_of, result
-from tests.kepipe.train.toy import Ear, work_in
+from kepipe.studies.design import Measure
+from tests.kepipe.studies.conftest import design_of, result
+from tests.support.toy_training import Ear, work_in
 
 VALUES = {"graph-on": (0.61, 0.63, 0.62), "graph-off": (0.55, 0.58, 0.56)}
 TASKS = {"hotels": VALUES, "books": VALUES | {"graph-on": (0.55, 0.58, 0.56)}}

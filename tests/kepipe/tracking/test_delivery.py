@@ -15,9 +15,9 @@ from kepipe.flow.journal import Entry, Journal
 from kepipe.tracking.cursor import Cursor, pending
 from kepipe.tracking.delivery import Delivery, batches, claim, deliver_pending
 from kepipe.tracking.store import AwayError, Store, connect
-from tests.kepipe.tracking import journals
-from tests.kepipe.tracking.frail import CutError, Frail
-from tests.kepipe.tracking.journals import artifact, offered, write
+from tests.support import journals
+from tests.support.frail import CutError, Frail
+from tests.support.journals import artifact, offered, write
 
 
 def no_score(_model: Path, _evaluation: Path, _metric: str) -> float | None:

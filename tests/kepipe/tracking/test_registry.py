@@ -13,9 +13,9 @@ from kepipe.config import ConfigError
 from kepipe.tracking.prediction import Predictor
 from kepipe.tracking.registry import offer, promote, rollback, versions
 from kepipe.tracking.store import Store
-from tests.kepipe.tasks.world import World, make_world
-from tests.kepipe.tracking.frail import CutError, Frail
-from tests.kepipe.tracking.journals import offered
+from tests.support.frail import CutError, Frail
+from tests.support.journals import offered
+from tests.support.world import World, make_world
 
 
 @pytest.fixture(scope="module")

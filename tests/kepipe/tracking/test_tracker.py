@@ -19,13 +19,13 @@ from kepipe.flow.journal import read
 from kepipe.tracking import cursor, dashboard, pending, reachable, store_uri, track
 from kepipe.tracking.sampler import Sampler
 from kepipe.tracking.store import Store, connect
-from tests.kepipe.tracking import journals
+from tests.support import journals
 
 RUN = """
 import sys, time
 from pathlib import Path
 from kepipe.tracking import track
-from tests.kepipe.tracking import journals
+from tests.support import journals
 space, pipeline, name, pause = Path(sys.argv[1]), sys.argv[2], sys.argv[3], float(sys.argv[4])
 begin = time.monotonic()
 with track(space) as tracker:

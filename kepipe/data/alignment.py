@@ -1,0 +1,189 @@
+"""From characters to tokens: what the linker knows of a text, laid over the tokens of any tokenizer.
+
+All texts of a chunk are laid end to end, so that one search places every span of every document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kepipe.arrays import ranges
+from kepipe.data.document import Document
+from kepipe.tokenization.tokenizer import Encoded, Tokenizer
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+WORD, PHRASE, ENTITY, SENTENCE, DOCUMENT, TURN = 1, 2, 4, 8, 16, 32
+"""Bits of `bounds`: a unit of this level starts here."""
+REPLY = 64
+"""Beside TURN: who speaks is not who began the dialogue."""
+SPACES = [code for code in range(0x3001) if chr(code).isspace()]
+LEVELS = {"word": WORD, "phrase": PHRASE, "entity": ENTITY}
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Tokens of a chunk of documents, N in all: `tokens` int [N], `bounds` uint8 [N], `entities` int32 [N] (−1 none).
+
+    `documents`: int [documents], tokens of each. `mentions` came in, `aligned` of them have tokens of their own.
+    """
+
+    tokens: Ints
+    bounds: npt.NDArray[np.uint8]
+    entities: npt.NDArray[np.int32]
+    documents: Ints
+    mentions: int
+    aligned: int
+
+
+def tokenise(documents: Sequence[Document], tokenizer: Tokenizer, row: Callable[[str], int]) -> Columns:
+    """Tokens of documents with their units. `row` gives the number of an entity.
+
+    A word is what the tokenizer's pre-tokenisation splits; between Chinese characters, which nothing splits,
+    it is the document's phrase (ERNIE's lexical units; jieba's words), or else the character. At phrase level
+    a unit is a phrase, elsewhere a word; at entity level a mention, elsewhere a word (ERNIE 1.0, section 3.2).
+    """
+    encoded = tokenizer.encode([document.text for document in documents])
+    codes = np.frombuffer("".join(d.text for d in documents).encode("utf-32-le"), dtype=np.uint32)
+    sizes = np.fromiter((len(document.text) for document in documents), np.int64, len(documents))
+    bases = np.cumsum(sizes) - sizes
+    starts, ends = stream_offsets(encoded, bases, codes)
+    opens = (np.cumsum(encoded.lengths) - encoded.lengths)[encoded.lengths > 0]
+
+    phrase_from, phrase_to = _spans((d.phrases for d in documents), bases)
+    words = _words(encoded.words, starts, ends, codes, phrase_from, phrase_to)
+    sentence_from, _ = _spans((d.sentences for d in documents), bases)
+    sentences = np.zeros_like(words)
+    first_of_sentence = np.searchsorted(ends, sentence_from, side="right")
+    sentences[first_of_sentence[first_of_sentence < len(starts)]] = True
+
+    phrases = _units(words, *cover(starts, ends, phrase_from, phrase_to))
+    first, stop, names = _place_mentions(documents, bases, starts, ends)
+    entities = np.full(len(starts), -1, dtype=np.int32)
+    rows = np.fromiter(map(row, names), np.int32, len(names))
+    entities[ranges(first, stop - first)] = np.repeat(rows, stop - first)
+
+    bounds = np.zeros(len(starts), dtype=np.uint8)
+    for bit, marks in (
+        (WORD, words), (PHRASE, phrases), (ENTITY, _units(words, first, stop)), (SENTENCE, sentences),
+    ):  # fmt: skip
+        bounds[marks] |= bit
+    bounds[opens] |= WORD | PHRASE | ENTITY | SENTENCE | DOCUMENT
+    bounds |= _turns(documents, bases, ends)
+    mentions = sum(len(document.mentions) for document in documents)
+    return Columns(encoded.tokens, bounds, entities, encoded.lengths, mentions, len(names))
+
+
+def cover(starts: Ints, ends: Ints, span_from: Ints, span_to: Ints) -> tuple[Ints, Ints]:
+    """First token and end (exclusive) of the tokens that share a character with each span; without any, none.
+
+    A span that begins inside a token, or after a bracket that the tokenizer keeps with the word, gets that token.
+    """
+    first = np.searchsorted(ends, span_from, side="right")
+    stop = np.searchsorted(starts, span_to, side="left")
+    found = stop > first
+    return first[found], stop[found]
+
+
+def coverage(bounds: npt.NDArray[np.uint8], entities: npt.NDArray[np.int32], rows_of: Ints) -> dict[str, int]:
+    """How many `mentions` stand in a stream of tokens, of how many `entities`, and how many of each have a vector.
+
+    `rows_of`: the vector's row of each entity, −1 for those that have none.
+    """
+    mentions = entities[((bounds & ENTITY) > 0) & (entities >= 0)]
+    present = np.unique(mentions)
+    return {
+        "mentions": len(mentions),
+        "mentions_with_vector": int((rows_of[mentions] >= 0).sum()),
+        "entities": len(present),
+        "entities_with_vector": int((rows_of[present] >= 0).sum()),
+    }
+
+
+def stream_offsets(encoded: Encoded, bases: Ints, codes: npt.NDArray[np.uint32]) -> tuple[Ints, Ints]:
+    """Offsets into the texts laid end to end, without the spaces that byte-level and Metaspace tokens carry."""
+    base = np.repeat(bases, encoded.lengths)
+    starts, ends = encoded.starts + base, encoded.ends + base
+    spaced = np.arange(len(starts))
+    while len(spaced):  # a round for each space
+        spaced = spaced[ends[spaced] - starts[spaced] > 1]
+        spaced = spaced[np.isin(codes[starts[spaced]], SPACES)]
+        starts[spaced] += 1
+    # A normaliser may reorder characters; the search below needs order.
+    return np.maximum.accumulate(starts), np.maximum.accumulate(ends)
+
+
+def _words(
+    split: Bools, starts: Ints, ends: Ints, codes: npt.NDArray[np.uint32], phrase_from: Ints, phrase_to: Ints
+) -> Bools:
+    """Word starts: the tokenizer's, but in runs of Chinese characters the starts of phrases."""
+    if not len(starts):
+        return split
+    code = codes[starts]
+    han = ((code >= 0x3400) & (code <= 0x9FFF)) | ((code >= 0xF900) & (code <= 0xFAFF)) | (code >= 0x20000)
+    phrase = np.searchsorted(phrase_from, starts, side="right") - 1
+    if len(phrase_from):
+        phrase[starts >= phrase_to[phrase]] = -1
+    same_phrase = (phrase[1:] == phrase[:-1]) & (phrase[1:] >= 0)
+    same_character = starts[1:] < ends[:-1]
+    words = split.copy()
+    both = han[1:] & han[:-1]
+    words[1:][both] = ~(same_phrase | same_character)[both]
+    words[1:][han[1:] != han[:-1]] = True
+    return words
+
+
+def _turns(documents: Sequence[Document], bases: Ints, ends: Ints) -> npt.NDArray[np.uint8]:
+    """TURN and REPLY where turns start: uint8 [N]. A turn without tokens gives way to the one after it."""
+    turn_from, _ = _spans(([turn[:2] for turn in d.turns] for d in documents), bases)
+    roles = np.array([turn.role for document in documents for turn in document.turns], dtype=np.uint8)
+    first = np.searchsorted(ends, turn_from, side="right")
+    marks = np.zeros(len(ends) + 1, dtype=np.uint8)
+    marks[first] = TURN + REPLY * roles
+    return marks[:-1]
+
+
+def _units(words: Bools, first: Ints, stop: Ints) -> Bools:
+    """Unit starts: those of the given token ranges, and of the words outside them."""
+    units = words.copy()
+    units[ranges(first + 1, stop - first - 1)] = False
+    units[first] = True
+    units[stop[stop < len(units)]] = True
+    return units
+
+
+def _place_mentions(
+    documents: Sequence[Document], bases: Ints, starts: Ints, ends: Ints
+) -> tuple[Ints, Ints, list[str]]:
+    """Token ranges and entities of the mentions, in order; one that needs a token of an earlier one is left out."""
+    mentions = [
+        (int(base) + m.start, int(base) + m.end, m.entity)
+        for document, base in zip(documents, bases, strict=True)
+        for m in sorted(document.mentions, key=lambda m: (m.start, -m.end))
+    ]
+    span_from = np.array([m[0] for m in mentions], dtype=np.int64)
+    span_to = np.array([m[1] for m in mentions], dtype=np.int64)
+    first = np.searchsorted(ends, span_from, side="right")
+    stop = np.searchsorted(starts, span_to, side="left")
+    kept, reached = [], 0
+    for place in range(len(mentions)):
+        if reached <= first[place] < stop[place]:
+            kept.append(place)
+            reached = int(stop[place])
+    return first[kept], stop[kept], [mentions[place][2] for place in kept]
+
+
+def _spans(of_documents: Iterable[Sequence[Any]], bases: Ints) -> tuple[Ints, Ints]:
+    """Starts and ends of all spans in the texts laid end to end."""
+    groups = list(of_documents)
+    counts = [len(spans) for spans in groups]
+    flat = chain.from_iterable(chain.from_iterable(groups))
+    pairs = np.fromiter(flat, np.int64, 2 * sum(counts)).reshape(-1, 2) + np.repeat(bases, counts)[:, None]
+    return pairs[:, 0], pairs[:, 1]

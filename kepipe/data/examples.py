@@ -1,0 +1,64 @@
+"""Examples as ranges of the stream, and what every format needs to find them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from kepipe.data.shards import Shard
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """N examples of P pieces, each a range of the stream.
+
+    Example i has the pieces `first[i]` to `first[i + 1]`: int [N + 1]. Of a piece, int or bool [P]: the tokens
+    `starts` to `stops`; whether it `opens` with [CLS] and `closes` with [SEP]; its number `segment` (0, 1) and
+    `document` (from 1, within the example). `follows`: int [N], for pairs, 1 where the second truly follows.
+    """
+
+    first: Ints
+    starts: Ints
+    stops: Ints
+    opens: Bools
+    closes: Bools
+    segment: Ints
+    document: Ints
+    follows: Ints | None = None
+
+    def __len__(self) -> int:
+        return len(self.first) - 1
+
+    @cached_property
+    def lengths(self) -> Ints:
+        """Tokens of each example, special tokens included: int [N]."""
+        sizes = np.append(0, np.cumsum(self.stops - self.starts + self.opens + self.closes))
+        return np.diff(sizes[self.first])
+
+
+def cut_sentences(shard: Shard, longest: int) -> tuple[Ints, Ints]:
+    """Where sentences start, those above `longest` tokens cut into parts; and the document (from 0) of each.
+
+    The first has the stream's length as its last element: int [sentences + 1], int [sentences].
+    """
+    starts, sizes = shard.sentences[:-1], np.diff(shard.sentences)
+    parts = -(-sizes // longest)
+    nth = np.arange(parts.sum()) - np.repeat(np.cumsum(parts) - parts, parts)
+    cuts = np.repeat(starts, parts) + nth * longest
+    return np.append(cuts, len(shard)), np.searchsorted(shard.documents, cuts, side="right") - 1
+
+
+def follow(successors: Sequence[int], end: int) -> Ints:
+    """The chain 0, successors[0], successors[successors[0]], … below `end`."""
+    visited, place = [], 0
+    while place < end:
+        visited.append(place)
+        place = successors[place]
+    return np.array(visited, dtype=np.int64)

@@ -1,0 +1,122 @@
+"""Clean batches: the examples of batch n gathered from the memory-mapped stream into padded rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from kepipe.arrays import ranges
+from kepipe.data.alignment import LEVELS, SENTENCE
+from kepipe.data.batch import Sequences, Visit
+from kepipe.data.batch_sampler import Order
+from kepipe.data.examples import Examples
+from kepipe.data.formats import Format, plan
+from kepipe.data.shards import Shard
+from kepipe.tokenization.tokenizer import Tokenizer
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The ids that stand around text."""
+
+    pad: int
+    cls: int
+    sep: int
+
+
+class Batches:
+    """Batch n of a shard in a format, for n = 0, 1, … without end: a function of (shard, format, seed, n)."""
+
+    def __init__(self, shard: Shard, examples: Examples, order: Order, frame: Frame) -> None:
+        self.shard, self.examples, self.order, self.frame = shard, examples, order, frame
+
+    @property
+    def per_epoch(self) -> int:
+        """Batches that see every example once."""
+        return self.order.per_epoch
+
+    def render(self, n: int) -> Sequences:
+        """Batch n. Several threads may render at once."""
+        rows_B = self.order.rows(n)
+        visit = Visit(rows_B, self.order.epoch(n), self.order.seed)
+        return replace(gather(self.shard, self.examples, rows_B, self.frame), visit=visit)
+
+
+def open_batches(
+    shard: Shard,
+    tokenizer: Tokenizer,
+    *,
+    format: Format = "full-sentences",
+    length: int = 128,
+    tokens: int = 8192,
+    seed: int = 0,
+    begin: bool = True,
+    isolate: bool = False,
+) -> Batches:
+    """Batches of about `tokens` tokens in rows of at most `length`; see `kepipe.data.formats.plan`."""
+    examples = plan(shard, format, length, seed=seed, begin=begin, isolate=isolate)
+    frame = Frame(tokenizer.pad, tokenizer.cls if begin else tokenizer.sep, tokenizer.sep)
+    return Batches(shard, examples, Order(examples.lengths, tokens, seed), frame)
+
+
+def gather(shard: Shard, examples: Examples, rows_B: Ints, frame: Frame) -> Sequences:
+    """The given examples as rows, padded at the right to the longest."""
+    counts = examples.first[rows_B + 1] - examples.first[rows_B]
+    piece = ranges(examples.first[rows_B], counts)
+    row = np.repeat(np.arange(len(rows_B)), counts)
+    starts, sizes = examples.starts[piece], examples.stops[piece] - examples.starts[piece]
+    opens, closes = examples.opens[piece], examples.closes[piece]
+    width = sizes + opens + closes
+    T = int(examples.lengths[rows_B].max())
+
+    before = np.cumsum(width) - width
+    column = before - np.repeat(before[np.cumsum(counts) - counts], counts)
+    at = row * T + column  # where each piece starts in the flat [B, T]
+    source, place = ranges(starts, sizes), ranges(at + opens, sizes)
+
+    shape = (len(rows_B), T)
+    tokens = np.full(shape, frame.pad, dtype=np.int64)
+    tokens.ravel()[place] = shard.tokens[source]
+    tokens.ravel()[at[opens]] = frame.cls
+    tokens.ravel()[(at + width - 1)[closes]] = frame.sep
+    special = np.ones(shape, dtype=np.bool_)
+    special.ravel()[place] = False
+    segments, documents = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    whole = ranges(at, width)
+    segments.ravel()[whole] = np.repeat(examples.segment[piece], width)
+    documents.ravel()[whole] = np.repeat(examples.document[piece], width)
+    entities = np.full(shape, -1, dtype=np.int64)
+    entities.ravel()[place] = shard.entities[source]
+
+    bounds = shard.bounds[source]
+    heads = (np.cumsum(sizes) - sizes)[sizes > 0]
+    bounds[heads] |= SENTENCE | sum(LEVELS.values())  # a piece that begins inside a unit begins a new one
+    text = np.bincount(row, weights=sizes, minlength=len(rows_B)).astype(np.int64)
+    return Sequences(
+        tokens=tokens,
+        segments=segments,
+        documents=documents,
+        special=special,
+        units={level: _number(bounds, bit, text, place, shape) for level, bit in LEVELS.items()},
+        entities=entities,
+        sentences=_number(bounds, SENTENCE, text, place, shape),
+        follows=None if examples.follows is None else examples.follows[rows_B],
+    )
+
+
+def _number(
+    bounds: npt.NDArray[np.uint8], bit: int, text_B: Ints, place: Ints, shape: tuple[int, int]
+) -> Ints:
+    """Each text token's unit, counted from 0 in its row; −1 elsewhere. `text_B`: text tokens of each row."""
+    count = np.cumsum((bounds & bit) > 0)
+    firsts = np.cumsum(text_B) - text_B
+    filled = text_B > 0
+    offset = np.zeros(len(text_B), dtype=np.int64)
+    offset[filled] = count[firsts[filled]]
+    numbered = np.full(shape, -1, dtype=np.int64)
+    numbered.ravel()[place] = count - np.repeat(offset, text_B)
+    return numbered

@@ -1,0 +1,82 @@
+"""Folders of `.txt`, `.jsonl`, `.parquet` and `.tsv` files, or such files.
+
+A `.txt` file is one document whose id is its path in the folder without the ending. A `.tsv` file has a header with
+`text`, or `text_a` and perhaps `text_b`, as the data of tasks has; each line is a document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from kepipe.data.document import Document
+from kepipe.data.document_files import read_documents, read_parquet
+from kepipe.data.line_readers import columns
+from kg.problems import Problems
+
+
+def list_files(path: Path) -> list[Path]:
+    """The readable files under `path`, in order of their names. Raises ValueError where there is none."""
+    if not path.exists():
+        raise ValueError(f"{path}: no such file or folder; `path` must name your text")
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    readable = [file for file in files if file.suffix in READERS]
+    if not readable:
+        raise ValueError(f"{path}: no {' / '.join(READERS)} file here")
+    return readable
+
+
+def read_folders(paths: Sequence[Path], problems: Problems) -> Iterator[Document]:
+    """Stream the documents of all files; a second document of the same id is a problem and is skipped."""
+    seen: set[str] = set()
+    for path in paths:
+        for file in list_files(path):
+            for document in READERS[file.suffix](file, path, problems):
+                if document.id in seen:
+                    problems.add(
+                        file, 0, f"the id {document.id!r} stands twice; the later document is skipped"
+                    )
+                    continue
+                seen.add(document.id)
+                yield document
+
+
+def _read_text(file: Path, root: Path, problems: Problems) -> Iterator[Document]:
+    raw = file.read_bytes()
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        problems.add(file, line, f"invalid UTF-8 at byte {error.start} of the file")
+        return
+    text = text.replace("\r\n", "\n").replace("\r", "\n").strip()
+    if not text:
+        problems.add(file, 0, "the file is empty")
+        return
+    yield Document(id=_inside(file, root), text=text, title=file.stem)
+
+
+def _inside(file: Path, root: Path) -> str:
+    """A file's path in the folder that was named, without the ending."""
+    inside = file.relative_to(root) if root.is_dir() else Path(file.name)
+    return inside.with_suffix("").as_posix()
+
+
+def _read_table(file: Path, root: Path, problems: Problems) -> Iterator[Document]:
+    """A document a line; the id is `file:line`. The texts of a pair are paragraphs of one document."""
+    for number, cells in columns(file, problems, ()):
+        texts = [cells[name].strip() for name in ("text", "text_a", "text_b") if name in cells]
+        if not texts:
+            raise ValueError(f"{file}:1: expected a header with `text` or `text_a`; found {', '.join(cells)}")
+        if any(texts):
+            yield Document(id=f"{_inside(file, root)}:{number}", text="\n".join(texts).strip())
+        else:
+            problems.add(file, number, "the text is empty")
+
+
+READERS: dict[str, Callable[[Path, Path, Problems], Iterator[Document]]] = {
+    ".txt": _read_text,
+    ".jsonl": lambda file, _root, problems: read_documents(file, problems),
+    ".tsv": _read_table,
+    ".parquet": lambda file, _root, problems: read_parquet(file, problems),
+}

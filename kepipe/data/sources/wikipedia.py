@@ -1,0 +1,53 @@
+"""Wikipedia articles from a dump in XML (`pages-articles.xml`, plain or bz2); gensim's wheel carries a sample."""
+
+from __future__ import annotations
+
+import bz2
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree import ElementTree
+
+from kepipe.data.document import Document
+from kepipe.data.sources.wikitext import convert
+
+_SAMPLE = "test/test_data/enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2"
+
+
+class Page(NamedTuple):
+    """An article's source."""
+
+    id: str
+    title: str
+    wikitext: str
+
+
+def sample_file() -> Path:
+    """The dump in gensim's wheel: 106 articles. Raises ValueError where gensim is not installed."""
+    found = importlib.util.find_spec("gensim")
+    file = Path(found.origin).parent / _SAMPLE if found and found.origin else Path(_SAMPLE)
+    if not file.exists():
+        raise ValueError("the Wikipedia sample comes with gensim: pip install 'gensim>=4.3'")
+    return file
+
+
+def read_pages(dump: Path) -> Iterator[Page]:
+    """Stream the articles (namespace 0, no redirects) of a dump."""
+    with bz2.open(dump) if dump.suffix == ".bz2" else dump.open("rb") as stream:
+        for _, element in ElementTree.iterparse(stream):
+            if not element.tag.endswith("}page"):
+                continue
+            here = element.tag.removesuffix("page")
+            wikitext = element.findtext(f"{here}revision/{here}text") or ""
+            if element.findtext(f"{here}ns") == "0" and element.find(f"{here}redirect") is None and wikitext:
+                yield Page(
+                    element.findtext(f"{here}id") or "", element.findtext(f"{here}title") or "", wikitext
+                )
+            element.clear()
+
+
+def to_document(page: Page) -> Document:
+    """The article as text; `gold` holds its link anchors, their entity the title of the page linked to."""
+    text, anchors = convert(page.wikitext)
+    return Document(id=f"enwiki:{page.id}", text=text, title=page.title, gold=anchors)

@@ -1,0 +1,97 @@
+"""Classification of a text or of a pair of texts, and ranking: which of a question's pairs come first.
+
+Read are TSV files with a header: `label`, `text_a`, for pairs `text_b`, for ranking `qid`, in any order; and
+JSON lines `{"text", "label"}` with `second` and `group` in their place, and perhaps `mentions`, the entities that the
+text names: `[{"start", "end", "entity"}]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from kepipe.data.line_readers import columns
+from kepipe.finetuning.examples import Example, Record, mentions_of, read_records, text_of
+from kepipe.finetuning.metrics import Bools, Floats, Ints, Metric, accuracy, mean
+from kg.problems import Problems
+
+RIGHT = "1"
+"""Ranking: the label of a pair that answers its question; any other is one that does not."""
+
+
+def read_texts(file: Path, problems: Problems) -> Iterator[Example]:
+    """One text and its class."""
+    return _read(file, problems, {"label": "label", "text_a": "text"})
+
+
+def read_pairs(file: Path, problems: Problems) -> Iterator[Example]:
+    """Two texts and the class of the pair."""
+    return _read(file, problems, {"label": "label", "text_a": "text", "text_b": "second"})
+
+
+def read_questions(file: Path, problems: Problems) -> Iterator[Example]:
+    """Two texts, the question they belong to, and whether they answer it ("1")."""
+    told = {"qid": "group", "label": "label", "text_a": "text", "text_b": "second"}
+    return _read(file, problems, told)
+
+
+def _read(file: Path, problems: Problems, names: dict[str, str]) -> Iterator[Example]:
+    """Examples of a TSV, column → key, or of JSON lines with these keys."""
+    if file.suffix in (".jsonl", ".json"):
+        return read_records(file, problems, lambda record, id: _example(record, id, set(names.values())))
+    return _table(file, problems, names)
+
+
+def _table(file: Path, problems: Problems, names: dict[str, str]) -> Iterator[Example]:
+    for number, cells in columns(file, problems, list(names)):
+        record = {key: cells[column] for column, key in names.items()}
+        try:
+            yield _example(record, f"{file.stem}:{number}", set(names.values()))
+        except ValueError as error:
+            problems.add(file, number, str(error))
+
+
+def _example(record: Record, id: str, keys: set[str]) -> Example:
+    told = {key: text_of(record[key]).strip() for key in sorted(keys)}
+    empty = [key for key, value in told.items() if not value]
+    if empty:
+        raise ValueError(f"`{empty[0]}` is empty")
+    return Example(
+        str(record.get("id", id)),
+        told["text"],
+        labels=(told["label"],),
+        second=told.get("second", ""),
+        mentions=mentions_of(record),
+        group=told.get("group", ""),
+    )
+
+
+def measure(gold_N: Ints, predicted_N: Ints) -> dict[str, Metric]:
+    """Accuracy, the mean over texts."""
+    return {"accuracy": accuracy(gold_N, predicted_N)}
+
+
+def reciprocal_ranks(groups_N: Ints, right_N: Bools, scores_N: Floats) -> Floats:
+    """1 / rank of the first right pair of each question that has one, float [questions].
+
+    Rank 1 is the highest score. Pairs of equal score share the worst of their ranks: a model that cannot tell
+    pairs apart must not gain by their order in the file.
+    """
+    found = []
+    order = np.argsort(groups_N, kind="stable")
+    borders = np.flatnonzero(np.diff(groups_N[order])) + 1
+    for members in np.split(order, borders):
+        right, scores = right_N[members], scores_N[members]
+        if right.any():
+            found.append(1.0 / (scores >= scores[right].max()).sum())
+    return np.array(found)
+
+
+def measure_ranking(groups_N: Ints, right_N: Bools, scores_N: Floats) -> dict[str, Metric]:
+    """Mean reciprocal rank over questions with a right answer; a question is a case."""
+    ranks = reciprocal_ranks(groups_N, right_N, scores_N)
+    if not len(ranks):
+        raise ValueError(f'ranking: no question has a right pair; its label has to be "{RIGHT}"')
+    return {"mrr": mean(ranks), "first_right": mean(ranks == 1.0)}

@@ -1,0 +1,246 @@
+"""From examples to rows: tokenise, find the spans, put marks around them, cut to length, add [CLS] and [SEP]."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from kepipe.data.alignment import stream_offsets
+from kepipe.data.document import Mention, Span
+from kepipe.finetuning.examples import Example
+from kepipe.finetuning.rows import Named, Row
+from kepipe.tokenization.tokenizer import Tokenizer
+
+Ints = npt.NDArray[np.int64]
+Reads = Literal["spans", "row", "words"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a model's rows look.
+
+    `begin`: whether [CLS] stands first (not in GPT and T5, whose rows end with the token that is read). `marks`: ids of
+    the tokens around span number 0, 1, …; empty: the spans stay bare. `reads`: which tokens the head reads: those of
+    the spans (their opening marks), the one of the row ([CLS] or the last), or every word's. `causal`: a token sees
+    only what stands left of it, so that closing marks and last tokens are read. `segments`: how many the model knows.
+    """
+
+    tokenizer: Tokenizer
+    length: int
+    reads: Reads
+    marks: tuple[int, ...] = ()
+    begin: bool = True
+    causal: bool = False
+    segments: int = 2
+
+
+@dataclass
+class Fit:
+    """What did not fit: rows that were cut, words that tagging lost by it, mentions without a token of their own."""
+
+    rows: int = 0
+    cut: int = 0
+    words_cut: int = 0
+    mentions: int = 0
+    mentions_aligned: int = 0
+
+
+class Text(NamedTuple):
+    """One text as tokens: int [T]; places of the spans asked about and of the mentions, [n, 2] first and stop."""
+
+    tokens: Ints
+    spans: Ints
+    mentions: Ints
+    entities: Sequence[str]
+
+
+def mark(examples: Sequence[Example], layout: Layout, fit: Fit | None = None) -> list[Row]:
+    """A row of each example, without labels. `fit` is told what had to be left out.
+
+    Raises ValueError for a length in which not even the marks have room.
+    """
+    fit = Fit() if fit is None else fit
+    room = layout.length - layout.begin - 1 - 2 * len(layout.marks)
+    if room < 2 * max(1, len(layout.marks)):
+        raise ValueError(
+            f"length: {layout.length} tokens leave no room for a text between the special tokens"
+        )
+    firsts = _texts([_apart(e) if layout.reads == "words" else e for e in examples], layout.tokenizer)
+    paired = any(example.second for example in examples)
+    seconds = _texts([_second(example) for example in examples], layout.tokenizer) if paired else []
+    rows = []
+    for place, first in enumerate(firsts):
+        if paired:
+            rows.append(_pair(first, seconds[place], layout, room - 1, fit))
+        else:
+            rows.append(_single(first, layout, room, fit))
+    fit.rows += len(rows)
+    fit.mentions += sum(len(e.mentions) + len(e.second_mentions) for e in examples)
+    fit.mentions_aligned += sum(len(row.mentions) for row in rows)
+    return rows
+
+
+def _apart(example: Example) -> Example:
+    """The words with blanks between them, so that no token holds two ("2 0 1 7"), and the mentions moved with them."""
+    starts = np.array([span.start for span in example.spans])
+    sizes = np.array([span.end - span.start for span in example.spans])
+    moved = np.cumsum(sizes + 1) - (sizes + 1)
+
+    def move(mention: Mention) -> Mention:
+        first, last = (
+            max(0, int(np.searchsorted(starts, at, side="right")) - 1)
+            for at in (mention.start, mention.end - 1)
+        )
+        return replace(mention, start=int(moved[first]), end=int(moved[last] + sizes[last]))
+
+    return replace(
+        example,
+        text=" ".join(example.text[span.start : span.end] for span in example.spans),
+        spans=tuple(
+            Span(start, start + size) for start, size in zip(moved.tolist(), sizes.tolist(), strict=True)
+        ),
+        mentions=tuple(map(move, example.mentions)),
+    )
+
+
+def _second(example: Example) -> Example:
+    return Example(example.id, example.second, mentions=example.second_mentions)
+
+
+def _texts(examples: Sequence[Example], tokenizer: Tokenizer) -> list[Text]:
+    """Tokens, spans and mentions of all texts: laid end to end, one search places every span."""
+    texts = [example.text for example in examples]
+    encoded = tokenizer.encode(texts)
+    codes = np.frombuffer("".join(texts).encode("utf-32-le"), dtype=np.uint32)
+    sizes = np.fromiter(map(len, texts), np.int64, len(texts))
+    bases = np.cumsum(sizes) - sizes
+    starts, ends = stream_offsets(encoded, bases, codes)
+    opens = np.cumsum(encoded.lengths) - encoded.lengths
+
+    def place(spans: Sequence[Sequence[Span] | Sequence[Mention]]) -> list[Ints]:
+        counts = np.fromiter(map(len, spans), np.int64, len(spans))
+        flat = np.array([(s.start, s.end) for group in spans for s in group], np.int64).reshape(-1, 2)
+        flat += np.repeat(bases, counts)[:, None]
+        offset, size = np.repeat(opens, counts), np.repeat(encoded.lengths, counts)
+        first = np.clip(np.searchsorted(ends, flat[:, 0], side="right") - offset, 0, np.maximum(size - 1, 0))
+        stop = np.clip(np.searchsorted(starts, flat[:, 1], side="left") - offset, 0, size)
+        return np.split(np.stack([first, stop], axis=1), np.cumsum(counts)[:-1])
+
+    tokens = np.split(encoded.tokens, np.cumsum(encoded.lengths)[:-1])
+    spans, mentions = place([e.spans for e in examples]), place([e.mentions for e in examples])
+    for found, piece in zip(spans, tokens, strict=True):  # a span of blanks gets the token behind it
+        found[:, 1] = np.maximum(found[:, 1], np.minimum(found[:, 0] + 1, len(piece)))
+    entities = [[mention.entity for mention in e.mentions] for e in examples]
+    return [Text(*parts) for parts in zip(tokens, spans, mentions, entities, strict=True)]
+
+
+def _single(text: Text, layout: Layout, room: int, fit: Fit) -> Row:
+    whole = text
+    if len(text.tokens) > room:
+        fit.cut += 1
+        text = cut(text, nearest(len(text.tokens), text.spans if layout.reads == "spans" else None, room))
+        if layout.reads == "words":
+            text = text._replace(spans=text.spans[text.spans[:, 1] > text.spans[:, 0]])
+            fit.words_cut += len(whole.spans) - len(text.spans)
+    text, openings, closings = surround(text, layout.marks)
+    begin = int(layout.begin)
+    tokens = np.concatenate([np.full(begin, _cls(layout)), text.tokens, [layout.tokenizer.sep]])
+    if layout.reads == "row":
+        marks = np.array([0 if layout.begin else len(tokens) - 1])
+    elif layout.marks:
+        marks = begin + (closings if layout.causal else openings)
+    else:
+        marks = begin + (np.maximum(text.spans[:, 1] - 1, 0) if layout.causal else text.spans[:, 0])
+    return Row(
+        tokens,
+        np.zeros(len(tokens), np.int64),
+        tuple(np.minimum(marks, len(tokens) - 1).tolist()),
+        _named(text, begin),
+    )
+
+
+def _pair(first: Text, second: Text, layout: Layout, room: int, fit: Fit) -> Row:
+    """[CLS] first [SEP] second [SEP]: the longer text is cut first (Devlin et al. 2019's rule)."""
+    sizes = len(first.tokens), len(second.tokens)
+    if sum(sizes) > room:
+        fit.cut += 1
+        longest = max(room // 2, room - sizes[1])
+        first = cut(first, np.arange(sizes[0]) < longest)
+        second = cut(second, np.arange(sizes[1]) < room - len(first.tokens))
+    begin, sep = int(layout.begin), [layout.tokenizer.sep]
+    tokens = np.concatenate([np.full(begin, _cls(layout)), first.tokens, sep, second.tokens, sep])
+    border = begin + len(first.tokens) + 1
+    segments = (np.arange(len(tokens)) >= border).astype(np.int64)
+    marks = (0 if layout.begin else len(tokens) - 1,)
+    return Row(
+        tokens,
+        segments if layout.segments > 1 else np.zeros_like(segments),
+        marks,
+        _named(first, begin) + _named(second, border),
+    )
+
+
+def nearest(length: int, spans: Ints | None, room: int) -> npt.NDArray[np.bool_]:
+    """Which of `length` tokens are kept: the `room` that are nearest to a span; without spans the first ones."""
+    places = np.arange(length)
+    if spans is None or not len(spans):
+        return places < room
+    away = np.maximum(spans[:, :1] - places, places - np.maximum(spans[:, 1:] - 1, spans[:, :1]))
+    kept = np.zeros(length, np.bool_)
+    kept[np.argsort(np.maximum(away, 0).min(axis=0), kind="stable")[:room]] = True
+    return kept
+
+
+def cut(text: Text, kept_T: npt.NDArray[np.bool_]) -> Text:
+    """The text without the other tokens. A mention of which a token goes is left out; a span may become empty."""
+    before = np.concatenate([[0], np.cumsum(kept_T)])
+    mentions = before[text.mentions]
+    whole = mentions[:, 1] - mentions[:, 0] == text.mentions[:, 1] - text.mentions[:, 0]
+    return Text(
+        text.tokens[kept_T],
+        before[text.spans],
+        mentions[whole],
+        [entity for entity, keep in zip(text.entities, whole, strict=True) if keep],
+    )
+
+
+def surround(text: Text, marks: Sequence[int]) -> tuple[Text, Ints, Ints]:
+    """The text with mark number i before and after span number i, and the places of the opening and closing marks."""
+    if not marks:
+        none = np.zeros(0, np.int64)
+        return text, none, none
+    first, stop = text.spans.T
+    at = np.concatenate([first, stop])
+    opens = np.arange(len(at)) < len(first)
+    order = np.lexsort((opens, at))  # where two marks meet, the closing one stands first
+    ids = np.tile(np.asarray(marks, np.int64), 2)
+    places = np.empty(len(at), np.int64)
+    places[order] = at[order] + np.arange(len(at))
+    tokens = np.insert(text.tokens, at[order], ids[order])
+
+    def move(spans: Ints) -> Ints:
+        begin, last = spans[:, 0], np.maximum(spans[:, 1] - 1, spans[:, 0])
+        shift = [(at[None, :] <= old[:, None]).sum(axis=1) for old in (begin, last)]
+        return np.stack([begin + shift[0], last + shift[1] + 1], axis=1)
+
+    moved = text._replace(tokens=tokens, spans=move(text.spans), mentions=move(text.mentions))
+    return moved, places[: len(first)], places[len(first) :]
+
+
+def _named(text: Text, begin: int) -> tuple[Named, ...]:
+    """The mentions in order, without those that overlap an earlier one or have no token."""
+    found: list[Named] = []
+    for (first, stop), entity in sorted(
+        zip((text.mentions + begin).tolist(), text.entities, strict=True), key=lambda named: named[0]
+    ):
+        if stop > first and (not found or first >= found[-1].stop):
+            found.append(Named(first, stop, entity))
+    return tuple(found)
+
+
+def _cls(layout: Layout) -> int:
+    return layout.tokenizer.cls if layout.begin else 0

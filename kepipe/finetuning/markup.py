@@ -1,0 +1,65 @@
+"""A text as a user writes it for `kepipe predict` → an example: what is asked about is marked in the text itself.
+
+`[[Marie Curie|head]] was born in [[Warsaw|tail]].`, or with an entity of the graph, `[[Warsaw|tail|Q270]]`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from kepipe.data.document import Mention, Span
+from kepipe.finetuning.examples import Example
+from kepipe.finetuning.mention_finders import Language
+from kepipe.finetuning.table import TASKS, TaskName
+
+_MARKED = re.compile(r"\[\[([^\[\]|]+)(?:\|([^\[\]|]*))?(?:\|([^\[\]|]+))?\]\]")
+_WORD = re.compile(r"\w+|[^\w\s]")
+_CHARACTER = re.compile(r"\S")
+ROLES = {"relations": ("head", "tail"), "typing": ("mention",)}
+BETWEEN = " ||| "
+
+
+def ask(task: TaskName, text: str, language: Language, id: str) -> Example:
+    """The example that a text asks. Raises ValueError telling how the task wants its texts."""
+    bare, spans, mentions = unmark(text)
+    if not bare.strip():
+        raise ValueError(f"{id}: the text is empty")
+    roles = ROLES.get(task, ())
+    if set(spans) - {""} - set(roles) or (roles and _roles(spans, roles) is None):
+        raise ValueError(f"{id}: {task} asks for a text {TASKS[task].asks}; found {text[:120]!r}")
+    if TASKS[task].reads == "words":
+        return Example(id, bare, words(bare, language), mentions=mentions)
+    if task in ("pairs", "ranking"):
+        first, between, second = bare.partition(BETWEEN)
+        if not between:
+            raise ValueError(f"{id}: {task} asks for a text {TASKS[task].asks}; found {text[:120]!r}")
+        return Example(id, first, second=second)
+    return Example(id, bare, tuple(_roles(spans, roles) or ()), mentions=mentions)
+
+
+def unmark(text: str) -> tuple[str, dict[str, Span], tuple[Mention, ...]]:
+    """The text without its marks; role → the characters marked so; the entities that marks name."""
+    bare, at, spans, mentions = "", 0, {}, []
+    for mark in _MARKED.finditer(text):
+        bare += text[at : mark.start()]
+        at = mark.end()
+        span = Span(len(bare), len(bare) + len(mark[1]))
+        bare += mark[1]
+        spans[mark[2] or ""] = span
+        if mark[3]:
+            mentions.append(Mention(*span, mark[3]))
+    return bare + text[at:], spans, tuple(mentions)
+
+
+def _roles(spans: dict[str, Span], roles: Sequence[str]) -> list[Span] | None:
+    """The spans in the order of the roles; where there is one role, it need not be named. None where one is missing."""
+    if len(roles) == 1 and len(spans) == 1 and "" in spans:
+        return [spans[""]]
+    return [spans[role] for role in roles] if set(spans) == set(roles) else None
+
+
+def words(text: str, language: Language) -> tuple[Span, ...]:
+    """What gets a label each: Chinese characters, or words and signs."""
+    pattern = _CHARACTER if language == "zh" else _WORD
+    return tuple(Span(*found.span()) for found in pattern.finditer(text))

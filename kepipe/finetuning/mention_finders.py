@@ -1,0 +1,66 @@
+"""Where the entities of a task's texts come from: the data, a linker, or the names of a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import repeat
+from pathlib import Path
+from typing import Literal, Protocol
+
+from kepipe.data.document import Mention
+from kepipe.finetuning.examples import Example
+
+Source = Literal["data", "linker", "names", "none"]
+Language = Literal["en", "zh"]
+
+
+class Finder(Protocol):
+    """Finds what a text names."""
+
+    def find(self, texts: Sequence[str]) -> Iterator[tuple[Mention, ...]]: ...
+
+
+class ByLinker:
+    """The mentions of a trained linker (`linker/` of a stage `link`), read by rules."""
+
+    def __init__(self, folder: Path, language: Language) -> None:
+        from kepipe.linking.linker import Linker
+        from kepipe.linking.reading import make_reader
+
+        self._linker = Linker.open(folder)
+        self._reader = make_reader(language, None)
+
+    def find(self, texts: Sequence[str]) -> Iterator[tuple[Mention, ...]]:
+        untitled = repeat("", len(texts))
+        return self._linker.link_all(zip(texts, untitled, self._reader.read(texts), strict=True))
+
+
+class ByNames:
+    """The names of a graph's entities that have something to show, the longest first."""
+
+    def __init__(self, graph: Path, language: Language) -> None:
+        from kepipe.knowledge.kbert.name_matcher import Dictionary
+        from kg.store import open_graph
+
+        self._dictionary = Dictionary(open_graph(graph), words=language == "zh")
+
+    def find(self, texts: Iterable[str]) -> Iterator[tuple[Mention, ...]]:
+        return (self._dictionary.find(text) for text in texts)
+
+
+def make_finder(linker: Path | None, graph: Path | None, language: Language) -> Finder | None:
+    """A linker where there is one, else the names of a graph; None where there is neither."""
+    if linker is not None:
+        return ByLinker(linker, language)
+    return None if graph is None else ByNames(graph, language)
+
+
+def with_mentions(examples: Sequence[Example], finder: Finder) -> list[Example]:
+    """The examples with what their texts name, in place of what the data says."""
+    first = finder.find([example.text for example in examples])
+    second = finder.find([example.second for example in examples])
+    return [
+        replace(example, mentions=named, second_mentions=also)
+        for example, named, also in zip(examples, first, second, strict=True)
+    ]

@@ -1,0 +1,100 @@
+"""Metrics as functions of sums over cases, so that one bootstrap gives an interval for each of them.
+
+A case is a row: a text, a sentence, a question. Its columns are what it adds to the sums: right answers, given
+ones, predicted ones. Micro-F1 is 2·Σright / (Σpredicted + Σgiven), the reciprocal rank a mean, and so on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kepipe.studies.intervals import FEWEST_CLUSTERS, Estimate
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Metric:
+    """`columns`: float [N, K], what each case adds; `value`: sums [..., K] → the metric [...]."""
+
+    columns: Floats
+    value: Callable[[Floats], Any]
+
+    @property
+    def score(self) -> float:
+        """The metric over all cases."""
+        return float(self.value(self.columns.sum(axis=0)))
+
+
+def summarise(metrics: Mapping[str, Metric], seed: int) -> dict[str, dict[str, Any]]:
+    """Metric → `{value, low, high, cases, clusters}`, the 95% percentile bootstrap over cases.
+
+    Efron & Tibshirani 1993, §13.3. The same cases are drawn for every metric.
+    """
+    columns = np.concatenate([metric.columns for metric in metrics.values()], axis=1)
+    borders = np.cumsum([metric.columns.shape[1] for metric in metrics.values()])[:-1]
+    number = len(columns)
+    sums = np.split(_resample(columns, seed), borders, axis=1) if number >= FEWEST_CLUSTERS else None
+    told = {}
+    for place, (name, metric) in enumerate(metrics.items()):
+        low = high = None
+        if sums is not None:
+            low, high = (float(bound) for bound in np.quantile(metric.value(sums[place]), [0.025, 0.975]))
+        told[name] = Estimate(metric.score, low, high, number, number).as_json()
+    return told
+
+
+def _resample(columns: Floats, seed: int) -> Floats:
+    """The sums of RESAMPLES draws of as many cases with replacement: float [RESAMPLES, K]."""
+    rng, number = np.random.default_rng(seed), len(columns)
+    # As counts of draws, and in pieces: all at once, ten thousand cases would take 160 MB.
+    pieces = [
+        rng.multinomial(number, np.full(number, 1 / number), size=RESAMPLES // 40) @ columns
+        for _ in range(40)
+    ]
+    return np.concatenate(pieces)
+
+
+def mean(values_N: npt.NDArray[Any]) -> Metric:
+    """The mean of a value of each case."""
+    ones = np.ones(len(values_N))
+    return Metric(
+        np.stack([values_N.astype(np.float64), ones], axis=1), lambda sums: sums[..., 0] / sums[..., 1]
+    )
+
+
+def accuracy(gold_N: Ints, predicted_N: Ints) -> Metric:
+    """The share of right answers."""
+    return mean(gold_N == predicted_N)
+
+
+def one_hot(labels_N: Ints, counted_L: Bools) -> Bools:
+    """Labels as bool [N, L], without the classes that do not count."""
+    hot_NL: Bools = (labels_N[:, None] == np.arange(len(counted_L))) & counted_L
+    return hot_NL
+
+
+def micro_f1(gold_NL: Bools, predicted_NL: Bools) -> Metric:
+    """F1 of all decisions together, from which class has been given to which case."""
+    right_N = (gold_NL & predicted_NL).sum(axis=1)
+    return f1_of_counts(right_N, predicted_NL.sum(axis=1), gold_NL.sum(axis=1))
+
+
+def f1_of_counts(right_N: Ints, predicted_N: Ints, given_N: Ints) -> Metric:
+    """F1 from what is right, predicted and given in each case; 0 where there is nothing at all."""
+    columns = np.stack([right_N, predicted_N, given_N], axis=1).astype(np.float64)
+    return Metric(columns, lambda sums: 2 * sums[..., 0] / np.maximum(sums[..., 1] + sums[..., 2], 1))
+
+
+def share(parts_N: npt.NDArray[Any], whole_N: npt.NDArray[Any]) -> Metric:
+    """Σ parts / Σ whole: precision, recall; 0 where there is nothing."""
+    columns = np.stack([parts_N, whole_N], axis=1).astype(np.float64)
+    return Metric(columns, lambda sums: sums[..., 0] / np.maximum(sums[..., 1], 1))

@@ -1,0 +1,140 @@
+"""Relation classification: how head and tail of a text are related.
+
+Read are: a file of ours, wiki80 and FewRel (token lists with Wikidata ids), TACRED, and SemEval-2010 task 8.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kepipe.data.document import Mention, Span
+from kepipe.finetuning.examples import (
+    Example,
+    Record,
+    from_words,
+    over,
+    read_records,
+    text_of,
+    within,
+)
+from kepipe.finetuning.metrics import Ints, Metric, accuracy, micro_f1, one_hot
+from kg.problems import Problems
+
+NONE = ("no_relation", "Other", "NA", "unknown")
+"""What data sets call the class of pairs that are not related (TACRED, SemEval, NYT, CoNLL)."""
+_TAG = re.compile(r"<(/?)(e[12])>")
+_DIRECTION = re.compile(r"\((e1,e2|e2,e1)\)$")
+
+
+def read(file: Path, problems: Problems) -> Iterator[Example]:
+    """Examples whose two spans are head and tail."""
+    return read_records(file, problems, parse)
+
+
+def parse(record: Record, id: str) -> Example:
+    """One object, of whichever kind its keys show it to be."""
+    label = text_of(record["relation"] if "relation" in record else record["label"])
+    id = str(record.get("id", id))
+    if "h" in record:
+        return _with_ids(record, id, label)
+    if "subj_start" in record:
+        return _tacred(record, id, label)
+    if "head" in record:
+        return _ours(record, id, label)
+    return _semeval(record, id, label)
+
+
+def _ours(record: Record, id: str, label: str) -> Example:
+    """`{"text", "head": {"start", "end", "entity"}, "tail": {…}, "label"}`, characters, entities optional."""
+    text = text_of(record["text"])
+    spans = [within(text, record[part]["start"], record[part]["end"]) for part in ("head", "tail")]
+    entities = [record[part].get("entity") for part in ("head", "tail")]
+    return Example(id, text, tuple(spans), (label,), mentions=_mentions(spans, entities))
+
+
+def _with_ids(record: Record, id: str, label: str) -> Example:
+    """wiki80: `{"token", "h": {"id", "pos": [first, stop]}, "t": {…}, "relation"}`; FewRel lists places."""
+    text, words = from_words(record["token"] if "token" in record else record["tokens"])
+    spans, entities = [], []
+    for part in ("h", "t"):
+        told = record[part]
+        if isinstance(told, Mapping):
+            first, stop = told["pos"][0], told["pos"][-1]
+            entities.append(told.get("id"))
+        else:
+            first, stop = told[2][0][0], told[2][0][-1] + 1
+            entities.append(told[1])
+        spans.append(over(words, first, stop))
+    return Example(id, text, tuple(spans), (label,), mentions=_mentions(spans, entities))
+
+
+def _tacred(record: Record, id: str, label: str) -> Example:
+    """TACRED: `{"token", "subj_start", "subj_end", "obj_start", "obj_end", "relation"}`, ends inclusive."""
+    text, words = from_words(record["token"])
+    spans = [over(words, record[f"{part}_start"], record[f"{part}_end"] + 1) for part in ("subj", "obj")]
+    return Example(id, text, tuple(spans), (label,))
+
+
+def _semeval(record: Record, id: str, label: str) -> Example:
+    """SemEval-2010 task 8: `{"text": "… <e1>head</e1> … <e2>tail</e2> …", "relation": "Cause-Effect(e1,e2)"}`."""
+    text, spans = unmark(text_of(record["text"]))
+    if spans.keys() != {"e1", "e2"}:
+        raise ValueError(
+            "expected `<e1>…</e1>` and `<e2>…</e2>` in the text, or `head` and `tail`, or `h` and `t`"
+        )
+    return Example(id, text, (spans["e1"], spans["e2"]), (label,))
+
+
+def unmark(marked: str) -> tuple[str, dict[str, Span]]:
+    """A text without its tags, and the characters that each tag stood around."""
+    text, at, opened, spans = "", 0, {}, {}
+    for tag in _TAG.finditer(marked):
+        text += marked[at : tag.start()]
+        at = tag.end()
+        if not tag[1]:
+            opened[tag[2]] = len(text)
+        elif tag[2] in opened and opened[tag[2]] < len(text):
+            spans[tag[2]] = Span(opened[tag[2]], len(text))
+    return text + marked[at:], spans
+
+
+def _mentions(spans: Sequence[Span], entities: Sequence[Any]) -> tuple[Mention, ...]:
+    told = [Mention(s.start, s.end, str(entity)) for s, entity in zip(spans, entities, strict=True) if entity]
+    return tuple(sorted(told, key=lambda mention: mention.start))
+
+
+def measure(gold_N: Ints, predicted_N: Ints, labels: Sequence[str]) -> dict[str, Metric]:
+    """Accuracy; micro-F1 over the classes that are a relation; SemEval's macro-F1 where labels have a direction."""
+    related_L = np.array([label not in NONE for label in labels])
+    found = {
+        "micro_f1": micro_f1(one_hot(gold_N, related_L), one_hot(predicted_N, related_L)),
+        "accuracy": accuracy(gold_N, predicted_N),
+    }
+    if any(_DIRECTION.search(label) for label in labels):
+        found["macro_f1"] = _semeval_macro(gold_N, predicted_N, labels)
+    return found
+
+
+def _semeval_macro(gold_N: Ints, predicted_N: Ints, labels: Sequence[str]) -> Metric:
+    """The official figure (Hendrickx et al. 2010): (9+1)-way, directionality taken into account.
+
+    A relation's right answers have its direction as well; its predicted and given ones are of either direction.
+    """
+    bare = [_DIRECTION.sub("", label) for label in labels]
+    names = sorted({name for name in bare if name not in NONE})
+    of_L = np.array([names.index(name) if name in names else -1 for name in bare])
+    kinds_R = np.arange(len(names))
+    gold_NR, predicted_NR = of_L[gold_N][:, None] == kinds_R, of_L[predicted_N][:, None] == kinds_R
+    right_NR = gold_NR & (gold_N == predicted_N)[:, None]
+    columns = np.concatenate([right_NR, predicted_NR, gold_NR], axis=1).astype(np.float64)
+
+    def mean_f1(sums: np.ndarray[Any, np.dtype[np.float64]]) -> Any:
+        right, predicted, gold = np.split(sums, 3, axis=-1)
+        return (2 * right / np.maximum(predicted + gold, 1)).mean(axis=-1)
+
+    return Metric(columns, mean_f1)

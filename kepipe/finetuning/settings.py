@@ -1,0 +1,90 @@
+"""The settings of fine-tuning: which task, from which model, on what data, with what knowledge, how long."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from kepipe.config import Section, UserSource
+from kepipe.finetuning.splits import Data
+from kepipe.knowledge.kbert.settings import Inject
+from kepipe.models.base import Base
+from kepipe.training.settings import Training
+
+FEATURES_RATE = 1e-3
+"""Learning rate of a head alone, which has to come from nothing."""
+
+
+class FinetuneConfig(Section):
+    """Which task, on what data, how long."""
+
+    task: Literal["relations", "typing", "classification", "pairs", "ranking", "tagging"]
+    """What is asked. `docs/tasks.md` tells of each task's files."""
+    data: Data | None = None
+    """The task's files, where no stage makes them (`inputs: {data: quiz}`)."""
+    base: Base | None = None
+    """The model to start from, where no stage's (`inputs: {start: pretrain}`)."""
+    tokenizer: UserSource | None = None
+    """The tokenizer of a fresh base: a folder, a vocab.txt, `minilm`. A trained model has its own."""
+    train: Literal["all", "head"] = "all"
+    """What learns: the whole model, or the head alone over frozen features."""
+    read: Literal["marks", "mean"] = "marks"
+    """What the head reads: the marked tokens ([CLS], [HD] and [TL], [ENT], each word), or the mean of the row."""
+    mark: bool | None = None
+    """Put special tokens around the mentions asked about; none: where the whole model learns what they mean."""
+    length: int = Field(128, ge=8)
+    """Longest row in tokens, special tokens and marks included; triples that are injected come on top."""
+    language: Literal["en", "zh"] = "en"
+    """The texts' language, by which mentions are found."""
+    mentions: Literal["auto", "data", "linker", "names", "none"] = "auto"
+    """Where the entities of a text come from: the data, the linker of the input `linked`, the names of the input
+    `graph`; auto: the first of these that there is."""
+    inject: Inject | None = None
+    """Write triples of the input `graph` into the texts; without that input none are written."""
+
+    epochs: int = Field(3, ge=1)
+    """Passes over the training data, at most."""
+    patience: int | None = Field(None, ge=1)
+    """Epochs without a better dev score after which training stops; none: all epochs."""
+    batch_tokens: int = Field(2048, ge=1)
+    """Tokens of a batch: rows × the longest of them."""
+    learning_rate: float = Field(5e-5, gt=0)
+    """The highest rate; 1e-3 by default where the head alone learns."""
+    warmup: float = Field(0.1, ge=0, lt=1)
+    """Share of the steps in which the rate rises."""
+    weight_decay: float = Field(0.01, ge=0)
+    """Decay of the matrices."""
+    dropout: float = Field(0.1, ge=0, lt=1)
+    """Dropout in training; frozen features have none."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """Number format of matrix products."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rate(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("train") == "head":
+            return {"learning_rate": FEATURES_RATE, **values}
+        return values
+
+    @property
+    def marks_mentions(self) -> bool:
+        """Whether special tokens are put around what is asked about."""
+        return self.train == "all" if self.mark is None else self.mark
+
+    def training(self, per_epoch: int) -> Training:
+        """The settings of the loop: measured and saved after each epoch of `per_epoch` steps, ending with the best."""
+        return Training(
+            steps=self.epochs * per_epoch,
+            eval_every=per_epoch,
+            checkpoint_every=per_epoch,
+            batch_tokens=self.batch_tokens,
+            learning_rate=self.learning_rate,
+            warmup=self.warmup,
+            weight_decay=self.weight_decay,
+            betas=(0.9, 0.999),
+            precision=self.precision,
+            patience=self.patience,
+            keep=1,
+            final="best",
+        )

@@ -1,0 +1,66 @@
+"""A task's data: which files, which examples train, choose and test, and how few may train."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field
+
+from kepipe.config import Section, UserPath
+from kepipe.finetuning.examples import Example, Reader
+from kg.problems import Problems
+
+Splits = Mapping[str, Sequence[Example]]
+
+
+class Data(Section):
+    """The files of a task. Their content decides, not where they lie."""
+
+    train: UserPath = Field(json_schema_extra={"in_key": False})
+    """Examples to train on."""
+    dev: UserPath | None = Field(None, json_schema_extra={"in_key": False})
+    """Examples by which the best epoch is chosen; none: a share of `train` that is not trained on."""
+    test: UserPath | None = Field(None, json_schema_extra={"in_key": False})
+    """Examples that nothing is chosen by, measured once at the end."""
+    dev_share: float = Field(0.1, gt=0, lt=1)
+    """Share of `train` that stands in for `dev`, chosen by a hash of the ids (of the questions): it never moves."""
+    max_train: int | None = Field(None, ge=1)
+    """Train on no more examples than this, drawn by the seed; fewer are among the more."""
+    strict: bool = False
+    """Refuse bad lines instead of leaving them out and counting them."""
+
+    def files(self) -> dict[str, Path]:
+        """Split → file, of those that are given."""
+        given = {"train": self.train, "dev": self.dev, "test": self.test}
+        return {split: file for split, file in given.items() if file is not None}
+
+
+def read_splits(data: Data, read: Reader, seed: int, problems: Problems) -> dict[str, list[Example]]:
+    """Examples of "train", "dev" and, where there is one, "test". Raises ValueError for a split without any."""
+    splits = {split: list(read(file, problems)) for split, file in data.files().items()}
+    if "dev" not in splits:
+        train = splits["train"]
+        splits["dev"] = [example for example in train if _stands_in(example, data.dev_share)]
+        splits["train"] = [example for example in train if not _stands_in(example, data.dev_share)]
+    if data.max_train is not None:
+        train = splits["train"]
+        drawn = np.random.default_rng([seed, 17]).permutation(len(train))[: data.max_train]
+        splits["train"] = [train[place] for place in np.sort(drawn).tolist()]
+    for split, examples in splits.items():
+        if not examples:
+            file = data.files().get(split, data.train)
+            raise ValueError(f"{file}: no example for `{split}`. {problems.summary()}".rstrip())
+    return {split: splits[split] for split in ("train", "dev", "test") if split in splits}
+
+
+def _stands_in(example: Example, share: float) -> bool:
+    from kepipe.data.document_files import held_out
+
+    return held_out(example.group or f"{example.id} {example.text}", share)
+
+
+def label_table(splits: Splits) -> tuple[str, ...]:
+    """All labels in order. A label that only the test has is in it too: it is part of what the task asks."""
+    return tuple(sorted({label for examples in splits.values() for e in examples for label in e.labels}))

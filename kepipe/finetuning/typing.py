@@ -1,0 +1,138 @@
+"""Entity typing: which of many types a mention has in its text, several at once.
+
+Read are: a file of ours, OpenEntity and FIGER as ERNIE's release has them, the ultra-fine release of OpenEntity,
+and FIGER's own layout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from kepipe.data.document import Mention
+from kepipe.finetuning.examples import (
+    Example,
+    Record,
+    from_words,
+    over,
+    records,
+    text_of,
+    within,
+)
+from kepipe.finetuning.metrics import Bools, Floats, Metric, f1_of_counts, mean, share
+from kg.problems import Problems
+
+
+def read(file: Path, problems: Problems) -> Iterator[Example]:
+    """Examples whose one span is to be typed. A record of several mentions makes an example of each."""
+    for number, record in records(file, problems):
+        try:
+            yield from parse(record, f"{file.stem}:{number}")
+        except KeyError as missing:
+            problems.add(file, number, f"`{missing.args[0]}` is missing")
+        except (ValueError, TypeError, IndexError) as error:
+            problems.add(file, number, str(error))
+
+
+def parse(record: Record, id: str) -> list[Example]:
+    """The examples of one object, of whichever kind its keys show it to be."""
+    id = str(record.get("id", id))
+    if "sent" in record:
+        return [_ernie(record, id)]
+    if "mention_span" in record:
+        return [_ultra_fine(record, id)]
+    if "tokens" in record:
+        return _figer(record, id)
+    return [_ours(record, id)]
+
+
+def _ours(record: Record, id: str) -> Example:
+    """`{"text", "start", "end", "types": […], "entity"}`, offsets in characters, `entity` optional."""
+    text = text_of(record["text"])
+    span = within(text, record["start"], record["end"])
+    entity = record.get("entity")
+    mentions = (Mention(*span, str(entity)),) if entity else ()
+    return Example(id, text, (span,), _types(record["types"]), mentions=mentions)
+
+
+def _ernie(record: Record, id: str) -> Example:
+    """`{"sent", "start", "end", "labels": […], "ents": [[Wikidata id, start, end, score], …]}`."""
+    text = text_of(record["sent"])
+    span = within(text, record["start"], record["end"])
+    named = [
+        (within(text, start, end), str(entity), score) for entity, start, end, score in record.get("ents", ())
+    ]
+    mentions = tuple(Mention(*place, entity, float(score)) for place, entity, score in sorted(named))
+    return Example(id, text, (span,), _types(record["labels"]), mentions=mentions)
+
+
+def _ultra_fine(record: Record, id: str) -> Example:
+    """`{"left_context_token": […], "mention_span", "right_context_token": […], "y_str": […]}`."""
+    left, right = (from_words(record[f"{side}_context_token"])[0] for side in ("left", "right"))
+    mention = text_of(record["mention_span"])
+    before = f"{left} " if left else ""
+    span = within(before + mention, len(before), len(before) + len(mention))
+    return Example(
+        str(record.get("annot_id", id)),
+        f"{before}{mention} {right}".rstrip(),
+        (span,),
+        _types(record["y_str"]),
+    )
+
+
+def _figer(record: Record, id: str) -> list[Example]:
+    """`{"tokens": […], "mentions": [{"start", "end", "labels": […]}, …]}`, words, ends exclusive."""
+    text, words = from_words(record["tokens"])
+    return [
+        Example(f"{id}.{place}", text, (over(words, told["start"], told["end"]),), _types(told["labels"]))
+        for place, told in enumerate(record["mentions"])
+    ]
+
+
+def _types(told: object) -> tuple[str, ...]:
+    """The types without doubles, in order. Raises ValueError where there are none: every mention is of some type."""
+    if not isinstance(told, list) or not told:
+        raise ValueError(f"expected a list of at least one type, found {told!r}")
+    return tuple(sorted({text_of(name) for name in told}))
+
+
+def choose(probabilities_NL: Floats, threshold: float = 0.5) -> Bools:
+    """The types above the threshold, and the likeliest one in any case: bool [N, L]."""
+    chosen = probabilities_NL > threshold
+    chosen[np.arange(len(chosen)), probabilities_NL.argmax(axis=1)] = True
+    return chosen
+
+
+def measure(gold_NL: Bools, predicted_NL: Bools) -> dict[str, Metric]:
+    """Loose micro, loose macro and strict scores (Ling & Weld 2012, §5.1; Shimaoka et al. 2017, §5.2)."""
+    right_N, predicted_N, gold_N = (
+        kind.sum(axis=1) for kind in (gold_NL & predicted_NL, predicted_NL, gold_NL)
+    )
+    return {
+        "loose_micro_f1": f1_of_counts(right_N, predicted_N, gold_N),
+        "loose_micro_precision": share(right_N, predicted_N),
+        "loose_micro_recall": share(right_N, gold_N),
+        "loose_macro_f1": _loose_macro(right_N, predicted_N, gold_N),
+        "strict": mean((gold_NL == predicted_NL).all(axis=1)),
+    }
+
+
+def _loose_macro(right_N: Bools, predicted_N: Bools, gold_N: Bools) -> Metric:
+    """Harmonic mean of the mean precision of mentions with a prediction and the mean recall of those with a type."""
+    columns = np.stack(
+        [
+            right_N / np.maximum(predicted_N, 1), predicted_N > 0,
+            right_N / np.maximum(gold_N, 1), gold_N > 0,
+        ],
+        axis=1,
+    ).astype(np.float64)  # fmt: skip
+
+    def harmonic(sums: Floats) -> Floats:
+        precision = sums[..., 0] / np.maximum(sums[..., 1], 1)
+        recall = sums[..., 2] / np.maximum(sums[..., 3], 1)
+        found: Floats = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+        return found
+
+    return Metric(columns, harmonic)

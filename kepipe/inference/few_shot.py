@@ -1,0 +1,178 @@
+"""Zero-, one- and few-shot evaluation (Brown et al. 2020, §2.4 and §3): tasks put to a language model in words.
+
+A prompt is an instruction, some solved examples and a question. Where there are choices, the likeliest answer
+by log-likelihood is the model's, normalised by length; else the model writes, and the answer has to match.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from kepipe.inference.lm_scorer import Asking
+from kepipe.inference.prompt_task import Question, Task
+from kepipe.models.generation import generate
+from kepipe.studies.intervals import Estimate
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Normalise = Literal["tokens", "bytes", "none"]
+TOKENS_PER_BATCH = 4096
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a model answered with some number of examples: `answers` in words, `right` 0 or 1, each [questions]."""
+
+    shots: int
+    answers: tuple[str, ...]
+    right: Floats
+
+    def accuracy(self) -> Estimate:
+        """Share of right answers, with Wilson's 95% interval: one that few questions, all right or all wrong, have too.
+
+        Wilson 1927, as in Brown et al. 2001, eq. 4: questions are drawn independently of one another.
+        """
+        number, share, z = len(self.right), float(self.right.mean()), 1.959964
+        middle = (share + z**2 / (2 * number)) / (1 + z**2 / number)
+        reach = z / (1 + z**2 / number) * np.sqrt(share * (1 - share) / number + z**2 / (4 * number**2))
+        return Estimate(share, max(0.0, middle - reach), min(1.0, middle + reach), number, number)
+
+
+def draw_examples(task: Task, shots: int, rng: np.random.Generator) -> tuple[Question, ...]:
+    """`shots` of the task's examples. With the same seed, fewer are the first of more.
+
+    Raises ValueError where the task has not as many.
+    """
+    if shots > len(task.examples):
+        raise ValueError(
+            f"{task.name}: {shots} examples are asked for, the task has {len(task.examples)}; add examples or "
+            "choose fewer"
+        )
+    return tuple(task.examples[place] for place in rng.permutation(len(task.examples))[:shots])
+
+
+def evaluate(
+    asking: Asking,
+    task: Task,
+    examples: Sequence[Question],
+    *,
+    normalise: Normalise = "tokens",
+    limit: int = 16,
+    tick: Callable[[int], None] = lambda _: None,
+) -> Result:
+    """Put every question of the task to a model after these examples. `limit`: tokens that it may write.
+
+    Raises ValueError where a prompt does not fit the model's positions.
+    """
+    asking.model.eval()
+    if task.questions[0].choices:
+        answers = _choose(asking, task, examples, normalise, tick)
+    else:
+        answers = _write(asking, task, examples, limit, tick)
+    pairs = zip(answers, task.questions, strict=True)
+    right = [any(same(answer, wanted) for wanted in question.answers) for answer, question in pairs]
+    return Result(len(examples), tuple(answers), np.array(right, np.float64))
+
+
+def same(answer: str, wanted: str) -> bool:
+    """Exact match but for case, white space, and punctuation at the ends."""
+    ours, theirs = (
+        " ".join(text.casefold().split()).strip(string.punctuation + " ") for text in (answer, wanted)
+    )
+    return ours == theirs
+
+
+def choice_scores(likelihoods: Sequence[Floats], choices: Sequence[str], normalise: Normalise) -> Floats:
+    """The score of each of K choices, float [K]: summed log-likelihood by its tokens, by its bytes, or as it is."""
+    sums_K = np.array([values.sum() for values in likelihoods])
+    lengths = {
+        "tokens": [len(values) for values in likelihoods],
+        "bytes": [len(choice.encode()) for choice in choices],
+        "none": [1] * len(choices),
+    }
+    scores_K: Floats = sums_K / np.array(lengths[normalise])
+    return scores_K
+
+
+def _choose(
+    asking: Asking,
+    task: Task,
+    examples: Sequence[Question],
+    normalise: Normalise,
+    tick: Callable[[int], None],
+) -> list[str]:
+    """The likeliest choice of each question."""
+    answers = []
+    for questions in _batches(asking, task, examples):
+        pairs = [
+            (task.prompt(question, examples), choice) for question in questions for choice in question.choices
+        ]
+        cut = [split(asking, prompt, task.answer_after(choice)) for prompt, choice in pairs]
+        # A question's choices share their prompt, which is read once.
+        numbers = {prompt.tobytes(): prompt for prompt, _ in cut}
+        places = {key: place for place, key in enumerate(numbers)}
+        rows = [places[prompt.tobytes()] for prompt, _ in cut]
+        targets = [target for _, target in cut]
+        found_NU = asking.log_likelihoods(list(numbers.values()), rows, targets)
+        found = iter([values[: len(target)] for values, target in zip(found_NU, targets, strict=True)])
+        for question in questions:
+            likelihoods = [next(found) for _ in question.choices]
+            scores_K = choice_scores(likelihoods, question.choices, normalise)
+            answers.append(question.choices[int(scores_K.argmax())])
+        tick(len(questions))
+    return answers
+
+
+def split(asking: Asking, prompt: str, answer: str) -> tuple[Ints, Ints]:
+    """Tokens of the prompt and of the answer behind it, cut as they stand together.
+
+    A token that reaches over the border belongs to the answer.
+    """
+    encoded = asking.tokenizer.encode([prompt + answer])
+    first = int(np.searchsorted(encoded.ends, len(prompt), side="right"))
+    if first == len(encoded.tokens):
+        raise ValueError(f"the answer {answer!r} has no token of its own in this vocabulary")
+    return encoded.tokens[:first], encoded.tokens[first:]
+
+
+def _write(
+    asking: Asking, task: Task, examples: Sequence[Question], limit: int, tick: Callable[[int], None]
+) -> list[str]:
+    """What the model writes after each question, to the end of the line."""
+    answers = []
+    for questions in _batches(asking, task, examples):
+        encoded = asking.tokenizer.encode([task.prompt(question, examples) for question in questions])
+        texts = np.split(encoded.tokens, np.cumsum(encoded.lengths)[:-1])
+        with torch.inference_mode():
+            written_BN = generate(
+                asking.model, asking.prompt(texts, limit), limit=limit, end=asking.tokenizer.sep
+            )
+        for row in written_BN.tolist():
+            lines = asking.tokenizer.decode(row).strip().splitlines()
+            answers.append(lines[0].strip() if lines else "")
+        tick(len(questions))
+    return answers
+
+
+def _batches(asking: Asking, task: Task, examples: Sequence[Question]) -> list[list[Question]]:
+    """Questions in their order, in batches of about TOKENS_PER_BATCH tokens."""
+    lengths = asking.tokenizer.encode(
+        [task.prompt(question, examples) for question in task.questions]
+    ).lengths
+    batches: list[list[Question]] = [[]]
+    widest = 0
+    for question, length in zip(task.questions, lengths.tolist(), strict=True):
+        rows = sum(max(1, len(other.choices)) for other in [*batches[-1], question])
+        if batches[-1] and rows * max(widest, length) > TOKENS_PER_BATCH:
+            batches.append([])
+            widest = 0
+        batches[-1].append(question)
+        widest = max(widest, length)
+    return batches

@@ -1,0 +1,153 @@
+"""How each kind of model is asked to go on with a text, and how likely it finds a given continuation.
+
+A model goes on in the way in which it was trained to write: GPT appends, and as a prefix LM reads the text in both
+directions first; BART restores a text whose rest is one mask; T5 writes what a sentinel stands for; MASS writes
+masked places from the token before them. A model that was fine-tuned from source to target answers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from kepipe.models.generation import Prompt, Session
+
+if TYPE_CHECKING:
+    from kepipe.models.transformer import Transformer
+    from kepipe.tokenization.tokenizer import Tokenizer
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Manner = Literal["append", "prefix", "infill", "sentinel", "fragment", "answer"]
+BY_OBJECTIVE: dict[str, Manner] = {
+    "causal-lm": "append",
+    "prefix-lm": "prefix",
+    "denoising": "infill",
+    "span-corruption": "sentinel",
+    "mass": "fragment",
+}
+OF_DECODERS: tuple[Manner, ...] = ("append", "prefix")
+"""In which a decoder alone writes; the others need an encoder."""
+BY_FAMILY: dict[str, Manner] = {"gpt2": "append", "bart": "infill", "t5": "sentinel"}
+
+
+def writes(model: Transformer) -> bool:
+    """Whether the model generates text: it has a decoder."""
+    return model.decoder is not None
+
+
+def manner_of(model: Transformer, folder: Path | None = None) -> Manner:
+    """How the model goes on with a text: by the objective that its folder tells of, else by its family.
+
+    Raises ValueError for a model without a decoder.
+    """
+    if not writes(model):
+        raise ValueError(
+            f"{model.config.family}: this model fills masks and does not generate; gpt2, bart and t5 do"
+        )
+    if model.encoder is None:
+        return "prefix" if _objective(folder) == "prefix-lm" else "append"
+    return BY_OBJECTIVE.get(_objective(folder), BY_FAMILY.get(model.config.family, "answer"))
+
+
+def _objective(folder: Path | None) -> str:
+    """The name of the objective in a folder's `kepipe.json`, of a mixture the first; empty where there is none."""
+    file = None if folder is None else folder / "kepipe.json"
+    if file is None or not file.is_file():
+        return ""
+    told = json.loads(file.read_text(encoding="utf-8")).get("config", {}).get("objective", {})
+    while told.get("of"):
+        told = told["of"][0]["objective"]
+    return str(told.get("name", ""))
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Puts texts to a model. `room`: how many tokens are to come, which MASS has to be told in masks."""
+
+    model: Transformer
+    tokenizer: Tokenizer
+    manner: Manner
+
+    def prompt(self, texts: Sequence[Ints], room: int) -> Prompt:
+        """The prompt that has the model go on after each of the texts (int [T] without special tokens)."""
+        kind, roles = self.manner, self.tokenizer
+        device = str(next(self.model.parameters()).device)
+        if kind in OF_DECODERS:
+            begun = [text if len(text) else np.array([roles.sep]) for text in texts]
+            return Prompt(*_rows(begun, roles.pad, device), both_ways=kind == "prefix")
+        sources = [self._source(text, room) for text in texts]
+        source, there = _rows(sources, roles.pad, device)
+        if kind == "fragment":
+            before = [np.concatenate([[roles.cls], text])[-1:] for text in texts]
+            first = torch.tensor([len(text) + 1 for text in texts], device=device)
+            return Prompt(_rows(before, roles.pad, device)[0], None, source, there, first)
+        begun = [np.array(self._begin(text), np.int64) for text in texts]
+        tokens, documents = _rows(begun, roles.pad, device)
+        return Prompt(tokens, documents, source, there)
+
+    def _source(self, text: Ints, room: int) -> Ints:
+        """What the encoder reads."""
+        roles = self.tokenizer
+        if self.manner == "sentinel":
+            return np.array([*text, roles.sentinels[0], roles.sep], np.int64)
+        if self.model.config.family == "t5":
+            return np.array([*text, roles.sep], np.int64)
+        hidden = {"infill": 1, "fragment": room}.get(self.manner, 0)
+        return np.array([roles.cls, *text, *[roles.mask] * hidden, roles.sep], np.int64)
+
+    def _begin(self, text: Ints) -> list[int]:
+        """What the decoder begins with."""
+        start = self.model.config.start
+        begun = [self.tokenizer.sep if start is None else start]
+        if self.manner == "sentinel":
+            return [*begun, int(self.tokenizer.sentinels[0])]
+        if self.manner == "infill":
+            return [*begun, self.tokenizer.cls, *text.tolist()]
+        return begun
+
+    @torch.inference_mode()
+    def log_likelihoods(self, texts: Sequence[Ints], rows: Sequence[int], targets: Sequence[Ints]) -> Floats:
+        """log p of each token of N targets, each after text number `rows[n]`: float [N, U], 0 on padding.
+
+        The texts are read once, however many targets follow each (its choices): what was computed of them, an
+        encoder's memory included, is shared. In fp32.
+        """
+        device = next(self.model.parameters()).device
+        following_NU, there_NU = _padded(targets, self.tokenizer.pad, device)
+        session = Session(self.model, self.prompt(texts, following_NU.shape[1]), following_NU.shape[1])
+        session.select(torch.tensor(rows, device=device))
+        found = [_chosen(session.logits[:, None], following_NU[:, :1])]
+        if following_NU.shape[1] > 1:
+            hidden_NUD = session.follow(following_NU[:, :-1])
+            found.append(_chosen(self.model.vocabulary(hidden_NUD).float(), following_NU[:, 1:]))
+        likelihoods_NU: Floats = (torch.cat(found, 1) * there_NU).double().cpu().numpy()
+        return likelihoods_NU
+
+
+def _chosen(logits_NUV: Tensor, tokens_NU: Tensor) -> Tensor:
+    """log p of the given tokens, [N, U]."""
+    return logits_NUV.log_softmax(-1).gather(2, tokens_NU[..., None]).squeeze(2)
+
+
+def _padded(rows: Sequence[Ints], pad: int, device: str | torch.device) -> tuple[Tensor, Tensor]:
+    """Rows filled up at the right, int [B, T], and 1 where there is a token."""
+    lengths_B = np.array([len(row) for row in rows])
+    there_BT = np.arange(int(lengths_B.max())) < lengths_B[:, None]
+    tokens_BT = np.full(there_BT.shape, pad, np.int64)
+    tokens_BT[there_BT] = np.concatenate(rows)
+    return torch.from_numpy(tokens_BT).to(device), torch.from_numpy(there_BT.astype(np.int64)).to(device)
+
+
+def _rows(rows: Sequence[Ints], pad: int, device: str | torch.device) -> tuple[Tensor, Tensor | None]:
+    """Rows filled up at the right, and 1 where there is a token; None where no row is shorter than another."""
+    tokens_BT, there_BT = _padded(rows, pad, device)
+    return tokens_BT, None if bool(there_BT.all()) else there_BT

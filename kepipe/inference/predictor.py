@@ -1,0 +1,107 @@
+"""From raw texts to predictions: mark, link, look up, fuse or inject, answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from kepipe.finetuning import fine_tuned
+from kepipe.finetuning.encoding import mark
+from kepipe.finetuning.examples import Example
+from kepipe.finetuning.fine_tuned import Tuned, Unknown
+from kepipe.finetuning.fitting import answers
+from kepipe.finetuning.markup import ask
+from kepipe.finetuning.mention_finders import Finder, make_finder
+from kepipe.finetuning.records import records
+
+TOKENS = 8192
+"""Tokens of a batch."""
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A fine-tuned model that takes texts. `finder`: names entities; None where the model uses no knowledge.
+
+    Entities that the model has no vector of, or the graph no triple, are ignored: their words are plain words. Vectors
+    may be composed for those that the graph knows.
+    """
+
+    tuned: Tuned
+    finder: Finder | None = None
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        *,
+        graph: Path | None = None,
+        linker: Path | None = None,
+        unknown: Unknown = "ignore",
+        device: str = "cpu",
+    ) -> Self:
+        """The model of a folder. `graph`: another stored graph to inject from; `linker`: another linker to link with.
+
+        Without a linker, of its own or given, entities are found by the names of the graph; a model that was tuned
+        without entities (`mentions: none`) looks for them only where a linker or a graph is given. `unknown`: whether
+        entities that came into the graph after the vectors were made are ignored or get a vector composed from their
+        neighbours.
+        """
+        opened = fine_tuned.load(folder, graph=graph, unknown=unknown, device=device)
+        untaught = opened.about.mentions == "none" and graph is None and linker is None
+        if untaught or (opened.injector is None and opened.vectors is None):
+            return cls(opened)
+        own_graph, own_linker = folder / fine_tuned.GRAPH, folder / fine_tuned.LINKER
+        if linker is None and graph is None and own_linker.exists():
+            linker = own_linker
+        if graph is None and own_graph.exists():
+            graph = own_graph
+        return cls(opened, make_finder(linker, graph, opened.about.language))
+
+    def predict(self, texts: Sequence[str]) -> list[dict[str, Any]]:
+        """A record of each text (see `predictions.records`), with the entities that were found in it.
+
+        Raises ValueError for a text that does not mark what the task asks about.
+        """
+        about = self.tuned.about
+        examples = [
+            ask(about.task, text, about.language, f"text {place}") for place, text in enumerate(texts, 1)
+        ]
+        examples = self._link(examples)
+        found = answers(self.tuned.model, self.tuned.collator, mark(examples, self.tuned.layout), TOKENS)
+        told = list(records(about, examples, found))
+        for record, example in zip(told, examples, strict=True):
+            if self.finder is not None or example.mentions:
+                record["entities"] = self._entities(example)
+        return told
+
+    def _link(self, examples: Sequence[Example]) -> list[Example]:
+        """The examples with the entities that the finder sees, beside those that the user named."""
+        if self.finder is None:
+            return list(examples)
+        first = self.finder.find([example.text for example in examples])
+        second = self.finder.find([example.second for example in examples])
+        return [
+            replace(example, mentions=example.mentions or seen, second_mentions=also)
+            for example, seen, also in zip(examples, first, second, strict=True)
+        ]
+
+    def _entities(self, example: Example) -> list[dict[str, Any]]:
+        """What the text names, and whether the model knows it: has a vector of it, or the graph has it."""
+        vectors, injector = self.tuned.vectors, self.tuned.injector
+        told = []
+        for mention in sorted(example.mentions, key=lambda mention: mention.start):
+            known = vectors is not None and int(vectors.rows([mention.entity])[0]) >= 0
+            known = known or (injector is not None and injector.row(mention.entity) >= 0)
+            text = example.text[mention.start : mention.end]
+            told.append(
+                {
+                    "start": mention.start,
+                    "end": mention.end,
+                    "text": text,
+                    "entity": mention.entity,
+                    "known": known,
+                }
+            )
+        return told

@@ -1,0 +1,1 @@
+"""What a graph gives a model: the table of knowledge methods, one folder or file a method."""

@@ -1,0 +1,51 @@
+"""The triples of a graph that may be injected, by the entity they are about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from kepipe.arrays import ranges
+from kg.store import Graph, Triples
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """n triples in order of their heads; those of entity e are `starts[e]` … `starts[e + 1]` − 1.
+
+    `triples`: int32 [n, 3] of head, relation, tail. `starts`: int [E + 1].
+    """
+
+    triples: Triples
+    starts: Ints
+
+    @classmethod
+    def of(cls, graph: Graph, splits: Iterable[str]) -> Facts:
+        """Those of some splits, each entity's in the graph's order: by the rows of relation, then tail."""
+        parts = [graph.triples(split) for split in splits]
+        triples = np.concatenate(parts) if len(parts) != 1 else np.asarray(parts[0])
+        if len(parts) > 1:
+            triples = triples[np.lexsort(triples.T[::-1])]
+        return cls(triples, np.searchsorted(triples[:, 0], np.arange(len(graph) + 1)).astype(np.int64))
+
+    def count(self, entities_M: Ints) -> Ints:
+        """How many triples each entity has, int [M]; none for −1."""
+        counts = self.starts[entities_M + 1] - self.starts[np.maximum(entities_M, 0)]
+        return np.where(entities_M >= 0, counts, 0)
+
+    def first(self, entities_M: Ints, most: int) -> tuple[Ints, Ints]:
+        """Up to `most` triples of each entity: the number of its place in `entities_M`, and of the triple, int [C]."""
+        counts = np.minimum(self.count(entities_M), most)
+        return np.repeat(np.arange(len(entities_M)), counts), ranges(
+            self.starts[np.maximum(entities_M, 0)], counts
+        )
+
+    def ranked(self, worth: Floats) -> Facts:
+        """The same, each entity's worthiest first; of equals the graph's order stays. `worth`: float [n]."""
+        return Facts(self.triples[np.lexsort((-worth, self.triples[:, 0]))], self.starts)

@@ -1,0 +1,209 @@
+"""Which triples of an entity are injected: a table of rankings. A new one is a function and a row.
+
+A ranking says what each triple of the graph is *worth* once and for all, or how well it *fits* the text in which its
+entity is met. Of equals the graph's order decides, so that every choice is deterministic.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from kepipe.arrays import ranges
+from kepipe.knowledge.kbert.facts import Facts
+from kepipe.knowledge.kbert.tree import Anchors
+from kepipe.knowledge.kbert.triple_tokenizer import Wording
+from kg.store import Graph
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What rankings may look at. `vectors`: the folder of an `embed` stage, or None."""
+
+    graph: Graph
+    facts: Facts
+    wording: Wording
+    vectors: Path | None = None
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A batch and the C triples in question. `tokens`: int [B, T], `lengths`: int [B]; `entities`: int [M], the
+    graph's row of each anchor, −1 none; `owners`, `triples`: int [C], the anchor and the number of the triple.
+    """
+
+    tokens: Ints
+    lengths: Ints
+    anchors: Anchors
+    entities: Ints
+    owners: Ints
+    triples: Ints
+
+
+Fit = Callable[[Scene], Floats]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A row: what it prefers, and how `worth` (float [n] of all facts) or `fit` (float [C]) is found."""
+
+    about: str
+    worth: Callable[[Ground], Floats] | None = None
+    fit: Callable[[Ground], Fit] | None = None
+
+
+def rarity(ground: Ground) -> Floats:
+    """−log p(relation) − log p(object): the information in a triple, were its parts independent; in nats."""
+    triples = ground.facts.triples
+    surprise = np.zeros(len(triples))
+    for column in (1, 2):
+        counts = np.bincount(triples[:, column])
+        surprise -= np.log(counts[triples[:, column]] / len(triples))
+    return surprise
+
+
+BLOCK = 65_536
+
+
+def plausibility(ground: Ground) -> Floats:
+    """−‖h + r − t‖ (TransE, Bordes et al. 2013), −∞ where a vector is missing. Raises ValueError without vectors."""
+    from kg.vectors import RELATION_IDS, TABLE, map_table, open_vectors, read_ids
+
+    if ground.vectors is None:
+        raise ValueError(
+            "inject: `choice: plausible` needs entity vectors: give the stage `inputs: {vectors: embed}`"
+        )
+    table, graph, triples = open_vectors(ground.vectors), ground.graph, ground.facts.triples
+    kinds = {id: row for row, id in enumerate(read_ids(ground.vectors / RELATION_IDS))}
+    relations = map_table(ground.vectors / TABLE, "relations")
+    if relations.shape[1] != table.dim:
+        raise ValueError(
+            f"{ground.vectors}: relations of another width than entities; `plausible` reads TransE's"
+        )
+    entity = table.rows(graph.ids)
+    relation = np.array([kinds.get(known.id, -1) for known in graph.relations], np.int64)
+    found = np.full(len(triples), -np.inf)
+    for start in range(0, len(triples), BLOCK):
+        part = triples[start : start + BLOCK]
+        rows = entity[part[:, 0]], relation[part[:, 1]], entity[part[:, 2]]
+        there = (rows[0] >= 0) & (rows[1] >= 0) & (rows[2] >= 0)
+        h, r, t = (
+            values[row[there]]
+            for values, row in zip((table.matrix, relations, table.matrix), rows, strict=True)
+        )
+        found[start : start + BLOCK][there] = -np.linalg.norm(h + r - t, axis=1)
+    return found
+
+
+WALKS, STEPS, DAMPING = 512, 16, 0.85
+
+
+def pagerank(ground: Ground) -> Fit:
+    """How often a walker who sets out from the sentence's *other* entities is at the object (personalised PageRank).
+
+    Estimated from random walks over all triples that may be injected (Fogaras et al. 2005): a walk that goes on with
+    probability d at each step is at its t-th entity with weight (1 − d)·dᵗ. The walks of an entity are drawn once,
+    from its row as their seed.
+    """
+    from kg.neighbourhood import Neighbourhood
+
+    E = len(ground.graph)
+    near = Neighbourhood(ground.facts.triples, E, len(ground.graph.relations))
+    weights = (1 - DAMPING) * DAMPING ** np.arange(STEPS + 1) / WALKS
+    known: dict[int, tuple[Ints, Floats]] = {}
+    lock = threading.Lock()
+
+    def visits(entity: int) -> tuple[Ints, Floats]:
+        """The entities that walks from this one meet, ascending, and the share of time spent at each."""
+        with lock:  # DGL's seed is one for all threads
+            if entity not in known:
+                trace = near.walk(np.full(WALKS, entity), STEPS, seed=entity)
+                met, place = np.unique(trace, return_inverse=True)
+                spread = np.broadcast_to(weights, trace.shape).ravel()
+                spent = np.bincount(place.ravel(), spread, len(met)).astype(np.float64)
+                known[entity] = met[met >= 0], spent[met >= 0]
+        return known[entity]
+
+    def fit(scene: Scene) -> Floats:
+        there = scene.entities >= 0
+        pairs = np.unique(scene.anchors.rows[there] * E + scene.entities[there])  # an entity once a row
+        rows, entities = np.divmod(pairs, E)
+        distinct, which = np.unique(entities, return_inverse=True)
+        met = [visits(entity) for entity in distinct.tolist()]
+        if not met:
+            return np.zeros(len(scene.triples))
+        sizes = np.array([len(places) for places, _ in met])
+        places = np.concatenate([places for places, _ in met])
+        spent = np.concatenate([spent for _, spent in met])
+        own = (
+            np.repeat(np.arange(len(met)), sizes) * E + places
+        )  # ascending, as `distinct` and each one's places are
+        taken = ranges((np.cumsum(sizes) - sizes)[which], sizes[which])
+        keys, at = np.unique(np.repeat(rows, sizes[which]) * E + places[taken], return_inverse=True)
+        of_row = np.bincount(at, spent[taken]).astype(np.float64)
+
+        tails = ground.facts.triples[scene.triples, 2].astype(np.int64)
+        mine = np.searchsorted(distinct, scene.entities[scene.owners])
+        from_all = _look_up(keys, of_row, scene.anchors.rows[scene.owners] * E + tails)
+        score = from_all - _look_up(own, spent, mine * E + tails)
+        return np.where(score > 1e-12, score, 0.0)  # a walker's own visits leave rounding behind
+
+    return fit
+
+
+SAMPLE = 100_000
+
+
+def similarity(ground: Ground) -> Fit:
+    """Cosine of the tf-idf vectors of branch and sentence, but for the sentence's length, which all share.
+
+    A token counts once; its weight is log((n + 1) / (how many of n branches have it + 1)), n at most 100,000.
+    """
+    triples = ground.facts.triples
+    sample = triples[:: max(1, -(-len(triples) // SAMPLE))]
+    lengths, tokens = ground.wording.branches(sample)
+    V = int(tokens.max(initial=0)) + 1
+    _, found = np.divmod(np.unique(np.repeat(np.arange(len(sample)), lengths) * V + tokens), V)
+    seen = np.bincount(found, minlength=V)
+
+    def weight(tokens: Ints) -> Floats:
+        known = np.where(tokens < V, seen[np.minimum(tokens, V - 1)], 0)
+        result: Floats = np.log((len(sample) + 1) / (known + 1))
+        return result
+
+    def fit(scene: Scene) -> Floats:
+        lengths, tokens = ground.wording.branches(triples[scene.triples])
+        W = 1 + int(max(tokens.max(initial=0), scene.tokens.max(initial=0)))
+        which, token = np.divmod(np.unique(np.repeat(np.arange(len(lengths)), lengths) * W + tokens), W)
+        rows = np.broadcast_to(np.arange(len(scene.tokens))[:, None], scene.tokens.shape)
+        there = np.arange(scene.tokens.shape[1]) < scene.lengths[:, None]
+        text = np.unique(rows[there] * W + scene.tokens[there])
+        shared = np.isin(scene.anchors.rows[scene.owners[which]] * W + token, text)
+        squares = weight(token) ** 2
+        norm = np.sqrt(np.bincount(which, squares, len(lengths)))
+        return np.bincount(which, squares * shared, len(lengths)) / np.maximum(norm, 1e-12)
+
+    return fit
+
+
+def _look_up(keys: Ints, values: Floats, wanted: Ints) -> Floats:
+    """The value of each wanted key, 0 for one that is not there. `keys` ascend."""
+    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    return np.where(keys[at] == wanted, values[at], 0.0)
+
+
+CHOICES: Mapping[str, Choice] = {
+    "graph": Choice("the graph's order"),
+    "rarest": Choice("relations and objects that are rare in the graph", worth=rarity),
+    "plausible": Choice("facts that the entity vectors think likely", worth=plausibility),
+    "pagerank": Choice("objects near the other entities of the sentence", fit=pagerank),
+    "similar": Choice("facts that share rare words with the sentence", fit=similarity),
+}

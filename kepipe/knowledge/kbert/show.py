@@ -1,0 +1,174 @@
+"""One text as a sentence tree, with everything a person may ask of it: for the terminal, a page, a notebook."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from kepipe.data.document import Mention
+from kepipe.knowledge.kbert.injector import Chosen, Injector, Ints
+from kepipe.knowledge.kbert.name_matcher import Dictionary, to_tokens
+from kepipe.knowledge.kbert.ranking import CHOICES
+from kepipe.knowledge.kbert.settings import Inject
+from kepipe.knowledge.kbert.tree import Anchors, Bools, Planted
+from kepipe.tokenization.tokenizer import Encoded, Tokenizer
+from kg.store import Graph
+
+
+class Hung(NamedTuple):
+    """A triple that was chosen: what it says, where it hangs (number of the mention, from 1), and why.
+
+    `branch`: its number in the row, from 1; 0: there was no room. `rank`: among its mention's, from 1, of `known`
+    triples that its entity has. `score`: what the ranking gave.
+    """
+
+    mention: int
+    surface: str
+    entity: str
+    relation: str
+    object: str
+    branch: int
+    rank: int
+    known: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A text's tree. `tokens`: as people read them, in hard order; `visible`: bool [T, T], query by key."""
+
+    text: str
+    tokens: list[str]
+    planted: Planted
+    visible: npt.NDArray[np.bool_]
+    hung: list[Hung]
+    choice: str
+    causal: bool
+
+
+def show(
+    text: str,
+    graph: Graph,
+    settings: Inject,
+    tokenizer: Tokenizer | None = None,
+    *,
+    mentions: Sequence[Mention] | None = None,
+    causal: bool = False,
+    vectors: Path | None = None,
+) -> Shown:
+    """Inject the graph into a text. Without `mentions` the graph's names are looked for.
+
+    Without a tokenizer words are tokens, and of Chinese characters each. Raises ValueError where nothing of the graph
+    is named.
+    """
+    named = Dictionary(graph).find(text) if mentions is None else tuple(mentions)
+    if not named:
+        raise ValueError(f"{text!r}: names no entity of the graph that has a triple")
+    tokenizer = tokenizer or spell([text, *_labels(graph, named)])
+    encoded = tokenizer.encode([text])
+    first, last = ([] if causal else [tokenizer.cls]), [] if causal else [tokenizer.sep]
+    tokens = np.array([[*first, *encoded.tokens, *last]])
+    placed = to_tokens(text, named, encoded.starts, encoded.ends, offset=len(first))
+    lengths = np.array([tokens.shape[1]])
+    anchors = Anchors(
+        np.zeros(len(placed), np.int64), *np.array([span[:2] for span in placed], np.int64).reshape(-1, 2).T
+    )
+    injector = Injector(graph, tokenizer, settings, causal=causal, vectors=vectors)
+    entities = np.array([injector.row(span[2]) for span in placed], np.int64)
+    chosen = injector.choose(tokens, lengths, anchors, entities)
+    planted = injector.hang(tokens, lengths, anchors, chosen)
+    surfaces = [
+        text[encoded.starts[begin - len(first)] : encoded.ends[stop - 1 - len(first)]].strip()
+        for begin, stop, _ in placed
+    ]
+    return Shown(
+        text,
+        _read(tokenizer, planted, text, encoded, len(first)),
+        planted,
+        _visible(injector.descriptors(planted), planted.tokens.shape[1], causal),
+        list(_hung(graph, chosen, planted.kept, surfaces, injector.facts.count(entities))),
+        settings.choice,
+        causal,
+    )
+
+
+def _hung(graph: Graph, chosen: Chosen, kept: Bools, surfaces: Sequence[str], known: Ints) -> Iterator[Hung]:
+    """What was chosen, in words. `surfaces`, `known`: of each mention its words, and how many triples there were."""
+    branches, ranks = np.cumsum(kept), Counter[int]()
+    for number, (anchor, triple, score) in enumerate(
+        zip(chosen.anchors.tolist(), chosen.triples.tolist(), chosen.scores.tolist(), strict=True)
+    ):
+        head, relation, tail = triple
+        ranks[anchor] += 1
+        yield Hung(
+            anchor + 1,
+            surfaces[anchor],
+            graph.labels[head],
+            graph.relation(relation).label,
+            graph.labels[tail],
+            int(branches[number]) if kept[number] else 0,
+            ranks[anchor],
+            int(known[anchor]),
+            score,
+        )
+
+
+def reason(hung: Hung, choice: str) -> str:
+    """Why a triple was taken, in words."""
+    of = f"{hung.rank}. of {hung.known}"
+    if choice == "graph":
+        return f"{of} in {CHOICES[choice].about}"
+    return f"{of} by {CHOICES[choice].about}: {hung.score:.3g}"
+
+
+def spell(texts: Iterable[str]) -> Tokenizer:
+    """A tokenizer whose tokens are the words of these texts, and every Chinese character."""
+    from tokenizers import Tokenizer as Backend
+    from tokenizers import models, normalizers, pre_tokenizers
+
+    normalise = normalizers.BertNormalizer(lowercase=False, strip_accents=False)
+    split = pre_tokenizers.BertPreTokenizer()
+    pieces = {piece for text in texts for piece, _ in split.pre_tokenize_str(normalise.normalize_str(text))}
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    vocabulary = {piece: row for row, piece in enumerate([*special, *sorted(pieces - set(special))])}
+    backend = Backend(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    backend.normalizer, backend.pre_tokenizer = normalise, split
+    return Tokenizer(backend, dict(zip(("pad", "unk", "cls", "sep", "mask"), special, strict=True)))
+
+
+def _labels(graph: Graph, mentions: Iterable[Mention]) -> Iterable[str]:
+    """The words that branches of these mentions can have."""
+    for id in {mention.entity for mention in mentions}:
+        for _, relation, tail in graph.by_head(graph.row(id)).tolist():
+            yield graph.relation(relation).label
+            yield graph.labels[tail]
+
+
+def _read(tokenizer: Tokenizer, planted: Planted, text: str, encoded: Encoded, offset: int) -> list[str]:
+    """Tokens for people: those of the text as they stand there, those of branches as the tokenizer has them."""
+    words = [str(tokenizer.backend.id_to_token(int(id))) for id in planted.tokens[0]]
+    for place, (start, end) in enumerate(zip(encoded.starts.tolist(), encoded.ends.tolist(), strict=True)):
+        at = int(planted.places[0, place + offset])
+        if at >= 0:
+            words[at] = text[start:end].strip() or words[at]
+    return [word.removeprefix("##").lstrip("Ġ▁") or word for word in words]
+
+
+def _visible(told: Mapping[str, Ints | None], T: int, causal: bool) -> npt.NDArray[np.bool_]:
+    """What a model makes of the row's descriptors: bool [T, T], query by key."""
+    import torch
+
+    from kepipe.nn.visibility import by_name
+
+    branch, mention = (
+        None if told[name] is None else torch.tensor(told[name]) for name in ("branch", "mention")
+    )
+    rule = by_name("causal" if causal else "full", branch_BT=branch, mention_BT=mention)
+    seen_1TT = rule.dense(1, T, T)
+    return np.ones((T, T), np.bool_) if seen_1TT is None else seen_1TT[0].numpy()

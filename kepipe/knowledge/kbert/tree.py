@@ -1,0 +1,205 @@
+"""The sentence tree in a flat row: branches written beside their words, soft positions, and who belongs to whom.
+
+Liu et al. 2020, "K-BERT", section 3.3. Everything is integers of shape [B, T]; the visible matrix is read off
+`branch` and `mention` by `kepipe.nn.visibility.tree` when it is needed, and is stored nowhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kepipe.arrays import ranges
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Anchors:
+    """M mentions from which branches may hang, in order of row, then place; they do not overlap.
+
+    `rows`: int [M], the row of the batch. `first`, `stop`: int [M], the mention's tokens first … stop − 1.
+    """
+
+    rows: Ints
+    first: Ints
+    stop: Ints
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass(frozen=True)
+class Branches:
+    """N branches in order of their anchors, those of one anchor best first.
+
+    `anchors`: int [N], the anchor a branch hangs from. `lengths`: int [N], its tokens (none: it is not planted).
+    `tokens`: int [Σ lengths], branch after branch.
+    """
+
+    anchors: Ints
+    lengths: Ints
+    tokens: Ints
+
+    def __len__(self) -> int:
+        return len(self.anchors)
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A batch of trees, padded at the right to the longest.
+
+    Int [B, T]: `tokens`; `positions`, the soft ones (0 on padding); `branch`, 0 on the sentence and on padding,
+    1, 2, … on the row's branches; `mention`, 1, 2, … on a mention and on its branches, else 0; `owner`, the
+    place in the plain row of the token itself, or of the last token of the mention that it hangs from (−1:
+    padding), by which segments and documents follow. `lengths`: int [B].
+    `places`: int [B, T_in], where each token of the plain row stands now (−1: padding, or cut off).
+    `kept`: bool [N], branches that found room.
+    """
+
+    tokens: Ints
+    positions: Ints
+    branch: Ints
+    mention: Ints
+    owner: Ints
+    lengths: Ints
+    places: Ints
+    kept: Bools
+
+    @property
+    def sentence(self) -> Bools:
+        """The tokens of the plain row: bool [B, T]."""
+        sentence: Bools = (self.branch == 0) & (self.owner >= 0)
+        return sentence
+
+    def spread(self, values_BT: npt.NDArray[Any], padding: int = 0) -> npt.NDArray[Any]:
+        """Values of the plain row's tokens [B, T_in] → [B, T]; a branch takes those of its mention's last token."""
+        taken = np.take_along_axis(values_BT, np.maximum(self.owner, 0), axis=1)
+        return np.where(self.owner >= 0, taken, padding)
+
+
+def plant(
+    tokens_BT: Ints,
+    lengths_B: Ints,
+    anchors: Anchors,
+    branches: Branches,
+    *,
+    length: int | None = None,
+    positions: int | None = None,
+    causal: bool = False,
+    upstream: bool = False,
+    pad: int = 0,
+) -> Planted:
+    """Write branches into rows that are padded at the right; [B, T_in] → [B, T].
+
+    A branch stands right after its mention (hard order), and its soft positions go on from the mention's last
+    token, while those of the sentence count on as if there were no branch. `causal`, for a decoder: branches stand
+    right *before* the last token of their mention instead, which therefore sees them, and what is written later
+    sees them through it; written after it, nothing on the sentence would. Soft positions are the same.
+
+    `length`: longest row. The sentence goes first: where there is no room for all branches, whole ones go without, the
+    last-ranked first, of equals those further right; only a sentence that is too long alone is cut at its end.
+    `upstream` does as the release instead: the flat row is cut, so that branches push out the sentence.
+    `positions`: how many the model has; a branch that would need more finds no room.
+    """
+    B, T_in = tokens_BT.shape
+    whole = lengths_B if upstream or length is None else np.minimum(lengths_B, length)
+    kept = _fit(anchors, branches, whole, None if upstream else length, positions)
+    hangs = branches.anchors[kept]
+    rows, last, sizes = anchors.rows[hangs], anchors.stop[hangs] - 1, branches.lengths[kept]
+    gaps = last if causal else last + 1  # branches stand before the sentence's token of this number
+
+    inserted = (
+        np.bincount(rows * (T_in + 1) + gaps, sizes, B * (T_in + 1)).astype(np.int64).reshape(B, T_in + 1)
+    )
+    before = np.cumsum(inserted, axis=1)  # tokens of branches that stand before each token of the sentence
+    planted_B = whole + inserted.sum(1)
+    T = int(planted_B.max(initial=0))
+    there = np.arange(T_in) < whole[:, None]
+    places = np.where(there, np.arange(T_in) + before[:, :T_in], -1)
+
+    sentence = (np.arange(B)[:, None] * T + places)[there]
+    own = np.nonzero(there)[1]
+    ahead = _ahead(hangs, sizes)  # tokens of the branches of the same mention that stand before this one
+    starts = rows * T + gaps + before[rows, gaps] - inserted[rows, gaps] + ahead
+    hanging = ranges(starts, sizes)
+
+    def fill(of_sentence: npt.NDArray[Any], of_branches: npt.NDArray[Any], padding: int) -> Ints:
+        flat = np.full(B * T, padding, np.int64)
+        flat[sentence], flat[hanging] = of_sentence, of_branches
+        return flat.reshape(B, T)
+
+    mention_of = _number(anchors.rows)
+    mention = _carriers(anchors, np.unique(hangs), mention_of, (B, T_in))
+    planted = Planted(
+        tokens=fill(tokens_BT[there], branches.tokens[np.repeat(kept, branches.lengths)], pad),
+        positions=fill(own, ranges(last + 1, sizes), 0),
+        branch=fill(np.zeros_like(own), np.repeat(_number(rows), sizes), 0),
+        mention=fill(mention[there], np.repeat(mention_of[hangs], sizes), 0),
+        owner=fill(own, np.repeat(last, sizes), -1),
+        lengths=planted_B,
+        places=places,
+        kept=kept,
+    )
+    return _cut(planted, length) if upstream and length is not None else planted
+
+
+def _carriers(anchors: Anchors, carrying: Ints, number_M: Ints, shape: tuple[int, int]) -> Ints:
+    """The number of its mention on each token of the mentions that carry branches, else 0: int [B, T_in]."""
+    mention = np.zeros(shape, np.int64)
+    first, sizes = anchors.first[carrying], anchors.stop[carrying] - anchors.first[carrying]
+    places = ranges(anchors.rows[carrying] * shape[1] + first, sizes)
+    mention.ravel()[places] = np.repeat(number_M[carrying], sizes)
+    return mention
+
+
+def _fit(
+    anchors: Anchors, branches: Branches, whole_B: Ints, length: int | None, positions: int | None
+) -> Bools:
+    """The branches for which there is room, bool [N]."""
+    rows, stops = anchors.rows[branches.anchors], anchors.stop[branches.anchors]
+    kept: Bools = (stops <= whole_B[rows]) & (branches.lengths > 0)
+    if positions is not None:
+        kept &= stops + branches.lengths <= positions
+    if length is None:
+        return kept
+    order = np.lexsort((branches.anchors, _number(branches.anchors), rows))
+    sizes = np.where(kept, branches.lengths, 0)[order]
+    used = np.cumsum(sizes)
+    of_row = rows[order]
+    begins = np.searchsorted(of_row, np.arange(len(whole_B)))
+    used -= (used - sizes)[np.minimum(begins, max(len(used) - 1, 0))][of_row] if len(used) else 0
+    kept[order] &= used <= length - whole_B[of_row]
+    return kept
+
+
+def _number(groups: Ints) -> Ints:
+    """1, 2, … within each run of equal numbers."""
+    at = np.arange(len(groups))
+    begins = np.flatnonzero(np.diff(groups, prepend=-1))
+    return at - np.repeat(begins, np.diff(begins, append=len(groups))) + 1
+
+
+def _ahead(groups: Ints, sizes: Ints) -> Ints:
+    """The sum of the sizes that come before each one in its run of equal groups."""
+    before = np.cumsum(sizes) - sizes
+    begins = np.flatnonzero(np.diff(groups, prepend=-1))
+    return before - np.repeat(before[begins], np.diff(begins, append=len(groups)))
+
+
+def _cut(planted: Planted, length: int) -> Planted:
+    """Flat rows cut at `length`, whatever stands there."""
+    columns = {
+        name: getattr(planted, name)[:, :length]
+        for name in ("tokens", "positions", "branch", "mention", "owner")
+    }
+    return Planted(
+        **columns,
+        lengths=np.minimum(planted.lengths, length),
+        places=np.where(planted.places < length, planted.places, -1),
+        kept=planted.kept,
+    )

@@ -1,0 +1,118 @@
+"""Load a Hugging Face folder into the one transformer, and save one that `AutoModel…from_pretrained` opens."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from kepipe.models.assemble import assemble, initialise, plain
+from kepipe.models.config import TransformerConfig
+from kepipe.models.files import copy_tokenizer, write_json, write_tensors
+from kepipe.models.hf import rows, settings
+from kepipe.models.hf.tables import Port, port_of
+from kepipe.models.transformer import Transformer
+
+CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
+
+_NORM = {"gamma": "weight", "beta": "bias"}
+
+
+@dataclass(frozen=True)
+class Ported:
+    """A loaded model. `fresh`: its weights that the folder lacked; `unused`: weights of the folder without a place."""
+
+    model: Transformer
+    fresh: tuple[str, ...]
+    unused: tuple[str, ...]
+
+
+def load(folder: Path, seed: int = 0) -> Ported:
+    """The model of a local Hugging Face folder, on the CPU in fp32.
+
+    Weights that the folder lacks (a BERT without its vocabulary layer) are drawn from `seed`. Raises
+    ValueError, naming file and key, for a family or setting that has no row here, for weights that are
+    not safetensors, and for ones of another shape than the config says.
+    """
+    file = folder / CONFIG
+    try:
+        theirs = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{file}: no readable config of a model ({error})") from None
+    port = settings.find_port(file, theirs)
+    weights = modern(read(folder), port)
+    model = initialise(assemble(configure(settings.to_ours(file, theirs, port), weights, port)), seed)
+    found, lacking, unused = rows.to_ours(port.weights, dict(model.named_parameters()), weights)
+    rows.lay_in(model, found, folder, CONFIG)
+    copies = {port.output} if model.config.tied else set()
+    real = [name for name in unused if name not in copies and not name.endswith(port.ignored)]
+    return Ported(model, tuple(lacking), tuple(real))
+
+
+def save(
+    folder: Path, model: Transformer, tokenizer: Path | None = None, ids: Mapping[str, int] | None = None
+) -> None:
+    """Write config.json, with the tokenizer's `ids`, model.safetensors and, where given, the files of a tokenizer's
+    folder.
+
+    Raises ValueError for a model that has no form at Hugging Face (post-norm GPT, task embeddings). Of a model that
+    fuses entities it is the token side, as a plain BERT or RoBERTa; `port/auto.py` saves the whole.
+    """
+    if model.config.fusion is not None:
+        model = plain(model)
+    config = model.config
+    port = port_of(config.family, config.gated)
+    theirs = settings.to_theirs(config, port)
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = rows.to_theirs(
+        port.weights, {name: value.detach().cpu() for name, value in model.named_parameters()}
+    )
+    write_tensors(folder / WEIGHTS, weights)
+    write_json(folder / CONFIG, {**theirs, **(ids or {})})
+    if tokenizer is not None:
+        copy_tokenizer(tokenizer, folder)
+
+
+def read(folder: Path) -> dict[str, Tensor]:
+    """All tensors of a folder, in one file or in the several that its index names."""
+    index = folder / INDEX
+    if index.exists():
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        files = [folder / Path(name).name for name in names]
+    else:
+        files = [folder / WEIGHTS]
+    weights: dict[str, Tensor] = {}
+    for file in files:
+        if not file.exists():
+            raise ValueError(f"{file}: no such file. Weights are read from safetensors only, never unpickled")
+        weights.update(load_file(file))
+    return weights
+
+
+def modern(weights: dict[str, Tensor], port: Port) -> dict[str, Tensor]:
+    """Names as today's releases have them: norms' gamma and beta renamed, the model's prefix added where it lacks."""
+    renamed = {
+        re.sub(r"(LayerNorm\w*)\.(gamma|beta)$", lambda found: f"{found[1]}.{_NORM[found[2]]}", name): value
+        for name, value in weights.items()
+    }
+    heads = tuple(
+        theirs for row in port.weights for theirs in row.theirs if not theirs.startswith(port.prefix)
+    )
+    if any(name.startswith(port.prefix) for name in renamed):
+        return renamed
+    return {name if name.startswith(heads) else port.prefix + name: value for name, value in renamed.items()}
+
+
+def configure(values: dict[str, Any], weights: dict[str, Tensor], port: Port) -> TransformerConfig:
+    """The config, with what only the weights tell: which heads there are, and whether the output matrix is tied."""
+    tokens = weights.get(next(row for row in port.weights if row.ours == "tokens").theirs[0] + ".weight")
+    output = weights.get(port.output)
+    tied = output is None or (tokens is not None and torch.equal(tokens, output))
+    return TransformerConfig(**values, tied=tied, **settings.heads(weights, port))

@@ -1,0 +1,291 @@
+"""Which weight and which setting of a family has which name at Hugging Face."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kepipe.models.hf.rows import Row, row
+
+ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "relu": "relu"}
+"""Their name → ours; the first of several is written."""
+
+
+@dataclass(frozen=True)
+class Port:
+    """A family at Hugging Face.
+
+    `settings`: our config key → theirs. `fixed`: choices of parts that the family always has. `prefix`: what
+    stands before the encoder's names in a model with a head, and may be absent. `output`: their name of an
+    output matrix that is not tied. `ignored`: names that hold nothing of their own (buffers, copies).
+    `required`: settings of theirs that only these values are understood of.
+    """
+
+    model_type: str
+    weights: tuple[Row, ...]
+    settings: Mapping[str, str]
+    fixed: Mapping[str, Any]
+    prefix: str
+    output: str
+    ignored: tuple[str, ...] = ()
+    required: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+
+
+def _bert_like(prefix: str, head: tuple[Row, ...]) -> tuple[Row, ...]:
+    layer = f"{prefix}encoder.layer.{{i}}."
+    return (
+        row("tokens", f"{prefix}embeddings.word_embeddings"),
+        row("encoder.embeddings.positions.table", f"{prefix}embeddings.position_embeddings"),
+        row("encoder.embeddings.segments", f"{prefix}embeddings.token_type_embeddings"),
+        row("encoder.embeddings.norm", f"{prefix}embeddings.LayerNorm"),
+        row(
+            "encoder.layers.{i}.attend.part.qkv",
+            *(f"{layer}attention.self.{part}" for part in ("query", "key", "value")),
+        ),
+        row("encoder.layers.{i}.attend.part.output", f"{layer}attention.output.dense"),
+        row("encoder.layers.{i}.attend.norm", f"{layer}attention.output.LayerNorm"),
+        row("encoder.layers.{i}.feed.part.grow", f"{layer}intermediate.dense"),
+        row("encoder.layers.{i}.feed.part.shrink", f"{layer}output.dense"),
+        row("encoder.layers.{i}.feed.norm", f"{layer}output.LayerNorm"),
+        row("pooler.dense", f"{prefix}pooler.dense"),
+        *head,
+    )
+
+
+_BERT_SETTINGS = {
+    "vocabulary": "vocab_size",
+    "hidden": "hidden_size",
+    "encoder_layers": "num_hidden_layers",
+    "heads": "num_attention_heads",
+    "feedforward": "intermediate_size",
+    "activation": "hidden_act",
+    "norm_eps": "layer_norm_eps",
+    "segments": "type_vocab_size",
+    "positions": "max_position_embeddings",
+    "dropout": "hidden_dropout_prob",
+    "attention_dropout": "attention_probs_dropout_prob",
+    "pad": "pad_token_id",
+}
+_BERT_FIXED = {"embedding_norm": True, "transform": True, "output_bias": True}
+_ABSOLUTE = {
+    "position_embedding_type": ("absolute",),
+    "is_decoder": (False,),
+    "add_cross_attention": (False,),
+}
+
+BERT = Port(
+    "bert",
+    _bert_like(
+        "bert.",
+        (
+            row("head.transform.dense", "cls.predictions.transform.dense"),
+            row("head.transform.norm", "cls.predictions.transform.LayerNorm"),
+            row("head.bias", "cls.predictions.bias"),
+            row("head.weight", "cls.predictions.decoder.weight"),
+            row("next_sentence_head", "cls.seq_relationship", flipped=True),
+        ),
+    ),
+    _BERT_SETTINGS,
+    _BERT_FIXED,
+    prefix="bert.",
+    output="cls.predictions.decoder.weight",
+    ignored=("cls.predictions.decoder.bias", "bert.embeddings.position_ids"),
+    required=_ABSOLUTE,
+)
+
+ROBERTA = Port(
+    "roberta",
+    _bert_like(
+        "roberta.",
+        (
+            row("head.transform.dense", "lm_head.dense"),
+            row("head.transform.norm", "lm_head.layer_norm"),
+            row("head.bias", "lm_head.bias"),
+            row("head.weight", "lm_head.decoder.weight"),
+        ),
+    ),
+    _BERT_SETTINGS,
+    {**_BERT_FIXED, "position_offset": 2},
+    prefix="roberta.",
+    output="lm_head.decoder.weight",
+    ignored=("lm_head.decoder.bias", "roberta.embeddings.position_ids"),
+    required={**_ABSOLUTE, "pad_token_id": (1,)},
+)
+
+GPT2 = Port(
+    "gpt2",
+    (
+        row("tokens", "transformer.wte"),
+        row("decoder.embeddings.positions.table", "transformer.wpe"),
+        row("decoder.layers.{i}.attend.norm", "transformer.h.{i}.ln_1"),
+        row("decoder.layers.{i}.attend.part.qkv", "transformer.h.{i}.attn.c_attn", transposed=True),
+        row("decoder.layers.{i}.attend.part.output", "transformer.h.{i}.attn.c_proj", transposed=True),
+        row("decoder.layers.{i}.feed.norm", "transformer.h.{i}.ln_2"),
+        row("decoder.layers.{i}.feed.part.grow", "transformer.h.{i}.mlp.c_fc", transposed=True),
+        row("decoder.layers.{i}.feed.part.shrink", "transformer.h.{i}.mlp.c_proj", transposed=True),
+        row("decoder.norm", "transformer.ln_f"),
+        row("head.weight", "lm_head.weight"),
+    ),
+    {
+        "vocabulary": "vocab_size",
+        "hidden": "n_embd",
+        "decoder_layers": "n_layer",
+        "heads": "n_head",
+        "feedforward": "n_inner",
+        "activation": "activation_function",
+        "norm_eps": "layer_norm_epsilon",
+        "positions": "n_positions",
+        "dropout": "resid_pdrop",
+        "attention_dropout": "attn_pdrop",
+        "pad": "pad_token_id",
+    },
+    {"norm_place": "pre"},
+    prefix="transformer.",
+    output="lm_head.weight",
+    ignored=("attn.bias", "attn.masked_bias"),
+    required={
+        "scale_attn_weights": (True,),
+        "scale_attn_by_inverse_layer_idx": (False,),
+        "add_cross_attention": (False,),
+    },
+)
+
+
+def _bart_stack(ours: str, cross: tuple[Row, ...] = ()) -> tuple[Row, ...]:
+    theirs = f"model.{ours}.layers.{{i}}."
+    layer = f"{ours}.layers.{{i}}."
+    return (
+        row(f"{ours}.embeddings.positions.table", f"model.{ours}.embed_positions"),
+        row(f"{ours}.embeddings.norm", f"model.{ours}.layernorm_embedding"),
+        row(f"{layer}attend.part.qkv", *(f"{theirs}self_attn.{part}_proj" for part in "qkv")),
+        row(f"{layer}attend.part.output", f"{theirs}self_attn.out_proj"),
+        row(f"{layer}attend.norm", f"{theirs}self_attn_layer_norm"),
+        row(f"{layer}feed.part.grow", f"{theirs}fc1"),
+        row(f"{layer}feed.part.shrink", f"{theirs}fc2"),
+        row(f"{layer}feed.norm", f"{theirs}final_layer_norm"),
+        *cross,
+    )
+
+
+BART = Port(
+    "bart",
+    (
+        row("tokens", "model.shared"),
+        *_bart_stack("encoder"),
+        *_bart_stack(
+            "decoder",
+            (
+                row("decoder.layers.{i}.cross.part.q", "model.decoder.layers.{i}.encoder_attn.q_proj"),
+                row(
+                    "decoder.layers.{i}.cross.part.kv",
+                    "model.decoder.layers.{i}.encoder_attn.k_proj",
+                    "model.decoder.layers.{i}.encoder_attn.v_proj",
+                ),
+                row("decoder.layers.{i}.cross.part.output", "model.decoder.layers.{i}.encoder_attn.out_proj"),
+                row("decoder.layers.{i}.cross.norm", "model.decoder.layers.{i}.encoder_attn_layer_norm"),
+            ),
+        ),
+        row("head.bias", "final_logits_bias", leading=True),
+        row("head.weight", "lm_head.weight"),
+    ),
+    {
+        "vocabulary": "vocab_size",
+        "hidden": "d_model",
+        "encoder_layers": "encoder_layers",
+        "decoder_layers": "decoder_layers",
+        "heads": "encoder_attention_heads",
+        "feedforward": "encoder_ffn_dim",
+        "activation": "activation_function",
+        "positions": "max_position_embeddings",
+        "dropout": "dropout",
+        "attention_dropout": "attention_dropout",
+        "pad": "pad_token_id",
+        "start": "decoder_start_token_id",
+    },
+    {"embedding_norm": True, "output_bias": True, "position_offset": 2},
+    prefix="model.",
+    output="lm_head.weight",
+    ignored=("encoder.embed_tokens.weight", "decoder.embed_tokens.weight"),
+)
+
+
+def _t5_stack(ours: str, feed: int, grow: tuple[str, ...], cross: tuple[Row, ...] = ()) -> tuple[Row, ...]:
+    """`feed`: the place of the feed-forward part among a block's parts."""
+    theirs = f"{ours}.block.{{i}}.layer."
+    layer = f"{ours}.layers.{{i}}."
+    return (
+        row(f"{ours}.relative.table", f"{ours}.block.0.layer.0.SelfAttention.relative_attention_bias"),
+        row(f"{layer}attend.part.qkv", *(f"{theirs}0.SelfAttention.{part}" for part in "qkv")),
+        row(f"{layer}attend.part.output", f"{theirs}0.SelfAttention.o"),
+        row(f"{layer}attend.norm", f"{theirs}0.layer_norm"),
+        *cross,
+        row(f"{layer}feed.part.grow", *(f"{theirs}{feed}.DenseReluDense.{part}" for part in grow)),
+        row(f"{layer}feed.part.shrink", f"{theirs}{feed}.DenseReluDense.wo"),
+        row(f"{layer}feed.norm", f"{theirs}{feed}.layer_norm"),
+        row(f"{ours}.norm", f"{ours}.final_layer_norm"),
+    )
+
+
+_T5_CROSS = (
+    row("decoder.layers.{i}.cross.part.q", "decoder.block.{i}.layer.1.EncDecAttention.q"),
+    row(
+        "decoder.layers.{i}.cross.part.kv",
+        "decoder.block.{i}.layer.1.EncDecAttention.k",
+        "decoder.block.{i}.layer.1.EncDecAttention.v",
+    ),
+    row("decoder.layers.{i}.cross.part.output", "decoder.block.{i}.layer.1.EncDecAttention.o"),
+    row("decoder.layers.{i}.cross.norm", "decoder.block.{i}.layer.1.layer_norm"),
+)
+
+
+def _t5(*grow: str) -> Port:
+    """T5 with these matrices where the feed-forward part grows: one, or two where it is gated."""
+    return Port(
+        "t5",
+        (
+            row("tokens", "shared"),
+            *_t5_stack("encoder", 1, grow),
+            *_t5_stack("decoder", 2, grow, _T5_CROSS),
+            row("head.weight", "lm_head.weight"),
+        ),
+        {
+            "vocabulary": "vocab_size",
+            "hidden": "d_model",
+            "encoder_layers": "num_layers",
+            "decoder_layers": "num_decoder_layers",
+            "heads": "num_heads",
+            "width": "d_kv",
+            "feedforward": "d_ff",
+            "norm_eps": "layer_norm_epsilon",
+            "relative_buckets": "relative_attention_num_buckets",
+            "relative_farthest": "relative_attention_max_distance",
+            "dropout": "dropout_rate",
+            "attention_dropout": "dropout_rate",
+            "pad": "pad_token_id",
+            "start": "decoder_start_token_id",
+        },
+        {"norm": "rms", "norm_place": "pre", "bias": False, "scaled_scores": False, "positions": 0},
+        prefix="",
+        output="lm_head.weight",
+        ignored=(
+            "encoder.embed_tokens.weight",
+            "decoder.embed_tokens.weight",
+            "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight",
+        ),
+    )
+
+
+T5, T5_GATED = _t5("wi"), _t5("wi_0", "wi_1")
+
+
+def port_of(model_type: str, gated: bool = False) -> Port:
+    """The table of a family. Raises ValueError for one there is none for."""
+    if model_type == "t5":
+        return T5_GATED if gated else T5
+    ports = {port.model_type: port for port in (BERT, ROBERTA, GPT2, BART)}
+    if model_type not in ports:
+        raise ValueError(
+            f"model type {model_type!r} is not one kepipe can port; known: {', '.join([*ports, 't5'])}"
+        )
+    return ports[model_type]

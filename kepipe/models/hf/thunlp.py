@@ -1,0 +1,92 @@
+"""The released checkpoints of ERNIE (Tsinghua): a BERT-named state dict with `…_ent` weights beside BERT's.
+
+A folder holds `config.json` (the release's `ernie_config.json`) and `model.safetensors`. The release pickles its
+weights; they are converted once, by whoever trusts the file:
+
+    weights = torch.load("pytorch_model.bin", map_location="cpu", weights_only=True)
+    safetensors.torch.save_file({k: v.contiguous() for k, v in weights.items()}, "model.safetensors")
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from kepipe.models.assemble import assemble, initialise
+from kepipe.models.config import FusionConfig
+from kepipe.models.hf import huggingface, rows, settings
+from kepipe.models.hf.rows import row
+from kepipe.models.hf.tables import port_of
+
+HEADS = 4
+"""Entity heads, which the release has in its code alone; a config may say otherwise under `num_attention_heads_ent`."""
+LAYER, OURS = "bert.encoder.layer.{i}.", "encoder.layers.{i}."
+ENTITY_SIDE = (
+    row(
+        f"{OURS}attend_entities.part.qkv",
+        *(f"{LAYER}attention.self_ent.{part}" for part in ("query", "key", "value")),
+    ),
+    row(f"{OURS}attend_entities.part.output", f"{LAYER}attention.output_ent.dense"),
+    row(f"{OURS}attend_entities.norm", f"{LAYER}attention.output_ent.LayerNorm"),
+    row(f"{OURS}feed.entity_grow", f"{LAYER}intermediate.dense_ent"),
+    row(f"{OURS}feed.entity_shrink", f"{LAYER}output.dense_ent"),
+    row(f"{OURS}feed.entity_norm", f"{LAYER}output.LayerNorm_ent"),
+    row("entity_head.dense", "cls.predictions_ent.transform.dense"),
+    row("entity_head.norm", "cls.predictions_ent.transform.LayerNorm"),
+)
+SECOND_BIAS = "intermediate.dense_ent.bias"
+"""Their first layer has two biases, which both count at every token; ours has their sum."""
+
+
+def load(folder: Path, seed: int = 0) -> huggingface.Ported:
+    """The model of such a folder, on the CPU in fp32; weights that it lacks are drawn from `seed`.
+
+    Raises ValueError, naming file and key, for layers in an order that is not plain, fusing, with both attentions,
+    and for weights of another shape than the config says.
+    """
+    file = folder / huggingface.CONFIG
+    theirs = json.loads(file.read_text(encoding="utf-8"))
+    port = port_of("bert")
+    weights = huggingface.modern(huggingface.read(folder), port)
+    plain = huggingface.configure(settings.to_ours(file, theirs, port), weights, port)
+    config = replace(plain, norm_eps=1e-12, fusion=_fusion(file, theirs, weights))
+    model = initialise(assemble(config), seed)
+    found, lacking, unused = rows.to_ours(
+        (*port.weights, *ENTITY_SIDE), dict(model.named_parameters()), weights
+    )
+    for i in range(_first(file, theirs), config.encoder_layers):
+        second = LAYER.format(i=i) + SECOND_BIAS
+        if second in weights:
+            name = OURS.format(i=i) + "feed.part.grow.bias"
+            found[name] = found[name] + weights[second].float()
+            unused.remove(second)
+    rows.lay_in(model, found, folder)
+    real = [name for name in unused if name != port.output and not name.endswith(port.ignored)]
+    return huggingface.Ported(model, tuple(lacking), tuple(real))
+
+
+def _first(file: Path, theirs: Mapping[str, Any]) -> int:
+    """How many plain layers come first."""
+    kinds = [*theirs["layer_types"]]
+    kinds += ["sim"] * (int(theirs["num_hidden_layers"]) - len(kinds))
+    first = kinds.index("mix") if "mix" in kinds else -1
+    if first < 0 or kinds != ["sim"] * first + ["mix"] + ["norm"] * (len(kinds) - first - 1):
+        raise ValueError(
+            f"{file}: layer_types {kinds}: expected plain layers (sim), one that fuses (mix), then others (norm)"
+        )
+    return first
+
+
+def _fusion(file: Path, theirs: Mapping[str, Any], weights: Mapping[str, Tensor]) -> FusionConfig:
+    """Sizes of the entity side: its width is that of the weights."""
+    first = _first(file, theirs)
+    name = LAYER.format(i=first) + "intermediate.dense_ent.weight"
+    if name not in weights:
+        raise ValueError(f"{file.parent}: layer_types says that layer {first} fuses, but {name} is not there")
+    heads = int(theirs.get("num_attention_heads_ent", HEADS))
+    return FusionConfig(first=first, hidden=weights[name].shape[1], heads=heads)

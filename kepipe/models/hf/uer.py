@@ -1,0 +1,103 @@
+"""Checkpoints of K-BERT's release, which is built on UER: its names for BERT's weights, and its LayerNorm.
+
+A folder holds `config.json`, UER's (`emb_size`, `hidden_size`, `feedforward_size`, `heads_num`, `layers_num`), a
+`vocab.txt`, and `model.safetensors`. The release pickles its weights; whoever trusts the file converts it once:
+
+    weights = torch.load("google_model.bin", map_location="cpu", weights_only=True)
+    safetensors.torch.save_file({k: v.contiguous() for k, v in weights.items()}, "model.safetensors")
+
+`"upstream": true` in config.json computes norms as the release does (`kepipe.nn.norms.UnbiasedNorm`), which is
+right for weights that were fine-tuned by it; without, as BERT does, which is right for Google's converted ones.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from kepipe.models.assemble import assemble, initialise
+from kepipe.models.config import TransformerConfig
+from kepipe.models.hf import huggingface, rows
+from kepipe.models.hf.rows import row
+
+LAYER, OURS = "encoder.transformer.{i}.", "encoder.layers.{i}."
+WEIGHTS = (
+    row("tokens", "embedding.word_embedding"),
+    row("encoder.embeddings.positions.table", "embedding.position_embedding"),
+    row("encoder.embeddings.segments", "embedding.segment_embedding"),
+    row("encoder.embeddings.norm", "embedding.layer_norm"),
+    row(f"{OURS}attend.part.qkv", *(f"{LAYER}self_attn.linear_layers.{part}" for part in range(3))),
+    row(f"{OURS}attend.part.output", f"{LAYER}self_attn.final_linear"),
+    row(f"{OURS}attend.norm", f"{LAYER}layer_norm_1"),
+    row(f"{OURS}feed.part.grow", f"{LAYER}feed_forward.linear_1"),
+    row(f"{OURS}feed.part.shrink", f"{LAYER}feed_forward.linear_2"),
+    row(f"{OURS}feed.norm", f"{LAYER}layer_norm_2"),
+    row("head.transform.dense", "target.mlm_linear_1"),
+    row("head.transform.norm", "target.layer_norm"),
+    row("head.bias", "target.mlm_linear_2.bias"),
+    row("head.weight", "target.mlm_linear_2.weight"),
+    row("pooler.dense", "target.nsp_linear_1"),
+    row("next_sentence_head", "target.nsp_linear_2", flipped=True),
+)
+"""Ours, theirs. The converted checkpoints keep BERT's order of the next-sentence columns."""
+SEGMENTS = "embedding.segment_embedding.weight"
+"""Their row 0 is that of padding, which nobody sees; sentences A and B have rows 1 and 2."""
+NEEDED = ("hidden_size", "feedforward_size", "heads_num", "layers_num")
+
+
+def load(folder: Path, seed: int = 0) -> huggingface.Ported:
+    """The model of such a folder, on the CPU in fp32; weights that it lacks are drawn from `seed`.
+
+    Raises ValueError, naming file and key, where the config lacks a size or a weight has another one.
+    """
+    file = folder / huggingface.CONFIG
+    theirs = json.loads(file.read_text(encoding="utf-8"))
+    missing = [name for name in NEEDED if name not in theirs]
+    if missing:
+        raise ValueError(f"{file}: `{missing[0]}` is missing")
+    weights = {
+        name.replace(".gamma", ".weight").replace(".beta", ".bias"): value
+        for name, value in huggingface.read(folder).items()
+    }
+    for name in ("embedding.word_embedding.weight", "embedding.position_embedding.weight", SEGMENTS):
+        if name not in weights:
+            raise ValueError(
+                f"{folder / huggingface.WEIGHTS}: no {name}: not a checkpoint of K-BERT's release"
+            )
+    weights[SEGMENTS] = weights[SEGMENTS][1:]
+    model = initialise(assemble(_configure(theirs, weights)), seed)
+    found, lacking, unused = rows.to_ours(WEIGHTS, dict(model.named_parameters()), weights)
+    rows.lay_in(model, found, folder)
+    real = [name for name in unused if not (model.config.tied and name == "target.mlm_linear_2.weight")]
+    return huggingface.Ported(model, tuple(lacking), tuple(real))
+
+
+def _configure(theirs: Mapping[str, Any], weights: Mapping[str, Tensor]) -> TransformerConfig:
+    tokens = weights["embedding.word_embedding.weight"]
+    output = weights.get("target.mlm_linear_2.weight")
+    upstream = bool(theirs.get("upstream", False))
+    return TransformerConfig(
+        family="bert",
+        vocabulary=len(tokens),
+        hidden=theirs["hidden_size"],
+        heads=theirs["heads_num"],
+        feedforward=theirs["feedforward_size"],
+        encoder_layers=theirs["layers_num"],
+        positions=len(weights["embedding.position_embedding.weight"]),
+        segments=len(weights[SEGMENTS]),
+        norm="unbiased" if upstream else "layer",
+        norm_eps=1e-6 if upstream else 1e-12,
+        embedding_norm=True,
+        transform=True,
+        output_bias=True,
+        tied=output is None or torch.equal(tokens, output),
+        pooler="target.nsp_linear_1.weight" in weights,
+        next_sentence="target.nsp_linear_2.weight" in weights,
+        dropout=theirs.get("dropout", 0.0),
+        attention_dropout=theirs.get("dropout", 0.0),
+    )

@@ -1,0 +1,137 @@
+"""Trained models by name: `minilm`, a folder of kepipe's or of Hugging Face's, a hub id.
+
+To locate one does not import torch: that is part of every plan.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kepipe.model_names import MINILM, means_place, minilm_folder
+
+if TYPE_CHECKING:
+    from kepipe.models.config import TransformerConfig
+    from kepipe.models.transformer import Transformer
+
+
+def locate(name: str) -> Path:
+    """The local folder of a trained model; a hub id is fetched into Hugging Face's cache.
+
+    Raises ValueError where there is none.
+    """
+    if name == MINILM:
+        return minilm_folder()
+    path = Path(name).expanduser()
+    if (path / "config.json").is_file():
+        return path
+    if means_place(name):
+        inside = sorted(path.glob("*/config.json"))
+        hint = f"; did you mean `{inside[0].parent}`?" if inside else ""
+        raise ValueError(
+            f"base: {name}: expected a model folder (with config.json), a hub id, or `minilm`{hint}"
+        )
+    return _fetch(name)
+
+
+def outline(name: str) -> TransformerConfig | None:
+    """The config of a trained model on this machine, but for what its weights alone tell; None for one that would have
+    to be fetched, and for the releases that are ported on their own.
+
+    Raises ValueError where it cannot be read.
+    """
+    from kepipe.models.config import FORMAT, TransformerConfig, read_config
+    from kepipe.models.hf import settings
+
+    if name != MINILM and not Path(name).expanduser().is_dir():
+        return None
+    place = locate(name)
+    file, theirs = _read(place)
+    if theirs.get("format") == FORMAT:
+        return read_config(place)
+    if settings.release_of(theirs) is not None:
+        return None
+    port = settings.find_port(file, theirs)
+    found = settings.heads(_weights(place), port)
+    return TransformerConfig(**settings.to_ours(file, theirs, port), **found)
+
+
+def _read(place: Path) -> tuple[Path, dict[str, Any]]:
+    """The file of a folder's config, and what it holds, whosever it is. Raises ValueError where it is no config."""
+    file = place / "config.json"
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{file}: no readable config of a model ({error})") from None
+    if not isinstance(values, dict):
+        raise ValueError(f'{file}: not the config of a model: expected {{"…": …}}')
+    return file, values
+
+
+def _weights(place: Path) -> set[str]:
+    """Names of the weights in a folder, which are not read."""
+    from safetensors import SafetensorError, safe_open
+
+    names: set[str] = set()
+    for file in sorted(place.glob("*.safetensors")):
+        try:
+            with safe_open(file, "np") as stored:
+                names.update(stored.keys())
+        except (OSError, SafetensorError) as error:
+            raise ValueError(f"{file}: no readable weights ({error})") from None
+    return names
+
+
+def open_trained(
+    name: str, *, seed: int = 0, dropout: float = 0.0, note: Callable[[str], None] = lambda _: None
+) -> Transformer:
+    """The model that `name` names, on the CPU in fp32, with this dropout.
+
+    `note` is told of weights that it lacked (drawn from `seed`) and of ones that were left out.
+    """
+    from kepipe.models import folder
+    from kepipe.models.config import FORMAT
+    from kepipe.models.hf import huggingface, settings, thunlp, uer
+
+    place = locate(name)
+    _, config = _read(place)
+    if config.get("format") == FORMAT:
+        model = folder.load(place)
+    else:
+        loads = {"thunlp": thunlp.load, "uer": uer.load, None: huggingface.load}
+        ported = loads[settings.release_of(config)](place, seed)
+        model = ported.model
+        if ported.fresh:
+            note(f"{name} lacks {_several(ported.fresh)}: drawn at random, to be trained")
+        if ported.unused:
+            note(f"{name}: no place for {_several(ported.unused)}: left out")
+    return _with_dropout(model, dropout)
+
+
+def _with_dropout(model: Transformer, dropout: float) -> Transformer:
+    from kepipe.models.assemble import assemble
+
+    changed = assemble(replace(model.config, dropout=dropout, attention_dropout=dropout))
+    changed.load_state_dict(model.state_dict(), assign=True)
+    return changed
+
+
+def _fetch(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(
+            snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "vocab.txt", "merges.txt"])
+        )
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise ValueError(
+            f"base: {name}: neither a local folder nor to be had from the hub ({error})"
+        ) from None
+
+
+def _several(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names[:3])}" + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -1,0 +1,99 @@
+"""Masked language modelling under a visibility that is drawn for each batch (UniLM; Dong et al. 2019, §2.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch import Tensor
+
+from kepipe.data.batch import Batch, Sequences
+from kepipe.objectives.losses import tensor
+from kepipe.objectives.masked_lm import Bools, MaskedLM
+
+if TYPE_CHECKING:
+    from kepipe.models.transformer import Transformer
+
+SEGMENTS = {"full": (0, 1), "causal": (2, 2), "backward": (3, 3), "prefix": (4, 5)}
+"""Segment ids of source and target in each mode."""
+
+
+@dataclass(frozen=True)
+class ManyModes:
+    """`masked`, each batch under one of the visibilities that `weights` names."""
+
+    masked: MaskedLM
+    weights: Mapping[str, float]
+    mode_segments: bool
+    """Whether the segment ids tell the modes apart."""
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Those of the masked model."""
+        return self.masked.terms
+
+    def corrupt(self, sequences: Sequences, rng: np.random.Generator, progress: float) -> Batch:
+        """See `Objective.corrupt`."""
+        share = np.array(list(self.weights.values()))
+        mode = str(rng.choice(list(self.weights), p=share / share.sum()))
+        source_BT = split(sequences, rng)
+        if mode == "prefix":
+            sequences = replace(
+                sequences, special=sequences.special & ~last_tokens(sequences) | torn(sequences)
+            )
+        batch = self.masked.corrupt(sequences, rng, progress)
+        segments = tensor(np.where(source_BT, *SEGMENTS[mode]))
+        return replace(
+            batch,
+            visibility=mode,
+            prefix=tensor(source_BT) if mode == "prefix" else None,
+            segments=segments if self.mode_segments else batch.segments,
+            follows=batch.follows if mode == "full" else None,
+        )
+
+    def counts(self, batch: Batch) -> Mapping[str, int]:
+        """See `Objective.counts`."""
+        return self.masked.counts(batch)
+
+    def loss(self, model: Transformer, batch: Batch) -> dict[str, Tensor]:
+        """See `Objective.loss`."""
+        return self.masked.loss(model, batch)
+
+
+def split(sequences: Sequences, rng: np.random.Generator) -> Bools:
+    """The source of each row, bool [B, T].
+
+    The first segment of a pair, else what stands before a sentence that is drawn uniformly (not the first), else,
+    in a row of one sentence, the first half.
+    """
+    draw_B = rng.random(len(sequences.tokens))
+    if sequences.follows is not None:
+        first_BT: Bools = sequences.segments == 0
+        return first_BT
+    first_B = 1 + (draw_B * np.maximum(sequences.sentences.max(1), 1)).astype(np.int64)
+    target_BT = sequences.sentences >= first_B[:, None]
+    half_B = (sequences.documents > 0).sum(1) // 2
+    cut_B = np.where(target_BT.any(1), target_BT.argmax(1), half_B)
+    source_BT: Bools = np.arange(sequences.tokens.shape[1]) < cut_B[:, None]
+    return source_BT
+
+
+def torn(sequences: Sequences) -> Bools:
+    """Rows whose second segment does not follow the first, bool [B, 1].
+
+    Nothing is asked of them from source to target: such a target says nothing of its source (there the segments of a
+    pair are one stretch of text, Dong et al. 2019, §2.3), and would teach not to look at it.
+    """
+    if sequences.follows is None:
+        return np.zeros((len(sequences.tokens), 1), np.bool_)
+    no_pair_B1: Bools = sequences.follows[:, None] == 0
+    return no_pair_B1
+
+
+def last_tokens(sequences: Sequences) -> Bools:
+    """The last token of each row, bool [B, T]: the target's [SEP], which is learned so that generation can end."""
+    there_BT = sequences.documents > 0
+    last_BT: Bools = there_BT & (np.cumsum(there_BT, 1) == there_BT.sum(1, keepdims=True))
+    return last_BT

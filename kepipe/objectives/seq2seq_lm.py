@@ -1,0 +1,71 @@
+"""Language modelling: the model writes tokens, each from those before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from kepipe.data.batch import Batch, Sequences
+from kepipe.objectives.losses import hidden_at, restoration_loss, tensor
+
+if TYPE_CHECKING:
+    from kepipe.models.transformer import Transformer
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Writing:
+    """An objective of one term, the mean over the tokens to write. `render` makes the variants."""
+
+    render: Callable[[Sequences, np.random.Generator], Batch]
+    terms: tuple[str, ...] = ("lm",)
+
+    def corrupt(self, sequences: Sequences, rng: np.random.Generator, progress: float) -> Batch:  # noqa: ARG002
+        """See `Objective.corrupt`."""
+        return self.render(sequences, rng)
+
+    def counts(self, batch: Batch) -> Mapping[str, int]:
+        """Tokens to write."""
+        assert batch.labels is not None
+        return {"lm": len(batch.labels)}
+
+    def loss(self, model: Transformer, batch: Batch) -> dict[str, Tensor]:
+        """See `Objective.loss`."""
+        (hidden_ND,) = hidden_at(model, batch, batch.selected)
+        return {"lm": restoration_loss(model, hidden_ND, batch)}
+
+
+def next_tokens(sequences: Sequences) -> tuple[Bools, Ints]:
+    """Places that have a next token in their document, bool [B, T], and that token, int [B, T]."""
+    documents, tokens = sequences.documents, sequences.tokens
+    has_next = np.zeros(documents.shape, dtype=np.bool_)
+    has_next[:, :-1] = (documents[:, 1:] == documents[:, :-1]) & (documents[:, 1:] > 0)
+    return has_next, np.roll(tokens, -1, axis=1)
+
+
+def teacher_forced(
+    source_BS: Ints, source_lengths: Ints, target_BU: Ints, target_lengths: Ints, *, start: int, pad: int
+) -> Batch:
+    """The encoder reads the source; the decoder reads `start` and the target, and writes the target.
+
+    Rows are padded at the right; `lengths`: int [B], without padding.
+    """
+    there_BS = np.arange(source_BS.shape[1]) < source_lengths[:, None]
+    there_BU = np.arange(target_BU.shape[1]) < target_lengths[:, None]
+    before_BU = np.full_like(target_BU, start)
+    before_BU[:, 1:] = target_BU[:, :-1]
+    return Batch(
+        tokens=tensor(np.where(there_BS, source_BS, pad)),
+        documents=tensor(there_BS),
+        decoder_tokens=tensor(np.where(there_BU, before_BU, pad)),
+        decoder_documents=tensor(there_BU),
+        selected=tensor(np.flatnonzero(there_BU)),
+        labels=tensor(target_BU[there_BU]),
+    )

@@ -1,0 +1,127 @@
+"""A masked language model answers the entity cloze: every candidate is scored in every blank of its type.
+
+A candidate of L tokens is scored with L masks in the blank, by the mean log-probability of its tokens, each
+read at its own mask (independent predictions, normalised by length, as in Jiang et al. 2020, X-FACTR). One
+forward pass a case and length scores all candidates of that length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from kepipe.data.batch import Batch
+from kepipe.models.entities import EntityVectors, attach
+from kepipe.models.transformer import Transformer
+from kepipe.probes.cloze_test import Case, ClozeTest
+from kepipe.probes.masked_predictions import fills_masks, logits_at_blanks
+from kepipe.tokenization.tokenizer import Tokenizer
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@torch.inference_mode()
+def fill(
+    model: Transformer,
+    tokenizer: Tokenizer,
+    test: ClozeTest,
+    *,
+    vectors: EntityVectors | None = None,
+    device: str = "cpu",
+    tokens_per_batch: int = 4096,
+    tick: Callable[[int], None] | None = None,
+) -> list[Floats]:
+    """Scores of the candidates of each case, float [K], in the order of `test.candidates[case.type]`.
+
+    `vectors`: of the entities that the model fuses, which gets those that the rest of a case's window names; None for a
+    plain one. `tick` is told of forward passes done, of `passes(test)` in all. Raises ValueError for a model
+    without an encoder or masks.
+    """
+    if not fills_masks(model):
+        raise ValueError(
+            "the entity cloze needs a model that fills masks (BERT, RoBERTa); this one generates"
+        )
+    model = model.eval().to(device)
+    scores = [np.full(len(test.candidates[case.type].names), -np.inf) for case in test.cases]
+    for type, candidates in test.candidates.items():
+        asked = [place for place, case in enumerate(test.cases) if case.type == type]
+        asked.sort(key=lambda place: len(test.cases[place].left) + len(test.cases[place].right))
+        lengths_K = np.array([len(name) for name in candidates.names])
+        for length in np.unique(lengths_K).tolist():
+            columns = np.flatnonzero(lengths_K == length)
+            names_KL = torch.tensor([candidates.names[column] for column in columns], device=device)
+            for places in _batches(test.cases, asked, tokens_per_batch):
+                cases = [test.cases[place] for place in places]
+                batch = blank(cases, length, tokenizer)
+                if vectors is not None:
+                    batch = attach(batch, links(cases, length, batch.tokens.shape[1], vectors), vectors)
+                scores_BK = name_scores(model, batch.to(device), names_KL).double().cpu().numpy()
+                for place, scores_K in zip(places, scores_BK, strict=True):
+                    scores[place][columns] = scores_K
+                if tick is not None:
+                    tick(len(places))
+    return scores
+
+
+def passes(test: ClozeTest) -> int:
+    """The number of rows that `fill` sends through the model."""
+    lengths = {type: len({len(n) for n in table.names}) for type, table in test.candidates.items()}
+    return sum(lengths[case.type] for case in test.cases)
+
+
+def blank(cases: Sequence[Case], length: int, tokenizer: Tokenizer) -> Batch:
+    """Rows `[CLS] left [MASK]·length right [SEP]`, padded; `selected` are the masks, row after row."""
+    sizes = [len(case.left) + len(case.right) + length + 2 for case in cases]
+    tokens_BT = np.full((len(cases), max(sizes)), tokenizer.pad, np.int64)
+    starts = np.array([1 + len(case.left) for case in cases])
+    masks = np.full(length, tokenizer.mask)
+    for row_T, case, size in zip(tokens_BT, cases, sizes, strict=True):
+        row_T[:size] = np.concatenate([[tokenizer.cls], case.left, masks, case.right, [tokenizer.sep]])
+    inside_BT = np.arange(tokens_BT.shape[1]) < np.array(sizes)[:, None]
+    selected_BL = np.arange(len(cases))[:, None] * tokens_BT.shape[1] + starts[:, None] + np.arange(length)
+    return Batch(
+        tokens=torch.from_numpy(tokens_BT),
+        documents=torch.from_numpy(inside_BT.astype(np.int64)),
+        segments=torch.zeros(tokens_BT.shape, dtype=torch.long),
+        selected=torch.from_numpy(selected_BL.ravel()),
+    )
+
+
+def links(cases: Sequence[Case], length: int, width: int, vectors: EntityVectors) -> Ints:
+    """Rows in `vectors` of what the cases' windows name, at the first tokens: int [B, width], −1 elsewhere.
+
+    The batch is that of `blank` with the same cases and length.
+    """
+    links_BT = np.full((len(cases), width), -1, np.int64)
+    for row_T, case in zip(links_BT, cases, strict=True):
+        places = np.array([link.place for link in case.links], np.int64)
+        at = 1 + places + np.where(places >= len(case.left), length, 0)
+        row_T[at] = vectors.rows([link.entity for link in case.links])
+    return links_BT
+
+
+def name_scores(model: Transformer, batch: Batch, names_KL: Tensor) -> Tensor:
+    """Mean log-probability of each name at the L masks of each row: float [B, K]."""
+    rows, length = len(batch.tokens), names_KL.shape[1]
+    logp_BLV = logits_at_blanks(model, batch).log_softmax(-1).view(rows, length, -1)
+    at_L = torch.arange(length, device=names_KL.device)
+    scores_BK: Tensor = logp_BLV[:, at_L, names_KL].mean(-1)
+    return scores_BK
+
+
+def _batches(cases: Sequence[Case], places: Sequence[int], tokens: int) -> Iterator[list[int]]:
+    """Consecutive places whose padded rows hold about `tokens` tokens; `places` are in order of length."""
+    batch: list[int] = []
+    for place in places:
+        widest = len(cases[place].left) + len(cases[place].right) + 8
+        if batch and (len(batch) + 1) * widest > tokens:
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch

@@ -1,0 +1,316 @@
+"""The entity cloze: one mention in a held-out document is blanked, and its entity is to be found among its likes.
+
+This module makes the test, the same for every model: which mentions, in what window of text, among which
+candidates. `fill` lets a model answer. An entity goes by its label in the graph, also where the text uses
+another of its names; entities of one type with the same label are one candidate, as no language model could
+tell them apart by name. A case also says which entities the rest of its window names, for models that fuse them: never
+the one that is asked for, and none whose mention reaches into the blank.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from kepipe.data.alignment import ENTITY, tokenise
+from kepipe.data.document import Document, Mention
+from kepipe.tokenization.tokenizer import Tokenizer
+from kg.store import Graph
+
+Ints = npt.NDArray[np.int64]
+Name = tuple[int, ...]
+"""An entity's label as tokens."""
+
+FEWEST = 2
+"""A type with fewer candidates than this asks nothing."""
+
+
+class Link(NamedTuple):
+    """A mention starts at token `place` of a window, blank left out, and means `entity`."""
+
+    place: int
+    entity: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """A blank: characters start..end of a document, between the tokens `left` and `right` of its window.
+
+    `links`: what else the window names, as the linker has it.
+    """
+
+    document: str
+    title: str
+    start: int
+    end: int
+    surface: str
+    before: str
+    after: str
+    type: str
+    entity: str
+    label: str
+    name: Name
+    left: Ints
+    right: Ints
+    links: tuple[Link, ...] = ()
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What the blanks of one type are filled with: K names, and how often training documents link each, int [K]."""
+
+    labels: tuple[str, ...]
+    names: tuple[Name, ...]
+    links: Ints
+
+
+@dataclass(frozen=True)
+class ClozeTest:
+    """Cases, and candidates by type. `left_out`: why mentions were not asked for, with their number."""
+
+    source: str
+    cases: tuple[Case, ...]
+    candidates: dict[str, Candidates]
+    left_out: dict[str, int]
+
+    def truth(self, case: Case) -> int:
+        """The column of the case's own name among the candidates of its type."""
+        return self.candidates[case.type].names.index(case.name)
+
+    def scores_by_links(self) -> list[npt.NDArray[np.float64]]:
+        """The baseline that knows no context: each candidate's number of links in training documents."""
+        return [self.candidates[case.type].links.astype(np.float64) for case in self.cases]
+
+
+@dataclass
+class Links:
+    """How often documents link each entity, and in which documents the test may ask."""
+
+    training: Counter[str] = field(default_factory=Counter)
+    anywhere: set[str] = field(default_factory=set)
+    held_out: list[Document] = field(default_factory=list)
+
+    @classmethod
+    def count(cls, documents: Iterable[tuple[Document, bool]]) -> Links:
+        """From documents, each with whether it is held out."""
+        links = cls()
+        for document, held_out in documents:
+            named = [mention.entity for mention in document.mentions]
+            links.anywhere.update(named)
+            if held_out:
+                links.held_out.append(document)
+            else:
+                links.training.update(named)
+        return links
+
+
+@dataclass(frozen=True)
+class ClozeMaker:
+    """How a test is made. Everything drawn comes from the generator that `make` is given."""
+
+    graph: Graph
+    tokenizer: Tokenizer
+    max_cases: int = 400
+    max_candidates: int = 100
+    context_tokens: int = 128
+    max_name_tokens: int = 6
+    min_score: float = 0.9
+    mentions: Literal["auto", "gold", "linked"] = "auto"
+    """Which mentions are blanked: those given with the data ("gold"), those the linker is sure of ("linked");
+    "auto" takes the given ones where they make at least half of `max_cases`, else the linked."""
+
+    def make(self, links: Links, rng: np.random.Generator) -> ClozeTest:
+        """Draw cases from the held-out documents, then the candidates of each type that occurs."""
+        source, found, left_out = self._find(links.held_out)
+        drawn = [found[place] for place in np.sort(rng.permutation(len(found))[: self.max_cases])]
+        left_out["not drawn"] = len(found) - len(drawn)
+        links_by_row = {self.graph.row(id): links.training[id] for id in links.anywhere if id in self.graph}
+        tables = {
+            type: self._candidates(type, [case for case in drawn if case.type == type], links_by_row, rng)
+            for type in sorted({case.type for case in drawn})
+        }
+        cases = tuple(case for case in drawn if len(tables[case.type].names) >= FEWEST)
+        left_out["nothing else of its type"] = len(drawn) - len(cases)
+        return ClozeTest(
+            source,
+            cases,
+            {type: table for type, table in tables.items() if len(table.names) >= FEWEST},
+            {reason: count for reason, count in left_out.items() if count},
+        )
+
+    def _find(self, documents: Sequence[Document]) -> tuple[str, list[Case], Counter[str]]:
+        if self.mentions != "linked":
+            cases, left_out = self._cases(documents, gold=True)
+            if self.mentions == "gold" or 2 * len(cases) >= self.max_cases:
+                return "gold", cases, left_out
+        return "linked", *self._cases(documents, gold=False)
+
+    def _cases(self, documents: Sequence[Document], *, gold: bool) -> tuple[list[Case], Counter[str]]:
+        """Every mention that can be asked for, in the order of the text."""
+        cases: list[Case] = []
+        left_out: Counter[str] = Counter()
+        for document in documents:
+            mentions = document.gold if gold else document.mentions
+            if not mentions:
+                continue
+            window = _Windows(document, self.tokenizer, self.context_tokens - self.max_name_tokens - 2)
+            for mention in sorted(mentions, key=lambda mention: mention.start):
+                case = self._case(document, mention, window)
+                if isinstance(case, Case):
+                    cases.append(case)
+                else:
+                    left_out[case] += 1
+        return cases, left_out
+
+    def _case(self, document: Document, mention: Mention, windows: _Windows) -> Case | str:
+        """The case that blanks a mention, or why there is none."""
+        if mention.score < self.min_score:
+            return "the linker is not sure"
+        if mention.entity not in self.graph:
+            return "not in the graph"
+        row = self.graph.row(mention.entity)
+        types, label = self.graph.types(row), self.graph.labels[row]
+        if not types:
+            return "without a type"
+        (name,) = self._names([row])
+        if not name:
+            return f"label longer than {self.max_name_tokens} tokens, or not in the vocabulary"
+        cut = windows.around(mention)
+        if cut is None:
+            return "begins or ends inside a token"
+        surface = document.text[mention.start : mention.end]
+        if any(form.casefold() in part.casefold() for form in (surface, label) for part in cut.seen):
+            return "name visible elsewhere in the window"
+        before, after = _sentence(document, mention)
+        return Case(
+            document.id,
+            document.title,
+            mention.start,
+            mention.end,
+            surface,
+            before,
+            after,
+            types[0],
+            mention.entity,
+            label,
+            name,
+            windows.tokens[cut.begin : cut.first],
+            windows.tokens[cut.stop : cut.end],
+            windows.links(cut, mention.entity),
+        )
+
+    def _candidates(
+        self, type: str, cases: Sequence[Case], links_by_row: dict[int, int], rng: np.random.Generator
+    ) -> Candidates:
+        """The names asked for in this type, and others drawn up to `max_candidates`.
+
+        Entities that the corpus speaks of are drawn before those it never mentions, so that a candidate is not
+        given away by being unheard of.
+        """
+        labels = {case.name: case.label for case in cases}
+        members_K = self.graph.rows_of_type(type)
+        known = np.isin(members_K, np.fromiter(links_by_row, np.int64, len(links_by_row)))
+        spoken_of = members_K[known].tolist()
+        others = rng.permutation(members_K[~known])[: 4 * self.max_candidates].tolist()
+        counts: Counter[Name] = Counter()
+        for row, name in zip(spoken_of, self._names(spoken_of), strict=True):
+            counts[name] += links_by_row[row]
+        drawn = [*rng.permutation(spoken_of).tolist(), *others]
+        for row, name in zip(drawn, self._names(drawn), strict=True):
+            if name and len(labels) < self.max_candidates:
+                labels.setdefault(name, self.graph.labels[row])
+        names = tuple(sorted(labels))
+        links_K = np.array([counts[name] for name in names], np.int64)
+        return Candidates(tuple(labels[name] for name in names), names, links_K)
+
+    def _names(self, rows: Sequence[int]) -> list[Name]:
+        """Labels as tokens, as they stand after a space; () for one that is too long or has an unknown token."""
+        if not rows:
+            return []
+        encoded = self.tokenizer.encode([f" {self.graph.labels[row]}" for row in rows])
+        pieces = np.split(encoded.tokens, np.cumsum(encoded.lengths)[:-1])
+        unknown = self.tokenizer.id(self.tokenizer.named["unk"]) if "unk" in self.tokenizer.named else None
+        return [
+            tuple(piece.tolist()) if len(piece) <= self.max_name_tokens and unknown not in piece else ()
+            for piece in pieces
+        ]
+
+
+class _Window(NamedTuple):
+    """Tokens begin..end of a document, of which first..stop are the blank; `seen`: the text on both sides of it."""
+
+    begin: int
+    first: int
+    stop: int
+    end: int
+    seen: tuple[str, str]
+
+
+class _Windows:
+    """A document's tokens, and the stretch of them around a mention."""
+
+    def __init__(self, document: Document, tokenizer: Tokenizer, room: int) -> None:
+        encoded = tokenizer.encode([document.text])
+        self.document, self.tokenizer = document, tokenizer
+        self.text, self.room = document.text, room
+        self.tokens, self.starts, self.ends = encoded.tokens, encoded.starts, encoded.ends
+
+    def around(self, mention: Mention) -> _Window | None:
+        """`room` tokens around a mention; None where its bounds cut a token."""
+        first = int(np.searchsorted(self.ends, mention.start, side="right"))
+        after = int(np.searchsorted(self.starts, mention.end, side="left"))
+        if (
+            first >= after
+            or self.text[self.starts[first] : mention.start].strip()
+            or self.ends[after - 1] > mention.end
+        ):
+            return None
+        remaining = len(self.tokens) - after
+        begin = first - min(first, self.room - min(remaining, self.room // 2))
+        end = after + min(remaining, self.room - (first - begin))
+        seen = (
+            self.text[self.starts[begin] : mention.start],
+            self.text[mention.end : self.ends[end - 1] if end > after else mention.end],
+        )
+        return _Window(begin, first, after, end, seen)
+
+    def links(self, window: _Window, answer: str) -> tuple[Link, ...]:
+        """The mentions that start in the window and do not reach into its blank; none of `answer`, by any name."""
+        mentions, ids = self._mentions
+        blanked = mentions[window.first : window.stop]
+        return tuple(
+            Link(place - window.begin - (window.stop - window.first if place >= window.stop else 0), id)
+            for place, id in ids.items()
+            if window.begin <= place < window.end and id != answer and mentions[place] not in blanked
+        )
+
+    @cached_property
+    def _mentions(self) -> tuple[Ints, dict[int, str]]:
+        """The number of each token's mention, −1 for none; first token → entity. Placed as in the shards."""
+        numbers: dict[str, int] = {}
+        columns = tokenise([self.document], self.tokenizer, lambda id: numbers.setdefault(id, len(numbers)))
+        linked = columns.entities >= 0
+        starts = (columns.bounds & ENTITY) > 0
+        ids = list(numbers)
+        first = {place: ids[columns.entities[place]] for place in np.flatnonzero(starts & linked).tolist()}
+        return np.where(linked, np.cumsum(starts), -1), first
+
+
+def _sentence(document: Document, mention: Mention, most: int = 220) -> tuple[str, str]:
+    """The text of the mention's sentence before and after it, for people; at most `most` characters a side."""
+    start, end = 0, len(document.text)
+    for sentence in document.sentences:
+        if sentence.start <= mention.start < sentence.end:
+            start, end = sentence.start, max(sentence.end, mention.end)
+    before, after = document.text[start : mention.start].lstrip(), document.text[mention.end : end].rstrip()
+    if len(before) > most:
+        before = "… " + (before[-most:].partition(" ")[2] or before[-most:])
+    if len(after) > most:
+        after = (after[:most].rpartition(" ")[0] or after[:most]) + " …"
+    return before, after

@@ -1,0 +1,184 @@
+"""Held-out loss of masked language models at blanks that are the same for every model.
+
+Three tests on the same rows: single tokens blanked as BERT does, whole phrases, whole mentions of entities. A
+model trained to restore knowledge units is at home in the last two, its control in the first, so all three
+are told. A model that fuses entities gets those of the mentions that stay whole: the entity of a mention would say what
+was blanked in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from kepipe.data.alignment import DOCUMENT, ENTITY, PHRASE, WORD
+from kepipe.data.batch import Batch
+from kepipe.data.shards import Shard
+from kepipe.models.entities import EntityVectors, attach
+from kepipe.models.transformer import Transformer
+from kepipe.probes.masked_predictions import fills_masks, logits_at_blanks
+from kepipe.tokenization.tokenizer import Tokenizer
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+
+SHARES: Mapping[str, float] = {"tokens": 0.15, "phrases": 0.15, "mentions": 0.5}
+"""Share of the units of each kind that is blanked. Mentions are rare, so half of them are: at 15% there would be
+too few to measure, and the text around them still stays."""
+
+
+@dataclass(frozen=True)
+class Blanks:
+    """Rows of clean text and what is blanked in them, test by test.
+
+    `tokens`: int [R, T] with special tokens, padded; `inside`: bool [R, T], not padding; `documents`: int [R],
+    each row's document; `places`: test → flat indices into R·T, sorted. `links`: test → int [R, T], row in `entities`
+    (ids) of the entity whose mention starts at this token, −1 elsewhere and where a token of the mention is blanked.
+    """
+
+    tokens: Ints
+    inside: Bools
+    documents: Ints
+    places: Mapping[str, Ints]
+    links: Mapping[str, Ints]
+    entities: Sequence[str] = ()
+
+    def documents_of(self, test: str) -> Ints:
+        """The document of each blank of a test, int [N]."""
+        documents_N: Ints = self.documents[self.places[test] // self.tokens.shape[1]]
+        return documents_N
+
+
+def draw_blanks(
+    shard: Shard,
+    tokenizer: Tokenizer,
+    rng: np.random.Generator,
+    length: int = 128,
+    max_tokens: int = 50_000,
+    entities: Sequence[str] = (),
+) -> Blanks:
+    """Cut the shard's documents into rows of `length` tokens, draw about `max_tokens` worth of them, draw blanks.
+
+    `entities`: ids of the shard's entities, which only a model that fuses them asks for. Raises ValueError where the
+    shard is empty.
+    """
+    if not len(shard):
+        raise ValueError(f"{shard.folder}: no held-out text to measure a loss on; hold out a larger share")
+    room = length - 2
+    starts_R, sizes_R, documents_R = _cut(shard.documents, room)
+    drawn = np.sort(rng.permutation(len(starts_R))[: max(1, max_tokens // length)])
+    starts_R, sizes_R, documents_R = starts_R[drawn], sizes_R[drawn], documents_R[drawn]
+    within_RT = np.arange(room) < sizes_R[:, None]
+    stream_RT = np.where(within_RT, starts_R[:, None] + np.arange(room), 0)
+
+    tokens_RT = np.full((len(drawn), length), tokenizer.pad, np.int64)
+    tokens_RT[:, 0] = tokenizer.cls
+    tokens_RT[:, 1:-1] = np.where(within_RT, shard.tokens[stream_RT], tokenizer.pad)
+    np.put_along_axis(tokens_RT, sizes_R[:, None] + 1, tokenizer.sep, axis=1)
+    units = _units(shard)
+    mention_RT, entity_RT = np.full((2, *tokens_RT.shape), -1, np.int64)
+    mention_RT[:, 1:-1] = np.where(within_RT, units["mentions"][stream_RT], -1)
+    entity_RT[:, 1:-1] = np.where(within_RT, shard.entities[stream_RT], -1)
+    places: dict[str, Ints] = {}
+    links: dict[str, Ints] = {}
+    for test, units_N in units.items():
+        chosen_RT = np.zeros(tokens_RT.shape, np.bool_)
+        chosen_RT[:, 1:-1] = within_RT & _choose(units_N, SHARES[test], rng)[stream_RT]
+        places[test] = np.flatnonzero(chosen_RT)
+        links[test] = _links(mention_RT, entity_RT, chosen_RT)
+    return Blanks(
+        tokens_RT, np.arange(length) < sizes_R[:, None] + 2, documents_R, places, links, tuple(entities)
+    )
+
+
+@torch.inference_mode()
+def losses_at_blanks(
+    model: Transformer,
+    tokenizer: Tokenizer,
+    blanks: Blanks,
+    *,
+    vectors: EntityVectors | None = None,
+    device: str = "cpu",
+    rows: int = 32,
+    tick: Callable[[int], None] | None = None,
+) -> dict[str, Floats]:
+    """Test → cross-entropy in nats at each blank, float [N]. `tick` is told of rows done, of `R · 3` in all.
+
+    `vectors`: of the entities that the model fuses; None for a plain one.
+    """
+    if not fills_masks(model):
+        raise ValueError("the masked loss needs a model that fills masks (BERT, RoBERTa); this one generates")
+    model = model.eval().to(device)
+    found: dict[str, Floats] = {}
+    rows_of = None if vectors is None else np.append(vectors.rows(blanks.entities), -1)
+    for test, places_N in blanks.places.items():
+        masked_RT = blanks.tokens.copy()
+        masked_RT.ravel()[places_N] = tokenizer.mask
+        labels_N = blanks.tokens.ravel()[places_N]
+        width, pieces = blanks.tokens.shape[1], []
+        for start in range(0, len(masked_RT), rows):
+            low, high = np.searchsorted(places_N, [start * width, (start + rows) * width])
+            batch = Batch(
+                tokens=torch.from_numpy(masked_RT[start : start + rows]),
+                documents=torch.from_numpy(blanks.inside[start : start + rows].astype(np.int64)),
+                segments=torch.zeros(len(masked_RT[start : start + rows]), width, dtype=torch.long),
+                selected=torch.from_numpy(places_N[low:high] - start * width),
+                labels=torch.from_numpy(labels_N[low:high]),
+            )
+            if vectors is not None and rows_of is not None:
+                batch = attach(batch, rows_of[blanks.links[test][start : start + rows]], vectors)
+            batch = batch.to(device)
+            assert batch.labels is not None
+            logits_NV = logits_at_blanks(model, batch)
+            pieces.append(torch.nn.functional.cross_entropy(logits_NV, batch.labels, reduction="none").cpu())
+            if tick is not None:
+                tick(len(batch.tokens))
+        found[test] = torch.cat(pieces).double().numpy()
+    return found
+
+
+def _cut(documents: Ints, room: int) -> tuple[Ints, Ints, Ints]:
+    """Start, size and document of each row of at most `room` tokens; no row holds two documents."""
+    sizes = np.diff(documents)
+    rows_of = -(-sizes // room)
+    document_R = np.repeat(np.arange(len(sizes)), rows_of)
+    number_R = np.arange(len(document_R)) - np.repeat(np.cumsum(rows_of) - rows_of, rows_of)
+    start_R = documents[document_R] + number_R * room
+    return start_R, np.minimum(room, documents[document_R + 1] - start_R), document_R
+
+
+def _units(shard: Shard) -> dict[str, Ints]:
+    """Test → unit number of each token of the stream, −1 for tokens that the test does not blank.
+
+    A phrase has two words or more; single words stand for themselves and are left to the first test.
+    """
+    bounds_N = np.asarray(shard.bounds)
+    starts_phrase_N = (bounds_N & (PHRASE | DOCUMENT)) > 0
+    phrase_N = np.cumsum(starts_phrase_N) - 1
+    words_P = np.bincount(phrase_N, (bounds_N & WORD) > 0)
+    mention_N = np.cumsum((bounds_N & (ENTITY | DOCUMENT)) > 0) - 1
+    return {
+        "tokens": np.arange(len(bounds_N)),
+        "phrases": np.where(words_P[phrase_N] >= 2, phrase_N, -1),
+        "mentions": np.where(np.asarray(shard.entities) >= 0, mention_N, -1),
+    }
+
+
+def _links(mention_RT: Ints, entity_RT: Ints, chosen_RT: Bools) -> Ints:
+    """The entity of each mention of which no token is chosen, at its first token in a row; −1 elsewhere."""
+    first_RT = mention_RT >= 0
+    first_RT[:, 1:] &= mention_RT[:, 1:] != mention_RT[:, :-1]
+    whole_RT = ~np.isin(mention_RT, mention_RT[chosen_RT])
+    return np.where(first_RT & whole_RT, entity_RT, -1)
+
+
+def _choose(units_N: Ints, share: float, rng: np.random.Generator) -> Bools:
+    """Whether each token's unit is drawn; every unit is, with probability `share`."""
+    drawn_U = rng.random(units_N.max(initial=0) + 1) < share
+    chosen_N: Bools = drawn_U[units_N] & (units_N >= 0)
+    return chosen_N

@@ -1,0 +1,28 @@
+"""What a masked language model predicts at the blanks of a batch."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from kepipe.data.batch import Batch
+from kepipe.device import native_bfloat16
+from kepipe.models.transformer import Transformer
+
+
+def fills_masks(model: Transformer) -> bool:
+    """Whether the model is one of BERT's kind: an encoder alone, which sees both sides of a blank."""
+    return model.encoder is not None and model.decoder is None
+
+
+def logits_at_blanks(model: Transformer, batch: Batch) -> Tensor:
+    """Logits [N, V] in float32 at `batch.selected`; the batch is on the model's device.
+
+    The layers run in bfloat16 where the device does so natively. The vocabulary layer does not: logits of 8
+    bits tie by the dozen, and ranks would be decided by rounding.
+    """
+    assert batch.selected is not None
+    device = batch.tokens.device
+    with torch.autocast(device.type, torch.bfloat16, enabled=native_bfloat16(str(device))):
+        hidden_BTD = model(batch)
+    return model.vocabulary(hidden_BTD.flatten(0, 1)[batch.selected].float())

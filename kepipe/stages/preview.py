@@ -1,0 +1,174 @@
+"""What a pipeline file tells of the models and tokenizers of its stages, before any of them is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kepipe.config import Clash
+from kepipe.model_names import MINILM
+from kepipe.models import pretrained
+from kepipe.models.base import FUSED_ALREADY, NO_VECTORS, configure
+from kepipe.objectives import table
+
+if TYPE_CHECKING:
+    from kepipe.config import Section
+    from kepipe.flow.stage import Planned
+    from kepipe.models.config import TransformerConfig
+    from kepipe.stages.shards import TokenizerConfig
+    from kepipe.tokenization.tokenizer import Tokenizer
+
+
+def called(stage: Planned) -> str:
+    """What a stage's base is called in messages."""
+    before, base = stage.given("start"), stage.config.base
+    return before.name if before is not None else str(base.trained or base.family)
+
+
+def model_of(stage: Planned) -> TransformerConfig | None:
+    """The model that a stage makes; None where it is not known before the run, or cannot be, which the stage tells of
+    itself."""
+    try:
+        return starting_model(stage)
+    except Clash:
+        return None
+
+
+def starting_model(stage: Planned) -> TransformerConfig | None:
+    """The model that a stage starts from; None where it is not known before the run.
+
+    A fresh one has the vocabulary 1, which stands for that of its shards. Raises Clash where the settings of the
+    stage's own base exclude each other.
+    """
+    before, base = stage.given("start"), stage.config.base
+    if before is not None:
+        return model_of(before)
+    if base is None:
+        return None
+    try:
+        config = pretrained.outline(base.trained) if base.trained else configure(base, 1)
+        if config is None or base.fusion is None:
+            return config
+        if config.fusion is not None:
+            raise ValueError(f"{base.trained} {FUSED_ALREADY}")
+        # How wide the vectors are is known when they are made.
+        width = base.fusion.entity_hidden or base.fusion.entity_heads
+        fused = replace(config, fusion=base.fusion.of(config.encoder_layers, width, 0))
+    except ValueError as reason:
+        raise Clash("base", str(reason).removeprefix("base: ")) from None
+    if stage.given("vectors") is None:
+        raise Clash("base.fusion", NO_VECTORS)
+    return fused
+
+
+def tokenizer_of(shards: Planned) -> Tokenizer | None:
+    """The tokenizer that shards will have, where it is on this machine already; None also where it cannot be read,
+    which the shards tell of themselves."""
+    try:
+        return read_tokenizer(shards)
+    except ValueError:
+        return None
+
+
+def read_tokenizer(shards: Planned) -> Tokenizer | None:
+    """The tokenizer that shards will have, where it is on this machine already. Raises ValueError where the one that
+    they name cannot be read."""
+    other, source = shards.given("tokenizer"), shards.config.tokenizer.from_
+    if other is not None:
+        return tokenizer_of(other)
+    if source is None or not (source == MINILM or Path(source).exists()):
+        return None
+    place = pretrained.locate(source) if source == MINILM else Path(source)
+    return _open(str(source), max(file.stat().st_mtime_ns for file in (place, *place.glob("*.json"))))
+
+
+def _first(shards: Planned) -> Planned:
+    """The shards whose tokenizer these take over; else these."""
+    other = shards.given("tokenizer")
+    return shards if other is None else _first(other)
+
+
+def _learnt_from(stage: Planned) -> Planned | None:
+    """The shards that a stage's model has its tokenizer from; None where it has it from elsewhere."""
+    shards, before = stage.given("shards"), stage.given("start")
+    if shards is not None:
+        return _first(shards)
+    return None if before is None else _learnt_from(before)
+
+
+@lru_cache(maxsize=4)
+def _open(source: str, _stamp: int) -> Tokenizer:
+    """Opened once for all stages that read it."""
+    from kepipe.tokenization.tokenizer import load_tokenizer
+
+    return load_tokenizer(source)
+
+
+def misfits(stage: Planned, objective: Section, model: TransformerConfig | None) -> Iterator[Clash]:
+    """Where the tokenizer of a stage's shards lacks what the objective takes, or is not that of a trained model."""
+    shards = stage.inputs["shards"][0]
+    tokenizer = tokenizer_of(shards)
+    if tokenizer is not None:
+        for part in table.parts_of(objective):
+            try:
+                table.row_of(part).tokens(tokenizer)
+            except ValueError as reason:
+                yield Clash("objective", f"{table.name_of(part)}: {reason}")
+    before = stage.given("start")
+    if before is not None:
+        yield from _other_tokenizer(before, shards)
+    elif model is not None and model.vocabulary > 1:
+        yield from _other_vocabulary(stage.config.base.trained, model.vocabulary, shards, tokenizer)
+
+
+def _other_tokenizer(before: Planned, shards: Planned) -> Iterator[Clash]:
+    theirs, ours = _learnt_from(before), _first(shards)
+    if theirs is not None and theirs.name != ours.name and _surely_differ(theirs, ours):
+        yield Clash(
+            "inputs.start",
+            f"`{before.name}` is trained with another tokenizer than that of `{shards.name}`: set `inputs: "
+            f"{{tokenizer: {theirs.name}}}` in `{shards.name}`",
+        )
+
+
+def _surely_differ(one: Planned, other: Planned) -> bool:
+    """Whether the tokenizers of two shards differ whatever the texts. The run compares what has been made of them."""
+    ready: list[Tokenizer] = []
+    to_train: list[TokenizerConfig] = []
+    for shards in (one, other):
+        tokenizer = tokenizer_of(shards)
+        if tokenizer is not None:
+            ready.append(tokenizer)
+        elif shards.config.tokenizer.from_ is None:
+            to_train.append(shards.config.tokenizer)
+    if ready and to_train:
+        return ready[0].vocab_size > to_train[0].size
+    forms: list[object] = [tokenizer.backend.to_str() for tokenizer in ready] or [*map(_form, to_train)]
+    return len(set(forms)) == 2
+
+
+def _form(wanted: TokenizerConfig) -> tuple[str, bool]:
+    """What the settings alone decide of a tokenizer that is trained: its kind of model, and whether it ignores case.
+
+    That of characters is a WordPiece model too.
+    """
+    kind = "wordpiece" if wanted.kind == "characters" else wanted.kind
+    return kind, wanted.lowercase and kind != "bpe"
+
+
+def _other_vocabulary(base: str, count: int, shards: Planned, tokenizer: Tokenizer | None) -> Iterator[Clash]:
+    wanted = _first(shards).config.tokenizer
+    if tokenizer is not None and tokenizer.vocab_size != count:
+        size = str(tokenizer.vocab_size)
+    elif tokenizer is None and wanted.from_ is None and wanted.size < count:
+        size = f"{wanted.size} at most"
+    else:
+        return
+    yield Clash(
+        "base",
+        f"{base} has a vocabulary of {count} tokens, the tokenizer of `{shards.name}` has {size}: set `tokenizer: "
+        f"{{from: {base}}}` in `{shards.name}`",
+    )

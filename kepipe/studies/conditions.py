@@ -1,0 +1,103 @@
+"""Whether arms were trained alike: read from what the models state of themselves, not assumed.
+
+Within a stage and a seed, the arms must agree in the seed, the steps done, the data and the settings that order it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kepipe.flow.artifact import Artifact, hash_json, read_manifest
+from kepipe.studies.design import DATA_SETTINGS, Design
+
+STATED = ("seed", "steps", "shards", "data", "tokens", "rows")
+"""Keys of a model's `kepipe.json` that say what it was trained on and for how long."""
+SOURCES = "sources"
+"""The user's files, and the base model, that the stage read: one digest of them all."""
+
+
+class NotComparable(ValueError):
+    """The arms differ in more than the study is about."""
+
+
+def check_conditions(design: Design, results: Mapping[str, Artifact]) -> dict[str, dict[str, Any]]:
+    """Stage → condition → the value (by seed, where it differs by seed) that all arms share.
+
+    Raises NotComparable, naming arms and seeds, where they share it not, or do not state seed and steps at all.
+    """
+    shared: dict[str, dict[str, Any]] = {}
+    for stage in dict.fromkeys(stage for copy in design.copies for stage in copy.nodes):
+        for seed in design.seeds():
+            stated = {
+                copy.arm: _stated(results[copy.nodes[stage]])
+                for copy in design.copies
+                if copy.seed == seed and stage in copy.nodes and copy.nodes[stage] in results
+            }
+            models = {arm: told for arm, told in stated.items() if told is not None}
+            for name, value in _agreed(design, stage, seed, models):
+                shared.setdefault(stage, {}).setdefault(name, {})[str(seed)] = value
+    return {
+        stage: {name: _folded(by_seed) for name, by_seed in told.items()} for stage, told in shared.items()
+    }
+
+
+def check_cases(design: Design, metric: str, seed: int, cases: Mapping[str, int | None]) -> None:
+    """Raise NotComparable where arms were measured on different numbers of cases."""
+    if "cases" not in design.may_differ:
+        _same(f"`{metric}`", "cases", seed, cases, "cases")
+
+
+def _agreed(
+    design: Design, stage: str, seed: int, models: Mapping[str, Mapping[str, Any]]
+) -> Iterator[tuple[str, Any]]:
+    for name in (*STATED, SOURCES, *DATA_SETTINGS):
+        values = {arm: told.get(name) for arm, told in models.items()}
+        if all(value is None for value in values.values()):
+            if models and name in ("seed", "steps") and name not in design.may_differ:
+                raise NotComparable(
+                    f"the models of `{stage}` do not state their {name} in kepipe.json: nobody can check that the arms "
+                    f"were trained alike; `may_differ: [{name}]` goes without"
+                )
+            continue
+        if name in design.may_differ:
+            continue
+        _same(f"`{stage}`", name, seed, values, name)
+        yield name, next(iter(values.values()))
+
+
+def _same(what: str, condition: str, seed: int, values: Mapping[str, Any], key: str) -> None:
+    distinct = {json.dumps(value, sort_keys=True) for value in values.values()}
+    if len(distinct) > 1:
+        told = ", ".join(f"{_short(value)} in `{arm}`" for arm, value in values.items())
+        raise NotComparable(
+            f"the arms are not comparable: with seed {seed}, {condition} of {what} is {told}; make them alike, or say "
+            f"that they are meant to differ, `may_differ: [{key}]`"
+        )
+
+
+def _stated(artifact: Artifact) -> dict[str, Any] | None:
+    """What a model folder says of its training; None for a result that is no model."""
+    file = artifact.folder / "kepipe.json"
+    if not file.exists():
+        return None
+    told: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    config, sources = told.get("config", {}), read_manifest(artifact.folder)["ingredients"].get("sources")
+    beside = {SOURCES: hash_json(sources)} if sources else {}
+    return (
+        beside
+        | {name: config[name] for name in DATA_SETTINGS if name in config}
+        | {name: told[name] for name in STATED if told.get(name, "") != ""}  # "": there was none
+    )
+
+
+def _folded(by_seed: Mapping[str, Any]) -> Any:
+    """The one value of all seeds, or the values by seed."""
+    values = list(by_seed.values())
+    return values[0] if all(value == values[0] for value in values) else dict(by_seed)
+
+
+def _short(value: Any) -> str:
+    text = "not stated" if value is None else str(value)
+    return text if len(text) <= 16 else text[:12]

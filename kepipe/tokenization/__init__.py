@@ -1,0 +1,1 @@
+"""Tokenizers: one face for all of them, and their training."""

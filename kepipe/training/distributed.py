@@ -1,0 +1,157 @@
+"""The machine a training runs on: device, number format, processes. Accelerate does the work."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
+from copy import deepcopy
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.state import AcceleratorState
+from torch import Tensor, nn
+
+from kepipe.data.batch import Batch
+from kepipe.device import compiler, native_bfloat16
+from kepipe.objectives.base import Objective
+from kepipe.training.optimizer import adamw
+from kepipe.training.settings import Training
+
+if TYPE_CHECKING:
+    from torch.distributed.fsdp import FSDPModule
+    from torch.distributed.tensor import DTensor
+
+    from kepipe.models.transformer import Transformer
+
+
+class Trained(nn.Module):
+    """Model and loss as one module, so that what wraps a module (DDP, FSDP, autocast) sees a whole step."""
+
+    def __init__(self, model: Transformer) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, objective: Objective, batch: Batch) -> dict[str, Tensor]:
+        """Term → mean."""
+        return objective.loss(self.model, batch)
+
+
+class Sharded(Trained):
+    """The same with each layer's weights cut up over the processes (FSDP2; Zhao et al. 2023).
+
+    A layer is whole only while it is at work; what stands outside layers is whole during the step.
+    """
+
+    def __init__(self, model: Transformer, machine: Accelerator) -> None:
+        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.fsdp import fully_shard  # imported here: takes half as long as torch itself
+
+        super().__init__(model.to(machine.device))
+        mesh = init_device_mesh(machine.device.type, (machine.num_processes,))
+        for stack in model.stacks:
+            for layer in stack.layers:
+                fully_shard(layer, mesh=mesh)
+        sharded = fully_shard(self, mesh=mesh)
+        sharded.set_force_sum_reduction_for_comms(True)  # gloo knows no mean
+
+    def forward(self, objective: Objective, batch: Batch) -> dict[str, Tensor]:
+        """Term → mean. Heads that this process's batch does not use get a gradient of 0: all processes have to
+        exchange the same gradients, and in a mixture their batches may be of different objectives."""
+        means = super().forward(objective, batch)
+        nothing = sum((0.0 * weight.sum() for weight in self._of_heads()), 0.0)
+        return {name: mean + nothing for name, mean in means.items()}
+
+    def forget_unused(self) -> None:
+        """Take the gradient from heads that no process's batch used, as they have none in one process alone: else
+        they would decay, and go on in the direction of their last updates.
+
+        Each process knows of its own part of a gradient whether it is 0; one exchange of flags tells of the whole.
+        """
+        weights = [weight for weight in self._of_heads() if weight.grad is not None]
+        if not weights:
+            return
+        used = torch.stack([cast("DTensor", weight.grad).to_local().any() for weight in weights]).int()
+        torch.distributed.all_reduce(used, torch.distributed.ReduceOp.MAX)
+        for weight, is_used in zip(weights, used.tolist(), strict=True):
+            if not is_used:
+                weight.grad = None
+
+    def _of_heads(self) -> list[nn.Parameter]:
+        """Weights that some losses use and others do not."""
+        model = self.model
+        heads = (model.pooler, model.next_sentence_head, model.entity_head, model.entity_table)
+        return [weight for head in heads if head is not None for weight in head.parameters()]
+
+    @contextmanager
+    def no_sync(self) -> Generator[None]:
+        """Add gradients up without exchanging them."""
+        cast("FSDPModule", self).set_requires_gradient_sync(False)
+        try:
+            yield
+        finally:
+            cast("FSDPModule", self).set_requires_gradient_sync(True)
+
+
+def choose_precision(asked: str, device: str) -> str:
+    """What "auto" means on a device; else what is asked, with a ValueError where the device cannot do it."""
+    kind = torch.device(device).type
+    if asked == "auto":
+        return "bf16" if native_bfloat16(device) else "fp32"
+    if asked == "fp16" and kind == "cpu":
+        raise ValueError("precision: fp16 needs a GPU; on this CPU set precision to auto, bf16 or fp32")
+    return asked
+
+
+def accelerator(precision: str, device: str) -> Accelerator:
+    """The machine in number format `precision`; of several processes if torchrun started them."""
+    AcceleratorState._reset_state()  # a process may train several models, each in its own precision
+    return Accelerator(
+        mixed_precision={"fp32": "no"}.get(precision, precision),
+        cpu=torch.device(device).type == "cpu",
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],  # a head no term uses
+    )
+
+
+def _compile(model: Transformer, kernels: Path) -> None:
+    """Have the layers compiled, into an empty folder: a run that was killed may have left half a kernel.
+
+    Raises ValueError here, where there is no compiler, rather than deep in torch.compile at the first update.
+    """
+    try:
+        compiler()
+    except ValueError as reason:
+        raise ValueError(f"compile: {reason}, or set `compile: false`") from None
+    shutil.rmtree(kernels, ignore_errors=True)
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(kernels)
+    model.compile_layers()
+
+
+def spread(
+    machine: Accelerator, model: Transformer, settings: Training, scratch: Path
+) -> tuple[Transformer, nn.Module, torch.optim.Optimizer]:
+    """The model that is trained, the same with its loss, and its optimiser, on the machine and over its processes.
+
+    The first is `model` itself, but with FSDP2 a copy that is cut up, while `model` stays whole on the CPU. What is
+    compiled goes to `scratch`.
+    """
+    cut_up = settings.parallel == "fsdp2" and machine.num_processes > 1
+    inner = deepcopy(model) if cut_up else model
+    if settings.recompute:
+        inner.recompute_layers()
+    if settings.compile:
+        _compile(inner, scratch / f"kernels-{machine.process_index}")
+    trained: nn.Module = Sharded(inner, machine) if cut_up else Trained(inner)
+    optimizer: torch.optim.Optimizer = adamw(trained, settings)
+    if isinstance(trained, Sharded):
+        sharded = trained
+        optimizer.register_step_pre_hook(lambda *_: sharded.forget_unused())
+    trained, optimizer = (
+        machine.prepare_model(trained, evaluation_mode=cut_up),  # in evaluation mode without DDP around it
+        machine.prepare_optimizer(optimizer),
+    )
+    trained.train()
+    return inner, trained, optimizer

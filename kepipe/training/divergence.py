@@ -1,0 +1,37 @@
+"""When the loss stops being a number: keep what led to it, and say what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+from kepipe.training.metrics import NotFinite
+from kepipe.training.microbatches import Part
+
+
+class Diverged(ValueError):
+    """The training cannot go on; the message says what was saved where, and what to try."""
+
+
+def diverged(reason: NotFinite, parts: Sequence[Part], folder: Path, rate: float) -> Diverged:
+    """Save the parts of the bad update as safetensors in `folder` and make the error to raise."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"not-finite-step-{reason.step + 1:08d}.safetensors"
+    named = {
+        f"part{n}.{name}": value for n, part in enumerate(parts) for name, value in _tensors(part).items()
+    }
+    save_file(named, file)
+    return Diverged(
+        f"{reason}: training stops. The batch is in {file}; the checkpoints before it are intact. "
+        f"The learning rate was {rate:.3g}: try a lower one, a longer warm-up, or `precision: fp32`"
+    )
+
+
+def _tensors(part: Part) -> dict[str, Tensor]:
+    present = {f.name: getattr(part.batch, f.name) for f in fields(part.batch)}
+    flat = {name: value.contiguous() for name, value in present.items() if isinstance(value, Tensor)}
+    return flat | {f"extra.{name}": value.contiguous() for name, value in part.batch.extra.items()}

@@ -1,0 +1,89 @@
+"""What happened since the last record, kept on the device: no step waits for a number."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from kepipe.training.microbatches import Part
+
+
+class NotFinite(ArithmeticError):
+    """`what` of update `step` (from 0) is not a number any more."""
+
+    def __init__(self, step: int, what: str) -> None:
+        super().__init__(f"{what} of step {step + 1} is not finite")
+        self.step, self.what = step, what
+
+
+@dataclass
+class Window:
+    """The updates since the last record, as this process saw them."""
+
+    terms: tuple[str, ...]
+    """Parts of the loss."""
+    measures: tuple[str, ...] = ()
+    """What is told besides."""
+    steps: list[int] = field(default_factory=list)
+    sums: list[Tensor] = field(default_factory=list)
+    """An update's sum of each term and measure over its places, [K] on the device."""
+    counts: list[Sequence[float]] = field(default_factory=list)
+    """The number of these places."""
+    norms: list[Tensor] = field(default_factory=list)
+    tokens: int = 0
+    waited: float = 0.0
+    """Seconds in which the model had no batch to work on."""
+    began: float = field(default_factory=time.perf_counter)
+
+    def wait(self, updates: Iterator[list[Part]]) -> list[Part]:
+        """The next update's parts; the time until they are there is kept."""
+        start = time.perf_counter()
+        parts = next(updates)
+        self.waited += time.perf_counter() - start
+        self.tokens += sum(part.tokens for part in parts)
+        return parts
+
+    def add(self, step: int, sums: Mapping[str, Tensor], parts: Sequence[Part], norm: Tensor) -> None:
+        """Take note of an update."""
+        zero = torch.zeros((), device=norm.device)
+        self.steps.append(step)
+        names = self.terms + self.measures
+        self.sums.append(torch.stack([sums.get(name, zero) for name in names]))
+        self.counts.append([sum(part.counts.get(name, 0) for part in parts) for name in names])
+        self.norms.append(norm)
+
+    def means(self, machine: Accelerator) -> dict[str, float]:
+        """Mean of each term and measure over all updates and processes; NotFinite for the first bad update."""
+        sums_SK = torch.stack(self.sums).double()
+        counts_SK = torch.tensor(self.counts, dtype=torch.float64, device=sums_SK.device)
+        sums_SK, counts_SK = machine.reduce((sums_SK, counts_SK), "sum")
+        norms_S = torch.stack(self.norms)
+        overflow_is_normal = machine.scaler is not None  # fp16: the update was left out
+        for step, total, norm in zip(self.steps, sums_SK.sum(1).tolist(), norms_S.tolist(), strict=True):
+            if not math.isfinite(total):
+                raise NotFinite(step, "the loss")
+            if not (math.isfinite(norm) or overflow_is_normal):
+                raise NotFinite(step, "the gradient")
+        sums_K, counts_K = sums_SK.sum(0).tolist(), counts_SK.sum(0).tolist()
+        names = self.terms + self.measures
+        means = {n: s / c for n, s, c in zip(names, sums_K, counts_K, strict=True) if c}
+        told = {name: means.pop(name) for name in self.measures if name in means}
+        return name_terms("loss", means) | told | {"gradient_norm": float(norms_S.mean())}
+
+    def seconds(self) -> float:
+        """Time since the last record."""
+        return time.perf_counter() - self.began
+
+
+def name_terms(prefix: str, means: Mapping[str, float]) -> dict[str, float]:
+    """Metrics of a loss: `prefix` for the sum of its terms, and `prefix`_term for each where there are several."""
+    if not means:
+        return {}
+    parts = {f"{prefix}_{name}": mean for name, mean in means.items()} if len(means) > 1 else {}
+    return {prefix: sum(means.values()), **parts}

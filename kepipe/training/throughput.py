@@ -1,0 +1,92 @@
+"""How fast the machine could be, and how fast a model is on it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+
+from kepipe.data.batch import Batch
+from kepipe.objectives.base import Objective
+from kepipe.training.metrics import Window
+from kepipe.training.microbatches import Feed
+
+if TYPE_CHECKING:
+    from kepipe.models.transformer import Transformer
+
+FORMATS = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What a token costs in training, and what one process's machine can give."""
+
+    flops_per_token: float
+    peak_flops: float
+
+    @classmethod
+    def measure(cls, machine: Accelerator, model: Transformer, feed: Feed) -> Speed:
+        """Counted on the feed's first batch, and measured on the machine (a sixth of a second)."""
+        first = feed.make(0)
+        model.to(machine.device)
+        flops = training_flops(model, feed.objective, first.batch.to(machine.device))
+        kind = FORMATS.get(machine.mixed_precision, torch.float32)
+        return cls(flops / max(1, first.tokens), matmul_peak(machine.device, kind))
+
+    def of(self, window: Window, processes: int) -> dict[str, float]:
+        """Throughput over the window, all processes together."""
+        per_second = window.tokens / window.seconds()
+        return {
+            "tokens_per_second": processes * per_second,
+            "model_flops_utilisation": per_second * self.flops_per_token / self.peak_flops,
+            "data_wait_share": window.waited / window.seconds(),
+        }
+
+
+def matmul_peak(device: torch.device, kind: torch.dtype, *, size: int = 2048, seconds: float = 0.15) -> float:
+    """Floating-point operations a second in the product of two square matrices: the best of several."""
+    square = torch.ones(size, size, dtype=kind, device=device)
+    end, best = time.perf_counter() + seconds, _time(square)
+    while time.perf_counter() < end:
+        best = min(best, _time(square))
+    return 2 * size**3 / best
+
+
+def _time(square: Tensor) -> float:
+    _wait(square)
+    start = time.perf_counter()
+    square @ square
+    _wait(square)
+    return time.perf_counter() - start
+
+
+def _wait(square: Tensor) -> None:
+    if square.is_cuda:
+        torch.cuda.synchronize(square.device)
+
+
+def training_flops(model: Transformer, objective: Objective, batch: Batch) -> float:
+    """Floating-point operations of a forward and backward pass over a batch.
+
+    The matrix products of one real forward pass are counted; the backward pass has two for each of them
+    (Kaplan et al. 2020, §2.1). What gradient checkpointing computes twice counts once: *model* FLOPs.
+    """
+    training, learning = model.training, [p for p in model.parameters() if p.requires_grad]
+    on_cpu: dict[Any, Any] = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention}
+    with FlopCounterMode(display=False, custom_mapping=on_cpu) as counter:
+        model.eval().requires_grad_(False)  # a loss that makes its gradient on the way must not count it
+        objective.loss(model, batch)
+    model.train(training)
+    for parameter in learning:
+        parameter.requires_grad_(True)
+    return 3.0 * float(counter.get_total_flops())
+
+
+def _attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
+    flops: int = sdpa_flop_count(query, key, value)  # type: ignore[no-untyped-call]
+    return flops

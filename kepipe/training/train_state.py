@@ -1,0 +1,124 @@
+"""How far a training is, and the keeper that saves and restores it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from kepipe.flow.stage import Work
+from kepipe.training import checkpoint, state_dict
+from kepipe.training.settings import Training
+
+
+@dataclass
+class Progress:
+    """Updates done, and what the held-out text has said so far."""
+
+    step: int = 0
+    best_step: int = 0
+    best: float = float("inf")
+    """The lowest held-out loss, that of `best_step`."""
+    stale: int = 0
+    """Measurements since then."""
+    latest: float = float("inf")
+    """The last held-out loss; at the end, that of the weights with which the model ends."""
+    lowest: list[tuple[float, int]] = field(default_factory=list)
+    """The lowest held-out losses with their steps, the lowest first: as many as checkpoints are kept of them."""
+
+    def judge(self, loss: float, keep: int) -> bool:
+        """Take note of a held-out loss; returns whether it is among the `keep` lowest."""
+        self.latest = loss
+        if loss < self.best:
+            self.best_step, self.best, self.stale = self.step, loss, 0
+        else:
+            self.stale += 1
+        self.lowest = sorted((*self.lowest, (loss, self.step)))[:keep]
+        return (loss, self.step) in self.lowest
+
+    def finished(self, settings: Training) -> bool:
+        """Whether all steps are done, or patience is at its end."""
+        return self.step >= settings.steps or self.out_of_patience(settings)
+
+    def out_of_patience(self, settings: Training) -> bool:
+        """Whether the held-out loss has not fallen for `patience` measurements."""
+        return settings.patience is not None and self.stale >= settings.patience
+
+
+class Keeper:
+    """Saves and restores weights, the optimiser's memory and the progress, in `work.scratch`."""
+
+    def __init__(
+        self,
+        machine: Accelerator,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        settings: Training,
+        work: Work,
+    ) -> None:
+        self.machine, self.model, self.optimizer = machine, model, optimizer
+        self.settings, self.work = settings, work
+        self.root: Path = work.scratch / "checkpoints"
+
+    def restore(self) -> Progress:
+        """Continue from the newest checkpoint that is whole, together with the best one it refers to."""
+        found = list(checkpoint.whole(self.root, self.work.warn))
+        steps = {one.step for one in found}
+        for one in found:
+            progress = Progress(**one.state["progress"])
+            progress.lowest = [(loss, step) for loss, step in progress.lowest]  # JSON has no tuples
+            if self.settings.keeps_best() and progress.best_step and progress.best_step not in steps:
+                continue
+            state_dict.restore_weights(self.model, one.tensors("weights"))
+            state_dict.restore_memory(self.model, self.optimizer, one.tensors("memory"))
+            if self.machine.scaler is not None and one.state["scaler"]:
+                self.machine.scaler.load_state_dict(one.state["scaler"])
+            self.work.note(f"continuing after step {one.step} of {self.settings.steps}")
+            return progress
+        return Progress()
+
+    def save(self, progress: Progress) -> None:
+        """Write a checkpoint and remove those that are not needed any more."""
+        tensors = {
+            "weights": state_dict.weights(self.model),
+            "memory": state_dict.memory(self.model, self.optimizer),
+        }
+        if self.machine.is_main_process:
+            scaler = self.machine.scaler
+            told = {"progress": asdict(progress), "scaler": scaler.state_dict() if scaler is not None else {}}
+            checkpoint.save(self.root, progress.step, tensors, told)
+            checkpoint.prune(self.root, self._kept(progress))
+        self.machine.wait_for_everyone()
+
+    def finish(self, progress: Progress) -> None:
+        """Say so where training stopped early, and put the best weights into the model where they are asked for."""
+        steps, patience = self.settings.steps, self.settings.patience
+        if progress.step < steps:
+            self.work.note(
+                f"stopped after step {progress.step} of {steps}: {patience} measurements without a lower held-out loss "
+                f"than {progress.best:.4g}, that of step {progress.best_step}"
+            )
+        if self.settings.final == "best" and progress.best_step:
+            self._restore_best(progress)
+
+    def _restore_best(self, progress: Progress) -> None:
+        """Put the weights of the lowest held-out loss into the model; that is its latest loss then."""
+        for one in checkpoint.whole(self.root, self.work.warn):
+            if one.step == progress.best_step:
+                state_dict.restore_weights(self.model, one.tensors("weights"))
+                progress.latest = progress.best
+                self.work.note(
+                    f"the weights are those of step {progress.best_step}, of the lowest held-out loss"
+                )
+                return
+        raise OSError(
+            f"{self.root}: the checkpoint of step {progress.best_step}, the best, is gone or damaged; "
+            "remove the folder and run again"
+        )
+
+    def _kept(self, progress: Progress) -> set[int]:
+        steps = sorted(int(folder.name.removeprefix("step-")) for folder in self.root.glob("step-*"))
+        return {*steps[-self.settings.keep :], *(step for _, step in progress.lowest)}

@@ -1,0 +1,71 @@
+from pathlib import Path
+
+import pytest
+
+from kepipe.data.document import Document
+from kepipe.data.document_files import write_parquet
+from kepipe.data.sources.folder import list_files, read_folders
+from kg.problems import Problems
+
+
+def test_reads_all_kinds_in_the_order_of_names(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "note.txt").write_bytes(b"\xef\xbb\xbfOne.\r\nTwo.\n")
+    (tmp_path / "a.jsonl").write_text('{"id": "a1", "text": "From JSON"}\n')
+    write_parquet(tmp_path / "c.parquet", [Document("c1", "From Parquet")])
+    (tmp_path / "ignored.md").write_text("no")
+    problems = Problems()
+    assert list(read_folders([tmp_path], problems)) == [
+        Document("a1", "From JSON"),
+        Document("b/note", "One.\nTwo.", "note"),
+        Document("c1", "From Parquet"),
+    ]
+    assert not problems
+
+
+def test_a_single_file_will_do(tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("Text")
+    assert list(read_folders([tmp_path / "note.txt"], Problems())) == [Document("note", "Text", "note")]
+
+
+def test_what_cannot_be_read_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "bad.txt").write_bytes(b"line\nl\xffne")
+    (tmp_path / "empty.txt").write_text(" \n")
+    (tmp_path / "twice.jsonl").write_text('{"id": "x", "text": "a"}\n{"id": "x", "text": "b"}\n')
+    problems = Problems()
+    assert [document.text for document in read_folders([tmp_path], problems)] == ["a"]
+    assert [str(problem) for problem in problems.first] == [
+        "bad.txt:2: invalid UTF-8 at byte 6 of the file",
+        "empty.txt: the file is empty",
+        "twice.jsonl: the id 'x' stands twice; the later document is skipped",
+    ]
+
+
+def test_a_folder_without_text_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no \.txt / \.jsonl / \.tsv / \.parquet file here"):
+        list_files(tmp_path)
+    with pytest.raises(ValueError, match="no such file or folder"):
+        list_files(tmp_path / "gone")
+
+
+def test_a_table_gives_a_document_a_line(tmp_path: Path) -> None:
+    """The texts of a task, without its labels: what TAPT goes on with."""
+    (tmp_path / "train.tsv").write_text("label\ttext_a\ttext_b\n1\tFirst.\tSecond.\n0\tbad\n0\t \t\n")
+    problems = Problems()
+    assert list(read_folders([tmp_path], problems)) == [Document("train:2", "First.\nSecond.")]
+    assert [str(problem) for problem in problems.first] == [
+        "train.tsv:3: expected 3 cells with tabs between, found 2",
+        "train.tsv:4: the text is empty",
+    ]
+    (tmp_path / "train.tsv").write_text("label\tbody\n1\tFirst.\n")
+    with pytest.raises(ValueError, match=r"train.tsv:1: expected a header with `text` or `text_a`"):
+        list(read_folders([tmp_path], problems))
+
+
+def test_several_places_are_read_in_their_order(tmp_path: Path) -> None:
+    (tmp_path / "b.txt").write_text("B")
+    (tmp_path / "a.txt").write_text("A")
+    files = [tmp_path / "b.txt", tmp_path / "a.txt", tmp_path / "b.txt"]
+    problems = Problems()
+    assert [document.id for document in read_folders(files, problems)] == ["b", "a"]
+    assert problems.count == 1

@@ -1,0 +1,69 @@
+"""Injected triples are read by every base: of towns that training never saw, the graph alone says where they lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kepipe.inference.predictor import Predictor
+from kepipe.stages.artifacts import FineTuned, Graph
+from kepipe.tokenization.training import train_tokenizer
+from tests.kepipe.finetuning.test_mention_finders import (
+    OTHER,
+    SIDE,
+    SYLLABLES,
+    UNSEEN,
+    right,
+    tune,
+    write_world,
+)
+from tests.support.tasks import FILLER
+
+
+@pytest.fixture(scope="module")
+def pieces(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Byte-level BPE, as RoBERTa, BART and GPT have: the blank belongs to the word behind it, padding is number 1."""
+    folder = tmp_path_factory.mktemp("bpe")
+    text = " ".join([*SYLLABLES, *FILLER, "north", "south", "lies", "in", "saw"])
+    train_tokenizer([text] * 4, "bpe", 520).save(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def worlds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The graph, and one that says the opposite."""
+    root = tmp_path_factory.mktemp("worlds")
+    return {"true": write_world(root / "true", SIDE), "turned": write_world(root / "turned", OTHER)}
+
+
+def answers(made: FineTuned, graph: Path | None) -> list[str]:
+    """What the folder's model says of the towns that it never saw."""
+    texts = [f"we saw [[{name}|mention]] again" for name in UNSEEN]
+    return [
+        next(iter(record["predicted"])) for record in Predictor.open(made.folder, graph=graph).predict(texts)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("family", "changes"),
+    [
+        ("roberta", {}),  # positions begin after the row of padding
+        ("bart", {"epochs": 12}),  # the encoder alone is read
+        ("t5", {"epochs": 12, "learning_rate": 1e-2}),  # distances of soft positions; no [CLS]
+        ("gpt2", {}),  # branches stand before the last token of their mention
+    ],
+)
+def test_every_base_reads_the_graph(
+    family: str, changes: dict[str, Any], pieces: str, worlds: dict[str, Path], tmp_path: Path
+) -> None:
+    """Trained on other towns it answers, and another graph turns the answers round: they come from nowhere else."""
+    base = {"family": family, "layers": 2, "hidden": 32, "heads": 2}
+    graph = Graph(worlds["true"], "")
+    made = tune(tmp_path, pieces, {"graph": graph}, base=base, inject={"max_branches": 1}, **changes)
+    assert right(made) > 0.95
+    for graph_folder, truth in ((None, SIDE), (worlds["turned"], OTHER)):
+        found = answers(made, graph_folder)
+        assert np.mean([answer == truth[name] for answer, name in zip(found, UNSEEN, strict=True)]) > 0.95

@@ -1,0 +1,106 @@
+"""The quiz asks only what the graph knows one answer to, and nobody twice in different parts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kepipe.finetuning.graph_dataset import Limits, Quiz, make_quiz, make_typing
+from kepipe.stages.quiz import ENGLISH, ENGLISH_TYPES, QuizConfig
+from kg.schema import Entity, Relation, Triple
+from kg.store import Graph, open_graph
+from kg.writer import write_graph
+
+FIELDS = ("physics", "music", "law")
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:
+    """60 people with one field each, the last ten with two; half of them with a town."""
+    people = [Entity(f"p{number}", f"Person {number}", types=("person",)) for number in range(60)]
+    things = [Entity(name, name.title()) for name in (*FIELDS, "north", "south", "rare")]
+    facts = [Triple(f"p{number}", "field", FIELDS[number % 3]) for number in range(60)]
+    facts += [Triple(f"p{number}", "town", ("north", "south")[number // 2 % 2]) for number in range(0, 60, 2)]
+    facts.append(Triple("p1", "town", "rare"))
+    later = [Triple(f"p{number}", "field", FIELDS[(number + 1) % 3]) for number in range(50, 60)]
+    folder: Path = tmp_path_factory.mktemp("graph")
+    relations = [Relation("field", "field of work"), Relation("town", "town")]
+    write_graph(folder, [*people, *things], relations, {"train": facts, "test": later})
+    return open_graph(folder)
+
+
+def quiz(graph: Graph, seed: int = 0, **changes: object) -> Quiz:
+    return make_quiz(graph, ENGLISH, np.random.default_rng(seed), Limits(fewest=5, **changes))  # type: ignore[arg-type]
+
+
+def test_every_answer_is_the_only_object_of_a_triple(graph: Graph) -> None:
+    made = quiz(graph)
+    assert made.asked == {"field of work": 50, "town": 30}
+    for questions in made.splits.values():
+        for question in questions:
+            at = question.mention
+            number = int(at.entity[1:])
+            assert question.text[at.start : at.end] == f"Person {number}"
+            if "field of work" in question.text:
+                assert question.answers == (FIELDS[number % 3].title(),)
+                assert number < 50
+            else:
+                assert question.answers == (("North", "South")[number // 2 % 2],)
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_nobody_is_asked_about_in_two_parts(graph: Graph, seed: int) -> None:
+    parts = [{q.mention.entity for q in questions} for questions in quiz(graph, seed).splits.values()]
+    assert sum(map(len, parts)) == len(set.union(*parts))
+    assert [len(part) for part in parts[1:]] == [round(0.1 * 55), round(0.3 * 55)]
+
+
+def test_frequent_answers_are_capped_and_relations_chosen(graph: Graph) -> None:
+    made = quiz(graph, most=6, relations=["town"])
+    answers = [q.answers[0] for questions in made.splits.values() for q in questions]
+    assert sorted(answers) == ["North"] * 6 + ["South"] * 6
+
+
+def test_a_graph_with_nothing_to_ask_is_refused(graph: Graph) -> None:
+    with pytest.raises(ValueError, match="0 answers that 500 entities or more share"):
+        make_quiz(graph, ENGLISH, np.random.default_rng(0), Limits(fewest=500))
+
+
+def test_same_seed_same_quiz(graph: Graph) -> None:
+    assert quiz(graph, 3) == quiz(graph, 3)
+    assert quiz(graph, 3) != quiz(graph, 4)
+
+
+def test_an_entity_is_asked_for_all_its_types(graph: Graph) -> None:
+    """Its type in the graph and its towns, but not "Rare", which one entity has; fields are not asked for."""
+    made = make_typing(graph, ENGLISH_TYPES, np.random.default_rng(0), Limits(["town"], fewest=5))
+    assert made.asked == {"person": 60, "North": 15, "South": 15}
+    for questions in made.splits.values():
+        for question in questions:
+            at, number = question.mention, int(question.mention.entity[1:])
+            assert question.text[at.start : at.end] == f"Person {number}"
+            town = () if number % 2 else (("North", "South")[number // 2 % 2],)
+            assert question.answers == (*town, "person")
+
+
+@given(seed=st.integers(0, 2**32 - 1), most=st.integers(2, 70))
+def test_typing_asks_nobody_twice_and_no_type_without_need(graph: Graph, seed: int, most: int) -> None:
+    made = make_typing(graph, ENGLISH_TYPES, np.random.default_rng(seed), Limits(["field"], 5, most))
+    entities = [q.mention.entity for questions in made.splits.values() for q in questions]
+    assert len(entities) == len(set(entities)) == made.asked["person"]
+    assert all(made.asked[field.title()] >= min(most, 20) for field in FIELDS)
+    assert made.asked["person"] <= 3 * most
+    assert [len(made.splits[name]) for name in ("dev", "test")] == [
+        round(share * len(entities)) for share in (0.1, 0.3)
+    ]
+
+
+def test_what_typing_cannot_ask_is_refused(graph: Graph) -> None:
+    with pytest.raises(ValueError, match="1 types that 30 entities or more have"):
+        make_typing(graph, ENGLISH_TYPES, np.random.default_rng(0), Limits(["town"], fewest=30))
+    with pytest.raises(ValueError, match="asks for no relation"):
+        QuizConfig(ask="types", templates=["The {relation} of {name}"])

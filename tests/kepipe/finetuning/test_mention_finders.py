@@ -1,0 +1,238 @@
+"""Knowledge at work: entities that training never saw are answered from a graph's triples, or from their vectors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from kepipe.cli import app
+from kepipe.inference.predictor import Predictor
+from kepipe.models.entities import EntityVectors
+from kepipe.stages.artifacts import FineTuned, Graph, Vectors
+from kepipe.stages.finetune import FINETUNE
+from kepipe.tokenization.training import train_tokenizer
+from kg.schema import Entity, Relation, Triple
+from kg.vectors import save_vectors
+from kg.writer import write_graph
+from tests.support.tasks import FILLER, SETTINGS, sentence
+from tests.support.toy_training import work_in
+
+SYLLABLES = ["ba", "do", "ki", "lu", "me", "no", "ra", "su"]
+NAMES = [first + middle + last for first in SYLLABLES for middle in SYLLABLES for last in SYLLABLES]
+SEEN, UNSEEN = NAMES[:432], NAMES[432:]  # too many to learn by heart
+SIDE = {
+    name: "north" if np.random.default_rng(number).random() < 0.5 else "south"
+    for number, name in enumerate(NAMES)
+}
+OTHER = {name: "south" if side == "north" else "north" for name, side in SIDE.items()}
+
+
+def write_world(folder: Path, side: Mapping[str, str]) -> Path:
+    """A graph in which every town lies in the north or in the south."""
+    ids = {name: f"Q{name}" for name in [*NAMES, "north", "south"]}
+    write_graph(
+        folder,
+        [Entity(id, name) for name, id in ids.items()],
+        [Relation("P1", "lies in the")],
+        {"train": [Triple(ids[name], "P1", ids[at]) for name, at in side.items()]},
+    )
+    return folder
+
+
+def write_towns(folder: Path) -> dict[str, str]:
+    """Sentences that name a town, to be labelled with its side; no town of the test is in the training."""
+    folder.mkdir(parents=True, exist_ok=True)
+    data = {}
+    for seed, (split, names, count) in enumerate(
+        (("train", SEEN, 400), ("dev", SEEN, 80), ("test", UNSEEN, 160))
+    ):
+        rng = np.random.default_rng(seed)
+        lines = []
+        for _ in range(count):
+            name = str(rng.choice(names))
+            text = " ".join(sentence(rng, "saw", name))
+            start = text.index(name)
+            lines.append(
+                {
+                    "text": text,
+                    "start": start,
+                    "end": start + len(name),
+                    "types": [SIDE[name]],
+                    "entity": f"Q{name}",
+                }
+            )
+        file = folder / f"{split}.jsonl"
+        file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        data[split] = str(file)
+    return data
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("words")
+    text = " ".join([*SYLLABLES, *FILLER, "north", "south", "lies", "in", "saw"])
+    train_tokenizer([text] * 4, "wordpiece", 300).save(folder)
+    return str(folder)
+
+
+def tune(folder: Path, words: str, inputs: dict[str, Any], **changes: Any) -> FineTuned:
+    settings = {
+        "task": "typing",
+        "data": write_towns(folder / "data"),
+        "base": {"layers": 2, "hidden": 32, "heads": 2},
+        "tokenizer": words,
+        "mark": False,  # the mention itself is read, which sees its branch
+    }
+    work = work_in(folder)
+    FINETUNE.run(
+        FINETUNE.inputs(**inputs), FINETUNE.config.model_validate(SETTINGS | settings | changes), work
+    )
+    return FineTuned(work.out, "")
+
+
+def right(made: FineTuned) -> float:
+    return float(made.scores()["test"]["strict"]["value"])
+
+
+@pytest.fixture(scope="module")
+def injected(tmp_path_factory: pytest.TempPathFactory, words: str) -> FineTuned:
+    root = tmp_path_factory.mktemp("injected")
+    graph = Graph(write_world(root / "graph", SIDE), "")
+    return tune(root, words, {"graph": graph}, inject={"max_branches": 1})
+
+
+def test_injected_triples_answer_for_entities_never_seen(
+    injected: FineTuned, words: str, tmp_path: Path
+) -> None:
+    assert right(injected) > 0.95
+    assert right(tune(tmp_path, words, {})) < 0.75  # the same without the graph
+
+
+def test_the_graph_can_be_swapped_without_training(injected: FineTuned, tmp_path: Path) -> None:
+    """The model looks the answer up: a graph that says the opposite turns its answers round."""
+    texts = [f"we saw [[{name}|mention]] again" for name in UNSEEN]
+    swapped = write_world(tmp_path / "other", OTHER)
+    found = [
+        [
+            next(iter(record["predicted"]))
+            for record in Predictor.open(injected.folder, graph=graph).predict(texts)
+        ]
+        for graph in (None, swapped)
+    ]
+    for answers, truth in zip(found, (SIDE, OTHER), strict=True):
+        assert np.mean([answer == truth[name] for answer, name in zip(answers, UNSEEN, strict=True)]) > 0.95
+
+
+def test_predict_from_the_command_line(injected: FineTuned, tmp_path: Path) -> None:
+    """It finds the entity by itself, tells it, and answers."""
+    name = UNSEEN[0]
+    (tmp_path / "texts.txt").write_text(f"we saw [[{name}|mention]] again\n")
+    said = CliRunner().invoke(
+        app, ["predict", str(injected.folder), "--json", "-f", str(tmp_path / "texts.txt")]
+    )
+    record = json.loads(said.stdout)
+    assert next(iter(record["predicted"])) == SIDE[name]
+    assert record["entities"] == [
+        {"start": 7, "end": 7 + len(name), "text": name, "entity": f"Q{name}", "known": True}
+    ]
+    said = CliRunner().invoke(app, ["predict", str(injected.folder), f"[[{name}]] and rain"])
+    assert said.stdout.startswith(SIDE[name])
+    assert f"{name} → Q{name}" in said.stdout
+
+
+def test_an_unmarked_text_is_told_how_to_mark_it(injected: FineTuned) -> None:
+    with pytest.raises(
+        ValueError, match=r"text 1: typing asks for a text with the mention marked, such as `\[\[Warsaw"
+    ):
+        Predictor.open(injected.folder).predict(["nothing is marked"])
+
+
+def test_a_model_tuned_without_entities_is_asked_without_them(words: str, tmp_path: Path) -> None:
+    graph = write_world(tmp_path / "graph", SIDE)
+    made = tune(
+        tmp_path / "w",
+        words,
+        {"graph": Graph(graph, "")},
+        inject={"max_branches": 1},
+        mentions="none",
+        epochs=1,
+    )
+    texts = [f"we saw [[{UNSEEN[0]}|mention]] again"]
+    assert "entities" not in next(iter(Predictor.open(made.folder).predict(texts)))
+    assert next(iter(Predictor.open(made.folder, graph=graph).predict(texts)))["entities"]
+
+
+def grown_graph(folder: Path) -> Path:
+    """Two towns that came after the vectors were made, each near five towns of its side."""
+    towns = {"badokilu": "north", "suranome": "south"}
+    known = [(new, old) for new, at in towns.items() for old in [n for n in NAMES if SIDE[n] == at][:5]]
+    entities = [Entity(f"Q{name}", name) for name in [*towns, *{old for _, old in known}]]
+    facts = [Triple(f"Q{new}", "near", f"Q{old}") for new, old in known]
+    write_graph(folder, entities, [Relation("near", "near")], {"train": facts})
+    return folder
+
+
+def newcomers_are_answered_by_their_neighbours(made: FineTuned, folder: Path) -> None:
+    """The graph grew after training: composed vectors answer, where one asks for them."""
+    graph = grown_graph(folder / "grown")
+    texts = ["we saw [[badokilu|mention]]", "we saw [[suranome|mention]]"]
+    told = Predictor.open(made.folder, graph=graph, unknown="compose").predict(texts)
+    assert [next(iter(record["predicted"])) for record in told] == ["north", "south"]
+    assert [record["entities"][0]["known"] for record in told] == [True, True]
+    without = Predictor.open(made.folder, graph=graph).predict(texts)
+    assert [record["entities"][0]["known"] for record in without] == [False, False]
+    said = CliRunner().invoke(
+        app, ["predict", str(made.folder), texts[0], "--graph", str(graph), "--unknown", "compose"]
+    )
+    assert said.stdout.startswith("north")
+    with pytest.raises(ValueError, match="takes a graph that knows the entities"):
+        Predictor.open(made.folder, unknown="compose")
+
+
+def test_vectors_are_composed_in_training_and_kept(words: str, tmp_path: Path) -> None:
+    table = np.random.default_rng(0).standard_normal((len(NAMES), 16)).astype(np.float32)
+    save_vectors(
+        tmp_path / "vectors", [f"Q{name}" for name in NAMES], table, np.ones((1, 16), np.float32), ["near"]
+    )
+    inputs = {
+        "vectors": Vectors(tmp_path / "vectors", ""),
+        "neighbours": Graph(grown_graph(tmp_path / "grown"), "digest"),
+    }
+    base = {"layers": 1, "hidden": 16, "heads": 2, "fusion": {"entity_heads": 2}}
+    made = tune(tmp_path, words, inputs, base=base, epochs=1)
+    kept = EntityVectors.open(made.folder)
+    north = [NAMES.index(name) for name in NAMES if SIDE[name] == "north"][:5]
+    np.testing.assert_allclose(kept.table()[kept.rows(["Qbadokilu"])[0]], table[north].mean(0) - 1, rtol=1e-5)
+    assert (made.folder / "relations.txt").read_text() == "near\n"
+    assert json.loads((made.folder / "kepipe.json").read_text())["neighbours"] == "digest"
+
+
+def test_fused_vectors_answer_for_entities_never_seen(words: str, tmp_path: Path) -> None:
+    """Vectors whose first half says the side. Shuffled among the towns they say nothing, and the test notices."""
+    rng = np.random.default_rng(0)
+    table = rng.normal(0, 0.1, (len(NAMES), 16)).astype(np.float32)
+    table[:, :8] += np.array([[1.0 if SIDE[name] == "north" else -1.0] for name in NAMES], np.float32)
+    scores = {}
+    for kind, order in (("true", np.arange(len(NAMES))), ("shuffled", rng.permutation(len(NAMES)))):
+        folder = tmp_path / kind
+        ids, near = [f"Q{name}" for name in NAMES], np.zeros((1, 16), np.float32)
+        save_vectors(folder / "vectors", ids, table[order], near, ["near"])
+        base = {"layers": 2, "hidden": 32, "heads": 2, "fusion": {"first": 1, "entity_heads": 2}}
+        made = tune(folder, words, {"vectors": Vectors(folder / "vectors", "")}, base=base)
+        scores[kind] = right(made)
+        if kind == "true":  # the folder predicts alone, from the entity that the user names
+            name = UNSEEN[1]
+            told = Predictor.open(made.folder).predict(
+                [f"we saw [[{name}|mention|Q{name}]]", f"we saw [[{name}|mention|Q-no]]"]
+            )
+            assert next(iter(told[0]["predicted"])) == SIDE[name]
+            assert [record["entities"][0]["known"] for record in told] == [True, False]
+            newcomers_are_answered_by_their_neighbours(made, tmp_path)
+    assert scores["true"] > 0.95
+    assert scores["shuffled"] < 0.75

@@ -1,0 +1,267 @@
+"""From rows with mentions to trees: what is looked up, chosen, worded; pretraining rows; names in raw text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from kepipe.data.document import Mention
+from kepipe.knowledge.kbert.facts import Facts
+from kepipe.knowledge.kbert.injector import Injector, Trunk, find_mentions
+from kepipe.knowledge.kbert.name_matcher import Dictionary, to_tokens
+from kepipe.knowledge.kbert.ranking import CHOICES, Ground, Scene, pagerank
+from kepipe.knowledge.kbert.settings import Inject
+from kepipe.knowledge.kbert.tree import Anchors, Planted
+from kepipe.knowledge.kbert.triple_tokenizer import Wording
+from kepipe.tokenization.tokenizer import Tokenizer
+from kg.neighbourhood import Neighbourhood
+from kg.schema import Entity, Relation, Triple
+from kg.store import Graph
+from kg.vectors import save_vectors
+from kg.writer import write_graph
+from tests.support.rows import rows as pretraining_rows
+
+TEXT = "Tim Cook visits Beijing ."
+
+
+def row(tokenizer: Tokenizer, text: str = TEXT, **names: str) -> Trunk:
+    """[CLS] text [SEP] and the mentions of `names`: surface → entity."""
+    encoded = tokenizer.encode([text])
+    mentions = [
+        Mention(text.index(surface), text.index(surface) + len(surface), id) for surface, id in names.items()
+    ]
+    placed = to_tokens(text, mentions, encoded.starts, encoded.ends, offset=1)
+    tokens = np.concatenate([[tokenizer.cls], encoded.tokens, [tokenizer.sep]])
+    return cast(Trunk, SimpleNamespace(tokens=tokens, mentions=placed))
+
+
+def words(tokenizer: Tokenizer, planted: Planted, number: int = 0) -> str:
+    return " ".join(str(tokenizer.backend.id_to_token(int(id))) for id in planted.tokens[number])
+
+
+def inject(graph: Graph, tokenizer: Tokenizer, *rows: Trunk, **settings: Any) -> str:
+    return words(tokenizer, Injector(graph, tokenizer, Inject(**settings)).rows(rows))
+
+
+def both(tokenizer: Tokenizer) -> Trunk:
+    return row(tokenizer, **{"Tim Cook": "cook", "Beijing": "beijing"})
+
+
+def test_the_graphs_order_by_default(graph: Graph, tokenizer: Tokenizer) -> None:
+    """Relations are ordered as they were given, so `is` comes first; the held-out fact is not told."""
+    assert inject(graph, tokenizer, both(tokenizer)) == (
+        "[CLS] tim cook is a person leads apple visits beijing is a city lies in china . [SEP]"
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"max_branches": 1}, "[CLS] tim cook is a person visits beijing is a city . [SEP]"),
+        ({"max_branches": 1, "predicate": False}, "[CLS] tim cook person visits beijing city . [SEP]"),
+        (
+            {"splits": ("train", "test")},
+            "[CLS] tim cook is a person leads apple visits beijing is a city is a person . [SEP]",
+        ),
+        ({"length": 10}, "[CLS] tim cook is a person visits beijing . [SEP]"),
+        ({"length": 10, "upstream": True}, "[CLS] tim cook is a person leads apple visits beijing"),
+        (
+            {"choice": "rarest", "max_branches": 1},
+            "[CLS] tim cook leads apple visits beijing is a city . [SEP]",
+        ),
+    ],
+)
+def test_settings(graph: Graph, tokenizer: Tokenizer, settings: dict[str, Any], expected: str) -> None:
+    assert inject(graph, tokenizer, both(tokenizer), **settings) == expected
+
+
+def test_rarity_is_the_information_in_relation_and_object(graph: Graph, tokenizer: Tokenizer) -> None:
+    facts = Facts.of(graph, ["train"])
+    choice = CHOICES["rarest"]
+    assert choice.worth is not None
+    worth = choice.worth(Ground(graph, facts, Wording(graph, tokenizer, True)))
+    leads = [tuple(triple) for triple in facts.triples.tolist()].index((0, 2, 1))
+    assert worth[leads] == pytest.approx(np.log(8 / 1) + np.log(8 / 1)), (
+        "one of 8 has this relation, one this object"
+    )
+
+
+def test_pagerank_prefers_what_is_near_the_other_entities(graph: Graph, tokenizer: Tokenizer) -> None:
+    def of_beijing(other: str) -> str:
+        text = f"Beijing visits {other}"
+        ids = {"Great Wall of China": "great wall", "Tim Cook": "cook"}
+        dressed = row(tokenizer, text, **{"Beijing": "beijing", other: ids[other]})
+        return inject(graph, tokenizer, dressed, choice="pagerank", max_branches=1).split(" visits")[0]
+
+    assert of_beijing("Great Wall of China") == "[CLS] beijing lies in china"
+    assert of_beijing("Tim Cook") == "[CLS] beijing is a city", "none is near him: the graph's order"
+    alone = row(tokenizer, "Beijing", Beijing="beijing")
+    assert (
+        inject(graph, tokenizer, alone, choice="pagerank", max_branches=1) == "[CLS] beijing is a city [SEP]"
+    )
+
+
+def test_pagerank_is_that_of_power_iteration(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    """Walks against the exact vector of `kg.neighbourhood`, restarting at the other entities of the row."""
+    rng = np.random.default_rng(0)
+    entities = [Entity(f"e{n}", f"e{n}") for n in range(40)]
+    edges = [
+        Triple(f"e{n}", "r", f"e{k}") for n in range(40) for k in rng.choice(40, 3, replace=False) if k != n
+    ]
+    graph = write_graph(tmp_path, entities, [Relation("r", "r")], {"train": edges})
+    facts = Facts.of(graph, ["train"])
+    fit = pagerank(Ground(graph, facts, Wording(graph, tokenizer, True)))
+    met = np.array([3, 7, 3, 11])  # e3 twice: it counts once
+    owners, triples = facts.first(met, 256)
+    anchors = Anchors(np.zeros(4, np.int64), np.arange(4), np.arange(4) + 1)
+    found = fit(Scene(np.zeros((1, 4), np.int64), np.array([4]), anchors, met, owners, triples))
+    near = Neighbourhood(facts.triples, len(graph), 1)
+    for owner, triple, score in zip(owners, triples, found, strict=True):
+        others = np.zeros(len(graph))
+        others[[e for e in (3, 7, 11) if e != met[owner]]] = 1.0
+        exact = 2 * near.pagerank(others)[facts.triples[triple, 2]]
+        assert score == pytest.approx(exact, abs=0.03)
+
+
+def test_similarity_counts_rare_words_that_branch_and_sentence_share(
+    graph: Graph, tokenizer: Tokenizer
+) -> None:
+    asia = row(tokenizer, "Beijing Asia", Beijing="beijing")
+    assert inject(graph, tokenizer, asia, choice="similar", max_branches=1).startswith(
+        "[CLS] beijing lies in asia"
+    )
+    common = row(tokenizer, "Beijing is a visits", Beijing="beijing")
+    assert inject(graph, tokenizer, common, choice="similar", max_branches=1).startswith(
+        "[CLS] beijing is a city"
+    )
+
+
+def test_plausibility_is_the_distance_of_the_vectors(
+    graph: Graph, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    vectors = np.zeros((len(graph), 2), np.float32)
+    vectors[graph.row("asia")] = 1.0
+    ids = [relation.id for relation in graph.relations]
+    save_vectors(tmp_path, graph.ids, vectors, np.array([[2, 0], [1, 1], [0, 3]], np.float32), ids)
+    one = row(tokenizer, "Beijing", Beijing="beijing")
+    injector = Injector(graph, tokenizer, Inject(choice="plausible"), vectors=tmp_path)
+    assert words(tokenizer, injector.rows([one])) == "[CLS] beijing lies in asia lies in china [SEP]"
+    chosen = injector.choose(
+        one.tokens[None], np.array([3]), Anchors(*np.array([[0], [1], [2]])), np.array([2])
+    )
+    assert chosen.scores == pytest.approx([0.0, -np.sqrt(2)])
+    with pytest.raises(ValueError, match=r"inputs: \{vectors: embed\}"):
+        Injector(graph, tokenizer, Inject(choice="plausible"))
+
+
+@pytest.mark.parametrize("choice", [name for name in CHOICES if name != "plausible"])
+def test_a_row_is_dressed_alike_in_every_batch(graph: Graph, tokenizer: Tokenizer, choice: Any) -> None:
+    rows = [both(tokenizer), row(tokenizer, "China", China="china"), row(tokenizer, "the city")]
+    injector = Injector(graph, tokenizer, Inject(choice=choice))
+    together = injector.rows(rows)
+    for number, one in enumerate(rows):
+        alone = Injector(graph, tokenizer, Inject(choice=choice)).rows([one])
+        size = int(alone.lengths[0])
+        assert alone.tokens[0].tolist() == together.tokens[number, :size].tolist()
+
+
+def test_no_row_and_no_mention(graph: Graph, tokenizer: Tokenizer) -> None:
+    injector = Injector(graph, tokenizer, Inject())
+    assert injector.rows([]).tokens.shape == (0, 0)
+    assert words(tokenizer, injector.rows([row(tokenizer)])) == "[CLS] tim cook visits beijing . [SEP]"
+    stranger = row(tokenizer, **{"Tim Cook": "nobody", "Beijing": "city"})
+    assert words(tokenizer, injector.rows([stranger])) == "[CLS] tim cook visits beijing . [SEP]"
+
+
+def test_descriptors_follow_the_ablations(graph: Graph, tokenizer: Tokenizer) -> None:
+    def told(**settings: bool) -> set[str]:
+        injector = Injector(graph, tokenizer, Inject(**settings))
+        found = injector.descriptors(injector.rows([both(tokenizer)]))
+        return {name for name, values in found.items() if values is not None}
+
+    assert told() == {"positions", "branch", "mention"}
+    assert told(visible=False) == {"positions"}
+    assert told(soft=False) == {"branch", "mention"}
+
+
+def test_rows_of_pretraining(graph: Graph, tokenizer: Tokenizer) -> None:
+    """Entities in units of three tokens; every second one is known."""
+    plain = pretraining_rows(count=5, length=20)
+    unit = plain.units["entity"]
+    entities = np.where((unit >= 0) & (unit % 2 == 0), unit // 2, -1)
+    plain = pretraining_rows(count=5, length=20, entities=entities)
+    injector = Injector(graph, tokenizer, Inject())
+    rows_of = injector.map_ids(["beijing", "nobody", "cook"])
+    there = plain.documents > 0
+    anchors, numbers = find_mentions(plain)
+    planted = injector.plant(plain.tokens, there.sum(1), anchors, rows_of[numbers])
+    for name in ("tokens", "segments", "documents", "entities"):
+        moved = planted.tokens if name == "tokens" else planted.spread(getattr(plain, name), -1)
+        assert moved[planted.sentence].tolist() == getattr(plain, name)[there].tolist(), name
+    branches = planted.branch > 0
+    assert branches.sum() > 20
+    assert (planted.spread(plain.documents)[branches] == 1).all()
+    assert set(planted.spread(plain.entities)[branches]) == {0, 2}, "those of beijing and cook"
+    assert planted.positions[planted.sentence].tolist() == np.nonzero(there)[1].tolist()
+    assert (planted.spread(plain.documents)[planted.owner < 0] == 0).all()
+
+
+def test_mentions_are_units_with_an_entity() -> None:
+    plain = pretraining_rows(count=1, length=12)
+    entity = np.array([[-1, 4, 4, 4, 4, 4, 4, -1, -1, -1, 7, -1]])  # two mentions of entity 4 side by side
+    anchors, entities = find_mentions(pretraining_rows(count=1, length=12, entities=entity))
+    assert plain.units["entity"][0].tolist() == [-1, 0, 0, 0, 1, 1, 1, 2, 2, 2, 3, -1]
+    assert list(zip(anchors.first, anchors.stop, entities, strict=True)) == [
+        (1, 4, 4),
+        (4, 7, 4),
+        (10, 11, 7),
+    ]
+
+
+def test_names_are_found_the_longest_first(graph: Graph) -> None:
+    found = Dictionary(graph).find("Tim Cook and cook saw the Great Wall of China, Peking, Asia")
+    assert [mention.entity for mention in found] == ["cook", "great wall", "beijing"], (
+        "Asia has nothing to tell"
+    )
+    assert [(mention.start, mention.end) for mention in found] == [(0, 8), (26, 45), (47, 53)]
+
+
+def test_a_small_word_names_nothing(tmp_path: Path) -> None:
+    entities = [Entity("india", "India", ("in", "IN")), Entity("x", "x")]
+    graph = write_graph(tmp_path, entities, [Relation("r", "r")], {"train": [Triple("india", "r", "x")]})
+    found = Dictionary(graph).find("in India, IN")
+    assert [(mention.start, mention.end) for mention in found] == [(3, 8), (10, 12)]
+
+
+def chinese(folder: Path) -> Graph:
+    names = ["北京", "北京大学", "大学", "学生", "中国", "学校", "人"]
+    entities = [Entity(name, name) for name in names]
+    facts = [("北京", "中国"), ("大学", "学校"), ("学生", "人")]
+    return write_graph(
+        folder, entities, [Relation("r", "是")], {"train": [Triple(h, "r", t) for h, t in facts]}
+    )
+
+
+def test_chinese_names_with_and_without_words(tmp_path: Path) -> None:
+    graph = chinese(tmp_path)
+    assert [m.entity for m in Dictionary(graph).find("北京大学生")] == ["北京", "大学"]
+    assert [m.entity for m in Dictionary(graph, words=True).find("北京大学生活")] == []
+    assert [m.entity for m in Dictionary(graph, words=True).find("学生在北京")] == ["学生", "北京"]
+
+
+@pytest.mark.parametrize(
+    ("starts", "ends", "expected"),
+    [
+        ([0, 4, 9], [3, 8, 11], [(2, 3, "x")]),
+        ([0, 3, 8], [3, 8, 11], [(2, 3, "x")]),  # byte-level: the blank belongs to the token
+        ([0, 4, 5, 9], [3, 5, 8, 11], [(2, 4, "x")]),
+        ([0, 4], [3, 11], []),  # the token goes on beyond the mention
+    ],
+)
+def test_mentions_become_tokens(starts: list[int], ends: list[int], expected: list[Any]) -> None:
+    mentions = [Mention(4, 8, "x"), Mention(4, 8, "y")]
+    assert to_tokens("the cook is", mentions, np.array(starts), np.array(ends), offset=1) == expected

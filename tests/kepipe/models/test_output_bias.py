@@ -1,0 +1,59 @@
+"""A fresh model expects tokens as often as they stand in the corpus, and so learns more than that at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from kepipe.data.batch import Batch
+from kepipe.models.base import Base, build
+
+
+def test_a_fresh_model_expects_each_token_by_its_frequency() -> None:
+    counts = np.array([0, 3, 6, 0, 1], np.int64)
+    model = build(Base(layers=1, hidden=8, heads=2), 5, seed=0, counts=counts)
+    with torch.no_grad():
+        expected = model.vocabulary(torch.zeros(1, 8)).softmax(-1)
+    hidden = model.head.transform(torch.zeros(1, 8))
+    assert torch.equal(hidden, torch.zeros(1, 8)), "so that the bias alone speaks"
+    torch.testing.assert_close(expected, torch.tensor([[1, 4, 7, 1, 2]]) / 15)
+
+
+def test_a_model_without_an_output_bias_is_left_as_it_is() -> None:
+    base = Base.model_validate({"family": "gpt2", "layers": 1, "hidden": 8, "heads": 2})
+    plain, told = build(base, 5, 0), build(base, 5, 0, counts=np.arange(5))
+    assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), told.parameters(), strict=True))
+
+
+def batch_of(rows: Tensor, family: str) -> Batch:
+    there = torch.ones_like(rows)
+    if family == "bart":
+        return Batch(tokens=rows, documents=there, decoder_tokens=rows, decoder_documents=there)
+    return Batch(tokens=rows, documents=there)
+
+
+@pytest.mark.parametrize("family", ["bert", "bart"])
+def test_hidden_states_do_not_all_turn_towards_the_frequent_tokens(family: str) -> None:
+    """Each token is to be told from itself, and stands as often as Zipf's law says: after 40 updates hidden states
+    agree far less with the prior than without (measured: 0.13 and 0.30, 0.06 and 0.33)."""
+    shares = 1 / np.arange(1, 501)
+    shares /= shares.sum()
+
+    def agreement(counts: npt.NDArray[np.int64] | None) -> float:
+        rng = np.random.default_rng(0)
+        base = Base.model_validate({"family": family, "layers": 4, "hidden": 64, "heads": 4})
+        model = build(base, 500, seed=0, special={"pad": 0, "sep": 1}, counts=counts)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
+        for _ in range(40):
+            rows = torch.from_numpy(rng.choice(500, (16, 32), p=shares))
+            hidden = model(batch_of(rows, family)).flatten(0, 1)
+            optimizer.zero_grad()
+            F.cross_entropy(model.vocabulary(hidden), rows.flatten()).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        return float(F.normalize(hidden.detach(), dim=-1).mean(0).norm())
+
+    assert agreement((1e6 * shares).astype(np.int64)) < 0.6 * agreement(None)

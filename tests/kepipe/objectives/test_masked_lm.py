@@ -1,0 +1,184 @@
+"""MLM and ERNIE's staged masking."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from pydantic import BaseModel, ValidationError
+
+from kepipe.data.batch import Visit
+from kepipe.models.base import Base, build
+from kepipe.objectives import table
+from kepipe.objectives.ernie_baidu import Stages
+from tests.support.rows import MASK, SENTINELS, TOKENIZER, VOCABULARY, rows
+
+
+class Config(BaseModel):
+    objective: table.AnyObjective
+
+
+def objective(value: Any):  # type: ignore[no-untyped-def]
+    return table.build(Config(objective=value).objective, TOKENIZER)
+
+
+def draw(seed: int = 1) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def hidden_units(batch, sequences, level: str):  # type: ignore[no-untyped-def]
+    """(row, unit) of every hidden token, and the number of hidden tokens of each."""
+    units = sequences.units[level] + 1000 * np.arange(len(sequences.tokens))[:, None]
+    return np.unique(units.ravel()[batch.selected.numpy()], return_counts=True)
+
+
+@pytest.mark.parametrize("name", ["mlm", "ernie-baidu"])
+def test_what_is_hidden_can_be_put_back(name: str) -> None:
+    clean = rows(pairs=True)
+    batch = objective(name).corrupt(clean, draw(), 0.9)
+    tokens = batch.tokens.numpy().copy()
+    tokens.ravel()[batch.selected.numpy()] = batch.labels.numpy()
+    assert (tokens == clean.tokens).all()
+    assert not clean.special.ravel()[batch.selected.numpy()].any()
+    assert (batch.follows.numpy() == clean.follows).all()
+
+
+def test_the_same_draw_gives_the_same_batch_and_another_does_not() -> None:
+    mlm = objective("mlm")
+    one, two, other = (mlm.corrupt(rows(), draw(seed), 0.0) for seed in (1, 1, 2))
+    assert torch.equal(one.tokens, two.tokens)
+    assert not torch.equal(one.tokens, other.tokens)
+
+
+def test_the_stages_follow_one_another() -> None:
+    ernie = objective({"name": "ernie-baidu", "share": 0.3, "stages": {"basic": 1, "phrase": 1, "entity": 2}})
+    whole = rows(16, 26)  # text of 24 tokens at most: units of 2 and of 3 divide it
+    for progress, level, size in (
+        (0.3, "phrase", 2),
+        (0.49, "phrase", 2),
+        (0.5, "entity", 3),
+        (1.0, "entity", 3),
+    ):
+        batch = ernie.corrupt(whole, draw(), progress)
+        units, sizes = hidden_units(batch, whole, level)
+        full = np.array([(whole.units[level][u // 1000] == u % 1000).sum() for u in units])
+        assert (sizes == full).all(), "a unit is hidden as a whole"
+        assert size in sizes
+    _, sizes = hidden_units(ernie.corrupt(whole, draw(), 0.2), whole, "entity")
+    assert (sizes < 3).any(), "the first stage cuts through entities"
+
+
+def test_arms_hide_equally_many_tokens() -> None:
+    """A control differs in which tokens are hidden, not in how many, but for what is less than a unit in each row."""
+    whole = rows(256, 128)
+    control = len(objective("mlm").corrupt(whole, draw(), 0.5).labels)
+    for progress, size in ((0.0, 1), (0.5, 2), (0.9, 3)):
+        count = len(objective("ernie-baidu").corrupt(whole, draw(), progress).labels)
+        assert control - 256 * (size - 1) <= count <= control
+
+
+def test_stage_shares_are_weights() -> None:
+    assert [Stages().level(p) for p in (0.0, 0.32, 0.34, 0.66, 0.67, 1.0)] == [
+        "basic", "basic", "phrase", "phrase", "entity", "entity",
+    ]  # fmt: skip
+    only_phrase = Stages(basic=0, phrase=5, entity=0)
+    assert {only_phrase.level(p) for p in (0.0, 0.5, 1.0)} == {"phrase"}
+    with pytest.raises(ValidationError, match="at least one"):
+        Stages(basic=0, phrase=0, entity=0)
+
+
+def test_the_loss_is_the_cross_entropy_of_all_logits_at_the_hidden_places() -> None:
+    model = build(Base(layers=1, hidden=16, heads=2), VOCABULARY, 0).eval()
+    mlm = objective("mlm")
+    batch = mlm.corrupt(rows(pairs=True), draw(), 0.0)
+    losses = mlm.loss(model, batch)
+    hidden = model(batch)
+    labels = torch.full(batch.tokens.shape, -100).flatten()
+    labels[batch.selected] = batch.labels
+    expected = F.cross_entropy(model.vocabulary(hidden).flatten(0, 1), labels, ignore_index=-100)
+    torch.testing.assert_close(losses["mlm"], expected)
+    torch.testing.assert_close(losses["nsp"], F.cross_entropy(model.next_sentence(hidden), batch.follows))
+    assert mlm.counts(batch) == {"mlm": len(batch.labels), "nsp": 8}
+
+
+def test_without_pairs_there_is_no_next_sentence() -> None:
+    mlm = objective("mlm")
+    batch = mlm.corrupt(rows(), draw(), 0.0)
+    assert batch.follows is None
+    assert "nsp" not in mlm.counts(batch)
+    silent = objective({"name": "mlm", "next_sentence": False})
+    assert silent.corrupt(rows(pairs=True), draw(), 0.0).follows is None
+
+
+def test_random_tokens_are_words_of_text() -> None:
+    noisy = objective({"name": "mlm", "masked": 0.0, "random": 1.0, "share": 0.5})
+    batch = noisy.corrupt(rows(64), draw(), 0.0)
+    put = batch.tokens.flatten()[batch.selected]
+    assert not np.isin(put.numpy(), [MASK, *SENTINELS]).any()
+    assert len(put.unique()) > 60
+
+
+def test_a_name_alone_stands_for_the_default_settings() -> None:
+    assert Config(objective="ernie-baidu") == Config(objective={"name": "ernie-baidu"})
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("ernie-baidoo", "did you mean `ernie-baidu`"),
+        ({"name": "mlm", "shares": 0.2}, "shares"),
+        ({"name": "mlm", "masked": 0.9, "random": 0.2}, "more than 1"),
+    ],
+)
+def test_mistakes_are_named(value: Any, said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        Config(objective=value)
+
+
+@pytest.mark.parametrize("name", ["mlm", "ernie-baidu"])
+@pytest.mark.parametrize(("schedule", "distinct"), [("static", 1), ("duplicated", 3), ("dynamic", 7)])
+def test_a_schedule_says_how_many_corruptions_an_example_has(name: str, schedule: str, distinct: int) -> None:
+    """Whichever batch an example stands in, its corruption is one of as many as the schedule draws."""
+    scheduled = objective({"name": name, "schedule": schedule, "copies": 3})
+    made = []
+    for epoch in range(7):
+        order = np.random.default_rng(epoch).permutation(8)
+        clean = rows(visit=Visit(order, epoch, 5))
+        shuffled = replace(
+            clean,
+            tokens=clean.tokens[order],
+            documents=clean.documents[order],
+            special=clean.special[order],
+            units={level: units[order] for level, units in clean.units.items()},
+        )
+        batch = scheduled.corrupt(shuffled, np.random.default_rng([0, epoch]), 0.0)
+        made.append(batch.tokens[np.argsort(order)])
+    assert len({one.numpy().tobytes() for one in made}) == distinct
+    if schedule == "duplicated":
+        assert torch.equal(made[1], made[4])
+
+
+def test_a_schedule_of_rows_from_nowhere_is_refused() -> None:
+    with pytest.raises(ValueError, match="know which examples they are"):
+        objective({"name": "mlm", "schedule": "static"}).corrupt(rows(), draw(), 0.0)
+
+
+def test_the_dialogue_model_sees_roles_and_learns_which_dialogues_are_real() -> None:
+    dialogues = rows(pairs=True)
+    dlm = objective("dlm")
+    batch = dlm.corrupt(dialogues, draw(), 0.0)
+    assert (batch.segments.numpy() == dialogues.segments).all()
+    assert (batch.follows.numpy() == dialogues.follows).all()
+    assert dlm.counts(batch) == {"mlm": len(batch.labels), "real": len(dialogues.tokens)}
+    model = build(Base(family="bert", layers=1, hidden=16, heads=1), VOCABULARY, 0)
+    losses = dlm.loss(model, batch)
+    expected = F.cross_entropy(model.next_sentence(model(batch)), batch.follows)
+    assert set(losses) == {"mlm", "real"}
+    torch.testing.assert_close(losses["real"], expected)
+    blind = objective({"name": "dlm", "tell_fakes": False}).corrupt(dialogues, draw(), 0.0)
+    assert blind.follows is None
+    assert blind.segments is not None

@@ -1,0 +1,108 @@
+"""What an objective refuses, and that it says what to set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kepipe.models.base import Base, build
+from kepipe.models.entities import EntityVectors
+from kepipe.objectives.requirements import check
+from kepipe.objectives.table import read
+from kg.vectors import save_vectors
+
+TINY = {"layers": 1, "hidden": 32, "heads": 2}
+FUSED = {**TINY, "layers": 2, "fusion": {"entity_heads": 2}}
+
+
+def complaint(
+    objective: Any,
+    base: dict[str, Any],
+    format: str = "doc-sentences",
+    length: int = 16,
+    entities: EntityVectors | None = None,
+    isolate: bool = False,
+) -> str:
+    model = build(Base.model_validate(base), 99, 0, lambda _: None, {"pad": 0, "sep": 3}, entities)
+    try:
+        check(read(objective), model.config, "the-base", format, length, isolate)
+    except ValueError as reason:
+        return str(reason)
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("objective", "base", "format"),
+    [
+        ("mlm", {"family": "bert", **TINY}, "segment-pair"),
+        ("causal-lm", {"family": "gpt2", **TINY}, "packed"),
+        ("mass", {"family": "bart", **TINY}, "packed"),
+        ("span-corruption", {"family": "t5", **TINY}, "packed"),
+    ],
+)
+def test_what_fits_is_not_refused(objective: str, base: dict[str, Any], format: str) -> None:
+    assert complaint(objective, base, format) == ""
+
+
+def test_a_model_that_fuses_learns_of_entities(tmp_path: Path) -> None:
+    save_vectors(tmp_path, ["a", "b"], np.ones((2, 8), np.float32))
+    vectors = EntityVectors.open(tmp_path)
+    assert complaint("ernie-tsinghua", {"family": "bert", **FUSED}, entities=vectors) == ""
+
+
+@pytest.mark.parametrize(
+    ("objective", "base", "changes", "said"),
+    [
+        ("mass", {"family": "bert", **TINY}, {}, "(or t5, t5-v1.1)"),
+        (
+            "causal-lm",
+            {"family": "bart", **TINY},
+            {},
+            "base the-base is an encoder-decoder: set `objective: mass`",
+        ),
+        ("mass", {"family": "gpt2", **TINY}, {}, "trains an encoder-decoder, and base the-base is a decoder"),
+        ("causal-lm", {"family": "gpt2", **TINY}, {"format": "segment-pair"}, "set `format: packed`"),
+        ("ernie-tsinghua", {"family": "bert", **TINY}, {}, "`inputs: {vectors: embed}`"),
+        ("mlm", {"family": "bert", **TINY, "positions": 8}, {}, "has 8 positions: set `length: 8`"),
+        (
+            "denoising",
+            {"family": "bart", **TINY, "positions": 17},
+            {"format": "packed"},
+            "16 tokens and 2 around them, and base the-base has 17 positions: set `length: 15`",
+        ),
+        ("dlm", {"family": "bert", **TINY}, {}, "set `format: dialogue`"),
+        ("denoising", {"family": "bart", **TINY}, {"isolate": True}, "cannot keep their documents apart"),
+        ("mlm", {"family": "roberta", **TINY}, {"format": "sentence-pair"}, "set `segments: 2` in base"),
+        (
+            "mlm",
+            {"family": "roberta", **TINY},
+            {"format": "sentence-pair"},
+            "where that is a trained model, set `format: doc-sentences`",
+        ),
+        (
+            {"name": "unilm", "mode_segments": True},
+            {"family": "bert", **TINY},
+            {},
+            "where that is a trained model, set `mode_segments: false` in the objective",
+        ),
+        (
+            "dlm",
+            {"family": "roberta", **TINY},
+            {"format": "dialogue"},
+            "where that is a trained model, start from one with 2",
+        ),
+        (
+            "mlm",
+            {"family": "roberta", **TINY, "segments": 2},
+            {"format": "sentence-pair"},
+            "set `next_sentence: false` in the objective",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_told_with_what_to_set(
+    objective: Any, base: dict[str, Any], changes: dict[str, Any], said: str
+) -> None:
+    assert said in complaint(objective, base, **changes)

@@ -1,0 +1,35 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kepipe.models.base import Base, build
+from kepipe.models.entities import EntityVectors
+from kepipe.models.transformer import Transformer
+from kg.store import open_graph
+from kg.vectors import save_vectors
+from tests.support.world import World, loud, make_world
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    folder: Path = tmp_path_factory.mktemp("world")
+    return make_world(folder)
+
+
+@pytest.fixture(scope="session")
+def vectors(world: World, tmp_path_factory: pytest.TempPathFactory) -> EntityVectors:
+    """Of all entities of the world but one, large enough to be heard by a model that never learned of them."""
+    folder: Path = tmp_path_factory.mktemp("vectors")
+    ids = [id for id in open_graph(world.graph.folder).ids if id != "id:Oslo"]
+    save_vectors(
+        folder, ids, 10 * np.random.default_rng(0).standard_normal((len(ids), 16)).astype(np.float32)
+    )
+    return EntityVectors.open(folder)
+
+
+@pytest.fixture(scope="session")
+def fused(world: World, vectors: EntityVectors) -> Transformer:
+    """A model that fuses entities from its second layer on, and whose tokens heed one another."""
+    base = Base.model_validate({"layers": 3, "hidden": 32, "heads": 2, "fusion": {"first": 1}})
+    return loud(build(base, world.tokenizer.vocab_size, 0, entities=vectors)).eval()

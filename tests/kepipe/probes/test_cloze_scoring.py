@@ -1,0 +1,95 @@
+"""Scores of candidates against a plain loop: one candidate, one case, one forward pass at a time."""
+
+import numpy as np
+import pytest
+import torch
+
+from kepipe.data.batch import Batch
+from kepipe.models.base import Base, build
+from kepipe.models.entities import attach
+from kepipe.models.folder import load
+from kepipe.probes.cloze_scoring import blank, fill, passes
+from kepipe.probes.cloze_test import ClozeMaker, Links
+from kg.store import open_graph
+
+
+@pytest.fixture
+def test(world):
+    held_out = {document.id for document in world.held_out}
+    maker = ClozeMaker(open_graph(world.graph.folder), world.tokenizer, max_cases=12, context_tokens=48)
+    return maker.make(Links.count((d, d.id in held_out) for d in world.documents), np.random.default_rng(0))
+
+
+def slow_score(model, tokenizer, case, name, vectors=None):
+    """Mean log-probability of `name` in the blank of `case`, without batches or padding."""
+    row = [tokenizer.cls, *case.left, *[tokenizer.mask] * len(name), *case.right, tokenizer.sep]
+    tokens = torch.tensor([row])
+    batch = Batch(tokens=tokens, documents=torch.ones_like(tokens), segments=torch.zeros_like(tokens))
+    if vectors is not None:
+        left, right = ([-1] * len(side) for side in (case.left, case.right))
+        for link in case.links:
+            side, at = (left, link.place) if link.place < len(left) else (right, link.place - len(left))
+            side[at] = vectors.rows([link.entity])[0]
+        batch = attach(batch, np.array([[-1, *left, *[-1] * len(name), *right, -1]]), vectors)
+    with torch.inference_mode():
+        hidden = model(batch)
+        logp = model.vocabulary(hidden)[0].log_softmax(-1)
+    at = 1 + len(case.left)
+    return float(np.mean([logp[at + k, token] for k, token in enumerate(name)]))
+
+
+def test_scores_equal_those_of_a_plain_loop(world, test, monkeypatch):
+    monkeypatch.setattr("kepipe.probes.masked_predictions.native_bfloat16", lambda device: False)
+    model = load(world.arms[0].folder)
+    scores = fill(model, world.tokenizer, test, tokens_per_batch=200)
+    assert {len(name) for table in test.candidates.values() for name in table.names} >= {1, 2}
+    for case, found in zip(test.cases, scores, strict=True):
+        expected = [
+            slow_score(model, world.tokenizer, case, name) for name in test.candidates[case.type].names
+        ]
+        assert found == pytest.approx(expected, rel=1e-4, abs=1e-4)
+
+
+def test_bfloat16_layers_order_candidates_nearly_alike(world, test, monkeypatch):
+    model = load(world.arms[0].folder)
+    monkeypatch.setattr("kepipe.probes.masked_predictions.native_bfloat16", lambda device: False)
+    exact = fill(model, world.tokenizer, test)
+    monkeypatch.setattr("kepipe.probes.masked_predictions.native_bfloat16", lambda device: True)
+    rough = fill(model, world.tokenizer, test)
+    assert np.concatenate(rough) == pytest.approx(np.concatenate(exact), abs=0.05)
+    assert all(len(np.unique(row)) == len(row) for row in rough)  # no ties by rounding
+
+
+def test_ticks_add_up_to_the_passes(world, test):
+    ticks: list[int] = []
+    fill(load(world.arms[0].folder), world.tokenizer, test, tick=ticks.append)
+    assert sum(ticks) == passes(test)
+
+
+def test_a_blank_has_its_masks_between_the_sides(world, test):
+    cases, tokenizer = test.cases[:3], world.tokenizer
+    batch = blank(cases, 2, tokenizer)
+    for row, case in zip(batch.tokens.tolist(), cases, strict=True):
+        expected = [tokenizer.cls, *case.left, tokenizer.mask, tokenizer.mask, *case.right, tokenizer.sep]
+        assert row[: len(expected)] == expected
+        assert set(row[len(expected) :]) <= {tokenizer.pad}
+    assert batch.tokens.flatten()[batch.selected].tolist() == [tokenizer.mask] * 6
+
+
+def test_a_model_that_generates_is_refused(world, test):
+    model = build(Base(family="gpt2", layers=1, hidden=32, heads=2), world.tokenizer.vocab_size, 0)
+    with pytest.raises(ValueError, match="fills masks"):
+        fill(model, world.tokenizer, test)
+
+
+def test_a_fused_model_reads_what_the_rest_of_the_window_names(world, test, vectors, fused, monkeypatch):
+    monkeypatch.setattr("kepipe.probes.masked_predictions.native_bfloat16", lambda device: False)
+    scores = fill(fused, world.tokenizer, test, vectors=vectors, tokens_per_batch=200)
+    plain = fill(fused, world.tokenizer, test)
+    assert any(case.links for case in test.cases)
+    for case, found, without in zip(test.cases, scores, plain, strict=True):
+        names = test.candidates[case.type].names
+        expected = [slow_score(fused, world.tokenizer, case, name, vectors) for name in names]
+        assert found == pytest.approx(expected, rel=1e-4, abs=1e-4)
+        known = [link for link in case.links if vectors.rows([link.entity])[0] >= 0]
+        assert bool(known) == (np.abs(found - without).max() > 1e-3)

@@ -1,0 +1,104 @@
+"""Intervals: exact small cases, coverage on simulated corpora, agreement with scipy on single cases."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from kepipe.studies.intervals import Estimate, clustered_mean, paired_difference
+
+
+def test_value_is_the_plain_mean_of_the_cases():
+    estimate = clustered_mean([1, 0, 0, 1, 1, 1], ["a", "a", "b", "c", "d", "e"], np.random.default_rng(0))
+    assert estimate.value == pytest.approx(4 / 6)
+    assert (estimate.cases, estimate.clusters) == (6, 5)
+
+
+def test_too_few_documents_give_no_interval():
+    estimate = clustered_mean([1, 2, 3], ["a", "a", "b"], np.random.default_rng(0))
+    assert (estimate.low, estimate.high) == (None, None)
+    assert not estimate.excludes_zero
+
+
+def test_equal_values_give_a_point():
+    estimate = clustered_mean(np.full(20, 0.25), np.arange(20) % 7, np.random.default_rng(0))
+    assert (estimate.low, estimate.high) == (0.25, 0.25)
+
+
+def test_same_seed_gives_the_same_interval_and_bounds_clip_it():
+    values, clusters = np.random.default_rng(1).random(60), np.arange(60) % 6
+    first = clustered_mean(values, clusters, np.random.default_rng(3))
+    assert first == clustered_mean(values, clusters, np.random.default_rng(3))
+    narrow = clustered_mean(values, clusters, np.random.default_rng(3), within=(0.45, 0.55))
+    assert (narrow.low, narrow.high) == (max(first.low, 0.45), min(first.high, 0.55))
+
+
+def test_large_sample_agrees_with_scipy():
+    values = np.random.default_rng(2).exponential(size=2000)
+    ours = clustered_mean(values, np.arange(2000), np.random.default_rng(0))
+    theirs = stats.bootstrap(
+        (values,), np.mean, n_resamples=2000, rng=np.random.default_rng(0)
+    ).confidence_interval
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.006)
+
+
+def _corpus(rng, documents):
+    """Clusters of unequal size whose cases share a document effect; the true mean is 0.3."""
+    sizes = 1 + rng.poisson(12, documents)
+    clusters = np.repeat(np.arange(documents), sizes)
+    return 0.3 + rng.normal(0, 0.2, documents)[clusters] + rng.normal(0, 0.3, len(clusters)), clusters
+
+
+@pytest.mark.parametrize("documents", [11, 40])
+def test_coverage_is_near_nominal_where_resampling_cases_fails(documents):
+    rng, held, held_by_cases = np.random.default_rng(5), 0, 0
+    for _ in range(400):
+        values, clusters = _corpus(rng, documents)
+        interval = clustered_mean(values, clusters, rng, resamples=500)
+        held += interval.low <= 0.3 <= interval.high
+        naive = clustered_mean(values, np.arange(len(values)), rng, resamples=200)
+        held_by_cases += naive.low <= 0.3 <= naive.high
+    assert 0.91 <= held / 400 <= 0.98
+    assert held_by_cases / 400 < 0.8
+
+
+def test_pairing_sees_a_small_difference_that_documents_hide():
+    rng = np.random.default_rng(6)
+    second, clusters = _corpus(rng, 20)
+    first = second + 0.05 + rng.normal(0, 0.02, len(second))
+    difference = paired_difference(first, second, clusters, np.random.default_rng(0))
+    assert difference.excludes_zero
+    assert difference.value == pytest.approx(0.05, abs=0.01)
+    alone = [clustered_mean(values, clusters, np.random.default_rng(0)) for values in (first, second)]
+    assert alone[0].low < alone[1].high  # unpaired, the two intervals overlap
+
+
+def test_swapping_the_arms_mirrors_the_interval():
+    rng = np.random.default_rng(7)
+    first, second, clusters = rng.random(50), rng.random(50), np.arange(50) % 10
+    there = paired_difference(first, second, clusters, np.random.default_rng(0), resamples=5000)
+    back = paired_difference(second, first, clusters, np.random.default_rng(0), resamples=5000)
+    assert (there.low, there.high) == pytest.approx((-back.high, -back.low), abs=1e-9)
+
+
+@given(st.lists(st.tuples(st.floats(-5, 5), st.integers(0, 12)), min_size=1, max_size=60))
+def test_the_interval_holds_finite_ordered_numbers(cases):
+    values, clusters = zip(*cases, strict=True)
+    estimate = clustered_mean(values, clusters, np.random.default_rng(0), resamples=50)
+    if estimate.low is not None:
+        assert np.isfinite([estimate.low, estimate.high]).all()
+        assert estimate.low <= estimate.high
+
+
+def test_bad_lengths_are_refused():
+    with pytest.raises(ValueError, match="one length"):
+        clustered_mean([1, 2], [1], np.random.default_rng(0))
+    with pytest.raises(ValueError, match="same cases"):
+        paired_difference([1, 2], [1], [0, 0], np.random.default_rng(0))
+
+
+def test_json_form():
+    assert Estimate(0.5, None, None, 2, 1).as_json() == {
+        "value": 0.5, "low": None, "high": None, "cases": 2, "clusters": 1,
+    }  # fmt: skip

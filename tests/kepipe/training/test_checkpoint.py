@@ -1,0 +1,112 @@
+"""Checkpoints: whole, or passed over."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from kepipe.training import checkpoint
+
+
+def write(root: Path, *steps: int) -> None:
+    for step in steps:
+        checkpoint.save(root, step, {"weights": {"w": torch.full((4,), float(step))}}, {"note": step})
+
+
+def test_what_is_saved_comes_back_newest_first(tmp_path: Path) -> None:
+    write(tmp_path, 1, 20, 3)
+    found = list(checkpoint.whole(tmp_path, pytest.fail))
+    assert [one.step for one in found] == [20, 3, 1]
+    assert found[0].state == {"note": 20}
+    assert torch.equal(found[0].tensors("weights")["w"], torch.full((4,), 20.0))
+
+
+def test_equal_tensors_make_equal_bytes(tmp_path: Path) -> None:
+    tensors = {"b": torch.arange(3), "a": torch.ones(2, 2)}
+    checkpoint.save(tmp_path / "one", 1, {"weights": tensors}, {})
+    checkpoint.save(tmp_path / "two", 1, {"weights": dict(reversed(tensors.items()))}, {})
+    file = "step-00000001/weights.safetensors"
+    assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+def damage_bytes(folder: Path) -> None:
+    file = folder / "weights.safetensors"
+    file.write_bytes(file.read_bytes()[:-1] + b"\x07")
+
+
+def damage_length(folder: Path) -> None:
+    file = folder / "weights.safetensors"
+    file.write_bytes(file.read_bytes()[:-9])
+
+
+def lose_tensors(folder: Path) -> None:
+    (folder / "weights.safetensors").unlink()
+
+
+def lose_state(folder: Path) -> None:
+    (folder / "state.json").unlink()
+
+
+def cut_state(folder: Path) -> None:
+    file = folder / "state.json"
+    file.write_text(file.read_text()[:20])
+
+
+def wrong_state(folder: Path) -> None:
+    (folder / "state.json").write_text(json.dumps(["step", 2]))
+
+
+@pytest.mark.parametrize(
+    "harm", [damage_bytes, damage_length, lose_tensors, lose_state, cut_state, wrong_state]
+)
+def test_a_damaged_one_is_passed_over_with_a_word(tmp_path: Path, harm) -> None:  # type: ignore[no-untyped-def]
+    write(tmp_path, 1, 2)
+    harm(tmp_path / "step-00000002")
+    said: list[str] = []
+    assert [one.step for one in checkpoint.whole(tmp_path, said.append)] == [1]
+    assert "step-00000002" in said[0]
+
+
+def test_an_unfinished_one_is_not_seen_and_is_removed(tmp_path: Path) -> None:
+    write(tmp_path, 1)
+    (tmp_path / "step-00000001").rename(tmp_path / ".unfinished-00000001")
+    assert list(checkpoint.whole(tmp_path, pytest.fail)) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_prune_keeps_what_it_is_told(tmp_path: Path) -> None:
+    write(tmp_path, 1, 2, 3, 4)
+    checkpoint.prune(tmp_path, {2, 4})
+    assert sorted(folder.name for folder in tmp_path.iterdir()) == ["step-00000002", "step-00000004"]
+
+
+SAVE_BIG = """
+import resource, sys, torch
+from pathlib import Path
+from kepipe.training import checkpoint
+root = Path(sys.argv[1])
+checkpoint.save(root, 1, {"weights": {"w": torch.ones(10)}}, {})
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+try:
+    checkpoint.save(root, 2, {"weights": {"w": torch.ones(100_000)}}, {})
+except OSError as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_is_said_and_leaves_the_one_before(tmp_path: Path) -> None:
+    """The disk is full for this process at 100 kB a file."""
+    assert resource.RLIMIT_FSIZE is not None
+    done = subprocess.run(
+        [sys.executable, "-c", SAVE_BIG, tmp_path], capture_output=True, text=True, check=True
+    )
+    assert "cannot write the checkpoint of step 2" in done.stdout
+    assert "step-00000001 is intact" in done.stdout
+    assert [one.step for one in checkpoint.whole(tmp_path, pytest.fail)] == [1]
+    assert [folder.name for folder in tmp_path.iterdir()] == ["step-00000001"]

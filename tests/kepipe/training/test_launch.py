@@ -1,0 +1,92 @@
+"""Two processes under torchrun: the losses of one, and checkpoints that either continues."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RUN = """
+import json, sys
+from pathlib import Path
+import torch
+from safetensors.torch import save_file
+from kepipe.training.evaluator import HeldOut
+from kepipe.training.loop import train
+from tests.support.toy_training import Ear, HideSome, in_turn, render, settings, tiny, work_in
+torch.set_num_threads(1)
+folder, stop, parallel = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+objective = in_turn() if sys.argv[4] == "mixture" else HideSome()
+
+def until(number):
+    if number >= stop:
+        raise KeyboardInterrupt
+    return render(number)
+
+ear, model = Ear(), tiny()
+try:
+    train(model, objective, until, settings(accumulate=2, log_every=1, parallel=parallel), work_in(folder, ear),
+          HeldOut(HideSome(), lambda n: render(900 + n), 2))
+except KeyboardInterrupt:
+    pass
+if not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0:
+    losses = {name: ear.metric(name) for name in ("loss", "held_out_loss", "gradient_norm")}
+    (folder / "losses.json").write_text(json.dumps(losses))
+if torch.distributed.is_initialized():
+    torch.distributed.destroy_process_group()
+"""
+
+
+def run(
+    processes: int, folder: Path, stop: int = 1000, parallel: str = "ddp", objective: str = ""
+) -> dict[str, dict[str, float]]:
+    folder.mkdir(exist_ok=True)
+    script = folder / "run.py"
+    script.write_text(RUN)
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    command: list[str | Path] = [
+        sys.executable,
+        *(launcher if processes > 1 else []),
+        script,
+        folder,
+        str(stop),
+        parallel,
+        objective,
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[3])}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    losses: dict[str, dict[str, float]] = json.loads((folder / "losses.json").read_text())
+    return losses
+
+
+def agree(found: dict[str, dict[str, float]], expected: dict[str, dict[str, float]]) -> None:
+    for name, values in found.items():
+        for step, value in values.items():
+            assert value == pytest.approx(expected[name][step], rel=1e-4), f"{name} at step {step}"
+
+
+def test_two_processes_have_the_losses_of_one_and_each_continues_the_other(tmp_path: Path) -> None:
+    """DDP, one process, FSDP2. Dropout included: what is drawn belongs to a batch, not to a process."""
+    alone = run(1, tmp_path / "alone")
+    chain = tmp_path / "chain"
+    two = run(2, chain, stop=10)
+    one = run(1, chain, stop=20)
+    last = run(2, chain, parallel="fsdp2")
+    assert [min(map(int, part["loss"])) for part in (two, one, last)] == [1, 5, 9], "after steps 0, 4 and 8"
+    assert max(map(int, last["loss"])) == 12
+    for part in (two, one, last):
+        agree(part, alone)
+
+
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp2"])
+def test_a_mixture_of_which_not_every_batch_uses_every_head(tmp_path: Path, parallel: str) -> None:
+    """Batches of one update are of different objectives, and some updates use no next-sentence head at all."""
+    alone = run(1, tmp_path / "alone", objective="mixture")
+    two = run(2, tmp_path / "two", parallel=parallel, objective="mixture")
+    assert len(two["loss"]) == len(alone["loss"]) == 12
+    agree(two, alone)

@@ -1,0 +1,392 @@
+"""The loop: it learns, repeats itself, continues after a stop as if there had been none."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from kepipe.data.batch import Batch, Sequences
+from kepipe.training.distributed import Trained, accelerator
+from kepipe.training.divergence import Diverged
+from kepipe.training.evaluator import HeldOut
+from kepipe.training.loop import train, update
+from kepipe.training.microbatches import Part
+from kepipe.training.optimizer import adamw
+from tests.support.toy_training import Ear, HideSome, in_turn, render, same, settings, tiny, work_in
+
+
+def held_out() -> HeldOut:
+    return HeldOut(HideSome(), lambda number: render(1_000 + number), 2)
+
+
+def test_the_loss_falls_on_text_never_seen(tmp_path: Path) -> None:
+    ear = Ear()
+    train(
+        tiny(0.0),
+        HideSome(),
+        render,
+        settings(steps=150, eval_every=50, learning_rate=0.01),
+        work_in(tmp_path, ear),
+        held_out(),
+    )
+    losses = ear.metric("held_out_loss")
+    assert list(losses) == [0, 50, 100, 150]
+    assert losses[150] < 0.8 * losses[0]
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not(tmp_path: Path) -> None:
+    one, two, other = tiny(), tiny(), tiny()
+    train(one, HideSome(), render, settings(), work_in(tmp_path / "1"))
+    train(two, HideSome(), render, settings(workers=3), work_in(tmp_path / "2"))
+    train(other, HideSome(), render, settings(), work_in(tmp_path / "3", seed=4))
+    assert same(one, two)
+    assert not same(one, other)
+
+
+def test_parts_of_an_update_add_up_to_the_whole(tmp_path: Path) -> None:
+    """Half batches of unequal numbers of hidden tokens give the gradient of the batch they make up."""
+
+    def halves(number: int) -> Sequences:
+        whole, rows = render(number // 2), slice(4 * (number % 2), 4 * (number % 2) + 4)
+        return Sequences(
+            whole.tokens[rows], whole.segments[rows], whole.documents[rows], whole.special[rows], {},
+            whole.entities[rows], whole.sentences[rows],
+        )  # fmt: skip
+
+    class HideLow(HideSome):
+        """Hides what is below 12: a function of the tokens alone, so that halves and wholes agree."""
+
+        def corrupt(self, sequences: Sequences, rng: np.random.Generator, progress: float) -> Batch:
+            low = sequences.tokens < 12
+            tokens = torch.from_numpy(sequences.tokens)
+            chosen = torch.from_numpy(np.flatnonzero(low))
+            return Batch(
+                tokens.masked_fill(torch.from_numpy(low), 1),
+                torch.ones_like(tokens),
+                selected=chosen,
+                labels=tokens.flatten()[chosen],
+            )
+
+    one, two = tiny(0.0), tiny(0.0)
+    ear_one, ear_two = Ear(), Ear()
+    train(one, HideLow(), render, settings(), work_in(tmp_path / "1", ear_one))
+    train(two, HideLow(), halves, settings(accumulate=2), work_in(tmp_path / "2", ear_two))
+    assert ear_two.metric("loss") == pytest.approx(ear_one.metric("loss"), rel=1e-5)
+    assert ear_two.metric("gradient_norm") == pytest.approx(ear_one.metric("gradient_norm"), rel=1e-4)
+
+
+def test_in_a_mixture_each_objective_weighs_as_often_as_it_comes() -> None:
+    """Of four parts three are of one objective: the update is that of 3/4 of its loss and 1/4 of the other's."""
+    mixture, model = in_turn(), tiny(0.0)
+    made = {part: (objective, render(part)) for part, objective in enumerate(mixture.parts)}
+    batches = {
+        part: replace(objective.corrupt(rows, np.random.default_rng(part), 0.0), part=part)
+        for part, (objective, rows) in made.items()
+    }
+    parts = [Part(batches[part], mixture.counts(batches[part]), 0, 0) for part in (0, 1, 0, 0)]
+    machine = accelerator("fp32", "cpu")
+    _, norm = update(machine, Trained(model), adamw(model, settings()), mixture, parts, 0.0)
+
+    again = tiny(0.0)
+    losses = {
+        part: torch.stack([*mixture.loss(again, batch).values()]).sum() for part, batch in batches.items()
+    }
+    (0.75 * losses[0] + 0.25 * losses[1]).backward()  # type: ignore[no-untyped-call]
+    expected = torch.stack([p.grad.norm() for p in again.parameters() if p.grad is not None]).norm()
+    assert float(norm) == pytest.approx(float(expected), rel=1e-5)
+
+
+class Stop(Exception):
+    """Stands for whatever ends a process."""
+
+
+@pytest.mark.parametrize("at", [2, 4, 7, 8, 10])
+def test_continuing_repeats_what_would_have_been(tmp_path: Path, at: int) -> None:
+    whole_ear, ear = Ear(), Ear()
+    whole = tiny()
+    train(whole, HideSome(), render, settings(), work_in(tmp_path / "whole", whole_ear), held_out())
+
+    def stopping(number: int) -> Sequences:
+        if number > at:
+            raise Stop
+        return render(number)
+
+    with pytest.raises(Stop):
+        train(tiny(), HideSome(), stopping, settings(), work_in(tmp_path / "cut", ear), held_out())
+    again = tiny()
+    train(again, HideSome(), render, settings(), work_in(tmp_path / "cut", ear), held_out())
+    assert same(whole, again)
+    for name in ("loss", "held_out_loss", "learning_rate", "gradient_norm"):
+        assert ear.metric(name) == whole_ear.metric(name)
+
+
+def test_a_damaged_checkpoint_costs_only_the_steps_since_the_one_before(tmp_path: Path) -> None:
+    ear, whole, again = Ear(), tiny(), tiny()
+    work = work_in(tmp_path, ear)
+    train(whole, HideSome(), render, settings(), work)
+    newest = work.scratch / "checkpoints" / "step-00000008" / "memory.safetensors"
+    newest.write_bytes(newest.read_bytes()[:100])
+    train(again, HideSome(), render, settings(), work)
+    assert "damaged" in ear.notes()
+    assert "continuing after step 4" in ear.notes()
+    assert same(whole, again)
+
+
+def test_the_best_weights_can_be_the_final_ones(tmp_path: Path) -> None:
+    """The held-out text says the opposite, so that the last is not the best. A run that is cut finds the same best."""
+
+    def opposite(number: int) -> Sequences:
+        rows = render(number)
+        return replace(rows, tokens=rows.tokens[:, ::-1].copy())
+
+    def stopping(number: int) -> Sequences:
+        if number > 33:
+            raise Stop
+        return render(number)
+
+    misleading = HeldOut(HideSome(), opposite, 2)
+    best = settings(steps=40, learning_rate=0.01, eval_every=4, final="best", keep=1)
+    ear, model = Ear(), tiny(0.0)
+    work = work_in(tmp_path / "whole", ear)
+    progress = train(model, HideSome(), render, best, work, misleading)
+    losses = {step: loss for step, loss in ear.metric("held_out_loss").items() if step}
+    assert progress.best_step == min(losses, key=losses.__getitem__) < 40
+    assert progress.latest == losses[progress.best_step], "the loss of the weights with which it ends"
+    assert f"the weights are those of step {progress.best_step}" in ear.notes()
+    stored = load_file(work.scratch / f"checkpoints/step-{progress.best_step:08d}/weights.safetensors")
+    assert all(torch.equal(stored[name], value) for name, value in model.named_parameters())
+
+    again, cut = tiny(0.0), work_in(tmp_path / "cut")
+    with pytest.raises(Stop):
+        train(tiny(0.0), HideSome(), stopping, best, cut, misleading)
+    train(again, HideSome(), render, best, cut, misleading)
+    assert same(model, again)
+
+
+def test_the_latest_checkpoints_and_those_of_the_lowest_losses_are_kept(tmp_path: Path) -> None:
+    """Also where a lowest one is measured after a lower one, and where the training was cut in between."""
+
+    class Told:
+        """Says these losses in turn."""
+
+        chooses = "held_out_loss"
+
+        def __init__(self) -> None:
+            self.losses = iter((9.0, 3.0, 1.0, 2.0, 4.0, 5.0, 6.0))
+
+        def measure(self, *_: object) -> dict[str, float]:
+            return {"held_out_loss": next(self.losses)}
+
+    often = settings(eval_every=2, checkpoint_every=2, log_every=2, keep=1, keep_best=2)
+    work, told = work_in(tmp_path), Told()
+
+    def stopping(number: int) -> Sequences:
+        if number > 6:
+            raise Stop
+        return render(number)
+
+    with pytest.raises(Stop):
+        train(tiny(0.0), HideSome(), stopping, often, work, told)
+    train(tiny(0.0), HideSome(), render, often, work, told)
+    kept = sorted(folder.name for folder in (work.scratch / "checkpoints").iterdir())
+    assert kept == ["step-00000004", "step-00000006", "step-00000010"]
+
+
+@pytest.mark.parametrize("final", ["best", "last"])
+@pytest.mark.parametrize(("keep", "keep_best", "patience"), [(1, 0, 2), (1, 3, 4), (2, 2, None)])
+def test_the_best_kept_early_stopping_and_stops_at_any_step_go_together(
+    tmp_path: Path, final: str, keep: int, keep_best: int, patience: int | None
+) -> None:
+    """Cut again and again, it ends at the same step with the same weights and the same checkpoints."""
+
+    def opposite(number: int) -> Sequences:
+        rows = render(number)
+        return replace(rows, tokens=rows.tokens[:, ::-1].copy())
+
+    chosen = settings(
+        steps=32, learning_rate=0.01, eval_every=4, checkpoint_every=6, final=final, keep=keep,
+        keep_best=keep_best, patience=patience,
+    )  # fmt: skip
+    misleading = HeldOut(HideSome(), opposite, 1)
+    ends = []
+    for name, cuts in (("whole", []), ("cut", [3, 9, 10, 15, 22, 23])):
+        work = work_in(tmp_path / name)
+        for cut in [*cuts, 1000]:
+
+            def until(number: int, cut: int = cut) -> Sequences:
+                if number > cut:
+                    raise Stop
+                return render(number)
+
+            model = tiny(0.0)
+            with suppress(Stop):
+                progress = train(model, HideSome(), until, chosen, work, misleading)
+        kept = sorted(folder.name for folder in (work.scratch / "checkpoints").iterdir())
+        ends.append((progress, kept, model))
+    (whole, kept_whole, model_whole), (cut_one, kept_cut, model_cut) = ends
+    assert (whole, kept_whole) == (cut_one, kept_cut)
+    assert same(model_whole, model_cut)
+    assert (whole.step < 32) == (patience is not None)
+
+
+def test_patience_ends_a_training_that_does_not_get_better(tmp_path: Path) -> None:
+    still = settings(steps=400, learning_rate=1e-12, eval_every=3, patience=2)
+    ear = Ear()
+    progress = train(tiny(0.0), HideSome(), render, still, work_in(tmp_path, ear), held_out())
+    assert progress.step < 60
+    assert f"stopped after step {progress.step} of 400: 2 measurements without a lower" in ear.notes()
+
+
+class Poisoned(HideSome):
+    """Batch 6 asks for the logarithm of nothing."""
+
+    def corrupt(self, sequences: Sequences, rng: np.random.Generator, progress: float) -> Batch:
+        batch = super().corrupt(sequences, rng, progress)
+        if np.array_equal(sequences.tokens, render(6).tokens):
+            batch.extra["poison"] = torch.tensor(float("nan"))  # type: ignore[index]
+        return batch
+
+    def loss(self, model, batch):  # type: ignore[no-untyped-def]
+        return {
+            name: mean + batch.extra.get("poison", 0.0) for name, mean in super().loss(model, batch).items()
+        }
+
+
+def test_a_loss_that_is_no_number_stops_with_the_batch_saved(tmp_path: Path) -> None:
+    work = work_in(tmp_path)
+    with pytest.raises(Diverged, match="the loss of step 7 is not finite") as stopped:
+        train(tiny(), Poisoned(), render, settings(checkpoint_every=3, log_every=4), work)
+    file = work.scratch / "not-finite-step-00000007.safetensors"
+    assert str(file) in str(stopped.value)
+    saved = load_file(file)
+    assert torch.isnan(saved["part0.extra.poison"])
+    assert saved["part0.tokens"].shape == (8, 16)
+    names = sorted(folder.name for folder in (work.scratch / "checkpoints").iterdir())
+    assert names == ["step-00000003", "step-00000006"]
+
+
+def test_an_update_in_which_nothing_is_hidden_changes_little_and_stops_nothing(tmp_path: Path) -> None:
+    class HideNothing(HideSome):
+        def corrupt(self, sequences: Sequences, rng: np.random.Generator, progress: float) -> Batch:
+            batch = super().corrupt(sequences, rng, progress)
+            nothing = torch.empty(0, dtype=torch.int64)
+            return replace(batch, selected=nothing, labels=nothing) if progress > 0.4 else batch
+
+    ear = Ear()
+    train(tiny(), HideNothing(), render, settings(), work_in(tmp_path, ear))
+    assert ear.metric("gradient_norm")[12] == 0.0
+    assert set(ear.metric("loss")) == {2, 4, 6}
+
+
+def test_recomputing_activations_changes_nothing(tmp_path: Path) -> None:
+    one, two = tiny(), tiny()
+    train(one, HideSome(), render, settings(steps=4), work_in(tmp_path / "1"))
+    train(two, HideSome(), render, settings(steps=4, recompute=True), work_in(tmp_path / "2"))
+    assert same(one, two)
+
+
+def test_one_process_after_another_may_differ_in_precision(tmp_path: Path) -> None:
+    ears = Ear(), Ear()
+    for ear, precision in zip(ears, ("bf16", "fp32"), strict=True):
+        train(
+            tiny(0.0), HideSome(), render, settings(precision=precision), work_in(tmp_path / precision, ear)
+        )
+    bf16, fp32 = (ear.metric("loss") for ear in ears)
+    assert bf16 != fp32
+    assert bf16 == pytest.approx(fp32, rel=0.02)
+
+
+def test_fp16_on_a_cpu_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="fp16 needs a GPU"):
+        train(tiny(), HideSome(), render, settings(precision="fp16"), work_in(tmp_path))
+
+
+def test_block_masks_on_a_cpu_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="blocks: block masks need a GPU"):
+        train(tiny(0.0), HideSome(), render, settings(blocks=True), work_in(tmp_path))
+
+
+RUN = """
+import sys
+from pathlib import Path
+import torch
+from safetensors.torch import save_file
+from kepipe.training.loop import train
+from tests.support.toy_training import HideSome, render, settings, tiny, work_in
+torch.set_num_threads(1)
+model = tiny()
+train(model, HideSome(), render, settings(steps=120, checkpoint_every=3), work_in(Path(sys.argv[1])))
+save_file(dict(model.named_parameters()), Path(sys.argv[1]) / "model.safetensors")
+"""
+
+
+def test_kill_9_at_any_moment_and_again_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    def start(folder: Path) -> subprocess.Popen[bytes]:
+        folder.mkdir(exist_ok=True)
+        return subprocess.Popen([sys.executable, "-c", RUN, folder])
+
+    def newest(folder: Path) -> int:
+        return max(
+            (
+                int(found.name[len("step-") :])
+                for found in (folder / "scratch" / "checkpoints").glob("step-*")
+            ),
+            default=0,
+        )
+
+    assert start(tmp_path / "whole").wait() == 0
+    for step, later in ((3, 0.0), (30, 0.004), (60, 0.011)):  # while it saves, trains, or reads
+        process = start(tmp_path / "cut")
+        while newest(tmp_path / "cut") < step:
+            assert process.poll() is None, "it ended before it could be killed"
+        time.sleep(later)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+    assert start(tmp_path / "cut").wait() == 0
+    results = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "cut")]
+    assert results[0] == results[1]
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs g++")
+def test_compiled_layers_give_the_losses_of_plain_ones_and_continue(tmp_path: Path) -> None:
+    """Stopped and continued, too: what is compiled is no part of a checkpoint, and half a kernel stops nothing."""
+    plain, compiled = Ear(), Ear()
+    train(tiny(0.0), HideSome(), render, settings(steps=8), work_in(tmp_path / "plain", plain))
+
+    def stopping(number: int) -> Sequences:
+        if number > 5:
+            raise Stop
+        return render(number)
+
+    once, cut = settings(steps=8, compile=True), work_in(tmp_path / "cut", compiled)
+    with pytest.raises(Stop):
+        train(tiny(0.0), HideSome(), stopping, once, cut)
+    kernels = list((cut.scratch / "kernels-0").rglob("*.so"))
+    assert kernels
+    for kernel in kernels:
+        kernel.unlink()  # this process has it mapped
+        kernel.write_bytes(b"")
+    torch.compiler.reset()
+    train(tiny(0.0), HideSome(), render, once, cut)
+    assert "continuing after step 4" in compiled.notes()
+    for name in ("loss", "gradient_norm"):
+        assert compiled.metric(name) == pytest.approx(plain.metric(name), rel=1e-4), name
+
+
+def test_a_machine_without_a_compiler_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(ValueError, match=r"compile: no C\+\+ compiler: .* or set `compile: false`$"):
+        train(tiny(), HideSome(), render, settings(compile=True), work_in(tmp_path))

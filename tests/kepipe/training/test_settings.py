@@ -1,0 +1,69 @@
+"""The settings, and the learning rate they give."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from kepipe.training.lr_schedule import learning_rate
+from kepipe.training.settings import Training
+
+
+def rates(**values: Any) -> list[float]:
+    settings = Training(learning_rate=1.0, **values)
+    return [learning_rate(step, settings) for step in range(settings.steps)]
+
+
+def test_linear_rises_and_falls_by_equal_steps() -> None:
+    assert rates(steps=8, warmup=3, schedule="linear") == pytest.approx(
+        [0.25, 0.5, 0.75, 1.0, 0.8, 0.6, 0.4, 0.2]
+    )
+
+
+def test_cosine_is_half_way_down_in_the_middle() -> None:
+    found = rates(steps=10, warmup=2, schedule="cosine")
+    assert found[2] == 1.0
+    assert found[6] == pytest.approx(0.5)
+    assert found[9] == pytest.approx(0.5 * (1 + math.cos(math.pi * 7 / 8)))
+
+
+def test_inverse_sqrt_meets_the_warmup_and_halves_at_four_times_its_steps() -> None:
+    found = rates(steps=40, warmup=9, schedule="inverse-sqrt")
+    assert found[9] == pytest.approx(1.0)
+    assert found[39] == pytest.approx(0.5)
+
+
+def test_no_warmup_starts_at_the_peak() -> None:
+    assert rates(steps=3, warmup=0, schedule="constant") == [1.0, 1.0, 1.0]
+
+
+def test_a_share_of_warmup_is_of_all_steps() -> None:
+    assert Training(steps=200, warmup=0.1).warmup_steps() == 20
+    assert Training(steps=200, warmup=30).warmup_steps() == 30
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"batch_tokens": 100, "accumulate": 3}, "multiple of accumulate"),
+        ({"warmup": 2.5}, "whole number"),
+        ({"betas": (0.9, 1.0)}, "betas"),
+        ({"stepz": 3}, "stepz"),
+    ],
+)
+def test_impossible_settings_are_refused(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        Training(**values)
+
+
+def test_what_is_due_after_a_step() -> None:
+    settings = Training(steps=12, log_every=2, eval_every=3, checkpoint_every=5)
+    due = {step: settings.due(step) for step in range(1, 13)}
+    assert due[1] == set()
+    assert due[2] == {"record"}
+    assert due[3] == {"record", "measure"}
+    assert due[5] == {"record", "save"}
+    assert due[12] == {"record", "measure"}, "after the last step the model itself is saved"

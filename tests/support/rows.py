@@ -1,0 +1,55 @@
+"""Hand-made rows and a tokenizer without text behind them."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from kepipe.data.batch import Sequences
+from kepipe.tokenization.tokenizer import Tokenizer
+
+PAD, UNK, CLS, SEP, MASK = range(5)
+SENTINELS = np.arange(5, 25)
+VOCABULARY = 100
+
+
+class Ids:
+    """The ids that objectives ask of a tokenizer."""
+
+    pad, cls, sep, mask = PAD, CLS, SEP, MASK
+    vocab_size = VOCABULARY
+    sentinels = SENTINELS
+    special = np.arange(25)
+    ordinary = np.arange(25, VOCABULARY)
+
+
+TOKENIZER = cast(Tokenizer, Ids())
+
+
+def rows(count: int = 8, length: int = 32, seed: int = 0, pairs: bool = False, **changes: Any) -> Sequences:
+    """[CLS] text [SEP] of random lengths: words of 1 token, phrases of 2, entities of 3, sentences of 6."""
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(length // 2, length + 1, (count, 1))
+    lengths[0] = length
+    at = np.broadcast_to(np.arange(length), (count, length))
+    text = (at > 0) & (at < lengths - 1)
+    tokens = np.where(text, rng.integers(25, VOCABULARY, (count, length)), PAD)
+    tokens[:, 0] = CLS
+    np.put_along_axis(tokens, lengths - 1, SEP, axis=1)
+
+    def units(size: int) -> npt.NDArray[np.int64]:
+        return np.where(text, (at - 1) // size, -1)
+
+    made: dict[str, Any] = {
+        "tokens": tokens,
+        "segments": np.where(pairs & (at >= lengths // 2) & (at < lengths), 1, 0),
+        "documents": (at < lengths).astype(np.int64),
+        "special": ~text,
+        "units": {"word": units(1), "phrase": units(2), "entity": units(3)},
+        "entities": np.full((count, length), -1),
+        "sentences": units(6),
+        "follows": rng.integers(0, 2, count) if pairs else None,
+    }
+    return Sequences(**(made | changes))

@@ -1,0 +1,156 @@
+"""Tiny tasks whose answers follow from a rule, and tiny models to learn them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kepipe.finetuning.table import TaskName
+from kepipe.models.base import Base, build
+from kepipe.models.folder import save
+from kepipe.stages.artifacts import FineTuned, Model
+from kepipe.stages.finetune import FINETUNE
+from kepipe.tokenization.tokenizer import Tokenizer
+from kepipe.tokenization.training import train_tokenizer
+from tests.support.toy_training import Ear, work_in
+
+PEOPLE = ["ann", "bob", "cleo", "dan", "eve", "finn"]
+CITIES = ["oslo", "lima", "cairo", "quito", "tunis", "accra"]
+FILLER = ["the", "old", "day", "was", "long", "and", "we", "saw", "rain", "again"]
+GOOD, BAD = ["fine", "lovely", "great"], ["awful", "poor", "dull"]
+
+
+def sentence(rng: np.random.Generator, *words: str) -> list[str]:
+    """The words in this order with filler between them."""
+    told: list[str] = []
+    for word in words:
+        told += [*rng.choice(FILLER, rng.integers(0, 3)).tolist(), word]
+    return [*told, *rng.choice(FILLER, rng.integers(1, 3)).tolist()]
+
+
+def relation(rng: np.random.Generator, _: int) -> str:
+    """Who owns whom hangs on which of the two is the head: without marks it cannot be told."""
+    left, right = rng.permutation(PEOPLE)[:2].tolist()
+    words = sentence(rng, left, "owns", right)
+    places, label = (words.index(left), words.index(right)), "owner"
+    if rng.random() < 0.5:
+        places, label = places[::-1], "owned"
+    h, t = ({"pos": [place, place + 1], "id": f"Q-{words[place]}"} for place in places)
+    return json.dumps({"token": words, "h": h, "t": t, "relation": label})
+
+
+def typing(rng: np.random.Generator, _: int) -> str:
+    name, types = (
+        (rng.choice(PEOPLE), ["being", "person"]) if rng.random() < 0.5 else (rng.choice(CITIES), ["place"])
+    )
+    other = rng.choice([*PEOPLE, *CITIES])
+    words = sentence(rng, str(other), "near", str(name))
+    text = " ".join(words)
+    start = text.index(
+        f"near {' '.join(words[words.index('near') + 1 : words.index(str(name), words.index('near')) + 1])}"
+    )
+    start = text.index(str(name), start + 5)
+    return json.dumps({"text": text, "start": start, "end": start + len(str(name)), "types": types})
+
+
+def opinion(rng: np.random.Generator, _: int) -> str:
+    good = rng.random() < 0.5
+    return f"{int(good)}\t{' '.join(sentence(rng, str(rng.choice(GOOD if good else BAD))))}"
+
+
+def pair(rng: np.random.Generator, _: int) -> str:
+    """The second text decides; the first one is full of what would mislead."""
+    good = rng.random() < 0.5
+    first, second = (
+        " ".join(sentence(rng, str(word)))
+        for word in (rng.choice(GOOD + BAD), rng.choice(GOOD if good else BAD))
+    )
+    return f"{int(good)}\t{first}\t{second}"
+
+
+def question(rng: np.random.Generator, number: int) -> str:
+    """Four pairs a question, one of them right."""
+    right = number % 4 == (number // 4) % 3
+    first, second = (
+        " ".join(sentence(rng, word)) for word in ("saw", str(rng.choice(GOOD if right else BAD)))
+    )
+    return f"q{number // 4}\t{int(right)}\t{first}\t{second}"
+
+
+def tagged(rng: np.random.Generator, _: int) -> str:
+    """People have a first and a last name, cities one word."""
+    full = f"{rng.choice(PEOPLE)} {rng.choice(GOOD)}"
+    words = " ".join(sentence(rng, full, str(rng.choice(CITIES)), str(rng.choice(PEOPLE)))).split()
+    kinds = {"B-CITY": CITIES, "B-PER": PEOPLE, "I-PER": GOOD}
+    labels = [next((label for label, names in kinds.items() if word in names), "O") for word in words]
+    return f"{' '.join(words)}\t{' '.join(labels)}"
+
+
+KINDS: dict[TaskName, tuple[str, Callable[[np.random.Generator, int], str]]] = {
+    "relations": ("", relation),
+    "typing": ("", typing),
+    "classification": ("label\ttext_a\n", opinion),
+    "pairs": ("label\ttext_a\ttext_b\n", pair),
+    "ranking": ("qid\tlabel\ttext_a\ttext_b\n", question),
+    "tagging": ("text_a\tlabel\n", tagged),
+}
+
+
+def write_task(folder: Path, task: TaskName, train: int = 400, test: int = 100) -> dict[str, str]:
+    """The files of a task, as the settings `data` name them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    header, make = KINDS[task]
+    data = {}
+    for seed, (split, count) in enumerate({"train": train, "dev": test, "test": test}.items()):
+        rng = np.random.default_rng(seed)
+        file = folder / f"{split}.{'tsv' if header else 'jsonl'}"
+        file.write_text(header + "".join(make(rng, number) + "\n" for number in range(count)))
+        data[split] = str(file)
+    return data
+
+
+def tokenizer() -> Tokenizer:
+    """WordPiece over the words of all tasks, with sentinels."""
+    text = " ".join([*PEOPLE, *CITIES, *FILLER, *GOOD, *BAD, "owns", "near"])
+    return train_tokenizer([text] * 4, "wordpiece", 320)
+
+
+def base_model(folder: Path, family: str = "bert", **sizes: Any) -> Model:
+    """A fresh tiny model as an earlier stage would have left it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    words = tokenizer()
+    words.save(folder)
+    base = Base.model_validate({"family": family, "layers": 2, "hidden": 32, "heads": 2, **sizes})
+    special = {"pad": words.pad, "sep": words.sep}
+    save(folder, build(base, words.vocab_size, 1, special=special), tokenizer=folder)
+    return Model(folder, "digest", name="pretrain")
+
+
+SETTINGS: dict[str, Any] = {
+    "epochs": 8,
+    "learning_rate": 5e-3,
+    "batch_tokens": 512,
+    "length": 32,
+    "dropout": 0.0,
+    "precision": "fp32",
+}
+
+
+def finetune(
+    folder: Path,
+    start: Model,
+    task: TaskName,
+    data: dict[str, str],
+    ear: Ear | None = None,
+    inputs: Any = None,
+    **changes: Any,
+) -> FineTuned:
+    """What the stage makes in `folder`."""
+    work = work_in(folder, ear)
+    config = FINETUNE.config.model_validate(SETTINGS | {"task": task, "data": data} | changes)
+    FINETUNE.run(FINETUNE.inputs(start=start, **(inputs or {})), config, work)
+    return FineTuned(work.out, "")

@@ -1,0 +1,135 @@
+"""A small real training: random rows with a pattern, a tiny BERT, one in seven tokens hidden."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kepipe.data.batch import Batch, Sequences
+from kepipe.flow.events import Event, Metrics, Noted
+from kepipe.flow.stage import Work
+from kepipe.models.base import Base, build
+from kepipe.models.transformer import Transformer
+from kepipe.objectives.losses import first_places, hidden_at, next_sentence_loss, restoration_loss, tensor
+from kepipe.objectives.task_mixture import Alternation
+from kepipe.training.settings import Training
+
+VOCABULARY, MASK, ROWS, LENGTH = 40, 1, 8, 16
+
+
+def render(number: int) -> Sequences:
+    """Rows that count upward from one of three starts."""
+    rng = np.random.default_rng([7, number])
+    tokens = 2 + rng.integers(0, 3, (ROWS, 1)) + 2 * np.arange(LENGTH)
+    zeros = np.zeros_like(tokens)
+    return Sequences(
+        tokens, zeros, zeros + 1, zeros > 0, {"word": zeros + np.arange(LENGTH)}, zeros - 1, zeros
+    )
+
+
+class HideSome:
+    """Hides each token with probability 1/7."""
+
+    terms: tuple[str, ...] = ("hidden",)
+
+    def corrupt(self, sequences: Sequences, rng: np.random.Generator, progress: float) -> Batch:
+        chosen = rng.random(sequences.tokens.shape) < 1 / 7
+        chosen[0, 0] = True
+        return Batch(
+            tensor(np.where(chosen, MASK, sequences.tokens)),
+            tensor(sequences.documents),
+            selected=tensor(np.flatnonzero(chosen)),
+            labels=tensor(sequences.tokens[chosen]),
+        )
+
+    def counts(self, batch: Batch) -> dict[str, int]:
+        assert batch.labels is not None
+        return {"hidden": len(batch.labels)}
+
+    def loss(self, model: Transformer, batch: Batch) -> dict[str, Tensor]:
+        (hidden_ND,) = hidden_at(model, batch, batch.selected)
+        return {"hidden": restoration_loss(model, hidden_ND, batch)}
+
+
+class HideSomeOfPairs(HideSome):
+    """The same, and rows are judged by whether their second token is even."""
+
+    terms: tuple[str, ...] = ("hidden", "judged")
+
+    def corrupt(self, sequences: Sequences, rng: np.random.Generator, progress: float) -> Batch:
+        return replace(super().corrupt(sequences, rng, progress), follows=tensor(sequences.tokens[:, 1] % 2))
+
+    def counts(self, batch: Batch) -> dict[str, int]:
+        return super().counts(batch) | {"judged": len(batch.tokens)}
+
+    def loss(self, model: Transformer, batch: Batch) -> dict[str, Tensor]:
+        hidden_ND, first_BD = hidden_at(model, batch, batch.selected, first_places(batch))
+        hidden = restoration_loss(model, hidden_ND, batch)
+        return {"hidden": hidden, "judged": next_sentence_loss(model, first_BD, batch)}
+
+
+def in_turn() -> Alternation:
+    """Batches of the two in turn, two of three without the head that judges."""
+    return Alternation(
+        (HideSome(), HideSomeOfPairs()), ("some", "pairs"), (2.0, 1.0), (0.0, 0.0), tasks=False
+    )
+
+
+class Ear:
+    """A sink that keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def __call__(self, event: Event) -> None:
+        self.events.append(event)
+
+    def metric(self, name: str) -> dict[int, float]:
+        """Step → value; a step that is logged again is replaced."""
+        return {
+            e.step: e.values[name]
+            for e in self.events
+            if isinstance(e, Metrics) and e.step is not None and name in e.values
+        }
+
+    def notes(self) -> str:
+        return "\n".join(e.message for e in self.events if isinstance(e, Noted))
+
+
+def work_in(folder: Path, ear: Ear | None = None, seed: int = 3) -> Work:
+    """A place to work."""
+    for name in ("out", "scratch"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    return Work(folder / "out", folder / "scratch", seed, "cpu", ear or Ear())
+
+
+def tiny(dropout: float = 0.1) -> Transformer:
+    """BERT of 2 layers × 32."""
+    return build(
+        Base(family="bert", layers=2, hidden=32, heads=2, positions=LENGTH, dropout=dropout), VOCABULARY, 5
+    )
+
+
+def settings(**changes: Any) -> Training:
+    """12 steps in fp32, a checkpoint after every fourth."""
+    defaults: dict[str, Any] = {
+        "steps": 12,
+        "batch_tokens": ROWS * LENGTH,
+        "precision": "fp32",
+        "learning_rate": 3e-3,
+        "log_every": 2,
+        "checkpoint_every": 4,
+        "eval_every": 6,
+    }
+    return Training(**(defaults | changes))
+
+
+def same(one: Transformer, other: Transformer) -> bool:
+    """Whether all weights are equal bit for bit."""
+    others = dict(other.named_parameters())
+    return all(torch.equal(value, others[name]) for name, value in one.named_parameters())
