@@ -66,20 +66,22 @@ def _leaves(annotation: Any) -> set[Any]:
     return {leaf for part in inner for leaf in _leaves(part)} if inner else {annotation}
 
 
-def aside(default: Any, **constraints: Any) -> Any:
+def runtime_only(default: Any, **constraints: Any) -> Any:
     """A field that does not change the result (a number of workers, where a file lies): no part of a stage's key."""
     return Field(default, json_schema_extra={"in_key": False}, **constraints)
 
 
-def key_part(config: BaseModel) -> dict[str, Any]:
-    """The settings that decide a result, as plain JSON data: all fields but those set `aside`."""
+def cache_key_fields(config: BaseModel) -> dict[str, Any]:
+    """The settings that decide a result, as plain JSON data: all fields but those set `runtime_only`."""
     part: dict[str, Any] = {}
     for name, info in type(config).model_fields.items():
         extra = info.json_schema_extra
         if isinstance(extra, dict) and extra.get("in_key") is False:
             continue
         value = getattr(config, name)
-        part[name] = key_part(value) if isinstance(value, BaseModel) else config.model_dump(mode="json")[name]
+        part[name] = (
+            cache_key_fields(value) if isinstance(value, BaseModel) else config.model_dump(mode="json")[name]
+        )
     return part
 
 
@@ -132,7 +134,7 @@ class ConfigError(ValueError):
     """The user's settings cannot be used; the message says where and what to do."""
 
 
-class Clash(ValueError):
+class ConfigConflict(ValueError):
     """Settings that are right by themselves and do not go together. `key`: where to look, with dots, from the stage's
     own settings on; the message says what to set."""
 
@@ -279,7 +281,7 @@ def _explain(problem: Any, model: type[BaseModel], settings: Settings, at: Key) 
     location: Key = tuple(problem["loc"])
     where, name = settings.where((*at, *location)), ".".join(str(part) for part in (*at, *location))
     if problem["type"] == "extra_forbidden":
-        return f"{where}: unknown key `{name}`{nearest(str(location[-1]), _known_keys(model, location[:-1]))}"
+        return f"{where}: unknown key `{name}`{suggest(str(location[-1]), _known_keys(model, location[:-1]))}"
     if problem["type"] == "missing":
         return f"{where}: `{name}` is required"
     message, found = _expected(problem), problem["input"]
@@ -329,10 +331,10 @@ def _hint(problem: Any) -> str:
     if problem["type"] != "literal_error" or not isinstance(problem["input"], str):
         return ""
     known = re.findall(r"'([^']*)'", problem["ctx"]["expected"])
-    return nearest(problem["input"], known) if difflib.get_close_matches(problem["input"], known) else ""
+    return suggest(problem["input"], known) if difflib.get_close_matches(problem["input"], known) else ""
 
 
-def nearest(word: str, known: Sequence[str]) -> str:
+def suggest(word: str, known: Sequence[str]) -> str:
     """A hint to append to an error: the closest known word, or the list of them."""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     if close:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
-    from kepipe.inference.lm_scorer import Asking
+    from kepipe.inference.lm_scorer import LMScorer
     from kepipe.inference.prompt_task import Task
     from kepipe.studies.intervals import Estimate
 
@@ -71,27 +71,27 @@ def generate(
 
     from kepipe.models import beam_search, generation
 
-    asking = open_asking(model, manner)
-    text = asking.tokenizer.encode([prompt]).tokens
-    end = asking.tokenizer.sep
+    scorer = open_asking(model, manner)
+    text = scorer.tokenizer.encode([prompt]).tokens
+    end = scorer.tokenizer.sep
     with torch.inference_mode():
         if beams > 1:
-            asked = asking.prompt([text], limit)
-            found, _ = beam_search.search(asking.model, asked, limit=limit, beams=beams, end=end)
+            asked = scorer.prompt([text], limit)
+            found, _ = beam_search.search(scorer.model, asked, limit=limit, beams=beams, end=end)
             rows = found[0, :count]
         else:
-            choose: generation.Choose = generation.greedy
+            sampler: generation.Sampler = generation.greedy
             if drawn:
-                choose = generation.sampling(
+                sampler = generation.sampling(
                     torch.Generator().manual_seed(seed),
                     temperature=1.0 if temperature is None else temperature,
                     top_k=top_k,
                     top_p=top_p,
                 )
-            asked = asking.prompt([text] * count, limit)
-            rows = generation.generate(asking.model, asked, limit=limit, end=end, choose=choose)
+            asked = scorer.prompt([text] * count, limit)
+            rows = generation.generate(scorer.model, asked, limit=limit, end=end, sampler=sampler)
     for row in rows.tolist():
-        typer.echo(asking.tokenizer.decode([*text.tolist(), *row]))
+        typer.echo(scorer.tokenizer.decode([*text.tolist(), *row]))
 
 
 def few_shot(
@@ -116,11 +116,11 @@ def few_shot(
 
     asked, numbers = read_task(task), _numbers(shots)
     examples = {number: draw_examples(asked, number, np.random.default_rng(seed)) for number in numbers}
-    asking = open_asking(model, manner)
+    scorer = open_asking(model, manner)
     typer.echo(f"{asked.name}: {len(asked.questions)} questions, {_chance(asked)}")
     typer.echo(f"{'examples':>8}  {'right':>6}  95% interval")
     for number in numbers:
-        result = evaluate(asking, asked, examples[number], normalise=normalise, limit=limit)
+        result = evaluate(scorer, asked, examples[number], normalise=normalise, limit=limit)
         typer.echo(f"{number:>8}  {_share(result.accuracy())}")
         for question, answer, right in zip(asked.questions, result.answers, result.right, strict=True):
             if show:
@@ -135,36 +135,36 @@ def export(
 ) -> None:
     """Write a model as a Hugging Face folder, which `AutoModel…from_pretrained` opens."""
     from kepipe.models.hf.export import export as write
-    from kepipe.models.pretrained import locate, open_trained
+    from kepipe.models.pretrained import from_pretrained, locate
 
     if folder.exists() and any(folder.iterdir()):
         raise typer.BadParameter(f"{folder} is not empty: name a new folder")
     source = locate(model)
-    write(folder, open_trained(model), source)
+    write(folder, from_pretrained(model), source)
     typer.echo(f"{folder}: {', '.join(sorted(file.name for file in folder.iterdir()))}")
 
 
-def open_asking(model: str, manner: str | None) -> Asking:
+def open_asking(model: str, manner: str | None) -> LMScorer:
     """A model that generates, with its tokenizer.
 
     Raises ValueError for one that fills masks, and for a manner in which it cannot write.
     """
     from typing import cast
 
-    from kepipe.inference.lm_scorer import OF_DECODERS, Asking, Manner, manner_of
-    from kepipe.models.pretrained import locate, open_trained, outline
+    from kepipe.inference.lm_scorer import OF_DECODERS, LMScorer, PromptStyle, prompt_style_of
+    from kepipe.models.pretrained import from_pretrained, locate, read_config
     from kepipe.tokenization.tokenizer import load_tokenizer
 
     place = locate(model)
-    known = outline(str(place))
+    known = read_config(str(place))
     if known is not None and known.stacks == "encoder":
         raise ValueError(f"{model} fills masks and does not generate; models of gpt2, bart and t5 do")
-    opened = open_trained(model, note=lambda told: typer.echo(told, err=True)).eval()
-    chosen = manner_of(opened, place)
+    opened = from_pretrained(model, note=lambda told: typer.echo(told, err=True)).eval()
+    chosen = prompt_style_of(opened, place)
     if manner is not None and (manner in OF_DECODERS) != (chosen in OF_DECODERS):
         has = "a decoder alone" if opened.encoder is None else "an encoder too"
         raise ValueError(f"--manner {manner}: {model} has {has}; it goes on by `--manner {chosen}`")
-    return Asking(opened, load_tokenizer(place), cast(Manner, manner or chosen))
+    return LMScorer(opened, load_tokenizer(place), cast(PromptStyle, manner or chosen))
 
 
 def _numbers(shots: str) -> list[int]:

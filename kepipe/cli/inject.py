@@ -119,14 +119,14 @@ def _print(shown: Shown) -> None:
         fact = escape(f"{hung.relation} → {hung.object}")
         mentions[hung.mention].add(f"{fact}  [dim]{escape(reason(hung, shown.choice))}{room}[/dim]")
     console.print(root)
-    planted = shown.planted
+    injected = shown.injected
     table = Table("hard", "soft", "token", "hangs from", "branch", "sees", box=None, pad_edge=False)
-    sentence = {int(place): n for n, place in enumerate(planted.places[0])}
+    sentence = {int(place): n for n, place in enumerate(injected.places[0])}
     for place, token in enumerate(shown.tokens):
-        branch, mention = int(planted.branch[0, place]), int(planted.mention[0, place])
+        branch, mention = int(injected.branch[0, place]), int(injected.mention[0, place])
         table.add_row(
             str(place),
-            str(planted.positions[0, place]),
+            str(injected.positions[0, place]),
             escape(token if place in sentence else f"  {token}"),
             escape(next((hung.surface for hung in shown.hung if hung.mention == mention), ""))
             if branch

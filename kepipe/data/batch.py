@@ -1,4 +1,4 @@
-"""What flows from corpus to model: clean `Sequences` (numpy), then a corrupted `Batch` (torch)."""
+"""What flows from corpus to model: clean `TokenRows` (numpy), then a corrupted `Batch` (torch)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class EntityTable(Protocol):
 
 
 @dataclass(frozen=True)
-class Visit:
+class ExampleRefs:
     """Which examples the rows of a batch are, int [B]; how often they were seen before; the seed of their order."""
 
     examples: Ints
@@ -37,15 +37,15 @@ class Visit:
 
 
 @dataclass(frozen=True)
-class Sequences:
+class TokenRows:
     """A batch of clean rows, special tokens in place, padded at the right.
 
     `tokens`, `segments`, `documents`: int [B, T]; `documents` is 0 on padding and counts the documents of a
     packed row from 1. `special`: bool [B, T], special tokens and padding. `units`: level ("word", "phrase",
     "entity") → int [B, T], the row's unit number of each token, −1 where special. `entities`: int [B, T], the
     entity of each token of a mention, −1 elsewhere. `sentences`: int [B, T], the row's sentence number of each
-    token, −1 where special. `follows`: int [B] or None, 1 where the second segment truly follows the first.
-    `visit`: where the rows come from; None for rows from elsewhere than a shard. Where a graph's vectors go with the
+    token, −1 where special. `next_sentence_labels`: int [B] or None, 1 where the second segment truly follows the first.
+    `refs`: where the rows come from; None for rows from elsewhere than a shard. Where a graph's vectors go with the
     text: `links`, int [B, T], row in `vectors` of the entity whose mention *starts* at this token, −1 elsewhere.
     """
 
@@ -56,8 +56,8 @@ class Sequences:
     units: Mapping[str, Ints]
     entities: Ints
     sentences: Ints
-    follows: Ints | None = None
-    visit: Visit | None = None
+    next_sentence_labels: Ints | None = None
+    refs: ExampleRefs | None = None
     links: Ints | None = None
     vectors: EntityTable | None = None
 
@@ -77,9 +77,9 @@ class Batch:
     Encoder side: `tokens`, `segments`, `positions`, int [B, T]. Descriptors of visibility, int [B, T]:
     `documents` (0: padding), `prefix` (1: source, seen by all of its document), `branch`, `mention`.
     `visibility` names the rule by which the descriptors are read ("full", "causal", "backward", "prefix", …).
-    `selected`: int [N], flat indices into B·T (of the decoder's tokens where there is a decoder) at which the
+    `label_positions`: int [N], flat indices into B·T (of the decoder's tokens where there is a decoder) at which the
     loss is computed; `labels`: int [N]. Decoder side: `decoder_tokens`, `decoder_positions`,
-    `decoder_documents`. `follows`: int [B], label of next-sentence prediction.
+    `decoder_documents`. `next_sentence_labels`: int [B], label of next-sentence prediction.
     For models that fuse entities with tokens: `entities`, int [B, T], row in `entity_vectors` of the entity whose
     mention *starts* at this token, 0 elsewhere; `entity_vectors`, float [M, E], row 0 all zeros; `entity_rows`, int
     [M], their rows in the whole table (−1 for row 0), by which a model that trains its own table finds them.
@@ -94,12 +94,12 @@ class Batch:
     prefix: Tensor | None = None
     branch: Tensor | None = None
     mention: Tensor | None = None
-    selected: Tensor | None = None
+    label_positions: Tensor | None = None
     labels: Tensor | None = None
     decoder_tokens: Tensor | None = None
     decoder_positions: Tensor | None = None
     decoder_documents: Tensor | None = None
-    follows: Tensor | None = None
+    next_sentence_labels: Tensor | None = None
     entities: Tensor | None = None
     entity_vectors: Tensor | None = None
     entity_rows: Tensor | None = None

@@ -13,7 +13,7 @@ WIDTH = 1.04
 """Longest over shortest row of a length class. Rows of one class are shuffled among each other."""
 
 
-class Order:
+class BatchSampler:
     """Which examples make up batch n, for n = 0, 1, … without end; `per_epoch` batches see every example once."""
 
     def __init__(self, lengths_N: Ints, tokens: int, seed: int) -> None:

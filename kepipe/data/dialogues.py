@@ -20,7 +20,7 @@ def plan_dialogues(shard: Shard, length: int, rng: np.random.Generator) -> Examp
 
     A dialogue is cut into threes; where they do not come out even, the last three overlap those before. In half
     of the rows of two turns and more, one turn, drawn uniformly, is replaced by a uniform turn of the other
-    dialogues (`follows` 0, else 1); the role stays. Turns that are too long together are cut at their ends, the
+    dialogues (`next_sentence_labels` 0, else 1); the role stays. Turns that are too long together are cut at their ends, the
     longest first. Raises ValueError where a document is no dialogue.
     """
     turns, documents = shard.turns, shard.documents
@@ -54,7 +54,7 @@ def plan_dialogues(shard: Shard, length: int, rng: np.random.Generator) -> Examp
         closes=np.ones(len(piece), dtype=np.bool_),
         segment=roles,
         document=np.ones(len(piece), dtype=np.int64),
-        follows=(~fake).astype(np.int64),
+        next_sentence_labels=(~fake).astype(np.int64),
     )
 
 

@@ -21,7 +21,7 @@ class Examples:
 
     Example i has the pieces `first[i]` to `first[i + 1]`: int [N + 1]. Of a piece, int or bool [P]: the tokens
     `starts` to `stops`; whether it `opens` with [CLS] and `closes` with [SEP]; its number `segment` (0, 1) and
-    `document` (from 1, within the example). `follows`: int [N], for pairs, 1 where the second truly follows.
+    `document` (from 1, within the example). `next_sentence_labels`: int [N], for pairs, 1 where the second truly follows.
     """
 
     first: Ints
@@ -31,7 +31,7 @@ class Examples:
     closes: Bools
     segment: Ints
     document: Ints
-    follows: Ints | None = None
+    next_sentence_labels: Ints | None = None
 
     def __len__(self) -> int:
         return len(self.first) - 1
@@ -55,7 +55,7 @@ def cut_sentences(shard: Shard, longest: int) -> tuple[Ints, Ints]:
     return np.append(cuts, len(shard)), np.searchsorted(shard.documents, cuts, side="right") - 1
 
 
-def follow(successors: Sequence[int], end: int) -> Ints:
+def follow_chain(successors: Sequence[int], end: int) -> Ints:
     """The chain 0, successors[0], successors[successors[0]], … below `end`."""
     visited, place = [], 0
     while place < end:

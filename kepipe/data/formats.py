@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kepipe.data.dialogues import plan_dialogues
-from kepipe.data.examples import Examples, cut_sentences, follow
+from kepipe.data.examples import Examples, cut_sentences, follow_chain
 from kepipe.data.pairs import plan_pairs
 from kepipe.data.shards import Shard
 
@@ -77,7 +77,7 @@ def _full_sentences(shard: Shard, length: int, begin: bool, isolate: bool) -> Ex
     # starts after i: cuts[j] + of[j-1] - (cuts[i] + of[i]) in all.
     needed = cuts[1:] + of
     successors = np.searchsorted(needed, length - int(begin) - 1 + cuts[:-1] + of, side="right")
-    rows = follow(successors.tolist(), len(of))
+    rows = follow_chain(successors.tolist(), len(of))
     starts = np.unique(np.concatenate([cuts[rows], shard.documents[:-1]]))
     first = np.searchsorted(starts, cuts[rows])
     documents = np.searchsorted(shard.documents, starts, side="right") - 1
@@ -99,7 +99,7 @@ def _doc_sentences(shard: Shard, length: int, begin: bool) -> Examples:
     cuts, of = cut_sentences(shard, length - int(begin) - 1)
     fitting = np.searchsorted(cuts, length - int(begin) - 1 + cuts[:-1], side="right") - 1
     ends = np.searchsorted(of, of, side="right")
-    rows = follow(np.minimum(fitting, ends).tolist(), len(of))
+    rows = follow_chain(np.minimum(fitting, ends).tolist(), len(of))
     starts = cuts[rows]
     ones = np.ones(len(rows), dtype=np.bool_)
     return Examples(

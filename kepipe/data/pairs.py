@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kepipe.data.examples import Examples, cut_sentences, follow
+from kepipe.data.examples import Examples, cut_sentences, follow_chain
 from kepipe.data.shards import Shard
 
 Ints = npt.NDArray[np.int64]
@@ -35,7 +35,7 @@ def plan_pairs(shard: Shard, length: int, rng: np.random.Generator, natural: boo
 
     `natural`: a and b are single sentences; else segments that together fill the row. In the other half
     b comes from another document, and the walk goes on right after a. A document's last sentence, which
-    nothing follows, starts no pair: forced to be a negative, it would tip the balance.
+    nothing next_sentence_labels, starts no pair: forced to be a negative, it would tip the balance.
     """
     if len(shard.documents) < 3:
         raise ValueError(
@@ -52,16 +52,16 @@ def plan_pairs(shard: Shard, length: int, rng: np.random.Generator, natural: boo
     reach = place + 2 if natural else np.maximum(np.searchsorted(cuts, cuts[:-1] + target), place + 2)
     reach = np.minimum(reach, ends)
     middle = place + 1 + (rng.random(count) * (reach - place - 1)).astype(np.int64)
-    follows = rng.random(count) < 0.5
+    next_sentence_labels = rng.random(count) < 0.5
     pairs = reach - place >= 2
 
-    visited = follow(np.where(pairs & ~follows, middle, reach).tolist(), count)
+    visited = follow_chain(np.where(pairs & ~next_sentence_labels, middle, reach).tolist(), count)
     a = visited[pairs[visited]]
     if not len(a):
         raise ValueError(
             f"{shard.folder}: no document has two sentences to make a pair of; use full-sentences"
         )
-    true = follows[a]
+    true = next_sentence_labels[a]
     wanted = np.maximum(target[a] - (cuts[middle[a]] - cuts[a]), 1)
     other = _other_sentence(of[a], begins, ends, shard, of, rng)
     other_end = (
@@ -104,8 +104,8 @@ def excess(a: Ints, b: Ints, room: int) -> tuple[Ints, Ints]:
     return level_a + rest // 2, level_b + (rest + 1) // 2
 
 
-def _pair(sides: Sides, follows: Ints) -> Examples:
-    count = len(follows)
+def _pair(sides: Sides, next_sentence_labels: Ints) -> Examples:
+    count = len(next_sentence_labels)
     return Examples(
         first=np.arange(0, 2 * count + 1, 2),
         starts=np.stack([sides.a_from, sides.b_from], axis=1).ravel(),
@@ -114,5 +114,5 @@ def _pair(sides: Sides, follows: Ints) -> Examples:
         closes=np.ones(2 * count, dtype=np.bool_),
         segment=np.tile([0, 1], count),
         document=np.ones(2 * count, dtype=np.int64),
-        follows=follows,
+        next_sentence_labels=next_sentence_labels,
     )

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from kepipe.arrays import ranges
 from kepipe.data.alignment import LEVELS, SENTENCE
-from kepipe.data.batch import Sequences, Visit
-from kepipe.data.batch_sampler import Order
+from kepipe.data.batch import ExampleRefs, TokenRows
+from kepipe.data.batch_sampler import BatchSampler
 from kepipe.data.examples import Examples
 from kepipe.data.formats import Format, plan
 from kepipe.data.shards import Shard
@@ -20,7 +20,7 @@ Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Frame:
+class SpecialTokens:
     """The ids that stand around text."""
 
     pad: int
@@ -28,22 +28,29 @@ class Frame:
     sep: int
 
 
-class Batches:
+class RowBatches:
     """Batch n of a shard in a format, for n = 0, 1, … without end: a function of (shard, format, seed, n)."""
 
-    def __init__(self, shard: Shard, examples: Examples, order: Order, frame: Frame) -> None:
-        self.shard, self.examples, self.order, self.frame = shard, examples, order, frame
+    def __init__(
+        self, shard: Shard, examples: Examples, sampler: BatchSampler, special_tokens: SpecialTokens
+    ) -> None:
+        self.shard, self.examples, self.sampler, self.special_tokens = (
+            shard,
+            examples,
+            sampler,
+            special_tokens,
+        )
 
     @property
     def per_epoch(self) -> int:
         """Batches that see every example once."""
-        return self.order.per_epoch
+        return self.sampler.per_epoch
 
-    def render(self, n: int) -> Sequences:
+    def render(self, n: int) -> TokenRows:
         """Batch n. Several threads may render at once."""
-        rows_B = self.order.rows(n)
-        visit = Visit(rows_B, self.order.epoch(n), self.order.seed)
-        return replace(gather(self.shard, self.examples, rows_B, self.frame), visit=visit)
+        rows_B = self.sampler.rows(n)
+        refs = ExampleRefs(rows_B, self.sampler.epoch(n), self.sampler.seed)
+        return replace(gather(self.shard, self.examples, rows_B, self.special_tokens), refs=refs)
 
 
 def open_batches(
@@ -56,14 +63,14 @@ def open_batches(
     seed: int = 0,
     begin: bool = True,
     isolate: bool = False,
-) -> Batches:
+) -> RowBatches:
     """Batches of about `tokens` tokens in rows of at most `length`; see `kepipe.data.formats.plan`."""
     examples = plan(shard, format, length, seed=seed, begin=begin, isolate=isolate)
-    frame = Frame(tokenizer.pad, tokenizer.cls if begin else tokenizer.sep, tokenizer.sep)
-    return Batches(shard, examples, Order(examples.lengths, tokens, seed), frame)
+    special_tokens = SpecialTokens(tokenizer.pad, tokenizer.cls if begin else tokenizer.sep, tokenizer.sep)
+    return RowBatches(shard, examples, BatchSampler(examples.lengths, tokens, seed), special_tokens)
 
 
-def gather(shard: Shard, examples: Examples, rows_B: Ints, frame: Frame) -> Sequences:
+def gather(shard: Shard, examples: Examples, rows_B: Ints, special_tokens: SpecialTokens) -> TokenRows:
     """The given examples as rows, padded at the right to the longest."""
     counts = examples.first[rows_B + 1] - examples.first[rows_B]
     piece = ranges(examples.first[rows_B], counts)
@@ -79,10 +86,10 @@ def gather(shard: Shard, examples: Examples, rows_B: Ints, frame: Frame) -> Sequ
     source, place = ranges(starts, sizes), ranges(at + opens, sizes)
 
     shape = (len(rows_B), T)
-    tokens = np.full(shape, frame.pad, dtype=np.int64)
+    tokens = np.full(shape, special_tokens.pad, dtype=np.int64)
     tokens.ravel()[place] = shard.tokens[source]
-    tokens.ravel()[at[opens]] = frame.cls
-    tokens.ravel()[(at + width - 1)[closes]] = frame.sep
+    tokens.ravel()[at[opens]] = special_tokens.cls
+    tokens.ravel()[(at + width - 1)[closes]] = special_tokens.sep
     special = np.ones(shape, dtype=np.bool_)
     special.ravel()[place] = False
     segments, documents = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
@@ -96,7 +103,7 @@ def gather(shard: Shard, examples: Examples, rows_B: Ints, frame: Frame) -> Sequ
     heads = (np.cumsum(sizes) - sizes)[sizes > 0]
     bounds[heads] |= SENTENCE | sum(LEVELS.values())  # a piece that begins inside a unit begins a new one
     text = np.bincount(row, weights=sizes, minlength=len(rows_B)).astype(np.int64)
-    return Sequences(
+    return TokenRows(
         tokens=tokens,
         segments=segments,
         documents=documents,
@@ -104,7 +111,9 @@ def gather(shard: Shard, examples: Examples, rows_B: Ints, frame: Frame) -> Sequ
         units={level: _number(bounds, bit, text, place, shape) for level, bit in LEVELS.items()},
         entities=entities,
         sentences=_number(bounds, SENTENCE, text, place, shape),
-        follows=None if examples.follows is None else examples.follows[rows_B],
+        next_sentence_labels=None
+        if examples.next_sentence_labels is None
+        else examples.next_sentence_labels[rows_B],
     )
 
 

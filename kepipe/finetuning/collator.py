@@ -55,10 +55,10 @@ class Collator:
         places = np.where(there, np.arange(tokens.shape[1]), -1)
         tree: dict[str, Any] = {}
         if self.injector is not None:
-            planted = self.injector.rows(rows)
-            tokens, places, lengths = planted.tokens, planted.places, planted.lengths
-            segments, documents = planted.spread(segments), planted.spread(documents)
-            described = self.injector.descriptors(planted).items()
+            injected = self.injector.rows(rows)
+            tokens, places, lengths = injected.tokens, injected.places, injected.lengths
+            segments, documents = injected.spread(segments), injected.spread(documents)
+            described = self.injector.descriptors(injected).items()
             tree = {name: tensor(values) for name, values in described if values is not None}
         marks, labels, cases_B = self._marks(rows, places, lengths, tokens.shape[1])
         batch = Batch(
@@ -66,7 +66,7 @@ class Collator:
             tensor(documents),
             tensor(segments),
             visibility="causal" if self.causal else "full",
-            selected=tensor(marks),
+            label_positions=tensor(marks),
             labels=None if labels is None else tensor(labels),
             **tree,
         )

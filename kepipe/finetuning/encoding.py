@@ -16,11 +16,11 @@ from kepipe.finetuning.rows import Named, Row
 from kepipe.tokenization.tokenizer import Tokenizer
 
 Ints = npt.NDArray[np.int64]
-Reads = Literal["spans", "row", "words"]
+QueryPositions = Literal["spans", "row", "words"]
 
 
 @dataclass(frozen=True)
-class Layout:
+class RowFormat:
     """How a model's rows look.
 
     `begin`: whether [CLS] stands first (not in GPT and T5, whose rows end with the token that is read). `marks`: ids of
@@ -31,7 +31,7 @@ class Layout:
 
     tokenizer: Tokenizer
     length: int
-    reads: Reads
+    reads: QueryPositions
     marks: tuple[int, ...] = ()
     begin: bool = True
     causal: bool = False
@@ -39,7 +39,7 @@ class Layout:
 
 
 @dataclass
-class Fit:
+class TruncationStats:
     """What did not fit: rows that were cut, words that tagging lost by it, mentions without a token of their own."""
 
     rows: int = 0
@@ -58,29 +58,31 @@ class Text(NamedTuple):
     entities: Sequence[str]
 
 
-def mark(examples: Sequence[Example], layout: Layout, fit: Fit | None = None) -> list[Row]:
-    """A row of each example, without labels. `fit` is told what had to be left out.
+def encode_rows(
+    examples: Sequence[Example], row_format: RowFormat, stats: TruncationStats | None = None
+) -> list[Row]:
+    """A row of each example, without labels. `stats` is told what had to be left out.
 
     Raises ValueError for a length in which not even the marks have room.
     """
-    fit = Fit() if fit is None else fit
-    room = layout.length - layout.begin - 1 - 2 * len(layout.marks)
-    if room < 2 * max(1, len(layout.marks)):
+    stats = TruncationStats() if stats is None else stats
+    room = row_format.length - row_format.begin - 1 - 2 * len(row_format.marks)
+    if room < 2 * max(1, len(row_format.marks)):
         raise ValueError(
-            f"length: {layout.length} tokens leave no room for a text between the special tokens"
+            f"length: {row_format.length} tokens leave no room for a text between the special tokens"
         )
-    firsts = _texts([_apart(e) if layout.reads == "words" else e for e in examples], layout.tokenizer)
+    firsts = _texts([_apart(e) if row_format.reads == "words" else e for e in examples], row_format.tokenizer)
     paired = any(example.second for example in examples)
-    seconds = _texts([_second(example) for example in examples], layout.tokenizer) if paired else []
+    seconds = _texts([_second(example) for example in examples], row_format.tokenizer) if paired else []
     rows = []
     for place, first in enumerate(firsts):
         if paired:
-            rows.append(_pair(first, seconds[place], layout, room - 1, fit))
+            rows.append(_pair(first, seconds[place], row_format, room - 1, stats))
         else:
-            rows.append(_single(first, layout, room, fit))
-    fit.rows += len(rows)
-    fit.mentions += sum(len(e.mentions) + len(e.second_mentions) for e in examples)
-    fit.mentions_aligned += sum(len(row.mentions) for row in rows)
+            rows.append(_single(first, row_format, room, stats))
+    stats.rows += len(rows)
+    stats.mentions += sum(len(e.mentions) + len(e.second_mentions) for e in examples)
+    stats.mentions_aligned += sum(len(row.mentions) for row in rows)
     return rows
 
 
@@ -138,23 +140,25 @@ def _texts(examples: Sequence[Example], tokenizer: Tokenizer) -> list[Text]:
     return [Text(*parts) for parts in zip(tokens, spans, mentions, entities, strict=True)]
 
 
-def _single(text: Text, layout: Layout, room: int, fit: Fit) -> Row:
+def _single(text: Text, row_format: RowFormat, room: int, stats: TruncationStats) -> Row:
     whole = text
     if len(text.tokens) > room:
-        fit.cut += 1
-        text = cut(text, nearest(len(text.tokens), text.spans if layout.reads == "spans" else None, room))
-        if layout.reads == "words":
+        stats.cut += 1
+        text = cut(
+            text, keep_nearest(len(text.tokens), text.spans if row_format.reads == "spans" else None, room)
+        )
+        if row_format.reads == "words":
             text = text._replace(spans=text.spans[text.spans[:, 1] > text.spans[:, 0]])
-            fit.words_cut += len(whole.spans) - len(text.spans)
-    text, openings, closings = surround(text, layout.marks)
-    begin = int(layout.begin)
-    tokens = np.concatenate([np.full(begin, _cls(layout)), text.tokens, [layout.tokenizer.sep]])
-    if layout.reads == "row":
-        marks = np.array([0 if layout.begin else len(tokens) - 1])
-    elif layout.marks:
-        marks = begin + (closings if layout.causal else openings)
+            stats.words_cut += len(whole.spans) - len(text.spans)
+    text, openings, closings = insert_markers(text, row_format.marks)
+    begin = int(row_format.begin)
+    tokens = np.concatenate([np.full(begin, _cls(row_format)), text.tokens, [row_format.tokenizer.sep]])
+    if row_format.reads == "row":
+        marks = np.array([0 if row_format.begin else len(tokens) - 1])
+    elif row_format.marks:
+        marks = begin + (closings if row_format.causal else openings)
     else:
-        marks = begin + (np.maximum(text.spans[:, 1] - 1, 0) if layout.causal else text.spans[:, 0])
+        marks = begin + (np.maximum(text.spans[:, 1] - 1, 0) if row_format.causal else text.spans[:, 0])
     return Row(
         tokens,
         np.zeros(len(tokens), np.int64),
@@ -163,28 +167,28 @@ def _single(text: Text, layout: Layout, room: int, fit: Fit) -> Row:
     )
 
 
-def _pair(first: Text, second: Text, layout: Layout, room: int, fit: Fit) -> Row:
+def _pair(first: Text, second: Text, row_format: RowFormat, room: int, stats: TruncationStats) -> Row:
     """[CLS] first [SEP] second [SEP]: the longer text is cut first (Devlin et al. 2019's rule)."""
     sizes = len(first.tokens), len(second.tokens)
     if sum(sizes) > room:
-        fit.cut += 1
+        stats.cut += 1
         longest = max(room // 2, room - sizes[1])
         first = cut(first, np.arange(sizes[0]) < longest)
         second = cut(second, np.arange(sizes[1]) < room - len(first.tokens))
-    begin, sep = int(layout.begin), [layout.tokenizer.sep]
-    tokens = np.concatenate([np.full(begin, _cls(layout)), first.tokens, sep, second.tokens, sep])
+    begin, sep = int(row_format.begin), [row_format.tokenizer.sep]
+    tokens = np.concatenate([np.full(begin, _cls(row_format)), first.tokens, sep, second.tokens, sep])
     border = begin + len(first.tokens) + 1
     segments = (np.arange(len(tokens)) >= border).astype(np.int64)
-    marks = (0 if layout.begin else len(tokens) - 1,)
+    marks = (0 if row_format.begin else len(tokens) - 1,)
     return Row(
         tokens,
-        segments if layout.segments > 1 else np.zeros_like(segments),
+        segments if row_format.segments > 1 else np.zeros_like(segments),
         marks,
         _named(first, begin) + _named(second, border),
     )
 
 
-def nearest(length: int, spans: Ints | None, room: int) -> npt.NDArray[np.bool_]:
+def keep_nearest(length: int, spans: Ints | None, room: int) -> npt.NDArray[np.bool_]:
     """Which of `length` tokens are kept: the `room` that are nearest to a span; without spans the first ones."""
     places = np.arange(length)
     if spans is None or not len(spans):
@@ -208,7 +212,7 @@ def cut(text: Text, kept_T: npt.NDArray[np.bool_]) -> Text:
     )
 
 
-def surround(text: Text, marks: Sequence[int]) -> tuple[Text, Ints, Ints]:
+def insert_markers(text: Text, marks: Sequence[int]) -> tuple[Text, Ints, Ints]:
     """The text with mark number i before and after span number i, and the places of the opening and closing marks."""
     if not marks:
         none = np.zeros(0, np.int64)
@@ -242,5 +246,5 @@ def _named(text: Text, begin: int) -> tuple[Named, ...]:
     return tuple(found)
 
 
-def _cls(layout: Layout) -> int:
-    return layout.tokenizer.cls if layout.begin else 0
+def _cls(row_format: RowFormat) -> int:
+    return row_format.tokenizer.cls if row_format.begin else 0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kepipe.finetuning import heads
 from kepipe.finetuning.collator import Collator
-from kepipe.finetuning.encoding import Layout
+from kepipe.finetuning.encoding import RowFormat
 from kepipe.finetuning.mention_finders import Language, Source
 from kepipe.finetuning.table import TASKS, Task, TaskName
 from kepipe.flow.artifact import MANIFEST, RECORD
@@ -36,7 +36,7 @@ BEGINS = ("bert", "roberta", "bart")
 
 
 @dataclass(frozen=True)
-class About:
+class TaskSpec:
     """What a fine-tuned model is for, as in `task.json`: enough to lay out a new text as the training's were.
 
     `marks`: name → id. `mean`: whether the head reads the row's mean. `mentions`: where entities came from.
@@ -59,24 +59,24 @@ class About:
 
 
 @dataclass(frozen=True)
-class Tuned:
+class FineTunedModel:
     """A model with its head attached, its tokenizer, and what it is for."""
 
-    about: About
+    spec: TaskSpec
     model: Transformer
     tokenizer: Tokenizer
     vectors: EntityVectors | None = None
     injector: Injector | None = None
 
     @property
-    def layout(self) -> Layout:
+    def row_format(self) -> RowFormat:
         """How its rows look."""
         config = self.model.config
-        return Layout(
+        return RowFormat(
             self.tokenizer,
-            self.about.length,
-            self.about.row.reads,
-            tuple(self.about.marks.values()),
+            self.spec.length,
+            self.spec.row.reads,
+            tuple(self.spec.marks.values()),
             begin=config.family in BEGINS,
             causal=config.causal,
             segments=config.segments,
@@ -87,22 +87,22 @@ class Tuned:
         """How its rows become a batch."""
         return Collator(
             self.tokenizer.pad,
-            self.about.row.kind,
-            len(self.about.labels),
-            per_word=self.about.row.reads == "words",
+            self.spec.row.kind,
+            len(self.spec.labels),
+            per_word=self.spec.row.reads == "words",
             causal=self.model.config.causal,
             vectors=self.vectors,
             injector=self.injector,
         )
 
 
-def new_head(about: About, config: TransformerConfig, dropout: float = 0.0) -> heads.TaskHead:
+def new_head(spec: TaskSpec, config: TransformerConfig, dropout: float = 0.0) -> heads.TaskHead:
     """A head of the task's sizes, without values worth keeping."""
-    spans = max(1, len(about.row.marks))
-    return heads.TaskHead(config.hidden, spans, len(about.labels), mean=about.mean, dropout=dropout)
+    spans = max(1, len(spec.row.marks))
+    return heads.TaskHead(config.hidden, spans, len(spec.labels), mean=spec.mean, dropout=dropout)
 
 
-def save(folder: Path, tuned: Tuned, provenance: dict[str, Any]) -> None:
+def save(folder: Path, tuned: FineTunedModel, provenance: dict[str, Any]) -> None:
     """Write the folder; the head is taken off the model. Equal weights give equal bytes."""
     from kepipe.models import folder as models
 
@@ -110,7 +110,7 @@ def save(folder: Path, tuned: Tuned, provenance: dict[str, Any]) -> None:
     fused = tuned.vectors if tuned.model.config.fusion is not None else None
     models.save(folder, tuned.model, provenance=provenance, entities=fused)
     tuned.tokenizer.save(folder)
-    write_json(folder / ABOUT, {"format": FORMAT, **asdict(tuned.about)})
+    write_json(folder / ABOUT, {"format": FORMAT, **asdict(tuned.spec)})
 
 
 def carry(source: Path, target: Path) -> None:
@@ -126,7 +126,7 @@ def placed_marks(folder: Path) -> dict[str, int]:
     return read_about(folder).marks if (folder / ABOUT).is_file() else {}
 
 
-def read_about(folder: Path) -> About:
+def read_about(folder: Path) -> TaskSpec:
     """What a folder's model is for. Raises ValueError where it was not fine-tuned."""
     file = folder / ABOUT
     if not file.is_file():
@@ -136,12 +136,12 @@ def read_about(folder: Path) -> About:
     told = json.loads(file.read_text(encoding="utf-8"))
     if told.pop("format", None) != FORMAT:
         raise ValueError(f"{file}: of another version of kepipe; fine-tune again")
-    return About(**{**told, "labels": tuple(told["labels"])})
+    return TaskSpec(**{**told, "labels": tuple(told["labels"])})
 
 
 def load(
     folder: Path, *, graph: Path | None = None, unknown: Unknown = "ignore", device: str = "cpu"
-) -> Tuned:
+) -> FineTunedModel:
     """Open what `save` wrote. `graph`: a stored graph whose triples are injected instead of the folder's own.
 
     `unknown`: what becomes of entities of the graph that have no vector: they are ignored, or get one that is composed
@@ -153,20 +153,20 @@ def load(
     from kepipe.knowledge.kbert.settings import Inject
     from kepipe.models import folder as models
 
-    about, tokenizer = read_about(folder), load_tokenizer(folder)
+    spec, tokenizer = read_about(folder), load_tokenizer(folder)
     model = models.load(folder)
-    head = heads.restore(new_head(about, model.config), load_file(folder / HEAD))
+    head = heads.restore(new_head(spec, model.config), load_file(folder / HEAD))
     heads.attach(model, head)
     fuses = model.config.fusion is not None and has_vectors(folder)
     neighbours = _neighbours(folder, graph, fuses) if unknown == "compose" else None
     vectors = EntityVectors.open(folder, neighbours) if fuses else None
     injector = None
-    if about.inject is not None:
-        settings = Inject.model_validate(about.inject)
+    if spec.inject is not None:
+        settings = Inject.model_validate(spec.inject)
         injector = open_injector(graph or folder / GRAPH, tokenizer, settings, model.config, folder)
     elif graph is not None and vectors is None:
         raise ValueError(f"{folder}: this model uses no knowledge: leave the graph out")
-    return Tuned(about, model.to(device).eval(), tokenizer, vectors, injector)
+    return FineTunedModel(spec, model.to(device).eval(), tokenizer, vectors, injector)
 
 
 def _neighbours(folder: Path, graph: Path | None, fuses: bool) -> Graph:

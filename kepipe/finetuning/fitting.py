@@ -11,8 +11,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from kepipe.data.batch import Batch, Sequences, Visit
-from kepipe.data.batch_sampler import Order
+from kepipe.data.batch import Batch, ExampleRefs, TokenRows
+from kepipe.data.batch_sampler import BatchSampler
 from kepipe.device import native_bfloat16
 from kepipe.finetuning import heads
 from kepipe.finetuning.collator import Collator
@@ -37,10 +37,10 @@ class Fitting:
     collator: Collator
     terms = ("task",)
 
-    def corrupt(self, sequences: Sequences, rng: np.random.Generator, progress: float) -> Batch:  # noqa: ARG002
-        """The batch of the rows that `sequences.visit` names; nothing is hidden, nothing is drawn."""
-        assert sequences.visit is not None
-        return self.collator.batch([self.rows[n] for n in sequences.visit.examples.tolist()])[0]
+    def corrupt(self, sequences: TokenRows, rng: np.random.Generator, progress: float) -> Batch:  # noqa: ARG002
+        """The batch of the rows that `sequences.refs` names; nothing is hidden, nothing is drawn."""
+        assert sequences.refs is not None
+        return self.collator.batch([self.rows[n] for n in sequences.refs.examples.tolist()])[0]
 
     def counts(self, batch: Batch) -> dict[str, int]:
         assert batch.labels is not None
@@ -55,23 +55,23 @@ class Fitting:
 class Visits:
     """Batch number → which rows: rows of like length together, in an order that the seed shuffles anew each epoch."""
 
-    order: Order
+    sampler: BatchSampler
 
     @classmethod
     def of(cls, rows: Sequence[Row], tokens: int, seed: int) -> Visits:
         """`tokens`: of a batch, rows × longest row."""
-        return cls(Order(np.fromiter(map(len, rows), np.int64, len(rows)), tokens, seed))
+        return cls(BatchSampler(np.fromiter(map(len, rows), np.int64, len(rows)), tokens, seed))
 
-    def render(self, number: int) -> Sequences:
+    def render(self, number: int) -> TokenRows:
         """Sequences that only say which rows they are; their tokens stay in the rows until the batch is made."""
-        examples = self.order.rows(number)
+        examples = self.sampler.rows(number)
         none = np.zeros((len(examples), 0), np.int64)
-        visit = Visit(examples, self.order.epoch(number), self.order.seed)
-        return Sequences(none, none, none, none > 0, {}, none, none, visit=visit)
+        refs = ExampleRefs(examples, self.sampler.epoch(number), self.sampler.seed)
+        return TokenRows(none, none, none, none > 0, {}, none, none, refs=refs)
 
 
 @dataclass(frozen=True)
-class Dev:
+class DevEvaluator:
     """The rows by which the best epoch is chosen: those of the highest `task.choose_by`."""
 
     task: Task
@@ -80,17 +80,17 @@ class Dev:
     collator: Collator
     labels: Sequence[str]
     tokens: int
-    chooses = "held_out_error"
+    selection_metric = "held_out_error"
 
-    def measure(self, machine: Accelerator, trained: nn.Module) -> dict[str, float]:
+    def measure(self, accelerator: Accelerator, trained: nn.Module) -> dict[str, float]:
         """Each metric as `held_out_<metric>`, and 1 − the one that chooses as `held_out_error`."""
-        model: Any = machine.unwrap_model(trained)
+        model: Any = accelerator.unwrap_model(trained)
         trained.eval()
         found = answers(model.model, self.collator, self.rows, self.tokens)
         trained.train()
         metrics = self.task.measure(self.examples, found, self.labels)
         told = {f"held_out_{name}": metric.score for name, metric in metrics.items()}
-        return {self.chooses: 1.0 - metrics[self.task.choose_by].score, **told}
+        return {self.selection_metric: 1.0 - metrics[self.task.choose_by].score, **told}
 
 
 @torch.inference_mode()
@@ -103,11 +103,11 @@ def answers(
 ) -> list[Floats]:
     """The probabilities of each row's cases, float [cases, L]; `tokens`: of a batch. In the order of the rows."""
     device = next(model.parameters()).device
-    order = np.argsort([len(row) for row in rows], kind="stable")[::-1].tolist()
+    sampler = np.argsort([len(row) for row in rows], kind="stable")[::-1].tolist()
     found: dict[int, Floats] = {}
-    while order:
-        size = max(1, tokens // len(rows[order[0]]))
-        now, order = order[:size], order[size:]
+    while sampler:
+        size = max(1, tokens // len(rows[sampler[0]]))
+        now, sampler = sampler[:size], sampler[size:]
         batch, cases_B = collator.batch([rows[n] for n in now])
         with torch.autocast(device.type, torch.bfloat16, enabled=native_bfloat16(str(device))):
             logits_NL = heads.logits(model, batch.to(device))

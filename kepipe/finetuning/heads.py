@@ -41,8 +41,8 @@ class TaskHead(nn.Module):
             there_BT1 = (batch.documents > 0).unsqueeze(-1).to(hidden_BTD.dtype)
             read_ND = (hidden_BTD * there_BT1).sum(1) / there_BT1.sum(1)
         else:
-            assert batch.selected is not None
-            read_ND = hidden_BTD.flatten(0, 1).index_select(0, batch.selected)
+            assert batch.label_positions is not None
+            read_ND = hidden_BTD.flatten(0, 1).index_select(0, batch.label_positions)
             read_ND = read_ND.reshape(-1, self.marks * read_ND.shape[1])
         logits_NL: Tensor = self.dense(self.dropout(read_ND))
         return logits_NL

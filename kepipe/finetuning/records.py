@@ -14,19 +14,21 @@ from kepipe.finetuning.examples import Example
 from kepipe.finetuning.table import tags
 
 if TYPE_CHECKING:
-    from kepipe.finetuning.fine_tuned import About
+    from kepipe.finetuning.fine_tuned import TaskSpec
 
 Floats = npt.NDArray[np.float64]
 
 
-def records(about: About, examples: Sequence[Example], answers: Sequence[Floats]) -> Iterator[dict[str, Any]]:
+def records(
+    spec: TaskSpec, examples: Sequence[Example], answers: Sequence[Floats]
+) -> Iterator[dict[str, Any]]:
     """`{"id", "predicted", "probability", "labels"}` of each example; `labels` are the true ones, where known.
 
     Typing: `predicted` are types → probabilities. Ranking: `probability` is that of being the answer. Tagging:
     `predicted` are the labels of the words, `spans` what they spell: start, end (characters), type, probability.
     """
     for example, answer in zip(examples, answers, strict=True):
-        record: dict[str, Any] = {"id": example.id, **_record(about, example, answer)}
+        record: dict[str, Any] = {"id": example.id, **_record(spec, example, answer)}
         if example.group:
             record["group"] = example.group
         if example.labels:
@@ -34,17 +36,17 @@ def records(about: About, examples: Sequence[Example], answers: Sequence[Floats]
         yield record
 
 
-def _record(about: About, example: Example, answer_NL: Floats) -> dict[str, Any]:
-    labels = about.labels
-    if about.task == "tagging":
+def _record(spec: TaskSpec, example: Example, answer_NL: Floats) -> dict[str, Any]:
+    labels = spec.labels
+    if spec.task == "tagging":
         (told,) = tags([example], [answer_NL], labels)
         return {"predicted": told, "spans": spans(example, told, answer_NL.max(axis=1, initial=0.0))}
-    if about.task == "typing":
+    if spec.task == "typing":
         (chosen_L,) = typing.choose(answer_NL)
         found = sorted(np.flatnonzero(chosen_L).tolist(), key=lambda row: -answer_NL[0, row])
         return {"predicted": {labels[row]: _round(answer_NL[0, row]) for row in found}}
     best = int(answer_NL[0].argmax())
-    asked = labels.index(RIGHT) if about.task == "ranking" else best
+    asked = labels.index(RIGHT) if spec.task == "ranking" else best
     return {"predicted": labels[best], "probability": _round(answer_NL[0, asked])}
 
 

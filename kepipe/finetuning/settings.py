@@ -10,7 +10,7 @@ from kepipe.config import Section, UserSource
 from kepipe.finetuning.splits import Data
 from kepipe.knowledge.kbert.settings import Inject
 from kepipe.models.base import Base
-from kepipe.training.settings import Training
+from kepipe.training.settings import TrainingSettings
 
 FEATURES_RATE = 1e-3
 """Learning rate of a head alone, which has to come from nothing."""
@@ -72,9 +72,9 @@ class FinetuneConfig(Section):
         """Whether special tokens are put around what is asked about."""
         return self.train == "all" if self.mark is None else self.mark
 
-    def training(self, per_epoch: int) -> Training:
+    def training(self, per_epoch: int) -> TrainingSettings:
         """The settings of the loop: measured and saved after each epoch of `per_epoch` steps, ending with the best."""
-        return Training(
+        return TrainingSettings(
             steps=self.epochs * per_epoch,
             eval_every=per_epoch,
             checkpoint_every=per_epoch,

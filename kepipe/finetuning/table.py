@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kepipe.finetuning import classification, relations, tagging, typing
-from kepipe.finetuning.encoding import Reads
+from kepipe.finetuning.encoding import QueryPositions
 from kepipe.finetuning.examples import Example, Reader
 from kepipe.finetuning.heads import Kind
 from kepipe.finetuning.metrics import Metric
@@ -30,7 +30,7 @@ class Task:
     """
 
     read: Reader
-    reads: Reads
+    reads: QueryPositions
     kind: Kind
     measure: Measure
     choose_by: str

@@ -45,11 +45,11 @@ class CorruptArtifact(Exception):
     """The folder is not what its manifest says."""
 
 
-def seal(folder: Path, ingredients: Mapping[str, Any], maker: str) -> str:
+def seal(folder: Path, cache_key_inputs: Mapping[str, Any], maker: str) -> str:
     """Write the manifest of a finished folder and return the digest of its content."""
     files = {str(file.relative_to(folder)): _fingerprint(file) for file in _content(folder)}
     digest = hash_json({name: entry["sha256"] for name, entry in files.items()})
-    manifest = {"digest": digest, "maker": maker, "ingredients": ingredients, "files": files}
+    manifest = {"digest": digest, "maker": maker, "ingredients": cache_key_inputs, "files": files}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True))
     return digest
 

@@ -21,11 +21,11 @@ class JobStore(SQLAlchemyJobStore):  # type: ignore[misc]
     moved since the job was added.
     """
 
-    def __init__(self, file: Path, firing: bool) -> None:
+    def __init__(self, file: Path, scheduled_run: bool) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
         super().__init__(f"sqlite:///{file.resolve()}", engine_options={"connect_args": {"timeout": 30}})
-        self.workspace, self.firing = str(file.parent.resolve()), firing
+        self.workspace, self.scheduled_run = str(file.parent.resolve()), scheduled_run
         """Whether jobs may be fired. A scheduler takes what is due once more while it shuts down, even a
         paused one, and notes it as fired."""
 
@@ -35,7 +35,7 @@ class JobStore(SQLAlchemyJobStore):  # type: ignore[misc]
         return job
 
     def get_due_jobs(self, now: datetime) -> list[Job]:
-        due: list[Job] = super().get_due_jobs(now) if self.firing else []
+        due: list[Job] = super().get_due_jobs(now) if self.scheduled_run else []
         return due
 
     def update_job(self, job: Job) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from kepipe.config import ConfigError, Section, key_part
+from kepipe.config import ConfigError, Section, cache_key_fields
 from kepipe.flow.artifact import Artifact, CorruptArtifact, hash_json, read_manifest
 from kepipe.flow.stage import Stage
 from kepipe.flow.store import Store
@@ -94,7 +94,7 @@ class Workspace:
         fresh.replace(link)
 
 
-def ingredients(node: Node, seed: int, inputs: Mapping[str, Sequence[Artifact]]) -> dict[str, Any]:
+def cache_key_inputs(node: Node, seed: int, inputs: Mapping[str, Sequence[Artifact]]) -> dict[str, Any]:
     """All that decides a stage's result. Its hash is the stage's key.
 
     The names and the order of inputs count only where a stage takes several and tells them apart.
@@ -110,7 +110,7 @@ def ingredients(node: Node, seed: int, inputs: Mapping[str, Sequence[Artifact]])
         "stage": node.stage.name,
         "version": node.stage.version,
         "seed": seed,
-        "config": key_part(node.config),
+        "config": cache_key_fields(node.config),
         "inputs": digests,
         "sources": dict(node.stage.fingerprint(node.config)),
     }
@@ -134,7 +134,7 @@ def make_plan(
             steps.append(Step(node, "to run", f"its input {waits} is to be made first"))
             continue
         inputs = {slot: [made[name] for name in names] for slot, names in node.inputs.items()}
-        parts = ingredients(node, flow.seed_of(node), inputs)
+        parts = cache_key_inputs(node, flow.seed_of(node), inputs)
         step, folder = _judge(node, flow, workspace, parts, node.name in force, warn)
         steps.append(step)
         if folder is not None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NoReturn
 
-from kepipe.config import ConfigError, nearest
+from kepipe.config import ConfigError, suggest
 from kepipe.flow.artifact import Artifact, read_manifest
 from kepipe.flow.events import (
     Event,
@@ -25,9 +25,9 @@ from kepipe.flow.events import (
     StageEnded,
     StageStarted,
 )
-from kepipe.flow.plan import Flow, Node, Workspace, ingredients, key_of
-from kepipe.flow.stage import Work
-from kepipe.flow.store import Desk
+from kepipe.flow.plan import Flow, Node, Workspace, cache_key_inputs, key_of
+from kepipe.flow.stage import StageContext
+from kepipe.flow.store import WorkDir
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Choice:
             raise ConfigError("--until and --only exclude each other: give one of them")
         for name in (self.until, self.only, *self.force):
             if name is not None and name not in names:
-                raise ConfigError(f"pipeline {flow.name} has no stage `{name}`{nearest(name, names)}")
+                raise ConfigError(f"pipeline {flow.name} has no stage `{name}`{suggest(name, names)}")
         if self.until is not None:
             return flow.nodes[: names.index(self.until) + 1]
         if self.only is not None:
@@ -87,7 +87,7 @@ class Run:
     def __post_init__(self) -> None:
         self._speaking = threading.RLock()
 
-    def tell(self, event: Event) -> None:
+    def emit(self, event: Event) -> None:
         """Pass an event to every sink, one at a time: stages may speak from several threads."""
         with self._speaking:
             for sink in self.sinks:
@@ -97,7 +97,7 @@ class Run:
         """Artifacts by stage name. Raises ConfigError, StageFailed, or KeyboardInterrupt."""
         nodes = self.choice.select(self.flow)
         started, status = time.time(), "failed"
-        self.tell(RunStarted(run=self.id, pipeline=self.flow.name, config=self.config, tags=self.tags))
+        self.emit(RunStarted(run=self.id, pipeline=self.flow.name, config=self.config, tags=self.tags))
         made: dict[str, Artifact] = {}
         try:
             for node in nodes:
@@ -108,13 +108,13 @@ class Run:
             status = "killed"
             raise
         finally:
-            tell = self.tell if status == "finished" else self._tell_failure
-            tell(RunEnded(run=self.id, status=status, seconds=time.time() - started))
+            emit = self.emit if status == "finished" else self._emit_failure
+            emit(RunEnded(run=self.id, status=status, seconds=time.time() - started))
         return made
 
     def _provide(self, node: Node, inputs: Mapping[str, Sequence[Artifact]]) -> Artifact:
         """The node's artifact: found, or made under the lock of its key."""
-        parts = ingredients(node, self.flow.seed_of(node), inputs)
+        parts = cache_key_inputs(node, self.flow.seed_of(node), inputs)
         key, store = key_of(parts), self.workspace.store
         forced = node.name in self.choice.force
         found = None if forced else store.find(key, self._warner(node))
@@ -129,7 +129,7 @@ class Run:
                 if found is None:
                     return self._work(node, inputs, parts, key)
         manifest = read_manifest(found)
-        self.tell(
+        self.emit(
             StageCached(
                 run=self.id,
                 stage=node.name,
@@ -151,27 +151,29 @@ class Run:
         """Do a node's work and seal it. Call under the lock of its key. Raises StageFailed."""
         store, device = self.workspace.store, self.device()
         resumed = store.resumable(key)
-        desk = store.start(key)
-        clock = _Clock(desk)
+        workdir = store.start(key)
+        clock = _Clock(workdir)
         ended = partial(StageEnded, run=self.id, stage=node.name)
         self._announce(node, inputs, parts, key, resumed)
         try:
             seed, stamp = self.flow.seed_of(node), {"run": self.id, "stage": node.name}
-            work = Work(desk.out, desk.scratch, seed, device, self._recorder(desk, clock), stamp)
-            node.stage.run(self._typed(node, inputs), node.config, work)
+            context = StageContext(
+                workdir.out, workdir.scratch, seed, device, self._recorder(workdir, clock), stamp
+            )
+            node.stage.run(self._typed(node, inputs), node.config, context)
             clock.save()
             record = self._record(node, clock, device, resumed)
-            folder, digest = store.finish(key, desk, parts, self.id, record)
+            folder, digest = store.finish(key, workdir, parts, self.id, record)
             self.workspace.point(self.flow.name, node.name, folder)
         except BaseException as cause:
             with suppress(OSError):
                 clock.save()
             status = "killed" if isinstance(cause, KeyboardInterrupt) else "failed"
-            self._tell_failure(ended(status=status, seconds=clock.seconds, error=str(cause)))
+            self._emit_failure(ended(status=status, seconds=clock.seconds, error=str(cause)))
             if isinstance(cause, Exception):
                 raise StageFailed(node.name, cause) from cause
             raise
-        self.tell(ended(status="finished", seconds=record["seconds"], folder=str(folder), digest=digest))
+        self.emit(ended(status="finished", seconds=record["seconds"], folder=str(folder), digest=digest))
         return node.stage.makes.open(folder, node.name)
 
     def _announce(
@@ -182,7 +184,7 @@ class Run:
         key: str,
         resumed: bool,
     ) -> None:
-        self.tell(
+        self.emit(
             StageStarted(
                 run=self.id,
                 stage=node.name,
@@ -209,10 +211,10 @@ class Run:
             "resumed": resumed,
         }
 
-    def _tell_failure(self, event: Event) -> None:
+    def _emit_failure(self, event: Event) -> None:
         """Tell of an end while an error is on its way, which matters more: a full disk takes no words either."""
         with suppress(OSError):
-            self.tell(event)
+            self.emit(event)
 
     def _typed(self, node: Node, inputs: Mapping[str, Sequence[Artifact]]) -> Any:
         slots = node.stage.slots()
@@ -220,27 +222,27 @@ class Run:
             **{slot: tuple(found) if slots[slot].several else found[0] for slot, found in inputs.items()}
         )
 
-    def _recorder(self, desk: Desk, clock: _Clock) -> Sink:
+    def _recorder(self, workdir: WorkDir, clock: _Clock) -> Sink:
         """Keeps metrics beside the work, so that they outlive this process, and passes every event on."""
 
         def record(event: Event) -> None:
             if isinstance(event, Metrics):
                 entry = {"step": event.step, **event.values}
-                with self._speaking, desk.metrics.open("a") as stream:
+                with self._speaking, workdir.metrics.open("a") as stream:
                     stream.write(json.dumps(entry) + "\n")
                     clock.save()
-            self.tell(event)
+            self.emit(event)
 
         return record
 
     def _warner(self, node: Node) -> Callable[[str], None]:
-        return lambda message: self.tell(
+        return lambda message: self.emit(
             Noted(run=self.id, stage=node.name, level="warning", message=message)
         )
 
     def _waiter(self, node: Node) -> Callable[[], None]:
         message = f"another process is making `{node.name}`; waiting for it"
-        return lambda: self.tell(Noted(run=self.id, stage=node.name, level="info", message=message))
+        return lambda: self.emit(Noted(run=self.id, stage=node.name, level="info", message=message))
 
     def _refuse(self, node: Node) -> NoReturn:
         raise ConfigError(
@@ -252,8 +254,8 @@ class Run:
 class _Clock:
     """Seconds of work on a key, those of interrupted attempts included."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._file, self._begun = desk.spent, time.monotonic()
+    def __init__(self, workdir: WorkDir) -> None:
+        self._file, self._begun = workdir.spent, time.monotonic()
         try:
             self._before = float(self._file.read_text())
         except (FileNotFoundError, ValueError):  # the first attempt; or a power cut emptied the file

@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 
 from kepipe.config import ConfigError
 from kepipe.flow.cron import trigger
-from kepipe.flow.firing import Result, fire, interrupt_all, last_result
+from kepipe.flow.scheduled_run import Result, fire, interrupt_all, last_result
 
 if TYPE_CHECKING:
     from apscheduler.schedulers.background import BackgroundScheduler
@@ -59,7 +59,7 @@ def add(workspace: Path, pipeline: Path, cron: str, overrides: Sequence[str] = (
     with _jobs(workspace) as scheduler:
         _drop(scheduler, name)
         scheduler.add_job(
-            "kepipe.flow.firing:fire",
+            "kepipe.flow.scheduled_run:fire",
             when,
             id=name,
             name=cron,
@@ -122,7 +122,7 @@ def serve(workspace: Path, tell: Callable[[str], None]) -> None:
 
 
 def _fire_until(stop: threading.Event, workspace: Path, tell: Callable[[str], None]) -> None:
-    with _jobs(workspace, firing=True) as scheduler:
+    with _jobs(workspace, scheduled_run=True) as scheduler:
         _announce(scheduler, tell)
         while not stop.wait(BEAT):
             scheduler.wakeup()  # it would sleep until the next firing that it knew of
@@ -141,22 +141,22 @@ def _drop(scheduler: BackgroundScheduler, name: str) -> None:
 
 
 @contextmanager
-def _jobs(workspace: Path, firing: bool = False) -> Iterator[BackgroundScheduler]:
-    """A scheduler on the workspace's job store. Unless `firing`, it only reads and writes there."""
+def _jobs(workspace: Path, scheduled_run: bool = False) -> Iterator[BackgroundScheduler]:
+    """A scheduler on the workspace's job store. Unless `scheduled_run`, it only reads and writes there."""
     from apscheduler.executors.pool import ThreadPoolExecutor
     from apscheduler.schedulers.background import BackgroundScheduler
 
     from kepipe.flow.jobstore import JobStore
 
-    store = JobStore(workspace / "schedule.sqlite", firing)
+    store = JobStore(workspace / "schedule.sqlite", scheduled_run)
     scheduler = BackgroundScheduler(
         jobstores={"default": store}, executors={"default": ThreadPoolExecutor(8)}
     )
-    scheduler.start(paused=not firing)
+    scheduler.start(paused=not scheduled_run)
     try:
         yield scheduler
     finally:
-        store.firing = False
+        store.scheduled_run = False
         interrupt_all()
         scheduler.shutdown(wait=True)
 

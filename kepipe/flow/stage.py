@@ -1,4 +1,4 @@
-"""The stage contract: a typed function `(inputs, config, work) → files`, with a name and a version."""
+"""The stage contract: a typed function `(inputs, config, context) → files`, with a name and a version."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
-from kepipe.config import Clash, Section
+from kepipe.config import ConfigConflict, Section
 from kepipe.flow.artifact import Artifact
 from kepipe.flow.events import Dataset, Event, Metrics, ModelOffered, Noted, Progressed, Sink
 
@@ -22,7 +22,7 @@ Tick = Callable[[int], None]
 
 
 @dataclass(frozen=True)
-class Work:
+class StageContext:
     """Where a stage works and how it speaks.
 
     What it writes to `out` becomes the artifact. `scratch` survives a kill and is thrown away at the end:
@@ -38,7 +38,7 @@ class Work:
     """Fields that every event of this stage carries: run and stage."""
 
     def emit(self, make: Callable[..., Event], **values: Any) -> None:
-        """Tell whoever listens: `work.emit(Noted, level="info", message="…")`."""
+        """Tell whoever listens: `context.emit(Noted, level="info", message="…")`."""
         self.sink(make(**self.stamp, **values))
 
     def log(self, values: Mapping[str, float], step: int | None = None) -> None:
@@ -63,18 +63,18 @@ class Work:
 
     @contextmanager
     def progress(self, what: str, total: int | None = None, unit: str = "", done: int = 0) -> Iterator[Tick]:
-        """A progress bar: `with work.progress("linking", 106, "documents") as tick: … tick(1)`."""
+        """A progress bar: `with context.progress("linking", 106, "documents") as tick: … tick(1)`."""
         state = done
-        tell = partial(self.emit, Progressed, what=what, total=total, unit=unit)
-        tell(done=state)
+        emit = partial(self.emit, Progressed, what=what, total=total, unit=unit)
+        emit(done=state)
 
         def tick(count: int = 1) -> None:
             nonlocal state
             state += count
-            tell(done=state)
+            emit(done=state)
 
         yield tick
-        tell(done=state if total is None else total)
+        emit(done=state if total is None else total)
 
 
 class Slot(NamedTuple):
@@ -105,7 +105,7 @@ class Stage(Generic[I, C]):
     `inputs` is a frozen dataclass whose fields are Artifact subclasses, or tuples of them; the runner fills
     each by its type from the stages before. A field `Model | None = None` is filled only where the pipeline's
     `inputs` names what with; what is named may be of a subclass. `fingerprint` digests data outside the store (the
-    user's files); it becomes part of the key. `clashes` tells of settings that do not go together, as far as a
+    user's files); it becomes part of the key. `conflicts` tells of settings that do not go together, as far as a
     pipeline file alone says: it is asked before any stage runs.
     """
 
@@ -114,9 +114,9 @@ class Stage(Generic[I, C]):
     inputs: type[I]
     config: type[C]
     makes: type[Artifact]
-    run: Callable[[I, C, Work], None]
+    run: Callable[[I, C, StageContext], None]
     fingerprint: Callable[[C], Mapping[str, str]] = field(default=lambda _: {})
-    clashes: Callable[[Planned], Iterable[Clash]] = field(default=lambda _: ())
+    conflicts: Callable[[Planned], Iterable[ConfigConflict]] = field(default=lambda _: ())
 
     def slots(self) -> dict[str, Slot]:
         """The inputs by name."""

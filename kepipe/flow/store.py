@@ -1,4 +1,4 @@
-"""The store: finished artifacts in `done/<key>`, unfinished work in `work/<key>`, one lock a key.
+"""The store: finished artifacts in `done/<key>`, unfinished work in `context/<key>`, one lock a key.
 
 An artifact appears in `done` by one rename, so that it is there whole or not at all. Locks are the
 operating system's and end with the process that holds them.
@@ -22,7 +22,7 @@ from kepipe.flow.artifact import RECORD, CorruptArtifact, read_manifest, seal, v
 
 
 @dataclass(frozen=True)
-class Desk:
+class WorkDir:
     """Where one key is worked on: `out` becomes the artifact, `scratch` holds checkpoints, `record` the metrics."""
 
     out: Path
@@ -87,29 +87,34 @@ class Store:
         finally:
             lock.release()
 
-    def start(self, key: str) -> Desk:
+    def start(self, key: str) -> WorkDir:
         """An empty `out` and the `scratch` as the last attempt left it. Call under the lock."""
-        desk = Desk(self._work / key / "out", self._work / key / "scratch")
-        shutil.rmtree(desk.out, ignore_errors=True)
-        desk.out.mkdir(parents=True)
-        desk.scratch.mkdir(exist_ok=True)
-        return desk
+        workdir = WorkDir(self._work / key / "out", self._work / key / "scratch")
+        shutil.rmtree(workdir.out, ignore_errors=True)
+        workdir.out.mkdir(parents=True)
+        workdir.scratch.mkdir(exist_ok=True)
+        return workdir
 
     def finish(
-        self, key: str, desk: Desk, ingredients: Mapping[str, Any], maker: str, record: Mapping[str, Any]
+        self,
+        key: str,
+        workdir: WorkDir,
+        cache_key_inputs: Mapping[str, Any],
+        maker: str,
+        record: Mapping[str, Any],
     ) -> tuple[Path, str]:
         """Seal `out` and move it to `done`; returns folder and digest. Call under the lock."""
-        kept = desk.out / RECORD
+        kept = workdir.out / RECORD
         kept.mkdir(exist_ok=True)
         (kept / "run.json").write_text(json.dumps(record, indent=1))
-        if desk.metrics.exists():
-            (kept / "metrics.jsonl").write_text(_latest_by_step(desk.metrics))
-        digest = seal(desk.out, ingredients, maker)
-        _sync(desk.out)
+        if workdir.metrics.exists():
+            (kept / "metrics.jsonl").write_text(_latest_by_step(workdir.metrics))
+        digest = seal(workdir.out, cache_key_inputs, maker)
+        _sync(workdir.out)
         target = self._done / key
         target.parent.mkdir(parents=True, exist_ok=True)
-        desk.out.rename(target)
-        shutil.rmtree(desk.out.parent, ignore_errors=True)
+        workdir.out.rename(target)
+        shutil.rmtree(workdir.out.parent, ignore_errors=True)
         return target, digest
 
     def forget(self, key: str) -> None:

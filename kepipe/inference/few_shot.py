@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from kepipe.inference.lm_scorer import Asking
+from kepipe.inference.lm_scorer import LMScorer
 from kepipe.inference.prompt_task import Question, Task
 from kepipe.models.generation import generate
 from kepipe.studies.intervals import Estimate
@@ -59,7 +59,7 @@ def draw_examples(task: Task, shots: int, rng: np.random.Generator) -> tuple[Que
 
 
 def evaluate(
-    asking: Asking,
+    scorer: LMScorer,
     task: Task,
     examples: Sequence[Question],
     *,
@@ -71,11 +71,11 @@ def evaluate(
 
     Raises ValueError where a prompt does not fit the model's positions.
     """
-    asking.model.eval()
+    scorer.model.eval()
     if task.questions[0].choices:
-        answers = _choose(asking, task, examples, normalise, tick)
+        answers = _choose(scorer, task, examples, normalise, tick)
     else:
-        answers = _write(asking, task, examples, limit, tick)
+        answers = _write(scorer, task, examples, limit, tick)
     pairs = zip(answers, task.questions, strict=True)
     right = [any(same(answer, wanted) for wanted in question.answers) for answer, question in pairs]
     return Result(len(examples), tuple(answers), np.array(right, np.float64))
@@ -102,7 +102,7 @@ def choice_scores(likelihoods: Sequence[Floats], choices: Sequence[str], normali
 
 
 def _choose(
-    asking: Asking,
+    scorer: LMScorer,
     task: Task,
     examples: Sequence[Question],
     normalise: Normalise,
@@ -110,17 +110,17 @@ def _choose(
 ) -> list[str]:
     """The likeliest choice of each question."""
     answers = []
-    for questions in _batches(asking, task, examples):
+    for questions in _batches(scorer, task, examples):
         pairs = [
             (task.prompt(question, examples), choice) for question in questions for choice in question.choices
         ]
-        cut = [split(asking, prompt, task.answer_after(choice)) for prompt, choice in pairs]
+        cut = [split(scorer, prompt, task.answer_after(choice)) for prompt, choice in pairs]
         # A question's choices share their prompt, which is read once.
         numbers = {prompt.tobytes(): prompt for prompt, _ in cut}
         places = {key: place for place, key in enumerate(numbers)}
         rows = [places[prompt.tobytes()] for prompt, _ in cut]
         targets = [target for _, target in cut]
-        found_NU = asking.log_likelihoods(list(numbers.values()), rows, targets)
+        found_NU = scorer.log_likelihoods(list(numbers.values()), rows, targets)
         found = iter([values[: len(target)] for values, target in zip(found_NU, targets, strict=True)])
         for question in questions:
             likelihoods = [next(found) for _ in question.choices]
@@ -130,12 +130,12 @@ def _choose(
     return answers
 
 
-def split(asking: Asking, prompt: str, answer: str) -> tuple[Ints, Ints]:
+def split(scorer: LMScorer, prompt: str, answer: str) -> tuple[Ints, Ints]:
     """Tokens of the prompt and of the answer behind it, cut as they stand together.
 
     A token that reaches over the border belongs to the answer.
     """
-    encoded = asking.tokenizer.encode([prompt + answer])
+    encoded = scorer.tokenizer.encode([prompt + answer])
     first = int(np.searchsorted(encoded.ends, len(prompt), side="right"))
     if first == len(encoded.tokens):
         raise ValueError(f"the answer {answer!r} has no token of its own in this vocabulary")
@@ -143,27 +143,27 @@ def split(asking: Asking, prompt: str, answer: str) -> tuple[Ints, Ints]:
 
 
 def _write(
-    asking: Asking, task: Task, examples: Sequence[Question], limit: int, tick: Callable[[int], None]
+    scorer: LMScorer, task: Task, examples: Sequence[Question], limit: int, tick: Callable[[int], None]
 ) -> list[str]:
     """What the model writes after each question, to the end of the line."""
     answers = []
-    for questions in _batches(asking, task, examples):
-        encoded = asking.tokenizer.encode([task.prompt(question, examples) for question in questions])
+    for questions in _batches(scorer, task, examples):
+        encoded = scorer.tokenizer.encode([task.prompt(question, examples) for question in questions])
         texts = np.split(encoded.tokens, np.cumsum(encoded.lengths)[:-1])
         with torch.inference_mode():
             written_BN = generate(
-                asking.model, asking.prompt(texts, limit), limit=limit, end=asking.tokenizer.sep
+                scorer.model, scorer.prompt(texts, limit), limit=limit, end=scorer.tokenizer.sep
             )
         for row in written_BN.tolist():
-            lines = asking.tokenizer.decode(row).strip().splitlines()
+            lines = scorer.tokenizer.decode(row).strip().splitlines()
             answers.append(lines[0].strip() if lines else "")
         tick(len(questions))
     return answers
 
 
-def _batches(asking: Asking, task: Task, examples: Sequence[Question]) -> list[list[Question]]:
+def _batches(scorer: LMScorer, task: Task, examples: Sequence[Question]) -> list[list[Question]]:
     """Questions in their order, in batches of about TOKENS_PER_BATCH tokens."""
-    lengths = asking.tokenizer.encode(
+    lengths = scorer.tokenizer.encode(
         [task.prompt(question, examples) for question in task.questions]
     ).lengths
     batches: list[list[Question]] = [[]]

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from kepipe.models.generation import Prompt, Session
+from kepipe.models.generation import DecodingState, Prompt
 
 if TYPE_CHECKING:
     from kepipe.models.transformer import Transformer
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-Manner = Literal["append", "prefix", "infill", "sentinel", "fragment", "answer"]
-BY_OBJECTIVE: dict[str, Manner] = {
+PromptStyle = Literal["append", "prefix", "infill", "sentinel", "fragment", "answer"]
+BY_OBJECTIVE: dict[str, PromptStyle] = {
     "causal-lm": "append",
     "prefix-lm": "prefix",
     "denoising": "infill",
     "span-corruption": "sentinel",
     "mass": "fragment",
 }
-OF_DECODERS: tuple[Manner, ...] = ("append", "prefix")
+OF_DECODERS: tuple[PromptStyle, ...] = ("append", "prefix")
 """In which a decoder alone writes; the others need an encoder."""
-BY_FAMILY: dict[str, Manner] = {"gpt2": "append", "bart": "infill", "t5": "sentinel"}
+BY_FAMILY: dict[str, PromptStyle] = {"gpt2": "append", "bart": "infill", "t5": "sentinel"}
 
 
 def writes(model: Transformer) -> bool:
@@ -44,7 +44,7 @@ def writes(model: Transformer) -> bool:
     return model.decoder is not None
 
 
-def manner_of(model: Transformer, folder: Path | None = None) -> Manner:
+def prompt_style_of(model: Transformer, folder: Path | None = None) -> PromptStyle:
     """How the model goes on with a text: by the objective that its folder tells of, else by its family.
 
     Raises ValueError for a model without a decoder.
@@ -70,16 +70,16 @@ def _objective(folder: Path | None) -> str:
 
 
 @dataclass(frozen=True)
-class Asking:
+class LMScorer:
     """Puts texts to a model. `room`: how many tokens are to come, which MASS has to be told in masks."""
 
     model: Transformer
     tokenizer: Tokenizer
-    manner: Manner
+    prompt_style: PromptStyle
 
     def prompt(self, texts: Sequence[Ints], room: int) -> Prompt:
         """The prompt that has the model go on after each of the texts (int [T] without special tokens)."""
-        kind, roles = self.manner, self.tokenizer
+        kind, roles = self.prompt_style, self.tokenizer
         device = str(next(self.model.parameters()).device)
         if kind in OF_DECODERS:
             begun = [text if len(text) else np.array([roles.sep]) for text in texts]
@@ -97,20 +97,20 @@ class Asking:
     def _source(self, text: Ints, room: int) -> Ints:
         """What the encoder reads."""
         roles = self.tokenizer
-        if self.manner == "sentinel":
+        if self.prompt_style == "sentinel":
             return np.array([*text, roles.sentinels[0], roles.sep], np.int64)
         if self.model.config.family == "t5":
             return np.array([*text, roles.sep], np.int64)
-        hidden = {"infill": 1, "fragment": room}.get(self.manner, 0)
+        hidden = {"infill": 1, "fragment": room}.get(self.prompt_style, 0)
         return np.array([roles.cls, *text, *[roles.mask] * hidden, roles.sep], np.int64)
 
     def _begin(self, text: Ints) -> list[int]:
         """What the decoder begins with."""
         start = self.model.config.start
         begun = [self.tokenizer.sep if start is None else start]
-        if self.manner == "sentinel":
+        if self.prompt_style == "sentinel":
             return [*begun, int(self.tokenizer.sentinels[0])]
-        if self.manner == "infill":
+        if self.prompt_style == "infill":
             return [*begun, self.tokenizer.cls, *text.tolist()]
         return begun
 
@@ -123,11 +123,11 @@ class Asking:
         """
         device = next(self.model.parameters()).device
         following_NU, there_NU = _padded(targets, self.tokenizer.pad, device)
-        session = Session(self.model, self.prompt(texts, following_NU.shape[1]), following_NU.shape[1])
-        session.select(torch.tensor(rows, device=device))
-        found = [_chosen(session.logits[:, None], following_NU[:, :1])]
+        state = DecodingState(self.model, self.prompt(texts, following_NU.shape[1]), following_NU.shape[1])
+        state.select(torch.tensor(rows, device=device))
+        found = [_chosen(state.logits[:, None], following_NU[:, :1])]
         if following_NU.shape[1] > 1:
-            hidden_NUD = session.follow(following_NU[:, :-1])
+            hidden_NUD = state.follow(following_NU[:, :-1])
             found.append(_chosen(self.model.vocabulary(hidden_NUD).float(), following_NU[:, 1:]))
         likelihoods_NU: Floats = (torch.cat(found, 1) * there_NU).double().cpu().numpy()
         return likelihoods_NU

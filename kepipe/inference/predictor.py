@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from kepipe.finetuning import fine_tuned
-from kepipe.finetuning.encoding import mark
+from kepipe.finetuning.encoding import encode_rows
 from kepipe.finetuning.examples import Example
-from kepipe.finetuning.fine_tuned import Tuned, Unknown
+from kepipe.finetuning.fine_tuned import FineTunedModel, Unknown
 from kepipe.finetuning.fitting import answers
 from kepipe.finetuning.markup import ask
 from kepipe.finetuning.mention_finders import Finder, make_finder
@@ -28,7 +28,7 @@ class Predictor:
     may be composed for those that the graph knows.
     """
 
-    tuned: Tuned
+    tuned: FineTunedModel
     finder: Finder | None = None
 
     @classmethod
@@ -49,7 +49,7 @@ class Predictor:
         neighbours.
         """
         opened = fine_tuned.load(folder, graph=graph, unknown=unknown, device=device)
-        untaught = opened.about.mentions == "none" and graph is None and linker is None
+        untaught = opened.spec.mentions == "none" and graph is None and linker is None
         if untaught or (opened.injector is None and opened.vectors is None):
             return cls(opened)
         own_graph, own_linker = folder / fine_tuned.GRAPH, folder / fine_tuned.LINKER
@@ -57,20 +57,22 @@ class Predictor:
             linker = own_linker
         if graph is None and own_graph.exists():
             graph = own_graph
-        return cls(opened, make_finder(linker, graph, opened.about.language))
+        return cls(opened, make_finder(linker, graph, opened.spec.language))
 
     def predict(self, texts: Sequence[str]) -> list[dict[str, Any]]:
         """A record of each text (see `predictions.records`), with the entities that were found in it.
 
         Raises ValueError for a text that does not mark what the task asks about.
         """
-        about = self.tuned.about
+        spec = self.tuned.spec
         examples = [
-            ask(about.task, text, about.language, f"text {place}") for place, text in enumerate(texts, 1)
+            ask(spec.task, text, spec.language, f"text {place}") for place, text in enumerate(texts, 1)
         ]
         examples = self._link(examples)
-        found = answers(self.tuned.model, self.tuned.collator, mark(examples, self.tuned.layout), TOKENS)
-        told = list(records(about, examples, found))
+        found = answers(
+            self.tuned.model, self.tuned.collator, encode_rows(examples, self.tuned.row_format), TOKENS
+        )
+        told = list(records(spec, examples, found))
         for record, example in zip(told, examples, strict=True):
             if self.finder is not None or example.mentions:
                 record["entities"] = self._entities(example)

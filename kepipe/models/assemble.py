@@ -15,7 +15,7 @@ from kepipe.nn.attention import CrossAttention, SelfAttention
 from kepipe.nn.embeddings import Embeddings
 from kepipe.nn.feedforward import ACTIVATIONS, FeedForward, GatedFeedForward
 from kepipe.nn.fusion import FusedLayer, Fusion
-from kepipe.nn.heads import Pooler, Transform, VocabularyHead
+from kepipe.nn.heads import Pooler, PredictionTransform, VocabularyHead
 from kepipe.nn.layer import Layer, PostNorm, PreNorm, Stack, attention_layer
 from kepipe.nn.norms import UnbiasedNorm
 from kepipe.nn.positions import LearnedPositions, RelativeBias
@@ -30,7 +30,7 @@ def assemble(config: TransformerConfig) -> Transformer:
     """A transformer whose weights hold no values yet (device "meta"): `initialise` it or load into it."""
     with torch.device("meta"):
         transform = (
-            Transform(config.hidden, ACTIVATIONS[config.activation], _norm(config))
+            PredictionTransform(config.hidden, ACTIVATIONS[config.activation], _norm(config))
             if config.transform
             else None
         )
@@ -59,11 +59,11 @@ def _norm(config: TransformerConfig, width: int = 0) -> nn.Module:
     return kind(width or config.hidden, eps=config.norm_eps)
 
 
-def _entity_head(config: TransformerConfig) -> Transform | None:
+def _entity_head(config: TransformerConfig) -> PredictionTransform | None:
     if config.fusion is None:
         return None
     width = config.fusion.hidden
-    return Transform(config.hidden, ACTIVATIONS[config.activation], _norm(config, width), width)
+    return PredictionTransform(config.hidden, ACTIVATIONS[config.activation], _norm(config, width), width)
 
 
 def _entity_table(config: TransformerConfig) -> nn.Embedding | None:
@@ -157,14 +157,14 @@ def fuse(model: Transformer, fusion: FusionConfig, seed: int) -> tuple[Transform
     fused = assemble(replace(model.config, fusion=fusion)).to_empty(device="cpu")
     old, new = dict(model.named_parameters()), dict(fused.named_parameters())
     fresh = {name: weight for name, weight in new.items() if name not in old}
-    draw(fresh, fused.config, torch.Generator().manual_seed(seed), DEVIATION)
+    init_weights(fresh, fused.config, torch.Generator().manual_seed(seed), DEVIATION)
     with torch.no_grad():
         for name, weight in old.items():
             new[name].copy_(weight)
     return fused, tuple(fresh)
 
 
-def plain(model: Transformer) -> Transformer:
+def without_fusion(model: Transformer) -> Transformer:
     """The token side of a model that fuses entities: the model without what concerns them, sharing its weights."""
     bare = assemble(replace(model.config, fusion=None))
     weights = dict(model.named_parameters())
@@ -176,7 +176,7 @@ def initialise(model: Transformer, seed: int) -> Transformer:
     """Draw all weights from a generator of their own; returns the model, on the CPU."""
     model.to_empty(device="cpu")
     generator = torch.Generator().manual_seed(seed)
-    draw(dict(model.named_parameters()), model.config, generator, _deviation_of_layers(model.config))
+    init_weights(dict(model.named_parameters()), model.config, generator, _deviation_of_layers(model.config))
     return model
 
 
@@ -191,24 +191,24 @@ def _deviation_of_layers(config: TransformerConfig) -> float:
     return DEVIATION * math.sqrt(max(1.0, PUBLISHED_WIDTH / config.hidden))
 
 
-def draw(
+def init_weights(
     weights: Mapping[str, Tensor], config: TransformerConfig, generator: torch.Generator, in_layers: float
 ) -> None:
     """Fill weights with first values, in the order of their names.
 
     Normal with deviation 0.02, or `in_layers` where they are a layer's; zero biases (Devlin et al. 2019). GPT-2's
     residual projections are divided by √(2 · layers) (Radford et al. 2019, section 2.3), those of GPT-1's arrangement
-    are not (Radford et al. 2018, section 4.1); T5 has deviations of its own (`_draw_t5`).
+    are not (Radford et al. 2018, section 4.1); T5 has deviations of its own (`_init_t5_weights`).
     """
-    into_residual = ("part.output.weight", "part.shrink.weight") if _is_gpt2(config) else ()
+    into_residual = ("part.output.weight", "part.down_proj.weight") if _is_gpt2(config) else ()
     with torch.no_grad():
-        for name, weight in sorted(weights.items()):
+        for name, weight in sorted(weights.items(), key=_drawing_order):
             if name.endswith("bias"):
                 weight.zero_()
             elif "norm." in name:
                 weight.fill_(1.0)
             elif config.family == "t5":
-                _draw_t5(name, weight, config, generator)
+                _init_t5_weights(name, weight, config, generator)
             else:
                 deviation = in_layers if ".layers." in name else DEVIATION
                 if name.endswith(into_residual):
@@ -216,12 +216,19 @@ def draw(
                 weight.normal_(0.0, deviation, generator=generator)
 
 
+def _drawing_order(named: tuple[str, Tensor]) -> str:
+    """By name, and within an MLP in the order of use: `up_proj` before `down_proj`."""
+    return named[0].replace("up_proj", "proj_1").replace("down_proj", "proj_2")
+
+
 def _is_gpt2(config: TransformerConfig) -> bool:
     """GPT-2, and not GPT-1 under its name."""
     return config.family == "gpt2" and config.norm_place == "pre"
 
 
-def _draw_t5(name: str, weight: Tensor, config: TransformerConfig, generator: torch.Generator) -> None:
+def _init_t5_weights(
+    name: str, weight: Tensor, config: TransformerConfig, generator: torch.Generator
+) -> None:
     """T5's initialisation, as Mesh TensorFlow has it: scores are not scaled, so queries start out small."""
     inner = config.heads * config.head_width
     if name == "tokens.weight":
@@ -229,7 +236,7 @@ def _draw_t5(name: str, weight: Tensor, config: TransformerConfig, generator: to
         deviation = 1.0
     elif name.endswith("output.weight"):
         deviation = inner**-0.5
-    elif name.endswith("shrink.weight"):
+    elif name.endswith("down_proj.weight"):
         deviation = config.feedforward**-0.5
     else:
         deviation = config.hidden**-0.5

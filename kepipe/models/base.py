@@ -146,7 +146,7 @@ def configure(base: Base, vocabulary: int) -> TransformerConfig:
     return replace(config, **changes)
 
 
-def speak(config: TransformerConfig, *, pad: int, sep: int) -> TransformerConfig:
+def with_special_ids(config: TransformerConfig, *, pad: int, sep: int) -> TransformerConfig:
     """The config with a tokenizer's ids in place of the published ones.
 
     BART begins to write with the token that ends a text, T5 with padding; RoBERTa's positions begin after the
@@ -170,21 +170,21 @@ def build(
 
     `special`: the tokenizer's ids of `pad` and `sep`, which a fresh model takes instead of the family's published
     ones. `entities`: the vectors that a model with `fusion` is for. `counts`: how often each token stands in the text
-    to be learned, int [V]: what a fresh model expects (`prior.expect`). Raises ValueError where a trained model has
+    to be learned, int [V]: what a fresh model expects (`prior.init_output_bias`). Raises ValueError where a trained model has
     another vocabulary than `vocab_size`, or was made for other vectors.
     """
     from kepipe.models.assemble import assemble, initialise
-    from kepipe.models.output_bias import expect
+    from kepipe.models.output_bias import init_output_bias
 
     if base.trained is None:
         config = configure(base, vocab_size)
-        model = initialise(assemble(config if special is None else speak(config, **special)), seed)
+        model = initialise(assemble(config if special is None else with_special_ids(config, **special)), seed)
         if counts is not None:
-            expect(model, counts)
+            init_output_bias(model, counts)
         return _with_entities(model, base, seed, note, entities)
-    from kepipe.models.pretrained import open_trained
+    from kepipe.models.pretrained import from_pretrained
 
-    model = open_trained(base.trained, seed=seed, dropout=base.dropout, note=note)
+    model = from_pretrained(base.trained, seed=seed, dropout=base.dropout, note=note)
     if model.config.vocabulary != vocab_size:
         raise ValueError(
             f"base: {base.trained} has a vocabulary of {model.config.vocabulary} tokens, the tokenizer of the shards "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from kepipe.models.generation import Prompt, Session
+from kepipe.models.generation import DecodingState, Prompt
 from kepipe.models.transformer import Transformer
 
 NEVER = -1.0e9
@@ -29,9 +29,9 @@ def search(
     all of `beams` finished ones.
     """
     rows, device = len(prompt.tokens), prompt.tokens.device
-    session = Session(model, prompt, limit)
+    state = DecodingState(model, prompt, limit)
     first_row = torch.arange(rows, device=device)[:, None]
-    session.select(first_row.expand(rows, beams).flatten())
+    state.select(first_row.expand(rows, beams).flatten())
     first_beam = first_row * beams
 
     opened = torch.full((rows, beams, limit), model.config.pad, device=device)
@@ -41,7 +41,7 @@ def search(
     settled = torch.zeros(rows, 1, dtype=torch.bool, device=device)
 
     for length in range(1, limit + 1):
-        candidates = session.logits.log_softmax(-1).view(rows, beams, -1) + open_scores[..., None]
+        candidates = state.logits.log_softmax(-1).view(rows, beams, -1) + open_scores[..., None]
         vocabulary = candidates.shape[-1]
         # twice the beam, so that enough go on should the whole beam end here
         sums, at = candidates.flatten(1).topk(min(2 * beams, beams * vocabulary))
@@ -66,8 +66,8 @@ def search(
         settled |= open_scores[:, :1] / length**length_penalty <= scores[:, -1:]
         if length == limit or bool(settled.all()):
             break
-        session.select((first_beam + origin).flatten())
-        session.feed(token.flatten())
+        state.select((first_beam + origin).flatten())
+        state.append(token.flatten())
     return finished[:, :, :length], scores
 
 

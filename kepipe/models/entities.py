@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from kepipe.data.batch import Batch, EntityTable, Ints, Sequences
+from kepipe.data.batch import Batch, EntityTable, Ints, TokenRows
 from kepipe.models.files import share
 from kg.store import Graph
 from kg.vectors import (
@@ -138,12 +138,12 @@ def attach(batch: Batch, links_BT: Ints, table: EntityTable, others: Ints | None
     )
 
 
-def mention_starts(sequences: Sequences, rows_of: Ints) -> Ints:
+def mention_starts(rows: TokenRows, rows_of: Ints) -> Ints:
     """The table's row at the first token of each mention, −1 elsewhere: int [B, T].
 
-    `rows_of` gives the row of each number in `sequences.entities`.
+    `rows_of` gives the row of each number in `rows.entities`.
     """
-    begins_BT = sequences.mention_begins()
+    begins_BT = rows.mention_begins()
     links_BT = np.full(begins_BT.shape, -1, dtype=np.int64)
-    links_BT[begins_BT] = rows_of[sequences.entities[begins_BT]]
+    links_BT[begins_BT] = rows_of[rows.entities[begins_BT]]
     return links_BT

@@ -1,6 +1,6 @@
 """Text from a decoder, token by token: greedy and sampling. `beam.py` searches.
 
-The draw is apart from what it is drawn from: `restrict` reshapes logits, a `Choose` picks from them.
+The draw is apart from what it is drawn from: `filter_logits` reshapes logits, a `Sampler` picks from them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from kepipe.models.transformer import Transformer
 from kepipe.nn.attention import Cache
 from kepipe.nn.visibility import Visibility, causal, documents, full
 
-Choose = Callable[[Tensor], Tensor]
+Sampler = Callable[[Tensor], Tensor]
 """Logits [B, V] → tokens [B]."""
 
 
@@ -45,7 +45,7 @@ def prompt_for(model: Transformer, source_BS: Tensor, source_documents_BS: Tenso
     return Prompt(tokens_B1, None, source_BS, source_documents_BS)
 
 
-class Session:
+class DecodingState:
     """A decoder under way: it is fed tokens and answers with the logits of the next, [B, V] in fp32.
 
     Keys and values are kept, so that a token costs one step whatever stands before it.
@@ -89,7 +89,7 @@ class Session:
         last_B = self.documents.sum(1) - 1
         return self._read(hidden_BTD[torch.arange(len(last_B), device=last_B.device), last_B])
 
-    def feed(self, tokens_B: Tensor) -> None:
+    def append(self, tokens_B: Tensor) -> None:
         """Append a token to each row."""
         self.logits = self._read(self.follow(tokens_B[:, None])[:, -1])
 
@@ -132,25 +132,25 @@ class Session:
 
 @torch.no_grad()
 def generate(
-    model: Transformer, prompt: Prompt, *, limit: int, end: int | None = None, choose: Choose | None = None
+    model: Transformer, prompt: Prompt, *, limit: int, end: int | None = None, sampler: Sampler | None = None
 ) -> Tensor:
     """At most `limit` new tokens a row, [B, N]; a row stops at `end` and is filled up with the padding token.
 
-    The model should be in evaluation mode. `choose` is greedy by default, or `sampling(…)`.
+    The model should be in evaluation mode. `sampler` is greedy by default, or `sampling(…)`.
     """
-    choose = choose or greedy
-    session = Session(model, prompt, limit)
+    sampler = sampler or greedy
+    state = DecodingState(model, prompt, limit)
     chosen: list[Tensor] = []
     ended_B = torch.zeros(len(prompt.tokens), dtype=torch.bool, device=prompt.tokens.device)
     for step in range(limit):
-        tokens_B = choose(session.logits).masked_fill(ended_B, model.config.pad)
+        tokens_B = sampler(state.logits).masked_fill(ended_B, model.config.pad)
         chosen.append(tokens_B)
         if end is not None:
             ended_B |= tokens_B == end
             if bool(ended_B.all()):
                 break
         if step + 1 < limit:
-            session.feed(tokens_B)
+            state.append(tokens_B)
     return torch.stack(chosen, 1)
 
 
@@ -161,17 +161,19 @@ def greedy(logits_BV: Tensor) -> Tensor:
 
 def sampling(
     generator: torch.Generator, *, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0
-) -> Choose:
-    """A choice that draws from the restricted distribution (arguments as `restrict`)."""
+) -> Sampler:
+    """A choice that draws from the restricted distribution (arguments as `filter_logits`)."""
 
-    def choose(logits_BV: Tensor) -> Tensor:
-        shares_BV = restrict(logits_BV, temperature=temperature, top_k=top_k, top_p=top_p).softmax(-1)
+    def sampler(logits_BV: Tensor) -> Tensor:
+        shares_BV = filter_logits(logits_BV, temperature=temperature, top_k=top_k, top_p=top_p).softmax(-1)
         return torch.multinomial(shares_BV, 1, generator=generator).squeeze(1)
 
-    return choose
+    return sampler
 
 
-def restrict(logits_BV: Tensor, *, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0) -> Tensor:
+def filter_logits(
+    logits_BV: Tensor, *, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0
+) -> Tensor:
     """Logits divided by `temperature`, −∞ outside the `top_k` likeliest (0: all) and outside the nucleus.
 
     The nucleus is the smallest set of likeliest tokens that holds at least `top_p` of what `top_k` left

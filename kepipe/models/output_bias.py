@@ -14,7 +14,7 @@ import torch
 from kepipe.models.transformer import Transformer
 
 
-def expect(model: Transformer, counts_V: npt.NDArray[np.int64]) -> None:
+def init_output_bias(model: Transformer, counts_V: npt.NDArray[np.int64]) -> None:
     """Set the output bias to log((count + 1) / Σ(count + 1)); a model without one is left as it is.
 
     `counts_V`: how often each token stands in the corpus.

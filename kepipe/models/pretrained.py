@@ -37,7 +37,7 @@ def locate(name: str) -> Path:
     return _fetch(name)
 
 
-def outline(name: str) -> TransformerConfig | None:
+def read_config(name: str) -> TransformerConfig | None:
     """The config of a trained model on this machine, but for what its weights alone tell; None for one that would have
     to be fetched, and for the releases that are ported on their own.
 
@@ -85,7 +85,7 @@ def _weights(place: Path) -> set[str]:
     return names
 
 
-def open_trained(
+def from_pretrained(
     name: str, *, seed: int = 0, dropout: float = 0.0, note: Callable[[str], None] = lambda _: None
 ) -> Transformer:
     """The model that `name` names, on the CPU in fp32, with this dropout.

@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 from kepipe.data.batch import Batch
 from kepipe.models.config import TransformerConfig
-from kepipe.nn.attention import Cache, Mask, concrete
-from kepipe.nn.fusion import Links, link
+from kepipe.nn.attention import Cache, Mask, build_mask
+from kepipe.nn.fusion import EntityPlacement, place_entities
 from kepipe.nn.gather import pick
-from kepipe.nn.heads import Pooler, Transform, VocabularyHead
-from kepipe.nn.layer import Sight, Stack
-from kepipe.nn.query_positions import plan_reads
+from kepipe.nn.heads import Pooler, PredictionTransform, VocabularyHead
+from kepipe.nn.layer import LayerContext, Stack
+from kepipe.nn.query_positions import plan_query_positions
 from kepipe.nn.visibility import Visibility, by_name, documents
 
 
@@ -34,7 +34,7 @@ class Transformer(nn.Module):
         decoder: Stack | None = None,
         pooler: Pooler | None = None,
         next_sentence_head: nn.Linear | None = None,
-        entity_head: Transform | None = None,
+        entity_head: PredictionTransform | None = None,
         entity_table: nn.Embedding | None = None,
     ) -> None:
         super().__init__()
@@ -88,13 +88,13 @@ class Transformer(nn.Module):
         tasks_BT: Tensor | None = None,
         entities_BT: Tensor | None = None,
         vectors_ME: Tensor | None = None,
-        each: list[Tensor] | None = None,
+        all_hidden_states: list[Tensor] | None = None,
         places_N: Tensor | None = None,
     ) -> Tensor:
         """Hidden states [B, T, D] of the encoder, or [N, D] at the places `places_N` among the B·T.
 
         `entities_BT`, `vectors_ME`: see `Batch`; a plain model does not look at them, and where one that fuses has
-        none, no token has an entity. A list given as `each` receives the embeddings and every layer's output (the
+        none, no token has an entity. A list given as `all_hidden_states` receives the embeddings and every layer's output (the
         last one after the final norm).
         """
         if self.encoder is None:
@@ -105,12 +105,16 @@ class Transformer(nn.Module):
             self.tokens(tokens_BT), positions_BT=positions_BT, segments_BT=segments_BT, tasks_BT=tasks_BT
         )
         mask = self._mask(self.encoder, visibility, x_BTD, keys=x_BTD.shape[1], positions_BT=positions_BT)
-        links, beside = self._slots(tokens_BT, visibility, entities_BT, vectors_ME)
+        placement, entity_states = self._slots(tokens_BT, visibility, entities_BT, vectors_ME)
         narrow = None
         if places_N is not None and self.encoder.narrows(mask):
-            narrow = plan_reads(places_N, *tokens_BT.shape)
+            narrow = plan_query_positions(places_N, *tokens_BT.shape)
         hidden_BTD: Tensor = self.encoder(
-            x_BTD, Sight(mask, links=links), beside=beside, each=each, reads=narrow
+            x_BTD,
+            LayerContext(mask, placement=placement),
+            entity_states=entity_states,
+            all_hidden_states=all_hidden_states,
+            query_positions=narrow,
         )[0]
         return _at(hidden_BTD, places_N) if narrow is None else narrow.pick(hidden_BTD)
 
@@ -123,7 +127,7 @@ class Transformer(nn.Module):
         memory_visibility: Visibility | None = None,
         positions_BT: Tensor | None = None,
         cache: Cache | None = None,
-        each: list[Tensor] | None = None,
+        all_hidden_states: list[Tensor] | None = None,
     ) -> Tensor:
         """Hidden states [B, T, D] of the decoder; without a memory it is a GPT.
 
@@ -139,8 +143,8 @@ class Transformer(nn.Module):
         memory_mask = None
         if memory_BSD is not None:
             memory_mask = self._mask(None, memory_visibility or Visibility(), x_BTD, memory_BSD.shape[1])
-        sight = Sight(mask, memory_BSD, memory_mask, cache)
-        hidden_BTD: Tensor = self.decoder(x_BTD, sight, each=each)[0]
+        layer_context = LayerContext(mask, memory_BSD, memory_mask, cache)
+        hidden_BTD: Tensor = self.decoder(x_BTD, layer_context, all_hidden_states=all_hidden_states)[0]
         if cache is not None:
             cache.length += length
         return hidden_BTD
@@ -150,7 +154,7 @@ class Transformer(nn.Module):
         logits_NV: Tensor = self.head(hidden_ND, self.tokens.weight)
         return logits_NV
 
-    def restoration_loss(self, hidden_ND: Tensor, labels_N: Tensor) -> Tensor:
+    def token_loss(self, hidden_ND: Tensor, labels_N: Tensor) -> Tensor:
         """Sum over the places given of −log p(label): `vocabulary` and its cross-entropy in one."""
         return self.head.loss(hidden_ND, self.tokens.weight, labels_N)
 
@@ -237,7 +241,7 @@ class Transformer(nn.Module):
             else:
                 assert past == 0, "relative positions of one's own and a cache do not go together"
                 relative = stack.relative(positions_BT, positions_BT)
-        return concrete(
+        return build_mask(
             visibility,
             rows=rows,
             queries=queries,
@@ -255,7 +259,7 @@ class Transformer(nn.Module):
         visibility: Visibility,
         entities_BT: Tensor | None,
         vectors_ME: Tensor | None,
-    ) -> tuple[Links | None, Tensor | None]:
+    ) -> tuple[EntityPlacement | None, Tensor | None]:
         """Where entities stand, and the vectors [B, S, E] that enter the layers as their second stream."""
         fusion = self.config.fusion
         if fusion is None:
@@ -263,8 +267,8 @@ class Transformer(nn.Module):
         weight = self.tokens.weight
         if entities_BT is None or vectors_ME is None:
             entities_BT, vectors_ME = torch.zeros_like(tokens_BT), weight.new_zeros(1, fusion.hidden)
-        links = link(entities_BT, visibility, _scores(weight))
-        return links, F.embedding(links.entities, vectors_ME)
+        placement = place_entities(entities_BT, visibility, _scores(weight))
+        return placement, F.embedding(placement.entities, vectors_ME)
 
 
 def _at(hidden_BTD: Tensor, places_N: Tensor | None) -> Tensor:

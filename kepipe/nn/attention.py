@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
-from kepipe.nn.query_positions import Reads
+from kepipe.nn.query_positions import QueryPositions
 from kepipe.nn.visibility import Visibility
 
 Pair = tuple[Tensor, Tensor]
@@ -28,32 +28,32 @@ class Mask:
     """A visibility made concrete for the sizes, device and precision of a forward pass.
 
     `bias`: added to the scores, broadcastable to [B, H, T, S], the lowest finite number where nothing is
-    to be seen; None where all is visible. `seeing`: [B or 1, T, 1], 0 at queries that see nothing and must
+    to be seen; None where all is visible. `query_mask`: [B or 1, T, 1], 0 at queries that see nothing and must
     give zeros; None where there are none. `causal`: the kernel itself hides what stands right.
     """
 
     bias: Tensor | None = None
-    seeing: Tensor | None = None
+    query_mask: Tensor | None = None
     causal: bool = False
     blocks: BlockMask | None = None
 
     @property
-    def written(self) -> bool:
-        """Whether all it says is in `bias` and `seeing`, so that it can be cut."""
+    def is_dense(self) -> bool:
+        """Whether all it says is in `bias` and `query_mask`, so that it can be cut."""
         return not self.causal and self.blocks is None
 
-    def at(self, reads: Reads) -> Mask:
+    def at(self, query_positions: QueryPositions) -> Mask:
         """The same for the queries at these places alone."""
-        assert self.written, "a kernel's own mask cannot be cut"
-        bias, seeing = self.bias, self.seeing
+        assert self.is_dense, "a kernel's own mask cannot be cut"
+        bias, query_mask = self.bias, self.query_mask
         if bias is not None and bias.ndim == 4 and bias.shape[2] > 1:
-            bias = bias.take_along_dim(reads.places[:, None, :, None], 2)
-        if seeing is not None and seeing.shape[1] > 1:
-            seeing = seeing.take_along_dim(reads.places[:, :, None], 1)
-        return Mask(bias, seeing)
+            bias = bias.take_along_dim(query_positions.places[:, None, :, None], 2)
+        if query_mask is not None and query_mask.shape[1] > 1:
+            query_mask = query_mask.take_along_dim(query_positions.places[:, :, None], 1)
+        return Mask(bias, query_mask)
 
 
-def concrete(
+def build_mask(
     visibility: Visibility,
     *,
     rows: int,
@@ -75,12 +75,12 @@ def concrete(
     bias = None if relative_HTS is None else relative_HTS.to(dtype)
     if allowed is None:
         return Mask(bias)
-    seeing = allowed.any(-1, keepdim=True)
+    query_mask = allowed.any(-1, keepdim=True)
     if bias is None:
         bias = torch.zeros((), dtype=dtype, device=device)
     hidden = ~allowed[:, None]
     bias = torch.where(hidden, torch.finfo(dtype).min, bias)
-    return Mask(bias, None if bool(seeing.all()) else seeing.to(dtype))
+    return Mask(bias, None if bool(query_mask.all()) else query_mask.to(dtype))
 
 
 def attend(
@@ -103,7 +103,7 @@ def attend(
         bias = None if mask.bias is None else mask.bias.to(q.dtype)
         out_BHTK = F.scaled_dot_product_attention(q, k, v, bias, dropout, mask.causal, scale=scale)
     out_BTD: Tensor = out_BHTK.transpose(1, 2).flatten(2)
-    return out_BTD if mask.seeing is None else out_BTD * mask.seeing
+    return out_BTD if mask.query_mask is None else out_BTD * mask.query_mask
 
 
 @functools.cache
@@ -160,26 +160,30 @@ class SelfAttention(nn.Module):
         self.output = nn.Linear(heads * width, hidden, bias)
 
     def forward(
-        self, x_BTD: Tensor, mask: Mask, cache: Cache | None = None, reads: Reads | None = None
+        self,
+        x_BTD: Tensor,
+        mask: Mask,
+        cache: Cache | None = None,
+        query_positions: QueryPositions | None = None,
     ) -> Tensor:
         """[B, T, D] → [B, T, D], or [B, R, D] at the places that are read, for which `mask` is then made."""
-        if reads is None:
+        if query_positions is None:
             q, k, v = self.qkv(x_BTD).unflatten(-1, (3, self.heads, self.width)).unbind(2)
         else:
-            q, k, v = self._narrowed(x_BTD, reads)
+            q, k, v = self._narrowed(x_BTD, query_positions)
         if cache is not None:
             k, v = cache.extend(self, k, v)
         dropout = self.dropout if self.training else 0.0
         out_BTD: Tensor = self.output(attend(q, k, v, mask, self.scale, dropout))
         return out_BTD
 
-    def _narrowed(self, x_BTD: Tensor, reads: Reads) -> tuple[Tensor, Tensor, Tensor]:
+    def _narrowed(self, x_BTD: Tensor, query_positions: QueryPositions) -> tuple[Tensor, Tensor, Tensor]:
         """Queries of the places that are read, keys and values of all."""
         inner = self.heads * self.width
         parts = [inner, 2 * inner]
         of_q, of_kv = torch.split(self.qkv.weight, parts)
         q_bias, kv_bias = (None, None) if self.qkv.bias is None else torch.split(self.qkv.bias, parts)
-        q_BRD = F.linear(reads.narrow(x_BTD), of_q, q_bias)
+        q_BRD = F.linear(query_positions.narrow(x_BTD), of_q, q_bias)
         kv = F.linear(x_BTD, of_kv, kv_bias).view(*x_BTD.shape[:2], 2, self.heads, self.width)
         k, v = kv.unbind(2)
         return q_BRD.view(*q_BRD.shape[:2], self.heads, self.width), k, v

@@ -23,12 +23,12 @@ class FeedForward(nn.Module):
     def __init__(self, hidden: int, width: int, activation: Activation, *, bias: bool = True) -> None:
         super().__init__()
         self.activation = activation
-        self.grow = nn.Linear(hidden, width, bias)
-        self.shrink = nn.Linear(width, hidden, bias)
+        self.up_proj = nn.Linear(hidden, width, bias)
+        self.down_proj = nn.Linear(width, hidden, bias)
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         """[B, T, D] → [B, T, D]."""
-        out_BTD: Tensor = self.shrink(self.activation(self.grow(x_BTD)))
+        out_BTD: Tensor = self.down_proj(self.activation(self.up_proj(x_BTD)))
         return out_BTD
 
 
@@ -38,11 +38,11 @@ class GatedFeedForward(nn.Module):
     def __init__(self, hidden: int, width: int, activation: Activation, *, bias: bool = False) -> None:
         super().__init__()
         self.activation = activation
-        self.grow = nn.Linear(hidden, 2 * width, bias)
-        self.shrink = nn.Linear(width, hidden, bias)
+        self.up_proj = nn.Linear(hidden, 2 * width, bias)
+        self.down_proj = nn.Linear(width, hidden, bias)
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         """[B, T, D] → [B, T, D]."""
-        gate_BTF, value_BTF = self.grow(x_BTD).chunk(2, -1)
-        out_BTD: Tensor = self.shrink(self.activation(gate_BTF) * value_BTF)
+        gate_BTF, value_BTF = self.up_proj(x_BTD).chunk(2, -1)
+        out_BTD: Tensor = self.down_proj(self.activation(gate_BTF) * value_BTF)
         return out_BTD

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from kepipe.nn.attention import Mask
 from kepipe.nn.feedforward import FeedForward
 from kepipe.nn.gather import flat, pick, slots
-from kepipe.nn.layer import PostNorm, Sight
+from kepipe.nn.layer import LayerContext, PostNorm
 from kepipe.nn.visibility import Visibility
 
 
 @dataclass(frozen=True)
-class Links:
+class EntityPlacement:
     """Which tokens the slots belong to.
 
     Slot 0 is each row's first token, whether it has an entity or not: as [CLS] it carries none and gathers
@@ -35,7 +35,7 @@ class Links:
     mask: Mask
 
 
-def link(entities_BT: Tensor, visibility: Visibility, dtype: torch.dtype) -> Links:
+def place_entities(entities_BT: Tensor, visibility: Visibility, dtype: torch.dtype) -> EntityPlacement:
     """The slots of a batch. Entities see one another where their tokens do.
 
     `dtype` is that of the attention scores.
@@ -52,7 +52,7 @@ def link(entities_BT: Tensor, visibility: Visibility, dtype: torch.dtype) -> Lin
     if among_BSS is not None:
         seen_BSS = seen_BSS & among_BSS
     bias = torch.zeros((), dtype=dtype, device=device).where(seen_BSS[:, None], torch.finfo(dtype).min)
-    return Links(
+    return EntityPlacement(
         entities_BT.gather(1, places_BS) * used_BS,
         flat(places_BS, length),
         used_BS[:, :, None],
@@ -87,21 +87,21 @@ class Fusion(nn.Module):
     ) -> None:
         super().__init__()
         self.part, self.norm, self.entity_norm = part, norm, entity_norm
-        width = part.grow.out_features
-        self.entity_grow = nn.Linear(entity_hidden, width, bias=False)
-        self.entity_shrink = nn.Linear(width, entity_hidden)
+        width = part.up_proj.out_features
+        self.entity_up_proj = nn.Linear(entity_hidden, width, bias=False)
+        self.entity_down_proj = nn.Linear(width, entity_hidden)
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
 
-    def forward(self, w_BTD: Tensor, e_BSE: Tensor, links: Links) -> tuple[Tensor, Tensor]:
+    def forward(self, w_BTD: Tensor, e_BSE: Tensor, placement: EntityPlacement) -> tuple[Tensor, Tensor]:
         """Tokens [B, T, D] and entities [B, S, E] → the same."""
-        h_BTF = self.part.grow(w_BTD)
-        told_BSF = self.entity_grow(e_BSE) * links.used
+        h_BTF = self.part.up_proj(w_BTD)
+        entity_update_BSF = self.entity_up_proj(e_BSE) * placement.used
         # In place: nothing else needs the sum's first part, and a copy costs as much as a layer's norm.
-        h_BTF.flatten(0, 1).index_add_(0, links.flat, told_BSF.flatten(0, 1))
+        h_BTF.flatten(0, 1).index_add_(0, placement.flat, entity_update_BSF.flatten(0, 1))
         h_BTF = self.part.activation(h_BTF)
-        h_BSF = pick(h_BTF, links.flat).view_as(told_BSF)
-        w_BTD = self.norm(w_BTD + self.dropout(self.part.shrink(h_BTF)))
-        e_BSE = self.entity_norm(e_BSE + self.dropout(self.entity_shrink(h_BSF)))
+        h_BSF = pick(h_BTF, placement.flat).view_as(entity_update_BSF)
+        w_BTD = self.norm(w_BTD + self.dropout(self.part.down_proj(h_BTF)))
+        e_BSE = self.entity_norm(e_BSE + self.dropout(self.entity_down_proj(h_BSF)))
         return w_BTD, e_BSE
 
 
@@ -109,18 +109,18 @@ class FusedLayer(nn.Module):
     """Attention of the tokens, attention of the entities, fusion. Without the second it is the layer that comes
     first: vectors from a graph have not met yet, and do so in its fusion."""
 
-    def __init__(self, attend: PostNorm, feed: Fusion, attend_entities: PostNorm | None = None) -> None:
+    def __init__(self, attention: PostNorm, mlp: Fusion, entity_attention: PostNorm | None = None) -> None:
         super().__init__()
-        self.attend, self.attend_entities, self.feed = attend, attend_entities, feed
+        self.attention, self.entity_attention, self.mlp = attention, entity_attention, mlp
 
     def forward(
-        self, x_BTD: Tensor, sight: Sight, beside: Tensor | None = None
+        self, x_BTD: Tensor, layer_context: LayerContext, entity_states: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """[B, T, D] → [B, T, D], and the entities beside it, [B, S, E]."""
-        assert beside is not None
-        assert sight.links is not None
-        x_BTD = self.attend(x_BTD, sight.mask, sight.cache)
-        if self.attend_entities is not None:
-            beside = self.attend_entities(beside, sight.links.mask)
-        fused: tuple[Tensor, Tensor] = self.feed(x_BTD, beside, sight.links)
+        assert entity_states is not None
+        assert layer_context.placement is not None
+        x_BTD = self.attention(x_BTD, layer_context.mask, layer_context.cache)
+        if self.entity_attention is not None:
+            entity_states = self.entity_attention(entity_states, layer_context.placement.mask)
+        fused: tuple[Tensor, Tensor] = self.mlp(x_BTD, entity_states, layer_context.placement)
         return fused

@@ -10,7 +10,7 @@ from kepipe.nn.cross_entropy import summed_cross_entropy
 from kepipe.nn.feedforward import Activation
 
 
-class Transform(nn.Module):
+class PredictionTransform(nn.Module):
     """norm(act(W h + b)), which BERT puts before its vocabulary layer; of another `width` where that is given."""
 
     def __init__(self, hidden: int, activation: Activation, norm: nn.Module, width: int = 0) -> None:
@@ -34,7 +34,7 @@ class VocabularyHead(nn.Module):
     def __init__(
         self,
         *,
-        transform: Transform | None = None,
+        transform: PredictionTransform | None = None,
         weight: Tensor | None = None,
         bias: int = 0,
         scale: float = 1.0,

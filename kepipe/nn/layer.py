@@ -12,10 +12,10 @@ from torch.utils.checkpoint import checkpoint
 from kepipe.nn.attention import Cache, CrossAttention, Mask, SelfAttention
 from kepipe.nn.embeddings import Embeddings
 from kepipe.nn.positions import RelativeBias
-from kepipe.nn.query_positions import Reads
+from kepipe.nn.query_positions import QueryPositions
 
 if TYPE_CHECKING:
-    from kepipe.nn.fusion import Links
+    from kepipe.nn.fusion import EntityPlacement
 
 
 class PostNorm(nn.Module):
@@ -26,10 +26,16 @@ class PostNorm(nn.Module):
         self.part, self.norm = part, norm
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
 
-    def forward(self, x_BTD: Tensor, *context: object, reads: Reads | None = None) -> Tensor:
-        """[B, T, D] → [B, T, D]; `context` goes to the part. With `reads`, which go there too, [B, R, D]."""
-        made = self.part(x_BTD, *context) if reads is None else self.part(x_BTD, *context, reads)
-        out_BTD: Tensor = self.norm(_kept(x_BTD, reads) + self.dropout(made))
+    def forward(
+        self, x_BTD: Tensor, *context: object, query_positions: QueryPositions | None = None
+    ) -> Tensor:
+        """[B, T, D] → [B, T, D]; `context` goes to the part. With `query_positions`, which go there too, [B, R, D]."""
+        made = (
+            self.part(x_BTD, *context)
+            if query_positions is None
+            else self.part(x_BTD, *context, query_positions)
+        )
+        out_BTD: Tensor = self.norm(_kept(x_BTD, query_positions) + self.dropout(made))
         return out_BTD
 
 
@@ -41,58 +47,68 @@ class PreNorm(nn.Module):
         self.part, self.norm = part, norm
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
 
-    def forward(self, x_BTD: Tensor, *context: object, reads: Reads | None = None) -> Tensor:
-        """[B, T, D] → [B, T, D]; `context` goes to the part. With `reads`, which go there too, [B, R, D]."""
+    def forward(
+        self, x_BTD: Tensor, *context: object, query_positions: QueryPositions | None = None
+    ) -> Tensor:
+        """[B, T, D] → [B, T, D]; `context` goes to the part. With `query_positions`, which go there too, [B, R, D]."""
         normed = self.norm(x_BTD)
-        made = self.part(normed, *context) if reads is None else self.part(normed, *context, reads)
-        out_BTD: Tensor = _kept(x_BTD, reads) + self.dropout(made)
+        made = (
+            self.part(normed, *context)
+            if query_positions is None
+            else self.part(normed, *context, query_positions)
+        )
+        out_BTD: Tensor = _kept(x_BTD, query_positions) + self.dropout(made)
         return out_BTD
 
 
-def _kept(x_BTD: Tensor, reads: Reads | None) -> Tensor:
+def _kept(x_BTD: Tensor, query_positions: QueryPositions | None) -> Tensor:
     """What goes past a part, to be added to what it makes."""
-    return x_BTD if reads is None else reads.narrow(x_BTD)
+    return x_BTD if query_positions is None else query_positions.narrow(x_BTD)
 
 
 @dataclass(frozen=True)
-class Sight:
+class LayerContext:
     """What all layers of a stack look at in a forward pass besides their input. `memory`: [B, S, D].
 
-    `links`: at which tokens the second stream's entities stand. `reads`: at which places alone the last layer
+    `placement`: at which tokens the second stream's entities stand. `query_positions`: at which places alone the last layer
     is read."""
 
     mask: Mask
     memory: Tensor | None = None
     memory_mask: Mask | None = None
     cache: Cache | None = None
-    links: Links | None = None
-    reads: Reads | None = None
+    placement: EntityPlacement | None = None
+    query_positions: QueryPositions | None = None
 
 
 class Layer(nn.Module):
     """Self-attention, perhaps cross-attention, feed-forward.
 
-    `beside` is a second stream that travels with the tokens through the stack (entities, in a layer that
+    `entity_states` is a second stream that travels with the tokens through the stack (entities, in a layer that
     fuses them); a plain layer hands it on untouched. Any module of this signature can take a layer's place.
     """
 
     def __init__(
         self,
-        attend: PostNorm | PreNorm,
-        feed: PostNorm | PreNorm,
-        cross: PostNorm | PreNorm | None = None,
+        attention: PostNorm | PreNorm,
+        mlp: PostNorm | PreNorm,
+        cross_attention: PostNorm | PreNorm | None = None,
     ) -> None:
         super().__init__()
-        self.attend, self.cross, self.feed = attend, cross, feed
+        self.attention, self.cross_attention, self.mlp = attention, cross_attention, mlp
 
     def forward(
-        self, x_BTD: Tensor, sight: Sight, beside: Tensor | None = None
+        self, x_BTD: Tensor, layer_context: LayerContext, entity_states: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """[B, T, D] → [B, T, D], and the stream beside it."""
-        x_BTD = self.attend(x_BTD, sight.mask, sight.cache, reads=sight.reads)
-        if self.cross is not None and sight.memory is not None:
-            x_BTD = self.cross(x_BTD, sight.memory, sight.memory_mask, sight.cache)
-        return self.feed(x_BTD), beside
+        x_BTD = self.attention(
+            x_BTD, layer_context.mask, layer_context.cache, query_positions=layer_context.query_positions
+        )
+        if self.cross_attention is not None and layer_context.memory is not None:
+            x_BTD = self.cross_attention(
+                x_BTD, layer_context.memory, layer_context.memory_mask, layer_context.cache
+            )
+        return self.mlp(x_BTD), entity_states
 
 
 class Stack(nn.Module):
@@ -119,48 +135,54 @@ class Stack(nn.Module):
     def forward(
         self,
         x_BTD: Tensor,
-        sight: Sight,
+        layer_context: LayerContext,
         *,
-        beside: Tensor | None = None,
-        each: list[Tensor] | None = None,
-        reads: Reads | None = None,
+        entity_states: Tensor | None = None,
+        all_hidden_states: list[Tensor] | None = None,
+        query_positions: QueryPositions | None = None,
     ) -> tuple[Tensor, Tensor | None]:
-        """Embedded tokens [B, T, D] → [B, T, D]. The input and each layer's output are appended to `each`.
+        """Embedded tokens [B, T, D] → [B, T, D]. The input and each layer's output are appended to `all_hidden_states`.
 
-        With `reads`, where the stack `narrows`, [B, R, D].
+        With `query_positions`, where the stack `narrows`, [B, R, D].
         """
         recompute = self.recompute and self.training
         for number, layer in enumerate(self.layers, 1):
-            if reads is not None and number == len(self.layers):
-                sight = replace(sight, mask=sight.mask.at(reads), reads=reads)
-            if each is not None:
-                each.append(x_BTD)
+            if query_positions is not None and number == len(self.layers):
+                layer_context = replace(
+                    layer_context,
+                    mask=layer_context.mask.at(query_positions),
+                    query_positions=query_positions,
+                )
+            if all_hidden_states is not None:
+                all_hidden_states.append(x_BTD)
             if recompute:
-                x_BTD, beside = checkpoint(layer, x_BTD, sight, beside, use_reentrant=False)
+                x_BTD, entity_states = checkpoint(
+                    layer, x_BTD, layer_context, entity_states, use_reentrant=False
+                )
             else:
-                x_BTD, beside = layer(x_BTD, sight, beside)
+                x_BTD, entity_states = layer(x_BTD, layer_context, entity_states)
         x_BTD = self.dropout(self.norm(x_BTD))
-        if each is not None:
-            each.append(x_BTD)
-        return x_BTD, beside
+        if all_hidden_states is not None:
+            all_hidden_states.append(x_BTD)
+        return x_BTD, entity_states
 
     def narrows(self, mask: Mask) -> bool:
         """Whether the last layer can be worked out at some places alone."""
-        return isinstance(self.layers[-1], Layer) and mask.written
+        return isinstance(self.layers[-1], Layer) and mask.is_dense
 
 
 def attention_layer(
     norm_place: type[PostNorm] | type[PreNorm],
     norms: list[nn.Module],
     attention: SelfAttention,
-    feed: nn.Module,
-    cross: CrossAttention | None = None,
+    mlp: nn.Module,
+    cross_attention: CrossAttention | None = None,
     dropout: float = 0.0,
 ) -> Layer:
     """A layer whose parts all have their norm in the same place; a norm for each part, in the order of use."""
     first, *between, last = norms
     return Layer(
         norm_place(attention, first, dropout),
-        norm_place(feed, last, dropout),
-        None if cross is None else norm_place(cross, between[0], dropout),
+        norm_place(mlp, last, dropout),
+        None if cross_attention is None else norm_place(cross_attention, between[0], dropout),
     )

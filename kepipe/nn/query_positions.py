@@ -18,7 +18,7 @@ WORTHWHILE = 0.5
 
 
 @dataclass(frozen=True)
-class Reads:
+class QueryPositions:
     """Each row has R slots. `places`: int [B, R], the place of its row that a slot reads; slots that rows with fewer
     reads do not need stand at the first place. `slots`: int [N], the slot, among the B·R, of each place asked for."""
 
@@ -34,7 +34,7 @@ class Reads:
         return pick(x_BRD, self.slots)
 
 
-def plan_reads(flat_N: Tensor, rows: int, length: int) -> Reads | None:
+def plan_query_positions(flat_N: Tensor, rows: int, length: int) -> QueryPositions | None:
     """Slots for places of a batch of `rows` × `length`, in any order; None where most places would be worked out."""
     places_BR, slots_N, _ = slots(torch.div(flat_N, length, rounding_mode="floor"), flat_N % length, rows)
-    return None if places_BR.shape[1] > WORTHWHILE * length else Reads(places_BR, slots_N)
+    return None if places_BR.shape[1] > WORTHWHILE * length else QueryPositions(places_BR, slots_N)

@@ -17,7 +17,7 @@ from kepipe.noise.infilling import draw_infilling, infill
 from kepipe.noise.units import select_units
 
 if TYPE_CHECKING:
-    from kepipe.data.batch import Sequences
+    from kepipe.data.batch import TokenRows
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -58,11 +58,11 @@ class Denoising:
             raise ValueError(f"mean_span: expected a length above 0, found {self.mean_span}")
 
 
-def take_text(sequences: Sequences) -> Text:
+def take_text(rows: TokenRows) -> Text:
     """The rows of a batch without special tokens and padding."""
-    text_BT = ~sequences.special
+    text_BT = ~rows.special
     lengths = text_BT.sum(axis=1)
-    columns = (sequences.tokens, sequences.units["word"], sequences.sentences)
+    columns = (rows.tokens, rows.units["word"], rows.sentences)
     tokens, words, sentences = (pad(column[text_BT], lengths, -1) for column in columns)
     return Text(tokens, words, sentences, lengths)
 

@@ -15,7 +15,7 @@ Bools = npt.NDArray[np.bool_]
 def select_units(units_BT: Ints, draws: Draws, share: float = SHARE) -> Bools:
     """Uniformly ordered units, each taken as a whole if the row's budget still has room for it: bool [B, T].
 
-    `units_BT` numbers each row's units from 0, −1 where nothing can be selected (`Sequences.units[level]`).
+    `units_BT` numbers each row's units from 0, −1 where nothing can be selected (`TokenRows.units[level]`).
     """
     sizes_BU = count_units(units_BT)
     keys_BU = draws.random(sizes_BU.shape)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from torch import Tensor
 
-from kepipe.data.batch import Batch, Sequences
+from kepipe.data.batch import Batch, TokenRows
 
 if TYPE_CHECKING:
     from kepipe.models.transformer import Transformer
@@ -27,7 +27,7 @@ class Objective(Protocol):
     @property
     def terms(self) -> tuple[str, ...]: ...
 
-    def corrupt(self, sequences: Sequences, rng: np.random.Generator, progress: float) -> Batch:
+    def corrupt(self, rows: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
         """What the model sees and has to restore; `progress` in 0..1 is the share of the training done.
 
         A function of its arguments alone: no state, so that batch n is the same after a resume.

@@ -12,7 +12,7 @@ from kepipe.config import Section
 if TYPE_CHECKING:
     import numpy as np
 
-    from kepipe.data.batch import Batch, Sequences
+    from kepipe.data.batch import Batch, TokenRows
     from kepipe.objectives.base import Objective
     from kepipe.tokenization.tokenizer import Tokenizer
 
@@ -45,19 +45,19 @@ def build_causal(_section: CausalLM, _tokenizer: Tokenizer) -> Objective:
 
     from kepipe.data.batch import Batch
     from kepipe.objectives.losses import tensor
-    from kepipe.objectives.seq2seq_lm import Writing, next_tokens
+    from kepipe.objectives.seq2seq_lm import Seq2SeqLM, next_tokens
 
-    def render(sequences: Sequences, _rng: np.random.Generator) -> Batch:
-        writes_BT, next_BT = next_tokens(sequences)
+    def render(rows: TokenRows, _rng: np.random.Generator) -> Batch:
+        writes_BT, next_BT = next_tokens(rows)
         return Batch(
-            tokens=tensor(sequences.tokens),
-            documents=tensor(sequences.documents),
+            tokens=tensor(rows.tokens),
+            documents=tensor(rows.documents),
             visibility="causal",
-            selected=tensor(np.flatnonzero(writes_BT)),
+            label_positions=tensor(np.flatnonzero(writes_BT)),
             labels=tensor(next_BT[writes_BT]),
         )
 
-    return Writing(render)
+    return Seq2SeqLM(render)
 
 
 def build_prefix(section: PrefixLM, _tokenizer: Tokenizer) -> Objective:
@@ -66,21 +66,21 @@ def build_prefix(section: PrefixLM, _tokenizer: Tokenizer) -> Objective:
 
     from kepipe.data.batch import Batch
     from kepipe.objectives.losses import tensor
-    from kepipe.objectives.seq2seq_lm import Writing, next_tokens
+    from kepipe.objectives.seq2seq_lm import Seq2SeqLM, next_tokens
 
-    def render(sequences: Sequences, rng: np.random.Generator) -> Batch:
-        lengths_B = (sequences.documents > 0).sum(1)
+    def render(rows: TokenRows, rng: np.random.Generator) -> Batch:
+        lengths_B = (rows.documents > 0).sum(1)
         share_B = rng.uniform(section.shortest, section.longest, len(lengths_B))
-        prefix_BT = np.arange(sequences.tokens.shape[1]) < (share_B * lengths_B).astype(np.int64)[:, None]
-        writes_BT, next_BT = next_tokens(sequences)
+        prefix_BT = np.arange(rows.tokens.shape[1]) < (share_B * lengths_B).astype(np.int64)[:, None]
+        writes_BT, next_BT = next_tokens(rows)
         writes_BT[:, :-1] &= ~prefix_BT[:, 1:]  # the last token of the prefix writes the first after it
         return Batch(
-            tokens=tensor(sequences.tokens),
-            documents=tensor(sequences.documents),
+            tokens=tensor(rows.tokens),
+            documents=tensor(rows.documents),
             visibility="prefix",
             prefix=tensor(prefix_BT),
-            selected=tensor(np.flatnonzero(writes_BT)),
+            label_positions=tensor(np.flatnonzero(writes_BT)),
             labels=tensor(next_BT[writes_BT]),
         )
 
-    return Writing(render)
+    return Seq2SeqLM(render)

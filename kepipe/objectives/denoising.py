@@ -11,7 +11,7 @@ from kepipe.config import Section
 if TYPE_CHECKING:
     import numpy as np
 
-    from kepipe.data.batch import Batch, Sequences
+    from kepipe.data.batch import Batch, TokenRows
     from kepipe.objectives.base import Objective
     from kepipe.tokenization.tokenizer import Tokenizer
 
@@ -37,12 +37,12 @@ class DenoisingLM(Section):
 def build(section: DenoisingLM, tokenizer: Tokenizer) -> Objective:
     """The objective over a tokenizer's ids."""
     from kepipe.noise.sentences import Denoising, corrupt, frame, take_text
-    from kepipe.objectives.seq2seq_lm import Writing, teacher_forced
+    from kepipe.objectives.seq2seq_lm import Seq2SeqLM, teacher_forced
 
     noise = Denoising(**section.model_dump(exclude={"name"}))
 
-    def render(sequences: Sequences, rng: np.random.Generator) -> Batch:
-        text = take_text(sequences)
+    def render(rows: TokenRows, rng: np.random.Generator) -> Batch:
+        text = take_text(rows)
         source, lengths = corrupt(text, noise, tokenizer.mask, rng)
         framed = [
             frame(rows, sizes, begin=tokenizer.cls, end=tokenizer.sep, pad_id=tokenizer.pad)
@@ -52,4 +52,4 @@ def build(section: DenoisingLM, tokenizer: Tokenizer) -> Objective:
             framed[0], lengths + 2, framed[1], text.lengths + 2, start=tokenizer.sep, pad=tokenizer.pad
         )
 
-    return Writing(render)
+    return Seq2SeqLM(render)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from kepipe.objectives.mlm import Masking
 
 if TYPE_CHECKING:
-    from kepipe.data.batch import Sequences
+    from kepipe.data.batch import TokenRows
     from kepipe.noise.draws import Draws
     from kepipe.objectives.base import Objective
     from kepipe.objectives.masked_lm import Bools
@@ -31,7 +31,7 @@ def build(section: DLM, tokenizer: Tokenizer) -> Objective:
     from kepipe.noise.tokens import select_tokens
     from kepipe.objectives.masked_lm import masked_lm
 
-    def select(sequences: Sequences, draws: Draws, _progress: float) -> Bools:
-        return select_tokens(sequences.special, draws, section.share)
+    def select(rows: TokenRows, draws: Draws, _progress: float) -> Bools:
+        return select_tokens(rows.special, draws, section.share)
 
     return masked_lm(select, tokenizer, section, section.tell_fakes, "real")

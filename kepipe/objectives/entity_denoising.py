@@ -11,10 +11,10 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
-from kepipe.data.batch import Batch, Sequences
+from kepipe.data.batch import Batch, TokenRows
 from kepipe.models.entities import attach
 from kepipe.noise.links import change_links, draw_links, draw_links_of_batch
-from kepipe.objectives.losses import first_places, hidden_at, next_sentence_loss, restoration_loss, tensor
+from kepipe.objectives.losses import first_places, gather_hidden, next_sentence_loss, tensor, token_loss
 from kepipe.objectives.masked_lm import MaskedLM
 
 if TYPE_CHECKING:
@@ -40,13 +40,13 @@ class DenoisingEntities:
     measures: tuple[str, ...] = ("entity_accuracy", "changed_entity_accuracy")
     """Share of linked places at which the true entity scores highest; the same where the link was changed."""
 
-    def corrupt(self, sequences: Sequences, rng: np.random.Generator, progress: float) -> Batch:
+    def corrupt(self, rows: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
         """See `Objective.corrupt`. Raises ValueError for rows without a graph's vectors."""
-        links_BT, table = sequences.links, sequences.vectors
+        links_BT, table = rows.links, rows.vectors
         if links_BT is None or table is None:
             raise ValueError("ernie-tsinghua needs entity vectors: `inputs: {vectors: embed}`")
-        draws = self.masking.draws(sequences, rng)
-        batch = self.masking.hide(sequences, draws, progress)
+        draws = self.masking.draws(rows, rng)
+        batch = self.masking.hide(rows, draws, progress)
         if self.upstream:
             change_BT = draw_links_of_batch(links_BT, draws, self.replaced, self.removed)
         else:
@@ -79,11 +79,11 @@ class DenoisingEntities:
 
     def loss(self, model: Transformer, batch: Batch) -> dict[str, Tensor]:
         """See `Objective.loss`."""
-        hidden_ND, first_BD, linked_ND = hidden_at(
-            model, batch, batch.selected, first_places(batch), batch.extra["linked"]
+        hidden_ND, first_BD, linked_ND = gather_hidden(
+            model, batch, batch.label_positions, first_places(batch), batch.extra["linked"]
         )
-        losses = {"mlm": restoration_loss(model, hidden_ND, batch)}
-        if batch.follows is not None:
+        losses = {"mlm": token_loss(model, hidden_ND, batch)}
+        if batch.next_sentence_labels is not None:
             losses["nsp"] = next_sentence_loss(model, first_BD, batch)
         right_N = linked_ND.new_zeros(0)
         losses["dea"] = linked_ND.new_zeros(())

@@ -11,7 +11,7 @@ from kepipe.config import Section
 from kepipe.objectives.mlm import MaskingPairs
 
 if TYPE_CHECKING:
-    from kepipe.data.batch import Sequences
+    from kepipe.data.batch import TokenRows
     from kepipe.noise.draws import Draws
     from kepipe.objectives.base import Objective
     from kepipe.objectives.masked_lm import Bools
@@ -64,10 +64,10 @@ def build(section: ErnieBaidu, tokenizer: Tokenizer) -> Objective:
 
     choose = select_units_by_coin if section.upstream else select_units
 
-    def select(sequences: Sequences, draws: Draws, progress: float) -> Bools:
+    def select(rows: TokenRows, draws: Draws, progress: float) -> Bools:
         level = section.stages.level(progress)
         if level == "basic":
-            return select_tokens(sequences.special, draws, section.share)
-        return choose(sequences.units[level], draws, section.share)
+            return select_tokens(rows.special, draws, section.share)
+        return choose(rows.units[level], draws, section.share)
 
     return masked_lm(select, tokenizer, section, section.next_sentence)

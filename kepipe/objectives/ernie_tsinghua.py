@@ -12,7 +12,7 @@ from kepipe.noise.links import REMOVED, REPLACED
 from kepipe.objectives.mlm import MaskingPairs
 
 if TYPE_CHECKING:
-    from kepipe.data.batch import Sequences
+    from kepipe.data.batch import TokenRows
     from kepipe.noise.draws import Draws
     from kepipe.objectives.base import Objective
     from kepipe.objectives.masked_lm import Bools
@@ -57,8 +57,8 @@ def build(section: ErnieTsinghua, tokenizer: Tokenizer) -> Objective:
     from kepipe.objectives.entity_denoising import DenoisingEntities
     from kepipe.objectives.masked_lm import masked_lm
 
-    def select(sequences: Sequences, draws: Draws, _progress: float) -> Bools:
-        return select_tokens(sequences.special, draws, section.share)
+    def select(rows: TokenRows, draws: Draws, _progress: float) -> Bools:
+        return select_tokens(rows.special, draws, section.share)
 
     weights = section.weights
     return DenoisingEntities(

@@ -15,9 +15,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from kepipe.data.batch import Batch, Sequences
+from kepipe.data.batch import Batch, TokenRows
 from kepipe.knowledge.kbert.injector import Injector, find_mentions
-from kepipe.knowledge.kbert.tree import Planted
+from kepipe.knowledge.kbert.tree import InjectedRows
 from kepipe.objectives.base import Objective, measures
 from kepipe.objectives.losses import tensor
 
@@ -46,15 +46,15 @@ class Injected:
         """Those of the objective."""
         return measures(self.objective)
 
-    def corrupt(self, sequences: Sequences, rng: np.random.Generator, progress: float) -> Batch:
+    def corrupt(self, rows: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
         """See `Objective.corrupt`."""
-        batch = self.objective.corrupt(sequences, rng, progress)
-        anchors, numbers = find_mentions(sequences)
-        lengths = (sequences.documents > 0).sum(1)
-        planted = self.injector.plant(batch.tokens.numpy(), lengths, anchors, self.rows_of[numbers])
-        told = self.injector.descriptors(planted)
+        batch = self.objective.corrupt(rows, rng, progress)
+        mentions, numbers = find_mentions(rows)
+        lengths = (rows.documents > 0).sum(1)
+        injected = self.injector.build_rows(batch.tokens.numpy(), lengths, mentions, self.rows_of[numbers])
+        told = self.injector.descriptors(injected)
         dressed = {name: None if values is None else tensor(values) for name, values in told.items()}
-        return replace(move(batch, planted), **dressed)  # type: ignore[arg-type]  # names of tensors alone
+        return replace(move(batch, injected), **dressed)  # type: ignore[arg-type]  # names of tensors alone
 
     def counts(self, batch: Batch) -> Mapping[str, int]:
         """See `Objective.counts`."""
@@ -65,7 +65,7 @@ class Injected:
         return self.objective.loss(model, batch)
 
 
-def move(batch: Batch, planted: Planted) -> Batch:
+def move(batch: Batch, injected: InjectedRows) -> Batch:
     """A batch of plain rows as one of trees: what is told of a token goes where the token goes.
 
     A branch has the document, segment and prefix of its mention, and no entity. Selected tokens that were cut off
@@ -77,26 +77,26 @@ def move(batch: Batch, planted: Planted) -> Batch:
     def spread(values: Tensor | None, branches: bool = True) -> Tensor | None:
         if values is None:
             return None
-        moved = planted.spread(values.numpy())
-        return tensor(moved if branches else np.where(planted.sentence, moved, 0))
+        moved = injected.spread(values.numpy())
+        return tensor(moved if branches else np.where(injected.sentence, moved, 0))
 
-    selected, labels = batch.selected, batch.labels
+    selected, labels = batch.label_positions, batch.labels
     if selected is not None and labels is not None:
         rows, columns = np.divmod(selected.numpy(), batch.tokens.shape[1])
-        places = planted.places[rows, columns]
+        places = injected.places[rows, columns]
         left = places >= 0
-        selected = tensor((rows * planted.tokens.shape[1] + places)[left])
+        selected = tensor((rows * injected.tokens.shape[1] + places)[left])
         labels = labels[torch.from_numpy(left)]
     documents = spread(batch.documents)
     assert documents is not None
     return replace(
         batch,
-        tokens=tensor(planted.tokens),
+        tokens=tensor(injected.tokens),
         documents=documents,
         segments=spread(batch.segments),
         prefix=spread(batch.prefix),
         tasks=spread(batch.tasks),
         entities=spread(batch.entities, branches=False),
-        selected=selected,
+        label_positions=selected,
         labels=labels,
     )

@@ -21,7 +21,7 @@ def tensor(values: npt.NDArray[Any]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(values, dtype=np.int64))
 
 
-def hidden_at(model: Transformer, batch: Batch, *places: Tensor | None) -> tuple[Tensor, ...]:
+def gather_hidden(model: Transformer, batch: Batch, *places: Tensor | None) -> tuple[Tensor, ...]:
     """Hidden states [N, D] at each list of places among the batch's B·T; none for None.
 
     All that a loss reads is asked for here at once, so that the model need not work out the rest.
@@ -33,18 +33,22 @@ def hidden_at(model: Transformer, batch: Batch, *places: Tensor | None) -> tuple
 def first_places(batch: Batch) -> Tensor | None:
     """Each row's first place, int [B], where the rows have a label; else None."""
     rows, length = batch.tokens.shape
-    return None if batch.follows is None else length * torch.arange(rows, device=batch.tokens.device)
+    return (
+        None
+        if batch.next_sentence_labels is None
+        else length * torch.arange(rows, device=batch.tokens.device)
+    )
 
 
-def restoration_loss(model: Transformer, hidden_ND: Tensor, batch: Batch) -> Tensor:
-    """Mean negative log-likelihood of `batch.labels`, from the hidden states at `batch.selected`; 0 where nothing is
+def token_loss(model: Transformer, hidden_ND: Tensor, batch: Batch) -> Tensor:
+    """Mean negative log-likelihood of `batch.labels`, from the hidden states at `batch.label_positions`; 0 where nothing is
     selected."""
     assert batch.labels is not None
-    return model.restoration_loss(hidden_ND, batch.labels) / max(1, len(batch.labels))
+    return model.token_loss(hidden_ND, batch.labels) / max(1, len(batch.labels))
 
 
 def next_sentence_loss(model: Transformer, first_BD: Tensor, batch: Batch) -> Tensor:
-    """Mean negative log-likelihood of `batch.follows`, from the hidden states at `first_places` (Devlin et al. 2019,
+    """Mean negative log-likelihood of `batch.next_sentence_labels`, from the hidden states at `first_places` (Devlin et al. 2019,
     §3.1, task 2)."""
-    assert batch.follows is not None
-    return F.cross_entropy(model.next_sentence(first_BD[:, None]), batch.follows)
+    assert batch.next_sentence_labels is not None
+    return F.cross_entropy(model.next_sentence(first_BD[:, None]), batch.next_sentence_labels)

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from kepipe.data.batch import Batch, Sequences
+from kepipe.data.batch import Batch, TokenRows
 from kepipe.models.entities import attach
 from kepipe.noise.draws import Draws, RowDraws, Schedule, visit_seeds
 from kepipe.noise.tokens import draw_replacements, replace
-from kepipe.objectives.losses import first_places, hidden_at, next_sentence_loss, restoration_loss, tensor
+from kepipe.objectives.losses import first_places, gather_hidden, next_sentence_loss, tensor, token_loss
 
 if TYPE_CHECKING:
     from kepipe.models.transformer import Transformer
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kepipe.tokenization.tokenizer import Tokenizer
 
 Bools = npt.NDArray[np.bool_]
-Select = Callable[[Sequences, Draws, float], Bools]
+Select = Callable[[TokenRows, Draws, float], Bools]
 """(sequences, draws, progress) → the tokens to predict, bool [B, T]."""
 
 
@@ -43,53 +43,57 @@ class MaskedLM:
     copies: int = 10
     """How often the corruption of an example is drawn anew, see `kepipe.noise.draws.visit_seeds`."""
     judge: bool = True
-    """Whether to learn, where rows have a label `follows`, to tell which."""
+    """Whether to learn, where rows have a label `next_sentence_labels`, to tell which."""
     terms: tuple[str, ...] = ("mlm", "nsp")
     """Names of the losses of the hidden tokens and of the rows' labels."""
 
-    def corrupt(self, sequences: Sequences, rng: np.random.Generator, progress: float) -> Batch:
+    def corrupt(self, rows: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
         """See `Objective.corrupt`."""
-        batch = self.hide(sequences, self.draws(sequences, rng), progress)
-        if sequences.links is None or sequences.vectors is None:
+        batch = self.hide(rows, self.draws(rows, rng), progress)
+        if rows.links is None or rows.vectors is None:
             return batch
-        return attach(batch, sequences.links, sequences.vectors)
+        return attach(batch, rows.links, rows.vectors)
 
-    def hide(self, sequences: Sequences, draws: Draws, progress: float) -> Batch:
+    def hide(self, rows: TokenRows, draws: Draws, progress: float) -> Batch:
         """The rows with tokens hidden, without entities."""
-        selected_BT = self.select(sequences, draws, progress)
+        selected_BT = self.select(rows, draws, progress)
         replacement_BT = draw_replacements(
-            sequences.tokens.shape, self.mask, self.ordinary, draws, self.masked, self.random
+            rows.tokens.shape, self.mask, self.ordinary, draws, self.masked, self.random
         )
         return Batch(
-            tokens=tensor(replace(sequences.tokens, selected_BT, replacement_BT)),
-            documents=tensor(sequences.documents),
-            segments=None if sequences.follows is None else tensor(sequences.segments),
-            selected=tensor(np.flatnonzero(selected_BT)),
-            labels=tensor(sequences.tokens[selected_BT]),
-            follows=tensor(sequences.follows) if sequences.follows is not None and self.judge else None,
+            tokens=tensor(replace(rows.tokens, selected_BT, replacement_BT)),
+            documents=tensor(rows.documents),
+            segments=None if rows.next_sentence_labels is None else tensor(rows.segments),
+            label_positions=tensor(np.flatnonzero(selected_BT)),
+            labels=tensor(rows.tokens[selected_BT]),
+            next_sentence_labels=tensor(rows.next_sentence_labels)
+            if rows.next_sentence_labels is not None and self.judge
+            else None,
         )
 
     def counts(self, batch: Batch) -> Mapping[str, int]:
         """Hidden tokens, and rows with a label where rows have one."""
         assert batch.labels is not None
-        counts = [len(batch.labels)] + ([] if batch.follows is None else [len(batch.follows)])
+        counts = [len(batch.labels)] + (
+            [] if batch.next_sentence_labels is None else [len(batch.next_sentence_labels)]
+        )
         return dict(zip(self.terms, counts, strict=False))
 
     def loss(self, model: Transformer, batch: Batch) -> dict[str, Tensor]:
         """See `Objective.loss`."""
-        hidden_ND, first_BD = hidden_at(model, batch, batch.selected, first_places(batch))
-        losses = [restoration_loss(model, hidden_ND, batch)]
-        if batch.follows is not None:
+        hidden_ND, first_BD = gather_hidden(model, batch, batch.label_positions, first_places(batch))
+        losses = [token_loss(model, hidden_ND, batch)]
+        if batch.next_sentence_labels is not None:
             losses.append(next_sentence_loss(model, first_BD, batch))
         return dict(zip(self.terms, losses, strict=False))
 
-    def draws(self, sequences: Sequences, rng: np.random.Generator) -> Draws:
+    def draws(self, rows: TokenRows, rng: np.random.Generator) -> Draws:
         """Where the corruption of these rows comes from, by the schedule."""
         if self.schedule == "dynamic":
             return rng
-        if sequences.visit is None:
+        if rows.refs is None:
             raise ValueError(f"a {self.schedule} schedule needs rows that know which examples they are")
-        seen = sequences.visit
+        seen = rows.refs
         return RowDraws(
             visit_seeds(self.schedule, seen.examples, seen.times, seed=seen.seed, copies=self.copies)
         )

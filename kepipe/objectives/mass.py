@@ -11,7 +11,7 @@ from kepipe.config import Section
 if TYPE_CHECKING:
     import numpy as np
 
-    from kepipe.data.batch import Batch, Sequences
+    from kepipe.data.batch import Batch, TokenRows
     from kepipe.objectives.base import Objective
     from kepipe.tokenization.tokenizer import Tokenizer
 
@@ -42,25 +42,23 @@ def build(section: Mass, tokenizer: Tokenizer) -> Objective:
     from kepipe.noise.fragment import cut_fragment, draw_fragment, mark
     from kepipe.noise.tokens import draw_replacements, replace
     from kepipe.objectives.losses import tensor
-    from kepipe.objectives.seq2seq_lm import Writing
+    from kepipe.objectives.seq2seq_lm import Seq2SeqLM
 
-    def render(sequences: Sequences, rng: np.random.Generator) -> Batch:
-        start_B, length_B = draw_fragment(sequences.special, rng, section.share)
-        hidden_BT = mark(start_B, length_B, sequences.tokens.shape[1])
+    def render(rows: TokenRows, rng: np.random.Generator) -> Batch:
+        start_B, length_B = draw_fragment(rows.special, rng, section.share)
+        hidden_BT = mark(start_B, length_B, rows.tokens.shape[1])
         shown_BT = draw_replacements(
             hidden_BT.shape, tokenizer.mask, tokenizer.ordinary, rng, section.masked, section.random
         )
-        fragment = cut_fragment(
-            sequences.tokens, start_B, length_B, pad_id=tokenizer.pad, begin_id=tokenizer.sep
-        )
+        fragment = cut_fragment(rows.tokens, start_B, length_B, pad_id=tokenizer.pad, begin_id=tokenizer.sep)
         return Batch(
-            tokens=tensor(replace(sequences.tokens, hidden_BT, shown_BT)),
-            documents=tensor(sequences.documents > 0),
+            tokens=tensor(replace(rows.tokens, hidden_BT, shown_BT)),
+            documents=tensor(rows.documents > 0),
             decoder_tokens=tensor(fragment.tokens),
             decoder_positions=tensor(fragment.positions),
             decoder_documents=tensor(fragment.present),
-            selected=tensor(np.flatnonzero(fragment.present)),
+            label_positions=tensor(np.flatnonzero(fragment.present)),
             labels=tensor(fragment.labels[fragment.present]),
         )
 
-    return Writing(render)
+    return Seq2SeqLM(render)

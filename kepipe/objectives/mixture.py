@@ -65,11 +65,11 @@ class Mixture(Section):
 def build(section: Mixture, tokenizer: Tokenizer) -> Objective:
     """The objective over a tokenizer's ids."""
     from kepipe.objectives import table
-    from kepipe.objectives.task_mixture import Alternation
+    from kepipe.objectives.task_mixture import TaskMixture
 
     parts = tuple(table.build(share.objective, tokenizer) for share in section.of)
     names = tuple(str(getattr(share.objective, "name", "")) for share in section.of)
-    return Alternation(
+    return TaskMixture(
         parts,
         names,
         tuple(share.weight for share in section.of),

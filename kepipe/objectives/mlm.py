@@ -11,7 +11,7 @@ from kepipe.config import Section
 Schedule = Literal["static", "duplicated", "dynamic"]
 
 if TYPE_CHECKING:
-    from kepipe.data.batch import Sequences
+    from kepipe.data.batch import TokenRows
     from kepipe.noise.draws import Draws
     from kepipe.objectives.base import Objective
     from kepipe.objectives.masked_lm import Bools
@@ -61,9 +61,9 @@ def build(section: MLM, tokenizer: Tokenizer) -> Objective:
     from kepipe.noise.units import select_units
     from kepipe.objectives.masked_lm import masked_lm
 
-    def select(sequences: Sequences, draws: Draws, _progress: float) -> Bools:
+    def select(rows: TokenRows, draws: Draws, _progress: float) -> Bools:
         if section.level == "word":
-            return select_units(sequences.units["word"], draws, section.share)
-        return select_tokens(sequences.special, draws, section.share)
+            return select_units(rows.units["word"], draws, section.share)
+        return select_tokens(rows.special, draws, section.share)
 
     return masked_lm(select, tokenizer, section, section.next_sentence)

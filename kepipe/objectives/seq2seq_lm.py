@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from kepipe.data.batch import Batch, Sequences
-from kepipe.objectives.losses import hidden_at, restoration_loss, tensor
+from kepipe.data.batch import Batch, TokenRows
+from kepipe.objectives.losses import gather_hidden, tensor, token_loss
 
 if TYPE_CHECKING:
     from kepipe.models.transformer import Transformer
@@ -21,15 +21,15 @@ Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Writing:
+class Seq2SeqLM:
     """An objective of one term, the mean over the tokens to write. `render` makes the variants."""
 
-    render: Callable[[Sequences, np.random.Generator], Batch]
+    render: Callable[[TokenRows, np.random.Generator], Batch]
     terms: tuple[str, ...] = ("lm",)
 
-    def corrupt(self, sequences: Sequences, rng: np.random.Generator, progress: float) -> Batch:  # noqa: ARG002
+    def corrupt(self, rows: TokenRows, rng: np.random.Generator, progress: float) -> Batch:  # noqa: ARG002
         """See `Objective.corrupt`."""
-        return self.render(sequences, rng)
+        return self.render(rows, rng)
 
     def counts(self, batch: Batch) -> Mapping[str, int]:
         """Tokens to write."""
@@ -38,13 +38,13 @@ class Writing:
 
     def loss(self, model: Transformer, batch: Batch) -> dict[str, Tensor]:
         """See `Objective.loss`."""
-        (hidden_ND,) = hidden_at(model, batch, batch.selected)
-        return {"lm": restoration_loss(model, hidden_ND, batch)}
+        (hidden_ND,) = gather_hidden(model, batch, batch.label_positions)
+        return {"lm": token_loss(model, hidden_ND, batch)}
 
 
-def next_tokens(sequences: Sequences) -> tuple[Bools, Ints]:
+def next_tokens(rows: TokenRows) -> tuple[Bools, Ints]:
     """Places that have a next token in their document, bool [B, T], and that token, int [B, T]."""
-    documents, tokens = sequences.documents, sequences.tokens
+    documents, tokens = rows.documents, rows.tokens
     has_next = np.zeros(documents.shape, dtype=np.bool_)
     has_next[:, :-1] = (documents[:, 1:] == documents[:, :-1]) & (documents[:, 1:] > 0)
     return has_next, np.roll(tokens, -1, axis=1)
@@ -66,6 +66,6 @@ def teacher_forced(
         documents=tensor(there_BS),
         decoder_tokens=tensor(np.where(there_BU, before_BU, pad)),
         decoder_documents=tensor(there_BU),
-        selected=tensor(np.flatnonzero(there_BU)),
+        label_positions=tensor(np.flatnonzero(there_BU)),
         labels=tensor(target_BU[there_BU]),
     )

@@ -13,7 +13,7 @@ from pydantic import Field
 from kepipe.objectives.mlm import MaskingPairs
 
 if TYPE_CHECKING:
-    from kepipe.data.batch import Sequences
+    from kepipe.data.batch import TokenRows
     from kepipe.noise.draws import Draws
     from kepipe.objectives.base import Objective
     from kepipe.objectives.masked_lm import Bools
@@ -33,7 +33,7 @@ def build(section: SpanMasking, tokenizer: Tokenizer) -> Objective:
     from kepipe.noise.spans import draw_spans
     from kepipe.objectives.masked_lm import masked_lm
 
-    def select(sequences: Sequences, draws: Draws, _progress: float) -> Bools:
-        return draw_spans(sequences.special, draws, section.share, section.mean_span)
+    def select(rows: TokenRows, draws: Draws, _progress: float) -> Bools:
+        return draw_spans(rows.special, draws, section.share, section.mean_span)
 
     return masked_lm(select, tokenizer, section, section.next_sentence)

@@ -11,7 +11,7 @@ from kepipe.config import Section
 if TYPE_CHECKING:
     import numpy as np
 
-    from kepipe.data.batch import Batch, Sequences
+    from kepipe.data.batch import Batch, TokenRows
     from kepipe.objectives.base import Objective
     from kepipe.tokenization.tokenizer import Ints, Tokenizer
 
@@ -39,16 +39,16 @@ def sentinels(tokenizer: Tokenizer) -> Ints:
 def build(section: SpanCorruption, tokenizer: Tokenizer) -> Objective:
     """The objective over a tokenizer's ids. Raises ValueError where it has no sentinels."""
     from kepipe.noise.spans import collapse_spans, draw_spans
-    from kepipe.objectives.seq2seq_lm import Writing, teacher_forced
+    from kepipe.objectives.seq2seq_lm import Seq2SeqLM, teacher_forced
 
     signs = sentinels(tokenizer)
 
-    def render(sequences: Sequences, rng: np.random.Generator) -> Batch:
-        noise_BT = draw_spans(sequences.special, rng, section.share, section.mean_span)
+    def render(rows: TokenRows, rng: np.random.Generator) -> Batch:
+        noise_BT = draw_spans(rows.special, rng, section.share, section.mean_span)
         made = collapse_spans(
-            sequences.tokens,
+            rows.tokens,
             noise_BT,
-            sequences.documents == 0,
+            rows.documents == 0,
             signs,
             pad_id=tokenizer.pad,
             end_id=tokenizer.sep,
@@ -62,4 +62,4 @@ def build(section: SpanCorruption, tokenizer: Tokenizer) -> Objective:
             pad=tokenizer.pad,
         )
 
-    return Writing(render)
+    return Seq2SeqLM(render)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 
 from pydantic import BeforeValidator, Discriminator, TypeAdapter
 
-from kepipe.config import Section, nearest
+from kepipe.config import Section, suggest
 from kepipe.objectives import (
     causal,
     denoising,
@@ -42,29 +42,29 @@ class Row:
     """Whether rows begin with the first special token ([CLS])."""
     formats: tuple[str, ...] = ()
     """Formats of which alone it can learn; (): any."""
-    yardstick: Section | None = None
+    held_out_objective: Section | None = None
     """What measures the held-out loss, so that arms compare; None: the objective itself."""
     links: bool = False
     """Whether it can learn of entities alone, from a model that fuses them."""
-    frames: int = 0
+    num_special_tokens: int = 0
     """Special tokens that it puts around a row's text itself: rows that have none of their own grow by so many."""
     tokens: Callable[[Tokenizer], object] = attrgetter("mask")
     """What it takes from a tokenizer; raises ValueError where that has none."""
 
 
 TABLE: Mapping[str, Row] = {
-    "mlm": Row(mlm.MLM, mlm.build, yardstick=mlm.MLM()),
-    "span-masking": Row(span_masking.SpanMasking, span_masking.build, yardstick=mlm.MLM()),
-    "ernie-baidu": Row(ernie_baidu.ErnieBaidu, ernie_baidu.build, yardstick=mlm.MLM()),
+    "mlm": Row(mlm.MLM, mlm.build, held_out_objective=mlm.MLM()),
+    "span-masking": Row(span_masking.SpanMasking, span_masking.build, held_out_objective=mlm.MLM()),
+    "ernie-baidu": Row(ernie_baidu.ErnieBaidu, ernie_baidu.build, held_out_objective=mlm.MLM()),
     "ernie-tsinghua": Row(
-        ernie_tsinghua.ErnieTsinghua, ernie_tsinghua.build, yardstick=mlm.MLM(), links=True
+        ernie_tsinghua.ErnieTsinghua, ernie_tsinghua.build, held_out_objective=mlm.MLM(), links=True
     ),
     "dlm": Row(dlm.DLM, dlm.build, formats=("dialogue",)),
     "unilm": Row(unilm.UniLM, unilm.build),
     "causal-lm": Row(causal.CausalLM, causal.build_causal, "decoder", begin=False, tokens=attrgetter("sep")),
     "prefix-lm": Row(causal.PrefixLM, causal.build_prefix, "decoder", begin=False, tokens=attrgetter("sep")),
     "mass": Row(mass.Mass, mass.build, "encoder-decoder"),
-    "denoising": Row(denoising.DenoisingLM, denoising.build, "encoder-decoder", frames=2),
+    "denoising": Row(denoising.DenoisingLM, denoising.build, "encoder-decoder", num_special_tokens=2),
     "span-corruption": Row(t5.SpanCorruption, t5.build, "encoder-decoder", begin=False, tokens=t5.sentinels),
 }
 
@@ -83,9 +83,9 @@ def row_of(section: Section) -> Row:
         return replace(
             rows[0],
             formats=formats,
-            yardstick=rows[0].yardstick or section.of[0].objective,
+            held_out_objective=rows[0].held_out_objective or section.of[0].objective,
             links=any(row.links for row in rows),
-            frames=max(row.frames for row in rows),
+            num_special_tokens=max(row.num_special_tokens for row in rows),
         )
     return next(row for row in TABLE.values() if isinstance(section, row.section))
 
@@ -121,7 +121,7 @@ def _spell_out(value: Any) -> Any:
     spelt = {"name": value} if isinstance(value, str) else value
     if isinstance(spelt, Mapping) and spelt.get("name") not in SECTIONS:
         raise ValueError(
-            f"unknown objective {spelt.get('name')!r}{nearest(str(spelt.get('name')), list(SECTIONS))}"
+            f"unknown objective {spelt.get('name')!r}{suggest(str(spelt.get('name')), list(SECTIONS))}"
         )
     return spelt
 

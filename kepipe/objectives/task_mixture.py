@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kepipe.data.batch import Batch, Sequences
+from kepipe.data.batch import Batch, TokenRows
 from kepipe.objectives.base import Objective, measures
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Alternation:
+class TaskMixture:
     """`Batch.part` says to which of `parts` a batch belongs. Terms are named "name.term"."""
 
     parts: tuple[Objective, ...]
@@ -40,12 +40,12 @@ class Alternation:
         """Those of all parts, named as terms are."""
         return tuple(self._term(p, name) for p, part in enumerate(self.parts) for name in measures(part))
 
-    def corrupt(self, sequences: Sequences, rng: np.random.Generator, progress: float) -> Batch:
+    def corrupt(self, rows: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
         """See `Objective.corrupt`."""
         joined = np.array(self.joins) <= progress
         weights = np.where(joined, self.weights, 0.0)
         chosen = int(rng.choice(len(self.parts), p=weights / weights.sum()))
-        batch = replace(self.parts[chosen].corrupt(sequences, rng, progress), part=chosen)
+        batch = replace(self.parts[chosen].corrupt(rows, rng, progress), part=chosen)
         return replace(batch, tasks=torch.full_like(batch.tokens, chosen)) if self.tasks else batch
 
     def counts(self, batch: Batch) -> Mapping[str, int]:

@@ -11,7 +11,7 @@ from kepipe.config import Section
 from kepipe.objectives.mlm import MaskingPairs
 
 if TYPE_CHECKING:
-    from kepipe.data.batch import Sequences
+    from kepipe.data.batch import TokenRows
     from kepipe.noise.draws import Draws
     from kepipe.objectives.base import Objective
     from kepipe.objectives.masked_lm import Bools
@@ -53,10 +53,10 @@ def build(section: UniLM, tokenizer: Tokenizer) -> Objective:
     """The objective over a tokenizer's ids."""
     from kepipe.noise.ngrams import select_ngrams
     from kepipe.objectives.masked_lm import masked_lm
-    from kepipe.objectives.mixture_of_denoisers import ManyModes
+    from kepipe.objectives.mixture_of_denoisers import MixtureOfDenoisers
 
-    def select(sequences: Sequences, draws: Draws, _progress: float) -> Bools:
-        return select_ngrams(sequences.special, draws, section.share, section.longer)
+    def select(rows: TokenRows, draws: Draws, _progress: float) -> Bools:
+        return select_ngrams(rows.special, draws, section.share, section.longer)
 
     masked = masked_lm(select, tokenizer, section, section.next_sentence)
-    return ManyModes(masked, section.modes.model_dump(), section.mode_segments)
+    return MixtureOfDenoisers(masked, section.modes.model_dump(), section.mode_segments)

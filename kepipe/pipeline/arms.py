@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kepipe.config import ConfigError, Key, Settings, merge, nearest
+from kepipe.config import ConfigError, Key, Settings, merge, suggest
 from kepipe.flow.plan import Node
 from kepipe.pipeline.wiring import KINDS, Entries, is_variation
 from kepipe.stages.artifacts import Model
@@ -33,7 +33,7 @@ class Arm:
         root: Key = ("study", "arms", self.name)
         for stage in self.changes:
             if stage not in entries:
-                hint = nearest(stage, list(entries))
+                hint = suggest(stage, list(entries))
                 raise ConfigError(f"{settings.where((*root, stage))}: the file has no stage `{stage}`{hint}")
         for added in (added for its in self.before.values() for added in its if added in entries):
             raise ConfigError(

@@ -16,9 +16,9 @@ def refuse(nodes: Sequence[Node], settings: Settings, places: Mapping[str, Key])
     for node in nodes:
         inputs = {slot: [planned[name] for name in names] for slot, names in node.inputs.items()}
         planned[node.name] = Planned(node.name, node.config, inputs)
-        for clash in node.stage.clashes(planned[node.name]):
-            key = _place(node, clash.key, settings, places)
-            problems[f"{settings.where(key)}: `{'.'.join(map(str, key))}`: {clash}"] = None
+        for conflict in node.stage.conflicts(planned[node.name]):
+            key = _place(node, conflict.key, settings, places)
+            problems[f"{settings.where(key)}: `{'.'.join(map(str, key))}`: {conflict}"] = None
     if problems:
         raise ConfigError("\n".join(problems))
 

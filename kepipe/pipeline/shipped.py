@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from kepipe.config import ConfigError, nearest
+from kepipe.config import ConfigError, suggest
 
 EXAMPLE = "example"
 """The one with a graph and texts of its own."""
@@ -48,7 +48,7 @@ def find(pipeline: Path) -> Path:
     if pipeline.stem in known:
         hint = f"; `{pipeline.stem}` alone names the one that comes with kepipe"
     elif name == pipeline.stem:
-        hint = f", and no pipeline that comes with kepipe{nearest(name, list(known))}"
+        hint = f", and no pipeline that comes with kepipe{suggest(name, list(known))}"
     raise ConfigError(f"{pipeline}: no such file{hint}")
 
 
@@ -70,7 +70,7 @@ def copy(name: str, folder: Path) -> Path:
     """
     known = shipped()
     if name not in known:
-        raise ConfigError(f"kepipe brings no pipeline `{name}`{nearest(name, list(known))}")
+        raise ConfigError(f"kepipe brings no pipeline `{name}`{suggest(name, list(known))}")
     source = known[name]
     files = [file for file in source.parent.rglob("*") if file.is_file()] if name == EXAMPLE else [source]
     targets = {file: folder / file.relative_to(source.parent) for file in files}

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from kepipe.config import ConfigError, Key, Section, Settings, nearest
+from kepipe.config import ConfigError, Key, Section, Settings, suggest
 from kepipe.flow.plan import Node
 from kepipe.pipeline.arms import OFF, SHUFFLED, Arm, make_arms
 from kepipe.pipeline.copies import Copies, marks_of
@@ -213,7 +213,7 @@ def _up_to(nodes: Sequence[Node], wanted: Sequence[str] | Mapping[str, Any]) -> 
 
 def _known(name: str, names: Sequence[str], what: str, settings: Settings, at: Key) -> None:
     if name not in names:
-        raise _mistake(settings, at, f"there is no {what} `{name}`{nearest(name, names)}")
+        raise _mistake(settings, at, f"there is no {what} `{name}`{suggest(name, names)}")
 
 
 def _mistake(settings: Settings, at: Key, message: str) -> ConfigError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kepipe.config import ConfigError, Key, Settings, merge, nearest, validate
+from kepipe.config import ConfigError, Key, Settings, merge, suggest, validate
 from kepipe.flow.artifact import Artifact
 from kepipe.flow.plan import Node
 from kepipe.flow.stage import Stage
@@ -40,7 +40,7 @@ def _resolve(
     if model is None:
         return {"use": name, **entry}
     if model not in entries or model in (*seen, name):
-        hint = nearest(str(model), [other for other in entries if other != name])
+        hint = suggest(str(model), [other for other in entries if other != name])
         raise ConfigError(f"{settings.where((*at, 'like'))}: `like: {model}` names no other stage{hint}")
     copied = _resolve(model, entries, settings, at, (*seen, name))
     return merge(copied, {key: value for key, value in entry.items() if key != "like"})
@@ -72,14 +72,14 @@ def _add(nodes: list[Node], name: str, entry: Mapping[str, Any], settings: Setti
     """Append a node; stages that make what it needs and that the file does not name come before it."""
     kind = entry["use"]
     if kind not in KINDS:
-        hint = nearest(str(kind), list(KINDS))
+        hint = suggest(str(kind), list(KINDS))
         raise ConfigError(f"{settings.where(at)}: there is no kind of stage `{kind}`{hint}")
     stage = KINDS[kind]
     config = validate(stage.config, {k: v for k, v in entry.items() if k not in WIRING}, settings, at)
     chosen = {slot: names for slot, names in (entry.get("inputs") or {}).items() if names is not None}
     unknown = [slot for slot in chosen if slot not in stage.slots()]
     if unknown:
-        hint = nearest(unknown[0], list(stage.slots()))
+        hint = suggest(unknown[0], list(stage.slots()))
         raise ConfigError(f"{settings.where((*at, 'inputs'))}: `{name}` has no input `{unknown[0]}`{hint}")
     inputs = {
         slot: _producers(nodes, name, slot, takes, several, chosen.get(slot), settings, at)
@@ -114,7 +114,7 @@ def _producers(
             if other not in made:
                 stages = settings.data.get("stages", {})
                 later = other in stages and other not in [node.name for node in nodes]
-                hint = "; only a stage that stands before it can" if later else nearest(other, made)
+                hint = "; only a stage that stands before it can" if later else suggest(other, made)
                 raise ConfigError(f"{where}: `{other}` makes no {wanted.__name__} before `{name}`{hint}")
         return names
     made = [node.name for node in nodes if node.stage.makes is wanted and not is_variation(node.stage)]

@@ -12,11 +12,11 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from kepipe.inference.lm_scorer import Asking, Manner
+from kepipe.inference.lm_scorer import LMScorer, PromptStyle
 from kepipe.models.entities import EntityVectors
 from kepipe.models.transformer import Transformer
 from kepipe.probes import perplexity
-from kepipe.probes.cloze_scoring import fill, passes
+from kepipe.probes.cloze_scoring import passes, score_candidates
 from kepipe.probes.cloze_test import ClozeTest
 from kepipe.probes.masked_loss import Blanks, losses_at_blanks
 from kepipe.probes.ranking import chance, per_case, realistic_ranks
@@ -34,7 +34,7 @@ class Arm:
     fuses (None for a plain one)."""
 
     model: Transformer
-    manner: Manner | None = None
+    prompt_style: PromptStyle | None = None
     vectors: EntityVectors | None = None
 
 
@@ -88,7 +88,9 @@ class EntityCloze:
         return passes(self.test)
 
     def answer(self, arm: Arm, device: str, tick: Callable[[int], None]) -> Answers:
-        scores = fill(arm.model, self.tokenizer, self.test, vectors=arm.vectors, device=device, tick=tick)
+        scores = score_candidates(
+            arm.model, self.tokenizer, self.test, vectors=arm.vectors, device=device, tick=tick
+        )
         return {"ranks": self._ranks(scores)}
 
     def shown(self) -> Sequence[str]:
@@ -204,36 +206,36 @@ class Perplexity:
     `counts`: how often each token stands in the training text, int [V].
     """
 
-    stretches: perplexity.Stretches
+    windows: perplexity.EvalWindows
     tokenizer: Tokenizer
     counts: npt.NDArray[np.int64]
     name: str = "perplexity"
 
     @property
     def steps(self) -> int:
-        return len(self.stretches)
+        return len(self.windows)
 
     def answer(self, arm: Arm, device: str, tick: Callable[[int], None]) -> Answers:
-        assert arm.manner is not None
-        asking = Asking(arm.model.to(device), self.tokenizer, arm.manner)
-        return {"losses": perplexity.losses(asking, self.stretches, tick)}
+        assert arm.prompt_style is not None
+        scorer = LMScorer(arm.model.to(device), self.tokenizer, arm.prompt_style)
+        return {"losses": perplexity.losses(scorer, self.windows, tick)}
 
     def shown(self) -> Sequence[str]:
         return ()
 
     def score(self, answers: Answers, seed: int) -> dict[str, Any]:
-        return perplexity.summarise(answers["losses"], self.stretches, seed)
+        return perplexity.summarise(answers["losses"], self.windows, seed)
 
     def difference(self, first: Answers, second: Answers, seed: int) -> dict[str, Any]:
-        return perplexity.compare(first["losses"], second["losses"], self.stretches, seed)
+        return perplexity.compare(first["losses"], second["losses"], self.windows, seed)
 
     def baselines(self, seed: int) -> dict[str, dict[str, Any]]:
         """`unigram`: each token by its frequency in the training text, blind to what stands before."""
-        blind = perplexity.unigram_losses(self.stretches, self.counts)
-        return {"unigram": perplexity.summarise(blind, self.stretches, seed)}
+        blind = perplexity.unigram_losses(self.windows, self.counts)
+        return {"unigram": perplexity.summarise(blind, self.windows, seed)}
 
     def about(self) -> dict[str, Any]:
-        told = self.stretches
+        told = self.windows
         amounts = {"tokens": told.tokens, "words": told.words, "bytes": told.bytes}
         return {
             "stretches": len(told),

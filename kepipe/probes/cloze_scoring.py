@@ -26,7 +26,7 @@ Ints = npt.NDArray[np.int64]
 
 
 @torch.inference_mode()
-def fill(
+def score_candidates(
     model: Transformer,
     tokenizer: Tokenizer,
     test: ClozeTest,
@@ -69,13 +69,13 @@ def fill(
 
 
 def passes(test: ClozeTest) -> int:
-    """The number of rows that `fill` sends through the model."""
+    """The number of rows that `score_candidates` sends through the model."""
     lengths = {type: len({len(n) for n in table.names}) for type, table in test.candidates.items()}
     return sum(lengths[case.type] for case in test.cases)
 
 
 def blank(cases: Sequence[Case], length: int, tokenizer: Tokenizer) -> Batch:
-    """Rows `[CLS] left [MASK]·length right [SEP]`, padded; `selected` are the masks, row after row."""
+    """Rows `[CLS] left [MASK]·length right [SEP]`, padded; `label_positions` are the masks, row after row."""
     sizes = [len(case.left) + len(case.right) + length + 2 for case in cases]
     tokens_BT = np.full((len(cases), max(sizes)), tokenizer.pad, np.int64)
     starts = np.array([1 + len(case.left) for case in cases])
@@ -88,7 +88,7 @@ def blank(cases: Sequence[Case], length: int, tokenizer: Tokenizer) -> Batch:
         tokens=torch.from_numpy(tokens_BT),
         documents=torch.from_numpy(inside_BT.astype(np.int64)),
         segments=torch.zeros(tokens_BT.shape, dtype=torch.long),
-        selected=torch.from_numpy(selected_BL.ravel()),
+        label_positions=torch.from_numpy(selected_BL.ravel()),
     )
 
 

@@ -1,7 +1,7 @@
 """The entity cloze: one mention in a held-out document is blanked, and its entity is to be found among its likes.
 
 This module makes the test, the same for every model: which mentions, in what window of text, among which
-candidates. `fill` lets a model answer. An entity goes by its label in the graph, also where the text uses
+candidates. `score_candidates` lets a model answer. An entity goes by its label in the graph, also where the text uses
 another of its names; entities of one type with the same label are one candidate, as no language model could
 tell them apart by name. A case also says which entities the rest of its window names, for models that fuse them: never
 the one that is asked for, and none whose mention reaches into the blank.

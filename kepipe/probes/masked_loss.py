@@ -127,7 +127,7 @@ def losses_at_blanks(
                 tokens=torch.from_numpy(masked_RT[start : start + rows]),
                 documents=torch.from_numpy(blanks.inside[start : start + rows].astype(np.int64)),
                 segments=torch.zeros(len(masked_RT[start : start + rows]), width, dtype=torch.long),
-                selected=torch.from_numpy(places_N[low:high] - start * width),
+                label_positions=torch.from_numpy(places_N[low:high] - start * width),
                 labels=torch.from_numpy(labels_N[low:high]),
             )
             if vectors is not None and rows_of is not None:

@@ -16,13 +16,13 @@ def fills_masks(model: Transformer) -> bool:
 
 
 def logits_at_blanks(model: Transformer, batch: Batch) -> Tensor:
-    """Logits [N, V] in float32 at `batch.selected`; the batch is on the model's device.
+    """Logits [N, V] in float32 at `batch.label_positions`; the batch is on the model's device.
 
     The layers run in bfloat16 where the device does so natively. The vocabulary layer does not: logits of 8
     bits tie by the dozen, and ranks would be decided by rounding.
     """
-    assert batch.selected is not None
+    assert batch.label_positions is not None
     device = batch.tokens.device
     with torch.autocast(device.type, torch.bfloat16, enabled=native_bfloat16(str(device))):
         hidden_BTD = model(batch)
-    return model.vocabulary(hidden_BTD.flatten(0, 1)[batch.selected].float())
+    return model.vocabulary(hidden_BTD.flatten(0, 1)[batch.label_positions].float())

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kepipe.data.document import Document
-from kepipe.inference.lm_scorer import Asking
+from kepipe.inference.lm_scorer import LMScorer
 from kepipe.studies.intervals import Estimate, clustered_ratio
 from kepipe.tokenization.tokenizer import Tokenizer
 
@@ -28,7 +28,7 @@ AROUND = 4
 
 
 @dataclass(frozen=True)
-class Stretches:
+class EvalWindows:
     """R pieces of held-out text and what stands before each.
 
     `prompts`, `targets`: tokens, int [S] and at most that; `documents`: int [R]. Of each target `words`
@@ -49,7 +49,7 @@ class Stretches:
         """Tokens of each target, int [R]."""
         return np.array([len(target) for target in self.targets], np.int64)
 
-    def only(self, chosen: Ints) -> Stretches:
+    def only(self, chosen: Ints) -> EvalWindows:
         """Some of them, in the order given."""
         return replace(
             self,
@@ -61,19 +61,19 @@ class Stretches:
         )
 
 
-def draw_stretches(
+def draw_windows(
     documents: Iterable[Document],
     tokenizer: Tokenizer,
     rng: np.random.Generator,
     length: int = 128,
     max_tokens: int = 40_000,
-) -> Stretches:
+) -> EvalWindows:
     """Cut documents so that a prompt and its continuation fill `length` tokens; draw `max_tokens` worth of them.
 
     Raises ValueError where no document is longer than a prompt.
     """
     size = (length - AROUND) // 2
-    cut = cut_stretches(list(documents), tokenizer, size)
+    cut = cut_windows(list(documents), tokenizer, size)
     if not len(cut):
         raise ValueError(
             f"perplexity: no held-out document has more than {size} tokens; lower `context` or hold out more"
@@ -81,7 +81,7 @@ def draw_stretches(
     return cut.only(np.sort(rng.permutation(len(cut))[: max(1, max_tokens // size)]))
 
 
-def cut_stretches(documents: list[Document], tokenizer: Tokenizer, size: int) -> Stretches:
+def cut_windows(documents: list[Document], tokenizer: Tokenizer, size: int) -> EvalWindows:
     """Every stretch of `size` tokens that has one before it in its document, and the shorter last ones."""
     prompts, targets, of, words, sizes = [], [], [], [], []
     for number, document in enumerate(documents):
@@ -97,7 +97,7 @@ def cut_stretches(documents: list[Document], tokenizer: Tokenizer, size: int) ->
             words.append(words_C[starts[stop]] - words_C[starts[start]])
             sizes.append(bytes_C[starts[stop]] - bytes_C[starts[start]])
     counts = (np.array(values, np.int64) for values in (of, words, sizes))
-    return Stretches(tuple(prompts), tuple(targets), *counts)
+    return EvalWindows(tuple(prompts), tuple(targets), *counts)
 
 
 def _measures(text: str) -> tuple[Ints, Ints]:
@@ -109,47 +109,47 @@ def _measures(text: str) -> tuple[Ints, Ints]:
     return np.append(0, np.cumsum(begins_C)), np.append(0, np.cumsum(bytes_C))
 
 
-def losses(asking: Asking, stretches: Stretches, tick: Callable[[int], None] = lambda _: None) -> Floats:
+def losses(scorer: LMScorer, windows: EvalWindows, tick: Callable[[int], None] = lambda _: None) -> Floats:
     """Nats of each target given its prompt, float [R]."""
-    asking.model.eval()
-    found = np.zeros(len(stretches))
-    for start in range(0, len(stretches), ROWS):
-        rows = slice(start, min(start + ROWS, len(stretches)))
-        targets = stretches.targets[rows]
-        likelihoods_NU = asking.log_likelihoods(stretches.prompts[rows], range(len(targets)), targets)
+    scorer.model.eval()
+    found = np.zeros(len(windows))
+    for start in range(0, len(windows), ROWS):
+        rows = slice(start, min(start + ROWS, len(windows)))
+        targets = windows.targets[rows]
+        likelihoods_NU = scorer.log_likelihoods(windows.prompts[rows], range(len(targets)), targets)
         found[rows] = -likelihoods_NU.sum(1)
         tick(len(targets))
     return found
 
 
-def summarise(losses_R: Floats, stretches: Stretches, seed: int) -> dict[str, Any]:
+def summarise(losses_R: Floats, windows: EvalWindows, seed: int) -> dict[str, Any]:
     """`token_perplexity`, `word_perplexity` (e to the nats per token, per word) and `bits_per_byte`.
 
     Each `{value, low, high, cases, clusters}`, the interval resampling documents.
     """
-    bits = _estimate(losses_R / np.log(2), stretches.bytes, stretches, seed)
+    bits = _estimate(losses_R / np.log(2), windows.bytes, windows, seed)
     return {
-        "token_perplexity": _raised(_estimate(losses_R, stretches.tokens, stretches, seed)).as_json(),
-        "word_perplexity": _raised(_estimate(losses_R, stretches.words, stretches, seed)).as_json(),
+        "token_perplexity": _raised(_estimate(losses_R, windows.tokens, windows, seed)).as_json(),
+        "word_perplexity": _raised(_estimate(losses_R, windows.words, windows, seed)).as_json(),
         "bits_per_byte": bits.as_json(),
     }
 
 
-def compare(first_R: Floats, second_R: Floats, stretches: Stretches, seed: int) -> dict[str, Any]:
+def compare(first_R: Floats, second_R: Floats, windows: EvalWindows, seed: int) -> dict[str, Any]:
     """The paired difference first − second in `bits_per_byte`; perplexities are no means, and have none."""
-    bits = _estimate((first_R - second_R) / np.log(2), stretches.bytes, stretches, seed)
+    bits = _estimate((first_R - second_R) / np.log(2), windows.bytes, windows, seed)
     return {"bits_per_byte": bits.as_json()}
 
 
-def unigram_losses(stretches: Stretches, counts_V: Ints) -> Floats:
+def unigram_losses(windows: EvalWindows, counts_V: Ints) -> Floats:
     """Nats of each target where every token has its frequency in the training text (plus one): float [R]."""
     smoothed_V = counts_V + 1.0
     losses_V = -np.log(smoothed_V / smoothed_V.sum())
-    return np.array([losses_V[target].sum() for target in stretches.targets])
+    return np.array([losses_V[target].sum() for target in windows.targets])
 
 
-def _estimate(values_R: Floats, amounts_R: Ints, stretches: Stretches, seed: int) -> Estimate:
-    return clustered_ratio(values_R, amounts_R, stretches.documents, np.random.default_rng(seed))
+def _estimate(values_R: Floats, amounts_R: Ints, windows: EvalWindows, seed: int) -> Estimate:
+    return clustered_ratio(values_R, amounts_R, windows.documents, np.random.default_rng(seed))
 
 
 def _raised(found: Estimate) -> Estimate:

@@ -43,7 +43,7 @@ def draw(shown: Shown, width: int) -> str:
 
 def _cells(shown: Shown, row: int, margin: int, cell: float) -> Iterator[str]:
     """A row's runs of cells of one kind; large cells have blanks between the rows."""
-    branch, mention = shown.planted.branch[0].tolist(), shown.planted.mention[0].tolist()
+    branch, mention = shown.injected.branch[0].tolist(), shown.injected.mention[0].tolist()
     blank = 0.6 if cell > 8 else 0.0
     start = 0
     for kind, run in groupby(_kind(shown, row, column, branch, mention) for column in range(len(branch))):
@@ -58,7 +58,7 @@ def _cells(shown: Shown, row: int, margin: int, cell: float) -> Iterator[str]:
 
 def _label(shown: Shown, place: int, margin: int, cell: float) -> str:
     """A token beside its row and above its column: there upright where it is one character."""
-    mention, branch = int(shown.planted.mention[0, place]), int(shown.planted.branch[0, place])
+    mention, branch = int(shown.injected.mention[0, place]), int(shown.injected.branch[0, place])
     fill = f"var(--series-{tint(mention)})" if mention else "var(--ink)"
     weight = ' font-weight="600"' if mention and not branch else ""
     size = _label_size(cell)

@@ -8,7 +8,7 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from kepipe.knowledge.kbert.ranking import CHOICES
-from kepipe.knowledge.kbert.show import Hung, Shown
+from kepipe.knowledge.kbert.show import InjectedTriple, Shown
 from kepipe.report.matrix import draw, tint
 from kepipe.report.page import Fact, Figure, Page, Section, Table, Text
 
@@ -22,7 +22,7 @@ def tree_page(shown: Shown, graph: str) -> Page:
     """The page. `graph`: what the graph is called."""
     hanging = [hung for hung in shown.hung if hung.branch]
     mentions = len({hung.mention for hung in hanging})
-    plain = int((shown.planted.places >= 0).sum())
+    plain = int((shown.injected.places >= 0).sum())
     return Page(
         title="Injection",
         kicker=f"Sentence tree · {graph}",
@@ -32,7 +32,7 @@ def tree_page(shown: Shown, graph: str) -> Page:
         f"{_share(shown):.0%} of the pairs of tokens see each other.",
         facts=(
             Fact("tokens of the sentence", str(plain)),
-            Fact("tokens of branches", str(int((shown.planted.branch > 0).sum()))),
+            Fact("tokens of branches", str(int((shown.injected.branch > 0).sum()))),
             Fact("without room", str(len(shown.hung) - len(hanging)), "facts that the longest row left out"),
         ),
         sections=(
@@ -77,7 +77,7 @@ def _order(shown: Shown) -> str:
     )
 
 
-def _facts(hung: Sequence[Hung], choice: str) -> Table:
+def _facts(hung: Sequence[InjectedTriple], choice: str) -> Table:
     """A row a fact; columns that would say nothing are left out."""
     columns: dict[str, list[object]] = {
         "mention": [_chip(one.surface, one.mention) for one in hung],
@@ -114,12 +114,12 @@ CELL = (
 def _row(shown: Shown) -> Markup:
     """The tokens side by side, wrapped as the page is wide."""
     cells = []
-    planted = shown.planted
+    injected = shown.injected
     for place, token in enumerate(shown.tokens):
-        mention, branch = int(planted.mention[0, place]), int(planted.branch[0, place])
+        mention, branch = int(injected.mention[0, place]), int(injected.branch[0, place])
         fill = f"background:var(--tint-{tint(mention)});color:var(--tint-ink);" if mention else ""
         edge = f"border-bottom:3px solid var(--series-{tint(mention)});" if branch else ""
-        cells.append(Markup(CELL).format(place, Markup(fill + edge), token, planted.positions[0, place]))
+        cells.append(Markup(CELL).format(place, Markup(fill + edge), token, injected.positions[0, place]))
     return Markup('<div style="{}">{}</div>').format(STRIP, Markup("").join(cells))
 
 
@@ -134,11 +134,11 @@ def _tree(shown: Shown) -> str:
     A mention stands as far to the right as the branches before it reach, so that no line crosses a box.
     """
     drawing = _Drawing()
-    sentence = np.flatnonzero((shown.planted.branch[0] == 0) & (shown.planted.owner[0] >= 0)).tolist()
+    sentence = np.flatnonzero((shown.injected.branch[0] == 0) & (shown.injected.owner[0] >= 0)).tolist()
     x, y, deepest = 0.0, 12.0, 12.0
     taken: list[float] = []  # how far each line of branches under this line of the sentence is filled
-    for run in _runs(sentence, shown.planted.mention[0].tolist()):
-        mention = int(shown.planted.mention[0, run[0]])
+    for run in _runs(sentence, shown.injected.mention[0].tolist()):
+        mention = int(shown.injected.mention[0, run[0]])
         branches = _branches(shown, mention)
         x = max([x, *taken[: len(branches)]])
         needed = max([drawing.width(shown, run), *(30 + drawing.width(shown, branch) for branch in branches)])
@@ -170,7 +170,7 @@ def _runs(places: Iterable[int], mentions: Sequence[int]) -> list[list[int]]:
 
 def _branches(shown: Shown, mention: int) -> list[list[int]]:
     """The places of each branch of a mention, in the order of their rank."""
-    branch, of = shown.planted.branch[0], shown.planted.mention[0]
+    branch, of = shown.injected.branch[0], shown.injected.mention[0]
     numbers = np.unique(branch[(of == mention) & (branch > 0) & (mention > 0)])
     return [np.flatnonzero(branch == number).tolist() for number in numbers]
 
@@ -189,7 +189,7 @@ class _Drawing:
     def boxes(self, shown: Shown, places: Sequence[int], x: float, y: float) -> float:
         """Draw tokens from x on; where the next may begin."""
         for place in places:
-            width, mention = self.width(shown, [place]) - GAP, int(shown.planted.mention[0, place])
+            width, mention = self.width(shown, [place]) - GAP, int(shown.injected.mention[0, place])
             fill = f"var(--tint-{tint(mention)})" if mention else "var(--raised)"
             ink = "var(--tint-ink)" if mention else "var(--ink)"
             edge = f"var(--series-{tint(mention)})" if mention else "var(--line)"
@@ -200,7 +200,7 @@ class _Drawing:
                 f'<text x="{middle:.1f}" y="{y + 18:.1f}" text-anchor="middle" font-size="14" fill="{ink}">'
                 f"{escape(shown.tokens[place])}</text>"
                 f'<text x="{middle:.1f}" y="{y + 39:.1f}" text-anchor="middle" font-size="10.5" fill="var(--muted)">'
-                f"{shown.planted.positions[0, place]}</text>"
+                f"{shown.injected.positions[0, place]}</text>"
             )
             x += width + GAP
         self._reach = max(self._reach, x)

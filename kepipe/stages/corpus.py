@@ -10,10 +10,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from kepipe.config import Section, UserPaths, aside
+from kepipe.config import Section, UserPaths, runtime_only
 from kepipe.data.document import Document
 from kepipe.flow.artifact import hash_file, hash_json
-from kepipe.flow.stage import Nothing, Stage, Work
+from kepipe.flow.stage import Nothing, Stage, StageContext
 from kepipe.stages.artifacts import Corpus
 from kg.problems import Problems
 
@@ -23,7 +23,7 @@ class CorpusConfig(Section):
 
     source: Literal["wikipedia-sample", "folder"] = "wikipedia-sample"
     """`wikipedia-sample`: 106 articles from gensim's wheel, with their link anchors; `folder`: your own files."""
-    path: UserPaths | None = aside(None)
+    path: UserPaths | None = runtime_only(None)
     """For `folder`: a folder of .txt, .jsonl, .parquet and .tsv files, or one such file, or a list of these."""
     strict: bool = False
     """Refuse bad lines instead of skipping and counting them."""
@@ -33,14 +33,14 @@ class CorpusConfig(Section):
     """Share of the documents kept for evaluation, chosen by a hash of their ids: no stage learns from them."""
 
 
-def corpus(_inputs: Nothing, config: CorpusConfig, work: Work) -> None:
+def corpus(_inputs: Nothing, config: CorpusConfig, context: StageContext) -> None:
     """Write `documents.jsonl` and `corpus.json`. Raises ValueError where there is no text at all."""
     from kepipe.data.document_files import held_out, to_line
 
     problems = Problems(strict=config.strict)
     counts = dict.fromkeys(("documents", "words", "characters", "anchors", "held_out"), 0)
-    with (work.out / "documents.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
-        for document in islice(_documents(config, problems, work), config.max_documents):
+    with (context.out / "documents.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
+        for document in islice(_documents(config, problems, context), config.max_documents):
             stream.write(to_line(document))
             counts["documents"] += 1
             counts["words"] += len(document.text.split())
@@ -48,14 +48,16 @@ def corpus(_inputs: Nothing, config: CorpusConfig, work: Work) -> None:
             counts["anchors"] += len(document.gold)
             counts["held_out"] += held_out(document.id, config.held_out)
     if problems:
-        work.warn(problems.summary())
+        context.warn(problems.summary())
     if not counts["documents"]:
         raise ValueError(f"{_where(config)}: the corpus is empty: no document with any text was found")
     report = counts | {"held_out_share": config.held_out, "bad_lines": problems.to_json()}
-    (work.out / "corpus.json").write_text(json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8")
-    work.log(counts)
-    work.note(f"{counts['documents']:,} documents, {counts['words']:,} words")
-    work.dataset(_where(config), hash_json(fingerprint(config)), counts)
+    (context.out / "corpus.json").write_text(
+        json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8"
+    )
+    context.log(counts)
+    context.note(f"{counts['documents']:,} documents, {counts['words']:,} words")
+    context.dataset(_where(config), hash_json(fingerprint(config)), counts)
 
 
 def fingerprint(config: CorpusConfig) -> Mapping[str, str]:
@@ -73,17 +75,17 @@ def fingerprint(config: CorpusConfig) -> Mapping[str, str]:
     return digests
 
 
-def _documents(config: CorpusConfig, problems: Problems, work: Work) -> Iterator[Document]:
+def _documents(config: CorpusConfig, problems: Problems, context: StageContext) -> Iterator[Document]:
     from kepipe.data.sources.folder import list_files, read_folders
 
     if config.source == "wikipedia-sample":
-        return _wikipedia(config, work)
+        return _wikipedia(config, context)
     paths = _paths(config)
-    work.note(f"reading {sum(len(list_files(path)) for path in paths)} files of {_where(config)}")
-    return _ticked(read_folders(paths, problems), work)
+    context.note(f"reading {sum(len(list_files(path)) for path in paths)} files of {_where(config)}")
+    return _ticked(read_folders(paths, problems), context)
 
 
-def _wikipedia(config: CorpusConfig, work: Work) -> Iterator[Document]:
+def _wikipedia(config: CorpusConfig, context: StageContext) -> Iterator[Document]:
     """Parsing markup takes most of the time, so the pages go over the processors."""
     from joblib import Parallel, delayed
 
@@ -91,15 +93,15 @@ def _wikipedia(config: CorpusConfig, work: Work) -> Iterator[Document]:
 
     pages = list(islice(read_pages(sample_file()), config.max_documents))
     run = Parallel(n_jobs=-1, return_as="generator")
-    with work.progress("parsing Wikipedia", len(pages), "documents") as tick:
+    with context.progress("parsing Wikipedia", len(pages), "documents") as tick:
         for document in run(delayed(to_document)(page) for page in pages):
             tick(1)
             if document.text:
                 yield document
 
 
-def _ticked(documents: Iterable[Document], work: Work) -> Iterator[Document]:
-    with work.progress("reading", None, "documents") as tick:
+def _ticked(documents: Iterable[Document], context: StageContext) -> Iterator[Document]:
+    with context.progress("reading", None, "documents") as tick:
         for document in documents:
             tick(1)
             yield document

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from kepipe.config import Clash, Section, UserPath, aside
+from kepipe.config import ConfigConflict, Section, UserPath, runtime_only
 from kepipe.flow.artifact import hash_file
-from kepipe.flow.stage import Planned, Stage, Work
+from kepipe.flow.stage import Planned, Stage, StageContext
 from kepipe.stages.artifacts import Graph, Vectors
 from kg.embedding_models import TRANSE, fitting_width, name_model
 
@@ -50,7 +50,7 @@ class EmbedConfig(Section):
     """Epochs from one ranking of held-out triples (1,000 at most) to the next; 0: never."""
     patience: Annotated[int, Field(ge=0)] = 0
     """Stop after so many rankings without a better one, and keep the best vectors; 0: train all epochs."""
-    warm_start: UserPath | None = aside(None)
+    warm_start: UserPath | None = runtime_only(None)
     """A folder with the vectors of an earlier run: what it knows goes on from there, by id. Fewer epochs will do."""
 
 
@@ -61,7 +61,7 @@ class EmbedInputs:
     graph: Graph
 
 
-def embed(inputs: EmbedInputs, config: EmbedConfig, work: Work) -> None:
+def embed(inputs: EmbedInputs, config: EmbedConfig, context: StageContext) -> None:
     """Write `vectors.safetensors`, `entities.txt`, `relations.txt` and `scores.json`."""
     from kg.embedding import Training, train
     from kg.store import open_graph
@@ -70,43 +70,49 @@ def embed(inputs: EmbedInputs, config: EmbedConfig, work: Work) -> None:
     graph = open_graph(inputs.graph.folder)
     settings = Training(**config.model_dump(exclude={"warm_start"}))
     done = 0
-    with work.progress(f"training {config.model}", config.epochs, "epochs") as tick:
+    with context.progress(f"training {config.model}", config.epochs, "epochs") as tick:
 
         def on_epoch(epoch: int, figures: Mapping[str, float]) -> None:
             nonlocal done
-            work.log(figures, step=epoch)
+            context.log(figures, step=epoch)
             tick(epoch - done)
             done = epoch
 
         trained = train(
-            graph, settings, work.scratch, work.seed, work.device, on_epoch, start=_start(graph, config, work)
+            graph,
+            settings,
+            context.scratch,
+            context.seed,
+            context.device,
+            on_epoch,
+            start=_start(graph, config, context),
         )
     relation_ids = [relation.id for relation in graph.relations]
-    save_vectors(work.out, graph.ids, trained.entities, trained.relations, relation_ids, config.model)
-    scores = _score(graph, trained.scorer, work)
-    (work.out / "scores.json").write_text(json.dumps(scores, indent=1))
+    save_vectors(context.out, graph.ids, trained.entities, trained.relations, relation_ids, config.model)
+    scores = _score(graph, trained.scorer, context)
+    (context.out / "scores.json").write_text(json.dumps(scores, indent=1))
 
 
-def _start(graph: StoredGraph, config: EmbedConfig, work: Work) -> Start | None:
+def _start(graph: StoredGraph, config: EmbedConfig, context: StageContext) -> Start | None:
     from kg.warm import start_from
 
     if config.warm_start is None:
         return None
     start = start_from(config.warm_start, graph, place_new=config.model == TRANSE)
-    work.note(
+    context.note(
         f"{len(start.entity_rows):,} of {len(graph):,} entities begin with vectors from {config.warm_start}"
     )
     return start
 
 
-def clashes(planned: Planned) -> Iterable[Clash]:
+def conflicts(planned: Planned) -> Iterable[ConfigConflict]:
     """A width that the model cannot have; a folder of `warm_start` with no vectors, or with those of another model."""
     from kg.vectors import open_vectors
 
     config: EmbedConfig = planned.config
     width = fitting_width(config.model, config.dim)
     if width != config.dim:
-        yield Clash(
+        yield ConfigConflict(
             "dim", f"{config.model} cannot lay {config.dim} numbers out as a picture: set `dim: {width}`"
         )
     if config.warm_start is None:
@@ -115,16 +121,16 @@ def clashes(planned: Planned) -> Iterable[Clash]:
         old = open_vectors(config.warm_start)
         made_by = old.model
     except ValueError as error:
-        yield Clash("warm_start", str(error))
+        yield ConfigConflict("warm_start", str(error))
         return
     if made_by is not None and made_by.lower() != config.model.lower():
-        yield Clash(
+        yield ConfigConflict(
             "warm_start",
             f"vectors of {made_by}, from which {config.model} cannot go on: set `model: {made_by}`",
         )
     elif config.model == TRANSE and old.dim != config.dim:
         said = f"vectors of the width {old.dim}, from which {config.dim} cannot go on: set `dim: {old.dim}`"
-        yield Clash("warm_start", said)
+        yield ConfigConflict("warm_start", said)
 
 
 def fingerprint(config: EmbedConfig) -> Mapping[str, str]:
@@ -135,30 +141,30 @@ def fingerprint(config: EmbedConfig) -> Mapping[str, str]:
     return {file.name: hash_file(file) for file in files if file.is_file()}
 
 
-def _score(graph: StoredGraph, scorer: Scorer, work: Work) -> dict[str, dict[str, float]]:
+def _score(graph: StoredGraph, scorer: Scorer, context: StageContext) -> dict[str, dict[str, float]]:
     """Filtered link prediction of the held-out splits, and of two baselines on the last of them."""
     from kg.ranking import Popularity, filtered_ranks, random_mrr, summarise
 
     held_out = [split for split in ("valid", "test") if split in graph.splits]
     if not held_out:
-        work.warn("the graph holds no triples out: its vectors are not scored")
+        context.warn("the graph holds no triples out: its vectors are not scored")
         return {}
     scores: dict[str, dict[str, float]] = {}
     total = 2 * sum(len(graph.triples(split)) for split in held_out)
-    with work.progress("ranking held-out triples", total, "ranks") as tick:
+    with context.progress("ranking held-out triples", total, "ranks") as tick:
         for split in held_out:
             scores[split] = summarise(filtered_ranks(graph, graph.triples(split), scorer, tick))
     last = held_out[-1]
     scores["popularity"] = summarise(filtered_ranks(graph, graph.triples(last), Popularity(graph)))
     scores["random"] = {"mrr": random_mrr(len(graph)), "n": float(len(graph.triples(last)))}
-    work.log(
+    context.log(
         {f"{name}_{metric}": value for name, values in scores.items() for metric, value in values.items()}
     )
-    work.note(
+    context.note(
         f"link prediction ({last}): MRR {scores[last]['mrr']:.3f}, Hits@10 {scores[last]['hits@10']:.3f}; "
         f"by popularity {scores['popularity']['mrr']:.3f}, at random {scores['random']['mrr']:.4f}"
     )
     return scores
 
 
-EMBED = Stage("embed", 5, EmbedInputs, EmbedConfig, Vectors, embed, fingerprint, clashes)
+EMBED = Stage("embed", 5, EmbedInputs, EmbedConfig, Vectors, embed, fingerprint, conflicts)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from kepipe.config import Clash, Section, nearest
-from kepipe.flow.stage import Planned, Stage, Work
+from kepipe.config import ConfigConflict, Section, suggest
+from kepipe.flow.stage import Planned, Stage, StageContext
 from kepipe.models.config import read_config
 from kepipe.stages import preview
 from kepipe.stages.artifacts import Evaluation, Graph, Linked, Model, Shards
@@ -59,42 +59,44 @@ class EvaluateInputs:
     shards: Shards
 
 
-def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, work: Work) -> None:
+def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, context: StageContext) -> None:
     """Write `scores.json` and `clozes.jsonl`. Raises ValueError where the held-out documents ask nothing."""
     from kepipe.tokenization.tokenizer import load_tokenizer
 
     names = [arm.name for arm in inputs.arms]
-    for clash in of_arms(config, names):
-        raise clash
+    for conflict in of_arms(config, names):
+        raise conflict
     reference = config.reference or ("control" if "control" in names else names[-1])
     tokenizer = load_tokenizer(inputs.shards.folder / "tokenizer")
     fitting = {arm.name: _fitting(config, read_config(arm.folder), arm.name) for arm in inputs.arms}
-    _say_which(fitting, config, work)
+    _say_which(fitting, config, context)
     wanted = tuple(probe for probe in PROBES if any(probe in chosen for chosen in fitting.values()))
-    held_out = HeldOut(inputs.linked, inputs.graph, inputs.shards, config, tokenizer, work.seed)
+    held_out = HeldOut(inputs.linked, inputs.graph, inputs.shards, config, tokenizer, context.seed)
     probes = make_probes(held_out, wanted)
     put = {name: [p for p in probes if p.name in _underscored(fitting[name])] for name in names}
     answers = {
-        arm.name: {probe.name: _answer_once(arm, probe, work) for probe in put[arm.name]}
+        arm.name: {probe.name: _answer_once(arm, probe, context) for probe in put[arm.name]}
         for arm in inputs.arms
     }
     scores: dict[str, Any] = {
-        name: {probe.name: probe.score(answers[name][probe.name], work.seed) for probe in put[name]}
+        name: {probe.name: probe.score(answers[name][probe.name], context.seed) for probe in put[name]}
         for name in names
     }
     for name in names:
-        work.log(_flat(scores[name], name))
-    scores["differences"] = _differences(probes, answers, reference, work.seed)
-    scores["baselines"] = {probe.name: probe.baselines(work.seed) for probe in probes}
+        context.log(_flat(scores[name], name))
+    scores["differences"] = _differences(probes, answers, reference, context.seed)
+    scores["baselines"] = {probe.name: probe.baselines(context.seed) for probe in probes}
     scores["about"] = {probe.name: probe.about() for probe in probes}
     for arm in inputs.arms:
         for probe in put[arm.name]:
-            if shown := _shown(arm, probe, work):
+            if shown := _shown(arm, probe, context):
                 scores["about"][probe.name].setdefault("shown", {})[arm.name] = shown
-    (work.out / "scores.json").write_text(json.dumps(scores, indent=1, ensure_ascii=False), encoding="utf-8")
-    _write_clozes(probes, answers, work)
+    (context.out / "scores.json").write_text(
+        json.dumps(scores, indent=1, ensure_ascii=False), encoding="utf-8"
+    )
+    _write_clozes(probes, answers, context)
     for line in _sentences(scores):
-        work.note(line)
+        context.note(line)
 
 
 def _underscored(probes: Sequence[ProbeName]) -> set[str]:
@@ -147,7 +149,7 @@ def _fitting(config: EvaluateConfig, model: TransformerConfig, arm: str) -> tupl
     for probe in config.probes or ():
         if probe not in fitting:
             does = "generates" if "perplexity" in fitting else "fills masks"
-            raise Clash(
+            raise ConfigConflict(
                 "probes",
                 f"`{arm}` {does} and cannot answer {probe}, only {' and '.join(fitting)}: leave `probes` out to have "
                 "those chosen that fit each arm",
@@ -155,23 +157,25 @@ def _fitting(config: EvaluateConfig, model: TransformerConfig, arm: str) -> tupl
     return fitting if config.probes is None else config.probes
 
 
-def _say_which(fitting: dict[str, tuple[ProbeName, ...]], config: EvaluateConfig, work: Work) -> None:
+def _say_which(
+    fitting: dict[str, tuple[ProbeName, ...]], config: EvaluateConfig, context: StageContext
+) -> None:
     """Tell which probes were chosen for which arms."""
     if config.probes is None:
         for chosen in dict.fromkeys(fitting.values()):
             arms = [arm for arm, its in fitting.items() if its == chosen]
-            work.note(f"{' and '.join(arms)}: {', '.join(chosen)}")
+            context.note(f"{' and '.join(arms)}: {', '.join(chosen)}")
 
 
-def _answer_once(arm: Model, probe: Probe, work: Work) -> Answers:
+def _answer_once(arm: Model, probe: Probe, context: StageContext) -> Answers:
     """An arm's answers: computed, or found in the scratch folder where an interrupted attempt left them."""
     import numpy as np
 
-    kept = work.scratch / f"{arm.digest[:16]}-{probe.name}.npz"
+    kept = context.scratch / f"{arm.digest[:16]}-{probe.name}.npz"
     if not kept.exists():
         loaded = _load(arm.folder)
-        with work.progress(f"{probe.name} of {arm.name}", probe.steps, "rows") as tick:
-            answers = probe.answer(loaded, work.device, tick)
+        with context.progress(f"{probe.name} of {arm.name}", probe.steps, "rows") as tick:
+            answers = probe.answer(loaded, context.device, tick)
         unfinished = kept.with_suffix(".unfinished.npz")
         np.savez(unfinished, allow_pickle=False, **answers)
         unfinished.rename(kept)
@@ -179,7 +183,7 @@ def _answer_once(arm: Model, probe: Probe, work: Work) -> Answers:
         return {name: stored[name] for name in stored.files}
 
 
-def _shown(arm: Model, probe: Probe, work: Work) -> dict[str, int] | None:
+def _shown(arm: Model, probe: Probe, context: StageContext) -> dict[str, int] | None:
     """How many mentions a model that fuses is given with the text, all tests together, and of how many it has a vector;
     logged.
 
@@ -192,33 +196,35 @@ def _shown(arm: Model, probe: Probe, work: Work) -> dict[str, int] | None:
         return None
     known = int((EntityVectors.open(arm.folder).rows(mentions) >= 0).sum())
     told = {"mentions": len(mentions), "with_vector": known}
-    work.log({f"{arm.name}/{probe.name}/{name}": float(count) for name, count in told.items()})
+    context.log({f"{arm.name}/{probe.name}/{name}": float(count) for name, count in told.items()})
     given = f"{len(mentions):,} mentions given with the text, all tests together,"
     said = f"{arm.name}, {probe.name}: {known:,} of the {given} have a vector"
     if known:
-        work.note(said)
+        context.note(said)
     else:
-        work.warn(f"{said}: it reads the text alone. Are its vectors of the graph of these links?")
+        context.warn(f"{said}: it reads the text alone. Are its vectors of the graph of these links?")
     return told
 
 
 def _load(folder: Path) -> Arm:
     """The model of a folder, with the entity vectors beside it where it fuses them."""
-    from kepipe.inference.lm_scorer import manner_of, writes
+    from kepipe.inference.lm_scorer import prompt_style_of, writes
     from kepipe.models.entities import EntityVectors
     from kepipe.models.folder import load
     from kepipe.probes.base import Arm
 
     model = load(folder)
-    manner = manner_of(model, folder) if writes(model) else None
-    return Arm(model, manner, EntityVectors.open(folder) if model.config.fusion is not None else None)
+    prompt_style = prompt_style_of(model, folder) if writes(model) else None
+    return Arm(model, prompt_style, EntityVectors.open(folder) if model.config.fusion is not None else None)
 
 
-def _write_clozes(probes: Sequence[Probe], answers: dict[str, dict[str, Answers]], work: Work) -> None:
+def _write_clozes(
+    probes: Sequence[Probe], answers: dict[str, dict[str, Answers]], context: StageContext
+) -> None:
     """Each case of the cloze with the rank that each arm gave the true entity."""
     from kepipe.probes.base import EntityCloze
 
-    with (work.out / "clozes.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
+    with (context.out / "clozes.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
         for probe in probes:
             if not isinstance(probe, EntityCloze):
                 continue
@@ -265,16 +271,20 @@ def _sentences(scores: dict[str, Any]) -> list[str]:
     return lines
 
 
-def of_arms(config: EvaluateConfig, names: Sequence[str]) -> Iterator[Clash]:
+def of_arms(config: EvaluateConfig, names: Sequence[str]) -> Iterator[ConfigConflict]:
     """What is wrong with the arms' names."""
     for name in names:
         if name in BESIDE_ARMS:
-            yield Clash("inputs", f"a stage named `{name}` cannot be evaluated: give it another name")
+            yield ConfigConflict(
+                "inputs", f"a stage named `{name}` cannot be evaluated: give it another name"
+            )
     if config.reference not in (None, *names):
-        yield Clash("reference", f"`{config.reference}` is no arm{nearest(config.reference or '', names)}")
+        yield ConfigConflict(
+            "reference", f"`{config.reference}` is no arm{suggest(config.reference or '', names)}"
+        )
 
 
-def clashes(stage: Planned) -> Iterator[Clash]:
+def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
     """Arms that cannot be measured so."""
     arms = stage.inputs["arms"]
     yield from of_arms(stage.config, [arm.name for arm in arms])
@@ -284,8 +294,8 @@ def clashes(stage: Planned) -> Iterator[Clash]:
             continue
         try:
             _fitting(stage.config, model, arm.name)
-        except Clash as clash:
-            yield clash
+        except ConfigConflict as conflict:
+            yield conflict
 
 
-EVALUATE = Stage("evaluate", 5, EvaluateInputs, EvaluateConfig, Evaluation, evaluate, clashes=clashes)
+EVALUATE = Stage("evaluate", 5, EvaluateInputs, EvaluateConfig, Evaluation, evaluate, conflicts=conflicts)

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kepipe.config import Clash, key_part
+from kepipe.config import ConfigConflict, cache_key_fields
 from kepipe.finetuning.settings import FinetuneConfig
 from kepipe.finetuning.splits import Data
 from kepipe.flow.artifact import hash_file
-from kepipe.flow.stage import Planned, Stage, Work
+from kepipe.flow.stage import Planned, Stage, StageContext
 from kepipe.models.base import fingerprint
 from kepipe.stages import preview
 from kepipe.stages.artifacts import FineTuned, Graph, Linked, Model, TaskData, Vectors
@@ -25,7 +25,7 @@ from kepipe.stages.start import choose, open_entities, tell_unused
 
 if TYPE_CHECKING:
     from kepipe.finetuning.examples import Example
-    from kepipe.finetuning.fine_tuned import About, Tuned
+    from kepipe.finetuning.fine_tuned import FineTunedModel, TaskSpec
     from kepipe.finetuning.mention_finders import Source
     from kepipe.finetuning.rows import Row
     from kepipe.knowledge.kbert.injector import Injector
@@ -51,62 +51,62 @@ class FinetuneInputs:
     neighbours: Graph | None = None
 
 
-def finetune(inputs: FinetuneInputs, config: FinetuneConfig, work: Work) -> None:
+def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageContext) -> None:
     """Train on a task and write the model folder, `task.json`, `scores.json`, `predictions.jsonl`.
 
     Raises ValueError where model, data, and knowledge do not fit, with what to do.
     """
     from kepipe.finetuning import fine_tuned, heads
-    from kepipe.finetuning.fitting import Dev, Fitting, Visits
+    from kepipe.finetuning.fitting import DevEvaluator, Fitting, Visits
     from kepipe.training.loop import train
 
-    for clash in wanting(config, [name for name, made in vars(inputs).items() if made is not None]):
-        raise clash
-    splits, source = _read(inputs, config, work)
-    fresh = _start(inputs, config, splits, source, work)
-    rows = _rows(fresh, splits, work)
-    about, collator = fresh.about, fresh.collator
-    visits = Visits.of(rows["train"], config.batch_tokens, work.seed)
-    training = config.training(visits.order.per_epoch)
-    dev = Dev(about.row, splits["dev"], rows["dev"], collator, about.labels, config.batch_tokens)
+    for conflict in missing_inputs(config, [name for name, made in vars(inputs).items() if made is not None]):
+        raise conflict
+    splits, source = _read(inputs, config, context)
+    fresh = _start(inputs, config, splits, source, context)
+    rows = _rows(fresh, splits, context)
+    spec, collator = fresh.spec, fresh.collator
+    visits = Visits.of(rows["train"], config.batch_tokens, context.seed)
+    training = config.training(visits.sampler.per_epoch)
+    dev = DevEvaluator(spec.row, splits["dev"], rows["dev"], collator, spec.labels, config.batch_tokens)
     if config.train == "head":
         fresh.model.requires_grad_(False).get_submodule(heads.NAME).requires_grad_(True)
-    progress = train(fresh.model, Fitting(rows["train"], collator), visits.render, training, work, dev)
+    progress = train(fresh.model, Fitting(rows["train"], collator), visits.render, training, context, dev)
     provenance = {
         "stage": "finetune",
-        "config": key_part(config),
-        "seed": work.seed,
+        "config": cache_key_fields(config),
+        "seed": context.seed,
         **{name: "" if made is None else made.digest for name, made in vars(inputs).items()},
         "steps": progress.step,
         "best_step": progress.best_step,
     }
     fresh.model.eval()
-    _measure(fresh, splits, rows, config, work)
-    fine_tuned.save(work.out, fresh, provenance)
+    _measure(fresh, splits, rows, config, context)
+    fine_tuned.save(context.out, fresh, provenance)
     if inputs.graph is not None and config.inject is not None:
-        fine_tuned.carry(inputs.graph.folder, work.out / fine_tuned.GRAPH)
+        fine_tuned.carry(inputs.graph.folder, context.out / fine_tuned.GRAPH)
     if inputs.linked is not None and (fresh.injector is not None or fresh.vectors is not None):
-        fine_tuned.carry(inputs.linked.folder / "linker", work.out / fine_tuned.LINKER)
+        fine_tuned.carry(inputs.linked.folder / "linker", context.out / fine_tuned.LINKER)
 
 
-def wanting(config: FinetuneConfig, given: Collection[str]) -> Iterator[Clash]:
+def missing_inputs(config: FinetuneConfig, given: Collection[str]) -> Iterator[ConfigConflict]:
     """What the settings, and the names of the inputs that are given, leave open or say twice."""
     if ("data" in given) == (config.data is not None):
-        yield Clash(
+        yield ConfigConflict(
             "data", "say what to learn from, either by `data: {train: FILE}` or by `inputs: {data: quiz}`"
         )
     if ("start" in given) == (config.base is not None):
-        yield Clash(
+        yield ConfigConflict(
             "base",
             "say which model to start from, either by `inputs: {start: pretrain}` or by `base: {from: minilm}`",
         )
     elif config.base is not None and config.base.trained is None and config.tokenizer is None:
-        yield Clash(
+        yield ConfigConflict(
             "tokenizer", "a fresh base needs one, such as a folder or a vocab.txt: set `tokenizer: FOLDER`"
         )
     for source, slot, stage in (("linker", "linked", "link"), ("names", "graph", "graph")):
         if config.mentions == source and slot not in given:
-            yield Clash("mentions", f"`{source}` needs an input: set `inputs: {{{slot}: {stage}}}`")
+            yield ConfigConflict("mentions", f"`{source}` needs an input: set `inputs: {{{slot}: {stage}}}`")
 
 
 def _data(inputs: FinetuneInputs, config: FinetuneConfig) -> Data:
@@ -118,7 +118,7 @@ def _data(inputs: FinetuneInputs, config: FinetuneConfig) -> Data:
     return Data.model_validate({split: folder / f"{split}.jsonl" for split in ("train", "dev", "test")})
 
 
-def _read(inputs: FinetuneInputs, config: FinetuneConfig, work: Work) -> tuple[Splits, Source]:
+def _read(inputs: FinetuneInputs, config: FinetuneConfig, context: StageContext) -> tuple[Splits, Source]:
     """The examples of each split with their mentions, and where these come from."""
     from kepipe.finetuning.mention_finders import make_finder, with_mentions
     from kepipe.finetuning.splits import read_splits
@@ -127,12 +127,12 @@ def _read(inputs: FinetuneInputs, config: FinetuneConfig, work: Work) -> tuple[S
 
     data = _data(inputs, config)
     problems = Problems(strict=data.strict)
-    splits = read_splits(data, TASKS[config.task].read, work.seed, problems)
+    splits = read_splits(data, TASKS[config.task].read, context.seed, problems)
     if problems:
-        work.warn(problems.summary())
+        context.warn(problems.summary())
     counts = {split: len(examples) for split, examples in splits.items()}
     digests = [hash_file(file) for file in data.files().values()]
-    work.dataset(config.task, digests[0], counts | {"bad_lines": problems.count})
+    context.dataset(config.task, digests[0], counts | {"bad_lines": problems.count})
     source = _source(inputs, config, splits)
     if source in ("linker", "names"):
         linker = inputs.linked.folder / "linker" if source == "linker" and inputs.linked else None
@@ -160,8 +160,8 @@ def _source(inputs: FinetuneInputs, config: FinetuneConfig, splits: Splits) -> S
 
 
 def _start(
-    inputs: FinetuneInputs, config: FinetuneConfig, splits: Splits, source: Source, work: Work
-) -> Tuned:
+    inputs: FinetuneInputs, config: FinetuneConfig, splits: Splits, source: Source, context: StageContext
+) -> FineTunedModel:
     """The model to start from with marks and a fresh head, and its knowledge."""
     from kepipe.finetuning import fine_tuned, heads
     from kepipe.finetuning.marker_tokens import place_marks
@@ -170,17 +170,17 @@ def _start(
     from kepipe.models.base import build
 
     base, tokenizer = choose(inputs.start, config)
-    vectors = open_entities(inputs.vectors, base, inputs.neighbours, work)
+    vectors = open_entities(inputs.vectors, base, inputs.neighbours, context)
     special = {"pad": tokenizer.pad, "sep": tokenizer.sep}
-    model = build(base, tokenizer.vocab_size, work.seed, work.note, special, vectors)
+    model = build(base, tokenizer.vocab_size, context.seed, context.note, special, vectors)
     if model.config.fusion is None:
-        tell_unused(inputs.vectors, config.inject, work)
-    for clash in _too_long(config, model.config):
-        raise clash
+        tell_unused(inputs.vectors, config.inject, context)
+    for conflict in _too_long(config, model.config):
+        raise conflict
     names = TASKS[config.task].marks if config.marks_mentions else ()
     placed = {} if inputs.start is None else fine_tuned.placed_marks(inputs.start.folder)
-    model, marks = place_marks(model, tokenizer, names, work.seed, placed)
-    about = fine_tuned.About(
+    model, marks = place_marks(model, tokenizer, names, context.seed, placed)
+    spec = fine_tuned.TaskSpec(
         config.task,
         label_table(splits),
         config.length,
@@ -188,33 +188,33 @@ def _start(
         config.read == "mean" and TASKS[config.task].reads != "words",
         config.language,
         source,
-        _injects(inputs, config, work),
+        _injects(inputs, config, context),
     )
-    if len(about.labels) < 2:
+    if len(spec.labels) < 2:
         raise ValueError(
-            f"{_data(inputs, config).train}: the data has one label, {about.labels}: there is nothing to learn"
+            f"{_data(inputs, config).train}: the data has one label, {spec.labels}: there is nothing to learn"
         )
-    head = fine_tuned.new_head(about, model.config, config.dropout if config.train == "all" else 0.0)
-    heads.attach(model, heads.initialise(head, work.seed))
+    head = fine_tuned.new_head(spec, model.config, config.dropout if config.train == "all" else 0.0)
+    heads.attach(model, heads.initialise(head, context.seed))
     fused = vectors if model.config.fusion is not None else None
-    return fine_tuned.Tuned(
-        about, model, tokenizer, fused, _injector(inputs, about, tokenizer, model, vectors)
+    return fine_tuned.FineTunedModel(
+        spec, model, tokenizer, fused, _injector(inputs, spec, tokenizer, model, vectors)
     )
 
 
-def _injects(inputs: FinetuneInputs, config: FinetuneConfig, work: Work) -> dict[str, Any] | None:
+def _injects(inputs: FinetuneInputs, config: FinetuneConfig, context: StageContext) -> dict[str, Any] | None:
     """The settings of injection, where there is a graph to inject; a control has none."""
     if config.inject is None:
         return None
     if inputs.graph is None:
-        work.warn(NO_GRAPH)
+        context.warn(NO_GRAPH)
         return None
     return config.inject.model_dump(mode="json")
 
 
 def _injector(
     inputs: FinetuneInputs,
-    about: About,
+    spec: TaskSpec,
     tokenizer: Tokenizer,
     model: Transformer,
     vectors: EntityVectors | None,
@@ -222,36 +222,42 @@ def _injector(
     from kepipe.knowledge.kbert.opening import open_injector
     from kepipe.knowledge.kbert.settings import Inject
 
-    if about.inject is None or inputs.graph is None:
+    if spec.inject is None or inputs.graph is None:
         return None
     folder = None if vectors is None else vectors.vectors.folder
-    settings = Inject.model_validate(about.inject)
+    settings = Inject.model_validate(spec.inject)
     return open_injector(inputs.graph.folder, tokenizer, settings, model.config, folder)
 
 
-def _rows(fresh: Tuned, splits: Splits, work: Work) -> dict[str, list[Row]]:
+def _rows(fresh: FineTunedModel, splits: Splits, context: StageContext) -> dict[str, list[Row]]:
     """Each split as labelled rows; what did not fit is told."""
-    from kepipe.finetuning.encoding import Fit, mark
+    from kepipe.finetuning.encoding import TruncationStats, encode_rows
     from kepipe.finetuning.table import labelled
 
-    fit = Fit()
+    stats = TruncationStats()
     rows = {
-        split: labelled(fresh.about.row, mark(examples, fresh.layout, fit), examples, fresh.about.labels)
+        split: labelled(
+            fresh.spec.row, encode_rows(examples, fresh.row_format, stats), examples, fresh.spec.labels
+        )
         for split, examples in splits.items()
     }
-    work.log({name: float(count) for name, count in vars(fit).items()})
-    if fit.cut:
-        lost = f", {fit.words_cut:,} words are cut off and count as missed" if fit.words_cut else ""
-        work.warn(f"{fit.cut:,} of {fit.rows:,} rows are longer than `length` and are cut{lost}")
-    if fit.mentions:
-        work.note(
-            f"{fit.mentions:,} entities named, {fit.mentions_aligned:,} of them with tokens of their own"
+    context.log({name: float(count) for name, count in vars(stats).items()})
+    if stats.cut:
+        lost = f", {stats.words_cut:,} words are cut off and count as missed" if stats.words_cut else ""
+        context.warn(f"{stats.cut:,} of {stats.rows:,} rows are longer than `length` and are cut{lost}")
+    if stats.mentions:
+        context.note(
+            f"{stats.mentions:,} entities named, {stats.mentions_aligned:,} of them with tokens of their own"
         )
     return rows
 
 
 def _measure(
-    fresh: Tuned, splits: Splits, rows: Mapping[str, list[Row]], config: FinetuneConfig, work: Work
+    fresh: FineTunedModel,
+    splits: Splits,
+    rows: Mapping[str, list[Row]],
+    config: FinetuneConfig,
+    context: StageContext,
 ) -> None:
     """Write `scores.json` and `predictions.jsonl` for what was not trained on."""
     from kepipe.finetuning.fitting import answers
@@ -259,39 +265,39 @@ def _measure(
     from kepipe.finetuning.records import records
 
     scores = {}
-    with (work.out / "predictions.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
+    with (context.out / "predictions.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
         for split in [name for name in ("dev", "test") if name in splits]:
-            with work.progress(f"measuring on {split}", len(rows[split]), "rows") as tick:
+            with context.progress(f"measuring on {split}", len(rows[split]), "rows") as tick:
                 found = answers(fresh.model, fresh.collator, rows[split], 4 * config.batch_tokens, tick)
-            metrics = fresh.about.row.measure(splits[split], found, fresh.about.labels)
-            scores[split] = summarise(metrics, work.seed)
-            for record in records(fresh.about, splits[split], found):
+            metrics = fresh.spec.row.measure(splits[split], found, fresh.spec.labels)
+            scores[split] = summarise(metrics, context.seed)
+            for record in records(fresh.spec, splits[split], found):
                 stream.write(json.dumps({"split": split, **record}, ensure_ascii=False) + "\n")
-    (work.out / "scores.json").write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
+    (context.out / "scores.json").write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
     for split, metrics_told in scores.items():
-        work.log({f"{split}/{name}": told["value"] for name, told in metrics_told.items()})
-        best = fresh.about.row.choose_by
+        context.log({f"{split}/{name}": told["value"] for name, told in metrics_told.items()})
+        best = fresh.spec.row.choose_by
         told = metrics_told[best]
         sure = "" if told["low"] is None else f" (95%: {told['low']:.3f} to {told['high']:.3f})"
-        work.note(f"{config.task}, {split}: {best} {told['value']:.3f}{sure} over {told['cases']:,} cases")
+        context.note(f"{config.task}, {split}: {best} {told['value']:.3f}{sure} over {told['cases']:,} cases")
 
 
-def clashes(stage: Planned) -> Iterator[Clash]:
-    """What is `wanting`, and where the model cannot take what the settings give it."""
+def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
+    """What is `missing_inputs`, and where the model cannot take what the settings give it."""
     config: FinetuneConfig = stage.config
-    yield from wanting(config, [slot for slot, stages in stage.inputs.items() if stages])
+    yield from missing_inputs(config, [slot for slot, stages in stage.inputs.items() if stages])
     try:
         model = preview.starting_model(stage)
-    except Clash as clash:
-        yield clash
+    except ConfigConflict as conflict:
+        yield conflict
         return
     if model is not None:
         yield from _too_long(config, model)
 
 
-def _too_long(config: FinetuneConfig, model: TransformerConfig) -> Iterator[Clash]:
+def _too_long(config: FinetuneConfig, model: TransformerConfig) -> Iterator[ConfigConflict]:
     if 0 < model.positions < config.length:
-        yield Clash(
+        yield ConfigConflict(
             "length",
             f"{config.length} tokens, and the model has {model.positions} positions: set `length: {model.positions}`",
         )
@@ -303,4 +309,4 @@ def _fingerprint(config: FinetuneConfig) -> Mapping[str, str]:
     return digests | ({} if config.base is None else dict(fingerprint(config.base)))
 
 
-FINETUNE = Stage("finetune", 3, FinetuneInputs, FinetuneConfig, FineTuned, finetune, _fingerprint, clashes)
+FINETUNE = Stage("finetune", 3, FinetuneInputs, FinetuneConfig, FineTuned, finetune, _fingerprint, conflicts)

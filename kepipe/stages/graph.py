@@ -11,9 +11,9 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from kepipe.config import Clash, Section, UserPath, aside
+from kepipe.config import ConfigConflict, Section, UserPath, runtime_only
 from kepipe.flow.artifact import hash_file
-from kepipe.flow.stage import Nothing, Planned, Stage, Work
+from kepipe.flow.stage import Nothing, Planned, Stage, StageContext
 from kepipe.stages.artifacts import Graph
 from kg.problems import Problems
 from kg.sources.reading import Choices
@@ -29,7 +29,7 @@ class GraphConfig(Section):
 
     source: Literal["geonames", "native", "csv", "spo", "rdf", "wikidata", "wordnet", "graphml"] = "geonames"
     """`geonames`: the world's places, from a package; `native`: your own triples.tsv; or another format."""
-    path: UserPath | None = aside(None)
+    path: UserPath | None = runtime_only(None)
     """The file or folder; `geonames` needs none."""
     languages: tuple[str, ...] = ("en",)
     """For `rdf`, `wikidata`: languages of names, best first."""
@@ -50,42 +50,42 @@ class GraphConfig(Section):
 _CHOICES = ("languages", "columns", "min_sitelinks", "min_population")
 
 
-def graph(_inputs: Nothing, config: GraphConfig, work: Work) -> None:
+def graph(_inputs: Nothing, config: GraphConfig, context: StageContext) -> None:
     """Write the store and `problems.json`. Raises ValueError where there are no triples to train on."""
     problems = Problems(strict=config.strict)
-    writer = GraphWriter(work.out)
+    writer = GraphWriter(context.out)
     format, path = FORMATS[config.source], _path(config)
     for name in _CHOICES:
         if name in config.model_fields_set and name not in format.heeds:
-            work.warn(f"graph: `{name}` means nothing to the source {format.name}")
+            context.warn(f"graph: `{name}` means nothing to the source {format.name}")
     choices = Choices(**{name: getattr(config, name) for name in _CHOICES})
-    with work.progress(f"reading {format.name}", size(format, path) or None, "bytes") as tick:
+    with context.progress(f"reading {format.name}", size(format, path) or None, "bytes") as tick:
         left_out = read_source(format, path, writer, problems, tick, choices)
     if not writer.count("valid") and not writer.count("test"):
-        rng = np.random.default_rng([work.seed, 0])
+        rng = np.random.default_rng([context.seed, 0])
         writer.replace_triples(hold_out(writer.triples("train"), rng, config.valid, config.test))
     stored = writer.finish()
     found = json.dumps(problems.to_json(), indent=1, ensure_ascii=False)
-    (work.out / "problems.json").write_text(found, encoding="utf-8")
+    (context.out / "problems.json").write_text(found, encoding="utf-8")
     if problems:
-        work.warn(problems.summary())
+        context.warn(problems.summary())
     for reason, count in sorted((left_out + writer.repeated).items()):
-        work.note(f"left out: {reason}: {count:,}")
+        context.note(f"left out: {reason}: {count:,}")
     counts = stored.describe()
-    work.log(counts)
-    work.note(
+    context.log(counts)
+    context.note(
         f"{counts['entities']:,} entities, {counts['relations']:,} relations, {counts['triples']:,} triples"
     )
-    work.dataset(format.name if format.package else str(path), stored.digest, counts)
+    context.dataset(format.name if format.package else str(path), stored.digest, counts)
 
 
-def clashes(planned: Planned) -> Iterable[Clash]:
+def conflicts(planned: Planned) -> Iterable[ConfigConflict]:
     """A source without its path, or with one at which its files do not lie."""
     config: GraphConfig = planned.config
     try:
         FORMATS[config.source].files(_path(config))
     except ValueError as error:
-        yield Clash("source" if config.path is None else "path", str(error))
+        yield ConfigConflict("source" if config.path is None else "path", str(error))
 
 
 def fingerprint(config: GraphConfig) -> Mapping[str, str]:
@@ -104,4 +104,4 @@ def _path(config: GraphConfig) -> Path:
     return config.path or Path(format.name)
 
 
-GRAPH = Stage("graph", 4, Nothing, GraphConfig, Graph, graph, fingerprint, clashes)
+GRAPH = Stage("graph", 4, Nothing, GraphConfig, Graph, graph, fingerprint, conflicts)

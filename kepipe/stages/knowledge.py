@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kepipe.data.batch import Sequences
-    from kepipe.flow.stage import Work
+    from kepipe.data.batch import TokenRows
+    from kepipe.flow.stage import StageContext
     from kepipe.models.entities import EntityVectors
     from kepipe.models.transformer import Transformer
     from kepipe.objectives.base import Objective
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from kepipe.stages.pretrain import PretrainConfig, PretrainInputs
     from kepipe.tokenization.tokenizer import Tokenizer
 
-    Dress = Callable[[Sequences], Sequences]
+    RowTransform = Callable[[TokenRows], TokenRows]
     """What is laid over rows before they are corrupted."""
-    Wrap = Callable[[Objective], Objective]
+    ObjectiveWrapper = Callable[[Objective], Objective]
     """What is done to rows after an objective has corrupted them."""
 
 NO_GRAPH = "no triples are written into the texts: `inject` is set, but no graph: `inputs: {graph: graph}`"
 
 
-def lay_entities(shards: Shards, entities: EntityVectors | None, work: Work) -> Dress:
+def add_entity_vectors(shards: Shards, entities: EntityVectors | None, context: StageContext) -> RowTransform:
     """What lays the entities over the rows of these shards; nothing does where there are none.
 
     Logs how many mentions of the training text are linked, and how many of these have a vector.
@@ -40,28 +40,34 @@ def lay_entities(shards: Shards, entities: EntityVectors | None, work: Work) -> 
     rows_of = entities.rows(ids)
     train = open_shard(shards.folder / "train")
     found = coverage(train.bounds, train.entities, rows_of)
-    work.log(found)
+    context.log(found)
     said = (
         f"{found['mentions_with_vector']:,} of {found['mentions']:,} linked mentions have a vector; "
         f"{found['entities_with_vector']:,} of {found['entities']:,} entities"
     )
     if found["mentions_with_vector"]:
-        work.note(said)
+        context.note(said)
     else:
-        work.warn(f"{said}: the model learns nothing of the graph. Are text and vectors of the same graph?")
+        context.warn(
+            f"{said}: the model learns nothing of the graph. Are text and vectors of the same graph?"
+        )
     return lambda sequences: replace(sequences, links=mention_starts(sequences, rows_of), vectors=entities)
 
 
-def write_triples(
-    inputs: PretrainInputs, config: PretrainConfig, tokenizer: Tokenizer, model: Transformer, work: Work
-) -> Wrap:
+def inject_triples(
+    inputs: PretrainInputs,
+    config: PretrainConfig,
+    tokenizer: Tokenizer,
+    model: Transformer,
+    context: StageContext,
+) -> ObjectiveWrapper:
     """What writes triples of the graph into corrupted rows; leaves objectives as they are where there is no graph.
 
     Raises ValueError where the objective or the length of rows does not allow it.
     """
     if inputs.graph is None:
         if config.inject is not None:
-            work.warn(NO_GRAPH)
+            context.warn(NO_GRAPH)
         return lambda objective: objective
     from kepipe.knowledge.kbert.opening import open_injector
     from kepipe.knowledge.kbert.settings import Inject
@@ -70,15 +76,15 @@ def write_triples(
     from kg.vectors import read_ids
 
     settings = config.inject or Inject()
-    for clash in requirements.of_injection(config.objective, model.config, settings.length, config.length):
-        raise clash
+    for conflict in requirements.of_injection(config.objective, model.config, settings.length, config.length):
+        raise conflict
     vectors = None if inputs.vectors is None else inputs.vectors.folder
     injector = open_injector(inputs.graph.folder, tokenizer, settings, model.config, vectors)
     rows_of = injector.map_ids(read_ids(inputs.shards.folder / "entities.txt"))
     known = int((rows_of >= 0).sum())
     said = f"{known:,} of {len(rows_of) - 1:,} entities of the text are in the graph"
     if known:
-        work.note(said)
+        context.note(said)
     else:
-        work.warn(f"{said}: nothing is injected. Were the texts linked to this graph?")
+        context.warn(f"{said}: nothing is injected. Were the texts linked to this graph?")
     return lambda objective: Injected(objective, injector, rows_of)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
-from kepipe.config import Section, aside
-from kepipe.flow.stage import Stage, Work
+from kepipe.config import Section, runtime_only
+from kepipe.flow.stage import Stage, StageContext
 from kepipe.stages.artifacts import Corpus, Graph, Linked
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class LinkConfig(Section):
     """No more candidates than this for one name."""
     min_length: int = Field(2, ge=1)
     """Names of fewer characters are not looked for."""
-    workers: int = aside(-1)
+    workers: int = runtime_only(-1)
     """Processes; -1: one a processor. The result does not depend on it."""
 
     @model_validator(mode="after")
@@ -62,7 +62,7 @@ class LinkConfig(Section):
         return self
 
 
-def link(inputs: LinkInputs, config: LinkConfig, work: Work) -> None:
+def link(inputs: LinkInputs, config: LinkConfig, context: StageContext) -> None:
     """Write `documents.jsonl`, `corpus.json`, `scores.json` and `linker/`."""
     from kepipe.linking.chunks import (
         Job,
@@ -76,34 +76,39 @@ def link(inputs: LinkInputs, config: LinkConfig, work: Work) -> None:
     from kepipe.linking.linker import Linker
 
     job = Job(
-        inputs.corpus.folder / "documents.jsonl", work.scratch, inputs.graph.folder, work.scratch / "linker",
+        inputs.corpus.folder / "documents.jsonl", context.scratch, inputs.graph.folder, context.scratch / "linker",
         config.language, config.spacy_model, config.ner, inputs.corpus.held_out_share(), config.complete_gold,
         config.fuzzy,
     )  # fmt: skip
     chunks = cut(job.documents)
     build_linker(job, config.max_candidates, config.min_length)
-    _each(work, config, "reading", chunks, read_chunk, job)
+    _each(context, config, "reading", chunks, read_chunk, job)
     learned = _learn(job, chunks, config) if config.train else None
     linker = Linker.open(job.linker)
     ranker = linker.ranker if learned is None else learned.ranker
     ranker = replace(ranker, pronouns=config.pronouns)
     if config.threshold != "auto":
         ranker = replace(ranker, threshold=config.threshold)
-    _each(work, config, "linking", chunks, link_chunk, job, ranker)
-    linker.with_ranker(ranker).save(work.out / "linker")
-    concatenate(work.scratch, chunks, work.out / "documents.jsonl")
+    _each(context, config, "linking", chunks, link_chunk, job, ranker)
+    linker.with_ranker(ranker).save(context.out / "linker")
+    concatenate(context.scratch, chunks, context.out / "documents.jsonl")
     corpus = (inputs.corpus.folder / "corpus.json").read_bytes()
-    (work.out / "corpus.json").write_bytes(corpus)
-    scores = _score(read_counts(work.scratch, chunks), learned, config)
-    (work.out / "scores.json").write_text(json.dumps(scores, indent=1), encoding="utf-8")
-    _tell(work, config, scores, linker.with_ranker(ranker))
+    (context.out / "corpus.json").write_bytes(corpus)
+    scores = _score(read_counts(context.scratch, chunks), learned, config)
+    (context.out / "scores.json").write_text(json.dumps(scores, indent=1), encoding="utf-8")
+    _tell(context, config, scores, linker.with_ranker(ranker))
 
 
 def _each(
-    work: Work, config: LinkConfig, what: str, chunks: Sequence[Chunk], do: Callable[..., int], *args: Any
+    context: StageContext,
+    config: LinkConfig,
+    what: str,
+    chunks: Sequence[Chunk],
+    do: Callable[..., int],
+    *args: Any,
 ) -> None:
     """`do(*args, chunk)` for all chunks over the processors, with a progress bar in documents."""
-    with work.progress(what, sum(chunk.size for chunk in chunks), "documents") as tick:
+    with context.progress(what, sum(chunk.size for chunk in chunks), "documents") as tick:
         for done in _parallel(config, do, chunks, *args):
             tick(done)
 
@@ -164,23 +169,23 @@ def _score(counts: list[dict[str, Any]], learned: Learned | None, config: LinkCo
     return report
 
 
-def _tell(work: Work, config: LinkConfig, scores: dict[str, Any], linker: Any) -> None:
-    with (work.out / "documents.jsonl").open(encoding="utf-8") as stream:
+def _tell(context: StageContext, config: LinkConfig, scores: dict[str, Any], linker: Any) -> None:
+    with (context.out / "documents.jsonl").open(encoding="utf-8") as stream:
         mentions = sum(len(json.loads(line).get("mentions", ())) for line in stream)
     threshold = linker.ranker.threshold
-    work.log({"mentions": mentions, "threshold": threshold})
+    context.log({"mentions": mentions, "threshold": threshold})
     note = f"{mentions:,} mentions linked"
     if scores["linker"]:
         linked, baseline = scores["linker"], scores["baseline"]
         for who in ("linker", "baseline"):
-            work.log(
+            context.log(
                 {f"{who}.{name}": scores[who][name] for name in ("precision", "recall", "f1", "macro_f1")}
             )
-        work.log({"candidate_recall": scores["candidate_recall"]})
+        context.log({"candidate_recall": scores["candidate_recall"]})
         note += f"; F1 {linked['f1']:.3f} on held-out links, exact names {baseline['f1']:.3f}"
-    work.note(note)
+    context.note(note)
     if not mentions:
-        work.warn(
+        context.warn(
             f"no name of the graph was found: are the labels and aliases of its entities in the language of the text, "
             f"and is that `language: {config.language}`?"
         )

@@ -8,33 +8,33 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from kepipe.config import Clash, key_part
-from kepipe.flow.stage import Planned, Stage, Work
+from kepipe.config import ConfigConflict, cache_key_fields
+from kepipe.flow.stage import Planned, Stage, StageContext
 from kepipe.knowledge.kbert.settings import Inject
 from kepipe.models.base import Base, build, fingerprint
 from kepipe.objectives import requirements, table
 from kepipe.objectives.mlm import MLM
 from kepipe.stages import preview
 from kepipe.stages.artifacts import Graph, Model, Shards, Vectors
-from kepipe.stages.knowledge import lay_entities, write_triples
-from kepipe.stages.start import open_entities, take_up, tell_unused
-from kepipe.training.settings import Training
+from kepipe.stages.knowledge import add_entity_vectors, inject_triples
+from kepipe.stages.start import open_entities, resume_or_load, tell_unused
+from kepipe.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from kepipe.data.row_batches import Batches
+    from kepipe.data.row_batches import RowBatches
     from kepipe.models.entities import EntityVectors
     from kepipe.models.transformer import Transformer
     from kepipe.objectives.base import Objective
-    from kepipe.stages.knowledge import Dress, Wrap
+    from kepipe.stages.knowledge import ObjectiveWrapper, RowTransform
     from kepipe.tokenization.tokenizer import Tokenizer
-    from kepipe.training.evaluator import HeldOut
-    from kepipe.training.train_state import Progress
+    from kepipe.training.evaluator import HeldOutLoss
+    from kepipe.training.train_state import TrainState
 
 
-class PretrainConfig(Training):
+class PretrainConfig(TrainingSettings):
     """What is trained, on what, and to which end."""
 
     base: Base = Base()
@@ -66,75 +66,85 @@ class PretrainInputs:
     neighbours: Graph | None = None
 
 
-def pretrain(inputs: PretrainInputs, config: PretrainConfig, work: Work) -> None:
+def pretrain(inputs: PretrainInputs, config: PretrainConfig, context: StageContext) -> None:
     """Train and write a model folder. Raises ValueError where base, tokenizer, objective and format do not fit.
 
     The seed gives the first weights and the order of the text, whatever the objective: arms differ in nothing
     else.
     """
     if config.processes == 1:
-        fit(inputs, config, work)
+        fit(inputs, config, context)
         return
     from kepipe.training import launch
 
-    launch.run(fit, inputs, config, work, config.processes)
+    launch.run(fit, inputs, config, context, config.processes)
 
 
-def fit(inputs: PretrainInputs, config: PretrainConfig, work: Work) -> None:
+def fit(inputs: PretrainInputs, config: PretrainConfig, context: StageContext) -> None:
     """The stage's work in one process; where there are several, the first writes the model folder."""
     from kepipe.models import folder
     from kepipe.tokenization.tokenizer import load_tokenizer
-    from kepipe.training.launch import leads
+    from kepipe.training.launch import is_main_process
     from kepipe.training.loop import train
 
     tokenizer = load_tokenizer(inputs.shards.folder / "tokenizer")
-    batches = open_split("train", inputs.shards, tokenizer, config, work.seed)
-    model, entities = _start(inputs, config, tokenizer, batches, work)
-    wrap = write_triples(inputs, config, tokenizer, model, work)
-    objective = wrap(table.build(config.objective, tokenizer))
-    dress = lay_entities(inputs.shards, entities, work)
-    work.dataset(
+    batches = open_split("train", inputs.shards, tokenizer, config, context.seed)
+    model, entities = _start(inputs, config, tokenizer, batches, context)
+    wrap_objective = inject_triples(inputs, config, tokenizer, model, context)
+    objective = wrap_objective(table.build(config.objective, tokenizer))
+    transform_rows = add_entity_vectors(inputs.shards, entities, context)
+    context.dataset(
         "shards/train",
         inputs.shards.digest,
         {"tokens": len(batches.shard), "rows": len(batches.examples), "batches_per_epoch": batches.per_epoch},
     )
-    held_out = open_held_out(inputs.shards, tokenizer, config, work, dress, wrap)
-    progress = train(model, objective, lambda n: dress(batches.render(n)), config, work, held_out)
-    if not leads():
+    held_out = open_held_out(inputs.shards, tokenizer, config, context, transform_rows, wrap_objective)
+    progress = train(model, objective, lambda n: transform_rows(batches.render(n)), config, context, held_out)
+    if not is_main_process():
         return
     epochs = progress.step * config.accumulate / batches.per_epoch
-    work.log({"epochs": epochs, "parameters": sum(p.numel() for p in model.parameters())})
+    context.log({"epochs": epochs, "parameters": sum(p.numel() for p in model.parameters())})
     if held_out is not None:
-        work.log({"final_held_out_loss": progress.latest, "best_held_out_loss": progress.best})
-        if told := measure_own(model, objective, inputs.shards, tokenizer, config, work, dress):
-            work.log(told)
+        context.log({"final_held_out_loss": progress.latest, "best_held_out_loss": progress.best})
+        if told := evaluate_held_out(
+            model, objective, inputs.shards, tokenizer, config, context, transform_rows
+        ):
+            context.log(told)
     folder.save(
-        work.out,
+        context.out,
         model,
         tokenizer=inputs.shards.folder / "tokenizer",
-        provenance=_provenance(inputs, config, work.seed, progress),
+        provenance=_provenance(inputs, config, context.seed, progress),
         entities=entities,
     )
 
 
 def _start(
-    inputs: PretrainInputs, config: PretrainConfig, tokenizer: Tokenizer, batches: Batches, work: Work
+    inputs: PretrainInputs,
+    config: PretrainConfig,
+    tokenizer: Tokenizer,
+    batches: RowBatches,
+    context: StageContext,
 ) -> tuple[Transformer, EntityVectors | None]:
     """The model that training starts from, fit for its objective; the vectors of the entities that it fuses."""
     special = {"pad": tokenizer.pad, "sep": tokenizer.sep}
-    base = config.base if inputs.start is None else take_up(inputs.start, inputs.shards, config.base)
-    entities = open_entities(inputs.vectors, base, inputs.neighbours, work)
+    base = config.base if inputs.start is None else resume_or_load(inputs.start, inputs.shards, config.base)
+    entities = open_entities(inputs.vectors, base, inputs.neighbours, context)
     counts = _counts(config, tokenizer, batches) if base.trained is None else None
-    model = build(base, tokenizer.vocab_size, work.seed, work.note, special, entities, counts)
-    called = inputs.start.name if inputs.start is not None else config.base.trained or config.base.family
-    requirements.check(config.objective, model.config, called, config.format, config.length, config.isolate)
+    model = build(base, tokenizer.vocab_size, context.seed, context.note, special, entities, counts)
+    display_name = (
+        inputs.start.name if inputs.start is not None else config.base.trained or config.base.family
+    )
+    requirements.check(
+        config.objective, model.config, display_name, config.format, config.length, config.isolate
+    )
     if model.config.fusion is None:
-        tell_unused(inputs.vectors, config.inject, work)
+        tell_unused(inputs.vectors, config.inject, context)
         return model, None
     return model, entities
 
 
-def _counts(config: PretrainConfig, tokenizer: Tokenizer, batches: Batches) -> npt.NDArray[np.int64]:
+def _counts(config: PretrainConfig, tokenizer: Tokenizer, batches: RowBatches) -> npt.NDArray[np.int64]:
     """How often each token stands in what is to be learned, int [V]: in the text, and where rows are written out, at
     their beginning and end."""
     counts = batches.shard.counts(tokenizer.vocab_size)
@@ -145,12 +155,12 @@ def _counts(config: PretrainConfig, tokenizer: Tokenizer, batches: Batches) -> n
 
 
 def _provenance(
-    inputs: PretrainInputs, config: PretrainConfig, seed: int, progress: Progress
+    inputs: PretrainInputs, config: PretrainConfig, seed: int, progress: TrainState
 ) -> dict[str, Any]:
     """What made the model, as its folder states it."""
     return {
         "stage": "pretrain",
-        "config": key_part(config),
+        "config": cache_key_fields(config),
         "seed": seed,
         **{name: "" if made is None else made.digest for name, made in vars(inputs).items()},
         "steps": progress.step,
@@ -160,7 +170,7 @@ def _provenance(
 
 def open_split(
     split: str, shards: Shards, tokenizer: Tokenizer, config: PretrainConfig, seed: int
-) -> Batches:
+) -> RowBatches:
     """Batches of "train" or "held_out", one part of an update each."""
     from kepipe.data.row_batches import open_batches
     from kepipe.data.shards import open_shard
@@ -178,34 +188,43 @@ def open_split(
 
 
 def open_held_out(
-    shards: Shards, tokenizer: Tokenizer, config: PretrainConfig, work: Work, dress: Dress, wrap: Wrap
-) -> HeldOut | None:
+    shards: Shards,
+    tokenizer: Tokenizer,
+    config: PretrainConfig,
+    context: StageContext,
+    transform_rows: RowTransform,
+    wrap_objective: ObjectiveWrapper,
+) -> HeldOutLoss | None:
     """What the held-out loss is measured on: the same text and the same hidden tokens for all arms and seeds."""
     from kepipe.data.shards import open_shard
-    from kepipe.training.evaluator import DRAW, HeldOut
+    from kepipe.training.evaluator import DRAW, HeldOutLoss
 
     if not len(open_shard(shards.folder / "held_out")):
-        work.warn("no text is held out: the held-out loss is not measured")
+        context.warn("no text is held out: the held-out loss is not measured")
         return None
-    yardstick = table.row_of(config.objective).yardstick or config.objective
+    held_out_objective = table.row_of(config.objective).held_out_objective or config.objective
     batches = open_split("held_out", shards, tokenizer, config, DRAW)
     count = _held_out_batches(config, batches)
-    return HeldOut(wrap(table.build(yardstick, tokenizer)), lambda n: dress(batches.render(n)), count)
+    return HeldOutLoss(
+        wrap_objective(table.build(held_out_objective, tokenizer)),
+        lambda n: transform_rows(batches.render(n)),
+        count,
+    )
 
 
-def _held_out_batches(config: PretrainConfig, batches: Batches) -> int:
+def _held_out_batches(config: PretrainConfig, batches: RowBatches) -> int:
     """How many make up `eval_tokens`; no more than there are."""
     return min(-(-config.eval_tokens * config.accumulate // config.batch_tokens), batches.per_epoch)
 
 
-def measure_own(
+def evaluate_held_out(
     model: Transformer,
     objective: Objective,
     shards: Shards,
     tokenizer: Tokenizer,
     config: PretrainConfig,
-    work: Work,
-    dress: Dress,
+    context: StageContext,
+    transform_rows: RowTransform,
 ) -> dict[str, float]:
     """What the objective itself says of the held-out text at the end, where it tells more than its loss.
 
@@ -213,38 +232,40 @@ def measure_own(
     part of it.
     """
     from kepipe.objectives.base import measures
-    from kepipe.training.distributed import Trained, accelerator, choose_precision
-    from kepipe.training.evaluator import DRAW, HeldOut
+    from kepipe.training.distributed import LossModule, make_accelerator, resolve_precision
+    from kepipe.training.evaluator import DRAW, HeldOutLoss
 
     if not measures(objective):
         return {}
-    machine = accelerator(choose_precision(config.precision, work.device), work.device)
+    accelerator = make_accelerator(resolve_precision(config.precision, context.device), context.device)
     batches = open_split("held_out", shards, tokenizer, config, DRAW)
-    own = HeldOut(objective, lambda n: dress(batches.render(n)), _held_out_batches(config, batches))
-    found = own.measure(machine, machine.prepare_model(Trained(model), evaluation_mode=True))
+    own = HeldOutLoss(
+        objective, lambda n: transform_rows(batches.render(n)), _held_out_batches(config, batches)
+    )
+    found = own.measure(accelerator, accelerator.prepare_model(LossModule(model), evaluation_mode=True))
     return {f"final_{name}": value for name, value in found.items() if name != "held_out_loss"}
 
 
-def clashes(stage: Planned) -> Iterator[Clash]:
+def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
     """What the settings of base, objective, rows, tokenizer and graph exclude of each other."""
     config: PretrainConfig = stage.config
     try:
         model = preview.starting_model(stage)
-    except Clash as clash:
+    except ConfigConflict as conflict:
         model = None
-        yield clash
+        yield conflict
     if stage.given("graph") is not None:
         room = (config.inject or Inject()).length
         yield from requirements.of_injection(config.objective, model, room, config.length)
     if model is not None:
-        yield from requirements.clashes(
-            config.objective, model, preview.called(stage), config.format, config.length, config.isolate
+        yield from requirements.conflicts(
+            config.objective, model, preview.display_name(stage), config.format, config.length, config.isolate
         )
-    yield from preview.misfits(stage, config.objective, model)
+    yield from preview.incompatibilities(stage, config.objective, model)
 
 
 def _fingerprint(config: PretrainConfig) -> Mapping[str, str]:
     return fingerprint(config.base)
 
 
-PRETRAIN = Stage("pretrain", 6, PretrainInputs, PretrainConfig, Model, pretrain, _fingerprint, clashes)
+PRETRAIN = Stage("pretrain", 6, PretrainInputs, PretrainConfig, Model, pretrain, _fingerprint, conflicts)

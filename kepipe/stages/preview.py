@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kepipe.config import Clash
+from kepipe.config import ConfigConflict
 from kepipe.model_names import MINILM
 from kepipe.models import pretrained
 from kepipe.models.base import FUSED_ALREADY, NO_VECTORS, configure
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kepipe.tokenization.tokenizer import Tokenizer
 
 
-def called(stage: Planned) -> str:
+def display_name(stage: Planned) -> str:
     """What a stage's base is called in messages."""
     before, base = stage.given("start"), stage.config.base
     return before.name if before is not None else str(base.trained or base.family)
@@ -33,7 +33,7 @@ def model_of(stage: Planned) -> TransformerConfig | None:
     itself."""
     try:
         return starting_model(stage)
-    except Clash:
+    except ConfigConflict:
         return None
 
 
@@ -49,7 +49,7 @@ def starting_model(stage: Planned) -> TransformerConfig | None:
     if base is None:
         return None
     try:
-        config = pretrained.outline(base.trained) if base.trained else configure(base, 1)
+        config = pretrained.read_config(base.trained) if base.trained else configure(base, 1)
         if config is None or base.fusion is None:
             return config
         if config.fusion is not None:
@@ -58,9 +58,9 @@ def starting_model(stage: Planned) -> TransformerConfig | None:
         width = base.fusion.entity_hidden or base.fusion.entity_heads
         fused = replace(config, fusion=base.fusion.of(config.encoder_layers, width, 0))
     except ValueError as reason:
-        raise Clash("base", str(reason).removeprefix("base: ")) from None
+        raise ConfigConflict("base", str(reason).removeprefix("base: ")) from None
     if stage.given("vectors") is None:
-        raise Clash("base.fusion", NO_VECTORS)
+        raise ConfigConflict("base.fusion", NO_VECTORS)
     return fused
 
 
@@ -107,7 +107,9 @@ def _open(source: str, _stamp: int) -> Tokenizer:
     return load_tokenizer(source)
 
 
-def misfits(stage: Planned, objective: Section, model: TransformerConfig | None) -> Iterator[Clash]:
+def incompatibilities(
+    stage: Planned, objective: Section, model: TransformerConfig | None
+) -> Iterator[ConfigConflict]:
     """Where the tokenizer of a stage's shards lacks what the objective takes, or is not that of a trained model."""
     shards = stage.inputs["shards"][0]
     tokenizer = tokenizer_of(shards)
@@ -116,7 +118,7 @@ def misfits(stage: Planned, objective: Section, model: TransformerConfig | None)
             try:
                 table.row_of(part).tokens(tokenizer)
             except ValueError as reason:
-                yield Clash("objective", f"{table.name_of(part)}: {reason}")
+                yield ConfigConflict("objective", f"{table.name_of(part)}: {reason}")
     before = stage.given("start")
     if before is not None:
         yield from _other_tokenizer(before, shards)
@@ -124,10 +126,10 @@ def misfits(stage: Planned, objective: Section, model: TransformerConfig | None)
         yield from _other_vocabulary(stage.config.base.trained, model.vocabulary, shards, tokenizer)
 
 
-def _other_tokenizer(before: Planned, shards: Planned) -> Iterator[Clash]:
+def _other_tokenizer(before: Planned, shards: Planned) -> Iterator[ConfigConflict]:
     theirs, ours = _learnt_from(before), _first(shards)
     if theirs is not None and theirs.name != ours.name and _surely_differ(theirs, ours):
-        yield Clash(
+        yield ConfigConflict(
             "inputs.start",
             f"`{before.name}` is trained with another tokenizer than that of `{shards.name}`: set `inputs: "
             f"{{tokenizer: {theirs.name}}}` in `{shards.name}`",
@@ -159,7 +161,9 @@ def _form(wanted: TokenizerConfig) -> tuple[str, bool]:
     return kind, wanted.lowercase and kind != "bpe"
 
 
-def _other_vocabulary(base: str, count: int, shards: Planned, tokenizer: Tokenizer | None) -> Iterator[Clash]:
+def _other_vocabulary(
+    base: str, count: int, shards: Planned, tokenizer: Tokenizer | None
+) -> Iterator[ConfigConflict]:
     wanted = _first(shards).config.tokenizer
     if tokenizer is not None and tokenizer.vocab_size != count:
         size = str(tokenizer.vocab_size)
@@ -167,7 +171,7 @@ def _other_vocabulary(base: str, count: int, shards: Planned, tokenizer: Tokeniz
         size = f"{wanted.size} at most"
     else:
         return
-    yield Clash(
+    yield ConfigConflict(
         "base",
         f"{base} has a vocabulary of {count} tokens, the tokenizer of `{shards.name}` has {size}: set `tokenizer: "
         f"{{from: {base}}}` in `{shards.name}`",

@@ -99,13 +99,11 @@ def _masked_loss(held_out: HeldOut) -> MaskedLoss:
 def _perplexity(held_out: HeldOut) -> Perplexity:
     from kepipe.data.document_files import read_documents
     from kepipe.probes.base import Perplexity
-    from kepipe.probes.perplexity import draw_stretches
+    from kepipe.probes.perplexity import draw_windows
 
     config, ids = held_out.config, set(held_out.shard.ids())
     unseen = (document for document in read_documents(held_out.documents) if document.id in ids)
-    stretches = draw_stretches(
-        unseen, held_out.tokenizer, held_out.rng(3), config.context, config.loss_tokens
-    )
+    stretches = draw_windows(unseen, held_out.tokenizer, held_out.rng(3), config.context, config.loss_tokens)
     return Perplexity(stretches, held_out.tokenizer, held_out.counts())
 
 

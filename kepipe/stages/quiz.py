@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, model_validator
 
 from kepipe.config import Section
-from kepipe.flow.stage import Stage, Work
+from kepipe.flow.stage import Stage, StageContext
 from kepipe.stages.artifacts import Graph, TaskData
 
 if TYPE_CHECKING:
@@ -71,23 +71,23 @@ class QuizInputs:
     graph: Graph
 
 
-def quiz(inputs: QuizInputs, config: QuizConfig, work: Work) -> None:
+def quiz(inputs: QuizInputs, config: QuizConfig, context: StageContext) -> None:
     """Write `train.jsonl`, `dev.jsonl` and `test.jsonl` for a task. See `kepipe.finetuning.graph_dataset`."""
     from kg.store import open_graph
 
-    made = _make(open_graph(inputs.graph.folder), config, work.seed)
+    made = _make(open_graph(inputs.graph.folder), config, context.seed)
     for split, questions in made.splits.items():
-        with (work.out / f"{split}.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
+        with (context.out / f"{split}.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
             for question in questions:
                 stream.write(json.dumps(_record(question, config.ask), ensure_ascii=False) + "\n")
     answers = {
         answer for questions in made.splits.values() for question in questions for answer in question.answers
     }
     counts = {split: len(questions) for split, questions in made.splits.items()}
-    work.log({"answers": len(answers), **counts})
+    context.log({"answers": len(answers), **counts})
     first = made.splits["train"][0]
     asked = f"{sum(counts.values())} questions with {len(answers)} answers"
-    work.note(f"{asked}, such as: {first.text} {', '.join(first.answers)}")
+    context.note(f"{asked}, such as: {first.text} {', '.join(first.answers)}")
 
 
 def _make(graph: StoredGraph, config: QuizConfig, seed: int) -> Quiz:

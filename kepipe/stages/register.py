@@ -16,7 +16,7 @@ from pydantic import Field
 
 from kepipe.config import Section
 from kepipe.flow.artifact import CorruptArtifact, read_manifest
-from kepipe.flow.stage import Stage, Work
+from kepipe.flow.stage import Stage, StageContext
 from kepipe.stages.artifacts import Evaluation, Graph, Linked, Model, Registration, Shards
 from kepipe.stages.evaluate import BESIDE_ARMS, EvaluateConfig, score_model
 from kepipe.tracking.gate import Gate, single_values
@@ -39,7 +39,7 @@ class RegisterConfig(Section):
     """The new version becomes champion if it is better than the champion by this measure."""
 
 
-def register(inputs: RegisterInputs, config: RegisterConfig, work: Work) -> None:
+def register(inputs: RegisterInputs, config: RegisterConfig, context: StageContext) -> None:
     """Write `offer.json` and make the offer. Raises ValueError where the evaluation lacks the gate's metric."""
     scores = inputs.evaluation.scores()
     arm = inputs.model.name
@@ -54,8 +54,8 @@ def register(inputs: RegisterInputs, config: RegisterConfig, work: Work) -> None
         )
     gate = config.gate.model_dump()
     offer = {"name": config.name, "model": inputs.model.digest, "gate": gate, "metrics": metrics}
-    (work.out / "offer.json").write_text(json.dumps(offer, indent=1, sort_keys=True) + "\n")
-    work.offer_model(
+    (context.out / "offer.json").write_text(json.dumps(offer, indent=1, sort_keys=True) + "\n")
+    context.offer_model(
         name=config.name,
         folder=str(inputs.model.folder),
         digest=inputs.model.digest,
@@ -63,7 +63,7 @@ def register(inputs: RegisterInputs, config: RegisterConfig, work: Work) -> None
         gate={**gate, "evaluation": str(inputs.evaluation.folder)},
         tags={"kepipe.arm": arm},
     )
-    work.log({metric: metrics[metric]})
+    context.log({metric: metrics[metric]})
 
 
 def champion_score(model: Path, evaluation: Path, metric: str) -> float | None:

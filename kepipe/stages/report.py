@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kepipe.config import Section
-from kepipe.flow.stage import Stage, Work
+from kepipe.flow.stage import Stage, StageContext
 from kepipe.stages.artifacts import Corpus, Evaluation, Graph, Linked, Model, Report, Shards, Vectors
 
 
@@ -29,14 +29,14 @@ class ReportInputs:
     evaluation: Evaluation
 
 
-def report(inputs: ReportInputs, config: ReportConfig, work: Work) -> None:
+def report(inputs: ReportInputs, config: ReportConfig, context: StageContext) -> None:
     """Write `report.html`. Times and dates on it are those recorded beside the inputs: the page has none of its own."""
     from kepipe.report.page import render
     from kepipe.report.pipeline import build
     from kepipe.report.wording import verdict
 
     scores = inputs.evaluation.scores()
-    with work.progress("drawing the page"):
+    with context.progress("drawing the page"):
         page = build(
             graph=inputs.graph,
             corpus=inputs.corpus,
@@ -48,8 +48,8 @@ def report(inputs: ReportInputs, config: ReportConfig, work: Work) -> None:
             scores=scores,
             title=config.title,
         )
-        (work.out / "report.html").write_text(render(page), encoding="utf-8")
-    work.note(verdict(scores))
+        (context.out / "report.html").write_text(render(page), encoding="utf-8")
+    context.note(verdict(scores))
 
 
 REPORT = Stage("report", 2, ReportInputs, ReportConfig, Report, report)

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from kepipe.config import Clash, Section, UserSource
+from kepipe.config import ConfigConflict, Section, UserSource
 from kepipe.data.document import Document
 from kepipe.flow.artifact import hash_file
-from kepipe.flow.stage import Planned, Stage, Tick, Work
+from kepipe.flow.stage import Planned, Stage, StageContext, Tick
 from kepipe.stages.artifacts import Linked, Shards
 
 if TYPE_CHECKING:
@@ -73,24 +73,24 @@ class Progress:
     """Split → file → bytes."""
 
 
-def shards(inputs: ShardsInputs, config: ShardsConfig, work: Work) -> None:
+def shards(inputs: ShardsInputs, config: ShardsConfig, context: StageContext) -> None:
     """Write `tokenizer/`, `train/`, `held_out/` and `entities.txt`. ValueError where no text is left to train on."""
     from kepipe.data.document_files import read_documents
 
     file = inputs.linked.folder / "documents.jsonl"
     share = inputs.linked.held_out_share()
     if inputs.tokenizer is None:
-        tokenizer = _tokenizer(file, share, config, work)
+        tokenizer = _tokenizer(file, share, config, context)
     else:
-        tokenizer = _adopt(inputs.tokenizer, work)
-    progress = _continue(work)
+        tokenizer = _adopt(inputs.tokenizer, context)
+    progress = _continue(context)
     with file.open("rb") as stream:
         total = sum(1 for _ in stream)
-    with work.progress("tokenising", total, "documents", done=progress.documents) as tick:
+    with context.progress("tokenising", total, "documents", done=progress.documents) as tick:
         documents = islice(read_documents(file), progress.documents, None)
-        for done in _write(documents, tokenizer, share, progress, work.scratch):
+        for done in _write(documents, tokenizer, share, progress, context.scratch):
             tick(done)
-    _publish(progress, tokenizer, share, work)
+    _publish(progress, tokenizer, share, context)
 
 
 @dataclass(frozen=True)
@@ -110,18 +110,18 @@ class TrainingTexts:
                 yield document.text
 
 
-def _tokenizer(file: Path, share: float, config: ShardsConfig, work: Work) -> Tokenizer:
+def _tokenizer(file: Path, share: float, config: ShardsConfig, context: StageContext) -> Tokenizer:
     """The tokenizer, made once: a later attempt finds it in the scratch folder."""
     from kepipe.tokenization.tokenizer import load_tokenizer
     from kepipe.tokenization.training import train_tokenizer
 
-    folder, wanted = work.scratch / "tokenizer", config.tokenizer
+    folder, wanted = context.scratch / "tokenizer", config.tokenizer
     if folder.exists():
         return load_tokenizer(folder)
     if wanted.from_ is not None:
         tokenizer = load_tokenizer(wanted.from_)
     else:
-        with work.progress(f"training a {wanted.kind} tokenizer", unit="documents") as tick:
+        with context.progress(f"training a {wanted.kind} tokenizer", unit="documents") as tick:
             texts = TrainingTexts(file, share, tick)
             tokenizer = train_tokenizer(texts, wanted.kind, wanted.size, wanted.lowercase)
     unfinished = folder.with_suffix(".unfinished")
@@ -130,12 +130,12 @@ def _tokenizer(file: Path, share: float, config: ShardsConfig, work: Work) -> To
     return load_tokenizer(folder)
 
 
-def _adopt(other: Shards, work: Work) -> Tokenizer:
+def _adopt(other: Shards, context: StageContext) -> Tokenizer:
     """The tokenizer of other shards, its files unchanged."""
     from kepipe.tokenization.tokenizer import load_tokenizer
 
-    shutil.copytree(other.folder / "tokenizer", work.scratch / "tokenizer", dirs_exist_ok=True)
-    return load_tokenizer(work.scratch / "tokenizer")
+    shutil.copytree(other.folder / "tokenizer", context.scratch / "tokenizer", dirs_exist_ok=True)
+    return load_tokenizer(context.scratch / "tokenizer")
 
 
 def _write(
@@ -199,47 +199,47 @@ def _note(progress: Progress, writers: Mapping[str, ShardWriter], scratch: Path)
     written.replace(scratch / "progress.json")
 
 
-def _continue(work: Work) -> Progress:
+def _continue(context: StageContext) -> Progress:
     """The progress of an earlier attempt, as far as its files are there."""
     from kepipe.data.shards import holds
 
-    file = work.scratch / "progress.json"
+    file = context.scratch / "progress.json"
     if file.exists():
         progress = Progress(**json.loads(file.read_text(encoding="utf-8")))
-        if all(holds(work.scratch / split, sizes) for split, sizes in progress.sizes.items()):
-            work.note(f"continuing after {progress.documents:,} documents")
+        if all(holds(context.scratch / split, sizes) for split, sizes in progress.sizes.items()):
+            context.note(f"continuing after {progress.documents:,} documents")
             return progress
     return Progress()
 
 
-def _publish(progress: Progress, tokenizer: Tokenizer, share: float, work: Work) -> None:
+def _publish(progress: Progress, tokenizer: Tokenizer, share: float, context: StageContext) -> None:
     """Copy the finished shards to `out` and tell what is in them."""
     from kepipe.data.shards import open_shard
 
-    train, held_out = (open_shard(work.scratch / split) for split in ("train", "held_out"))
+    train, held_out = (open_shard(context.scratch / split) for split in ("train", "held_out"))
     if not len(train):
         raise ValueError(
             f"no text to train on: all {progress.documents} documents fall into the held-out share of "
             f"{share}; lower `held_out` of the corpus or add documents"
         )
     if not len(held_out) and share:
-        work.warn(
+        context.warn(
             "no document fell into the held-out part: nothing can be evaluated; raise `held_out` of the corpus"
         )
     unusable = [entity for entity in progress.entities if "\n" in entity]
     if unusable:
         raise ValueError(f"an entity's id must stand on one line: {unusable[0]!r}")
     for part in ("tokenizer", "train", "held_out"):
-        shutil.copytree(work.scratch / part, work.out / part)
-    (work.out / "entities.txt").write_text("".join(f"{e}\n" for e in progress.entities), encoding="utf-8")
+        shutil.copytree(context.scratch / part, context.out / part)
+    (context.out / "entities.txt").write_text("".join(f"{e}\n" for e in progress.entities), encoding="utf-8")
     total = len(train) + len(held_out)
     counts = {
         "tokens": len(train), "held_out_tokens": len(held_out), "vocabulary": tokenizer.vocab_size,
         "tokens_per_word": total / max(progress.words, 1), "unknown": progress.unknown / max(total, 1),
         "entities": len(progress.entities), "mentions": progress.mentions, "aligned": progress.aligned,
     }  # fmt: skip
-    work.log(counts)
-    work.note(
+    context.log(counts)
+    context.note(
         f"{len(train):,} + {len(held_out):,} tokens, {counts['tokens_per_word']:.2f} a word, "
         f"{counts['unknown']:.2%} unknown; {progress.aligned:,} of {progress.mentions:,} mentions aligned"
     )
@@ -259,14 +259,14 @@ def fingerprint(config: ShardsConfig) -> Mapping[str, str]:
     return {name: hash_file(path / name) for name in names if (path / name).is_file()}
 
 
-def clashes(stage: Planned) -> Iterator[Clash]:
+def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
     """A tokenizer that cannot be read."""
     from kepipe.stages import preview
 
     try:
         preview.read_tokenizer(stage)
     except ValueError as reason:
-        yield Clash("tokenizer.from", str(reason))
+        yield ConfigConflict("tokenizer.from", str(reason))
 
 
-SHARDS = Stage("shards", 2, ShardsInputs, ShardsConfig, Shards, shards, fingerprint, clashes)
+SHARDS = Stage("shards", 2, ShardsInputs, ShardsConfig, Shards, shards, fingerprint, conflicts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kepipe.config import Section
-from kepipe.flow.stage import Stage, Work
+from kepipe.flow.stage import Stage, StageContext
 from kepipe.stages.artifacts import Graph
 
 
@@ -20,7 +20,7 @@ class ShuffledGraphInputs:
     graph: Graph
 
 
-def shuffle(inputs: ShuffledGraphInputs, _config: ShuffledGraphConfig, work: Work) -> None:
+def shuffle(inputs: ShuffledGraphInputs, _config: ShuffledGraphConfig, context: StageContext) -> None:
     """Write the graph with the objects of each relation permuted among its triples, split by split.
 
     A model that gets it sees as many triples, with the same names and as often, and learns nothing true from them.
@@ -32,14 +32,14 @@ def shuffle(inputs: ShuffledGraphInputs, _config: ShuffledGraphConfig, work: Wor
     from kg.writer import GraphWriter
 
     graph = open_graph(inputs.graph.folder)
-    counts = shuffle_graph(graph, GraphWriter(work.out), np.random.default_rng([work.seed, 0]))
-    work.log(counts)
+    counts = shuffle_graph(graph, GraphWriter(context.out), np.random.default_rng([context.seed, 0]))
+    context.log(counts)
     share = counts["unchanged"] / max(counts["triples"], 1)
     said = f"{counts['unchanged']:,} of {counts['triples']:,} triples are still true ({share:.1%})"
     if share > 0.1:
-        work.warn(f"{said}: relations with few different objects leave little to exchange; a weak control")
+        context.warn(f"{said}: relations with few different objects leave little to exchange; a weak control")
     else:
-        work.note(said)
+        context.note(said)
 
 
 SHUFFLED_GRAPH = Stage("shuffled-graph", 1, ShuffledGraphInputs, ShuffledGraphConfig, Graph, shuffle)

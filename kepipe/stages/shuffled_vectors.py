@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kepipe.config import Section
-from kepipe.flow.stage import Stage, Work
+from kepipe.flow.stage import Stage, StageContext
 from kepipe.stages.artifacts import Vectors
 
 
@@ -20,7 +20,7 @@ class ShuffledVectorsInputs:
     vectors: Vectors
 
 
-def shuffle(inputs: ShuffledVectorsInputs, _config: ShuffledVectorsConfig, work: Work) -> None:
+def shuffle(inputs: ShuffledVectorsInputs, _config: ShuffledVectorsConfig, context: StageContext) -> None:
     """Write the same vectors, permuted among the entities so that none keeps its own; those of relations stay.
 
     A model that gets these learns from as many vectors of the same distribution, each always at the same entity.
@@ -33,16 +33,16 @@ def shuffle(inputs: ShuffledVectorsInputs, _config: ShuffledVectorsConfig, work:
     vectors = open_vectors(inputs.vectors.folder)
     if len(vectors) < 2:
         raise ValueError(f"{inputs.vectors.name}: {len(vectors)} vectors cannot be shuffled")
-    order = np.random.default_rng(work.seed).permutation(len(vectors))
+    order = np.random.default_rng(context.seed).permutation(len(vectors))
     matrix = np.empty_like(vectors.matrix)
     matrix[order] = vectors.matrix[np.roll(order, 1)]  # one cycle through all: nobody keeps its own
     relations = inputs.vectors.folder / RELATION_IDS
     if relations.is_file():
         table = map_table(inputs.vectors.folder / TABLE, "relations")
-        save_vectors(work.out, vectors.ids, matrix, table, read_ids(relations))
+        save_vectors(context.out, vectors.ids, matrix, table, read_ids(relations))
     else:
-        save_vectors(work.out, vectors.ids, matrix)
-    work.log({"entities": len(vectors)})
+        save_vectors(context.out, vectors.ids, matrix)
+    context.log({"entities": len(vectors)})
 
 
 SHUFFLED_VECTORS = Stage(

@@ -8,14 +8,14 @@ from kepipe.models.base import Base
 
 if TYPE_CHECKING:
     from kepipe.finetuning.settings import FinetuneConfig
-    from kepipe.flow.stage import Work
+    from kepipe.flow.stage import StageContext
     from kepipe.knowledge.kbert.settings import Inject
     from kepipe.models.entities import EntityVectors
     from kepipe.stages.artifacts import Graph, Model, Shards, Vectors
     from kepipe.tokenization.tokenizer import Tokenizer
 
 
-def take_up(start: Model, shards: Shards, base: Base) -> Base:
+def resume_or_load(start: Model, shards: Shards, base: Base) -> Base:
     """The model of an earlier stage as a base, with the dropout that `base` asks for.
 
     Raises ValueError where the shards were made with another tokenizer than that model's.
@@ -49,7 +49,7 @@ def choose(start: Model | None, config: FinetuneConfig) -> tuple[Base, Tokenizer
 
 
 def open_entities(
-    vectors: Vectors | None, base: Base, neighbours: Graph | None, work: Work
+    vectors: Vectors | None, base: Base, neighbours: Graph | None, context: StageContext
 ) -> EntityVectors | None:
     """The vectors of the graph's entities: the stage's input, or those in the folder of a base that fuses them.
 
@@ -68,14 +68,14 @@ def open_entities(
     from kg.store import open_graph
 
     entities = EntityVectors.open(folder, open_graph(neighbours.folder))
-    work.note(f"{entities.composed:,} entities without a vector got one composed from their neighbours")
+    context.note(f"{entities.composed:,} entities without a vector got one composed from their neighbours")
     return entities
 
 
-def tell_unused(vectors: Vectors | None, inject: Inject | None, work: Work) -> None:
+def tell_unused(vectors: Vectors | None, inject: Inject | None, context: StageContext) -> None:
     """Warn of vectors given to a plain model, where no choice of triples looks at them either."""
     if vectors is not None and (inject is None or inject.choice != "plausible"):
-        work.warn(
+        context.warn(
             f"the vectors of `{vectors.name}` are not used: the model is a plain one; `fusion: {{}}` in the base of "
             "`pretrain` makes one that fuses them"
         )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kepipe.flow.artifact import Artifact
-from kepipe.flow.stage import Stage, Work
+from kepipe.flow.stage import Stage, StageContext
 from kepipe.stages.artifacts import Study
 from kepipe.studies.design import Design
 
@@ -26,7 +26,7 @@ class StudyInputs:
     results: tuple[Artifact, ...]
 
 
-def study(inputs: StudyInputs, config: Design, work: Work) -> None:
+def study(inputs: StudyInputs, config: Design, context: StageContext) -> None:
     """Write `study.json` and `report.html`. Raises NotComparable where the arms were not trained alike, ValueError
     where a result lacks what is to be measured."""
     from kepipe.report.page import render
@@ -48,22 +48,22 @@ def study(inputs: StudyInputs, config: Design, work: Work) -> None:
         "findings": [as_json(finding) for finding in comparison.findings],
     }
     text = json.dumps(told, indent=1, ensure_ascii=False)
-    (work.out / "study.json").write_text(text + "\n", encoding="utf-8")
-    with work.progress("drawing the page"):
+    (context.out / "study.json").write_text(text + "\n", encoding="utf-8")
+    with context.progress("drawing the page"):
         page = render(build(config, comparison, inputs.results))
-        (work.out / "report.html").write_text(page, encoding="utf-8")
+        (context.out / "report.html").write_text(page, encoding="utf-8")
     for finding in comparison.findings:
         name = finding.measure.name
-        work.log({f"{values.arm}/{name}": values.mean.value for values in finding.values})
-        work.log({f"{d.first} - {d.second}/{name}": d.mean.value for d in finding.differences})
+        context.log({f"{values.arm}/{name}": values.mean.value for values in finding.values})
+        context.log({f"{d.first} - {d.second}/{name}": d.mean.value for d in finding.differences})
         if lacking := finding.lacking(config):
-            work.note(f"{name}: there is no such figure in {listed(lacking)}")
+            context.note(f"{name}: there is no such figure in {listed(lacking)}")
     for finding in deciding:
         for line in _told(finding, len(deciding) > 1):
-            work.note(line)
+            context.note(line)
     for finding in deciding if len(deciding) > 1 else ():
-        work.note(answer(config, finding))
-    work.note(headline(config, deciding))
+        context.note(answer(config, finding))
+    context.note(headline(config, deciding))
 
 
 def _told(finding: Finding, several: bool) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kepipe.config import nearest
+from kepipe.config import suggest
 from kepipe.flow.artifact import Artifact
 
 
@@ -36,7 +36,7 @@ def read_figure(artifact: Artifact, metric: str, stages: Mapping[str, str]) -> F
     for there, name in ((scores, metric), *((scores, name) for name in of_a_model), (logged, metric)):
         if name in there and len(of_a_model) <= 1:
             return there[name]
-    said = f"`{artifact.name}` has no single figure `{metric}`{nearest(metric, [*scores, *logged])}"
+    said = f"`{artifact.name}` has no single figure `{metric}`{suggest(metric, [*scores, *logged])}"
     raise ValueError(said) if of_a_model else NoFigure(said)
 
 

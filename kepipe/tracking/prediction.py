@@ -81,7 +81,7 @@ class Predictor:
         return ids
 
     def _batch(self, sentences: Sequence[list[int]]) -> tuple[Batch, list[tuple[int, int]]]:
-        """The texts as rows; (row, number of the mask in it) of each mask, in the order of `selected`."""
+        """The texts as rows; (row, number of the mask in it) of each mask, in the order of `label_positions`."""
         longest = max(map(len, sentences))
         tokens_BT = torch.full((len(sentences), longest), self._tokenizer.pad)
         documents_BT = torch.zeros_like(tokens_BT)
@@ -95,7 +95,7 @@ class Predictor:
             tokens=tokens_BT,
             documents=documents_BT,
             segments=torch.zeros_like(tokens_BT),
-            selected=masks_BT.flatten().nonzero().squeeze(1),
+            label_positions=masks_BT.flatten().nonzero().squeeze(1),
         )
         return batch, places
 

@@ -67,8 +67,8 @@ def reachable(uri: str) -> bool:
     if place.scheme not in ("sqlite", "file", ""):
         return True  # a database elsewhere: who connects to it will see
     file = Path(place.path[1:] if place.scheme == "sqlite" else place.path)
-    nearest = next((folder for folder in (file, *file.parents) if folder.exists()), Path())
-    return os.access(nearest, os.W_OK)
+    suggest = next((folder for folder in (file, *file.parents) if folder.exists()), Path())
+    return os.access(suggest, os.W_OK)
 
 
 @dataclass(frozen=True)

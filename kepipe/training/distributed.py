@@ -19,7 +19,7 @@ from kepipe.data.batch import Batch
 from kepipe.device import compiler, native_bfloat16
 from kepipe.objectives.base import Objective
 from kepipe.training.optimizer import adamw
-from kepipe.training.settings import Training
+from kepipe.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from torch.distributed.fsdp import FSDPModule
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kepipe.models.transformer import Transformer
 
 
-class Trained(nn.Module):
+class LossModule(nn.Module):
     """Model and loss as one module, so that what wraps a module (DDP, FSDP, autocast) sees a whole step."""
 
     def __init__(self, model: Transformer) -> None:
@@ -40,18 +40,18 @@ class Trained(nn.Module):
         return objective.loss(self.model, batch)
 
 
-class Sharded(Trained):
+class ShardedLossModule(LossModule):
     """The same with each layer's weights cut up over the processes (FSDP2; Zhao et al. 2023).
 
     A layer is whole only while it is at work; what stands outside layers is whole during the step.
     """
 
-    def __init__(self, model: Transformer, machine: Accelerator) -> None:
+    def __init__(self, model: Transformer, accelerator: Accelerator) -> None:
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import fully_shard  # imported here: takes half as long as torch itself
 
-        super().__init__(model.to(machine.device))
-        mesh = init_device_mesh(machine.device.type, (machine.num_processes,))
+        super().__init__(model.to(accelerator.device))
+        mesh = init_device_mesh(accelerator.device.type, (accelerator.num_processes,))
         for stack in model.stacks:
             for layer in stack.layers:
                 fully_shard(layer, mesh=mesh)
@@ -65,7 +65,7 @@ class Sharded(Trained):
         nothing = sum((0.0 * weight.sum() for weight in self._of_heads()), 0.0)
         return {name: mean + nothing for name, mean in means.items()}
 
-    def forget_unused(self) -> None:
+    def clear_unused_grads(self) -> None:
         """Take the gradient from heads that no process's batch used, as they have none in one process alone: else
         they would decay, and go on in the direction of their last updates.
 
@@ -96,7 +96,7 @@ class Sharded(Trained):
             cast("FSDPModule", self).set_requires_gradient_sync(True)
 
 
-def choose_precision(asked: str, device: str) -> str:
+def resolve_precision(asked: str, device: str) -> str:
     """What "auto" means on a device; else what is asked, with a ValueError where the device cannot do it."""
     kind = torch.device(device).type
     if asked == "auto":
@@ -106,7 +106,7 @@ def choose_precision(asked: str, device: str) -> str:
     return asked
 
 
-def accelerator(precision: str, device: str) -> Accelerator:
+def make_accelerator(precision: str, device: str) -> Accelerator:
     """The machine in number format `precision`; of several processes if torchrun started them."""
     AcceleratorState._reset_state()  # a process may train several models, each in its own precision
     return Accelerator(
@@ -130,28 +130,30 @@ def _compile(model: Transformer, kernels: Path) -> None:
     model.compile_layers()
 
 
-def spread(
-    machine: Accelerator, model: Transformer, settings: Training, scratch: Path
+def parallelize(
+    accelerator: Accelerator, model: Transformer, settings: TrainingSettings, scratch: Path
 ) -> tuple[Transformer, nn.Module, torch.optim.Optimizer]:
     """The model that is trained, the same with its loss, and its optimiser, on the machine and over its processes.
 
     The first is `model` itself, but with FSDP2 a copy that is cut up, while `model` stays whole on the CPU. What is
     compiled goes to `scratch`.
     """
-    cut_up = settings.parallel == "fsdp2" and machine.num_processes > 1
+    cut_up = settings.parallel == "fsdp2" and accelerator.num_processes > 1
     inner = deepcopy(model) if cut_up else model
     if settings.recompute:
         inner.recompute_layers()
     if settings.compile:
-        _compile(inner, scratch / f"kernels-{machine.process_index}")
-    trained: nn.Module = Sharded(inner, machine) if cut_up else Trained(inner)
+        _compile(inner, scratch / f"kernels-{accelerator.process_index}")
+    trained: nn.Module = ShardedLossModule(inner, accelerator) if cut_up else LossModule(inner)
     optimizer: torch.optim.Optimizer = adamw(trained, settings)
-    if isinstance(trained, Sharded):
+    if isinstance(trained, ShardedLossModule):
         sharded = trained
-        optimizer.register_step_pre_hook(lambda *_: sharded.forget_unused())
+        optimizer.register_step_pre_hook(lambda *_: sharded.clear_unused_grads())
     trained, optimizer = (
-        machine.prepare_model(trained, evaluation_mode=cut_up),  # in evaluation mode without DDP around it
-        machine.prepare_optimizer(optimizer),
+        accelerator.prepare_model(
+            trained, evaluation_mode=cut_up
+        ),  # in evaluation mode without DDP around it
+        accelerator.prepare_optimizer(optimizer),
     )
     trained.train()
     return inner, trained, optimizer

@@ -10,14 +10,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from kepipe.training.metrics import NotFinite
-from kepipe.training.microbatches import Part
+from kepipe.training.microbatches import MicroBatch
 
 
 class Diverged(ValueError):
     """The training cannot go on; the message says what was saved where, and what to try."""
 
 
-def diverged(reason: NotFinite, parts: Sequence[Part], folder: Path, rate: float) -> Diverged:
+def diverged(reason: NotFinite, parts: Sequence[MicroBatch], folder: Path, rate: float) -> Diverged:
     """Save the parts of the bad update as safetensors in `folder` and make the error to raise."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"not-finite-step-{reason.step + 1:08d}.safetensors"
@@ -31,7 +31,7 @@ def diverged(reason: NotFinite, parts: Sequence[Part], folder: Path, rate: float
     )
 
 
-def _tensors(part: Part) -> dict[str, Tensor]:
+def _tensors(part: MicroBatch) -> dict[str, Tensor]:
     present = {f.name: getattr(part.batch, f.name) for f in fields(part.batch)}
     flat = {name: value.contiguous() for name, value in present.items() if isinstance(value, Tensor)}
     return flat | {f"extra.{name}": value.contiguous() for name, value in part.batch.extra.items()}

@@ -18,18 +18,18 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from kepipe.flow.events import Event
-from kepipe.flow.stage import Work
+from kepipe.flow.stage import StageContext
 
-Job = Callable[[Any, Any, Work], None]
-"""`(inputs, config, work)`, as a stage runs it; a function of a module, so that other processes can import it."""
+Job = Callable[[Any, Any, StageContext], None]
+"""`(inputs, config, context)`, as a stage runs it; a function of a module, so that other processes can import it."""
 
 
-def leads() -> bool:
+def is_main_process() -> bool:
     """Whether this process is the one that writes and speaks."""
     return int(os.environ.get("RANK", "0")) == 0
 
 
-def run(job: Job, inputs: Any, config: Any, work: Work, processes: int) -> None:
+def run(job: Job, inputs: Any, config: Any, context: StageContext, processes: int) -> None:
     """Run `job` in `processes` new processes that form one group of torch.distributed, and wait for them.
 
     Raises what a process raised: a ValueError or OSError as it is, anything else with its traceback. When one
@@ -40,7 +40,7 @@ def run(job: Job, inputs: Any, config: Any, work: Work, processes: int) -> None:
 
     channel = multiprocessing.get_context("spawn").Queue()
     threads = max(1, torch.get_num_threads() // processes)
-    mute = replace(work, sink=_mute)
+    mute = replace(context, sink=_mute)
     with TemporaryDirectory() as meeting:
         arguments = (processes, threads, Path(meeting), channel, job, inputs, config, mute)
         group = start_processes(  # type: ignore[no-untyped-call]
@@ -48,17 +48,17 @@ def run(job: Job, inputs: Any, config: Any, work: Work, processes: int) -> None:
         )
         try:
             while not group.join(timeout=0.1):
-                _pass_on(channel, work)
+                _pass_on(channel, context)
         except ProcessRaisedException:
-            _pass_on(channel, work)  # the reason, where it is the user's to mend
+            _pass_on(channel, context)  # the reason, where it is the user's to mend
             raise
         finally:
             for process in group.processes:
                 process.kill()
-        _pass_on(channel, work)
+        _pass_on(channel, context)
 
 
-def _pass_on(channel: Any, work: Work) -> None:
+def _pass_on(channel: Any, context: StageContext) -> None:
     """Hand what the processes have said to the sink, and raise what they have raised."""
     while True:
         try:
@@ -67,7 +67,7 @@ def _pass_on(channel: Any, work: Work) -> None:
             return
         if isinstance(said, Exception):
             raise said
-        work.sink(said)
+        context.sink(said)
 
 
 def _take_part(
@@ -79,7 +79,7 @@ def _take_part(
     job: Job,
     inputs: Any,
     config: Any,
-    work: Work,
+    context: StageContext,
 ) -> None:
     """What each process does: join the group, run the job, leave."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -90,7 +90,7 @@ def _take_part(
     import torch.distributed as group
 
     torch.set_num_threads(threads)
-    on_gpu = torch.device(work.device).type == "cuda"
+    on_gpu = torch.device(context.device).type == "cuda"
     if on_gpu:
         torch.cuda.set_device(rank)
     group.init_process_group(
@@ -100,7 +100,7 @@ def _take_part(
         world_size=processes,
     )
     try:
-        job(inputs, config, replace(work, sink=channel.put) if rank == 0 else work)
+        job(inputs, config, replace(context, sink=channel.put) if rank == 0 else context)
     except (ValueError, OSError) as mistake:
         channel.put(mistake)
         raise

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from kepipe.training.settings import Training
+from kepipe.training.settings import TrainingSettings
 
 
-def learning_rate(step: int, settings: Training) -> float:
+def learning_rate(step: int, settings: TrainingSettings) -> float:
     """Rate of the update after `step` others: a linear rise over the warm-up, then a fall by `settings.schedule`.
 
     With w = `warmup_steps()` the first update has the rate peak / (w + 1). "linear" and "cosine" would reach 0

@@ -11,7 +11,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from kepipe.training.microbatches import Part
+from kepipe.training.microbatches import MicroBatch
 
 
 class NotFinite(ArithmeticError):
@@ -23,7 +23,7 @@ class NotFinite(ArithmeticError):
 
 
 @dataclass
-class Window:
+class MetricAccumulator:
     """The updates since the last record, as this process saw them."""
 
     terms: tuple[str, ...]
@@ -41,7 +41,7 @@ class Window:
     """Seconds in which the model had no batch to work on."""
     began: float = field(default_factory=time.perf_counter)
 
-    def wait(self, updates: Iterator[list[Part]]) -> list[Part]:
+    def wait(self, updates: Iterator[list[MicroBatch]]) -> list[MicroBatch]:
         """The next update's parts; the time until they are there is kept."""
         start = time.perf_counter()
         parts = next(updates)
@@ -49,7 +49,7 @@ class Window:
         self.tokens += sum(part.tokens for part in parts)
         return parts
 
-    def add(self, step: int, sums: Mapping[str, Tensor], parts: Sequence[Part], norm: Tensor) -> None:
+    def add(self, step: int, sums: Mapping[str, Tensor], parts: Sequence[MicroBatch], norm: Tensor) -> None:
         """Take note of an update."""
         zero = torch.zeros((), device=norm.device)
         self.steps.append(step)
@@ -58,13 +58,13 @@ class Window:
         self.counts.append([sum(part.counts.get(name, 0) for part in parts) for name in names])
         self.norms.append(norm)
 
-    def means(self, machine: Accelerator) -> dict[str, float]:
+    def means(self, accelerator: Accelerator) -> dict[str, float]:
         """Mean of each term and measure over all updates and processes; NotFinite for the first bad update."""
         sums_SK = torch.stack(self.sums).double()
         counts_SK = torch.tensor(self.counts, dtype=torch.float64, device=sums_SK.device)
-        sums_SK, counts_SK = machine.reduce((sums_SK, counts_SK), "sum")
+        sums_SK, counts_SK = accelerator.reduce((sums_SK, counts_SK), "sum")
         norms_S = torch.stack(self.norms)
-        overflow_is_normal = machine.scaler is not None  # fp16: the update was left out
+        overflow_is_normal = accelerator.scaler is not None  # fp16: the update was left out
         for step, total, norm in zip(self.steps, sums_SK.sum(1).tolist(), norms_S.tolist(), strict=True):
             if not math.isfinite(total):
                 raise NotFinite(step, "the loss")

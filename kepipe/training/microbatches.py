@@ -8,17 +8,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kepipe.data.batch import Batch, Sequences
+from kepipe.data.batch import Batch, TokenRows
 from kepipe.objectives.base import Objective
-from kepipe.training.prefetch import ahead
-from kepipe.training.settings import Training
+from kepipe.training.prefetch import prefetch
+from kepipe.training.settings import TrainingSettings
 
-Render = Callable[[int], Sequences]
+RowSource = Callable[[int], TokenRows]
 """Batch number → clean rows: a pure function."""
 
 
 @dataclass(frozen=True)
-class Part:
+class MicroBatch:
     """A batch that makes up an update, alone or with others."""
 
     batch: Batch
@@ -31,7 +31,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Feed:
+class MicrobatchLoader:
     """The parts of every update for one of several processes.
 
     Update s has the batches s·G … s·G+G-1, G = `settings.accumulate`; process r of W takes every W-th of
@@ -39,8 +39,8 @@ class Feed:
     """
 
     objective: Objective
-    render: Render
-    settings: Training
+    render: RowSource
+    settings: TrainingSettings
     seed: int
     process: int = 0
     processes: int = 1
@@ -52,7 +52,7 @@ class Feed:
                 f"set accumulate to a multiple of {self.processes}"
             )
 
-    def make(self, number: int) -> Part:
+    def make(self, number: int) -> MicroBatch:
         """Batch `number`, corrupted; a pure function."""
         progress = number // self.settings.accumulate / self.settings.steps
         batch = self.objective.corrupt(
@@ -62,18 +62,18 @@ class Feed:
         if batch.decoder_documents is not None:
             tokens += int((batch.decoder_documents > 0).sum())
         dropout = int(np.random.SeedSequence([self.seed, number, 1]).generate_state(1)[0])
-        return Part(batch, self.objective.counts(batch), tokens, dropout)
+        return MicroBatch(batch, self.objective.counts(batch), tokens, dropout)
 
-    def update(self, step: int) -> list[Part]:
+    def update(self, step: int) -> list[MicroBatch]:
         """All parts of an update, those of other processes too."""
         size = self.settings.accumulate
         return [self.make(number) for number in range(step * size, (step + 1) * size)]
 
-    def updates(self, first: int) -> Generator[list[Part]]:
+    def updates(self, first: int) -> Generator[list[MicroBatch]]:
         """This process's parts of update `first` and of those that follow, prepared ahead. Close it to stop."""
         size, workers = self.settings.accumulate, self.settings.workers
         share = size // self.processes
         mine = range(first * size + self.process, self.settings.steps * size, self.processes)
-        with closing(ahead(self.make, mine, workers=workers, depth=2 * workers + share)) as parts:
+        with closing(prefetch(self.make, mine, workers=workers, depth=2 * workers + share)) as parts:
             for _ in range(first, self.settings.steps):
                 yield [next(parts) for _ in range(share)]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from kepipe.training.settings import Training
+from kepipe.training.settings import TrainingSettings
 
 
-def adamw(model: nn.Module, settings: Training) -> torch.optim.AdamW:
+def adamw(model: nn.Module, settings: TrainingSettings) -> torch.optim.AdamW:
     """AdamW (Loshchilov & Hutter 2019), the fused kernel; biases and norms are not decayed (as in BERT)."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     groups = [

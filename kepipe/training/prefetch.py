@@ -12,7 +12,9 @@ Key = TypeVar("Key")
 Made = TypeVar("Made")
 
 
-def ahead(make: Callable[[Key], Made], keys: Iterable[Key], *, workers: int, depth: int) -> Generator[Made]:
+def prefetch(
+    make: Callable[[Key], Made], keys: Iterable[Key], *, workers: int, depth: int
+) -> Generator[Made]:
     """`make(key)` for each key, in the order of the keys; up to `depth` are made before they are asked for.
 
     What comes out does not depend on `workers`, as long as `make` is a function of its key. An error of `make`

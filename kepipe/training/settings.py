@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from kepipe.config import Section, aside
+from kepipe.config import Section, runtime_only
 
 
-class Training(Section):
+class TrainingSettings(Section):
     """How long, how fast and how carefully to train."""
 
     steps: int = Field(1000, ge=1)
@@ -40,16 +40,16 @@ class Training(Section):
     compile: bool = False
     """Compile the model (torch.compile), which needs a C++ compiler: pays after some hundred steps. A training that was
     interrupted goes on as it would have but for rounding."""
-    processes: int = aside(1, ge=1)
+    processes: int = runtime_only(1, ge=1)
     """Processes that share each update's parts, one a GPU; the result is the same but for rounding, so that a training
     may continue on another number of them."""
-    parallel: Literal["ddp", "fsdp2"] = aside("ddp")
+    parallel: Literal["ddp", "fsdp2"] = runtime_only("ddp")
     """How processes share the model: each has all of it (DDP), or each a part, and fetches the others' when it needs
     them (FSDP2: for models that do not fit on one GPU)."""
-    blocks: bool = aside(False)
+    blocks: bool = runtime_only(False)
     """On a GPU, skip what nobody sees (FlexAttention's block masks): for long rows whose documents are kept apart, and
     for injected triples; without dropout."""
-    workers: int = aside(1, ge=1)
+    workers: int = runtime_only(1, ge=1)
     """Threads that prepare batches ahead of the model."""
     log_every: int = Field(10, ge=1)
     """Steps between two records of the loss."""
@@ -69,7 +69,7 @@ class Training(Section):
     """Measurements without a lower held-out loss after which training stops; none: train all steps."""
 
     @model_validator(mode="after")
-    def _fit_together(self) -> Training:
+    def _fit_together(self) -> TrainingSettings:
         if self.batch_tokens % self.accumulate:
             raise ValueError(
                 f"batch_tokens ({self.batch_tokens}) must be a multiple of accumulate ({self.accumulate})"
@@ -93,14 +93,14 @@ class Training(Section):
         """How many of the best checkpoints have to stay."""
         return max(self.keep_best, 1 if self.final == "best" else 0)
 
-    def due(self, step: int) -> frozenset[Literal["record", "measure", "save"]]:
+    def actions_at(self, step: int) -> frozenset[Literal["record", "measure", "save"]]:
         """What has to be done after `step` updates; to measure and to save always means to record as well."""
         last = step == self.steps
-        due: set[Literal["record", "measure", "save"]] = set()
+        actions_at: set[Literal["record", "measure", "save"]] = set()
         if last or step % self.eval_every == 0:
-            due.add("measure")
+            actions_at.add("measure")
         if not last and step % self.checkpoint_every == 0:
-            due.add("save")
-        if due or step % self.log_every == 0:
-            due.add("record")
-        return frozenset(due)
+            actions_at.add("save")
+        if actions_at or step % self.log_every == 0:
+            actions_at.add("record")
+        return frozenset(actions_at)

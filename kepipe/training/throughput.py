@@ -13,8 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from kepipe.data.batch import Batch
 from kepipe.objectives.base import Objective
-from kepipe.training.metrics import Window
-from kepipe.training.microbatches import Feed
+from kepipe.training.metrics import MetricAccumulator
+from kepipe.training.microbatches import MicrobatchLoader
 
 if TYPE_CHECKING:
     from kepipe.models.transformer import Transformer
@@ -23,28 +23,28 @@ FORMATS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
-class Speed:
+class Throughput:
     """What a token costs in training, and what one process's machine can give."""
 
     flops_per_token: float
     peak_flops: float
 
     @classmethod
-    def measure(cls, machine: Accelerator, model: Transformer, feed: Feed) -> Speed:
+    def measure(cls, accelerator: Accelerator, model: Transformer, loader: MicrobatchLoader) -> Throughput:
         """Counted on the feed's first batch, and measured on the machine (a sixth of a second)."""
-        first = feed.make(0)
-        model.to(machine.device)
-        flops = training_flops(model, feed.objective, first.batch.to(machine.device))
-        kind = FORMATS.get(machine.mixed_precision, torch.float32)
-        return cls(flops / max(1, first.tokens), matmul_peak(machine.device, kind))
+        first = loader.make(0)
+        model.to(accelerator.device)
+        flops = training_flops(model, loader.objective, first.batch.to(accelerator.device))
+        kind = FORMATS.get(accelerator.mixed_precision, torch.float32)
+        return cls(flops / max(1, first.tokens), matmul_peak(accelerator.device, kind))
 
-    def of(self, window: Window, processes: int) -> dict[str, float]:
+    def of(self, accumulator: MetricAccumulator, processes: int) -> dict[str, float]:
         """Throughput over the window, all processes together."""
-        per_second = window.tokens / window.seconds()
+        per_second = accumulator.tokens / accumulator.seconds()
         return {
             "tokens_per_second": processes * per_second,
             "model_flops_utilisation": per_second * self.flops_per_token / self.peak_flops,
-            "data_wait_share": window.waited / window.seconds(),
+            "data_wait_share": accumulator.waited / accumulator.seconds(),
         }
 
 

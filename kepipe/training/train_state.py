@@ -9,13 +9,13 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from kepipe.flow.stage import Work
+from kepipe.flow.stage import StageContext
 from kepipe.training import checkpoint, state_dict
-from kepipe.training.settings import Training
+from kepipe.training.settings import TrainingSettings
 
 
 @dataclass
-class Progress:
+class TrainState:
     """Updates done, and what the held-out text has said so far."""
 
     step: int = 0
@@ -39,36 +39,36 @@ class Progress:
         self.lowest = sorted((*self.lowest, (loss, self.step)))[:keep]
         return (loss, self.step) in self.lowest
 
-    def finished(self, settings: Training) -> bool:
+    def finished(self, settings: TrainingSettings) -> bool:
         """Whether all steps are done, or patience is at its end."""
         return self.step >= settings.steps or self.out_of_patience(settings)
 
-    def out_of_patience(self, settings: Training) -> bool:
+    def out_of_patience(self, settings: TrainingSettings) -> bool:
         """Whether the held-out loss has not fallen for `patience` measurements."""
         return settings.patience is not None and self.stale >= settings.patience
 
 
-class Keeper:
-    """Saves and restores weights, the optimiser's memory and the progress, in `work.scratch`."""
+class CheckpointManager:
+    """Saves and restores weights, the optimiser's memory and the progress, in `context.scratch`."""
 
     def __init__(
         self,
-        machine: Accelerator,
+        accelerator: Accelerator,
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
-        settings: Training,
-        work: Work,
+        settings: TrainingSettings,
+        context: StageContext,
     ) -> None:
-        self.machine, self.model, self.optimizer = machine, model, optimizer
-        self.settings, self.work = settings, work
-        self.root: Path = work.scratch / "checkpoints"
+        self.machine, self.model, self.optimizer = accelerator, model, optimizer
+        self.settings, self.work = settings, context
+        self.root: Path = context.scratch / "checkpoints"
 
-    def restore(self) -> Progress:
+    def restore(self) -> TrainState:
         """Continue from the newest checkpoint that is whole, together with the best one it refers to."""
         found = list(checkpoint.whole(self.root, self.work.warn))
         steps = {one.step for one in found}
         for one in found:
-            progress = Progress(**one.state["progress"])
+            progress = TrainState(**one.state["progress"])
             progress.lowest = [(loss, step) for loss, step in progress.lowest]  # JSON has no tuples
             if self.settings.keeps_best() and progress.best_step and progress.best_step not in steps:
                 continue
@@ -78,9 +78,9 @@ class Keeper:
                 self.machine.scaler.load_state_dict(one.state["scaler"])
             self.work.note(f"continuing after step {one.step} of {self.settings.steps}")
             return progress
-        return Progress()
+        return TrainState()
 
-    def save(self, progress: Progress) -> None:
+    def save(self, progress: TrainState) -> None:
         """Write a checkpoint and remove those that are not needed any more."""
         tensors = {
             "weights": state_dict.weights(self.model),
@@ -93,7 +93,7 @@ class Keeper:
             checkpoint.prune(self.root, self._kept(progress))
         self.machine.wait_for_everyone()
 
-    def finish(self, progress: Progress) -> None:
+    def finish(self, progress: TrainState) -> None:
         """Say so where training stopped early, and put the best weights into the model where they are asked for."""
         steps, patience = self.settings.steps, self.settings.patience
         if progress.step < steps:
@@ -104,7 +104,7 @@ class Keeper:
         if self.settings.final == "best" and progress.best_step:
             self._restore_best(progress)
 
-    def _restore_best(self, progress: Progress) -> None:
+    def _restore_best(self, progress: TrainState) -> None:
         """Put the weights of the lowest held-out loss into the model; that is its latest loss then."""
         for one in checkpoint.whole(self.root, self.work.warn):
             if one.step == progress.best_step:
@@ -119,6 +119,6 @@ class Keeper:
             "remove the folder and run again"
         )
 
-    def _kept(self, progress: Progress) -> set[int]:
+    def _kept(self, progress: TrainState) -> set[int]:
         steps = sorted(int(folder.name.removeprefix("step-")) for folder in self.root.glob("step-*"))
         return {*steps[-self.settings.keep :], *(step for _, step in progress.lowest)}

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from kepipe.data.batch import Sequences
+from kepipe.data.batch import TokenRows
 from kepipe.data.row_batches import open_batches
 from kepipe.data.shards import open_shard
-from kepipe.noise.fragment import draw_fragment, mark
+from kepipe.noise.fragment import draw_fragment, encode_rows
 from kepipe.noise.ngrams import select_ngrams
 from kepipe.noise.sentences import Denoising, corrupt, take_text
 from kepipe.noise.spans import collapse_spans, draw_spans
@@ -24,20 +24,20 @@ from kepipe.noise.units import select_units
 from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
 
 FORMATS = ("segment-pair", "sentence-pair", "full-sentences", "doc-sentences", "packed")
-Corruption = Callable[[Sequences, np.random.Generator], object]
+Corruption = Callable[[TokenRows, np.random.Generator], object]
 
 
 def corruptions(tokenizer: Tokenizer) -> dict[str, Corruption]:
     """What is measured after rendering."""
 
-    def masked(choose: Callable[[Sequences, np.random.Generator], np.ndarray]) -> Corruption:
-        def run(s: Sequences, rng: np.random.Generator) -> object:
+    def masked(choose: Callable[[TokenRows, np.random.Generator], np.ndarray]) -> Corruption:
+        def run(s: TokenRows, rng: np.random.Generator) -> object:
             made = draw_replacements(s.tokens.shape, tokenizer.mask, tokenizer.ordinary, rng)
             return replace(s.tokens, choose(s, rng), made)
 
         return run
 
-    def t5(s: Sequences, rng: np.random.Generator) -> object:
+    def t5(s: TokenRows, rng: np.random.Generator) -> object:
         noise = draw_spans(s.special, rng)
         special = {"pad_id": tokenizer.pad, "end_id": tokenizer.sep}
         return collapse_spans(s.tokens, noise, s.documents == 0, tokenizer.sentinels, **special)
@@ -47,7 +47,7 @@ def corruptions(tokenizer: Tokenizer) -> dict[str, Corruption]:
         "tokens": masked(lambda s, rng: select_tokens(s.special, rng)),
         "entities": masked(lambda s, rng: select_units(s.units["entity"], rng)),
         "n-grams": masked(lambda s, rng: select_ngrams(s.special, rng)),
-        "MASS": masked(lambda s, rng: mark(*draw_fragment(s.special, rng), s.tokens.shape[1])),
+        "MASS": masked(lambda s, rng: encode_rows(*draw_fragment(s.special, rng), s.tokens.shape[1])),
         "BART": lambda s, rng: corrupt(take_text(s), Denoising(), tokenizer.mask, rng),
         "T5": t5,
     }

@@ -18,7 +18,7 @@ from kepipe.knowledge.kbert.injector import Injector
 from kepipe.knowledge.kbert.name_matcher import to_tokens
 from kepipe.knowledge.kbert.ranking import CHOICES
 from kepipe.knowledge.kbert.settings import Inject
-from kepipe.knowledge.kbert.tree import Anchors
+from kepipe.knowledge.kbert.tree import MentionSpans
 from kepipe.tokenization.tokenizer import load_tokenizer
 from kg.store import open_graph
 
@@ -40,15 +40,15 @@ def main(folder: Path, split: str = "test") -> None:
         places.append((row, first, stop))
         entities.append(graph.row(id))
         asked.append((question["id"].split(" ", 1)[1], question["label"]))
-    tokens, anchors = pad(encoded.tokens, encoded.lengths, tokenizer.pad), Anchors(*np.array(places).T)
+    tokens, mentions = pad(encoded.tokens, encoded.lengths, tokenizer.pad), MentionSpans(*np.array(places).T)
     usual: list[set[tuple[int, ...]]] = []
     print(f"{len(questions)} questions, {BRANCHES} triples written beside the name")
     for choice in CHOICES:
         settings = Inject.model_validate({"choice": choice, "max_branches": BRANCHES})
         injector = Injector(graph, tokenizer, settings, vectors=folder / "embed")
-        chosen = injector.choose(tokens, encoded.lengths, anchors, np.array(entities))
+        chosen = injector.sampler(tokens, encoded.lengths, mentions, np.array(entities))
         written: list[set[tuple[int, ...]]] = [set() for _ in questions]
-        for row, triple in zip(chosen.anchors.tolist(), chosen.triples.tolist(), strict=True):
+        for row, triple in zip(chosen.mentions.tolist(), chosen.triples.tolist(), strict=True):
             written[row].add(tuple(triple))
         usual = usual or written
         hit = [

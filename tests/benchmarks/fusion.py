@@ -24,7 +24,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 
-from kepipe.data.batch import Sequences
+from kepipe.data.batch import TokenRows
 from kepipe.models.base import Base, build
 from kepipe.models.entities import EntityVectors
 from kepipe.models.transformer import Transformer
@@ -47,14 +47,14 @@ IDS = cast(
 )
 
 
-def rows(tokens: int, share: float, vectors: EntityVectors, rng: np.random.Generator) -> Sequences:
+def rows(tokens: int, share: float, vectors: EntityVectors, rng: np.random.Generator) -> TokenRows:
     """Full rows of two segments."""
     shape = (tokens // LENGTH, LENGTH)
     special = np.zeros(shape, dtype=np.bool_)
     special[:, [0, LENGTH // 2, -1]] = True
     units = np.where(special, -1, np.arange(LENGTH))
     starts = (rng.random(shape) < share) & ~special
-    return Sequences(
+    return TokenRows(
         tokens=rng.integers(5, VOCABULARY, shape),
         segments=np.broadcast_to((np.arange(LENGTH) > LENGTH // 2).astype(np.int64), shape),
         documents=np.ones(shape, dtype=np.int64),
@@ -62,22 +62,22 @@ def rows(tokens: int, share: float, vectors: EntityVectors, rng: np.random.Gener
         units={"word": units, "phrase": units, "entity": units},
         entities=np.full(shape, -1),
         sentences=units,
-        follows=rng.integers(0, 2, shape[0]),
+        next_sentence_labels=rng.integers(0, 2, shape[0]),
         links=np.where(starts, rng.integers(0, ENTITIES, shape), -1),
         vectors=vectors,
     )
 
 
-def stepper(name: str, model: Transformer, precision: str) -> Callable[[Sequences, int], float]:
+def stepper(name: str, model: Transformer, precision: str) -> Callable[[TokenRows, int], float]:
     """A function that makes a step and gives its processor time."""
     objective = table.build(table.read(name), IDS)
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     model.train()
 
-    def step(sequences: Sequences, number: int) -> float:
+    def step(sequences: TokenRows, number: int) -> float:
         start = time.process_time()
         plain = name == "mlm"
-        seen = Sequences(**{**vars(sequences), "links": None, "vectors": None}) if plain else sequences
+        seen = TokenRows(**{**vars(sequences), "links": None, "vectors": None}) if plain else sequences
         batch = objective.corrupt(seen, np.random.default_rng(number), 0.0)
         with torch.autocast("cpu", torch.bfloat16) if precision == "bf16" else nullcontext():
             losses = objective.loss(model, batch)

@@ -23,7 +23,7 @@ from kepipe.finetuning.rows import Named, Row
 from kepipe.knowledge.kbert.injector import Injector
 from kepipe.knowledge.kbert.name_matcher import Dictionary
 from kepipe.knowledge.kbert.settings import Inject
-from kepipe.knowledge.kbert.tree import Planted
+from kepipe.knowledge.kbert.tree import InjectedRows
 from kepipe.models.base import Base, build
 from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
 from kg.problems import Problems
@@ -99,22 +99,22 @@ def to_row(words: Sequence[str], known: Mapping[str, object], tokenizer: Tokeniz
     return Row(row, np.zeros_like(row), (0,), tuple(named))
 
 
-def clock(work: Callable[[], object], repeats: int = 3) -> float:
+def clock(context: Callable[[], object], repeats: int = 3) -> float:
     """Least processor time of a call, in seconds."""
     taken = []
     for _ in range(repeats):
         started = time.process_time()
-        work()
+        context()
         taken.append(time.process_time() - started)
     return min(taken)
 
 
-def dense(planted: Planted) -> torch.Tensor:
+def dense(injected: InjectedRows) -> torch.Tensor:
     """The visible matrices of a batch, as a model's forward pass makes them."""
     from kepipe.nn.visibility import tree
 
-    visibility = tree(torch.from_numpy(planted.branch), torch.from_numpy(planted.mention))
-    rows, length = planted.tokens.shape
+    visibility = tree(torch.from_numpy(injected.branch), torch.from_numpy(injected.mention))
+    rows, length = injected.tokens.shape
     matrix = visibility.dense(rows, length, length)
     assert matrix is not None
     return matrix
@@ -142,12 +142,12 @@ def measure_injection(sentences: list[list[str]], graph: Graph, tokenizer: Token
         trees = [to_row(words[: length // 2], facts, tokenizer) for words in line]
         long.rows(trees)
         tracemalloc.start()
-        planted = long.rows(trees)
+        injected = long.rows(trees)
         kept, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        size = len(trees) * planted.tokens.shape[1]
+        size = len(trees) * injected.tokens.shape[1]
         print(
-            f"rows of {planted.tokens.shape[1]}: {kept / size:.0f} bytes a token kept, {peak / size:.0f} at most"
+            f"rows of {injected.tokens.shape[1]}: {kept / size:.0f} bytes a token kept, {peak / size:.0f} at most"
         )
     return injector
 
@@ -158,11 +158,11 @@ def check(
     """Both make the same positions and the same matrix, wherever the text is one token a character."""
     for words, row in list(zip(sentences, rows, strict=True))[:50]:
         _, positions, visible = one_by_one(words, facts)
-        planted = injector.rows([row])
-        size = int(planted.lengths[0])
+        injected = injector.rows([row])
+        size = int(injected.lengths[0])
         if size == min(sum(len(facts_of) for facts_of in positions_of(words, facts)), LENGTH):
-            assert planted.positions[0, :size].tolist() == positions[:size]
-            assert (dense(planted)[0].numpy() == visible[:size, :size].astype(bool)).all()
+            assert injected.positions[0, :size].tolist() == positions[:size]
+            assert (dense(injected)[0].numpy() == visible[:size, :size].astype(bool)).all()
 
 
 def positions_of(words: Sequence[str], facts: Mapping[str, Sequence[str]]) -> list[list[int]]:
@@ -174,12 +174,12 @@ def positions_of(words: Sequence[str], facts: Mapping[str, Sequence[str]]) -> li
 def measure_training(rows: list[Row], injector: Injector, vocabulary: int) -> None:
     """Print the processor time of training steps with trees, and of plain rows of the same length."""
     model = build(Base(size="mini"), vocabulary, seed=0).train()
-    planted = injector.rows(rows)
-    T = planted.tokens.shape[1]
-    tokens = torch.from_numpy(planted.tokens)
+    injected = injector.rows(rows)
+    T = injected.tokens.shape[1]
+    tokens = torch.from_numpy(injected.tokens)
     plain = Batch(tokens=tokens, documents=torch.ones_like(tokens))
     positions, branch, mention = (
-        torch.from_numpy(values) for values in (planted.positions, planted.branch, planted.mention)
+        torch.from_numpy(values) for values in (injected.positions, injected.branch, injected.mention)
     )
     trees = replace(plain, positions=positions, branch=branch, mention=mention)
 

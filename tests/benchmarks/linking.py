@@ -114,7 +114,7 @@ def compare_processes(graph: Path, linker: Path, texts: Sequence[str], folder: P
     """The stage `link`, from a file of documents to a file of linked ones, by one process and by all."""
     from kepipe.data.document import Document
     from kepipe.data.document_files import write_documents
-    from kepipe.flow.stage import Work
+    from kepipe.flow.stage import StageContext
     from kepipe.stages.artifacts import Corpus
     from kepipe.stages.artifacts import Graph as GraphArtifact
     from kepipe.stages.link import LINK
@@ -126,12 +126,14 @@ def compare_processes(graph: Path, linker: Path, texts: Sequence[str], folder: P
     (corpus / "corpus.json").write_text('{"held_out_share": 0}')
     inputs = LINK.inputs(GraphArtifact(graph, ""), Corpus(corpus, ""))
     for workers in sorted({1, os.cpu_count() or 1}):
-        work = Work(folder / f"out{workers}", folder / f"scratch{workers}", 0, "cpu", lambda event: None)
-        work.out.mkdir()
-        shutil.copytree(linker, work.scratch / "linker")
+        context = StageContext(
+            folder / f"out{workers}", folder / f"scratch{workers}", 0, "cpu", lambda event: None
+        )
+        context.out.mkdir()
+        shutil.copytree(linker, context.scratch / "linker")
         config = LINK.config.model_validate({"spacy_model": None, "train": False, "workers": workers})
         started = time.perf_counter()
-        LINK.run(inputs, config, work)
+        LINK.run(inputs, config, context)
         rate = words / (time.perf_counter() - started)
         print(f"stage link, {words:,} words, {workers} processes: {rate:,.0f} words/s by the clock")
 

@@ -56,18 +56,18 @@ def prepare(root: Path) -> None:
     """Shards of running text and of lines, with one tokenizer."""
     from kepipe.data.document import Document
     from kepipe.data.document_files import read_documents, write_documents
-    from kepipe.flow.stage import Nothing, Work
+    from kepipe.flow.stage import Nothing, StageContext
     from kepipe.stages.artifacts import Linked
     from kepipe.stages.corpus import CORPUS
     from kepipe.stages.shards import SHARDS
 
-    def work(name: str) -> Work:
+    def context(name: str) -> StageContext:
         for part in ("out", "scratch"):
             (root / name / part).mkdir(parents=True)
-        return Work(root / name / "out", root / name / "scratch", 0, "cpu", lambda event: None)
+        return StageContext(root / name / "out", root / name / "scratch", 0, "cpu", lambda event: None)
 
-    CORPUS.run(Nothing(), CORPUS.config(), corpus := work("corpus"))
-    SHARDS.run(SHARDS.inputs(Linked(corpus.out, "")), SHARDS.config(), running := work("running"))
+    CORPUS.run(Nothing(), CORPUS.config(), corpus := context("corpus"))
+    SHARDS.run(SHARDS.inputs(Linked(corpus.out, "")), SHARDS.config(), running := context("running"))
     (root / "cut").mkdir()
     rng = np.random.default_rng(0)
     words = [
@@ -82,10 +82,10 @@ def prepare(root: Path) -> None:
     )
     settings = SHARDS.config.model_validate({"tokenizer": {"from": str(running.out / "tokenizer")}})
     (root / "cut" / "corpus.json").write_text((corpus.out / "corpus.json").read_text())
-    SHARDS.run(SHARDS.inputs(Linked(root / "cut", "")), settings, work("lines"))
+    SHARDS.run(SHARDS.inputs(Linked(root / "cut", "")), settings, context("lines"))
 
 
-class Speed(NamedTuple):
+class Throughput(NamedTuple):
     """Tokens a second of one update, by the clock and by the processors' time.
 
     `of_peak`: its matrix products a second, as a share of what the machine makes of one large product alone.
@@ -102,14 +102,14 @@ def processor_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def ours(case: Case, shards: Path, steps: int) -> list[Speed]:
+def ours(case: Case, shards: Path, steps: int) -> list[Throughput]:
     """The speed of each update."""
     from kepipe.flow.events import Event, Metrics
-    from kepipe.flow.stage import Work
+    from kepipe.flow.stage import StageContext
     from kepipe.stages.artifacts import Shards
     from kepipe.stages.pretrain import PRETRAIN
 
-    speeds: list[Speed] = []
+    speeds: list[Throughput] = []
     before = time.perf_counter(), processor_seconds()
 
     def listen(event: Event) -> None:
@@ -118,7 +118,7 @@ def ours(case: Case, shards: Path, steps: int) -> list[Speed]:
             now = time.perf_counter(), processor_seconds()
             seconds, used = now[0] - before[0], now[1] - before[1]
             clock = event.values["tokens_per_second"]
-            speeds.append(Speed(clock, clock * seconds / used, event.values["model_flops_utilisation"]))
+            speeds.append(Throughput(clock, clock * seconds / used, event.values["model_flops_utilisation"]))
             before = now
 
     config = PRETRAIN.config.model_validate(
@@ -140,12 +140,12 @@ def ours(case: Case, shards: Path, steps: int) -> list[Speed]:
     with tempfile.TemporaryDirectory() as name:
         for part in ("out", "scratch"):
             (Path(name) / part).mkdir()
-        work = Work(Path(name) / "out", Path(name) / "scratch", 0, "cpu", listen)
-        PRETRAIN.run(PRETRAIN.inputs(Shards(shards, "")), config, work)
+        context = StageContext(Path(name) / "out", Path(name) / "scratch", 0, "cpu", listen)
+        PRETRAIN.run(PRETRAIN.inputs(Shards(shards, "")), config, context)
     return speeds
 
 
-def theirs(case: Case, shards: Path, steps: int) -> list[Speed]:
+def theirs(case: Case, shards: Path, steps: int) -> list[Throughput]:
     """The same by transformers' Trainer, with its own collators and dynamic padding."""
     import torch
     import transformers as hf
@@ -228,7 +228,7 @@ def theirs(case: Case, shards: Path, steps: int) -> list[Speed]:
             model=model, args=arguments, train_dataset=examples, data_collator=count, callbacks=[Clock()]
         ).train()
     spent = np.diff(np.array(stamps), axis=0)
-    return [Speed(n / seconds, n / used) for n, (seconds, used) in zip(counted[1:], spent, strict=False)]
+    return [Throughput(n / seconds, n / used) for n, (seconds, used) in zip(counted[1:], spent, strict=False)]
 
 
 def measure(who: str, name: str, root: Path, steps: int) -> dict[str, float]:

@@ -13,11 +13,11 @@ from kepipe.config import (
     Section,
     UserPath,
     UserSource,
-    aside,
-    key_part,
+    cache_key_fields,
     merge,
     override,
     read,
+    runtime_only,
     validate,
 )
 
@@ -27,10 +27,10 @@ class Optimiser(Section):
     kind: Literal["adam", "sgd"] = "adam"
 
 
-class Training(Section):
+class TrainingSettings(Section):
     steps: int = 10
     optimiser: Optimiser = Optimiser()
-    workers: int = aside(2)
+    workers: int = runtime_only(2)
     betas: tuple[float, float] = (0.9, 0.98)
     seeds: Annotated[int, Field(ge=1)] | list[int] | None = None
     trace: bool | int = False
@@ -45,18 +45,18 @@ def written(tmp_path: Path, text: str) -> Path:
 def test_an_unknown_key_is_refused_with_its_line_and_the_nearest_known_key(tmp_path: Path) -> None:
     settings = read(written(tmp_path, "steps: 3\noptimiser:\n  rte: 0.5\n"))
     with pytest.raises(ConfigError, match=r"p\.yaml:3: unknown key `optimiser\.rte`; did you mean `rate`\?"):
-        validate(Training, settings.data, settings)
+        validate(TrainingSettings, settings.data, settings)
 
 
 def test_a_flag_is_taken_where_one_may_stand(tmp_path: Path) -> None:
     settings = read(written(tmp_path, "trace: true\n"))
-    assert validate(Training, settings.data, settings).trace is True
+    assert validate(TrainingSettings, settings.data, settings).trace is True
 
 
 def test_every_problem_is_listed_each_with_its_line(tmp_path: Path) -> None:
     settings = read(written(tmp_path, "steps: many\noptimiser:\n  kind: lbfgs\n"))
     with pytest.raises(ConfigError) as caught:
-        validate(Training, settings.data, settings)
+        validate(TrainingSettings, settings.data, settings)
     first, second = str(caught.value).splitlines()
     assert "p.yaml:1: `steps`" in first
     assert "'many'" in first
@@ -84,7 +84,7 @@ def test_every_problem_is_listed_each_with_its_line(tmp_path: Path) -> None:
 def test_a_wrong_value_is_told_in_words_of_the_file(tmp_path: Path, text: str, message: str) -> None:
     settings = read(written(tmp_path, text))
     with pytest.raises(ConfigError) as caught:
-        validate(Training, settings.data, settings)
+        validate(TrainingSettings, settings.data, settings)
     assert str(caught.value).endswith(message)
 
 
@@ -121,7 +121,7 @@ def test_assignments_override_values_and_make_missing_groups(tmp_path: Path) -> 
     settings = override(
         read(written(tmp_path, "steps: 3\n")), ["optimiser.rate=0.5", "steps=7", "optimiser.kind=sgd"]
     )
-    training = validate(Training, settings.data, settings)
+    training = validate(TrainingSettings, settings.data, settings)
     assert (training.steps, training.optimiser.rate, training.optimiser.kind) == (7, 0.5, "sgd")
 
 
@@ -138,8 +138,8 @@ def test_merging_goes_group_by_group_and_leaves_the_base_alone() -> None:
 
 
 def test_fields_set_aside_are_no_part_of_the_key() -> None:
-    assert key_part(Training(workers=8)) == key_part(Training(workers=1))
-    assert key_part(Training(steps=3)) != key_part(Training(steps=4))
+    assert cache_key_fields(TrainingSettings(workers=8)) == cache_key_fields(TrainingSettings(workers=1))
+    assert cache_key_fields(TrainingSettings(steps=3)) != cache_key_fields(TrainingSettings(steps=4))
 
 
 def test_a_users_path_starts_at_the_file_and_must_exist(

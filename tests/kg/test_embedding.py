@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kg.embedding import CHECKPOINT, Training, train
+from kg.embedding import CHECKPOINT, TrainingSettings, train
 from kg.embedding_models import MODELS
 from kg.ranking import Popularity, filtered_ranks, summarise
 from kg.splits import hold_out
@@ -18,7 +18,7 @@ from kg.vectors import INDEX, open_vectors, save_vectors
 from kg.warm import start_from
 from tests.kg.test_ranking import build
 
-SMALL = Training(dim=16, epochs=25, negatives=128, learning_rate=0.1)
+SMALL = TrainingSettings(dim=16, epochs=25, negatives=128, learning_rate=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +154,7 @@ def test_a_start_of_another_width_is_refused(grid: Graph, tmp_path: Path) -> Non
 
 
 def test_another_model_of_pykeen(grid: Graph, tmp_path: Path) -> None:
-    settings = Training(model="RotatE", dim=4, epochs=2, batch=128, negatives=2)
+    settings = TrainingSettings(model="RotatE", dim=4, epochs=2, batch=128, negatives=2)
     trained = train(grid, settings, tmp_path, seed=0)
     assert trained.entities.shape == (144, 8)  # complex numbers count as two
     ranks = filtered_ranks(grid, grid.triples("test"), trained.scorer)
@@ -165,7 +165,7 @@ def test_another_model_of_pykeen(grid: Graph, tmp_path: Path) -> None:
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_is_trained_and_ranks(tiny: Graph, tmp_path: Path, model: str) -> None:
     told: list[float] = []
-    settings = Training(model=model.upper(), dim=8, epochs=1, negatives=4, validate_every=1)
+    settings = TrainingSettings(model=model.upper(), dim=8, epochs=1, negatives=4, validate_every=1)
     trained = train(tiny, settings, tmp_path, 0, on_epoch=lambda _, figures: told.append(figures["loss"]))
     assert len(told) == 1
     assert np.isfinite(told).all()
@@ -177,7 +177,7 @@ def test_every_model_is_trained_and_ranks(tiny: Graph, tmp_path: Path, model: st
 @pytest.mark.parametrize("model", ["ComplEx", "ConvE"])
 def test_another_model_goes_on_after_an_interruption_too(grid: Graph, tmp_path: Path, model: str) -> None:
     """Complex numbers; drop-out, whose draws must go on as well."""
-    settings = Training(model=model, dim=8, epochs=4, negatives=4, validate_every=2)
+    settings = TrainingSettings(model=model, dim=8, epochs=4, negatives=4, validate_every=2)
 
     def die(epoch: int, _: Mapping[str, float]) -> None:
         if epoch == 3:
@@ -192,7 +192,7 @@ def test_another_model_goes_on_after_an_interruption_too(grid: Graph, tmp_path: 
 
 
 def test_no_step_has_one_triple_alone(tiny: Graph, tmp_path: Path) -> None:
-    settings = Training(model="TuckER", dim=8, epochs=1, negatives=4, batch=5)
+    settings = TrainingSettings(model="TuckER", dim=8, epochs=1, negatives=4, batch=5)
     assert settings.batch_of(6) == 6
     assert settings.batch_of(7) == 5
     assert settings.batch_of(31) == 7  # 31 is one more than 5 · 6
@@ -201,7 +201,7 @@ def test_no_step_has_one_triple_alone(tiny: Graph, tmp_path: Path) -> None:
 
 def test_validation_leaves_training_as_it_is(grid: Graph, tmp_path: Path) -> None:
     """Of TuckER, which drops out and keeps means of its batches."""
-    settings = Training(model="TuckER", dim=8, epochs=3, negatives=4, validate_every=1)
+    settings = TrainingSettings(model="TuckER", dim=8, epochs=3, negatives=4, validate_every=1)
     watched = train(grid, settings, tmp_path, seed=1)
     unwatched = train(grid, replace(settings, validate_every=0), tmp_path, seed=1)
     assert watched.entities.tobytes() == unwatched.entities.tobytes()
@@ -222,7 +222,7 @@ def test_what_cannot_be_trained_is_refused_with_what_can(
     grid: Graph, tmp_path: Path, model: str, why: str
 ) -> None:
     with pytest.raises(ValueError, match=rf"'{model}': .*{why}.*; there is .*TransE") as refused:
-        train(grid, Training(model=model), tmp_path, seed=0)
+        train(grid, TrainingSettings(model=model), tmp_path, seed=0)
     assert "Literal," not in str(refused.value)
 
 

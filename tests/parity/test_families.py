@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from kepipe.data.batch import Batch
 from kepipe.models.hf import huggingface
-from kepipe.models.pretrained import locate, open_trained
+from kepipe.models.pretrained import from_pretrained, locate
 from kepipe.models.transformer import Transformer
 from kepipe.nn.visibility import by_name, causal, documents, full, tree
 from tests.support.families import (
@@ -45,8 +45,10 @@ def test_encoder_with_padding_and_segments(family: str, tmp_path: Path) -> None:
     tokens_BT, real_BT = tokens(3, 13), padded(LENGTHS)
     segments_BT = (torch.arange(13)[None] > 4).long().expand(3, -1) if family == "bert" else None
     with torch.no_grad():
-        each: list[torch.Tensor] = []
-        hidden_BTD = model.encode(tokens_BT, documents(real_BT), segments_BT=segments_BT, each=each)
+        all_hidden_states: list[torch.Tensor] = []
+        hidden_BTD = model.encode(
+            tokens_BT, documents(real_BT), segments_BT=segments_BT, all_hidden_states=all_hidden_states
+        )
         expected = reference(
             tokens_BT,
             attention_mask=real_BT,
@@ -56,14 +58,14 @@ def test_encoder_with_padding_and_segments(family: str, tmp_path: Path) -> None:
         )
         logits = model.vocabulary(hidden_BTD)
         kept = real_BT > 0
-        for layer, expected_layer in zip(each, expected.hidden_states, strict=True):
+        for layer, expected_layer in zip(all_hidden_states, expected.hidden_states, strict=True):
             assert relative_error(layer[kept], expected_layer[kept]) < TOLERANCE
         name = "prediction_logits" if family == "bert" else "logits"
         assert relative_error(logits[kept], expected[name][kept]) < TOLERANCE
         if family == "bert":
-            follows = model.next_sentence(hidden_BTD)
-            # there, column 0 is "follows"; here column 1 is, as `Batch.follows` says
-            assert relative_error(follows.flip(1), expected.seq_relationship_logits) < TOLERANCE
+            next_sentence_labels = model.next_sentence(hidden_BTD)
+            # there, column 0 is "follows"; here column 1 is, as `Batch.next_sentence_labels` says
+            assert relative_error(next_sentence_labels.flip(1), expected.seq_relationship_logits) < TOLERANCE
 
 
 @pytest.mark.parametrize("family", ENCODERS)
@@ -156,7 +158,7 @@ def test_minilm() -> None:
     from transformers import AutoModel
 
     told: list[str] = []
-    model = open_trained("minilm", note=told.append).eval()
+    model = from_pretrained("minilm", note=told.append).eval()
     assert len(told) == 1
     assert "head.transform.dense.weight" in told[0]
     reference = AutoModel.from_pretrained(locate("minilm")).eval()

@@ -81,7 +81,7 @@ def test_sampling(family: str, options: dict[str, Any], tmp_path: Path) -> None:
     reference, model = both(family, tmp_path)
     asked, inputs = prompt(model)
     new = generate(
-        model, asked, limit=LIMIT, end=END, choose=sampling(torch.Generator().manual_seed(11), **options)
+        model, asked, limit=LIMIT, end=END, sampler=sampling(torch.Generator().manual_seed(11), **options)
     )
     torch.manual_seed(11)
     same = expected(reference, model, inputs, do_sample=True, num_beams=1, **{"top_k": 0, **options})

@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from kepipe.data.batch import Sequences
+from kepipe.data.batch import TokenRows
 from kepipe.tokenization.tokenizer import Tokenizer
 
 PAD, UNK, CLS, SEP, MASK = range(5)
@@ -28,7 +28,7 @@ class Ids:
 TOKENIZER = cast(Tokenizer, Ids())
 
 
-def rows(count: int = 8, length: int = 32, seed: int = 0, pairs: bool = False, **changes: Any) -> Sequences:
+def rows(count: int = 8, length: int = 32, seed: int = 0, pairs: bool = False, **changes: Any) -> TokenRows:
     """[CLS] text [SEP] of random lengths: words of 1 token, phrases of 2, entities of 3, sentences of 6."""
     rng = np.random.default_rng(seed)
     lengths = rng.integers(length // 2, length + 1, (count, 1))
@@ -50,6 +50,6 @@ def rows(count: int = 8, length: int = 32, seed: int = 0, pairs: bool = False, *
         "units": {"word": units(1), "phrase": units(2), "entity": units(3)},
         "entities": np.full((count, length), -1),
         "sentences": units(6),
-        "follows": rng.integers(0, 2, count) if pairs else None,
+        "next_sentence_labels": rng.integers(0, 2, count) if pairs else None,
     }
-    return Sequences(**(made | changes))
+    return TokenRows(**(made | changes))

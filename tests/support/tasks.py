@@ -16,7 +16,7 @@ from kepipe.stages.artifacts import FineTuned, Model
 from kepipe.stages.finetune import FINETUNE
 from kepipe.tokenization.tokenizer import Tokenizer
 from kepipe.tokenization.training import train_tokenizer
-from tests.support.toy_training import Ear, work_in
+from tests.support.toy_training import Ear, context_in
 
 PEOPLE = ["ann", "bob", "cleo", "dan", "eve", "finn"]
 CITIES = ["oslo", "lima", "cairo", "quito", "tunis", "accra"]
@@ -150,7 +150,7 @@ def finetune(
     **changes: Any,
 ) -> FineTuned:
     """What the stage makes in `folder`."""
-    work = work_in(folder, ear)
+    context = context_in(folder, ear)
     config = FINETUNE.config.model_validate(SETTINGS | {"task": task, "data": data} | changes)
-    FINETUNE.run(FINETUNE.inputs(start=start, **(inputs or {})), config, work)
-    return FineTuned(work.out, "")
+    FINETUNE.run(FINETUNE.inputs(start=start, **(inputs or {})), config, context)
+    return FineTuned(context.out, "")

@@ -10,24 +10,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kepipe.data.batch import Batch, Sequences
+from kepipe.data.batch import Batch, TokenRows
 from kepipe.flow.events import Event, Metrics, Noted
-from kepipe.flow.stage import Work
+from kepipe.flow.stage import StageContext
 from kepipe.models.base import Base, build
 from kepipe.models.transformer import Transformer
-from kepipe.objectives.losses import first_places, hidden_at, next_sentence_loss, restoration_loss, tensor
-from kepipe.objectives.task_mixture import Alternation
-from kepipe.training.settings import Training
+from kepipe.objectives.losses import first_places, gather_hidden, next_sentence_loss, tensor, token_loss
+from kepipe.objectives.task_mixture import TaskMixture
+from kepipe.training.settings import TrainingSettings
 
 VOCABULARY, MASK, ROWS, LENGTH = 40, 1, 8, 16
 
 
-def render(number: int) -> Sequences:
+def render(number: int) -> TokenRows:
     """Rows that count upward from one of three starts."""
     rng = np.random.default_rng([7, number])
     tokens = 2 + rng.integers(0, 3, (ROWS, 1)) + 2 * np.arange(LENGTH)
     zeros = np.zeros_like(tokens)
-    return Sequences(
+    return TokenRows(
         tokens, zeros, zeros + 1, zeros > 0, {"word": zeros + np.arange(LENGTH)}, zeros - 1, zeros
     )
 
@@ -37,13 +37,13 @@ class HideSome:
 
     terms: tuple[str, ...] = ("hidden",)
 
-    def corrupt(self, sequences: Sequences, rng: np.random.Generator, progress: float) -> Batch:
+    def corrupt(self, sequences: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
         chosen = rng.random(sequences.tokens.shape) < 1 / 7
         chosen[0, 0] = True
         return Batch(
             tensor(np.where(chosen, MASK, sequences.tokens)),
             tensor(sequences.documents),
-            selected=tensor(np.flatnonzero(chosen)),
+            label_positions=tensor(np.flatnonzero(chosen)),
             labels=tensor(sequences.tokens[chosen]),
         )
 
@@ -52,8 +52,8 @@ class HideSome:
         return {"hidden": len(batch.labels)}
 
     def loss(self, model: Transformer, batch: Batch) -> dict[str, Tensor]:
-        (hidden_ND,) = hidden_at(model, batch, batch.selected)
-        return {"hidden": restoration_loss(model, hidden_ND, batch)}
+        (hidden_ND,) = gather_hidden(model, batch, batch.label_positions)
+        return {"hidden": token_loss(model, hidden_ND, batch)}
 
 
 class HideSomeOfPairs(HideSome):
@@ -61,21 +61,23 @@ class HideSomeOfPairs(HideSome):
 
     terms: tuple[str, ...] = ("hidden", "judged")
 
-    def corrupt(self, sequences: Sequences, rng: np.random.Generator, progress: float) -> Batch:
-        return replace(super().corrupt(sequences, rng, progress), follows=tensor(sequences.tokens[:, 1] % 2))
+    def corrupt(self, sequences: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
+        return replace(
+            super().corrupt(sequences, rng, progress), next_sentence_labels=tensor(sequences.tokens[:, 1] % 2)
+        )
 
     def counts(self, batch: Batch) -> dict[str, int]:
         return super().counts(batch) | {"judged": len(batch.tokens)}
 
     def loss(self, model: Transformer, batch: Batch) -> dict[str, Tensor]:
-        hidden_ND, first_BD = hidden_at(model, batch, batch.selected, first_places(batch))
-        hidden = restoration_loss(model, hidden_ND, batch)
+        hidden_ND, first_BD = gather_hidden(model, batch, batch.label_positions, first_places(batch))
+        hidden = token_loss(model, hidden_ND, batch)
         return {"hidden": hidden, "judged": next_sentence_loss(model, first_BD, batch)}
 
 
-def in_turn() -> Alternation:
+def in_turn() -> TaskMixture:
     """Batches of the two in turn, two of three without the head that judges."""
-    return Alternation(
+    return TaskMixture(
         (HideSome(), HideSomeOfPairs()), ("some", "pairs"), (2.0, 1.0), (0.0, 0.0), tasks=False
     )
 
@@ -101,11 +103,11 @@ class Ear:
         return "\n".join(e.message for e in self.events if isinstance(e, Noted))
 
 
-def work_in(folder: Path, ear: Ear | None = None, seed: int = 3) -> Work:
+def context_in(folder: Path, ear: Ear | None = None, seed: int = 3) -> StageContext:
     """A place to work."""
     for name in ("out", "scratch"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    return Work(folder / "out", folder / "scratch", seed, "cpu", ear or Ear())
+    return StageContext(folder / "out", folder / "scratch", seed, "cpu", ear or Ear())
 
 
 def tiny(dropout: float = 0.1) -> Transformer:
@@ -115,7 +117,7 @@ def tiny(dropout: float = 0.1) -> Transformer:
     )
 
 
-def settings(**changes: Any) -> Training:
+def settings(**changes: Any) -> TrainingSettings:
     """12 steps in fp32, a checkpoint after every fourth."""
     defaults: dict[str, Any] = {
         "steps": 12,
@@ -126,7 +128,7 @@ def settings(**changes: Any) -> Training:
         "checkpoint_every": 4,
         "eval_every": 6,
     }
-    return Training(**(defaults | changes))
+    return TrainingSettings(**(defaults | changes))
 
 
 def same(one: Transformer, other: Transformer) -> bool:

@@ -46,6 +46,6 @@ class Facts:
             self.starts[np.maximum(entities_M, 0)], counts
         )
 
-    def ranked(self, worth: Floats) -> Facts:
-        """The same, each entity's worthiest first; of equals the graph's order stays. `worth`: float [n]."""
-        return Facts(self.triples[np.lexsort((-worth, self.triples[:, 0]))], self.starts)
+    def ranked(self, static_score: Floats) -> Facts:
+        """The same, each entity's worthiest first; of equals the graph's order stays. `static_score`: float [n]."""
+        return Facts(self.triples[np.lexsort((-static_score, self.triples[:, 0]))], self.starts)

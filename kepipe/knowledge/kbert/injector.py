@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from kepipe.arrays import pad
-from kepipe.data.batch import Sequences
+from kepipe.data.batch import TokenRows
 from kepipe.knowledge.kbert.facts import Facts
-from kepipe.knowledge.kbert.ranking import CHOICES, Ground, Scene
+from kepipe.knowledge.kbert.ranking import CHOICES, RankingContext, RankingSources
 from kepipe.knowledge.kbert.settings import Inject
-from kepipe.knowledge.kbert.tree import Anchors, Branches, Planted, plant
-from kepipe.knowledge.kbert.triple_tokenizer import Wording
+from kepipe.knowledge.kbert.tree import Branches, InjectedRows, MentionSpans, build_rows
+from kepipe.knowledge.kbert.triple_tokenizer import TripleTokenizer
 from kepipe.tokenization.tokenizer import Tokenizer
 from kg.store import Graph, UnknownEntityError
 
@@ -40,10 +40,10 @@ class Trunk(Protocol):
 class Chosen:
     """N triples to hang, those of an anchor best first.
 
-    `anchors`: int [N], the anchor of each. `triples`: int32 [N, 3]. `scores`: float [N], what the ranking gave.
+    `mentions`: int [N], the anchor of each. `triples`: int32 [N, 3]. `scores`: float [N], what the ranking gave.
     """
 
-    anchors: Ints
+    mentions: Ints
     triples: npt.NDArray[np.int32]
     scores: Floats
 
@@ -51,7 +51,7 @@ class Chosen:
 class Injector:
     """Writes triples of a graph into token rows.
 
-    `causal`: for a decoder (see `plant`). `positions`: how many the model has. `vectors`: for `choice: plausible`.
+    `causal`: for a decoder (see `build_rows`). `positions`: how many the model has. `vectors`: for `choice: plausible`.
     """
 
     def __init__(
@@ -66,19 +66,22 @@ class Injector:
     ) -> None:
         self.graph, self.settings = graph, settings
         self._causal, self._positions, self._pad = causal, positions or None, tokenizer.pad
-        self._wording = Wording(graph, tokenizer, settings.predicate)
+        self._triple_tokenizer = TripleTokenizer(graph, tokenizer, settings.predicate)
         facts = Facts.of(graph, settings.splits)
-        choice, ground = CHOICES[settings.choice], Ground(graph, facts, self._wording, vectors)
-        self._worth = None
-        if choice.worth is not None:
-            worth = choice.worth(ground)
-            facts = facts.ranked(worth)
-            self._worth = worth[np.lexsort((-worth, facts.triples[:, 0]))]
+        choice, ground = (
+            CHOICES[settings.choice],
+            RankingSources(graph, facts, self._triple_tokenizer, vectors),
+        )
+        self._static_scores = None
+        if choice.static_score is not None:
+            static_score = choice.static_score(ground)
+            facts = facts.ranked(static_score)
+            self._static_scores = static_score[np.lexsort((-static_score, facts.triples[:, 0]))]
         self.facts = facts
-        self._fit = None if choice.fit is None else choice.fit(ground)
+        self._context_score = None if choice.context_score is None else choice.context_score(ground)
         self._rows: dict[str, int] = {}
 
-    def rows(self, rows: Sequence[Trunk]) -> Planted:
+    def rows(self, rows: Sequence[Trunk]) -> InjectedRows:
         """Rows of a task as trees, padded to the longest."""
         lengths = np.fromiter((len(row.tokens) for row in rows), np.int64, len(rows))
         tokens = (
@@ -89,44 +92,50 @@ class Injector:
         found = [(number, *mention) for number, row in enumerate(rows) for mention in row.mentions]
         places = np.array([mention[:3] for mention in found], np.int64).reshape(-1, 3)
         entities = np.fromiter((self.row(mention[3]) for mention in found), np.int64, len(found))
-        return self.plant(tokens.astype(np.int64), lengths, Anchors(*places.T), entities)
+        return self.build_rows(tokens.astype(np.int64), lengths, MentionSpans(*places.T), entities)
 
-    def descriptors(self, planted: Planted) -> dict[str, Ints | None]:
+    def descriptors(self, injected: InjectedRows) -> dict[str, Ints | None]:
         """`positions`, `branch`, `mention` as the settings want them in a batch; None: nothing to say."""
         return {
-            "positions": planted.positions if self.settings.soft else None,
-            "branch": planted.branch if self.settings.visible else None,
-            "mention": planted.mention if self.settings.visible else None,
+            "positions": injected.positions if self.settings.soft else None,
+            "branch": injected.branch if self.settings.visible else None,
+            "mention": injected.mention if self.settings.visible else None,
         }
 
-    def plant(self, tokens_BT: Ints, lengths_B: Ints, anchors: Anchors, entities_M: Ints) -> Planted:
+    def build_rows(
+        self, tokens_BT: Ints, lengths_B: Ints, mentions: MentionSpans, entities_M: Ints
+    ) -> InjectedRows:
         """The trees of padded rows. `entities_M`: the graph's row of each anchor, −1 for one that has none."""
-        return self.hang(
-            tokens_BT, lengths_B, anchors, self.choose(tokens_BT, lengths_B, anchors, entities_M)
+        return self.attach_triples(
+            tokens_BT, lengths_B, mentions, self.choose(tokens_BT, lengths_B, mentions, entities_M)
         )
 
-    def choose(self, tokens_BT: Ints, lengths_B: Ints, anchors: Anchors, entities_M: Ints) -> Chosen:
+    def choose(self, tokens_BT: Ints, lengths_B: Ints, mentions: MentionSpans, entities_M: Ints) -> Chosen:
         """The triples of each anchor's entity that rank first."""
         most = self.settings.max_branches
-        if self._fit is None:
+        if self._context_score is None:
             owners, triples = self.facts.first(entities_M, most)
-            scores = np.zeros(len(triples)) if self._worth is None else self._worth[triples]
+            scores = np.zeros(len(triples)) if self._static_scores is None else self._static_scores[triples]
             return Chosen(owners, self.facts.triples[triples], scores)
         owners, triples = self.facts.first(entities_M, LOOKED_AT)
-        scores = self._fit(Scene(tokens_BT, lengths_B, anchors, entities_M, owners, triples))
+        scores = self._context_score(
+            RankingContext(tokens_BT, lengths_B, mentions, entities_M, owners, triples)
+        )
         order = np.lexsort((-scores, owners))
         begins = np.searchsorted(owners, owners[order])
         best = order[np.arange(len(order)) - begins < most]
         return Chosen(owners[best], self.facts.triples[triples[best]], scores[best])
 
-    def hang(self, tokens_BT: Ints, lengths_B: Ints, anchors: Anchors, chosen: Chosen) -> Planted:
-        """The trees that chosen triples make. `Planted.kept` speaks of them, in their order."""
-        lengths, tokens = self._wording.branches(chosen.triples)
-        return plant(
+    def attach_triples(
+        self, tokens_BT: Ints, lengths_B: Ints, mentions: MentionSpans, chosen: Chosen
+    ) -> InjectedRows:
+        """The trees that chosen triples make. `InjectedRows.kept` speaks of them, in their order."""
+        lengths, tokens = self._triple_tokenizer.branches(chosen.triples)
+        return build_rows(
             tokens_BT,
             lengths_B,
-            anchors,
-            Branches(chosen.anchors, lengths, tokens),
+            mentions,
+            Branches(chosen.mentions, lengths, tokens),
             length=self.settings.length,
             positions=self._positions,
             causal=self._causal,
@@ -150,12 +159,12 @@ class Injector:
         return np.array([*(self.row(id) for id in ids), -1], np.int64)
 
 
-def find_mentions(sequences: Sequences) -> tuple[Anchors, Ints]:
+def find_mentions(rows: TokenRows) -> tuple[MentionSpans, Ints]:
     """The mentions in rows of pretraining, and the entity number of each."""
-    named, begins = sequences.entities >= 0, sequences.mention_begins()
+    named, begins = rows.entities >= 0, rows.mention_begins()
     ends = named.copy()
     ends[:, :-1] &= ~(named & ~begins)[:, 1:]
-    rows, first = np.nonzero(begins)
+    row, first = np.nonzero(begins)
     stop = np.nonzero(ends)[1] + 1
-    anchors = Anchors(*(column.astype(np.int64) for column in (rows, first, stop)))
-    return anchors, sequences.entities[rows, first]
+    mentions = MentionSpans(*(column.astype(np.int64) for column in (row, first, stop)))
+    return mentions, rows.entities[row, first]

@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from kepipe.arrays import ranges
 from kepipe.knowledge.kbert.facts import Facts
-from kepipe.knowledge.kbert.tree import Anchors
-from kepipe.knowledge.kbert.triple_tokenizer import Wording
+from kepipe.knowledge.kbert.tree import MentionSpans
+from kepipe.knowledge.kbert.triple_tokenizer import TripleTokenizer
 from kg.store import Graph
 
 Ints = npt.NDArray[np.int64]
@@ -25,44 +25,44 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Ground:
+class RankingSources:
     """What rankings may look at. `vectors`: the folder of an `embed` stage, or None."""
 
     graph: Graph
     facts: Facts
-    wording: Wording
+    triple_tokenizer: TripleTokenizer
     vectors: Path | None = None
 
 
 @dataclass(frozen=True)
-class Scene:
+class RankingContext:
     """A batch and the C triples in question. `tokens`: int [B, T], `lengths`: int [B]; `entities`: int [M], the
     graph's row of each anchor, −1 none; `owners`, `triples`: int [C], the anchor and the number of the triple.
     """
 
     tokens: Ints
     lengths: Ints
-    anchors: Anchors
+    mentions: MentionSpans
     entities: Ints
     owners: Ints
     triples: Ints
 
 
-Fit = Callable[[Scene], Floats]
+TruncationStats = Callable[[RankingContext], Floats]
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A row: what it prefers, and how `worth` (float [n] of all facts) or `fit` (float [C]) is found."""
+    """A row: what it prefers, and how `static_score` (float [n] of all facts) or `context_score` (float [C]) is found."""
 
     about: str
-    worth: Callable[[Ground], Floats] | None = None
-    fit: Callable[[Ground], Fit] | None = None
+    static_score: Callable[[RankingSources], Floats] | None = None
+    context_score: Callable[[RankingSources], TruncationStats] | None = None
 
 
-def rarity(ground: Ground) -> Floats:
+def rarity(sources: RankingSources) -> Floats:
     """−log p(relation) − log p(object): the information in a triple, were its parts independent; in nats."""
-    triples = ground.facts.triples
+    triples = sources.facts.triples
     surprise = np.zeros(len(triples))
     for column in (1, 2):
         counts = np.bincount(triples[:, column])
@@ -73,20 +73,20 @@ def rarity(ground: Ground) -> Floats:
 BLOCK = 65_536
 
 
-def plausibility(ground: Ground) -> Floats:
+def plausibility(sources: RankingSources) -> Floats:
     """−‖h + r − t‖ (TransE, Bordes et al. 2013), −∞ where a vector is missing. Raises ValueError without vectors."""
     from kg.vectors import RELATION_IDS, TABLE, map_table, open_vectors, read_ids
 
-    if ground.vectors is None:
+    if sources.vectors is None:
         raise ValueError(
             "inject: `choice: plausible` needs entity vectors: give the stage `inputs: {vectors: embed}`"
         )
-    table, graph, triples = open_vectors(ground.vectors), ground.graph, ground.facts.triples
-    kinds = {id: row for row, id in enumerate(read_ids(ground.vectors / RELATION_IDS))}
-    relations = map_table(ground.vectors / TABLE, "relations")
+    table, graph, triples = open_vectors(sources.vectors), sources.graph, sources.facts.triples
+    kinds = {id: row for row, id in enumerate(read_ids(sources.vectors / RELATION_IDS))}
+    relations = map_table(sources.vectors / TABLE, "relations")
     if relations.shape[1] != table.dim:
         raise ValueError(
-            f"{ground.vectors}: relations of another width than entities; `plausible` reads TransE's"
+            f"{sources.vectors}: relations of another width than entities; `plausible` reads TransE's"
         )
     entity = table.rows(graph.ids)
     relation = np.array([kinds.get(known.id, -1) for known in graph.relations], np.int64)
@@ -106,7 +106,7 @@ def plausibility(ground: Ground) -> Floats:
 WALKS, STEPS, DAMPING = 512, 16, 0.85
 
 
-def pagerank(ground: Ground) -> Fit:
+def pagerank(sources: RankingSources) -> TruncationStats:
     """How often a walker who sets out from the sentence's *other* entities is at the object (personalised PageRank).
 
     Estimated from random walks over all triples that may be injected (Fogaras et al. 2005): a walk that goes on with
@@ -115,8 +115,8 @@ def pagerank(ground: Ground) -> Fit:
     """
     from kg.neighbourhood import Neighbourhood
 
-    E = len(ground.graph)
-    near = Neighbourhood(ground.facts.triples, E, len(ground.graph.relations))
+    E = len(sources.graph)
+    near = Neighbourhood(sources.facts.triples, E, len(sources.graph.relations))
     weights = (1 - DAMPING) * DAMPING ** np.arange(STEPS + 1) / WALKS
     known: dict[int, tuple[Ints, Floats]] = {}
     lock = threading.Lock()
@@ -132,14 +132,14 @@ def pagerank(ground: Ground) -> Fit:
                 known[entity] = met[met >= 0], spent[met >= 0]
         return known[entity]
 
-    def fit(scene: Scene) -> Floats:
-        there = scene.entities >= 0
-        pairs = np.unique(scene.anchors.rows[there] * E + scene.entities[there])  # an entity once a row
+    def context_score(context: RankingContext) -> Floats:
+        there = context.entities >= 0
+        pairs = np.unique(context.mentions.rows[there] * E + context.entities[there])  # an entity once a row
         rows, entities = np.divmod(pairs, E)
         distinct, which = np.unique(entities, return_inverse=True)
         met = [visits(entity) for entity in distinct.tolist()]
         if not met:
-            return np.zeros(len(scene.triples))
+            return np.zeros(len(context.triples))
         sizes = np.array([len(places) for places, _ in met])
         places = np.concatenate([places for places, _ in met])
         spent = np.concatenate([spent for _, spent in met])
@@ -150,26 +150,26 @@ def pagerank(ground: Ground) -> Fit:
         keys, at = np.unique(np.repeat(rows, sizes[which]) * E + places[taken], return_inverse=True)
         of_row = np.bincount(at, spent[taken]).astype(np.float64)
 
-        tails = ground.facts.triples[scene.triples, 2].astype(np.int64)
-        mine = np.searchsorted(distinct, scene.entities[scene.owners])
-        from_all = _look_up(keys, of_row, scene.anchors.rows[scene.owners] * E + tails)
+        tails = sources.facts.triples[context.triples, 2].astype(np.int64)
+        mine = np.searchsorted(distinct, context.entities[context.owners])
+        from_all = _look_up(keys, of_row, context.mentions.rows[context.owners] * E + tails)
         score = from_all - _look_up(own, spent, mine * E + tails)
         return np.where(score > 1e-12, score, 0.0)  # a walker's own visits leave rounding behind
 
-    return fit
+    return context_score
 
 
 SAMPLE = 100_000
 
 
-def similarity(ground: Ground) -> Fit:
+def similarity(sources: RankingSources) -> TruncationStats:
     """Cosine of the tf-idf vectors of branch and sentence, but for the sentence's length, which all share.
 
     A token counts once; its weight is log((n + 1) / (how many of n branches have it + 1)), n at most 100,000.
     """
-    triples = ground.facts.triples
+    triples = sources.facts.triples
     sample = triples[:: max(1, -(-len(triples) // SAMPLE))]
-    lengths, tokens = ground.wording.branches(sample)
+    lengths, tokens = sources.triple_tokenizer.branches(sample)
     V = int(tokens.max(initial=0)) + 1
     _, found = np.divmod(np.unique(np.repeat(np.arange(len(sample)), lengths) * V + tokens), V)
     seen = np.bincount(found, minlength=V)
@@ -179,19 +179,19 @@ def similarity(ground: Ground) -> Fit:
         result: Floats = np.log((len(sample) + 1) / (known + 1))
         return result
 
-    def fit(scene: Scene) -> Floats:
-        lengths, tokens = ground.wording.branches(triples[scene.triples])
-        W = 1 + int(max(tokens.max(initial=0), scene.tokens.max(initial=0)))
+    def context_score(context: RankingContext) -> Floats:
+        lengths, tokens = sources.triple_tokenizer.branches(triples[context.triples])
+        W = 1 + int(max(tokens.max(initial=0), context.tokens.max(initial=0)))
         which, token = np.divmod(np.unique(np.repeat(np.arange(len(lengths)), lengths) * W + tokens), W)
-        rows = np.broadcast_to(np.arange(len(scene.tokens))[:, None], scene.tokens.shape)
-        there = np.arange(scene.tokens.shape[1]) < scene.lengths[:, None]
-        text = np.unique(rows[there] * W + scene.tokens[there])
-        shared = np.isin(scene.anchors.rows[scene.owners[which]] * W + token, text)
+        rows = np.broadcast_to(np.arange(len(context.tokens))[:, None], context.tokens.shape)
+        there = np.arange(context.tokens.shape[1]) < context.lengths[:, None]
+        text = np.unique(rows[there] * W + context.tokens[there])
+        shared = np.isin(context.mentions.rows[context.owners[which]] * W + token, text)
         squares = weight(token) ** 2
         norm = np.sqrt(np.bincount(which, squares, len(lengths)))
         return np.bincount(which, squares * shared, len(lengths)) / np.maximum(norm, 1e-12)
 
-    return fit
+    return context_score
 
 
 def _look_up(keys: Ints, values: Floats, wanted: Ints) -> Floats:
@@ -202,8 +202,8 @@ def _look_up(keys: Ints, values: Floats, wanted: Ints) -> Floats:
 
 CHOICES: Mapping[str, Choice] = {
     "graph": Choice("the graph's order"),
-    "rarest": Choice("relations and objects that are rare in the graph", worth=rarity),
-    "plausible": Choice("facts that the entity vectors think likely", worth=plausibility),
-    "pagerank": Choice("objects near the other entities of the sentence", fit=pagerank),
-    "similar": Choice("facts that share rare words with the sentence", fit=similarity),
+    "rarest": Choice("relations and objects that are rare in the graph", static_score=rarity),
+    "plausible": Choice("facts that the entity vectors think likely", static_score=plausibility),
+    "pagerank": Choice("objects near the other entities of the sentence", context_score=pagerank),
+    "similar": Choice("facts that share rare words with the sentence", context_score=similarity),
 }

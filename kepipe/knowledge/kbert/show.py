@@ -16,12 +16,12 @@ from kepipe.knowledge.kbert.injector import Chosen, Injector, Ints
 from kepipe.knowledge.kbert.name_matcher import Dictionary, to_tokens
 from kepipe.knowledge.kbert.ranking import CHOICES
 from kepipe.knowledge.kbert.settings import Inject
-from kepipe.knowledge.kbert.tree import Anchors, Bools, Planted
+from kepipe.knowledge.kbert.tree import Bools, InjectedRows, MentionSpans
 from kepipe.tokenization.tokenizer import Encoded, Tokenizer
 from kg.store import Graph
 
 
-class Hung(NamedTuple):
+class InjectedTriple(NamedTuple):
     """A triple that was chosen: what it says, where it hangs (number of the mention, from 1), and why.
 
     `branch`: its number in the row, from 1; 0: there was no room. `rank`: among its mention's, from 1, of `known`
@@ -45,9 +45,9 @@ class Shown:
 
     text: str
     tokens: list[str]
-    planted: Planted
+    injected: InjectedRows
     visible: npt.NDArray[np.bool_]
-    hung: list[Hung]
+    hung: list[InjectedTriple]
     choice: str
     causal: bool
 
@@ -76,37 +76,39 @@ def show(
     tokens = np.array([[*first, *encoded.tokens, *last]])
     placed = to_tokens(text, named, encoded.starts, encoded.ends, offset=len(first))
     lengths = np.array([tokens.shape[1]])
-    anchors = Anchors(
+    spans = MentionSpans(
         np.zeros(len(placed), np.int64), *np.array([span[:2] for span in placed], np.int64).reshape(-1, 2).T
     )
     injector = Injector(graph, tokenizer, settings, causal=causal, vectors=vectors)
     entities = np.array([injector.row(span[2]) for span in placed], np.int64)
-    chosen = injector.choose(tokens, lengths, anchors, entities)
-    planted = injector.hang(tokens, lengths, anchors, chosen)
+    chosen = injector.choose(tokens, lengths, spans, entities)
+    injected = injector.attach_triples(tokens, lengths, spans, chosen)
     surfaces = [
         text[encoded.starts[begin - len(first)] : encoded.ends[stop - 1 - len(first)]].strip()
         for begin, stop, _ in placed
     ]
     return Shown(
         text,
-        _read(tokenizer, planted, text, encoded, len(first)),
-        planted,
-        _visible(injector.descriptors(planted), planted.tokens.shape[1], causal),
-        list(_hung(graph, chosen, planted.kept, surfaces, injector.facts.count(entities))),
+        _read(tokenizer, injected, text, encoded, len(first)),
+        injected,
+        _visible(injector.descriptors(injected), injected.tokens.shape[1], causal),
+        list(_hung(graph, chosen, injected.kept, surfaces, injector.facts.count(entities))),
         settings.choice,
         causal,
     )
 
 
-def _hung(graph: Graph, chosen: Chosen, kept: Bools, surfaces: Sequence[str], known: Ints) -> Iterator[Hung]:
+def _hung(
+    graph: Graph, chosen: Chosen, kept: Bools, surfaces: Sequence[str], known: Ints
+) -> Iterator[InjectedTriple]:
     """What was chosen, in words. `surfaces`, `known`: of each mention its words, and how many triples there were."""
     branches, ranks = np.cumsum(kept), Counter[int]()
     for number, (anchor, triple, score) in enumerate(
-        zip(chosen.anchors.tolist(), chosen.triples.tolist(), chosen.scores.tolist(), strict=True)
+        zip(chosen.mentions.tolist(), chosen.triples.tolist(), chosen.scores.tolist(), strict=True)
     ):
         head, relation, tail = triple
         ranks[anchor] += 1
-        yield Hung(
+        yield InjectedTriple(
             anchor + 1,
             surfaces[anchor],
             graph.labels[head],
@@ -119,7 +121,7 @@ def _hung(graph: Graph, chosen: Chosen, kept: Bools, surfaces: Sequence[str], kn
         )
 
 
-def reason(hung: Hung, choice: str) -> str:
+def reason(hung: InjectedTriple, choice: str) -> str:
     """Why a triple was taken, in words."""
     of = f"{hung.rank}. of {hung.known}"
     if choice == "graph":
@@ -150,11 +152,13 @@ def _labels(graph: Graph, mentions: Iterable[Mention]) -> Iterable[str]:
             yield graph.labels[tail]
 
 
-def _read(tokenizer: Tokenizer, planted: Planted, text: str, encoded: Encoded, offset: int) -> list[str]:
+def _read(
+    tokenizer: Tokenizer, injected: InjectedRows, text: str, encoded: Encoded, offset: int
+) -> list[str]:
     """Tokens for people: those of the text as they stand there, those of branches as the tokenizer has them."""
-    words = [str(tokenizer.backend.id_to_token(int(id))) for id in planted.tokens[0]]
+    words = [str(tokenizer.backend.id_to_token(int(id))) for id in injected.tokens[0]]
     for place, (start, end) in enumerate(zip(encoded.starts.tolist(), encoded.ends.tolist(), strict=True)):
-        at = int(planted.places[0, place + offset])
+        at = int(injected.places[0, place + offset])
         if at >= 0:
             words[at] = text[start:end].strip() or words[at]
     return [word.removeprefix("##").lstrip("Ġ▁") or word for word in words]

@@ -19,7 +19,7 @@ Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Anchors:
+class MentionSpans:
     """M mentions from which branches may hang, in order of row, then place; they do not overlap.
 
     `rows`: int [M], the row of the batch. `first`, `stop`: int [M], the mention's tokens first … stop − 1.
@@ -37,20 +37,20 @@ class Anchors:
 class Branches:
     """N branches in order of their anchors, those of one anchor best first.
 
-    `anchors`: int [N], the anchor a branch hangs from. `lengths`: int [N], its tokens (none: it is not planted).
+    `mentions`: int [N], the anchor a branch hangs from. `lengths`: int [N], its tokens (none: it is not planted).
     `tokens`: int [Σ lengths], branch after branch.
     """
 
-    anchors: Ints
+    mentions: Ints
     lengths: Ints
     tokens: Ints
 
     def __len__(self) -> int:
-        return len(self.anchors)
+        return len(self.mentions)
 
 
 @dataclass(frozen=True)
-class Planted:
+class InjectedRows:
     """A batch of trees, padded at the right to the longest.
 
     Int [B, T]: `tokens`; `positions`, the soft ones (0 on padding); `branch`, 0 on the sentence and on padding,
@@ -82,10 +82,10 @@ class Planted:
         return np.where(self.owner >= 0, taken, padding)
 
 
-def plant(
+def build_rows(
     tokens_BT: Ints,
     lengths_B: Ints,
-    anchors: Anchors,
+    mentions: MentionSpans,
     branches: Branches,
     *,
     length: int | None = None,
@@ -93,7 +93,7 @@ def plant(
     causal: bool = False,
     upstream: bool = False,
     pad: int = 0,
-) -> Planted:
+) -> InjectedRows:
     """Write branches into rows that are padded at the right; [B, T_in] → [B, T].
 
     A branch stands right after its mention (hard order), and its soft positions go on from the mention's last
@@ -108,9 +108,9 @@ def plant(
     """
     B, T_in = tokens_BT.shape
     whole = lengths_B if upstream or length is None else np.minimum(lengths_B, length)
-    kept = _fit(anchors, branches, whole, None if upstream else length, positions)
-    hangs = branches.anchors[kept]
-    rows, last, sizes = anchors.rows[hangs], anchors.stop[hangs] - 1, branches.lengths[kept]
+    kept = _fit(mentions, branches, whole, None if upstream else length, positions)
+    hangs = branches.mentions[kept]
+    rows, last, sizes = mentions.rows[hangs], mentions.stop[hangs] - 1, branches.lengths[kept]
     gaps = last if causal else last + 1  # branches stand before the sentence's token of this number
 
     inserted = (
@@ -133,9 +133,9 @@ def plant(
         flat[sentence], flat[hanging] = of_sentence, of_branches
         return flat.reshape(B, T)
 
-    mention_of = _number(anchors.rows)
-    mention = _carriers(anchors, np.unique(hangs), mention_of, (B, T_in))
-    planted = Planted(
+    mention_of = _number(mentions.rows)
+    mention = _carriers(mentions, np.unique(hangs), mention_of, (B, T_in))
+    injected = InjectedRows(
         tokens=fill(tokens_BT[there], branches.tokens[np.repeat(kept, branches.lengths)], pad),
         positions=fill(own, ranges(last + 1, sizes), 0),
         branch=fill(np.zeros_like(own), np.repeat(_number(rows), sizes), 0),
@@ -145,29 +145,29 @@ def plant(
         places=places,
         kept=kept,
     )
-    return _cut(planted, length) if upstream and length is not None else planted
+    return _cut(injected, length) if upstream and length is not None else injected
 
 
-def _carriers(anchors: Anchors, carrying: Ints, number_M: Ints, shape: tuple[int, int]) -> Ints:
+def _carriers(mentions: MentionSpans, carrying: Ints, number_M: Ints, shape: tuple[int, int]) -> Ints:
     """The number of its mention on each token of the mentions that carry branches, else 0: int [B, T_in]."""
     mention = np.zeros(shape, np.int64)
-    first, sizes = anchors.first[carrying], anchors.stop[carrying] - anchors.first[carrying]
-    places = ranges(anchors.rows[carrying] * shape[1] + first, sizes)
+    first, sizes = mentions.first[carrying], mentions.stop[carrying] - mentions.first[carrying]
+    places = ranges(mentions.rows[carrying] * shape[1] + first, sizes)
     mention.ravel()[places] = np.repeat(number_M[carrying], sizes)
     return mention
 
 
 def _fit(
-    anchors: Anchors, branches: Branches, whole_B: Ints, length: int | None, positions: int | None
+    mentions: MentionSpans, branches: Branches, whole_B: Ints, length: int | None, positions: int | None
 ) -> Bools:
     """The branches for which there is room, bool [N]."""
-    rows, stops = anchors.rows[branches.anchors], anchors.stop[branches.anchors]
+    rows, stops = mentions.rows[branches.mentions], mentions.stop[branches.mentions]
     kept: Bools = (stops <= whole_B[rows]) & (branches.lengths > 0)
     if positions is not None:
         kept &= stops + branches.lengths <= positions
     if length is None:
         return kept
-    order = np.lexsort((branches.anchors, _number(branches.anchors), rows))
+    order = np.lexsort((branches.mentions, _number(branches.mentions), rows))
     sizes = np.where(kept, branches.lengths, 0)[order]
     used = np.cumsum(sizes)
     of_row = rows[order]
@@ -191,15 +191,15 @@ def _ahead(groups: Ints, sizes: Ints) -> Ints:
     return before - np.repeat(before[begins], np.diff(begins, append=len(groups)))
 
 
-def _cut(planted: Planted, length: int) -> Planted:
+def _cut(injected: InjectedRows, length: int) -> InjectedRows:
     """Flat rows cut at `length`, whatever stands there."""
     columns = {
-        name: getattr(planted, name)[:, :length]
+        name: getattr(injected, name)[:, :length]
         for name in ("tokens", "positions", "branch", "mention", "owner")
     }
-    return Planted(
+    return InjectedRows(
         **columns,
-        lengths=np.minimum(planted.lengths, length),
-        places=np.where(planted.places < length, planted.places, -1),
-        kept=planted.kept,
+        lengths=np.minimum(injected.lengths, length),
+        places=np.where(injected.places < length, injected.places, -1),
+        kept=injected.kept,
     )

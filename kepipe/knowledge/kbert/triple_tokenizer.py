@@ -15,7 +15,7 @@ from kg.store import Graph, Triples
 Ints = npt.NDArray[np.int64]
 
 
-class Wording:
+class TripleTokenizer:
     """A triple's branch: the tokens of its relation's label (where `predicate`), then those of its object's."""
 
     def __init__(self, graph: Graph, tokenizer: Tokenizer, predicate: bool) -> None:

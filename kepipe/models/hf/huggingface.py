@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from kepipe.models.assemble import assemble, initialise, plain
+from kepipe.models.assemble import assemble, initialise, without_fusion
 from kepipe.models.config import TransformerConfig
 from kepipe.models.files import copy_tokenizer, write_json, write_tensors
 from kepipe.models.hf import rows, settings
@@ -50,7 +50,7 @@ def load(folder: Path, seed: int = 0) -> Ported:
     weights = modern(read(folder), port)
     model = initialise(assemble(configure(settings.to_ours(file, theirs, port), weights, port)), seed)
     found, lacking, unused = rows.to_ours(port.weights, dict(model.named_parameters()), weights)
-    rows.lay_in(model, found, folder, CONFIG)
+    rows.load_into(model, found, folder, CONFIG)
     copies = {port.output} if model.config.tied else set()
     real = [name for name in unused if name not in copies and not name.endswith(port.ignored)]
     return Ported(model, tuple(lacking), tuple(real))
@@ -66,7 +66,7 @@ def save(
     fuses entities it is the token side, as a plain BERT or RoBERTa; `port/auto.py` saves the whole.
     """
     if model.config.fusion is not None:
-        model = plain(model)
+        model = without_fusion(model)
     config = model.config
     port = port_of(config.family, config.gated)
     theirs = settings.to_theirs(config, port)

@@ -103,7 +103,7 @@ def to_ours(
     return found, lacking, sorted(theirs.keys() - used)
 
 
-def lay_in(model: nn.Module, found: Mapping[str, Tensor], folder: Path, config: str = "config") -> None:
+def load_into(model: nn.Module, found: Mapping[str, Tensor], folder: Path, config: str = "config") -> None:
     """Give a model's parameters the values found in `folder`.
 
     Raises ValueError for one that has another shape than the file `config` says.

@@ -40,14 +40,14 @@ def _bert_like(prefix: str, head: tuple[Row, ...]) -> tuple[Row, ...]:
         row("encoder.embeddings.segments", f"{prefix}embeddings.token_type_embeddings"),
         row("encoder.embeddings.norm", f"{prefix}embeddings.LayerNorm"),
         row(
-            "encoder.layers.{i}.attend.part.qkv",
+            "encoder.layers.{i}.attention.part.qkv",
             *(f"{layer}attention.self.{part}" for part in ("query", "key", "value")),
         ),
-        row("encoder.layers.{i}.attend.part.output", f"{layer}attention.output.dense"),
-        row("encoder.layers.{i}.attend.norm", f"{layer}attention.output.LayerNorm"),
-        row("encoder.layers.{i}.feed.part.grow", f"{layer}intermediate.dense"),
-        row("encoder.layers.{i}.feed.part.shrink", f"{layer}output.dense"),
-        row("encoder.layers.{i}.feed.norm", f"{layer}output.LayerNorm"),
+        row("encoder.layers.{i}.attention.part.output", f"{layer}attention.output.dense"),
+        row("encoder.layers.{i}.attention.norm", f"{layer}attention.output.LayerNorm"),
+        row("encoder.layers.{i}.mlp.part.up_proj", f"{layer}intermediate.dense"),
+        row("encoder.layers.{i}.mlp.part.down_proj", f"{layer}output.dense"),
+        row("encoder.layers.{i}.mlp.norm", f"{layer}output.LayerNorm"),
         row("pooler.dense", f"{prefix}pooler.dense"),
         *head,
     )
@@ -118,12 +118,12 @@ GPT2 = Port(
     (
         row("tokens", "transformer.wte"),
         row("decoder.embeddings.positions.table", "transformer.wpe"),
-        row("decoder.layers.{i}.attend.norm", "transformer.h.{i}.ln_1"),
-        row("decoder.layers.{i}.attend.part.qkv", "transformer.h.{i}.attn.c_attn", transposed=True),
-        row("decoder.layers.{i}.attend.part.output", "transformer.h.{i}.attn.c_proj", transposed=True),
-        row("decoder.layers.{i}.feed.norm", "transformer.h.{i}.ln_2"),
-        row("decoder.layers.{i}.feed.part.grow", "transformer.h.{i}.mlp.c_fc", transposed=True),
-        row("decoder.layers.{i}.feed.part.shrink", "transformer.h.{i}.mlp.c_proj", transposed=True),
+        row("decoder.layers.{i}.attention.norm", "transformer.h.{i}.ln_1"),
+        row("decoder.layers.{i}.attention.part.qkv", "transformer.h.{i}.attn.c_attn", transposed=True),
+        row("decoder.layers.{i}.attention.part.output", "transformer.h.{i}.attn.c_proj", transposed=True),
+        row("decoder.layers.{i}.mlp.norm", "transformer.h.{i}.ln_2"),
+        row("decoder.layers.{i}.mlp.part.up_proj", "transformer.h.{i}.mlp.c_fc", transposed=True),
+        row("decoder.layers.{i}.mlp.part.down_proj", "transformer.h.{i}.mlp.c_proj", transposed=True),
         row("decoder.norm", "transformer.ln_f"),
         row("head.weight", "lm_head.weight"),
     ),
@@ -158,12 +158,12 @@ def _bart_stack(ours: str, cross: tuple[Row, ...] = ()) -> tuple[Row, ...]:
     return (
         row(f"{ours}.embeddings.positions.table", f"model.{ours}.embed_positions"),
         row(f"{ours}.embeddings.norm", f"model.{ours}.layernorm_embedding"),
-        row(f"{layer}attend.part.qkv", *(f"{theirs}self_attn.{part}_proj" for part in "qkv")),
-        row(f"{layer}attend.part.output", f"{theirs}self_attn.out_proj"),
-        row(f"{layer}attend.norm", f"{theirs}self_attn_layer_norm"),
-        row(f"{layer}feed.part.grow", f"{theirs}fc1"),
-        row(f"{layer}feed.part.shrink", f"{theirs}fc2"),
-        row(f"{layer}feed.norm", f"{theirs}final_layer_norm"),
+        row(f"{layer}attention.part.qkv", *(f"{theirs}self_attn.{part}_proj" for part in "qkv")),
+        row(f"{layer}attention.part.output", f"{theirs}self_attn.out_proj"),
+        row(f"{layer}attention.norm", f"{theirs}self_attn_layer_norm"),
+        row(f"{layer}mlp.part.up_proj", f"{theirs}fc1"),
+        row(f"{layer}mlp.part.down_proj", f"{theirs}fc2"),
+        row(f"{layer}mlp.norm", f"{theirs}final_layer_norm"),
         *cross,
     )
 
@@ -176,14 +176,23 @@ BART = Port(
         *_bart_stack(
             "decoder",
             (
-                row("decoder.layers.{i}.cross.part.q", "model.decoder.layers.{i}.encoder_attn.q_proj"),
                 row(
-                    "decoder.layers.{i}.cross.part.kv",
+                    "decoder.layers.{i}.cross_attention.part.q",
+                    "model.decoder.layers.{i}.encoder_attn.q_proj",
+                ),
+                row(
+                    "decoder.layers.{i}.cross_attention.part.kv",
                     "model.decoder.layers.{i}.encoder_attn.k_proj",
                     "model.decoder.layers.{i}.encoder_attn.v_proj",
                 ),
-                row("decoder.layers.{i}.cross.part.output", "model.decoder.layers.{i}.encoder_attn.out_proj"),
-                row("decoder.layers.{i}.cross.norm", "model.decoder.layers.{i}.encoder_attn_layer_norm"),
+                row(
+                    "decoder.layers.{i}.cross_attention.part.output",
+                    "model.decoder.layers.{i}.encoder_attn.out_proj",
+                ),
+                row(
+                    "decoder.layers.{i}.cross_attention.norm",
+                    "model.decoder.layers.{i}.encoder_attn_layer_norm",
+                ),
             ),
         ),
         row("head.bias", "final_logits_bias", leading=True),
@@ -216,26 +225,26 @@ def _t5_stack(ours: str, feed: int, grow: tuple[str, ...], cross: tuple[Row, ...
     layer = f"{ours}.layers.{{i}}."
     return (
         row(f"{ours}.relative.table", f"{ours}.block.0.layer.0.SelfAttention.relative_attention_bias"),
-        row(f"{layer}attend.part.qkv", *(f"{theirs}0.SelfAttention.{part}" for part in "qkv")),
-        row(f"{layer}attend.part.output", f"{theirs}0.SelfAttention.o"),
-        row(f"{layer}attend.norm", f"{theirs}0.layer_norm"),
+        row(f"{layer}attention.part.qkv", *(f"{theirs}0.SelfAttention.{part}" for part in "qkv")),
+        row(f"{layer}attention.part.output", f"{theirs}0.SelfAttention.o"),
+        row(f"{layer}attention.norm", f"{theirs}0.layer_norm"),
         *cross,
-        row(f"{layer}feed.part.grow", *(f"{theirs}{feed}.DenseReluDense.{part}" for part in grow)),
-        row(f"{layer}feed.part.shrink", f"{theirs}{feed}.DenseReluDense.wo"),
-        row(f"{layer}feed.norm", f"{theirs}{feed}.layer_norm"),
+        row(f"{layer}mlp.part.up_proj", *(f"{theirs}{feed}.DenseReluDense.{part}" for part in grow)),
+        row(f"{layer}mlp.part.down_proj", f"{theirs}{feed}.DenseReluDense.wo"),
+        row(f"{layer}mlp.norm", f"{theirs}{feed}.layer_norm"),
         row(f"{ours}.norm", f"{ours}.final_layer_norm"),
     )
 
 
 _T5_CROSS = (
-    row("decoder.layers.{i}.cross.part.q", "decoder.block.{i}.layer.1.EncDecAttention.q"),
+    row("decoder.layers.{i}.cross_attention.part.q", "decoder.block.{i}.layer.1.EncDecAttention.q"),
     row(
-        "decoder.layers.{i}.cross.part.kv",
+        "decoder.layers.{i}.cross_attention.part.kv",
         "decoder.block.{i}.layer.1.EncDecAttention.k",
         "decoder.block.{i}.layer.1.EncDecAttention.v",
     ),
-    row("decoder.layers.{i}.cross.part.output", "decoder.block.{i}.layer.1.EncDecAttention.o"),
-    row("decoder.layers.{i}.cross.norm", "decoder.block.{i}.layer.1.layer_norm"),
+    row("decoder.layers.{i}.cross_attention.part.output", "decoder.block.{i}.layer.1.EncDecAttention.o"),
+    row("decoder.layers.{i}.cross_attention.norm", "decoder.block.{i}.layer.1.layer_norm"),
 )
 
 

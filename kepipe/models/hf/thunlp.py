@@ -28,14 +28,14 @@ HEADS = 4
 LAYER, OURS = "bert.encoder.layer.{i}.", "encoder.layers.{i}."
 ENTITY_SIDE = (
     row(
-        f"{OURS}attend_entities.part.qkv",
+        f"{OURS}entity_attention.part.qkv",
         *(f"{LAYER}attention.self_ent.{part}" for part in ("query", "key", "value")),
     ),
-    row(f"{OURS}attend_entities.part.output", f"{LAYER}attention.output_ent.dense"),
-    row(f"{OURS}attend_entities.norm", f"{LAYER}attention.output_ent.LayerNorm"),
-    row(f"{OURS}feed.entity_grow", f"{LAYER}intermediate.dense_ent"),
-    row(f"{OURS}feed.entity_shrink", f"{LAYER}output.dense_ent"),
-    row(f"{OURS}feed.entity_norm", f"{LAYER}output.LayerNorm_ent"),
+    row(f"{OURS}entity_attention.part.output", f"{LAYER}attention.output_ent.dense"),
+    row(f"{OURS}entity_attention.norm", f"{LAYER}attention.output_ent.LayerNorm"),
+    row(f"{OURS}mlp.entity_up_proj", f"{LAYER}intermediate.dense_ent"),
+    row(f"{OURS}mlp.entity_down_proj", f"{LAYER}output.dense_ent"),
+    row(f"{OURS}mlp.entity_norm", f"{LAYER}output.LayerNorm_ent"),
     row("entity_head.dense", "cls.predictions_ent.transform.dense"),
     row("entity_head.norm", "cls.predictions_ent.transform.LayerNorm"),
 )
@@ -53,8 +53,8 @@ def load(folder: Path, seed: int = 0) -> huggingface.Ported:
     theirs = json.loads(file.read_text(encoding="utf-8"))
     port = port_of("bert")
     weights = huggingface.modern(huggingface.read(folder), port)
-    plain = huggingface.configure(settings.to_ours(file, theirs, port), weights, port)
-    config = replace(plain, norm_eps=1e-12, fusion=_fusion(file, theirs, weights))
+    without_fusion = huggingface.configure(settings.to_ours(file, theirs, port), weights, port)
+    config = replace(without_fusion, norm_eps=1e-12, fusion=_fusion(file, theirs, weights))
     model = initialise(assemble(config), seed)
     found, lacking, unused = rows.to_ours(
         (*port.weights, *ENTITY_SIDE), dict(model.named_parameters()), weights
@@ -62,10 +62,10 @@ def load(folder: Path, seed: int = 0) -> huggingface.Ported:
     for i in range(_first(file, theirs), config.encoder_layers):
         second = LAYER.format(i=i) + SECOND_BIAS
         if second in weights:
-            name = OURS.format(i=i) + "feed.part.grow.bias"
+            name = OURS.format(i=i) + "mlp.part.up_proj.bias"
             found[name] = found[name] + weights[second].float()
             unused.remove(second)
-    rows.lay_in(model, found, folder)
+    rows.load_into(model, found, folder)
     real = [name for name in unused if name != port.output and not name.endswith(port.ignored)]
     return huggingface.Ported(model, tuple(lacking), tuple(real))
 

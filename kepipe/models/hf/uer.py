@@ -31,12 +31,12 @@ WEIGHTS = (
     row("encoder.embeddings.positions.table", "embedding.position_embedding"),
     row("encoder.embeddings.segments", "embedding.segment_embedding"),
     row("encoder.embeddings.norm", "embedding.layer_norm"),
-    row(f"{OURS}attend.part.qkv", *(f"{LAYER}self_attn.linear_layers.{part}" for part in range(3))),
-    row(f"{OURS}attend.part.output", f"{LAYER}self_attn.final_linear"),
-    row(f"{OURS}attend.norm", f"{LAYER}layer_norm_1"),
-    row(f"{OURS}feed.part.grow", f"{LAYER}feed_forward.linear_1"),
-    row(f"{OURS}feed.part.shrink", f"{LAYER}feed_forward.linear_2"),
-    row(f"{OURS}feed.norm", f"{LAYER}layer_norm_2"),
+    row(f"{OURS}attention.part.qkv", *(f"{LAYER}self_attn.linear_layers.{part}" for part in range(3))),
+    row(f"{OURS}attention.part.output", f"{LAYER}self_attn.final_linear"),
+    row(f"{OURS}attention.norm", f"{LAYER}layer_norm_1"),
+    row(f"{OURS}mlp.part.up_proj", f"{LAYER}feed_forward.linear_1"),
+    row(f"{OURS}mlp.part.down_proj", f"{LAYER}feed_forward.linear_2"),
+    row(f"{OURS}mlp.norm", f"{LAYER}layer_norm_2"),
     row("head.transform.dense", "target.mlm_linear_1"),
     row("head.transform.norm", "target.layer_norm"),
     row("head.bias", "target.mlm_linear_2.bias"),
@@ -72,7 +72,7 @@ def load(folder: Path, seed: int = 0) -> huggingface.Ported:
     weights[SEGMENTS] = weights[SEGMENTS][1:]
     model = initialise(assemble(_configure(theirs, weights)), seed)
     found, lacking, unused = rows.to_ours(WEIGHTS, dict(model.named_parameters()), weights)
-    rows.lay_in(model, found, folder)
+    rows.load_into(model, found, folder)
     real = [name for name in unused if not (model.config.tied and name == "target.mlm_linear_2.weight")]
     return huggingface.Ported(model, tuple(lacking), tuple(real))
 

@@ -46,12 +46,12 @@ def test_a_model_that_fills_masks_is_refused_before_it_is_opened() -> None:
     ],
 )
 def test_a_manner_that_is_not_the_models_is_refused(
-    family: str, manner: str, said: str, tmp_path: Path
+    family: str, prompt_style: str, said: str, tmp_path: Path
 ) -> None:
     base = Base.model_validate({"family": family, "layers": 1, "hidden": 32, "heads": 2})
     folder.save(tmp_path, build(base, 50, 0))
-    ended = CliRunner().invoke(app, ["generate", str(tmp_path), "a rose", "--manner", manner])
-    assert str(ended.exception) == f"--manner {manner}: {tmp_path} {said}"
+    ended = CliRunner().invoke(app, ["generate", str(tmp_path), "a rose", "--manner", prompt_style])
+    assert str(ended.exception) == f"--manner {prompt_style}: {tmp_path} {said}"
 
 
 def test_a_folder_around_a_model_is_told_from_it(tmp_path: Path) -> None:

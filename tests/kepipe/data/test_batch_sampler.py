@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kepipe.data.batch_sampler import Order, batch_numbers
+from kepipe.data.batch_sampler import BatchSampler, batch_numbers
 
 LENGTHS = np.random.default_rng(0).integers(4, 129, 3000)
 
@@ -12,7 +12,7 @@ LENGTHS = np.random.default_rng(0).integers(4, 129, 3000)
 def test_an_epoch_sees_every_example_once_within_the_budget(
     lengths: list[int], tokens: int, seed: int
 ) -> None:
-    order = Order(np.array(lengths), tokens, seed)
+    order = BatchSampler(np.array(lengths), tokens, seed)
     for epoch in (0, 3):
         batches = [order.rows(epoch * order.per_epoch + n) for n in range(order.per_epoch)]
         assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
@@ -21,22 +21,23 @@ def test_an_epoch_sees_every_example_once_within_the_budget(
 
 
 def test_batch_n_does_not_depend_on_what_was_asked_before() -> None:
-    order = Order(LENGTHS, 4096, 7)
+    order = BatchSampler(LENGTHS, 4096, 7)
     ahead = [order.rows(n).tolist() for n in (order.per_epoch + 2, 0, 5, order.per_epoch + 2)]
     fresh = [
-        Order(LENGTHS, 4096, 7).rows(n).tolist() for n in (order.per_epoch + 2, 0, 5, order.per_epoch + 2)
+        BatchSampler(LENGTHS, 4096, 7).rows(n).tolist()
+        for n in (order.per_epoch + 2, 0, 5, order.per_epoch + 2)
     ]
     assert ahead == fresh
 
 
 def test_padding_stays_under_five_percent() -> None:
-    order = Order(LENGTHS, 4096, 0)
+    order = BatchSampler(LENGTHS, 4096, 0)
     padded = sum(len(rows) * LENGTHS[rows].max() for rows in map(order.rows, range(order.per_epoch)))
     assert LENGTHS.sum() / padded > 0.95
 
 
 def test_epochs_and_seeds_shuffle_anew() -> None:
-    order, other = Order(LENGTHS, 4096, 0), Order(LENGTHS, 4096, 1)
+    order, other = BatchSampler(LENGTHS, 4096, 0), BatchSampler(LENGTHS, 4096, 1)
     first = [order.rows(n) for n in range(order.per_epoch)]
     second = [order.rows(order.per_epoch + n) for n in range(order.per_epoch)]
     sets = {frozenset(rows.tolist()) for rows in first}
@@ -57,4 +58,4 @@ def test_processes_share_an_update_and_together_take_the_same_batches() -> None:
 
 def test_nothing_to_order_is_refused() -> None:
     with pytest.raises(ValueError, match="no examples"):
-        Order(np.empty(0, dtype=np.int64), 100, 0)
+        BatchSampler(np.empty(0, dtype=np.int64), 100, 0)

@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 
 from kepipe.data.alignment import tokenise
-from kepipe.data.batch import Sequences
+from kepipe.data.batch import TokenRows
 from kepipe.data.dialogues import plan_dialogues
 from kepipe.data.document import Document, Turn
 from kepipe.data.document_files import from_record, read_documents, write_documents
 from kepipe.data.examples import Examples
 from kepipe.data.formats import plan
-from kepipe.data.row_batches import Frame, gather
+from kepipe.data.row_batches import SpecialTokens, gather
 from kepipe.data.shards import Shard, ShardWriter, open_shard
 from kepipe.tokenization.tokenizer import load_tokenizer
 
 ANN, BOB = {"speaker": "Ann"}, {"speaker": "Bob"}
 TOKENIZER = load_tokenizer("minilm")
-FRAME = Frame(TOKENIZER.pad, TOKENIZER.cls, TOKENIZER.sep)
+FRAME = SpecialTokens(TOKENIZER.pad, TOKENIZER.cls, TOKENIZER.sep)
 
 
 def shard_of(dialogues: list[Any], folder: Path) -> Shard:
@@ -33,7 +33,7 @@ def shard_of(dialogues: list[Any], folder: Path) -> Shard:
     return open_shard(folder)
 
 
-def rows_of(shard: Shard, examples: Examples) -> Sequences:
+def rows_of(shard: Shard, examples: Examples) -> TokenRows:
     return gather(shard, examples, np.arange(len(examples)), FRAME)
 
 
@@ -80,7 +80,9 @@ def test_a_row_has_three_turns_each_with_its_role(tmp_path: Path) -> None:
     three = [ANN | {"text": "red"}, ANN | {"text": "green"}, BOB | {"text": "blue"}]
     shard = shard_of([five, three, ["left", "right"]], tmp_path)
     # A seed under which nothing is replaced: the rows are the dialogues.
-    seed = next(s for s in range(99) if plan_dialogues(shard, 32, np.random.default_rng(s)).follows.all())  # type: ignore[union-attr]
+    seed = next(
+        s for s in range(99) if plan_dialogues(shard, 32, np.random.default_rng(s)).next_sentence_labels.all()
+    )  # type: ignore[union-attr]
     rows = rows_of(shard, plan_dialogues(shard, 32, np.random.default_rng(seed)))
     assert [read(row) for row in rows.tokens] == [
         five[:3], five[2:], ["red", "green", "blue"], ["left", "right"],
@@ -96,9 +98,9 @@ def test_half_of_the_rows_have_one_turn_of_another_dialogue(tmp_path: Path) -> N
     real, places = [], []
     for seed in range(40):
         rows = rows_of(shard, plan_dialogues(shard, 32, np.random.default_rng(seed)))
-        assert rows.follows is not None
-        real.append(rows.follows)
-        for row, follows, own in zip(rows.tokens, rows.follows, dialogues, strict=True):
+        assert rows.next_sentence_labels is not None
+        real.append(rows.next_sentence_labels)
+        for row, follows, own in zip(rows.tokens, rows.next_sentence_labels, dialogues, strict=True):
             turns = read(row)
             strange = [n for n in range(3) if turns[n].replace(" ", "") != own[n]]
             assert len(strange) == 1 - follows

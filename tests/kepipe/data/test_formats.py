@@ -6,22 +6,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kepipe.data.alignment import LEVELS, SENTENCE
-from kepipe.data.batch import Sequences
+from kepipe.data.batch import TokenRows
 from kepipe.data.examples import Examples
 from kepipe.data.formats import plan
-from kepipe.data.row_batches import Frame, gather
+from kepipe.data.row_batches import SpecialTokens, gather
 from kepipe.data.shards import Shard
 from tests.support.shards import random_documents, write_shard
 
 PAD, CLS, SEP = 0, 1, 2
-FRAME = Frame(PAD, CLS, SEP)
+FRAME = SpecialTokens(PAD, CLS, SEP)
 
 
-def rendered(shard: Shard, examples: Examples) -> Sequences:
+def rendered(shard: Shard, examples: Examples) -> TokenRows:
     return gather(shard, examples, np.arange(len(examples)), FRAME)
 
 
-def shown(sequences: Sequences) -> list[list[int]]:
+def shown(sequences: TokenRows) -> list[list[int]]:
     return [row[row != PAD].tolist() for row in sequences.tokens]
 
 
@@ -116,7 +116,7 @@ def test_every_token_once_in_rows_that_fit(
     check_against_the_stream(sequences, shard)
 
 
-def check_against_the_stream(sequences: Sequences, shard: Shard) -> None:
+def check_against_the_stream(sequences: TokenRows, shard: Shard) -> None:
     """Units, sentences and entities of each row, told token by token from the shard's bounds."""
     for row in range(len(sequences.tokens)):
         for bit, numbers in (
@@ -144,13 +144,13 @@ def test_true_pairs_follow_and_false_ones_come_from_elsewhere(tmp_path: Path, fo
     shard = shard_of(tmp_path, random_documents(rng, 300))
     examples = plan(shard, format, 64, seed=1)  # type: ignore[arg-type]
     assert examples.lengths.max() <= 64
-    assert examples.follows is not None
+    assert examples.next_sentence_labels is not None
     a, b = (examples.starts[side::2] for side in (0, 1))
     a_to, b_to = (examples.stops[side::2] for side in (0, 1))
     assert (a < a_to).all()
     assert (b < b_to).all()
     of_a, of_b = (np.searchsorted(shard.documents, side, side="right") for side in (a, b))
-    true = examples.follows == 1
+    true = examples.next_sentence_labels == 1
     assert (of_a[true] == of_b[true]).all()
     assert (a_to[true] <= b[true]).all()
     assert (of_a[~true] != of_b[~true]).all()

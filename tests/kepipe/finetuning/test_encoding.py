@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kepipe.data.document import Mention, Span
-from kepipe.finetuning.encoding import Fit, Layout, mark
+from kepipe.finetuning.encoding import RowFormat, TruncationStats, encode_rows
 from kepipe.finetuning.examples import Example
 from kepipe.finetuning.rows import Row
 from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
@@ -24,8 +24,8 @@ def names(row: Row, tokenizer: Tokenizer = MINILM) -> list[str]:
     return [special.get(int(i), tokenizer.backend.id_to_token(int(i))) for i in row.tokens]
 
 
-def layout(**changes: Any) -> Layout:
-    return Layout(**({"tokenizer": MINILM, "length": 64, "reads": "spans", "marks": (HD, TL)} | changes))
+def row_format(**changes: Any) -> RowFormat:
+    return RowFormat(**({"tokenizer": MINILM, "length": 64, "reads": "spans", "marks": (HD, TL)} | changes))
 
 
 CURIE = Example(
@@ -34,7 +34,7 @@ CURIE = Example(
 
 
 def test_marks_surround_the_spans_and_their_openings_are_read() -> None:
-    (row,) = mark([CURIE], layout())
+    (row,) = encode_rows([CURIE], row_format())
     told = names(row)
     assert told[:3] == ["[CLS]", "(", "[HD]"]
     assert " ".join(told).endswith("[HD] ) lived in [TL] warsaw [TL] . [SEP]")
@@ -49,32 +49,32 @@ def test_marks_surround_the_spans_and_their_openings_are_read() -> None:
 
 def test_the_tail_may_stand_before_the_head() -> None:
     example = Example("x", "Oslo is in Norway", (Span(11, 17), Span(0, 4)))
-    (row,) = mark([example], layout())
+    (row,) = encode_rows([example], row_format())
     assert names(row) == ["[CLS]", "[TL]", "oslo", "[TL]", "is", "in", "[HD]", "norway", "[HD]", "[SEP]"]
     assert row.marks == (6, 1)
 
 
 def test_a_decoder_reads_the_closing_marks() -> None:
     example = Example("x", "Oslo is in Norway", (Span(0, 4), Span(11, 17)))
-    (row,) = mark([example], layout(begin=False, causal=True))
+    (row,) = encode_rows([example], row_format(begin=False, causal=True))
     assert names(row) == ["[HD]", "oslo", "[HD]", "is", "in", "[TL]", "norway", "[TL]", "[SEP]"]
     assert row.marks == (2, 7)
 
 
 def test_a_mark_written_in_the_text_is_text() -> None:
     example = Example("x", "a [unused0] b", (Span(0, 1), Span(12, 13)))
-    (row,) = mark([example], layout())
+    (row,) = encode_rows([example], row_format())
     assert (row.tokens == HD).sum() == 2
 
 
 def test_the_cut_keeps_what_is_near_the_spans() -> None:
     text = " ".join(["far"] * 50 + ["Oslo"] + ["between"] * 50 + ["Norway"] + ["far"] * 50)
     spans = tuple(Span(text.index(name), text.index(name) + len(name)) for name in ("Oslo", "Norway"))
-    fit = Fit()
-    (row,) = mark([Example("x", text, spans)], layout(length=20), fit)
+    stats = TruncationStats()
+    (row,) = encode_rows([Example("x", text, spans)], row_format(length=20), stats)
     told = names(row)
     assert len(row) == 20
-    assert (told.count("oslo"), told.count("norway"), fit.cut) == (1, 1, 1)
+    assert (told.count("oslo"), told.count("norway"), stats.cut) == (1, 1, 1)
     assert [told[place] for place in row.marks] == ["[HD]", "[TL]"]
 
 
@@ -92,14 +92,14 @@ def test_a_row_without_its_marks_is_the_text(pieces: list[str], data: st.DataObj
         data.draw(st.lists(st.integers(0, len(pieces) - 1), min_size=2, max_size=2, unique=True))
     )
     spans = tuple(Span(int(starts[n]), int(starts[n]) + len(pieces[n])) for n in (second, first))
-    (row,) = mark([Example("x", text, spans)], layout(length=500))
+    (row,) = encode_rows([Example("x", text, spans)], row_format(length=500))
     plain = MINILM.encode([text]).tokens
     assert row.tokens[~np.isin(row.tokens, (HD, TL))][1:-1].tolist() == plain.tolist()
     for id, span in zip((HD, TL), spans, strict=True):
         opens, closes = np.flatnonzero(row.tokens == id)
         inside = MINILM.encode([text[span.start : span.end]]).tokens
         assert row.tokens[opens + 1 : closes].tolist() == inside.tolist()
-    short = mark([Example("x", text, spans)], layout(length=16))[0]
+    short = encode_rows([Example("x", text, spans)], row_format(length=16))[0]
     assert len(short) <= 16
     assert len(short.marks) == 2
 
@@ -107,7 +107,7 @@ def test_a_row_without_its_marks_is_the_text(pieces: list[str], data: st.DataObj
 def test_labels_follow_words_through_subwords() -> None:
     spans = (Span(0, 6), Span(7, 14), Span(15, 21))
     example = Example("x", "Skłodo visited Warsaw", spans, mentions=(Mention(15, 21, "Q270"),))
-    (row,) = mark([example], layout(reads="words", marks=()))
+    (row,) = encode_rows([example], row_format(reads="words", marks=()))
     told = names(row)
     assert [told[place].removeprefix("##") for place in row.marks][1:] == ["visited", "warsaw"]
     assert row.marks[0] == 1
@@ -119,7 +119,7 @@ def test_characters_are_tokens_of_their_own() -> None:
     """ "2017" is one token of BERT's, and four characters with a label each."""
     text = "于2017年"
     example = Example("x", text, tuple(Span(n, n + 1) for n in range(6)), mentions=(Mention(1, 5, "year"),))
-    (row,) = mark([example], layout(reads="words", marks=()))
+    (row,) = encode_rows([example], row_format(reads="words", marks=()))
     assert row.marks == (1, 2, 3, 4, 5, 6)
     assert names(row)[2:6] == ["2", "0", "1", "7"]
     assert row.mentions == ((2, 6, "year"),)
@@ -128,34 +128,36 @@ def test_characters_are_tokens_of_their_own() -> None:
 def test_words_that_are_cut_off_have_no_mark() -> None:
     text = "a " * 20
     example = Example("x", text.strip(), tuple(Span(2 * n, 2 * n + 1) for n in range(20)))
-    fit = Fit()
-    (row,) = mark([example], layout(reads="words", marks=(), length=12), fit)
+    stats = TruncationStats()
+    (row,) = encode_rows([example], row_format(reads="words", marks=(), length=12), stats)
     assert len(row.marks) == 10
-    assert (fit.cut, fit.words_cut) == (1, 10)
+    assert (stats.cut, stats.words_cut) == (1, 10)
 
 
 def test_pairs_are_cut_at_the_longer_text_and_have_segments() -> None:
     example = Example("x", "one " * 30, second="two " * 5, second_mentions=(Mention(0, 3, "Q2"),))
-    (row,) = mark([example], layout(reads="row", marks=(), length=23))
+    (row,) = encode_rows([example], row_format(reads="row", marks=(), length=23))
     told = names(row)
     assert (told.count("one"), told.count("two"), len(row)) == (15, 5, 23)
     assert row.segments.tolist() == [0] * 17 + [1] * 6
     assert row.mentions == ((17, 18, "Q2"),)
-    (row,) = mark([example], layout(reads="row", marks=(), length=23, segments=1))
+    (row,) = encode_rows([example], row_format(reads="row", marks=(), length=23, segments=1))
     assert not row.segments.any()
 
 
 def test_a_decoder_without_begin_reads_the_last_token() -> None:
-    (row,) = mark([Example("x", "all well")], layout(reads="row", marks=(), begin=False, causal=True))
+    (row,) = encode_rows(
+        [Example("x", "all well")], row_format(reads="row", marks=(), begin=False, causal=True)
+    )
     assert names(row) == ["all", "well", "[SEP]"]
     assert row.marks == (2,)
 
 
 def test_no_room_is_refused() -> None:
     with pytest.raises(ValueError, match="length: 8 tokens leave no room"):
-        mark([CURIE], layout(length=8))
+        encode_rows([CURIE], row_format(length=8))
 
 
 def test_an_empty_text_has_a_row() -> None:
-    (row,) = mark([Example("x", "\u200b", ())], layout(reads="row", marks=()))
+    (row,) = encode_rows([Example("x", "\u200b", ())], row_format(reads="row", marks=()))
     assert names(row) == ["[CLS]", "[SEP]"]

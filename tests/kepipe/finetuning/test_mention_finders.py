@@ -21,7 +21,7 @@ from kg.schema import Entity, Relation, Triple
 from kg.vectors import save_vectors
 from kg.writer import write_graph
 from tests.support.tasks import FILLER, SETTINGS, sentence
-from tests.support.toy_training import work_in
+from tests.support.toy_training import context_in
 
 SYLLABLES = ["ba", "do", "ki", "lu", "me", "no", "ra", "su"]
 NAMES = [first + middle + last for first in SYLLABLES for middle in SYLLABLES for last in SYLLABLES]
@@ -89,11 +89,11 @@ def tune(folder: Path, words: str, inputs: dict[str, Any], **changes: Any) -> Fi
         "tokenizer": words,
         "mark": False,  # the mention itself is read, which sees its branch
     }
-    work = work_in(folder)
+    context = context_in(folder)
     FINETUNE.run(
-        FINETUNE.inputs(**inputs), FINETUNE.config.model_validate(SETTINGS | settings | changes), work
+        FINETUNE.inputs(**inputs), FINETUNE.config.model_validate(SETTINGS | settings | changes), context
     )
-    return FineTuned(work.out, "")
+    return FineTuned(context.out, "")
 
 
 def right(made: FineTuned) -> float:

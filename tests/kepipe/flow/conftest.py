@@ -14,7 +14,7 @@ from kepipe.flow.artifact import Artifact
 from kepipe.flow.events import Event
 from kepipe.flow.plan import Flow, Node, Workspace
 from kepipe.flow.runner import Choice, Run
-from kepipe.flow.stage import Nothing, Stage, Work
+from kepipe.flow.stage import Nothing, Stage, StageContext
 
 
 class Number(Artifact):
@@ -54,20 +54,20 @@ class AddInputs:
     parts: tuple[Doubled, ...]
 
 
-def write(inputs: Nothing, config: WriteConfig, work: Work) -> None:
-    (work.out / "value.json").write_text(str(config.value))
-    work.log({"value": config.value})
+def write(inputs: Nothing, config: WriteConfig, context: StageContext) -> None:
+    (context.out / "value.json").write_text(str(config.value))
+    context.log({"value": config.value})
 
 
-def double(inputs: DoubleInputs, config: DoubleConfig, work: Work) -> None:
+def double(inputs: DoubleInputs, config: DoubleConfig, context: StageContext) -> None:
     if config.times < 0:
         raise ValueError("times must not be negative")
     value = inputs.number.value() * 2**config.times
-    (work.out / "value.json").write_text(str(value % 2 if config.parity else value))
+    (context.out / "value.json").write_text(str(value % 2 if config.parity else value))
 
 
-def add(inputs: AddInputs, config: AddConfig, work: Work) -> None:
-    (work.out / "value.json").write_text(str(sum(part.value() for part in inputs.parts)))
+def add(inputs: AddInputs, config: AddConfig, context: StageContext) -> None:
+    (context.out / "value.json").write_text(str(sum(part.value() for part in inputs.parts)))
 
 
 WRITE = Stage("write", 1, Nothing, WriteConfig, Number, write)

@@ -19,7 +19,7 @@ from kepipe.flow.artifact import Artifact, CorruptArtifact, read_manifest, verif
 from kepipe.flow.events import Event, Metrics, Noted, RunEnded, StageEnded, StageStarted
 from kepipe.flow.plan import Flow, Node, Workspace, make_plan
 from kepipe.flow.runner import Choice, Run, StageFailed
-from kepipe.flow.stage import Nothing, Stage, Work
+from kepipe.flow.stage import Nothing, Stage, StageContext
 from tests.kepipe.flow.conftest import Bench, Number, flow
 
 Statuses = Callable[[list[Event]], dict[str, str]]
@@ -131,18 +131,18 @@ def test_the_plan_says_what_would_run_and_why(bench: Bench) -> None:
     assert plan(flow(value=3))["double"] == ("to run", "input `number` changed")
 
 
-def count_slowly(inputs: Nothing, config: Section, work: Work) -> None:
+def count_slowly(inputs: Nothing, config: Section, context: StageContext) -> None:
     """Counts to 40 with a checkpoint at each; the artifact does not show how often it was interrupted."""
-    state = work.scratch / "count"
+    state = context.scratch / "count"
     count = int(state.read_text()) if state.exists() else 0
     while count < 40:
         count += 1
-        work.log({"count": count}, step=count)
+        context.log({"count": count}, step=count)
         time.sleep(0.02)
         fresh = state.with_suffix(".new")
         fresh.write_text(str(count))
         fresh.replace(state)
-    (work.out / "value.json").write_text(str(count))
+    (context.out / "value.json").write_text(str(count))
 
 
 COUNT = Stage("count", 1, Nothing, Section, Number, count_slowly)

@@ -15,16 +15,16 @@ from pathlib import Path
 
 import pytest
 
-from kepipe.flow import firing, schedule
+from kepipe.flow import schedule, scheduled_run
 from kepipe.flow.cron import trigger
 
 SERVE = """
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
-from kepipe.flow import firing, schedule
+from kepipe.flow import schedule, scheduled_run
 from kepipe.flow.cron import trigger
-firing.COMMAND = (sys.executable, "-u")
+scheduled_run.COMMAND = (sys.executable, "-u")
 schedule.serve(Path(sys.argv[1]), lambda text: print(text, flush=True))
 """
 """A scheduler for which a "pipeline" is a Python script: it is called as `script --workspace … --set …`."""
@@ -166,8 +166,8 @@ def test_stopping_interrupts_the_pipelines_at_work(tmp_path: Path) -> None:
 
 
 def test_fired_by_hand(tmp_path: Path, script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(firing, "COMMAND", (sys.executable,))
-    monkeypatch.setattr(firing, "KEPT", 2)
+    monkeypatch.setattr(scheduled_run, "COMMAND", (sys.executable,))
+    monkeypatch.setattr(scheduled_run, "KEPT", 2)
     broken = tmp_path / "broken.py"
     broken.write_text("raise SystemExit(3)")
     schedule.add(tmp_path, script, "@daily")

@@ -5,7 +5,7 @@ import pytest
 
 from kepipe.config import ConfigError
 from kepipe.inference.few_shot import Result, choice_scores, draw_examples, evaluate, same, split
-from kepipe.inference.lm_scorer import Asking
+from kepipe.inference.lm_scorer import LMScorer
 from kepipe.inference.prompt_task import read_task
 from kepipe.models.base import Base, build
 from kepipe.tokenization.training import train_tokenizer
@@ -31,11 +31,11 @@ def task(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def asking():
+def scorer():
     text = "Moon: Phobos\nPlanet: Mars\n\nMoon: Io\nPlanet: Jupiter none some Deimos Europa Ceres"
     tokenizer = train_tokenizer([text] * 4, "bpe", 420)
     model = build(Base(family="gpt2", layers=2, hidden=32, heads=2), tokenizer.vocab_size, 1)
-    return Asking(model.eval(), tokenizer, "append")
+    return LMScorer(model.eval(), tokenizer, "append")
 
 
 def test_a_prompt_by_hand(task):
@@ -63,29 +63,29 @@ def test_scores_by_hand():
     assert choice_scores(likelihoods, choices, "none").tolist() == [-4.0, -2.5]
 
 
-def test_the_choice_is_the_likeliest_of_each_question_alone(asking, task):
+def test_the_choice_is_the_likeliest_of_each_question_alone(scorer, task):
     examples = draw_examples(task, 1, np.random.default_rng(0))
-    result = evaluate(asking, task, examples)
+    result = evaluate(scorer, task, examples)
     expected = []
     for question in task.questions:
-        pairs = [split(asking, task.prompt(question, examples), f" {choice}") for choice in question.choices]
-        alone = [asking.log_likelihoods([prompt], [0], [target])[0] for prompt, target in pairs]
+        pairs = [split(scorer, task.prompt(question, examples), f" {choice}") for choice in question.choices]
+        alone = [scorer.log_likelihoods([prompt], [0], [target])[0] for prompt, target in pairs]
         expected.append(question.choices[int(choice_scores(alone, question.choices, "tokens").argmax())])
     assert result.answers == tuple(expected)
     right = [answer in question.answers for answer, question in zip(expected, task.questions, strict=True)]
     assert result.right.tolist() == [float(value) for value in right]
 
 
-def test_answers_are_cut_as_the_tokens_stand_together(asking):
-    prompt, answer = split(asking, "Planet:", " Mars")
-    assert asking.tokenizer.decode(prompt) == "Planet:"
-    assert asking.tokenizer.decode(answer) == " Mars"
+def test_answers_are_cut_as_the_tokens_stand_together(scorer):
+    prompt, answer = split(scorer, "Planet:", " Mars")
+    assert scorer.tokenizer.decode(prompt) == "Planet:"
+    assert scorer.tokenizer.decode(answer) == " Mars"
 
 
-def test_without_choices_the_model_writes_and_the_line_counts(asking, tmp_path):
+def test_without_choices_the_model_writes_and_the_line_counts(scorer, tmp_path):
     (tmp_path / "open.yaml").write_text("questions:\n  - {question: Deimos, answer: [Mars, planet Mars]}\n")
     task = read_task(tmp_path / "open.yaml")
-    result = evaluate(asking, task, (), limit=4)
+    result = evaluate(scorer, task, (), limit=4)
     assert len(result.answers) == 1
     assert "\n" not in result.answers[0]
     assert same("  the  Moon. ", "The Moon")

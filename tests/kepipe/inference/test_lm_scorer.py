@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from kepipe.data.batch import Batch
-from kepipe.inference.lm_scorer import Asking, manner_of, writes
+from kepipe.inference.lm_scorer import LMScorer, prompt_style_of, writes
 from kepipe.models.base import Base, build
 from kepipe.models.hf import huggingface
 from kepipe.tokenization.training import train_tokenizer
@@ -23,11 +23,11 @@ def tokenizer():
     return train_tokenizer(TEXTS * 4, "bpe", 450)
 
 
-def make(family, tokenizer, manner=None):
+def make(family, tokenizer, prompt_style=None):
     base = Base(family=family, layers=2, hidden=32, heads=2)
     special = {"pad": tokenizer.pad, "sep": tokenizer.sep}
     model = build(base, tokenizer.vocab_size, 0, special=special).eval()
-    return Asking(model, tokenizer, manner or manner_of(model))
+    return LMScorer(model, tokenizer, prompt_style or prompt_style_of(model))
 
 
 def pieces(tokenizer, *texts):
@@ -37,15 +37,15 @@ def pieces(tokenizer, *texts):
 def test_append_gives_the_log_likelihoods_of_transformers(tokenizer, tmp_path):
     from transformers import AutoModelForCausalLM
 
-    asking = make("gpt2", tokenizer)
-    huggingface.save(tmp_path, asking.model)
+    scorer = make("gpt2", tokenizer)
+    huggingface.save(tmp_path, scorer.model)
     theirs = AutoModelForCausalLM.from_pretrained(tmp_path).eval()
     prompts = pieces(
         tokenizer, "The moon", "Two small moons go around"
     )  # of unequal length: one row is padded
     targets = pieces(tokenizer, " goes", " Mars, and", " Jupiter", " the earth")
     rows = [0, 1, 1, 0]
-    found = asking.log_likelihoods(prompts, rows, targets)
+    found = scorer.log_likelihoods(prompts, rows, targets)
     for values, row, target in zip(found, rows, targets, strict=True):
         whole = torch.tensor(np.concatenate([prompts[row], target]))[None]
         with torch.no_grad():
@@ -56,10 +56,10 @@ def test_append_gives_the_log_likelihoods_of_transformers(tokenizer, tmp_path):
 
 
 def test_without_a_prompt_the_end_of_another_text_stands_before(tokenizer):
-    asking = make("gpt2", tokenizer)
+    scorer = make("gpt2", tokenizer)
     (target,) = pieces(tokenizer, "The moon")
     empty, ended = np.array([], np.int64), np.array([tokenizer.sep])
-    found = [asking.log_likelihoods([prompt], [0], [target]) for prompt in (empty, ended)]
+    found = [scorer.log_likelihoods([prompt], [0], [target]) for prompt in (empty, ended)]
     assert found[0] == pytest.approx(found[1])
 
 
@@ -67,12 +67,12 @@ def test_without_a_prompt_the_end_of_another_text_stands_before(tokenizer):
 def test_an_encoder_decoder_gives_the_log_likelihoods_of_transformers(tokenizer, tmp_path, family):
     from transformers import AutoModelForSeq2SeqLM
 
-    asking = make(family, tokenizer)
-    huggingface.save(tmp_path, asking.model)
+    scorer = make(family, tokenizer)
+    huggingface.save(tmp_path, scorer.model)
     theirs = AutoModelForSeq2SeqLM.from_pretrained(tmp_path).eval()
     prompts = pieces(tokenizer, "The moon", "Two small moons go around")
     targets = pieces(tokenizer, " Mars, and", " the earth")
-    found = asking.log_likelihoods(prompts, [0, 1], targets)
+    found = scorer.log_likelihoods(prompts, [0, 1], targets)
     cls, sep, mask, first = tokenizer.cls, tokenizer.sep, tokenizer.mask, int(tokenizer.sentinels[0])
     for values, prompt, target in zip(found, prompts, targets, strict=True):
         source = [cls, *prompt, mask, sep] if family == "bart" else [*prompt, first, sep]
@@ -88,7 +88,7 @@ def test_an_encoder_decoder_gives_the_log_likelihoods_of_transformers(tokenizer,
 
 def test_fragment_is_what_mass_trains(tokenizer):
     """A batch of the objective's form: masks in the source, positions of the row, the token before as the start."""
-    asking = make("bart", tokenizer, "fragment")
+    scorer = make("bart", tokenizer, "fragment")
     prompt, target = pieces(tokenizer, "The moon goes", " around the earth")
     source = [tokenizer.cls, *prompt, *[tokenizer.mask] * len(target), tokenizer.sep]
     column = len(prompt) + 1
@@ -100,18 +100,18 @@ def test_fragment_is_what_mass_trains(tokenizer):
         decoder_documents=torch.ones(1, len(target), dtype=torch.long),
     )
     with torch.no_grad():
-        logp = asking.model.vocabulary(asking.model(batch))[0].log_softmax(-1)
+        logp = scorer.model.vocabulary(scorer.model(batch))[0].log_softmax(-1)
     expected = logp[torch.arange(len(target)), torch.tensor(target)].numpy()
-    found = asking.log_likelihoods([prompt], [0], [target])
+    found = scorer.log_likelihoods([prompt], [0], [target])
     assert found[0] == pytest.approx(expected, abs=1e-4)
 
 
 def test_prefix_is_what_a_prefix_lm_trains(tokenizer):
     """The text is read in both directions, what follows from left to right; also beside a longer text."""
-    asking = make("gpt2", tokenizer, "prefix")
+    scorer = make("gpt2", tokenizer, "prefix")
     prompts = pieces(tokenizer, "The moon", "Two small moons go around")
     targets = pieces(tokenizer, " goes around", " Mars")
-    found = asking.log_likelihoods(prompts, [0, 1], targets)
+    found = scorer.log_likelihoods(prompts, [0, 1], targets)
     for values, prompt, target in zip(found, prompts, targets, strict=True):
         whole = torch.tensor([[*prompt, *target]])
         batch = Batch(
@@ -121,7 +121,7 @@ def test_prefix_is_what_a_prefix_lm_trains(tokenizer):
             prefix=(torch.arange(whole.shape[1]) < len(prompt))[None].long(),
         )
         with torch.no_grad():
-            logp = asking.model.vocabulary(asking.model(batch))[0].log_softmax(-1)
+            logp = scorer.model.vocabulary(scorer.model(batch))[0].log_softmax(-1)
         expected = [float(logp[len(prompt) - 1 + n, token]) for n, token in enumerate(target)]
         assert values[: len(target)] == pytest.approx(expected, abs=1e-4)
     causal = make("gpt2", tokenizer, "append").log_likelihoods(prompts, [0, 1], targets)
@@ -132,16 +132,16 @@ def test_the_objective_of_a_folder_decides_and_bert_is_refused(tokenizer, tmp_pa
     told = {"config": {"objective": {"name": "mass"}}}
     (tmp_path / "kepipe.json").write_text(json.dumps(told))
     model = make("bart", tokenizer).model
-    assert manner_of(model, tmp_path) == "fragment"
-    assert manner_of(model) == "infill"
+    assert prompt_style_of(model, tmp_path) == "fragment"
+    assert prompt_style_of(model) == "infill"
     mixed = {"name": "mixture", "of": [{"objective": {"name": "mass"}}, {"objective": {"name": "denoising"}}]}
     (tmp_path / "kepipe.json").write_text(json.dumps({"config": {"objective": mixed}}))
-    assert manner_of(model, tmp_path) == "fragment"
+    assert prompt_style_of(model, tmp_path) == "fragment"
     gpt = make("gpt2", tokenizer).model
-    assert manner_of(gpt, tmp_path) == manner_of(gpt) == "append"
+    assert prompt_style_of(gpt, tmp_path) == prompt_style_of(gpt) == "append"
     (tmp_path / "kepipe.json").write_text(json.dumps({"config": {"objective": {"name": "prefix-lm"}}}))
-    assert manner_of(gpt, tmp_path) == "prefix"
+    assert prompt_style_of(gpt, tmp_path) == "prefix"
     bert = make("bert", tokenizer, "append").model
     assert not writes(bert)
     with pytest.raises(ValueError, match="fills masks and does not generate"):
-        manner_of(bert)
+        prompt_style_of(bert)

@@ -57,8 +57,8 @@ def test_what_a_person_can_be_is_an_occupation(tmp_path: Path) -> None:
 def test_a_nationality_agrees_with_a_place_in_its_own_way() -> None:
     place, person, people = (KINDS.index(kind) for kind in ("place", "person", "people"))
     groups = np.asarray([place, person, people, 0, place])
-    same, clash, nation = agree(groups, np.asarray([place, place, place, place, 0]))
-    assert (same.tolist(), clash.tolist(), nation.tolist()) == (
+    same, conflict, nation = agree(groups, np.asarray([place, place, place, place, 0]))
+    assert (same.tolist(), conflict.tolist(), nation.tolist()) == (
         [1, 0, 0, 0, 0],
         [0, 1, 0, 0, 0],
         [0, 0, 1, 0, 0],

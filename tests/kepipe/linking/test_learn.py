@@ -93,8 +93,8 @@ def test_what_only_speaks_for_an_entity_never_speaks_against_it() -> None:
     rng = np.random.default_rng(0)
     features = rng.normal(size=(400, len(FEATURES)))
     names = ("related", "near", "kind_clash", "phrase")
-    related, near, clash, phrase = (FEATURES.index(name) for name in names)
-    right = features[:, clash] + features[:, phrase] - features[:, related] - features[:, near] > 0
+    related, near, conflict, phrase = (FEATURES.index(name) for name in names)
+    right = features[:, conflict] + features[:, phrase] - features[:, related] - features[:, near] > 0
     weights = fit(features, right, np.ones(400), Affinity()).weights
-    assert weights[related] == weights[near] == weights[clash] == 0
+    assert weights[related] == weights[near] == weights[conflict] == 0
     assert weights[phrase] > 0.5

@@ -39,8 +39,8 @@ def test_boundaries_are_those_of_a_regular_expression(text: str) -> None:
 def test_all_and_only_names_between_boundaries_are_found(names: set[str], text: str) -> None:
     numbers = {name: number for number, name in enumerate(names)}
     found = Matcher.build(list(names)).find(text)
-    stretches = ((numbers.get(text[start:end], -1), start, end) for start, end in combinations(cuts(text), 2))
-    expected = [stretch for stretch in stretches if stretch[0] >= 0]
+    windows = ((numbers.get(text[start:end], -1), start, end) for start, end in combinations(cuts(text), 2))
+    expected = [stretch for stretch in windows if stretch[0] >= 0]
     assert list(zip(*(column.tolist() for column in found), strict=True)) == expected
 
 

@@ -7,7 +7,7 @@ import torch
 from pydantic import ValidationError
 
 from kepipe.data.batch import Batch
-from kepipe.models.base import Base, build, configure, fingerprint, speak
+from kepipe.models.base import Base, build, configure, fingerprint, with_special_ids
 from kepipe.models.config import TransformerConfig
 from kepipe.models.families import FAMILIES
 
@@ -103,18 +103,18 @@ def test_initial_weights_are_as_published_but_for_the_width(family: str) -> None
         assert deviations["tokens.weight"] == pytest.approx(1.0, rel=0.02)
         if not config.tied:
             assert deviations["head.weight"] == pytest.approx(config.hidden**-0.5, rel=0.02)
-        query = model.encoder.layers[0].attend.part.qkv.weight[: config.heads * config.head_width]  # type: ignore
+        query = model.encoder.layers[0].attention.part.qkv.weight[: config.heads * config.head_width]  # type: ignore
         assert float(query.detach().std()) == pytest.approx(
             (config.hidden * config.head_width) ** -0.5, rel=0.02
         )
-        assert deviations["decoder.layers.1.feed.part.shrink.weight"] == pytest.approx(
+        assert deviations["decoder.layers.1.mlp.part.down_proj.weight"] == pytest.approx(
             config.feedforward**-0.5, rel=0.02
         )
     elif family == "gpt2":
-        assert deviations["decoder.layers.0.feed.part.shrink.weight"] == pytest.approx(
+        assert deviations["decoder.layers.0.mlp.part.down_proj.weight"] == pytest.approx(
             0.02 / 4**0.5, rel=0.03
         )
-        assert deviations["decoder.layers.0.feed.part.grow.weight"] == pytest.approx(0.02, rel=0.03)
+        assert deviations["decoder.layers.0.mlp.part.up_proj.weight"] == pytest.approx(0.02, rel=0.03)
     else:
         in_layers = 0.02 * (768 / config.hidden) ** 0.5
         for name, value in deviations.items():
@@ -144,12 +144,12 @@ def test_at_the_published_width_and_above_all_deviations_are_as_published(hidden
 def test_hidden_states_of_every_layer() -> None:
     model = build(Base(layers=3, hidden=32, heads=2), 50, seed=0)
     batch = batch_for(model.config)
-    each: list[torch.Tensor] = []
+    all_hidden_states: list[torch.Tensor] = []
     from kepipe.models.transformer import encoder_visibility
 
-    last = model.encode(batch.tokens, encoder_visibility(batch), each=each)
-    assert [state.shape for state in each] == [(2, 7, 32)] * 4
-    assert torch.equal(each[-1], last)
+    last = model.encode(batch.tokens, encoder_visibility(batch), all_hidden_states=all_hidden_states)
+    assert [state.shape for state in all_hidden_states] == [(2, 7, 32)] * 4
+    assert torch.equal(all_hidden_states[-1], last)
 
 
 @pytest.mark.parametrize(
@@ -215,6 +215,6 @@ def test_a_fresh_model_speaks_the_ids_of_its_tokenizer() -> None:
     offsets = {"bert": 0, "roberta": 4, "gpt2": 0, "bart": 2, "t5": 0}
     starts = {"bart": 9, "t5": 3}
     for family in offsets:
-        spoken = speak(configure(Base(family=family), 100), pad=3, sep=9)  # type: ignore[arg-type]
+        spoken = with_special_ids(configure(Base(family=family), 100), pad=3, sep=9)  # type: ignore[arg-type]
         assert (spoken.pad, spoken.start) == (3, starts.get(family))
         assert spoken.position_offset == offsets[family]

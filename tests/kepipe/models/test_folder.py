@@ -13,7 +13,7 @@ import torch
 from kepipe.models import folder
 from kepipe.models.base import Base, build
 from kepipe.models.families import FAMILIES
-from kepipe.models.pretrained import locate, open_trained
+from kepipe.models.pretrained import from_pretrained, locate
 from kepipe.models.transformer import Transformer
 
 
@@ -91,7 +91,7 @@ def test_damage_is_named(tmp_path: Path) -> None:
 def test_training_goes_on_from_a_folder_with_its_own_dropout(tmp_path: Path) -> None:
     model = small()
     folder.save(tmp_path, model)
-    again = open_trained(str(tmp_path), dropout=0.2)
+    again = from_pretrained(str(tmp_path), dropout=0.2)
     assert again.config.dropout == 0.2
     assert all(torch.equal(a, b) for a, b in zip(again.parameters(), model.parameters(), strict=True))
 

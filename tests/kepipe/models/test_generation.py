@@ -9,7 +9,7 @@ import torch
 
 from kepipe.models.base import Base, build
 from kepipe.models.beam_search import search
-from kepipe.models.generation import Prompt, generate, greedy, prompt_for, restrict, sampling
+from kepipe.models.generation import Prompt, filter_logits, generate, greedy, prompt_for, sampling
 from kepipe.models.transformer import Transformer
 from kepipe.nn.visibility import causal
 
@@ -32,12 +32,12 @@ def test_restrict_by_hand() -> None:
         (2, 0.5): [0, 1, 0, 0],
     }
     for (top_k, top_p), expected in kept.items():
-        finite = restrict(shares.log(), top_k=top_k, top_p=top_p).isfinite()
+        finite = filter_logits(shares.log(), top_k=top_k, top_p=top_p).isfinite()
         assert finite.int().tolist() == [expected], (top_k, top_p)
-    cooled = restrict(shares.log(), temperature=0.5).softmax(-1)
+    cooled = filter_logits(shares.log(), temperature=0.5).softmax(-1)
     torch.testing.assert_close(cooled, shares**2 / (shares**2).sum())
     with pytest.raises(ValueError, match="temperature 0 > 0"):
-        restrict(shares, temperature=0)
+        filter_logits(shares, temperature=0)
 
 
 def test_draws_have_the_distribution() -> None:

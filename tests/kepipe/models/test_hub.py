@@ -12,7 +12,7 @@ import torch
 
 from kepipe.models.base import Base, build
 from kepipe.models.hf.export import export
-from kepipe.models.pretrained import open_trained
+from kepipe.models.pretrained import from_pretrained
 from kepipe.tokenization.training import train_tokenizer
 
 NAME, COMMIT = "someone/tiny-gpt", "0" * 40
@@ -44,7 +44,7 @@ def test_a_model_is_opened_by_its_hub_id(cache: Path, tmp_path: Path) -> None:
     ended = kepipe(cache, "export", NAME, str(out))
     assert ended.returncode == 0, ended.stderr
     stored = next(cache.glob("*/snapshots/*"))
-    one, other = open_trained(str(stored)), open_trained(str(out))
+    one, other = from_pretrained(str(stored)), from_pretrained(str(out))
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
     assert (stored / "tokenizer.json").read_bytes() == (out / "tokenizer.json").read_bytes()
 

@@ -25,8 +25,8 @@ def test_a_fresh_model_expects_each_token_by_its_frequency() -> None:
 
 def test_a_model_without_an_output_bias_is_left_as_it_is() -> None:
     base = Base.model_validate({"family": "gpt2", "layers": 1, "hidden": 8, "heads": 2})
-    plain, told = build(base, 5, 0), build(base, 5, 0, counts=np.arange(5))
-    assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), told.parameters(), strict=True))
+    without_fusion, told = build(base, 5, 0), build(base, 5, 0, counts=np.arange(5))
+    assert all(torch.equal(a, b) for a, b in zip(without_fusion.parameters(), told.parameters(), strict=True))
 
 
 def batch_of(rows: Tensor, family: str) -> Batch:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kepipe.models.hf.settings import release_of
-from kepipe.models.pretrained import open_trained, outline
+from kepipe.models.pretrained import from_pretrained, read_config
 
 BERT = {
     "vocab_size": 99,
@@ -40,7 +40,7 @@ def test_a_release_is_known_by_its_config(config: dict[str, Any], release: str |
 @pytest.mark.parametrize("named", [True, False])
 def test_a_config_that_does_not_name_its_family_is_bert_s(tmp_path: Path, named: bool) -> None:
     (tmp_path / "config.json").write_text(json.dumps({**BERT, **({"model_type": "bert"} if named else {})}))
-    told = outline(str(tmp_path))
+    told = read_config(str(tmp_path))
     assert told is not None
     assert (told.family, told.vocabulary, told.positions) == ("bert", 99, 64)
 
@@ -48,6 +48,6 @@ def test_a_config_that_does_not_name_its_family_is_bert_s(tmp_path: Path, named:
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="a file that opens and cannot be read")
 def test_a_config_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.json").symlink_to("/proc/self/mem")
-    for read in (outline, open_trained):
+    for read in (read_config, from_pretrained):
         with pytest.raises(ValueError, match=r"config\.json: no readable config of a model"):
             read(str(tmp_path))

@@ -14,7 +14,7 @@ from kepipe.data.batch import Batch
 from kepipe.models.base import Base, build
 from kepipe.models.transformer import Transformer, encoder_visibility
 from kepipe.nn.layer import Layer
-from kepipe.nn.query_positions import plan_reads
+from kepipe.nn.query_positions import plan_query_positions
 
 B, T, V = 3, 12, 40
 
@@ -67,7 +67,7 @@ def fed(model: Transformer) -> list[int]:
     assert model.encoder is not None
     last = model.encoder.layers[-1]
     assert isinstance(last, Layer)
-    last.feed.register_forward_hook(lambda _part, _given, made: seen.append(made.shape[0] * made.shape[1]))
+    last.mlp.register_forward_hook(lambda _part, _given, made: seen.append(made.shape[0] * made.shape[1]))
     return seen
 
 
@@ -117,7 +117,7 @@ def test_most_places_or_none() -> None:
 def test_every_place_is_found_again(data: st.DataObject, rows: int, length: int) -> None:
     flat = torch.tensor(data.draw(st.lists(st.integers(0, rows * length - 1), max_size=12)), dtype=torch.long)
     x = torch.arange(rows * length, dtype=torch.float).view(rows, length, 1)
-    found = plan_reads(flat, rows, length)
+    found = plan_query_positions(flat, rows, length)
     if found is not None:
         assert found.pick(found.narrow(x)).flatten().tolist() == flat.tolist()
         assert found.places.shape[1] <= max(1, length / 2)

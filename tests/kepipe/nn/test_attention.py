@@ -7,12 +7,12 @@ import torch
 import torch.nn.functional as F
 
 from kepipe.nn import attention
-from kepipe.nn.attention import Cache, CrossAttention, Mask, SelfAttention, attend, concrete
+from kepipe.nn.attention import Cache, CrossAttention, Mask, SelfAttention, attend, build_mask
 from kepipe.nn.visibility import Visibility, causal, documents, full
 
 
 def mask(visibility: Visibility, rows: int, length: int, dtype: torch.dtype = torch.float32) -> Mask:
-    return concrete(
+    return build_mask(
         visibility, rows=rows, queries=length, keys=length, device=torch.device("cpu"), dtype=dtype
     )
 
@@ -80,7 +80,7 @@ def test_block_masks_give_what_a_dense_mask_gives() -> None:
     q, k, v = torch.randn(3, 2, 128, 2, 16, generator=torch.Generator().manual_seed(0)).unbind(0)
     descriptors = torch.tensor([[1] * 50 + [2] * 60 + [0] * 18, [1] * 100 + [2] * 28])
     visibility = causal() & documents(descriptors)
-    blocks = concrete(
+    blocks = build_mask(
         visibility,
         rows=2,
         queries=128,

@@ -12,13 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kepipe.data.batch import Batch
-from kepipe.models.assemble import fuse, plain
+from kepipe.models.assemble import fuse, without_fusion
 from kepipe.models.base import Base, build
 from kepipe.models.config import FusionConfig, TransformerConfig
 from kepipe.models.transformer import Transformer
 from kepipe.nn.attention import Mask
 from kepipe.nn.feedforward import FeedForward
-from kepipe.nn.fusion import Fusion, Links, link
+from kepipe.nn.fusion import EntityPlacement, Fusion, place_entities
 from kepipe.nn.visibility import Visibility, documents
 
 E, V, D = 12, 50, 32
@@ -63,15 +63,17 @@ def identity(wide: int, narrow: int) -> nn.Linear:
 def test_one_token_by_hand() -> None:
     """W_t = 1 0; 0 1, W_e = 1 1 (rows), b = 0, σ = relu: h, w' and e' are sums of two numbers before their norms."""
     part = FeedForward(2, 2, torch.relu)
-    part.grow, part.shrink = identity(2, 2), identity(2, 2)
+    part.up_proj, part.down_proj = identity(2, 2), identity(2, 2)
     fusion = Fusion(part, nn.Identity(), 2, nn.Identity())
     with torch.no_grad():
-        fusion.entity_grow.weight.copy_(torch.ones(2, 2))
-        fusion.entity_shrink.weight.copy_(torch.tensor([[1.0, 0.0], [0.0, -1.0]]))
-        fusion.entity_shrink.bias.copy_(torch.tensor([0.0, 0.5]))
+        fusion.entity_up_proj.weight.copy_(torch.ones(2, 2))
+        fusion.entity_down_proj.weight.copy_(torch.tensor([[1.0, 0.0], [0.0, -1.0]]))
+        fusion.entity_down_proj.bias.copy_(torch.tensor([0.0, 0.5]))
     w = torch.tensor([[[1.0, -2.0], [3.0, -9.0]]])
     e = torch.tensor([[[0.0, 0.0], [2.0, 3.0]]])
-    links = Links(torch.tensor([[0, 1]]), torch.tensor([0, 1]), torch.tensor([[[True], [True]]]), Mask())
+    links = EntityPlacement(
+        torch.tensor([[0, 1]]), torch.tensor([0, 1]), torch.tensor([[[True], [True]]]), Mask()
+    )
     w, e = fusion(w, e, links)
     # [CLS]: h = relu(1, −2) = (1, 0). The second: We e = (5, 5), h = relu(3+5, −9+5) = (8, 0).
     assert w.tolist() == [[[2.0, -2.0], [11.0, -9.0]]]
@@ -80,7 +82,7 @@ def test_one_token_by_hand() -> None:
 
 def test_slots() -> None:
     entities = torch.tensor([[0, 3, 0, 5], [0, 0, 0, 0], [7, 0, 2, 0]])
-    links = link(entities, Visibility(), torch.float32)
+    links = place_entities(entities, Visibility(), torch.float32)
     assert links.entities.tolist() == [[0, 3, 5], [0, 0, 0], [7, 2, 0]]
     assert links.flat.tolist() == [0, 1, 3, 4, 4, 4, 8, 10, 8]
     assert links.used[:, :, 0].tolist() == [[True] * 3, [True, False, False], [True, True, False]]
@@ -91,7 +93,7 @@ def test_slots() -> None:
 
 def test_entities_of_another_document_are_not_seen() -> None:
     entities = torch.tensor([[0, 3, 0, 5, 6]])
-    links = link(entities, documents(torch.tensor([[1, 1, 2, 2, 2]])), torch.float32)
+    links = place_entities(entities, documents(torch.tensor([[1, 1, 2, 2, 2]])), torch.float32)
     assert links.mask.bias is not None
     seen = (links.mask.bias[0, 0] == 0).tolist()
     assert seen == [[True, True, False, False]] * 2 + [[False, False, True, True]] * 2
@@ -142,27 +144,27 @@ def by_the_paper(model: Transformer, batch: Batch, row: int) -> tuple[list[Tenso
     assert fusion is not None
     for i in range(config.encoder_layers):
         name = f"encoder.layers.{i}"
-        xs = attend(xs, [True] * real, weights, f"{name}.attend", config.heads)
+        xs = attend(xs, [True] * real, weights, f"{name}.attention", config.heads)
         if i > fusion.first:
             met = attend(
                 [es[t] for t in places],
                 [True] * len(places),
                 weights,
-                f"{name}.attend_entities",
+                f"{name}.entity_attention",
                 fusion.heads,
             )
             es = dict(zip(places, met, strict=True))
-        feed = f"{name}.feed"
+        mlp = f"{name}.mlp"
         for t in range(real):
-            h = weights[f"{feed}.part.grow.weight"] @ xs[t] + weights[f"{feed}.part.grow.bias"]
+            h = weights[f"{mlp}.part.up_proj.weight"] @ xs[t] + weights[f"{mlp}.part.up_proj.bias"]
             if i >= fusion.first and t in es:
-                h = h + weights[f"{feed}.entity_grow.weight"] @ es[t]
+                h = h + weights[f"{mlp}.entity_up_proj.weight"] @ es[t]
             h = 0.5 * h * (1 + torch.erf(h / math.sqrt(2)))
-            out = weights[f"{feed}.part.shrink.weight"] @ h + weights[f"{feed}.part.shrink.bias"]
-            xs[t] = norm(xs[t] + out, weights, f"{feed}.norm", 1e-12)
+            out = weights[f"{mlp}.part.down_proj.weight"] @ h + weights[f"{mlp}.part.down_proj.bias"]
+            xs[t] = norm(xs[t] + out, weights, f"{mlp}.norm", 1e-12)
             if i >= fusion.first and t in es:
-                out = weights[f"{feed}.entity_shrink.weight"] @ h + weights[f"{feed}.entity_shrink.bias"]
-                es[t] = norm(es[t] + out, weights, f"{feed}.entity_norm", 1e-12)
+                out = weights[f"{mlp}.entity_down_proj.weight"] @ h + weights[f"{mlp}.entity_down_proj.bias"]
+                es[t] = norm(es[t] + out, weights, f"{mlp}.entity_norm", 1e-12)
     return xs, es
 
 
@@ -177,7 +179,7 @@ def test_a_fused_encoder_computes_the_papers_equations(first: int) -> None:
     model.encoder.layers[-1].register_forward_hook(lambda _m, _in, out: streams.append(out[1]))
     hidden = model(batch)
     assert batch.entities is not None
-    links = link(batch.entities, Visibility(), torch.float64)
+    links = place_entities(batch.entities, Visibility(), torch.float64)
     for row, length in enumerate([7, 6, 4]):
         xs, es = by_the_paper(model, batch, row)
         torch.testing.assert_close(hidden[row, :length], torch.stack(xs), atol=1e-10, rtol=0)
@@ -207,10 +209,10 @@ def test_the_last_layers_entity_outputs_feed_nothing() -> None:
     model = fused()
     model(rows([[0, 2, 0, 1]])).sum().backward()
     last = model.config.encoder_layers - 1
-    idle = {name for name, weight in model.named_parameters() if weight.grad is None and ".feed." in name}
+    idle = {name for name, weight in model.named_parameters() if weight.grad is None and ".mlp." in name}
     assert idle == {
-        f"encoder.layers.{last}.feed.{name}"
-        for name in ("entity_shrink.weight", "entity_shrink.bias", "entity_norm.weight", "entity_norm.bias")
+        f"encoder.layers.{last}.mlp.{name}"
+        for name in ("entity_down_proj.weight", "entity_down_proj.bias", "entity_norm.weight", "entity_norm.bias")
     }
 
 
@@ -230,8 +232,8 @@ def test_new_weights_leave_the_base_as_it_is() -> None:
             assert not torch.equal(weight, different)
             assert 0.01 < float(weight.detach().std()) < 0.03
     batch = rows([[0, 0, 0, 0, 0]])
-    assert torch.equal(plain(model)(batch), base(batch))
-    assert plain(model).config == base.config
+    assert torch.equal(without_fusion(model)(batch), base(batch))
+    assert without_fusion(model).config == base.config
 
 
 def test_gradient_checkpointing_changes_nothing() -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from kepipe.data.batch import Sequences
+from kepipe.data.batch import TokenRows
 from kepipe.models.base import Base, build
 from kepipe.objectives import table
 from tests.support.rows import TOKENIZER, VOCABULARY, rows
 
 
-def dialogues(count: int, seed: int) -> Sequences:
-    """Two turns, each about one of two topics with words of its own; `follows` says that both have the same."""
+def dialogues(count: int, seed: int) -> TokenRows:
+    """Two turns, each about one of two topics with words of its own; `next_sentence_labels` says that both have the same."""
     clean = rows(count, 16, seed, pairs=True)
     rng = np.random.default_rng(seed)
     first, same = rng.integers(0, 2, count), rng.integers(0, 2, count)
@@ -20,7 +20,7 @@ def dialogues(count: int, seed: int) -> Sequences:
     topic = np.where(clean.segments == 0, first[:, None], second[:, None])
     word = 25 + topic * 4 + rng.integers(0, 4, clean.tokens.shape)
     tokens = np.where(clean.special, clean.tokens, word)
-    return rows(count, 16, seed, pairs=True, tokens=tokens, follows=same)
+    return rows(count, 16, seed, pairs=True, tokens=tokens, next_sentence_labels=same)
 
 
 def test_a_model_learns_to_tell_a_false_turn_by_what_the_other_turn_says() -> None:
@@ -37,5 +37,5 @@ def test_a_model_learns_to_tell_a_false_turn_by_what_the_other_turn_says() -> No
     unseen = objective.corrupt(dialogues(400, 9999), np.random.default_rng(0), 1.0)
     with torch.no_grad():
         judged = model.next_sentence(model(unseen)).argmax(-1)
-    assert unseen.follows is not None
-    assert float((judged == unseen.follows).double().mean()) > 0.9
+    assert unseen.next_sentence_labels is not None
+    assert float((judged == unseen.next_sentence_labels).double().mean()) > 0.9

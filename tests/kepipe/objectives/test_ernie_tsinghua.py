@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from kepipe.data.batch import Batch, Ints, Sequences
+from kepipe.data.batch import Batch, Ints, TokenRows
 from kepipe.models.assemble import fuse
 from kepipe.models.base import Base, build
 from kepipe.models.config import FusionConfig
@@ -33,7 +33,7 @@ def vectors(tmp_path_factory: pytest.TempPathFactory) -> EntityVectors:
     return EntityVectors.open(folder)
 
 
-def linked(vectors: EntityVectors, seed: int = 0, pairs: bool = False, share: float = 0.3) -> Sequences:
+def linked(vectors: EntityVectors, seed: int = 0, pairs: bool = False, share: float = 0.3) -> TokenRows:
     """Rows in which a share of the tokens begins a mention."""
     clean = rows(seed=seed, pairs=pairs)
     rng = np.random.default_rng(seed)
@@ -65,44 +65,44 @@ def shown(batch: Batch) -> Ints:
 
 @pytest.mark.parametrize("upstream", [False, True])
 def test_what_the_batch_says_is_so(vectors: EntityVectors, upstream: bool) -> None:
-    sequences = linked(vectors)
-    assert sequences.links is not None
-    batch = objective(upstream=upstream).corrupt(sequences, np.random.default_rng(3), 0.0)
+    rows = linked(vectors)
+    assert rows.links is not None
+    batch = objective(upstream=upstream).corrupt(rows, np.random.default_rng(3), 0.0)
     assert batch.entity_rows is not None
     assert batch.entity_vectors is not None
     assert (batch.entity_vectors[0] == 0).all()
     np.testing.assert_array_equal(
         batch.entity_vectors[1:].numpy(), vectors.vectors.matrix[batch.entity_rows[1:].numpy()]
     )
-    true_N = sequences.links[sequences.links >= 0]
+    true_N = rows.links[rows.links >= 0]
     candidates = batch.entity_rows[batch.extra["candidates"]].numpy()
     present = np.unique(true_N)
     np.testing.assert_array_equal(candidates, np.append(-1, present) if upstream else present)
     np.testing.assert_array_equal(candidates[batch.extra["truth"].numpy()], true_N)
-    np.testing.assert_array_equal(batch.extra["linked"].numpy(), np.flatnonzero(sequences.links >= 0))
+    np.testing.assert_array_equal(batch.extra["linked"].numpy(), np.flatnonzero(rows.links >= 0))
     wrong = shown(batch).ravel()[batch.extra["linked"].numpy()] != true_N
     np.testing.assert_array_equal(np.flatnonzero(wrong), batch.extra["changed"].numpy())
-    assert (shown(batch)[sequences.links < 0] == -1).all()
+    assert (shown(batch)[rows.links < 0] == -1).all()
 
 
 def test_masking_does_not_look_at_links_nor_links_at_masking(vectors: EntityVectors) -> None:
     """The same tokens are hidden as by `mlm` with the same seed: arms with and without dEA compare."""
-    sequences = linked(vectors, pairs=True)
-    plain = table.build(table.read("mlm"), TOKENIZER).corrupt(sequences, np.random.default_rng(5), 0.0)
-    ours = objective().corrupt(sequences, np.random.default_rng(5), 0.0)
-    for name in ("tokens", "selected", "labels", "follows", "segments"):
+    rows = linked(vectors, pairs=True)
+    plain = table.build(table.read("mlm"), TOKENIZER).corrupt(rows, np.random.default_rng(5), 0.0)
+    ours = objective().corrupt(rows, np.random.default_rng(5), 0.0)
+    for name in ("tokens", "label_positions", "labels", "next_sentence_labels", "segments"):
         assert torch.equal(getattr(plain, name), getattr(ours, name)), name
-    assert sequences.links is not None
-    np.testing.assert_array_equal(shown(plain), sequences.links)
+    assert rows.links is not None
+    np.testing.assert_array_equal(shown(plain), rows.links)
 
 
 def test_a_static_schedule_corrupts_links_alike_at_every_visit(vectors: EntityVectors) -> None:
-    from kepipe.data.batch import Visit
+    from kepipe.data.batch import ExampleRefs
 
     made = objective(schedule="static")
     batches = [
         made.corrupt(
-            rows(links=linked(vectors).links, vectors=vectors, visit=Visit(np.arange(8), times, 0)),
+            rows(links=linked(vectors).links, vectors=vectors, refs=ExampleRefs(np.arange(8), times, 0)),
             np.random.default_rng(times),
             0.0,
         )
@@ -117,7 +117,7 @@ def test_the_loss_by_hand(vectors: EntityVectors) -> None:
     batch = Batch(
         tokens=torch.zeros(1, 3, dtype=torch.long),
         documents=torch.ones(1, 3, dtype=torch.long),
-        selected=torch.tensor([], dtype=torch.long),
+        label_positions=torch.tensor([], dtype=torch.long),
         labels=torch.tensor([], dtype=torch.long),
         entity_vectors=torch.tensor([[0.0], [9.0], [1.0], [-1.0]]),
         extra={
@@ -140,7 +140,7 @@ def test_the_loss_by_hand(vectors: EntityVectors) -> None:
         def entity_scores(self, hidden: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
             return hidden @ vectors.T
 
-        def restoration_loss(self, hidden: torch.Tensor, _labels: torch.Tensor) -> torch.Tensor:
+        def token_loss(self, hidden: torch.Tensor, _labels: torch.Tensor) -> torch.Tensor:
             return hidden.sum()
 
     losses = objective(weights={"dea": 0.5}).loss(cast(Transformer, Fixed()), batch)
@@ -194,14 +194,14 @@ def test_trained_vectors_get_a_gradient_where_they_are_used(vectors: EntityVecto
     base = build(Base.model_validate({"layers": 2, "hidden": 32, "heads": 2}), VOCABULARY, 0)
     trained, _ = fuse(base, FusionConfig(first=0, hidden=E, heads=2, rows=ENTITIES), 0)
     made = objective(replaced=0.0)
-    sequences = linked(vectors, share=0.05)
-    batch = made.corrupt(sequences, np.random.default_rng(0), 0.0)
+    rows = linked(vectors, share=0.05)
+    batch = made.corrupt(rows, np.random.default_rng(0), 0.0)
     torch.autograd.backward(made.loss(trained, batch)["dea"])
     assert trained.entity_table is not None
     gradient = trained.entity_table.weight.grad
     assert gradient is not None
-    assert sequences.links is not None
-    used = np.unique(sequences.links[sequences.links >= 0])
+    assert rows.links is not None
+    used = np.unique(rows.links[rows.links >= 0])
     assert set(np.flatnonzero(gradient.abs().sum(1).numpy())) == set(used)
     vectors.save(tmp_path, trained.entity_table.weight.detach().numpy())
     np.testing.assert_array_equal(open_vectors(tmp_path).matrix, trained.entity_table.weight.detach().numpy())

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from kepipe.data.batch import Sequences
+from kepipe.data.batch import TokenRows
 from kepipe.knowledge.kbert.injector import Injector
 from kepipe.knowledge.kbert.settings import Inject
 from kepipe.models.base import Base, build
@@ -55,7 +55,7 @@ def injected(graph: Graph, name: str, causal: bool = False, **settings: Any) -> 
     )
 
 
-def linked(**changes: Any) -> Sequences:
+def linked(**changes: Any) -> TokenRows:
     plain = rows(**changes)
     unit = plain.units["entity"]
     return rows(**changes, entities=np.where((unit >= 0) & (unit % 2 == 0), unit, -1))
@@ -64,29 +64,34 @@ def linked(**changes: Any) -> Sequences:
 @pytest.mark.parametrize("name", OBJECTIVES)
 @pytest.mark.parametrize("pairs", [False, True])
 def test_the_same_tokens_are_asked_for_with_and_without_a_graph(graph: Graph, name: str, pairs: bool) -> None:
-    objective, sequences = injected(graph, name), linked(pairs=pairs)
-    plain = objective.objective.corrupt(sequences, np.random.default_rng(3), 0.9)
-    batch = objective.corrupt(sequences, np.random.default_rng(3), 0.9)
+    objective, rows = injected(graph, name), linked(pairs=pairs)
+    plain = objective.objective.corrupt(rows, np.random.default_rng(3), 0.9)
+    batch = objective.corrupt(rows, np.random.default_rng(3), 0.9)
     assert plain.labels is not None
     assert batch.labels is not None
     assert batch.branch is not None
     assert batch.positions is not None
-    assert plain.selected is not None
-    assert batch.selected is not None
+    assert plain.label_positions is not None
+    assert batch.label_positions is not None
     assert batch.labels.tolist() == plain.labels.tolist()
     assert objective.counts(batch) == objective.objective.counts(plain)
     for field in ("tokens", "documents", "segments", "prefix"):
         one, other = getattr(batch, field), getattr(plain, field)
         assert (one is None) == (other is None)
         if one is not None:
-            assert one.flatten()[batch.selected].tolist() == other.flatten()[plain.selected].tolist(), field
+            assert (
+                one.flatten()[batch.label_positions].tolist()
+                == other.flatten()[plain.label_positions].tolist()
+            ), field
     trunk = (batch.branch == 0) & (batch.documents > 0)
     assert batch.tokens[trunk].tolist() == plain.tokens[plain.documents > 0].tolist()
     assert set(batch.tokens[batch.branch > 0].tolist()) == {80, 90, 91, 92}
-    at = batch.selected % batch.tokens.shape[1]
+    at = batch.label_positions % batch.tokens.shape[1]
     width = plain.tokens.shape[1]
-    assert batch.positions.flatten()[batch.selected].tolist() == (plain.selected % width).tolist()
-    assert (at >= plain.selected % width).all()
+    assert (
+        batch.positions.flatten()[batch.label_positions].tolist() == (plain.label_positions % width).tolist()
+    )
+    assert (at >= plain.label_positions % width).all()
     assert batch.visibility == plain.visibility
 
 
@@ -96,26 +101,26 @@ def test_upstream_does_not_ask_for_what_was_cut_off(graph: Graph) -> None:
     plain = objective.objective.corrupt(linked(), np.random.default_rng(0), 0.0)
     assert batch.labels is not None
     assert plain.labels is not None
-    assert batch.selected is not None
+    assert batch.label_positions is not None
     assert batch.tokens.shape[1] == 20
     assert 0 < len(batch.labels) < len(plain.labels)
-    masked = batch.tokens.flatten()[batch.selected] == MASK
+    masked = batch.tokens.flatten()[batch.label_positions] == MASK
     assert 0.6 < masked.float().mean() <= 1.0
 
 
 def test_a_model_without_the_tree_learns_the_plain_objective(graph: Graph) -> None:
     """Without mentions the batch is the plain one, and so is the loss."""
-    objective, sequences = injected(graph, "mlm"), rows()
+    objective, clean = injected(graph, "mlm"), rows()
     model = build(Base(layers=1, hidden=32, heads=2), VOCABULARY, seed=0).eval()
-    batch = objective.corrupt(sequences, np.random.default_rng(0), 0.0)
-    plain = objective.objective.corrupt(sequences, np.random.default_rng(0), 0.0)
+    batch = objective.corrupt(clean, np.random.default_rng(0), 0.0)
+    plain = objective.objective.corrupt(clean, np.random.default_rng(0), 0.0)
     with torch.no_grad():
         assert objective.loss(model, batch)["mlm"] == pytest.approx(
             float(objective.objective.loss(model, plain)["mlm"])
         )
 
 
-def towns(generator: np.random.Generator, inside: bool) -> Sequences:
+def towns(generator: np.random.Generator, inside: bool) -> TokenRows:
     """Rows of a name, which says nothing, and its entity's kind: the mention's last word, or the word behind it."""
     entity = generator.integers(0, 9, 64)
     tokens = np.stack(
@@ -125,7 +130,7 @@ def towns(generator: np.random.Generator, inside: bool) -> Sequences:
     words, names = np.array([-1, 0, 1, -1]), np.array([-1, 0, 0 if inside else 1, -1])
     links = np.where(names == 0, entity[:, None], -1)
     units = {"entity": zeros + names, "word": zeros + words}
-    return Sequences(tokens, zeros, zeros + 1, units["word"] < 0, units, links, units["word"])
+    return TokenRows(tokens, zeros, zeros + 1, units["word"] < 0, units, links, units["word"])
 
 
 @pytest.mark.parametrize(("family", "name"), [("bert", "mlm"), ("gpt2", "causal-lm")])
@@ -147,10 +152,10 @@ def test_knowledge_reaches_the_prediction(graph: Graph, family: Any, name: str) 
         optimiser.step()
     batch = objective.corrupt(towns(generator, not causal), np.random.default_rng(0), 0.0)
     assert batch.labels is not None
-    assert batch.selected is not None
+    assert batch.label_positions is not None
     kind = (batch.labels >= 90) & (batch.labels < 93)
     assert kind.sum() > 20
     with torch.no_grad():
-        hidden = model(batch).flatten(0, 1)[batch.selected[kind]]
+        hidden = model(batch).flatten(0, 1)[batch.label_positions[kind]]
         guessed = model.vocabulary(hidden).argmax(-1)
     assert (guessed == batch.labels[kind]).float().mean() > 0.9

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from pydantic import BaseModel, ValidationError
 
-from kepipe.data.batch import Visit
+from kepipe.data.batch import ExampleRefs
 from kepipe.models.base import Base, build
 from kepipe.objectives import table
 from kepipe.objectives.ernie_baidu import Stages
@@ -30,10 +30,10 @@ def draw(seed: int = 1) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def hidden_units(batch, sequences, level: str):  # type: ignore[no-untyped-def]
+def hidden_units(batch, rows, level: str):  # type: ignore[no-untyped-def]
     """(row, unit) of every hidden token, and the number of hidden tokens of each."""
-    units = sequences.units[level] + 1000 * np.arange(len(sequences.tokens))[:, None]
-    return np.unique(units.ravel()[batch.selected.numpy()], return_counts=True)
+    units = rows.units[level] + 1000 * np.arange(len(rows.tokens))[:, None]
+    return np.unique(units.ravel()[batch.label_positions.numpy()], return_counts=True)
 
 
 @pytest.mark.parametrize("name", ["mlm", "ernie-baidu"])
@@ -41,10 +41,10 @@ def test_what_is_hidden_can_be_put_back(name: str) -> None:
     clean = rows(pairs=True)
     batch = objective(name).corrupt(clean, draw(), 0.9)
     tokens = batch.tokens.numpy().copy()
-    tokens.ravel()[batch.selected.numpy()] = batch.labels.numpy()
+    tokens.ravel()[batch.label_positions.numpy()] = batch.labels.numpy()
     assert (tokens == clean.tokens).all()
-    assert not clean.special.ravel()[batch.selected.numpy()].any()
-    assert (batch.follows.numpy() == clean.follows).all()
+    assert not clean.special.ravel()[batch.label_positions.numpy()].any()
+    assert (batch.next_sentence_labels.numpy() == clean.next_sentence_labels).all()
 
 
 def test_the_same_draw_gives_the_same_batch_and_another_does_not() -> None:
@@ -98,26 +98,28 @@ def test_the_loss_is_the_cross_entropy_of_all_logits_at_the_hidden_places() -> N
     losses = mlm.loss(model, batch)
     hidden = model(batch)
     labels = torch.full(batch.tokens.shape, -100).flatten()
-    labels[batch.selected] = batch.labels
+    labels[batch.label_positions] = batch.labels
     expected = F.cross_entropy(model.vocabulary(hidden).flatten(0, 1), labels, ignore_index=-100)
     torch.testing.assert_close(losses["mlm"], expected)
-    torch.testing.assert_close(losses["nsp"], F.cross_entropy(model.next_sentence(hidden), batch.follows))
+    torch.testing.assert_close(
+        losses["nsp"], F.cross_entropy(model.next_sentence(hidden), batch.next_sentence_labels)
+    )
     assert mlm.counts(batch) == {"mlm": len(batch.labels), "nsp": 8}
 
 
 def test_without_pairs_there_is_no_next_sentence() -> None:
     mlm = objective("mlm")
     batch = mlm.corrupt(rows(), draw(), 0.0)
-    assert batch.follows is None
+    assert batch.next_sentence_labels is None
     assert "nsp" not in mlm.counts(batch)
     silent = objective({"name": "mlm", "next_sentence": False})
-    assert silent.corrupt(rows(pairs=True), draw(), 0.0).follows is None
+    assert silent.corrupt(rows(pairs=True), draw(), 0.0).next_sentence_labels is None
 
 
 def test_random_tokens_are_words_of_text() -> None:
     noisy = objective({"name": "mlm", "masked": 0.0, "random": 1.0, "share": 0.5})
     batch = noisy.corrupt(rows(64), draw(), 0.0)
-    put = batch.tokens.flatten()[batch.selected]
+    put = batch.tokens.flatten()[batch.label_positions]
     assert not np.isin(put.numpy(), [MASK, *SENTINELS]).any()
     assert len(put.unique()) > 60
 
@@ -147,7 +149,7 @@ def test_a_schedule_says_how_many_corruptions_an_example_has(name: str, schedule
     made = []
     for epoch in range(7):
         order = np.random.default_rng(epoch).permutation(8)
-        clean = rows(visit=Visit(order, epoch, 5))
+        clean = rows(refs=ExampleRefs(order, epoch, 5))
         shuffled = replace(
             clean,
             tokens=clean.tokens[order],
@@ -172,13 +174,13 @@ def test_the_dialogue_model_sees_roles_and_learns_which_dialogues_are_real() -> 
     dlm = objective("dlm")
     batch = dlm.corrupt(dialogues, draw(), 0.0)
     assert (batch.segments.numpy() == dialogues.segments).all()
-    assert (batch.follows.numpy() == dialogues.follows).all()
+    assert (batch.next_sentence_labels.numpy() == dialogues.next_sentence_labels).all()
     assert dlm.counts(batch) == {"mlm": len(batch.labels), "real": len(dialogues.tokens)}
     model = build(Base(family="bert", layers=1, hidden=16, heads=1), VOCABULARY, 0)
     losses = dlm.loss(model, batch)
-    expected = F.cross_entropy(model.next_sentence(model(batch)), batch.follows)
+    expected = F.cross_entropy(model.next_sentence(model(batch)), batch.next_sentence_labels)
     assert set(losses) == {"mlm", "real"}
     torch.testing.assert_close(losses["real"], expected)
     blind = objective({"name": "dlm", "tell_fakes": False}).corrupt(dialogues, draw(), 0.0)
-    assert blind.follows is None
+    assert blind.next_sentence_labels is None
     assert blind.segments is not None

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kepipe.data.batch_sampler import Order
+from kepipe.data.batch_sampler import BatchSampler
 from kepipe.data.formats import Format, plan
-from kepipe.data.row_batches import Batches, Frame
+from kepipe.data.row_batches import RowBatches, SpecialTokens
 from kepipe.objectives import table
 from tests.support.rows import CLS, PAD, SEP, TOKENIZER
 from tests.support.shards import random_documents, write_shard
@@ -29,7 +29,9 @@ def test_less_than_five_percent_of_an_epoch_is_padding(
     shard = write_shard(tmp_path, random_documents(np.random.default_rng(0), 2000))
     row, learned = table.TABLE[objective], table.build(table.read(objective), TOKENIZER)
     examples = plan(shard, format, 128, begin=row.begin)
-    batches = Batches(shard, examples, Order(examples.lengths, 4096, 0), Frame(PAD, CLS, SEP))
+    batches = RowBatches(
+        shard, examples, BatchSampler(examples.lengths, 4096, 0), SpecialTokens(PAD, CLS, SEP)
+    )
     padding = []
     for n in range(batches.per_epoch):
         batch = learned.corrupt(batches.render(n), np.random.default_rng(n), 0.0)

@@ -11,12 +11,12 @@ def test_spans_have_the_stated_share_and_mean_length():
     objective = table.build(
         table.read({"name": "span-masking", "masked": 1, "random": 0, "mean_span": 4}), TOKENIZER
     )
-    sequences = rows(count=64, length=128)
-    batch = objective.corrupt(sequences, np.random.default_rng(0), 0.0)
+    clean = rows(count=64, length=128)
+    batch = objective.corrupt(clean, np.random.default_rng(0), 0.0)
     hidden_BT = batch.tokens.numpy() == MASK
-    text_BT = ~sequences.special
+    text_BT = ~clean.special
     assert not hidden_BT[~text_BT].any()
     assert hidden_BT.sum() / text_BT.sum() == pytest.approx(0.15, abs=0.01)
     spans = (np.diff(hidden_BT.astype(int), axis=1, prepend=0) == 1).sum()
     assert hidden_BT.sum() / spans == pytest.approx(4, rel=0.15)
-    assert batch.labels.tolist() == sequences.tokens[hidden_BT].tolist()
+    assert batch.labels.tolist() == clean.tokens[hidden_BT].tolist()

@@ -86,9 +86,9 @@ def test_causal_lm_does_not_write_the_first_token_of_the_next_document() -> None
     tokens = np.array([[30, 31, SEP, 40, SEP, PAD]])
     clean = rows(1, 6, tokens=tokens, documents=documents)
     batch = objective("causal-lm").corrupt(clean, draw(), 0.0)
-    assert batch.selected is not None
+    assert batch.label_positions is not None
     assert batch.labels is not None
-    assert batch.selected.tolist() == [0, 1, 3]
+    assert batch.label_positions.tolist() == [0, 1, 3]
     assert batch.labels.tolist() == [31, SEP, SEP]
 
 
@@ -178,15 +178,15 @@ def test_unilm_lets_the_target_learn_its_end() -> None:
 
 def test_unilm_writes_no_target_that_does_not_follow_its_source() -> None:
     learned, clean = objective("unilm"), rows(16, 24, pairs=True)
-    assert clean.follows is not None
+    assert clean.next_sentence_labels is not None
     asked: dict[str, set[int]] = {"full": set(), "prefix": set(), "causal": set(), "backward": set()}
     for seed in range(60):
         batch = learned.corrupt(clean, draw(seed), 0.0)
-        asked[batch.visibility] |= set((batch.selected // batch.tokens.shape[1]).tolist())
-    assert asked.pop("prefix") == set(np.flatnonzero(clean.follows).tolist())
+        asked[batch.visibility] |= set((batch.label_positions // batch.tokens.shape[1]).tolist())
+    assert asked.pop("prefix") == set(np.flatnonzero(clean.next_sentence_labels).tolist())
     assert all(len(rows) == 16 for rows in asked.values())
-    torn = replace(clean, follows=np.zeros(16, np.int64))
-    counts = [learned.counts(learned.corrupt(torn, draw(seed), 0.0))["mlm"] for seed in range(20)]
+    unrelated_pairs = replace(clean, next_sentence_labels=np.zeros(16, np.int64))
+    counts = [learned.counts(learned.corrupt(unrelated_pairs, draw(seed), 0.0))["mlm"] for seed in range(20)]
     assert 0 in counts, "a batch without true pairs teaches nothing then, and is no mistake"
 
 

@@ -15,7 +15,7 @@ from kepipe.models import folder
 from kepipe.models.base import Base, build
 from kepipe.models.entities import EntityVectors
 from kepipe.models.families import FAMILIES
-from kepipe.models.pretrained import open_trained
+from kepipe.models.pretrained import from_pretrained
 from kepipe.objectives.table import TABLE
 from kepipe.pipeline import load
 from kepipe.tokenization.training import train_tokenizer
@@ -295,7 +295,7 @@ def test_a_folder_tells_what_it_is_without_torch(tmp_path: Path, form: str) -> N
         assert "p.yaml:4: `stages.pretrain.base`: " in said
         assert f"config.json: {why} of a model" in said
         with pytest.raises(ValueError, match=f"{why} of a model"):
-            open_trained(str(tmp_path / "damaged"))
+            from_pretrained(str(tmp_path / "damaged"))
     complaint(tmp_path, "  pretrain:\n    base: {from: bert}\n    objective: causal-lm\n")
     script = f"""
 import sys

@@ -8,7 +8,7 @@ from kepipe.data.batch import Batch
 from kepipe.models.base import Base, build
 from kepipe.models.entities import attach
 from kepipe.models.folder import load
-from kepipe.probes.cloze_scoring import blank, fill, passes
+from kepipe.probes.cloze_scoring import blank, passes, score_candidates
 from kepipe.probes.cloze_test import ClozeMaker, Links
 from kg.store import open_graph
 
@@ -41,7 +41,7 @@ def slow_score(model, tokenizer, case, name, vectors=None):
 def test_scores_equal_those_of_a_plain_loop(world, test, monkeypatch):
     monkeypatch.setattr("kepipe.probes.masked_predictions.native_bfloat16", lambda device: False)
     model = load(world.arms[0].folder)
-    scores = fill(model, world.tokenizer, test, tokens_per_batch=200)
+    scores = score_candidates(model, world.tokenizer, test, tokens_per_batch=200)
     assert {len(name) for table in test.candidates.values() for name in table.names} >= {1, 2}
     for case, found in zip(test.cases, scores, strict=True):
         expected = [
@@ -53,16 +53,16 @@ def test_scores_equal_those_of_a_plain_loop(world, test, monkeypatch):
 def test_bfloat16_layers_order_candidates_nearly_alike(world, test, monkeypatch):
     model = load(world.arms[0].folder)
     monkeypatch.setattr("kepipe.probes.masked_predictions.native_bfloat16", lambda device: False)
-    exact = fill(model, world.tokenizer, test)
+    exact = score_candidates(model, world.tokenizer, test)
     monkeypatch.setattr("kepipe.probes.masked_predictions.native_bfloat16", lambda device: True)
-    rough = fill(model, world.tokenizer, test)
+    rough = score_candidates(model, world.tokenizer, test)
     assert np.concatenate(rough) == pytest.approx(np.concatenate(exact), abs=0.05)
     assert all(len(np.unique(row)) == len(row) for row in rough)  # no ties by rounding
 
 
 def test_ticks_add_up_to_the_passes(world, test):
     ticks: list[int] = []
-    fill(load(world.arms[0].folder), world.tokenizer, test, tick=ticks.append)
+    score_candidates(load(world.arms[0].folder), world.tokenizer, test, tick=ticks.append)
     assert sum(ticks) == passes(test)
 
 
@@ -73,19 +73,19 @@ def test_a_blank_has_its_masks_between_the_sides(world, test):
         expected = [tokenizer.cls, *case.left, tokenizer.mask, tokenizer.mask, *case.right, tokenizer.sep]
         assert row[: len(expected)] == expected
         assert set(row[len(expected) :]) <= {tokenizer.pad}
-    assert batch.tokens.flatten()[batch.selected].tolist() == [tokenizer.mask] * 6
+    assert batch.tokens.flatten()[batch.label_positions].tolist() == [tokenizer.mask] * 6
 
 
 def test_a_model_that_generates_is_refused(world, test):
     model = build(Base(family="gpt2", layers=1, hidden=32, heads=2), world.tokenizer.vocab_size, 0)
     with pytest.raises(ValueError, match="fills masks"):
-        fill(model, world.tokenizer, test)
+        score_candidates(model, world.tokenizer, test)
 
 
 def test_a_fused_model_reads_what_the_rest_of_the_window_names(world, test, vectors, fused, monkeypatch):
     monkeypatch.setattr("kepipe.probes.masked_predictions.native_bfloat16", lambda device: False)
-    scores = fill(fused, world.tokenizer, test, vectors=vectors, tokens_per_batch=200)
-    plain = fill(fused, world.tokenizer, test)
+    scores = score_candidates(fused, world.tokenizer, test, vectors=vectors, tokens_per_batch=200)
+    plain = score_candidates(fused, world.tokenizer, test)
     assert any(case.links for case in test.cases)
     for case, found, without in zip(test.cases, scores, plain, strict=True):
         names = test.candidates[case.type].names

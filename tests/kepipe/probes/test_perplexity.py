@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kepipe.data.document import Document
-from kepipe.inference.lm_scorer import Asking
+from kepipe.inference.lm_scorer import LMScorer
 from kepipe.models.base import Base, build
 from kepipe.probes.perplexity import (
-    Stretches,
+    EvalWindows,
     compare,
-    cut_stretches,
-    draw_stretches,
+    cut_windows,
+    draw_windows,
     losses,
     summarise,
     unigram_losses,
@@ -30,7 +30,7 @@ TOKENIZERS = {
 @pytest.mark.parametrize("kind", TOKENIZERS)
 def test_every_token_after_the_first_stretch_is_scored_once(kind):
     tokenizer = TOKENIZERS[kind]
-    cut = cut_stretches([Document("a", TEXT), Document("b", "Mars"), Document("c", TEXT)], tokenizer, 5)
+    cut = cut_windows([Document("a", TEXT), Document("b", "Mars"), Document("c", TEXT)], tokenizer, 5)
     tokens = tokenizer.encode([TEXT]).tokens
     assert np.concatenate(cut.targets).tolist() == tokens[5:].tolist() * 2
     ours = [prompt for prompt, of in zip(cut.prompts, cut.documents, strict=True) if of == 0]
@@ -42,7 +42,7 @@ def test_every_token_after_the_first_stretch_is_scored_once(kind):
 @given(st.text(alphabet="ab é月 \n🌍", min_size=1, max_size=60), st.integers(1, 6))
 def test_words_and_bytes_of_the_text_are_counted_once(text, size):
     tokenizer = TOKENIZERS["bpe"]
-    cut = cut_stretches([Document("a", text)], tokenizer, size)
+    cut = cut_windows([Document("a", text)], tokenizer, size)
     encoded = tokenizer.encode([text])
     if not len(cut):
         assert len(encoded.tokens) <= size
@@ -56,7 +56,7 @@ def test_words_and_bytes_of_the_text_are_counted_once(text, size):
 
 def by_hand():
     one = np.array([1, 2])
-    return Stretches((one, one), (one, np.array([3])), np.array([0, 1]), np.array([1, 1]), np.array([4, 2]))
+    return EvalWindows((one, one), (one, np.array([3])), np.array([0, 1]), np.array([1, 1]), np.array([4, 2]))
 
 
 def test_perplexities_by_hand():
@@ -79,11 +79,11 @@ def test_a_model_without_knowledge_has_the_vocabulary_as_perplexity():
     model = build(Base(family="gpt2", layers=1, hidden=16, heads=1), tokenizer.vocab_size, 0)
     with torch.no_grad():
         model.tokens.weight.zero_()
-    cut = cut_stretches([Document("a", TEXT)], tokenizer, 4)
-    told = summarise(losses(Asking(model, tokenizer, "append"), cut), cut, seed=0)
+    cut = cut_windows([Document("a", TEXT)], tokenizer, 4)
+    told = summarise(losses(LMScorer(model, tokenizer, "append"), cut), cut, seed=0)
     assert told["token_perplexity"]["value"] == pytest.approx(tokenizer.vocab_size, rel=1e-5)
 
 
 def test_too_short_documents_are_a_clear_error():
     with pytest.raises(ValueError, match="no held-out document has more than 62 tokens"):
-        draw_stretches([Document("a", "Mars")], TOKENIZERS["bpe"], np.random.default_rng(0))
+        draw_windows([Document("a", "Mars")], TOKENIZERS["bpe"], np.random.default_rng(0))

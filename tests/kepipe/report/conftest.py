@@ -5,7 +5,7 @@ import json
 import pytest
 
 from kepipe.flow.artifact import seal
-from kepipe.flow.stage import Work
+from kepipe.flow.stage import StageContext
 from kepipe.stages.artifacts import Corpus, Evaluation, Vectors
 from kepipe.stages.evaluate import EvaluateConfig, EvaluateInputs, evaluate
 from kepipe.stages.report import ReportInputs
@@ -48,9 +48,9 @@ def inputs(tmp_path_factory):
     (folder / "corpus" / "corpus.json").write_text(json.dumps(told))
     (folder / "evaluate").mkdir()
     (folder / "scratch").mkdir()
-    work = Work(folder / "evaluate", folder / "scratch", 0, "cpu", lambda event: None)
+    context = StageContext(folder / "evaluate", folder / "scratch", 0, "cpu", lambda event: None)
     config = EvaluateConfig(context=48, max_mentions=40)
-    evaluate(EvaluateInputs(world.arms, world.linked, world.graph, world.shards), config, work)
+    evaluate(EvaluateInputs(world.arms, world.linked, world.graph, world.shards), config, context)
     for number, name in enumerate(
         ("graph", "corpus", "link", "embed", "shards", "pretrain", "control", "evaluate")
     ):

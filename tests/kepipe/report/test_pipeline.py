@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from kepipe.flow.stage import Work
+from kepipe.flow.stage import StageContext
 from kepipe.stages.report import REPORT, ReportConfig
 
 FRAME = """<iframe id="frame" style="border:0;width:WIDTHpx;height:900px"></iframe><script>
@@ -23,8 +23,8 @@ def make(inputs, folder, **config):
     (folder / "scratch").mkdir(parents=True)
     (folder / "out").mkdir()
     notes = []
-    work = Work(folder / "out", folder / "scratch", 0, "cpu", notes.append)
-    REPORT.run(inputs, ReportConfig(**config), work)
+    context = StageContext(folder / "out", folder / "scratch", 0, "cpu", notes.append)
+    REPORT.run(inputs, ReportConfig(**config), context)
     return (folder / "out" / "report.html").read_text(encoding="utf-8")
 
 

@@ -5,14 +5,14 @@ import pytest
 
 from kepipe.data.document_files import read_documents
 from kepipe.flow.events import Event, Noted
-from kepipe.flow.stage import Nothing, Work
+from kepipe.flow.stage import Nothing, StageContext
 from kepipe.stages.corpus import CorpusConfig, corpus, fingerprint
 
 
 def run(config: CorpusConfig, out: Path) -> list[Event]:
     events: list[Event] = []
     out.mkdir()
-    corpus(Nothing(), config, Work(out, out, 0, "cpu", events.append))
+    corpus(Nothing(), config, StageContext(out, out, 0, "cpu", events.append))
     return events
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from kepipe.flow.events import Event, Metrics, Noted
-from kepipe.flow.stage import Nothing, Planned, Work
+from kepipe.flow.stage import Nothing, Planned, StageContext
 from kepipe.stages.artifacts import Graph
 from kepipe.stages.embed import EMBED, EmbedConfig, EmbedInputs
 from kepipe.stages.graph import GRAPH, GraphConfig
@@ -31,7 +31,7 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:
     (folder / "triples.tsv").write_text("\n".join(steps))
     (folder / "out").mkdir()
     config = GraphConfig(source="native", path=folder, valid=0.1, test=0.1)
-    GRAPH.run(Nothing(), config, Work(folder / "out", folder, 0, "cpu", lambda _: None))
+    GRAPH.run(Nothing(), config, StageContext(folder / "out", folder, 0, "cpu", lambda _: None))
     return Graph(folder / "out", "digest")
 
 
@@ -39,7 +39,9 @@ def run(graph: Graph, folder: Path, config: EmbedConfig = CONFIG) -> list[Event]
     events: list[Event] = []
     for name in ("out", "scratch"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    EMBED.run(EmbedInputs(graph), config, Work(folder / "out", folder / "scratch", 0, "cpu", events.append))
+    EMBED.run(
+        EmbedInputs(graph), config, StageContext(folder / "out", folder / "scratch", 0, "cpu", events.append)
+    )
     return events
 
 
@@ -75,8 +77,10 @@ def test_a_warm_start_goes_on(graph: Graph, tmp_path: Path) -> None:
         ({}, ""),
     ):
         other = EmbedConfig(**(CONFIG.model_dump() | changes | changed))
-        clashes = [(clash.key, str(clash)) for clash in EMBED.clashes(Planned("embed", other, {}))]
-        assert clashes == ([("warm_start", said)] if said else [])
+        conflicts = [
+            (conflict.key, str(conflict)) for conflict in EMBED.conflicts(Planned("embed", other, {}))
+        ]
+        assert conflicts == ([("warm_start", said)] if said else [])
     assert EMBED.fingerprint(CONFIG) == {}
     assert EMBED.fingerprint(config).keys() == {"vectors.safetensors", "entities.txt", "relations.txt"}
 

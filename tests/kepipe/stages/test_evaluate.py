@@ -8,7 +8,7 @@ import pytest
 
 from kepipe.data.document_files import write_documents
 from kepipe.flow.artifact import seal
-from kepipe.flow.stage import Work
+from kepipe.flow.stage import StageContext
 from kepipe.linking.linker import Linker
 from kepipe.models.base import Base, build
 from kepipe.models.entities import EntityVectors
@@ -31,11 +31,11 @@ def world(tmp_path_factory):
 
 def run(world, folder, config=CONFIG, arms=None, scratch=None):
     events = []
-    work = Work(folder / "out", scratch or folder / "scratch", 0, "cpu", events.append)
-    for place in (work.out, work.scratch):
+    context = StageContext(folder / "out", scratch or folder / "scratch", 0, "cpu", events.append)
+    for place in (context.out, context.scratch):
         place.mkdir(parents=True, exist_ok=True)
-    EVALUATE.run(EvaluateInputs(arms or world.arms, world.linked, world.graph, world.shards), config, work)
-    return json.loads((work.out / "scores.json").read_text()), events
+    EVALUATE.run(EvaluateInputs(arms or world.arms, world.linked, world.graph, world.shards), config, context)
+    return json.loads((context.out / "scores.json").read_text()), events
 
 
 def content(folder):

@@ -19,7 +19,7 @@ from kepipe.models.folder import load, read_provenance
 from kepipe.stages.artifacts import Model
 from kepipe.stages.finetune import FINETUNE
 from tests.support.tasks import base_model, finetune, tokenizer, write_task
-from tests.support.toy_training import Ear, work_in
+from tests.support.toy_training import Ear, context_in
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def test_what_does_not_fit_is_refused(bert: Model, tmp_path: Path) -> None:
         FINETUNE.run(
             FINETUNE.inputs(),
             FINETUNE.config.model_validate({"task": "classification", "data": data}),
-            work_in(tmp_path / "w"),
+            context_in(tmp_path / "w"),
         )
     for changes, said in (
         ({"mentions": "linker"}, "`linker` needs an input: set `inputs: {linked: link}`"),
@@ -149,12 +149,12 @@ def test_real_data_runs(tmp_path: Path, task: TaskName, train: str, language: st
         "epochs": 1,
         "language": language,
     }
-    work = work_in(tmp_path, ear)
-    FINETUNE.run(FINETUNE.inputs(), FINETUNE.config.model_validate(changes), work)
+    context = context_in(tmp_path, ear)
+    FINETUNE.run(FINETUNE.inputs(), FINETUNE.config.model_validate(changes), context)
     assert "problem" not in ear.notes()
-    told = json.loads((work.out / "scores.json").read_text())["dev"][metric]
+    told = json.loads((context.out / "scores.json").read_text())["dev"][metric]
     assert 0 <= told["low"] <= told["value"] <= told["high"] <= 1
-    told_of = [json.loads(line) for line in (work.out / "predictions.jsonl").read_text().splitlines()]
+    told_of = [json.loads(line) for line in (context.out / "predictions.jsonl").read_text().splitlines()]
     assert len(told_of) == told["cases"]
 
 

@@ -35,7 +35,7 @@ from kg.vectors import TABLE, map_table, save_vectors
 from kg.writer import write_graph
 from tests.kepipe.stages.test_pretrain import document
 from tests.support.tasks import SETTINGS
-from tests.support.toy_training import Ear, work_in
+from tests.support.toy_training import Ear, context_in
 
 WIDTH = 8
 FUSED: dict[str, Any] = {
@@ -60,9 +60,9 @@ def write_world(folder: Path) -> Path:
     texts.mkdir(parents=True)
     write_documents(texts / "documents.jsonl", (document(n, rng) for n in range(40)))
     (texts / "corpus.json").write_text('{"held_out_share": 0.2}')
-    work = work_in(folder / "shards")
+    context = context_in(folder / "shards")
     SHARDS.run(
-        SHARDS.inputs(Linked(texts, "")), SHARDS.config.model_validate({"tokenizer": {"size": 320}}), work
+        SHARDS.inputs(Linked(texts, "")), SHARDS.config.model_validate({"tokenizer": {"size": 320}}), context
     )
     ids = ["Q9", "Q10", "Q11", "Q99"]
     table, relations = (rng.standard_normal((rows, WIDTH)).astype(np.float32) for rows in (len(ids), 1))
@@ -78,14 +78,14 @@ def write_world(folder: Path) -> Path:
 
 def pretrain(world: Path, folder: Path, neighbours: bool = False, **changes: Any) -> tuple[Path, Ear]:
     ear = Ear()
-    work = work_in(folder, ear)
+    context = context_in(folder, ear)
     inputs = PRETRAIN.inputs(
         Shards(world / "shards" / "out", ""),
         vectors=Vectors(world / "vectors", ""),
         neighbours=Graph(world / "graph", "digest") if neighbours else None,
     )
-    PRETRAIN.run(inputs, PRETRAIN.config.model_validate(FUSED | changes), work)
-    return work.out, ear
+    PRETRAIN.run(inputs, PRETRAIN.config.model_validate(FUSED | changes), context)
+    return context.out, ear
 
 
 @pytest.fixture(scope="module")
@@ -172,10 +172,10 @@ def linked(tmp_path_factory: pytest.TempPathFactory) -> Linked:
     texts = [Document(f"d{n}", f"Last year {a} was larger than {b}.") for n, (a, b) in pairs]
     write_documents(folder / "corpus" / "documents.jsonl", texts)
     (folder / "corpus" / "corpus.json").write_text('{"held_out_share": 0.1}')
-    work = work_in(folder / "link")
+    context = context_in(folder / "link")
     inputs = LINK.inputs(Graph(folder / "graph", ""), Corpus(folder / "corpus", ""))
-    LINK.run(inputs, LINK.config.model_validate({"spacy_model": None, "workers": 1}), work)
-    return Linked(work.out, "")
+    LINK.run(inputs, LINK.config.model_validate({"spacy_model": None, "workers": 1}), context)
+    return Linked(context.out, "")
 
 
 def write_towns(file: Path, towns: list[str], count: int) -> str:
@@ -208,10 +208,10 @@ def tuned(linked: Linked, tmp_path_factory: pytest.TempPathFactory) -> FineTuned
         "tokenizer": str(folder / "words"),
         "mark": False,
     }
-    work = work_in(folder)
+    context = context_in(folder)
     inputs = FINETUNE.inputs(vectors=Vectors(folder / "vectors", ""), linked=linked)
-    FINETUNE.run(inputs, FINETUNE.config.model_validate(settings), work)
-    return FineTuned(work.out, "")
+    FINETUNE.run(inputs, FINETUNE.config.model_validate(settings), context)
+    return FineTuned(context.out, "")
 
 
 def test_a_model_tuned_after_a_linker_answers_by_it(tuned: FineTuned, tmp_path: Path) -> None:

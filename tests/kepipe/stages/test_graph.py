@@ -11,7 +11,7 @@ from typing import get_args
 import pytest
 
 from kepipe.flow.events import Event, Noted
-from kepipe.flow.stage import Nothing, Work
+from kepipe.flow.stage import Nothing, StageContext
 from kepipe.stages.graph import GRAPH, GraphConfig
 from kg.sources.reading import Choices
 from kg.sources.table import FORMATS
@@ -22,7 +22,7 @@ def run(folder: Path, config: GraphConfig, seed: int = 0) -> list[Event]:
     events: list[Event] = []
     out = folder / "out"
     out.mkdir(parents=True)
-    GRAPH.run(Nothing(), config, Work(out, folder, seed, "cpu", events.append))
+    GRAPH.run(Nothing(), config, StageContext(out, folder, seed, "cpu", events.append))
     return events
 
 

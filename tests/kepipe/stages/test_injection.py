@@ -17,7 +17,7 @@ from kg.schema import Entity, Relation, Triple
 from kg.store import open_graph
 from kg.writer import write_graph
 from tests.kepipe.stages.test_pretrain import SMALL, TINY, shards
-from tests.support.toy_training import Ear, work_in
+from tests.support.toy_training import Ear, context_in
 
 LENGTHS = range(8, 13)
 
@@ -37,9 +37,11 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:
 
 def run(shards: Shards, folder: Path, graph: Graph | None = None, **changes: Any) -> tuple[Path, Ear]:
     ear = Ear()
-    work = work_in(folder, ear)
-    PRETRAIN.run(PRETRAIN.inputs(shards, graph=graph), PRETRAIN.config.model_validate(SMALL | changes), work)
-    return work.out, ear
+    context = context_in(folder, ear)
+    PRETRAIN.run(
+        PRETRAIN.inputs(shards, graph=graph), PRETRAIN.config.model_validate(SMALL | changes), context
+    )
+    return context.out, ear
 
 
 def test_a_graph_changes_what_is_learnt_and_nothing_of_what_is_asked(
@@ -104,9 +106,9 @@ def test_what_does_not_go_together_is_refused(
 
 def test_the_shuffled_graph_is_a_graph_of_the_same_shape(graph: Graph, tmp_path: Path) -> None:
     ear = Ear()
-    work = work_in(tmp_path, ear)
-    SHUFFLED_GRAPH.run(SHUFFLED_GRAPH.inputs(graph), SHUFFLED_GRAPH.config(), work)
-    made, true = open_graph(work.out), open_graph(graph.folder)
+    context = context_in(tmp_path, ear)
+    SHUFFLED_GRAPH.run(SHUFFLED_GRAPH.inputs(graph), SHUFFLED_GRAPH.config(), context)
+    made, true = open_graph(context.out), open_graph(graph.folder)
     assert made.describe() == true.describe()
     assert list(made.labels) == list(true.labels)
     assert np.bincount(made.triples()[:, 2]).tolist() == np.bincount(true.triples()[:, 2]).tolist()

@@ -7,7 +7,7 @@ import pytest
 from kepipe.data.document import Document, Mention
 from kepipe.data.document_files import held_out, read_documents, write_documents
 from kepipe.flow.events import Event, Metrics
-from kepipe.flow.stage import Work
+from kepipe.flow.stage import StageContext
 from kepipe.stages.artifacts import Corpus, Graph
 from kepipe.stages.link import LinkConfig, LinkInputs, link
 from tests.kepipe.linking.conftest import ENTITIES, TRIPLES
@@ -42,7 +42,7 @@ def run(inputs: LinkInputs, config: LinkConfig, folder: Path, scratch: Path | No
     out, scratch = folder / "out", scratch or folder / "scratch"
     out.mkdir(parents=True)
     scratch.mkdir(exist_ok=True)
-    link(inputs, config, Work(out, scratch, 0, "cpu", events.append))
+    link(inputs, config, StageContext(out, scratch, 0, "cpu", events.append))
     return events
 
 

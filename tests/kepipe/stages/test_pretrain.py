@@ -11,13 +11,13 @@ import pytest
 
 from kepipe.data.document import Document, Mention, Span
 from kepipe.data.document_files import write_documents
-from kepipe.flow.stage import Nothing, Work
+from kepipe.flow.stage import Nothing, StageContext
 from kepipe.models.folder import load
 from kepipe.stages.artifacts import Linked, Model, Shards
 from kepipe.stages.corpus import CORPUS
 from kepipe.stages.pretrain import PRETRAIN
 from kepipe.stages.shards import SHARDS
-from tests.support.toy_training import Ear, work_in
+from tests.support.toy_training import Ear, context_in
 
 NAMES = ["river", "old", "stone", "high", "castle", "town", "bridge", "market", "hill"]
 WORDS = ["the", "near", "large", "small", "lies", "north", "south", "east", "of", "in", "with", "and"]
@@ -50,26 +50,26 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Shards:
     rng = np.random.default_rng(0)
     write_documents(root / "documents.jsonl", (document(n, rng) for n in range(40)))
     (root / "corpus.json").write_text('{"held_out_share": 0.1}')
-    work = work_in(root / "work")
+    context = context_in(root / "work")
     config = SHARDS.config.model_validate({"tokenizer": {"size": 320}})
-    SHARDS.run(SHARDS.inputs(Linked(root, "")), config, work)
-    return Shards(work.out, "digest")
+    SHARDS.run(SHARDS.inputs(Linked(root, "")), config, context)
+    return Shards(context.out, "digest")
 
 
-def run(shards: Shards, folder: Path, seed: int = 0, **changes: Any) -> tuple[Work, Ear]:
+def run(shards: Shards, folder: Path, seed: int = 0, **changes: Any) -> tuple[StageContext, Ear]:
     ear = Ear()
-    work = work_in(folder, ear, seed)
-    PRETRAIN.run(PRETRAIN.inputs(shards), PRETRAIN.config.model_validate(SMALL | changes), work)
-    return work, ear
+    context = context_in(folder, ear, seed)
+    PRETRAIN.run(PRETRAIN.inputs(shards), PRETRAIN.config.model_validate(SMALL | changes), context)
+    return context, ear
 
 
 def test_it_writes_a_model_folder_that_loads(shards: Shards, tmp_path: Path) -> None:
-    work, ear = run(shards, tmp_path, objective="ernie-baidu")
-    assert load(work.out).config.hidden == 32
-    assert (work.out / "tokenizer.json").read_bytes() == (
+    context, ear = run(shards, tmp_path, objective="ernie-baidu")
+    assert load(context.out).config.hidden == 32
+    assert (context.out / "tokenizer.json").read_bytes() == (
         shards.folder / "tokenizer/tokenizer.json"
     ).read_bytes()
-    provenance = json.loads((work.out / "kepipe.json").read_text())
+    provenance = json.loads((context.out / "kepipe.json").read_text())
     assert provenance["config"]["objective"]["name"] == "ernie-baidu"
     assert provenance["shards"] == "digest"
     assert set(ear.metric("held_out_loss")) == {0, 6}
@@ -131,18 +131,18 @@ def test_a_later_stage_goes_on_with_the_model_of_an_earlier_one(shards: Shards, 
     both = {"name": "mixture", "tasks": True, "of": [{"objective": "mlm"}, {"objective": "ernie-baidu"}]}
     config = PRETRAIN.config.model_validate(SMALL | tasks | {"objective": both, "steps": 4})
     ear, start = Ear(), Model(first.out, "earlier", name="pretrain")
-    work = work_in(tmp_path / "second", ear)
-    PRETRAIN.run(PRETRAIN.inputs(shards, start), config, work)
+    context = context_in(tmp_path / "second", ear)
+    PRETRAIN.run(PRETRAIN.inputs(shards, start), config, context)
     fresh = run(shards, tmp_path / "fresh", steps=1, **tasks)[1].metric("held_out_loss")[0]
     assert ear.metric("held_out_loss")[0] < fresh - 0.1
-    assert json.loads((work.out / "kepipe.json").read_text())["start"] == "earlier"
+    assert json.loads((context.out / "kepipe.json").read_text())["start"] == "earlier"
 
 
 def test_an_earlier_model_of_another_tokenizer_is_refused(shards: Shards, tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{}")
     start = Model(tmp_path, "", name="pretrain")
     with pytest.raises(ValueError, match="`pretrain` was trained with another tokenizer"):
-        PRETRAIN.run(PRETRAIN.inputs(shards, start), PRETRAIN.config.model_validate(SMALL), work_in(tmp_path))
+        PRETRAIN.run(PRETRAIN.inputs(shards, start), PRETRAIN.config.model_validate(SMALL), context_in(tmp_path))
 
 
 def weights(folder: Path) -> dict[str, Any]:
@@ -173,7 +173,7 @@ def test_dialogues_are_learnt_in_turn_with_plain_masking(tmp_path: Path) -> None
         for _ in range(60)
     ]
     (tmp_path / "talks.jsonl").write_text("".join(json.dumps(talk) + "\n" for talk in talks))
-    corpus, tokens = work_in(tmp_path / "corpus"), work_in(tmp_path / "shards")
+    corpus, tokens = context_in(tmp_path / "corpus"), context_in(tmp_path / "shards")
     CORPUS.run(Nothing(), CORPUS.config(source="folder", path=tmp_path / "talks.jsonl"), corpus)
     SHARDS.run(
         SHARDS.inputs(Linked(corpus.out, "")),

@@ -10,7 +10,7 @@ import pytest
 
 from kepipe.flow.artifact import seal
 from kepipe.flow.events import Event, ModelOffered
-from kepipe.flow.stage import Work
+from kepipe.flow.stage import StageContext
 from kepipe.stages.artifacts import Evaluation, Model
 from kepipe.stages.evaluate import EVALUATE, EvaluateConfig, EvaluateInputs
 from kepipe.stages.register import REGISTER, RegisterConfig, RegisterInputs, champion_score
@@ -26,11 +26,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 def evaluation(world: World) -> Evaluation:
     """A sealed evaluation beside its inputs, as in the store."""
     folder = world.shards.folder.parent / "evaluation"
-    work = Work(folder, folder.parent / "scratch", 0, "cpu", lambda event: None)
-    for place in (work.out, work.scratch):
+    context = StageContext(folder, folder.parent / "scratch", 0, "cpu", lambda event: None)
+    for place in (context.out, context.scratch):
         place.mkdir()
     config = EvaluateConfig(context=48, max_mentions=30)
-    EVALUATE.run(EvaluateInputs(world.arms, world.linked, world.graph, world.shards), config, work)
+    EVALUATE.run(EvaluateInputs(world.arms, world.linked, world.graph, world.shards), config, context)
     inputs = {name: getattr(world, name).digest for name in ("linked", "graph", "shards")}
     arms = {arm.name: arm.digest for arm in world.arms}
     parts = {"config": config.model_dump(mode="json"), "seed": 0, "inputs": {**inputs, "arms": arms}}
@@ -40,8 +40,8 @@ def evaluation(world: World) -> Evaluation:
 
 def run(model: Model, evaluation: Evaluation, folder: Path, **settings: Any) -> list[Event]:
     events: list[Event] = []
-    work = Work(folder, folder, 0, "cpu", events.append, {"run": "r", "stage": "register"})
-    REGISTER.run(RegisterInputs(model, evaluation), RegisterConfig(**settings), work)
+    context = StageContext(folder, folder, 0, "cpu", events.append, {"run": "r", "stage": "register"})
+    REGISTER.run(RegisterInputs(model, evaluation), RegisterConfig(**settings), context)
     return events
 
 

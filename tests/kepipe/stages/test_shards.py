@@ -15,7 +15,7 @@ from kepipe.data.document import Document, Mention, Span
 from kepipe.data.document_files import held_out, write_documents
 from kepipe.data.shards import open_shard
 from kepipe.flow.events import Event, Metrics, Noted
-from kepipe.flow.stage import Work
+from kepipe.flow.stage import StageContext
 from kepipe.stages.artifacts import Linked, Shards
 from kepipe.stages.shards import SHARDS, ShardsConfig, ShardsInputs, shards
 from kepipe.tokenization.tokenizer import load_tokenizer
@@ -51,7 +51,7 @@ def run(inputs: ShardsInputs, desk: Path, **config: Any) -> list[Event]:
     shards(
         inputs,
         ShardsConfig.model_validate(config),
-        Work(desk / "out", desk / "scratch", 0, "cpu", events.append),
+        StageContext(desk / "out", desk / "scratch", 0, "cpu", events.append),
     )
     return events
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kepipe.flow.stage import Work
+from kepipe.flow.stage import StageContext
 from kepipe.stages.artifacts import Vectors
 from kepipe.stages.shuffled_vectors import SHUFFLED_VECTORS
 from kg.vectors import TABLE, map_table, open_vectors, read_ids, save_vectors
@@ -16,10 +16,10 @@ from kg.vectors import TABLE, map_table, open_vectors, read_ids, save_vectors
 def shuffled(root: Path, name: str, seed: int = 0) -> Path:
     for part in ("out", "scratch"):
         (root / name / part).mkdir(parents=True)
-    work = Work(root / name / "out", root / name / "scratch", seed, "cpu", lambda event: None)
+    context = StageContext(root / name / "out", root / name / "scratch", seed, "cpu", lambda event: None)
     inputs = SHUFFLED_VECTORS.inputs(Vectors(root / "true", "", "embed"))
-    SHUFFLED_VECTORS.run(inputs, SHUFFLED_VECTORS.config(), work)
-    return work.out
+    SHUFFLED_VECTORS.run(inputs, SHUFFLED_VECTORS.config(), context)
+    return context.out
 
 
 def test_nobody_keeps_its_vector_and_none_is_lost(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from kepipe.knowledge.kbert.settings import Inject
 from kepipe.stages.artifacts import Vectors
 from kepipe.stages.start import tell_unused
-from tests.support.toy_training import Ear, work_in
+from tests.support.toy_training import Ear, context_in
 
 
 @pytest.mark.parametrize(
@@ -25,5 +25,5 @@ def test_vectors_that_a_plain_model_cannot_read_are_told(
     tmp_path: Path, given: bool, inject: Inject | None, told: bool
 ) -> None:
     ear = Ear()
-    tell_unused(Vectors(tmp_path, "", name="embed") if given else None, inject, work_in(tmp_path, ear))
+    tell_unused(Vectors(tmp_path, "", name="embed") if given else None, inject, context_in(tmp_path, ear))
     assert ("the vectors of `embed` are not used" in ear.notes()) == told

@@ -8,7 +8,7 @@ from pathlib import Path
 from kepipe.stages.study import STUDY
 from kepipe.studies.design import Measure
 from tests.kepipe.studies.conftest import design_of, result
-from tests.support.toy_training import Ear, work_in
+from tests.support.toy_training import Ear, context_in
 
 VALUES = {"graph-on": (0.61, 0.63, 0.62), "graph-off": (0.55, 0.58, 0.56)}
 TASKS = {"hotels": VALUES, "books": VALUES | {"graph-on": (0.55, 0.58, 0.56)}}
@@ -24,16 +24,16 @@ def test_every_task_is_told(tmp_path: Path) -> None:
         for seed, f1 in enumerate(found)
     )
     ear = Ear()
-    work = work_in(tmp_path, ear)
-    STUDY.run(STUDY.inputs(results), design, work)
+    context = context_in(tmp_path, ear)
+    STUDY.run(STUDY.inputs(results), design, context)
     one, other, *answers, verdict = ear.notes().splitlines()
     assert one.startswith("hotels, graph-on − graph-off: +0.0567 (95%: +0.0")
     assert other == "books, graph-on − graph-off: +0.0000, no difference with any seed"
     assert verdict == "A gain is shown in 1 of 2 tasks: hotels, not in books."
-    told = json.loads((work.out / "study.json").read_text())
+    told = json.loads((context.out / "study.json").read_text())
     assert told["verdict"] == verdict
     assert list(told["tasks"].values()) == answers
     assert answers[1] == (
         "No gain shown: graph-on and graph-off reach the same books/test/micro_f1 with every seed."
     )
-    assert verdict in (work.out / "report.html").read_text()
+    assert verdict in (context.out / "report.html").read_text()

@@ -16,18 +16,18 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from kepipe.data.batch import Batch, Sequences
-from kepipe.training.distributed import Trained, accelerator
+from kepipe.data.batch import Batch, TokenRows
+from kepipe.training.distributed import LossModule, make_accelerator
 from kepipe.training.divergence import Diverged
-from kepipe.training.evaluator import HeldOut
+from kepipe.training.evaluator import HeldOutLoss
 from kepipe.training.loop import train, update
-from kepipe.training.microbatches import Part
+from kepipe.training.microbatches import MicroBatch
 from kepipe.training.optimizer import adamw
-from tests.support.toy_training import Ear, HideSome, in_turn, render, same, settings, tiny, work_in
+from tests.support.toy_training import Ear, HideSome, in_turn, render, same, settings, tiny, context_in
 
 
-def held_out() -> HeldOut:
-    return HeldOut(HideSome(), lambda number: render(1_000 + number), 2)
+def held_out() -> HeldOutLoss:
+    return HeldOutLoss(HideSome(), lambda number: render(1_000 + number), 2)
 
 
 def test_the_loss_falls_on_text_never_seen(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_the_loss_falls_on_text_never_seen(tmp_path: Path) -> None:
         HideSome(),
         render,
         settings(steps=150, eval_every=50, learning_rate=0.01),
-        work_in(tmp_path, ear),
+        context_in(tmp_path, ear),
         held_out(),
     )
     losses = ear.metric("held_out_loss")
@@ -47,9 +47,9 @@ def test_the_loss_falls_on_text_never_seen(tmp_path: Path) -> None:
 
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(tmp_path: Path) -> None:
     one, two, other = tiny(), tiny(), tiny()
-    train(one, HideSome(), render, settings(), work_in(tmp_path / "1"))
-    train(two, HideSome(), render, settings(workers=3), work_in(tmp_path / "2"))
-    train(other, HideSome(), render, settings(), work_in(tmp_path / "3", seed=4))
+    train(one, HideSome(), render, settings(), context_in(tmp_path / "1"))
+    train(two, HideSome(), render, settings(workers=3), context_in(tmp_path / "2"))
+    train(other, HideSome(), render, settings(), context_in(tmp_path / "3", seed=4))
     assert same(one, two)
     assert not same(one, other)
 
@@ -57,9 +57,9 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(tmp_path: Path)
 def test_parts_of_an_update_add_up_to_the_whole(tmp_path: Path) -> None:
     """Half batches of unequal numbers of hidden tokens give the gradient of the batch they make up."""
 
-    def halves(number: int) -> Sequences:
+    def halves(number: int) -> TokenRows:
         whole, rows = render(number // 2), slice(4 * (number % 2), 4 * (number % 2) + 4)
-        return Sequences(
+        return TokenRows(
             whole.tokens[rows], whole.segments[rows], whole.documents[rows], whole.special[rows], {},
             whole.entities[rows], whole.sentences[rows],
         )  # fmt: skip
@@ -67,21 +67,21 @@ def test_parts_of_an_update_add_up_to_the_whole(tmp_path: Path) -> None:
     class HideLow(HideSome):
         """Hides what is below 12: a function of the tokens alone, so that halves and wholes agree."""
 
-        def corrupt(self, sequences: Sequences, rng: np.random.Generator, progress: float) -> Batch:
+        def corrupt(self, sequences: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
             low = sequences.tokens < 12
             tokens = torch.from_numpy(sequences.tokens)
             chosen = torch.from_numpy(np.flatnonzero(low))
             return Batch(
                 tokens.masked_fill(torch.from_numpy(low), 1),
                 torch.ones_like(tokens),
-                selected=chosen,
+                label_positions=chosen,
                 labels=tokens.flatten()[chosen],
             )
 
     one, two = tiny(0.0), tiny(0.0)
     ear_one, ear_two = Ear(), Ear()
-    train(one, HideLow(), render, settings(), work_in(tmp_path / "1", ear_one))
-    train(two, HideLow(), halves, settings(accumulate=2), work_in(tmp_path / "2", ear_two))
+    train(one, HideLow(), render, settings(), context_in(tmp_path / "1", ear_one))
+    train(two, HideLow(), halves, settings(accumulate=2), context_in(tmp_path / "2", ear_two))
     assert ear_two.metric("loss") == pytest.approx(ear_one.metric("loss"), rel=1e-5)
     assert ear_two.metric("gradient_norm") == pytest.approx(ear_one.metric("gradient_norm"), rel=1e-4)
 
@@ -94,9 +94,9 @@ def test_in_a_mixture_each_objective_weighs_as_often_as_it_comes() -> None:
         part: replace(objective.corrupt(rows, np.random.default_rng(part), 0.0), part=part)
         for part, (objective, rows) in made.items()
     }
-    parts = [Part(batches[part], mixture.counts(batches[part]), 0, 0) for part in (0, 1, 0, 0)]
-    machine = accelerator("fp32", "cpu")
-    _, norm = update(machine, Trained(model), adamw(model, settings()), mixture, parts, 0.0)
+    parts = [MicroBatch(batches[part], mixture.counts(batches[part]), 0, 0) for part in (0, 1, 0, 0)]
+    accelerator = make_accelerator("fp32", "cpu")
+    _, norm = update(accelerator, LossModule(model), adamw(model, settings()), mixture, parts, 0.0)
 
     again = tiny(0.0)
     losses = {
@@ -115,17 +115,17 @@ class Stop(Exception):
 def test_continuing_repeats_what_would_have_been(tmp_path: Path, at: int) -> None:
     whole_ear, ear = Ear(), Ear()
     whole = tiny()
-    train(whole, HideSome(), render, settings(), work_in(tmp_path / "whole", whole_ear), held_out())
+    train(whole, HideSome(), render, settings(), context_in(tmp_path / "whole", whole_ear), held_out())
 
-    def stopping(number: int) -> Sequences:
+    def stopping(number: int) -> TokenRows:
         if number > at:
             raise Stop
         return render(number)
 
     with pytest.raises(Stop):
-        train(tiny(), HideSome(), stopping, settings(), work_in(tmp_path / "cut", ear), held_out())
+        train(tiny(), HideSome(), stopping, settings(), context_in(tmp_path / "cut", ear), held_out())
     again = tiny()
-    train(again, HideSome(), render, settings(), work_in(tmp_path / "cut", ear), held_out())
+    train(again, HideSome(), render, settings(), context_in(tmp_path / "cut", ear), held_out())
     assert same(whole, again)
     for name in ("loss", "held_out_loss", "learning_rate", "gradient_norm"):
         assert ear.metric(name) == whole_ear.metric(name)
@@ -133,11 +133,11 @@ def test_continuing_repeats_what_would_have_been(tmp_path: Path, at: int) -> Non
 
 def test_a_damaged_checkpoint_costs_only_the_steps_since_the_one_before(tmp_path: Path) -> None:
     ear, whole, again = Ear(), tiny(), tiny()
-    work = work_in(tmp_path, ear)
-    train(whole, HideSome(), render, settings(), work)
-    newest = work.scratch / "checkpoints" / "step-00000008" / "memory.safetensors"
+    context = context_in(tmp_path, ear)
+    train(whole, HideSome(), render, settings(), context)
+    newest = context.scratch / "checkpoints" / "step-00000008" / "memory.safetensors"
     newest.write_bytes(newest.read_bytes()[:100])
-    train(again, HideSome(), render, settings(), work)
+    train(again, HideSome(), render, settings(), context)
     assert "damaged" in ear.notes()
     assert "continuing after step 4" in ear.notes()
     assert same(whole, again)
@@ -146,28 +146,28 @@ def test_a_damaged_checkpoint_costs_only_the_steps_since_the_one_before(tmp_path
 def test_the_best_weights_can_be_the_final_ones(tmp_path: Path) -> None:
     """The held-out text says the opposite, so that the last is not the best. A run that is cut finds the same best."""
 
-    def opposite(number: int) -> Sequences:
+    def opposite(number: int) -> TokenRows:
         rows = render(number)
         return replace(rows, tokens=rows.tokens[:, ::-1].copy())
 
-    def stopping(number: int) -> Sequences:
+    def stopping(number: int) -> TokenRows:
         if number > 33:
             raise Stop
         return render(number)
 
-    misleading = HeldOut(HideSome(), opposite, 2)
+    misleading = HeldOutLoss(HideSome(), opposite, 2)
     best = settings(steps=40, learning_rate=0.01, eval_every=4, final="best", keep=1)
     ear, model = Ear(), tiny(0.0)
-    work = work_in(tmp_path / "whole", ear)
-    progress = train(model, HideSome(), render, best, work, misleading)
+    context = context_in(tmp_path / "whole", ear)
+    progress = train(model, HideSome(), render, best, context, misleading)
     losses = {step: loss for step, loss in ear.metric("held_out_loss").items() if step}
     assert progress.best_step == min(losses, key=losses.__getitem__) < 40
     assert progress.latest == losses[progress.best_step], "the loss of the weights with which it ends"
     assert f"the weights are those of step {progress.best_step}" in ear.notes()
-    stored = load_file(work.scratch / f"checkpoints/step-{progress.best_step:08d}/weights.safetensors")
+    stored = load_file(context.scratch / f"checkpoints/step-{progress.best_step:08d}/weights.safetensors")
     assert all(torch.equal(stored[name], value) for name, value in model.named_parameters())
 
-    again, cut = tiny(0.0), work_in(tmp_path / "cut")
+    again, cut = tiny(0.0), context_in(tmp_path / "cut")
     with pytest.raises(Stop):
         train(tiny(0.0), HideSome(), stopping, best, cut, misleading)
     train(again, HideSome(), render, best, cut, misleading)
@@ -180,7 +180,7 @@ def test_the_latest_checkpoints_and_those_of_the_lowest_losses_are_kept(tmp_path
     class Told:
         """Says these losses in turn."""
 
-        chooses = "held_out_loss"
+        selection_metric = "held_out_loss"
 
         def __init__(self) -> None:
             self.losses = iter((9.0, 3.0, 1.0, 2.0, 4.0, 5.0, 6.0))
@@ -189,17 +189,17 @@ def test_the_latest_checkpoints_and_those_of_the_lowest_losses_are_kept(tmp_path
             return {"held_out_loss": next(self.losses)}
 
     often = settings(eval_every=2, checkpoint_every=2, log_every=2, keep=1, keep_best=2)
-    work, told = work_in(tmp_path), Told()
+    context, told = context_in(tmp_path), Told()
 
-    def stopping(number: int) -> Sequences:
+    def stopping(number: int) -> TokenRows:
         if number > 6:
             raise Stop
         return render(number)
 
     with pytest.raises(Stop):
-        train(tiny(0.0), HideSome(), stopping, often, work, told)
-    train(tiny(0.0), HideSome(), render, often, work, told)
-    kept = sorted(folder.name for folder in (work.scratch / "checkpoints").iterdir())
+        train(tiny(0.0), HideSome(), stopping, often, context, told)
+    train(tiny(0.0), HideSome(), render, often, context, told)
+    kept = sorted(folder.name for folder in (context.scratch / "checkpoints").iterdir())
     assert kept == ["step-00000004", "step-00000006", "step-00000010"]
 
 
@@ -210,7 +210,7 @@ def test_the_best_kept_early_stopping_and_stops_at_any_step_go_together(
 ) -> None:
     """Cut again and again, it ends at the same step with the same weights and the same checkpoints."""
 
-    def opposite(number: int) -> Sequences:
+    def opposite(number: int) -> TokenRows:
         rows = render(number)
         return replace(rows, tokens=rows.tokens[:, ::-1].copy())
 
@@ -218,21 +218,21 @@ def test_the_best_kept_early_stopping_and_stops_at_any_step_go_together(
         steps=32, learning_rate=0.01, eval_every=4, checkpoint_every=6, final=final, keep=keep,
         keep_best=keep_best, patience=patience,
     )  # fmt: skip
-    misleading = HeldOut(HideSome(), opposite, 1)
+    misleading = HeldOutLoss(HideSome(), opposite, 1)
     ends = []
     for name, cuts in (("whole", []), ("cut", [3, 9, 10, 15, 22, 23])):
-        work = work_in(tmp_path / name)
+        context = context_in(tmp_path / name)
         for cut in [*cuts, 1000]:
 
-            def until(number: int, cut: int = cut) -> Sequences:
+            def until(number: int, cut: int = cut) -> TokenRows:
                 if number > cut:
                     raise Stop
                 return render(number)
 
             model = tiny(0.0)
             with suppress(Stop):
-                progress = train(model, HideSome(), until, chosen, work, misleading)
-        kept = sorted(folder.name for folder in (work.scratch / "checkpoints").iterdir())
+                progress = train(model, HideSome(), until, chosen, context, misleading)
+        kept = sorted(folder.name for folder in (context.scratch / "checkpoints").iterdir())
         ends.append((progress, kept, model))
     (whole, kept_whole, model_whole), (cut_one, kept_cut, model_cut) = ends
     assert (whole, kept_whole) == (cut_one, kept_cut)
@@ -243,7 +243,7 @@ def test_the_best_kept_early_stopping_and_stops_at_any_step_go_together(
 def test_patience_ends_a_training_that_does_not_get_better(tmp_path: Path) -> None:
     still = settings(steps=400, learning_rate=1e-12, eval_every=3, patience=2)
     ear = Ear()
-    progress = train(tiny(0.0), HideSome(), render, still, work_in(tmp_path, ear), held_out())
+    progress = train(tiny(0.0), HideSome(), render, still, context_in(tmp_path, ear), held_out())
     assert progress.step < 60
     assert f"stopped after step {progress.step} of 400: 2 measurements without a lower" in ear.notes()
 
@@ -251,7 +251,7 @@ def test_patience_ends_a_training_that_does_not_get_better(tmp_path: Path) -> No
 class Poisoned(HideSome):
     """Batch 6 asks for the logarithm of nothing."""
 
-    def corrupt(self, sequences: Sequences, rng: np.random.Generator, progress: float) -> Batch:
+    def corrupt(self, sequences: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
         batch = super().corrupt(sequences, rng, progress)
         if np.array_equal(sequences.tokens, render(6).tokens):
             batch.extra["poison"] = torch.tensor(float("nan"))  # type: ignore[index]
@@ -264,35 +264,35 @@ class Poisoned(HideSome):
 
 
 def test_a_loss_that_is_no_number_stops_with_the_batch_saved(tmp_path: Path) -> None:
-    work = work_in(tmp_path)
+    context = context_in(tmp_path)
     with pytest.raises(Diverged, match="the loss of step 7 is not finite") as stopped:
-        train(tiny(), Poisoned(), render, settings(checkpoint_every=3, log_every=4), work)
-    file = work.scratch / "not-finite-step-00000007.safetensors"
+        train(tiny(), Poisoned(), render, settings(checkpoint_every=3, log_every=4), context)
+    file = context.scratch / "not-finite-step-00000007.safetensors"
     assert str(file) in str(stopped.value)
     saved = load_file(file)
     assert torch.isnan(saved["part0.extra.poison"])
     assert saved["part0.tokens"].shape == (8, 16)
-    names = sorted(folder.name for folder in (work.scratch / "checkpoints").iterdir())
+    names = sorted(folder.name for folder in (context.scratch / "checkpoints").iterdir())
     assert names == ["step-00000003", "step-00000006"]
 
 
 def test_an_update_in_which_nothing_is_hidden_changes_little_and_stops_nothing(tmp_path: Path) -> None:
     class HideNothing(HideSome):
-        def corrupt(self, sequences: Sequences, rng: np.random.Generator, progress: float) -> Batch:
+        def corrupt(self, sequences: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
             batch = super().corrupt(sequences, rng, progress)
             nothing = torch.empty(0, dtype=torch.int64)
-            return replace(batch, selected=nothing, labels=nothing) if progress > 0.4 else batch
+            return replace(batch, label_positions=nothing, labels=nothing) if progress > 0.4 else batch
 
     ear = Ear()
-    train(tiny(), HideNothing(), render, settings(), work_in(tmp_path, ear))
+    train(tiny(), HideNothing(), render, settings(), context_in(tmp_path, ear))
     assert ear.metric("gradient_norm")[12] == 0.0
     assert set(ear.metric("loss")) == {2, 4, 6}
 
 
 def test_recomputing_activations_changes_nothing(tmp_path: Path) -> None:
     one, two = tiny(), tiny()
-    train(one, HideSome(), render, settings(steps=4), work_in(tmp_path / "1"))
-    train(two, HideSome(), render, settings(steps=4, recompute=True), work_in(tmp_path / "2"))
+    train(one, HideSome(), render, settings(steps=4), context_in(tmp_path / "1"))
+    train(two, HideSome(), render, settings(steps=4, recompute=True), context_in(tmp_path / "2"))
     assert same(one, two)
 
 
@@ -300,7 +300,7 @@ def test_one_process_after_another_may_differ_in_precision(tmp_path: Path) -> No
     ears = Ear(), Ear()
     for ear, precision in zip(ears, ("bf16", "fp32"), strict=True):
         train(
-            tiny(0.0), HideSome(), render, settings(precision=precision), work_in(tmp_path / precision, ear)
+            tiny(0.0), HideSome(), render, settings(precision=precision), context_in(tmp_path / precision, ear)
         )
     bf16, fp32 = (ear.metric("loss") for ear in ears)
     assert bf16 != fp32
@@ -309,12 +309,12 @@ def test_one_process_after_another_may_differ_in_precision(tmp_path: Path) -> No
 
 def test_fp16_on_a_cpu_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="fp16 needs a GPU"):
-        train(tiny(), HideSome(), render, settings(precision="fp16"), work_in(tmp_path))
+        train(tiny(), HideSome(), render, settings(precision="fp16"), context_in(tmp_path))
 
 
 def test_block_masks_on_a_cpu_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="blocks: block masks need a GPU"):
-        train(tiny(0.0), HideSome(), render, settings(blocks=True), work_in(tmp_path))
+        train(tiny(0.0), HideSome(), render, settings(blocks=True), context_in(tmp_path))
 
 
 RUN = """
@@ -323,10 +323,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from kepipe.training.loop import train
-from tests.support.toy_training import HideSome, render, settings, tiny, work_in
+from tests.support.toy_training import HideSome, render, settings, tiny, context_in
 torch.set_num_threads(1)
 model = tiny()
-train(model, HideSome(), render, settings(steps=120, checkpoint_every=3), work_in(Path(sys.argv[1])))
+train(model, HideSome(), render, settings(steps=120, checkpoint_every=3), context_in(Path(sys.argv[1])))
 save_file(dict(model.named_parameters()), Path(sys.argv[1]) / "model.safetensors")
 """
 
@@ -362,14 +362,14 @@ def test_kill_9_at_any_moment_and_again_ends_with_the_same_bytes(tmp_path: Path)
 def test_compiled_layers_give_the_losses_of_plain_ones_and_continue(tmp_path: Path) -> None:
     """Stopped and continued, too: what is compiled is no part of a checkpoint, and half a kernel stops nothing."""
     plain, compiled = Ear(), Ear()
-    train(tiny(0.0), HideSome(), render, settings(steps=8), work_in(tmp_path / "plain", plain))
+    train(tiny(0.0), HideSome(), render, settings(steps=8), context_in(tmp_path / "plain", plain))
 
-    def stopping(number: int) -> Sequences:
+    def stopping(number: int) -> TokenRows:
         if number > 5:
             raise Stop
         return render(number)
 
-    once, cut = settings(steps=8, compile=True), work_in(tmp_path / "cut", compiled)
+    once, cut = settings(steps=8, compile=True), context_in(tmp_path / "cut", compiled)
     with pytest.raises(Stop):
         train(tiny(0.0), HideSome(), stopping, once, cut)
     kernels = list((cut.scratch / "kernels-0").rglob("*.so"))
@@ -389,4 +389,4 @@ def test_a_machine_without_a_compiler_is_told_in_one_line(
 ) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(ValueError, match=r"compile: no C\+\+ compiler: .* or set `compile: false`$"):
-        train(tiny(), HideSome(), render, settings(compile=True), work_in(tmp_path))
+        train(tiny(), HideSome(), render, settings(compile=True), context_in(tmp_path))

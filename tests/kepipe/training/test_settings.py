@@ -9,11 +9,11 @@ import pytest
 from pydantic import ValidationError
 
 from kepipe.training.lr_schedule import learning_rate
-from kepipe.training.settings import Training
+from kepipe.training.settings import TrainingSettings
 
 
 def rates(**values: Any) -> list[float]:
-    settings = Training(learning_rate=1.0, **values)
+    settings = TrainingSettings(learning_rate=1.0, **values)
     return [learning_rate(step, settings) for step in range(settings.steps)]
 
 
@@ -41,8 +41,8 @@ def test_no_warmup_starts_at_the_peak() -> None:
 
 
 def test_a_share_of_warmup_is_of_all_steps() -> None:
-    assert Training(steps=200, warmup=0.1).warmup_steps() == 20
-    assert Training(steps=200, warmup=30).warmup_steps() == 30
+    assert TrainingSettings(steps=200, warmup=0.1).warmup_steps() == 20
+    assert TrainingSettings(steps=200, warmup=30).warmup_steps() == 30
 
 
 @pytest.mark.parametrize(
@@ -56,12 +56,12 @@ def test_a_share_of_warmup_is_of_all_steps() -> None:
 )
 def test_impossible_settings_are_refused(values: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
-        Training(**values)
+        TrainingSettings(**values)
 
 
 def test_what_is_due_after_a_step() -> None:
-    settings = Training(steps=12, log_every=2, eval_every=3, checkpoint_every=5)
-    due = {step: settings.due(step) for step in range(1, 13)}
+    settings = TrainingSettings(steps=12, log_every=2, eval_every=3, checkpoint_every=5)
+    due = {step: settings.actions_at(step) for step in range(1, 13)}
     assert due[1] == set()
     assert due[2] == {"record"}
     assert due[3] == {"record", "measure"}

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kepipe.data.batch_sampler import Order
+from kepipe.data.batch_sampler import BatchSampler
 from kepipe.data.formats import plan
-from kepipe.data.row_batches import Batches, Frame
+from kepipe.data.row_batches import RowBatches, SpecialTokens
 from kepipe.models.base import Base, build
 from kepipe.objectives import table
 from kepipe.training.loop import train
 from tests.support.rows import CLS, PAD, SEP, TOKENIZER
 from tests.support.shards import random_documents, write_shard
-from tests.support.toy_training import Ear, settings, work_in
+from tests.support.toy_training import Ear, settings, context_in
 
 TOKENS = 4096
 
@@ -29,13 +29,15 @@ def test_the_model_waits_for_less_than_three_percent_of_a_step(
 ) -> None:
     shard = write_shard(tmp_path / "shard", random_documents(np.random.default_rng(0), 30))
     examples = plan(shard, "doc-sentences", 64)
-    batches = Batches(shard, examples, Order(examples.lengths, TOKENS, 0), Frame(PAD, CLS, SEP))
+    batches = RowBatches(
+        shard, examples, BatchSampler(examples.lengths, TOKENS, 0), SpecialTokens(PAD, CLS, SEP)
+    )
     sizes = {"layers": 2, "hidden": 128, "heads": 2, "positions": 80}
     model = build(Base(family=family, **sizes), 10 + len(shard), 0)
     ear = Ear()
     train(
         model, table.build(table.read(objective), TOKENIZER), batches.render,
-        settings(steps=6, log_every=1, batch_tokens=TOKENS), work_in(tmp_path, ear),
+        settings(steps=6, log_every=1, batch_tokens=TOKENS), context_in(tmp_path, ear),
     )  # fmt: skip
     told = {
         name: list(ear.metric(name).values())

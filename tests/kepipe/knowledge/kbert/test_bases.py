@@ -9,19 +9,19 @@ import pytest
 import torch
 
 from kepipe.data.batch import Batch
-from kepipe.knowledge.kbert.tree import Anchors, Branches, Planted, plant
+from kepipe.knowledge.kbert.tree import Branches, InjectedRows, MentionSpans, build_rows
 from kepipe.models.base import Base, build
 
 SENTENCE = np.array([[2, 10, 11, 12, 13, 14, 3]])
-ANCHORS = Anchors(np.array([0, 0]), np.array([1, 4]), np.array([3, 5]))  # 10 11, and 13
+ANCHORS = MentionSpans(np.array([0, 0]), np.array([1, 4]), np.array([3, 5]))  # 10 11, and 13
 BRANCHES = Branches(np.array([0, 0, 1]), np.array([2, 1, 3]), np.array([20, 21, 22, 23, 24, 25]))
 ENCODERS = ["bert", "roberta", "bart", "t5"]
 
 
-def batch_of(planted: Planted) -> Batch:
+def batch_of(injected: InjectedRows) -> Batch:
     tokens, positions, branch, mention = (
         torch.from_numpy(values)
-        for values in (planted.tokens, planted.positions, planted.branch, planted.mention)
+        for values in (injected.tokens, injected.positions, injected.branch, injected.mention)
     )
     return Batch(tokens, torch.ones_like(tokens), positions=positions, branch=branch, mention=mention)
 
@@ -38,39 +38,39 @@ def hidden(family: str, batch: Batch) -> torch.Tensor:
 @pytest.mark.parametrize("family", ENCODERS)
 def test_an_encoder_does_not_care_where_in_the_row_a_branch_stands(family: str) -> None:
     """Branches moved to the row's end, with their descriptors, are read as before."""
-    planted = plant(SENTENCE, np.array([7]), ANCHORS, BRANCHES)
-    order = np.argsort(planted.branch[0] > 0, kind="stable")
+    injected = build_rows(SENTENCE, np.array([7]), ANCHORS, BRANCHES)
+    order = np.argsort(injected.branch[0] > 0, kind="stable")
     moved = replace(
-        planted,
-        **{name: getattr(planted, name)[:, order] for name in ("tokens", "positions", "branch", "mention")},
+        injected,
+        **{name: getattr(injected, name)[:, order] for name in ("tokens", "positions", "branch", "mention")},
     )
     assert order.tolist() != sorted(order.tolist())
     torch.testing.assert_close(
-        hidden(family, batch_of(moved)), hidden(family, batch_of(planted))[order], rtol=1e-4, atol=1e-5
+        hidden(family, batch_of(moved)), hidden(family, batch_of(injected))[order], rtol=1e-4, atol=1e-5
     )
 
 
 @pytest.mark.parametrize("family", ENCODERS)
 def test_a_branch_that_nobody_sees_leaves_the_sentence_as_it_was(family: str) -> None:
     """Soft positions of the sentence are those that it has alone, whatever stands between."""
-    planted = plant(SENTENCE, np.array([7]), ANCHORS, BRANCHES)
-    hung = batch_of(planted)
+    injected = build_rows(SENTENCE, np.array([7]), ANCHORS, BRANCHES)
+    hung = batch_of(injected)
     assert hung.branch is not None
     assert hung.mention is not None
     unseen = replace(hung, mention=torch.where(hung.branch > 0, hung.mention + 10, hung.mention))
     tokens = torch.from_numpy(SENTENCE)
     alone = hidden(family, Batch(tokens, torch.ones_like(tokens)))
-    kept = torch.from_numpy(planted.places[0])
+    kept = torch.from_numpy(injected.places[0])
     torch.testing.assert_close(hidden(family, unseen)[kept], alone, rtol=1e-4, atol=1e-5)
     assert not torch.allclose(hidden(family, hung)[kept], alone, rtol=1e-4, atol=1e-5)
 
 
 def test_gpt_reads_a_branch_from_the_mentions_last_token_on() -> None:
-    planted = plant(SENTENCE, np.array([7]), ANCHORS, BRANCHES, causal=True)
-    batch = replace(batch_of(planted), visibility="causal")
+    injected = build_rows(SENTENCE, np.array([7]), ANCHORS, BRANCHES, causal=True)
+    batch = replace(batch_of(injected), visibility="causal")
     tokens = torch.from_numpy(SENTENCE)
     alone = hidden("gpt2", Batch(tokens, torch.ones_like(tokens), visibility="causal"))
-    dressed = hidden("gpt2", batch)[torch.from_numpy(planted.places[0])]
+    dressed = hidden("gpt2", batch)[torch.from_numpy(injected.places[0])]
     same = torch.isclose(dressed, alone, rtol=1e-4, atol=1e-5).all(1)
     assert same.tolist() == [
         True,

@@ -13,10 +13,10 @@ from kepipe.data.document import Mention
 from kepipe.knowledge.kbert.facts import Facts
 from kepipe.knowledge.kbert.injector import Injector, Trunk, find_mentions
 from kepipe.knowledge.kbert.name_matcher import Dictionary, to_tokens
-from kepipe.knowledge.kbert.ranking import CHOICES, Ground, Scene, pagerank
+from kepipe.knowledge.kbert.ranking import CHOICES, Ground, RankingContext, pagerank
 from kepipe.knowledge.kbert.settings import Inject
-from kepipe.knowledge.kbert.tree import Anchors, Planted
-from kepipe.knowledge.kbert.triple_tokenizer import Wording
+from kepipe.knowledge.kbert.tree import InjectedRows, MentionSpans
+from kepipe.knowledge.kbert.triple_tokenizer import TripleTokenizer
 from kepipe.tokenization.tokenizer import Tokenizer
 from kg.neighbourhood import Neighbourhood
 from kg.schema import Entity, Relation, Triple
@@ -39,8 +39,8 @@ def row(tokenizer: Tokenizer, text: str = TEXT, **names: str) -> Trunk:
     return cast(Trunk, SimpleNamespace(tokens=tokens, mentions=placed))
 
 
-def words(tokenizer: Tokenizer, planted: Planted, number: int = 0) -> str:
-    return " ".join(str(tokenizer.backend.id_to_token(int(id))) for id in planted.tokens[number])
+def words(tokenizer: Tokenizer, injected: InjectedRows, number: int = 0) -> str:
+    return " ".join(str(tokenizer.backend.id_to_token(int(id))) for id in injected.tokens[number])
 
 
 def inject(graph: Graph, tokenizer: Tokenizer, *rows: Trunk, **settings: Any) -> str:
@@ -83,9 +83,9 @@ def test_rarity_is_the_information_in_relation_and_object(graph: Graph, tokenize
     facts = Facts.of(graph, ["train"])
     choice = CHOICES["rarest"]
     assert choice.worth is not None
-    worth = choice.worth(Ground(graph, facts, Wording(graph, tokenizer, True)))
-    leads = [tuple(triple) for triple in facts.triples.tolist()].index((0, 2, 1))
-    assert worth[leads] == pytest.approx(np.log(8 / 1) + np.log(8 / 1)), (
+    worth = choice.worth(Ground(graph, facts, TripleTokenizer(graph, tokenizer, True)))
+    is_main_process = [tuple(triple) for triple in facts.triples.tolist()].index((0, 2, 1))
+    assert worth[is_main_process] == pytest.approx(np.log(8 / 1) + np.log(8 / 1)), (
         "one of 8 has this relation, one this object"
     )
 
@@ -114,11 +114,11 @@ def test_pagerank_is_that_of_power_iteration(tmp_path: Path, tokenizer: Tokenize
     ]
     graph = write_graph(tmp_path, entities, [Relation("r", "r")], {"train": edges})
     facts = Facts.of(graph, ["train"])
-    fit = pagerank(Ground(graph, facts, Wording(graph, tokenizer, True)))
+    fit = pagerank(Ground(graph, facts, TripleTokenizer(graph, tokenizer, True)))
     met = np.array([3, 7, 3, 11])  # e3 twice: it counts once
     owners, triples = facts.first(met, 256)
-    anchors = Anchors(np.zeros(4, np.int64), np.arange(4), np.arange(4) + 1)
-    found = fit(Scene(np.zeros((1, 4), np.int64), np.array([4]), anchors, met, owners, triples))
+    mentions = MentionSpans(np.zeros(4, np.int64), np.arange(4), np.arange(4) + 1)
+    found = fit(RankingContext(np.zeros((1, 4), np.int64), np.array([4]), mentions, met, owners, triples))
     near = Neighbourhood(facts.triples, len(graph), 1)
     for owner, triple, score in zip(owners, triples, found, strict=True):
         others = np.zeros(len(graph))
@@ -150,8 +150,8 @@ def test_plausibility_is_the_distance_of_the_vectors(
     one = row(tokenizer, "Beijing", Beijing="beijing")
     injector = Injector(graph, tokenizer, Inject(choice="plausible"), vectors=tmp_path)
     assert words(tokenizer, injector.rows([one])) == "[CLS] beijing lies in asia lies in china [SEP]"
-    chosen = injector.choose(
-        one.tokens[None], np.array([3]), Anchors(*np.array([[0], [1], [2]])), np.array([2])
+    chosen = injector.sampler(
+        one.tokens[None], np.array([3]), MentionSpans(*np.array([[0], [1], [2]])), np.array([2])
     )
     assert chosen.scores == pytest.approx([0.0, -np.sqrt(2)])
     with pytest.raises(ValueError, match=r"inputs: \{vectors: embed\}"):
@@ -197,25 +197,25 @@ def test_rows_of_pretraining(graph: Graph, tokenizer: Tokenizer) -> None:
     injector = Injector(graph, tokenizer, Inject())
     rows_of = injector.map_ids(["beijing", "nobody", "cook"])
     there = plain.documents > 0
-    anchors, numbers = find_mentions(plain)
-    planted = injector.plant(plain.tokens, there.sum(1), anchors, rows_of[numbers])
+    mentions, numbers = find_mentions(plain)
+    injected = injector.build_rows(plain.tokens, there.sum(1), mentions, rows_of[numbers])
     for name in ("tokens", "segments", "documents", "entities"):
-        moved = planted.tokens if name == "tokens" else planted.spread(getattr(plain, name), -1)
-        assert moved[planted.sentence].tolist() == getattr(plain, name)[there].tolist(), name
-    branches = planted.branch > 0
+        moved = injected.tokens if name == "tokens" else injected.spread(getattr(plain, name), -1)
+        assert moved[injected.sentence].tolist() == getattr(plain, name)[there].tolist(), name
+    branches = injected.branch > 0
     assert branches.sum() > 20
-    assert (planted.spread(plain.documents)[branches] == 1).all()
-    assert set(planted.spread(plain.entities)[branches]) == {0, 2}, "those of beijing and cook"
-    assert planted.positions[planted.sentence].tolist() == np.nonzero(there)[1].tolist()
-    assert (planted.spread(plain.documents)[planted.owner < 0] == 0).all()
+    assert (injected.spread(plain.documents)[branches] == 1).all()
+    assert set(injected.spread(plain.entities)[branches]) == {0, 2}, "those of beijing and cook"
+    assert injected.positions[injected.sentence].tolist() == np.nonzero(there)[1].tolist()
+    assert (injected.spread(plain.documents)[injected.owner < 0] == 0).all()
 
 
 def test_mentions_are_units_with_an_entity() -> None:
     plain = pretraining_rows(count=1, length=12)
     entity = np.array([[-1, 4, 4, 4, 4, 4, 4, -1, -1, -1, 7, -1]])  # two mentions of entity 4 side by side
-    anchors, entities = find_mentions(pretraining_rows(count=1, length=12, entities=entity))
+    mentions, entities = find_mentions(pretraining_rows(count=1, length=12, entities=entity))
     assert plain.units["entity"][0].tolist() == [-1, 0, 0, 0, 1, 1, 1, 2, 2, 2, 3, -1]
-    assert list(zip(anchors.first, anchors.stop, entities, strict=True)) == [
+    assert list(zip(mentions.first, mentions.stop, entities, strict=True)) == [
         (1, 4, 4),
         (4, 7, 4),
         (10, 11, 7),

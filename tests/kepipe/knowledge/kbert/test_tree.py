@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kepipe.knowledge.kbert.tree import Anchors, Branches, Planted, plant
+from kepipe.knowledge.kbert.tree import Branches, InjectedRows, MentionSpans, build_rows
 from kepipe.nn.visibility import by_name
 
 Ints = npt.NDArray[np.int64]
@@ -21,8 +21,8 @@ def ints(values: list[int]) -> Ints:
     return np.array(values, np.int64)
 
 
-def anchors(*spans: tuple[int, int, int]) -> Anchors:
-    return Anchors(*(ints([span[place] for span in spans]) for place in range(3)))
+def mentions(*spans: tuple[int, int, int]) -> MentionSpans:
+    return MentionSpans(*(ints([span[place] for span in spans]) for place in range(3)))
 
 
 def branches(*hanging: tuple[int, str]) -> Branches:
@@ -41,37 +41,37 @@ def rows(*texts: str) -> tuple[Ints, Ints]:
     )
 
 
-def text(planted: Planted, row: int = 0) -> str:
-    return "".join(map(chr, planted.tokens[row]))
+def text(injected: InjectedRows, row: int = 0) -> str:
+    return "".join(map(chr, injected.tokens[row]))
 
 
-def sees(planted: Planted, name: str = "full") -> npt.NDArray[np.bool_]:
+def sees(injected: InjectedRows, name: str = "full") -> npt.NDArray[np.bool_]:
     tensors = [
-        torch.from_numpy(values) for values in (planted.owner + 1 > 0, planted.branch, planted.mention)
+        torch.from_numpy(values) for values in (injected.owner + 1 > 0, injected.branch, injected.mention)
     ]
     visibility = by_name(name, tensors[0].long(), branch_BT=tensors[1], mention_BT=tensors[2])
-    length = planted.tokens.shape[1]
-    dense = visibility.dense(len(planted.tokens), length, length)
+    length = injected.tokens.shape[1]
+    dense = visibility.dense(len(injected.tokens), length, length)
     assert dense is not None
-    return np.asarray(dense.expand(len(planted.tokens), length, length))
+    return np.asarray(dense.expand(len(injected.tokens), length, length))
 
 
 # Liu et al. 2020, figure 2: ^ is [CLS]
 COOK = rows("^库克正在访问北京")
 FACTS = branches((0, "CEO苹果"), (1, "首都中国"), (1, "是一座城市"))
-WORDS = anchors((0, 1, 3), (0, 7, 9))
+WORDS = mentions((0, 1, 3), (0, 7, 9))
 
 
 def test_the_example_of_the_paper() -> None:
-    planted = plant(*COOK, WORDS, FACTS)
-    assert text(planted) == "^库克CEO苹果正在访问北京首都中国是一座城市"
-    assert planted.positions[0].tolist() == [
+    injected = build_rows(*COOK, WORDS, FACTS)
+    assert text(injected) == "^库克CEO苹果正在访问北京首都中国是一座城市"
+    assert injected.positions[0].tolist() == [
         *(0, 1, 2), *(3, 4, 5, 6, 7), *(3, 4, 5, 6, 7, 8), *(9, 10, 11, 12), *(9, 10, 11, 12, 13),
     ]  # fmt: skip
-    assert planted.branch[0].tolist() == [0] * 3 + [1] * 5 + [0] * 6 + [2] * 4 + [3] * 5
-    assert planted.mention[0].tolist() == [0] + [1] * 7 + [0] * 4 + [2] * 11
-    assert planted.places[0].tolist() == [0, 1, 2, 8, 9, 10, 11, 12, 13]
-    assert planted.lengths.tolist() == [23]
+    assert injected.branch[0].tolist() == [0] * 3 + [1] * 5 + [0] * 6 + [2] * 4 + [3] * 5
+    assert injected.mention[0].tolist() == [0] + [1] * 7 + [0] * 4 + [2] * 11
+    assert injected.places[0].tolist() == [0, 1, 2, 8, 9, 10, 11, 12, 13]
+    assert injected.lengths.tolist() == [23]
 
 
 def test_every_cell_of_the_visible_matrix_of_the_example() -> None:
@@ -91,7 +91,7 @@ def test_every_cell_of_the_visible_matrix_of_the_example() -> None:
     111.....111111.........
     111.....11111111111111.
     """
-    matrix = sees(plant(*COOK, WORDS, FACTS))[0]
+    matrix = sees(build_rows(*COOK, WORDS, FACTS))[0]
     expected = [[cell == "1" for cell in line.strip()] for line in drawn.split()[1:13]]
     assert matrix[:12].tolist() == expected
     trunk, first, second = [0, 1, 2, *range(8, 14)], list(range(14, 18)), list(range(18, 23))
@@ -106,12 +106,12 @@ def test_every_cell_of_the_visible_matrix_of_the_example() -> None:
 
 
 def test_a_decoder_reads_the_branch_before_the_last_token_of_its_mention() -> None:
-    planted = plant(*COOK, WORDS, FACTS, causal=True)
-    assert text(planted) == "^库CEO苹果克正在访问北首都中国是一座城市京"
-    after = plant(*COOK, WORDS, FACTS)
+    injected = build_rows(*COOK, WORDS, FACTS, causal=True)
+    assert text(injected) == "^库CEO苹果克正在访问北首都中国是一座城市京"
+    after = build_rows(*COOK, WORDS, FACTS)
     for name in ("tokens", "positions", "branch", "mention"):
-        assert sorted(getattr(planted, name)[0]) == sorted(getattr(after, name)[0])
-    matrix = sees(planted, "causal")[0]
+        assert sorted(getattr(injected, name)[0]) == sorted(getattr(after, name)[0])
+    matrix = sees(injected, "causal")[0]
     assert np.flatnonzero(matrix[7]).tolist() == list(range(8)), "克 sees the sentence so far and its branch"
     assert np.flatnonzero(matrix[1]).tolist() == [0, 1], "库 is written before the graph is asked"
     assert np.flatnonzero(matrix[4]).tolist() == [1, 2, 3, 4], "a branch sees its mention so far, and itself"
@@ -127,59 +127,59 @@ def test_a_decoder_reads_the_branch_before_the_last_token_of_its_mention() -> No
 def test_pairs_repeated_mentions_and_pieces_of_words() -> None:
     """[CLS] aa b [SEP] aa [SEP]; the entity has two tokens and is met twice: each occurrence has its own branch."""
     tokens, lengths = rows("^aab$aa$", "^c$")
-    planted = plant(tokens, lengths, anchors((0, 1, 3), (0, 5, 7)), branches((0, "xy"), (1, "xy")))
-    assert text(planted) == "^aaxyb$aaxy$"
-    assert text(planted, 1) == "^c$" + "\0" * 9
+    injected = build_rows(tokens, lengths, mentions((0, 1, 3), (0, 5, 7)), branches((0, "xy"), (1, "xy")))
+    assert text(injected) == "^aaxyb$aaxy$"
+    assert text(injected, 1) == "^c$" + "\0" * 9
     segments = np.where(np.arange(8) > 4, 1, 0)[None].repeat(2, 0)
-    assert planted.spread(segments)[0].tolist() == [0] * 7 + [1] * 5
-    assert planted.positions[0].tolist() == [0, 1, 2, 3, 4, 3, 4, 5, 6, 7, 8, 7]
-    assert planted.mention[0].tolist() == [0, 1, 1, 1, 1, 0, 0, 2, 2, 2, 2, 0]
-    assert planted.branch[0].tolist() == [0, 0, 0, 1, 1, 0, 0, 0, 0, 2, 2, 0]
-    matrix = sees(planted)[0]
+    assert injected.spread(segments)[0].tolist() == [0] * 7 + [1] * 5
+    assert injected.positions[0].tolist() == [0, 1, 2, 3, 4, 3, 4, 5, 6, 7, 8, 7]
+    assert injected.mention[0].tolist() == [0, 1, 1, 1, 1, 0, 0, 2, 2, 2, 2, 0]
+    assert injected.branch[0].tolist() == [0, 0, 0, 1, 1, 0, 0, 0, 0, 2, 2, 0]
+    matrix = sees(injected)[0]
     assert not matrix[3, 9], "two occurrences do not see each other's branches"
     assert not matrix[7, 3]
-    assert planted.places[1].tolist() == [0, 1, 2] + [-1] * 5
-    assert (planted.owner[1, 3:] == -1).all()
-    assert planted.sentence.sum(1).tolist() == [8, 3]
+    assert injected.places[1].tolist() == [0, 1, 2] + [-1] * 5
+    assert (injected.owner[1, 3:] == -1).all()
+    assert injected.sentence.sum(1).tolist() == [8, 3]
 
 
 def test_a_mention_without_triples_is_plain_text() -> None:
-    planted = plant(*COOK, WORDS, branches((1, "首都")))
-    assert planted.mention[0, :9].tolist() == [0] * 7 + [2, 2]
+    injected = build_rows(*COOK, WORDS, branches((1, "首都")))
+    assert injected.mention[0, :9].tolist() == [0] * 7 + [2, 2]
 
 
 def test_the_sentence_goes_before_branches_and_first_ranked_branches_before_others() -> None:
     def left(length: int) -> str:
-        return text(plant(*COOK, WORDS, FACTS, length=length))
+        return text(build_rows(*COOK, WORDS, FACTS, length=length))
 
     assert left(23) == "^库克CEO苹果正在访问北京首都中国是一座城市"
     assert left(22) == left(18) == "^库克CEO苹果正在访问北京首都中国"
     assert left(17) == left(14) == "^库克CEO苹果正在访问北京"
     assert left(13) == left(9) == "^库克正在访问北京"
-    cut = plant(*COOK, WORDS, FACTS, length=5)
+    cut = build_rows(*COOK, WORDS, FACTS, length=5)
     assert text(cut) == "^库克正在"
     assert cut.places[0].tolist() == [0, 1, 2, 3, 4, -1, -1, -1, -1]
     assert cut.kept.tolist() == [False] * 3
-    assert text(plant(*COOK, WORDS, branches((0, "CE"), (1, "首")), length=4)) == "^库克正", (
+    assert text(build_rows(*COOK, WORDS, branches((0, "CE"), (1, "首")), length=4)) == "^库克正", (
         "a cut mention has none"
     )
 
 
 def test_upstream_cuts_the_flat_row() -> None:
-    cut = plant(*COOK, WORDS, FACTS, length=10, upstream=True)
+    cut = build_rows(*COOK, WORDS, FACTS, length=10, upstream=True)
     assert text(cut) == "^库克CEO苹果正在"
     assert cut.places[0].tolist() == [0, 1, 2, 8, 9, -1, -1, -1, -1]
     assert cut.lengths.tolist() == [10]
 
 
 def test_a_branch_beyond_the_last_position_finds_no_room() -> None:
-    planted = plant(*COOK, WORDS, FACTS, positions=13)
-    assert planted.kept.tolist() == [True, True, False]
-    assert planted.positions.max() == 12
+    injected = build_rows(*COOK, WORDS, FACTS, positions=13)
+    assert injected.kept.tolist() == [True, True, False]
+    assert injected.positions.max() == 12
 
 
 @st.composite
-def forests(draw: st.DrawFn) -> tuple[Ints, Ints, Anchors, Branches]:
+def forests(draw: st.DrawFn) -> tuple[Ints, Ints, MentionSpans, Branches]:
     """Up to four rows with mentions and branches of all sorts."""
     texts: list[str] = []
     spans: list[tuple[int, int, int]] = []
@@ -193,69 +193,69 @@ def forests(draw: st.DrawFn) -> tuple[Ints, Ints, Anchors, Branches]:
             hanging += [(len(spans), "x" * size) for size in sizes]
             spans.append((row, first, place))
         texts.append("s" * max(place + draw(st.integers(0, 3)), 1))
-    return (*rows(*texts), anchors(*spans), branches(*hanging))
+    return (*rows(*texts), mentions(*spans), branches(*hanging))
 
 
 @settings(max_examples=150, deadline=None)
 @given(forests(), st.booleans(), st.one_of(st.none(), st.integers(1, 40)))
 def test_what_holds_for_every_tree(
-    forest: tuple[Ints, Ints, Anchors, Branches], causal: bool, length: int | None
+    forest: tuple[Ints, Ints, MentionSpans, Branches], causal: bool, length: int | None
 ) -> None:
     tokens, lengths, words, facts = forest
-    planted = plant(tokens, lengths, words, facts, length=length, causal=causal)
-    matrix = sees(planted)
+    injected = build_rows(tokens, lengths, words, facts, length=length, causal=causal)
+    matrix = sees(injected)
     whole = lengths if length is None else np.minimum(lengths, length)
     for row in range(len(tokens)):
-        size = planted.lengths[row]
-        branch, positions = planted.branch[row, :size], planted.positions[row, :size]
+        size = injected.lengths[row]
+        branch, positions = injected.branch[row, :size], injected.positions[row, :size]
         assert positions[branch == 0].tolist() == list(range(whole[row])), "the sentence counts as if alone"
-        assert planted.tokens[row, :size][branch == 0].tolist() == tokens[row, : whole[row]].tolist()
-        assert planted.places[row, : whole[row]].tolist() == np.flatnonzero(branch == 0).tolist()
+        assert injected.tokens[row, :size][branch == 0].tolist() == tokens[row, : whole[row]].tolist()
+        assert injected.places[row, : whole[row]].tolist() == np.flatnonzero(branch == 0).tolist()
         seen = matrix[row][:size, :size]
         both = (branch[:, None] > 0) & (branch[None, :] > 0)
         assert (seen[both] == (branch[:, None] == branch[None, :])[both]).all(), (
             "two branches never see each other"
         )
-        free = planted.mention[row, :size] == 0
+        free = injected.mention[row, :size] == 0
         assert not (seen & free[:, None] & (branch > 0)[None, :]).any(), (
             "whom nothing hangs from sees no branch"
         )
         for number in range(1, branch.max(initial=0) + 1):
             steps = np.diff(positions[branch == number])
             assert (steps == 1).all()
-            last = planted.owner[row, :size][branch == number][0]
+            last = injected.owner[row, :size][branch == number][0]
             assert positions[branch == number][0] == last + 1
-    assert length is None or planted.lengths.max() <= length
-    kept = facts.lengths[planted.kept].sum()
-    assert (planted.branch > 0).sum() == kept, "branches are whole or not there"
+    assert length is None or injected.lengths.max() <= length
+    kept = facts.lengths[injected.kept].sum()
+    assert (injected.branch > 0).sum() == kept, "branches are whole or not there"
 
 
 @settings(max_examples=50, deadline=None)
 @given(forests())
-def test_without_triples_the_row_is_the_plain_one(forest: tuple[Ints, Ints, Anchors, Branches]) -> None:
+def test_without_triples_the_row_is_the_plain_one(forest: tuple[Ints, Ints, MentionSpans, Branches]) -> None:
     tokens, lengths, words, _ = forest
-    planted = plant(tokens, lengths, words, branches())
+    injected = build_rows(tokens, lengths, words, branches())
     there = np.arange(lengths.max()) < lengths[:, None]
-    assert (planted.tokens[there] == tokens[:, : lengths.max()][there]).all()
-    assert (planted.positions[there] == np.nonzero(there)[1]).all()
-    assert not planted.branch.any()
-    assert not planted.mention.any()
+    assert (injected.tokens[there] == tokens[:, : lengths.max()][there]).all()
+    assert (injected.positions[there] == np.nonzero(there)[1]).all()
+    assert not injected.branch.any()
+    assert not injected.mention.any()
 
 
 @settings(max_examples=50, deadline=None)
 @given(forests())
-def test_rows_do_not_depend_on_their_batch(forest: tuple[Ints, Ints, Anchors, Branches]) -> None:
+def test_rows_do_not_depend_on_their_batch(forest: tuple[Ints, Ints, MentionSpans, Branches]) -> None:
     tokens, lengths, words, facts = forest
-    together = plant(tokens, lengths, words, facts, length=12)
+    together = build_rows(tokens, lengths, words, facts, length=12)
     for row in range(len(tokens)):
         own = np.flatnonzero(words.rows == row)
-        of_row = np.isin(facts.anchors, own)
-        alone = plant(
+        of_row = np.isin(facts.mentions, own)
+        alone = build_rows(
             tokens[row : row + 1],
             lengths[row : row + 1],
-            Anchors(np.zeros_like(own), words.first[own], words.stop[own]),
+            MentionSpans(np.zeros_like(own), words.first[own], words.stop[own]),
             Branches(
-                facts.anchors[of_row] - (own[0] if len(own) else 0),
+                facts.mentions[of_row] - (own[0] if len(own) else 0),
                 facts.lengths[of_row],
                 facts.tokens[np.repeat(of_row, facts.lengths)],
             ),
@@ -267,21 +267,21 @@ def test_rows_do_not_depend_on_their_batch(forest: tuple[Ints, Ints, Anchors, Br
             assert getattr(alone, name)[0, :size].tolist() == getattr(together, name)[row, :size].tolist()
 
 
-def against_the_words_of_the_paper(planted: Planted) -> list[list[bool]]:
+def against_the_words_of_the_paper(injected: InjectedRows) -> list[list[bool]]:
     """Equation 3 read literally, token by token: an independent visible matrix of the first row."""
 
     def same_branch(i: int, j: int) -> bool:
-        return bool(planted.branch[0, i] == planted.branch[0, j])
+        return bool(injected.branch[0, i] == injected.branch[0, j])
 
     def hangs(i: int, j: int) -> bool:
-        mine = planted.mention[0, i] == planted.mention[0, j] > 0
-        return bool(mine and planted.branch[0, i] > 0 and planted.branch[0, j] == 0)
+        mine = injected.mention[0, i] == injected.mention[0, j] > 0
+        return bool(mine and injected.branch[0, i] > 0 and injected.branch[0, j] == 0)
 
-    places = range(planted.tokens.shape[1])
+    places = range(injected.tokens.shape[1])
     return [[same_branch(i, j) or hangs(i, j) or hangs(j, i) for j in places] for i in places]
 
 
 @pytest.mark.parametrize("changes", [{}, {"length": 18}, {"causal": True}])
 def test_the_visible_matrix_is_that_of_the_equation(changes: dict[str, Any]) -> None:
-    planted = plant(*COOK, WORDS, FACTS, **changes)
-    assert sees(planted)[0].tolist() == against_the_words_of_the_paper(planted)
+    injected = build_rows(*COOK, WORDS, FACTS, **changes)
+    assert sees(injected)[0].tolist() == against_the_words_of_the_paper(injected)

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokeni
 
 from kepipe.models.base import Base, build
 from kepipe.models.hf.export import export, with_rows
-from kepipe.models.pretrained import locate, open_trained
+from kepipe.models.pretrained import from_pretrained, locate
 from kepipe.models.transformer import Transformer
 from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
 from kepipe.tokenization.training import Kind, train_tokenizer
@@ -80,12 +80,12 @@ def test_what_is_generated_begins_and_ends_as_ours(family: str, kind: Kind, tmp_
     settings = auto.from_pretrained(tmp_path / "theirs").generation_config
     assert (settings.eos_token_id, settings.pad_token_id) == (ours.sep, ours.pad)
     assert settings.decoder_start_token_id == model.config.start
-    again = open_trained(str(tmp_path / "theirs")).config
+    again = from_pretrained(str(tmp_path / "theirs")).config
     assert replace(again, width=model.config.width) == model.config
 
 
 def test_a_tokenizer_that_makes_rows_keeps_its_own(tmp_path: Path) -> None:
-    export(tmp_path, open_trained("minilm"), locate("minilm"))
+    export(tmp_path, from_pretrained("minilm"), locate("minilm"))
     ours, theirs = (AutoTokenizer.from_pretrained(place) for place in (locate("minilm"), tmp_path))
     for texts in (("a rose", "is a rose"), ("a [MASK] is",)):
         assert theirs(*texts).data == ours(*texts).data

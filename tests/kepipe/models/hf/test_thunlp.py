@@ -14,9 +14,9 @@ from torch import Tensor
 
 from kepipe.data.batch import Batch
 from kepipe.models import folder as own
-from kepipe.models.assemble import plain
+from kepipe.models.assemble import without_fusion
 from kepipe.models.hf import huggingface, thunlp
-from kepipe.models.pretrained import open_trained
+from kepipe.models.pretrained import from_pretrained
 
 D, E, F_, V, HEADS, ENTITY_HEADS, LAYERS, FIRST = 24, 20, 36, 40, 3, 2, 5, 2
 CONFIG = {
@@ -189,9 +189,9 @@ def test_every_layers_tokens_and_entities_are_the_releases(checkpoint: Path) -> 
 
 
 def test_our_own_folder_keeps_it(checkpoint: Path, tmp_path: Path) -> None:
-    model = open_trained(str(checkpoint))
+    model = from_pretrained(str(checkpoint))
     own.save(tmp_path / "own", model)
-    loaded = open_trained(str(tmp_path / "own"))
+    loaded = from_pretrained(str(tmp_path / "own"))
     assert loaded.config == model.config
     for (name, weight), other in zip(model.named_parameters(), loaded.parameters(), strict=True):
         assert torch.equal(weight, other), name
@@ -199,7 +199,7 @@ def test_our_own_folder_keeps_it(checkpoint: Path, tmp_path: Path) -> None:
 
 def test_the_token_side_is_a_plain_bert_elsewhere(checkpoint: Path, tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
-    model = open_trained(str(checkpoint)).eval()
+    model = from_pretrained(str(checkpoint)).eval()
     huggingface.save(tmp_path / "bert", model)
     theirs, report = transformers.AutoModelForPreTraining.from_pretrained(
         tmp_path / "bert", output_loading_info=True
@@ -207,7 +207,7 @@ def test_the_token_side_is_a_plain_bert_elsewhere(checkpoint: Path, tmp_path: Pa
     assert not report["missing_keys"]
     assert not report["unexpected_keys"]
     given = batch()
-    ours = plain(model)(Batch(given.tokens, given.documents, segments=given.segments))
+    ours = without_fusion(model)(Batch(given.tokens, given.documents, segments=given.segments))
     hidden = theirs.eval().bert(given.tokens, given.documents, given.segments).last_hidden_state
     real = given.documents > 0
     torch.testing.assert_close(ours[real], hidden[real], atol=1e-4, rtol=1e-4)
@@ -217,7 +217,7 @@ def test_automodel_opens_the_whole(checkpoint: Path, tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
     from kepipe.models.hf import auto
 
-    model = open_trained(str(checkpoint))
+    model = from_pretrained(str(checkpoint))
     auto.save(tmp_path / "auto", model)
     loaded = transformers.AutoModel.from_pretrained(tmp_path / "auto")
     assert isinstance(loaded, auto.KepipeErnieModel)
@@ -232,7 +232,7 @@ def test_automodel_opens_the_whole(checkpoint: Path, tmp_path: Path) -> None:
     assert torch.equal(out.last_hidden_state, expected)
     assert torch.equal(out.pooler_output, model.pool(expected))
     with pytest.raises(ValueError, match="fuses no entities"):
-        auto.save(tmp_path / "plain", plain(model))
+        auto.save(tmp_path / "plain", without_fusion(model))
 
 
 def test_what_is_wrong_with_a_folder_is_said(checkpoint: Path) -> None:

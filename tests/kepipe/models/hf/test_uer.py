@@ -16,7 +16,7 @@ from kepipe.data.batch import Batch
 from kepipe.models.folder import load as load_own
 from kepipe.models.folder import save as save_own
 from kepipe.models.hf import uer
-from kepipe.models.pretrained import open_trained
+from kepipe.models.pretrained import from_pretrained
 
 V, D, F, H, L, T = 50, 16, 32, 4, 2, 24
 CONFIG = {
@@ -148,7 +148,7 @@ def test_a_classifier_of_the_release_and_a_round_trip(weights: dict[str, Tensor]
     tuned = {name: value for name, value in weights.items() if not name.startswith("target.")}
     tuned["output_layer_1.weight"] = torch.zeros(D, D)
     notes: list[str] = []
-    model = open_trained(str(write(tmp_path, tuned, upstream=True)), note=notes.append)
+    model = from_pretrained(str(write(tmp_path, tuned, upstream=True)), note=notes.append)
     assert "head" in notes[0]
     assert "output_layer_1" in notes[1]
     assert model.pooler is None
