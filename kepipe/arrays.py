@@ -1,13 +1,35 @@
-"""Rows of unequal length in numpy: index ranges side by side, and padding to a rectangle."""
+"""The arrays of kepipe: one name a number format, the three spaces of entity numbers, rows of unequal length."""
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, NewType, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
+from kg.arrays import Bools, Floats, Floats32, Hashes, Ints, Ints32
+
+__all__ = [
+    "BatchRows",
+    "Bools",
+    "Floats",
+    "Floats32",
+    "Hashes",
+    "Ints",
+    "Ints32",
+    "ShardEntities",
+    "VectorRows",
+    "pad",
+    "ranges",
+]
+
+ShardEntities = NewType("ShardEntities", Ints)
+"""Entities by their number in a list of ids that goes with the text (a shard's `entities.txt`); −1: none."""
+VectorRows = NewType("VectorRows", Ints)
+"""Entities by the row of their vector in a table (`EntityVectors`); −1: none."""
+BatchRows = NewType("BatchRows", Ints)
+"""Entities by the row of their vector among those that a batch carries; 0: none."""
+
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 

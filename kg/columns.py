@@ -12,6 +12,8 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
+from kg.arrays import Ints
+
 Column = npt.NDArray[Any]
 
 
@@ -50,7 +52,7 @@ def map_bytes(file: Path, scattered: bool = False) -> bytes | mmap.mmap:
     return mapped
 
 
-def offsets(lengths: npt.ArrayLike) -> npt.NDArray[np.int64]:
+def offsets(lengths: npt.ArrayLike) -> Ints:
     """Where each of n pieces begins in their concatenation, and the total: int64 [n + 1]."""
     starts = np.zeros(len(np.asarray(lengths)) + 1, np.int64)
     np.cumsum(lengths, out=starts[1:])
@@ -72,7 +74,7 @@ class Strings(Sequence[str]):
     `gap`: bytes after each that are not of it (the end of a line).
     """
 
-    def __init__(self, starts: npt.NDArray[np.int64], data: bytes | mmap.mmap, gap: int = 0) -> None:
+    def __init__(self, starts: Ints, data: bytes | mmap.mmap, gap: int = 0) -> None:
         self._starts, self._data, self._gap = starts, data, gap
 
     @classmethod
@@ -88,7 +90,7 @@ class Strings(Sequence[str]):
         return cls(starts, data)
 
     @property
-    def starts(self) -> npt.NDArray[np.int64]:
+    def starts(self) -> Ints:
         """Where each begins in the bytes, and where the last ends: int64 [n + 1]."""
         return self._starts
 
@@ -109,7 +111,7 @@ class Strings(Sequence[str]):
             raise IndexError(f"row {index} of {len(self)}")
         return str(self._data[self._starts[index] : self._starts[index + 1] - self._gap], "utf-8")
 
-    def take(self, rows: npt.NDArray[np.int64]) -> list[str]:
+    def take(self, rows: Ints) -> list[str]:
         """The strings of these rows."""
         data, starts, ends = self._data, self._starts[rows], self._starts[rows + 1] - self._gap
         return [

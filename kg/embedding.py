@@ -16,11 +16,11 @@ from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from kg.arrays import AnyFloats, Floats32, Ints, Ints32
 from kg.early_stopping import BestSoFar
 from kg.embedding_models import TRANSE, name_model
-from kg.ranking import Floats, Rows, Scorer, Translation, filtered_ranks, summarise
+from kg.ranking import Scorer, Translation, filtered_ranks, summarise
 from kg.store import Graph
 from kg.warm import Start
 
@@ -89,8 +89,8 @@ class Trained:
     the first.
     """
 
-    entities: npt.NDArray[np.float32]
-    relations: npt.NDArray[np.float32]
+    entities: Floats32
+    relations: Floats32
     scorer: Scorer
 
 
@@ -186,7 +186,7 @@ def _undisturbed() -> Iterator[None]:
         gc.unfreeze()
 
 
-def _factory(graph: Graph, triples: npt.NDArray[np.int32]) -> Any:
+def _factory(graph: Graph, triples: Ints32) -> Any:
     import torch
     from pykeen.triples import CoreTriplesFactory
 
@@ -259,7 +259,7 @@ def _begin_with(model: Any, settings: Training, start: Start) -> None:
         representations[0].initializer = _overlay(representations[0].initializer, rows, table)
 
 
-def _overlay(draw: Any, rows: npt.NDArray[np.int64], table: npt.NDArray[np.float32]) -> Any:
+def _overlay(draw: Any, rows: Ints, table: Floats32) -> Any:
     """An initializer of PyKEEN's that draws, and then sets the given rows."""
     import torch
 
@@ -340,7 +340,7 @@ def _trained(model: Any, settings: Training) -> Trained:
     return Trained(entities, relations, Scored(model, entities.shape[1]))
 
 
-def _flat(representation: Any) -> npt.NDArray[np.float32]:
+def _flat(representation: Any) -> Floats32:
     import torch
 
     with torch.inference_mode():
@@ -357,13 +357,13 @@ class Scored:
     width: int
     """Numbers in an entity's vector."""
 
-    def tails(self, heads: Rows, relations: Rows) -> Floats:
+    def tails(self, heads: Ints, relations: Ints) -> AnyFloats:
         return self._negative("score_t", heads, relations)
 
-    def heads(self, relations: Rows, tails: Rows) -> Floats:
+    def heads(self, relations: Ints, tails: Ints) -> AnyFloats:
         return self._negative("score_h", relations, tails)
 
-    def _negative(self, method: str, first: Rows, second: Rows) -> Floats:
+    def _negative(self, method: str, first: Ints, second: Ints) -> AnyFloats:
         import torch
 
         asked = torch.from_numpy(np.stack([first, second], axis=1)).to(self.model.device)

@@ -9,12 +9,9 @@ from mmap import mmap
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
+from kg.arrays import Hashes, Ints, Ints32
 from kg.columns import Strings
-
-Hashes = npt.NDArray[np.uint64]
-Places = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -23,7 +20,7 @@ class IdIndex:
 
     ids: Strings
     hashes: Hashes
-    rows: npt.NDArray[np.int32]
+    rows: Ints32
 
     @classmethod
     def of(cls, ids: Strings) -> Self:
@@ -43,7 +40,7 @@ class IdIndex:
             place += 1
         return -1
 
-    def find_all(self, ids: Iterable[str]) -> Places:
+    def find_all(self, ids: Iterable[str]) -> Ints:
         """The rows of several ids, −1 for those that are not there: int64 [n]."""
         asked = list(ids)
         if not asked or not len(self.hashes):

@@ -18,15 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
-from kg.neighbourhood import Neighbourhood, Rows, pool
+from kg.arrays import Floats32, Ints
+from kg.neighbourhood import Neighbourhood, pool
 from kg.store import Triples
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Table = npt.NDArray[np.float32]
 OnStep = Callable[[int, float], None]
 """Told the number of a step, from 1, and its loss."""
 
@@ -60,7 +59,7 @@ class Encoder:
     logits: Tensor
 
     @classmethod
-    def start(cls, relations: Table, bases: int, seed: int) -> Encoder:
+    def start(cls, relations: Floats32, bases: int, seed: int) -> Encoder:
         """The untrained layer over the relations' vectors [R, D]: the mean of the translated neighbours."""
         import torch
 
@@ -70,7 +69,7 @@ class Encoder:
         directions = torch.randn(bases, dim, dim, generator=draw) / dim**0.5
         return cls(shift, torch.zeros(2 * count, bases), directions, torch.zeros(2 * count))
 
-    def encode(self, edges: Rows, rows: Rows, entities_ED: Tensor) -> Tensor:
+    def encode(self, edges: Ints, rows: Ints, entities_ED: Tensor) -> Tensor:
         """Vectors of `rows`, distinct and ascending, from edges (neighbour, direction, row): [n, D]."""
         import torch
 
@@ -104,8 +103,8 @@ class Encoder:
 
 def train_encoder(
     around: Neighbourhood,
-    entities: Table,
-    relations: Table,
+    entities: Floats32,
+    relations: Floats32,
     settings: InductiveTraining,
     seed: int,
     on_step: OnStep = lambda _step, _loss: None,
@@ -146,8 +145,8 @@ def train_encoder(
 
 
 def _exercise(
-    around: Neighbourhood, candidates: Rows, settings: InductiveTraining, rng: np.random.Generator
-) -> tuple[Rows, Rows, Rows]:
+    around: Neighbourhood, candidates: Ints, settings: InductiveTraining, rng: np.random.Generator
+) -> tuple[Ints, Ints, Ints]:
     """Entities taken for new: the edges they show, one edge of each to be found, and the entities themselves.
 
     All edges to the neighbour that is asked for are hidden, so that it cannot be read off another relation.
@@ -163,7 +162,7 @@ def _exercise(
 
 
 def _loss(
-    predicted_nD: Tensor, asked: Rows, shifts_KD: Tensor, entities_ED: Tensor, others: Rows, norm: float
+    predicted_nD: Tensor, asked: Ints, shifts_KD: Tensor, entities_ED: Tensor, others: Ints, norm: float
 ) -> Tensor:
     """Cross entropy of both questions: which neighbour u is at v − t_k, and which entity v is at u + t_k?
 
@@ -185,7 +184,7 @@ def _loss(
     return loss
 
 
-def embed_new(encoder: Encoder, triples: Triples, rows: Rows, entities: Table) -> Table:
+def embed_new(encoder: Encoder, triples: Triples, rows: Ints, entities: Floats32) -> Floats32:
     """Vectors [n, D] of new entities `rows`, from the triples that tie them to known ones; zeros where none does.
 
     `entities` [E, D] has a row for each entity of the triples; the rows of new ones are not looked at.
@@ -198,7 +197,7 @@ def embed_new(encoder: Encoder, triples: Triples, rows: Rows, entities: Table) -
         return np.asarray(encoder.encode(edges, rows, torch.from_numpy(np.array(entities))).numpy()[order])
 
 
-def edges_into(triples: Triples, rows: Rows, relations: int) -> Rows:
+def edges_into(triples: Triples, rows: Ints, relations: int) -> Ints:
     """The edges from known entities into `rows`: int64 [n, 3] neighbour, direction, row."""
     facts = triples.astype(np.int64)
     backward = facts[:, ::-1] + [0, relations, 0]
@@ -206,7 +205,7 @@ def edges_into(triples: Triples, rows: Rows, relations: int) -> Rows:
     return edges[np.isin(edges[:, 2], rows) & ~np.isin(edges[:, 0], rows)]
 
 
-def average_neighbours(triples: Triples, rows: Rows, entities: Table, relations: int) -> Table:
+def average_neighbours(triples: Triples, rows: Ints, entities: Floats32, relations: int) -> Floats32:
     """The baseline: the mean of the neighbours' vectors, whatever the relation: [n, D], zeros where none is."""
     edges = edges_into(triples, rows, relations)
     known, place = np.unique(rows, return_inverse=True)
@@ -221,7 +220,7 @@ def average_neighbours(triples: Triples, rows: Rows, entities: Table, relations:
 class InductiveSplit:
     """`rows` are taken for new: no triple of `train` names them; `context` is told of them, `queries` are asked."""
 
-    rows: Rows
+    rows: Ints
     train: Triples
     context: Triples
     queries: Triples

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from kg.arrays import Bools, Floats, Ints, Ints32
 from kg.columns import Strings, load, offsets, save, save_strings
 from kg.store import Graph
 from kg.surface import fits_case, fold, lower, normalise
@@ -47,14 +47,14 @@ class Lexicon:
     """
 
     keys: Sequence[str]
-    key_starts: npt.NDArray[np.int64]
+    key_starts: Ints
     names: Sequence[str]
-    name_starts: npt.NDArray[np.int64]
-    rows: npt.NDArray[np.int32]
-    weights: npt.NDArray[np.float64]
-    shares: npt.NDArray[np.float64]
-    labels: npt.NDArray[np.bool_]
-    capitals: npt.NDArray[np.bool_]
+    name_starts: Ints
+    rows: Ints32
+    weights: Floats
+    shares: Floats
+    labels: Bools
+    capitals: Bools
 
     @classmethod
     def build(
@@ -115,7 +115,7 @@ class Lexicon:
             return []
         return self.of_key(number, name)
 
-    def names_at(self, places: npt.NDArray[np.int64]) -> list[str]:
+    def names_at(self, places: Ints) -> list[str]:
         """The names in these places."""
         names = self.names
         return names.take(places) if isinstance(names, Strings) else [names[at] for at in places.tolist()]
@@ -156,7 +156,7 @@ _COLUMNS = ("key_starts", "name_starts", "rows", "weights", "shares", "labels", 
 
 def _entries(
     graph: Graph, alias_weight: float, variants: Variants | None
-) -> tuple[list[str], npt.NDArray[np.int32], npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+) -> tuple[list[str], Ints32, Floats, Bools]:
     """Name, row, weight, and whether it is the label, of each distinct name of each entity."""
     prior = 1.0 + (graph.prior if graph.prior.any() else graph.degrees)
     names: list[str] = []

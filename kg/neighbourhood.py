@@ -10,14 +10,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from kg.arrays import Floats, Ints
 from kg.store import Triples
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-Rows = npt.NDArray[np.int64]
 
 
 class Neighbourhood:
@@ -35,11 +33,11 @@ class Neighbourhood:
         self._graph.create_formats_()
 
     @property
-    def degrees(self) -> Rows:
+    def degrees(self) -> Ints:
         """Edges into each entity: int64 [E]."""
         return np.asarray(self._graph.in_degrees().numpy())
 
-    def sample(self, rows: Rows, most: int, seed: int) -> Rows:
+    def sample(self, rows: Ints, most: int, seed: int) -> Ints:
         """Up to `most` edges into each of `rows`, drawn without replacement (all where −1).
 
         int64 [n, 3]: neighbour, direction, row. The same seed and number of threads draw the same. Raises ValueError
@@ -53,7 +51,7 @@ class Neighbourhood:
         edges = np.stack([neighbours.numpy(), drawn.edata["direction"].numpy(), targets.numpy()], axis=1)
         return np.asarray(edges[np.lexsort(edges.T)])
 
-    def walk(self, rows: Rows, length: int, seed: int) -> Rows:
+    def walk(self, rows: Ints, length: int, seed: int) -> Ints:
         """A uniform random walk of `length` steps from each row: int64 [n, length + 1], −1 after a dead end.
 
         Raises ValueError for a row that is not there.
@@ -64,7 +62,7 @@ class Neighbourhood:
         traces, _ = dgl.sampling.random_walk(self._graph, np.asarray(rows, np.int64), length=length)
         return np.asarray(traces.numpy())
 
-    def _check(self, rows: Rows) -> None:
+    def _check(self, rows: Ints) -> None:
         """DGL would not: it ends the process."""
         wrong = rows[(rows < 0) | (rows >= self.entities)]
         if len(wrong):
@@ -72,11 +70,11 @@ class Neighbourhood:
 
     def pagerank(
         self,
-        restart: npt.NDArray[np.float64],
+        restart: Floats,
         damping: float = 0.85,
         tolerance: float = 1e-9,
         most_steps: int = 200,
-    ) -> npt.NDArray[np.float64]:
+    ) -> Floats:
         """Personalised PageRank: where a walker is found who restarts with probability 1 − damping.
 
         p = d·A D⁻¹ p + (1 − d)·s, with s the normalised `restart` [E] (Page et al. 1999, section 6); who is on an

@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Rows = npt.NDArray[np.int32]
-Places = npt.NDArray[np.int64]
+from kg.arrays import Ints, Ints32
 
 
 class Numbering:
@@ -44,7 +42,7 @@ class Numbering:
         self._ids = None
         return number if numbers.setdefault(id, number) == number else None
 
-    def add_all(self, *columns: Any) -> tuple[list[Rows], Any, Places]:
+    def add_all(self, *columns: Any) -> tuple[list[Ints32], Any, Ints]:
         """Number ids that stand in columns of one length n, read row by row: pyarrow.LargeStringArray each.
 
         Gives the numbers, int32 [n] for each column; the new ids in the order of their numbers, an Arrow array; and
@@ -69,7 +67,7 @@ class Numbering:
         return list(final[numbers]), new, place[order] // len(columns)
 
 
-def _first_places(numbers: Rows, known: int, total: int) -> Places:
+def _first_places(numbers: Ints32, known: int, total: int) -> Ints:
     """Where each number from `known` on stands first in columns [C, n] read row by row: int64 [total − known]."""
     first = np.full(total, np.iinfo(np.int64).max)
     for column, found in enumerate(numbers):

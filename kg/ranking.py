@@ -12,12 +12,10 @@ from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from kg.arrays import AnyFloats, Floats32, Ints
 from kg.store import Graph, Triples
 
-Floats = npt.NDArray[np.floating]
-Rows = npt.NDArray[np.int64]
 Tick = Callable[[int], None]
 """Told how many ranks were found since the last call."""
 
@@ -28,10 +26,10 @@ _BLOCK_VALUES = 1 << 24
 class Scorer(Protocol):
     """How far each entity is from being the answer: lower is better."""
 
-    def tails(self, heads: Rows, relations: Rows) -> Floats:
+    def tails(self, heads: Ints, relations: Ints) -> AnyFloats:
         """Distance of every entity as tail of n (head, relation): [n, E]."""
 
-    def heads(self, relations: Rows, tails: Rows) -> Floats:
+    def heads(self, relations: Ints, tails: Ints) -> AnyFloats:
         """Distance of every entity as head of n (relation, tail): [n, E]."""
 
 
@@ -39,17 +37,17 @@ class Scorer(Protocol):
 class Translation:
     """TransE's distance ‖h + r − t‖ₚ (Bordes et al. 2013, eq. 1) of vectors [E, D] and [R, D]."""
 
-    entities: npt.NDArray[np.float32]
-    relations: npt.NDArray[np.float32]
+    entities: Floats32
+    relations: Floats32
     norm: float = 1.0
 
-    def tails(self, heads: Rows, relations: Rows) -> Floats:
+    def tails(self, heads: Ints, relations: Ints) -> AnyFloats:
         return self._distance(self.entities[heads] + self.relations[relations])
 
-    def heads(self, relations: Rows, tails: Rows) -> Floats:
+    def heads(self, relations: Ints, tails: Ints) -> AnyFloats:
         return self._distance(self.entities[tails] - self.relations[relations])
 
-    def _distance(self, points: npt.NDArray[np.float32]) -> Floats:
+    def _distance(self, points: Floats32) -> AnyFloats:
         import torch
 
         return np.asarray(torch.cdist(torch.from_numpy(points), self._table, p=self.norm).numpy())
@@ -72,21 +70,21 @@ class Popularity:
         np.subtract.at(self._as_head, (trained[:, 1], trained[:, 0]), 1)
         np.subtract.at(self._as_tail, (trained[:, 1], trained[:, 2]), 1)
 
-    def tails(self, heads: Rows, relations: Rows) -> Floats:  # noqa: ARG002
+    def tails(self, heads: Ints, relations: Ints) -> AnyFloats:  # noqa: ARG002
         return self._as_tail[relations]
 
-    def heads(self, relations: Rows, tails: Rows) -> Floats:  # noqa: ARG002
+    def heads(self, relations: Ints, tails: Ints) -> AnyFloats:  # noqa: ARG002
         return self._as_head[relations]
 
 
-def filtered_ranks(graph: Graph, triples: Triples, scorer: Scorer, tick: Tick = lambda _: None) -> Floats:
+def filtered_ranks(graph: Graph, triples: Triples, scorer: Scorer, tick: Tick = lambda _: None) -> AnyFloats:
     """The filtered rank of each triple's head (column 0) and tail (column 1): float64 [n, 2], 1 is best."""
     ranks = np.empty((len(triples), 2))
 
     def heads_known(tail: int) -> Triples:
         return graph.by_tail(tail)[:, ::-1]
 
-    def head_distances(tails: Rows, relations: Rows) -> Floats:
+    def head_distances(tails: Ints, relations: Ints) -> AnyFloats:
         return scorer.heads(relations, tails)
 
     ranks[:, 0] = _ranks(triples[:, ::-1], heads_known, head_distances, len(graph), tick)
@@ -97,10 +95,10 @@ def filtered_ranks(graph: Graph, triples: Triples, scorer: Scorer, tick: Tick = 
 def _ranks(
     triples: Triples,
     known: Callable[[int], Triples],
-    distances: Callable[[Rows, Rows], Floats],
+    distances: Callable[[Ints, Ints], AnyFloats],
     entities: int,
     tick: Tick,
-) -> Floats:
+) -> AnyFloats:
     """Rank the last column of `triples`, given the first two; `known` are the facts with that first column.
 
     Triples that ask the same question share one row of distances, which are most of the work.
@@ -125,7 +123,7 @@ def _ranks(
     return ranks
 
 
-def _count(distance: Floats, row: Rows, wanted: Floats) -> Floats:
+def _count(distance: AnyFloats, row: Ints, wanted: AnyFloats) -> AnyFloats:
     """1 + the number of nearer candidates + half the number of equally near ones, for each wanted distance."""
     ranks = np.empty(len(row))
     for place, (number, value) in enumerate(zip(row.tolist(), wanted.tolist(), strict=True)):
@@ -135,7 +133,7 @@ def _count(distance: Floats, row: Rows, wanted: Floats) -> Floats:
     return ranks
 
 
-def summarise(ranks: Floats) -> dict[str, float]:
+def summarise(ranks: AnyFloats) -> dict[str, float]:
     """MRR and Hits@1, 3, 10 over all ranks, and the number of triples ranked ("n")."""
     values = ranks.reshape(-1)
     if not len(values):

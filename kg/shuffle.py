@@ -9,12 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from kg.arrays import Bools, Ints
 from kg.store import Graph, Triples
 from kg.writer import GraphWriter
 
-Ints = npt.NDArray[np.int64]
 MIXING, ROUNDS, PATIENCE = 5, 100, 10
 """Rounds for all triples; most rounds for those still true; rounds of little success (1%) after which to end."""
 
@@ -107,8 +106,8 @@ class _Keys:
         return packed
 
 
-def _among(wanted: Ints, known: Ints) -> npt.NDArray[np.bool_]:
+def _among(wanted: Ints, known: Ints) -> Bools:
     """Which of the wanted numbers are among the known ones, which ascend."""
     at = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
-    found: npt.NDArray[np.bool_] = known[at] == wanted
+    found: Bools = known[at] == wanted
     return found

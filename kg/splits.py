@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from kg.arrays import Ints
 from kg.store import Triples
 
 
@@ -36,11 +36,11 @@ def hold_out(
     return {"train": triples[part == 2], "valid": triples[part == 0], "test": triples[part == 1]}
 
 
-def _needed(triples: Triples, place: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _needed(triples: Triples, place: Ints) -> Ints:
     """Triples that must be trained on: the first in order of `place` of each entity and of each relation."""
     order = np.argsort(place, kind="stable")
     heads, relations, tails = triples[order].T
     _, first = np.unique(np.stack([heads, tails], axis=1).reshape(-1), return_index=True)
     _, first_of_relation = np.unique(relations, return_index=True)
-    needed: npt.NDArray[np.int64] = order[np.unique(np.concatenate([first // 2, first_of_relation]))]
+    needed: Ints = order[np.unique(np.concatenate([first // 2, first_of_relation]))]
     return needed

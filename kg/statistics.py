@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from kg.arrays import Ints
 from kg.lexicon import Lexicon
 from kg.store import Graph, Triples
 
@@ -84,7 +84,7 @@ def measure(graph: Graph, hubs: int = 20, names: int = 20) -> Statistics:
     )
 
 
-def count_degrees(degrees: npt.NDArray[np.int64]) -> tuple[tuple[int, int, int], ...]:
+def count_degrees(degrees: Ints) -> tuple[tuple[int, int, int], ...]:
     """Entities by degree in doubling steps: (low, high, entities) for 0, 1, 2-3, 4-7, …"""
     # The exponent of the next power of two: 0 → 0, 1 → 1, 2 and 3 → 2, …
     counts = np.bincount(np.frexp(degrees)[1]).tolist() if len(degrees) else []

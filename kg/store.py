@@ -24,15 +24,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from kg.arrays import Floats, Ints, Ints32
 from kg.columns import Column, Strings, load
 from kg.id_index import IdIndex
 from kg.schema import Entity, Relation
 
 FORMAT = 1
-Triples = npt.NDArray[np.int32]
-Rows = npt.NDArray[np.int32]
+Triples = Ints32
 
 
 class UnknownEntityError(KeyError):
@@ -102,16 +101,16 @@ class Graph:
         return Strings.load(self.folder, "aliases")
 
     @property
-    def alias_starts(self) -> npt.NDArray[np.int64]:
+    def alias_starts(self) -> Ints:
         return self._column("alias_starts")
 
     @property
-    def prior(self) -> npt.NDArray[np.float64]:
+    def prior(self) -> Floats:
         """A non-negative weight of each entity: float64 [E], all 0 where the source has none."""
         return self._column("prior")
 
     @property
-    def degrees(self) -> npt.NDArray[np.int64]:
+    def degrees(self) -> Ints:
         """The number of triples each entity stands in: int64 [E]."""
         return np.diff(self._column("head_starts")) + np.diff(self._column("tail_starts"))
 
@@ -134,7 +133,7 @@ class Graph:
     def __contains__(self, id: str) -> bool:
         return self._index.find(id) >= 0
 
-    def rows(self, ids: Iterable[str]) -> Rows:
+    def rows(self, ids: Iterable[str]) -> Ints32:
         """The rows of several entities: int32 [n]. Raises UnknownEntityError."""
         asked = list(ids)
         found = self._index.find_all(asked)
@@ -161,7 +160,7 @@ class Graph:
         members = _piece(self._column("types"), self._column("type_starts"), row)
         return tuple(self.type_names[number] for number in members.tolist())
 
-    def rows_of_type(self, type: str) -> Rows:
+    def rows_of_type(self, type: str) -> Ints32:
         """The entities of a type, ascending: int32 [n]; empty for a type nothing has."""
         if type not in self.type_names:
             return np.zeros(0, np.int32)
@@ -210,5 +209,5 @@ class Graph:
         return self._columns[name]
 
 
-def _piece(values: Column, starts: npt.NDArray[np.int64], row: int) -> Column:
+def _piece(values: Column, starts: Ints, row: int) -> Column:
     return values[starts[row] : starts[row + 1]]

@@ -8,7 +8,8 @@ from functools import cache
 from importlib.resources import files
 
 import numpy as np
-import numpy.typing as npt
+
+from kg.arrays import Ints32
 
 INVISIBLE = "\u00ad\u200b\u2060\ufeff"
 """What `normalise` leaves out: soft hyphen, zero-width blank, word joiner, byte order mark."""
@@ -62,7 +63,7 @@ def lower(text: str) -> str:
     return "".join(low if len(low := char.lower()) == 1 else char for char in text)
 
 
-def align(text: str) -> tuple[str, npt.NDArray[np.int32] | None]:
+def align(text: str) -> tuple[str, Ints32 | None]:
     """A running text in the form of `normalise`, and int32 [n + 1], where in `text` each character came from.
 
     The last offset is the text's length, so a match a..b of the normal text is `text[at[a]:at[b]]`. None

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from kg.arrays import Ints
 from kg.store import Graph, Triples
 from kg.writer import digest_columns
 
@@ -54,7 +54,7 @@ def _damage(graph: Graph) -> Iterator[Finding]:
 
 
 def _entities(graph: Graph) -> Iterator[Finding]:
-    def ids(rows: npt.NDArray[np.int64]) -> tuple[str, ...]:
+    def ids(rows: Ints) -> tuple[str, ...]:
         return tuple(repr(graph.ids[row]) for row in rows[:EXAMPLES].tolist())
 
     alone = np.flatnonzero(graph.degrees == 0)
@@ -131,7 +131,7 @@ def _divisions(graph: Graph) -> Iterator[Finding]:
         yield from _found(f"{split} triples with an entity or relation that train lacks", int((~known).sum()))
 
 
-def _pair(triples: Triples, entities: int) -> npt.NDArray[np.int64]:
+def _pair(triples: Triples, entities: int) -> Ints:
     """The two entities of each triple as one number, whichever is the head."""
     low, high = np.sort(triples[:, [0, 2]].astype(np.int64), axis=1).T
     return np.asarray(low * entities + high)

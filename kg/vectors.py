@@ -20,11 +20,11 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from kg.arrays import Floats32, Ints
 from kg.columns import Strings, map_bytes, offsets
 from kg.id_index import IdIndex, hash_ids
 from kg.store import UnknownEntityError
 
-Table = npt.NDArray[np.float32]
 TABLE, IDS, RELATION_IDS = "vectors.safetensors", "entities.txt", "relations.txt"
 INDEX = "entities.safetensors"
 KINDS = {"F32": np.float32, "U64": np.uint64, "I64": np.int64, "I32": np.int32}
@@ -34,8 +34,8 @@ KINDS = {"F32": np.float32, "U64": np.uint64, "I64": np.int64, "I32": np.int32}
 def save_vectors(
     folder: Path,
     ids: Sequence[str],
-    entities: Table,
-    relations: Table | None = None,
+    entities: Floats32,
+    relations: Floats32 | None = None,
     relation_ids: Iterable[str] | None = None,
     model: str | None = None,
 ) -> None:
@@ -101,7 +101,7 @@ def open_vectors(folder: Path, scattered: bool = False) -> Vectors:
     return Vectors(folder, map_table(folder / TABLE, "entities", scattered))
 
 
-def map_table(file: Path, name: str, scattered: bool = False) -> Table:
+def map_table(file: Path, name: str, scattered: bool = False) -> Floats32:
     """A float32 table of a safetensors file, memory-mapped: [rows, columns]. Raises ValueError if it is not there."""
     table = map_tensor(file, name, scattered)
     if table is None or table.dtype != np.float32:
@@ -150,7 +150,7 @@ class Vectors:
     """
 
     folder: Path
-    matrix: Table
+    matrix: Floats32
 
     @property
     def model(self) -> str | None:
@@ -189,7 +189,7 @@ class Vectors:
         require_fit(self.folder / IDS, index.ids, self.matrix)
         return index
 
-    def rows(self, ids: Iterable[str]) -> npt.NDArray[np.int64]:
+    def rows(self, ids: Iterable[str]) -> Ints:
         """The rows of several ids, −1 for those that are not there: int64 [n]."""
         return self._index.find_all(ids)
 
@@ -203,18 +203,18 @@ class Vectors:
     def __contains__(self, id: str) -> bool:
         return self._index.find(id) >= 0
 
-    def __getitem__(self, id: str) -> Table:
+    def __getitem__(self, id: str) -> Floats32:
         vector = self.get(id)
         if vector is None:
             raise UnknownEntityError(f"no vector for entity {id!r} in {self.folder}")
         return vector
 
-    def get(self, id: str) -> Table | None:
+    def get(self, id: str) -> Floats32 | None:
         """The vector of an id [D], or None."""
         row = self._index.find(id)
         return None if row < 0 else self.matrix[row]
 
-    def lookup(self, ids: Iterable[str], missing: Literal["raise", "zeros"] = "raise") -> Table:
+    def lookup(self, ids: Iterable[str], missing: Literal["raise", "zeros"] = "raise") -> Floats32:
         """The vectors of several ids [n, D]; unknown ones are refused, or zero where `missing` says so."""
         asked = list(ids)
         rows = self.rows(asked)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from kg.arrays import Ints
 from kg.store import Graph, Triples
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def facts_of(graph: Graph, row: int) -> tuple[list[Facts], list[Facts]]:
     return away, to
 
 
-def _rank(graph: Graph) -> npt.NDArray[np.int64]:
+def _rank(graph: Graph) -> Ints:
     """The place of each entity by prior, then degree, 0 the highest: [E]."""
     rank = np.empty(len(graph), np.int64)
     rank[np.lexsort((graph.degrees, graph.prior))] = np.arange(len(graph))[::-1]

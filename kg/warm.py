@@ -6,22 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from kg.arrays import Floats32, Ints
 from kg.store import Graph
-from kg.vectors import RELATION_IDS, TABLE, Table, map_table, open_vectors, read_ids, require_fit
-
-Rows = npt.NDArray[np.int64]
+from kg.vectors import RELATION_IDS, TABLE, map_table, open_vectors, read_ids, require_fit
 
 
 @dataclass(frozen=True)
 class Start:
     """Vectors to begin with: of the entities `entity_rows` [n] the table [n, D], of the relations likewise."""
 
-    entity_rows: Rows
-    entities: Table
-    relation_rows: Rows
-    relations: Table
+    entity_rows: Ints
+    entities: Floats32
+    relation_rows: Ints
+    relations: Floats32
 
 
 def start_from(folder: Path, graph: Graph, place_new: bool = True) -> Start:
@@ -52,7 +50,7 @@ def start_from(folder: Path, graph: Graph, place_new: bool = True) -> Start:
     return _place_new(start, graph) if place_new else start
 
 
-def _match(wanted: list[str], ids: list[str]) -> tuple[Rows, Rows]:
+def _match(wanted: list[str], ids: list[str]) -> tuple[Ints, Ints]:
     """Where `wanted` and `ids` hold the same id: the places in both."""
     places = {id: place for place, id in enumerate(ids)}
     pairs = [(row, places[id]) for row, id in enumerate(wanted) if id in places]

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from kg.arrays import Ints
 from kg.columns import Column, Strings, StringsWriter, encode, offsets, save, save_strings
 from kg.id_index import IdIndex
 from kg.numbering import Numbering
@@ -30,7 +30,7 @@ class NewIds(NamedTuple):
     """Ids that were named for the first time, as an Arrow array, and the place where each was: int64 [n]."""
 
     ids: Any
-    places: npt.NDArray[np.int64]
+    places: Ints
 
 
 class GraphWriter:
@@ -176,7 +176,7 @@ class GraphWriter:
     def _index_triples(self) -> dict[str, int]:
         """Write splits and both indexes; the number of triples in all ("triples") and in each split."""
         entities, relations = len(self._entities), max(len(self._relations), 1)
-        seen: list[npt.NDArray[np.int64]] = []
+        seen: list[Ints] = []
         counts = {}
         for split in SPLITS:
             keys = np.sort(_pack(self.triples(split), (0, 1, 2), entities, relations))
@@ -222,7 +222,7 @@ def write_graph(
 Order = tuple[int, int, int]
 
 
-def _pack(triples: Triples, order: Order, entities: int, relations: int) -> npt.NDArray[np.int64]:
+def _pack(triples: Triples, order: Order, entities: int, relations: int) -> Ints:
     """Each triple as one number whose order is that of its columns taken in `order`."""
     if entities * entities * relations >= 2**63:
         raise ValueError(f"{entities:,} entities × {relations:,} relations: more than this store can index")
@@ -230,14 +230,14 @@ def _pack(triples: Triples, order: Order, entities: int, relations: int) -> npt.
     return (first * relations + second) * entities + third
 
 
-def _unpack(keys: npt.NDArray[np.int64], order: Order, entities: int, relations: int) -> Triples:
+def _unpack(keys: Ints, order: Order, entities: int, relations: int) -> Triples:
     triples = np.empty((len(keys), 3), np.int32)
     rest, triples[:, order[2]] = np.divmod(keys, max(entities, 1))
     triples[:, order[0]], triples[:, order[1]] = np.divmod(rest, relations)
     return triples
 
 
-def _starts(sorted_rows: Column, entities: int) -> npt.NDArray[np.int64]:
+def _starts(sorted_rows: Column, entities: int) -> Ints:
     return offsets(np.bincount(sorted_rows, minlength=entities))
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
-    from kepipe.inference.lm_scorer import LMScorer
     from kepipe.inference.prompt_task import Task
+    from kepipe.models.lm_scorer import LMScorer
     from kepipe.studies.intervals import Estimate
 
 ModelArgument = Annotated[
@@ -151,7 +151,7 @@ def open_asking(model: str, manner: str | None) -> LMScorer:
     """
     from typing import cast
 
-    from kepipe.inference.lm_scorer import OF_DECODERS, LMScorer, PromptStyle, prompt_style_of
+    from kepipe.models.lm_scorer import OF_DECODERS, LMScorer, PromptStyle, prompt_style_of
     from kepipe.models.pretrained import from_pretrained, locate, read_config
     from kepipe.tokenization.tokenizer import load_tokenizer
 

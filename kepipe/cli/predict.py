@@ -48,7 +48,7 @@ def predict(
     if (file is None) == (not texts):
         raise ValueError("kepipe predict: give texts, or --file with one text a line")
     from kepipe.device import resolve
-    from kepipe.inference.predictor import Predictor
+    from kepipe.finetuning.predictor import Predictor
 
     asked = texts or _lines(file)
     predictor = Predictor.open(model, graph=graph, linker=linker, unknown=unknown, device=resolve("auto"))

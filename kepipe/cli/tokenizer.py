@@ -26,7 +26,8 @@ def train(
     lowercase: Annotated[bool, typer.Option(help="Ignore case (byte-level BPE keeps it).")] = True,
 ) -> None:
     """Train a tokenizer; a pipeline uses it by `shards: {tokenizer: {from: FOLDER}}`."""
-    from kepipe.tokenization.training import TextFiles, train_tokenizer
+    from kepipe.data.text_files import TextFiles
+    from kepipe.tokenization.training import train_tokenizer
 
     if out.is_dir() and any(out.iterdir()):
         raise typer.BadParameter(f"{out} is not empty: name a new folder")

@@ -13,12 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kepipe.arrays import ranges
+from kepipe.arrays import Bools, Ints, Ints32, ranges
 from kepipe.data.document import Document
 from kepipe.tokenization.tokenizer import Encoded, Tokenizer
-
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 WORD, PHRASE, ENTITY, SENTENCE, DOCUMENT, TURN = 1, 2, 4, 8, 16, 32
 """Bits of `bounds`: a unit of this level starts here."""
@@ -37,7 +34,7 @@ class Columns:
 
     tokens: Ints
     bounds: npt.NDArray[np.uint8]
-    entities: npt.NDArray[np.int32]
+    entities: Ints32
     documents: Ints
     mentions: int
     aligned: int
@@ -92,7 +89,7 @@ def cover(starts: Ints, ends: Ints, span_from: Ints, span_to: Ints) -> tuple[Int
     return first[found], stop[found]
 
 
-def coverage(bounds: npt.NDArray[np.uint8], entities: npt.NDArray[np.int32], rows_of: Ints) -> dict[str, int]:
+def coverage(bounds: npt.NDArray[np.uint8], entities: Ints32, rows_of: Ints) -> dict[str, int]:
     """How many `mentions` stand in a stream of tokens, of how many `entities`, and how many of each have a vector.
 
     `rows_of`: the vector's row of each entity, −1 for those that have none.

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol, Self
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float32]
+from kepipe.arrays import Bools, Floats32, Ints, ShardEntities
 
 
 class EntityTable(Protocol):
@@ -21,7 +17,7 @@ class EntityTable(Protocol):
 
     def __len__(self) -> int: ...
 
-    def gather(self, rows_BT: Ints) -> tuple[Ints, Floats]:
+    def gather(self, rows_BT: Ints) -> tuple[Ints, Floats32]:
         """The vectors of these rows (−1: none), each once, after a vector of zeros: [M, E]; and where each of
         `rows_BT` stands among them, [B, T], 0 for none."""
         ...
@@ -34,6 +30,25 @@ class ExampleRefs:
     examples: Ints
     times: int
     seed: int
+
+
+@dataclass(frozen=True)
+class Mentions:
+    """M mentions in a batch of rows, in order of row, then place; they do not overlap.
+
+    `rows`, `first`, `stop`: int [M], the row of the batch, and the mention's tokens first … stop − 1. `entities`: int
+    [M], the number among `ids` of the entity that each names; −1: none. A list of ids that serves many batches, as a
+    shard's does, should be the same object each time: what is looked up by it is looked up once.
+    """
+
+    rows: Ints
+    first: Ints
+    stop: Ints
+    entities: ShardEntities
+    ids: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
 
 @dataclass(frozen=True)
@@ -83,7 +98,8 @@ class Batch:
     For models that fuse entities with tokens: `entities`, int [B, T], row in `entity_vectors` of the entity whose
     mention *starts* at this token, 0 elsewhere; `entity_vectors`, float [M, E], row 0 all zeros; `entity_rows`, int
     [M], their rows in the whole table (−1 for row 0), by which a model that trains its own table finds them.
-    `extra`: anything a single objective needs. `part`: which objective of a mixture made the batch.
+    `moved`: where tokens have moved since the rows were made, int [B, T before], the place where each stands now (−1:
+    cut off). `extra`: anything a single objective needs. `part`: which objective of a mixture made the batch.
     """
 
     tokens: Tensor
@@ -106,6 +122,7 @@ class Batch:
     tasks: Tensor | None = None
     extra: Mapping[str, Tensor] = field(default_factory=dict)
     part: int = 0
+    moved: Tensor | None = None
 
     def to(self, device: torch.device | str) -> Self:
         """The same batch on a device."""

@@ -6,9 +6,9 @@ Rows of like length stand together, so that little is padding; a batch holds as 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
+from kepipe.arrays import Ints
+
 WIDTH = 1.04
 """Longest over shortest row of a length class. Rows of one class are shuffled among each other."""
 

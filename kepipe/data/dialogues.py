@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from kepipe.arrays import ranges
+from kepipe.arrays import Ints, ranges
 from kepipe.data.alignment import REPLY
 from kepipe.data.examples import Examples
 from kepipe.data.shards import Shard
 
-Ints = npt.NDArray[np.int64]
 TURNS = 3
 """Turns of a row: question, response, question (QRQ), or QRR, or QQR, as the dialogue has them."""
 

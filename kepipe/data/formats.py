@@ -9,15 +9,13 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from kepipe.arrays import Ints
 from kepipe.data.dialogues import plan_dialogues
 from kepipe.data.examples import Examples, cut_sentences, follow_chain
 from kepipe.data.pairs import plan_pairs
 from kepipe.data.shards import Shard
 
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 Format = Literal["segment-pair", "sentence-pair", "full-sentences", "doc-sentences", "packed", "dialogue"]
 
 

@@ -10,12 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from kepipe.arrays import Ints
 from kepipe.data.examples import Examples, cut_sentences, follow_chain
 from kepipe.data.shards import Shard
 
-Ints = npt.NDArray[np.int64]
 SHORT = 0.1
 """Share of examples that aim at a random length below the longest (BERT's `short_seq_prob`)."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from kepipe.arrays import ranges
+from kepipe.arrays import Ints, ranges
 from kepipe.data.alignment import LEVELS, SENTENCE
 from kepipe.data.batch import ExampleRefs, TokenRows
 from kepipe.data.batch_sampler import BatchSampler
@@ -15,8 +15,6 @@ from kepipe.data.examples import Examples
 from kepipe.data.formats import Format, plan
 from kepipe.data.shards import Shard
 from kepipe.tokenization.tokenizer import Tokenizer
-
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from typing import IO, Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from kepipe.arrays import Ints, Ints32
 from kepipe.data.alignment import DOCUMENT, SENTENCE, TURN, Columns
 
-Ints = npt.NDArray[np.int64]
 STRETCH = 2**24
 """Tokens of a stream that are counted at a time."""
 FILES = ("tokens.bin", "bounds.bin", "entities.bin", "ids.jsonl")
@@ -32,7 +32,7 @@ class Shard:
     folder: Path
     tokens: npt.NDArray[Any]
     bounds: npt.NDArray[np.uint8]
-    entities: npt.NDArray[np.int32]
+    entities: Ints32
 
     def __len__(self) -> int:
         return len(self.tokens)

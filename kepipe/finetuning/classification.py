@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from kepipe.arrays import Bools, Floats, Ints
 from kepipe.data.line_readers import columns
 from kepipe.finetuning.examples import Example, Record, mentions_of, read_records, text_of
-from kepipe.finetuning.metrics import Bools, Floats, Ints, Metric, accuracy, mean
+from kepipe.finetuning.metrics import Metric, accuracy, mean
 from kg.problems import Problems
 
 RIGHT = "1"

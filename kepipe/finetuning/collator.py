@@ -8,9 +8,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from kepipe.arrays import pad
+from kepipe.arrays import Ints, pad
 from kepipe.data.batch import Batch
 from kepipe.finetuning.heads import Kind
 from kepipe.finetuning.rows import Row
@@ -19,8 +18,6 @@ from kepipe.objectives.losses import tensor
 
 if TYPE_CHECKING:
     from kepipe.knowledge.kbert.injector import Injector
-
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from kepipe.arrays import Bools, Ints
 from kepipe.data.alignment import stream_offsets
 from kepipe.data.document import Mention, Span
 from kepipe.finetuning.examples import Example
 from kepipe.finetuning.rows import Named, Row
 from kepipe.tokenization.tokenizer import Tokenizer
 
-Ints = npt.NDArray[np.int64]
 QueryPositions = Literal["spans", "row", "words"]
 
 
@@ -188,7 +187,7 @@ def _pair(first: Text, second: Text, row_format: RowFormat, room: int, stats: Tr
     )
 
 
-def keep_nearest(length: int, spans: Ints | None, room: int) -> npt.NDArray[np.bool_]:
+def keep_nearest(length: int, spans: Ints | None, room: int) -> Bools:
     """Which of `length` tokens are kept: the `room` that are nearest to a span; without spans the first ones."""
     places = np.arange(length)
     if spans is None or not len(spans):
@@ -199,7 +198,7 @@ def keep_nearest(length: int, spans: Ints | None, room: int) -> npt.NDArray[np.b
     return kept
 
 
-def cut(text: Text, kept_T: npt.NDArray[np.bool_]) -> Text:
+def cut(text: Text, kept_T: Bools) -> Text:
     """The text without the other tokens. A mention of which a token goes is left out; a span may become empty."""
     before = np.concatenate([[0], np.cumsum(kept_T)])
     mentions = before[text.mentions]

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from kepipe.arrays import Floats
 from kepipe.data.batch import Batch, ExampleRefs, TokenRows
 from kepipe.data.batch_sampler import BatchSampler
 from kepipe.device import native_bfloat16
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
     from kepipe.models.transformer import Transformer
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

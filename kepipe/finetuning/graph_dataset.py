@@ -12,12 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from kepipe.arrays import Ints32
 from kepipe.data.document import Mention
 from kg.store import Graph, Triples
 
-Ints = npt.NDArray[np.int64]
 SPLITS = ("train", "dev", "test")
 NAME, RELATION = "{name}", "{relation}"
 
@@ -148,7 +147,7 @@ def _only_ones(graph: Graph) -> Triples:
 
 
 def _split_entities(
-    entities: npt.NDArray[np.int32], rng: np.random.Generator, shares: tuple[float, float]
+    entities: Ints32, rng: np.random.Generator, shares: tuple[float, float]
 ) -> dict[int, str]:
     """Entity → split."""
     order = rng.permutation(entities)

@@ -13,11 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kepipe.arrays import Bools, Floats, Ints
 from kepipe.studies.intervals import FEWEST_CLUSTERS, Estimate
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 RESAMPLES = 2000
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from kepipe.arrays import Floats
 from kepipe.finetuning import typing
 from kepipe.finetuning.classification import RIGHT
 from kepipe.finetuning.examples import Example
@@ -15,8 +15,6 @@ from kepipe.finetuning.table import tags
 
 if TYPE_CHECKING:
     from kepipe.finetuning.fine_tuned import TaskSpec
-
-Floats = npt.NDArray[np.float64]
 
 
 def records(

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from kepipe.arrays import Ints
 from kepipe.data.document import Mention, Span
 from kepipe.finetuning.examples import (
     Example,
@@ -22,7 +23,7 @@ from kepipe.finetuning.examples import (
     text_of,
     within,
 )
-from kepipe.finetuning.metrics import Ints, Metric, accuracy, micro_f1, one_hot
+from kepipe.finetuning.metrics import Metric, accuracy, micro_f1, one_hot
 from kg.problems import Problems
 
 NONE = ("no_relation", "Other", "NA", "unknown")

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from kepipe.arrays import Floats, Ints
 from kepipe.finetuning import classification, relations, tagging, typing
 from kepipe.finetuning.encoding import QueryPositions
 from kepipe.finetuning.examples import Example, Reader
@@ -16,7 +16,6 @@ from kepipe.finetuning.heads import Kind
 from kepipe.finetuning.metrics import Metric
 from kepipe.finetuning.rows import Row
 
-Floats = npt.NDArray[np.float64]
 TaskName = Literal["relations", "typing", "classification", "pairs", "ranking", "tagging"]
 Measure = Callable[[Sequence[Example], Sequence[Floats], Sequence[str]], dict[str, Metric]]
 """Examples, the probabilities [cases, L] of each, the labels → the metrics."""
@@ -38,13 +37,13 @@ class Task:
     asks: str = "the text as it is"
 
 
-def chosen(answers: Sequence[Floats]) -> npt.NDArray[np.int64]:
+def chosen(answers: Sequence[Floats]) -> Ints:
     """The likeliest label of each example that has one case."""
-    rows: npt.NDArray[np.int64] = np.concatenate(answers).argmax(axis=1)
+    rows: Ints = np.concatenate(answers).argmax(axis=1)
     return rows
 
 
-def numbered(examples: Sequence[Example], labels: Sequence[str]) -> npt.NDArray[np.int64]:
+def numbered(examples: Sequence[Example], labels: Sequence[str]) -> Ints:
     """The label of each example as its row in the table of labels."""
     rows = {label: row for row, label in enumerate(labels)}
     return np.array([rows[example.labels[0]] for example in examples], np.int64)

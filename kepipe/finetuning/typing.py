@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kepipe.arrays import Bools, Floats
 from kepipe.data.document import Mention
 from kepipe.finetuning.examples import (
     Example,
@@ -21,7 +22,7 @@ from kepipe.finetuning.examples import (
     text_of,
     within,
 )
-from kepipe.finetuning.metrics import Bools, Floats, Metric, f1_of_counts, mean, share
+from kepipe.finetuning.metrics import Metric, f1_of_counts, mean, share
 from kg.problems import Problems
 
 

@@ -12,16 +12,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from kepipe.inference.lm_scorer import LMScorer
+from kepipe.arrays import Floats, Ints
 from kepipe.inference.prompt_task import Question, Task
 from kepipe.models.generation import generate
+from kepipe.models.lm_scorer import LMScorer
 from kepipe.studies.intervals import Estimate
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 Normalise = Literal["tokens", "bytes", "none"]
 TOKENS_PER_BATCH = 4096
 

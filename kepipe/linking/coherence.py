@@ -12,13 +12,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from kepipe.arrays import Bools, Floats, Ints, Ints32
 from kepipe.linking.gazetteer import Matches
 from kepipe.linking.knowledge import Matrix
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 HUB = 2_000
 """Two entities that share nothing but a neighbour of more than this many links are no kin."""
@@ -77,7 +74,7 @@ def _blocks(text: Ints, degrees: Ints) -> Iterator[tuple[int, int]]:
             begin = number
 
 
-def _among(members: Ints, number: int) -> npt.NDArray[np.bool_]:
+def _among(members: Ints, number: int) -> Bools:
     """Of each of so many whether it is a member."""
     among = np.zeros(number, np.bool_)
     among[members] = True
@@ -112,7 +109,7 @@ def locate(sorted_values: Ints, wanted: Ints) -> Ints:
     return np.where(sorted_values[place] == wanted, place, -1)
 
 
-def _kindred(owners: Ints, between: Ints, keys: Ints, vote: Floats, ends: npt.NDArray[np.int32]) -> Floats:
+def _kindred(owners: Ints, between: Ints, keys: Ints, vote: Floats, ends: Ints32) -> Floats:
     degrees = ends[between + 1] - ends[between]
     narrow = degrees <= HUB
     owners, keys, degrees = owners[narrow], keys[narrow], degrees[narrow]

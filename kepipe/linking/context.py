@@ -6,16 +6,13 @@ from collections.abc import Mapping
 from itertools import chain
 
 import numpy as np
-import numpy.typing as npt
 
+from kepipe.arrays import Bools, Floats, Ints
 from kepipe.linking.characters import LETTER, UNSPACED, classify, code_points
 from kepipe.linking.coherence import expand, sum_by
 from kepipe.linking.gazetteer import Matches
 from kepipe.linking.knowledge import WORD, Matrix, split_words
 from kepipe.linking.page import Page
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 WINDOW = 300
 """Characters on either side of a mention that count as near, some fifty words."""
@@ -55,9 +52,7 @@ def compare(
     return sum_by(candidate[near], weights[entry[near]], len(place)), anywhere
 
 
-def _stands_near(
-    matches: Matches, page: Page, match: Ints, wanted: Ints, words: tuple[Ints, Ints]
-) -> npt.NDArray[np.bool_]:
+def _stands_near(matches: Matches, page: Page, match: Ints, wanted: Ints, words: tuple[Ints, Ints]) -> Bools:
     """Whether a word stands in the window of a match, in its text and not in it itself, for each pair of the two."""
     word, starts = words
     text = page.number(matches.starts)
@@ -72,7 +67,7 @@ def _stands_near(
     low, high, own_low, own_high = (
         np.searchsorted(occurrences, base + np.searchsorted(starts, bound)[match]) for bound in bounds
     )
-    near: npt.NDArray[np.bool_] = high - low > own_high - own_low
+    near: Bools = high - low > own_high - own_low
     return near
 
 

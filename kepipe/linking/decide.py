@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from kepipe.arrays import Floats
 from kepipe.linking.gazetteer import Matches
 from kepipe.linking.gold import Link
 from kepipe.linking.resolve import resolve
-
-Floats = npt.NDArray[np.float64]
 
 
 def decide(matches: Matches, scores: Floats, threshold: float) -> list[tuple[int, int, float]]:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from kepipe.arrays import Floats
 from kepipe.data.document import Document
 from kepipe.linking.casing import Casing
 from kepipe.linking.decide import decide
@@ -28,7 +28,6 @@ from kepipe.linking.resolve import touches
 from kg.lexicon import Lexicon
 from kg.surface import fold, normalise
 
-Floats = npt.NDArray[np.float64]
 Reason = Literal["no alias", "case", "boundary", "below the threshold", "overlap"]
 Decided = tuple[int, int, float]
 Rivals = dict[tuple[str, int, int], list[tuple[float, float]]]

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from kepipe.arrays import Floats
 from kepipe.linking.features import FEATURES
 from kepipe.linking.linker import Linker
 from kepipe.linking.policy import AS_LEARNED, Policy
@@ -104,7 +104,7 @@ def _references(linker: Linker, text: str, reading: Reading, title: str, policy:
     )
 
 
-def _choice(linker: Linker, row: int, prior: float, score: float, values: npt.NDArray[np.float64]) -> Choice:
+def _choice(linker: Linker, row: int, prior: float, score: float, values: Floats) -> Choice:
     adds = values * linker.ranker.weights
     order = np.argsort(-np.abs(adds), kind="stable")
     parts = tuple(

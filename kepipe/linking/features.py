@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from kepipe.arrays import Bools, Floats, Ints
 from kepipe.linking.casing import Casing
 from kepipe.linking.coherence import cohere
 from kepipe.linking.context import compare
@@ -21,9 +21,6 @@ from kepipe.linking.knowledge import Knowledge
 from kepipe.linking.page import Page
 from kepipe.linking.places import elsewhere
 from kepipe.linking.surroundings import GROUPS, MATCH_FEATURES, describe_matches
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 CANDIDATE_FEATURES = (
     "log_prior", "weight", "likeliest", "is_label", "near", "anywhere", "related", "kindred", "beside", "elsewhere",
@@ -55,7 +52,7 @@ class Affinity:
     table: Floats = field(default_factory=lambda: np.zeros((len(GROUPS), 1)))
 
     @classmethod
-    def learn(cls, groups: Ints, types: Ints, right: npt.NDArray[np.bool_], count: int) -> Affinity:
+    def learn(cls, groups: Ints, types: Ints, right: Bools, count: int) -> Affinity:
         """From candidates whose truth is known; `types` −1 is no type, `count` the number of types.
 
         A pair's share of right candidates is drawn towards that of its type, and the type's towards that of all
@@ -134,22 +131,22 @@ _STOPS = np.asarray([*map(ord, ",.")])
 """In American print they stand before the closing mark."""
 
 
-def _quoted(page: Page, matches: Matches) -> npt.NDArray[np.bool_]:
+def _quoted(page: Page, matches: Matches) -> Bools:
     """Whether each match [M] is what stands between quotation marks."""
     ends = matches.ends + np.isin(page.codes[matches.ends], _STOPS)
     return _after_opening(page, matches) & np.isin(page.codes[ends], _CLOSING)
 
 
-def _capital_within(page: Page, matches: Matches) -> npt.NDArray[np.bool_]:
+def _capital_within(page: Page, matches: Matches) -> Bools:
     """Whether each match [M] has a capital, and neither is all in capitals nor follows a quotation mark."""
     written = (surface[0].isupper() and not surface.isupper() for surface in matches.surfaces)
     capital = np.fromiter(written, np.bool_, len(matches))
     return capital & ~_after_opening(page, matches)
 
 
-def _after_opening(page: Page, matches: Matches) -> npt.NDArray[np.bool_]:
+def _after_opening(page: Page, matches: Matches) -> Bools:
     """Whether each match [M] stands right behind an opening quotation mark."""
-    opened: npt.NDArray[np.bool_] = np.isin(page.codes[matches.starts - 1], _OPENING)
+    opened: Bools = np.isin(page.codes[matches.starts - 1], _OPENING)
     return opened & (matches.starts > 0)
 
 

@@ -11,17 +11,13 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from kepipe.arrays import Bools, Floats, Ints, Ints32
 from kepipe.linking.characters import code_points
 from kepipe.linking.matcher import Matcher
 from kepipe.linking.page import begins
 from kg.lexicon import Lexicon
 from kg.surface import INVISIBLE, align, fits_case, fold, lower, normalise, simplify
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -203,7 +199,7 @@ class Merged:
     labels: list[bool] = field(default_factory=list)
 
 
-def _raw_places(texts: Sequence[str], places: Sequence[npt.NDArray[np.int32] | None]) -> Ints:
+def _raw_places(texts: Sequence[str], places: Sequence[Ints32 | None]) -> Ints:
     """Where on the page of raw texts each character of the page of aligned ones came from."""
     return np.concatenate(
         [

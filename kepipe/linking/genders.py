@@ -7,11 +7,11 @@ import re
 import numpy as np
 import numpy.typing as npt
 
+from kepipe.arrays import Ints
 from kepipe.linking.kinds import KINDS
 from kg.store import Graph
 
 Genders = npt.NDArray[np.int8]
-Ints = npt.NDArray[np.int64]
 
 UNKNOWN, MALE, FEMALE = 0, 1, 2
 _OBJECTS = {

@@ -9,12 +9,9 @@ import re
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-import numpy.typing as npt
 
+from kepipe.arrays import Bools, Ints
 from kg.store import Graph
-
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 KINDS = ("none", "place", "person", "organisation", "people", "language", "work")
 _WORDS: Mapping[str, str] = {

@@ -14,17 +14,15 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
 
+from kepipe.arrays import Bools, Floats, Ints
 from kepipe.linking.genders import Genders, genders
 from kepipe.linking.kinds import KINDS, concepts, kinds, occupations
 from kg.columns import Strings, load, save, save_strings
 from kg.store import Graph
 from kg.surface import fold
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 Matrix = sp.csr_array
 
 WORD = re.compile(r"[^\W_]+")
@@ -51,8 +49,8 @@ class Knowledge:
     profiles: Matrix
     kinds: Ints
     genders: Genders
-    concepts: npt.NDArray[np.bool_]
-    occupations: npt.NDArray[np.bool_]
+    concepts: Bools
+    occupations: Bools
     within: Matrix
 
     @classmethod

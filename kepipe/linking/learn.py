@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 
+from kepipe.arrays import Bools, Floats, Ints
 from kepipe.linking.decide import decide
 from kepipe.linking.features import FEATURES, Affinity
 from kepipe.linking.gazetteer import Matches
@@ -23,10 +23,6 @@ from kepipe.linking.gold import UNKNOWN, Link
 from kepipe.linking.ranker import OF_GRAPH, Ranker, fit
 from kepipe.linking.score import Counts, Scores, count, summarise
 from kepipe.linking.weights import EXPECTED, Weights
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 FOLDS = 5
 MIN_RIGHT = 30

@@ -13,8 +13,8 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from kepipe.arrays import Floats, Ints
 from kepipe.data.document import Mention
 from kepipe.linking.casing import Casing
 from kepipe.linking.decide import decide
@@ -40,8 +40,6 @@ from kg.lexicon import Lexicon
 from kg.store import Graph
 
 FORMAT = 7
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

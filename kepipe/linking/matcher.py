@@ -19,11 +19,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from kepipe.arrays import Bools, Hashes, Ints, Ints32
 from kepipe.linking.characters import LETTER, classify, code_points
 from kg.columns import load, save
-
-Ints = npt.NDArray[np.int64]
-Hashes = npt.NDArray[np.uint64]
 
 BASE = 0x9E3779B97F4A7C15
 """B, odd, so that it has an inverse; where two names have one hash, the next odd number is tried."""
@@ -39,9 +37,9 @@ class Matcher:
 
     base: int
     hashes: Hashes
-    keys: npt.NDArray[np.int32]
-    longer: npt.NDArray[np.bool_]
-    buckets: npt.NDArray[np.int32]
+    keys: Ints32
+    longer: Bools
+    buckets: Ints32
 
     @classmethod
     def build(cls, names: Sequence[str], base: int = BASE) -> Matcher:
@@ -123,7 +121,7 @@ def boundaries(codes: npt.NDArray[np.uint32]) -> Ints:
     return np.concatenate(([0], inner, [len(codes)])) if len(codes) else np.zeros(1, np.int64)
 
 
-def _prefixes(names: Sequence[str], first: int, base: int) -> tuple[Hashes, npt.NDArray[np.int32]]:
+def _prefixes(names: Sequence[str], first: int, base: int) -> tuple[Hashes, Ints32]:
     """Hash of what each token of each name of a block ends, and the name's number where that is all of it, else −1."""
     block = list(names[first : first + _BLOCK])
     codes = code_points("\n".join(chain(block, ("",))))

@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kepipe.arrays import Ints
 from kepipe.linking.characters import code_points
 from kepipe.linking.reading import Reading
 from kg.surface import fold
-
-Ints = npt.NDArray[np.int64]
 
 PAGE = 100_000
 """A page ends after the text that brings it to this many characters,"""

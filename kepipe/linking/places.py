@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from kepipe.arrays import Bools, Ints
 from kepipe.linking.coherence import expand, gather
 from kepipe.linking.gazetteer import Matches
 from kepipe.linking.kinds import KINDS
 from kepipe.linking.knowledge import Knowledge
 from kepipe.linking.page import Page
-
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 WIDER = 5
 """What a place lies in holds so many times what it holds itself, and one more: "Italy, Spain" is a list."""

@@ -12,9 +12,10 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from kepipe.arrays import Ints
 from kepipe.data.document import Span
 from kepipe.linking.genders import FEMALE, MALE, UNKNOWN, Genders
-from kepipe.linking.kinds import KINDS, Ints
+from kepipe.linking.kinds import KINDS
 from kepipe.linking.reading import Name, Reading
 
 PRONOUN = re.compile(r"\b(?:([Hh]e|[Hh]im|[Hh]is|[Hh]imself)|[Ss]he|[Hh]er|[Hh]ers|[Hh]erself)\b")

@@ -6,15 +6,11 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
+from kepipe.arrays import Bools, Floats, Ints
 from kepipe.linking.features import FEATURES, Affinity
 from kepipe.linking.surroundings import MATCH_FEATURES
 from kepipe.linking.weights import BY_HAND, EXPECTED, Weights
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 FOR = frozenset(
     ("log_prior", "weight", "likeliest", "is_label", "near", "anywhere", "related", "kindred", "beside", "in_title",

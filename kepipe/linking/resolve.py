@@ -6,12 +6,11 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
+from kepipe.arrays import Floats, Ints
 
 
-def resolve(starts: Ints, ends: Ints, gains: npt.NDArray[np.float64]) -> Ints:
+def resolve(starts: Ints, ends: Ints, gains: Floats) -> Ints:
     """Places of the intervals that do not overlap and whose gains sum to the most, in order of start.
 
     Intervals come in order of start. Of two choices that gain the same the one that skips a later interval is taken,

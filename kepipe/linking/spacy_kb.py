@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from kepipe.arrays import Floats32
 from kepipe.data.document import Mention
 from kepipe.linking.knowledge import Knowledge
 
@@ -22,9 +22,7 @@ WIDTH = 64
 """Of the vectors made here."""
 
 
-def to_spacy_kb(
-    linker: Linker, vocab: Vocab, vectors: npt.NDArray[np.float32] | None = None
-) -> InMemoryLookupKB:
+def to_spacy_kb(linker: Linker, vocab: Vocab, vectors: Floats32 | None = None) -> InMemoryLookupKB:
     """A knowledge base for spaCy's `entity_linker`: entities, all names as the graph writes them, their priors.
 
     `vectors` [E, width] in the order of the graph, say the graph's embeddings; without them each entity gets the
@@ -49,13 +47,13 @@ def to_spacy_kb(
     return kb
 
 
-def profile_vectors(knowledge: Knowledge, width: int = WIDTH) -> npt.NDArray[np.float32]:
+def profile_vectors(knowledge: Knowledge, width: int = WIDTH) -> Floats32:
     """Each entity's words (`Knowledge.profiles`) projected at random onto `width` directions: [E, width].
 
     Distances between profiles are kept, roughly (Johnson and Lindenstrauss); the projection is always the same.
     """
     directions = np.random.default_rng(0).standard_normal((len(knowledge.words), width)).astype(np.float32)
-    projected: npt.NDArray[np.float32] = knowledge.profiles @ (directions / np.sqrt(width))
+    projected: Floats32 = knowledge.profiles @ (directions / np.sqrt(width))
     return projected
 
 

@@ -11,13 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kepipe.arrays import Bools, Floats, Ints
 from kepipe.linking.casing import Casing, capital_runs
 from kepipe.linking.gazetteer import Matches
 from kepipe.linking.page import Page
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 Features = Mapping[str, npt.NDArray[Any]]
 """A value of each match [M], by the feature's name."""
 

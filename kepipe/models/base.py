@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
+from kepipe.arrays import Ints
 from kepipe.config import Section, UserSource
 from kepipe.models.config import FusionConfig, TransformerConfig
 from kepipe.models.families import FAMILIES, Size
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
     from kepipe.models.entities import EntityVectors
     from kepipe.models.transformer import Transformer
 
@@ -164,7 +162,7 @@ def build(
     note: Callable[[str], None] = lambda _: None,
     special: Mapping[str, int] | None = None,
     entities: EntityVectors | None = None,
-    counts: npt.NDArray[np.int64] | None = None,
+    counts: Ints | None = None,
 ) -> Transformer:
     """The model that `base` names, on the CPU in fp32. `note` is told what a trained model lacked.
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from kepipe.data.batch import Batch, EntityTable, Ints, TokenRows
+from kepipe.arrays import Floats32, Ints
+from kepipe.data.batch import Batch, EntityTable, TokenRows
 from kepipe.models.files import share
 from kg.store import Graph
 from kg.vectors import (
@@ -31,7 +31,6 @@ from kg.vectors import (
 )
 from kg.warm import start_from
 
-Floats = npt.NDArray[np.float32]
 FILES = (TABLE, IDS, INDEX, RELATION_IDS)
 """What a folder with entity vectors holds; the last where there are vectors of relations too."""
 
@@ -39,7 +38,7 @@ FILES = (TABLE, IDS, INDEX, RELATION_IDS)
 class EntityVectors:
     """Vectors by row: those of a folder, then those that were composed."""
 
-    def __init__(self, vectors: Vectors, composed: Floats | None = None, ids: Sequence[str] = ()) -> None:
+    def __init__(self, vectors: Vectors, composed: Floats32 | None = None, ids: Sequence[str] = ()) -> None:
         self.vectors = vectors
         self._composed = np.zeros((0, vectors.dim), np.float32) if composed is None else composed
         self._rows = {id: len(vectors) + row for row, id in enumerate(ids)}
@@ -84,7 +83,7 @@ class EntityVectors:
                 found[place] = self._rows.get(ids[place], -1)
         return found
 
-    def save(self, folder: Path, trained: Floats | None = None) -> None:
+    def save(self, folder: Path, trained: Floats32 | None = None) -> None:
         """Put the vectors into a model's folder: the same files where nothing was `trained` or composed.
 
         They are linked, not copied, where the file system can: a table may be larger than the model.
@@ -101,11 +100,11 @@ class EntityVectors:
         else:
             save_vectors(folder, ids, entities)
 
-    def table(self) -> Floats:
+    def table(self) -> Floats32:
         """All vectors at once, float32 [rows, E]."""
         return np.concatenate([self.vectors.matrix, self._composed])
 
-    def gather(self, rows_BT: Ints) -> tuple[Ints, Floats]:
+    def gather(self, rows_BT: Ints) -> tuple[Ints, Floats32]:
         """The vectors of these rows (−1: none), each once and in the order of rows, after a vector of zeros: [M, E];
         and where each of `rows_BT` stands among them, [B, T], 0 for none."""
         unique, local = np.unique(np.append(rows_BT.ravel(), -1), return_inverse=True)

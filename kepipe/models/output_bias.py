@@ -8,13 +8,13 @@ apart is then nearly gone, and BERT's, BART's and MASS's losses stay at the toke
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from kepipe.arrays import Ints
 from kepipe.models.transformer import Transformer
 
 
-def init_output_bias(model: Transformer, counts_V: npt.NDArray[np.int64]) -> None:
+def init_output_bias(model: Transformer, counts_V: Ints) -> None:
     """Set the output bias to log((count + 1) / Σ(count + 1)); a model without one is left as it is.
 
     `counts_V`: how often each token stands in the corpus.

@@ -10,10 +10,9 @@ from __future__ import annotations
 from typing import Literal, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
+from kepipe.arrays import Floats, Hashes, Ints
+
 Schedule = Literal["static", "duplicated", "dynamic"]
 GOLDEN, ODD = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD1B54A32D192ED03)
 
@@ -30,7 +29,7 @@ class RowDraws:
     """SplitMix64 streams (Steele et al. 2014), one a row: number j of call c depends on
     (seed of the row, c, j) alone."""
 
-    def __init__(self, seeds_B: npt.NDArray[np.uint64]) -> None:
+    def __init__(self, seeds_B: Hashes) -> None:
         self._seeds = seeds_B
         self._calls = 0
 
@@ -44,16 +43,14 @@ class RowDraws:
         return (mix(streams[:, None] + steps) >> np.uint64(11)).astype(np.float64) * np.float64(2.0**-53)
 
 
-def mix(state: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+def mix(state: Hashes) -> Hashes:
     """SplitMix64's output function: every bit of the input moves every bit of the output."""
     state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return state ^ (state >> np.uint64(31))
 
 
-def visit_seeds(
-    schedule: Schedule, examples_B: Ints, visit: int, *, seed: int, copies: int = 10
-) -> npt.NDArray[np.uint64]:
+def visit_seeds(schedule: Schedule, examples_B: Ints, visit: int, *, seed: int, copies: int = 10) -> Hashes:
     """The seed of each example's corruption at its `visit` (the epoch): uint64 [B].
 
     static: one corruption for ever; duplicated: `copies` of them in turn (BERT's duplicated data, k=10);

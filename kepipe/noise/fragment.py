@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from kepipe.arrays import Bools, Ints
 from kepipe.noise.draws import Draws
 
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 SHARE, AT_START, AT_END = 0.5, 0.2, 0.2
 """Length of the fragment, and how often it stands at the very start and the very end, as released."""
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
-from kepipe.arrays import pad
+from kepipe.arrays import Floats, Ints, pad
 from kepipe.noise.draws import Draws
-
-Ints = npt.NDArray[np.int64]
 
 
 def draw_infilling(words_B: Ints, share: float, mean: float, draws: Draws) -> tuple[Ints, Ints]:
@@ -54,11 +51,11 @@ def draw_infilling(words_B: Ints, share: float, mean: float, draws: Draws) -> tu
     return np.where(present_BM, start_BM, -1), length_BM
 
 
-def poisson(mean: float) -> npt.NDArray[np.float64]:
+def poisson(mean: float) -> Floats:
     """P(X ≤ 0), P(X ≤ 1), …, up to where all but 1e-16 of a Poisson variable lies."""
     last = math.ceil(mean + 12 * math.sqrt(mean) + 20)
     terms = [math.exp(k * math.log(mean) - mean - math.lgamma(k + 1)) for k in range(last)]
-    below: npt.NDArray[np.float64] = np.minimum(np.cumsum(terms), 1.0)
+    below: Floats = np.minimum(np.cumsum(terms), 1.0)
     return below
 
 

@@ -4,11 +4,10 @@ another entity, some lose theirs, and the model has to say which one it was."""
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from kepipe.arrays import Floats, Ints
 from kepipe.noise.draws import Draws
 
-Ints = npt.NDArray[np.int64]
 REPLACED, REMOVED = 0.05, 0.15
 """Shares of the links that lead to another entity, and of those that are taken away; the rest stay."""
 KEEP, REMOVE = -2, -1
@@ -53,6 +52,6 @@ def change_links(links_BT: Ints, change_BT: Ints) -> Ints:
     return np.where((links_BT < 0) | (change_BT == KEEP), links_BT, change_BT)
 
 
-def _stay_or_go(u_BT: npt.NDArray[np.float64], replaced: float, removed: float) -> Ints:
+def _stay_or_go(u_BT: Floats, replaced: float, removed: float) -> Ints:
     gone_BT = (u_BT >= replaced) & (u_BT < replaced + removed)
     return np.where(gone_BT, REMOVE, KEEP)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from kepipe.arrays import Bools, Ints
 from kepipe.noise.draws import Draws
 from kepipe.noise.tokens import SHARE, budget
 
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 LONGER = 0.2
 """Share of selections that take two or three tokens, one as often as the other."""
 

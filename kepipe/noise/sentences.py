@@ -9,18 +9,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
-from kepipe.arrays import pad
+from kepipe.arrays import Bools, Floats, Ints, pad
 from kepipe.noise.draws import Draws
 from kepipe.noise.infilling import draw_infilling, infill
 from kepipe.noise.units import select_units
 
 if TYPE_CHECKING:
     from kepipe.data.batch import TokenRows
-
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -98,7 +94,7 @@ def frame(tokens_BS: Ints, lengths_B: Ints, *, begin: int | None, end: int, pad_
     return framed
 
 
-def draw_keys(text: Text, share: float, draws: Draws) -> npt.NDArray[np.float64]:
+def draw_keys(text: Text, share: float, draws: Draws) -> Floats:
     """A sort key for each sentence, drawn; in rows that are not permuted, its number: float [B, sentences]."""
     count = int(text.sentences.max(initial=-1)) + 1
     keys = draws.random((len(text.tokens), count))
@@ -106,7 +102,7 @@ def draw_keys(text: Text, share: float, draws: Draws) -> npt.NDArray[np.float64]
     return np.where(permuted_B, keys, np.arange(count))
 
 
-def permute(text: Text, keys_BS: npt.NDArray[np.float64]) -> Text:
+def permute(text: Text, keys_BS: Floats) -> Text:
     """The sentences of each row in the order of their keys."""
     if not keys_BS.shape[1]:
         return text

@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from kepipe.arrays import pad, ranges
+from kepipe.arrays import Bools, Ints, pad, ranges
 from kepipe.noise.draws import Draws
 
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 SHARE, MEAN = 0.15, 3.0
 
 

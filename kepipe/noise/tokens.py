@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from kepipe.arrays import Bools, Ints
 from kepipe.noise.draws import Draws
 
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 SHARE, MASKED, RANDOM = 0.15, 0.8, 0.1
 """BERT's shares: of tokens that are predicted, and of these the masked and the replaced; the rest stay."""
 

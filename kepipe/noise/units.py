@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from kepipe.arrays import Bools, Ints
 from kepipe.noise.draws import Draws
 from kepipe.noise.tokens import SHARE, budget
-
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 
 def select_units(units_BT: Ints, draws: Draws, share: float = SHARE) -> Bools:

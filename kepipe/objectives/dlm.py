@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from kepipe.arrays import Bools
 from kepipe.objectives.mlm import Masking
 
 if TYPE_CHECKING:
     from kepipe.data.batch import TokenRows
     from kepipe.noise.draws import Draws
     from kepipe.objectives.base import Objective
-    from kepipe.objectives.masked_lm import Bools
     from kepipe.tokenization.tokenizer import Tokenizer
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
+from kepipe.arrays import Bools
 from kepipe.config import Section
 from kepipe.objectives.mlm import MaskingPairs
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from kepipe.data.batch import TokenRows
     from kepipe.noise.draws import Draws
     from kepipe.objectives.base import Objective
-    from kepipe.objectives.masked_lm import Bools
     from kepipe.tokenization.tokenizer import Tokenizer
 
 Level = Literal["basic", "phrase", "entity"]

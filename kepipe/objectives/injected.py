@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from kepipe.arrays import Ints
 from kepipe.data.batch import Batch, TokenRows
 from kepipe.knowledge.kbert.injector import Injector, find_mentions
 from kepipe.knowledge.kbert.tree import InjectedRows
@@ -23,8 +23,6 @@ from kepipe.objectives.losses import tensor
 
 if TYPE_CHECKING:
     from kepipe.models.transformer import Transformer
-
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
+from kepipe.arrays import Bools, Ints
 from kepipe.data.batch import Batch, TokenRows
 from kepipe.models.entities import attach
 from kepipe.noise.draws import Draws, RowDraws, Schedule, visit_seeds
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from kepipe.objectives.mlm import Masking
     from kepipe.tokenization.tokenizer import Tokenizer
 
-Bools = npt.NDArray[np.bool_]
 Select = Callable[[TokenRows, Draws, float], Bools]
 """(sequences, draws, progress) → the tokens to predict, bool [B, T]."""
 
@@ -35,7 +34,7 @@ class MaskedLM:
 
     select: Select
     mask: int
-    ordinary: npt.NDArray[np.int64]
+    ordinary: Ints
     """Ids of text, from which random tokens are drawn."""
     masked: float = 0.8
     random: float = 0.1

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor
 
+from kepipe.arrays import Bools
 from kepipe.data.batch import Batch, TokenRows
 from kepipe.objectives.losses import tensor
-from kepipe.objectives.masked_lm import Bools, MaskedLM
+from kepipe.objectives.masked_lm import MaskedLM
 
 if TYPE_CHECKING:
     from kepipe.models.transformer import Transformer

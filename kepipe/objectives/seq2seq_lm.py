@@ -7,17 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
+from kepipe.arrays import Bools, Ints
 from kepipe.data.batch import Batch, TokenRows
 from kepipe.objectives.losses import gather_hidden, tensor, token_loss
 
 if TYPE_CHECKING:
     from kepipe.models.transformer import Transformer
-
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from kepipe.arrays import Bools
 from kepipe.objectives.mlm import MaskingPairs
 
 if TYPE_CHECKING:
     from kepipe.data.batch import TokenRows
     from kepipe.noise.draws import Draws
     from kepipe.objectives.base import Objective
-    from kepipe.objectives.masked_lm import Bools
     from kepipe.tokenization.tokenizer import Tokenizer
 
 

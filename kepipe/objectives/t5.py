@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from kepipe.arrays import Ints
 from kepipe.config import Section
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from kepipe.data.batch import Batch, TokenRows
     from kepipe.objectives.base import Objective
-    from kepipe.tokenization.tokenizer import Ints, Tokenizer
+    from kepipe.tokenization.tokenizer import Tokenizer
 
 
 class SpanCorruption(Section):

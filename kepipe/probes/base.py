@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from kepipe.inference.lm_scorer import LMScorer, PromptStyle
+from kepipe.arrays import Floats, Ints
 from kepipe.models.entities import EntityVectors
+from kepipe.models.lm_scorer import LMScorer, PromptStyle
 from kepipe.models.transformer import Transformer
 from kepipe.probes import perplexity
 from kepipe.probes.cloze_scoring import passes, score_candidates
@@ -23,7 +23,6 @@ from kepipe.probes.ranking import chance, per_case, realistic_ranks
 from kepipe.studies.scores import Cases, compare, summarise
 from kepipe.tokenization.tokenizer import Tokenizer
 
-Floats = npt.NDArray[np.float64]
 Answers = dict[str, Floats]
 """What one model answered: plain arrays over the cases, so that they can be kept."""
 
@@ -148,7 +147,7 @@ class MaskedLoss:
 
     blanks: Blanks
     tokenizer: Tokenizer
-    counts: npt.NDArray[np.int64]
+    counts: Ints
     name: str = "mlm_loss"
 
     @property
@@ -208,7 +207,7 @@ class Perplexity:
 
     windows: perplexity.EvalWindows
     tokenizer: Tokenizer
-    counts: npt.NDArray[np.int64]
+    counts: Ints
     name: str = "perplexity"
 
     @property

@@ -10,19 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from kepipe.arrays import Floats, Ints
 from kepipe.data.batch import Batch
 from kepipe.models.entities import EntityVectors, attach
+from kepipe.models.mask_filler import fills_masks, logits_at_blanks
 from kepipe.models.transformer import Transformer
 from kepipe.probes.cloze_test import Case, ClozeTest
-from kepipe.probes.masked_predictions import fills_masks, logits_at_blanks
 from kepipe.tokenization.tokenizer import Tokenizer
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 @torch.inference_mode()

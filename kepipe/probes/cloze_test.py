@@ -16,14 +16,13 @@ from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from kepipe.arrays import Floats, Ints
 from kepipe.data.alignment import ENTITY, tokenise
 from kepipe.data.document import Document, Mention
 from kepipe.tokenization.tokenizer import Tokenizer
 from kg.store import Graph
 
-Ints = npt.NDArray[np.int64]
 Name = tuple[int, ...]
 """An entity's label as tokens."""
 
@@ -83,7 +82,7 @@ class ClozeTest:
         """The column of the case's own name among the candidates of its type."""
         return self.candidates[case.type].names.index(case.name)
 
-    def scores_by_links(self) -> list[npt.NDArray[np.float64]]:
+    def scores_by_links(self) -> list[Floats]:
         """The baseline that knows no context: each candidate's number of links in training documents."""
         return [self.candidates[case.type].links.astype(np.float64) for case in self.cases]
 

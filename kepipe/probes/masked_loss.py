@@ -12,20 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from kepipe.arrays import Bools, Floats, Ints
 from kepipe.data.alignment import DOCUMENT, ENTITY, PHRASE, WORD
 from kepipe.data.batch import Batch
 from kepipe.data.shards import Shard
 from kepipe.models.entities import EntityVectors, attach
+from kepipe.models.mask_filler import fills_masks, logits_at_blanks
 from kepipe.models.transformer import Transformer
-from kepipe.probes.masked_predictions import fills_masks, logits_at_blanks
 from kepipe.tokenization.tokenizer import Tokenizer
-
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float64]
 
 SHARES: Mapping[str, float] = {"tokens": 0.15, "phrases": 0.15, "mentions": 0.5}
 """Share of the units of each kind that is blanked. Mentions are rare, so half of them are: at 15% there would be

@@ -12,15 +12,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from kepipe.arrays import Floats, Ints
 from kepipe.data.document import Document
-from kepipe.inference.lm_scorer import LMScorer
+from kepipe.models.lm_scorer import LMScorer
 from kepipe.studies.intervals import Estimate, clustered_ratio
 from kepipe.tokenization.tokenizer import Tokenizer
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 ROWS = 16
 """Stretches that go through the model together."""
 AROUND = 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from kepipe.arrays import Floats
 
 
 def realistic_ranks(scores_NK: npt.ArrayLike, truth_N: npt.ArrayLike) -> Floats:

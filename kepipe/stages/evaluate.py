@@ -208,9 +208,9 @@ def _shown(arm: Model, probe: Probe, context: StageContext) -> dict[str, int] | 
 
 def _load(folder: Path) -> Arm:
     """The model of a folder, with the entity vectors beside it where it fuses them."""
-    from kepipe.inference.lm_scorer import prompt_style_of, writes
     from kepipe.models.entities import EntityVectors
     from kepipe.models.folder import load
+    from kepipe.models.lm_scorer import prompt_style_of, writes
     from kepipe.probes.base import Arm
 
     model = load(folder)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from kepipe.arrays import Ints
 from kepipe.config import ConfigConflict, cache_key_fields
 from kepipe.flow.stage import Planned, Stage, StageContext
 from kepipe.knowledge.kbert.settings import Inject
@@ -21,9 +22,6 @@ from kepipe.stages.start import open_entities, resume_or_load, tell_unused
 from kepipe.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
     from kepipe.data.row_batches import RowBatches
     from kepipe.models.entities import EntityVectors
     from kepipe.models.transformer import Transformer
@@ -144,7 +142,7 @@ def _start(
     return model, entities
 
 
-def _counts(config: PretrainConfig, tokenizer: Tokenizer, batches: RowBatches) -> npt.NDArray[np.int64]:
+def _counts(config: PretrainConfig, tokenizer: Tokenizer, batches: RowBatches) -> Ints:
     """How often each token stands in what is to be learned, int [V]: in the text, and where rows are written out, at
     their beginning and end."""
     counts = batches.shard.counts(tokenizer.vocab_size)

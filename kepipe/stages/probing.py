@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from kepipe.arrays import Ints
 from kepipe.data.document import Document, Mention
 from kepipe.stages.artifacts import Graph, Linked, Shards
 
 if TYPE_CHECKING:
     import numpy as np
-    import numpy.typing as npt
 
     from kepipe.data.shards import Shard
     from kepipe.models.config import TransformerConfig
@@ -65,7 +65,7 @@ class HeldOut:
 
         return np.random.default_rng([self.seed, draw])
 
-    def counts(self) -> npt.NDArray[np.int64]:
+    def counts(self) -> Ints:
         """How often each token stands in the training text: int [V]."""
         from kepipe.data.shards import open_shard
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from kepipe.arrays import Floats
 
 FEWEST_CLUSTERS = 5
 """With fewer documents than this no interval is given: there is nothing to resample."""

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kepipe.arrays import Bools, Floats
 from kepipe.studies.intervals import clustered_mean, paired_difference
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class Cases:
     values: Mapping[str, Floats]
     clusters: npt.NDArray[Any]
 
-    def only(self, chosen_N: npt.NDArray[np.bool_]) -> Cases:
+    def only(self, chosen_N: Bools) -> Cases:
         """Some of the cases."""
         return Cases({name: v[chosen_N] for name, v in self.values.items()}, self.clusters[chosen_N])
 

@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from kepipe.arrays import Bools, Ints
 from kepipe.model_names import MINILM, means_place, minilm_folder
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as Backend
 
-Ints = npt.NDArray[np.int64]
 ROLES = ("pad", "unk", "cls", "sep", "mask")
 """`cls` begins a row and `sep` ends it or a part of it (elsewhere called bos and eos)."""
 NAMES = {
@@ -47,7 +46,7 @@ class Encoded:
     tokens: Ints
     starts: Ints
     ends: Ints
-    words: npt.NDArray[np.bool_]
+    words: Bools
     lengths: Ints
 
 
@@ -142,7 +141,7 @@ class Tokenizer:
         return np.array(sorted(ids | set(self.sentinels.tolist())), dtype=np.int64)
 
     @cached_property
-    def _reserved(self) -> npt.NDArray[np.bool_]:
+    def _reserved(self) -> Bools:
         """Whether an id may never come from text; where there is an unknown token, every special one but it."""
         reserved = np.zeros(self.vocab_size, dtype=np.bool_)
         if (unknown := self.id(self.named.get("unk", ""))) is not None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from kepipe.tokenization.tokenizer import ROLES, SENTINELS, Tokenizer
@@ -18,26 +16,6 @@ BERT_NAMES = {role: f"[{role.upper()}]" for role in ROLES}
 ROBERTA_NAMES = {"cls": "<s>", "pad": "<pad>", "sep": "</s>", "unk": "<unk>", "mask": "<mask>"}
 RARE = 0.0005
 """Share of a corpus's characters that `wordpiece` may leave out of its alphabet: the rarest ones."""
-
-
-@dataclass(frozen=True)
-class TextFiles:
-    """The texts of files, read anew at each iteration: of a .jsonl file its documents, of another its lines."""
-
-    files: tuple[Path, ...]
-
-    def __iter__(self) -> Iterator[str]:
-        from kepipe.data.document_files import read_documents
-
-        for file in self.files:
-            if file.suffix == ".jsonl":
-                yield from (document.text for document in read_documents(file))
-                continue
-            with file.open(encoding="utf-8") as stream:
-                try:
-                    yield from (line.rstrip("\n") for line in stream)
-                except UnicodeDecodeError as error:
-                    raise ValueError(f"{file}: not a UTF-8 text file ({error})") from None
 
 
 def train_tokenizer(texts: Iterable[str], kind: Kind, size: int, lowercase: bool = True) -> Tokenizer:

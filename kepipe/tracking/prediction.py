@@ -11,8 +11,8 @@ import torch
 
 from kepipe.data.batch import Batch
 from kepipe.models.folder import load
+from kepipe.models.mask_filler import fills_masks, logits_at_blanks
 from kepipe.models.transformer import Transformer
-from kepipe.probes.masked_predictions import fills_masks, logits_at_blanks
 from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from kg.arrays import Ints
 from kg.problems import Problems
 from kg.schema import Entity, Relation
 from kg.sources.reading import Choices, Tick, explain, packed_or_not, read_blocks, read_lines
@@ -166,7 +166,7 @@ class _Parsed(NamedTuple):
     """
 
     columns: tuple[Any, Any, Any]
-    lines: npt.NDArray[np.int64]
+    lines: Ints
     problems: list[tuple[int, str]]
 
 

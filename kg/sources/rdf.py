@@ -20,8 +20,8 @@ from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
-import numpy.typing as npt
 
+from kg.arrays import Bools
 from kg.problems import Problems
 from kg.schema import Entity, Relation
 from kg.sources.gathered import Gathered
@@ -134,7 +134,7 @@ class _Content:
         labels = [text for kind, _, text in said if kind == "l"] or [local_name(iri)]
         return list(dict.fromkeys([*labels, *(text for kind, _, text in said if kind == "a")]))
 
-    def _type_names(self, is_type: npt.NDArray[np.bool_]) -> dict[int, str]:
+    def _type_names(self, is_type: Bools) -> dict[int, str]:
         """What types are called: their label, with the IRI behind it where two types share one."""
         iris = list(self._numbers)
         names = {number: self._names(iris[number], number)[0] for number in np.flatnonzero(is_type).tolist()}

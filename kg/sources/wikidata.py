@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from kg.arrays import Ints
 from kg.columns import encode
 from kg.problems import Problems
 from kg.schema import Entity, Relation
@@ -165,7 +165,7 @@ def _write_triples(
     for property in properties.tolist():
         writer.add_relation(Relation(f"P{property}", labels.get(property, f"P{property}")))
 
-    def rows(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def rows(numbers: Ints) -> Ints:
         return order[np.searchsorted(ids, numbers, sorter=order)]
 
     coded = np.stack([rows(triples[:, 0]), relations.reshape(-1), rows(triples[:, 2])], axis=1)

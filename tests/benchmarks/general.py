@@ -192,8 +192,7 @@ def report(material: Material) -> None:
         )
     by_threshold = left_out_in_turn(linker, sets)
     mean = {
-        each: float(np.mean([scores.f1 for scores in found.values()]))
-        for each, found in by_threshold.items()
+        each: float(np.mean([scores.f1 for scores in found.values()])) for each, found in by_threshold.items()
     }
     print("mean F1 by threshold:", ", ".join(f"{each:g} {value:.3f}" for each, value in mean.items()))
     by_other = {

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from kepipe.arrays import pad
+from kepipe.arrays import Floats, Ints, Ints32, pad
 from kepipe.data.batch import TokenRows
 from kepipe.knowledge.kbert.facts import Facts
 from kepipe.knowledge.kbert.ranking import CHOICES, RankingContext, RankingSources
@@ -20,8 +19,6 @@ from kepipe.knowledge.kbert.triple_tokenizer import TripleTokenizer
 from kepipe.tokenization.tokenizer import Tokenizer
 from kg.store import Graph, UnknownEntityError
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 LOOKED_AT = 256
 """Most triples of an entity that a ranking by context compares: the first of the graph's order."""
 
@@ -44,7 +41,7 @@ class Chosen:
     """
 
     mentions: Ints
-    triples: npt.NDArray[np.int32]
+    triples: Ints32
     scores: Floats
 
 

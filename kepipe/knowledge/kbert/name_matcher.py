@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-import numpy.typing as npt
 
+from kepipe.arrays import Ints
 from kepipe.data.document import Mention
 from kepipe.linking.gazetteer import Gazetteer, Matches
 from kg.lexicon import Lexicon
 from kg.store import Graph
-
-Ints = npt.NDArray[np.int64]
 
 
 class Dictionary:

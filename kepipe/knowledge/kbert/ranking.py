@@ -12,16 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from kepipe.arrays import ranges
+from kepipe.arrays import Floats, Ints, ranges
 from kepipe.knowledge.kbert.facts import Facts
 from kepipe.knowledge.kbert.tree import MentionSpans
 from kepipe.knowledge.kbert.triple_tokenizer import TripleTokenizer
 from kg.store import Graph
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from kepipe.arrays import Bools, Ints
 from kepipe.data.document import Mention
-from kepipe.knowledge.kbert.injector import Chosen, Injector, Ints
+from kepipe.knowledge.kbert.injector import Chosen, Injector
 from kepipe.knowledge.kbert.name_matcher import Dictionary, to_tokens
 from kepipe.knowledge.kbert.ranking import CHOICES
 from kepipe.knowledge.kbert.settings import Inject
-from kepipe.knowledge.kbert.tree import Bools, InjectedRows, MentionSpans
+from kepipe.knowledge.kbert.tree import InjectedRows, MentionSpans
 from kepipe.tokenization.tokenizer import Encoded, Tokenizer
 from kg.store import Graph
 
@@ -46,7 +46,7 @@ class Shown:
     text: str
     tokens: list[str]
     injected: InjectedRows
-    visible: npt.NDArray[np.bool_]
+    visible: Bools
     hung: list[InjectedTriple]
     choice: str
     causal: bool
@@ -164,7 +164,7 @@ def _read(
     return [word.removeprefix("##").lstrip("Ġ▁") or word for word in words]
 
 
-def _visible(told: Mapping[str, Ints | None], T: int, causal: bool) -> npt.NDArray[np.bool_]:
+def _visible(told: Mapping[str, Ints | None], T: int, causal: bool) -> Bools:
     """What a model makes of the row's descriptors: bool [T, T], query by key."""
     import torch
 

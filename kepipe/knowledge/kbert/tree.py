@@ -12,10 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kepipe.arrays import ranges
-
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
+from kepipe.arrays import Bools, Ints, ranges
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,10 @@ import threading
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from kepipe.arrays import ranges
+from kepipe.arrays import Ints, Ints32, ranges
 from kepipe.tokenization.tokenizer import Tokenizer
 from kg.store import Graph, Triples
-
-Ints = npt.NDArray[np.int64]
 
 
 class TripleTokenizer:
@@ -56,14 +53,14 @@ class _Names:
         """The tokens of all names encoded so far; `find` says where each name's are."""
         return self._pool
 
-    def find(self, rows: npt.NDArray[np.int32]) -> tuple[Ints, Ints]:
+    def find(self, rows: Ints32) -> tuple[Ints, Ints]:
         """Where in `tokens` each row's name starts, and its length: int [n] both."""
         if (self._starts[rows] < 0).any():
             with self._lock:
                 self._encode(np.unique(rows[self._starts[rows] < 0]))
         return self._starts[rows], self._lengths[rows]
 
-    def _encode(self, rows: npt.NDArray[np.int32]) -> None:
+    def _encode(self, rows: Ints32) -> None:
         # The blank before a name is where one stands in running text; tokenizers that write blanks need it.
         encoded = self._tokenizer.encode([f" {self._names[row]}" for row in rows.tolist()])
         text = encoded.ends > np.maximum(encoded.starts, 1)  # a piece that is that blank alone says nothing

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kepipe.inference.predictor import Predictor
+from kepipe.finetuning.predictor import Predictor
 from kepipe.stages.artifacts import FineTuned, Graph
 from kepipe.tokenization.training import train_tokenizer
 from tests.kepipe.finetuning.test_mention_finders import (

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from kepipe.cli import app
-from kepipe.inference.predictor import Predictor
+from kepipe.finetuning.predictor import Predictor
 from kepipe.models.entities import EntityVectors
 from kepipe.stages.artifacts import FineTuned, Graph, Vectors
 from kepipe.stages.finetune import FINETUNE

@@ -5,9 +5,9 @@ import pytest
 
 from kepipe.config import ConfigError
 from kepipe.inference.few_shot import Result, choice_scores, draw_examples, evaluate, same, split
-from kepipe.inference.lm_scorer import LMScorer
 from kepipe.inference.prompt_task import read_task
 from kepipe.models.base import Base, build
+from kepipe.models.lm_scorer import LMScorer
 from kepipe.tokenization.training import train_tokenizer
 
 TASK = """

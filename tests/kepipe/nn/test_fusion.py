@@ -212,7 +212,12 @@ def test_the_last_layers_entity_outputs_feed_nothing() -> None:
     idle = {name for name, weight in model.named_parameters() if weight.grad is None and ".mlp." in name}
     assert idle == {
         f"encoder.layers.{last}.mlp.{name}"
-        for name in ("entity_down_proj.weight", "entity_down_proj.bias", "entity_norm.weight", "entity_norm.bias")
+        for name in (
+            "entity_down_proj.weight",
+            "entity_down_proj.bias",
+            "entity_norm.weight",
+            "entity_norm.bias",
+        )
     }
 
 

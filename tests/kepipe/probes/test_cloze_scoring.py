@@ -39,7 +39,7 @@ def slow_score(model, tokenizer, case, name, vectors=None):
 
 
 def test_scores_equal_those_of_a_plain_loop(world, test, monkeypatch):
-    monkeypatch.setattr("kepipe.probes.masked_predictions.native_bfloat16", lambda device: False)
+    monkeypatch.setattr("kepipe.models.mask_filler.native_bfloat16", lambda device: False)
     model = load(world.arms[0].folder)
     scores = score_candidates(model, world.tokenizer, test, tokens_per_batch=200)
     assert {len(name) for table in test.candidates.values() for name in table.names} >= {1, 2}
@@ -52,9 +52,9 @@ def test_scores_equal_those_of_a_plain_loop(world, test, monkeypatch):
 
 def test_bfloat16_layers_order_candidates_nearly_alike(world, test, monkeypatch):
     model = load(world.arms[0].folder)
-    monkeypatch.setattr("kepipe.probes.masked_predictions.native_bfloat16", lambda device: False)
+    monkeypatch.setattr("kepipe.models.mask_filler.native_bfloat16", lambda device: False)
     exact = score_candidates(model, world.tokenizer, test)
-    monkeypatch.setattr("kepipe.probes.masked_predictions.native_bfloat16", lambda device: True)
+    monkeypatch.setattr("kepipe.models.mask_filler.native_bfloat16", lambda device: True)
     rough = score_candidates(model, world.tokenizer, test)
     assert np.concatenate(rough) == pytest.approx(np.concatenate(exact), abs=0.05)
     assert all(len(np.unique(row)) == len(row) for row in rough)  # no ties by rounding
@@ -83,7 +83,7 @@ def test_a_model_that_generates_is_refused(world, test):
 
 
 def test_a_fused_model_reads_what_the_rest_of_the_window_names(world, test, vectors, fused, monkeypatch):
-    monkeypatch.setattr("kepipe.probes.masked_predictions.native_bfloat16", lambda device: False)
+    monkeypatch.setattr("kepipe.models.mask_filler.native_bfloat16", lambda device: False)
     scores = score_candidates(fused, world.tokenizer, test, vectors=vectors, tokens_per_batch=200)
     plain = score_candidates(fused, world.tokenizer, test)
     assert any(case.links for case in test.cases)

@@ -69,7 +69,7 @@ def test_phrases_have_two_words(world, shard):
 
 
 def test_losses_equal_those_of_one_plain_pass(world, blanks, monkeypatch):
-    monkeypatch.setattr("kepipe.probes.masked_predictions.native_bfloat16", lambda device: False)
+    monkeypatch.setattr("kepipe.models.mask_filler.native_bfloat16", lambda device: False)
     model = load(world.arms[0].folder)
     found = losses_at_blanks(model, world.tokenizer, blanks, rows=3)
     for test, places in blanks.places.items():
@@ -121,7 +121,7 @@ def test_an_entity_stands_at_every_mention_that_is_whole_and_at_no_other(shard, 
 
 
 def test_a_fused_model_reads_the_entities_of_the_rows(world, named, vectors, fused, monkeypatch):
-    monkeypatch.setattr("kepipe.probes.masked_predictions.native_bfloat16", lambda device: False)
+    monkeypatch.setattr("kepipe.models.mask_filler.native_bfloat16", lambda device: False)
     found = losses_at_blanks(fused, world.tokenizer, named, vectors=vectors, rows=3)
     plain = losses_at_blanks(fused, world.tokenizer, named, rows=3)
     rows_of = vectors.rows(named.entities)

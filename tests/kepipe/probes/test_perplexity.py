@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kepipe.data.document import Document
-from kepipe.inference.lm_scorer import LMScorer
 from kepipe.models.base import Base, build
+from kepipe.models.lm_scorer import LMScorer
 from kepipe.probes.perplexity import (
     EvalWindows,
     compare,

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from kepipe.finetuning.predictor import Predictor
 from kepipe.finetuning.table import TASKS, TaskName
-from kepipe.inference.predictor import Predictor
 from kepipe.models.folder import load, read_provenance
 from kepipe.stages.artifacts import Model
 from kepipe.stages.finetune import FINETUNE

@@ -20,8 +20,8 @@ from typer.testing import CliRunner
 from kepipe.cli import app
 from kepipe.data.document import Document
 from kepipe.data.document_files import write_documents
+from kepipe.finetuning.predictor import Predictor
 from kepipe.flow.events import Metrics
-from kepipe.inference.predictor import Predictor
 from kepipe.models.entities import EntityVectors
 from kepipe.models.folder import load
 from kepipe.stages.artifacts import Corpus, FineTuned, Graph, Linked, Shards, Vectors

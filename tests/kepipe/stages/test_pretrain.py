@@ -142,7 +142,9 @@ def test_an_earlier_model_of_another_tokenizer_is_refused(shards: Shards, tmp_pa
     (tmp_path / "tokenizer.json").write_text("{}")
     start = Model(tmp_path, "", name="pretrain")
     with pytest.raises(ValueError, match="`pretrain` was trained with another tokenizer"):
-        PRETRAIN.run(PRETRAIN.inputs(shards, start), PRETRAIN.config.model_validate(SMALL), context_in(tmp_path))
+        PRETRAIN.run(
+            PRETRAIN.inputs(shards, start), PRETRAIN.config.model_validate(SMALL), context_in(tmp_path)
+        )
 
 
 def weights(folder: Path) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from kepipe.training.evaluator import HeldOutLoss
 from kepipe.training.loop import train, update
 from kepipe.training.microbatches import MicroBatch
 from kepipe.training.optimizer import adamw
-from tests.support.toy_training import Ear, HideSome, in_turn, render, same, settings, tiny, context_in
+from tests.support.toy_training import Ear, HideSome, context_in, in_turn, render, same, settings, tiny
 
 
 def held_out() -> HeldOutLoss:
@@ -300,7 +300,11 @@ def test_one_process_after_another_may_differ_in_precision(tmp_path: Path) -> No
     ears = Ear(), Ear()
     for ear, precision in zip(ears, ("bf16", "fp32"), strict=True):
         train(
-            tiny(0.0), HideSome(), render, settings(precision=precision), context_in(tmp_path / precision, ear)
+            tiny(0.0),
+            HideSome(),
+            render,
+            settings(precision=precision),
+            context_in(tmp_path / precision, ear),
         )
     bf16, fp32 = (ear.metric("loss") for ear in ears)
     assert bf16 != fp32

@@ -16,7 +16,7 @@ from kepipe.objectives import table
 from kepipe.training.loop import train
 from tests.support.rows import CLS, PAD, SEP, TOKENIZER
 from tests.support.shards import random_documents, write_shard
-from tests.support.toy_training import Ear, settings, context_in
+from tests.support.toy_training import Ear, context_in, settings
 
 TOKENS = 4096
 

@@ -14,18 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from kepipe.arrays import Floats, Ints
 from kepipe.models.generation import DecodingState, Prompt
 
 if TYPE_CHECKING:
     from kepipe.models.transformer import Transformer
     from kepipe.tokenization.tokenizer import Tokenizer
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 PromptStyle = Literal["append", "prefix", "infill", "sentinel", "fragment", "answer"]
 BY_OBJECTIVE: dict[str, PromptStyle] = {
     "causal-lm": "append",

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from kepipe.data.batch import Batch
-from kepipe.inference.lm_scorer import LMScorer, prompt_style_of, writes
 from kepipe.models.base import Base, build
 from kepipe.models.hf import huggingface
+from kepipe.models.lm_scorer import LMScorer, prompt_style_of, writes
 from kepipe.tokenization.training import train_tokenizer
 
 TEXTS = [

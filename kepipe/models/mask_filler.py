@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 from kepipe.data.batch import Batch
 from kepipe.device import native_bfloat16
 from kepipe.models.transformer import Transformer
+from kepipe.tokenization.tokenizer import Tokenizer
 
 
 def fills_masks(model: Transformer) -> bool:
@@ -26,3 +29,17 @@ def logits_at_blanks(model: Transformer, batch: Batch) -> Tensor:
     with torch.autocast(device.type, torch.bfloat16, enabled=native_bfloat16(str(device))):
         hidden_BTD = model(batch)
     return model.vocabulary(hidden_BTD.flatten(0, 1)[batch.label_positions].float())
+
+
+@dataclass(frozen=True)
+class MaskFiller:
+    """A `MaskedLanguageModel` of BERT's kind."""
+
+    model: Transformer
+    tokenizer: Tokenizer
+
+    @torch.inference_mode()
+    def masked_logits(self, batch: Batch) -> Tensor:
+        """See `MaskedLanguageModel.masked_logits`."""
+        device = next(self.model.parameters()).device
+        return logits_at_blanks(self.model.eval(), batch.to(device))

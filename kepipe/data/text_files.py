@@ -1,0 +1,27 @@
+"""Texts of files as they are, for training a tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from kepipe.data.document_files import read_documents
+
+
+@dataclass(frozen=True)
+class TextFiles:
+    """The texts of files, read anew at each iteration: of a .jsonl file its documents, of another its lines."""
+
+    files: tuple[Path, ...]
+
+    def __iter__(self) -> Iterator[str]:
+        for file in self.files:
+            if file.suffix == ".jsonl":
+                yield from (document.text for document in read_documents(file))
+                continue
+            with file.open(encoding="utf-8") as stream:
+                try:
+                    yield from (line.rstrip("\n") for line in stream)
+                except UnicodeDecodeError as error:
+                    raise ValueError(f"{file}: not a UTF-8 text file ({error})") from None

@@ -1,0 +1,98 @@
+"""What the rest of kepipe asks of a model, whatever it is made of.
+
+Perplexity, few-shot prompts and quizzes stand on a `LanguageModel`, clozes on a `MaskedLanguageModel`, the heads of
+tasks on an `Encoder`, the training loop on a `TrainableModel`. A model may be several of these at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+from torch import Tensor, nn
+
+from kepipe.arrays import Floats, Ints
+
+if TYPE_CHECKING:
+    from kepipe.data.batch import Batch
+    from kepipe.tokenization.tokenizer import Tokenizer
+
+Capability = Literal["language-model", "masked-lm", "encoder"]
+"""What a model can be used as: by `LanguageModel`, `MaskedLanguageModel`, `Encoder`."""
+
+
+@runtime_checkable
+class LanguageModel(Protocol):
+    """Says how likely a text is, token by token: an n-gram model, GPT, BART, T5."""
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """Whose tokens it reads."""
+        ...
+
+    def log_likelihoods(
+        self, prompts: Sequence[Ints], rows: Sequence[int], targets: Sequence[Ints]
+    ) -> Floats:
+        """ln p of each token of N targets, each after prompt number `rows[n]`: float [N, U], 0 on padding.
+
+        `prompts`, `targets`: tokens without special tokens, int [T], int [U]. Prompts are read once, however many
+        targets follow each. Raises ValueError where prompt and target are longer than the model can read.
+        """
+        ...
+
+
+@runtime_checkable
+class TextGenerator(LanguageModel, Protocol):
+    """A language model that writes."""
+
+    def generate(self, prompts: Sequence[Ints], *, limit: int) -> list[Ints]:
+        """The likeliest next tokens of each prompt, one after the other: int [≤ limit], without the end token."""
+        ...
+
+
+@runtime_checkable
+class MaskedLanguageModel(Protocol):
+    """Fills blanks: BERT, RoBERTa."""
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """Whose tokens it reads."""
+        ...
+
+    def masked_logits(self, batch: Batch) -> Tensor:
+        """Logits, float32 [N, V], at `batch.label_positions` [N]. The batch may lie on another device."""
+        ...
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Tokens → hidden states: static vectors, an LSTM, BERT, GPT, the encoders of BART and T5."""
+
+    @property
+    def hidden_size(self) -> int:
+        """D."""
+        ...
+
+    def encode(self, batch: Batch) -> Tensor:
+        """Hidden states of `batch.tokens`: [B, T, D]."""
+        ...
+
+
+class TrainableModel(Protocol):
+    """What the training loop asks of an `nn.Module` besides its forward pass."""
+
+    def layer_modules(self) -> list[nn.Module]:
+        """The repeated units: each is compiled, and cut up over processes (FSDP2), by itself."""
+        ...
+
+    def partially_used_parameters(self) -> list[nn.Parameter]:
+        """Weights that some losses use and others do not, such as those of heads."""
+        ...
+
+    def set_gradient_checkpointing(self, on: bool) -> None:
+        """Compute activations again in the backward pass."""
+        ...
+
+    def set_flex_attention(self, on: bool) -> None:
+        """Use FlexAttention's block masks. Raises ValueError where they cannot be had."""
+        ...
