@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kepipe.data.text_files import TextFiles
 from kepipe.model_names import minilm_folder
 from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
-from kepipe.tokenization.training import Kind, TextFiles, train_tokenizer
+from kepipe.tokenization.training import Kind, train_tokenizer
 
 TEXTS = [
     "Paris (Texas) is a city in Lamar County. [MASK] stands for nothing.",
