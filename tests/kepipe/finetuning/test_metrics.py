@@ -57,7 +57,7 @@ def test_loose_micro_is_that_of_scikit_learn() -> None:
 
 
 def test_some_type_is_always_chosen() -> None:
-    chosen = typing.sampler(np.array([[0.1, 0.2], [0.9, 0.7]]))
+    chosen = typing.choose(np.array([[0.1, 0.2], [0.9, 0.7]]))
     assert chosen.tolist() == [[False, True], [True, True]]
 
 

@@ -61,7 +61,7 @@ def test_the_page_shows_every_token_twice_and_escapes_them(graph: Graph) -> None
     html = render(tree_page(tree, "cook"))
     assert "<北" not in html
     strip = re.findall(r'<small style="font-weight:600">(\d+)</small>', html)
-    assert [int(position) for position in strip] == tree.planted.positions[0].tolist()
+    assert [int(position) for position in strip] == tree.injected.positions[0].tolist()
     drawn = html.split('aria-label="sentence tree"')[1].split("</svg>")[0]
     assert drawn.count("<rect") == len(tree.tokens)
     assert drawn.count("<path") == 3

@@ -60,7 +60,7 @@ def test_an_interrupted_stage_continues_and_ends_with_the_same_bytes(world, tmp_
     run(world, tmp_path / "whole")
     import kepipe.probes.base as probes
 
-    measured, real = [], probes.fill
+    measured, real = [], probes.score_candidates
 
     def stop_at_second_arm(model, *args, **options):
         measured.append(model)
@@ -68,7 +68,7 @@ def test_an_interrupted_stage_continues_and_ends_with_the_same_bytes(world, tmp_
             raise KeyboardInterrupt
         return real(model, *args, **options)
 
-    monkeypatch.setattr(probes, "fill", stop_at_second_arm)
+    monkeypatch.setattr(probes, "score_candidates", stop_at_second_arm)
     with pytest.raises(KeyboardInterrupt):
         run(world, tmp_path / "broken")
     run(world, tmp_path / "broken")

@@ -13,7 +13,7 @@ from kepipe.data.document import Mention
 from kepipe.knowledge.kbert.facts import Facts
 from kepipe.knowledge.kbert.injector import Injector, Trunk, find_mentions
 from kepipe.knowledge.kbert.name_matcher import Dictionary, to_tokens
-from kepipe.knowledge.kbert.ranking import CHOICES, Ground, RankingContext, pagerank
+from kepipe.knowledge.kbert.ranking import CHOICES, RankingSources, RankingContext, pagerank
 from kepipe.knowledge.kbert.settings import Inject
 from kepipe.knowledge.kbert.tree import InjectedRows, MentionSpans
 from kepipe.knowledge.kbert.triple_tokenizer import TripleTokenizer
@@ -82,8 +82,8 @@ def test_settings(graph: Graph, tokenizer: Tokenizer, settings: dict[str, Any], 
 def test_rarity_is_the_information_in_relation_and_object(graph: Graph, tokenizer: Tokenizer) -> None:
     facts = Facts.of(graph, ["train"])
     choice = CHOICES["rarest"]
-    assert choice.worth is not None
-    worth = choice.worth(Ground(graph, facts, TripleTokenizer(graph, tokenizer, True)))
+    assert choice.static_score is not None
+    worth = choice.static_score(RankingSources(graph, facts, TripleTokenizer(graph, tokenizer, True)))
     is_main_process = [tuple(triple) for triple in facts.triples.tolist()].index((0, 2, 1))
     assert worth[is_main_process] == pytest.approx(np.log(8 / 1) + np.log(8 / 1)), (
         "one of 8 has this relation, one this object"
@@ -114,7 +114,7 @@ def test_pagerank_is_that_of_power_iteration(tmp_path: Path, tokenizer: Tokenize
     ]
     graph = write_graph(tmp_path, entities, [Relation("r", "r")], {"train": edges})
     facts = Facts.of(graph, ["train"])
-    fit = pagerank(Ground(graph, facts, TripleTokenizer(graph, tokenizer, True)))
+    fit = pagerank(RankingSources(graph, facts, TripleTokenizer(graph, tokenizer, True)))
     met = np.array([3, 7, 3, 11])  # e3 twice: it counts once
     owners, triples = facts.first(met, 256)
     mentions = MentionSpans(np.zeros(4, np.int64), np.arange(4), np.arange(4) + 1)
@@ -150,7 +150,7 @@ def test_plausibility_is_the_distance_of_the_vectors(
     one = row(tokenizer, "Beijing", Beijing="beijing")
     injector = Injector(graph, tokenizer, Inject(choice="plausible"), vectors=tmp_path)
     assert words(tokenizer, injector.rows([one])) == "[CLS] beijing lies in asia lies in china [SEP]"
-    chosen = injector.sampler(
+    chosen = injector.choose(
         one.tokens[None], np.array([3]), MentionSpans(*np.array([[0], [1], [2]])), np.array([2])
     )
     assert chosen.scores == pytest.approx([0.0, -np.sqrt(2)])
