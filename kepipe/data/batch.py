@@ -4,23 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from kepipe.arrays import Bools, Floats32, Ints, ShardEntities
-
-
-class EntityTable(Protocol):
-    """Vectors of entities by row (`kepipe.models.entities.EntityVectors`)."""
-
-    def __len__(self) -> int: ...
-
-    def gather(self, rows_BT: Ints) -> tuple[Ints, Floats32]:
-        """The vectors of these rows (−1: none), each once, after a vector of zeros: [M, E]; and where each of
-        `rows_BT` stands among them, [B, T], 0 for none."""
-        ...
+from kepipe.arrays import Bools, Ints, ShardEntities
 
 
 @dataclass(frozen=True)
@@ -33,22 +23,30 @@ class ExampleRefs:
 
 
 @dataclass(frozen=True)
-class Mentions:
+class MentionSpans:
     """M mentions in a batch of rows, in order of row, then place; they do not overlap.
 
-    `rows`, `first`, `stop`: int [M], the row of the batch, and the mention's tokens first … stop − 1. `entities`: int
-    [M], the number among `ids` of the entity that each names; −1: none. A list of ids that serves many batches, as a
-    shard's does, should be the same object each time: what is looked up by it is looked up once.
+    `rows`: int [M], the row of the batch. `first`, `stop`: int [M], the mention's tokens first … stop − 1.
     """
 
     rows: Ints
     first: Ints
     stop: Ints
-    entities: ShardEntities
-    ids: Sequence[str]
 
     def __len__(self) -> int:
         return len(self.rows)
+
+
+@dataclass(frozen=True)
+class Mentions(MentionSpans):
+    """Mentions and what they name: `entities`, int [M], the number of each one's entity among `ids`; −1: none.
+
+    A list of ids that serves many batches, as a shard's does, should be the same object each time: what is looked up
+    by it is looked up once.
+    """
+
+    entities: ShardEntities
+    ids: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -60,8 +58,8 @@ class TokenRows:
     "entity") → int [B, T], the row's unit number of each token, −1 where special. `entities`: int [B, T], the
     entity of each token of a mention, −1 elsewhere. `sentences`: int [B, T], the row's sentence number of each
     token, −1 where special. `next_sentence_labels`: int [B] or None, 1 where the second segment truly follows the first.
-    `refs`: where the rows come from; None for rows from elsewhere than a shard. Where a graph's vectors go with the
-    text: `links`, int [B, T], row in `vectors` of the entity whose mention *starts* at this token, −1 elsewhere.
+    `refs`: where the rows come from; None for rows from elsewhere than a shard. `entity_ids`: the ids of the entities by
+    their numbers in `entities`.
     """
 
     tokens: Ints
@@ -73,8 +71,18 @@ class TokenRows:
     sentences: Ints
     next_sentence_labels: Ints | None = None
     refs: ExampleRefs | None = None
-    links: Ints | None = None
-    vectors: EntityTable | None = None
+    entity_ids: Sequence[str] = ()
+
+    def mentions(self) -> Mentions:
+        """The mentions of entities. One that a row's end cuts in two is one in both rows."""
+        named, begins = self.entities >= 0, self.mention_begins()
+        ends = named.copy()
+        ends[:, :-1] &= ~(named & ~begins)[:, 1:]
+        rows, first = np.nonzero(begins)
+        stop = np.nonzero(ends)[1] + 1
+        entities = ShardEntities(self.entities[rows, first])
+        columns = (column.astype(np.int64) for column in (rows, first, stop))
+        return Mentions(*columns, entities, self.entity_ids)
 
     def mention_begins(self) -> Bools:
         """Where a mention begins, bool [B, T]: a unit of level "entity" that has one. One that a row's end cuts in two
@@ -97,9 +105,10 @@ class Batch:
     `decoder_documents`. `next_sentence_labels`: int [B], label of next-sentence prediction.
     For models that fuse entities with tokens: `entities`, int [B, T], row in `entity_vectors` of the entity whose
     mention *starts* at this token, 0 elsewhere; `entity_vectors`, float [M, E], row 0 all zeros; `entity_rows`, int
-    [M], their rows in the whole table (−1 for row 0), by which a model that trains its own table finds them.
+    [M], their rows in the whole table (−1 for row 0), by which a model that trains its own table finds them; `mentions`,
+    int [L, 3], row, first token and end (exclusive) of each mention.
     `moved`: where tokens have moved since the rows were made, int [B, T before], the place where each stands now (−1:
-    cut off). `extra`: anything a single objective needs. `part`: which objective of a mixture made the batch.
+    cut off). `extra`: anything a single objective needs. `objective_id`: which objective of a mixture made the batch.
     """
 
     tokens: Tensor
@@ -119,9 +128,10 @@ class Batch:
     entities: Tensor | None = None
     entity_vectors: Tensor | None = None
     entity_rows: Tensor | None = None
+    mentions: Tensor | None = None
     tasks: Tensor | None = None
     extra: Mapping[str, Tensor] = field(default_factory=dict)
-    part: int = 0
+    objective_id: int = 0
     moved: Tensor | None = None
 
     def to(self, device: torch.device | str) -> Self:

@@ -44,7 +44,7 @@ class RowBatches:
         """Batches that see every example once."""
         return self.sampler.per_epoch
 
-    def render(self, n: int) -> TokenRows:
+    def __getitem__(self, n: int) -> TokenRows:
         """Batch n. Several threads may render at once."""
         rows_B = self.sampler.rows(n)
         refs = ExampleRefs(rows_B, self.sampler.epoch(n), self.sampler.seed)

@@ -7,8 +7,9 @@ text names: `[{"start", "end", "entity"}]`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from kepipe.arrays import Bools, Floats, Ints
 from kepipe.data.line_readers import columns
 from kepipe.finetuning.examples import Example, Record, mentions_of, read_records, text_of
 from kepipe.finetuning.metrics import Metric, accuracy, mean
+from kepipe.finetuning.task import Labels, MarkedText, Task, best_label, label_numbers, likeliest, rounded
 from kg.problems import Problems
 
 RIGHT = "1"
@@ -96,3 +98,54 @@ def measure_ranking(groups_N: Ints, right_N: Bools, scores_N: Floats) -> dict[st
     if not len(ranks):
         raise ValueError(f'ranking: no question has a right pair; its label has to be "{RIGHT}"')
     return {"mrr": mean(ranks), "first_right": mean(ranks == 1.0)}
+
+
+BETWEEN = " ||| "
+"""What stands between the two texts of a pair to be answered."""
+
+
+def _measure(examples: Sequence[Example], answers: Sequence[Floats], labels: Labels) -> dict[str, Metric]:
+    return measure(label_numbers(examples, labels), likeliest(answers))
+
+
+def _measure_ranking(
+    examples: Sequence[Example], answers: Sequence[Floats], labels: Labels
+) -> dict[str, Metric]:
+    groups_N = np.unique([example.group for example in examples], return_inverse=True)[1]
+    right_N = np.array([example.labels[0] == RIGHT for example in examples])
+    return measure_ranking(groups_N, right_N, np.concatenate(answers)[:, labels.index(RIGHT)])
+
+
+def _pair(id: str, marked: MarkedText) -> Example | None:
+    """Two texts with a sign between them."""
+    first, between, second = marked.text.partition(BETWEEN)
+    return Example(id, first, second=second) if between and not set(marked.spans) - {""} else None
+
+
+def _answer_record(example: Example, probabilities_1L: Floats, labels: Labels) -> dict[str, Any]:
+    """The likelier label, and the probability that the pair answers its question."""
+    return best_label(example, probabilities_1L, labels) | {
+        "probability": rounded(probabilities_1L[0, labels.index(RIGHT)])
+    }
+
+
+CLASSIFICATION = Task("the class of a text", read_texts, "row", _measure, "accuracy")
+PAIRS = Task(
+    "the class of a pair of texts",
+    read_pairs,
+    "row",
+    _measure,
+    "accuracy",
+    asks="as two texts with ` ||| ` between them",
+    as_example=_pair,
+)
+RANKING = Task(
+    "which of a question's pairs answers it",
+    read_questions,
+    "row",
+    _measure_ranking,
+    "mrr",
+    asks="as a question and an answer with ` ||| ` between them",
+    as_example=_pair,
+    as_record=_answer_record,
+)

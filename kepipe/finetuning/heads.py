@@ -1,27 +1,17 @@
-"""What reads hidden states for a task: a linear layer over the marked tokens, and the loss of its logits.
-
-The head joins the transformer as one more child, so that optimiser, checkpoints and whatever wraps a module see
-one model. It is taken off again before the model is saved.
-"""
+"""A task's head over an encoder, and the loss of its logits."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kepipe.data.batch import Batch
-from kepipe.models.transformer import encoder_visibility
-
-if TYPE_CHECKING:
-    from kepipe.models.transformer import Transformer
-
-NAME = "task_head"
-Kind = Literal["one", "several"]
-"""One label of each case (softmax), or several (a sigmoid for each label)."""
+from kepipe.finetuning.task import LabelKind
+from kepipe.models.protocols import ParameterGroup, TrainableModel
 
 
 class TaskHead(nn.Module):
@@ -48,16 +38,64 @@ class TaskHead(nn.Module):
         return logits_NL
 
 
-def attach(model: Transformer, head: TaskHead) -> None:
-    """Make the head a part of the model."""
-    model.add_module(NAME, head)
+class TaskModel(TrainableModel):
+    """An encoder (`kepipe.models.protocols.Encoder`) with a task's head."""
+
+    def __init__(self, encoder: Any, head: TaskHead) -> None:
+        super().__init__()
+        self.encoder, self.head = encoder, head
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits of a batch's cases, float32 [N, L]."""
+        logits_NL: Tensor = self.head(self.encoder.encode(batch), batch)
+        return logits_NL.float()
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """See `TrainableModel`: the encoder's groups, and the head's."""
+        head = [parameter for parameter in self.head.parameters() if parameter.requires_grad]
+        return [
+            *self.encoder.parameter_groups(),
+            ParameterGroup([parameter for parameter in head if parameter.ndim >= 2], decays=True),
+            ParameterGroup([parameter for parameter in head if parameter.ndim < 2], decays=False),
+        ]
+
+    def layer_modules(self) -> list[nn.Module]:
+        """See `TrainableModel`."""
+        layers: list[nn.Module] = self.encoder.layer_modules()
+        return layers
+
+    def partially_used_parameters(self) -> list[nn.Parameter]:
+        """See `TrainableModel`."""
+        parameters: list[nn.Parameter] = self.encoder.partially_used_parameters()
+        return parameters
+
+    def set_gradient_checkpointing(self, on: bool) -> None:
+        """See `TrainableModel`."""
+        self.encoder.set_gradient_checkpointing(on)
+
+    def set_flex_attention(self, on: bool) -> None:
+        """See `TrainableModel`."""
+        self.encoder.set_flex_attention(on)
 
 
-def detach(model: Transformer) -> dict[str, Tensor]:
-    """Take the head off the model again; its weights by name."""
-    weights = {name: value.detach() for name, value in model.get_submodule(NAME).named_parameters()}
-    delattr(model, NAME)
-    return weights
+class TaskCriterion:
+    """The task's loss, the mean over its cases."""
+
+    terms: tuple[str, ...] = ("task",)
+    metrics: tuple[str, ...] = ()
+
+    def __init__(self, kind: LabelKind) -> None:
+        self.kind = kind
+
+    def counts(self, batch: Batch) -> Mapping[str, int]:
+        """Labelled cases."""
+        assert batch.labels is not None
+        return {"task": len(batch.labels)}
+
+    def __call__(self, model: TaskModel, batch: Batch) -> dict[str, Tensor]:
+        """See `Criterion`."""
+        assert batch.labels is not None
+        return {"task": loss(self.kind, model(batch), batch.labels)}
 
 
 def initialise(head: TaskHead, seed: int) -> TaskHead:
@@ -69,29 +107,7 @@ def initialise(head: TaskHead, seed: int) -> TaskHead:
     return head
 
 
-def restore(head: TaskHead, weights: Mapping[str, Tensor]) -> TaskHead:
-    """Put saved weights into a head."""
-    head.load_state_dict(weights)
-    return head
-
-
-def hidden_states(model: Transformer, batch: Batch) -> Tensor:
-    """[B, T, D]: the encoder's hidden states where there is an encoder, else the decoder's."""
-    if model.encoder is None or model.decoder is None:
-        hidden_BTD: Tensor = model(batch)
-        return hidden_BTD
-    return model.encode(
-        batch.tokens, encoder_visibility(batch), positions_BT=batch.positions, segments_BT=batch.segments
-    )
-
-
-def logits(model: Transformer, batch: Batch) -> Tensor:
-    """The head's logits of a batch's cases, float32 [N, L]."""
-    logits_NL: Tensor = model.get_submodule(NAME)(hidden_states(model, batch), batch)
-    return logits_NL.float()
-
-
-def loss(kind: Kind, logits_NL: Tensor, labels: Tensor) -> Tensor:
+def loss(kind: LabelKind, logits_NL: Tensor, labels: Tensor) -> Tensor:
     """Mean over cases: cross-entropy of the one label [N]; for several the summed binary ones, of 0 and 1 [N, L]."""
     if kind == "one":
         return F.cross_entropy(logits_NL, labels)
@@ -99,6 +115,6 @@ def loss(kind: Kind, logits_NL: Tensor, labels: Tensor) -> Tensor:
     return binary_NL.sum(1).mean()
 
 
-def probabilities(kind: Kind, logits_NL: Tensor) -> Tensor:
+def probabilities(kind: LabelKind, logits_NL: Tensor) -> Tensor:
     """[N, L]; of several, each label's own."""
     return logits_NL.softmax(-1) if kind == "one" else logits_NL.sigmoid()

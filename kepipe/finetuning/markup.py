@@ -6,18 +6,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from kepipe.data.document import Mention, Span
 from kepipe.finetuning.examples import Example
 from kepipe.finetuning.mention_finders import Language
 from kepipe.finetuning.table import TASKS, TaskName
+from kepipe.finetuning.task import MarkedText
 
 _MARKED = re.compile(r"\[\[([^\[\]|]+)(?:\|([^\[\]|]*))?(?:\|([^\[\]|]+))?\]\]")
 _WORD = re.compile(r"\w+|[^\w\s]")
 _CHARACTER = re.compile(r"\S")
-ROLES = {"relations": ("head", "tail"), "typing": ("mention",)}
-BETWEEN = " ||| "
 
 
 def ask(task: TaskName, text: str, language: Language, id: str) -> Example:
@@ -25,17 +23,11 @@ def ask(task: TaskName, text: str, language: Language, id: str) -> Example:
     bare, spans, mentions = unmark(text)
     if not bare.strip():
         raise ValueError(f"{id}: the text is empty")
-    roles = ROLES.get(task, ())
-    if set(spans) - {""} - set(roles) or (roles and _roles(spans, roles) is None):
-        raise ValueError(f"{id}: {task} asks for a text {TASKS[task].asks}; found {text[:120]!r}")
-    if TASKS[task].reads == "words":
-        return Example(id, bare, words(bare, language), mentions=mentions)
-    if task in ("pairs", "ranking"):
-        first, between, second = bare.partition(BETWEEN)
-        if not between:
-            raise ValueError(f"{id}: {task} asks for a text {TASKS[task].asks}; found {text[:120]!r}")
-        return Example(id, first, second=second)
-    return Example(id, bare, tuple(_roles(spans, roles) or ()), mentions=mentions)
+    row = TASKS[task]
+    example = row.as_example(id, MarkedText(bare, spans, mentions, lambda: words(bare, language)))
+    if example is None:
+        raise ValueError(f"{id}: {task} asks for a text {row.asks}; found {text[:120]!r}")
+    return example
 
 
 def unmark(text: str) -> tuple[str, dict[str, Span], tuple[Mention, ...]]:
@@ -50,13 +42,6 @@ def unmark(text: str) -> tuple[str, dict[str, Span], tuple[Mention, ...]]:
         if mark[3]:
             mentions.append(Mention(*span, mark[3]))
     return bare + text[at:], spans, tuple(mentions)
-
-
-def _roles(spans: dict[str, Span], roles: Sequence[str]) -> list[Span] | None:
-    """The spans in the order of the roles; where there is one role, it need not be named. None where one is missing."""
-    if len(roles) == 1 and len(spans) == 1 and "" in spans:
-        return [spans[""]]
-    return [spans[role] for role in roles] if set(spans) == set(roles) else None
 
 
 def words(text: str, language: Language) -> tuple[Span, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kepipe.arrays import Ints
+from kepipe.arrays import Floats, Ints
 from kepipe.data.document import Mention, Span
 from kepipe.finetuning.examples import (
     Example,
@@ -24,6 +24,7 @@ from kepipe.finetuning.examples import (
     within,
 )
 from kepipe.finetuning.metrics import Metric, accuracy, micro_f1, one_hot
+from kepipe.finetuning.task import Labels, Task, label_numbers, likeliest, with_roles
 from kg.problems import Problems
 
 NONE = ("no_relation", "Other", "NA", "unknown")
@@ -139,3 +140,19 @@ def _semeval_macro(gold_N: Ints, predicted_N: Ints, labels: Sequence[str]) -> Me
         return (2 * right / np.maximum(predicted + gold, 1)).mean(axis=-1)
 
     return Metric(columns, mean_f1)
+
+
+def _measure(examples: Sequence[Example], answers: Sequence[Floats], labels: Labels) -> dict[str, Metric]:
+    return measure(label_numbers(examples, labels), likeliest(answers), labels)
+
+
+TASK = Task(
+    "how head and tail of a text are related",
+    read,
+    "spans",
+    _measure,
+    "micro_f1",
+    marks=("[HD]", "[TL]"),
+    asks="with head and tail marked, such as `[[Marie Curie|head]] was born in [[Warsaw|tail]].`",
+    as_example=with_roles("head", "tail"),
+)

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from kepipe.arrays import Floats
 
 from kepipe.data.document import Span
 from kepipe.data.line_readers import columns, text_lines
 from kepipe.finetuning.examples import Example, from_words
 from kepipe.finetuning.metrics import Metric, f1_of_counts, share
+from kepipe.finetuning.task import Labels, MarkedText, Task, rounded
 from kg.problems import Problems
 
 OUTSIDE = "O"
@@ -90,3 +94,57 @@ def measure(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -
         "span_precision": share(right_N, found_N),
         "span_recall": share(right_N, given_N),
     }
+
+
+def tags(examples: Sequence[Example], answers: Sequence[Floats], labels: Labels) -> list[list[str]]:
+    """The label of each word; words that were cut off are outside."""
+    return [
+        [labels[row] for row in answer_NL.argmax(axis=1).tolist()]
+        + [OUTSIDE] * (len(example.spans) - len(answer_NL))
+        for example, answer_NL in zip(examples, answers, strict=True)
+    ]
+
+
+def spans(example: Example, tags: Sequence[str], sure_N: Floats) -> list[dict[str, Any]]:
+    """The typed spans that labels spell; the probability is that of the least sure word."""
+    from seqeval.metrics.sequence_labeling import get_entities
+
+    sure = np.append(sure_N, np.ones(len(tags) - len(sure_N)))
+    return [
+        {
+            "start": example.spans[first].start,
+            "end": example.spans[last].end,
+            "text": example.text[example.spans[first].start : example.spans[last].end],
+            "type": kind,
+            "probability": rounded(sure[first : last + 1].min()),
+        }
+        for kind, first, last in get_entities(list(tags))
+    ]
+
+
+def _measure(examples: Sequence[Example], answers: Sequence[Floats], labels: Labels) -> dict[str, Metric]:
+    return measure([example.labels for example in examples], tags(examples, answers, labels))
+
+
+def _words(id: str, marked: MarkedText) -> Example | None:
+    if set(marked.spans) - {""}:
+        return None
+    return Example(id, marked.text, marked.words(), mentions=marked.mentions)
+
+
+def _record(example: Example, probabilities_NL: Floats, labels: Labels) -> dict[str, Any]:
+    """The labels of the words, and the typed spans that they spell."""
+    (predicted,) = tags([example], [probabilities_NL], labels)
+    sure_N = probabilities_NL.max(axis=1, initial=0.0)
+    return {"predicted": predicted, "spans": spans(example, predicted, sure_N)}
+
+
+TASK = Task(
+    "the label of each word of a sentence",
+    read,
+    "words",
+    _measure,
+    "span_f1",
+    as_example=_words,
+    as_record=_record,
+)

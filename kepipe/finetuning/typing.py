@@ -6,8 +6,9 @@ and FIGER's own layout.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from kepipe.finetuning.examples import (
     within,
 )
 from kepipe.finetuning.metrics import Metric, f1_of_counts, mean, share
+from kepipe.finetuning.task import Labels, Task, rounded, with_roles
 from kg.problems import Problems
 
 
@@ -137,3 +139,29 @@ def _loose_macro(right_N: Bools, predicted_N: Bools, gold_N: Bools) -> Metric:
         return found
 
     return Metric(columns, harmonic)
+
+
+def _measure(examples: Sequence[Example], answers: Sequence[Floats], labels: Labels) -> dict[str, Metric]:
+    given_NL = np.array([np.isin(labels, example.labels) for example in examples])
+    return measure(given_NL, choose(np.concatenate(answers)))
+
+
+def _record(_example: Example, probabilities_1L: Floats, labels: Labels) -> dict[str, Any]:
+    """Types → probabilities, the likeliest first."""
+    (chosen_L,) = choose(probabilities_1L)
+    found = sorted(np.flatnonzero(chosen_L).tolist(), key=lambda row: -probabilities_1L[0, row])
+    return {"predicted": {labels[row]: rounded(probabilities_1L[0, row]) for row in found}}
+
+
+TASK = Task(
+    "which of many types a mention has in its text, several at once",
+    read,
+    "spans",
+    _measure,
+    "loose_micro_f1",
+    kind="several",
+    marks=("[ENT]",),
+    asks="with the mention marked, such as `[[Warsaw|mention]] lies on the Vistula.`",
+    as_example=with_roles("mention"),
+    as_record=_record,
+)

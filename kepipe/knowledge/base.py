@@ -1,19 +1,89 @@
-"""What a knowledge method is while a model trains or is used, whatever it brings in: units, vectors, triples."""
+"""What a knowledge method is: a row of the table, and what it becomes when it is opened for a model and a graph."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
+
+import numpy as np
+
+from kepipe.config import ConfigConflict, Section
 
 if TYPE_CHECKING:
-    from kepipe.data.batch import Batch, Mentions
+    from kepipe.arrays import Ints
+    from kepipe.data.batch import Batch, Mentions, TokenRows
+    from kepipe.models.config import TransformerConfig
+    from kepipe.models.transformer import Transformer
+    from kepipe.objectives.base import Objective
+    from kepipe.objectives.settings import ObjectiveSettings
+    from kepipe.tokenization.tokenizer import Tokenizer
+
+KNOWLEDGE_FILE = "knowledge.json"
+"""What a model's folder says of the method that goes with the model: its name and settings."""
+ControlName = Literal["graph-off", "graph-shuffled", "names-only"]
+
+
+class KnowledgeSettings(Section):
+    """The settings of a method. `method`, its name, is declared by each."""
+
+
+class Control(NamedTuple):
+    """An arm that shows what a method's knowledge is worth: the method left out, or with wrong or no facts.
+
+    `replaced_by`: input of the stage → the kind of stage that makes what fills it instead; empty: the method is left
+    out.
+    """
+
+    name: ControlName
+    replaced_by: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a method is opened from.
+
+    `graph`: a stored graph. `vectors`: a folder with the vectors of entities. `neighbours`: a stored graph from which
+    vectors are composed for entities that have none.
+    """
+
+    tokenizer: Tokenizer
+    config: TransformerConfig
+    graph: Path | None = None
+    vectors: Path | None = None
+    neighbours: Path | None = None
+
+
+@dataclass(frozen=True)
+class Use:
+    """Where a method is to be used, as far as a pipeline file says: the model (None: not known), the longest row in
+    tokens, the objective (None: in fine-tuning)."""
+
+    model: TransformerConfig | None
+    length: int
+    objective: ObjectiveSettings | None = None
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What a method knows of the mentions of a text, in words and numbers. `nothing`: none of them."""
+
+    message: str
+    nothing: bool
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 class Knowledge(Protocol):
-    """A method that is opened for a model, its tokenizer and a graph. It works wherever rows become batches."""
+    """A method that is opened. It works wherever rows become batches: in training, measuring and prediction."""
+
+    def objective(self, objective: Objective) -> Objective:
+        """The objective as it is learned with this knowledge."""
+        ...
 
     def apply(self, batch: Batch, mentions: Mentions) -> Batch:
-        """The batch with what is known of these mentions: as the model is to read it, in training and after.
+        """The batch with what is known of its mentions, as the model is to read it.
 
         Where tokens move, as when triples are written between them, `label_positions` and `labels` move with them, and
         `Batch.moved` says where each token stands.
@@ -24,6 +94,120 @@ class Knowledge(Protocol):
         """Whether there is anything to say of an entity: a vector, a triple."""
         ...
 
-    def save(self, folder: Path) -> None:
-        """Write what the method needs at inference beside a model."""
+    def coverage(self, mentions: Ints, ids: Sequence[str]) -> Coverage | None:
+        """What is known of mentions, given as numbers among `ids`; None: nothing to say."""
         ...
+
+    def save(self, folder: Path, model: Transformer) -> None:
+        """Write what the method needs at inference beside the model."""
+        ...
+
+
+class KnowledgeMethod(ABC):
+    """A row of the table. One that is added is a file with such a class, and a line in `table.py`."""
+
+    section: ClassVar[type[KnowledgeSettings]]
+    about: ClassVar[str]
+    """What it does, in one sentence without a full stop."""
+    controls: ClassVar[tuple[Control, ...]]
+
+    def inputs(self, settings: Any) -> tuple[str, ...]:  # noqa: ARG002
+        """Inputs of a stage that it needs: "vectors", "graph". They are found by type where one stage makes such."""
+        return ()
+
+    def conflicts(self, settings: Any, use: Use) -> Iterator[ConfigConflict]:  # noqa: ARG002
+        """What it cannot be used with, as far as a pipeline file says. Keys are those of the stage."""
+        yield from ()
+
+    def extend_config(self, config: TransformerConfig, settings: Any) -> TransformerConfig:  # noqa: ARG002
+        """The config of a model that it adds weights to, as far as it is known before there are vectors.
+
+        Raises ValueError for a model that it cannot be added to.
+        """
+        return config
+
+    def extend_model(
+        self,
+        model: Transformer,
+        knowledge: Any,  # noqa: ARG002
+        seed: int,  # noqa: ARG002
+        note: Callable[[str], None],  # noqa: ARG002
+    ) -> Transformer:
+        """The model with the weights that the opened method adds, drawn from `seed`; `note` is told of them."""
+        return model
+
+    @abstractmethod
+    def open(self, settings: Any, sources: Sources, note: Callable[[str], None]) -> Knowledge:
+        """The method over these sources. Raises ValueError where one is missing or does not fit."""
+
+
+def applied(knowledge: Knowledge, objective: Objective) -> Objective:
+    """The objective over batches to which the knowledge is applied after their rows were corrupted: with a graph, with
+    another or with none, the same tokens are hidden."""
+    from dataclasses import replace
+
+    def collate(rows: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
+        return knowledge.apply(objective.collate(rows, rng, progress), rows.mentions())
+
+    return replace(objective, collate=collate)
+
+
+class EntityLookup:
+    """Rows of entities in a table of the method's own, from their numbers among a list of ids.
+
+    The rows of a list are found once; another list takes its place. Several threads may look up.
+    """
+
+    def __init__(self, find: Callable[[Sequence[str]], Ints]) -> None:
+        """`find`: ids → the row of each, −1 for one that the table does not have."""
+        self._find = find
+        self._known: tuple[Sequence[str], Ints] | None = None
+
+    def rows(self, mentions: Mentions) -> Ints:
+        """The row of each mention's entity, int [M]; −1: none."""
+        rows = self.rows_of(mentions.ids)
+        return rows[mentions.entities]  # an entity −1 takes the −1 at the end
+
+    def rows_of(self, ids: Sequence[str]) -> Ints:
+        """The row of each id, and a −1 at the end: int [ids + 1]."""
+        known = self._known
+        if known is None or known[0] is not ids:
+            known = self._known = (ids, np.append(self._find(ids), -1).astype(np.int64))
+        return known[1]
+
+
+@dataclass(frozen=True)
+class Together:
+    """Several methods, one after the other: what a model's folder brings, then what a stage's settings add."""
+
+    parts: tuple[Knowledge, ...]
+
+    def objective(self, objective: Objective) -> Objective:
+        """See `Knowledge`."""
+        for part in self.parts:
+            objective = part.objective(objective)
+        return objective
+
+    def apply(self, batch: Batch, mentions: Mentions) -> Batch:
+        """See `Knowledge`."""
+        for part in self.parts:
+            batch = part.apply(batch, mentions)
+        return batch
+
+    def knows(self, entity: str) -> bool:
+        """See `Knowledge`."""
+        return any(part.knows(entity) for part in self.parts)
+
+    def coverage(self, mentions: Ints, ids: Sequence[str]) -> Coverage | None:
+        """See `Knowledge`."""
+        found = [coverage for part in self.parts if (coverage := part.coverage(mentions, ids)) is not None]
+        if not found:
+            return None
+        metrics = {name: value for coverage in found for name, value in coverage.metrics.items()}
+        message = "; ".join(coverage.message for coverage in found)
+        return Coverage(message, any(coverage.nothing for coverage in found), metrics)
+
+    def save(self, folder: Path, model: Transformer) -> None:
+        """See `Knowledge`."""
+        for part in self.parts:
+            part.save(folder, model)

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 
 Stacks = Literal["encoder", "decoder", "encoder-decoder"]
 CONFIG = "config.json"
-FORMAT = "kepipe-transformer"
+FORMAT = "kepipe-transformer/2"
 """What the config of a model folder says of itself, so that it is not taken for another library's."""
 
 
@@ -144,8 +144,11 @@ def read_config(folder: Path) -> TransformerConfig:
         values = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ValueError(f"{file}: no readable config of a model ({error})") from None
-    if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
-        raise ValueError(f"{file}: not the config of a kepipe model folder")
+    format = values.pop("format", None) if isinstance(values, dict) else None
+    if format != FORMAT:
+        older = isinstance(format, str) and format.startswith(FORMAT.partition("/")[0])
+        reason = "made by an earlier kepipe: train the model again" if older else "not the config of a kepipe model folder"
+        raise ValueError(f"{file}: {reason}")
     try:
         return TransformerConfig.from_json(values)
     except (TypeError, ValueError) as error:

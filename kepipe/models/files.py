@@ -14,6 +14,8 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
+from kepipe.flow.artifact import MANIFEST, RECORD
+
 TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -62,6 +64,14 @@ def share(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:  # another file system, or one without links
         shutil.copyfile(source, target)
+
+
+def link_folder(source: Path, target: Path) -> None:
+    """Have the files of an artifact's folder at a second place too: linked where the file system can, else copied."""
+    for file in sorted(source.rglob("*")):
+        inside = file.relative_to(source)
+        if file.is_file() and inside.parts[0] not in (MANIFEST, RECORD):
+            share(file, target / inside)
 
 
 def copy_tokenizer(source: Path, target: Path) -> None:

@@ -1,6 +1,7 @@
-"""A model folder: `config.json`, `model.safetensors`, a tokenizer, and `kepipe.json`, which says what made it; with the
-vectors of entities (`vectors.safetensors`, `entities.txt` and its index `entities.safetensors`) where the model fuses
-them."""
+"""A model folder: `config.json`, `model.safetensors`, a tokenizer, and `kepipe.json`, which says what made it.
+
+Knowledge that goes with the model lies beside them (`Knowledge.save`): `knowledge.json`, and what that names.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +16,6 @@ from safetensors.torch import load_file
 
 from kepipe.models.assemble import assemble
 from kepipe.models.config import CONFIG, FORMAT, read_config
-from kepipe.models.entities import EntityVectors
 from kepipe.models.files import copy_tokenizer, write_json, write_tensors
 from kepipe.models.transformer import Transformer
 
@@ -28,13 +28,11 @@ def save(
     *,
     tokenizer: Path | None = None,
     provenance: Mapping[str, Any] | None = None,
-    entities: EntityVectors | None = None,
 ) -> None:
     """Write the folder. Each file appears whole; the same weights give the same bytes.
 
-    `tokenizer` is a folder whose tokenizer files are copied; `entities` are the vectors of a model that fuses them,
-    which it needs beside its weights. Raises OSError naming the file that could not be
-    written, leaving the one before it intact.
+    `tokenizer` is a folder whose tokenizer files are copied. Raises OSError naming the file that could not be written,
+    leaving the one before it intact.
     """
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: value.detach().float() for name, value in model.named_parameters()}
@@ -42,9 +40,6 @@ def save(
     write_json(folder / CONFIG, {"format": FORMAT, **model.config.to_json()})
     if tokenizer is not None:
         copy_tokenizer(tokenizer, folder)
-    if entities is not None:
-        table = model.entity_table
-        entities.save(folder, None if table is None else table.weight.detach().float().cpu().numpy())
     write_json(folder / PROVENANCE, provenance or {})
 
 

@@ -66,7 +66,7 @@ class DecodingState:
         self.source_documents = prompt.source_documents
         if prompt.source is not None:
             sight = Visibility() if prompt.source_documents is None else documents(prompt.source_documents)
-            self.memory = model.encode(prompt.source, sight)
+            self.memory = model.encode_tokens(prompt.source, sight)
         self.logits = self._begin(prompt)
         """Of the next token, [B, V]."""
 
@@ -117,7 +117,7 @@ class DecodingState:
         memory_visibility = None
         if self.source_documents is not None:
             memory_visibility = documents(torch.ones_like(tokens_BT), self.source_documents)
-        return self.model.decode(
+        return self.model.decode_tokens(
             tokens_BT,
             visibility,
             memory_BSD=self.memory,

@@ -7,6 +7,7 @@ tasks on an `Encoder`, the training loop on a `TrainableModel`. A model may be s
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from torch import Tensor, nn
@@ -78,21 +79,39 @@ class Encoder(Protocol):
         ...
 
 
-class TrainableModel(Protocol):
-    """What the training loop asks of an `nn.Module` besides its forward pass."""
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Weights that an optimiser treats alike."""
+
+    parameters: list[nn.Parameter]
+    decays: bool
+
+
+class TrainableModel(nn.Module):
+    """What the training loop asks of a module besides its forward pass. The defaults suit a module without layers."""
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """The weights that learn: matrices decay, vectors (biases, norms) do not (as in BERT)."""
+        learning = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        return [
+            ParameterGroup([parameter for parameter in learning if parameter.ndim >= 2], decays=True),
+            ParameterGroup([parameter for parameter in learning if parameter.ndim < 2], decays=False),
+        ]
 
     def layer_modules(self) -> list[nn.Module]:
         """The repeated units: each is compiled, and cut up over processes (FSDP2), by itself."""
-        ...
+        return []
 
     def partially_used_parameters(self) -> list[nn.Parameter]:
         """Weights that some losses use and others do not, such as those of heads."""
-        ...
+        return []
 
     def set_gradient_checkpointing(self, on: bool) -> None:
-        """Compute activations again in the backward pass."""
-        ...
+        """Compute activations again in the backward pass. Raises ValueError where that cannot be done."""
+        if on:
+            raise ValueError(f"gradient_checkpointing: {type(self).__name__} has no layers to compute again")
 
     def set_flex_attention(self, on: bool) -> None:
-        """Use FlexAttention's block masks. Raises ValueError where they cannot be had."""
-        ...
+        """Use FlexAttention's block masks. Raises ValueError where that cannot be done."""
+        if on:
+            raise ValueError(f"flex_attention: {type(self).__name__} has no attention")

@@ -6,8 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kepipe.arrays import Floats32
 from kepipe.data.batch import Batch
 from kepipe.models.config import TransformerConfig
+from kepipe.models.protocols import TrainableModel
 from kepipe.nn.attention import Cache, Mask, build_mask
 from kepipe.nn.fusion import EntityPlacement, place_entities
 from kepipe.nn.gather import pick
@@ -17,7 +19,7 @@ from kepipe.nn.query_positions import plan_query_positions
 from kepipe.nn.visibility import Visibility, by_name, documents
 
 
-class Transformer(nn.Module):
+class Transformer(TrainableModel):
     """An encoder, a decoder or both over one token table, and what reads their hidden states.
 
     Legend: B batch, T tokens, S memory tokens, D hidden, N selected places, V vocabulary.
@@ -52,8 +54,8 @@ class Transformer(nn.Module):
         """
         visibility = encoder_visibility(batch)
         if self.encoder is None:
-            return _at(self.decode(batch.tokens, visibility, positions_BT=batch.positions), places_N)
-        hidden = self.encode(
+            return _at(self.decode_tokens(batch.tokens, visibility, positions_BT=batch.positions), places_N)
+        hidden = self.encode_tokens(
             batch.tokens,
             visibility,
             positions_BT=batch.positions,
@@ -69,7 +71,7 @@ class Transformer(nn.Module):
             raise ValueError(
                 f"{self.config.family}: an encoder-decoder needs an objective that fills decoder_tokens"
             )
-        decoded_BTD = self.decode(
+        decoded_BTD = self.decode_tokens(
             batch.decoder_tokens,
             decoder_visibility(batch),
             memory_BSD=hidden,
@@ -78,7 +80,7 @@ class Transformer(nn.Module):
         )
         return _at(decoded_BTD, places_N)
 
-    def encode(
+    def encode_tokens(
         self,
         tokens_BT: Tensor,
         visibility: Visibility,
@@ -118,7 +120,7 @@ class Transformer(nn.Module):
         )[0]
         return _at(hidden_BTD, places_N) if narrow is None else narrow.pick(hidden_BTD)
 
-    def decode(
+    def decode_tokens(
         self,
         tokens_BT: Tensor,
         visibility: Visibility,
@@ -148,6 +150,20 @@ class Transformer(nn.Module):
         if cache is not None:
             cache.length += length
         return hidden_BTD
+
+    @property
+    def hidden_size(self) -> int:
+        """D."""
+        return self.config.hidden
+
+    def encode(self, batch: Batch) -> Tensor:
+        """See `Encoder`: the encoder's hidden states where there is an encoder, else the decoder's."""
+        if self.encoder is None or self.decoder is None:
+            hidden_BTD: Tensor = self(batch)
+            return hidden_BTD
+        return self.encode_tokens(
+            batch.tokens, encoder_visibility(batch), positions_BT=batch.positions, segments_BT=batch.segments
+        )
 
     def vocabulary(self, hidden_ND: Tensor) -> Tensor:
         """Logits [N, V] of the hidden states given: a loss passes those of the selected places alone."""
@@ -192,30 +208,39 @@ class Transformer(nn.Module):
     def entity_scores(self, hidden_ND: Tensor, vectors_ME: Tensor) -> Tensor:
         """Logits [N, M]: LN(gelu(W h + b)) · e (Zhang et al. 2019, §3.4, eq. 6)."""
         if self.entity_head is None:
-            raise ValueError(f"{self.config.family}: this model has no entities; set `fusion:` in base")
+            raise ValueError(f"{self.config.family}: this model fuses no entities")
         return F.linear(self.entity_head(hidden_ND), vectors_ME)
 
-    def recompute_layers(self, on: bool = True) -> None:
-        """Switch gradient checkpointing: less memory, one more forward pass."""
+    def trained_entity_vectors(self) -> Floats32 | None:
+        """The table of entity vectors that the model trains, float32 [rows, E]; None where there is none."""
+        return None if self.entity_table is None else self.entity_table.weight.detach().float().cpu().numpy()
+
+    def set_gradient_checkpointing(self, on: bool) -> None:
+        """See `TrainableModel`: less memory, one more forward pass."""
         for stack in self.stacks:
             stack.recompute = on
 
-    def use_blocks(self, on: bool = True) -> None:
-        """Switch FlexAttention's block masks, on CUDA: they skip what nobody sees, as in packed rows and trees.
+    def set_flex_attention(self, on: bool) -> None:
+        """See `TrainableModel`. On CUDA block masks skip what nobody sees, as in packed rows and trees.
 
         Raises ValueError elsewhere, and with attention dropout, which that kernel does not have.
         """
         if on and not self.tokens.weight.is_cuda:
-            raise ValueError("blocks: block masks need a GPU; leave `blocks` out")
+            raise ValueError("flex_attention: block masks need a GPU; leave `flex_attention` out")
         if on and self.config.attention_dropout:
-            raise ValueError(f"blocks: block masks need dropout 0, not {self.config.attention_dropout}")
+            raise ValueError(
+                f"flex_attention: block masks need dropout 0, not {self.config.attention_dropout}"
+            )
         self.flex = on
 
-    def compile_layers(self) -> None:
-        """Have torch.compile make one kernel of what it can, layer by layer: alike layers are compiled once."""
-        for stack in self.stacks:
-            for layer in stack.layers:
-                layer.compile()
+    def layer_modules(self) -> list[nn.Module]:
+        """See `TrainableModel`: alike layers are compiled once."""
+        return [layer for stack in self.stacks for layer in stack.layers]
+
+    def partially_used_parameters(self) -> list[nn.Parameter]:
+        """See `TrainableModel`."""
+        heads = (self.pooler, self.next_sentence_head, self.entity_head, self.entity_table)
+        return [weight for head in heads if head is not None for weight in head.parameters()]
 
     @property
     def stacks(self) -> list[Stack]:

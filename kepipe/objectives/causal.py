@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
-from kepipe.config import Section
+from kepipe.objectives.settings import ObjectiveSettings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from kepipe.tokenization.tokenizer import Tokenizer
 
 
-class CausalLM(Section):
+class CausalLM(ObjectiveSettings):
     """Write each token from those left of it."""
 
     name: Literal["causal-lm"] = "causal-lm"
 
 
-class PrefixLM(Section):
+class PrefixLM(ObjectiveSettings):
     """Read a prefix in both directions, and write what follows."""
 
     name: Literal["prefix-lm"] = "prefix-lm"
@@ -45,9 +45,10 @@ def build_causal(_section: CausalLM, _tokenizer: Tokenizer) -> Objective:
 
     from kepipe.data.batch import Batch
     from kepipe.objectives.losses import tensor
-    from kepipe.objectives.seq2seq_lm import Seq2SeqLM, next_tokens
+    from kepipe.objectives.base import Objective
+    from kepipe.objectives.seq2seq_lm import TokenCriterion, next_tokens
 
-    def render(rows: TokenRows, _rng: np.random.Generator) -> Batch:
+    def collate(rows: TokenRows, _rng: np.random.Generator, _progress: float) -> Batch:
         writes_BT, next_BT = next_tokens(rows)
         return Batch(
             tokens=tensor(rows.tokens),
@@ -57,7 +58,7 @@ def build_causal(_section: CausalLM, _tokenizer: Tokenizer) -> Objective:
             labels=tensor(next_BT[writes_BT]),
         )
 
-    return Seq2SeqLM(render)
+    return Objective(collate, TokenCriterion())
 
 
 def build_prefix(section: PrefixLM, _tokenizer: Tokenizer) -> Objective:
@@ -66,9 +67,10 @@ def build_prefix(section: PrefixLM, _tokenizer: Tokenizer) -> Objective:
 
     from kepipe.data.batch import Batch
     from kepipe.objectives.losses import tensor
-    from kepipe.objectives.seq2seq_lm import Seq2SeqLM, next_tokens
+    from kepipe.objectives.base import Objective
+    from kepipe.objectives.seq2seq_lm import TokenCriterion, next_tokens
 
-    def render(rows: TokenRows, rng: np.random.Generator) -> Batch:
+    def collate(rows: TokenRows, rng: np.random.Generator, _progress: float) -> Batch:
         lengths_B = (rows.documents > 0).sum(1)
         share_B = rng.uniform(section.shortest, section.longest, len(lengths_B))
         prefix_BT = np.arange(rows.tokens.shape[1]) < (share_B * lengths_B).astype(np.int64)[:, None]
@@ -83,4 +85,4 @@ def build_prefix(section: PrefixLM, _tokenizer: Tokenizer) -> Objective:
             labels=tensor(next_BT[writes_BT]),
         )
 
-    return Seq2SeqLM(render)
+    return Objective(collate, TokenCriterion())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from kepipe.config import Section
+from kepipe.objectives.settings import ObjectiveSettings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kepipe.tokenization.tokenizer import Tokenizer
 
 
-class DenoisingLM(Section):
+class DenoisingLM(ObjectiveSettings):
     """Write the original text. Shares of 0 leave a corruption out; the defaults are the published model's."""
 
     name: Literal["denoising"] = "denoising"
@@ -37,11 +37,12 @@ class DenoisingLM(Section):
 def build(section: DenoisingLM, tokenizer: Tokenizer) -> Objective:
     """The objective over a tokenizer's ids."""
     from kepipe.noise.sentences import Denoising, corrupt, frame, take_text
-    from kepipe.objectives.seq2seq_lm import Seq2SeqLM, teacher_forced
+    from kepipe.objectives.base import Objective
+    from kepipe.objectives.seq2seq_lm import TokenCriterion, teacher_forced
 
     noise = Denoising(**section.model_dump(exclude={"name"}))
 
-    def render(rows: TokenRows, rng: np.random.Generator) -> Batch:
+    def collate(rows: TokenRows, rng: np.random.Generator, _progress: float) -> Batch:
         text = take_text(rows)
         source, lengths = corrupt(text, noise, tokenizer.mask, rng)
         framed = [
@@ -52,4 +53,4 @@ def build(section: DenoisingLM, tokenizer: Tokenizer) -> Objective:
             framed[0], lengths + 2, framed[1], text.lengths + 2, start=tokenizer.sep, pad=tokenizer.pad
         )
 
-    return Seq2SeqLM(render)
+    return Objective(collate, TokenCriterion())

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from kepipe.arrays import Bools
 from kepipe.objectives.mlm import Masking
 
 if TYPE_CHECKING:
+    from kepipe.arrays import Bools
     from kepipe.data.batch import TokenRows
     from kepipe.noise.draws import Draws
     from kepipe.objectives.base import Objective
@@ -25,6 +25,10 @@ class DLM(Masking):
     tell_fakes: bool = True
     """Learn to tell real dialogues from those with a turn from elsewhere."""
 
+    def row_label_setting(self) -> str | None:
+        """See `ObjectiveSettings`."""
+        return "tell_fakes" if self.tell_fakes else None
+
 
 def build(section: DLM, tokenizer: Tokenizer) -> Objective:
     """The objective over a tokenizer's ids."""
@@ -32,6 +36,6 @@ def build(section: DLM, tokenizer: Tokenizer) -> Objective:
     from kepipe.objectives.masked_lm import masked_lm
 
     def select(rows: TokenRows, draws: Draws, _progress: float) -> Bools:
-        return select_tokens(rows.special, draws, section.share)
+        return select_tokens(rows.special, draws, section.mlm_probability)
 
     return masked_lm(select, tokenizer, section, section.tell_fakes, "real")

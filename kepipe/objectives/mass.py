@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from kepipe.config import Section
+from kepipe.objectives.settings import ObjectiveSettings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,21 +17,27 @@ if TYPE_CHECKING:
     from kepipe.tokenization.tokenizer import Tokenizer
 
 
-class Mass(Section):
+class Mass(ObjectiveSettings):
     """Write the missing half of a row."""
 
+    renamed: ClassVar[Mapping[str, str]] = {
+        "share": "span_fraction",
+        "masked": "mask_prob",
+        "random": "random_prob",
+    }
+
     name: Literal["mass"] = "mass"
-    share: float = Field(0.5, gt=0, le=1)
+    span_fraction: float = Field(0.5, gt=0, le=1)
     """Length of the fragment: near 0 it is BERT's task, 1 is GPT's."""
-    masked: float = Field(0.8, ge=0, le=1)
+    mask_prob: float = Field(0.8, ge=0, le=1)
     """Share of the fragment's places that show the mask to the encoder."""
-    random: float = Field(0.1, ge=0, le=1)
+    random_prob: float = Field(0.1, ge=0, le=1)
     """Share of them that show another token; the rest show themselves."""
 
     @model_validator(mode="after")
     def _shares_fit(self) -> Mass:
-        if self.masked + self.random > 1:
-            raise ValueError(f"masked ({self.masked}) and random ({self.random}) add up to more than 1")
+        if self.mask_prob + self.random_prob > 1:
+            raise ValueError(f"mask_prob ({self.mask_prob}) and random_prob ({self.random_prob}) add up to more than 1")
         return self
 
 
@@ -42,13 +49,14 @@ def build(section: Mass, tokenizer: Tokenizer) -> Objective:
     from kepipe.noise.fragment import cut_fragment, draw_fragment, mark
     from kepipe.noise.tokens import draw_replacements, replace
     from kepipe.objectives.losses import tensor
-    from kepipe.objectives.seq2seq_lm import Seq2SeqLM
+    from kepipe.objectives.base import Objective
+    from kepipe.objectives.seq2seq_lm import TokenCriterion
 
-    def render(rows: TokenRows, rng: np.random.Generator) -> Batch:
-        start_B, length_B = draw_fragment(rows.special, rng, section.share)
+    def collate(rows: TokenRows, rng: np.random.Generator, _progress: float) -> Batch:
+        start_B, length_B = draw_fragment(rows.special, rng, section.span_fraction)
         hidden_BT = mark(start_B, length_B, rows.tokens.shape[1])
         shown_BT = draw_replacements(
-            hidden_BT.shape, tokenizer.mask, tokenizer.ordinary, rng, section.masked, section.random
+            hidden_BT.shape, tokenizer.mask, tokenizer.ordinary, rng, section.mask_prob, section.random_prob
         )
         fragment = cut_fragment(rows.tokens, start_B, length_B, pad_id=tokenizer.pad, begin_id=tokenizer.sep)
         return Batch(
@@ -61,4 +69,4 @@ def build(section: Mass, tokenizer: Tokenizer) -> Objective:
             labels=tensor(fragment.labels[fragment.present]),
         )
 
-    return Seq2SeqLM(render)
+    return Objective(collate, TokenCriterion())

@@ -3,21 +3,18 @@ et al. 2020, §3.2: a new task is trained together with all tasks so far)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
 from kepipe.config import Section
-
-if TYPE_CHECKING:
-    from kepipe.objectives.base import Objective
-    from kepipe.tokenization.tokenizer import Tokenizer
+from kepipe.objectives.settings import ObjectiveSettings
 
 
 class Share(Section):
     """One of the objectives."""
 
-    objective: SerializeAsAny[Section]
+    objective: SerializeAsAny[ObjectiveSettings]
     """A name, or `name:` with settings."""
     weight: float = Field(1.0, gt=0)
     """How often it comes: only the ratios of weights count."""
@@ -32,7 +29,7 @@ class Share(Section):
         return read(value)
 
 
-class Mixture(Section):
+class Mixture(ObjectiveSettings):
     """Several objectives in turn."""
 
     name: Literal["mixture"] = "mixture"
@@ -51,7 +48,7 @@ class Mixture(Section):
     def _one_model(self) -> Mixture:
         from kepipe.objectives.table import name_of, row_of
 
-        first, *others = (share.objective for share in self.of)
+        first, *others = self.objectives
         for other in others:
             ours, theirs = row_of(first), row_of(other)
             if (ours.stack, ours.begin) != (theirs.stack, theirs.begin):
@@ -61,18 +58,26 @@ class Mixture(Section):
                 )
         return self
 
+    @property
+    def objectives(self) -> tuple[ObjectiveSettings, ...]:
+        """Those of the shares."""
+        return tuple(share.objective for share in self.of)
 
-def build(section: Mixture, tokenizer: Tokenizer) -> Objective:
-    """The objective over a tokenizer's ids."""
-    from kepipe.objectives import table
-    from kepipe.objectives.task_mixture import TaskMixture
+    def num_segments(self, pairs: bool) -> int:
+        """See `ObjectiveSettings`."""
+        return max(objective.num_segments(pairs) for objective in self.objectives)
 
-    parts = tuple(table.build(share.objective, tokenizer) for share in section.of)
-    names = tuple(str(getattr(share.objective, "name", "")) for share in section.of)
-    return TaskMixture(
-        parts,
-        names,
-        tuple(share.weight for share in section.of),
-        tuple(share.joins for share in section.of),
-        section.tasks,
-    )
+    def num_tasks(self) -> int:
+        """See `ObjectiveSettings`."""
+        return len(self.of) if self.tasks else 0
+
+    def row_label_setting(self) -> str | None:
+        """See `ObjectiveSettings`."""
+        settings = (objective.row_label_setting() for objective in self.objectives)
+        return next((setting for setting in settings if setting is not None), None)
+
+    def without(self, kind: str) -> str | None:
+        """See `ObjectiveSettings`."""
+        if kind == "tasks":
+            return "tasks: false"
+        return next(filter(None, (objective.without(kind) for objective in self.objectives)), None)

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor
 
 from kepipe.arrays import Bools
 from kepipe.data.batch import Batch, TokenRows
+from kepipe.objectives.base import Collator
 from kepipe.objectives.losses import tensor
-from kepipe.objectives.masked_lm import MaskedLM
-
-if TYPE_CHECKING:
-    from kepipe.models.transformer import Transformer
 
 SEGMENTS = {"full": (0, 1), "causal": (2, 2), "backward": (3, 3), "prefix": (4, 5)}
 """Segment ids of source and target in each mode."""
@@ -25,24 +20,19 @@ SEGMENTS = {"full": (0, 1), "causal": (2, 2), "backward": (3, 3), "prefix": (4, 
 class MixtureOfDenoisers:
     """`masked`, each batch under one of the visibilities that `weights` names."""
 
-    masked: MaskedLM
+    masked: Collator
     weights: Mapping[str, float]
     mode_segments: bool
     """Whether the segment ids tell the modes apart."""
 
-    @property
-    def terms(self) -> tuple[str, ...]:
-        """Those of the masked model."""
-        return self.masked.terms
-
-    def corrupt(self, rows: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
-        """See `Objective.corrupt`."""
+    def __call__(self, rows: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
+        """See `Collator`."""
         share = np.array(list(self.weights.values()))
         mode = str(rng.choice(list(self.weights), p=share / share.sum()))
         source_BT = split(rows, rng)
         if mode == "prefix":
             rows = replace(rows, special=rows.special & ~last_tokens(rows) | unrelated_pairs(rows))
-        batch = self.masked.corrupt(rows, rng, progress)
+        batch = self.masked(rows, rng, progress)
         segments = tensor(np.where(source_BT, *SEGMENTS[mode]))
         return replace(
             batch,
@@ -51,14 +41,6 @@ class MixtureOfDenoisers:
             segments=segments if self.mode_segments else batch.segments,
             next_sentence_labels=batch.next_sentence_labels if mode == "full" else None,
         )
-
-    def counts(self, batch: Batch) -> Mapping[str, int]:
-        """See `Objective.counts`."""
-        return self.masked.counts(batch)
-
-    def loss(self, model: Transformer, batch: Batch) -> dict[str, Tensor]:
-        """See `Objective.loss`."""
-        return self.masked.loss(model, batch)
 
 
 def split(rows: TokenRows, rng: np.random.Generator) -> Bools:

@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from kepipe.arrays import Bools
-from kepipe.config import Section
+from kepipe.objectives.settings import ObjectiveSettings
 
 Schedule = Literal["static", "duplicated", "dynamic"]
 
 if TYPE_CHECKING:
+    from kepipe.arrays import Bools
     from kepipe.data.batch import TokenRows
     from kepipe.noise.draws import Draws
     from kepipe.objectives.base import Objective
     from kepipe.tokenization.tokenizer import Tokenizer
 
 
-class Masking(Section):
+class Masking(ObjectiveSettings):
     """How many tokens are selected, and what becomes of them."""
 
-    share: float = Field(0.15, gt=0, lt=1)
+    renamed: ClassVar[Mapping[str, str]] = {
+        "share": "mlm_probability",
+        "masked": "mask_prob",
+        "random": "random_prob",
+    }
+
+    mlm_probability: float = Field(0.15, gt=0, lt=1)
     """Share of a row's tokens that the model has to restore."""
-    masked: float = Field(0.8, ge=0, le=1)
+    mask_prob: float = Field(0.8, ge=0, le=1)
     """Share of these that become the mask token."""
-    random: float = Field(0.1, ge=0, le=1)
+    random_prob: float = Field(0.1, ge=0, le=1)
     """Share of these that become another token; the rest stay as they are."""
     schedule: Schedule = "dynamic"
     """When what is hidden of an example is drawn: once (static), `copies` times and then in turn (duplicated), or at
@@ -35,8 +42,10 @@ class Masking(Section):
 
     @model_validator(mode="after")
     def _shares_fit(self) -> Masking:
-        if self.masked + self.random > 1:
-            raise ValueError(f"masked ({self.masked}) and random ({self.random}) add up to more than 1")
+        if self.mask_prob + self.random_prob > 1:
+            raise ValueError(
+                f"mask_prob ({self.mask_prob}) and random_prob ({self.random_prob}) add up to more than 1"
+            )
         return self
 
 
@@ -45,6 +54,10 @@ class MaskingPairs(Masking):
 
     next_sentence: bool = True
     """Learn to tell whether the second segment follows the first, where the format makes pairs."""
+
+    def row_label_setting(self) -> str | None:
+        """See `ObjectiveSettings`."""
+        return "next_sentence" if self.next_sentence else None
 
 
 class MLM(MaskingPairs):
@@ -63,7 +76,7 @@ def build(section: MLM, tokenizer: Tokenizer) -> Objective:
 
     def select(rows: TokenRows, draws: Draws, _progress: float) -> Bools:
         if section.level == "word":
-            return select_units(rows.units["word"], draws, section.share)
-        return select_tokens(rows.special, draws, section.share)
+            return select_units(rows.units["word"], draws, section.mlm_probability)
+        return select_tokens(rows.special, draws, section.mlm_probability)
 
     return masked_lm(select, tokenizer, section, section.next_sentence)

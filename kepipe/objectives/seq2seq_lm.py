@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import Tensor
 
 from kepipe.arrays import Bools, Ints
 from kepipe.data.batch import Batch, TokenRows
-from kepipe.objectives.losses import gather_hidden, tensor, token_loss
-
-if TYPE_CHECKING:
-    from kepipe.models.transformer import Transformer
+from kepipe.objectives.losses import TokenModel, gather_hidden, tensor, token_loss
 
 
 @dataclass(frozen=True)
-class Seq2SeqLM:
-    """An objective of one term, the mean over the tokens to write. `render` makes the variants."""
+class TokenCriterion:
+    """A loss of one term, the mean over the tokens to write."""
 
-    render: Callable[[TokenRows, np.random.Generator], Batch]
     terms: tuple[str, ...] = ("lm",)
-
-    def corrupt(self, rows: TokenRows, rng: np.random.Generator, progress: float) -> Batch:  # noqa: ARG002
-        """See `Objective.corrupt`."""
-        return self.render(rows, rng)
+    metrics: tuple[str, ...] = ()
 
     def counts(self, batch: Batch) -> Mapping[str, int]:
         """Tokens to write."""
         assert batch.labels is not None
         return {"lm": len(batch.labels)}
 
-    def loss(self, model: Transformer, batch: Batch) -> dict[str, Tensor]:
-        """See `Objective.loss`."""
+    def __call__(self, model: TokenModel, batch: Batch) -> dict[str, Tensor]:
+        """See `Criterion`."""
         (hidden_ND,) = gather_hidden(model, batch, batch.label_positions)
         return {"lm": token_loss(model, hidden_ND, batch)}
 

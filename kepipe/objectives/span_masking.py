@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from kepipe.arrays import Bools
 from kepipe.objectives.mlm import MaskingPairs
 
 if TYPE_CHECKING:
+    from kepipe.arrays import Bools
     from kepipe.data.batch import TokenRows
     from kepipe.noise.draws import Draws
     from kepipe.objectives.base import Objective
@@ -34,6 +34,6 @@ def build(section: SpanMasking, tokenizer: Tokenizer) -> Objective:
     from kepipe.objectives.masked_lm import masked_lm
 
     def select(rows: TokenRows, draws: Draws, _progress: float) -> Bools:
-        return draw_spans(rows.special, draws, section.share, section.mean_span)
+        return draw_spans(rows.special, draws, section.mlm_probability, section.mean_span)
 
     return masked_lm(select, tokenizer, section, section.next_sentence)

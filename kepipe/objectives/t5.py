@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
 from kepipe.arrays import Ints
-from kepipe.config import Section
+from kepipe.objectives.settings import ObjectiveSettings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,11 +18,13 @@ if TYPE_CHECKING:
     from kepipe.tokenization.tokenizer import Tokenizer
 
 
-class SpanCorruption(Section):
+class SpanCorruption(ObjectiveSettings):
     """Write the spans that are missing."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"share": "noise_density"}
+
     name: Literal["span-corruption"] = "span-corruption"
-    share: float = Field(0.15, gt=0, lt=1)
+    noise_density: float = Field(0.15, gt=0, lt=1)
     """Share of a row's tokens that are missing."""
     mean_span: float = Field(3.0, ge=1)
     """Mean length of the missing spans."""
@@ -40,12 +43,13 @@ def sentinels(tokenizer: Tokenizer) -> Ints:
 def build(section: SpanCorruption, tokenizer: Tokenizer) -> Objective:
     """The objective over a tokenizer's ids. Raises ValueError where it has no sentinels."""
     from kepipe.noise.spans import collapse_spans, draw_spans
-    from kepipe.objectives.seq2seq_lm import Seq2SeqLM, teacher_forced
+    from kepipe.objectives.base import Objective
+    from kepipe.objectives.seq2seq_lm import TokenCriterion, teacher_forced
 
     signs = sentinels(tokenizer)
 
-    def render(rows: TokenRows, rng: np.random.Generator) -> Batch:
-        noise_BT = draw_spans(rows.special, rng, section.share, section.mean_span)
+    def collate(rows: TokenRows, rng: np.random.Generator, _progress: float) -> Batch:
+        noise_BT = draw_spans(rows.special, rng, section.noise_density, section.mean_span)
         made = collapse_spans(
             rows.tokens,
             noise_BT,
@@ -63,4 +67,4 @@ def build(section: SpanCorruption, tokenizer: Tokenizer) -> Objective:
             pad=tokenizer.pad,
         )
 
-    return Seq2SeqLM(render)
+    return Objective(collate, TokenCriterion())

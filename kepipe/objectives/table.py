@@ -9,20 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 
 from pydantic import BeforeValidator, Discriminator, TypeAdapter
 
-from kepipe.config import Section, suggest
-from kepipe.objectives import (
-    causal,
-    denoising,
-    dlm,
-    ernie_baidu,
-    ernie_tsinghua,
-    mass,
-    mixture,
-    mlm,
-    span_masking,
-    t5,
-    unilm,
-)
+from kepipe.config import suggest
+from kepipe.objectives import causal, denoising, dlm, mass, mlm, span_masking, t5, unilm
+from kepipe.objectives.mixture import Mixture
+from kepipe.objectives.settings import ObjectiveSettings
 
 if TYPE_CHECKING:
     from kepipe.models.config import Stacks
@@ -34,7 +24,7 @@ if TYPE_CHECKING:
 class Row:
     """An objective: its settings, how it is built of them, and what it asks of the model and its data."""
 
-    section: type[Section]
+    section: type[ObjectiveSettings]
     build: Callable[[Any, Tokenizer], Objective]
     stack: Stacks = "encoder"
     """Parts that the model must have."""
@@ -42,10 +32,10 @@ class Row:
     """Whether rows begin with the first special token ([CLS])."""
     formats: tuple[str, ...] = ()
     """Formats of which alone it can learn; (): any."""
-    held_out_objective: Section | None = None
+    held_out_objective: ObjectiveSettings | None = None
     """What measures the held-out loss, so that arms compare; None: the objective itself."""
-    links: bool = False
-    """Whether it can learn of entities alone, from a model that fuses them."""
+    masks_units: bool = False
+    """Whether its collator is a `MaskedCollator`, so that a knowledge method may say what is masked as a whole."""
     num_special_tokens: int = 0
     """Special tokens that it puts around a row's text itself: rows that have none of their own grow by so many."""
     tokens: Callable[[Tokenizer], object] = attrgetter("mask")
@@ -53,13 +43,11 @@ class Row:
 
 
 TABLE: Mapping[str, Row] = {
-    "mlm": Row(mlm.MLM, mlm.build, held_out_objective=mlm.MLM()),
-    "span-masking": Row(span_masking.SpanMasking, span_masking.build, held_out_objective=mlm.MLM()),
-    "ernie-baidu": Row(ernie_baidu.ErnieBaidu, ernie_baidu.build, held_out_objective=mlm.MLM()),
-    "ernie-tsinghua": Row(
-        ernie_tsinghua.ErnieTsinghua, ernie_tsinghua.build, held_out_objective=mlm.MLM(), links=True
+    "mlm": Row(mlm.MLM, mlm.build, held_out_objective=mlm.MLM(), masks_units=True),
+    "span-masking": Row(
+        span_masking.SpanMasking, span_masking.build, held_out_objective=mlm.MLM(), masks_units=True
     ),
-    "dlm": Row(dlm.DLM, dlm.build, formats=("dialogue",)),
+    "dlm": Row(dlm.DLM, dlm.build, formats=("dialogue",), masks_units=True),
     "unilm": Row(unilm.UniLM, unilm.build),
     "causal-lm": Row(causal.CausalLM, causal.build_causal, "decoder", begin=False, tokens=attrgetter("sep")),
     "prefix-lm": Row(causal.PrefixLM, causal.build_prefix, "decoder", begin=False, tokens=attrgetter("sep")),
@@ -68,57 +56,80 @@ TABLE: Mapping[str, Row] = {
     "span-corruption": Row(t5.SpanCorruption, t5.build, "encoder-decoder", begin=False, tokens=t5.sentinels),
 }
 
-SECTIONS: Mapping[str, type[Section]] = {
-    "mixture": mixture.Mixture,
+SECTIONS: Mapping[str, type[ObjectiveSettings]] = {
+    "mixture": Mixture,
     **{name: row.section for name, row in TABLE.items()},
 }
 """Settings by name: the table's, and a mixture of them."""
 
 
-def row_of(section: Section) -> Row:
+def row_of(section: ObjectiveSettings) -> Row:
     """The row of given settings; of a mixture, that of its first objective, which the others have to match."""
-    if isinstance(section, mixture.Mixture):
-        rows = [row_of(share.objective) for share in section.of]
-        formats = next((row.formats for row in rows if row.formats), ())
+    if isinstance(section, Mixture):
+        rows = [row_of(objective) for objective in section.objectives]
         return replace(
             rows[0],
-            formats=formats,
-            held_out_objective=rows[0].held_out_objective or section.of[0].objective,
-            links=any(row.links for row in rows),
+            formats=next((row.formats for row in rows if row.formats), ()),
+            held_out_objective=rows[0].held_out_objective or section.objectives[0],
+            masks_units=all(row.masks_units for row in rows),
             num_special_tokens=max(row.num_special_tokens for row in rows),
         )
     return next(row for row in TABLE.values() if isinstance(section, row.section))
 
 
-def name_of(section: Section) -> str:
+def name_of(section: ObjectiveSettings) -> str:
     """The name by which the YAML calls these settings."""
     return next(name for name, its in SECTIONS.items() if isinstance(section, its))
 
 
-def parts_of(section: Section) -> list[Section]:
+def parts_of(section: ObjectiveSettings) -> list[ObjectiveSettings]:
     """The objectives of a mixture; of any other, itself."""
-    if isinstance(section, mixture.Mixture):
-        return [part for share in section.of for part in parts_of(share.objective)]
+    if isinstance(section, Mixture):
+        return [part for objective in section.objectives for part in parts_of(objective)]
     return [section]
 
 
-def build(section: Section, tokenizer: Tokenizer) -> Objective:
-    """The objective that the settings describe. Raises ValueError where the tokenizer lacks a token it needs."""
-    if isinstance(section, mixture.Mixture):
-        return mixture.build(section, tokenizer)
-    return row_of(section).build(section, tokenizer)
+def build(
+    section: ObjectiveSettings,
+    tokenizer: Tokenizer,
+    extend: Callable[[Objective], Objective] = lambda objective: objective,
+) -> Objective:
+    """The objective that the settings describe, or each of those that it mixes, extended.
+
+    Raises ValueError where the tokenizer lacks a token that it needs.
+    """
+    if isinstance(section, Mixture):
+        from kepipe.objectives.task_mixture import task_mixture
+
+        return task_mixture(
+            [build(objective, tokenizer, extend) for objective in section.objectives],
+            [name_of(objective) for objective in section.objectives],
+            [share.weight for share in section.of],
+            [share.joins for share in section.of],
+            section.tasks,
+        )
+    return extend(row_of(section).build(section, tokenizer))
 
 
-def read(value: Any) -> Section:
+def read(value: Any) -> ObjectiveSettings:
     """Settings from what the YAML says: a name, or a mapping with `name`. Raises ValueError, pydantic's included."""
-    if isinstance(value, Section):
+    if isinstance(value, ObjectiveSettings):
         return value
     return TypeAdapter(AnyObjective).validate_python(value)
+
+
+KNOWLEDGE: Mapping[str, str] = {
+    name: f"{name} is a knowledge method: set `objective: mlm` and `knowledge: {{method: {name}}}`"
+    for name in ("ernie-baidu", "ernie-tsinghua")
+}
+"""What once was called an objective → what to write now."""
 
 
 def _spell_out(value: Any) -> Any:
     """`objective: mlm` → `objective: {name: mlm}`; a name that is not in the table is a mistake."""
     spelt = {"name": value} if isinstance(value, str) else value
+    if isinstance(spelt, Mapping) and spelt.get("name") in KNOWLEDGE:
+        raise ValueError(KNOWLEDGE[spelt["name"]])
     if isinstance(spelt, Mapping) and spelt.get("name") not in SECTIONS:
         raise ValueError(
             f"unknown objective {spelt.get('name')!r}{suggest(str(spelt.get('name')), list(SECTIONS))}"
@@ -127,7 +138,7 @@ def _spell_out(value: Any) -> Any:
 
 
 if TYPE_CHECKING:
-    AnyObjective = Section
+    AnyObjective = ObjectiveSettings
 else:
     AnyObjective = Annotated[
         Union[tuple(SECTIONS.values())],  # noqa: UP007

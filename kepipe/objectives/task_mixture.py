@@ -2,63 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from kepipe.data.batch import Batch, TokenRows
-from kepipe.objectives.base import Objective, measures
-
-if TYPE_CHECKING:
-    from kepipe.models.transformer import Transformer
+from kepipe.objectives.base import Collator, Objective
+from kepipe.training.criterion import Criterion
 
 
 @dataclass(frozen=True)
-class TaskMixture:
-    """`Batch.part` says to which of `parts` a batch belongs. Terms are named "name.term"."""
+class MixtureCollator:
+    """`Batch.objective_id` says by which of `parts` a batch was made."""
 
-    parts: tuple[Objective, ...]
-    names: tuple[str, ...]
+    parts: tuple[Collator, ...]
     weights: tuple[float, ...]
     joins: tuple[float, ...]
     """Share of the training after which each part joins."""
     tasks: bool
     """Whether the model is told, by a task embedding, to which part a batch belongs."""
 
-    @cached_property
-    def terms(self) -> tuple[str, ...]:
-        """Those of all parts; a name that comes twice is numbered."""
-        return tuple(self._term(p, term) for p, part in enumerate(self.parts) for term in part.terms)
-
-    @cached_property
-    def measures(self) -> tuple[str, ...]:
-        """Those of all parts, named as terms are."""
-        return tuple(self._term(p, name) for p, part in enumerate(self.parts) for name in measures(part))
-
-    def corrupt(self, rows: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
-        """See `Objective.corrupt`."""
+    def __call__(self, rows: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
+        """See `Collator`."""
         joined = np.array(self.joins) <= progress
         weights = np.where(joined, self.weights, 0.0)
         chosen = int(rng.choice(len(self.parts), p=weights / weights.sum()))
-        batch = replace(self.parts[chosen].corrupt(rows, rng, progress), part=chosen)
+        batch = replace(self.parts[chosen](rows, rng, progress), objective_id=chosen)
         return replace(batch, tasks=torch.full_like(batch.tokens, chosen)) if self.tasks else batch
 
+
+@dataclass(frozen=True)
+class MixtureCriterion:
+    """The criterion of the batch's own objective. Terms are named "name.term"; a name that comes twice is numbered."""
+
+    parts: tuple[Criterion, ...]
+    names: tuple[str, ...]
+
+    @cached_property
+    def terms(self) -> tuple[str, ...]:
+        """Those of all parts."""
+        return tuple(self._name(p, term) for p, part in enumerate(self.parts) for term in part.terms)
+
+    @cached_property
+    def metrics(self) -> tuple[str, ...]:
+        """Those of all parts."""
+        return tuple(self._name(p, metric) for p, part in enumerate(self.parts) for metric in part.metrics)
+
     def counts(self, batch: Batch) -> Mapping[str, int]:
-        """See `Objective.counts`."""
-        inner = self.parts[batch.part].counts(batch)
-        return {self._term(batch.part, name): count for name, count in inner.items()}
+        """See `Criterion.counts`."""
+        counts = self.parts[batch.objective_id].counts(batch)
+        return {self._name(batch.objective_id, name): count for name, count in counts.items()}
 
-    def loss(self, model: Transformer, batch: Batch) -> dict[str, Tensor]:
-        """See `Objective.loss`."""
-        inner = self.parts[batch.part].loss(model, batch)
-        return {self._term(batch.part, name): mean for name, mean in inner.items()}
+    def __call__(self, model: Any, batch: Batch) -> dict[str, Tensor]:
+        """See `Criterion`."""
+        means = self.parts[batch.objective_id](model, batch)
+        return {self._name(batch.objective_id, name): mean for name, mean in means.items()}
 
-    def _term(self, part: int, term: str) -> str:
+    def _name(self, part: int, term: str) -> str:
         name = self.names[part]
-        again = self.names[:part].count(name)
-        return f"{name}{again + 1 if again else ''}.{term}"
+        earlier = self.names[:part].count(name)
+        return f"{name}{earlier + 1 if earlier else ''}.{term}"
+
+
+def task_mixture(
+    parts: Sequence[Objective],
+    names: Sequence[str],
+    weights: Sequence[float],
+    joins: Sequence[float],
+    tasks: bool = False,
+) -> Objective:
+    """The parts in turn (see `MixtureCollator` and `MixtureCriterion`)."""
+    return Objective(
+        MixtureCollator(tuple(part.collate for part in parts), tuple(weights), tuple(joins), tasks),
+        MixtureCriterion(tuple(part.criterion for part in parts), tuple(names)),
+    )

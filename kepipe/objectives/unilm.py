@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
-from kepipe.arrays import Bools
 from kepipe.config import Section
 from kepipe.objectives.mlm import MaskingPairs
 
 if TYPE_CHECKING:
+    from kepipe.arrays import Bools
     from kepipe.data.batch import TokenRows
     from kepipe.noise.draws import Draws
     from kepipe.objectives.base import Objective
@@ -48,15 +48,26 @@ class UniLM(MaskingPairs):
     mode_segments: bool = False
     """Give each kind of batch segment ids of its own, as the released code does; needs a base with 6 segments."""
 
+    def num_segments(self, pairs: bool) -> int:
+        """See `ObjectiveSettings`."""
+        return 6 if self.mode_segments else super().num_segments(pairs)
+
+    def without(self, kind: str) -> str | None:
+        """See `ObjectiveSettings`."""
+        return "mode_segments: false" if kind == "segments" and self.mode_segments else None
+
 
 def build(section: UniLM, tokenizer: Tokenizer) -> Objective:
     """The objective over a tokenizer's ids."""
+    from dataclasses import replace
+
     from kepipe.noise.ngrams import select_ngrams
     from kepipe.objectives.masked_lm import masked_lm
     from kepipe.objectives.mixture_of_denoisers import MixtureOfDenoisers
 
     def select(rows: TokenRows, draws: Draws, _progress: float) -> Bools:
-        return select_ngrams(rows.special, draws, section.share, section.longer)
+        return select_ngrams(rows.special, draws, section.mlm_probability, section.longer)
 
     masked = masked_lm(select, tokenizer, section, section.next_sentence)
-    return MixtureOfDenoisers(masked, section.modes.model_dump(), section.mode_segments)
+    modes = MixtureOfDenoisers(masked.collate, section.modes.model_dump(), section.mode_segments)
+    return replace(masked, collate=modes)

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, cast
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState
-from torch import Tensor, nn
+from torch import nn
 
 from kepipe.data.batch import Batch
 from kepipe.device import compiler, native_bfloat16
-from kepipe.objectives.base import Objective
+from kepipe.models.protocols import TrainableModel
+from kepipe.training.criterion import Criterion, Losses
 from kepipe.training.optimizer import adamw
 from kepipe.training.settings import TrainingSettings
 
@@ -25,19 +26,17 @@ if TYPE_CHECKING:
     from torch.distributed.fsdp import FSDPModule
     from torch.distributed.tensor import DTensor
 
-    from kepipe.models.transformer import Transformer
-
 
 class LossModule(nn.Module):
     """Model and loss as one module, so that what wraps a module (DDP, FSDP, autocast) sees a whole step."""
 
-    def __init__(self, model: Transformer) -> None:
+    def __init__(self, model: TrainableModel) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, objective: Objective, batch: Batch) -> dict[str, Tensor]:
+    def forward(self, criterion: Criterion, batch: Batch) -> Losses:
         """Term → mean."""
-        return objective.loss(self.model, batch)
+        return criterion(self.model, batch)
 
 
 class ShardedLossModule(LossModule):
@@ -46,23 +45,22 @@ class ShardedLossModule(LossModule):
     A layer is whole only while it is at work; what stands outside layers is whole during the step.
     """
 
-    def __init__(self, model: Transformer, accelerator: Accelerator) -> None:
+    def __init__(self, model: TrainableModel, accelerator: Accelerator) -> None:
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import fully_shard  # imported here: takes half as long as torch itself
 
         super().__init__(model.to(accelerator.device))
         mesh = init_device_mesh(accelerator.device.type, (accelerator.num_processes,))
-        for stack in model.stacks:
-            for layer in stack.layers:
-                fully_shard(layer, mesh=mesh)
+        for layer in model.layer_modules():
+            fully_shard(layer, mesh=mesh)
         sharded = fully_shard(self, mesh=mesh)
         sharded.set_force_sum_reduction_for_comms(True)  # gloo knows no mean
 
-    def forward(self, objective: Objective, batch: Batch) -> dict[str, Tensor]:
+    def forward(self, criterion: Criterion, batch: Batch) -> Losses:
         """Term → mean. Heads that this process's batch does not use get a gradient of 0: all processes have to
         exchange the same gradients, and in a mixture their batches may be of different objectives."""
-        means = super().forward(objective, batch)
-        nothing = sum((0.0 * weight.sum() for weight in self._of_heads()), 0.0)
+        means = super().forward(criterion, batch)
+        nothing = sum((0.0 * weight.sum() for weight in self.model.partially_used_parameters()), 0.0)
         return {name: mean + nothing for name, mean in means.items()}
 
     def clear_unused_grads(self) -> None:
@@ -71,7 +69,7 @@ class ShardedLossModule(LossModule):
 
         Each process knows of its own part of a gradient whether it is 0; one exchange of flags tells of the whole.
         """
-        weights = [weight for weight in self._of_heads() if weight.grad is not None]
+        weights = [weight for weight in self.model.partially_used_parameters() if weight.grad is not None]
         if not weights:
             return
         used = torch.stack([cast("DTensor", weight.grad).to_local().any() for weight in weights]).int()
@@ -79,12 +77,6 @@ class ShardedLossModule(LossModule):
         for weight, is_used in zip(weights, used.tolist(), strict=True):
             if not is_used:
                 weight.grad = None
-
-    def _of_heads(self) -> list[nn.Parameter]:
-        """Weights that some losses use and others do not."""
-        model = self.model
-        heads = (model.pooler, model.next_sentence_head, model.entity_head, model.entity_table)
-        return [weight for head in heads if head is not None for weight in head.parameters()]
 
     @contextmanager
     def no_sync(self) -> Generator[None]:
@@ -116,7 +108,7 @@ def make_accelerator(precision: str, device: str) -> Accelerator:
     )
 
 
-def _compile(model: Transformer, kernels: Path) -> None:
+def _compile(model: TrainableModel, kernels: Path) -> None:
     """Have the layers compiled, into an empty folder: a run that was killed may have left half a kernel.
 
     Raises ValueError here, where there is no compiler, rather than deep in torch.compile at the first update.
@@ -127,12 +119,13 @@ def _compile(model: Transformer, kernels: Path) -> None:
         raise ValueError(f"compile: {reason}, or set `compile: false`") from None
     shutil.rmtree(kernels, ignore_errors=True)
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(kernels)
-    model.compile_layers()
+    for layer in model.layer_modules():
+        layer.compile()
 
 
 def parallelize(
-    accelerator: Accelerator, model: Transformer, settings: TrainingSettings, scratch: Path
-) -> tuple[Transformer, nn.Module, torch.optim.Optimizer]:
+    accelerator: Accelerator, model: TrainableModel, settings: TrainingSettings, scratch: Path
+) -> tuple[TrainableModel, nn.Module, torch.optim.Optimizer]:
     """The model that is trained, the same with its loss, and its optimiser, on the machine and over its processes.
 
     The first is `model` itself, but with FSDP2 a copy that is cut up, while `model` stays whole on the CPU. What is
@@ -140,12 +133,11 @@ def parallelize(
     """
     cut_up = settings.parallel == "fsdp2" and accelerator.num_processes > 1
     inner = deepcopy(model) if cut_up else model
-    if settings.recompute:
-        inner.recompute_layers()
+    inner.set_gradient_checkpointing(settings.recompute)
     if settings.compile:
         _compile(inner, scratch / f"kernels-{accelerator.process_index}")
     trained: nn.Module = ShardedLossModule(inner, accelerator) if cut_up else LossModule(inner)
-    optimizer: torch.optim.Optimizer = adamw(trained, settings)
+    optimizer: torch.optim.Optimizer = adamw(inner, settings)
     if isinstance(trained, ShardedLossModule):
         sharded = trained
         optimizer.register_step_pre_hook(lambda *_: sharded.clear_unused_grads())

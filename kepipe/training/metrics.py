@@ -28,11 +28,11 @@ class MetricAccumulator:
 
     terms: tuple[str, ...]
     """Parts of the loss."""
-    measures: tuple[str, ...] = ()
-    """What is told besides."""
+    metrics: tuple[str, ...] = ()
+    """What is logged besides."""
     steps: list[int] = field(default_factory=list)
     sums: list[Tensor] = field(default_factory=list)
-    """An update's sum of each term and measure over its places, [K] on the device."""
+    """An update's sum of each term and metric over its places, [K] on the device."""
     counts: list[Sequence[float]] = field(default_factory=list)
     """The number of these places."""
     norms: list[Tensor] = field(default_factory=list)
@@ -53,13 +53,13 @@ class MetricAccumulator:
         """Take note of an update."""
         zero = torch.zeros((), device=norm.device)
         self.steps.append(step)
-        names = self.terms + self.measures
+        names = self.terms + self.metrics
         self.sums.append(torch.stack([sums.get(name, zero) for name in names]))
         self.counts.append([sum(part.counts.get(name, 0) for part in parts) for name in names])
         self.norms.append(norm)
 
     def means(self, accelerator: Accelerator) -> dict[str, float]:
-        """Mean of each term and measure over all updates and processes; NotFinite for the first bad update."""
+        """Mean of each term and metric over all updates and processes; NotFinite for the first bad update."""
         sums_SK = torch.stack(self.sums).double()
         counts_SK = torch.tensor(self.counts, dtype=torch.float64, device=sums_SK.device)
         sums_SK, counts_SK = accelerator.reduce((sums_SK, counts_SK), "sum")
@@ -71,10 +71,10 @@ class MetricAccumulator:
             if not (math.isfinite(norm) or overflow_is_normal):
                 raise NotFinite(step, "the gradient")
         sums_K, counts_K = sums_SK.sum(0).tolist(), counts_SK.sum(0).tolist()
-        names = self.terms + self.measures
+        names = self.terms + self.metrics
         means = {n: s / c for n, s, c in zip(names, sums_K, counts_K, strict=True) if c}
-        told = {name: means.pop(name) for name in self.measures if name in means}
-        return name_terms("loss", means) | told | {"gradient_norm": float(norms_S.mean())}
+        metrics = {name: means.pop(name) for name in self.metrics if name in means}
+        return name_terms("loss", means) | metrics | {"gradient_norm": float(norms_S.mean())}
 
     def seconds(self) -> float:
         """Time since the last record."""

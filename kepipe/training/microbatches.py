@@ -8,13 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kepipe.data.batch import Batch, TokenRows
-from kepipe.objectives.base import Objective
+from kepipe.data.batch import Batch
 from kepipe.training.prefetch import prefetch
 from kepipe.training.settings import TrainingSettings
 
-RowSource = Callable[[int], TokenRows]
-"""Batch number → clean rows: a pure function."""
+Batches = Callable[[int], Batch]
+"""Number of a micro-batch → that batch: a pure function, so that to resume takes one integer."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class MicroBatch:
 
     batch: Batch
     counts: Mapping[str, int]
-    """Term → number of places (see `Objective.counts`)."""
+    """Term or metric → number of places (see `Criterion.counts`)."""
     tokens: int
     """Tokens that are not padding, of encoder and decoder."""
     seed: int
@@ -32,14 +31,14 @@ class MicroBatch:
 
 @dataclass(frozen=True)
 class MicrobatchLoader:
-    """The parts of every update for one of several processes.
+    """The micro-batches of every update for one of several processes.
 
     Update s has the batches s·G … s·G+G-1, G = `settings.accumulate`; process r of W takes every W-th of
     them from the r-th on. So a run on any number of processes that divides G sees the same updates.
     """
 
-    objective: Objective
-    render: RowSource
+    batches: Batches
+    counts: Callable[[Batch], Mapping[str, int]]
     settings: TrainingSettings
     seed: int
     process: int = 0
@@ -52,28 +51,25 @@ class MicrobatchLoader:
                 f"set accumulate to a multiple of {self.processes}"
             )
 
-    def make(self, number: int) -> MicroBatch:
-        """Batch `number`, corrupted; a pure function."""
-        progress = number // self.settings.accumulate / self.settings.steps
-        batch = self.objective.corrupt(
-            self.render(number), np.random.default_rng([self.seed, number]), min(1.0, progress)
-        )
+    def load(self, number: int) -> MicroBatch:
+        """Micro-batch `number`; a pure function."""
+        batch = self.batches(number)
         tokens = int((batch.documents > 0).sum())
         if batch.decoder_documents is not None:
             tokens += int((batch.decoder_documents > 0).sum())
         dropout = int(np.random.SeedSequence([self.seed, number, 1]).generate_state(1)[0])
-        return MicroBatch(batch, self.objective.counts(batch), tokens, dropout)
+        return MicroBatch(batch, self.counts(batch), tokens, dropout)
 
     def update(self, step: int) -> list[MicroBatch]:
-        """All parts of an update, those of other processes too."""
+        """All micro-batches of an update, those of other processes too."""
         size = self.settings.accumulate
-        return [self.make(number) for number in range(step * size, (step + 1) * size)]
+        return [self.load(number) for number in range(step * size, (step + 1) * size)]
 
     def updates(self, first: int) -> Generator[list[MicroBatch]]:
-        """This process's parts of update `first` and of those that follow, prepared ahead. Close it to stop."""
+        """This process's share of update `first` and of those that follow, prepared ahead. Close it to stop."""
         size, workers = self.settings.accumulate, self.settings.workers
         share = size // self.processes
         mine = range(first * size + self.process, self.settings.steps * size, self.processes)
-        with closing(prefetch(self.make, mine, workers=workers, depth=2 * workers + share)) as parts:
+        with closing(prefetch(self.load, mine, workers=workers, depth=2 * workers + share)) as loaded:
             for _ in range(first, self.settings.steps):
-                yield [next(parts) for _ in range(share)]
+                yield [next(loaded) for _ in range(share)]

@@ -1,22 +1,22 @@
-"""AdamW over two groups: matrices decay, vectors do not."""
+"""The optimiser, and its learning rate."""
 
 from __future__ import annotations
 
 import torch
-from torch import nn
 
+from kepipe.models.protocols import TrainableModel
 from kepipe.training.settings import TrainingSettings
 
 
-def adamw(model: nn.Module, settings: TrainingSettings) -> torch.optim.AdamW:
-    """AdamW (Loshchilov & Hutter 2019), the fused kernel; biases and norms are not decayed (as in BERT)."""
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+def adamw(model: TrainableModel, settings: TrainingSettings) -> torch.optim.AdamW:
+    """AdamW (Loshchilov & Hutter 2019), the fused kernel, over the model's groups of parameters."""
     groups = [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": settings.weight_decay},
-        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+        {"params": group.parameters, "weight_decay": settings.weight_decay if group.decays else 0.0}
+        for group in model.parameter_groups()
+        if group.parameters
     ]
     return torch.optim.AdamW(
-        [group for group in groups if group["params"]],
+        groups,
         lr=settings.learning_rate,
         betas=settings.betas,
         eps=settings.epsilon,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -12,12 +12,10 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from kepipe.data.batch import Batch
-from kepipe.objectives.base import Objective
+from kepipe.models.protocols import TrainableModel
+from kepipe.training.criterion import Criterion
 from kepipe.training.metrics import MetricAccumulator
 from kepipe.training.microbatches import MicrobatchLoader
-
-if TYPE_CHECKING:
-    from kepipe.models.transformer import Transformer
 
 FORMATS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -30,11 +28,13 @@ class Throughput:
     peak_flops: float
 
     @classmethod
-    def measure(cls, accelerator: Accelerator, model: Transformer, loader: MicrobatchLoader) -> Throughput:
-        """Counted on the feed's first batch, and measured on the machine (a sixth of a second)."""
-        first = loader.make(0)
+    def measure(
+        cls, accelerator: Accelerator, model: TrainableModel, criterion: Criterion, loader: MicrobatchLoader
+    ) -> Throughput:
+        """Counted on the first batch, and measured on the machine (a sixth of a second)."""
+        first = loader.load(0)
         model.to(accelerator.device)
-        flops = training_flops(model, loader.objective, first.batch.to(accelerator.device))
+        flops = training_flops(model, criterion, first.batch.to(accelerator.device))
         kind = FORMATS.get(accelerator.mixed_precision, torch.float32)
         return cls(flops / max(1, first.tokens), matmul_peak(accelerator.device, kind))
 
@@ -70,7 +70,7 @@ def _wait(square: Tensor) -> None:
         torch.cuda.synchronize(square.device)
 
 
-def training_flops(model: Transformer, objective: Objective, batch: Batch) -> float:
+def training_flops(model: TrainableModel, criterion: Criterion, batch: Batch) -> float:
     """Floating-point operations of a forward and backward pass over a batch.
 
     The matrix products of one real forward pass are counted; the backward pass has two for each of them
@@ -80,7 +80,7 @@ def training_flops(model: Transformer, objective: Objective, batch: Batch) -> fl
     on_cpu: dict[Any, Any] = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention}
     with FlopCounterMode(display=False, custom_mapping=on_cpu) as counter:
         model.eval().requires_grad_(False)  # a loss that makes its gradient on the way must not count it
-        objective.loss(model, batch)
+        criterion(model, batch)
     model.train(training)
     for parameter in learning:
         parameter.requires_grad_(True)

@@ -29,7 +29,7 @@ class TrainState:
     lowest: list[tuple[float, int]] = field(default_factory=list)
     """The lowest held-out losses with their steps, the lowest first: as many as checkpoints are kept of them."""
 
-    def judge(self, loss: float, keep: int) -> bool:
+    def record(self, loss: float, keep: int) -> bool:
         """Take note of a held-out loss; returns whether it is among the `keep` lowest."""
         self.latest = loss
         if loss < self.best:
@@ -49,7 +49,7 @@ class TrainState:
 
 
 class CheckpointManager:
-    """Saves and restores weights, the optimiser's memory and the progress, in `context.scratch`."""
+    """Saves and restores weights, the optimiser's memory and the state, in `context.scratch`."""
 
     def __init__(
         self,
@@ -59,66 +59,66 @@ class CheckpointManager:
         settings: TrainingSettings,
         context: StageContext,
     ) -> None:
-        self.machine, self.model, self.optimizer = accelerator, model, optimizer
-        self.settings, self.work = settings, context
+        self.accelerator, self.model, self.optimizer = accelerator, model, optimizer
+        self.settings, self.context = settings, context
         self.root: Path = context.scratch / "checkpoints"
 
     def restore(self) -> TrainState:
         """Continue from the newest checkpoint that is whole, together with the best one it refers to."""
-        found = list(checkpoint.whole(self.root, self.work.warn))
+        found = list(checkpoint.whole(self.root, self.context.warn))
         steps = {one.step for one in found}
         for one in found:
-            progress = TrainState(**one.state["progress"])
-            progress.lowest = [(loss, step) for loss, step in progress.lowest]  # JSON has no tuples
-            if self.settings.keeps_best() and progress.best_step and progress.best_step not in steps:
+            state = TrainState(**one.state["progress"])
+            state.lowest = [(loss, step) for loss, step in state.lowest]  # JSON has no tuples
+            if self.settings.keeps_best() and state.best_step and state.best_step not in steps:
                 continue
             state_dict.restore_weights(self.model, one.tensors("weights"))
             state_dict.restore_memory(self.model, self.optimizer, one.tensors("memory"))
-            if self.machine.scaler is not None and one.state["scaler"]:
-                self.machine.scaler.load_state_dict(one.state["scaler"])
-            self.work.note(f"continuing after step {one.step} of {self.settings.steps}")
-            return progress
+            if self.accelerator.scaler is not None and one.state["scaler"]:
+                self.accelerator.scaler.load_state_dict(one.state["scaler"])
+            self.context.note(f"continuing after step {one.step} of {self.settings.steps}")
+            return state
         return TrainState()
 
-    def save(self, progress: TrainState) -> None:
+    def save(self, state: TrainState) -> None:
         """Write a checkpoint and remove those that are not needed any more."""
         tensors = {
             "weights": state_dict.weights(self.model),
             "memory": state_dict.memory(self.model, self.optimizer),
         }
-        if self.machine.is_main_process:
-            scaler = self.machine.scaler
-            told = {"progress": asdict(progress), "scaler": scaler.state_dict() if scaler is not None else {}}
-            checkpoint.save(self.root, progress.step, tensors, told)
-            checkpoint.prune(self.root, self._kept(progress))
-        self.machine.wait_for_everyone()
+        if self.accelerator.is_main_process:
+            scaler = self.accelerator.scaler
+            state = {"progress": asdict(state), "scaler": scaler.state_dict() if scaler is not None else {}}
+            checkpoint.save(self.root, state.step, tensors, state)
+            checkpoint.prune(self.root, self._kept(state))
+        self.accelerator.wait_for_everyone()
 
-    def finish(self, progress: TrainState) -> None:
+    def finish(self, state: TrainState) -> None:
         """Say so where training stopped early, and put the best weights into the model where they are asked for."""
         steps, patience = self.settings.steps, self.settings.patience
-        if progress.step < steps:
-            self.work.note(
-                f"stopped after step {progress.step} of {steps}: {patience} measurements without a lower held-out loss "
-                f"than {progress.best:.4g}, that of step {progress.best_step}"
+        if state.step < steps:
+            self.context.note(
+                f"stopped after step {state.step} of {steps}: {patience} measurements without a lower held-out loss "
+                f"than {state.best:.4g}, that of step {state.best_step}"
             )
-        if self.settings.final == "best" and progress.best_step:
-            self._restore_best(progress)
+        if self.settings.final == "best" and state.best_step:
+            self._restore_best(state)
 
-    def _restore_best(self, progress: TrainState) -> None:
+    def _restore_best(self, state: TrainState) -> None:
         """Put the weights of the lowest held-out loss into the model; that is its latest loss then."""
-        for one in checkpoint.whole(self.root, self.work.warn):
-            if one.step == progress.best_step:
+        for one in checkpoint.whole(self.root, self.context.warn):
+            if one.step == state.best_step:
                 state_dict.restore_weights(self.model, one.tensors("weights"))
-                progress.latest = progress.best
-                self.work.note(
-                    f"the weights are those of step {progress.best_step}, of the lowest held-out loss"
+                state.latest = state.best
+                self.context.note(
+                    f"the weights are those of step {state.best_step}, of the lowest held-out loss"
                 )
                 return
         raise OSError(
-            f"{self.root}: the checkpoint of step {progress.best_step}, the best, is gone or damaged; "
+            f"{self.root}: the checkpoint of step {state.best_step}, the best, is gone or damaged; "
             "remove the folder and run again"
         )
 
-    def _kept(self, progress: TrainState) -> set[int]:
+    def _kept(self, state: TrainState) -> set[int]:
         steps = sorted(int(folder.name.removeprefix("step-")) for folder in self.root.glob("step-*"))
-        return {*steps[-self.settings.keep :], *(step for _, step in progress.lowest)}
+        return {*steps[-self.settings.keep :], *(step for _, step in state.lowest)}

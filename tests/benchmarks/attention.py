@@ -28,7 +28,7 @@ def ours(length: int) -> Callable[[Tensor], Tensor]:
     from kepipe.nn.visibility import documents
 
     model = build(Base(family="bert", size="mini", positions=length), VOCABULARY, 0).train()
-    return lambda tokens_BT: model.encode(tokens_BT, documents(torch.ones_like(tokens_BT)))
+    return lambda tokens_BT: model.encode_tokens(tokens_BT, documents(torch.ones_like(tokens_BT)))
 
 
 def theirs(length: int, way: str) -> Callable[[Tensor], Tensor]:

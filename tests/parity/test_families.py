@@ -46,7 +46,7 @@ def test_encoder_with_padding_and_segments(family: str, tmp_path: Path) -> None:
     segments_BT = (torch.arange(13)[None] > 4).long().expand(3, -1) if family == "bert" else None
     with torch.no_grad():
         all_hidden_states: list[torch.Tensor] = []
-        hidden_BTD = model.encode(
+        hidden_BTD = model.encode_tokens(
             tokens_BT, documents(real_BT), segments_BT=segments_BT, all_hidden_states=all_hidden_states
         )
         expected = reference(
@@ -80,7 +80,7 @@ def test_encoder_with_positions_and_tree_of_ones_own(family: str, tmp_path: Path
     assert dense is not None
     additive = torch.zeros(dense.shape).masked_fill(~dense, torch.finfo(torch.float32).min)
     with torch.no_grad():
-        hidden_BTD = model.encode(tokens_BT, visibility, positions_BT=positions_BT)
+        hidden_BTD = model.encode_tokens(tokens_BT, visibility, positions_BT=positions_BT)
         expected = reference.base_model(
             tokens_BT,
             attention_mask=additive[:, None],
@@ -97,7 +97,7 @@ def test_decoder_with_padding_and_positions(tmp_path: Path) -> None:
     kept = real_BT > 0
     for positions in (None, positions_BT):
         with torch.no_grad():
-            hidden_BTD = model.decode(tokens_BT, causal() & documents(real_BT), positions_BT=positions)
+            hidden_BTD = model.decode_tokens(tokens_BT, causal() & documents(real_BT), positions_BT=positions)
             expected = reference(
                 tokens_BT, attention_mask=real_BT, position_ids=positions, output_hidden_states=True
             )
@@ -114,7 +114,7 @@ def test_encoder_decoder_with_padding(family: str, tmp_path: Path) -> None:
     assert batch.decoder_tokens is not None
     assert batch.decoder_documents is not None
     with torch.no_grad():
-        memory_BSD = model.encode(batch.tokens, documents(batch.documents))
+        memory_BSD = model.encode_tokens(batch.tokens, documents(batch.documents))
         hidden_BTD = model(batch)
         expected = reference(
             input_ids=batch.tokens,
@@ -165,7 +165,7 @@ def test_minilm() -> None:
     tokens_BT = torch.randint(0, 30522, (4, 50), generator=torch.Generator().manual_seed(0))
     real_BT = padded([50, 31, 7, 44])
     with torch.no_grad():
-        hidden_BTD = model.encode(tokens_BT, documents(real_BT))
+        hidden_BTD = model.encode_tokens(tokens_BT, documents(real_BT))
         expected = reference(tokens_BT, attention_mask=real_BT)
         kept = real_BT > 0
         assert relative_error(hidden_BTD[kept], expected.last_hidden_state[kept]) < TOLERANCE
@@ -181,11 +181,11 @@ def test_packed_rows_give_what_their_documents_give_alone(name: str, tmp_path: P
     prefix_BT = torch.tensor([[1, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0]])
     row = torch.cat([first, second, tokens(1, 2, 3)], 1)
     with torch.no_grad():
-        packed = model.encode(
+        packed = model.encode_tokens(
             row, by_name(name, documents_BT, prefix_BT=prefix_BT), positions_BT=positions_BT
         )
         for document, at in ((first, slice(0, 6)), (second, slice(6, 14))):
-            alone = model.encode(document, by_name(name, prefix_BT=prefix_BT[:, at]))
+            alone = model.encode_tokens(document, by_name(name, prefix_BT=prefix_BT[:, at]))
             assert relative_error(packed[:, at], alone) < TOLERANCE
 
 

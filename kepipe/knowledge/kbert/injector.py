@@ -10,27 +10,17 @@ from typing import Protocol
 import numpy as np
 
 from kepipe.arrays import Floats, Ints, Ints32, pad
-from kepipe.data.batch import TokenRows
 from kepipe.knowledge.kbert.facts import Facts
 from kepipe.knowledge.kbert.ranking import CHOICES, RankingContext, RankingSources
-from kepipe.knowledge.kbert.settings import Inject
-from kepipe.knowledge.kbert.tree import Branches, InjectedRows, MentionSpans, build_rows
+from kepipe.knowledge.kbert.settings import KBert
+from kepipe.data.batch import MentionSpans
+from kepipe.knowledge.kbert.tree import Branches, InjectedRows, build_rows
 from kepipe.knowledge.kbert.triple_tokenizer import TripleTokenizer
 from kepipe.tokenization.tokenizer import Tokenizer
 from kg.store import Graph, UnknownEntityError
 
 LOOKED_AT = 256
 """Most triples of an entity that a ranking by context compares: the first of the graph's order."""
-
-
-class Trunk(Protocol):
-    """A row to be dressed: tokens, and mentions as (first token, one past the last, entity id) in order."""
-
-    @property
-    def tokens(self) -> Ints: ...
-
-    @property
-    def mentions(self) -> Sequence[tuple[int, int, str]]: ...
 
 
 @dataclass(frozen=True)
@@ -55,7 +45,7 @@ class Injector:
         self,
         graph: Graph,
         tokenizer: Tokenizer,
-        settings: Inject,
+        settings: KBert,
         *,
         causal: bool = False,
         positions: int | None = None,
@@ -78,25 +68,12 @@ class Injector:
         self._context_score = None if choice.context_score is None else choice.context_score(ground)
         self._rows: dict[str, int] = {}
 
-    def rows(self, rows: Sequence[Trunk]) -> InjectedRows:
-        """Rows of a task as trees, padded to the longest."""
-        lengths = np.fromiter((len(row.tokens) for row in rows), np.int64, len(rows))
-        tokens = (
-            pad(np.concatenate([row.tokens for row in rows]), lengths, self._pad)
-            if rows
-            else np.zeros((0, 0))
-        )
-        found = [(number, *mention) for number, row in enumerate(rows) for mention in row.mentions]
-        places = np.array([mention[:3] for mention in found], np.int64).reshape(-1, 3)
-        entities = np.fromiter((self.row(mention[3]) for mention in found), np.int64, len(found))
-        return self.build_rows(tokens.astype(np.int64), lengths, MentionSpans(*places.T), entities)
-
     def descriptors(self, injected: InjectedRows) -> dict[str, Ints | None]:
         """`positions`, `branch`, `mention` as the settings want them in a batch; None: nothing to say."""
         return {
-            "positions": injected.positions if self.settings.soft else None,
-            "branch": injected.branch if self.settings.visible else None,
-            "mention": injected.mention if self.settings.visible else None,
+            "positions": injected.positions if self.settings.soft_positions else None,
+            "branch": injected.branch if self.settings.visible_matrix else None,
+            "mention": injected.mention if self.settings.visible_matrix else None,
         }
 
     def build_rows(
@@ -150,18 +127,3 @@ class Injector:
                 found = -1
             self._rows[id] = found
         return found
-
-    def map_ids(self, ids: Sequence[str]) -> Ints:
-        """The graph's row of each id, and a −1 at the end, so that entity −1 (none) has no triples: int [n + 1]."""
-        return np.array([*(self.row(id) for id in ids), -1], np.int64)
-
-
-def find_mentions(rows: TokenRows) -> tuple[MentionSpans, Ints]:
-    """The mentions in rows of pretraining, and the entity number of each."""
-    named, begins = rows.entities >= 0, rows.mention_begins()
-    ends = named.copy()
-    ends[:, :-1] &= ~(named & ~begins)[:, 1:]
-    row, first = np.nonzero(begins)
-    stop = np.nonzero(ends)[1] + 1
-    mentions = MentionSpans(*(column.astype(np.int64) for column in (row, first, stop)))
-    return mentions, rows.entities[row, first]

@@ -15,7 +15,8 @@ import numpy as np
 
 from kepipe.arrays import Floats, Ints, ranges
 from kepipe.knowledge.kbert.facts import Facts
-from kepipe.knowledge.kbert.tree import MentionSpans
+from kepipe.data.batch import MentionSpans
+
 from kepipe.knowledge.kbert.triple_tokenizer import TripleTokenizer
 from kg.store import Graph
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from kepipe.config import Section
+from kepipe.knowledge.base import KnowledgeSettings
 
 ChoiceName = Literal["graph", "rarest", "pagerank", "plausible", "similar"]
 
 
-class Inject(Section):
+class KBert(KnowledgeSettings):
     """Which triples are written into a text, how, and who sees them (K-BERT; Liu et al. 2020)."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"visible": "visible_matrix", "soft": "soft_positions"}
+
+    method: Literal["k-bert"] = "k-bert"
     max_branches: int = Field(2, ge=1)
     """Most triples that hang from one mention."""
     predicate: bool = True
@@ -27,8 +31,8 @@ class Inject(Section):
     """Triples to inject. Those held out stay out, so that what is asked for later was never written into a text."""
     upstream: bool = False
     """Cut rows as the release does: branches push out the end of the sentence."""
-    visible: bool = True
+    visible_matrix: bool = True
     """Hide branches from all but their mention (the visible matrix). Without, everybody sees them: an ablation."""
-    soft: bool = True
+    soft_positions: bool = True
     """Let positions of the sentence count as if there were no branches. Without, tokens count as they stand: an
     ablation."""

@@ -15,8 +15,9 @@ from kepipe.data.document import Mention
 from kepipe.knowledge.kbert.injector import Chosen, Injector
 from kepipe.knowledge.kbert.name_matcher import Dictionary, to_tokens
 from kepipe.knowledge.kbert.ranking import CHOICES
-from kepipe.knowledge.kbert.settings import Inject
-from kepipe.knowledge.kbert.tree import InjectedRows, MentionSpans
+from kepipe.knowledge.kbert.settings import KBert
+from kepipe.data.batch import MentionSpans
+from kepipe.knowledge.kbert.tree import InjectedRows
 from kepipe.tokenization.tokenizer import Encoded, Tokenizer
 from kg.store import Graph
 
@@ -55,7 +56,7 @@ class Shown:
 def show(
     text: str,
     graph: Graph,
-    settings: Inject,
+    settings: KBert,
     tokenizer: Tokenizer | None = None,
     *,
     mentions: Sequence[Mention] | None = None,

@@ -12,22 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kepipe.data.batch import MentionSpans
 from kepipe.arrays import Bools, Ints, ranges
-
-
-@dataclass(frozen=True)
-class MentionSpans:
-    """M mentions from which branches may hang, in order of row, then place; they do not overlap.
-
-    `rows`: int [M], the row of the batch. `first`, `stop`: int [M], the mention's tokens first … stop − 1.
-    """
-
-    rows: Ints
-    first: Ints
-    stop: Ints
-
-    def __len__(self) -> int:
-        return len(self.rows)
 
 
 @dataclass(frozen=True)

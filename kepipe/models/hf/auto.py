@@ -19,7 +19,6 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from kepipe.data.batch import Batch
 from kepipe.models.assemble import assemble, initialise
 from kepipe.models.config import TransformerConfig
-from kepipe.models.entities import EntityVectors
 from kepipe.models.files import copy_tokenizer
 from kepipe.models.transformer import Transformer
 
@@ -75,9 +74,9 @@ class KepipeErnieModel(PreTrainedModel):
 
 
 def save(
-    folder: Path, model: Transformer, tokenizer: Path | None = None, entities: EntityVectors | None = None
+    folder: Path, model: Transformer, tokenizer: Path | None = None
 ) -> None:
-    """Write a folder that `AutoModel.from_pretrained` opens, with the tokenizer's files and the entities' vectors.
+    """Write a folder that `AutoModel.from_pretrained` opens, with the tokenizer's files.
 
     Raises ValueError for a model without entities: `port/huggingface.py` saves that as its own family.
     """
@@ -88,8 +87,6 @@ def save(
     theirs.save_pretrained(folder)
     if tokenizer is not None:
         copy_tokenizer(tokenizer, folder)
-    if entities is not None:
-        entities.save(folder)
 
 
 AutoConfig.register(KepipeErnieConfig.model_type, KepipeErnieConfig)

@@ -74,7 +74,7 @@ def test_gradient_checkpointing_changes_nothing(family: str) -> None:
     gradients = []
     for on in (False, True):
         model = build(Base.model_validate(values), 50, seed=0).train()
-        model.recompute_layers(on)
+        model.set_gradient_checkpointing(on)
         model(batch_for(model.config)).square().sum().backward()
         gradients.append([w.grad for w in model.parameters() if w.grad is not None])
     assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
@@ -147,7 +147,7 @@ def test_hidden_states_of_every_layer() -> None:
     all_hidden_states: list[torch.Tensor] = []
     from kepipe.models.transformer import encoder_visibility
 
-    last = model.encode(batch.tokens, encoder_visibility(batch), all_hidden_states=all_hidden_states)
+    last = model.encode_tokens(batch.tokens, encoder_visibility(batch), all_hidden_states=all_hidden_states)
     assert [state.shape for state in all_hidden_states] == [(2, 7, 32)] * 4
     assert torch.equal(all_hidden_states[-1], last)
 

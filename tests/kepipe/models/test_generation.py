@@ -53,7 +53,7 @@ def test_cached_steps_choose_what_a_whole_pass_would() -> None:
     assert new.shape == (2, 8)
     whole = torch.cat([prompt, new], 1)
     with torch.no_grad():
-        logits = model.vocabulary(model.decode(whole, causal()))
+        logits = model.vocabulary(model.decode_tokens(whole, causal()))
     assert torch.equal(greedy(logits[:, 3:-1].flatten(0, 1)).view(2, 8), new)
 
 
@@ -63,7 +63,7 @@ def test_beam_as_wide_as_the_tree_finds_the_likeliest_of_all() -> None:
     (found,), (scores,) = search(model, Prompt(prompt), limit=3, beams=125, length_penalty=0.0)
     everything = torch.tensor(list(itertools.product(range(5), repeat=3)))
     with torch.no_grad():
-        hidden = model.decode(torch.cat([prompt.expand(125, -1), everything], 1), causal())
+        hidden = model.decode_tokens(torch.cat([prompt.expand(125, -1), everything], 1), causal())
         steps = model.vocabulary(hidden[:, 1:-1]).log_softmax(-1).gather(2, everything[..., None])
     likelihood, order = steps.squeeze(2).sum(1).sort(descending=True)
     torch.testing.assert_close(scores, likelihood)

@@ -75,7 +75,7 @@ def fed(model: Transformer) -> list[int]:
 @pytest.mark.parametrize("case", CASES)
 def test_an_encoder_read_at_some_places(case: str, recompute: bool) -> None:
     model = build(Base(layers=2, hidden=16, heads=2), V, 0).double().train()
-    model.recompute_layers(recompute)
+    model.set_gradient_checkpointing(recompute)
     worked = fed(model)
     whole_ND = model(CASES[case]).flatten(0, 1)[READS]
     part_ND = model(CASES[case], READS)
@@ -88,8 +88,8 @@ def test_layers_with_the_norm_first_and_relative_positions() -> None:
     rows = CASES["padding"]
     sees = encoder_visibility(rows)
     worked = fed(model)
-    whole_ND = model.encode(rows.tokens, sees).flatten(0, 1)[READS]
-    part_ND = model.encode(rows.tokens, sees, places_N=READS)
+    whole_ND = model.encode_tokens(rows.tokens, sees).flatten(0, 1)[READS]
+    part_ND = model.encode_tokens(rows.tokens, sees, places_N=READS)
     assert worked == [B * T, B * 4]
     agree(model, whole_ND, part_ND)
 

@@ -6,10 +6,9 @@ from __future__ import annotations
 import numpy as np
 
 from kepipe.arrays import Floats, Ints
+from kepipe.knowledge.ernie_tsinghua.settings import REMOVED, REPLACED
 from kepipe.noise.draws import Draws
 
-REPLACED, REMOVED = 0.05, 0.15
-"""Shares of the links that lead to another entity, and of those that are taken away; the rest stay."""
 KEEP, REMOVE = -2, -1
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from kepipe.arrays import Floats32, Ints
-from kepipe.data.batch import Batch, EntityTable, TokenRows
+from kepipe.data.batch import Batch
 from kepipe.models.files import share
 from kg.store import Graph
 from kg.vectors import (
@@ -121,7 +121,7 @@ def has_vectors(folder: Path) -> bool:
     return (folder / TABLE).is_file() and (folder / IDS).is_file()
 
 
-def attach(batch: Batch, links_BT: Ints, table: EntityTable, others: Ints | None = None) -> Batch:
+def attach(batch: Batch, links_BT: Ints, table: EntityVectors, others: Ints | None = None) -> Batch:
     """The batch with the entities of these rows of the table at its tokens (−1: none).
 
     The rows in `others`, of any shape, get a vector in the batch too.
@@ -135,14 +135,3 @@ def attach(batch: Batch, links_BT: Ints, table: EntityTable, others: Ints | None
         entity_vectors=torch.from_numpy(vectors_ME),
         entity_rows=torch.from_numpy(rows_M),
     )
-
-
-def mention_starts(rows: TokenRows, rows_of: Ints) -> Ints:
-    """The table's row at the first token of each mention, −1 elsewhere: int [B, T].
-
-    `rows_of` gives the row of each number in `rows.entities`.
-    """
-    begins_BT = rows.mention_begins()
-    links_BT = np.full(begins_BT.shape, -1, dtype=np.int64)
-    links_BT[begins_BT] = rows_of[rows.entities[begins_BT]]
-    return links_BT

@@ -1,0 +1,70 @@
+"""What a fine-tuned model answers, and how good its answers are while it learns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from kepipe.arrays import Floats
+from kepipe.device import native_bfloat16
+from kepipe.finetuning import heads
+from kepipe.finetuning.collator import TaskCollator
+from kepipe.finetuning.examples import Example
+from kepipe.finetuning.heads import TaskModel
+from kepipe.finetuning.rows import Row
+from kepipe.finetuning.task import Task
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+
+@dataclass(frozen=True)
+class DevEvaluator:
+    """Measures the rows by which the best epoch is chosen: that of the highest `task.choose_by`."""
+
+    task: Task
+    examples: Sequence[Example]
+    rows: Sequence[Row]
+    collator: TaskCollator
+    labels: Sequence[str]
+    tokens: int
+    selection_metric = "held_out_error"
+
+    def evaluate(self, accelerator: Accelerator, loss_module: nn.Module) -> dict[str, float]:
+        """Each metric as `held_out_<metric>`, and 1 − the one that chooses as `held_out_error`."""
+        unwrapped: Any = accelerator.unwrap_model(loss_module)
+        loss_module.eval()
+        found = answers(unwrapped.model, self.collator, self.rows, self.tokens)
+        loss_module.train()
+        metrics = self.task.measure(self.examples, found, self.labels)
+        values = {f"held_out_{name}": metric.score for name, metric in metrics.items()}
+        return {self.selection_metric: 1.0 - metrics[self.task.choose_by].score, **values}
+
+
+@torch.inference_mode()
+def answers(
+    model: TaskModel,
+    collator: TaskCollator,
+    rows: Sequence[Row],
+    tokens: int,
+    tick: Callable[[int], None] = lambda _: None,
+) -> list[Floats]:
+    """The probabilities of each row's cases, float [cases, L]; `tokens`: of a batch. In the order of the rows."""
+    device = next(model.parameters()).device
+    order = np.argsort([len(row) for row in rows], kind="stable")[::-1].tolist()
+    found: dict[int, Floats] = {}
+    while order:
+        size = max(1, tokens // len(rows[order[0]]))
+        now, order = order[:size], order[size:]
+        batch, cases_B = collator([rows[n] for n in now])
+        with torch.autocast(device.type, torch.bfloat16, enabled=native_bfloat16(str(device))):
+            logits_NL = model(batch.to(device))
+        probable = heads.probabilities(collator.kind, logits_NL).double().cpu().numpy()
+        found |= zip(now, np.split(probable, np.cumsum(cases_B)[:-1]), strict=True)
+        tick(len(now))
+    return [found[n] for n in range(len(rows))]

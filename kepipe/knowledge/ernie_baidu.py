@@ -1,0 +1,137 @@
+"""`ernie-baidu`: knowledge masking in stages, basic → phrase → entity (Sun et al. 2019, "ERNIE: Enhanced Representation
+through Knowledge Integration", §3.2).
+
+The graph says which words are one name: linked mentions are masked as a whole. No fact enters the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, model_validator
+
+from kepipe.config import ConfigConflict, Section
+from kepipe.knowledge.base import Control, KnowledgeMethod, KnowledgeSettings, Sources, Use
+
+if TYPE_CHECKING:
+    from kepipe.arrays import Bools, Ints
+    from kepipe.data.batch import Batch, Mentions, TokenRows
+    from kepipe.models.transformer import Transformer
+    from kepipe.noise.draws import Draws
+    from kepipe.objectives.base import Objective
+
+Level = Literal["basic", "phrase", "entity"]
+
+
+class Stages(Section):
+    """Shares of the training that go to each level, in this order. They are weights: only their ratios count."""
+
+    basic: float = Field(1, ge=0)
+    """Single tokens: sub-words, Chinese characters."""
+    phrase: float = Field(1, ge=0)
+    """Whole phrases, and words elsewhere."""
+    entity: float = Field(1, ge=0)
+    """Whole names of entities, and words elsewhere."""
+
+    @model_validator(mode="after")
+    def _not_all_zero(self) -> Stages:
+        if self.basic + self.phrase + self.entity <= 0:
+            raise ValueError("at least one of basic, phrase, entity must be above 0")
+        return self
+
+    def level(self, progress: float) -> Level:
+        """The level at a share `progress` of the training, in 0..1; the last one that has a share at its end."""
+        total = self.basic + self.phrase + self.entity
+        if progress < self.basic / total:
+            return "basic"
+        if progress < (self.basic + self.phrase) / total:
+            return "phrase"
+        return "entity" if self.entity else "phrase" if self.phrase else "basic"
+
+
+class ErnieBaidu(KnowledgeSettings):
+    """Mask first tokens, then whole phrases, then whole names of entities."""
+
+    method: Literal["ernie-baidu"] = "ernie-baidu"
+    stages: Stages = Stages()
+    """How long each level is trained."""
+    upstream: bool = False
+    """Choose each unit by a coin of its own, as the released code does, not up to an exact share of the row."""
+
+
+@dataclass(frozen=True)
+class MaskedUnits:
+    """The units that are masked as a whole, by the settings."""
+
+    settings: ErnieBaidu
+
+    def objective(self, objective: Objective) -> Objective:
+        """See `Knowledge`. Raises ValueError for an objective that masks no units."""
+        from kepipe.noise.tokens import select_tokens
+        from kepipe.noise.units import select_units, select_units_by_coin
+        from kepipe.objectives.masked_lm import MaskedCollator
+
+        collator = objective.collate
+        if not isinstance(collator, MaskedCollator):
+            raise ValueError("ernie-baidu chooses what is masked, and this objective masks no units")
+        share, stages = collator.mlm_probability, self.settings.stages
+        choose = select_units_by_coin if self.settings.upstream else select_units
+
+        def select(rows: TokenRows, draws: Draws, progress: float) -> Bools:
+            level = stages.level(progress)
+            if level == "basic":
+                return select_tokens(rows.special, draws, share)
+            return choose(rows.units[level], draws, share)
+
+        return replace(objective, collate=replace(collator, select=select))
+
+    def apply(self, batch: Batch, mentions: Mentions) -> Batch:  # noqa: ARG002
+        """See `Knowledge`: nothing enters the batch."""
+        return batch
+
+    def knows(self, entity: str) -> bool:  # noqa: ARG002
+        """See `Knowledge`: no fact."""
+        return False
+
+    def coverage(self, mentions: Ints, ids: Sequence[str]) -> None:  # noqa: ARG002
+        """See `Knowledge`."""
+        return
+
+    def save(self, folder: Path, model: Transformer) -> None:  # noqa: ARG002
+        """See `Knowledge`: a trained model needs nothing of it."""
+
+
+class ErnieBaiduMethod(KnowledgeMethod):
+    """The row of the table."""
+
+    section = ErnieBaidu
+    about = "masks phrases and linked names of entities as a whole, in stages"
+    controls = (Control("graph-off", {}),)
+
+    def conflicts(self, settings: ErnieBaidu, use: Use) -> Iterator[ConfigConflict]:  # noqa: ARG002
+        """See `KnowledgeMethod`."""
+        from kepipe.objectives import table
+
+        if use.objective is None:
+            yield ConfigConflict(
+                "knowledge", "ernie-baidu chooses what pretraining masks: leave it out of fine-tuning"
+            )
+        elif not table.row_of(use.objective).masks_units:
+            fitting = [name for name, row in table.TABLE.items() if row.masks_units]
+            yield ConfigConflict(
+                "objective",
+                f"{table.name_of(use.objective)} masks no units, which ernie-baidu chooses: set `objective: "
+                f"{fitting[0]}`",
+            )
+
+    def open(
+        self,
+        settings: ErnieBaidu,
+        sources: Sources,  # noqa: ARG002
+        note: Callable[[str], None],  # noqa: ARG002
+    ) -> MaskedUnits:
+        """See `KnowledgeMethod`."""
+        return MaskedUnits(settings)

@@ -1,0 +1,132 @@
+"""The denoising entity auto-encoder beside masked language modelling: some links are wrong or gone, and the model says
+which entity each linked mention means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import torch.nn.functional as F
+from torch import Tensor
+
+from kepipe.data.batch import Batch, TokenRows
+from kepipe.knowledge.ernie_tsinghua.link_noise import change_links, draw_links, draw_links_of_batch
+from kepipe.knowledge.ernie_tsinghua.settings import ErnieTsinghua
+from kepipe.knowledge.ernie_tsinghua.vectors import attach
+from kepipe.objectives.losses import (
+    PairModel,
+    first_positions,
+    gather_hidden,
+    next_sentence_loss,
+    tensor,
+    token_loss,
+)
+
+if TYPE_CHECKING:
+    from kepipe.knowledge.ernie_tsinghua.method import FusedEntities
+    from kepipe.objectives.masked_lm import MaskedCollator, MaskedCriterion
+
+
+class EntityModel(PairModel, Protocol):
+    """A model that fuses entities and says which are meant."""
+
+    def entity_vectors(self, batch: Batch) -> Tensor | None:
+        """Vectors [M, E] of the batch's entities."""
+        ...
+
+    def entity_scores(self, hidden_ND: Tensor, vectors_ME: Tensor) -> Tensor:
+        """Logits [N, M]."""
+        ...
+
+
+@dataclass(frozen=True)
+class LinkDenoisingCollator:
+    """Hides tokens as `masked` does, and changes links (Zhang et al. 2019, §3.4).
+
+    In `Batch.extra`, with N linked places and C entities: `linked`, int [N], flat places; `truth`, int [N], index of the
+    true entity among the `candidates`; `candidates`, int [C], rows in the batch's entity vectors; `changed`, int [N'],
+    those of the N whose link is wrong or gone.
+    """
+
+    masked: MaskedCollator
+    entities: FusedEntities
+    settings: ErnieTsinghua
+
+    def __call__(self, rows: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
+        """See `Collator`."""
+        settings, table = self.settings, self.entities.vectors
+        links_BT = self.entities.links(rows.tokens.shape, rows.mentions())
+        draws = self.masked.draws(rows, rng)
+        batch = self.masked.mask_rows(rows, draws, progress)
+        if settings.upstream:
+            change_BT = draw_links_of_batch(links_BT, draws, settings.replaced, settings.removed)
+        else:
+            change_BT = draw_links(links_BT, len(table), draws, settings.replaced, settings.removed)
+        shown_BT = change_links(links_BT, change_BT)
+        places = np.flatnonzero(links_BT >= 0)
+        true_N = links_BT.ravel()[places]
+        present_C = np.unique(true_N)
+        if settings.upstream:
+            present_C = np.append(-1, present_C)
+        batch = attach(batch, shown_BT, table, others=true_N)
+        assert batch.entity_rows is not None
+        extra = {
+            "linked": places,
+            "truth": np.searchsorted(present_C, true_N),
+            "candidates": np.searchsorted(batch.entity_rows.numpy(), present_C),
+            "changed": np.flatnonzero(shown_BT.ravel()[places] != true_N),
+        }
+        return replace(batch, extra={name: tensor(values) for name, values in extra.items()})
+
+
+@dataclass(frozen=True)
+class EntityCriterion:
+    """Total loss = MLM + NSP + dEA (Zhang et al. 2019, §3.4), each with its weight.
+
+    dEA is the cross-entropy of the mention's true entity among the entities of the batch's rows, sorted, at every
+    linked place, also where the link was changed.
+    """
+
+    masked: MaskedCriterion
+    weights: Mapping[str, float]
+    terms: tuple[str, ...] = ("mlm", "nsp", "dea")
+    metrics: tuple[str, ...] = ("entity_accuracy", "changed_entity_accuracy")
+    """Share of linked places at which the true entity scores highest; the same where the link was changed."""
+
+    def counts(self, batch: Batch) -> Mapping[str, int]:
+        """Hidden tokens, judged rows, linked places, changed links."""
+        linked = len(batch.extra["linked"])
+        return {
+            **self.masked.counts(batch),
+            "dea": linked,
+            "entity_accuracy": linked,
+            "changed_entity_accuracy": len(batch.extra["changed"]),
+        }
+
+    def __call__(self, model: EntityModel, batch: Batch) -> dict[str, Tensor]:
+        """See `Criterion`."""
+        hidden_ND, first_BD, linked_ND = gather_hidden(
+            model, batch, batch.label_positions, first_positions(batch), batch.extra["linked"]
+        )
+        losses = {"mlm": token_loss(model, hidden_ND, batch)}
+        if batch.next_sentence_labels is not None:
+            losses["nsp"] = next_sentence_loss(model, first_BD, batch)
+        right_N = linked_ND.new_zeros(0)
+        losses["dea"] = linked_ND.new_zeros(())
+        truth_N, changed = batch.extra["truth"], batch.extra["changed"]
+        if len(truth_N):
+            scores_NC = self.scores(model, linked_ND, batch)
+            losses["dea"] = F.cross_entropy(scores_NC, truth_N)
+            right_N = (scores_NC.detach().argmax(1) == truth_N).float()
+        means = {name: self.weights[name] * mean for name, mean in losses.items()}
+        means["entity_accuracy"] = right_N.sum() / max(1, len(right_N))
+        means["changed_entity_accuracy"] = right_N[changed].sum() / max(1, len(changed))
+        return means
+
+    def scores(self, model: EntityModel, linked_ND: Tensor, batch: Batch) -> Tensor:
+        """Logits [N, C] of the batch's entities, from the hidden states at the linked places."""
+        vectors_ME = model.entity_vectors(batch)
+        assert vectors_ME is not None
+        return model.entity_scores(linked_ND, vectors_ME[batch.extra["candidates"]]).float()

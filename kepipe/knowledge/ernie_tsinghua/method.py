@@ -1,0 +1,185 @@
+"""`ernie-tsinghua`: the vectors of a graph's entities are fused with the tokens that name them (Zhang et al. 2019, "ERNIE:
+Enhanced Language Representation with Informative Entities")."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kepipe.config import ConfigConflict
+from kepipe.knowledge.base import (
+    Control,
+    Coverage,
+    EntityLookup,
+    KnowledgeMethod,
+    Sources,
+    Use,
+    applied,
+)
+from kepipe.knowledge.ernie_tsinghua.settings import ErnieTsinghua
+
+if TYPE_CHECKING:
+    from kepipe.arrays import Ints
+    from kepipe.data.batch import Batch, Mentions
+    from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
+    from kepipe.models.config import TransformerConfig
+    from kepipe.models.transformer import Transformer
+    from kepipe.objectives.base import Objective
+
+NO_VECTORS = (
+    "ernie-tsinghua needs the vectors of a graph: set `inputs: {vectors: embed}` in the stage, where `embed` is the "
+    "stage that makes them"
+)
+
+
+class FusedEntities:
+    """Entity vectors that go with the tokens at which mentions start."""
+
+    def __init__(self, vectors: EntityVectors, settings: ErnieTsinghua) -> None:
+        self.vectors, self.settings = vectors, settings
+        self._lookup = EntityLookup(vectors.rows)
+
+    def objective(self, objective: Objective) -> Objective:
+        """See `Knowledge`: the denoising entity auto-encoder where the settings ask for it."""
+        if not self.settings.denoising:
+            return applied(self, objective)
+        from kepipe.knowledge.ernie_tsinghua.denoising import EntityCriterion, LinkDenoisingCollator
+        from kepipe.objectives.base import Objective
+        from kepipe.objectives.masked_lm import MaskedCollator, MaskedCriterion
+
+        masked, criterion = objective.collate, objective.criterion
+        if not isinstance(masked, MaskedCollator) or not isinstance(criterion, MaskedCriterion):
+            raise ValueError("ernie-tsinghua asks for entities beside hidden tokens: set `denoising: false`")
+        weights = self.settings.weights.model_dump()
+        return Objective(
+            LinkDenoisingCollator(masked, self, self.settings), EntityCriterion(criterion, weights)
+        )
+
+    def apply(self, batch: Batch, mentions: Mentions) -> Batch:
+        """See `Knowledge`: each mention's vector stands at its first token."""
+        from kepipe.knowledge.ernie_tsinghua.vectors import attach
+
+        moved = None if batch.moved is None else batch.moved.numpy()
+        shape = (batch.tokens.shape[0], batch.tokens.shape[1])
+        return attach(batch, self.links(shape, mentions, moved), self.vectors)
+
+    def links(self, shape: tuple[int, ...], mentions: Mentions, moved: Ints | None = None) -> Ints:
+        """The row of its vector at the first token of each mention, −1 elsewhere: int [B, T].
+
+        `moved`: int [B, T before], where the rows' tokens stand now, where they have moved.
+        """
+        links_BT = np.full(shape, -1, np.int64)
+        first = mentions.first if moved is None else moved[mentions.rows, mentions.first]
+        there = first >= 0
+        links_BT[mentions.rows[there], first[there]] = self._lookup.rows(mentions)[there]
+        return links_BT
+
+    def knows(self, entity: str) -> bool:
+        """See `Knowledge`."""
+        return bool(self.vectors.rows([entity])[0] >= 0)
+
+    def coverage(self, mentions: Ints, ids: Sequence[str]) -> Coverage:
+        """See `Knowledge`."""
+        rows = self._lookup.rows_of(ids)
+        present = np.unique(mentions)
+        counts = {
+            "mentions": len(mentions),
+            "mentions_with_vector": int((rows[mentions] >= 0).sum()),
+            "entities": len(present),
+            "entities_with_vector": int((rows[present] >= 0).sum()),
+        }
+        message = (
+            f"{counts['mentions_with_vector']:,} of {counts['mentions']:,} linked mentions have a vector; "
+            f"{counts['entities_with_vector']:,} of {counts['entities']:,} entities"
+        )
+        if not counts["mentions_with_vector"]:
+            message += ": the model learns nothing of the graph. Are text and vectors of the same graph?"
+        return Coverage(message, not counts["mentions_with_vector"], counts)
+
+    def save(self, folder: Path, model: Transformer) -> None:
+        """See `Knowledge`: the vectors, as they became where they were trained."""
+        from kepipe.knowledge.opening import write_settings
+
+        self.vectors.save(folder, model.trained_entity_vectors())
+        write_settings(folder, self.settings)
+
+
+class ErnieTsinghuaMethod(KnowledgeMethod):
+    """The row of the table."""
+
+    section = ErnieTsinghua
+    about = "fuses the vectors of entities with the tokens of their mentions"
+    controls = (
+        Control("graph-off", {}),
+        Control("graph-shuffled", {"vectors": "shuffled-vectors"}),
+        Control("names-only", {"vectors": "names-only-vectors"}),
+    )
+
+    def inputs(self, settings: ErnieTsinghua) -> tuple[str, ...]:  # noqa: ARG002
+        """See `KnowledgeMethod`."""
+        return ("vectors",)
+
+    def conflicts(self, settings: ErnieTsinghua, use: Use) -> Iterator[ConfigConflict]:
+        """See `KnowledgeMethod`."""
+        from kepipe.objectives import table
+
+        if use.objective is None or not settings.denoising or table.row_of(use.objective).masks_units:
+            return
+        yield ConfigConflict(
+            "objective",
+            f"{table.name_of(use.objective)} has no hidden tokens beside which ernie-tsinghua could ask for entities: "
+            "set `objective: mlm`, or `denoising: false` in knowledge",
+        )
+
+    def extend_config(self, config: TransformerConfig, settings: ErnieTsinghua) -> TransformerConfig:
+        """See `KnowledgeMethod`. How wide the vectors are is known when they are made."""
+        if config.fusion is not None:
+            return config
+        width = settings.entity_hidden or settings.entity_heads
+        return replace(config, fusion=settings.fusion(config.encoder_layers, width, 0))
+
+    def extend_model(
+        self, model: Transformer, knowledge: FusedEntities, seed: int, note: Callable[[str], None]
+    ) -> Transformer:
+        """See `KnowledgeMethod`: layers that fuse, and a head that scores entities. A model that has them stays."""
+        import torch
+
+        from kepipe.models.assemble import fuse
+
+        vectors, fusion = knowledge.vectors, model.config.fusion
+        if fusion is not None:
+            if (vectors.width, fusion.rows or len(vectors)) != (fusion.hidden, len(vectors)):
+                raise ValueError(
+                    f"base: the model was made for {fusion.rows or 'any number of'} entity vectors of {fusion.hidden} "
+                    f"numbers, these are {len(vectors)} of {vectors.width}"
+                )
+            return model
+        fusion = knowledge.settings.fusion(model.config.encoder_layers, vectors.width, len(vectors))
+        model, fresh = fuse(model, fusion, seed)
+        if model.entity_table is not None:
+            with torch.no_grad():
+                model.entity_table.weight.copy_(torch.from_numpy(vectors.table()))
+        count = sum(weight.numel() for name, weight in model.named_parameters() if name in fresh)
+        note(
+            f"entities of {fusion.hidden} numbers join the tokens after layer {fusion.first}: {count:,} new weights "
+            "drawn at random"
+        )
+        return model
+
+    def open(self, settings: ErnieTsinghua, sources: Sources, note: Callable[[str], None]) -> FusedEntities:
+        """See `KnowledgeMethod`."""
+        from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
+
+        if sources.vectors is None:
+            raise ValueError(f"knowledge: {NO_VECTORS}")
+        if sources.neighbours is None:
+            return FusedEntities(EntityVectors.open(sources.vectors), settings)
+        from kg.store import open_graph
+
+        vectors = EntityVectors.open(sources.vectors, open_graph(sources.neighbours))
+        note(f"{vectors.composed:,} entities without a vector got one composed from their neighbours")
+        return FusedEntities(vectors, settings)

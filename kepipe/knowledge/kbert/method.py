@@ -1,0 +1,184 @@
+"""`k-bert`: triples of a graph are written into the text as branches of a sentence tree (Liu et al. 2020, "K-BERT")."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kepipe.config import ConfigConflict
+from kepipe.knowledge.base import (
+    Control,
+    Coverage,
+    EntityLookup,
+    KnowledgeMethod,
+    Sources,
+    Use,
+    applied,
+)
+from kepipe.knowledge.kbert.settings import KBert
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from torch import Tensor
+
+    from kepipe.arrays import Ints
+    from kepipe.data.batch import Batch, Mentions
+    from kepipe.knowledge.kbert.injector import Injector
+    from kepipe.knowledge.kbert.tree import InjectedRows
+    from kepipe.models.transformer import Transformer
+    from kepipe.objectives.base import Objective
+
+GRAPH = "graph"
+"""Folder of a model's folder that holds the graph."""
+
+
+class InjectedTriples:
+    """Triples that are written beside the mentions of their heads. `folder`: the stored graph."""
+
+    def __init__(self, injector: Injector, folder: Path) -> None:
+        self.injector, self.folder = injector, folder
+        self._lookup = EntityLookup(lambda ids: np.array([injector.row(id) for id in ids], np.int64))
+
+    def objective(self, objective: Objective) -> Objective:
+        """See `Knowledge`. No ranking sees what is hidden."""
+        return applied(self, objective)
+
+    def apply(self, batch: Batch, mentions: Mentions) -> Batch:
+        """See `Knowledge`."""
+        from kepipe.objectives.losses import tensor
+
+        lengths_B = (batch.documents.numpy() > 0).sum(1)
+        injected = self.injector.build_rows(
+            batch.tokens.numpy(), lengths_B, mentions, self._lookup.rows(mentions)
+        )
+        columns = self.injector.descriptors(injected)
+        tree = {name: None if values is None else tensor(values) for name, values in columns.items()}
+        return replace(move(batch, injected), **tree)  # type: ignore[arg-type]  # names of tensors alone
+
+    def knows(self, entity: str) -> bool:
+        """See `Knowledge`."""
+        return self.injector.row(entity) >= 0
+
+    def coverage(self, mentions: Ints, ids: Sequence[str]) -> Coverage:  # noqa: ARG002
+        """See `Knowledge`."""
+        known = int((self._lookup.rows_of(ids) >= 0).sum())
+        message = f"{known:,} of {len(ids):,} entities of the text are in the graph"
+        if not known:
+            message += ": nothing is injected. Were the texts linked to this graph?"
+        return Coverage(message, not known)
+
+    def save(self, folder: Path, model: Transformer) -> None:  # noqa: ARG002
+        """See `Knowledge`: the graph, linked where the file system can, else copied."""
+        from kepipe.knowledge.opening import write_settings
+        from kepipe.models.files import link_folder
+
+        link_folder(self.folder, folder / GRAPH)
+        write_settings(folder, self.injector.settings)
+
+
+def move(batch: Batch, injected: InjectedRows) -> Batch:
+    """A batch of plain rows as one of trees: what belongs to a token goes where the token goes.
+
+    A branch has the document, segment and prefix of its mention, and no entity. Labels of tokens that were cut off are
+    left out.
+    """
+    import torch
+
+    from kepipe.objectives.losses import tensor
+
+    assert batch.decoder_tokens is None, "what a decoder reads from is not in the places of the rows any more"
+    assert not batch.extra, "places in `extra` would not move"
+
+    def spread(values: Tensor | None, branches: bool = True) -> Tensor | None:
+        if values is None:
+            return None
+        moved: npt.NDArray[np.int64] = injected.spread(values.numpy())
+        return tensor(moved if branches else np.where(injected.sentence, moved, 0))
+
+    positions, labels = batch.label_positions, batch.labels
+    if positions is not None:
+        rows, columns = np.divmod(positions.numpy(), batch.tokens.shape[1])
+        places = injected.places[rows, columns]
+        left = places >= 0
+        positions = tensor((rows * injected.tokens.shape[1] + places)[left])
+        labels = None if labels is None else labels[torch.from_numpy(left)]
+    documents = spread(batch.documents)
+    assert documents is not None
+    return replace(
+        batch,
+        tokens=tensor(injected.tokens),
+        documents=documents,
+        segments=spread(batch.segments),
+        prefix=spread(batch.prefix),
+        tasks=spread(batch.tasks),
+        entities=spread(batch.entities, branches=False),
+        label_positions=positions,
+        labels=labels,
+        moved=tensor(injected.places),
+    )
+
+
+class KBertMethod(KnowledgeMethod):
+    """The row of the table."""
+
+    section = KBert
+    about = "writes triples into the text, where each is seen by its mention alone"
+    controls = (
+        Control("graph-off", {}),
+        Control("graph-shuffled", {"graph": "shuffled-graph"}),
+        Control("names-only", {"graph": "names-only-graph"}),
+    )
+
+    def inputs(self, settings: KBert) -> tuple[str, ...]:
+        """See `KnowledgeMethod`."""
+        return ("graph", "vectors") if settings.choice == "plausible" else ("graph",)
+
+    def conflicts(self, settings: KBert, use: Use) -> Iterator[ConfigConflict]:
+        """See `KnowledgeMethod`."""
+        from kepipe.objectives import table
+        from kepipe.objectives.requirements import others
+
+        if use.objective is None:
+            return
+        row = table.row_of(use.objective)
+        if row.stack == "encoder-decoder":
+            stacks = row.stack if use.model is None else use.model.stacks
+            fitting = [name for name, its in table.TABLE.items() if its.stack == stacks != "encoder-decoder"]
+            instead = f"set `objective: {fitting[0]}`{others(fitting)}, or " if fitting else ""
+            yield ConfigConflict(
+                "objective",
+                f"{table.name_of(use.objective)} does not restore tokens where they stand, so no triples can be written "
+                f"beside them: {instead}leave out `knowledge`",
+            )
+        if settings.length < use.length:
+            yield ConfigConflict(
+                "knowledge.length",
+                f"{settings.length} would cut the text, whose rows have {use.length} tokens: set `knowledge: {{length: "
+                f"{2 * use.length}}}` to have room for triples",
+            )
+
+    def open(self, settings: KBert, sources: Sources, note: Callable[[str], None]) -> InjectedTriples:  # noqa: ARG002
+        """See `KnowledgeMethod`."""
+        from kepipe.knowledge.ernie_tsinghua.vectors import has_vectors
+        from kepipe.knowledge.kbert.injector import Injector
+        from kg.store import open_graph
+
+        if sources.graph is None:
+            raise ValueError(
+                "knowledge: k-bert needs a graph: set `inputs: {graph: graph}` in the stage, where `graph` is the "
+                "stage that makes it"
+            )
+        vectors = sources.vectors
+        injector = Injector(
+            open_graph(sources.graph),
+            sources.tokenizer,
+            settings,
+            causal=sources.config.causal,
+            positions=sources.config.positions,
+            vectors=vectors if vectors is not None and has_vectors(vectors) else None,
+        )
+        return InjectedTriples(injector, sources.graph)

@@ -1,0 +1,57 @@
+"""The table of knowledge methods: a name in the YAML → its settings, and what it does. A new one is a file and a row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Union
+
+from pydantic import BeforeValidator, Discriminator, TypeAdapter
+
+from kepipe.config import suggest
+from kepipe.knowledge.base import KnowledgeMethod, KnowledgeSettings
+from kepipe.knowledge.ernie_baidu import ErnieBaiduMethod
+from kepipe.knowledge.ernie_tsinghua.method import ErnieTsinghuaMethod
+from kepipe.knowledge.kbert.method import KBertMethod
+
+METHODS: Mapping[str, KnowledgeMethod] = {
+    "ernie-baidu": ErnieBaiduMethod(),
+    "ernie-tsinghua": ErnieTsinghuaMethod(),
+    "k-bert": KBertMethod(),
+}
+
+
+def method_of(settings: KnowledgeSettings) -> KnowledgeMethod:
+    """The row of given settings."""
+    return next(method for method in METHODS.values() if isinstance(settings, method.section))
+
+
+def name_of(settings: KnowledgeSettings) -> str:
+    """The name by which the YAML calls the method."""
+    return next(name for name, method in METHODS.items() if isinstance(settings, method.section))
+
+
+def read(value: Any) -> KnowledgeSettings:
+    """Settings from plain data: a name, or a mapping with `method`. Raises ValueError, pydantic's included."""
+    settings: KnowledgeSettings = TypeAdapter(AnyKnowledge).validate_python(value)
+    return settings
+
+
+def _spell_out(value: Any) -> Any:
+    """`knowledge: k-bert` → `knowledge: {method: k-bert}`; a name that is not in the table is a mistake."""
+    spelt = {"method": value} if isinstance(value, str) else value
+    if isinstance(spelt, Mapping) and spelt.get("method") not in METHODS:
+        name = spelt.get("method")
+        problem = "expected `method`" if name is None else f"unknown knowledge method {name!r}"
+        raise ValueError(f"{problem}{suggest(str(name), list(METHODS))}")
+    return spelt
+
+
+if TYPE_CHECKING:
+    AnyKnowledge = KnowledgeSettings
+else:
+    AnyKnowledge = Annotated[
+        Union[tuple(method.section for method in METHODS.values())],  # noqa: UP007
+        Discriminator("method"),
+        BeforeValidator(_spell_out),
+    ]
+    """The settings of any method, or its name alone, as the type of a config's field."""

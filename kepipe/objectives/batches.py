@@ -1,0 +1,39 @@
+"""The batches of pretraining: rows of a shard, corrupted by an objective."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from kepipe.data.batch import Batch, TokenRows
+from kepipe.objectives.base import Collator, Objective
+
+RowSource = Callable[[int], TokenRows]
+"""Batch number → clean rows: a pure function."""
+HELD_OUT_SEED = 20_190_419
+"""Seed of the corruption of held-out text: one for all arms, seeds and times, so that losses compare."""
+
+
+@dataclass(frozen=True)
+class CorruptedBatches:
+    """Number of a micro-batch → that batch. `updates`: of the whole training; `accumulate`: micro-batches of each."""
+
+    rows: RowSource
+    collate: Collator
+    seed: int
+    updates: int
+    accumulate: int = 1
+
+    def __call__(self, number: int) -> Batch:
+        progress = min(1.0, number // self.accumulate / self.updates)
+        return self.collate(self.rows(number), np.random.default_rng([self.seed, number]), progress)
+
+
+def held_out_batches(objective: Objective, rows: RowSource, count: int) -> list[Batch]:
+    """The first `count` batches of held-out text, as at the end of a training."""
+    return [
+        objective.collate(rows(number), np.random.default_rng([HELD_OUT_SEED, number]), 1.0)
+        for number in range(count)
+    ]
