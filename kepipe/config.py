@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import (
@@ -28,6 +28,9 @@ Key = tuple[str | int, ...]
 
 class Section(BaseModel):
     """A frozen group of settings. Unknown keys are errors; a docstring under a field describes it."""
+
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """Key of an earlier version → its name now, or a sentence that says what to write; subclasses add to it."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -281,7 +284,12 @@ def _explain(problem: Any, model: type[BaseModel], settings: Settings, at: Key) 
     location: Key = tuple(problem["loc"])
     where, name = settings.where((*at, *location)), ".".join(str(part) for part in (*at, *location))
     if problem["type"] == "extra_forbidden":
-        return f"{where}: unknown key `{name}`{suggest(str(location[-1]), _known_keys(model, location[:-1]))}"
+        key, sections = str(location[-1]), _sections_at(model, location[:-1])
+        if advice := _renamed_keys(sections).get(key):
+            return (
+                f"{where}: `{name}`{f' is now called `{advice}`' if advice.isidentifier() else f': {advice}'}"
+            )
+        return f"{where}: unknown key `{name}`{suggest(key, _known_keys(sections))}"
     if problem["type"] == "missing":
         return f"{where}: `{name}` is required"
     message, found = _expected(problem), problem["input"]
@@ -342,8 +350,8 @@ def suggest(word: str, known: Sequence[str]) -> str:
     return f"; known: {', '.join(sorted(known))}" if known else ""
 
 
-def _known_keys(model: type[BaseModel], location: Key) -> list[str]:
-    """Keys of the section at `location`, found by walking the model's fields through unions and optionals."""
+def _sections_at(model: type[BaseModel], location: Key) -> list[type[BaseModel]]:
+    """What the section at `location` may be, found by walking the model's fields through unions and optionals."""
     candidates: list[type[BaseModel]] = [model]
     for part in location:
         inner = [
@@ -354,8 +362,19 @@ def _known_keys(model: type[BaseModel], location: Key) -> list[str]:
         ]
         tagged = [c for c in candidates if part in _tags(c)]
         candidates = inner or tagged or candidates
-    fields = [pair for candidate in candidates for pair in candidate.model_fields.items()]
+    return candidates
+
+
+def _known_keys(sections: Sequence[type[BaseModel]]) -> list[str]:
+    """Keys of all these sections."""
+    fields = [pair for section in sections for pair in section.model_fields.items()]
     return sorted({info.alias or name for name, info in fields})
+
+
+def _renamed_keys(sections: Sequence[type[BaseModel]]) -> dict[str, str]:
+    """What these sections and their bases say of keys of earlier versions."""
+    bases = [base for section in sections for base in reversed(section.__mro__) if issubclass(base, Section)]
+    return {old: advice for base in bases for old, advice in base.renamed.items()}
 
 
 def _sections(annotation: Any) -> list[type[BaseModel]]:

@@ -20,11 +20,17 @@ Format = Literal["segment-pair", "sentence-pair", "full-sentences", "doc-sentenc
 
 
 def plan(
-    shard: Shard, format: Format, length: int, *, seed: int = 0, begin: bool = True, isolate: bool = False
+    shard: Shard,
+    format: Format,
+    length: int,
+    *,
+    seed: int = 0,
+    begin: bool = True,
+    document_mask: bool = False,
 ) -> Examples:
     """The examples of a shard in a format, each of at most `length` tokens.
 
-    `begin`: rows begin with [CLS] (families without it: GPT, T5). `isolate`: documents that share a row get
+    `begin`: rows begin with [CLS] (families without it: GPT, T5). `document_mask`: documents that share a row get
     numbers of their own, so that none sees another; else the row is one. `seed` draws the pairs.
     Raises ValueError for a shard or a length from which the format can make nothing.
     """
@@ -33,9 +39,9 @@ def plan(
     if not len(shard):
         raise ValueError(f"{shard.folder}: the shard is empty")
     if format == "packed":
-        return _packed(shard, length, begin, isolate)
+        return _packed(shard, length, begin, document_mask)
     if format == "full-sentences":
-        return _full_sentences(shard, length, begin, isolate)
+        return _full_sentences(shard, length, begin, document_mask)
     if format == "doc-sentences":
         return _doc_sentences(shard, length, begin)
     if format == "dialogue":
@@ -43,7 +49,7 @@ def plan(
     return plan_pairs(shard, length, np.random.default_rng(seed), natural=format == "sentence-pair")
 
 
-def _packed(shard: Shard, length: int, begin: bool, isolate: bool) -> Examples:
+def _packed(shard: Shard, length: int, begin: bool, document_mask: bool) -> Examples:
     """Rows of exactly `length` tokens, cut from the stream of all documents, each with its special tokens."""
     # The documents with their special tokens make a tape, which is cut where a document begins and at each row's end:
     # these are the pieces. `within`: how far into its document, opening token included, a piece begins.
@@ -64,11 +70,11 @@ def _packed(shard: Shard, length: int, begin: bool, isolate: bool) -> Examples:
         opens=(within == 0) & begin,
         closes=stops == ends[of],
         segment=np.zeros(len(cuts), dtype=np.int64),
-        document=_count_documents(rows, of) if isolate else np.ones(len(cuts), dtype=np.int64),
+        document=_count_documents(rows, of) if document_mask else np.ones(len(cuts), dtype=np.int64),
     )
 
 
-def _full_sentences(shard: Shard, length: int, begin: bool, isolate: bool) -> Examples:
+def _full_sentences(shard: Shard, length: int, begin: bool, document_mask: bool) -> Examples:
     """As many whole sentences as fit, across documents, with [SEP] after each document's part."""
     cuts, of = cut_sentences(shard, length - int(begin) - 1)
     # A row of sentences i..j-1 needs begin + 1 + cuts[j] - cuts[i] tokens and a [SEP] for each document that
@@ -88,7 +94,9 @@ def _full_sentences(shard: Shard, length: int, begin: bool, isolate: bool) -> Ex
         opens=opens,
         closes=np.ones(len(starts), dtype=np.bool_),
         segment=np.zeros(len(starts), dtype=np.int64),
-        document=_count_documents(first, documents) if isolate else np.ones(len(starts), dtype=np.int64),
+        document=_count_documents(first, documents)
+        if document_mask
+        else np.ones(len(starts), dtype=np.int64),
     )
 
 

@@ -60,10 +60,10 @@ def open_batches(
     tokens: int = 8192,
     seed: int = 0,
     begin: bool = True,
-    isolate: bool = False,
+    document_mask: bool = False,
 ) -> RowBatches:
     """Batches of about `tokens` tokens in rows of at most `length`; see `kepipe.data.formats.plan`."""
-    examples = plan(shard, format, length, seed=seed, begin=begin, isolate=isolate)
+    examples = plan(shard, format, length, seed=seed, begin=begin, document_mask=document_mask)
     special_tokens = SpecialTokens(tokenizer.pad, tokenizer.cls if begin else tokenizer.sep, tokenizer.sep)
     return RowBatches(shard, examples, BatchSampler(examples.lengths, tokens, seed), special_tokens)
 

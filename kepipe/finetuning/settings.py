@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -19,6 +20,8 @@ FEATURES_RATE = 1e-3
 class FinetuneConfig(Section):
     """Which task, on what data, how long."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"read": "pooling", "mark": "entity_markers"}
+
     task: Literal["relations", "typing", "classification", "pairs", "ranking", "tagging"]
     """What is asked. `docs/tasks.md` tells of each task's files."""
     data: Data | None = None
@@ -29,9 +32,9 @@ class FinetuneConfig(Section):
     """The tokenizer of a fresh base: a folder, a vocab.txt, `minilm`. A trained model has its own."""
     train: Literal["all", "head"] = "all"
     """What learns: the whole model, or the head alone over frozen features."""
-    read: Literal["marks", "mean"] = "marks"
+    pooling: Literal["markers", "mean"] = "markers"
     """What the head reads: the marked tokens ([CLS], [HD] and [TL], [ENT], each word), or the mean of the row."""
-    mark: bool | None = None
+    entity_markers: bool | None = None
     """Put special tokens around the mentions asked about; none: where the whole model learns what they mean."""
     length: int = Field(128, ge=8)
     """Longest row in tokens, special tokens and marks included; triples that are injected come on top."""
@@ -70,7 +73,7 @@ class FinetuneConfig(Section):
     @property
     def marks_mentions(self) -> bool:
         """Whether special tokens are put around what is asked about."""
-        return self.train == "all" if self.mark is None else self.mark
+        return self.train == "all" if self.entity_markers is None else self.entity_markers
 
     def training(self, per_epoch: int) -> TrainingSettings:
         """The settings of the loop: measured and saved after each epoch of `per_epoch` steps, ending with the best."""
@@ -85,6 +88,6 @@ class FinetuneConfig(Section):
             betas=(0.9, 0.999),
             precision=self.precision,
             patience=self.patience,
-            keep=1,
+            keep_last=1,
             final="best",
         )

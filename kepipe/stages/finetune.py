@@ -185,7 +185,7 @@ def _start(
         label_table(splits),
         config.length,
         marks,
-        config.read == "mean" and TASKS[config.task].reads != "words",
+        config.pooling == "mean" and TASKS[config.task].reads != "words",
         config.language,
         source,
         _injects(inputs, config, context),

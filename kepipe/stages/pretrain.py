@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 class PretrainConfig(TrainingSettings):
     """What is trained, on what, and to which end."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"isolate": "document_mask"}
+
     base: Base = Base()
     """The model that training starts from."""
     objective: table.AnyObjective = MLM()
@@ -45,7 +47,7 @@ class PretrainConfig(TrainingSettings):
     """What a row is made of (Liu et al. 2019, §4.2); packed: rows of exactly `length` tokens; dialogue: three turns."""
     length: int = Field(128, ge=8)
     """Longest row in tokens, special tokens included."""
-    isolate: bool = False
+    document_mask: bool = False
     """Hide the documents that share a row from one another."""
     inject: Inject | None = None
     """Which triples of the input `graph` are written into the rows, and how; without that input none are."""
@@ -134,7 +136,7 @@ def _start(
         inputs.start.name if inputs.start is not None else config.base.trained or config.base.family
     )
     requirements.check(
-        config.objective, model.config, display_name, config.format, config.length, config.isolate
+        config.objective, model.config, display_name, config.format, config.length, config.document_mask
     )
     if model.config.fusion is None:
         tell_unused(inputs.vectors, config.inject, context)
@@ -181,7 +183,7 @@ def open_split(
         tokens=config.batch_tokens // config.accumulate,
         seed=seed,
         begin=table.row_of(config.objective).begin,
-        isolate=config.isolate,
+        document_mask=config.document_mask,
     )
 
 
@@ -257,7 +259,12 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
         yield from requirements.of_injection(config.objective, model, room, config.length)
     if model is not None:
         yield from requirements.conflicts(
-            config.objective, model, preview.display_name(stage), config.format, config.length, config.isolate
+            config.objective,
+            model,
+            preview.display_name(stage),
+            config.format,
+            config.length,
+            config.document_mask,
         )
     yield from preview.incompatibilities(stage, config.objective, model)
 

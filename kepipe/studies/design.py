@@ -12,7 +12,16 @@ from kepipe.config import Section
 LESS_IS_BETTER = ("loss", "perplexity", "bits_per", "error", "mean_rank")
 """A metric whose name has one of these parts is better when lower, unless the study says otherwise."""
 
-DATA_SETTINGS = ("steps", "epochs", "batch_tokens", "batch_size", "accumulate", "format", "length", "isolate")
+DATA_SETTINGS = (
+    "steps",
+    "epochs",
+    "batch_tokens",
+    "batch_size",
+    "accumulate",
+    "format",
+    "length",
+    "document_mask",
+)
 """Settings that decide which data a model is trained on, in which order and for how long: alike in all arms."""
 
 

@@ -133,7 +133,7 @@ def parallelize(
     """
     cut_up = settings.parallel == "fsdp2" and accelerator.num_processes > 1
     inner = deepcopy(model) if cut_up else model
-    inner.set_gradient_checkpointing(settings.recompute)
+    inner.set_gradient_checkpointing(settings.gradient_checkpointing)
     if settings.compile:
         _compile(inner, scratch / f"kernels-{accelerator.process_index}")
     trained: nn.Module = ShardedLossModule(inner, accelerator) if cut_up else LossModule(inner)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -11,6 +12,13 @@ from kepipe.config import Section, runtime_only
 
 class TrainingSettings(Section):
     """How long, how fast and how carefully to train."""
+
+    renamed: ClassVar[Mapping[str, str]] = {
+        "clip": "max_grad_norm",
+        "recompute": "gradient_checkpointing",
+        "blocks": "flex_attention",
+        "keep": "keep_last",
+    }
 
     steps: int = Field(1000, ge=1)
     """Updates of the weights."""
@@ -31,11 +39,11 @@ class TrainingSettings(Section):
     """AdamW's memory of gradients and of their squares."""
     epsilon: float = Field(1e-6, gt=0)
     """AdamW's floor of the denominator."""
-    clip: float = Field(1.0, ge=0)
+    max_grad_norm: float = Field(1.0, ge=0)
     """Largest norm of the gradient; 0 does not clip."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Number format of matrix products; auto: bf16 where the processor computes it natively, else fp32."""
-    recompute: bool = False
+    gradient_checkpointing: bool = False
     """Compute activations again in the backward pass (gradient checkpointing): less memory, a third more time."""
     compile: bool = False
     """Compile the model (torch.compile), which needs a C++ compiler: pays after some hundred steps. A training that was
@@ -46,7 +54,7 @@ class TrainingSettings(Section):
     parallel: Literal["ddp", "fsdp2"] = runtime_only("ddp")
     """How processes share the model: each has all of it (DDP), or each a part, and fetches the others' when it needs
     them (FSDP2: for models that do not fit on one GPU)."""
-    blocks: bool = runtime_only(False)
+    flex_attention: bool = runtime_only(False)
     """On a GPU, skip what nobody sees (FlexAttention's block masks): for long rows whose documents are kept apart, and
     for injected triples; without dropout."""
     workers: int = runtime_only(1, ge=1)
@@ -59,7 +67,7 @@ class TrainingSettings(Section):
     """Tokens of held-out text that a measurement reads."""
     checkpoint_every: int = Field(100, ge=1)
     """Steps between two checkpoints."""
-    keep: int = Field(2, ge=1)
+    keep_last: int = Field(2, ge=1)
     """Latest checkpoints that are kept: an older one stands in for a damaged one."""
     keep_best: int = Field(0, ge=0)
     """Checkpoints of the lowest held-out loss that are kept besides."""

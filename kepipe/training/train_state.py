@@ -121,4 +121,4 @@ class CheckpointManager:
 
     def _kept(self, state: TrainState) -> set[int]:
         steps = sorted(int(folder.name.removeprefix("step-")) for folder in self.root.glob("step-*"))
-        return {*steps[-self.settings.keep :], *(step for _, step in state.lowest)}
+        return {*steps[-self.settings.keep_last :], *(step for _, step in state.lowest)}

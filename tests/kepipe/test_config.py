@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import pytest
 from pydantic import Field
@@ -23,6 +24,8 @@ from kepipe.config import (
 
 
 class Optimiser(Section):
+    renamed: ClassVar[Mapping[str, str]] = {"speed": "rate", "decay": "it is part of `kind` now"}
+
     rate: float = Field(0.1, ge=0)
     kind: Literal["adam", "sgd"] = "adam"
 
@@ -46,6 +49,32 @@ def test_an_unknown_key_is_refused_with_its_line_and_the_nearest_known_key(tmp_p
     settings = read(written(tmp_path, "steps: 3\noptimiser:\n  rte: 0.5\n"))
     with pytest.raises(ConfigError, match=r"p\.yaml:3: unknown key `optimiser\.rte`; did you mean `rate`\?"):
         validate(TrainingSettings, settings.data, settings)
+
+
+class Longer(TrainingSettings):
+    renamed: ClassVar[Mapping[str, str]] = {"updates": "steps"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("updates: 3", "p.yaml:1: `updates` is now called `steps`"),
+        ("optimiser: {speed: 3}", "p.yaml:1: `optimiser.speed` is now called `rate`"),
+        ("optimiser:\n  decay: 3", "p.yaml:2: `optimiser.decay`: it is part of `kind` now"),
+        ("speed: 3", "p.yaml:1: unknown key `speed`"),
+    ],
+)
+def test_a_key_of_an_earlier_version_is_told_by_its_name_now(tmp_path: Path, text: str, message: str) -> None:
+    settings = read(written(tmp_path, text))
+    with pytest.raises(ConfigError) as caught:
+        validate(Longer, settings.data, settings)
+    assert message in str(caught.value)
+
+
+def test_an_assignment_to_a_key_of_an_earlier_version_is_told_by_its_name_now(tmp_path: Path) -> None:
+    settings = override(read(written(tmp_path, "steps: 3")), ["optimiser.speed=1"])
+    with pytest.raises(ConfigError, match=r"`optimiser\.speed` is now called `rate`"):
+        validate(Longer, settings.data, settings)
 
 
 def test_a_flag_is_taken_where_one_may_stand(tmp_path: Path) -> None:

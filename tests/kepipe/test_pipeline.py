@@ -102,6 +102,11 @@ def test_a_stage_starts_from_the_model_of_an_earlier_one_only_where_it_is_told(t
         ("pretrain: {inputs: {shards: link}}", r"`link` makes no Shards before `pretrain`"),
         ("pretrain: {}\n  shards: {}", r"`pretrain` needs what `shards` makes; put `shards` before it"),
         ("graph: {source: native, path: nowhere}", r"p\.yaml:1: `graph\.path`: no such file or folder"),
+        ("pretrain: {blocks: true}", r"p\.yaml:3: `stages\.pretrain\.blocks` is now called `flex_attention`"),
+        ("pretrain: {isolate: true}", r"p\.yaml:3: `stages\.pretrain\.isolate` is now called `document_mask`"),
+        ("pretrain: {inject: {soft: no}}", r"`stages\.pretrain\.inject\.soft` is now called `soft_positions`"),
+        ("pretrain: {objective: {name: unilm, share: 1}}", r"\.share` is now called `mlm_probability`"),
+        ("pretrain: {objective: {name: mass, share: 1}}", r"\.share` is now called `span_fraction`"),
         ("pretrain: {objective: mml}", r"unknown objective 'mml'; did you mean `mlm`"),
     ],
 )  # fmt: skip

@@ -59,7 +59,7 @@ def test_doc_sentences_end_with_their_document(tmp_path: Path) -> None:
 
 def test_packed_rows_are_full_and_cut_the_stream(tmp_path: Path) -> None:
     shard = shard_of(tmp_path, [[3], [6], [1]])
-    sequences = rendered(shard, plan(shard, "packed", 8, isolate=True))
+    sequences = rendered(shard, plan(shard, "packed", 8, document_mask=True))
     assert shown(sequences) == [
         [CLS, 10, 11, 12, SEP, CLS, 13, 14],
         [15, 16, 17, 18, SEP, CLS, 19, SEP],
@@ -101,14 +101,19 @@ def test_full_sentences_are_the_greedy_rule(
     length=st.integers(8, 60),
     format=st.sampled_from(["full-sentences", "doc-sentences", "packed"]),
     begin=st.booleans(),
-    isolate=st.booleans(),
+    document_mask=st.booleans(),
 )
 def test_every_token_once_in_rows_that_fit(
-    tmp_path_factory: pytest.TempPathFactory, seed: int, length: int, format: str, begin: bool, isolate: bool
+    tmp_path_factory: pytest.TempPathFactory,
+    seed: int,
+    length: int,
+    format: str,
+    begin: bool,
+    document_mask: bool,
 ) -> None:
     rng = np.random.default_rng(seed)
     shard = write_shard(tmp_path_factory.mktemp("shard"), random_documents(rng, 6), rng)
-    examples = plan(shard, format, length, begin=begin, isolate=isolate)  # type: ignore[arg-type]
+    examples = plan(shard, format, length, begin=begin, document_mask=document_mask)  # type: ignore[arg-type]
     sequences = rendered(shard, examples)
     assert examples.lengths.tolist() == (sequences.documents > 0).sum(axis=1).tolist()
     assert examples.lengths.max() <= length

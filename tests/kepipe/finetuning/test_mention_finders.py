@@ -87,7 +87,7 @@ def tune(folder: Path, words: str, inputs: dict[str, Any], **changes: Any) -> Fi
         "data": write_towns(folder / "data"),
         "base": {"layers": 2, "hidden": 32, "heads": 2},
         "tokenizer": words,
-        "mark": False,  # the mention itself is read, which sees its branch
+        "entity_markers": False,  # the mention itself is read, which sees its branch
     }
     context = context_in(folder)
     FINETUNE.run(

@@ -55,7 +55,9 @@ def test_the_same_draw_gives_the_same_batch_and_another_does_not() -> None:
 
 
 def test_the_stages_follow_one_another() -> None:
-    ernie = objective({"name": "ernie-baidu", "share": 0.3, "stages": {"basic": 1, "phrase": 1, "entity": 2}})
+    ernie = objective(
+        {"name": "ernie-baidu", "mlm_probability": 0.3, "stages": {"basic": 1, "phrase": 1, "entity": 2}}
+    )
     whole = rows(16, 26)  # text of 24 tokens at most: units of 2 and of 3 divide it
     for progress, level, size in (
         (0.3, "phrase", 2),
@@ -117,7 +119,7 @@ def test_without_pairs_there_is_no_next_sentence() -> None:
 
 
 def test_random_tokens_are_words_of_text() -> None:
-    noisy = objective({"name": "mlm", "masked": 0.0, "random": 1.0, "share": 0.5})
+    noisy = objective({"name": "mlm", "mask_prob": 0.0, "random_prob": 1.0, "mlm_probability": 0.5})
     batch = noisy.corrupt(rows(64), draw(), 0.0)
     put = batch.tokens.flatten()[batch.label_positions]
     assert not np.isin(put.numpy(), [MASK, *SENTINELS]).any()
@@ -133,7 +135,7 @@ def test_a_name_alone_stands_for_the_default_settings() -> None:
     [
         ("ernie-baidoo", "did you mean `ernie-baidu`"),
         ({"name": "mlm", "shares": 0.2}, "shares"),
-        ({"name": "mlm", "masked": 0.9, "random": 0.2}, "more than 1"),
+        ({"name": "mlm", "mask_prob": 0.9, "random_prob": 0.2}, "more than 1"),
     ],
 )
 def test_mistakes_are_named(value: Any, said: str) -> None:

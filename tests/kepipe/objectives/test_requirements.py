@@ -24,11 +24,11 @@ def complaint(
     format: str = "doc-sentences",
     length: int = 16,
     entities: EntityVectors | None = None,
-    isolate: bool = False,
+    document_mask: bool = False,
 ) -> str:
     model = build(Base.model_validate(base), 99, 0, lambda _: None, {"pad": 0, "sep": 3}, entities)
     try:
-        check(read(objective), model.config, "the-base", format, length, isolate)
+        check(read(objective), model.config, "the-base", format, length, document_mask)
     except ValueError as reason:
         return str(reason)
     return ""
@@ -74,7 +74,12 @@ def test_a_model_that_fuses_learns_of_entities(tmp_path: Path) -> None:
             "16 tokens and 2 around them, and base the-base has 17 positions: set `length: 15`",
         ),
         ("dlm", {"family": "bert", **TINY}, {}, "set `format: dialogue`"),
-        ("denoising", {"family": "bart", **TINY}, {"isolate": True}, "cannot keep their documents apart"),
+        (
+            "denoising",
+            {"family": "bart", **TINY},
+            {"document_mask": True},
+            "cannot keep their documents apart",
+        ),
         ("mlm", {"family": "roberta", **TINY}, {"format": "sentence-pair"}, "set `segments: 2` in base"),
         (
             "mlm",

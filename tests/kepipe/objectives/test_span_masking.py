@@ -9,7 +9,7 @@ from tests.support.rows import MASK, TOKENIZER, rows
 
 def test_spans_have_the_stated_share_and_mean_length():
     objective = table.build(
-        table.read({"name": "span-masking", "masked": 1, "random": 0, "mean_span": 4}), TOKENIZER
+        table.read({"name": "span-masking", "mask_prob": 1, "random_prob": 0, "mean_span": 4}), TOKENIZER
     )
     clean = rows(count=64, length=128)
     batch = objective.corrupt(clean, np.random.default_rng(0), 0.0)

@@ -105,7 +105,7 @@ def test_prefix_lm_writes_exactly_what_follows_the_prefix() -> None:
 
 def test_mass_writes_the_fragment_at_its_own_positions() -> None:
     clean = rows()
-    batch = objective({"name": "mass", "masked": 1.0, "random": 0.0}).corrupt(clean, draw(), 0.0)
+    batch = objective({"name": "mass", "mask_prob": 1.0, "random_prob": 0.0}).corrupt(clean, draw(), 0.0)
     assert batch.decoder_positions is not None
     assert batch.decoder_documents is not None
     assert batch.decoder_tokens is not None
@@ -225,7 +225,7 @@ def test_a_mixture_draws_by_weight_and_lets_parts_join_later() -> None:
         ({"name": "mixture", "of": []}, "at least 1"),
         ({"name": "mixture", "of": [{"objective": "mlm", "joins": 0.5}]}, "from the beginning"),
         ({"name": "mixture", "of": [{"objective": "mlmm"}]}, "did you mean `mlm`"),
-        ({"name": "mass", "masked": 0.9, "random": 0.2}, "add up to more than 1"),
+        ({"name": "mass", "mask_prob": 0.9, "random_prob": 0.2}, "add up to more than 1"),
         (
             {"name": "unilm", "modes": {"full": 0, "prefix": 0, "causal": 0, "backward": 0}},
             "at least one of full, prefix",

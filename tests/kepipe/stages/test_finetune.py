@@ -48,7 +48,7 @@ def test_every_family_learns(tmp_path: Path, family: str) -> None:
 
 def test_frozen_features_leave_the_model_as_it_is(bert: Model, tmp_path: Path) -> None:
     data = write_task(tmp_path, "classification")
-    changes: dict[str, Any] = {"train": "head", "read": "mean", "epochs": 24, "learning_rate": 3e-2}
+    changes: dict[str, Any] = {"train": "head", "pooling": "mean", "epochs": 24, "learning_rate": 3e-2}
     made = finetune(tmp_path / "stage", bert, "classification", data, **changes)
     assert made.scores()["test"]["accuracy"]["value"] > 0.9
     before, after = dict(load(bert.folder).named_parameters()), dict(load(made.folder).named_parameters())
@@ -69,7 +69,7 @@ def test_a_task_can_begin_where_another_ended(bert: Model, tmp_path: Path) -> No
     """An intermediate task: a fresh head over frozen features finds the relations again, marks and all."""
     data = write_task(tmp_path, "relations")
     first = finetune(tmp_path / "first", bert, "relations", data)
-    changes: dict[str, Any] = {"train": "head", "mark": True, "epochs": 2, "learning_rate": 3e-2}
+    changes: dict[str, Any] = {"train": "head", "entity_markers": True, "epochs": 2, "learning_rate": 3e-2}
     again = finetune(tmp_path / "again", first, "relations", data, **changes)
     marks = [json.loads((made.folder / "task.json").read_text())["marks"] for made in (first, again)]
     assert marks[0] == marks[1]

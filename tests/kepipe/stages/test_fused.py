@@ -206,7 +206,7 @@ def tuned(linked: Linked, tmp_path_factory: pytest.TempPathFactory) -> FineTuned
         "data": {name: write_towns(folder / f"{name}.jsonl", towns, n) for name, (towns, n) in parts.items()},
         "base": {"layers": 2, "hidden": 32, "heads": 2, "fusion": {"first": 1, "entity_heads": 2}},
         "tokenizer": str(folder / "words"),
-        "mark": False,
+        "entity_markers": False,
     }
     context = context_in(folder)
     inputs = FINETUNE.inputs(vectors=Vectors(folder / "vectors", ""), linked=linked)

@@ -156,7 +156,7 @@ def test_the_best_weights_can_be_the_final_ones(tmp_path: Path) -> None:
         return render(number)
 
     misleading = HeldOutLoss(HideSome(), opposite, 2)
-    best = settings(steps=40, learning_rate=0.01, eval_every=4, final="best", keep=1)
+    best = settings(steps=40, learning_rate=0.01, eval_every=4, final="best", keep_last=1)
     ear, model = Ear(), tiny(0.0)
     context = context_in(tmp_path / "whole", ear)
     progress = train(model, HideSome(), render, best, context, misleading)
@@ -188,7 +188,7 @@ def test_the_latest_checkpoints_and_those_of_the_lowest_losses_are_kept(tmp_path
         def measure(self, *_: object) -> dict[str, float]:
             return {"held_out_loss": next(self.losses)}
 
-    often = settings(eval_every=2, checkpoint_every=2, log_every=2, keep=1, keep_best=2)
+    often = settings(eval_every=2, checkpoint_every=2, log_every=2, keep_last=1, keep_best=2)
     context, told = context_in(tmp_path), Told()
 
     def stopping(number: int) -> TokenRows:
@@ -215,7 +215,7 @@ def test_the_best_kept_early_stopping_and_stops_at_any_step_go_together(
         return replace(rows, tokens=rows.tokens[:, ::-1].copy())
 
     chosen = settings(
-        steps=32, learning_rate=0.01, eval_every=4, checkpoint_every=6, final=final, keep=keep,
+        steps=32, learning_rate=0.01, eval_every=4, checkpoint_every=6, final=final, keep_last=keep,
         keep_best=keep_best, patience=patience,
     )  # fmt: skip
     misleading = HeldOutLoss(HideSome(), opposite, 1)
@@ -292,7 +292,7 @@ def test_an_update_in_which_nothing_is_hidden_changes_little_and_stops_nothing(t
 def test_recomputing_activations_changes_nothing(tmp_path: Path) -> None:
     one, two = tiny(), tiny()
     train(one, HideSome(), render, settings(steps=4), context_in(tmp_path / "1"))
-    train(two, HideSome(), render, settings(steps=4, recompute=True), context_in(tmp_path / "2"))
+    train(two, HideSome(), render, settings(steps=4, gradient_checkpointing=True), context_in(tmp_path / "2"))
     assert same(one, two)
 
 
@@ -317,8 +317,8 @@ def test_fp16_on_a_cpu_is_refused(tmp_path: Path) -> None:
 
 
 def test_block_masks_on_a_cpu_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="blocks: block masks need a GPU"):
-        train(tiny(0.0), HideSome(), render, settings(blocks=True), context_in(tmp_path))
+    with pytest.raises(ValueError, match="flex_attention: block masks need a GPU"):
+        train(tiny(0.0), HideSome(), render, settings(flex_attention=True), context_in(tmp_path))
 
 
 RUN = """

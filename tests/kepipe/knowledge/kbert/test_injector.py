@@ -184,8 +184,8 @@ def test_descriptors_follow_the_ablations(graph: Graph, tokenizer: Tokenizer) ->
         return {name for name, values in found.items() if values is not None}
 
     assert told() == {"positions", "branch", "mention"}
-    assert told(visible=False) == {"positions"}
-    assert told(soft=False) == {"branch", "mention"}
+    assert told(visible_matrix=False) == {"positions"}
+    assert told(soft_positions=False) == {"branch", "mention"}
 
 
 def test_rows_of_pretraining(graph: Graph, tokenizer: Tokenizer) -> None:
