@@ -40,11 +40,11 @@ def inject(
     upstream: Annotated[bool, typer.Option("--upstream", help="Cut long rows as the release does.")] = False,
 ) -> None:
     """Show which triples of a graph are written into a text, where they hang, and who sees them (K-BERT)."""
-    from kepipe.knowledge.kbert.settings import Inject
+    from kepipe.knowledge.kbert.settings import KBert
     from kepipe.knowledge.kbert.show import show
     from kepipe.tokenization.tokenizer import load_tokenizer
 
-    settings = Inject(
+    settings = KBert(
         max_branches=branches, predicate=predicate, choice=choice, length=length, upstream=upstream
     )
     with _open(graph) as opened:

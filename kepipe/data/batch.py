@@ -81,8 +81,8 @@ class TokenRows:
         rows, first = np.nonzero(begins)
         stop = np.nonzero(ends)[1] + 1
         entities = ShardEntities(self.entities[rows, first])
-        columns = (column.astype(np.int64) for column in (rows, first, stop))
-        return Mentions(*columns, entities, self.entity_ids)
+        rows, first, stop = (column.astype(np.int64) for column in (rows, first, stop))
+        return Mentions(rows, first, stop, entities, self.entity_ids)
 
     def mention_begins(self) -> Bools:
         """Where a mention begins, bool [B, T]: a unit of level "entity" that has one. One that a row's end cuts in two

@@ -6,7 +6,8 @@ A format is planned once over a whole shard, by array operations; rows are made 
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -16,12 +17,27 @@ from kepipe.data.examples import Examples, cut_sentences, follow_chain
 from kepipe.data.pairs import plan_pairs
 from kepipe.data.shards import Shard
 
-Format = Literal["segment-pair", "sentence-pair", "full-sentences", "doc-sentences", "packed", "dialogue"]
+
+class RowPlan(NamedTuple):
+    """How rows are cut: their longest length in tokens, whether they begin with [CLS], whether documents that share a
+    row get numbers of their own, and what is drawn."""
+
+    length: int
+    begin: bool
+    document_mask: bool
+    rng: np.random.Generator
+
+
+class Format(NamedTuple):
+    """A row of the table: the examples of a shard, and whether they are pairs with a label."""
+
+    plan: Callable[[Shard, RowPlan], Examples]
+    pairs: bool = False
 
 
 def plan(
     shard: Shard,
-    format: Format,
+    format: FormatName,
     length: int,
     *,
     seed: int = 0,
@@ -38,19 +54,12 @@ def plan(
         raise ValueError(f"a row of {length} tokens is too short: choose a length of at least 8")
     if not len(shard):
         raise ValueError(f"{shard.folder}: the shard is empty")
-    if format == "packed":
-        return _packed(shard, length, begin, document_mask)
-    if format == "full-sentences":
-        return _full_sentences(shard, length, begin, document_mask)
-    if format == "doc-sentences":
-        return _doc_sentences(shard, length, begin)
-    if format == "dialogue":
-        return plan_dialogues(shard, length, np.random.default_rng(seed))
-    return plan_pairs(shard, length, np.random.default_rng(seed), natural=format == "sentence-pair")
+    return FORMATS[format].plan(shard, RowPlan(length, begin, document_mask, np.random.default_rng(seed)))
 
 
-def _packed(shard: Shard, length: int, begin: bool, document_mask: bool) -> Examples:
+def _packed(shard: Shard, how: RowPlan) -> Examples:
     """Rows of exactly `length` tokens, cut from the stream of all documents, each with its special tokens."""
+    length, begin, document_mask, _ = how
     # The documents with their special tokens make a tape, which is cut where a document begins and at each row's end:
     # these are the pieces. `within`: how far into its document, opening token included, a piece begins.
     sizes = np.diff(shard.documents)
@@ -74,8 +83,9 @@ def _packed(shard: Shard, length: int, begin: bool, document_mask: bool) -> Exam
     )
 
 
-def _full_sentences(shard: Shard, length: int, begin: bool, document_mask: bool) -> Examples:
+def _full_sentences(shard: Shard, how: RowPlan) -> Examples:
     """As many whole sentences as fit, across documents, with [SEP] after each document's part."""
+    length, begin, document_mask, _ = how
     cuts, of = cut_sentences(shard, length - int(begin) - 1)
     # A row of sentences i..j-1 needs begin + 1 + cuts[j] - cuts[i] tokens and a [SEP] for each document that
     # starts after i: cuts[j] + of[j-1] - (cuts[i] + of[i]) in all.
@@ -100,8 +110,9 @@ def _full_sentences(shard: Shard, length: int, begin: bool, document_mask: bool)
     )
 
 
-def _doc_sentences(shard: Shard, length: int, begin: bool) -> Examples:
+def _doc_sentences(shard: Shard, how: RowPlan) -> Examples:
     """As many whole sentences of one document as fit."""
+    length, begin, _, _ = how
     cuts, of = cut_sentences(shard, length - int(begin) - 1)
     fitting = np.searchsorted(cuts, length - int(begin) - 1 + cuts[:-1], side="right") - 1
     ends = np.searchsorted(of, of, side="right")
@@ -123,3 +134,23 @@ def _count_documents(first: Ints, documents: Ints) -> Ints:
     """Documents of each row's pieces, counted from 1; `first` holds each row's first piece."""
     sizes = np.diff(np.append(first, len(documents)))
     return documents - np.repeat(documents[first], sizes) + 1
+
+
+FORMATS: Mapping[str, Format] = {
+    "segment-pair": Format(
+        lambda shard, how: plan_pairs(shard, how.length, how.rng, natural=False), pairs=True
+    ),
+    "sentence-pair": Format(
+        lambda shard, how: plan_pairs(shard, how.length, how.rng, natural=True), pairs=True
+    ),
+    "full-sentences": Format(_full_sentences),
+    "doc-sentences": Format(_doc_sentences),
+    "packed": Format(_packed),
+    "dialogue": Format(lambda shard, how: plan_dialogues(shard, how.length, how.rng), pairs=True),
+}
+
+if TYPE_CHECKING:
+    FormatName = str
+else:
+    FormatName = Literal[tuple(FORMATS)]
+    """The name of a format, as the type of a config's field."""

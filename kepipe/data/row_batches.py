@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from kepipe.data.alignment import LEVELS, SENTENCE
 from kepipe.data.batch import ExampleRefs, TokenRows
 from kepipe.data.batch_sampler import BatchSampler
 from kepipe.data.examples import Examples
-from kepipe.data.formats import Format, plan
+from kepipe.data.formats import FormatName, plan
 from kepipe.data.shards import Shard
 from kepipe.tokenization.tokenizer import Tokenizer
 
@@ -26,18 +27,18 @@ class SpecialTokens:
     sep: int
 
 
+@dataclass(frozen=True)
 class RowBatches:
-    """Batch n of a shard in a format, for n = 0, 1, … without end: a function of (shard, format, seed, n)."""
+    """Batch n of a shard in a format, for n = 0, 1, … without end: a function of (shard, format, seed, n).
 
-    def __init__(
-        self, shard: Shard, examples: Examples, sampler: BatchSampler, special_tokens: SpecialTokens
-    ) -> None:
-        self.shard, self.examples, self.sampler, self.special_tokens = (
-            shard,
-            examples,
-            sampler,
-            special_tokens,
-        )
+    `entity_ids`: the ids of the shard's entities, which go with the rows.
+    """
+
+    shard: Shard
+    examples: Examples
+    sampler: BatchSampler
+    special_tokens: SpecialTokens
+    entity_ids: Sequence[str] = ()
 
     @property
     def per_epoch(self) -> int:
@@ -45,17 +46,18 @@ class RowBatches:
         return self.sampler.per_epoch
 
     def __getitem__(self, n: int) -> TokenRows:
-        """Batch n. Several threads may render at once."""
+        """Batch n. Several threads may ask at once."""
         rows_B = self.sampler.rows(n)
         refs = ExampleRefs(rows_B, self.sampler.epoch(n), self.sampler.seed)
-        return replace(gather(self.shard, self.examples, rows_B, self.special_tokens), refs=refs)
+        rows = gather(self.shard, self.examples, rows_B, self.special_tokens)
+        return replace(rows, refs=refs, entity_ids=self.entity_ids)
 
 
 def open_batches(
     shard: Shard,
     tokenizer: Tokenizer,
     *,
-    format: Format = "full-sentences",
+    format: FormatName = "full-sentences",
     length: int = 128,
     tokens: int = 8192,
     seed: int = 0,

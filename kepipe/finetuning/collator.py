@@ -93,7 +93,8 @@ def mentions_of(rows: Sequence[Row]) -> Mentions:
     numbers = {id: number for number, id in enumerate(dict.fromkeys(mention[3] for mention in named))}
     places = np.array([mention[:3] for mention in named], np.int64).reshape(-1, 3)
     entities = np.fromiter((numbers[mention[3]] for mention in named), np.int64, len(named))
-    return Mentions(*places.T, ShardEntities(entities), list(numbers))
+    row_M, first_M, stop_M = places.T
+    return Mentions(row_M, first_M, stop_M, ShardEntities(entities), list(numbers))
 
 
 @dataclass(frozen=True)

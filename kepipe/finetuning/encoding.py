@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,9 +13,8 @@ from kepipe.data.alignment import stream_offsets
 from kepipe.data.document import Mention, Span
 from kepipe.finetuning.examples import Example
 from kepipe.finetuning.rows import Named, Row
+from kepipe.finetuning.task import Reads, Task
 from kepipe.tokenization.tokenizer import Tokenizer
-
-QueryPositions = Literal["spans", "row", "words"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class RowFormat:
 
     tokenizer: Tokenizer
     length: int
-    reads: QueryPositions
+    reads: Reads
     marks: tuple[int, ...] = ()
     begin: bool = True
     causal: bool = False
@@ -247,3 +246,19 @@ def _named(text: Text, begin: int) -> tuple[Named, ...]:
 
 def _cls(row_format: RowFormat) -> int:
     return row_format.tokenizer.cls if row_format.begin else 0
+
+
+def with_labels(
+    task: Task, rows: Sequence[Row], examples: Sequence[Example], labels: Sequence[str]
+) -> list[Row]:
+    """The rows with their examples' labels as numbers; in tagging those of the words that were not cut off."""
+    numbers = {label: number for number, label in enumerate(labels)}
+    return [
+        replace(
+            row,
+            labels=tuple(numbers[label] for label in example.labels)[
+                : len(row.marks) if task.reads == "words" else None
+            ],
+        )
+        for row, example in zip(rows, examples, strict=True)
+    ]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kepipe.models.transformer import Transformer
 
 
-def place_marks(
+def place_markers(
     model: Transformer,
     tokenizer: Tokenizer,
     names: Sequence[str],

@@ -9,12 +9,13 @@ from typing import Any, Self
 
 from kepipe.finetuning import fine_tuned
 from kepipe.finetuning.encoding import encode_rows
+from kepipe.finetuning.evaluation import answers
 from kepipe.finetuning.examples import Example
 from kepipe.finetuning.fine_tuned import FineTunedModel, Unknown
-from kepipe.finetuning.fitting import answers
 from kepipe.finetuning.markup import ask
 from kepipe.finetuning.mention_finders import Finder, make_finder
 from kepipe.finetuning.records import records
+from kepipe.knowledge.kbert.method import GRAPH
 
 TOKENS = 8192
 """Tokens of a batch."""
@@ -28,7 +29,7 @@ class Predictor:
     may be composed for those that the graph knows.
     """
 
-    tuned: FineTunedModel
+    fine_tuned: FineTunedModel
     finder: Finder | None = None
 
     @classmethod
@@ -50,9 +51,9 @@ class Predictor:
         """
         opened = fine_tuned.load(folder, graph=graph, unknown=unknown, device=device)
         untaught = opened.spec.mentions == "none" and graph is None and linker is None
-        if untaught or (opened.injector is None and opened.vectors is None):
+        if untaught or opened.knowledge is None:
             return cls(opened)
-        own_graph, own_linker = folder / fine_tuned.GRAPH, folder / fine_tuned.LINKER
+        own_graph, own_linker = folder / GRAPH, folder / fine_tuned.LINKER
         if linker is None and graph is None and own_linker.exists():
             linker = own_linker
         if graph is None and own_graph.exists():
@@ -64,13 +65,16 @@ class Predictor:
 
         Raises ValueError for a text that does not mark what the task asks about.
         """
-        spec = self.tuned.spec
+        spec = self.fine_tuned.spec
         examples = [
             ask(spec.task, text, spec.language, f"text {place}") for place, text in enumerate(texts, 1)
         ]
         examples = self._link(examples)
         found = answers(
-            self.tuned.model, self.tuned.collator, encode_rows(examples, self.tuned.row_format), TOKENS
+            self.fine_tuned.model,
+            self.fine_tuned.collator,
+            encode_rows(examples, self.fine_tuned.row_format),
+            TOKENS,
         )
         told = list(records(spec, examples, found))
         for record, example in zip(told, examples, strict=True):
@@ -91,19 +95,14 @@ class Predictor:
 
     def _entities(self, example: Example) -> list[dict[str, Any]]:
         """What the text names, and whether the model knows it: has a vector of it, or the graph has it."""
-        vectors, injector = self.tuned.vectors, self.tuned.injector
-        told = []
-        for mention in sorted(example.mentions, key=lambda mention: mention.start):
-            known = vectors is not None and int(vectors.rows([mention.entity])[0]) >= 0
-            known = known or (injector is not None and injector.row(mention.entity) >= 0)
-            text = example.text[mention.start : mention.end]
-            told.append(
-                {
-                    "start": mention.start,
-                    "end": mention.end,
-                    "text": text,
-                    "entity": mention.entity,
-                    "known": known,
-                }
-            )
-        return told
+        knowledge = self.fine_tuned.knowledge
+        return [
+            {
+                "start": mention.start,
+                "end": mention.end,
+                "text": example.text[mention.start : mention.end],
+                "entity": mention.entity,
+                "known": knowledge is not None and knowledge.knows(mention.entity),
+            }
+            for mention in sorted(example.mentions, key=lambda mention: mention.start)
+        ]

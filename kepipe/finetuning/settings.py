@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 
 from kepipe.config import Section, UserSource
 from kepipe.finetuning.splits import Data
-from kepipe.knowledge.kbert.settings import Inject
+from kepipe.finetuning.table import TaskName
+from kepipe.knowledge.table import AnyKnowledge
 from kepipe.models.base import Base
 from kepipe.training.settings import TrainingSettings
 
@@ -20,9 +21,13 @@ FEATURES_RATE = 1e-3
 class FinetuneConfig(Section):
     """Which task, on what data, how long."""
 
-    renamed: ClassVar[Mapping[str, str]] = {"read": "pooling", "mark": "entity_markers"}
+    renamed: ClassVar[Mapping[str, str]] = {
+        "read": "pooling",
+        "mark": "entity_markers",
+        "inject": "`knowledge: {method: k-bert}`, with these settings",
+    }
 
-    task: Literal["relations", "typing", "classification", "pairs", "ranking", "tagging"]
+    task: TaskName
     """What is asked. `docs/tasks.md` tells of each task's files."""
     data: Data | None = None
     """The task's files, where no stage makes them (`inputs: {data: quiz}`)."""
@@ -43,8 +48,9 @@ class FinetuneConfig(Section):
     mentions: Literal["auto", "data", "linker", "names", "none"] = "auto"
     """Where the entities of a text come from: the data, the linker of the input `linked`, the names of the input
     `graph`; auto: the first of these that there is."""
-    inject: Inject | None = None
-    """Write triples of the input `graph` into the texts; without that input none are written."""
+    knowledge: AnyKnowledge | None = None
+    """What a graph gives the model, and how: a method's name, or `method:` with settings. None: what the model that
+    training starts from brings."""
 
     epochs: int = Field(3, ge=1)
     """Passes over the training data, at most."""

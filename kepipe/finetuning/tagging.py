@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from kepipe.arrays import Floats
-
 from kepipe.data.document import Span
 from kepipe.data.line_readers import columns, text_lines
 from kepipe.finetuning.examples import Example, from_words

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from functools import partial
@@ -106,7 +106,8 @@ class Stage(Generic[I, C]):
     each by its type from the stages before. A field `Model | None = None` is filled only where the pipeline's
     `inputs` names what with; what is named may be of a subclass. `fingerprint` digests data outside the store (the
     user's files); it becomes part of the key. `conflicts` tells of settings that do not go together, as far as a
-    pipeline file alone says: it is asked before any stage runs.
+    pipeline file alone says: it is asked before any stage runs. `needs`: optional inputs that the settings ask for, which
+    are then filled by their type as the others are.
     """
 
     name: str
@@ -117,6 +118,7 @@ class Stage(Generic[I, C]):
     run: Callable[[I, C, StageContext], None]
     fingerprint: Callable[[C], Mapping[str, str]] = field(default=lambda _: {})
     conflicts: Callable[[Planned], Iterable[ConfigConflict]] = field(default=lambda _: ())
+    needs: Callable[[C], Collection[str]] = field(default=lambda _: ())
 
     def slots(self) -> dict[str, Slot]:
         """The inputs by name."""

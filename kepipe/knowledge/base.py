@@ -59,11 +59,12 @@ class Sources:
 @dataclass(frozen=True)
 class Use:
     """Where a method is to be used, as far as a pipeline file says: the model (None: not known), the longest row in
-    tokens, the objective (None: in fine-tuning)."""
+    tokens, the objective (None: in fine-tuning), and whether the model that training starts from fuses entities."""
 
     model: TransformerConfig | None
     length: int
     objective: ObjectiveSettings | None = None
+    fused_already: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,11 @@ class Coverage:
 
 class Knowledge(Protocol):
     """A method that is opened. It works wherever rows become batches: in training, measuring and prediction."""
+
+    @property
+    def in_weights(self) -> bool:
+        """Whether the model has weights for it, so that it goes wherever the model goes."""
+        ...
 
     def objective(self, objective: Objective) -> Objective:
         """The objective as it is learned with this knowledge."""
@@ -181,6 +187,11 @@ class Together:
     """Several methods, one after the other: what a model's folder brings, then what a stage's settings add."""
 
     parts: tuple[Knowledge, ...]
+
+    @property
+    def in_weights(self) -> bool:
+        """See `Knowledge`."""
+        return any(part.in_weights for part in self.parts)
 
     def objective(self, objective: Objective) -> Objective:
         """See `Knowledge`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -67,6 +67,7 @@ class MaskedUnits:
     """The units that are masked as a whole, by the settings."""
 
     settings: ErnieBaidu
+    in_weights: ClassVar[bool] = False
 
     def objective(self, objective: Objective) -> Objective:
         """See `Knowledge`. Raises ValueError for an objective that masks no units."""
@@ -100,7 +101,7 @@ class MaskedUnits:
         """See `Knowledge`."""
         return
 
-    def save(self, folder: Path, model: Transformer) -> None:  # noqa: ARG002
+    def save(self, folder: Path, model: Transformer) -> None:
         """See `Knowledge`: a trained model needs nothing of it."""
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kepipe.knowledge import table
 from kepipe.knowledge.base import KNOWLEDGE_FILE, Knowledge, KnowledgeSettings, Sources, Together
-
 from kepipe.knowledge.ernie_tsinghua.settings import ErnieTsinghua
 from kepipe.knowledge.ernie_tsinghua.vectors import has_vectors
+from kepipe.knowledge.kbert.method import GRAPH
 
 if TYPE_CHECKING:
     from kepipe.models.transformer import Transformer
@@ -38,6 +38,33 @@ def read_settings(folder: Path) -> list[KnowledgeSettings]:
         raise ValueError(f"{file}: not the knowledge of a model ({error})") from None
 
 
+def prepare(
+    model: Transformer,
+    settings: KnowledgeSettings | None,
+    sources: Sources,
+    seed: int,
+    note: Callable[[str], None],
+    folder: Path | None = None,
+) -> tuple[Transformer, Knowledge | None]:
+    """The model with the weights that its knowledge adds, and that knowledge: what the folder that the model is from
+    brings, and the method of `settings`, which takes the place of the folder's own of that name.
+
+    Raises ValueError where a source is missing or does not fit.
+    """
+    own = [] if folder is None else _own_settings(folder, sources)
+    parts = [
+        table.method_of(kept).open(kept, _with_folder(sources, folder), note)
+        for kept in own
+        if type(kept) is not type(settings)
+    ]
+    if settings is not None:
+        method = table.method_of(settings)
+        added = method.open(settings, _with_folder(sources, folder), note)
+        model = method.extend_model(model, added, seed, note)
+        parts.append(added)
+    return model, together(parts)
+
+
 def open_own(
     folder: Path, sources: Sources, note: Callable[[str], None] = lambda _: None
 ) -> Knowledge | None:
@@ -45,30 +72,35 @@ def open_own(
 
     What `sources` names takes the place of what the folder has.
     """
-    own = replace(
-        sources,
-        vectors=folder if sources.vectors is None else sources.vectors,
-        graph=folder / "graph" if sources.graph is None else sources.graph,
-    )
-    kept = read_settings(folder)
-    if not kept and sources.config.fusion is not None and has_vectors(folder):
-        kept = [ErnieTsinghua()]  # a port from elsewhere
-    return together([table.method_of(settings).open(settings, own, note) for settings in kept])
+    full = _with_folder(sources, folder)
+    return together([table.method_of(kept).open(kept, full, note) for kept in _own_settings(folder, sources)])
 
 
-def add_knowledge(
-    model: Transformer,
-    settings: KnowledgeSettings,
-    sources: Sources,
-    seed: int,
-    note: Callable[[str], None],
-) -> tuple[Transformer, Knowledge]:
-    """A method opened over `sources`, and the model with the weights that it adds."""
-    method = table.method_of(settings)
-    knowledge = method.open(settings, sources, note)
-    return method.extend_model(model, knowledge, seed, note), knowledge
+def save(knowledge: Knowledge | None, folder: Path, model: Transformer, *, all_of_it: bool) -> None:
+    """Write the knowledge beside a model: all of it, or what the model has weights for."""
+    parts = knowledge.parts if isinstance(knowledge, Together) else [knowledge] if knowledge else []
+    for part in parts:
+        if all_of_it or part.in_weights:
+            part.save(folder, model)
 
 
-def together(parts: list[Knowledge]) -> Knowledge | None:
+def together(parts: Sequence[Knowledge]) -> Knowledge | None:
     """Several methods as one; None for none."""
     return Together(tuple(parts)) if len(parts) > 1 else next(iter(parts), None)
+
+
+def _own_settings(folder: Path, sources: Sources) -> list[KnowledgeSettings]:
+    kept = read_settings(folder)
+    vectors = sources.vectors is not None or has_vectors(folder)
+    if not kept and sources.config.fusion is not None and vectors:
+        return [ErnieTsinghua()]  # a model that fuses, from elsewhere
+    return kept
+
+
+def _with_folder(sources: Sources, folder: Path | None) -> Sources:
+    """The sources, and from the folder those that are not given."""
+    if folder is None:
+        return sources
+    vectors = folder if sources.vectors is None and has_vectors(folder) else sources.vectors
+    graph = folder / GRAPH if sources.graph is None and (folder / GRAPH).exists() else sources.graph
+    return replace(sources, vectors=vectors, graph=graph)

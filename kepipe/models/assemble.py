@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from kepipe.models.config import FusionConfig, TransformerConfig
+from kepipe.models.families import family_of
 from kepipe.models.transformer import Transformer
 from kepipe.nn.attention import CrossAttention, SelfAttention
 from kepipe.nn.embeddings import Embeddings
@@ -207,7 +208,7 @@ def init_weights(
                 weight.zero_()
             elif "norm." in name:
                 weight.fill_(1.0)
-            elif config.family == "t5":
+            elif family_of(config.family).t5_init:
                 _init_t5_weights(name, weight, config, generator)
             else:
                 deviation = in_layers if ".layers." in name else DEVIATION

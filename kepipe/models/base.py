@@ -11,12 +11,12 @@ from pydantic import ConfigDict, Field, model_validator
 
 from kepipe.arrays import Ints
 from kepipe.config import Section, UserSource
-from kepipe.models.config import FusionConfig, TransformerConfig
-from kepipe.models.families import FAMILIES, Size
+from kepipe.models.config import TransformerConfig
+from kepipe.models.families import FAMILIES, FamilyName, Size, family_of
 
 if TYPE_CHECKING:
-    from kepipe.models.entities import EntityVectors
     from kepipe.models.transformer import Transformer
+
 
 class Base(Section):
     """The model that training starts from: a family with a size or explicit sizes, or a trained model."""
@@ -26,7 +26,7 @@ class Base(Section):
         "fusion": "`knowledge: {method: ernie-tsinghua}` of the stage, with these settings",
     }
 
-    family: Literal["bert", "roberta", "gpt2", "bart", "t5", "t5-v1.1"] = "bert"
+    family: FamilyName = "bert"
     """Which row of the table of families."""
     size: str | None = None
     """A published size: tiny, mini, small, medium, base, large (default: mini)."""
@@ -114,9 +114,10 @@ def with_special_ids(config: TransformerConfig, *, pad: int, sep: int) -> Transf
     BART begins to write with the token that ends a text, T5 with padding; RoBERTa's positions begin after the
     padding token's number.
     """
-    starts = {"bart": sep, "t5": pad}
-    offset = pad + 1 if config.family == "roberta" else config.position_offset
-    return replace(config, pad=pad, start=starts.get(config.family), position_offset=offset)
+    family = family_of(config.family)
+    start = None if family.start is None else {"sep": sep, "pad": pad}[family.start]
+    offset = pad + 1 if family.offset_by_pad else config.position_offset
+    return replace(config, pad=pad, start=start, position_offset=offset)
 
 
 def build(

@@ -137,6 +137,11 @@ class TransformerConfig:
         return cls(**{**values, "fusion": None if fusion is None else FusionConfig(**fusion)})
 
 
+def is_ours(values: Mapping[str, Any]) -> bool:
+    """Whether a model's `config.json` is one of kepipe's, of this version or another."""
+    return str(values.get("format", "")).partition("/")[0] == FORMAT.partition("/")[0]
+
+
 def read_config(folder: Path) -> TransformerConfig:
     """The config of a model folder. Raises ValueError where there is none."""
     file = folder / CONFIG
@@ -144,11 +149,10 @@ def read_config(folder: Path) -> TransformerConfig:
         values = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ValueError(f"{file}: no readable config of a model ({error})") from None
-    format = values.pop("format", None) if isinstance(values, dict) else None
-    if format != FORMAT:
-        older = isinstance(format, str) and format.startswith(FORMAT.partition("/")[0])
-        reason = "made by an earlier kepipe: train the model again" if older else "not the config of a kepipe model folder"
-        raise ValueError(f"{file}: {reason}")
+    if not isinstance(values, dict) or not is_ours(values):
+        raise ValueError(f"{file}: not the config of a kepipe model folder")
+    if values.pop("format") != FORMAT:
+        raise ValueError(f"{file}: made by another version of kepipe: train the model again")
     try:
         return TransformerConfig.from_json(values)
     except (TypeError, ValueError) as error:

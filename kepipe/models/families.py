@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from kepipe.models.config import Stacks
+
+PromptStyle = Literal["append", "prefix", "infill", "sentinel", "fragment", "answer"]
+"""How a model goes on with a text (`kepipe.models.lm_scorer`)."""
 
 
 class Size(NamedTuple):
@@ -38,6 +41,16 @@ class Family:
     sizes: Mapping[str, Size]
     encoder: bool = True
     decoder: bool = False
+    begins_with_cls: bool = False
+    """Whether rows begin with the first special token."""
+    prompt_style: PromptStyle | None = None
+    """How a model of which nothing else is known goes on with a text; None: by answering from source to target."""
+    start: Literal["sep", "pad"] | None = None
+    """The special token with which a decoder's input begins, where rows have an encoder's input too."""
+    offset_by_pad: bool = False
+    """Whether positions begin after the number of the padding token."""
+    t5_init: bool = False
+    """Whether first weights are drawn as T5's."""
 
     @property
     def stacks(self) -> Stacks:
@@ -65,6 +78,7 @@ FAMILIES: Mapping[str, Family] = {
     "bert": Family(
         {**_BERT_HEAD, "segments": 2, "norm_eps": 1e-12, "embedding_norm": True, "next_sentence": True},
         {**MINIATURES, **BASE_AND_LARGE},
+        begins_with_cls=True,
     ),
     # Liu et al. 2019: no next sentence; positions begin after the row of padding
     "roberta": Family(
@@ -78,6 +92,8 @@ FAMILIES: Mapping[str, Family] = {
             "pad": 1,
         },
         {**MINIATURES, **BASE_AND_LARGE},
+        begins_with_cls=True,
+        offset_by_pad=True,
     ),
     # Radford et al. 2019; `norm: post` gives GPT-1 (Radford et al. 2018)
     "gpt2": Family(
@@ -92,6 +108,7 @@ FAMILIES: Mapping[str, Family] = {
         },
         encoder=False,
         decoder=True,
+        prompt_style="append",
     ),
     # Lewis et al. 2020; MASS (Song et al. 2019) is trained on the same stack
     "bart": Family(
@@ -105,6 +122,9 @@ FAMILIES: Mapping[str, Family] = {
         },
         {**MINIATURES, "base": Size(6, 768, 12, 3072), "large": Size(12, 1024, 16, 4096)},
         decoder=True,
+        begins_with_cls=True,
+        prompt_style="infill",
+        start="sep",
     ),
     # Raffel et al. 2020; tiny and mini: Tay et al. 2022, "Scale Efficiently"
     "t5": Family(
@@ -117,6 +137,9 @@ FAMILIES: Mapping[str, Family] = {
             "large": Size(24, 1024, 16, 4096, 64),
         },
         decoder=True,
+        prompt_style="sentinel",
+        start="pad",
+        t5_init=True,
     ),
     # released 2020: gated feed-forward, an output matrix of its own
     "t5-v1.1": Family(
@@ -129,5 +152,25 @@ FAMILIES: Mapping[str, Family] = {
             "large": Size(24, 1024, 16, 2816, 64),
         },
         decoder=True,
+        prompt_style="sentinel",
+        start="pad",
+        t5_init=True,
     ),
 }
+
+
+def family_of(name: str) -> Family:
+    """The row of a model's `config.family`. A model of another family has the defaults."""
+    return FAMILIES.get(name, Family({}, {}))
+
+
+def begins_with_cls(name: str) -> bool:
+    """Whether rows of a model's `config.family` begin with the first special token."""
+    return family_of(name).begins_with_cls
+
+
+if TYPE_CHECKING:
+    FamilyName = str
+else:
+    FamilyName = Literal[tuple(FAMILIES)]
+    """The name of a family, as the type of a config's field."""

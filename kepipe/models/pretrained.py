@@ -43,14 +43,14 @@ def read_config(name: str) -> TransformerConfig | None:
 
     Raises ValueError where it cannot be read.
     """
-    from kepipe.models.config import FORMAT, TransformerConfig, read_config
+    from kepipe.models.config import TransformerConfig, is_ours, read_config
     from kepipe.models.hf import settings
 
     if name != MINILM and not Path(name).expanduser().is_dir():
         return None
     place = locate(name)
     file, theirs = _read(place)
-    if theirs.get("format") == FORMAT:
+    if is_ours(theirs):
         return read_config(place)
     if settings.release_of(theirs) is not None:
         return None
@@ -93,12 +93,12 @@ def from_pretrained(
     `note` is told of weights that it lacked (drawn from `seed`) and of ones that were left out.
     """
     from kepipe.models import folder
-    from kepipe.models.config import FORMAT
+    from kepipe.models.config import is_ours
     from kepipe.models.hf import huggingface, settings, thunlp, uer
 
     place = locate(name)
     _, config = _read(place)
-    if config.get("format") == FORMAT:
+    if is_ours(config):
         model = folder.load(place)
     else:
         loads = {"thunlp": thunlp.load, "uer": uer.load, None: huggingface.load}

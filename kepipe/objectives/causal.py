@@ -44,8 +44,8 @@ def build_causal(_section: CausalLM, _tokenizer: Tokenizer) -> Objective:
     import numpy as np
 
     from kepipe.data.batch import Batch
-    from kepipe.objectives.losses import tensor
     from kepipe.objectives.base import Objective
+    from kepipe.objectives.losses import tensor
     from kepipe.objectives.seq2seq_lm import TokenCriterion, next_tokens
 
     def collate(rows: TokenRows, _rng: np.random.Generator, _progress: float) -> Batch:
@@ -66,8 +66,8 @@ def build_prefix(section: PrefixLM, _tokenizer: Tokenizer) -> Objective:
     import numpy as np
 
     from kepipe.data.batch import Batch
-    from kepipe.objectives.losses import tensor
     from kepipe.objectives.base import Objective
+    from kepipe.objectives.losses import tensor
     from kepipe.objectives.seq2seq_lm import TokenCriterion, next_tokens
 
     def collate(rows: TokenRows, rng: np.random.Generator, _progress: float) -> Batch:

@@ -37,7 +37,9 @@ class Mass(ObjectiveSettings):
     @model_validator(mode="after")
     def _shares_fit(self) -> Mass:
         if self.mask_prob + self.random_prob > 1:
-            raise ValueError(f"mask_prob ({self.mask_prob}) and random_prob ({self.random_prob}) add up to more than 1")
+            raise ValueError(
+                f"mask_prob ({self.mask_prob}) and random_prob ({self.random_prob}) add up to more than 1"
+            )
         return self
 
 
@@ -48,8 +50,8 @@ def build(section: Mass, tokenizer: Tokenizer) -> Objective:
     from kepipe.data.batch import Batch
     from kepipe.noise.fragment import cut_fragment, draw_fragment, mark
     from kepipe.noise.tokens import draw_replacements, replace
-    from kepipe.objectives.losses import tensor
     from kepipe.objectives.base import Objective
+    from kepipe.objectives.losses import tensor
     from kepipe.objectives.seq2seq_lm import TokenCriterion
 
     def collate(rows: TokenRows, rng: np.random.Generator, _progress: float) -> Batch:

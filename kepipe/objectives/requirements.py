@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
 from kepipe.config import ConfigConflict
+from kepipe.data.formats import FORMATS
 from kepipe.models.config import Stacks
 from kepipe.models.families import FAMILIES
 from kepipe.objectives import table
@@ -14,9 +15,6 @@ from kepipe.objectives import table
 if TYPE_CHECKING:
     from kepipe.models.config import TransformerConfig
     from kepipe.objectives.settings import ObjectiveSettings
-
-PAIRS = ("segment-pair", "sentence-pair", "dialogue")
-"""Formats whose rows have two segments, and a label that says whether they belong together."""
 
 WITH_ARTICLE = {stacks: f"a{'n' * stacks.startswith('e')} {stacks}" for stacks in get_args(Stacks)}
 
@@ -87,9 +85,11 @@ def _of_pairs(
     objective: ObjectiveSettings, name: str, model: TransformerConfig, base: str, format: str
 ) -> Iterator[ConfigConflict]:
     """What tells two segments, or several tasks, apart."""
-    pairs = format in PAIRS
+    pairs = FORMATS[format].pairs
     if pairs and model.stacks == "decoder":
-        yield ConfigConflict("format", f"base {base} reads no pairs, as {format} makes them: set `format: packed`")
+        yield ConfigConflict(
+            "format", f"base {base} reads no pairs, as {format} makes them: set `format: packed`"
+        )
         return
     needed = {"segments": objective.num_segments(pairs), "tasks": objective.num_tasks()}
     for kind, count in needed.items():

@@ -16,6 +16,7 @@ from kepipe.objectives.settings import ObjectiveSettings
 
 if TYPE_CHECKING:
     from kepipe.models.config import Stacks
+    from kepipe.models.families import PromptStyle
     from kepipe.objectives.base import Objective
     from kepipe.tokenization.tokenizer import Tokenizer
 
@@ -38,6 +39,8 @@ class Row:
     """Whether its collator is a `MaskedCollator`, so that a knowledge method may say what is masked as a whole."""
     num_special_tokens: int = 0
     """Special tokens that it puts around a row's text itself: rows that have none of their own grow by so many."""
+    prompt_style: PromptStyle | None = None
+    """How a model that was trained so goes on with a text; None: it does not write, or as its family does."""
     tokens: Callable[[Tokenizer], object] = attrgetter("mask")
     """What it takes from a tokenizer; raises ValueError where that has none."""
 
@@ -49,11 +52,34 @@ TABLE: Mapping[str, Row] = {
     ),
     "dlm": Row(dlm.DLM, dlm.build, formats=("dialogue",), masks_units=True),
     "unilm": Row(unilm.UniLM, unilm.build),
-    "causal-lm": Row(causal.CausalLM, causal.build_causal, "decoder", begin=False, tokens=attrgetter("sep")),
-    "prefix-lm": Row(causal.PrefixLM, causal.build_prefix, "decoder", begin=False, tokens=attrgetter("sep")),
-    "mass": Row(mass.Mass, mass.build, "encoder-decoder"),
-    "denoising": Row(denoising.DenoisingLM, denoising.build, "encoder-decoder", num_special_tokens=2),
-    "span-corruption": Row(t5.SpanCorruption, t5.build, "encoder-decoder", begin=False, tokens=t5.sentinels),
+    "causal-lm": Row(
+        causal.CausalLM,
+        causal.build_causal,
+        "decoder",
+        begin=False,
+        prompt_style="append",
+        tokens=attrgetter("sep"),
+    ),
+    "prefix-lm": Row(
+        causal.PrefixLM,
+        causal.build_prefix,
+        "decoder",
+        begin=False,
+        prompt_style="prefix",
+        tokens=attrgetter("sep"),
+    ),
+    "mass": Row(mass.Mass, mass.build, "encoder-decoder", prompt_style="fragment"),
+    "denoising": Row(
+        denoising.DenoisingLM, denoising.build, "encoder-decoder", num_special_tokens=2, prompt_style="infill"
+    ),
+    "span-corruption": Row(
+        t5.SpanCorruption,
+        t5.build,
+        "encoder-decoder",
+        begin=False,
+        prompt_style="sentinel",
+        tokens=t5.sentinels,
+    ),
 }
 
 SECTIONS: Mapping[str, type[ObjectiveSettings]] = {

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, get_args
 
 from kepipe.config import ConfigError, Key, Settings, merge, suggest
 from kepipe.flow.plan import Node
-from kepipe.pipeline.wiring import KINDS, Entries, is_variation
-from kepipe.stages.artifacts import Model
+from kepipe.knowledge.base import ControlName
+from kepipe.knowledge.table import method_of
+from kepipe.pipeline.wiring import KINDS, Entries
 
-ON, OFF, SHUFFLED = "graph-on", "graph-off", "graph-shuffled"
+ON = "graph-on"
+CONTROLS: tuple[str, ...] = get_args(ControlName)
+"""Names of the control arms that knowledge methods may have."""
 Changes = Mapping[str, Mapping[str, Any]]
 """Stage → settings laid over those of the file."""
 
@@ -62,17 +65,13 @@ def _leaves(value: Any, at: str = "") -> Iterator[tuple[str, str]]:
         yield at, "none" if value is None else str(value)
 
 
-def make_arms(given: Mapping[str, Changes], controls: Sequence[str], nodes: Sequence[Node]) -> list[Arm]:
-    """The arms, those put to the test first. `nodes`: the stages of the pipeline itself that a study repeats.
-
-    Raises ValueError for a bad name, and for controls of a pipeline without knowledge.
-    """
+def make_arms(given: Mapping[str, Changes], controls: Sequence[str], made: Mapping[str, Arm]) -> list[Arm]:
+    """The arms, those put to the test first. `made`: see `make_controls`. Raises ValueError for a bad name."""
     for name in given:
         if not re.fullmatch(r"[A-Za-z][\w-]*", name):
             raise ValueError(f"arm `{name}`: expected a name of letters, digits and dashes, a letter first")
-    made = _make_controls(nodes) if {OFF, SHUFFLED} & set(controls) else {}
     tested = {name: changes for name, changes in given.items() if name not in controls}
-    if not tested and made:
+    if not tested and set(controls) & made.keys():
         tested = {ON: {}}
     arms = [Arm(name, changes) for name, changes in tested.items()]
     for name in controls:
@@ -81,34 +80,36 @@ def make_arms(given: Mapping[str, Changes], controls: Sequence[str], nodes: Sequ
     return arms
 
 
-def _make_controls(nodes: Sequence[Node]) -> dict[str, Arm]:
-    """The arms `graph-off` and `graph-shuffled` of wired stages.
+def make_controls(nodes: Sequence[Node]) -> dict[str, Arm]:
+    """The control arms of wired stages, as the knowledge methods of these name them (`KnowledgeMethod.controls`).
 
-    Knowledge enters a model by an optional input that some kind of stage can shuffle: vectors, a graph. Off: these
-    inputs are empty. Shuffled: they are filled by the shuffling of what fills them otherwise.
+    None where no stage has knowledge. Where a control takes the place of an input, a stage that makes what is wrong comes before the first that needs it.
     """
-    shufflers = {stage.makes: stage for stage in KINDS.values() if is_variation(stage)}
-    fed = [
-        (node, slot, names[0])
-        for node in nodes
-        if issubclass(node.stage.makes, Model)
-        for slot, names in node.inputs.items()
-        if node.stage.slots()[slot].optional and node.stage.slots()[slot].takes in shufflers
-    ]
-    if not fed:
-        kinds = " or ".join(sorted(made.__name__ for made in shufflers))
-        raise ValueError(
-            f"no model that is measured takes {kinds or 'knowledge'} by its `inputs`: there is nothing to leave out"
-        )
-    off: dict[str, dict[str, dict[str, None]]] = {}
-    shuffled: dict[str, dict[str, dict[str, str]]] = {}
-    before: dict[str, dict[str, Mapping[str, Any]]] = {}
-    for node, slot, source in fed:
-        stage = shufflers[node.stage.slots()[slot].takes]
-        own = next(name for name, its in stage.slots().items() if its.takes is stage.makes)
-        name = f"{source}-shuffled"
-        if not any(name in added for added in before.values()):
-            before.setdefault(node.name, {})[name] = {"use": stage.name, "inputs": {own: source}}
-        off.setdefault(node.name, {"inputs": {}})["inputs"][slot] = None
-        shuffled.setdefault(node.name, {"inputs": {}})["inputs"][slot] = name
-    return {OFF: Arm(OFF, off), SHUFFLED: Arm(SHUFFLED, shuffled, before)}
+    changes: dict[str, dict[str, dict[str, Any]]] = {}
+    before: dict[str, dict[str, dict[str, Mapping[str, Any]]]] = {}
+    for node in nodes:
+        settings = getattr(node.config, "knowledge", None)
+        if settings is None:
+            continue
+        method = method_of(settings)
+        for control in method.controls:
+            arm = changes.setdefault(control.name, {})
+            if not control.replaced_by:
+                inputs = {name: None for name in method.inputs(settings) if name in node.inputs}
+                arm[node.name] = {"knowledge": None, **({"inputs": inputs} if inputs else {})}
+                continue
+            replaced: dict[str, str] = {}
+            for slot, kind in control.replaced_by.items():
+                for source in node.inputs.get(slot, ()):
+                    added = replaced[slot] = f"{source}-{control.name.removeprefix('graph-')}"
+                    stages = before.setdefault(control.name, {})
+                    if not any(added in its for its in stages.values()):
+                        own = next(
+                            name
+                            for name, its in KINDS[kind].slots().items()
+                            if its.takes is KINDS[kind].makes
+                        )
+                        stages.setdefault(node.name, {})[added] = {"use": kind, "inputs": {own: source}}
+            if replaced:
+                arm[node.name] = {"inputs": replaced}
+    return {name: Arm(name, arm, before.get(name, {})) for name, arm in changes.items() if arm}

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from kepipe.config import ConfigError, Key, Section, Settings, suggest
 from kepipe.flow.plan import Node
-from kepipe.pipeline.arms import OFF, SHUFFLED, Arm, make_arms
+from kepipe.pipeline.arms import CONTROLS, Arm, make_arms, make_controls
 from kepipe.pipeline.copies import Copies, marks_of
 from kepipe.pipeline.wiring import Entries, is_variation, wire
 from kepipe.stages.artifacts import Model
@@ -53,8 +53,9 @@ class Study(Section):
     arms: dict[str, Changes] = Field(default_factory=dict)
     """Arm → stage → settings laid over the stage's own; `{}`: the pipeline as it is."""
     controls: bool | list[str] = False
-    """Arms whose knowledge is missing or wrong. `graph-off` and `graph-shuffled` are made from the pipeline's wiring
-    (true: both), and so is `graph-on` where no arm is given; other names are those of arms."""
+    """Arms whose knowledge is missing or wrong. `graph-off`, `graph-shuffled` and `names-only` (entities are found and
+    marked, no facts) are made as the knowledge methods of the pipeline have them (true: all), and so is `graph-on` where
+    no arm is given; other names are those of arms."""
     reference: str | None = None
     """The arm that the others are compared with; none: the first control, else the first arm."""
     seeds: int | list[int] = 3
@@ -82,8 +83,9 @@ def expand(
         raise _mistake(settings, (), f"a stage named `{NAME}` stands in its way: rename that")
     for stage in study.measure:
         _known(stage, [node.name for node in base], "stage", settings, ("measure", stage))
-    controls = _controls(study, settings)
-    arms = _arms(study, controls, base, settings)
+    made = make_controls(_up_to(base, study.measure)) if study.controls else {}
+    controls = _controls(study, made, settings)
+    arms = _arms(study, controls, made, settings)
     plans = {}
     for arm in arms:
         laid, at = arm.entries(entries, places, settings)
@@ -115,22 +117,27 @@ def expand(
     return [*nodes, Node(NAME, STUDY, design, {"results": _results(nodes, design)})]
 
 
-def _arms(study: Study, controls: Sequence[str], base: Sequence[Node], settings: Settings) -> list[Arm]:
+def _arms(study: Study, controls: Sequence[str], made: Mapping[str, Arm], settings: Settings) -> list[Arm]:
     if not study.arms and not controls:
         raise _mistake(settings, (), "there is no arm: give `arms`, or `controls: true`")
     try:
-        return make_arms(study.arms, controls, _up_to(base, study.measure))
+        return make_arms(study.arms, controls, made)
     except ValueError as reason:
         raise _mistake(settings, ("controls",) if study.controls else ("arms",), str(reason)) from None
 
 
-def _controls(study: Study, settings: Settings) -> list[str]:
+def _controls(study: Study, made: Mapping[str, Arm], settings: Settings) -> list[str]:
     """Names of the control arms. Raises ConfigError for one that is neither made nor given."""
-    if isinstance(study.controls, bool):
-        return [OFF, SHUFFLED] if study.controls else []
-    for name in study.controls:
-        _known(name, [*study.arms, OFF, SHUFFLED], "arm", settings, ("controls",))
-    return study.controls
+    wanted = list(made) if study.controls is True else study.controls or []
+    if study.controls is True and not wanted or not made and set(wanted) & set(CONTROLS) - study.arms.keys():
+        raise _mistake(
+            settings,
+            ("controls",),
+            "no stage that is measured has `knowledge`: there is nothing to leave out or to put wrong",
+        )
+    for name in wanted:
+        _known(name, [*study.arms, *made], "arm", settings, ("controls",))
+    return wanted
 
 
 def _reference(study: Study, arms: Sequence[str], controls: Sequence[str], settings: Settings) -> str:

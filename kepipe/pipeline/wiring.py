@@ -76,7 +76,9 @@ def _add(nodes: list[Node], name: str, entry: Mapping[str, Any], settings: Setti
         raise ConfigError(f"{settings.where(at)}: there is no kind of stage `{kind}`{hint}")
     stage = KINDS[kind]
     config = validate(stage.config, {k: v for k, v in entry.items() if k not in WIRING}, settings, at)
-    chosen = {slot: names for slot, names in (entry.get("inputs") or {}).items() if names is not None}
+    given = entry.get("inputs") or {}
+    chosen = {slot: names for slot, names in given.items() if names is not None}
+    needed = {slot for slot in stage.needs(config) if slot not in given}
     unknown = [slot for slot in chosen if slot not in stage.slots()]
     if unknown:
         hint = suggest(unknown[0], list(stage.slots()))
@@ -84,7 +86,7 @@ def _add(nodes: list[Node], name: str, entry: Mapping[str, Any], settings: Setti
     inputs = {
         slot: _producers(nodes, name, slot, takes, several, chosen.get(slot), settings, at)
         for slot, (takes, several, optional) in stage.slots().items()
-        if slot in chosen or not optional
+        if slot in chosen or slot in needed or not optional
     }
     nodes.append(Node(name, stage, config, inputs))
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from kepipe.arrays import Floats, Ints
-from kepipe.models.entities import EntityVectors
+from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
 from kepipe.models.lm_scorer import LMScorer, PromptStyle
 from kepipe.models.transformer import Transformer
 from kepipe.probes import perplexity

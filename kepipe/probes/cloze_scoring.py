@@ -15,7 +15,7 @@ from torch import Tensor
 
 from kepipe.arrays import Floats, Ints
 from kepipe.data.batch import Batch
-from kepipe.models.entities import EntityVectors, attach
+from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors, attach
 from kepipe.models.mask_filler import fills_masks, logits_at_blanks
 from kepipe.models.transformer import Transformer
 from kepipe.probes.cloze_test import Case, ClozeTest

@@ -18,7 +18,7 @@ from kepipe.arrays import Bools, Floats, Ints
 from kepipe.data.alignment import DOCUMENT, ENTITY, PHRASE, WORD
 from kepipe.data.batch import Batch
 from kepipe.data.shards import Shard
-from kepipe.models.entities import EntityVectors, attach
+from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors, attach
 from kepipe.models.mask_filler import fills_masks, logits_at_blanks
 from kepipe.models.transformer import Transformer
 from kepipe.tokenization.tokenizer import Tokenizer

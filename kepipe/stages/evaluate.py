@@ -189,7 +189,7 @@ def _shown(arm: Model, probe: Probe, context: StageContext) -> dict[str, int] | 
 
     None for a plain model, and where the probe shows no entities.
     """
-    from kepipe.models.entities import EntityVectors
+    from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
 
     mentions = probe.shown() if read_config(arm.folder).fusion is not None else ()
     if not len(mentions):
@@ -208,7 +208,7 @@ def _shown(arm: Model, probe: Probe, context: StageContext) -> dict[str, int] | 
 
 def _load(folder: Path) -> Arm:
     """The model of a folder, with the entity vectors beside it where it fuses them."""
-    from kepipe.models.entities import EntityVectors
+    from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
     from kepipe.models.folder import load
     from kepipe.models.lm_scorer import prompt_style_of, writes
     from kepipe.probes.base import Arm

@@ -6,42 +6,27 @@ settings say: entities fused with tokens, triples injected into the text, or non
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from kepipe.config import ConfigConflict, cache_key_fields
 from kepipe.finetuning.settings import FinetuneConfig
 from kepipe.finetuning.splits import Data
 from kepipe.flow.artifact import hash_file
 from kepipe.flow.stage import Planned, Stage, StageContext
+from kepipe.knowledge.base import Use
+from kepipe.knowledge.table import method_of
 from kepipe.models.base import fingerprint
 from kepipe.stages import preview
 from kepipe.stages.artifacts import FineTuned, Graph, Linked, Model, TaskData, Vectors
-from kepipe.stages.knowledge import NO_GRAPH
-from kepipe.stages.start import choose, open_entities, tell_unused
-
-if TYPE_CHECKING:
-    from kepipe.finetuning.examples import Example
-    from kepipe.finetuning.fine_tuned import FineTunedModel, TaskSpec
-    from kepipe.finetuning.mention_finders import Source
-    from kepipe.finetuning.rows import Row
-    from kepipe.knowledge.kbert.injector import Injector
-    from kepipe.models.config import TransformerConfig
-    from kepipe.models.entities import EntityVectors
-    from kepipe.models.transformer import Transformer
-    from kepipe.tokenization.tokenizer import Tokenizer
-
-    Splits = dict[str, list[Example]]
 
 
 @dataclass(frozen=True)
 class FinetuneInputs:
-    """All by name: the model to start from; the entity vectors that it fuses, where not its own; the graph whose
-    triples are injected; the linked text whose linker finds mentions; the task's data, where a stage makes it; the
-    graph by which entities that have no vector get one, composed from their neighbours."""
+    """All by name: the model to start from; the vectors and the graph that knowledge is from, where not the model's
+    own; the linked text whose linker finds mentions; the task's data, where a stage makes it; the graph by which
+    entities that have no vector get one, composed from their neighbours."""
 
     start: Model | None = None
     vectors: Vectors | None = None
@@ -56,37 +41,53 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
 
     Raises ValueError where model, data, and knowledge do not fit, with what to do.
     """
-    from kepipe.finetuning import fine_tuned, heads
-    from kepipe.finetuning.fitting import DevEvaluator, Fitting, Visits
+    from kepipe.finetuning import fine_tuned
+    from kepipe.finetuning.collator import TaskBatches
+    from kepipe.finetuning.evaluation import DevEvaluator
+    from kepipe.finetuning.heads import TaskCriterion
+    from kepipe.finetuning.measuring import encode, measure
+    from kepipe.finetuning.reading import read_examples
+    from kepipe.finetuning.starting import start
+    from kepipe.models.files import link_folder
+    from kepipe.stages.starting import choose, folders, warn_of_unused
     from kepipe.training.loop import train
 
-    for conflict in missing_inputs(config, [name for name, made in vars(inputs).items() if made is not None]):
+    for conflict in missing_inputs(
+        config, [name for name, artifact in vars(inputs).items() if artifact is not None]
+    ):
         raise conflict
-    splits, source = _read(inputs, config, context)
-    fresh = _start(inputs, config, splits, source, context)
-    rows = _rows(fresh, splits, context)
-    spec, collator = fresh.spec, fresh.collator
-    visits = Visits.of(rows["train"], config.batch_tokens, context.seed)
-    training = config.training(visits.sampler.per_epoch)
-    dev = DevEvaluator(spec.row, splits["dev"], rows["dev"], collator, spec.labels, config.batch_tokens)
+    splits, source = read_examples(
+        _data(inputs, config),
+        config,
+        linker=None if inputs.linked is None else inputs.linked.folder / "linker",
+        graph=None if inputs.graph is None else inputs.graph.folder,
+        context=context,
+    )
+    sources = folders(inputs.graph, inputs.vectors, inputs.neighbours)
+    base, tokenizer = choose(inputs.start, config)
+    fresh = start(base, tokenizer, config, splits, source, sources, context.seed, context.note)
+    warn_of_unused(inputs.vectors, fresh.knowledge, context)
+    rows = encode(fresh, splits, context)
+    batches = TaskBatches.over(rows["train"], fresh.collator, config.batch_tokens, context.seed)
+    task, labels = fresh.spec.row, fresh.spec.labels
+    dev = DevEvaluator(task, splits["dev"], rows["dev"], fresh.collator, labels, config.batch_tokens)
     if config.train == "head":
-        fresh.model.requires_grad_(False).get_submodule(heads.NAME).requires_grad_(True)
-    progress = train(fresh.model, Fitting(rows["train"], collator), visits.render, training, context, dev)
+        fresh.model.encoder.requires_grad_(False)
+    training = config.training(batches.sampler.per_epoch)
+    state = train(fresh.model, batches, TaskCriterion(task.kind), training, context, dev)
     provenance = {
         "stage": "finetune",
         "config": cache_key_fields(config),
         "seed": context.seed,
-        **{name: "" if made is None else made.digest for name, made in vars(inputs).items()},
-        "steps": progress.step,
-        "best_step": progress.best_step,
+        **{name: "" if artifact is None else artifact.digest for name, artifact in vars(inputs).items()},
+        "steps": state.step,
+        "best_step": state.best_step,
     }
     fresh.model.eval()
-    _measure(fresh, splits, rows, config, context)
+    measure(fresh, splits, rows, 4 * config.batch_tokens, context)
     fine_tuned.save(context.out, fresh, provenance)
-    if inputs.graph is not None and config.inject is not None:
-        fine_tuned.carry(inputs.graph.folder, context.out / fine_tuned.GRAPH)
-    if inputs.linked is not None and (fresh.injector is not None or fresh.vectors is not None):
-        fine_tuned.carry(inputs.linked.folder / "linker", context.out / fine_tuned.LINKER)
+    if inputs.linked is not None and fresh.knowledge is not None:
+        link_folder(inputs.linked.folder / "linker", context.out / fine_tuned.LINKER)
 
 
 def missing_inputs(config: FinetuneConfig, given: Collection[str]) -> Iterator[ConfigConflict]:
@@ -118,172 +119,10 @@ def _data(inputs: FinetuneInputs, config: FinetuneConfig) -> Data:
     return Data.model_validate({split: folder / f"{split}.jsonl" for split in ("train", "dev", "test")})
 
 
-def _read(inputs: FinetuneInputs, config: FinetuneConfig, context: StageContext) -> tuple[Splits, Source]:
-    """The examples of each split with their mentions, and where these come from."""
-    from kepipe.finetuning.mention_finders import make_finder, with_mentions
-    from kepipe.finetuning.splits import read_splits
-    from kepipe.finetuning.table import TASKS
-    from kg.problems import Problems
-
-    data = _data(inputs, config)
-    problems = Problems(strict=data.strict)
-    splits = read_splits(data, TASKS[config.task].read, context.seed, problems)
-    if problems:
-        context.warn(problems.summary())
-    counts = {split: len(examples) for split, examples in splits.items()}
-    digests = [hash_file(file) for file in data.files().values()]
-    context.dataset(config.task, digests[0], counts | {"bad_lines": problems.count})
-    source = _source(inputs, config, splits)
-    if source in ("linker", "names"):
-        linker = inputs.linked.folder / "linker" if source == "linker" and inputs.linked else None
-        finder = make_finder(linker, inputs.graph.folder if inputs.graph else None, config.language)
-        assert finder is not None
-        splits = {split: with_mentions(examples, finder) for split, examples in splits.items()}
-    elif source == "none":
-        splits = {split: [replace(e, mentions=()) for e in examples] for split, examples in splits.items()}
-    return splits, source
-
-
-def _source(inputs: FinetuneInputs, config: FinetuneConfig, splits: Splits) -> Source:
-    """Where mentions come from. Raises ValueError where the settings ask for what is not there."""
-    there: dict[Source, bool] = {
-        "data": any(example.mentions for examples in splits.values() for example in examples),
-        "linker": inputs.linked is not None,
-        "names": inputs.graph is not None,
-        "none": True,
-    }
-    if config.mentions == "auto":
-        return next(source for source, known in there.items() if known)
-    if not there[config.mentions]:
-        raise ValueError(f"finetune: `mentions: {config.mentions}` needs data that has entity ids")
-    return config.mentions
-
-
-def _start(
-    inputs: FinetuneInputs, config: FinetuneConfig, splits: Splits, source: Source, context: StageContext
-) -> FineTunedModel:
-    """The model to start from with marks and a fresh head, and its knowledge."""
-    from kepipe.finetuning import fine_tuned, heads
-    from kepipe.finetuning.marker_tokens import place_marks
-    from kepipe.finetuning.splits import label_table
-    from kepipe.finetuning.table import TASKS
-    from kepipe.models.base import build
-
-    base, tokenizer = choose(inputs.start, config)
-    vectors = open_entities(inputs.vectors, base, inputs.neighbours, context)
-    special = {"pad": tokenizer.pad, "sep": tokenizer.sep}
-    model = build(base, tokenizer.vocab_size, context.seed, context.note, special, vectors)
-    if model.config.fusion is None:
-        tell_unused(inputs.vectors, config.inject, context)
-    for conflict in _too_long(config, model.config):
-        raise conflict
-    names = TASKS[config.task].marks if config.marks_mentions else ()
-    placed = {} if inputs.start is None else fine_tuned.placed_marks(inputs.start.folder)
-    model, marks = place_marks(model, tokenizer, names, context.seed, placed)
-    spec = fine_tuned.TaskSpec(
-        config.task,
-        label_table(splits),
-        config.length,
-        marks,
-        config.pooling == "mean" and TASKS[config.task].reads != "words",
-        config.language,
-        source,
-        _injects(inputs, config, context),
-    )
-    if len(spec.labels) < 2:
-        raise ValueError(
-            f"{_data(inputs, config).train}: the data has one label, {spec.labels}: there is nothing to learn"
-        )
-    head = fine_tuned.new_head(spec, model.config, config.dropout if config.train == "all" else 0.0)
-    heads.attach(model, heads.initialise(head, context.seed))
-    fused = vectors if model.config.fusion is not None else None
-    return fine_tuned.FineTunedModel(
-        spec, model, tokenizer, fused, _injector(inputs, spec, tokenizer, model, vectors)
-    )
-
-
-def _injects(inputs: FinetuneInputs, config: FinetuneConfig, context: StageContext) -> dict[str, Any] | None:
-    """The settings of injection, where there is a graph to inject; a control has none."""
-    if config.inject is None:
-        return None
-    if inputs.graph is None:
-        context.warn(NO_GRAPH)
-        return None
-    return config.inject.model_dump(mode="json")
-
-
-def _injector(
-    inputs: FinetuneInputs,
-    spec: TaskSpec,
-    tokenizer: Tokenizer,
-    model: Transformer,
-    vectors: EntityVectors | None,
-) -> Injector | None:
-    from kepipe.knowledge.kbert.opening import open_injector
-    from kepipe.knowledge.kbert.settings import Inject
-
-    if spec.inject is None or inputs.graph is None:
-        return None
-    folder = None if vectors is None else vectors.vectors.folder
-    settings = Inject.model_validate(spec.inject)
-    return open_injector(inputs.graph.folder, tokenizer, settings, model.config, folder)
-
-
-def _rows(fresh: FineTunedModel, splits: Splits, context: StageContext) -> dict[str, list[Row]]:
-    """Each split as labelled rows; what did not fit is told."""
-    from kepipe.finetuning.encoding import TruncationStats, encode_rows
-    from kepipe.finetuning.table import labelled
-
-    stats = TruncationStats()
-    rows = {
-        split: labelled(
-            fresh.spec.row, encode_rows(examples, fresh.row_format, stats), examples, fresh.spec.labels
-        )
-        for split, examples in splits.items()
-    }
-    context.log({name: float(count) for name, count in vars(stats).items()})
-    if stats.cut:
-        lost = f", {stats.words_cut:,} words are cut off and count as missed" if stats.words_cut else ""
-        context.warn(f"{stats.cut:,} of {stats.rows:,} rows are longer than `length` and are cut{lost}")
-    if stats.mentions:
-        context.note(
-            f"{stats.mentions:,} entities named, {stats.mentions_aligned:,} of them with tokens of their own"
-        )
-    return rows
-
-
-def _measure(
-    fresh: FineTunedModel,
-    splits: Splits,
-    rows: Mapping[str, list[Row]],
-    config: FinetuneConfig,
-    context: StageContext,
-) -> None:
-    """Write `scores.json` and `predictions.jsonl` for what was not trained on."""
-    from kepipe.finetuning.fitting import answers
-    from kepipe.finetuning.metrics import summarise
-    from kepipe.finetuning.records import records
-
-    scores = {}
-    with (context.out / "predictions.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
-        for split in [name for name in ("dev", "test") if name in splits]:
-            with context.progress(f"measuring on {split}", len(rows[split]), "rows") as tick:
-                found = answers(fresh.model, fresh.collator, rows[split], 4 * config.batch_tokens, tick)
-            metrics = fresh.spec.row.measure(splits[split], found, fresh.spec.labels)
-            scores[split] = summarise(metrics, context.seed)
-            for record in records(fresh.spec, splits[split], found):
-                stream.write(json.dumps({"split": split, **record}, ensure_ascii=False) + "\n")
-    (context.out / "scores.json").write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
-    for split, metrics_told in scores.items():
-        context.log({f"{split}/{name}": told["value"] for name, told in metrics_told.items()})
-        best = fresh.spec.row.choose_by
-        told = metrics_told[best]
-        sure = "" if told["low"] is None else f" (95%: {told['low']:.3f} to {told['high']:.3f})"
-        context.note(f"{config.task}, {split}: {best} {told['value']:.3f}{sure} over {told['cases']:,} cases")
-
-
 def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
-    """What is `missing_inputs`, and where the model cannot take what the settings give it."""
+    """What is missing, and where the model cannot take what the settings give it."""
+    from kepipe.finetuning.starting import too_long
+
     config: FinetuneConfig = stage.config
     yield from missing_inputs(config, [slot for slot, stages in stage.inputs.items() if stages])
     try:
@@ -291,16 +130,14 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
     except ConfigConflict as conflict:
         yield conflict
         return
+    use = Use(model, config.length, fused_already=preview.starts_fused(stage))
+    yield from preview.knowledge_conflicts(stage, use)
     if model is not None:
-        yield from _too_long(config, model)
+        yield from too_long(config, model)
 
 
-def _too_long(config: FinetuneConfig, model: TransformerConfig) -> Iterator[ConfigConflict]:
-    if 0 < model.positions < config.length:
-        yield ConfigConflict(
-            "length",
-            f"{config.length} tokens, and the model has {model.positions} positions: set `length: {model.positions}`",
-        )
+def _needs(config: FinetuneConfig) -> tuple[str, ...]:
+    return () if config.knowledge is None else method_of(config.knowledge).inputs(config.knowledge)
 
 
 def _fingerprint(config: FinetuneConfig) -> Mapping[str, str]:
@@ -309,4 +146,6 @@ def _fingerprint(config: FinetuneConfig) -> Mapping[str, str]:
     return digests | ({} if config.base is None else dict(fingerprint(config.base)))
 
 
-FINETUNE = Stage("finetune", 3, FinetuneInputs, FinetuneConfig, FineTuned, finetune, _fingerprint, conflicts)
+FINETUNE = Stage(
+    "finetune", 4, FinetuneInputs, FinetuneConfig, FineTuned, finetune, _fingerprint, conflicts, _needs
+)

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kepipe.config import ConfigConflict
+from kepipe.knowledge import table as knowledge
 from kepipe.model_names import MINILM
 from kepipe.models import pretrained
-from kepipe.models.base import FUSED_ALREADY, NO_VECTORS, configure
+from kepipe.models.base import configure
 from kepipe.objectives import table
 
 if TYPE_CHECKING:
-    from kepipe.config import Section
     from kepipe.flow.stage import Planned
+    from kepipe.knowledge.base import Use
     from kepipe.models.config import TransformerConfig
+    from kepipe.objectives.settings import ObjectiveSettings
     from kepipe.stages.shards import TokenizerConfig
     from kepipe.tokenization.tokenizer import Tokenizer
 
@@ -38,30 +39,58 @@ def model_of(stage: Planned) -> TransformerConfig | None:
 
 
 def starting_model(stage: Planned) -> TransformerConfig | None:
-    """The model that a stage starts from; None where it is not known before the run.
+    """The model that a stage trains; None where it is not known before the run.
 
-    A fresh one has the vocabulary 1, which stands for that of its shards. Raises Clash where the settings of the
-    stage's own base exclude each other.
+    A fresh one has the vocabulary 1, which stands for that of its shards. Raises ConfigConflict where the settings of
+    the stage's own base exclude each other, or do not go with its knowledge.
     """
-    before, base = stage.given("start"), stage.config.base
-    if before is not None:
-        return model_of(before)
-    if base is None:
+    before, base = stage.given("start"), getattr(stage.config, "base", None)
+    settings = getattr(stage.config, "knowledge", None)
+    if before is None and base is None:
         return None
     try:
-        config = pretrained.read_config(base.trained) if base.trained else configure(base, 1)
-        if config is None or base.fusion is None:
-            return config
-        if config.fusion is not None:
-            raise ValueError(f"{base.trained} {FUSED_ALREADY}")
-        # How wide the vectors are is known when they are made.
-        width = base.fusion.entity_hidden or base.fusion.entity_heads
-        fused = replace(config, fusion=base.fusion.of(config.encoder_layers, width, 0))
+        if before is not None:
+            config = model_of(before)
+        else:
+            assert base is not None
+            config = pretrained.read_config(base.trained) if base.trained else configure(base, 1)
     except ValueError as reason:
         raise ConfigConflict("base", str(reason).removeprefix("base: ")) from None
-    if stage.given("vectors") is None:
-        raise ConfigConflict("base.fusion", NO_VECTORS)
-    return fused
+    if config is None or settings is None:
+        return config
+    try:
+        return knowledge.method_of(settings).extend_config(config, settings)
+    except ValueError as reason:
+        raise ConfigConflict("knowledge", str(reason).removeprefix("knowledge: ")) from None
+
+
+def starts_fused(stage: Planned) -> bool:
+    """Whether the model that a stage starts from fuses entities, and so brings their vectors."""
+    before, base = stage.given("start"), stage.config.base
+    try:
+        if before is not None:
+            config = model_of(before)
+        else:
+            config = pretrained.read_config(base.trained) if base is not None and base.trained else None
+    except ValueError:
+        return False
+    return config is not None and config.fusion is not None
+
+
+def knowledge_conflicts(stage: Planned, use: Use) -> Iterator[ConfigConflict]:
+    """What a stage's knowledge cannot be used with, and inputs that it lacks."""
+    settings = stage.config.knowledge
+    if settings is None:
+        return
+    method = knowledge.method_of(settings)
+    for name in method.inputs(settings):
+        if stage.given(name) is None and not (name == "vectors" and use.fused_already):
+            yield ConfigConflict(
+                f"inputs.{name}",
+                f"{knowledge.name_of(settings)} needs the {name} of a graph: name the stage that makes them, or set "
+                "`knowledge: null`",
+            )
+    yield from method.conflicts(settings, use)
 
 
 def tokenizer_of(shards: Planned) -> Tokenizer | None:
@@ -108,7 +137,7 @@ def _open(source: str, _stamp: int) -> Tokenizer:
 
 
 def incompatibilities(
-    stage: Planned, objective: Section, model: TransformerConfig | None
+    stage: Planned, objective: ObjectiveSettings, model: TransformerConfig | None
 ) -> Iterator[ConfigConflict]:
     """Where the tokenizer of a stage's shards lacks what the objective takes, or is not that of a trained model."""
     shards = stage.inputs["shards"][0]

@@ -11,6 +11,8 @@ from kepipe.stages.evaluate import EVALUATE
 from kepipe.stages.finetune import FINETUNE
 from kepipe.stages.graph import GRAPH
 from kepipe.stages.link import LINK
+from kepipe.stages.names_only_graph import NAMES_ONLY_GRAPH
+from kepipe.stages.names_only_vectors import NAMES_ONLY_VECTORS
 from kepipe.stages.pretrain import PRETRAIN
 from kepipe.stages.quiz import QUIZ
 from kepipe.stages.register import REGISTER
@@ -22,11 +24,13 @@ from kepipe.stages.shuffled_vectors import SHUFFLED_VECTORS
 STAGES: tuple[Stage[Any, Any], ...] = (
     GRAPH,
     SHUFFLED_GRAPH,
+    NAMES_ONLY_GRAPH,
     CORPUS,
     LINK,
     SHARDS,
     EMBED,
     SHUFFLED_VECTORS,
+    NAMES_ONLY_VECTORS,
     PRETRAIN,
     QUIZ,
     FINETUNE,

@@ -46,7 +46,12 @@ def train(
     """
     accelerator = make_accelerator(resolve_precision(settings.precision, context.device), context.device)
     loader = MicrobatchLoader(
-        batches, criterion.counts, settings, context.seed, accelerator.process_index, accelerator.num_processes
+        batches,
+        criterion.counts,
+        settings,
+        context.seed,
+        accelerator.process_index,
+        accelerator.num_processes,
     )
     throughput = Throughput.measure(accelerator, model, criterion, loader)
     inner, loss_module, optimizer = parallelize(accelerator, model, settings, context.scratch)
@@ -75,7 +80,9 @@ def train(
             if not actions:
                 continue
             try:
-                metrics = accumulator.means(accelerator) | throughput.of(accumulator, accelerator.num_processes)
+                metrics = accumulator.means(accelerator) | throughput.of(
+                    accumulator, accelerator.num_processes
+                )
             except NotFinite as reason:
                 raise diverged(reason, loader.update(reason.step), context.scratch, rate) from None
             worth_keeping = False

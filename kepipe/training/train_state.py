@@ -88,8 +88,11 @@ class CheckpointManager:
         }
         if self.accelerator.is_main_process:
             scaler = self.accelerator.scaler
-            state = {"progress": asdict(state), "scaler": scaler.state_dict() if scaler is not None else {}}
-            checkpoint.save(self.root, state.step, tensors, state)
+            progress = {
+                "progress": asdict(state),
+                "scaler": scaler.state_dict() if scaler is not None else {},
+            }
+            checkpoint.save(self.root, state.step, tensors, progress)
             checkpoint.prune(self.root, self._kept(state))
         self.accelerator.wait_for_everyone()
 

@@ -23,10 +23,10 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
 
 from kepipe.data.batch import TokenRows
 from kepipe.models.base import Base, build
-from kepipe.models.entities import EntityVectors
 from kepipe.models.transformer import Transformer
 from kepipe.objectives import table
 from kepipe.tokenization.tokenizer import Tokenizer

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
 
 from kepipe.knowledge.kbert.ranking import CHOICES
 from kepipe.models import folder
-from kepipe.models.entities import EntityVectors
 from tests.benchmarks import choices
 from tests.pipelines.conftest import EXAMPLE, ROOT, Kepipe, Outcome
 

@@ -39,6 +39,8 @@ NO_VECTORS = (
 class FusedEntities:
     """Entity vectors that go with the tokens at which mentions start."""
 
+    in_weights = True
+
     def __init__(self, vectors: EntityVectors, settings: ErnieTsinghua) -> None:
         self.vectors, self.settings = vectors, settings
         self._lookup = EntityLookup(vectors.rows)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
-from kepipe.arrays import Floats, Ints, Ints32, pad
+from kepipe.arrays import Floats, Ints, Ints32
+from kepipe.data.batch import MentionSpans
 from kepipe.knowledge.kbert.facts import Facts
 from kepipe.knowledge.kbert.ranking import CHOICES, RankingContext, RankingSources
 from kepipe.knowledge.kbert.settings import KBert
-from kepipe.data.batch import MentionSpans
 from kepipe.knowledge.kbert.tree import Branches, InjectedRows, build_rows
 from kepipe.knowledge.kbert.triple_tokenizer import TripleTokenizer
 from kepipe.tokenization.tokenizer import Tokenizer

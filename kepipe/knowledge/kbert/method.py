@@ -39,6 +39,8 @@ GRAPH = "graph"
 class InjectedTriples:
     """Triples that are written beside the mentions of their heads. `folder`: the stored graph."""
 
+    in_weights = False
+
     def __init__(self, injector: Injector, folder: Path) -> None:
         self.injector, self.folder = injector, folder
         self._lookup = EntityLookup(lambda ids: np.array([injector.row(id) for id in ids], np.int64))

@@ -14,9 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from kepipe.arrays import Floats, Ints, ranges
-from kepipe.knowledge.kbert.facts import Facts
 from kepipe.data.batch import MentionSpans
-
+from kepipe.knowledge.kbert.facts import Facts
 from kepipe.knowledge.kbert.triple_tokenizer import TripleTokenizer
 from kg.store import Graph
 

@@ -11,12 +11,12 @@ from typing import NamedTuple
 import numpy as np
 
 from kepipe.arrays import Bools, Ints
+from kepipe.data.batch import MentionSpans
 from kepipe.data.document import Mention
 from kepipe.knowledge.kbert.injector import Chosen, Injector
 from kepipe.knowledge.kbert.name_matcher import Dictionary, to_tokens
 from kepipe.knowledge.kbert.ranking import CHOICES
 from kepipe.knowledge.kbert.settings import KBert
-from kepipe.data.batch import MentionSpans
 from kepipe.knowledge.kbert.tree import InjectedRows
 from kepipe.tokenization.tokenizer import Encoded, Tokenizer
 from kg.store import Graph

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kepipe.data.batch import MentionSpans
 from kepipe.arrays import Bools, Ints, ranges
+from kepipe.data.batch import MentionSpans
 
 
 @dataclass(frozen=True)

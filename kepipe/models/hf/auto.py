@@ -73,9 +73,7 @@ class KepipeErnieModel(PreTrainedModel):
         return BaseModelOutputWithPooling(last_hidden_state=hidden_BTD, pooler_output=pooled_BD)
 
 
-def save(
-    folder: Path, model: Transformer, tokenizer: Path | None = None
-) -> None:
+def save(folder: Path, model: Transformer, tokenizer: Path | None = None) -> None:
     """Write a folder that `AutoModel.from_pretrained` opens, with the tokenizer's files.
 
     Raises ValueError for a model without entities: `port/huggingface.py` saves that as its own family.

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
 from typer.testing import CliRunner
 
 from kepipe.cli import app
 from kepipe.finetuning.predictor import Predictor
-from kepipe.models.entities import EntityVectors
 from kepipe.stages.artifacts import FineTuned, Graph, Vectors
 from kepipe.stages.finetune import FINETUNE
 from kepipe.tokenization.training import train_tokenizer

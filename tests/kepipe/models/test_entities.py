@@ -10,11 +10,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors, attach
 
 from kepipe.data.batch import Batch, Ints
 from kepipe.models import folder
 from kepipe.models.base import Base, build
-from kepipe.models.entities import EntityVectors, attach, mention_starts
 from kg.schema import Entity, Relation, Triple
 from kg.vectors import TABLE, Vectors, save_vectors
 from kg.writer import write_graph

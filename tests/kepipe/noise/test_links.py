@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import binomtest, chisquare
-
 from kepipe.noise.links import KEEP, REMOVE, change_links, draw_links, draw_links_of_batch
+from scipy.stats import binomtest, chisquare
 
 
 def test_shares_are_those_of_the_paper() -> None:

@@ -9,16 +9,16 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
+from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
+from kepipe.objectives.entity_denoising import DenoisingEntities
 
 from kepipe.data.batch import Batch, Ints, TokenRows
 from kepipe.models.assemble import fuse
 from kepipe.models.base import Base, build
 from kepipe.models.config import FusionConfig
-from kepipe.models.entities import EntityVectors
 from kepipe.models.transformer import Transformer
 from kepipe.objectives import table
 from kepipe.objectives.base import Objective
-from kepipe.objectives.entity_denoising import DenoisingEntities
 from kg.vectors import open_vectors, save_vectors
 from tests.support.rows import TOKENIZER, VOCABULARY, rows
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from kepipe.objectives.injected import Injected
 
 from kepipe.data.batch import TokenRows
 from kepipe.knowledge.kbert.injector import Injector
 from kepipe.knowledge.kbert.settings import Inject
 from kepipe.models.base import Base, build
 from kepipe.objectives import table
-from kepipe.objectives.injected import Injected
 from kg.schema import Entity, Relation, Triple
 from kg.store import Graph
 from kg.writer import write_graph

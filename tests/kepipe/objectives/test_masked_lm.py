@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from kepipe.objectives.ernie_baidu import Stages
 from pydantic import BaseModel, ValidationError
 
 from kepipe.data.batch import ExampleRefs
 from kepipe.models.base import Base, build
 from kepipe.objectives import table
-from kepipe.objectives.ernie_baidu import Stages
 from tests.support.rows import MASK, SENTINELS, TOKENIZER, VOCABULARY, rows
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
 
 from kepipe.models.base import Base, build
-from kepipe.models.entities import EntityVectors
 from kepipe.objectives.requirements import check
 from kepipe.objectives.table import read
 from kg.vectors import save_vectors

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
 
 from kepipe.config import ConfigError
 from kepipe.models import folder
 from kepipe.models.base import Base, build
-from kepipe.models.entities import EntityVectors
 from kepipe.models.families import FAMILIES
 from kepipe.models.pretrained import from_pretrained
 from kepipe.objectives.table import TABLE

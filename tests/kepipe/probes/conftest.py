@@ -2,9 +2,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
 
 from kepipe.models.base import Base, build
-from kepipe.models.entities import EntityVectors
 from kepipe.models.transformer import Transformer
 from kg.store import open_graph
 from kg.vectors import save_vectors

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from kepipe.knowledge.ernie_tsinghua.vectors import attach
 
 from kepipe.data.batch import Batch
 from kepipe.models.base import Base, build
-from kepipe.models.entities import attach
 from kepipe.models.folder import load
 from kepipe.probes.cloze_scoring import blank, passes, score_candidates
 from kepipe.probes.cloze_test import ClozeMaker, Links

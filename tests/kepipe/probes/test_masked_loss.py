@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from kepipe.knowledge.ernie_tsinghua.vectors import attach
 
 from kepipe.data.alignment import ENTITY
 from kepipe.data.batch import Batch
 from kepipe.data.shards import open_shard
-from kepipe.models.entities import attach
 from kepipe.models.folder import load
 from kepipe.probes.masked_loss import SHARES, draw_blanks, losses_at_blanks
 from kg.vectors import read_ids

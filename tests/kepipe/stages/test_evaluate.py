@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
 
 from kepipe.data.document_files import write_documents
 from kepipe.flow.artifact import seal
 from kepipe.flow.stage import StageContext
 from kepipe.linking.linker import Linker
 from kepipe.models.base import Base, build
-from kepipe.models.entities import EntityVectors
 from kepipe.models.folder import save
 from kepipe.report import evaluation
 from kepipe.report.page import Text

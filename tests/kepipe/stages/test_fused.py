@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
 from typer.testing import CliRunner
 
 from kepipe.cli import app
@@ -22,7 +23,6 @@ from kepipe.data.document import Document
 from kepipe.data.document_files import write_documents
 from kepipe.finetuning.predictor import Predictor
 from kepipe.flow.events import Metrics
-from kepipe.models.entities import EntityVectors
 from kepipe.models.folder import load
 from kepipe.stages.artifacts import Corpus, FineTuned, Graph, Linked, Shards, Vectors
 from kepipe.stages.finetune import FINETUNE

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from kepipe.stages.start import tell_unused
 
 from kepipe.knowledge.kbert.settings import Inject
 from kepipe.stages.artifacts import Vectors
-from kepipe.stages.start import tell_unused
 from tests.support.toy_training import Ear, context_in
 
 

@@ -1,7 +1,8 @@
-"""The model that a stage starts from, and the entity vectors that come with it."""
+"""The base that a stage starts from, and its tokenizer: an earlier stage's model, or what the settings name."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kepipe.models.base import Base
@@ -9,8 +10,7 @@ from kepipe.models.base import Base
 if TYPE_CHECKING:
     from kepipe.finetuning.settings import FinetuneConfig
     from kepipe.flow.stage import StageContext
-    from kepipe.knowledge.kbert.settings import Inject
-    from kepipe.models.entities import EntityVectors
+    from kepipe.knowledge.base import Knowledge
     from kepipe.stages.artifacts import Graph, Model, Shards, Vectors
     from kepipe.tokenization.tokenizer import Tokenizer
 
@@ -48,34 +48,23 @@ def choose(start: Model | None, config: FinetuneConfig) -> tuple[Base, Tokenizer
     return base, load_tokenizer(config.tokenizer)
 
 
-def open_entities(
-    vectors: Vectors | None, base: Base, neighbours: Graph | None, context: StageContext
-) -> EntityVectors | None:
-    """The vectors of the graph's entities: the stage's input, or those in the folder of a base that fuses them.
-
-    With `neighbours`, entities of that graph that have none get one composed from their neighbours, which is told.
-    """
-    from kepipe.models.entities import EntityVectors, has_vectors
+def folder_of(base: Base) -> Path | None:
+    """The folder of a trained base, which may bring knowledge; None for a fresh one."""
     from kepipe.models.pretrained import locate
 
-    folder = None if vectors is None else vectors.folder
-    if folder is None and base.trained is not None and has_vectors(locate(base.trained)):
-        folder = locate(base.trained)
-    if folder is None:
-        return None
-    if neighbours is None:
-        return EntityVectors.open(folder)
-    from kg.store import open_graph
-
-    entities = EntityVectors.open(folder, open_graph(neighbours.folder))
-    context.note(f"{entities.composed:,} entities without a vector got one composed from their neighbours")
-    return entities
+    return None if base.trained is None else locate(base.trained)
 
 
-def tell_unused(vectors: Vectors | None, inject: Inject | None, context: StageContext) -> None:
-    """Warn of vectors given to a plain model, where no choice of triples looks at them either."""
-    if vectors is not None and (inject is None or inject.choice != "plausible"):
+def folders(graph: Graph | None, vectors: Vectors | None, neighbours: Graph | None) -> dict[str, Path | None]:
+    """The inputs from which knowledge is opened (see `kepipe.knowledge.base.Sources`)."""
+    inputs = {"graph": graph, "vectors": vectors, "neighbours": neighbours}
+    return {name: None if artifact is None else artifact.folder for name, artifact in inputs.items()}
+
+
+def warn_of_unused(vectors: Vectors | None, knowledge: Knowledge | None, context: StageContext) -> None:
+    """Tell of vectors that are given to a model without knowledge."""
+    if vectors is not None and knowledge is None:
         context.warn(
-            f"the vectors of `{vectors.name}` are not used: the model is a plain one; `fusion: {{}}` in the base of "
-            "`pretrain` makes one that fuses them"
+            f"the vectors of `{vectors.name}` are not used: the model is a plain one; set `knowledge: {{method: "
+            "ernie-tsinghua}` in the stage to have them fused with its tokens"
         )

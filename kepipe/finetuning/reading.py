@@ -1,0 +1,56 @@
+"""A task's examples with the entities that their texts name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from kepipe.finetuning.examples import Example
+from kepipe.finetuning.mention_finders import Source, make_finder, with_mentions
+from kepipe.finetuning.settings import FinetuneConfig
+from kepipe.finetuning.splits import Data, read_splits
+from kepipe.finetuning.table import TASKS
+from kepipe.flow.artifact import hash_file
+from kepipe.flow.stage import StageContext
+from kg.problems import Problems
+
+Splits = dict[str, list[Example]]
+
+
+def read_examples(
+    data: Data, config: FinetuneConfig, *, linker: Path | None, graph: Path | None, context: StageContext
+) -> tuple[Splits, Source]:
+    """The examples of each split with their mentions, and where these come from. `linker`, `graph`: folders.
+
+    Raises ValueError where the settings ask for mentions that there are not.
+    """
+    problems = Problems(strict=data.strict)
+    splits = read_splits(data, TASKS[config.task].read, context.seed, problems)
+    if problems:
+        context.warn(problems.summary())
+    counts = {split: len(examples) for split, examples in splits.items()}
+    digest = hash_file(data.files()["train"])
+    context.dataset(config.task, digest, counts | {"bad_lines": problems.count})
+    source = _source(splits, config, linker, graph)
+    if source in ("linker", "names"):
+        finder = make_finder(linker if source == "linker" else None, graph, config.language)
+        assert finder is not None
+        splits = {split: with_mentions(examples, finder) for split, examples in splits.items()}
+    elif source == "none":
+        splits = {split: [replace(e, mentions=()) for e in examples] for split, examples in splits.items()}
+    return splits, source
+
+
+def _source(splits: Splits, config: FinetuneConfig, linker: Path | None, graph: Path | None) -> Source:
+    """Where mentions come from: as the settings say, or the first source that there is."""
+    there: dict[Source, bool] = {
+        "data": any(example.mentions for examples in splits.values() for example in examples),
+        "linker": linker is not None,
+        "names": graph is not None,
+        "none": True,
+    }
+    if config.mentions == "auto":
+        return next(source for source, known in there.items() if known)
+    if not there[config.mentions]:
+        raise ValueError(f"finetune: `mentions: {config.mentions}` needs data that has entity ids")
+    return config.mentions

@@ -1,0 +1,78 @@
+"""A fine-tuned model before it learns: the model to start from with markers and a fresh head, and its knowledge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kepipe.config import ConfigConflict
+from kepipe.finetuning import fine_tuned, heads
+from kepipe.finetuning.examples import Example
+from kepipe.finetuning.heads import TaskModel
+from kepipe.finetuning.marker_tokens import place_markers
+from kepipe.finetuning.mention_finders import Source
+from kepipe.finetuning.settings import FinetuneConfig
+from kepipe.finetuning.splits import label_table
+from kepipe.finetuning.table import TASKS
+from kepipe.knowledge.base import Sources
+from kepipe.knowledge.opening import prepare
+from kepipe.models.base import Base, build
+from kepipe.tokenization.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from kepipe.models.config import TransformerConfig
+
+Splits = dict[str, list[Example]]
+
+
+def start(
+    base: Base,
+    tokenizer: Tokenizer,
+    config: FinetuneConfig,
+    splits: Splits,
+    source: Source,
+    folders: Mapping[str, Path | None],
+    seed: int,
+    note: Callable[[str], None],
+) -> fine_tuned.FineTunedModel:
+    """The model of `base` for the task. `source`: where mentions come from; `folders`: see `Sources`.
+
+    Raises ValueError where model, data and knowledge do not fit, with what to do.
+    """
+    from kepipe.models.pretrained import locate
+
+    folder = None if base.trained is None else locate(base.trained)
+    special = {"pad": tokenizer.pad, "sep": tokenizer.sep}
+    model = build(base, tokenizer.vocab_size, seed, note, special)
+    sources = Sources(tokenizer, model.config, **folders)
+    model, knowledge = prepare(model, config.knowledge, sources, seed, note, folder)
+    for conflict in too_long(config, model.config):
+        raise conflict
+    task = TASKS[config.task]
+    names = task.marks if config.marks_mentions else ()
+    placed = {} if folder is None else fine_tuned.placed_markers(folder)
+    model, markers = place_markers(model, tokenizer, names, seed, placed)
+    spec = fine_tuned.TaskSpec(
+        config.task,
+        label_table(splits),
+        config.length,
+        markers,
+        config.pooling == "mean" and task.reads != "words",
+        config.language,
+        source,
+    )
+    if len(spec.labels) < 2:
+        raise ValueError(f"the data has one label, {spec.labels}: there is nothing to learn")
+    head = fine_tuned.new_head(spec, model.hidden_size, config.dropout if config.train == "all" else 0.0)
+    return fine_tuned.FineTunedModel(
+        spec, TaskModel(model, heads.initialise(head, seed)), tokenizer, knowledge
+    )
+
+
+def too_long(config: FinetuneConfig, model: TransformerConfig) -> list[ConfigConflict]:
+    """Rows that are longer than the model can read."""
+    if 0 < model.positions < config.length:
+        message = f"{config.length} tokens, and the model has {model.positions} positions: set `length: {model.positions}`"
+        return [ConfigConflict("length", message)]
+    return []
