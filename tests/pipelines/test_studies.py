@@ -13,7 +13,7 @@ from kepipe.knowledge.kbert.ranking import CHOICES
 from kepipe.models import folder
 from kepipe.models.entities import EntityVectors
 from tests.benchmarks import choices
-from tests.pipelines.conftest import EXAMPLE, ROOT, Kepipe, Outcome
+from tests.support.kepipe_run import EXAMPLE, ROOT, Kepipe, Outcome
 
 pytestmark = pytest.mark.xdist_group("studies")
 

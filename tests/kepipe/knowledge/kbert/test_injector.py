@@ -13,7 +13,7 @@ from kepipe.data.document import Mention
 from kepipe.knowledge.kbert.facts import Facts
 from kepipe.knowledge.kbert.injector import Injector, Trunk, find_mentions
 from kepipe.knowledge.kbert.name_matcher import Dictionary, to_tokens
-from kepipe.knowledge.kbert.ranking import CHOICES, RankingSources, RankingContext, pagerank
+from kepipe.knowledge.kbert.ranking import CHOICES, RankingContext, RankingSources, pagerank
 from kepipe.knowledge.kbert.settings import Inject
 from kepipe.knowledge.kbert.tree import InjectedRows, MentionSpans
 from kepipe.knowledge.kbert.triple_tokenizer import TripleTokenizer
