@@ -7,7 +7,7 @@ RUN python -m venv /opt/kepipe
 WORKDIR /source
 COPY constraints.txt ./
 RUN /opt/kepipe/bin/pip install --constraint constraints.txt --index-url "$TORCH_INDEX" torch
-COPY pyproject.toml setup.py README.md ./
+COPY pyproject.toml setup.py README.md LICENSE ./
 COPY kepipe kepipe
 COPY kg kg
 COPY pipelines pipelines

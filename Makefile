@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TORCH_INDEX ?=
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 
-.PHONY: quickstart test lint format coverage clean
+.PHONY: quickstart test lint format hooks coverage clean
 
 quickstart: $(VENV)/installed
 	$(BIN)/kepipe run pipelines/quickstart.yaml
@@ -24,6 +24,12 @@ lint: $(VENV)/installed-test
 format: $(VENV)/installed-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The hook finds its commands in .venv, also where that is not activated.
+hooks: $(VENV)/installed-test
+	$(BIN)/pre-commit install
+	@hook="$$(git rev-parse --git-path hooks/pre-commit)" \
+		&& sed -i.bak 's|^INSTALL_PYTHON=|PATH="$(CURDIR)/$(BIN):$$PATH" &|' "$$hook" && rm "$$hook.bak"
 
 coverage: $(VENV)/installed-test
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadgroup --cov --cov-report term-missing:skip-covered

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kg.embedding import TrainingSettings, train
+from kg.embedding import Training, train
 from kg.inductive import (
     Encoder,
     InductiveSplit,
@@ -48,7 +48,7 @@ def main(store: Path, seed: int, folder: Path) -> None:
     graph = divide(source, split, folder / "graph")
     print(f"{len(split.rows)} new entities, {len(split.queries)} triples asked")
     begun = time.perf_counter()
-    trained = train(graph, TrainingSettings(epochs=20), folder, seed)
+    trained = train(graph, Training(epochs=20), folder, seed)
     entities, relations = trained.entities, trained.relations
     print(f"TransE in {time.perf_counter() - begun:.0f} s")
     begun = time.perf_counter()

@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kg.embedding import CHECKPOINT, TrainingSettings, train
+from kg.embedding import CHECKPOINT, Training, train
 from kg.embedding_models import MODELS
 from kg.ranking import Popularity, filtered_ranks, summarise
 from kg.splits import hold_out
 from kg.store import Graph, UnknownEntityError
 from kg.vectors import INDEX, open_vectors, save_vectors
 from kg.warm import start_from
-from tests.kg.test_ranking import build
+from tests.support.graphs import numbered_graph
 
-SMALL = TrainingSettings(dim=16, epochs=25, negatives=128, learning_rate=0.1)
+SMALL = Training(dim=16, epochs=25, negatives=128, learning_rate=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Graph:
                 if row + up < 12 and column + right < 12:
                     facts.append([row * 12 + column, relation, (row + up) * 12 + column + right])
     parts = hold_out(np.array(facts, np.int32), np.random.default_rng(0), 0.05, 0.1)
-    return build(tmp_path_factory.mktemp("grid"), 144, 3, **parts)
+    return numbered_graph(tmp_path_factory.mktemp("grid"), 144, 3, **parts)
 
 
 def test_it_learns_what_popularity_cannot(grid: Graph, tmp_path: Path) -> None:
@@ -50,7 +50,9 @@ def test_it_learns_what_popularity_cannot(grid: Graph, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Graph:
     facts = np.array([[head, head % 2, (head + 1) % 8] for head in range(8)], np.int32)
-    return build(tmp_path_factory.mktemp("tiny"), 8, 2, train=facts[:6], valid=facts[6:7], test=facts[7:])
+    return numbered_graph(
+        tmp_path_factory.mktemp("tiny"), 8, 2, train=facts[:6], valid=facts[6:7], test=facts[7:]
+    )
 
 
 class Killed(Exception):
@@ -116,7 +118,7 @@ def test_what_is_known_goes_on_and_what_is_new_starts_near_its_neighbours(
     everything = grid.triples()
     old = [row for row in range(144) if row % 12 != 11]
     kept = np.isin(everything[:, [0, 2]], old).all(axis=1) & (everything[:, 1] != 2)
-    smaller = build(tmp_path / "smaller", 144, 3, train=everything[kept])
+    smaller = numbered_graph(tmp_path / "smaller", 144, 3, train=everything[kept])
     before = train(smaller, SMALL, tmp_path / "before", seed=0)
     ids = [f"e{row}" for row in reversed(old)]  # rows need not be the same
     save_vectors(tmp_path / "old", ids, before.entities[old[::-1]], before.relations[:2], ["r0", "r1"])
@@ -144,7 +146,7 @@ def test_a_start_of_another_width_is_refused(grid: Graph, tmp_path: Path) -> Non
     with pytest.raises(ValueError, match="old vectors have the width 8, TransE with dim 16"):
         train(grid, SMALL, tmp_path, 0, start=start)
     with pytest.raises(ValueError, match="a vector of none of the graph's entities"):
-        start_from(tmp_path, build(tmp_path / "g", 1, 1))
+        start_from(tmp_path, numbered_graph(tmp_path / "g", 1, 1))
     (tmp_path / "relations.txt").write_text("r0\nr1\n")
     with pytest.raises(ValueError, match=r"relations\.txt: 2 lines that end, for 1 vectors"):
         start_from(tmp_path, grid)
@@ -154,7 +156,7 @@ def test_a_start_of_another_width_is_refused(grid: Graph, tmp_path: Path) -> Non
 
 
 def test_another_model_of_pykeen(grid: Graph, tmp_path: Path) -> None:
-    settings = TrainingSettings(model="RotatE", dim=4, epochs=2, batch=128, negatives=2)
+    settings = Training(model="RotatE", dim=4, epochs=2, batch=128, negatives=2)
     trained = train(grid, settings, tmp_path, seed=0)
     assert trained.entities.shape == (144, 8)  # complex numbers count as two
     ranks = filtered_ranks(grid, grid.triples("test"), trained.scorer)
@@ -165,7 +167,7 @@ def test_another_model_of_pykeen(grid: Graph, tmp_path: Path) -> None:
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_is_trained_and_ranks(tiny: Graph, tmp_path: Path, model: str) -> None:
     told: list[float] = []
-    settings = TrainingSettings(model=model.upper(), dim=8, epochs=1, negatives=4, validate_every=1)
+    settings = Training(model=model.upper(), dim=8, epochs=1, negatives=4, validate_every=1)
     trained = train(tiny, settings, tmp_path, 0, on_epoch=lambda _, figures: told.append(figures["loss"]))
     assert len(told) == 1
     assert np.isfinite(told).all()
@@ -177,7 +179,7 @@ def test_every_model_is_trained_and_ranks(tiny: Graph, tmp_path: Path, model: st
 @pytest.mark.parametrize("model", ["ComplEx", "ConvE"])
 def test_another_model_goes_on_after_an_interruption_too(grid: Graph, tmp_path: Path, model: str) -> None:
     """Complex numbers; drop-out, whose draws must go on as well."""
-    settings = TrainingSettings(model=model, dim=8, epochs=4, negatives=4, validate_every=2)
+    settings = Training(model=model, dim=8, epochs=4, negatives=4, validate_every=2)
 
     def die(epoch: int, _: Mapping[str, float]) -> None:
         if epoch == 3:
@@ -192,7 +194,7 @@ def test_another_model_goes_on_after_an_interruption_too(grid: Graph, tmp_path: 
 
 
 def test_no_step_has_one_triple_alone(tiny: Graph, tmp_path: Path) -> None:
-    settings = TrainingSettings(model="TuckER", dim=8, epochs=1, negatives=4, batch=5)
+    settings = Training(model="TuckER", dim=8, epochs=1, negatives=4, batch=5)
     assert settings.batch_of(6) == 6
     assert settings.batch_of(7) == 5
     assert settings.batch_of(31) == 7  # 31 is one more than 5 · 6
@@ -201,7 +203,7 @@ def test_no_step_has_one_triple_alone(tiny: Graph, tmp_path: Path) -> None:
 
 def test_validation_leaves_training_as_it_is(grid: Graph, tmp_path: Path) -> None:
     """Of TuckER, which drops out and keeps means of its batches."""
-    settings = TrainingSettings(model="TuckER", dim=8, epochs=3, negatives=4, validate_every=1)
+    settings = Training(model="TuckER", dim=8, epochs=3, negatives=4, validate_every=1)
     watched = train(grid, settings, tmp_path, seed=1)
     unwatched = train(grid, replace(settings, validate_every=0), tmp_path, seed=1)
     assert watched.entities.tobytes() == unwatched.entities.tobytes()
@@ -222,7 +224,7 @@ def test_what_cannot_be_trained_is_refused_with_what_can(
     grid: Graph, tmp_path: Path, model: str, why: str
 ) -> None:
     with pytest.raises(ValueError, match=rf"'{model}': .*{why}.*; there is .*TransE") as refused:
-        train(grid, TrainingSettings(model=model), tmp_path, seed=0)
+        train(grid, Training(model=model), tmp_path, seed=0)
     assert "Literal," not in str(refused.value)
 
 

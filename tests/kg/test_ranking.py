@@ -8,25 +8,12 @@ import numpy as np
 import pytest
 
 from kg.ranking import Popularity, Translation, filtered_ranks, random_mrr, summarise
-from kg.schema import Entity, Relation
-from kg.store import Graph
-from kg.writer import GraphWriter
-
-
-def build(folder: Path, entities: int, relations: int, **splits: np.ndarray) -> Graph:
-    writer = GraphWriter(folder)
-    for number in range(entities):
-        writer.add_entity(Entity(f"e{number}", f"e{number}"))
-    for number in range(relations):
-        writer.add_relation(Relation(f"r{number}", f"r{number}"))
-    for split, triples in splits.items():
-        writer.add_triples(split, triples)
-    return writer.finish()
+from tests.support.graphs import numbered_graph
 
 
 def test_ranks_by_hand(tmp_path: Path) -> None:
     """Entities on a line at 0 … 4, one relation that moves by 1: e1 → e2 is asked, e1 → e3 is known."""
-    graph = build(
+    graph = numbered_graph(
         tmp_path, 5, 1, train=np.array([[1, 0, 3], [0, 0, 4]]), test=np.array([[1, 0, 2], [1, 0, 1]])
     )
     line = Translation(np.arange(5, dtype=np.float32)[:, None], np.ones((1, 1), np.float32))
@@ -38,14 +25,14 @@ def test_ranks_by_hand(tmp_path: Path) -> None:
 
 
 def test_ties_count_half(tmp_path: Path) -> None:
-    graph = build(tmp_path, 5, 1, test=np.array([[0, 0, 1]]))
+    graph = numbered_graph(tmp_path, 5, 1, test=np.array([[0, 0, 1]]))
     nowhere = Translation(np.zeros((5, 2), np.float32), np.zeros((1, 2), np.float32))
     assert filtered_ranks(graph, graph.triples("test"), nowhere).tolist() == [[3, 3]]
 
 
 def test_popularity_counts_training_only(tmp_path: Path) -> None:
     train = np.array([[0, 0, 4], [1, 0, 4], [2, 0, 3], [0, 1, 2]])
-    graph = build(tmp_path, 5, 2, train=train, test=np.array([[3, 0, 4], [3, 0, 2]]))
+    graph = numbered_graph(tmp_path, 5, 2, train=train, test=np.array([[3, 0, 4], [3, 0, 2]]))
     ranks = filtered_ranks(graph, graph.triples("test"), Popularity(graph))
     # Tails of r0: e4 twice, e3 once; asked for e2 with e4 known, e3 alone is ahead, e0 and e1 are ties.
     assert graph.triples("test").tolist() == [[3, 0, 2], [3, 0, 4]]
@@ -62,7 +49,7 @@ def test_the_same_ranks_as_pykeen(tmp_path: Path, norm: int) -> None:
     rng = np.random.default_rng(0)
     facts = np.unique(rng.integers(0, [60, 4, 60], (900, 3)), axis=0).astype(np.int32)
     rng.shuffle(facts)
-    graph = build(tmp_path, 60, 4, train=facts[:700], valid=facts[700:750], test=facts[750:])
+    graph = numbered_graph(tmp_path, 60, 4, train=facts[:700], valid=facts[700:750], test=facts[750:])
     parts = {split: torch.from_numpy(graph.triples(split).astype(np.int64)) for split in graph.splits}
     factory = CoreTriplesFactory(parts["train"], num_entities=60, num_relations=4)
     model = TransE(triples_factory=factory, embedding_dim=8, scoring_fct_norm=norm, random_seed=0)
@@ -93,7 +80,7 @@ def test_summary_by_hand() -> None:
 
 
 def test_distances_that_are_no_numbers_are_no_good_ranks(tmp_path: Path) -> None:
-    graph = build(tmp_path, 5, 1, test=np.array([[0, 0, 1]]))
+    graph = numbered_graph(tmp_path, 5, 1, test=np.array([[0, 0, 1]]))
     broken = Translation(np.full((5, 2), np.nan, np.float32), np.zeros((1, 2), np.float32))
     with pytest.raises(AssertionError, match="no numbers"):
         filtered_ranks(graph, graph.triples("test"), broken)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.pipelines.conftest import EXAMPLE, Kepipe, Outcome
+from tests.support.kepipe_run import EXAMPLE, Kepipe, Outcome
 
 pytestmark = pytest.mark.xdist_group("entity-accuracy")
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from kepipe.flow.plan import Workspace
-from tests.pipelines.conftest import EXAMPLE, TINY, Kepipe
+from tests.support.kepipe_run import EXAMPLE, TINY, Kepipe
 
 pytestmark = pytest.mark.xdist_group("example")
 

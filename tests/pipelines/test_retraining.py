@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipelines.conftest import EXAMPLE, TINY, Kepipe
+from tests.support.kepipe_run import EXAMPLE, TINY, Kepipe
 
 pytestmark = pytest.mark.xdist_group("retraining")
 

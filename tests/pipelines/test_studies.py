@@ -13,7 +13,7 @@ from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
 from kepipe.knowledge.kbert.ranking import CHOICES
 from kepipe.models import folder
 from tests.benchmarks import choices
-from tests.pipelines.conftest import EXAMPLE, ROOT, Kepipe, Outcome
+from tests.support.kepipe_run import EXAMPLE, ROOT, Kepipe, Outcome
 
 pytestmark = pytest.mark.xdist_group("studies")
 

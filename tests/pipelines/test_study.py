@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.pipelines.conftest import EXAMPLE, TINY, Kepipe
+from tests.support.kepipe_run import EXAMPLE, TINY, Kepipe
 
 pytestmark = pytest.mark.xdist_group("study")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipelines.conftest import EXAMPLE, ROOT, Kepipe
+from tests.support.kepipe_run import EXAMPLE, ROOT, Kepipe
 
 pytestmark = pytest.mark.xdist_group("example")
 

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from kepipe.cli import app
-from tests.kepipe.flow.conftest import Bench, flow
+from tests.support.flow import Bench, flow
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 from kepipe.cli.plan import lines
 from kepipe.config import Section
 from kepipe.flow.plan import Node, Status, Step
-from tests.kepipe.flow.conftest import DOUBLE
+from tests.support.flow import DOUBLE
 
 
 def step(name: str, status: Status = "cached", why: str = "made by run r", **labels: Any) -> Step:

@@ -20,7 +20,7 @@ from kepipe.flow.events import Event, Metrics, Noted, RunEnded, StageEnded, Stag
 from kepipe.flow.plan import Flow, Node, Workspace, make_plan
 from kepipe.flow.runner import Choice, Run, StageFailed
 from kepipe.flow.stage import Nothing, Stage, StageContext
-from tests.kepipe.flow.conftest import Bench, Number, flow
+from tests.support.flow import Bench, Number, flow
 
 Statuses = Callable[[list[Event]], dict[str, str]]
 

@@ -12,7 +12,7 @@ from kepipe.linking.linker import Linker
 from kepipe.linking.reading import Name, Reading
 from kg.schema import Entity, Relation, Triple
 from kg.writer import write_graph
-from tests.kepipe.linking.test_linker import feature
+from tests.support.linking import feature
 
 TOWNS = [f"Town {letter}" for letter in "ABCDEFGHIJ"]
 

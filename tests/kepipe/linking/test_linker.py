@@ -5,11 +5,11 @@ import pytest
 
 from kepipe.data.document import Span
 from kepipe.linking.casing import Casing
-from kepipe.linking.features import FEATURES
 from kepipe.linking.linker import Linker
 from kepipe.linking.policy import Policy
-from kepipe.linking.reading import Name, Reading, RuleReader
+from kepipe.linking.reading import Name, Reading
 from kg.store import Graph
+from tests.support.linking import feature, read
 
 
 @pytest.fixture(scope="module")
@@ -17,19 +17,9 @@ def linker(graph: Graph) -> Linker:
     return Linker.build(graph, Casing({"reading": 0.9}))
 
 
-def read(text: str) -> Reading:
-    return next(iter(RuleReader().read([text])))
-
-
 def linked(linker: Linker, text: str, reading: Reading | None = None) -> list[tuple[str, str]]:
     mentions = linker.link(text, reading or read(text))
     return [(text[mention.start : mention.end], mention.entity) for mention in mentions]
-
-
-def feature(linker: Linker, text: str, entity: str, name: str, reading: Reading | None = None) -> float:
-    matches, features, _ = linker.examine(text, reading or read(text))
-    rows = [linker.knowledge.ids[row] for row in matches.rows.tolist()]
-    return float(features[rows.index(entity), FEATURES.index(name)])
 
 
 def test_what_stands_beside_a_name_disambiguates_it(linker: Linker) -> None:

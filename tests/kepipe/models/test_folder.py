@@ -57,11 +57,11 @@ def test_a_full_disk_is_named_and_leaves_the_model_that_was_there(tmp_path: Path
     script = f"""
 import resource
 from pathlib import Path
-from tests.kepipe.models.test_folder import small
 from kepipe.models import folder
+from kepipe.models.base import Base, build
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 try:
-    folder.save(Path({str(tmp_path)!r}), small(seed=1))
+    folder.save(Path({str(tmp_path)!r}), build(Base(family="bert", layers=1, hidden=32, heads=2), 50, 1))
 except OSError as error:
     print(error)
 """

@@ -12,7 +12,7 @@ from tests.support.rows import TOKENIZER, VOCABULARY, rows
 
 
 def dialogues(count: int, seed: int) -> TokenRows:
-    """Two turns, each about one of two topics with words of its own; `next_sentence_labels` says that both have the same."""
+    """Two turns, each about one of two topics with its own words; `next_sentence_labels` says that both share one."""
     clean = rows(count, 16, seed, pairs=True)
     rng = np.random.default_rng(seed)
     first, same = rng.integers(0, 2, count), rng.integers(0, 2, count)

@@ -5,12 +5,12 @@ import json
 import re
 import shutil
 import subprocess
-from html.parser import HTMLParser
 
 import pytest
 
 from kepipe.flow.stage import StageContext
 from kepipe.stages.report import REPORT, ReportConfig
+from tests.support.html import Structure
 
 FRAME = """<iframe id="frame" style="border:0;width:WIDTHpx;height:900px"></iframe><script>
 const frame = document.getElementById("frame");
@@ -31,25 +31,6 @@ def make(inputs, folder, **config):
 @pytest.fixture(scope="module")
 def html(inputs, tmp_path_factory):
     return make(inputs, tmp_path_factory.mktemp("page") / "a")
-
-
-class Structure(HTMLParser):
-    """Checks that tags nest, and collects ids and text."""
-
-    VOID = ("meta", "br", "img", "link", "input", "hr")
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.ids, self.wrong = [], [], []
-
-    def handle_starttag(self, tag, attrs):
-        self.ids += [value for name, value in attrs if name == "id"]
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        if not self.open or self.open.pop() != tag:
-            self.wrong.append((tag, self.getpos()))
 
 
 def test_the_page_needs_nothing_from_elsewhere(html):

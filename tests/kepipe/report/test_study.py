@@ -12,8 +12,8 @@ from kepipe.report.page import render
 from kepipe.report.study import build
 from kepipe.studies.compare import compare
 from kepipe.studies.design import Design, Measure
-from tests.kepipe.report.test_pipeline import Structure
-from tests.kepipe.studies.conftest import F1, Values, design_of, result
+from tests.support.html import Structure
+from tests.support.studies import F1, Values, design_of, result
 
 VALUES: Values = {
     "graph-on": (0.612, 0.634, 0.621),

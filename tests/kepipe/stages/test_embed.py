@@ -20,6 +20,7 @@ from kepipe.stages.graph import GRAPH, GraphConfig
 from kg.ranking import Translation, filtered_ranks, summarise
 from kg.store import open_graph
 from kg.vectors import map_table, open_vectors
+from tests.support.stages import run_stage
 
 CONFIG = EmbedConfig(dim=8, epochs=30, negatives=64, learning_rate=0.1)
 
@@ -36,13 +37,7 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:
 
 
 def run(graph: Graph, folder: Path, config: EmbedConfig = CONFIG) -> list[Event]:
-    events: list[Event] = []
-    for name in ("out", "scratch"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    EMBED.run(
-        EmbedInputs(graph), config, StageContext(folder / "out", folder / "scratch", 0, "cpu", events.append)
-    )
-    return events
+    return run_stage(EMBED, EmbedInputs(graph), config, folder)
 
 
 def test_vectors_scores_and_events(graph: Graph, tmp_path: Path) -> None:
@@ -92,9 +87,12 @@ import kg.embedding
 from functools import partial
 from pathlib import Path
 from kepipe.stages.artifacts import Graph
-from tests.kepipe.stages.test_embed import run
+from kepipe.stages.embed import EMBED, EmbedConfig, EmbedInputs
+from tests.support.stages import run_stage
 kg.embedding.train = partial(kg.embedding.train, save_every=0.0)
-run(Graph(Path({str(graph.folder)!r}), "digest"), Path({str(tmp_path / "killed")!r}))
+graph = Graph(Path({str(graph.folder)!r}), "digest")
+config = EmbedConfig(**{CONFIG.model_dump()!r})
+run_stage(EMBED, EmbedInputs(graph), config, Path({str(tmp_path / "killed")!r}))
 """
     child = subprocess.Popen([sys.executable, "-c", program])
     checkpoint = tmp_path / "killed/scratch/embedding.pt"

@@ -9,51 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kepipe.data.document import Document, Mention, Span
-from kepipe.data.document_files import write_documents
 from kepipe.flow.stage import Nothing, StageContext
 from kepipe.models.folder import load
 from kepipe.stages.artifacts import Linked, Model, Shards
 from kepipe.stages.corpus import CORPUS
 from kepipe.stages.pretrain import PRETRAIN
 from kepipe.stages.shards import SHARDS
+from tests.support.pretraining import SMALL, TINY, WORDS
 from tests.support.toy_training import Ear, context_in
-
-NAMES = ["river", "old", "stone", "high", "castle", "town", "bridge", "market", "hill"]
-WORDS = ["the", "near", "large", "small", "lies", "north", "south", "east", "of", "in", "with", "and"]
-TINY = {"layers": 1, "hidden": 32, "heads": 2}
-SMALL: dict[str, Any] = {
-    "base": TINY,
-    "steps": 6,
-    "batch_tokens": 512,
-    "length": 32,
-    "eval_tokens": 512,
-    "precision": "fp32",
-}
-
-
-def document(number: int, rng: np.random.Generator) -> Document:
-    """Ten sentences of nine words; each begins with a name of two words."""
-    text, sentences, mentions = "", [], []
-    for _ in range(10):
-        name = f"{NAMES[rng.integers(0, 5)]} {NAMES[rng.integers(5, 9)]}"
-        start = len(text)
-        text += f"{name} {' '.join(rng.choice(WORDS, 7))} . "
-        sentences.append(Span(start, len(text) - 1))
-        mentions.append(Mention(start, start + len(name), f"Q{len(name)}"))
-    return Document(f"d{number}", text, sentences=tuple(sentences), mentions=tuple(mentions))
-
-
-@pytest.fixture(scope="module")
-def shards(tmp_path_factory: pytest.TempPathFactory) -> Shards:
-    root = tmp_path_factory.mktemp("shards")
-    rng = np.random.default_rng(0)
-    write_documents(root / "documents.jsonl", (document(n, rng) for n in range(40)))
-    (root / "corpus.json").write_text('{"held_out_share": 0.1}')
-    context = context_in(root / "work")
-    config = SHARDS.config.model_validate({"tokenizer": {"size": 320}})
-    SHARDS.run(SHARDS.inputs(Linked(root, "")), config, context)
-    return Shards(context.out, "digest")
 
 
 def run(shards: Shards, folder: Path, seed: int = 0, **changes: Any) -> tuple[StageContext, Ear]:

@@ -15,10 +15,10 @@ from kepipe.data.document import Document, Mention, Span
 from kepipe.data.document_files import held_out, write_documents
 from kepipe.data.shards import open_shard
 from kepipe.flow.events import Event, Metrics, Noted
-from kepipe.flow.stage import StageContext
 from kepipe.stages.artifacts import Linked, Shards
-from kepipe.stages.shards import SHARDS, ShardsConfig, ShardsInputs, shards
+from kepipe.stages.shards import SHARDS, ShardsConfig, ShardsInputs
 from kepipe.tokenization.tokenizer import load_tokenizer
+from tests.support.stages import run_stage
 
 
 def make_documents(count: int) -> list[Document]:
@@ -40,20 +40,8 @@ def linked(tmp_path: Path, documents: list[Document], share: float = 0.1) -> Sha
     return ShardsInputs(Linked(folder, "digest"))
 
 
-def run(inputs: ShardsInputs, desk: Path, **config: Any) -> list[Event]:
-    """The stage at a desk, as the runner keeps it: `out` empty, `scratch` as it was left."""
-    import shutil
-
-    shutil.rmtree(desk / "out", ignore_errors=True)
-    for part in ("out", "scratch"):
-        (desk / part).mkdir(parents=True, exist_ok=True)
-    events: list[Event] = []
-    shards(
-        inputs,
-        ShardsConfig.model_validate(config),
-        StageContext(desk / "out", desk / "scratch", 0, "cpu", events.append),
-    )
-    return events
+def run(inputs: ShardsInputs, folder: Path, **config: Any) -> list[Event]:
+    return run_stage(SHARDS, inputs, ShardsConfig.model_validate(config), folder)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -119,11 +107,13 @@ KILLED = """
 import sys
 from pathlib import Path
 import kepipe.stages.shards as stage
-from tests.kepipe.stages.test_shards import run, ShardsInputs, Linked
+from kepipe.stages.artifacts import Linked
+from tests.support.stages import run_stage
 stage.CHUNK, stage.NOTE_EVERY = 2000, 0.0
 linked, desk = Path(sys.argv[1]), Path(sys.argv[2])
 print("ready", flush=True)
-run(ShardsInputs(Linked(linked, "digest")), desk, tokenizer={"size": 600})
+config = stage.ShardsConfig.model_validate({"tokenizer": {"size": 600}})
+run_stage(stage.SHARDS, stage.ShardsInputs(Linked(linked, "digest")), config, desk)
 print("done", flush=True)
 """
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kepipe.stages.study import STUDY
 from kepipe.studies.design import Measure
-from tests.kepipe.studies.conftest import design_of, result
+from tests.support.studies import design_of, result
 from tests.support.toy_training import Ear, context_in
 
 VALUES = {"graph-on": (0.61, 0.63, 0.62), "graph-off": (0.55, 0.58, 0.56)}

@@ -13,7 +13,7 @@ from kepipe.studies.compare import compare
 from kepipe.studies.conditions import NotComparable
 from kepipe.studies.design import Measure, better_by_name
 from kepipe.studies.reading import read_figure
-from tests.kepipe.studies.conftest import F1, Values, design_of, result
+from tests.support.studies import F1, Values, design_of, result
 
 Make = Callable[[Values], dict[str, Artifact]]
 VALUES: Values = {"on": (0.6, 0.62), "off": (0.5, 0.51)}

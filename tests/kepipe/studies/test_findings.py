@@ -7,7 +7,7 @@ import pytest
 from kepipe.studies.design import Design, Measure
 from kepipe.studies.findings import Finding, as_json, find, helped
 from kepipe.studies.verdict import answer, explain, headline
-from tests.kepipe.studies.conftest import F1, Values, design_of
+from tests.support.studies import F1, Values, design_of
 
 ON, OFF, WRONG = "graph-on", "graph-off", "graph-shuffled"
 LOSS = Measure(stage="pretrain", metric="final_held_out_loss", better="lower")

@@ -70,11 +70,12 @@ def test_a_saved_tokenizer_is_the_same_and_transformers_reads_it(trained: Tokeni
 def test_training_gives_the_same_bytes_in_every_process() -> None:
     code = (
         "from kepipe.tokenization.training import train_tokenizer\n"
-        "from tests.kepipe.tokenization.test_tokenizer import TEXTS\n"
+        "import json, sys\n"
+        "texts = json.loads(sys.argv[1])\n"
         "for kind in ('wordpiece', 'bpe', 'characters'):\n"
-        "    print(train_tokenizer(TEXTS, kind, 500).backend.to_str())"
+        "    print(train_tokenizer(texts, kind, 500).backend.to_str())"
     )
-    run = [sys.executable, "-c", code]
+    run = [sys.executable, "-c", code, json.dumps(TEXTS)]
     made = {subprocess.run(run, capture_output=True, check=True).stdout for _ in range(3)}
     assert len(made) == 1
 

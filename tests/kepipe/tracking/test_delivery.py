@@ -16,26 +16,9 @@ from kepipe.tracking.cursor import Cursor, pending
 from kepipe.tracking.delivery import Delivery, batches, claim, deliver_pending
 from kepipe.tracking.store import AwayError, Store, connect
 from tests.support import journals
+from tests.support.deliveries import deliver, no_score, runs
 from tests.support.frail import CutError, Frail
 from tests.support.journals import artifact, offered, write
-
-
-def no_score(_model: Path, _evaluation: Path, _metric: str) -> float | None:
-    return None
-
-
-def deliver(journal: Path, store: Store) -> Cursor:
-    delivery = Delivery(journal, store, no_score)
-    delivery.advance()
-    return delivery.cursor
-
-
-def runs(store: Store, pipeline: str) -> dict[str, Any]:
-    """MLflow runs of a pipeline by name."""
-    experiment = store.client.get_experiment_by_name(pipeline)
-    found = store.client.search_runs([experiment.experiment_id])
-    assert len({run.info.run_name for run in found}) == len(found)
-    return {run.info.run_name: run for run in found}
 
 
 def state(store: Store, pipeline: str) -> dict[str, Any]:

@@ -3,34 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from kg.problems import Problems
 from kg.sources.reading import Choices
 from kg.sources.table import FORMATS, guess
-from kg.store import Graph
 from kg.writer import GraphWriter
-
-
-class Reading(NamedTuple):
-    """What came of reading a source."""
-
-    graph: Graph
-    problems: list[str]
-    left_out: dict[str, int]
-    bytes_told: int
-
-    def facts(self) -> set[tuple[str, str, str]]:
-        """All triples by id."""
-        ids, graph = self.graph.ids, self.graph
-        return {(ids[h], graph.relation(r).id, ids[t]) for h, r, t in graph.triples().tolist()}
-
-
-Read = Callable[..., Reading]
+from tests.support.sources import Read, Reading
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kg.schema import Relation
 from kg.sources.reading import Choices
-from tests.kg.sources.conftest import Read
+from tests.support.sources import Read
 
 
 def test_the_first_three_columns(read: Read, tmp_path: Path) -> None:

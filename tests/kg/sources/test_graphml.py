@@ -14,7 +14,7 @@ from kg.problems import Problems
 from kg.schema import Entity, Relation
 from kg.sources.graphml import read_networkx
 from kg.writer import GraphWriter
-from tests.kg.sources.conftest import Read
+from tests.support.sources import Read
 
 
 def test_nodes_and_edges(read: Read, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pyoxigraph import NamedNode, Quad, RdfFormat, parse, serialize
 from kg.schema import Entity, Relation
 from kg.sources.rdf import local_name
 from kg.sources.reading import Choices
-from tests.kg.sources.conftest import Read
+from tests.support.sources import Read
 
 TURTLE = """
 @prefix : <http://ex.org/> .

@@ -11,7 +11,7 @@ from kg.problems import Problems
 from kg.sources.reading import Choices, rank_language
 from kg.sources.table import FORMATS, guess, read_source, size
 from kg.writer import GraphWriter
-from tests.kg.sources.conftest import Read
+from tests.support.sources import Read
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from kg.schema import Entity, Relation
 from kg.sources.reading import Choices
-from tests.kg.sources.conftest import Read
+from tests.support.sources import Read
 
 
 def text(language: str, value: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from kg.schema import Entity, Relation
 from kg.sources.wordnet import RELATIONS, parse_synset
-from tests.kg.sources.conftest import Read
+from tests.support.sources import Read
 
 LICENCE = "  1 This software and database is being provided to you, the LICENSEE, by\n"
 NOUNS = [

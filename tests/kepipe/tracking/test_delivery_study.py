@@ -10,7 +10,7 @@ import pytest
 
 from kepipe.flow.events import Event, Metrics, RunEnded, RunStarted, StageEnded, StageStarted
 from kepipe.tracking.store import Store
-from tests.kepipe.tracking.test_delivery import deliver, runs
+from tests.support.deliveries import deliver, runs
 from tests.support.journals import BEGIN, write
 
 FINAL = {"test/f1": 0.5, "seconds": 1.0}

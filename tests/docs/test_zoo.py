@@ -7,7 +7,7 @@ import pytest
 from kepipe.models.families import FAMILIES
 from kepipe.objectives.table import TABLE
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "zoo.md").read_text(encoding="utf-8")
 
 

@@ -11,16 +11,8 @@ import pytest
 from kepipe.finetuning.predictor import Predictor
 from kepipe.stages.artifacts import FineTuned, Graph
 from kepipe.tokenization.training import train_tokenizer
-from tests.kepipe.finetuning.test_mention_finders import (
-    OTHER,
-    SIDE,
-    SYLLABLES,
-    UNSEEN,
-    right,
-    tune,
-    write_world,
-)
 from tests.support.tasks import FILLER
+from tests.support.towns import OTHER, SIDE, SYLLABLES, UNSEEN, right, tune, write_world
 
 
 @pytest.fixture(scope="module")

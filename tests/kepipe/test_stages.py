@@ -11,7 +11,6 @@ import sys
 import time
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -24,68 +23,16 @@ from kepipe.data.document_files import write_documents
 from kepipe.finetuning.predictor import Predictor
 from kepipe.flow.events import Metrics
 from kepipe.models.folder import load
-from kepipe.stages.artifacts import Corpus, FineTuned, Graph, Linked, Shards, Vectors
+from kepipe.stages.artifacts import Corpus, FineTuned, Graph, Linked, Vectors
 from kepipe.stages.finetune import FINETUNE
 from kepipe.stages.link import LINK
-from kepipe.stages.pretrain import PRETRAIN
-from kepipe.stages.shards import SHARDS
 from kepipe.tokenization.training import train_tokenizer
 from kg.schema import Entity, Relation, Triple
 from kg.vectors import TABLE, map_table, save_vectors
 from kg.writer import write_graph
-from tests.kepipe.stages.test_pretrain import document
+from tests.support.fusion import pretrain, write_world
 from tests.support.tasks import SETTINGS
 from tests.support.toy_training import Ear, context_in
-
-WIDTH = 8
-FUSED: dict[str, Any] = {
-    "base": {"layers": 2, "hidden": 32, "heads": 2, "fusion": {"entity_heads": 2}},
-    "objective": "ernie-tsinghua",
-    "format": "segment-pair",
-    "length": 32,
-    "steps": 12,
-    "batch_tokens": 256,
-    "log_every": 1,
-    "eval_every": 6,
-    "eval_tokens": 256,
-    "checkpoint_every": 3,
-    "precision": "fp32",
-}
-
-
-def write_world(folder: Path) -> Path:
-    """Shards whose mentions have entities Q9 to Q13, vectors of some of them, and a graph that knows Q12 by Q10."""
-    rng = np.random.default_rng(0)
-    texts = folder / "texts"
-    texts.mkdir(parents=True)
-    write_documents(texts / "documents.jsonl", (document(n, rng) for n in range(40)))
-    (texts / "corpus.json").write_text('{"held_out_share": 0.2}')
-    context = context_in(folder / "shards")
-    SHARDS.run(
-        SHARDS.inputs(Linked(texts, "")), SHARDS.config.model_validate({"tokenizer": {"size": 320}}), context
-    )
-    ids = ["Q9", "Q10", "Q11", "Q99"]
-    table, relations = (rng.standard_normal((rows, WIDTH)).astype(np.float32) for rows in (len(ids), 1))
-    save_vectors(folder / "vectors", ids, table, relations, ["near"])
-    write_graph(
-        folder / "graph",
-        [Entity(id, id) for id in [*ids, "Q12"]],
-        [Relation("near", "near")],
-        {"train": [Triple("Q10", "near", "Q12")]},
-    )
-    return folder
-
-
-def pretrain(world: Path, folder: Path, neighbours: bool = False, **changes: Any) -> tuple[Path, Ear]:
-    ear = Ear()
-    context = context_in(folder, ear)
-    inputs = PRETRAIN.inputs(
-        Shards(world / "shards" / "out", ""),
-        vectors=Vectors(world / "vectors", ""),
-        neighbours=Graph(world / "graph", "digest") if neighbours else None,
-    )
-    PRETRAIN.run(inputs, PRETRAIN.config.model_validate(FUSED | changes), context)
-    return context.out, ear
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +43,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 RUN = """
 import sys
 from pathlib import Path
-from tests.kepipe.stages.test_fused import pretrain
+from tests.support.fusion import pretrain
 pretrain(Path(sys.argv[1]), Path(sys.argv[2]))
 """
 

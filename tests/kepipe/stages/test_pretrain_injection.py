@@ -1,4 +1,3 @@
-# ruff: noqa: F401, F811 (a fixture that is imported)
 """Pretraining with a graph in its text, and the shuffled graph as its control."""
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from kepipe.stages.shuffled_graph import SHUFFLED_GRAPH
 from kg.schema import Entity, Relation, Triple
 from kg.store import open_graph
 from kg.writer import write_graph
-from tests.kepipe.stages.test_pretrain import SMALL, TINY, shards
+from tests.support.pretraining import SMALL, TINY
 from tests.support.toy_training import Ear, context_in
 
 LENGTHS = range(8, 13)

@@ -1,0 +1,59 @@
+"""Pretraining that fuses entity vectors, on a small text whose entities have some."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kepipe.stages.artifacts import Graph, Shards, Vectors
+from kepipe.stages.pretrain import PRETRAIN
+from kg.schema import Entity, Relation, Triple
+from kg.vectors import save_vectors
+from kg.writer import write_graph
+from tests.support.pretraining import write_shards
+from tests.support.toy_training import Ear, context_in
+
+WIDTH = 8
+FUSED: dict[str, Any] = {
+    "base": {"layers": 2, "hidden": 32, "heads": 2, "fusion": {"entity_heads": 2}},
+    "objective": "ernie-tsinghua",
+    "format": "segment-pair",
+    "length": 32,
+    "steps": 12,
+    "batch_tokens": 256,
+    "log_every": 1,
+    "eval_every": 6,
+    "eval_tokens": 256,
+    "checkpoint_every": 3,
+    "precision": "fp32",
+}
+
+
+def write_world(folder: Path) -> Path:
+    """Shards whose mentions have entities Q9 to Q13, vectors of some of them, and a graph that knows Q12 by Q10."""
+    write_shards(folder / "text", held_out=0.2)
+    rng = np.random.default_rng(1)
+    ids = ["Q9", "Q10", "Q11", "Q99"]
+    table, relations = (rng.standard_normal((rows, WIDTH)).astype(np.float32) for rows in (len(ids), 1))
+    save_vectors(folder / "vectors", ids, table, relations, ["near"])
+    write_graph(
+        folder / "graph",
+        [Entity(id, id) for id in [*ids, "Q12"]],
+        [Relation("near", "near")],
+        {"train": [Triple("Q10", "near", "Q12")]},
+    )
+    return folder
+
+
+def pretrain(world: Path, folder: Path, neighbours: bool = False, **changes: Any) -> tuple[Path, Ear]:
+    ear = Ear()
+    context = context_in(folder, ear)
+    inputs = PRETRAIN.inputs(
+        Shards(world / "text" / "work" / "out", ""),
+        vectors=Vectors(world / "vectors", ""),
+        neighbours=Graph(world / "graph", "digest") if neighbours else None,
+    )
+    PRETRAIN.run(inputs, PRETRAIN.config.model_validate(FUSED | changes), context)
+    return context.out, ear

@@ -1,0 +1,92 @@
+"""`kepipe run` in a process of its own, as a user runs it; the example's pipeline at a size that takes seconds."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "docs" / "example" / "pipeline.yaml"
+TINY = (
+    "stages.link.spacy_model=null",
+    "stages.embed.epochs=6",
+    "stages.embed.dim=8",
+    "stages.pretrain.steps=24",
+    "stages.pretrain.batch_tokens=512",
+    "stages.pretrain.log_every=2",
+    "stages.pretrain.eval_every=8",
+    "stages.pretrain.checkpoint_every=8",
+    "stages.pretrain.base={family: bert, hidden: 32, layers: 1, heads: 2}",
+)
+
+
+@dataclass
+class Outcome:
+    """How a command ended."""
+
+    code: int
+    events: list[dict[str, Any]]
+    errors: str
+
+    def statuses(self) -> dict[str, str]:
+        """Stage → "cached", "finished" or "failed"."""
+        found = {}
+        for event in self.events:
+            if event["event"] == "StageCached":
+                found[event["stage"]] = "cached"
+            elif event["event"] == "StageEnded":
+                found[event["stage"]] = event["status"]
+        return found
+
+
+@dataclass
+class Kepipe:
+    """Runs `kepipe` on a workspace."""
+
+    workspace: Path
+    pipeline: Path = EXAMPLE
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "kepipe", *arguments, "--workspace", str(self.workspace)]
+
+    def run(
+        self,
+        *arguments: str,
+        settings: Sequence[str] = TINY,
+        kill_at: Callable[[Mapping[str, Any]], bool] | None = None,
+        kill_by: signal.Signals = signal.SIGKILL,
+        limits: Callable[[], None] | None = None,
+    ) -> Outcome:
+        """`kepipe run --log-json`, killed at the first event that `kill_at` accepts."""
+        flags = [flag for setting in settings for flag in ("--set", setting)]
+        # Errors go to a file: a killed run's worker processes may hold a pipe open for a while.
+        with tempfile.TemporaryFile("w+") as errors:
+            process = subprocess.Popen(
+                self.command("run", str(self.pipeline), "--log-json", *flags, *arguments),
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env={**os.environ, "OMP_NUM_THREADS": "1", "KEPIPE_TRACKING": "off"},
+                preexec_fn=limits,
+            )
+            events = []
+            with process, cast(IO[str], process.stdout) as lines:
+                for line in lines:
+                    if not line.startswith("{"):
+                        continue
+                    events.append(json.loads(line))
+                    if kill_at is not None and kill_at(events[-1]):
+                        process.send_signal(kill_by)
+                        kill_at = None
+                        if kill_by == signal.SIGKILL:
+                            break  # its worker processes hold the pipe open for a while
+            errors.seek(0)
+            return Outcome(process.returncode, events, errors.read())

@@ -1,0 +1,25 @@
+"""What comes of reading a graph's source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from kg.store import Graph
+
+
+class Reading(NamedTuple):
+    """What came of reading a source."""
+
+    graph: Graph
+    problems: list[str]
+    left_out: dict[str, int]
+    bytes_told: int
+
+    def facts(self) -> set[tuple[str, str, str]]:
+        """All triples by id."""
+        ids, graph = self.graph.ids, self.graph
+        return {(ids[h], graph.relation(r).id, ids[t]) for h, r, t in graph.triples().tolist()}
+
+
+Read = Callable[..., Reading]

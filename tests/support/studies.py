@@ -1,0 +1,42 @@
+"""Finished results of a study: sealed folders with what the stages state, log and score."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kepipe.flow.artifact import RECORD, Artifact, seal
+from kepipe.studies.design import Copy, Design, Measure
+
+Values = Mapping[str, Sequence[float]]
+F1 = Measure(stage="finetune", metric="test/micro_f1", better="higher")
+
+
+def design_of(values: Values, *measures: Measure, **settings: Any) -> Design:
+    """Arms with a value for each seed as a design whose copies are nodes `stage.arm.seed` of the measured stages."""
+    measures = measures or (F1,)
+    copies = tuple(
+        Copy(arm=arm, seed=seed, nodes={m.stage: f"{m.stage}.{arm}.{seed}" for m in measures})
+        for arm, found in values.items()
+        for seed in range(len(found))
+    )
+    told = {"reference": next(iter(values)), "controls": (), "measures": measures}
+    return Design(copies=copies, **{**told, **settings})
+
+
+def result(folder: Path, name: str, seed: int, f1: float, **stated: Any) -> Artifact:
+    """A fine-tuned model's folder: what it states of its training, its scores, and what it logged."""
+    made = folder / name
+    (made / RECORD).mkdir(parents=True)
+    provenance = {"seed": seed, "steps": 60, "config": {"batch_tokens": 512, "length": 64}, **stated}
+    (made / "kepipe.json").write_text(json.dumps(provenance))
+    scores = {"test": {"micro_f1": {"value": f1, "low": f1 - 0.1, "high": f1 + 0.1, "cases": 50}}}
+    (made / "scores.json").write_text(json.dumps(scores))
+    logged = [{"step": 30, "loss": 2.0}, {"step": 60, "loss": 1.5}, {"step": None, "accuracy": f1 / 2}]
+    (made / RECORD / "metrics.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in logged))
+    run = {"pipeline": "wiki80", "started": 1.79e9, "seconds": 5.0}
+    (made / RECORD / "run.json").write_text(json.dumps(run))
+    seal(made, {"seed": seed, "sources": {"data": "d1"}}, "r1")
+    return Artifact.open(made, name)
