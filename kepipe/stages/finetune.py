@@ -263,23 +263,24 @@ def _measure(
     from kepipe.finetuning.fitting import answers
     from kepipe.finetuning.metrics import summarise
     from kepipe.finetuning.records import records
+    from kepipe.studies.scores import FILE, MODEL, Metrics, Scores, write_scores
 
-    scores = {}
+    scores: dict[str, Metrics] = {}
     with (context.out / "predictions.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
         for split in [name for name in ("dev", "test") if name in splits]:
             with context.progress(f"measuring on {split}", len(rows[split]), "rows") as tick:
                 found = answers(fresh.model, fresh.collator, rows[split], 4 * config.batch_tokens, tick)
-            metrics = fresh.spec.row.measure(splits[split], found, fresh.spec.labels)
-            scores[split] = summarise(metrics, context.seed)
+            measured = fresh.spec.row.measure(splits[split], found, fresh.spec.labels)
+            scores[split] = summarise(measured, context.seed)
             for record in records(fresh.spec, splits[split], found):
                 stream.write(json.dumps({"split": split, **record}, ensure_ascii=False) + "\n")
-    (context.out / "scores.json").write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
-    for split, metrics_told in scores.items():
-        context.log({f"{split}/{name}": told["value"] for name, told in metrics_told.items()})
+    write_scores(context.out / FILE, Scores({MODEL: scores}))
+    for split, metrics in scores.items():
+        context.log({f"{split}/{name}": score.value for name, score in metrics.items()})
         best = fresh.spec.row.choose_by
-        told = metrics_told[best]
-        sure = "" if told["low"] is None else f" (95%: {told['low']:.3f} to {told['high']:.3f})"
-        context.note(f"{config.task}, {split}: {best} {told['value']:.3f}{sure} over {told['cases']:,} cases")
+        score = metrics[best]
+        interval = "" if score.low is None else f" (95%: {score.low:.3f} to {score.high:.3f})"
+        context.note(f"{config.task}, {split}: {best} {score.value:.3f}{interval} over {score.cases:,} cases")
 
 
 def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
@@ -309,4 +310,4 @@ def _fingerprint(config: FinetuneConfig) -> Mapping[str, str]:
     return digests | ({} if config.base is None else dict(fingerprint(config.base)))
 
 
-FINETUNE = Stage("finetune", 3, FinetuneInputs, FinetuneConfig, FineTuned, finetune, _fingerprint, conflicts)
+FINETUNE = Stage("finetune", 4, FinetuneInputs, FinetuneConfig, FineTuned, finetune, _fingerprint, conflicts)

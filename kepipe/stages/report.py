@@ -52,4 +52,4 @@ def report(inputs: ReportInputs, config: ReportConfig, context: StageContext) ->
     context.note(verdict(scores))
 
 
-REPORT = Stage("report", 2, ReportInputs, ReportConfig, Report, report)
+REPORT = Stage("report", 3, ReportInputs, ReportConfig, Report, report)
