@@ -266,19 +266,20 @@ def _measure(
     from kepipe.studies.scores import FILE, MODEL, Metrics, Scores, write_scores
 
     scores: dict[str, Metrics] = {}
+    measured: list[str] = [name for name in ("dev", "test") if name in splits]
     with (context.out / "predictions.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
-        for split in [name for name in ("dev", "test") if name in splits]:
+        for split in measured:
             with context.progress(f"measuring on {split}", len(rows[split]), "rows") as tick:
                 found = answers(fresh.model, fresh.collator, rows[split], 4 * config.batch_tokens, tick)
-            measured = fresh.spec.row.measure(splits[split], found, fresh.spec.labels)
-            scores[split] = summarise(measured, context.seed)
+            metrics = fresh.spec.row.measure(splits[split], found, fresh.spec.labels)
+            scores[split] = summarise(metrics, context.seed)
             for record in records(fresh.spec, splits[split], found):
                 stream.write(json.dumps({"split": split, **record}, ensure_ascii=False) + "\n")
     write_scores(context.out / FILE, Scores({MODEL: scores}))
-    for split, metrics in scores.items():
-        context.log({f"{split}/{name}": score.value for name, score in metrics.items()})
+    for split, values in scores.items():
+        context.log({f"{split}/{name}": score.value for name, score in values.items()})
         best = fresh.spec.row.choose_by
-        score = metrics[best]
+        score = values[best]
         interval = "" if score.low is None else f" (95%: {score.low:.3f} to {score.high:.3f})"
         context.note(f"{config.task}, {split}: {best} {score.value:.3f}{interval} over {score.cases:,} cases")
 

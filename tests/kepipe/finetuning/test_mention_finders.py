@@ -97,7 +97,7 @@ def tune(folder: Path, words: str, inputs: dict[str, Any], **changes: Any) -> Fi
 
 
 def right(made: FineTuned) -> float:
-    return float(made.scores()["test"]["strict"]["value"])
+    return float(made.scores()["test"]["strict"].value)
 
 
 @pytest.fixture(scope="module")

@@ -217,7 +217,7 @@ def tuned(linked: Linked, tmp_path_factory: pytest.TempPathFactory) -> FineTuned
 def test_a_model_tuned_after_a_linker_answers_by_it(tuned: FineTuned, tmp_path: Path) -> None:
     """The folder, moved elsewhere, links raw texts by the linker that it carries."""
     assert json.loads((tuned.folder / "task.json").read_text())["mentions"] == "linker"
-    assert tuned.scores()["test"]["strict"]["value"] > 0.9
+    assert tuned.scores()["test"]["strict"].value > 0.9
     alone = tmp_path / "alone"
     shutil.copytree(tuned.folder, alone)
     told = Predictor.open(alone).predict([f"They say [[{town}|mention]] was larger." for town in UNSEEN])
