@@ -12,7 +12,7 @@ from kepipe.report.page import Page
 from kepipe.report.running import day, record, running
 from kepipe.report.training import training
 from kepipe.report.wording import explanation, verdict
-from kepipe.studies.scores import Scores
+from kepipe.studies.scores import FILE, read_scores
 
 
 def build(
@@ -24,10 +24,10 @@ def build(
     vectors: Sequence[Artifact],
     arms: Sequence[Artifact],
     measured: Artifact,
-    scores: Scores,
     title: str = "",
 ) -> Page:
-    """The page. `measured` is the evaluation's folder, `scores` what it found."""
+    """The page. `measured`: the evaluation, with its scores."""
+    scores = read_scores(measured.folder / FILE)
     stages = (graph, corpus, linked, shards, *vectors, *arms, measured)
     held_out = set(open_shard(Path(shards.folder) / "held_out").ids())
     sections = [

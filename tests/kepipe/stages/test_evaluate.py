@@ -154,7 +154,7 @@ def test_each_arm_answers_what_fits_it(world, tmp_path):
     notes = [event.message for event in events if hasattr(event, "message")]
     assert "pretrain: entity-cloze, mlm-loss" in notes
     assert "writer: perplexity" in notes
-    with pytest.raises(ValueError, match="`writer` cannot answer entity-cloze, .* only perplexity"):
+    with pytest.raises(ValueError, match=r"`writer` cannot answer entity-cloze, .* only perplexity"):
         run(world, tmp_path / "asked", CONFIG.model_copy(update={"probes": ("entity-cloze",)}), arms)
 
 
