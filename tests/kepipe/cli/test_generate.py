@@ -39,7 +39,7 @@ def test_a_model_that_fills_masks_is_refused_before_it_is_opened() -> None:
 
 
 @pytest.mark.parametrize(
-    ("family", "manner", "said"),
+    ("family", "prompt_style", "said"),
     [
         ("gpt2", "infill", "has a decoder alone; it goes on by `--manner append`"),
         ("bart", "prefix", "has an encoder too; it goes on by `--manner infill`"),
