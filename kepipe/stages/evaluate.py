@@ -108,11 +108,9 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
     arms = stage.inputs["arms"]
     yield from _unknown_reference(stage.config, [arm.name for arm in arms])
     for arm in arms:
-        model = preview.model_of(arm)
-        if model is None:
-            continue
         try:
-            fitting(stage.config.probes, model, arm.name)
+            if (model := preview.model_of(arm)) is not None:
+                fitting(stage.config.probes, model, arm.name)
         except ConfigConflict as conflict:
             yield conflict
 
