@@ -13,6 +13,7 @@ from kepipe.finetuning.metrics import summarise
 from kepipe.finetuning.records import records
 from kepipe.finetuning.rows import Row
 from kepipe.flow.stage import StageContext
+from kepipe.studies.scores import FILE, MODEL, Metrics, Scores, write_scores
 
 Splits = Mapping[str, list[Example]]
 
@@ -41,7 +42,8 @@ def measure(
     tuned: FineTunedModel, splits: Splits, rows: Mapping[str, list[Row]], tokens: int, context: StageContext
 ) -> None:
     """Write `scores.json` and `predictions.jsonl` for what was not trained on. `tokens`: of a batch."""
-    spec, scores = tuned.spec, {}
+    spec = tuned.spec
+    scores: dict[str, Metrics] = {}
     with (context.out / "predictions.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
         for split in [name for name in ("dev", "test") if name in splits]:
             with context.progress(f"measuring on {split}", len(rows[split]), "rows") as tick:
@@ -50,10 +52,10 @@ def measure(
             scores[split] = summarise(metrics, context.seed)
             for record in records(spec, splits[split], found):
                 stream.write(json.dumps({"split": split, **record}, ensure_ascii=False) + "\n")
-    (context.out / "scores.json").write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
+    write_scores(context.out / FILE, Scores({MODEL: scores}))
     for split, values in scores.items():
-        context.log({f"{split}/{name}": score["value"] for name, score in values.items()})
+        context.log({f"{split}/{name}": score.value for name, score in values.items()})
         best = spec.row.choose_by
         score = values[best]
-        sure = "" if score["low"] is None else f" (95%: {score['low']:.3f} to {score['high']:.3f})"
-        context.note(f"{spec.task}, {split}: {best} {score['value']:.3f}{sure} over {score['cases']:,} cases")
+        interval = "" if score.low is None else f" (95%: {score.low:.3f} to {score.high:.3f})"
+        context.note(f"{spec.task}, {split}: {best} {score.value:.3f}{interval} over {score.cases:,} cases")

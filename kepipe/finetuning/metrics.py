@@ -32,8 +32,8 @@ class Metric:
         return float(self.value(self.columns.sum(axis=0)))
 
 
-def summarise(metrics: Mapping[str, Metric], seed: int) -> dict[str, dict[str, Any]]:
-    """Metric → `{value, low, high, cases, clusters}`, the 95% percentile bootstrap over cases.
+def summarise(metrics: Mapping[str, Metric], seed: int) -> dict[str, Estimate]:
+    """Metric → its value, with the 95% percentile bootstrap over cases.
 
     Efron & Tibshirani 1993, §13.3. The same cases are drawn for every metric.
     """
@@ -41,13 +41,13 @@ def summarise(metrics: Mapping[str, Metric], seed: int) -> dict[str, dict[str, A
     borders = np.cumsum([metric.columns.shape[1] for metric in metrics.values()])[:-1]
     number = len(columns)
     sums = np.split(_resample(columns, seed), borders, axis=1) if number >= FEWEST_CLUSTERS else None
-    told = {}
+    scores = {}
     for place, (name, metric) in enumerate(metrics.items()):
         low = high = None
         if sums is not None:
             low, high = (float(bound) for bound in np.quantile(metric.value(sums[place]), [0.025, 0.975]))
-        told[name] = Estimate(metric.score, low, high, number, number).as_json()
-    return told
+        scores[name] = Estimate(metric.score, low, high, number, number)
+    return scores
 
 
 def _resample(columns: Floats, seed: int) -> Floats:

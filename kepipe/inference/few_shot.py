@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import torch
 
 from kepipe.arrays import Floats, Ints
 from kepipe.inference.prompt_task import Question, Task
-from kepipe.models.generation import generate
-from kepipe.models.lm_scorer import LMScorer
+from kepipe.models.protocols import LanguageModel, TextGenerator
 from kepipe.studies.intervals import Estimate
 
 Normalise = Literal["tokens", "bytes", "none"]
@@ -57,7 +55,7 @@ def draw_examples(task: Task, shots: int, rng: np.random.Generator) -> tuple[Que
 
 
 def evaluate(
-    scorer: LMScorer,
+    model: LanguageModel,
     task: Task,
     examples: Sequence[Question],
     *,
@@ -67,13 +65,15 @@ def evaluate(
 ) -> Result:
     """Put every question of the task to a model after these examples. `limit`: tokens that it may write.
 
-    Raises ValueError where a prompt does not fit the model's positions.
+    Raises ValueError where a prompt does not fit the model's positions, and where there are no choices and the model
+    does not write.
     """
-    scorer.model.eval()
     if task.questions[0].choices:
-        answers = _choose(scorer, task, examples, normalise, tick)
+        answers = _choose(model, task, examples, normalise, tick)
+    elif isinstance(model, TextGenerator):
+        answers = _write(model, task, examples, limit, tick)
     else:
-        answers = _write(scorer, task, examples, limit, tick)
+        raise ValueError(f"{task.name}: the model does not write: give the questions `choices`")
     pairs = zip(answers, task.questions, strict=True)
     right = [any(same(answer, wanted) for wanted in question.answers) for answer, question in pairs]
     return Result(len(examples), tuple(answers), np.array(right, np.float64))
@@ -100,7 +100,7 @@ def choice_scores(likelihoods: Sequence[Floats], choices: Sequence[str], normali
 
 
 def _choose(
-    scorer: LMScorer,
+    model: LanguageModel,
     task: Task,
     examples: Sequence[Question],
     normalise: Normalise,
@@ -108,17 +108,17 @@ def _choose(
 ) -> list[str]:
     """The likeliest choice of each question."""
     answers = []
-    for questions in _batches(scorer, task, examples):
+    for questions in _batches(model, task, examples):
         pairs = [
             (task.prompt(question, examples), choice) for question in questions for choice in question.choices
         ]
-        cut = [split(scorer, prompt, task.answer_after(choice)) for prompt, choice in pairs]
+        cut = [split(model, prompt, task.answer_after(choice)) for prompt, choice in pairs]
         # A question's choices share their prompt, which is read once.
         numbers = {prompt.tobytes(): prompt for prompt, _ in cut}
         places = {key: place for place, key in enumerate(numbers)}
         rows = [places[prompt.tobytes()] for prompt, _ in cut]
         targets = [target for _, target in cut]
-        found_NU = scorer.log_likelihoods(list(numbers.values()), rows, targets)
+        found_NU = model.log_likelihoods(list(numbers.values()), rows, targets)
         found = iter([values[: len(target)] for values, target in zip(found_NU, targets, strict=True)])
         for question in questions:
             likelihoods = [next(found) for _ in question.choices]
@@ -128,12 +128,12 @@ def _choose(
     return answers
 
 
-def split(scorer: LMScorer, prompt: str, answer: str) -> tuple[Ints, Ints]:
+def split(model: LanguageModel, prompt: str, answer: str) -> tuple[Ints, Ints]:
     """Tokens of the prompt and of the answer behind it, cut as they stand together.
 
     A token that reaches over the border belongs to the answer.
     """
-    encoded = scorer.tokenizer.encode([prompt + answer])
+    encoded = model.tokenizer.encode([prompt + answer])
     first = int(np.searchsorted(encoded.ends, len(prompt), side="right"))
     if first == len(encoded.tokens):
         raise ValueError(f"the answer {answer!r} has no token of its own in this vocabulary")
@@ -141,29 +141,23 @@ def split(scorer: LMScorer, prompt: str, answer: str) -> tuple[Ints, Ints]:
 
 
 def _write(
-    scorer: LMScorer, task: Task, examples: Sequence[Question], limit: int, tick: Callable[[int], None]
+    model: TextGenerator, task: Task, examples: Sequence[Question], limit: int, tick: Callable[[int], None]
 ) -> list[str]:
     """What the model writes after each question, to the end of the line."""
     answers = []
-    for questions in _batches(scorer, task, examples):
-        encoded = scorer.tokenizer.encode([task.prompt(question, examples) for question in questions])
+    for questions in _batches(model, task, examples):
+        encoded = model.tokenizer.encode([task.prompt(question, examples) for question in questions])
         texts = np.split(encoded.tokens, np.cumsum(encoded.lengths)[:-1])
-        with torch.inference_mode():
-            written_BN = generate(
-                scorer.model, scorer.prompt(texts, limit), limit=limit, end=scorer.tokenizer.sep
-            )
-        for row in written_BN.tolist():
-            lines = scorer.tokenizer.decode(row).strip().splitlines()
+        for tokens_N in model.generate(texts, limit=limit):
+            lines = model.tokenizer.decode(tokens_N.tolist()).strip().splitlines()
             answers.append(lines[0].strip() if lines else "")
         tick(len(questions))
     return answers
 
 
-def _batches(scorer: LMScorer, task: Task, examples: Sequence[Question]) -> list[list[Question]]:
+def _batches(model: LanguageModel, task: Task, examples: Sequence[Question]) -> list[list[Question]]:
     """Questions in their order, in batches of about TOKENS_PER_BATCH tokens."""
-    lengths = scorer.tokenizer.encode(
-        [task.prompt(question, examples) for question in task.questions]
-    ).lengths
+    lengths = model.tokenizer.encode([task.prompt(question, examples) for question in task.questions]).lengths
     batches: list[list[Question]] = [[]]
     widest = 0
     for question, length in zip(task.questions, lengths.tolist(), strict=True):

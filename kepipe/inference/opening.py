@@ -28,6 +28,8 @@ class OpenedModel:
 
 def open_model(folder: Path, device: str = "cpu") -> OpenedModel:
     """The model of a folder on a device. Raises ValueError where the folder holds none."""
+    from kepipe.knowledge.base import Sources
+    from kepipe.knowledge.opening import open_own
     from kepipe.models import folder as models
     from kepipe.models.lm_scorer import LMScorer, prompt_style_of, writes
     from kepipe.models.mask_filler import MaskFiller, fills_masks
@@ -38,4 +40,5 @@ def open_model(folder: Path, device: str = "cpu") -> OpenedModel:
         folder,
         language_model=LMScorer(model, tokenizer, prompt_style_of(model, folder)) if writes(model) else None,
         masked_language_model=MaskFiller(model, tokenizer) if fills_masks(model) else None,
+        knowledge=open_own(folder, Sources(tokenizer, model.config)),
     )

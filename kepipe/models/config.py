@@ -6,7 +6,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+if TYPE_CHECKING:
+    from kepipe.models.protocols import Capability
 
 Stacks = Literal["encoder", "decoder", "encoder-decoder"]
 CONFIG = "config.json"
@@ -117,6 +120,11 @@ class TransformerConfig:
         if not self.encoder_layers:
             return "decoder"
         return "encoder-decoder" if self.decoder_layers else "encoder"
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What the model can be used as: an encoder alone fills masks, a decoder writes."""
+        return frozenset({"encoder", "language-model" if self.decoder_layers else "masked-lm"})
 
     @property
     def head_width(self) -> int:

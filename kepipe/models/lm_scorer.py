@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from kepipe.arrays import Floats, Ints
-from kepipe.models.generation import DecodingState, Prompt
+from kepipe.models.generation import DecodingState, Prompt, generate
 
 if TYPE_CHECKING:
     from kepipe.models.transformer import Transformer
@@ -69,14 +69,17 @@ def _objective(folder: Path | None) -> str:
 
 @dataclass(frozen=True)
 class LMScorer:
-    """Puts texts to a model. `room`: how many tokens are to come, which MASS has to be told in masks."""
+    """A `TextGenerator` with a decoder, asked in its style of prompts."""
 
     model: Transformer
     tokenizer: Tokenizer
     prompt_style: PromptStyle
 
     def prompt(self, texts: Sequence[Ints], room: int) -> Prompt:
-        """The prompt that has the model go on after each of the texts (int [T] without special tokens)."""
+        """The prompt that has the model go on after each of the texts (int [T] without special tokens).
+
+        `room`: how many tokens are to come, which MASS has to be told in masks.
+        """
         kind, roles = self.prompt_style, self.tokenizer
         device = str(next(self.model.parameters()).device)
         if kind in OF_DECODERS:
@@ -113,15 +116,17 @@ class LMScorer:
         return begun
 
     @torch.inference_mode()
-    def log_likelihoods(self, texts: Sequence[Ints], rows: Sequence[int], targets: Sequence[Ints]) -> Floats:
-        """log p of each token of N targets, each after text number `rows[n]`: float [N, U], 0 on padding.
+    def log_likelihoods(
+        self, prompts: Sequence[Ints], rows: Sequence[int], targets: Sequence[Ints]
+    ) -> Floats:
+        """See `LanguageModel.log_likelihoods`. In fp32.
 
-        The texts are read once, however many targets follow each (its choices): what was computed of them, an
-        encoder's memory included, is shared. In fp32.
+        What was computed of a prompt, an encoder's memory included, is shared by the targets that follow it.
         """
         device = next(self.model.parameters()).device
         following_NU, there_NU = _padded(targets, self.tokenizer.pad, device)
-        state = DecodingState(self.model, self.prompt(texts, following_NU.shape[1]), following_NU.shape[1])
+        prompt = self.prompt(prompts, following_NU.shape[1])
+        state = DecodingState(self.model.eval(), prompt, following_NU.shape[1])
         state.select(torch.tensor(rows, device=device))
         found = [_chosen(state.logits[:, None], following_NU[:, :1])]
         if following_NU.shape[1] > 1:
@@ -129,6 +134,14 @@ class LMScorer:
             found.append(_chosen(self.model.vocabulary(hidden_NUD).float(), following_NU[:, 1:]))
         likelihoods_NU: Floats = (torch.cat(found, 1) * there_NU).double().cpu().numpy()
         return likelihoods_NU
+
+    @torch.inference_mode()
+    def generate(self, prompts: Sequence[Ints], *, limit: int) -> list[Ints]:
+        """See `TextGenerator.generate`."""
+        end = self.tokenizer.sep
+        rows_BN = generate(self.model.eval(), self.prompt(prompts, limit), limit=limit, end=end)
+        ended_BN = (rows_BN == end).cumsum(1) > 0
+        return [row_N[~ended_N].cpu().numpy() for row_N, ended_N in zip(rows_BN, ended_BN, strict=True)]
 
 
 def _chosen(logits_NUV: Tensor, tokens_NU: Tensor) -> Tensor:

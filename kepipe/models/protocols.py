@@ -22,6 +22,15 @@ Capability = Literal["language-model", "masked-lm", "encoder"]
 """What a model can be used as: by `LanguageModel`, `MaskedLanguageModel`, `Encoder`."""
 
 
+class ModelConfig(Protocol):
+    """What a model is made of, known before any weight is read."""
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What a model of this config can be used as."""
+        ...
+
+
 @runtime_checkable
 class LanguageModel(Protocol):
     """Says how likely a text is, token by token: an n-gram model, GPT, BART, T5."""

@@ -129,7 +129,9 @@ def _arms(study: Study, controls: Sequence[str], made: Mapping[str, Arm], settin
 def _controls(study: Study, made: Mapping[str, Arm], settings: Settings) -> list[str]:
     """Names of the control arms. Raises ConfigError for one that is neither made nor given."""
     wanted = list(made) if study.controls is True else study.controls or []
-    if study.controls is True and not wanted or not made and set(wanted) & set(CONTROLS) - study.arms.keys():
+    if (study.controls is True and not wanted) or (
+        not made and set(wanted) & set(CONTROLS) - study.arms.keys()
+    ):
         raise _mistake(
             settings,
             ("controls",),

@@ -8,42 +8,37 @@ forward pass a case and length scores all candidates of that length.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from kepipe.arrays import Floats, Ints
-from kepipe.data.batch import Batch
-from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors, attach
-from kepipe.models.mask_filler import fills_masks, logits_at_blanks
-from kepipe.models.transformer import Transformer
+from kepipe.arrays import Floats, ShardEntities
+from kepipe.data.batch import Batch, Mentions
 from kepipe.probes.cloze_test import Case, ClozeTest
 from kepipe.tokenization.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from kepipe.knowledge.base import Knowledge
+    from kepipe.models.protocols import MaskedLanguageModel
 
 
 @torch.inference_mode()
 def score_candidates(
-    model: Transformer,
+    model: MaskedLanguageModel,
     tokenizer: Tokenizer,
     test: ClozeTest,
     *,
-    vectors: EntityVectors | None = None,
-    device: str = "cpu",
+    knowledge: Knowledge | None = None,
     tokens_per_batch: int = 4096,
-    tick: Callable[[int], None] | None = None,
+    tick: Callable[[int], None] = lambda _: None,
 ) -> list[Floats]:
     """Scores of the candidates of each case, float [K], in the order of `test.candidates[case.type]`.
 
-    `vectors`: of the entities that the model fuses, which gets those that the rest of a case's window names; None for a
-    plain one. `tick` is told of forward passes done, of `passes(test)` in all. Raises ValueError for a model
-    without an encoder or masks.
+    `knowledge`: what goes with the text where the model reads it, of what the rest of a case's window names; None for a
+    plain one. `tick` is told of rows done, of `passes(test)` in all.
     """
-    if not fills_masks(model):
-        raise ValueError(
-            "the entity cloze needs a model that fills masks (BERT, RoBERTa); this one generates"
-        )
-    model = model.eval().to(device)
     scores = [np.full(len(test.candidates[case.type].names), -np.inf) for case in test.cases]
     for type, candidates in test.candidates.items():
         asked = [place for place, case in enumerate(test.cases) if case.type == type]
@@ -51,17 +46,16 @@ def score_candidates(
         lengths_K = np.array([len(name) for name in candidates.names])
         for length in np.unique(lengths_K).tolist():
             columns = np.flatnonzero(lengths_K == length)
-            names_KL = torch.tensor([candidates.names[column] for column in columns], device=device)
+            names_KL = torch.tensor([candidates.names[column] for column in columns])
             for places in _batches(test.cases, asked, tokens_per_batch):
                 cases = [test.cases[place] for place in places]
                 batch = blank(cases, length, tokenizer)
-                if vectors is not None:
-                    batch = attach(batch, links(cases, length, batch.tokens.shape[1], vectors), vectors)
-                scores_BK = name_scores(model, batch.to(device), names_KL).double().cpu().numpy()
+                if knowledge is not None:
+                    batch = knowledge.apply(batch, mentions(test, cases, length))
+                scores_BK = name_scores(model, batch, names_KL).double().cpu().numpy()
                 for place, scores_K in zip(places, scores_BK, strict=True):
                     scores[place][columns] = scores_K
-                if tick is not None:
-                    tick(len(places))
+                tick(len(places))
     return scores
 
 
@@ -89,24 +83,24 @@ def blank(cases: Sequence[Case], length: int, tokenizer: Tokenizer) -> Batch:
     )
 
 
-def links(cases: Sequence[Case], length: int, width: int, vectors: EntityVectors) -> Ints:
-    """Rows in `vectors` of what the cases' windows name, at the first tokens: int [B, width], −1 elsewhere.
+def mentions(test: ClozeTest, cases: Sequence[Case], length: int) -> Mentions:
+    """What the cases' windows name, in the batch of `blank` with the same cases and length.
 
-    The batch is that of `blank` with the same cases and length.
+    Of a mention its first token alone is known.
     """
-    links_BT = np.full((len(cases), width), -1, np.int64)
-    for row_T, case in zip(links_BT, cases, strict=True):
-        places = np.array([link.place for link in case.links], np.int64)
-        at = 1 + places + np.where(places >= len(case.left), length, 0)
-        row_T[at] = vectors.rows([link.entity for link in case.links])
-    return links_BT
+    rows = np.repeat(np.arange(len(cases)), [len(case.links) for case in cases])
+    places = np.array([link.place for case in cases for link in case.links], np.int64)
+    sides = np.array([len(case.left) for case in cases], np.int64)[rows]
+    first = 1 + places + np.where(places >= sides, length, 0)
+    numbers = [test.entity_numbers[link.entity] for case in cases for link in case.links]
+    return Mentions(rows, first, first + 1, ShardEntities(np.array(numbers, np.int64)), test.entities)
 
 
-def name_scores(model: Transformer, batch: Batch, names_KL: Tensor) -> Tensor:
+def name_scores(model: MaskedLanguageModel, batch: Batch, names_KL: Tensor) -> Tensor:
     """Mean log-probability of each name at the L masks of each row: float [B, K]."""
     rows, length = len(batch.tokens), names_KL.shape[1]
-    logp_BLV = logits_at_blanks(model, batch).log_softmax(-1).view(rows, length, -1)
-    at_L = torch.arange(length, device=names_KL.device)
+    logp_BLV = model.masked_logits(batch).log_softmax(-1).view(rows, length, -1)
+    at_L, names_KL = torch.arange(length, device=logp_BLV.device), names_KL.to(logp_BLV.device)
     scores_BK: Tensor = logp_BLV[:, at_L, names_KL].mean(-1)
     return scores_BK
 

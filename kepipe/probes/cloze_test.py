@@ -10,8 +10,8 @@ the one that is asked for, and none whose mention reaches into the blank.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple
 
@@ -20,6 +20,7 @@ import numpy as np
 from kepipe.arrays import Floats, Ints
 from kepipe.data.alignment import ENTITY, tokenise
 from kepipe.data.document import Document, Mention
+from kepipe.probes.held_out import Links
 from kepipe.tokenization.tokenizer import Tokenizer
 from kg.store import Graph
 
@@ -78,6 +79,16 @@ class ClozeTest:
     candidates: dict[str, Candidates]
     left_out: dict[str, int]
 
+    @cached_property
+    def entities(self) -> tuple[str, ...]:
+        """What the windows of the cases name, each once."""
+        return tuple(dict.fromkeys(link.entity for case in self.cases for link in case.links))
+
+    @cached_property
+    def entity_numbers(self) -> dict[str, int]:
+        """The place of each in `entities`."""
+        return {entity: number for number, entity in enumerate(self.entities)}
+
     def truth(self, case: Case) -> int:
         """The column of the case's own name among the candidates of its type."""
         return self.candidates[case.type].names.index(case.name)
@@ -85,28 +96,6 @@ class ClozeTest:
     def scores_by_links(self) -> list[Floats]:
         """The baseline that knows no context: each candidate's number of links in training documents."""
         return [self.candidates[case.type].links.astype(np.float64) for case in self.cases]
-
-
-@dataclass
-class Links:
-    """How often documents link each entity, and in which documents the test may ask."""
-
-    training: Counter[str] = field(default_factory=Counter)
-    anywhere: set[str] = field(default_factory=set)
-    held_out: list[Document] = field(default_factory=list)
-
-    @classmethod
-    def count(cls, documents: Iterable[tuple[Document, bool]]) -> Links:
-        """From documents, each with whether it is held out."""
-        links = cls()
-        for document, held_out in documents:
-            named = [mention.entity for mention in document.mentions]
-            links.anywhere.update(named)
-            if held_out:
-                links.held_out.append(document)
-            else:
-                links.training.update(named)
-        return links
 
 
 @dataclass(frozen=True)

@@ -1,180 +1,129 @@
-"""Held-out loss of masked language models at blanks that are the same for every model.
+"""Probe `mlm-loss`: held-out loss of masked language models at blanked tokens, phrases and mentions.
 
-Three tests on the same rows: single tokens blanked as BERT does, whole phrases, whole mentions of entities. A
-model trained to restore knowledge units is at home in the last two, its control in the first, so all three
-are told. A model that fuses entities gets those of the mentions that stay whole: the entity of a mention would say what
-was blanked in it.
+A model trained to restore knowledge units is at home in the last two, its control in the first, so all three are told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from kepipe.arrays import Bools, Floats, Ints
-from kepipe.data.alignment import DOCUMENT, ENTITY, PHRASE, WORD
-from kepipe.data.batch import Batch
-from kepipe.data.shards import Shard
-from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors, attach
-from kepipe.models.mask_filler import fills_masks, logits_at_blanks
-from kepipe.models.transformer import Transformer
-from kepipe.tokenization.tokenizer import Tokenizer
+from kepipe.arrays import Ints
+from kepipe.probes.base import Answers, Tick
+from kepipe.probes.presentation import Details, Presentation
+from kepipe.studies.cases import Cases, compare, summarise
 
-SHARES: Mapping[str, float] = {"tokens": 0.15, "phrases": 0.15, "mentions": 0.5}
-"""Share of the units of each kind that is blanked. Mentions are rare, so half of them are: at 15% there would be
-too few to measure, and the text around them still stays."""
+if TYPE_CHECKING:
+    from kepipe.inference.opening import OpenedModel
+    from kepipe.probes.blanks import Blanks
+    from kepipe.probes.held_out import HeldOutDocuments
+    from kepipe.studies.intervals import Estimate
+    from kepipe.tokenization.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
-class Blanks:
-    """Rows of clean text and what is blanked in them, test by test.
+class MaskedLoss:
+    """Cross-entropy in nats at each blank. `counts`: how often each token stands in the training text, int [V]."""
 
-    `tokens`: int [R, T] with special tokens, padded; `inside`: bool [R, T], not padding; `documents`: int [R],
-    each row's document; `places`: test → flat indices into R·T, sorted. `links`: test → int [R, T], row in `entities`
-    (ids) of the entity whose mention starts at this token, −1 elsewhere and where a token of the mention is blanked.
-    """
+    blanks: Blanks
+    tokenizer: Tokenizer
+    counts: Ints
 
-    tokens: Ints
-    inside: Bools
-    documents: Ints
-    places: Mapping[str, Ints]
-    links: Mapping[str, Ints]
-    entities: Sequence[str] = ()
+    @property
+    def steps(self) -> int:
+        return len(self.blanks.tokens) * len(self.blanks.places)
 
-    def documents_of(self, test: str) -> Ints:
-        """The document of each blank of a test, int [N]."""
-        documents_N: Ints = self.documents[self.places[test] // self.tokens.shape[1]]
-        return documents_N
+    def answer(self, model: OpenedModel, tick: Tick) -> Answers:
+        from kepipe.probes.blanks import losses_at_blanks
+
+        filler = model.masked_language_model
+        if filler is None:
+            raise ValueError(
+                f"{model.folder}: the masked loss needs a model that fills masks (BERT, RoBERTa)"
+            )
+        return losses_at_blanks(filler, self.tokenizer, self.blanks, knowledge=model.knowledge, tick=tick)
+
+    def entities_given(self) -> Sequence[str]:
+        """In all the tests together: what one blanks, another gives."""
+        return [
+            mentions.ids[number]
+            for mentions in self.blanks.mentions.values()
+            for number in mentions.entities.tolist()
+        ]
+
+    def score(self, answers: Answers, seed: int) -> dict[str, Estimate]:
+        metrics: dict[str, Estimate] = {}
+        for test, cases in self._cases(answers).items():
+            metrics |= summarise(cases, seed, (0.0, np.inf)) if len(answers[test]) else {}
+        return metrics
+
+    def difference(self, first: Answers, second: Answers, seed: int) -> dict[str, Estimate]:
+        ours, theirs = self._cases(first), self._cases(second)
+        metrics: dict[str, Estimate] = {}
+        for test in ours:
+            metrics |= compare(ours[test], theirs[test], seed) if len(first[test]) else {}
+        return metrics
+
+    def baselines(self, seed: int) -> dict[str, dict[str, Estimate]]:
+        """`unigram`: each token by its frequency in the training text (plus one), blind to the context."""
+        smoothed_V = self.counts + 1.0
+        losses_V = -np.log(smoothed_V / smoothed_V.sum())
+        tokens = self.blanks.tokens.ravel()
+        blind = {test: losses_V[tokens[places_N]] for test, places_N in self.blanks.places.items()}
+        return {"unigram": self.score(blind, seed)}
+
+    def details(self) -> dict[str, Any]:
+        return {
+            "rows": len(self.blanks.tokens),
+            "blanks": {test: len(places_N) for test, places_N in self.blanks.places.items()},
+        }
+
+    def _cases(self, answers: Answers) -> dict[str, Cases]:
+        return {
+            test: Cases({test: losses_N}, self.blanks.documents_of(test))
+            for test, losses_N in answers.items()
+        }
 
 
-def draw_blanks(
-    shard: Shard,
-    tokenizer: Tokenizer,
-    rng: np.random.Generator,
-    length: int = 128,
-    max_tokens: int = 50_000,
-    entities: Sequence[str] = (),
-) -> Blanks:
-    """Cut the shard's documents into rows of `length` tokens, draw about `max_tokens` worth of them, draw blanks.
+def make(held_out: HeldOutDocuments) -> MaskedLoss:
+    """Blanks in the held-out text."""
+    from kepipe.probes.blanks import draw_blanks
 
-    `entities`: ids of the shard's entities, which only a model that fuses them asks for. Raises ValueError where the
-    shard is empty.
-    """
-    if not len(shard):
-        raise ValueError(f"{shard.folder}: no held-out text to measure a loss on; hold out a larger share")
-    room = length - 2
-    starts_R, sizes_R, documents_R = _cut(shard.documents, room)
-    drawn = np.sort(rng.permutation(len(starts_R))[: max(1, max_tokens // length)])
-    starts_R, sizes_R, documents_R = starts_R[drawn], sizes_R[drawn], documents_R[drawn]
-    within_RT = np.arange(room) < sizes_R[:, None]
-    stream_RT = np.where(within_RT, starts_R[:, None] + np.arange(room), 0)
+    settings = held_out.settings
+    blanks = draw_blanks(
+        held_out.shard,
+        held_out.tokenizer,
+        held_out.rng(1),
+        settings.context,
+        settings.loss_tokens,
+        held_out.entities,
+    )
+    return MaskedLoss(blanks, held_out.tokenizer, held_out.training_counts())
 
-    tokens_RT = np.full((len(drawn), length), tokenizer.pad, np.int64)
-    tokens_RT[:, 0] = tokenizer.cls
-    tokens_RT[:, 1:-1] = np.where(within_RT, shard.tokens[stream_RT], tokenizer.pad)
-    np.put_along_axis(tokens_RT, sizes_R[:, None] + 1, tokenizer.sep, axis=1)
-    units = _units(shard)
-    mention_RT, entity_RT = np.full((2, *tokens_RT.shape), -1, np.int64)
-    mention_RT[:, 1:-1] = np.where(within_RT, units["mentions"][stream_RT], -1)
-    entity_RT[:, 1:-1] = np.where(within_RT, shard.entities[stream_RT], -1)
-    places: dict[str, Ints] = {}
-    links: dict[str, Ints] = {}
-    for test, units_N in units.items():
-        chosen_RT = np.zeros(tokens_RT.shape, np.bool_)
-        chosen_RT[:, 1:-1] = within_RT & _choose(units_N, SHARES[test], rng)[stream_RT]
-        places[test] = np.flatnonzero(chosen_RT)
-        links[test] = _links(mention_RT, entity_RT, chosen_RT)
-    return Blanks(
-        tokens_RT, np.arange(length) < sizes_R[:, None] + 2, documents_R, places, links, tuple(entities)
+
+def _intro(details: Details) -> str:
+    places = ", ".join(f"{count:,} {test}" for test, count in details["blanks"].items())
+    return (
+        "The same places of held-out text are blanked for every arm: single tokens as BERT does, whole phrases, whole "
+        f"mentions of entities (places: {places}). Token masking trains the first, knowledge masking the others. "
+        "“Unigram” knows each token's frequency and nothing of what stands around it."
     )
 
 
-@torch.inference_mode()
-def losses_at_blanks(
-    model: Transformer,
-    tokenizer: Tokenizer,
-    blanks: Blanks,
-    *,
-    vectors: EntityVectors | None = None,
-    device: str = "cpu",
-    rows: int = 32,
-    tick: Callable[[int], None] | None = None,
-) -> dict[str, Floats]:
-    """Test → cross-entropy in nats at each blank, float [N]. `tick` is told of rows done, of `R · 3` in all.
-
-    `vectors`: of the entities that the model fuses; None for a plain one.
-    """
-    if not fills_masks(model):
-        raise ValueError("the masked loss needs a model that fills masks (BERT, RoBERTa); this one generates")
-    model = model.eval().to(device)
-    found: dict[str, Floats] = {}
-    rows_of = None if vectors is None else np.append(vectors.rows(blanks.entities), -1)
-    for test, places_N in blanks.places.items():
-        masked_RT = blanks.tokens.copy()
-        masked_RT.ravel()[places_N] = tokenizer.mask
-        labels_N = blanks.tokens.ravel()[places_N]
-        width, pieces = blanks.tokens.shape[1], []
-        for start in range(0, len(masked_RT), rows):
-            low, high = np.searchsorted(places_N, [start * width, (start + rows) * width])
-            batch = Batch(
-                tokens=torch.from_numpy(masked_RT[start : start + rows]),
-                documents=torch.from_numpy(blanks.inside[start : start + rows].astype(np.int64)),
-                segments=torch.zeros(len(masked_RT[start : start + rows]), width, dtype=torch.long),
-                label_positions=torch.from_numpy(places_N[low:high] - start * width),
-                labels=torch.from_numpy(labels_N[low:high]),
-            )
-            if vectors is not None and rows_of is not None:
-                batch = attach(batch, rows_of[blanks.links[test][start : start + rows]], vectors)
-            batch = batch.to(device)
-            assert batch.labels is not None
-            logits_NV = logits_at_blanks(model, batch)
-            pieces.append(torch.nn.functional.cross_entropy(logits_NV, batch.labels, reduction="none").cpu())
-            if tick is not None:
-                tick(len(batch.tokens))
-        found[test] = torch.cat(pieces).double().numpy()
-    return found
-
-
-def _cut(documents: Ints, room: int) -> tuple[Ints, Ints, Ints]:
-    """Start, size and document of each row of at most `room` tokens; no row holds two documents."""
-    sizes = np.diff(documents)
-    rows_of = -(-sizes // room)
-    document_R = np.repeat(np.arange(len(sizes)), rows_of)
-    number_R = np.arange(len(document_R)) - np.repeat(np.cumsum(rows_of) - rows_of, rows_of)
-    start_R = documents[document_R] + number_R * room
-    return start_R, np.minimum(room, documents[document_R + 1] - start_R), document_R
-
-
-def _units(shard: Shard) -> dict[str, Ints]:
-    """Test → unit number of each token of the stream, −1 for tokens that the test does not blank.
-
-    A phrase has two words or more; single words stand for themselves and are left to the first test.
-    """
-    bounds_N = np.asarray(shard.bounds)
-    starts_phrase_N = (bounds_N & (PHRASE | DOCUMENT)) > 0
-    phrase_N = np.cumsum(starts_phrase_N) - 1
-    words_P = np.bincount(phrase_N, (bounds_N & WORD) > 0)
-    mention_N = np.cumsum((bounds_N & (ENTITY | DOCUMENT)) > 0) - 1
-    return {
-        "tokens": np.arange(len(bounds_N)),
-        "phrases": np.where(words_P[phrase_N] >= 2, phrase_N, -1),
-        "mentions": np.where(np.asarray(shard.entities) >= 0, mention_N, -1),
-    }
-
-
-def _links(mention_RT: Ints, entity_RT: Ints, chosen_RT: Bools) -> Ints:
-    """The entity of each mention of which no token is chosen, at its first token in a row; −1 elsewhere."""
-    first_RT = mention_RT >= 0
-    first_RT[:, 1:] &= mention_RT[:, 1:] != mention_RT[:, :-1]
-    whole_RT = ~np.isin(mention_RT, mention_RT[chosen_RT])
-    return np.where(first_RT & whole_RT, entity_RT, -1)
-
-
-def _choose(units_N: Ints, share: float, rng: np.random.Generator) -> Bools:
-    """Whether each token's unit is drawn; every unit is, with probability `share`."""
-    drawn_U = rng.random(units_N.max(initial=0) + 1) < share
-    chosen_N: Bools = drawn_U[units_N] & (units_N >= 0)
-    return chosen_N
+PRESENTATION = Presentation(
+    anchor="loss",
+    title="Held-out loss",
+    metrics={"tokens": "tokens", "phrases": "phrases", "mentions": "mentions"},
+    deciding="tokens",
+    unit="cross-entropy in nats",
+    better="lower",
+    intro=_intro,
+    cases="places",
+    from_zero=False,
+    caption="Loss with 95% intervals, which resample documents.",
+    baselines={"unigram": "unigram"},
+    compared_fact="Held-out loss",
+)

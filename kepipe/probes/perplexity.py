@@ -1,142 +1,112 @@
-"""Perplexity on held-out text, with one rule for GPT and for encoder-decoders: go on from what stands before.
+"""Probe `perplexity`: how well a model goes on with held-out text, with one rule for GPT and for encoder-decoders.
 
-A document is cut into stretches of S tokens; each is scored token by token after the stretch before it, which
-is the prompt. For GPT that is the sliding window with half of it overlapping. Tokens of different vocabularies
-do not compare, so losses are told per word and per byte of the original text as well.
+Each window is scored token by token after the one before it. Tokens of different vocabularies do not compare, so losses
+are told per word and per byte of the original text as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kepipe.arrays import Floats, Ints
-from kepipe.data.document import Document
-from kepipe.models.lm_scorer import LMScorer
+from kepipe.probes.base import Answers, Tick
+from kepipe.probes.presentation import Details, Presentation, Verdict
+from kepipe.probes.windows import EvalWindows, draw_windows
 from kepipe.studies.intervals import Estimate, clustered_ratio
-from kepipe.tokenization.tokenizer import Tokenizer
+from kepipe.studies.scores import Scores
+
+if TYPE_CHECKING:
+    from kepipe.inference.opening import OpenedModel
+    from kepipe.models.protocols import LanguageModel
+    from kepipe.probes.held_out import HeldOutDocuments
 
 ROWS = 16
-"""Stretches that go through the model together."""
-AROUND = 4
-"""Special tokens that stand around a prompt and its continuation, at most."""
+"""Windows that go through the model together."""
 
 
 @dataclass(frozen=True)
-class EvalWindows:
-    """R pieces of held-out text and what stands before each.
+class Perplexity:
+    """Nats of each window. `counts`: how often each token stands in the training text, int [V]."""
 
-    `prompts`, `targets`: tokens, int [S] and at most that; `documents`: int [R]. Of each target `words`
-    (begun by white space) and `bytes` (UTF-8) of the original text that it covers, int [R].
-    """
-
-    prompts: tuple[Ints, ...]
-    targets: tuple[Ints, ...]
-    documents: Ints
-    words: Ints
-    bytes: Ints
-
-    def __len__(self) -> int:
-        return len(self.targets)
+    windows: EvalWindows
+    counts: Ints
 
     @property
-    def tokens(self) -> Ints:
-        """Tokens of each target, int [R]."""
-        return np.array([len(target) for target in self.targets], np.int64)
+    def steps(self) -> int:
+        return len(self.windows)
 
-    def only(self, chosen: Ints) -> EvalWindows:
-        """Some of them, in the order given."""
-        return replace(
-            self,
-            prompts=tuple(self.prompts[row] for row in chosen),
-            targets=tuple(self.targets[row] for row in chosen),
-            documents=self.documents[chosen],
-            words=self.words[chosen],
-            bytes=self.bytes[chosen],
-        )
+    def answer(self, model: OpenedModel, tick: Tick) -> Answers:
+        if model.language_model is None:
+            raise ValueError(
+                f"{model.folder}: perplexity needs a model that says how likely a text is (GPT, T5)"
+            )
+        return {"losses": losses(model.language_model, self.windows, tick)}
 
+    def entities_given(self) -> Sequence[str]:
+        return ()
 
-def draw_windows(
-    documents: Iterable[Document],
-    tokenizer: Tokenizer,
-    rng: np.random.Generator,
-    length: int = 128,
-    max_tokens: int = 40_000,
-) -> EvalWindows:
-    """Cut documents so that a prompt and its continuation fill `length` tokens; draw `max_tokens` worth of them.
+    def score(self, answers: Answers, seed: int) -> dict[str, Estimate]:
+        return summarise(answers["losses"], self.windows, seed)
 
-    Raises ValueError where no document is longer than a prompt.
-    """
-    size = (length - AROUND) // 2
-    cut = cut_windows(list(documents), tokenizer, size)
-    if not len(cut):
-        raise ValueError(
-            f"perplexity: no held-out document has more than {size} tokens; lower `context` or hold out more"
-        )
-    return cut.only(np.sort(rng.permutation(len(cut))[: max(1, max_tokens // size)]))
+    def difference(self, first: Answers, second: Answers, seed: int) -> dict[str, Estimate]:
+        return compare(first["losses"], second["losses"], self.windows, seed)
+
+    def baselines(self, seed: int) -> dict[str, dict[str, Estimate]]:
+        """`unigram`: each token by its frequency in the training text, blind to what stands before."""
+        return {"unigram": summarise(unigram_losses(self.windows, self.counts), self.windows, seed)}
+
+    def details(self) -> dict[str, Any]:
+        windows = self.windows
+        amounts = {"tokens": windows.tokens, "words": windows.words, "bytes": windows.bytes}
+        return {
+            "stretches": len(windows),
+            "documents": len(np.unique(windows.documents)),
+            **{name: int(values_R.sum()) for name, values_R in amounts.items()},
+        }
 
 
-def cut_windows(documents: list[Document], tokenizer: Tokenizer, size: int) -> EvalWindows:
-    """Every stretch of `size` tokens that has one before it in its document, and the shorter last ones."""
-    prompts, targets, of, words, sizes = [], [], [], [], []
-    for number, document in enumerate(documents):
-        encoded = tokenizer.encode([document.text])
-        words_C, bytes_C = _measures(document.text)
-        # A token answers for the text up to where the next one starts, so that nothing is left out or counted twice.
-        starts = np.append(encoded.starts, len(document.text))
-        for start in range(size, len(encoded.tokens), size):
-            stop = min(start + size, len(encoded.tokens))
-            prompts.append(encoded.tokens[start - size : start])
-            targets.append(encoded.tokens[start:stop])
-            of.append(number)
-            words.append(words_C[starts[stop]] - words_C[starts[start]])
-            sizes.append(bytes_C[starts[stop]] - bytes_C[starts[start]])
-    counts = (np.array(values, np.int64) for values in (of, words, sizes))
-    return EvalWindows(tuple(prompts), tuple(targets), *counts)
+def make(held_out: HeldOutDocuments) -> Perplexity:
+    """Windows of the held-out documents."""
+    settings = held_out.settings
+    windows = draw_windows(
+        held_out.documents, held_out.tokenizer, held_out.rng(3), settings.context, settings.loss_tokens
+    )
+    return Perplexity(windows, held_out.training_counts())
 
 
-def _measures(text: str) -> tuple[Ints, Ints]:
-    """Words that have begun, and bytes, before each character of a text and at its end: int [characters + 1]."""
-    codes_C = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-    bytes_C = 1 + (codes_C >= 0x80) + (codes_C >= 0x800) + (codes_C >= 0x10000)
-    space_C = np.fromiter((letter.isspace() for letter in text), np.bool_, len(text))
-    begins_C = ~space_C & np.append(True, space_C[:-1])[: len(space_C)]
-    return np.append(0, np.cumsum(begins_C)), np.append(0, np.cumsum(bytes_C))
-
-
-def losses(scorer: LMScorer, windows: EvalWindows, tick: Callable[[int], None] = lambda _: None) -> Floats:
+def losses(model: LanguageModel, windows: EvalWindows, tick: Tick = lambda _: None) -> Floats:
     """Nats of each target given its prompt, float [R]."""
-    scorer.model.eval()
     found = np.zeros(len(windows))
     for start in range(0, len(windows), ROWS):
         rows = slice(start, min(start + ROWS, len(windows)))
         targets = windows.targets[rows]
-        likelihoods_NU = scorer.log_likelihoods(windows.prompts[rows], range(len(targets)), targets)
+        likelihoods_NU = model.log_likelihoods(windows.prompts[rows], range(len(targets)), targets)
         found[rows] = -likelihoods_NU.sum(1)
         tick(len(targets))
     return found
 
 
-def summarise(losses_R: Floats, windows: EvalWindows, seed: int) -> dict[str, Any]:
+def summarise(losses_R: Floats, windows: EvalWindows, seed: int) -> dict[str, Estimate]:
     """`token_perplexity`, `word_perplexity` (e to the nats per token, per word) and `bits_per_byte`.
 
-    Each `{value, low, high, cases, clusters}`, the interval resampling documents.
+    The intervals resample documents.
     """
     bits = _estimate(losses_R / np.log(2), windows.bytes, windows, seed)
     return {
-        "token_perplexity": _raised(_estimate(losses_R, windows.tokens, windows, seed)).as_json(),
-        "word_perplexity": _raised(_estimate(losses_R, windows.words, windows, seed)).as_json(),
-        "bits_per_byte": bits.as_json(),
+        "token_perplexity": _raised(_estimate(losses_R, windows.tokens, windows, seed)),
+        "word_perplexity": _raised(_estimate(losses_R, windows.words, windows, seed)),
+        "bits_per_byte": bits,
     }
 
 
-def compare(first_R: Floats, second_R: Floats, windows: EvalWindows, seed: int) -> dict[str, Any]:
+def compare(first_R: Floats, second_R: Floats, windows: EvalWindows, seed: int) -> dict[str, Estimate]:
     """The paired difference first − second in `bits_per_byte`; perplexities are no means, and have none."""
     bits = _estimate((first_R - second_R) / np.log(2), windows.bytes, windows, seed)
-    return {"bits_per_byte": bits.as_json()}
+    return {"bits_per_byte": bits}
 
 
 def unigram_losses(windows: EvalWindows, counts_V: Ints) -> Floats:
@@ -157,3 +127,49 @@ def _raised(found: Estimate) -> Estimate:
         for name in ("value", "low", "high")
     }
     return replace(found, **ends)  # type: ignore[arg-type]
+
+
+def headlines(name: str, _: Presentation, scores: Scores) -> Iterator[str]:
+    """Each arm's figures."""
+    for arm, measured in scores.arms.items():
+        if name in measured:
+            values = {metric: round(score.value, 2) for metric, score in measured[name].items()}
+            yield (
+                f"{arm}: perplexity {values['token_perplexity']:,} per token, {values['word_perplexity']:,} per word; "
+                f"{values['bits_per_byte']} bits per byte"
+            )
+
+
+def _intro(details: Details) -> str:
+    return (
+        f"{details['tokens']:,} tokens ({details['words']:,} words, {details['bytes']:,} bytes) of "
+        f"{details['documents']} held-out documents, in {details['stretches']:,} stretches; each is scored after the "
+        "stretch before it. A perplexity per token depends on the vocabulary; per word and per byte, models of "
+        "different vocabularies compare. “Unigram” knows each token's frequency and nothing of what stands before."
+    )
+
+
+PRESENTATION = Presentation(
+    anchor="writing",
+    title="Going on with held-out text",
+    metrics={
+        "token_perplexity": "perplexity per token",
+        "word_perplexity": "per word",
+        "bits_per_byte": "bits per byte",
+    },
+    deciding="bits_per_byte",
+    unit="bits per byte",
+    better="lower",
+    intro=_intro,
+    cases="stretches",
+    drawn=("bits_per_byte",),
+    from_zero=False,
+    caption="With 95% intervals, which resample documents.",
+    baselines={"unigram": "unigram"},
+    facts={"word_perplexity": "Perplexity per word", "bits_per_byte": "Bits per byte"},
+    compared_fact="Bits per byte",
+    verdict=Verdict("goes on with held-out text"),
+    alone=(
+        "{arm} goes on with held-out text at a perplexity of {word_perplexity} per word, {bits_per_byte} bits per byte."
+    ),
+)

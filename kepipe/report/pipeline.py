@@ -11,7 +11,8 @@ from kepipe.report import evaluation, knowledge
 from kepipe.report.page import Page
 from kepipe.report.running import day, record, running
 from kepipe.report.training import training
-from kepipe.report.wording import Scores, explanation, verdict
+from kepipe.report.wording import explanation, verdict
+from kepipe.studies.scores import FILE, read_scores
 
 
 def build(
@@ -23,17 +24,14 @@ def build(
     vectors: Sequence[Artifact],
     arms: Sequence[Artifact],
     measured: Artifact,
-    scores: Scores,
     title: str = "",
 ) -> Page:
-    """The page. `measured` is the evaluation's folder, `scores` its `scores.json`."""
+    """The page. `measured`: the evaluation, with its scores."""
+    scores = read_scores(measured.folder / FILE)
     stages = (graph, corpus, linked, shards, *vectors, *arms, measured)
     held_out = set(open_shard(Path(shards.folder) / "held_out").ids())
     sections = [
-        evaluation.cloze(scores) if "entity_cloze" in scores["about"] else None,
-        evaluation.examples(measured.folder, scores),
-        evaluation.writing(scores) if "perplexity" in scores["about"] else None,
-        evaluation.loss(scores) if "mlm_loss" in scores["about"] else None,
+        *evaluation.sections(scores, measured.folder),
         training(arms),
         knowledge.linking(linked.folder, graph.folder, held_out),
         *(knowledge.vectors(made.folder) for made in vectors),

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from markupsafe import Markup
 
+from kepipe.probes.presentation import Presentation, Verdict
+from kepipe.probes.table import rows
 from kepipe.studies.intervals import Estimate
-
-Scores = Mapping[str, Any]
-"""`scores.json` of an evaluation."""
-
-
-def estimate(told: Mapping[str, Any]) -> Estimate:
-    """An entry of `scores.json`."""
-    return Estimate(told["value"], told["low"], told["high"], told["cases"], told["clusters"])
+from kepipe.studies.scores import Difference, Metrics, Scores
 
 
 def plain(value: float) -> str:
@@ -32,19 +24,18 @@ def signed(value: float) -> str:
     return f"{value:+.3f}".replace("-", "−")
 
 
-def between(found: Estimate, sign: bool = False) -> str:
+def between(score: Estimate, sign: bool = False) -> str:
     """The 95% interval, or why there is none."""
-    if found.low is None or found.high is None:
-        return f"no interval: {found.clusters} documents"
-    low, high = (signed(end) if sign else plain(end) for end in (found.low, found.high))
+    if score.low is None or score.high is None:
+        return f"no interval: {score.clusters} documents"
+    low, high = (signed(end) if sign else plain(end) for end in (score.low, score.high))
     return f"{low} to {high}"
 
 
-def cell(told: Mapping[str, Any], sign: bool = False) -> Markup:
+def cell(score: Estimate, sign: bool = False) -> Markup:
     """A value with its interval in small, for a table."""
-    found = estimate(told)
-    value = signed(found.value) if sign else plain(found.value)
-    return Markup('{} <span class="interval">{}</span>').format(value, between(found, sign))
+    value = signed(score.value) if sign else plain(score.value)
+    return Markup('{} <span class="interval">{}</span>').format(value, between(score, sign))
 
 
 def swatch(name: str, number: int) -> Markup:
@@ -52,94 +43,89 @@ def swatch(name: str, number: int) -> Markup:
     return Markup('<span class="swatch" style="--mark: var(--series-{})"></span>{}').format(number, name)
 
 
-def pair(scores: Scores) -> tuple[str, str] | None:
+def pair(scores: Scores) -> Difference | None:
     """The first arm and the one that it is compared with."""
-    for name in scores["differences"]:
-        first, _, second = name.partition(" − ")
-        return first, second
-    return None
-
-
-def arms(scores: Scores, probe: str = "") -> list[str]:
-    """The arms, in the pipeline's order; of a probe, those that answered it."""
-    names = [name for name in scores if name not in ("differences", "baselines", "about")]
-    return [name for name in names if not probe or probe in scores[name]]
-
-
-def differences(scores: Scores, probe: str) -> dict[str, Any]:
-    """Pair of arms → their difference in a probe that both answered."""
-    return {name: told[probe] for name, told in scores["differences"].items() if probe in told}
+    return next(iter(scores.differences), None)
 
 
 def verdict(scores: Scores) -> str:
-    """Whether the first arm does better than its control on the entity cloze: the page's first sentence."""
-    told = pair(scores)
-    if told is None:
+    """Whether the first arm does better than its control, by the first probe that decides."""
+    difference = pair(scores)
+    if difference is None:
         return _alone(scores)
-    first, second = told
-    found = scores["differences"][f"{first} − {second}"].get("entity_cloze", {}).get("mrr")
-    if found is None:
-        return _by_text(scores, first, second)
-    apart = estimate(found)
+    deciding = _deciding(difference)
+    if deciding is None:
+        titles = [row.presentation.title.lower() for probe, row in rows() if probe in difference.scores]
+        return (
+            f"{difference.first} and {difference.second} were compared by their {' and '.join(titles)} alone."
+        )
+    presentation, question, metrics = deciding
+    return _answer(difference, presentation, question, metrics[presentation.deciding])
+
+
+def _answer(difference: Difference, presentation: Presentation, question: Verdict, apart: Estimate) -> str:
+    first, second = difference.first, difference.second
     if apart.low is None:
         return (
-            f"Too little held-out text to tell: {apart.clusters} documents ask for entities, and an interval needs "
-            "five. Hold out more."
+            f"Too little held-out text to tell: {apart.clusters} documents have {presentation.cases}, and an interval "
+            "needs five. Hold out more."
         )
     if not apart.excludes_zero:
-        return (
-            f"No difference is shown: whether {first} finds blanked entities better than {second} stays open."
-        )
-    better = "better" if apart.value > 0 else "worse"
-    opening = "The knowledge helped" if apart.value > 0 else "The knowledge did harm"
-    return f"{opening}: {first} finds blanked entities {better} than {second}."
+        return f"No difference is shown: whether {first} {question.ability} better than {second} stays open."
+    better = (apart.value > 0) == (presentation.better == "higher")
+    unit = "" if any(question.outcome) else f": {signed(apart.value)} {presentation.unit}"
+    word, opening = ("better", question.outcome[0]) if better else ("worse", question.outcome[1])
+    return f"{opening}{first} {question.ability} {word} than {second}{unit}."
+
+
+def _deciding(difference: Difference) -> tuple[Presentation, Verdict, Metrics] | None:
+    """How the first probe is shown that both arms answered and that answers a question, and its differences."""
+    for probe, row in rows():
+        metrics, question = difference.scores.get(probe, {}), row.presentation.verdict
+        if question is not None and row.presentation.deciding in metrics:
+            return row.presentation, question, metrics
+    return None
 
 
 def _alone(scores: Scores) -> str:
     """What is told first of a single model."""
-    (arm, *others) = arms(scores)
-    told = scores[arm].get("perplexity")
+    (arm, *others) = scores.arms
     if others:
         return f"{' and '.join([arm, *others])} were measured, each by what fits it: they do not compare."
-    if told is None:
-        return "One model was measured, without a control: what the knowledge did cannot be told."
-    return (
-        f"{arm} goes on with held-out text at a perplexity of {plain(told['word_perplexity']['value'])} per word, "
-        f"{plain(told['bits_per_byte']['value'])} bits per byte."
-    )
-
-
-def _by_text(scores: Scores, first: str, second: str) -> str:
-    """The comparison of two arms that no cloze was put to."""
-    found = differences(scores, "perplexity").get(f"{first} − {second}")
-    if found is None:
-        return f"{first} and {second} were compared by their held-out loss alone."
-    apart = estimate(found["bits_per_byte"])
-    if not apart.excludes_zero:
-        return f"No difference is shown: whether {first} writes better than {second} stays open."
-    better = "better" if apart.value < 0 else "worse"
-    return f"{first} goes on with held-out text {better} than {second}: {signed(apart.value)} bits per byte."
+    for probe, row in rows():
+        if row.presentation.alone and probe in scores.arms[arm]:
+            values = {name: plain(score.value) for name, score in scores.arms[arm][probe].items()}
+            return row.presentation.alone.format(arm=arm, **values)
+    return "One model was measured, without a control: what the knowledge did cannot be told."
 
 
 def explanation(scores: Scores) -> str:
     """The figures behind the verdict, and what one reaches without reading the sentence."""
-    told = pair(scores)
-    if told is None or "entity_cloze" not in scores[told[0]]:
+    difference = pair(scores)
+    deciding = None if difference is None else _deciding(difference)
+    if difference is None or deciding is None or not deciding[1].explanation:
         return ""
-    first, second = told
-    mrr = {arm: scores[arm]["entity_cloze"]["mrr"] for arm in told}
-    apart = estimate(scores["differences"][f"{first} − {second}"]["entity_cloze"]["mrr"])
-    sentence = (
-        f"In {apart.cases} blanks of {apart.clusters} held-out documents, the mean reciprocal rank of the true entity "
-        f"is {plain(mrr[first]['value'])} with {first} and {plain(mrr[second]['value'])} with {second}: a difference "
-        f"of {signed(apart.value)} (95% interval {between(apart, sign=True)})."
+    presentation, question, metrics = deciding
+    probe = next(name for name, row in rows() if row.presentation is presentation)
+    arms, metric = (difference.first, difference.second), presentation.deciding
+    values = {arm: scores.arms[arm][probe][metric].value for arm in arms}
+    apart = metrics[metric]
+    sentence = question.explanation.format(
+        cases=apart.cases,
+        clusters=apart.clusters,
+        first=arms[0],
+        second=arms[1],
+        first_value=plain(values[arms[0]]),
+        second_value=plain(values[arms[1]]),
+        difference=signed(apart.value),
+        interval=between(apart, sign=True),
     )
-    links = scores["baselines"]["entity_cloze"]["links"]["mrr"]["value"]
-    below = [arm for arm in told if mrr[arm]["value"] <= links]
-    reading = (
-        f" Ranking candidates by how often the training text links them, without reading the sentence, reaches "
-        f"{plain(links)}"
+    if question.baseline is None:
+        return sentence
+    name, how = question.baseline
+    reached, sign = scores.baselines[probe][name][metric].value, 1 if presentation.better == "higher" else -1
+    below = [arm for arm, value in values.items() if sign * value <= sign * reached]
+    beaten = (
+        ": more than either model" if len(below) == len(arms) else f", more than {below[0]}" if below else ""
     )
-    if len(below) == len(told):
-        return f"{sentence}{reading}: more than either model."
-    return f"{sentence}{reading}" + (f", more than {below[0]}." if below else ".")
+    return f"{sentence} {how} reaches {plain(reached)}{beaten}."

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Mapping
 
 from kepipe.flow.artifact import Artifact
+from kepipe.studies.scores import FILE, MODEL, Metrics, Scores, read_scores
 
 
 class Graph(Artifact):
@@ -41,10 +42,9 @@ class Model(Artifact):
 class FineTuned(Model):
     """A model for a task: besides, `task.json`, `head.safetensors`, `scores.json`, `predictions.jsonl`."""
 
-    def scores(self) -> dict[str, dict[str, Any]]:
-        """Split ("dev", "test") → metric → `{value, low, high, cases, clusters}`."""
-        scores: dict[str, dict[str, Any]] = json.loads((self.folder / "scores.json").read_text())
-        return scores
+    def scores(self) -> Mapping[str, Metrics]:
+        """Split ("dev", "test") → metric → its value."""
+        return read_scores(self.folder / FILE).arms[MODEL]
 
 
 class TaskData(Artifact):
@@ -54,10 +54,9 @@ class TaskData(Artifact):
 class Evaluation(Artifact):
     """Scores of one or several models."""
 
-    def scores(self) -> dict[str, dict[str, Any]]:
-        """Model's stage name → probe → metric → `{value, low, high, …}`; beside them differences, baselines, about."""
-        scores: dict[str, dict[str, Any]] = json.loads((self.folder / "scores.json").read_text())
-        return scores
+    def scores(self) -> Scores:
+        """The model's stage name → probe → metric; beside them differences, baselines, details."""
+        return read_scores(self.folder / FILE)
 
 
 class Report(Artifact):

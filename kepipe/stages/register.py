@@ -18,8 +18,9 @@ from kepipe.config import Section
 from kepipe.flow.artifact import CorruptArtifact, read_manifest
 from kepipe.flow.stage import Stage, StageContext
 from kepipe.stages.artifacts import Evaluation, Graph, Linked, Model, Registration, Shards
-from kepipe.stages.evaluate import BESIDE_ARMS, EvaluateConfig, score_model
-from kepipe.tracking.gate import Gate, single_values
+from kepipe.stages.evaluate import EvaluateConfig, held_out_documents
+from kepipe.studies.scores import single_values
+from kepipe.tracking.gate import Gate
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,10 @@ class RegisterConfig(Section):
 
 def register(inputs: RegisterInputs, config: RegisterConfig, context: StageContext) -> None:
     """Write `offer.json` and make the offer. Raises ValueError where the evaluation lacks the gate's metric."""
-    scores = inputs.evaluation.scores()
-    arm = inputs.model.name
-    if arm not in scores:
-        arms = ", ".join(name for name in scores if name not in BESIDE_ARMS)
-        raise ValueError(f"the evaluation has no scores of `{arm}`; it has those of {arms}")
-    metrics = single_values(scores[arm])
+    arms, arm = inputs.evaluation.scores().arms, inputs.model.name
+    if arm not in arms:
+        raise ValueError(f"the evaluation has no scores of `{arm}`; it has those of {', '.join(arms)}")
+    metrics = single_values(arms[arm], ".")
     metric = config.gate.metric
     if metric not in metrics:
         raise ValueError(
@@ -72,6 +71,7 @@ def champion_score(model: Path, evaluation: Path, metric: str) -> float | None:
     None where that cannot be done: an input is no longer in the store, or the model cannot answer.
     """
     from kepipe.device import resolve
+    from kepipe.probes.evaluation import score_model
 
     try:
         parts = read_manifest(evaluation)["ingredients"]
@@ -85,11 +85,12 @@ def champion_score(model: Path, evaluation: Path, metric: str) -> float | None:
     config = EvaluateConfig(**parts["config"])
     inputs = Linked.open(linked), Graph.open(graph), Shards.open(shards)
     try:
-        scores = score_model(model, *inputs, config, parts["seed"], resolve("auto"))
+        held_out = held_out_documents(*inputs, config, parts["seed"])
+        scores = score_model(model, held_out, config.probes, resolve("auto"))
     except ValueError as reason:
         print(f"the champion {model} was not measured again: {reason}", file=sys.stderr)
         return None
-    return single_values(scores).get(metric)
+    return single_values(scores, ".").get(metric)
 
 
 def manifests(store: Path) -> Iterator[tuple[Path, dict[str, Any]]]:

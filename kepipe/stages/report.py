@@ -35,7 +35,6 @@ def report(inputs: ReportInputs, config: ReportConfig, context: StageContext) ->
     from kepipe.report.pipeline import build
     from kepipe.report.wording import verdict
 
-    scores = inputs.evaluation.scores()
     with context.progress("drawing the page"):
         page = build(
             graph=inputs.graph,
@@ -45,11 +44,10 @@ def report(inputs: ReportInputs, config: ReportConfig, context: StageContext) ->
             vectors=inputs.vectors,
             arms=inputs.arms,
             measured=inputs.evaluation,
-            scores=scores,
             title=config.title,
         )
         (context.out / "report.html").write_text(render(page), encoding="utf-8")
-    context.note(verdict(scores))
+    context.note(verdict(inputs.evaluation.scores()))
 
 
-REPORT = Stage("report", 2, ReportInputs, ReportConfig, Report, report)
+REPORT = Stage("report", 3, ReportInputs, ReportConfig, Report, report)

@@ -9,6 +9,7 @@ from typing import Any
 
 from kepipe.config import suggest
 from kepipe.flow.artifact import Artifact
+from kepipe.studies.scores import FILE, MODEL, Metrics, Scores, from_json, is_scores
 
 
 class NoFigure(ValueError):
@@ -31,20 +32,36 @@ def read_figure(artifact: Artifact, metric: str, stages: Mapping[str, str]) -> F
     Raises NoFigure, and ValueError where several models have it.
     """
     scores, logged = _scores(artifact, stages), _logged(artifact)
-    under = [f"{stage}/{metric}" for stage in dict.fromkeys(stages.values())]
+    under = [f"{arm}/{metric}" for arm in dict.fromkeys((*stages.values(), MODEL))]
     of_a_model = [name for name in under if name in scores]
     for there, name in ((scores, metric), *((scores, name) for name in of_a_model), (logged, metric)):
         if name in there and len(of_a_model) <= 1:
             return there[name]
-    said = f"`{artifact.name}` has no single figure `{metric}`{suggest(metric, [*scores, *logged])}"
-    raise ValueError(said) if of_a_model else NoFigure(said)
+    known = [*(name.removeprefix(f"{MODEL}/") for name in scores), *logged]
+    message = f"`{artifact.name}` has no single figure `{metric}`{suggest(metric, known)}"
+    raise ValueError(message) if of_a_model else NoFigure(message)
 
 
 def _scores(artifact: Artifact, stages: Mapping[str, str]) -> dict[str, Figure]:
     """The figures of `scores.json`, nodes called by the stages that they are copies of."""
-    file = artifact.folder / "scores.json"
-    scores = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    return dict(_flatten({stages.get(name, name): inner for name, inner in scores.items()}))
+    file = artifact.folder / FILE
+    values = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    return dict(_of_scores(from_json(values), stages) if is_scores(values) else _flatten(values))
+
+
+def _of_scores(scores: Scores, stages: Mapping[str, str]) -> Iterator[tuple[str, Figure]]:
+    for arm, measured in scores.arms.items():
+        yield from _named(stages.get(arm, arm), measured)
+    for difference in scores.differences:
+        yield from _named(f"differences/{difference.name}", difference.scores)
+    for name, baselines in scores.baselines.items():
+        yield from _named(f"baselines/{name}", baselines)
+
+
+def _named(at: str, scores: Mapping[str, Metrics]) -> Iterator[tuple[str, Figure]]:
+    for name, metrics in scores.items():
+        for metric, score in metrics.items():
+            yield f"{at}/{name}/{metric}", Figure(score.value, score.cases)
 
 
 def _logged(artifact: Artifact) -> dict[str, Figure]:
@@ -56,7 +73,7 @@ def _logged(artifact: Artifact) -> dict[str, Figure]:
 
 
 def _flatten(value: Any, at: str = "") -> Iterator[tuple[str, Figure]]:
-    """`{value, low, high, …}` is one figure; groups inside of it (by type) are looked into, its numbers are not."""
+    """The figures of a stage that scores no models, such as the linker's: every number, under its path."""
     if isinstance(value, Mapping):
         single = isinstance(value.get("value"), int | float)
         if single:

@@ -1,48 +1,120 @@
-"""What was measured case by case, and what is told of it: means with intervals, and differences of arms."""
+"""`scores.json`, the one form in which a stage that measures models leaves what it found.
+
+    {"format": "kepipe-scores/1",
+     "arms": {arm: {measured: {metric: {value, low, high, cases, clusters}}}},
+     "differences": [{"first": arm, "second": arm, "scores": {measured: {metric: {…}}}}],
+     "baselines": {measured: {baseline: {metric: {…}}}},
+     "details": {measured: …}}
+
+`measured` is a probe of an evaluation, or the split of a task's data. A metric `group/name` is over some of the cases.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
+from kepipe.studies.intervals import Estimate
 
-from kepipe.arrays import Bools, Floats
-from kepipe.studies.intervals import clustered_mean, paired_difference
+FILE, FORMAT = "scores.json", "kepipe-scores/1"
+MODEL = "model"
+"""The arm of a stage that measures the one model that it makes."""
+
+Metrics = Mapping[str, Estimate]
+"""Metric → its value, with interval and cases."""
 
 
 @dataclass(frozen=True)
-class Cases:
-    """Metric → its value on each case, float [N]; `clusters_N`: the document of each case.
+class Difference:
+    """`first` − `second`, two arms that answered the same cases, in what both were asked."""
 
-    Two arms are comparable where these are the same cases in the same order.
-    """
+    first: str
+    second: str
+    scores: Mapping[str, Metrics]
 
-    values: Mapping[str, Floats]
-    clusters: npt.NDArray[Any]
-
-    def only(self, chosen_N: Bools) -> Cases:
-        """Some of the cases."""
-        return Cases({name: v[chosen_N] for name, v in self.values.items()}, self.clusters[chosen_N])
+    @property
+    def name(self) -> str:
+        """As it is called: `pretrain − control`."""
+        return f"{self.first} − {self.second}"
 
 
-def summarise(
-    cases: Cases, seed: int, within: tuple[float, float] = (-np.inf, np.inf)
-) -> dict[str, dict[str, Any]]:
-    """Metric → `{value, low, high, cases, clusters}`."""
+@dataclass(frozen=True)
+class Scores:
+    """What arms reached in what was measured, how they differ, what needs no model, and what was asked."""
+
+    arms: Mapping[str, Mapping[str, Metrics]]
+    differences: tuple[Difference, ...] = ()
+    baselines: Mapping[str, Mapping[str, Metrics]] = field(default_factory=dict)
+    details: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def main_metrics(metrics: Metrics) -> dict[str, Estimate]:
+    """The metrics over all cases, without those of groups."""
+    return {name: score for name, score in metrics.items() if "/" not in name}
+
+
+def single_values(scores: Mapping[str, Metrics], separator: str = "/") -> dict[str, float]:
+    """`measured/metric` → value, of one arm; groups are left out."""
     return {
-        name: clustered_mean(values_N, cases.clusters, np.random.default_rng(seed), within=within).as_json()
-        for name, values_N in cases.values.items()
+        f"{measured}{separator}{name}": score.value
+        for measured, metrics in scores.items()
+        for name, score in main_metrics(metrics).items()
     }
 
 
-def compare(first: Cases, second: Cases, seed: int) -> dict[str, dict[str, Any]]:
-    """Metric → the paired difference first − second, `{value, low, high, cases, clusters}`."""
+def write_scores(file: Path, scores: Scores) -> None:
+    """Write the file: equal scores give equal bytes."""
+    values = {
+        "format": FORMAT,
+        "arms": {arm: _plain(measured) for arm, measured in scores.arms.items()},
+        "differences": [
+            {"first": each.first, "second": each.second, "scores": _plain(each.scores)}
+            for each in scores.differences
+        ],
+        "baselines": {measured: _plain(named) for measured, named in scores.baselines.items()},
+        "details": scores.details,
+    }
+    file.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_scores(file: Path) -> Scores:
+    """The scores of a file. Raises ValueError for one of another form."""
+    values = json.loads(file.read_text(encoding="utf-8"))
+    if not is_scores(values):
+        raise ValueError(f"{file}: expected scores of the format {FORMAT}; run the stage that makes it again")
+    return from_json(values)
+
+
+def is_scores(values: Any) -> bool:
+    """Whether plain values are those of a file of scores."""
+    return isinstance(values, Mapping) and values.get("format") == FORMAT
+
+
+def from_json(values: Mapping[str, Any]) -> Scores:
+    """The scores that plain values describe."""
+    return Scores(
+        {arm: _typed(measured) for arm, measured in values["arms"].items()},
+        tuple(
+            Difference(each["first"], each["second"], _typed(each["scores"]))
+            for each in values["differences"]
+        ),
+        {measured: _typed(named) for measured, named in values["baselines"].items()},
+        values["details"],
+    )
+
+
+def _plain(scores: Mapping[str, Metrics]) -> dict[str, dict[str, Any]]:
     return {
-        name: paired_difference(
-            values_N, second.values[name], first.clusters, np.random.default_rng(seed)
-        ).as_json()
-        for name, values_N in first.values.items()
+        name: {metric: score.as_json() for metric, score in metrics.items()}
+        for name, metrics in scores.items()
+    }
+
+
+def _typed(scores: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, Estimate]]:
+    return {
+        name: {metric: Estimate(**score) for metric, score in metrics.items()}
+        for name, metrics in scores.items()
     }

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from kepipe.config import Section
 
@@ -47,13 +46,3 @@ def judge(gate: Gate, offered: float | None, champion: float | None, holds: bool
     better = sign * offered > sign * champion
     relation = "better" if better else "not better"
     return Verdict(better, f"{gate.metric} {offered:.4g} is {relation} than the champion's {champion:.4g}")
-
-
-def single_values(scores: Mapping[str, Any]) -> dict[str, float]:
-    """`probe.metric` → value, of an arm's scores as an evaluation keeps them; parts by type are left out."""
-    return {
-        f"{probe}.{metric}": float(told["value"])
-        for probe, metrics in scores.items()
-        for metric, told in metrics.items()
-        if "value" in told
-    }

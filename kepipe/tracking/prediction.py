@@ -10,10 +10,8 @@ import numpy as np
 import torch
 
 from kepipe.data.batch import Batch
-from kepipe.models.folder import load
-from kepipe.models.mask_filler import fills_masks, logits_at_blanks
-from kepipe.models.transformer import Transformer
-from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
+from kepipe.inference.opening import open_model
+from kepipe.models.protocols import MaskedLanguageModel
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,19 +22,19 @@ AT_ONCE = 32
 
 
 class Predictor:
-    """A model that fills masks, and its tokenizer. MLflow calls `predict`."""
+    """A model that fills masks. MLflow calls `predict`."""
 
-    def __init__(self, model: Transformer, tokenizer: Tokenizer) -> None:
-        self._model, self._tokenizer = model, tokenizer
-        self._mask = tokenizer.named["mask"]
+    def __init__(self, model: MaskedLanguageModel) -> None:
+        self._model, self._tokenizer = model, model.tokenizer
+        self._mask = model.tokenizer.named["mask"]
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """The model of a folder. Raises ValueError for one that does not fill masks."""
-        model = load(folder)
-        if not fills_masks(model):
-            raise ValueError(f"{folder}: a model of family {model.config.family} does not fill masks")
-        return cls(model, load_tokenizer(folder))
+        model = open_model(folder).masked_language_model
+        if model is None:
+            raise ValueError(f"{folder}: this model does not fill masks")
+        return cls(model)
 
     def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
         """One row for each of the `top` likeliest fillings of each mask of each text, the likeliest first.
@@ -57,7 +55,7 @@ class Predictor:
     def _answer(self, texts: Sequence[str], start: int, top: int) -> list[tuple[int, int, str, float]]:
         sentences = [self._ids(text, start + number) for number, text in enumerate(texts)]
         batch, places = self._batch(sentences)
-        probabilities_NV = logits_at_blanks(self._model, batch).softmax(-1)
+        probabilities_NV = self._model.masked_logits(batch).softmax(-1)
         likeliest = probabilities_NV.topk(min(top, probabilities_NV.shape[1]))
         rows = []
         for (row, place), ids, values in zip(

@@ -23,9 +23,9 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
 
 from kepipe.data.batch import TokenRows
+from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
 from kepipe.models.base import Base, build
 from kepipe.models.transformer import Transformer
 from kepipe.objectives import table

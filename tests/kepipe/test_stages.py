@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
 from typer.testing import CliRunner
 
 from kepipe.cli import app
@@ -22,6 +21,7 @@ from kepipe.data.document import Document
 from kepipe.data.document_files import write_documents
 from kepipe.finetuning.predictor import Predictor
 from kepipe.flow.events import Metrics
+from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
 from kepipe.models.folder import load
 from kepipe.stages.artifacts import Corpus, FineTuned, Graph, Linked, Vectors
 from kepipe.stages.finetune import FINETUNE
@@ -164,7 +164,7 @@ def tuned(linked: Linked, tmp_path_factory: pytest.TempPathFactory) -> FineTuned
 def test_a_model_tuned_after_a_linker_answers_by_it(tuned: FineTuned, tmp_path: Path) -> None:
     """The folder, moved elsewhere, links raw texts by the linker that it carries."""
     assert json.loads((tuned.folder / "task.json").read_text())["mentions"] == "linker"
-    assert tuned.scores()["test"]["strict"]["value"] > 0.9
+    assert tuned.scores()["test"]["strict"].value > 0.9
     alone = tmp_path / "alone"
     shutil.copytree(tuned.folder, alone)
     told = Predictor.open(alone).predict([f"They say [[{town}|mention]] was larger." for town in UNSEEN])

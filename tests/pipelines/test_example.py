@@ -53,9 +53,10 @@ def test_every_stage_leaves_what_it_promises(finished: Kepipe) -> None:
     assert {"titan", "huygens", "saturn"} <= linked
     scores = json.loads((result(finished, "evaluate") / "scores.json").read_text())
     for arm in ("pretrain", "control"):
-        interval = scores[arm]["entity_cloze"]["mrr"]
+        interval = scores["arms"][arm]["entity_cloze"]["mrr"]
         assert 0 < interval["value"] <= 1
-    assert scores["differences"]["pretrain − control"]
+    (difference,) = scores["differences"]
+    assert (difference["first"], difference["second"]) == ("pretrain", "control")
     page = (result(finished, "report") / "report.html").read_text()
     assert page.count("<svg") >= 4
     assert "http://" not in page.replace("http://www.w3.org", "")

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
 
+from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
 from kepipe.knowledge.kbert.ranking import CHOICES
 from kepipe.models import folder
 from tests.benchmarks import choices

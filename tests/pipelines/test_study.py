@@ -80,7 +80,7 @@ def test_it_says_what_was_found(studied: Kepipe) -> None:
     ]  # fmt: skip
     values = cloze["arms"]["knowledge"]["by_seed"]
     scores = json.loads((studied.workspace / "example" / "evaluate.knowledge.1" / "scores.json").read_text())
-    assert values[1] == scores["pretrain.knowledge.1"]["entity_cloze"]["mrr"]["value"]
+    assert values[1] == scores["arms"]["pretrain.knowledge.1"]["entity_cloze"]["mrr"]["value"]
     apart = cloze["differences"]["knowledge − plain"]["by_seed"]
     assert apart == pytest.approx(
         [a - b for a, b in zip(values, cloze["arms"]["plain"]["by_seed"], strict=True)]

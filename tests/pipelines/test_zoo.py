@@ -74,7 +74,7 @@ def test_the_header_says_what_it_does_how_and_what_to_expect(name: str) -> None:
 def test_models_that_fill_masks_train_and_are_asked_for_entities(workspace: Path, name: str) -> None:
     results = run(workspace, name)
     scores = json.loads((results / "evaluate" / "scores.json").read_text())
-    assert set(scores["pretrain"]) == {"mlm_loss", "entity_cloze"}
+    assert set(scores["arms"]["pretrain"]) == {"mlm_loss", "entity_cloze"}
     assert "Entity cloze" in (results / "report" / "report.html").read_text()
 
 
@@ -82,8 +82,8 @@ def test_models_that_fill_masks_train_and_are_asked_for_entities(workspace: Path
 def test_models_that_write_train_and_go_on_with_text(workspace: Path, name: str) -> None:
     results = run(workspace, name)
     scores = json.loads((results / "evaluate" / "scores.json").read_text())
-    assert set(scores["pretrain"]) == {"perplexity"}
-    assert scores["pretrain"]["perplexity"]["token_perplexity"]["value"] > 1
+    assert set(scores["arms"]["pretrain"]) == {"perplexity"}
+    assert scores["arms"]["pretrain"]["perplexity"]["token_perplexity"]["value"] > 1
     assert "Going on with held-out text" in (results / "report" / "report.html").read_text()
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from kepipe.flow.artifact import RECORD, Artifact, seal
 from kepipe.studies.design import Copy, Design, Measure
+from kepipe.studies.intervals import Estimate
+from kepipe.studies.scores import Scores, write_scores
 
 Values = Mapping[str, Sequence[float]]
 F1 = Measure(stage="finetune", metric="test/micro_f1", better="higher")
@@ -32,8 +34,8 @@ def result(folder: Path, name: str, seed: int, f1: float, **stated: Any) -> Arti
     (made / RECORD).mkdir(parents=True)
     provenance = {"seed": seed, "steps": 60, "config": {"batch_tokens": 512, "length": 64}, **stated}
     (made / "kepipe.json").write_text(json.dumps(provenance))
-    scores = {"test": {"micro_f1": {"value": f1, "low": f1 - 0.1, "high": f1 + 0.1, "cases": 50}}}
-    (made / "scores.json").write_text(json.dumps(scores))
+    score = Estimate(f1, f1 - 0.1, f1 + 0.1, 50, 50)
+    write_scores(made / "scores.json", Scores({"model": {"test": {"micro_f1": score}}}))
     logged = [{"step": 30, "loss": 2.0}, {"step": 60, "loss": 1.5}, {"step": None, "accuracy": f1 / 2}]
     (made / RECORD / "metrics.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in logged))
     run = {"pipeline": "wiki80", "started": 1.79e9, "seconds": 5.0}

@@ -82,4 +82,4 @@ def tune(folder: Path, words: str, inputs: dict[str, Any], **changes: Any) -> Fi
 
 
 def right(made: FineTuned) -> float:
-    return float(made.scores()["test"]["strict"]["value"])
+    return float(made.scores()["test"]["strict"].value)

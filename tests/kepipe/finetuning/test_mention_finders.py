@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
 from typer.testing import CliRunner
 
 from kepipe.cli import app
 from kepipe.finetuning.predictor import Predictor
+from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
 from kepipe.stages.artifacts import FineTuned, Graph, Vectors
 from kepipe.tokenization.training import train_tokenizer
 from kg.schema import Entity, Relation, Triple

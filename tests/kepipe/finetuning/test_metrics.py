@@ -89,10 +89,10 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     held = 0
     for round in range(200):
         told = summarise({"share": mean(rng.random(100) < 0.3)}, seed=round)["share"]
-        held += told["low"] <= 0.3 <= told["high"]
+        held += told.low <= 0.3 <= told.high
     assert 0.88 <= held / 200 <= 0.99
 
 
 def test_few_cases_have_no_interval() -> None:
     told = summarise({"share": mean(np.array([1, 0, 1]))}, seed=0)["share"]
-    assert (told["value"], told["low"], told["cases"]) == (pytest.approx(2 / 3), None, 3)
+    assert (told.value, told.low, told.cases) == (pytest.approx(2 / 3), None, 3)

@@ -10,9 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors, attach
 
 from kepipe.data.batch import Batch, Ints
+from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors, attach
 from kepipe.models import folder
 from kepipe.models.base import Base, build
 from kg.schema import Entity, Relation, Triple

@@ -9,10 +9,10 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
-from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
 from kepipe.objectives.entity_denoising import DenoisingEntities
 
 from kepipe.data.batch import Batch, Ints, TokenRows
+from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
 from kepipe.models.assemble import fuse
 from kepipe.models.base import Base, build
 from kepipe.models.config import FusionConfig

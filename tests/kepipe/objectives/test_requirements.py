@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
 
+from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
 from kepipe.models.base import Base, build
 from kepipe.objectives.requirements import check
 from kepipe.objectives.table import read

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
 
 from kepipe.config import ConfigError
+from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
 from kepipe.models import folder
 from kepipe.models.base import Base, build
 from kepipe.models.families import FAMILIES
@@ -131,7 +131,7 @@ def test_an_objective_goes_with_the_families_of_its_stacks_alone(
             "ConvE cannot lay 7 numbers out as a picture: set `dim: 8`",
         ),
         ("  embed:\n    warm_start: .\n", 4, "holds no vectors (vectors.safetensors is missing)"),
-        ("  pretrain: {}\n  evaluate:\n    probes: [perplexity]\n", 5, "`pretrain` fills masks"),
+        ("  pretrain: {}\n  evaluate:\n    probes: [perplexity]\n", 5, "`pretrain` cannot answer perplexity"),
         ("  pretrain: {}\n  evaluate:\n    reference: pretrian\n", 5, "did you mean `pretrain`"),
     ],
 )

@@ -2,9 +2,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
 
+from kepipe.inference.opening import OpenedModel, open_model
+from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
 from kepipe.models.base import Base, build
+from kepipe.models.folder import save
 from kepipe.models.transformer import Transformer
 from kg.store import open_graph
 from kg.vectors import save_vectors
@@ -33,3 +35,13 @@ def fused(world: World, vectors: EntityVectors) -> Transformer:
     """A model that fuses entities from its second layer on, and whose tokens heed one another."""
     base = Base.model_validate({"layers": 3, "hidden": 32, "heads": 2, "fusion": {"first": 1}})
     return loud(build(base, world.tokenizer.vocab_size, 0, entities=vectors)).eval()
+
+
+@pytest.fixture(scope="session")
+def opened(
+    world: World, vectors: EntityVectors, fused: Transformer, tmp_path_factory: pytest.TempPathFactory
+) -> OpenedModel:
+    """The same model, opened from its folder with its knowledge."""
+    folder: Path = tmp_path_factory.mktemp("fused")
+    save(folder, fused, tokenizer=world.shards.folder / "tokenizer", entities=vectors)
+    return open_model(folder)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from kepipe.data.document import Document, Mention
-from kepipe.probes.cloze_test import ClozeMaker, Link, Links
+from kepipe.probes.cloze_test import ClozeMaker, Link
+from kepipe.probes.held_out import Links
 from kg.store import open_graph
 from tests.support.world import CAPITALS, entity_id, make_documents
 

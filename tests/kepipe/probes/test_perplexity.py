@@ -1,57 +1,21 @@
-"""Stretches cover the text once, perplexities by hand, a uniform model exactly."""
+"""Perplexities by hand, of a uniform model exactly, and of a model that only counts."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from kepipe.data.document import Document
+from kepipe.inference.opening import OpenedModel
 from kepipe.models.base import Base, build
 from kepipe.models.lm_scorer import LMScorer
-from kepipe.probes.perplexity import (
-    EvalWindows,
-    compare,
-    cut_windows,
-    draw_windows,
-    losses,
-    summarise,
-    unigram_losses,
-)
+from kepipe.models.protocols import LanguageModel
+from kepipe.probes.perplexity import Perplexity, compare, losses, summarise, unigram_losses
+from kepipe.probes.windows import EvalWindows, cut_windows
 from kepipe.tokenization.training import train_tokenizer
 
 TEXT = "Zwölf Monde kreisen. 月球 goes around the Earth,\nand  Mars has two small moons: Phobos and Deimos."
-TOKENIZERS = {
-    kind: train_tokenizer([TEXT] * 4, kind, size, True)
-    for kind, size in (("bpe", 420), ("wordpiece", 300), ("unigram", 160))
-}
-
-
-@pytest.mark.parametrize("kind", TOKENIZERS)
-def test_every_token_after_the_first_stretch_is_scored_once(kind):
-    tokenizer = TOKENIZERS[kind]
-    cut = cut_windows([Document("a", TEXT), Document("b", "Mars"), Document("c", TEXT)], tokenizer, 5)
-    tokens = tokenizer.encode([TEXT]).tokens
-    assert np.concatenate(cut.targets).tolist() == tokens[5:].tolist() * 2
-    ours = [prompt for prompt, of in zip(cut.prompts, cut.documents, strict=True) if of == 0]
-    assert np.concatenate(ours).tolist() == tokens[: 5 * len(ours)].tolist()
-    assert set(cut.documents) == {0, 2}
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.text(alphabet="ab é月 \n🌍", min_size=1, max_size=60), st.integers(1, 6))
-def test_words_and_bytes_of_the_text_are_counted_once(text, size):
-    tokenizer = TOKENIZERS["bpe"]
-    cut = cut_windows([Document("a", text)], tokenizer, size)
-    encoded = tokenizer.encode([text])
-    if not len(cut):
-        assert len(encoded.tokens) <= size
-        return
-    rest = text[encoded.starts[size] :]
-    before = text[: encoded.starts[size]]
-    inside_word = bool(before) and not before[-1].isspace() and not rest[0].isspace()
-    assert cut.bytes.sum() == len(rest.encode())
-    assert cut.words.sum() == len(rest.split()) - inside_word
 
 
 def by_hand():
@@ -60,13 +24,13 @@ def by_hand():
 
 
 def test_perplexities_by_hand():
-    told = summarise(np.array([3.0, 3.0]), by_hand(), seed=0)
-    assert told["token_perplexity"]["value"] == pytest.approx(np.exp(6 / 3))
-    assert told["word_perplexity"]["value"] == pytest.approx(np.exp(6 / 2))
-    assert told["bits_per_byte"]["value"] == pytest.approx(6 / np.log(2) / 6)
-    assert told["bits_per_byte"]["low"] is None  # two documents give no interval
+    metrics = summarise(np.array([3.0, 3.0]), by_hand(), seed=0)
+    assert metrics["token_perplexity"].value == pytest.approx(np.exp(6 / 3))
+    assert metrics["word_perplexity"].value == pytest.approx(np.exp(6 / 2))
+    assert metrics["bits_per_byte"].value == pytest.approx(6 / np.log(2) / 6)
+    assert metrics["bits_per_byte"].low is None  # two documents give no interval
     apart = compare(np.array([3.0, 3.0]), np.array([1.0, 3.0]), by_hand(), seed=0)
-    assert apart["bits_per_byte"]["value"] == pytest.approx(2 / np.log(2) / 6)
+    assert apart["bits_per_byte"].value == pytest.approx(2 / np.log(2) / 6)
 
 
 def test_unigram_by_hand():
@@ -75,15 +39,57 @@ def test_unigram_by_hand():
 
 
 def test_a_model_without_knowledge_has_the_vocabulary_as_perplexity():
-    tokenizer = TOKENIZERS["bpe"]
+    tokenizer = train_tokenizer([TEXT] * 4, "bpe", 420, True)
     model = build(Base(family="gpt2", layers=1, hidden=16, heads=1), tokenizer.vocab_size, 0)
     with torch.no_grad():
         model.tokens.weight.zero_()
     cut = cut_windows([Document("a", TEXT)], tokenizer, 4)
-    told = summarise(losses(LMScorer(model, tokenizer, "append"), cut), cut, seed=0)
-    assert told["token_perplexity"]["value"] == pytest.approx(tokenizer.vocab_size, rel=1e-5)
+    metrics = summarise(losses(LMScorer(model, tokenizer, "append"), cut), cut, seed=0)
+    assert metrics["token_perplexity"].value == pytest.approx(tokenizer.vocab_size, rel=1e-5)
 
 
-def test_too_short_documents_are_a_clear_error():
-    with pytest.raises(ValueError, match="no held-out document has more than 62 tokens"):
-        draw_windows([Document("a", "Mars")], TOKENIZERS["bpe"], np.random.default_rng(0))
+class Bigrams:
+    """p(b | a) = (count of a b + 1) / (count of a + V): a language model without a parameter or a tensor."""
+
+    def __init__(self, tokenizer, tokens):
+        self.tokenizer = tokenizer
+        self.counts = np.zeros((tokenizer.vocab_size, tokenizer.vocab_size))
+        np.add.at(self.counts, (tokens[:-1], tokens[1:]), 1)
+
+    def log_likelihoods(self, prompts, rows, targets):
+        p_VV = (self.counts + 1) / (self.counts.sum(1, keepdims=True) + len(self.counts))
+        found = np.zeros((len(targets), max(map(len, targets))))
+        for n, (row, target) in enumerate(zip(rows, targets, strict=True)):
+            before = np.append(prompts[row][-1:], target[:-1])
+            found[n, : len(target)] = np.log(p_VV[before, target])
+        return found
+
+
+def test_a_model_that_only_counts_answers_through_the_protocol():
+    """Trained on 1 2 1 3 1 2: after 1 come 2, 3, 2; after 2 comes 1; after 3 comes 1."""
+    tokenizer = train_tokenizer([TEXT] * 4, "bpe", 420, True)
+    model = Bigrams(tokenizer, np.array([1, 2, 1, 3, 1, 2]))
+    assert isinstance(model, LanguageModel)
+    windows = EvalWindows(
+        (np.array([5, 1]), np.array([2])),
+        (np.array([2, 1]), np.array([3])),
+        np.array([0, 1]),
+        np.array([1, 1]),
+        np.array([3, 2]),
+    )
+    probe = Perplexity(windows, np.ones(tokenizer.vocab_size, np.int64))
+    answers = probe.answer(OpenedModel(Path(), language_model=model), lambda _: None)
+    size = tokenizer.vocab_size
+    first = np.log(3 / (3 + size)) + np.log(2 / (1 + size))
+    second = np.log(1 / (1 + size))
+    assert answers["losses"] == pytest.approx([-first, -second])
+    metrics = probe.score(answers, 0)
+    assert metrics["token_perplexity"].value == pytest.approx(np.exp(-(first + second) / 3))
+    assert metrics["bits_per_byte"].value == pytest.approx(-(first + second) / np.log(2) / 5)
+    assert probe.difference(answers, answers, 0)["bits_per_byte"].value == 0
+
+
+def test_a_model_that_says_nothing_of_likelihood_is_refused():
+    probe = Perplexity(by_hand(), np.ones(4, np.int64))
+    with pytest.raises(ValueError, match="perplexity needs a model"):
+        probe.answer(OpenedModel(Path("masks")), lambda _: None)

@@ -2,24 +2,24 @@
 
 import pytest
 
-from kepipe.report.wording import between, cell, estimate, explanation, plain, signed, verdict
+from kepipe.report.wording import between, cell, explanation, plain, signed, verdict
+from kepipe.studies.intervals import Estimate
+from kepipe.studies.scores import Difference, Scores
 
 
 def told(value, low, high, clusters=12):
-    return {"value": value, "low": low, "high": high, "cases": 300, "clusters": clusters}
+    return Estimate(value, low, high, 300, clusters)
 
 
 def scores(apart, first=0.31, second=0.28, links=0.2):
-    arm = {
-        name: {"entity_cloze": {"mrr": told(value, 0, 1)}}
-        for name, value in (("pretrain", first), ("control", second))
-    }
-    return {
-        **arm,
-        "differences": {"pretrain − control": {"entity_cloze": {"mrr": apart}}},
-        "baselines": {"entity_cloze": {"links": {"mrr": told(links, 0, 1)}}},
-        "about": {},
-    }
+    return Scores(
+        {
+            name: {"entity_cloze": {"mrr": told(value, 0, 1)}}
+            for name, value in (("pretrain", first), ("control", second))
+        },
+        (Difference("pretrain", "control", {"entity_cloze": {"mrr": apart}}),),
+        {"entity_cloze": {"links": {"mrr": told(links, 0, 1)}}},
+    )
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_verdict(apart, expected):
 
 
 def test_verdict_without_a_control():
-    assert "without a control" in verdict({"pretrain": {}, "differences": {}, "baselines": {}, "about": {}})
+    assert "without a control" in verdict(Scores({"pretrain": {}}))
 
 
 def test_explanation_tells_the_baseline_that_reads_nothing():
@@ -58,7 +58,7 @@ def test_explanation_tells_the_baseline_that_reads_nothing():
 def test_numbers():
     assert [plain(v) for v in (0.3124, 12.34, 1234.5)] == ["0.312", "12.3", "1,234"]
     assert signed(-0.0041) == "−0.004"
-    assert between(estimate(told(0, None, None, 2))) == "no interval: 2 documents"
+    assert between(told(0, None, None, 2)) == "no interval: 2 documents"
     assert cell(told(0.5, 0.4, 0.6)) == '0.500 <span class="interval">0.400 to 0.600</span>'
 
 
@@ -67,12 +67,12 @@ def written(value, bits):
 
 
 def test_a_model_that_writes_is_told_by_its_perplexity():
-    alone = {"pretrain": written(412.0, 2.6), "differences": {}, "baselines": {}, "about": {}}
-    assert verdict(alone) == (
+    alone = {"pretrain": written(412.0, 2.6)}
+    assert verdict(Scores(alone)) == (
         "pretrain goes on with held-out text at a perplexity of 412 per word, 2.600 bits per byte."
     )
     strangers = {"masks": {"mlm_loss": {}}, **alone}
-    assert verdict(strangers).startswith("masks and pretrain were measured, each by what fits it")
+    assert verdict(Scores(strangers)).startswith("masks and pretrain were measured, each by what fits it")
 
 
 @pytest.mark.parametrize(
@@ -84,11 +84,8 @@ def test_a_model_that_writes_is_told_by_its_perplexity():
     ],
 )
 def test_models_that_write_are_compared_by_bits_of_which_fewer_are_better(apart, expected):
-    both = {
-        "pretrain": written(400.0, 2.5),
-        "control": written(420.0, 2.6),
-        "differences": {"pretrain − control": {"perplexity": {"bits_per_byte": apart}}},
-        "baselines": {},
-        "about": {},
-    }
+    both = Scores(
+        {"pretrain": written(400.0, 2.5), "control": written(420.0, 2.6)},
+        (Difference("pretrain", "control", {"perplexity": {"bits_per_byte": apart}}),),
+    )
     assert verdict(both).startswith(expected)

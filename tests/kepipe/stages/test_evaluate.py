@@ -5,18 +5,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
 
 from kepipe.data.document_files import write_documents
 from kepipe.flow.artifact import seal
 from kepipe.flow.stage import StageContext
+from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
 from kepipe.linking.linker import Linker
 from kepipe.models.base import Base, build
 from kepipe.models.folder import save
+from kepipe.probes.evaluation import score_model
 from kepipe.report import evaluation
 from kepipe.report.page import Text
 from kepipe.stages.artifacts import Model
-from kepipe.stages.evaluate import EVALUATE, EvaluateConfig, EvaluateInputs, score_model
+from kepipe.stages.evaluate import EVALUATE, EvaluateConfig, EvaluateInputs, held_out_documents
+from kepipe.studies.scores import read_scores
 from kg.store import open_graph
 from kg.vectors import save_vectors
 from tests.support.world import loud, make_world
@@ -35,7 +37,19 @@ def run(world, folder, config=CONFIG, arms=None, scratch=None):
     for place in (context.out, context.scratch):
         place.mkdir(parents=True, exist_ok=True)
     EVALUATE.run(EvaluateInputs(arms or world.arms, world.linked, world.graph, world.shards), config, context)
-    return json.loads((context.out / "scores.json").read_text()), events
+    return read_scores(context.out / "scores.json"), events
+
+
+def logged(events):
+    """Metric → value. Without a step the last value of a name is the one that stays: no name comes twice."""
+    found = [item for event in events for item in getattr(event, "values", {}).items()]
+    assert len(dict(found)) == len(found)
+    return dict(found)
+
+
+def score_alone(world, arm):
+    held_out = held_out_documents(world.linked, world.graph, world.shards, CONFIG, seed=0)
+    return score_model(arm.folder, held_out, CONFIG.probes)
 
 
 def content(folder):
@@ -44,23 +58,25 @@ def content(folder):
 
 def test_scores_of_all_arms_with_differences_baselines_and_cases(world, tmp_path):
     scores, events = run(world, tmp_path)
-    assert set(scores) == {"pretrain", "control", "differences", "baselines", "about"}
-    apart = scores["differences"]["pretrain − control"]["entity_cloze"]["mrr"]
-    mrr = {arm: scores[arm]["entity_cloze"]["mrr"]["value"] for arm in ("pretrain", "control")}
-    assert apart["value"] == pytest.approx(mrr["pretrain"] - mrr["control"])
-    assert set(scores["pretrain"]["mlm_loss"]) == {"tokens", "phrases", "mentions"}
+    assert list(scores.arms) == ["pretrain", "control"]
+    (difference,) = scores.differences
+    assert difference.name == "pretrain − control"
+    mrr = {arm: measured["entity_cloze"]["mrr"].value for arm, measured in scores.arms.items()}
+    apart = difference.scores["entity_cloze"]["mrr"]
+    assert apart.value == pytest.approx(mrr["pretrain"] - mrr["control"])
+    assert set(scores.arms["pretrain"]["mlm_loss"]) == {"tokens", "phrases", "mentions"}
+    assert set(scores.baselines) == set(scores.details) == {"mlm_loss", "entity_cloze"}
     cases = [json.loads(line) for line in (tmp_path / "out" / "clozes.jsonl").read_text().splitlines()]
     assert len(cases) == 30
     assert sum(1 / case["ranks"]["pretrain"] for case in cases) / 30 == pytest.approx(mrr["pretrain"])
-    logged = {name: value for event in events for name, value in getattr(event, "values", {}).items()}
-    assert logged["control/entity_cloze/mrr"] == mrr["control"]
+    assert logged(events)["control/entity_cloze/mrr"] == mrr["control"]
 
 
 def test_an_interrupted_stage_continues_and_ends_with_the_same_bytes(world, tmp_path, monkeypatch):
     run(world, tmp_path / "whole")
-    import kepipe.probes.base as probes
+    from kepipe.probes import cloze_scoring
 
-    measured, real = [], probes.score_candidates
+    measured, real = [], cloze_scoring.score_candidates
 
     def stop_at_second_arm(model, *args, **options):
         measured.append(model)
@@ -68,7 +84,7 @@ def test_an_interrupted_stage_continues_and_ends_with_the_same_bytes(world, tmp_
             raise KeyboardInterrupt
         return real(model, *args, **options)
 
-    monkeypatch.setattr(probes, "score_candidates", stop_at_second_arm)
+    monkeypatch.setattr(cloze_scoring, "score_candidates", stop_at_second_arm)
     with pytest.raises(KeyboardInterrupt):
         run(world, tmp_path / "broken")
     run(world, tmp_path / "broken")
@@ -78,9 +94,7 @@ def test_an_interrupted_stage_continues_and_ends_with_the_same_bytes(world, tmp_
 
 def test_one_folder_alone_scores_as_it_does_among_the_arms(world, tmp_path):
     scores, _ = run(world, tmp_path)
-    arm = world.arms[1]
-    alone = score_model(arm.folder, world.linked, world.graph, world.shards, CONFIG, seed=0)
-    assert json.loads(json.dumps(alone)) == scores["control"]
+    assert score_alone(world, world.arms[1]) == scores.arms["control"]
 
 
 def test_given_links_by_title_are_blanked_as_entities_of_the_graph(tmp_path):
@@ -95,10 +109,10 @@ def test_given_links_by_title_are_blanked_as_entities_of_the_graph(tmp_path):
         documents.append(replace(document, gold=(unknown, *titles)))
     write_documents(world.linked.folder / "documents.jsonl", documents)
     scores, _ = run(world, tmp_path / "run")
-    assert scores["about"]["entity_cloze"]["mentions"] == "gold"
-    assert scores["about"]["entity_cloze"]["cases"] == 30
+    assert scores.details["entity_cloze"]["mentions"] == "gold"
+    assert scores.details["entity_cloze"]["cases"] == 30
     by_linker, _ = run(world, tmp_path / "linked", CONFIG.model_copy(update={"mentions": "linked"}))
-    assert by_linker["about"]["entity_cloze"]["mentions"] == "linked"
+    assert by_linker.details["entity_cloze"]["mentions"] == "linked"
     cases = [
         json.loads(line) for line in (tmp_path / "run" / "out" / "clozes.jsonl").read_text().splitlines()
     ]
@@ -107,7 +121,7 @@ def test_given_links_by_title_are_blanked_as_entities_of_the_graph(tmp_path):
 
 def test_reference_and_names(world, tmp_path):
     scores, _ = run(world, tmp_path / "a", CONFIG.model_copy(update={"reference": "pretrain"}))
-    assert set(scores["differences"]) == {"control − pretrain"}
+    assert [difference.name for difference in scores.differences] == ["control − pretrain"]
     with pytest.raises(ValueError, match="`nobody` is no arm; known: control, pretrain"):
         run(world, tmp_path / "b", CONFIG.model_copy(update={"reference": "nobody"}))
 
@@ -122,21 +136,25 @@ def test_nothing_held_out_is_a_clear_error(tmp_path):
         run(world, tmp_path)
 
 
+def writer(world, folder):
+    """A model that generates."""
+    model = build(Base(family="gpt2", layers=1, hidden=32, heads=2), world.tokenizer.vocab_size, 0)
+    save(folder / "writer", model, tokenizer=world.shards.folder / "tokenizer", provenance={})
+    seal(folder / "writer", {}, "test-run")
+    return Model.open(folder / "writer", "writer")
+
+
 def test_each_arm_answers_what_fits_it(world, tmp_path):
     """A model that fills masks and one that writes, side by side."""
-    writer = build(Base(family="gpt2", layers=1, hidden=32, heads=2), world.tokenizer.vocab_size, 0)
-    folder = tmp_path / "writer"
-    save(folder, writer, tokenizer=world.shards.folder / "tokenizer", provenance={})
-    seal(folder, {}, "test-run")
-    arms = (world.arms[0], Model.open(folder, "writer"))
+    arms = (world.arms[0], writer(world, tmp_path))
     scores, events = run(world, tmp_path, arms=arms)
-    assert set(scores["pretrain"]) == {"mlm_loss", "entity_cloze"}
-    assert set(scores["writer"]) == {"perplexity"}
-    assert not scores["differences"]
+    assert set(scores.arms["pretrain"]) == {"mlm_loss", "entity_cloze"}
+    assert set(scores.arms["writer"]) == {"perplexity"}
+    assert not scores.differences
     notes = [event.message for event in events if hasattr(event, "message")]
-    assert "pretrain: mlm-loss, entity-cloze" in notes
+    assert "pretrain: entity-cloze, mlm-loss" in notes
     assert "writer: perplexity" in notes
-    with pytest.raises(ValueError, match="`writer` generates and cannot answer entity-cloze"):
+    with pytest.raises(ValueError, match=r"`writer` cannot answer entity-cloze, .* only perplexity"):
         run(world, tmp_path / "asked", CONFIG.model_copy(update={"probes": ("entity-cloze",)}), arms)
 
 
@@ -155,24 +173,36 @@ def test_a_fused_arm_reads_its_own_entities(world, tmp_path):
         arms.append(Model.open(tmp_path / name, name))
     scores, events = run(world, tmp_path, arms=(*arms, world.arms[0]))
     for metric in ("tokens", "phrases", "mentions"):
-        assert scores["true"]["mlm_loss"][metric] != scores["other"]["mlm_loss"][metric]
-    assert scores["true"]["entity_cloze"]["mrr"] != scores["other"]["entity_cloze"]["mrr"]
-    alone = score_model(arms[1].folder, world.linked, world.graph, world.shards, CONFIG, seed=0)
-    assert json.loads(json.dumps(alone)) == scores["other"]
-    it_says_how_many_entities_have_a_vector(scores, events)
+        assert scores.arms["true"]["mlm_loss"][metric] != scores.arms["other"]["mlm_loss"][metric]
+    assert scores.arms["true"]["entity_cloze"]["mrr"] != scores.arms["other"]["entity_cloze"]["mrr"]
+    assert score_alone(world, arms[1]) == scores.arms["other"]
+    it_says_of_how_many_mentions_it_knows(scores, events, tmp_path)
 
 
-def it_says_how_many_entities_have_a_vector(scores, events):
-    """Of all but Oslo; a plain arm is shown none."""
-    logged = {name: value for event in events for name, value in getattr(event, "values", {}).items()}
+def it_says_of_how_many_mentions_it_knows(scores, events, folder):
+    """Of all but Oslo's; a plain arm is given none."""
+    values = logged(events)
     for probe in ("mlm_loss", "entity_cloze"):
-        shown = scores["about"][probe]["shown"]
-        assert set(shown) == {"true", "other"}
-        assert 0 < shown["true"]["with_vector"] < shown["true"]["mentions"]
-        assert shown["true"] == shown["other"]
-        assert logged[f"true/{probe}/with_vector"] == shown["true"]["with_vector"]
-        assert f"pretrain/{probe}/with_vector" not in logged
-    page = " ".join(str(block.body) for block in evaluation.loss(scores).blocks if isinstance(block, Text))
-    shown = scores["about"]["mlm_loss"]["shown"]["true"]
-    assert f"vectors of {shown['with_vector']:,} of {shown['mentions']:,} mentions (true), " in page
+        given = scores.details[probe]["mentions_given"]
+        assert set(given) == {"true", "other"}
+        assert 0 < given["true"]["known"] < given["true"]["given"]
+        assert given["true"] == given["other"]
+        assert values[f"true/{probe}/mentions_known"] == given["true"]["known"]
+        assert values[f"true/{probe}/mentions_given"] == given["true"]["given"]
+        assert f"pretrain/{probe}/mentions_known" not in values
+    assert values["true/mlm_loss/mentions"] == scores.arms["true"]["mlm_loss"]["mentions"].value
+    drawn = {section.name: section for section in evaluation.sections(scores, folder / "out")}
+    page = " ".join(str(block.body) for block in drawn["loss"].blocks if isinstance(block, Text))
+    given = scores.details["mlm_loss"]["mentions_given"]["true"]
+    assert f"known: {given['known']:,} of {given['given']:,} mentions (true), " in page
     assert "all tests together" in page
+
+
+def test_documents_are_read_once(world, tmp_path, monkeypatch):
+    from kepipe.data import document_files
+
+    reads, real = [], document_files.read_documents
+    monkeypatch.setattr(document_files, "read_documents", lambda file: reads.append(file) or real(file))
+    arms = (world.arms[0], writer(world, tmp_path))
+    run(world, tmp_path, arms=arms)
+    assert len(reads) == 1

@@ -18,6 +18,7 @@ from kepipe.finetuning.table import TASKS, TaskName
 from kepipe.models.folder import load, read_provenance
 from kepipe.stages.artifacts import Model
 from kepipe.stages.finetune import FINETUNE
+from kepipe.studies.scores import read_scores
 from tests.support.tasks import base_model, finetune, tokenizer, write_task
 from tests.support.toy_training import Ear, context_in
 
@@ -30,9 +31,11 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Model:
 @pytest.mark.parametrize("task", list(TASKS))
 def test_every_task_is_learned(bert: Model, tmp_path: Path, task: TaskName) -> None:
     made = finetune(tmp_path / "stage", bert, task, write_task(tmp_path, task))
-    told = made.scores()["test"][TASKS[task].choose_by]
-    assert told["value"] > 0.9
-    assert told["low"] <= told["value"] <= told["high"]
+    score = made.scores()["test"][TASKS[task].choose_by]
+    assert score.value > 0.9
+    assert score.low is not None
+    assert score.high is not None
+    assert score.low <= score.value <= score.high
     records = [json.loads(line) for line in (made.folder / "predictions.jsonl").read_text().splitlines()]
     assert [record["split"] for record in records].count("test") == 100
     assert all({"id", "predicted", "labels"} <= record.keys() for record in records)
@@ -43,14 +46,14 @@ def test_every_family_learns(tmp_path: Path, family: str) -> None:
     start = base_model(tmp_path / "base", family)
     for task in ("relations", "tagging") if family == "gpt2" else ("relations",):
         made = finetune(tmp_path / task, start, task, write_task(tmp_path / "data" / task, task))
-        assert made.scores()["test"][TASKS[task].choose_by]["value"] > 0.8
+        assert made.scores()["test"][TASKS[task].choose_by].value > 0.8
 
 
 def test_frozen_features_leave_the_model_as_it_is(bert: Model, tmp_path: Path) -> None:
     data = write_task(tmp_path, "classification")
     changes: dict[str, Any] = {"train": "head", "pooling": "mean", "epochs": 24, "learning_rate": 3e-2}
     made = finetune(tmp_path / "stage", bert, "classification", data, **changes)
-    assert made.scores()["test"]["accuracy"]["value"] > 0.9
+    assert made.scores()["test"]["accuracy"].value > 0.9
     before, after = dict(load(bert.folder).named_parameters()), dict(load(made.folder).named_parameters())
     assert all((before[name] == value).all() for name, value in after.items())
 
@@ -73,7 +76,7 @@ def test_a_task_can_begin_where_another_ended(bert: Model, tmp_path: Path) -> No
     again = finetune(tmp_path / "again", first, "relations", data, **changes)
     marks = [json.loads((made.folder / "task.json").read_text())["marks"] for made in (first, again)]
     assert marks[0] == marks[1]
-    assert again.scores()["test"]["micro_f1"]["value"] > 0.9
+    assert again.scores()["test"]["micro_f1"].value > 0.9
     finetune(tmp_path / "other", first, "typing", write_task(tmp_path, "typing", 40, 40), epochs=1)
 
 
@@ -95,7 +98,7 @@ def test_the_best_epoch_is_kept(bert: Model, tmp_path: Path) -> None:
     made = finetune(tmp_path / "s", bert, "tagging", write_task(tmp_path, "tagging"), ear, **changes)
     errors = ear.metric("held_out_error")
     best = min(value for step, value in errors.items() if step)
-    assert made.scores()["dev"]["span_f1"]["value"] == pytest.approx(1 - best, abs=1e-9)
+    assert made.scores()["dev"]["span_f1"].value == pytest.approx(1 - best, abs=1e-9)
 
 
 def test_what_does_not_fit_is_refused(bert: Model, tmp_path: Path) -> None:
@@ -152,10 +155,12 @@ def test_real_data_runs(tmp_path: Path, task: TaskName, train: str, language: st
     context = context_in(tmp_path, ear)
     FINETUNE.run(FINETUNE.inputs(), FINETUNE.config.model_validate(changes), context)
     assert "problem" not in ear.notes()
-    told = json.loads((context.out / "scores.json").read_text())["dev"][metric]
-    assert 0 <= told["low"] <= told["value"] <= told["high"] <= 1
+    score = read_scores(context.out / "scores.json").arms["model"]["dev"][metric]
+    assert score.low is not None
+    assert score.high is not None
+    assert 0 <= score.low <= score.value <= score.high <= 1
     told_of = [json.loads(line) for line in (context.out / "predictions.jsonl").read_text().splitlines()]
-    assert len(told_of) == told["cases"]
+    assert len(told_of) == score.cases
 
 
 def test_bad_lines_are_told(bert: Model, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def run(model: Model, evaluation: Evaluation, folder: Path, **settings: Any) -> 
 def test_the_offer(world: World, evaluation: Evaluation, tmp_path: Path) -> None:
     events = run(world.arms[0], evaluation, tmp_path, name="quickstart", gate={"minimum": 0.01})
     (offered,) = [event for event in events if isinstance(event, ModelOffered)]
-    value = evaluation.scores()["pretrain"]["entity_cloze"]["mrr"]["value"]
+    value = evaluation.scores().arms["pretrain"]["entity_cloze"]["mrr"].value
     assert offered.metrics["entity_cloze.mrr"] == value
     assert (offered.name, offered.digest) == ("quickstart", world.arms[0].digest)
     assert offered.gate["evaluation"] == str(evaluation.folder)
@@ -67,9 +67,9 @@ def test_mistakes_are_explained(world: World, evaluation: Evaluation, tmp_path: 
 
 def test_a_champion_is_measured_as_the_evaluation_was(world: World, evaluation: Evaluation) -> None:
     for arm in world.arms:
-        scores = evaluation.scores()[arm.name]
+        scores = evaluation.scores().arms[arm.name]
         again = champion_score(arm.folder, evaluation.folder, "entity_cloze.mrr")
-        assert again == pytest.approx(scores["entity_cloze"]["mrr"]["value"])
+        assert again == pytest.approx(scores["entity_cloze"]["mrr"].value)
     assert champion_score(world.arms[0].folder, evaluation.folder, "nothing.such") is None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,9 @@ from kepipe.flow.artifact import RECORD, Artifact, seal
 from kepipe.studies.compare import compare
 from kepipe.studies.conditions import NotComparable
 from kepipe.studies.design import Measure, better_by_name
+from kepipe.studies.intervals import Estimate
 from kepipe.studies.reading import read_figure
+from kepipe.studies.scores import Scores, write_scores
 from tests.support.studies import F1, Values, design_of, result
 
 Make = Callable[[Values], dict[str, Artifact]]
@@ -63,8 +64,8 @@ def test_a_model_that_states_nothing_cannot_be_compared(results: Make) -> None:
 
 def test_arms_that_were_measured_on_other_cases_are_refused(results: Make) -> None:
     there = results(VALUES)
-    scores = {"test": {"micro_f1": {"value": 0.5, "cases": 48}}}
-    (there["finetune.off.0"].folder / "scores.json").write_text(json.dumps(scores))
+    scores = Scores({"model": {"test": {"micro_f1": Estimate(0.5, None, None, 48, 48)}}})
+    write_scores(there["finetune.off.0"].folder / "scores.json", scores)
     with pytest.raises(NotComparable, match=r"cases of `finetune/test/micro_f1` is 50 in `on`, 48 in `off`"):
         compare(design_of(VALUES), there)
 
@@ -98,12 +99,12 @@ def test_an_arm_may_lack_a_figure_that_does_not_decide(results: Make) -> None:
 def test_an_evaluation_of_one_model_is_asked_without_its_name(tmp_path: Path) -> None:
     def evaluation(folder: Path, *models: str) -> Artifact:
         folder.mkdir()
-        scores: dict[str, object] = {
-            model: {"cloze": {"mrr": {"value": 0.25, "cases": 9, "by_type": {"moon": {"value": 0.5}}}}}
-            for model in models
-        }
-        scores["baselines"] = {"cloze": {"mrr": {"value": 0.9}}}
-        (folder / "scores.json").write_text(json.dumps(scores))
+        mrr, moons = Estimate(0.25, None, None, 9, 3), Estimate(0.5, None, None, 2, 1)
+        cloze = {"mrr": mrr, "by_type/moon/mrr": moons}
+        baselines = {"cloze": {"links": {"mrr": Estimate(0.9, None, None, 9, 3)}}}
+        write_scores(
+            folder / "scores.json", Scores({model: {"cloze": cloze} for model in models}, baselines=baselines)
+        )
         seal(folder, {}, "r")
         return Artifact.open(folder, "evaluate")
 
@@ -111,7 +112,8 @@ def test_an_evaluation_of_one_model_is_asked_without_its_name(tmp_path: Path) ->
     one = evaluation(tmp_path / "one", "pretrain.on.0")
     assert read_figure(one, "cloze/mrr", stages).value == 0.25
     assert read_figure(one, "cloze/mrr", stages).cases == 9
-    assert read_figure(one, "pretrain/cloze/mrr/by_type/moon", stages).value == 0.5
+    assert read_figure(one, "pretrain/cloze/by_type/moon/mrr", stages).value == 0.5
+    assert read_figure(one, "baselines/cloze/links/mrr", stages).value == 0.9
     two = evaluation(tmp_path / "two", "pretrain.on.0", "control.on.0")
     assert read_figure(two, "control/cloze/mrr", stages).value == 0.25
     with pytest.raises(ValueError, match="no single figure `cloze/mrr`"):

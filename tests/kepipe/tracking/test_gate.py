@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from kepipe.tracking.gate import Gate, judge, single_values
+from kepipe.tracking.gate import Gate, judge
 
 
 @pytest.mark.parametrize(
@@ -33,12 +33,3 @@ def test_verdicts(
     verdict = judge(gate, offered, champion, holds)
     assert verdict.promote is promoted
     assert gate.metric in verdict.why
-
-
-def test_single_values_leave_parts_out() -> None:
-    told = {"value": 0.5, "low": 0.4, "high": 0.6}
-    scores = {
-        "entity_cloze": {"mrr": told, "by_type": {"city": {"mrr": told}}},
-        "mlm_loss": {"tokens": {"value": 2}},
-    }
-    assert single_values(scores) == {"entity_cloze.mrr": 0.5, "mlm_loss.tokens": 2.0}

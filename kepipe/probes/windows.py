@@ -1,0 +1,101 @@
+"""Held-out text in windows: pieces that are to be gone on with, each after the piece before it.
+
+A document is cut into stretches of S tokens; the stretch before each is its prompt. For GPT that is the sliding window
+with half of it overlapping.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from kepipe.arrays import Ints
+from kepipe.data.document import Document
+from kepipe.tokenization.tokenizer import Tokenizer
+
+AROUND = 4
+"""Special tokens that stand around a prompt and its continuation, at most."""
+
+
+@dataclass(frozen=True)
+class EvalWindows:
+    """R pieces of held-out text and what stands before each.
+
+    `prompts`, `targets`: tokens, int [S] and at most that; `documents`: int [R]. Of each target `words`
+    (begun by white space) and `bytes` (UTF-8) of the original text that it covers, int [R].
+    """
+
+    prompts: tuple[Ints, ...]
+    targets: tuple[Ints, ...]
+    documents: Ints
+    words: Ints
+    bytes: Ints
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @property
+    def tokens(self) -> Ints:
+        """Tokens of each target, int [R]."""
+        return np.array([len(target) for target in self.targets], np.int64)
+
+    def only(self, chosen: Ints) -> EvalWindows:
+        """Some of them, in the order given."""
+        return replace(
+            self,
+            prompts=tuple(self.prompts[row] for row in chosen),
+            targets=tuple(self.targets[row] for row in chosen),
+            documents=self.documents[chosen],
+            words=self.words[chosen],
+            bytes=self.bytes[chosen],
+        )
+
+
+def draw_windows(
+    documents: Iterable[Document],
+    tokenizer: Tokenizer,
+    rng: np.random.Generator,
+    length: int = 128,
+    max_tokens: int = 40_000,
+) -> EvalWindows:
+    """Cut documents so that a prompt and its continuation fill `length` tokens; draw `max_tokens` worth of them.
+
+    Raises ValueError where no document is longer than a prompt.
+    """
+    size = (length - AROUND) // 2
+    cut = cut_windows(list(documents), tokenizer, size)
+    if not len(cut):
+        raise ValueError(
+            f"perplexity: no held-out document has more than {size} tokens; lower `context` or hold out more"
+        )
+    return cut.only(np.sort(rng.permutation(len(cut))[: max(1, max_tokens // size)]))
+
+
+def cut_windows(documents: list[Document], tokenizer: Tokenizer, size: int) -> EvalWindows:
+    """Every stretch of `size` tokens that has one before it in its document, and the shorter last ones."""
+    prompts, targets, of, words, sizes = [], [], [], [], []
+    for number, document in enumerate(documents):
+        encoded = tokenizer.encode([document.text])
+        words_C, bytes_C = _measures(document.text)
+        # A token answers for the text up to where the next one starts, so that nothing is left out or counted twice.
+        starts = np.append(encoded.starts, len(document.text))
+        for start in range(size, len(encoded.tokens), size):
+            stop = min(start + size, len(encoded.tokens))
+            prompts.append(encoded.tokens[start - size : start])
+            targets.append(encoded.tokens[start:stop])
+            of.append(number)
+            words.append(words_C[starts[stop]] - words_C[starts[start]])
+            sizes.append(bytes_C[starts[stop]] - bytes_C[starts[start]])
+    counts = (np.array(values, np.int64) for values in (of, words, sizes))
+    return EvalWindows(tuple(prompts), tuple(targets), *counts)
+
+
+def _measures(text: str) -> tuple[Ints, Ints]:
+    """Words that have begun, and bytes, before each character of a text and at its end: int [characters + 1]."""
+    codes_C = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    bytes_C = 1 + (codes_C >= 0x80) + (codes_C >= 0x800) + (codes_C >= 0x10000)
+    space_C = np.fromiter((letter.isspace() for letter in text), np.bool_, len(text))
+    begins_C = ~space_C & np.append(True, space_C[:-1])[: len(space_C)]
+    return np.append(0, np.cumsum(begins_C)), np.append(0, np.cumsum(bytes_C))

@@ -1,0 +1,48 @@
+"""Windows cover the text once."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kepipe.data.document import Document
+from kepipe.probes.windows import cut_windows, draw_windows
+from kepipe.tokenization.training import train_tokenizer
+
+TEXT = "Zwölf Monde kreisen. 月球 goes around the Earth,\nand  Mars has two small moons: Phobos and Deimos."
+TOKENIZERS = {
+    kind: train_tokenizer([TEXT] * 4, kind, size, True)
+    for kind, size in (("bpe", 420), ("wordpiece", 300), ("unigram", 160))
+}
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS)
+def test_every_token_after_the_first_stretch_is_scored_once(kind):
+    tokenizer = TOKENIZERS[kind]
+    cut = cut_windows([Document("a", TEXT), Document("b", "Mars"), Document("c", TEXT)], tokenizer, 5)
+    tokens = tokenizer.encode([TEXT]).tokens
+    assert np.concatenate(cut.targets).tolist() == tokens[5:].tolist() * 2
+    ours = [prompt for prompt, of in zip(cut.prompts, cut.documents, strict=True) if of == 0]
+    assert np.concatenate(ours).tolist() == tokens[: 5 * len(ours)].tolist()
+    assert set(cut.documents) == {0, 2}
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.text(alphabet="ab é月 \n🌍", min_size=1, max_size=60), st.integers(1, 6))
+def test_words_and_bytes_of_the_text_are_counted_once(text, size):
+    tokenizer = TOKENIZERS["bpe"]
+    cut = cut_windows([Document("a", text)], tokenizer, size)
+    encoded = tokenizer.encode([text])
+    if not len(cut):
+        assert len(encoded.tokens) <= size
+        return
+    rest = text[encoded.starts[size] :]
+    before = text[: encoded.starts[size]]
+    inside_word = bool(before) and not before[-1].isspace() and not rest[0].isspace()
+    assert cut.bytes.sum() == len(rest.encode())
+    assert cut.words.sum() == len(rest.split()) - inside_word
+
+
+def test_too_short_documents_are_a_clear_error():
+    with pytest.raises(ValueError, match="no held-out document has more than 62 tokens"):
+        draw_windows([Document("a", "Mars")], TOKENIZERS["bpe"], np.random.default_rng(0))
