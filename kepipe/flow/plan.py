@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kepipe.config import ConfigError, Section, cache_key_fields
+from kepipe.files import replacing
 from kepipe.flow.artifact import Artifact, CorruptArtifact, hash_json, read_manifest
 from kepipe.flow.stage import Stage
 from kepipe.flow.store import Store
@@ -88,10 +89,8 @@ class Workspace:
         """Let the link of a stage name `folder`, by one rename."""
         link = self.latest(pipeline, node)
         link.parent.mkdir(parents=True, exist_ok=True)
-        fresh = link.with_name(f".{node}.{folder.name}.{os.getpid()}")
-        fresh.unlink(missing_ok=True)
-        fresh.symlink_to(Path("..") / folder.relative_to(self.root))
-        fresh.replace(link)
+        with replacing(link, durable=False, concurrent=True) as unfinished:
+            unfinished.symlink_to(Path("..") / folder.relative_to(self.root))
 
 
 def cache_key_inputs(node: Node, seed: int, inputs: Mapping[str, Sequence[Artifact]]) -> dict[str, Any]:

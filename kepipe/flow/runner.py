@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from kepipe.config import ConfigError, suggest
+from kepipe.files import replacing
 from kepipe.flow.artifact import Artifact, read_manifest
 from kepipe.flow.events import (
     Event,
@@ -267,6 +268,5 @@ class _Clock:
         return self._before + time.monotonic() - self._begun
 
     def save(self) -> None:
-        fresh = self._file.with_suffix(".new")
-        fresh.write_text(str(self.seconds))
-        fresh.replace(self._file)
+        with replacing(self._file, durable=False) as unfinished:  # often; a power cut may take it
+            unfinished.write_text(str(self.seconds))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from kepipe.files import replacing
 from kepipe.flow.journal import is_written
 
 SUFFIX = ".cursor"
@@ -39,10 +39,8 @@ class Cursor:
 
     def save(self, journal: Path) -> None:
         """Write beside the journal, whole or not at all."""
-        file = journal.with_suffix(SUFFIX)
-        fresh = file.with_suffix(f".{os.getpid()}.tmp")
-        fresh.write_text(json.dumps(asdict(self)))
-        fresh.replace(file)
+        with replacing(journal.with_suffix(SUFFIX), durable=False, concurrent=True) as unfinished:
+            unfinished.write_text(json.dumps(asdict(self)))
 
 
 def journals(workspace: Path) -> list[Path]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
+from kepipe.files import lock
 from kepipe.flow.events import Event, Metrics, ModelOffered
 from kepipe.flow.journal import Entry, is_written, read
 from kepipe.tracking.cursor import SUFFIX, Cursor, journals
@@ -124,16 +123,6 @@ def forget_cursors(workspace: Path) -> None:
                 journal.with_suffix(SUFFIX).unlink(missing_ok=True)
 
 
-@contextmanager
-def claim(journal: Path) -> Iterator[bool]:
+def claim(journal: Path) -> AbstractContextManager[bool]:
     """Hold the right to deliver a journal; False where another process has it."""
-    lock = FileLock(journal.with_suffix(".delivery"), thread_local=False)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
+    return lock(journal.with_suffix(".delivery"), timeout=0)

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from kepipe.config import ConfigError, Section
+from kepipe.files import write_text
 from kepipe.flow.artifact import Artifact, CorruptArtifact, read_manifest, verify
 from kepipe.flow.events import Event, Metrics, Noted, RunEnded, StageEnded, StageStarted
 from kepipe.flow.plan import Flow, Node, Workspace, make_plan
@@ -139,9 +140,7 @@ def count_slowly(inputs: Nothing, config: Section, context: StageContext) -> Non
         count += 1
         context.log({"count": count}, step=count)
         time.sleep(0.02)
-        fresh = state.with_suffix(".new")
-        fresh.write_text(str(count))
-        fresh.replace(state)
+        write_text(state, str(count))
     (context.out / "value.json").write_text(str(count))
 
 
