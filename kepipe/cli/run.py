@@ -41,7 +41,7 @@ def run(
     from kepipe.cli.console import open_console
     from kepipe.device import resolve
     from kepipe.flow.plan import Workspace
-    from kepipe.flow.runner import Choice, Run
+    from kepipe.flow.runner import Run, StageSelection
     from kepipe.provenance import run_tags
     from kepipe.tracking import track
 
@@ -52,7 +52,7 @@ def run(
         job = Run(
             flow,
             place,
-            Choice(until, only, force or ()),
+            StageSelection(until, only, force or ()),
             [console, tracker],
             device=lambda: resolve(flow.device),
             config=settings,
@@ -75,14 +75,14 @@ def plan(
     from kepipe import pipeline as pipelines
     from kepipe.cli.plan import lines
     from kepipe.flow.plan import Workspace, make_plan
-    from kepipe.flow.runner import Choice
+    from kepipe.flow.runner import StageSelection
 
     flow, _ = pipelines.load(pipeline, set_ or [])
-    chosen = {node.name for node in Choice(until, only, force or ()).select(flow)}
+    selected = {node.name for node in StageSelection(until, only, force or ()).select(flow)}
     steps = make_plan(
         flow, Workspace(workspace.resolve()), force or (), warn=lambda text: typer.echo(text, err=True)
     )
-    shown = [step for step in steps if step.node.name in chosen and only in (None, step.node.name)]
+    shown = [step for step in steps if step.node.name in selected and only in (None, step.node.name)]
     for line in lines(shown):
         typer.echo(line)
 

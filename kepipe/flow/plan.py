@@ -60,7 +60,7 @@ class Step:
 class Workspace:
     """A folder with the store and, for each pipeline, links to the newest artifact of each stage."""
 
-    TAKEN = frozenset({"store", "tracking", "schedule", "mlartifacts"})
+    RESERVED = frozenset({"store", "tracking", "schedule", "mlartifacts"})
     """Names of its folders that are no pipeline's."""
 
     def __init__(self, root: Path) -> None:
@@ -116,7 +116,7 @@ def cache_key_inputs(node: Node, seed: int, inputs: Mapping[str, Sequence[Artifa
 
 
 def key_of(parts: Mapping[str, Any]) -> str:
-    """The key of a stage: 20 hex digits of the hash of its ingredients."""
+    """The key of a stage: 20 hex digits of the hash of its `cache_key_inputs`."""
     return hash_json(parts)[:20]
 
 
@@ -165,7 +165,7 @@ def _judge(
 def explain(parts: Mapping[str, Any], latest: Path) -> str:
     """Why the newest artifact of a stage does not serve: what changed since."""
     try:
-        before = read_manifest(latest)["ingredients"]
+        before = read_manifest(latest)["cache_key_inputs"]
     except CorruptArtifact:
         return "its artifact is gone" if latest.is_symlink() else "never made before"
     changes = list(_changes(before, parts))

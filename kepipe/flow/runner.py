@@ -32,7 +32,7 @@ from kepipe.flow.store import WorkDir
 
 
 @dataclass(frozen=True)
-class Choice:
+class StageSelection:
     """Which stages to run: all, or `until` one (included), or `only` one.
 
     `force` throws away what some of them finished; an attempt at it that was interrupted continues.
@@ -78,7 +78,7 @@ class Run:
 
     flow: Flow
     workspace: Workspace
-    choice: Choice
+    selection: StageSelection
     sinks: Sequence[Sink]
     device: Callable[[], str]
     config: Mapping[str, Any] = field(default_factory=dict)
@@ -96,7 +96,7 @@ class Run:
 
     def execute(self) -> dict[str, Artifact]:
         """Artifacts by stage name. Raises ConfigError, StageFailed, or KeyboardInterrupt."""
-        nodes = self.choice.select(self.flow)
+        nodes = self.selection.select(self.flow)
         started, status = time.time(), "failed"
         self.emit(RunStarted(run=self.id, pipeline=self.flow.name, config=self.config, tags=self.tags))
         made: dict[str, Artifact] = {}
@@ -117,10 +117,10 @@ class Run:
         """The node's artifact: found, or made under the lock of its key."""
         parts = cache_key_inputs(node, self.flow.seed_of(node), inputs)
         key, store = key_of(parts), self.workspace.store
-        forced = node.name in self.choice.force
+        forced = node.name in self.selection.force
         found = None if forced else store.find(key, self._warner(node))
         if found is None:
-            if self.choice.only not in (None, node.name):
+            if self.selection.only not in (None, node.name):
                 self._refuse(node)
             with store.lock(key, self._waiter(node)):
                 if forced:
@@ -247,8 +247,8 @@ class Run:
 
     def _refuse(self, node: Node) -> NoReturn:
         raise ConfigError(
-            f"--only {self.choice.only}: it needs `{node.name}`, which is not made yet; "
-            f"use --until {self.choice.only}"
+            f"--only {self.selection.only}: it needs `{node.name}`, which is not made yet; "
+            f"use --until {self.selection.only}"
         )
 
 

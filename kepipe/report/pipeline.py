@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kepipe.data.shards import open_shard
 from kepipe.flow.artifact import Artifact
-from kepipe.report import evaluation, knowledge
+from kepipe.report import data, evaluation
 from kepipe.report.page import Page
 from kepipe.report.running import day, record, running
 from kepipe.report.training import training
@@ -35,9 +35,9 @@ def build(
         evaluation.writing(scores) if "perplexity" in scores["about"] else None,
         evaluation.loss(scores) if "mlm_loss" in scores["about"] else None,
         training(arms),
-        knowledge.linking(linked.folder, graph.folder, held_out),
-        *(knowledge.vectors(made.folder) for made in vectors),
-        knowledge.data(graph.folder, corpus.folder, shards.folder),
+        data.linking(linked.folder, graph.folder, held_out),
+        *(data.vectors(made.folder) for made in vectors),
+        data.data(graph.folder, corpus.folder, shards.folder),
         running(stages),
     ]
     name = title or str(record(measured).get("pipeline") or "pipeline")

@@ -44,7 +44,7 @@ def running(artifacts: Sequence[Artifact]) -> Section:
     tags = _tags(records)
     blocks.append(Text("To do it again:"))
     blocks.append(Code(f"kepipe run {tags.get('pipeline.file', 'PIPELINE.yaml')}"))
-    seed = read_manifest(artifacts[-1].folder)["ingredients"].get("seed")
+    seed = read_manifest(artifacts[-1].folder)["cache_key_inputs"].get("seed")
     told = {"seed": str(seed)} if seed is not None else {}
     told |= {name: value for name, value in tags.items() if name not in ("pipeline.file", "seed")}
     if told:

@@ -83,7 +83,10 @@ def _stated(artifact: Artifact) -> dict[str, Any] | None:
     if not file.exists():
         return None
     told: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    config, sources = told.get("config", {}), read_manifest(artifact.folder)["ingredients"].get("sources")
+    config, sources = (
+        told.get("config", {}),
+        read_manifest(artifact.folder)["cache_key_inputs"].get("sources"),
+    )
     beside = {SOURCES: hash_json(sources)} if sources else {}
     return (
         beside

@@ -25,8 +25,8 @@ class Cursor:
     """What the store would not take, and why."""
     registered: list[dict[str, Any]] = field(default_factory=list)
     """Versions of models that came of this run."""
-    away: str = ""
-    """Why the last attempt stopped; empty if it did not."""
+    unavailable: str = ""
+    """Why the store could not be reached at the last attempt; empty if it could."""
 
     @classmethod
     def load(cls, journal: Path, store: str) -> Self:

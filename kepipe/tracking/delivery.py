@@ -25,10 +25,10 @@ class Delivery:
         for entry in read(journal, on_bad=self._ignore):
             if entry.end > self.cursor.sent:
                 break
-            self._runs.recall(entry.event)
+            self._runs.replay(entry.event)
 
     def advance(self) -> bool:
-        """Send all that is there; returns whether the journal is complete. Raises AwayError."""
+        """Send all that is there; returns whether the journal is complete. Raises StoreUnavailable."""
         if self.cursor.done:
             return True
         written = is_written(self.journal)  # asked first: what is read after it is all there will be
@@ -37,7 +37,7 @@ class Delivery:
         if not written:
             self._guard(self._runs.end_abandoned, "the end of the run")
             self.cursor.done = True
-        self.cursor.away = ""
+        self.cursor.unavailable = ""
         self.cursor.save(self.journal)
         return self.cursor.done
 
@@ -99,7 +99,7 @@ def batches(entries: Iterator[Entry]) -> Iterator[list[Entry]]:
 def deliver_pending(
     workspace: Path, store: Store, champion_score: ChampionScore, leave: Path | None = None
 ) -> dict[str, Cursor]:
-    """Deliver, oldest first, the journals that wait, except `leave`. Raises AwayError.
+    """Deliver, oldest first, the journals that wait, except `leave`. Raises StoreUnavailable.
 
     Returns the cursor of each run that was looked after.
     """

@@ -18,14 +18,14 @@ from kepipe.files import link_or_copy
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
-    from kepipe.tracking.prediction import Predictor
+    from kepipe.tracking.mask_predictor import MaskPredictor
 
 
-def _load_pyfunc(path: str) -> Predictor:
+def _load_pyfunc(path: str) -> MaskPredictor:
     """MLflow's entry point; `path` is the model folder."""
-    from kepipe.tracking.prediction import Predictor
+    from kepipe.tracking.mask_predictor import MaskPredictor
 
-    return Predictor.load(Path(path))
+    return MaskPredictor.load(Path(path))
 
 
 def signature() -> ModelSignature:

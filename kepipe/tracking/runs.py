@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 STATUS = {"finished": "FINISHED", "failed": "FAILED", "killed": "KILLED"}
 AT_ONCE = {"metrics": 1000, "params": 100, "tags": 100}
 """Most entries that MLflow takes in one request."""
-SHOWN = {".html", ".png", ".svg", ".pdf"}
-TOLD = {".json", ".md"}
+PAGES = {".html", ".png", ".svg", ".pdf"}
+RESULTS = {".json", ".md"}
 LARGEST = 16 << 20
 """Bytes of the largest file that is copied to the store; models go there by way of the registry."""
 
@@ -43,7 +43,7 @@ LARGEST = 16 << 20
 class Runs:
     """Writes the events of one pipeline run to a store.
 
-    Events that the store has already are given to `recall`, the others to `write`, or, for metrics, by the
+    Events that the store has already are given to `replay`, the others to `write`, or, for metrics, by the
     batch to `write_metrics`.
     """
 
@@ -65,7 +65,7 @@ class Runs:
             self._experiment = self._store.experiment(self._begun.pipeline)
         return self._experiment
 
-    def recall(self, event: Event) -> None:
+    def replay(self, event: Event) -> None:
         """Take notice of an event without sending anything."""
         match event:
             case RunStarted():
@@ -89,7 +89,7 @@ class Runs:
 
     def write(self, event: Event) -> None:
         """Send an event. Those that say nothing to MLflow are only taken notice of."""
-        self.recall(event)
+        self.replay(event)
         match event:
             case RunStarted():
                 self._write_params(self.run_id(""), event.config)
@@ -114,7 +114,7 @@ class Runs:
         """
         by_run: dict[str, list[Metric]] = defaultdict(list)
         for event in events:
-            self.recall(event)
+            self.replay(event)
             by_run[event.stage] += self._metrics_of(event)
             if event.step is None and event.stage:
                 above, stage = self._above(event.stage)
@@ -287,7 +287,7 @@ def shown_files(folder: Path) -> Iterator[tuple[Path, str | None]]:
         return
     for file in sorted(folder.rglob("*")):
         inside = file.relative_to(folder).parent
-        kinds = SHOWN | TOLD if inside == Path() else SHOWN
+        kinds = PAGES | RESULTS if inside == Path() else PAGES
         if file.is_file() and file.suffix in kinds and file.stat().st_size <= LARGEST:
             yield file, None if inside == Path() else inside.as_posix()
 

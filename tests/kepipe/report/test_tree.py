@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from kepipe.data.kbert.settings import Inject
+from kepipe.data.kbert.show import Shown, show
 from typer.testing import CliRunner
 
 from kepipe.cli import app
-from kepipe.knowledge.kbert.settings import Inject
-from kepipe.knowledge.kbert.show import Shown, show
 from kepipe.report.page import render
 from kepipe.report.tree import tree_page
 from kg.schema import Entity, Relation, Triple

@@ -23,7 +23,7 @@ AT_ONCE = 32
 """Texts in one forward pass."""
 
 
-class Predictor:
+class MaskPredictor:
     """A model that fills masks, and its tokenizer. MLflow calls `predict`."""
 
     def __init__(self, model: Transformer, tokenizer: Tokenizer) -> None:
