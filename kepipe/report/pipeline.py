@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Protocol
 
 from kepipe.data.shards import open_shard
 from kepipe.flow.artifact import Artifact
@@ -14,33 +14,42 @@ from kepipe.report.training import training
 from kepipe.report.wording import Scores, explanation, verdict
 
 
-def build(
-    *,
-    graph: Artifact,
-    corpus: Artifact,
-    linked: Artifact,
-    shards: Artifact,
-    vectors: Sequence[Artifact],
-    arms: Sequence[Artifact],
-    measured: Artifact,
-    scores: Scores,
-    title: str = "",
-) -> Page:
-    """The page. `measured` is the evaluation's folder, `scores` its `scores.json`."""
-    stages = (graph, corpus, linked, shards, *vectors, *arms, measured)
-    held_out = set(open_shard(Path(shards.folder) / "held_out").ids())
+class RunArtifacts(Protocol):
+    """What the stages of a run made; `arms` are the models that were measured."""
+
+    @property
+    def graph(self) -> Artifact: ...
+    @property
+    def corpus(self) -> Artifact: ...
+    @property
+    def linked(self) -> Artifact: ...
+    @property
+    def shards(self) -> Artifact: ...
+    @property
+    def vectors(self) -> Sequence[Artifact]: ...
+    @property
+    def arms(self) -> Sequence[Artifact]: ...
+    @property
+    def evaluation(self) -> Artifact: ...
+
+
+def build(run: RunArtifacts, scores: Scores, title: str = "") -> Page:
+    """The page. `scores`: the evaluation's `scores.json`."""
+    graph, corpus, shards, evaluated = run.graph.folder, run.corpus.folder, run.shards.folder, run.evaluation
+    stages = (run.graph, run.corpus, run.linked, run.shards, *run.vectors, *run.arms, evaluated)
+    held_out = set(open_shard(shards / "held_out").ids())
     sections = [
         evaluation.cloze(scores) if "entity_cloze" in scores["about"] else None,
-        evaluation.examples(measured.folder, scores),
+        evaluation.examples(evaluated.folder, scores),
         evaluation.writing(scores) if "perplexity" in scores["about"] else None,
         evaluation.loss(scores) if "mlm_loss" in scores["about"] else None,
-        training(arms),
-        data.linking(linked.folder, graph.folder, held_out),
-        *(data.vectors(made.folder) for made in vectors),
-        data.data(graph.folder, corpus.folder, shards.folder),
+        training(run.arms),
+        data.linking(run.linked.folder, graph, held_out),
+        *(data.vectors(vectors.folder) for vectors in run.vectors),
+        data.data(graph, corpus, shards),
         running(stages),
     ]
-    name = title or str(record(measured).get("pipeline") or "pipeline")
+    name = title or str(record(evaluated).get("pipeline") or "pipeline")
     return Page(
         title=name,
         kicker=" · ".join(part for part in (name, day(stages)) if part),
@@ -48,5 +57,5 @@ def build(
         lead=explanation(scores),
         facts=evaluation.facts(scores),
         sections=tuple(section for section in sections if section is not None),
-        footer=f"Made by kepipe from evaluation {measured.digest[:12]}.",
+        footer=f"Made by kepipe from evaluation {evaluated.digest[:12]}.",
     )

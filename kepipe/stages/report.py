@@ -37,17 +37,7 @@ def report(inputs: ReportInputs, config: ReportConfig, context: StageContext) ->
 
     scores = inputs.evaluation.scores()
     with context.progress("drawing the page"):
-        page = build(
-            graph=inputs.graph,
-            corpus=inputs.corpus,
-            linked=inputs.linked,
-            shards=inputs.shards,
-            vectors=inputs.vectors,
-            arms=inputs.arms,
-            measured=inputs.evaluation,
-            scores=scores,
-            title=config.title,
-        )
+        page = build(inputs, scores, config.title)
         (context.out / "report.html").write_text(render(page), encoding="utf-8")
     context.note(verdict(scores))
 
