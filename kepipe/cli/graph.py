@@ -255,16 +255,16 @@ def draw(
 def _counts(graph: Graph) -> str:
     counts = graph.describe()
     names = {"entities": "entity", "relations": "relation", "triples": "triple", "aliases": "alias"}
-    said = {many: f"{counts[many]:,} {one if counts[many] == 1 else many}" for many, one in names.items()}
+    counted = {many: f"{counts[many]:,} {one if counts[many] == 1 else many}" for many, one in names.items()}
     if len(graph.splits) > 1:
-        said["triples"] += f" ({', '.join(f'{counts[part]:,} {part}' for part in graph.splits)})"
-    return ", ".join(said.values())
+        counted["triples"] += f" ({', '.join(f'{counts[part]:,} {part}' for part in graph.splits)})"
+    return ", ".join(counted.values())
 
 
 def _say_others(graph: Graph, others: list[int]) -> None:
     if others:
-        shown = (f"{graph.labels[other]} [{graph.ids[other]}]" for other in others[:_SHOWN])
-        typer.echo(f"{len(others):,} more of this name: {', '.join(shown)}")
+        names = (f"{graph.labels[other]} [{graph.ids[other]}]" for other in others[:_SHOWN])
+        typer.echo(f"{len(others):,} more of this name: {', '.join(names)}")
 
 
 def _find(graph: Graph, name: str) -> list[int]:

@@ -44,14 +44,14 @@ def choices_of(
     names = tuple(name.strip() for name in columns.split(",")) if columns else None
     if names is not None and len(names) != 3:
         raise ValueError(f"--columns {columns}: expected three names, head,relation,tail")
-    made = Choices(tuple(language or ("en",)), names, min_sitelinks, min_population)
+    choices = Choices(tuple(language or ("en",)), names, min_sitelinks, min_population)
     for option, field in (
         ("--language", "languages"), ("--columns", "columns"), ("--min-sitelinks", "min_sitelinks"),
         ("--min-population", "min_population"),
     ):  # fmt: skip
-        if getattr(made, field) != getattr(Choices(), field) and field not in format.heeds:
+        if getattr(choices, field) != getattr(Choices(), field) and field not in format.heeds:
             typer.echo(f"{option} means nothing to the format {format.name}", err=True)
-    return made
+    return choices
 
 
 def read_into(

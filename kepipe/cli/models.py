@@ -25,10 +25,10 @@ def list_(
     """Show every version with its aliases and what the gate said."""
     from kepipe.tracking.registry import versions
 
-    found = versions(_store(workspace).client, name)
-    if not found:
+    registered = versions(_store(workspace).client, name)
+    if not registered:
         typer.echo("no model is registered; a pipeline with the stage `register` does it")
-    for version in found:
+    for version in registered:
         typer.echo(_line(version))
 
 

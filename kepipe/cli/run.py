@@ -58,9 +58,9 @@ def run(
             config=settings,
             tags=run_tags(pipeline, flow.seed),
         )
-        made = job.execute()
+        artifacts = job.execute()
     if not log_json:
-        _point_out(flow, place, made, workspace)
+        _point_out(flow, place, artifacts, workspace)
 
 
 def plan(
@@ -87,18 +87,20 @@ def plan(
         typer.echo(line)
 
 
-def _point_out(flow: Flow, place: Workspace, made: dict[str, Artifact], workspace: Path) -> None:
+def _point_out(flow: Flow, place: Workspace, artifacts: dict[str, Artifact], workspace: Path) -> None:
     """Say where the results are; the many copies of a study's stages are found by way of its page."""
     files = {"report": "report.html", "model": "model.safetensors"}
     copies = {node.name for node in flow.nodes if node.labels}
     lines = []
     for title, file in files.items():
-        found = [
-            name for name in made if name not in copies and (place.latest(flow.name, name) / file).exists()
+        results = [
+            name
+            for name in artifacts
+            if name not in copies and (place.latest(flow.name, name) / file).exists()
         ]
         lines += [
             f"  {title:<10} {workspace / flow.name / name}/{file if title == 'report' else ''}"
-            for name in found
+            for name in results
         ]
     flag = "" if workspace == WORKSPACE else f" --workspace {workspace}"
     lines.append(f"  {'dashboard':<10} kepipe dashboard{flag}")

@@ -32,10 +32,10 @@ class Cursor:
     def load(cls, journal: Path, store: str) -> Self:
         """The cursor of a journal. One that was being delivered to another store starts again."""
         try:
-            found = cls(**json.loads(journal.with_suffix(SUFFIX).read_text()))
+            cursor = cls(**json.loads(journal.with_suffix(SUFFIX).read_text()))
         except (FileNotFoundError, ValueError, TypeError):
             return cls(store)
-        return found if found.done or found.store == store else cls(store)
+        return cursor if cursor.done or cursor.store == store else cls(store)
 
     def save(self, journal: Path) -> None:
         """Write beside the journal, whole or not at all."""

@@ -52,8 +52,8 @@ def check(gate: Gate, offered: float | None, champion: float | None, holds: bool
 def single_values(scores: Mapping[str, Any]) -> dict[str, float]:
     """`probe.metric` → value, of an arm's scores as an evaluation keeps them; parts by type are left out."""
     return {
-        f"{probe}.{metric}": float(told["value"])
+        f"{probe}.{metric}": float(entry["value"])
         for probe, metrics in scores.items()
-        for metric, told in metrics.items()
-        if "value" in told
+        for metric, entry in metrics.items()
+        if "value" in entry
     }

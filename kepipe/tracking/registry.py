@@ -185,10 +185,10 @@ def versions(client: MlflowClient, name: str = "") -> list[Version]:
         aliases = {
             alias: str(number) for alias, number in client.get_registered_model(model.name).aliases.items()
         }
-        for found in client.search_model_versions(f"name='{model.name}'"):
-            held = tuple(sorted(a for a, number in aliases.items() if number == str(found.version)))
-            created = found.creation_timestamp / 1000
-            listed.append(Version(model.name, int(found.version), held, created, dict(found.tags)))
+        for version in client.search_model_versions(f"name='{model.name}'"):
+            held = tuple(sorted(a for a, number in aliases.items() if number == str(version.version)))
+            created = version.creation_timestamp / 1000
+            listed.append(Version(model.name, int(version.version), held, created, dict(version.tags)))
     return sorted(listed, key=lambda version: (version.model, -version.version))
 
 
@@ -236,8 +236,8 @@ def _ensure_model(client: MlflowClient, name: str) -> None:
 
 
 def _by_digest(client: MlflowClient, name: str, digest: str) -> ModelVersion | None:
-    found = client.search_model_versions(f"name='{name}'")
-    return next((version for version in found if version.tags.get("kepipe.digest") == digest), None)
+    candidates = client.search_model_versions(f"name='{name}'")
+    return next((version for version in candidates if version.tags.get("kepipe.digest") == digest), None)
 
 
 def _holder(client: MlflowClient, name: str, alias: str) -> ModelVersion | None:

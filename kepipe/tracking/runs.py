@@ -144,14 +144,14 @@ class Runs:
     def maker_id(self, digest: str) -> str | None:
         """The MLflow run of the stage that first made an artifact, if it is in this experiment."""
         query, order = f"tags.`kepipe.digest` = '{digest}'", ["attributes.start_time ASC"]
-        found = self._client.search_runs([self.experiment], query, max_results=1, order_by=order)
-        return found[0].info.run_id if found else None
+        runs = self._client.search_runs([self.experiment], query, max_results=1, order_by=order)
+        return runs[0].info.run_id if runs else None
 
     def _find(self, stage: str) -> str | None:
-        marks = {"kepipe.run": self._begun.run, "kepipe.stage": stage or "(pipeline)"}
-        query = " and ".join(f"tags.`{name}` = '{value}'" for name, value in marks.items())
-        found = self._client.search_runs([self.experiment], query, max_results=1)
-        return found[0].info.run_id if found else None
+        tags = {"kepipe.run": self._begun.run, "kepipe.stage": stage or "(pipeline)"}
+        query = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
+        runs = self._client.search_runs([self.experiment], query, max_results=1)
+        return runs[0].info.run_id if runs else None
 
     def _create(self, stage: str) -> str:
         begun = self._stages.get(stage, self._begun)

@@ -84,14 +84,14 @@ class Store:
 
     def experiment(self, name: str) -> str:
         """Id of the experiment of this name, created or restored where it has to be."""
-        found = self.client.get_experiment_by_name(name)
-        if found is None:
+        experiment = self.client.get_experiment_by_name(name)
+        if experiment is None:
             place = f"{self.artifacts}/{name}" if self.artifacts else None
             created: str = self.client.create_experiment(name, artifact_location=place, tags=KIND)
             return created
-        if found.lifecycle_stage == "deleted":
-            self.client.restore_experiment(found.experiment_id)
-        return str(found.experiment_id)
+        if experiment.lifecycle_stage == "deleted":
+            self.client.restore_experiment(experiment.experiment_id)
+        return str(experiment.experiment_id)
 
     def attempt(self, action: Callable[[], T]) -> T:
         """Do it, again after a pause where that may help. Raises StoreUnavailable or RefusedError."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from kepipe.data.kbert.settings import Inject
-from kepipe.data.kbert.show import Shown, show
+from kepipe.knowledge.kbert.settings import Inject
+from kepipe.knowledge.kbert.show import Shown, show
 from typer.testing import CliRunner
 
 from kepipe.cli import app
