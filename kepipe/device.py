@@ -14,23 +14,22 @@ from pathlib import Path
 from kepipe.config import ConfigError
 
 
-def resolve(wanted: str) -> str:
+def resolve(device: str) -> str:
     """`auto` → the best device there is; any other → itself. Raises ConfigError where it does not exist."""
     import torch
 
-    if wanted == "auto":
+    if device == "auto":
         return (
             str(torch.accelerator.current_accelerator() or "cpu")
             if torch.accelerator.is_available()
             else "cpu"
         )
     try:
-        device = torch.device(wanted)
-        torch.empty(1, device=device)
+        torch.empty(1, device=torch.device(device))
     except (RuntimeError, AssertionError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise ConfigError(f"`device: {wanted}` cannot be used here ({reason}); `auto` or `cpu` can") from None
-    return wanted
+        raise ConfigError(f"`device: {device}` cannot be used here ({reason}); `auto` or `cpu` can") from None
+    return device
 
 
 def native_bfloat16(device: str) -> bool:
@@ -80,15 +79,15 @@ def compiler() -> str:
     """The C++ compiler that torch.compile calls: $CXX, or the usual one. Raises ValueError, with what to install, where
     it or Python's headers are missing."""
     name = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
-    found = shutil.which(name)
-    if found is None:
+    path = shutil.which(name)
+    if path is None:
         raise ValueError(f"no C++ compiler: `{name}` is not here; install it (Debian: apt-get install g++)")
     headers = Path(sysconfig.get_path("include")) / "Python.h"
     if not headers.exists():
         raise ValueError(
             f"{headers} is missing; install Python's headers (Debian: apt-get install python3-dev)"
         )
-    return found
+    return path
 
 
 def cpu_flags() -> frozenset[str]:

@@ -24,13 +24,13 @@ def run_tags(pipeline: Path, seed: int) -> dict[str, str]:
 
 def versions() -> dict[str, str]:
     """Installed version of each package that decides results; "" where it is missing."""
-    found = {}
+    versions_by_name = {}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            versions_by_name[name] = version(name)
         except PackageNotFoundError:
-            found[name] = ""
-    return found
+            versions_by_name[name] = ""
+    return versions_by_name
 
 
 def git_commit(folder: Path) -> str:

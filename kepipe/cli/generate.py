@@ -159,7 +159,7 @@ def open_asking(model: str, manner: str | None) -> LMScorer:
     known = read_config(str(place))
     if known is not None and known.stacks == "encoder":
         raise ValueError(f"{model} fills masks and does not generate; models of gpt2, bart and t5 do")
-    opened = from_pretrained(model, note=lambda told: typer.echo(told, err=True)).eval()
+    opened = from_pretrained(model, note=lambda message: typer.echo(message, err=True)).eval()
     chosen = prompt_style_of(opened, place)
     if manner is not None and (manner in OF_DECODERS) != (chosen in OF_DECODERS):
         has = "a decoder alone" if opened.encoder is None else "an encoder too"
@@ -186,8 +186,8 @@ def _chance(task: Task) -> str:
     )
 
 
-def _share(found: Estimate) -> str:
+def _share(accuracy: Estimate) -> str:
     """A share with its interval."""
-    assert found.low is not None
-    assert found.high is not None
-    return f"{found.value:>6.1%}  {found.low:.1%} to {found.high:.1%}"
+    assert accuracy.low is not None
+    assert accuracy.high is not None
+    return f"{accuracy.value:>6.1%}  {accuracy.low:.1%} to {accuracy.high:.1%}"

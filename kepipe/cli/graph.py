@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kepipe.cli.graph_source import choices_of, format_of, read_into, report_problems
+
 if TYPE_CHECKING:
-    from kg.problems import Problems
-    from kg.sources.reading import Choices
-    from kg.sources.table import Format
     from kg.store import Graph
     from kg.view import Facts
-    from kg.writer import GraphWriter
 
 app = typer.Typer(help="Bring a graph in, examine it, look things up, draw.", no_args_is_help=True)
 
@@ -72,11 +67,11 @@ def import_(
     if (out / "graph.json").is_file() and not force:
         raise FileExistsError(f"{out}: holds a graph; --force replaces it")
     problems = Problems(strict=strict)
-    chosen = _format(source, format)
-    choices = _choices(chosen, language, columns, min_sitelinks, min_population)
+    chosen = format_of(source, format)
+    choices = choices_of(chosen, language, columns, min_sitelinks, min_population)
     with replacing(out) as folder:
         writer = GraphWriter(folder)
-        left_out = _read(Path(source), chosen, writer, problems, choices)
+        left_out = read_into(Path(source), chosen, writer, problems, choices)
         divided = writer.count("valid") or writer.count("test")
         if hold_out and not divided:
             rng = np.random.default_rng([seed, 0])
@@ -85,7 +80,7 @@ def import_(
         (writer.folder / "problems.json").write_text(
             json.dumps(problems.to_json(), indent=1, ensure_ascii=False), encoding="utf-8"
         )
-    _report(problems, left_out + writer.repeated)
+    report_problems(problems, left_out + writer.repeated)
     if hold_out and divided:
         typer.echo("--hold-out is not heeded: the source brings a division of its own", err=True)
     elif hold_out and not (writer.count("valid") and writer.count("test")):
@@ -113,12 +108,14 @@ def validate(
         if (Path(source) / "graph.json").is_file():
             graph = open_graph(Path(source))
         else:
-            chosen, writer = _format(source, format), GraphWriter(Path(folder))
-            left_out = _read(Path(source), chosen, writer, problems, _choices(chosen, language, columns))
+            chosen, writer = format_of(source, format), GraphWriter(Path(folder))
+            left_out = read_into(
+                Path(source), chosen, writer, problems, choices_of(chosen, language, columns)
+            )
             graph = writer.finish()
             left_out += writer.repeated
         findings = examine(graph)
-        _report(problems, left_out)
+        report_problems(problems, left_out)
         for finding in findings:
             typer.echo(str(finding))
         typer.echo(f"{source}: {_counts(graph)}")
@@ -255,99 +252,19 @@ def draw(
     _say_others(graph, others)
 
 
-def _format(source: str, name: str | None) -> Format:
-    """The format of a source, by the name given or else by the source's. Raises ValueError, FileNotFoundError."""
-    from kg.sources.table import FORMATS, guess
-
-    if name is not None and name not in FORMATS:
-        raise ValueError(f"--format {name}: expected one of {', '.join(FORMATS)}")
-    if name is None and source in FORMATS and FORMATS[source].package:
-        name = source
-    if not (name and FORMATS[name].package) and not Path(source).exists():
-        raise FileNotFoundError(f"{source}: no such file or folder (and not `geonames`)")
-    return FORMATS[name] if name else guess(Path(source))
-
-
-def _choices(
-    format: Format,
-    language: list[str] | None,
-    columns: str | None,
-    min_sitelinks: int = 0,
-    min_population: int = 15000,
-) -> Choices:
-    """What was chosen; a choice that the format does not heed is said."""
-    from kg.sources.reading import Choices
-
-    names = tuple(name.strip() for name in columns.split(",")) if columns else None
-    if names is not None and len(names) != 3:
-        raise ValueError(f"--columns {columns}: expected three names, head,relation,tail")
-    made = Choices(tuple(language or ("en",)), names, min_sitelinks, min_population)
-    for option, field in (
-        ("--language", "languages"), ("--columns", "columns"), ("--min-sitelinks", "min_sitelinks"),
-        ("--min-population", "min_population"),
-    ):  # fmt: skip
-        if getattr(made, field) != getattr(Choices(), field) and field not in format.heeds:
-            typer.echo(f"{option} means nothing to the format {format.name}", err=True)
-    return made
-
-
-def _read(
-    source: Path, format: Format, writer: GraphWriter, problems: Problems, choices: Choices
-) -> Counter[str]:
-    """Fill the writer from a source, showing progress. Raises ValueError where it has no triples."""
-    from kg.sources.table import read_source, size
-
-    with _progress(f"reading {format.name}", size(format, source)) as tick:
-        return read_source(format, source, writer, problems, tick, choices)
-
-
-@contextmanager
-def _progress(what: str, size: int) -> Iterator[Callable[[int], None]]:
-    """A bar in bytes on a terminal, nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
-
-    bars = Progress(
-        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(),
-        console=Console(stderr=True), transient=True,
-    )  # fmt: skip
-    with bars:
-        task = bars.add_task(what, total=size)
-        yield lambda count: bars.advance(task, count)
-
-
-def _report(problems: Problems, left_out: Counter[str]) -> None:
-    """Say on standard error what was bad and what was left out."""
-    if problems:
-        typer.echo(problems.summary(), err=True)
-    for reason, count in sorted(left_out.items()):
-        if count:
-            typer.echo(f"left out: {reason}: {count:,}", err=True)
-
-
 def _counts(graph: Graph) -> str:
     counts = graph.describe()
     names = {"entities": "entity", "relations": "relation", "triples": "triple", "aliases": "alias"}
-    said = {many: f"{counts[many]:,} {one if counts[many] == 1 else many}" for many, one in names.items()}
+    counted = {many: f"{counts[many]:,} {one if counts[many] == 1 else many}" for many, one in names.items()}
     if len(graph.splits) > 1:
-        said["triples"] += f" ({', '.join(f'{counts[part]:,} {part}' for part in graph.splits)})"
-    return ", ".join(said.values())
+        counted["triples"] += f" ({', '.join(f'{counts[part]:,} {part}' for part in graph.splits)})"
+    return ", ".join(counted.values())
 
 
 def _say_others(graph: Graph, others: list[int]) -> None:
     if others:
-        shown = (f"{graph.labels[other]} [{graph.ids[other]}]" for other in others[:_SHOWN])
-        typer.echo(f"{len(others):,} more of this name: {', '.join(shown)}")
+        names = (f"{graph.labels[other]} [{graph.ids[other]}]" for other in others[:_SHOWN])
+        typer.echo(f"{len(others):,} more of this name: {', '.join(names)}")
 
 
 def _find(graph: Graph, name: str) -> list[int]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from kepipe.files import lock
 
 _LOCK = "import.lock"
 
@@ -27,24 +27,21 @@ def replacing(out: Path) -> Iterator[Path]:
         raise FileExistsError(
             f"{beside}: is needed to write {out.name}, and holds something else; move it away"
         )
-    lock = FileLock(beside / _LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise FileExistsError(f"{out}: another import is writing it") from None
-    new, old = beside / "graph", beside / "old"
-    try:
-        _put_back(old, out)
-        for left in (new, old):
-            shutil.rmtree(left, ignore_errors=True)
-        yield new
-        if out.exists():
-            out.rename(old)
-        new.rename(out)
-    finally:
-        _put_back(old, out)
-        shutil.rmtree(beside, ignore_errors=True)
-        lock.release()
+    with lock(beside / _LOCK, timeout=0) as held:
+        if not held:
+            raise FileExistsError(f"{out}: another import is writing it")
+        new, old = beside / "graph", beside / "old"
+        try:
+            _put_back(old, out)
+            for left in (new, old):
+                shutil.rmtree(left, ignore_errors=True)
+            yield new
+            if out.exists():
+                out.rename(old)
+            new.rename(out)
+        finally:
+            _put_back(old, out)
+            shutil.rmtree(beside, ignore_errors=True)
 
 
 def _put_back(old: Path, out: Path) -> None:

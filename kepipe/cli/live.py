@@ -93,9 +93,9 @@ class Live:
             self._bars[name] = Bar(task, time.monotonic(), event.done)
         bar = self._bars[name]
         rate = (event.done - bar.first) / max(time.monotonic() - bar.begun, 1e-9)
-        shown = f"{rate:,.3g} {event.unit}/s" if event.unit and rate else ""
+        speed = f"{rate:,.3g} {event.unit}/s" if event.unit and rate else ""
         latest = self._latest.get(event.stage, "")
-        self._display.update(bar.task, completed=event.done, rate=shown, latest=latest)
+        self._display.update(bar.task, completed=event.done, rate=speed, latest=latest)
         if event.total is not None and event.done >= event.total:
             self._display.remove_task(self._bars.pop(name).task)
 

@@ -10,9 +10,8 @@ import typer
 from kepipe.cli.options import WORKSPACE, WorkspaceOption
 
 if TYPE_CHECKING:
-    from mlflow.tracking import MlflowClient
-
     from kepipe.tracking.registry import Version
+    from kepipe.tracking.store import Store
 
 app = typer.Typer(help="Registered models: list, promote, roll back.", no_args_is_help=True)
 NameArgument = Annotated[str, typer.Argument(help="Name of the registered model.", show_default=False)]
@@ -26,10 +25,10 @@ def list_(
     """Show every version with its aliases and what the gate said."""
     from kepipe.tracking.registry import versions
 
-    found = versions(_client(workspace), name)
-    if not found:
+    registered = versions(_store(workspace).client, name)
+    if not registered:
         typer.echo("no model is registered; a pipeline with the stage `register` does it")
-    for version in found:
+    for version in registered:
         typer.echo(_line(version))
 
 
@@ -42,7 +41,7 @@ def promote(
     """Make a version champion, whatever the gate said."""
     from kepipe.tracking import registry
 
-    registry.promote(_client(workspace), name, version)
+    registry.promote(_store(workspace).client, name, version)
     typer.echo(f"{name} version {version} is champion")
 
 
@@ -51,17 +50,17 @@ def rollback(name: NameArgument, workspace: WorkspaceOption = WORKSPACE) -> None
     """Make the version champion that was it before."""
     from kepipe.tracking import registry
 
-    version = registry.rollback(_client(workspace), name)
+    version = registry.rollback(_store(workspace).client, name)
     typer.echo(f"{name} version {version} is champion again")
 
 
-def _client(workspace: Path) -> MlflowClient:
+def _store(workspace: Path) -> Store:
     from kepipe.config import ConfigError
-    from kepipe.tracking.store import AwayError, connect
+    from kepipe.tracking.store import StoreUnavailable, connect
 
     try:
-        return connect(workspace.resolve()).client
-    except AwayError as reason:
+        return connect(workspace.resolve())
+    except StoreUnavailable as reason:
         raise ConfigError(f"the model registry cannot be reached: {reason}") from None
 
 

@@ -33,11 +33,11 @@ def _by_arm(steps: Sequence[Step]) -> Iterator[str]:
     for arm in arms:
         yield f"  {typer.style(arm, bold=True)}"
         mine = [step for step in steps if step.node.labels["arm"] == arm]
-        told: dict[tuple[str, str, str], list[Step]] = {}
+        groups: dict[tuple[str, str, str], list[Step]] = {}
         for step in mine:
-            told.setdefault((step.node.labels["stage"], step.status, _why(step)), []).append(step)
+            groups.setdefault((step.node.labels["stage"], step.status, _why(step)), []).append(step)
         stages = list(dict.fromkeys(step.node.labels["stage"] for step in mine))
-        for (stage, _, why), alike in sorted(told.items(), key=lambda entry: stages.index(entry[0][0])):
+        for (stage, _, why), alike in sorted(groups.items(), key=lambda entry: stages.index(entry[0][0])):
             seeds = [step.node.labels["seed"] for step in alike]
             yield f"    {stage:<{width}}{_spans(seeds):<16}{_status(alike[0])} {why}"
 
@@ -54,8 +54,8 @@ def _spans(seeds: Sequence[str]) -> str:
         return seeds[0]
     spans = []
     for _, run in groupby(enumerate(sorted(map(int, seeds))), lambda pair: pair[1] - pair[0]):
-        found = [number for _, number in run]
-        spans.append(str(found[0]) if len(found) == 1 else f"{found[0]}-{found[-1]}")
+        numbers = [number for _, number in run]
+        spans.append(str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]}-{numbers[-1]}")
     return f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(spans)}"
 
 

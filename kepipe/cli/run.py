@@ -41,7 +41,7 @@ def run(
     from kepipe.cli.console import open_console
     from kepipe.device import resolve
     from kepipe.flow.plan import Workspace
-    from kepipe.flow.runner import Choice, Run
+    from kepipe.flow.runner import Run, StageSelection
     from kepipe.provenance import run_tags
     from kepipe.tracking import track
 
@@ -52,15 +52,15 @@ def run(
         job = Run(
             flow,
             place,
-            Choice(until, only, force or ()),
+            StageSelection(until, only, force or ()),
             [console, tracker],
             device=lambda: resolve(flow.device),
             config=settings,
             tags=run_tags(pipeline, flow.seed),
         )
-        made = job.execute()
+        artifacts = job.execute()
     if not log_json:
-        _point_out(flow, place, made, workspace)
+        _point_out(flow, place, artifacts, workspace)
 
 
 def plan(
@@ -75,30 +75,32 @@ def plan(
     from kepipe import pipeline as pipelines
     from kepipe.cli.plan import lines
     from kepipe.flow.plan import Workspace, make_plan
-    from kepipe.flow.runner import Choice
+    from kepipe.flow.runner import StageSelection
 
     flow, _ = pipelines.load(pipeline, set_ or [])
-    chosen = {node.name for node in Choice(until, only, force or ()).select(flow)}
+    selected = {node.name for node in StageSelection(until, only, force or ()).select(flow)}
     steps = make_plan(
         flow, Workspace(workspace.resolve()), force or (), warn=lambda text: typer.echo(text, err=True)
     )
-    shown = [step for step in steps if step.node.name in chosen and only in (None, step.node.name)]
+    shown = [step for step in steps if step.node.name in selected and only in (None, step.node.name)]
     for line in lines(shown):
         typer.echo(line)
 
 
-def _point_out(flow: Flow, place: Workspace, made: dict[str, Artifact], workspace: Path) -> None:
+def _point_out(flow: Flow, place: Workspace, artifacts: dict[str, Artifact], workspace: Path) -> None:
     """Say where the results are; the many copies of a study's stages are found by way of its page."""
     files = {"report": "report.html", "model": "model.safetensors"}
     copies = {node.name for node in flow.nodes if node.labels}
     lines = []
     for title, file in files.items():
-        found = [
-            name for name in made if name not in copies and (place.latest(flow.name, name) / file).exists()
+        results = [
+            name
+            for name in artifacts
+            if name not in copies and (place.latest(flow.name, name) / file).exists()
         ]
         lines += [
             f"  {title:<10} {workspace / flow.name / name}/{file if title == 'report' else ''}"
-            for name in found
+            for name in results
         ]
     flag = "" if workspace == WORKSPACE else f" --workspace {workspace}"
     lines.append(f"  {'dashboard':<10} kepipe dashboard{flag}")

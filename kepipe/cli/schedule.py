@@ -9,7 +9,7 @@ import typer
 from kepipe.cli.options import WORKSPACE, PipelineArgument, SetOption, WorkspaceOption
 
 if TYPE_CHECKING:
-    from kepipe.flow.schedule import Entry
+    from kepipe.flow.schedules import Entry
 
 app = typer.Typer(help="Run pipelines at set times.", no_args_is_help=True)
 NameArgument = Annotated[str, typer.Argument(help="Name of the schedule.", show_default=False)]
@@ -28,41 +28,41 @@ def add(
 ) -> None:
     """Run a pipeline at set times; a schedule of the same name is replaced."""
     from kepipe import pipeline as pipelines
-    from kepipe.flow import schedule
+    from kepipe.flow import schedules
 
     flow, _ = pipelines.load(pipeline, set_ or [])
-    entry = schedule.add(workspace, pipeline, cron, set_ or (), name or flow.name)
+    entry = schedules.add(workspace, pipeline, cron, set_ or (), name or flow.name)
     typer.echo(_line(entry))
-    if not schedule.is_served(workspace):
+    if not schedules.is_served(workspace):
         typer.echo("no scheduler runs yet; `kepipe scheduler` starts it")
 
 
 @app.command("list")
 def list_(workspace: WorkspaceOption = WORKSPACE) -> None:
     """Show schedules: when they fire next, and how the last firing went."""
-    from kepipe.flow import schedule
+    from kepipe.flow import schedules
 
-    for entry in schedule.entries(workspace):
+    for entry in schedules.entries(workspace):
         typer.echo(_line(entry))
-    served = schedule.is_served(workspace)
+    served = schedules.is_served(workspace)
     typer.echo("the scheduler runs" if served else "no scheduler runs; `kepipe scheduler` starts it")
 
 
 @app.command()
 def remove(name: NameArgument, workspace: WorkspaceOption = WORKSPACE) -> None:
     """Forget a schedule."""
-    from kepipe.flow import schedule
+    from kepipe.flow import schedules
 
-    schedule.remove(workspace, name)
+    schedules.remove(workspace, name)
     typer.echo(f"{name} is not scheduled any more")
 
 
 @app.command("run-now")
 def run_now(name: NameArgument, workspace: WorkspaceOption = WORKSPACE) -> None:
     """Fire a schedule once, now, and wait for it."""
-    from kepipe.flow import schedule
+    from kepipe.flow import schedules
 
-    result = schedule.run_now(workspace, name)
+    result = schedules.run_now(workspace, name)
     if result.outcome == "skipped":
         typer.echo(f"{name} is at work already")
         raise typer.Exit(1)
@@ -72,9 +72,9 @@ def run_now(name: NameArgument, workspace: WorkspaceOption = WORKSPACE) -> None:
 
 def scheduler(workspace: WorkspaceOption = WORKSPACE) -> None:
     """Fire schedules when they are due, until Ctrl-C; the one process of a workspace that does so."""
-    from kepipe.flow import schedule
+    from kepipe.flow import schedules
 
-    schedule.serve(workspace, lambda line: print(line, flush=True))
+    schedules.serve(workspace, lambda line: print(line, flush=True))
 
 
 def _line(entry: Entry) -> str:

@@ -19,19 +19,19 @@ def sync(
     """Deliver what earlier runs left, oldest first. What is there already is not doubled."""
     from kepipe.stages.register import champion_score
     from kepipe.tracking.delivery import deliver_pending, forget_cursors
-    from kepipe.tracking.store import AwayError, connect
-    from kepipe.tracking.tracker import tidings
+    from kepipe.tracking.store import StoreUnavailable, connect
+    from kepipe.tracking.tracker import delivery_messages
 
     if again:
         forget_cursors(workspace)
     try:
         delivered = deliver_pending(workspace, connect(workspace), champion_score)
-    except AwayError as reason:
+    except StoreUnavailable as reason:
         typer.echo(f"kepipe: not delivered: {reason}", err=True)
         raise typer.Exit(1) from None
     for run, cursor in delivered.items():
         typer.echo(f"{run}  {'delivered' if cursor.done else 'goes on'}")
-        for line in tidings(cursor):
+        for line in delivery_messages(cursor):
             typer.echo(f"  {line}")
     if not delivered:
         typer.echo("everything was delivered before")
@@ -43,7 +43,7 @@ def status(workspace: WorkspaceOption = WORKSPACE) -> None:
     from kepipe.flow.journal import is_written
     from kepipe.tracking.cursor import Cursor, journals
     from kepipe.tracking.store import store_uri
-    from kepipe.tracking.tracker import tidings
+    from kepipe.tracking.tracker import delivery_messages
 
     typer.echo(f"store: {store_uri(workspace)}")
     for journal in journals(workspace):
@@ -53,7 +53,7 @@ def status(workspace: WorkspaceOption = WORKSPACE) -> None:
             "delivered" if cursor.done else f"{share:.0f}% delivered{', runs' if is_written(journal) else ''}"
         )
         typer.echo(f"{journal.stem}  {state}")
-        for line in tidings(cursor):
+        for line in delivery_messages(cursor):
             typer.echo(f"  {line}")
 
 
@@ -61,6 +61,6 @@ def status(workspace: WorkspaceOption = WORKSPACE) -> None:
 def follow(workspace: WorkspaceOption, run: str) -> None:
     """Deliver a run while it goes on. Runs start this themselves."""
     from kepipe.stages.register import champion_score
-    from kepipe.tracking import courier
+    from kepipe.tracking import delivery_worker
 
-    courier.follow(workspace, run, champion_score)
+    delivery_worker.follow(workspace, run, champion_score)

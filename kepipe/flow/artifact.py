@@ -49,7 +49,7 @@ def seal(folder: Path, cache_key_inputs: Mapping[str, Any], maker: str) -> str:
     """Write the manifest of a finished folder and return the digest of its content."""
     files = {str(file.relative_to(folder)): _fingerprint(file) for file in _content(folder)}
     digest = hash_json({name: entry["sha256"] for name, entry in files.items()})
-    manifest = {"digest": digest, "maker": maker, "ingredients": cache_key_inputs, "files": files}
+    manifest = {"digest": digest, "maker": maker, "cache_key_inputs": cache_key_inputs, "files": files}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True))
     return digest
 
@@ -60,7 +60,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         manifest = json.loads((folder / MANIFEST).read_text())
     except (OSError, ValueError) as error:
         raise CorruptArtifact(f"{folder}: no readable {MANIFEST} ({error})") from None
-    if not isinstance(manifest, dict) or not {"digest", "maker", "ingredients", "files"} <= manifest.keys():
+    if (
+        not isinstance(manifest, dict)
+        or not {"digest", "maker", "cache_key_inputs", "files"} <= manifest.keys()
+    ):
         raise CorruptArtifact(f"{folder}/{MANIFEST}: incomplete")
     return manifest
 

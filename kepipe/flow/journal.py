@@ -10,12 +10,12 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from filelock import FileLock, Timeout
-
+from kepipe.files import lock
 from kepipe.flow import events
 from kepipe.flow.events import Event, Progressed, RunEnded, StageEnded
 
@@ -43,11 +43,10 @@ class Journal:
     def __init__(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         self.file = file
-        self._lock = _lock(file)
-        try:
-            self._lock.acquire(timeout=0)  # before the file is there: nobody takes the run for a dead one
-        except Timeout:
-            raise ValueError(f"{file}: another process writes this journal") from None
+        self._held = ExitStack()
+        # Before the file is there: nobody takes the run for a dead one.
+        if not self._held.enter_context(_lock(file)):
+            raise ValueError(f"{file}: another process writes this journal")
         self._stream = file.open("ab")
         self._writing = threading.Lock()
 
@@ -65,7 +64,7 @@ class Journal:
         """Give the file up; the run is over, whether it said so or not."""
         with self._writing:
             self._stream.close()
-        self._lock.release()
+        self._held.close()
 
     def __enter__(self) -> Self:
         return self
@@ -117,14 +116,9 @@ def read(file: Path, start: int = 0, on_bad: Callable[[str], None] | None = None
 
 def is_written(file: Path) -> bool:
     """Whether the process that writes the journal still lives."""
-    lock = _lock(file)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return True
-    lock.release()
-    return False
+    with _lock(file) as held:
+        return not held
 
 
-def _lock(file: Path) -> FileLock:
-    return FileLock(file.with_suffix(".lock"), thread_local=False)
+def _lock(file: Path) -> AbstractContextManager[bool]:
+    return lock(file.with_suffix(".lock"), timeout=0)

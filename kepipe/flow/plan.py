@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kepipe.config import ConfigError, Section, cache_key_fields
+from kepipe.files import replacing
 from kepipe.flow.artifact import Artifact, CorruptArtifact, hash_json, read_manifest
 from kepipe.flow.stage import Stage
 from kepipe.flow.store import Store
@@ -59,7 +60,7 @@ class Step:
 class Workspace:
     """A folder with the store and, for each pipeline, links to the newest artifact of each stage."""
 
-    TAKEN = frozenset({"store", "tracking", "schedule", "mlartifacts"})
+    RESERVED = frozenset({"store", "tracking", "schedule", "mlartifacts"})
     """Names of its folders that are no pipeline's."""
 
     def __init__(self, root: Path) -> None:
@@ -88,10 +89,8 @@ class Workspace:
         """Let the link of a stage name `folder`, by one rename."""
         link = self.latest(pipeline, node)
         link.parent.mkdir(parents=True, exist_ok=True)
-        fresh = link.with_name(f".{node}.{folder.name}.{os.getpid()}")
-        fresh.unlink(missing_ok=True)
-        fresh.symlink_to(Path("..") / folder.relative_to(self.root))
-        fresh.replace(link)
+        with replacing(link, durable=False, concurrent=True) as unfinished:
+            unfinished.symlink_to(Path("..") / folder.relative_to(self.root))
 
 
 def cache_key_inputs(node: Node, seed: int, inputs: Mapping[str, Sequence[Artifact]]) -> dict[str, Any]:
@@ -101,10 +100,10 @@ def cache_key_inputs(node: Node, seed: int, inputs: Mapping[str, Sequence[Artifa
     """
     slots = node.stage.slots()
     digests = {
-        slot: [[artifact.name, artifact.digest] for artifact in found]
+        slot: [[artifact.name, artifact.digest] for artifact in artifacts]
         if slots[slot].several
-        else found[0].digest
-        for slot, found in inputs.items()
+        else artifacts[0].digest
+        for slot, artifacts in inputs.items()
     }
     return {
         "stage": node.stage.name,
@@ -116,9 +115,9 @@ def cache_key_inputs(node: Node, seed: int, inputs: Mapping[str, Sequence[Artifa
     }
 
 
-def key_of(parts: Mapping[str, Any]) -> str:
-    """The key of a stage: 20 hex digits of the hash of its ingredients."""
-    return hash_json(parts)[:20]
+def key_of(key_inputs: Mapping[str, Any]) -> str:
+    """The key of a stage: 20 hex digits of the hash of its `cache_key_inputs`."""
+    return hash_json(key_inputs)[:20]
 
 
 def make_plan(
@@ -126,31 +125,31 @@ def make_plan(
 ) -> list[Step]:
     """What a run would do now. Changes nothing but setting damaged artifacts aside."""
     steps: list[Step] = []
-    made: dict[str, Artifact] = {}
+    artifacts: dict[str, Artifact] = {}
     for node in flow.nodes:
-        pending = [name for names in node.inputs.values() for name in names if name not in made]
+        pending = [name for names in node.inputs.values() for name in names if name not in artifacts]
         if pending:
             waits = ", ".join(f"`{name}`" for name in dict.fromkeys(pending))
             steps.append(Step(node, "to run", f"its input {waits} is to be made first"))
             continue
-        inputs = {slot: [made[name] for name in names] for slot, names in node.inputs.items()}
-        parts = cache_key_inputs(node, flow.seed_of(node), inputs)
-        step, folder = _judge(node, flow, workspace, parts, node.name in force, warn)
+        inputs = {slot: [artifacts[name] for name in names] for slot, names in node.inputs.items()}
+        key_inputs = cache_key_inputs(node, flow.seed_of(node), inputs)
+        step, folder = _step(node, flow, workspace, key_inputs, node.name in force, warn)
         steps.append(step)
         if folder is not None:
-            made[node.name] = node.stage.makes.open(folder, node.name)
+            artifacts[node.name] = node.stage.makes.open(folder, node.name)
     return steps
 
 
-def _judge(
+def _step(
     node: Node,
     flow: Flow,
     workspace: Workspace,
-    parts: dict[str, Any],
+    key_inputs: dict[str, Any],
     forced: bool,
     warn: Callable[[str], None],
 ) -> tuple[Step, Path | None]:
-    key, store = key_of(parts), workspace.store
+    key, store = key_of(key_inputs), workspace.store
     if forced:
         if store.resumable(key) and not store.holds(key):
             return Step(node, "resumable", "forced; the attempt at it was interrupted", key), None
@@ -160,16 +159,16 @@ def _judge(
         return Step(node, "cached", f"made by run {read_manifest(folder)['maker']}", key), folder
     if store.resumable(key):
         return Step(node, "resumable", "an attempt was interrupted", key), None
-    return Step(node, "to run", explain(parts, workspace.latest(flow.name, node.name)), key), None
+    return Step(node, "to run", explain(key_inputs, workspace.latest(flow.name, node.name)), key), None
 
 
-def explain(parts: Mapping[str, Any], latest: Path) -> str:
+def explain(key_inputs: Mapping[str, Any], latest: Path) -> str:
     """Why the newest artifact of a stage does not serve: what changed since."""
     try:
-        before = read_manifest(latest)["ingredients"]
+        before = read_manifest(latest)["cache_key_inputs"]
     except CorruptArtifact:
         return "its artifact is gone" if latest.is_symlink() else "never made before"
-    changes = list(_changes(before, parts))
+    changes = list(_changes(before, key_inputs))
     return "; ".join(changes) if changes else "its artifact is gone"
 
 

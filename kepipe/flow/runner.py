@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from kepipe.config import ConfigError, suggest
+from kepipe.files import replacing
 from kepipe.flow.artifact import Artifact, read_manifest
 from kepipe.flow.events import (
     Event,
@@ -31,7 +32,7 @@ from kepipe.flow.store import WorkDir
 
 
 @dataclass(frozen=True)
-class Choice:
+class StageSelection:
     """Which stages to run: all, or `until` one (included), or `only` one.
 
     `force` throws away what some of them finished; an attempt at it that was interrupted continues.
@@ -77,7 +78,7 @@ class Run:
 
     flow: Flow
     workspace: Workspace
-    choice: Choice
+    selection: StageSelection
     sinks: Sequence[Sink]
     device: Callable[[], str]
     config: Mapping[str, Any] = field(default_factory=dict)
@@ -95,14 +96,14 @@ class Run:
 
     def execute(self) -> dict[str, Artifact]:
         """Artifacts by stage name. Raises ConfigError, StageFailed, or KeyboardInterrupt."""
-        nodes = self.choice.select(self.flow)
+        nodes = self.selection.select(self.flow)
         started, status = time.time(), "failed"
         self.emit(RunStarted(run=self.id, pipeline=self.flow.name, config=self.config, tags=self.tags))
-        made: dict[str, Artifact] = {}
+        artifacts: dict[str, Artifact] = {}
         try:
             for node in nodes:
-                inputs = {slot: [made[name] for name in names] for slot, names in node.inputs.items()}
-                made[node.name] = self._provide(node, inputs)
+                inputs = {slot: [artifacts[name] for name in names] for slot, names in node.inputs.items()}
+                artifacts[node.name] = self._provide(node, inputs)
             status = "finished"
         except KeyboardInterrupt:
             status = "killed"
@@ -110,40 +111,40 @@ class Run:
         finally:
             emit = self.emit if status == "finished" else self._emit_failure
             emit(RunEnded(run=self.id, status=status, seconds=time.time() - started))
-        return made
+        return artifacts
 
     def _provide(self, node: Node, inputs: Mapping[str, Sequence[Artifact]]) -> Artifact:
         """The node's artifact: found, or made under the lock of its key."""
         parts = cache_key_inputs(node, self.flow.seed_of(node), inputs)
         key, store = key_of(parts), self.workspace.store
-        forced = node.name in self.choice.force
-        found = None if forced else store.find(key, self._warner(node))
-        if found is None:
-            if self.choice.only not in (None, node.name):
+        forced = node.name in self.selection.force
+        folder = None if forced else store.find(key, self._warner(node))
+        if folder is None:
+            if self.selection.only not in (None, node.name):
                 self._refuse(node)
             with store.lock(key, self._waiter(node)):
                 if forced:
                     store.forget(key)
                 # Another process may have made it while we waited.
-                found = store.find(key, self._warner(node))
-                if found is None:
+                folder = store.find(key, self._warner(node))
+                if folder is None:
                     return self._work(node, inputs, parts, key)
-        manifest = read_manifest(found)
+        manifest = read_manifest(folder)
         self.emit(
             StageCached(
                 run=self.id,
                 stage=node.name,
                 key=key,
-                folder=str(found),
+                folder=str(folder),
                 digest=manifest["digest"],
                 maker=manifest["maker"],
             )
         )
         try:
-            self.workspace.point(self.flow.name, node.name, found)
+            self.workspace.point(self.flow.name, node.name, folder)
         except OSError as cause:
             raise StageFailed(node.name, cause) from cause
-        return node.stage.makes.open(found, node.name)
+        return node.stage.makes.open(folder, node.name)
 
     def _work(
         self, node: Node, inputs: Mapping[str, Sequence[Artifact]], parts: Mapping[str, Any], key: str
@@ -219,7 +220,10 @@ class Run:
     def _typed(self, node: Node, inputs: Mapping[str, Sequence[Artifact]]) -> Any:
         slots = node.stage.slots()
         return node.stage.inputs(
-            **{slot: tuple(found) if slots[slot].several else found[0] for slot, found in inputs.items()}
+            **{
+                slot: tuple(artifacts) if slots[slot].several else artifacts[0]
+                for slot, artifacts in inputs.items()
+            }
         )
 
     def _recorder(self, workdir: WorkDir, clock: _Clock) -> Sink:
@@ -246,8 +250,8 @@ class Run:
 
     def _refuse(self, node: Node) -> NoReturn:
         raise ConfigError(
-            f"--only {self.choice.only}: it needs `{node.name}`, which is not made yet; "
-            f"use --until {self.choice.only}"
+            f"--only {self.selection.only}: it needs `{node.name}`, which is not made yet; "
+            f"use --until {self.selection.only}"
         )
 
 
@@ -267,6 +271,5 @@ class _Clock:
         return self._before + time.monotonic() - self._begun
 
     def save(self) -> None:
-        fresh = self._file.with_suffix(".new")
-        fresh.write_text(str(self.seconds))
-        fresh.replace(self._file)
+        with replacing(self._file, durable=False) as unfinished:  # often; a power cut may take it
+            unfinished.write_text(str(self.seconds))

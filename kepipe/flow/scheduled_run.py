@@ -7,7 +7,6 @@ import json
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
+from kepipe.files import replacing
 from kepipe.flow.artifact import hash_json
 
 COMMAND: Sequence[str] = (sys.executable, "-m", "kepipe", "run")
@@ -95,9 +95,8 @@ def _run(command: Sequence[str], log: Path, handle: int) -> int:
 def _keep(folder: Path, result: Result) -> Result:
     """Note a result for `last_result`, and keep only the newest logs. A firing that was skipped changes nothing."""
     if result.outcome != "skipped":
-        fresh = folder / f".last.{threading.get_ident()}"
-        fresh.write_text(json.dumps(asdict(result)))
-        fresh.replace(folder / "last.json")
+        with replacing(folder / "last.json", concurrent=True) as unfinished:
+            unfinished.write_text(json.dumps(asdict(result)))
     for old in sorted(folder.glob("*.log"))[:-KEPT]:
         old.unlink(missing_ok=True)
     return result

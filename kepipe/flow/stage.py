@@ -123,7 +123,7 @@ class Stage(Generic[I, C]):
     def slots(self) -> dict[str, Slot]:
         """The inputs by name."""
         hints = typing.get_type_hints(self.inputs)
-        found = {}
+        slots = {}
         for slot in fields(cast(Any, self.inputs)):
             hint, several, optional = hints[slot.name], False, False
             if typing.get_origin(hint) is tuple:
@@ -132,8 +132,8 @@ class Stage(Generic[I, C]):
                 hint, optional = typing.get_args(hint)[0], True
             if isinstance(hint, types.GenericAlias) or not issubclass(hint, Artifact):
                 raise TypeError(f"stage {self.name}: input {slot.name} must be an Artifact, not {hint}")
-            found[slot.name] = Slot(hint, several, optional)
-        return found
+            slots[slot.name] = Slot(hint, several, optional)
+        return slots
 
 
 @dataclass(frozen=True)

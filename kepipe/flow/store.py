@@ -7,7 +7,6 @@ operating system's and end with the process that holds them.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,8 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
+from kepipe import files
 from kepipe.flow.artifact import RECORD, CorruptArtifact, read_manifest, seal, verify
 
 
@@ -76,16 +74,13 @@ class Store:
     @contextmanager
     def lock(self, key: str, on_wait: Callable[[], None]) -> Iterator[None]:
         """Hold the key alone; `on_wait` is called once if another process holds it."""
-        lock = self._lock(key)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            on_wait()
-            lock.acquire()
-        try:
+        with files.lock(self._lock(key), timeout=0) as held:
+            if held:
+                yield
+                return
+        on_wait()
+        with files.lock(self._lock(key)):
             yield
-        finally:
-            lock.release()
 
     def start(self, key: str) -> WorkDir:
         """An empty `out` and the `scratch` as the last attempt left it. Call under the lock."""
@@ -110,10 +105,8 @@ class Store:
         if workdir.metrics.exists():
             (kept / "metrics.jsonl").write_text(_latest_by_step(workdir.metrics))
         digest = seal(workdir.out, cache_key_inputs, maker)
-        _sync(workdir.out)
         target = self._done / key
-        target.parent.mkdir(parents=True, exist_ok=True)
-        workdir.out.rename(target)
+        files.publish(workdir.out, target)
         shutil.rmtree(workdir.out.parent, ignore_errors=True)
         return target, digest
 
@@ -137,13 +130,12 @@ class Store:
 
     def remove(self, folder: Path) -> int | None:
         """Remove one of these folders; the bytes that this frees, or None where a process works on its key."""
-        try:
-            with self._lock(folder.name.partition("-")[0]).acquire(timeout=0):
-                freed = size(folder)
-                shutil.rmtree(folder)
-                return freed
-        except Timeout:
-            return None
+        with files.lock(self._lock(folder.name.partition("-")[0]), timeout=0) as held:
+            if not held:
+                return None
+            freed = size(folder)
+            shutil.rmtree(folder)
+            return freed
 
     def entries(self) -> Iterator[tuple[Path, dict[str, Any]]]:
         """Every finished folder with its manifest; damaged ones are passed over."""
@@ -153,9 +145,8 @@ class Store:
             except CorruptArtifact:
                 continue
 
-    def _lock(self, key: str) -> FileLock:
-        self._locks.mkdir(parents=True, exist_ok=True)
-        return FileLock(self._locks / f"{key}.lock")
+    def _lock(self, key: str) -> Path:
+        return self._locks / f"{key}.lock"
 
 
 def size(folder: Path) -> int:
@@ -177,12 +168,3 @@ def _latest_by_step(file: Path) -> str:
         merged.setdefault(entry["step"], {}).update(entry)
     ordered = sorted(merged.values(), key=lambda entry: (entry["step"] is None, entry["step"] or 0))
     return "".join(json.dumps(entry) + "\n" for entry in ordered)
-
-
-def _sync(folder: Path) -> None:
-    for path in [*folder.rglob("*"), folder]:
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

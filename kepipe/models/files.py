@@ -1,12 +1,9 @@
-"""Files of a model folder, each written whole or not at all: under another name, forced to disk, renamed."""
+"""Files of a model folder, each written whole or not at all (`kepipe.files`)."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
+from kepipe.files import copy_file, link_or_copy, write_file, write_text
 from kepipe.flow.artifact import MANIFEST, RECORD
 
 TOKENIZER_FILES = (
@@ -28,42 +26,23 @@ TOKENIZER_FILES = (
 )
 
 
-def write_whole(file: Path, write: Callable[[Path], None]) -> None:
-    """Call `write` with a path beside `file` and rename that to `file`.
-
-    Raises OSError naming the file (a full disk, a limit); the file that was there before is left as it was.
-    """
-    unfinished = file.with_name(f".{file.name}.unfinished")
-    try:
-        write(unfinished)
-        with unfinished.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        unfinished.replace(file)
-    except (OSError, SafetensorError) as error:
-        unfinished.unlink(missing_ok=True)
-        raise OSError(f"{file}: cannot be written ({error}); what was there before is untouched") from error
-
-
 def write_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:
     """Safetensors; the same tensors give the same bytes, in whatever order they come."""
     ordered = {name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}
-    write_whole(file, lambda path: save_file(ordered, path, metadata={"format": "pt"}))
+
+    def save(path: Path) -> None:
+        try:
+            save_file(ordered, path, metadata={"format": "pt"})
+        except SafetensorError as error:  # a full disk
+            raise OSError(str(error)) from error
+
+    write_file(file, save)
 
 
 def write_json(file: Path, value: Mapping[str, Any]) -> None:
     """UTF-8 JSON with sorted keys."""
     text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    write_whole(file, partial(_write_bytes, text.encode()))
-
-
-def share(source: Path, target: Path) -> None:
-    """Have a file at a second place: a hard link, or a copy where the file system has none."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.unlink(missing_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:  # another file system, or one without links
-        shutil.copyfile(source, target)
+    write_text(file, text)
 
 
 def link_folder(source: Path, target: Path) -> None:
@@ -71,7 +50,7 @@ def link_folder(source: Path, target: Path) -> None:
     for file in sorted(source.rglob("*")):
         inside = file.relative_to(source)
         if file.is_file() and inside.parts[0] not in (MANIFEST, RECORD):
-            share(file, target / inside)
+            link_or_copy(file, target / inside)
 
 
 def copy_tokenizer(source: Path, target: Path) -> None:
@@ -80,8 +59,4 @@ def copy_tokenizer(source: Path, target: Path) -> None:
     if not found:
         raise ValueError(f"{source}: holds no tokenizer (expected tokenizer.json, vocab.txt, …)")
     for name in found:
-        write_whole(target / name, partial(_write_bytes, (source / name).read_bytes()))
-
-
-def _write_bytes(content: bytes, path: Path) -> None:
-    path.write_bytes(content)
+        copy_file(source / name, target / name)

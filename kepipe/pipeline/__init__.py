@@ -61,7 +61,7 @@ def load(file: Path, assignments: Sequence[str] = ()) -> tuple[Flow, dict[str, A
 
 def _check_names(pipeline: Pipeline, settings: Settings) -> None:
     """Names become folders of the workspace, and parts of `stage.arm.seed`."""
-    if pipeline.name in Workspace.TAKEN:
+    if pipeline.name in Workspace.RESERVED:
         raise ConfigError(
             f"{settings.where(('name',))}: `name`: `{pipeline.name}` is a folder of the workspace's own; choose another"
         )

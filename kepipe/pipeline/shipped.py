@@ -21,8 +21,8 @@ def shipped() -> Mapping[str, Path]:
         if inside.is_dir()
         else (checkout / "pipelines", checkout / "docs" / "example")
     )
-    found = {file.stem: file for file in sorted(pipelines.glob("*.yaml"))}
-    return {EXAMPLE: example / "pipeline.yaml", **found}
+    by_name = {file.stem: file for file in sorted(pipelines.glob("*.yaml"))}
+    return {EXAMPLE: example / "pipeline.yaml", **by_name}
 
 
 def find(pipeline: Path) -> Path:
@@ -54,13 +54,13 @@ def find(pipeline: Path) -> Path:
 
 def summary(file: Path) -> str:
     """What the head of a pipeline file says that it does, on one line."""
-    said: list[str] = []
+    summary: list[str] = []
     for line in file.read_text(encoding="utf-8").splitlines():
-        next_word_begins = said and line[2:3].strip()  # such as `Command:`
+        next_word_begins = summary and line[2:3].strip()  # such as `Command:`
         if not line.startswith("#") or next_word_begins:
             break
-        said.append(line.removeprefix("#").strip().removeprefix("What:").strip())
-    return " ".join(said)
+        summary.append(line.removeprefix("#").strip().removeprefix("What:").strip())
+    return " ".join(summary)
 
 
 def copy(name: str, folder: Path) -> Path:

@@ -108,8 +108,8 @@ def expand(
         measures=_measures(study),
         tasks=_tasks(study, base),
         copies=tuple(
-            Copy(arm=arm, seed=number, nodes={stage: names[mark] for stage, mark in found.items()})
-            for (arm, number), found in marks.items()
+            Copy(arm=arm, seed=number, nodes={stage: names[mark] for stage, mark in stages.items()})
+            for (arm, number), stages in marks.items()
         ),
         may_differ=tuple(study.may_differ),
         changes={arm.name: arm.told() for arm in arms},
@@ -211,9 +211,9 @@ def _results(nodes: Sequence[Node], design: Design) -> list[str]:
     ]
 
 
-def _up_to(nodes: Sequence[Node], wanted: Sequence[str] | Mapping[str, Any]) -> list[Node]:
+def _up_to(nodes: Sequence[Node], names: Sequence[str] | Mapping[str, Any]) -> list[Node]:
     """The wanted nodes and all that they need, in order."""
-    needed = set(wanted)
+    needed = set(names)
     for node in reversed(nodes):
         if node.name in needed:
             needed |= {name for names in node.inputs.values() for name in names}

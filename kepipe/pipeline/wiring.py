@@ -95,7 +95,7 @@ def _producers(
     nodes: list[Node],
     name: str,
     slot: str,
-    wanted: type[Artifact],
+    takes: type[Artifact],
     several: bool,
     chosen: str | list[str] | None,
     settings: Settings,
@@ -107,31 +107,31 @@ def _producers(
     filled by exactly what is wanted, so that an evaluation of models does not take up those for a task.
     """
     where = settings.where((*at, "inputs", slot))
-    made = [node.name for node in nodes if issubclass(node.stage.makes, wanted)]
+    producers = [node.name for node in nodes if issubclass(node.stage.makes, takes)]
     if chosen is not None:
         names = [chosen] if isinstance(chosen, str) else chosen
         if not several and len(names) != 1:
-            raise ConfigError(f"{where}: `{name}` takes one {wanted.__name__}, not {len(names)}")
+            raise ConfigError(f"{where}: `{name}` takes one {takes.__name__}, not {len(names)}")
         for other in names:
-            if other not in made:
+            if other not in producers:
                 stages = settings.data.get("stages", {})
                 later = other in stages and other not in [node.name for node in nodes]
-                hint = "; only a stage that stands before it can" if later else suggest(other, made)
-                raise ConfigError(f"{where}: `{other}` makes no {wanted.__name__} before `{name}`{hint}")
+                hint = "; only a stage that stands before it can" if later else suggest(other, producers)
+                raise ConfigError(f"{where}: `{other}` makes no {takes.__name__} before `{name}`{hint}")
         return names
-    made = [node.name for node in nodes if node.stage.makes is wanted and not is_variation(node.stage)]
-    if not made:
-        kind = next(stage.name for stage in STAGES if stage.makes is wanted and not is_variation(stage))
+    producers = [node.name for node in nodes if node.stage.makes is takes and not is_variation(node.stage)]
+    if not producers:
+        kind = next(stage.name for stage in STAGES if stage.makes is takes and not is_variation(stage))
         if kind in settings.data.get("stages", {}):
             raise ConfigError(f"{where}: `{name}` needs what `{kind}` makes; put `{kind}` before it")
         _add(nodes, kind, {"use": kind}, settings, at)
         return [kind]
-    if len(made) > 1 and not several:
-        choices = " and ".join(f"`{other}`" for other in made)
+    if len(producers) > 1 and not several:
+        choices = " and ".join(f"`{other}`" for other in producers)
         raise ConfigError(
-            f"{where}: {choices} each make a {wanted.__name__}; choose: `inputs: {{{slot}: {made[0]}}}`"
+            f"{where}: {choices} each make a {takes.__name__}; choose: `inputs: {{{slot}: {producers[0]}}}`"
         )
-    return made
+    return producers
 
 
 def is_variation(stage: AnyStage) -> bool:

@@ -270,7 +270,7 @@ def _to_svg(figure: Any) -> str:
         "c" + hashlib.sha256(drawing.encode()).hexdigest()[:8],
     )
     drawing = re.sub(
-        r' id="([\w.-]+)"', lambda found: f' id="{mark}-{found[1]}"' if found[1] in used else "", drawing
+        r' id="([\w.-]+)"', lambda match: f' id="{mark}-{match[1]}"' if match[1] in used else "", drawing
     )
     drawing = re.sub(r'(href="|url\()#', rf"\1#{mark}-", drawing)
-    return re.sub("#fe0[01]0[0-5]", lambda found: _VARIABLES[found[0]], drawing)
+    return re.sub("#fe0[01]0[0-5]", lambda match: _VARIABLES[match[0]], drawing)

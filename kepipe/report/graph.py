@@ -79,8 +79,8 @@ def entity_page(graph: Graph, row: int, svg: str, drawn: int) -> Page:
 def _surroundings(svg: str, drawn: int) -> tuple[Block, ...]:
     if not drawn:
         return (Text("No triple names it."),)
-    told = "Arrows point from head to tail. Each neighbour stands once; the relations take turns, and in each those "
-    return (Figure(svg, f"{told}of the highest prior come first.", wide=True),)
+    caption = "Arrows point from head to tail. Each neighbour stands once; the relations take turns, and in each those "
+    return (Figure(svg, f"{caption}of the highest prior come first.", wide=True),)
 
 
 def _degrees(graph: Graph, figures: Statistics) -> tuple[Block, ...]:
@@ -108,7 +108,7 @@ def _relations(graph: Graph, figures: Statistics) -> tuple[Block, ...]:
         for one in figures.relations[:_RELATIONS_SHOWN]
     )  # fmt: skip
     few = len(rows) < len(figures.relations)
-    shown = (
+    caption = (
         f"The {len(rows)} most frequent of {len(figures.relations):,} relations." if few else "All relations."
     )
     head = ("relation", "kind", "triples", "tails per head", "heads per tail", "loops")
@@ -119,7 +119,7 @@ def _relations(graph: Graph, figures: Statistics) -> tuple[Block, ...]:
             "Kinds of relations. “Many”: 1.5 or more on the average.",
             numbers=(2, 3),
         ),
-        Table(head, rows, f"{shown} A loop is a triple whose head is its tail.", (2, 3, 4, 5)),
+        Table(head, rows, f"{caption} A loop is a triple whose head is its tail.", (2, 3, 4, 5)),
     )
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Protocol
 
 from kepipe.data.shards import open_shard
 from kepipe.flow.artifact import Artifact
-from kepipe.report import evaluation, knowledge
+from kepipe.report import data, evaluation
 from kepipe.report.page import Page
 from kepipe.report.running import day, record, running
 from kepipe.report.training import training
@@ -15,30 +15,40 @@ from kepipe.report.wording import explanation, verdict
 from kepipe.studies.scores import FILE, read_scores
 
 
-def build(
-    *,
-    graph: Artifact,
-    corpus: Artifact,
-    linked: Artifact,
-    shards: Artifact,
-    vectors: Sequence[Artifact],
-    arms: Sequence[Artifact],
-    measured: Artifact,
-    title: str = "",
-) -> Page:
-    """The page. `measured`: the evaluation, with its scores."""
-    scores = read_scores(measured.folder / FILE)
-    stages = (graph, corpus, linked, shards, *vectors, *arms, measured)
-    held_out = set(open_shard(Path(shards.folder) / "held_out").ids())
+class RunArtifacts(Protocol):
+    """What the stages of a run made; `arms` are the models that were measured."""
+
+    @property
+    def graph(self) -> Artifact: ...
+    @property
+    def corpus(self) -> Artifact: ...
+    @property
+    def linked(self) -> Artifact: ...
+    @property
+    def shards(self) -> Artifact: ...
+    @property
+    def vectors(self) -> Sequence[Artifact]: ...
+    @property
+    def arms(self) -> Sequence[Artifact]: ...
+    @property
+    def evaluation(self) -> Artifact: ...
+
+
+def build(run: RunArtifacts, title: str = "") -> Page:
+    """The page of a run."""
+    graph, corpus, shards, evaluated = run.graph.folder, run.corpus.folder, run.shards.folder, run.evaluation
+    scores = read_scores(evaluated.folder / FILE)
+    stages = (run.graph, run.corpus, run.linked, run.shards, *run.vectors, *run.arms, evaluated)
+    held_out = set(open_shard(shards / "held_out").ids())
     sections = [
-        *evaluation.sections(scores, measured.folder),
-        training(arms),
-        knowledge.linking(linked.folder, graph.folder, held_out),
-        *(knowledge.vectors(made.folder) for made in vectors),
-        knowledge.data(graph.folder, corpus.folder, shards.folder),
+        *evaluation.sections(scores, evaluated.folder),
+        training(run.arms),
+        data.linking(run.linked.folder, graph, held_out),
+        *(data.vectors(vectors.folder) for vectors in run.vectors),
+        data.data(graph, corpus, shards),
         running(stages),
     ]
-    name = title or str(record(measured).get("pipeline") or "pipeline")
+    name = title or str(record(evaluated).get("pipeline") or "pipeline")
     return Page(
         title=name,
         kicker=" · ".join(part for part in (name, day(stages)) if part),
@@ -46,5 +56,5 @@ def build(
         lead=explanation(scores),
         facts=evaluation.facts(scores),
         sections=tuple(section for section in sections if section is not None),
-        footer=f"Made by kepipe from evaluation {measured.digest[:12]}.",
+        footer=f"Made by kepipe from evaluation {evaluated.digest[:12]}.",
     )

@@ -15,14 +15,14 @@ from kepipe.report.page import Block, Code, Figure, Section, Table, Text
 def record(artifact: Artifact) -> dict[str, Any]:
     """What is recorded of the work that made an artifact: seconds, device, run; {} where nothing is."""
     file = artifact.folder / RECORD / "run.json"
-    told: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    return told
+    recorded: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    return recorded
 
 
 def running(artifacts: Sequence[Artifact]) -> Section:
     """The stages in order with their seconds, the settings and versions, and what identifies each result."""
     records = {artifact.name: record(artifact) for artifact in artifacts}
-    timed = {name: told["seconds"] for name, told in records.items() if "seconds" in told}
+    timed = {name: recorded["seconds"] for name, recorded in records.items() if "seconds" in recorded}
     blocks: list[Block] = []
     if timed:
         begin, plan = 0.0, {}
@@ -36,30 +36,39 @@ def running(artifacts: Sequence[Artifact]) -> Section:
         blocks.append(Figure(charts.timeline(plan), caption, wide=True))
     rows = []
     for artifact in artifacts:
-        told = records[artifact.name]
-        seconds = charts.duration(told["seconds"]) if "seconds" in told else "–"
-        rows.append((artifact.name, seconds, told.get("device", "–"), artifact.maker, artifact.digest[:12]))
+        recorded = records[artifact.name]
+        seconds = charts.duration(recorded["seconds"]) if "seconds" in recorded else "–"
+        rows.append(
+            (artifact.name, seconds, recorded.get("device", "–"), artifact.maker, artifact.digest[:12])
+        )
     head = ("Stage", "Time", "Device", "Made by run", "Digest")
     blocks.append(Table(head, tuple(rows), numbers=(1,)))
     tags = _tags(records)
     blocks.append(Text("To do it again:"))
     blocks.append(Code(f"kepipe run {tags.get('pipeline.file', 'PIPELINE.yaml')}"))
-    seed = read_manifest(artifacts[-1].folder)["ingredients"].get("seed")
-    told = {"seed": str(seed)} if seed is not None else {}
-    told |= {name: value for name, value in tags.items() if name not in ("pipeline.file", "seed")}
-    if told:
+    seed = read_manifest(artifacts[-1].folder)["cache_key_inputs"].get("seed")
+    provenance = {"seed": str(seed)} if seed is not None else {}
+    provenance |= {name: value for name, value in tags.items() if name not in ("pipeline.file", "seed")}
+    if provenance:
         blocks.append(
-            Text(", ".join(f"{name.removesuffix('.version')} {value}" for name, value in told.items()), True)
+            Text(
+                ", ".join(f"{name.removesuffix('.version')} {value}" for name, value in provenance.items()),
+                True,
+            )
         )
     return Section("run", "The run", tuple(blocks))
 
 
 def day(artifacts: Sequence[Artifact]) -> str:
     """The day on which the last of the stages was done, "" where none says so."""
-    ends = [told["started"] + told["seconds"] for told in map(record, artifacts) if "started" in told]
+    ends = [
+        recorded["started"] + recorded["seconds"]
+        for recorded in map(record, artifacts)
+        if "started" in recorded
+    ]
     return time.strftime("%-d %B %Y", time.gmtime(max(ends))) if ends else ""
 
 
 def _tags(records: dict[str, dict[str, Any]]) -> dict[str, str]:
     """Provenance of the last stage that has any."""
-    return next((told["tags"] for told in reversed(records.values()) if told.get("tags")), {})
+    return next((recorded["tags"] for recorded in reversed(records.values()) if recorded.get("tags")), {})

@@ -46,9 +46,9 @@ def draw(passages: Sequence[Passage], graph: Graph) -> Markup:
         entities, colors = [], {}
         for mention in passage.mentions:
             type, label = _type(graph, mention), graph.labels[graph.row(mention.entity)]
-            told = type if label == text[mention.start : mention.end] else f"{label}, {type}"
-            colors[told.upper()] = tint[type]
-            entities.append({"start": mention.start - start, "end": mention.end - start, "label": told})
+            name = type if label == text[mention.start : mention.end] else f"{label}, {type}"
+            colors[name.upper()] = tint[type]
+            entities.append({"start": mention.start - start, "end": mention.end - start, "label": name})
         source = {"text": text[start : passage.sentence.end], "ents": entities, "title": None}
         options = {"colors": colors, "template": TEMPLATE}
         drawn.append(

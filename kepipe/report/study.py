@@ -29,7 +29,8 @@ def build(design: Design, comparison: Comparison, results: Sequence[Artifact]) -
         for number, finding in enumerate(comparison.findings)
     ]
     sections += [_arms(design), _conditions(design, comparison), _reading(design, comparison)]
-    name = next((str(told["pipeline"]) for told in map(record, results) if "pipeline" in told), "study")
+    recorded = (run for run in map(record, results) if "pipeline" in run)
+    name = next((str(run["pipeline"]) for run in recorded), "study")
     return Page(
         title=f"{name}: study",
         kicker=" · ".join(part for part in (f"{name}, study", day(results)) if part),
@@ -51,12 +52,12 @@ def _lead(design: Design, deciding: Finding) -> str:
     if arm is None:
         return opening
     against = [deciding.between(arm, rival) for rival in dict.fromkeys((design.reference, *design.controls))]
-    told = [
+    differences = [
         f"{plain(deciding.of(d.second).mean.value)} with {d.second}, a difference of {signed(d.mean.value)}"
         f"{bracketed(d.mean)}"
         for d in against
     ]
-    return f"{opening} The mean is {plain(deciding.of(arm).mean.value)} with {arm}, {listed(told)}."
+    return f"{opening} The mean is {plain(deciding.of(arm).mean.value)} with {arm}, {listed(differences)}."
 
 
 def _facts(design: Design, deciding: Finding) -> tuple[Fact, ...]:
@@ -131,7 +132,7 @@ def _arms(design: Design) -> Section:
     rows = []
     for arm in design.arms():
         changes = design.changes.get(arm, {})
-        told = "; ".join(f"{name}: {value}" for name, value in changes.items())
+        settings = "; ".join(f"{name}: {value}" for name, value in changes.items())
         role = [
             word
             for word, holds in (("reference", arm == design.reference), ("control", arm in design.controls))
@@ -141,7 +142,7 @@ def _arms(design: Design) -> Section:
             (
                 swatch(design, arm),
                 ", ".join(role) or "put to the test",
-                told or "the pipeline as it is",
+                settings or "the pipeline as it is",
             )
         )
     return Section("arms", "The arms", (Table(("Arm", "Role", "Differs from the pipeline in"), tuple(rows)),))
@@ -149,11 +150,11 @@ def _arms(design: Design) -> Section:
 
 def _conditions(design: Design, comparison: Comparison) -> Section:
     """What the arms were checked to have in common."""
-    names = list(dict.fromkeys(name for told in comparison.conditions.values() for name in told))
+    names = list(dict.fromkeys(name for conditions in comparison.conditions.values() for name in conditions))
     rows = tuple(
-        (stage, *(_condition(told.get(name)) for name in names))
-        for stage, told in comparison.conditions.items()
-        if told
+        (stage, *(_condition(conditions.get(name)) for name in names))
+        for stage, conditions in comparison.conditions.items()
+        if conditions
     )
     blocks: list[Block] = [
         Text(

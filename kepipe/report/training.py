@@ -48,23 +48,23 @@ def _table(arms: Sequence[Artifact], measured: dict[str, list[dict[str, Any]]]) 
     configs = {}
     for arm in arms:
         file = arm.folder / "kepipe.json"
-        told = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-        configs[arm.name] = told.get("config", {}) | {"seed": told.get("seed", "")}
+        provenance = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        configs[arm.name] = provenance.get("config", {}) | {"seed": provenance.get("seed", "")}
     keys = sorted({key for config in configs.values() for key in config})
     same = [
         key for key in keys if len({json.dumps(c.get(key), sort_keys=True) for c in configs.values()}) == 1
     ]
-    shown = [key for key in keys if key not in same or key in SETTINGS]
+    rows_shown = [key for key in keys if key not in same or key in SETTINGS]
     rows = []
     for number, arm in enumerate(arms):
         speeds = [entry["tokens_per_second"] for entry in measured[arm.name] if "tokens_per_second" in entry]
-        settings = (_setting(configs[arm.name].get(key)) for key in shown)
+        settings = (_setting(configs[arm.name].get(key)) for key in rows_shown)
         speed = f"{sum(speeds) / len(speeds):,.0f}" if speeds else "–"
         last = next((entry["loss"] for entry in reversed(measured[arm.name]) if "loss" in entry), None)
         rows.append((swatch(arm.name, number), *settings, "–" if last is None else plain(last), speed))
     if not rows:
         return Text("No arm was trained.", quiet=True)
-    head = ("Arm", *shown, "last loss", "tokens/s")
+    head = ("Arm", *rows_shown, "last loss", "tokens/s")
     return Table(head, tuple(rows), numbers=(len(head) - 2, len(head) - 1))
 
 

@@ -88,10 +88,10 @@ def _facts(hung: Sequence[InjectedTriple], choice: str) -> Table:
         "score": ["" if choice == "graph" else f"{one.score:.3g}" for one in hung],
         "place": [f"branch\u00a0{one.branch}" if one.branch else "no\u00a0room" for one in hung],
     }
-    told = {name: cells for name, cells in columns.items() if any(cells)}
-    numbers = tuple(place for place, name in enumerate(told) if name == "score")
-    rows = tuple(zip(*told.values(), strict=True))
-    return Table(tuple(told), rows, numbers=numbers, caption=f"Ranked by {CHOICES[choice].about}.")
+    filled = {name: cells for name, cells in columns.items() if any(cells)}
+    numbers = tuple(place for place, name in enumerate(filled) if name == "score")
+    rows = tuple(zip(*filled.values(), strict=True))
+    return Table(tuple(filled), rows, numbers=numbers, caption=f"Ranked by {CHOICES[choice].about}.")
 
 
 def _chip(text: str, mention: int) -> Markup:

@@ -74,7 +74,7 @@ def champion_score(model: Path, evaluation: Path, metric: str) -> float | None:
     from kepipe.probes.evaluation import score_model
 
     try:
-        parts = read_manifest(evaluation)["ingredients"]
+        parts = read_manifest(evaluation)["cache_key_inputs"]
     except CorruptArtifact:
         return None
     stored = {manifest["digest"]: folder for folder, manifest in manifests(evaluation.parent)}

@@ -36,16 +36,7 @@ def report(inputs: ReportInputs, config: ReportConfig, context: StageContext) ->
     from kepipe.report.wording import verdict
 
     with context.progress("drawing the page"):
-        page = build(
-            graph=inputs.graph,
-            corpus=inputs.corpus,
-            linked=inputs.linked,
-            shards=inputs.shards,
-            vectors=inputs.vectors,
-            arms=inputs.arms,
-            measured=inputs.evaluation,
-            title=config.title,
-        )
+        page = build(inputs, config.title)
         (context.out / "report.html").write_text(render(page), encoding="utf-8")
     context.note(verdict(inputs.evaluation.scores()))
 

@@ -22,8 +22,8 @@ class Comparison:
 
     def deciding(self, design: Design) -> list[Finding]:
         """What decides: a finding for each task."""
-        found = {finding.measure.name: finding for finding in self.findings}
-        return [found[measure.name] for measure in design.deciding()]
+        by_name = {finding.measure.name: finding for finding in self.findings}
+        return [by_name[measure.name] for measure in design.deciding()]
 
 
 def compare(design: Design, results: Mapping[str, Artifact]) -> Comparison:
@@ -38,12 +38,14 @@ def compare(design: Design, results: Mapping[str, Artifact]) -> Comparison:
 
 
 def _find(design: Design, measure: Measure, results: Mapping[str, Artifact]) -> Finding:
-    found, lacking = _read(design, measure, results)
-    if lacking and (not found or measure in design.deciding()):
+    figures, lacking = _read(design, measure, results)
+    if lacking and (not figures or measure in design.deciding()):
         raise lacking[0]
     for seed in design.seeds():
-        check_cases(design, measure.name, seed, {arm: by_seed[seed].cases for arm, by_seed in found.items()})
-    values = {arm: [by_seed[seed].value for seed in design.seeds()] for arm, by_seed in found.items()}
+        check_cases(
+            design, measure.name, seed, {arm: by_seed[seed].cases for arm, by_seed in figures.items()}
+        )
+    values = {arm: [by_seed[seed].value for seed in design.seeds()] for arm, by_seed in figures.items()}
     return find(design, measure, values)
 
 
@@ -52,7 +54,7 @@ def _read(
 ) -> tuple[dict[str, dict[int, Figure]], list[NoFigure]]:
     """Arm → seed → figure, and why others have none. Raises NoFigure for an arm that has it with some seeds only."""
     stages = {name: stage for copy in design.copies for stage, name in copy.nodes.items()}
-    found: dict[str, dict[int, Figure]] = {}
+    figures: dict[str, dict[int, Figure]] = {}
     lacking: list[NoFigure] = []
     for arm in design.arms():
         by_seed: dict[int, Figure] = {}
@@ -65,6 +67,6 @@ def _read(
         if by_seed and reasons:
             raise reasons[0]
         if by_seed:
-            found[arm] = by_seed
+            figures[arm] = by_seed
         lacking += reasons
-    return found, lacking
+    return figures, lacking

@@ -35,11 +35,12 @@ def check_conditions(design: Design, results: Mapping[str, Artifact]) -> dict[st
                 for copy in design.copies
                 if copy.seed == seed and stage in copy.nodes and copy.nodes[stage] in results
             }
-            models = {arm: told for arm, told in stated.items() if told is not None}
+            models = {arm: conditions for arm, conditions in stated.items() if conditions is not None}
             for name, value in _agreed(design, stage, seed, models):
                 shared.setdefault(stage, {}).setdefault(name, {})[str(seed)] = value
     return {
-        stage: {name: _folded(by_seed) for name, by_seed in told.items()} for stage, told in shared.items()
+        stage: {name: _folded(by_seed) for name, by_seed in conditions.items()}
+        for stage, conditions in shared.items()
     }
 
 
@@ -53,7 +54,7 @@ def _agreed(
     design: Design, stage: str, seed: int, models: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[tuple[str, Any]]:
     for name in (*STATED, SOURCES, *DATA_SETTINGS):
-        values = {arm: told.get(name) for arm, told in models.items()}
+        values = {arm: stated.get(name) for arm, stated in models.items()}
         if all(value is None for value in values.values()):
             if models and name in ("seed", "steps") and name not in design.may_differ:
                 raise NotComparable(
@@ -70,10 +71,10 @@ def _agreed(
 def _same(what: str, condition: str, seed: int, values: Mapping[str, Any], key: str) -> None:
     distinct = {json.dumps(value, sort_keys=True) for value in values.values()}
     if len(distinct) > 1:
-        told = ", ".join(f"{_short(value)} in `{arm}`" for arm, value in values.items())
+        differing = ", ".join(f"{_short(value)} in `{arm}`" for arm, value in values.items())
         raise NotComparable(
-            f"the arms are not comparable: with seed {seed}, {condition} of {what} is {told}; make them alike, or say "
-            f"that they are meant to differ, `may_differ: [{key}]`"
+            f"the arms are not comparable: with seed {seed}, {condition} of {what} is {differing}; make them alike, or "
+            f"say that they are meant to differ, `may_differ: [{key}]`"
         )
 
 
@@ -82,13 +83,16 @@ def _stated(artifact: Artifact) -> dict[str, Any] | None:
     file = artifact.folder / "kepipe.json"
     if not file.exists():
         return None
-    told: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    config, sources = told.get("config", {}), read_manifest(artifact.folder)["ingredients"].get("sources")
+    provenance: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    config, sources = (
+        provenance.get("config", {}),
+        read_manifest(artifact.folder)["cache_key_inputs"].get("sources"),
+    )
     beside = {SOURCES: hash_json(sources)} if sources else {}
     return (
         beside
         | {name: config[name] for name in DATA_SETTINGS if name in config}
-        | {name: told[name] for name in STATED if told.get(name, "") != ""}  # "": there was none
+        | {name: provenance[name] for name in STATED if provenance.get(name, "") != ""}  # "": there was none
     )
 
 

@@ -88,13 +88,13 @@ def as_json(finding: Finding) -> dict[str, Any]:
     return {
         "measure": measure.name,
         "better": measure.better,
-        "arms": {v.arm: {**_told(v.mean), "by_seed": list(v.by_seed)} for v in finding.values},
+        "arms": {v.arm: {**_mean_json(v.mean), "by_seed": list(v.by_seed)} for v in finding.values},
         "differences": {
-            f"{d.first} − {d.second}": {**_told(d.mean), "by_seed": list(d.by_seed), "shows": d.answer}
+            f"{d.first} − {d.second}": {**_mean_json(d.mean), "by_seed": list(d.by_seed), "shows": d.answer}
             for d in finding.differences
         },
     }
 
 
-def _told(mean: Estimate) -> dict[str, Any]:
+def _mean_json(mean: Estimate) -> dict[str, Any]:
     return {"value": mean.value, "low": mean.low, "high": mean.high, "seeds": mean.cases}

@@ -51,13 +51,13 @@ def _rivals(design: Design) -> list[str]:
 
 
 def _why_not(finding: Finding, arm: str, rivals: Sequence[str], what: str) -> str:
-    shown = {rival: finding.between(arm, rival).answer for rival in rivals}
-    worse = [rival for rival in rivals if shown[rival] == "loss"]
+    answers = {rival: finding.between(arm, rival).answer for rival in rivals}
+    worse = [rival for rival in rivals if answers[rival] == "loss"]
     if worse:
         return f"No gain shown: {arm} does worse than {listed(worse)} on {what}."
-    if set(shown.values()) == {"same"}:
+    if set(answers.values()) == {"same"}:
         return f"No gain shown: {arm} and {listed(rivals)} reach the same {what} with every seed."
-    better = [rival for rival in rivals if shown[rival] == "gain"]
+    better = [rival for rival in rivals if answers[rival] == "gain"]
     open_to = [rival for rival in rivals if rival not in better]
     if better:
         return (

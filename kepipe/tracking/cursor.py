@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from kepipe.files import replacing
 from kepipe.flow.journal import is_written
 
 SUFFIX = ".cursor"
@@ -25,24 +25,22 @@ class Cursor:
     """What the store would not take, and why."""
     registered: list[dict[str, Any]] = field(default_factory=list)
     """Versions of models that came of this run."""
-    away: str = ""
-    """Why the last attempt stopped; empty if it did not."""
+    unavailable: str = ""
+    """Why the store could not be reached at the last attempt; empty if it could."""
 
     @classmethod
     def load(cls, journal: Path, store: str) -> Self:
         """The cursor of a journal. One that was being delivered to another store starts again."""
         try:
-            found = cls(**json.loads(journal.with_suffix(SUFFIX).read_text()))
+            cursor = cls(**json.loads(journal.with_suffix(SUFFIX).read_text()))
         except (FileNotFoundError, ValueError, TypeError):
             return cls(store)
-        return found if found.done or found.store == store else cls(store)
+        return cursor if cursor.done or cursor.store == store else cls(store)
 
     def save(self, journal: Path) -> None:
         """Write beside the journal, whole or not at all."""
-        file = journal.with_suffix(SUFFIX)
-        fresh = file.with_suffix(f".{os.getpid()}.tmp")
-        fresh.write_text(json.dumps(asdict(self)))
-        fresh.replace(file)
+        with replacing(journal.with_suffix(SUFFIX), durable=False, concurrent=True) as unfinished:
+            unfinished.write_text(json.dumps(asdict(self)))
 
 
 def journals(workspace: Path) -> list[Path]:

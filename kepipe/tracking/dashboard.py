@@ -41,7 +41,7 @@ def next_free(port: int) -> int:
 def start(workspace: Path, port: int) -> subprocess.Popen[bytes]:
     """Start MLflow's server on the workspace's store and wait until it answers.
 
-    Raises ConfigError where the port is taken, AwayError where the store cannot be opened, RuntimeError with
+    Raises ConfigError where the port is taken, StoreUnavailable where the store cannot be opened, RuntimeError with
     the server's own words where it gives up.
     """
     if not is_free(port):

@@ -7,12 +7,11 @@ it the store.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from filelock import FileLock
+from kepipe.files import lock, replacing
 
 PLACES = {
     "experiments": "artifact_location",
@@ -27,13 +26,11 @@ def ensure(file: Path, artifacts: str) -> None:
     """Make the store's file where there is none; `artifacts` is where MLflow's own first experiment keeps files."""
     if file.exists():
         return
-    with FileLock(file.with_name(f"{file.name}.lock")):
+    with lock(file.with_name(f"{file.name}.lock")):
         if file.exists():
             return
-        fresh = file.with_name(f"{file.name}.{os.getpid()}.fresh")
-        fresh.unlink(missing_ok=True)  # of a killed process that had our number
-        _lay_tables(fresh, artifacts)
-        fresh.replace(file)
+        with replacing(file) as unfinished:
+            _lay_tables(unfinished, artifacts)
 
 
 def follow(file: Path, artifacts: str) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
+from kepipe.files import lock
 from kepipe.flow.events import Event, Metrics, ModelOffered
 from kepipe.flow.journal import Entry, is_written, read
 from kepipe.tracking.cursor import SUFFIX, Cursor, journals
@@ -26,10 +25,10 @@ class Delivery:
         for entry in read(journal, on_bad=self._ignore):
             if entry.end > self.cursor.sent:
                 break
-            self._runs.recall(entry.event)
+            self._runs.replay(entry.event)
 
     def advance(self) -> bool:
-        """Send all that is there; returns whether the journal is complete. Raises AwayError."""
+        """Send all that is there; returns whether the journal is complete. Raises StoreUnavailable."""
         if self.cursor.done:
             return True
         written = is_written(self.journal)  # asked first: what is read after it is all there will be
@@ -38,7 +37,7 @@ class Delivery:
         if not written:
             self._guard(self._runs.end_abandoned, "the end of the run")
             self.cursor.done = True
-        self.cursor.away = ""
+        self.cursor.unavailable = ""
         self.cursor.save(self.journal)
         return self.cursor.done
 
@@ -100,7 +99,7 @@ def batches(entries: Iterator[Entry]) -> Iterator[list[Entry]]:
 def deliver_pending(
     workspace: Path, store: Store, champion_score: ChampionScore, leave: Path | None = None
 ) -> dict[str, Cursor]:
-    """Deliver, oldest first, the journals that wait, except `leave`. Raises AwayError.
+    """Deliver, oldest first, the journals that wait, except `leave`. Raises StoreUnavailable.
 
     Returns the cursor of each run that was looked after.
     """
@@ -124,16 +123,6 @@ def forget_cursors(workspace: Path) -> None:
                 journal.with_suffix(SUFFIX).unlink(missing_ok=True)
 
 
-@contextmanager
-def claim(journal: Path) -> Iterator[bool]:
+def claim(journal: Path) -> AbstractContextManager[bool]:
     """Hold the right to deliver a journal; False where another process has it."""
-    lock = FileLock(journal.with_suffix(".delivery"), thread_local=False)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
+    return lock(journal.with_suffix(".delivery"), timeout=0)

@@ -28,7 +28,7 @@ class Verdict:
     why: str
 
 
-def judge(gate: Gate, offered: float | None, champion: float | None, holds: bool) -> Verdict:
+def check(gate: Gate, offered: float | None, champion: float | None, holds: bool) -> Verdict:
     """Compare the offered model's value with the champion's; `holds` says whether there is a champion.
 
     A model without the metric never becomes champion; a champion without it gives way to one that has it.

@@ -6,7 +6,6 @@ model is served, kepipe has to be installed.
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import warnings
@@ -14,18 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kepipe import __version__
+from kepipe.files import link_or_copy
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
-    from kepipe.tracking.prediction import Predictor
+    from kepipe.tracking.mask_predictor import MaskPredictor
 
 
-def _load_pyfunc(path: str) -> Predictor:
+def _load_pyfunc(path: str) -> MaskPredictor:
     """MLflow's entry point; `path` is the model folder."""
-    from kepipe.tracking.prediction import Predictor
+    from kepipe.tracking.mask_predictor import MaskPredictor
 
-    return Predictor.load(Path(path))
+    return MaskPredictor.load(Path(path))
 
 
 def signature() -> ModelSignature:
@@ -67,11 +67,6 @@ def write(folder: Path, target: Path, model_id: str, run: str) -> None:
     data = target / str(Model.load(str(target)).flavors["python_function"]["data"])
     data.rmdir()
     skip = shutil.ignore_patterns("record", "artifact.json")
-    shutil.copytree(folder, data, copy_function=_link, ignore=skip)
-
-
-def _link(source: str, name: str) -> None:
-    try:
-        os.link(source, name)
-    except OSError:  # another file system
-        shutil.copy2(source, name)
+    shutil.copytree(
+        folder, data, copy_function=lambda source, name: link_or_copy(Path(source), Path(name)), ignore=skip
+    )

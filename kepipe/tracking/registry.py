@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kepipe.config import ConfigError
 from kepipe.flow.events import ModelOffered
-from kepipe.tracking.gate import Gate, Verdict, judge
+from kepipe.tracking.gate import Gate, Verdict, check
 from kepipe.tracking.names import allowed
 from kepipe.tracking.store import RefusedError, Store
 
@@ -76,7 +76,7 @@ def offer(store: Store, event: ModelOffered, source: Source, champion_score: Cha
     if version.tags.get(CARRIED_OUT) != event.run:
         client.set_registered_model_alias(event.name, CHALLENGER, number)
         if promoted:
-            _crown(client, event.name, number)
+            _promote(client, event.name, number)
         client.set_model_version_tag(event.name, number, CARRIED_OUT, event.run)
     return {
         "model": event.name,
@@ -94,12 +94,12 @@ def _decide(
     champion = _holder(client, event.name, CHAMPION)
     tags = {"kepipe.gate.metric": gate.metric, "kepipe.gate.basis": "no champion before"}
     if champion is None:
-        verdict = judge(gate, event.metrics.get(gate.metric), None, holds=False)
+        verdict = check(gate, event.metrics.get(gate.metric), None, holds=False)
     elif str(champion.version) == number:
         verdict = Verdict(True, "it is the champion already")
     else:
         value, tags["kepipe.gate.basis"] = _champion_value(champion, event, gate.metric, champion_score)
-        verdict = judge(gate, event.metrics.get(gate.metric), value, holds=True)
+        verdict = check(gate, event.metrics.get(gate.metric), value, holds=True)
         tags["kepipe.gate.against"] = str(champion.version)
     promoted = str(verdict.promote).lower()
     return {
@@ -185,10 +185,10 @@ def versions(client: MlflowClient, name: str = "") -> list[Version]:
         aliases = {
             alias: str(number) for alias, number in client.get_registered_model(model.name).aliases.items()
         }
-        for found in client.search_model_versions(f"name='{model.name}'"):
-            held = tuple(sorted(a for a, number in aliases.items() if number == str(found.version)))
-            created = found.creation_timestamp / 1000
-            listed.append(Version(model.name, int(found.version), held, created, dict(found.tags)))
+        for version in client.search_model_versions(f"name='{model.name}'"):
+            held = tuple(sorted(a for a, number in aliases.items() if number == str(version.version)))
+            created = version.creation_timestamp / 1000
+            listed.append(Version(model.name, int(version.version), held, created, dict(version.tags)))
     return sorted(listed, key=lambda version: (version.model, -version.version))
 
 
@@ -197,7 +197,7 @@ def promote(client: MlflowClient, name: str, version: int) -> None:
     known = [each.version for each in versions(client, name)]
     if version not in known:
         raise ConfigError(f"model `{name}` has no version {version}; there are: {', '.join(map(str, known))}")
-    _crown(client, name, str(version))
+    _promote(client, name, str(version))
 
 
 def rollback(client: MlflowClient, name: str) -> int:
@@ -215,7 +215,7 @@ def rollback(client: MlflowClient, name: str) -> int:
     return int(before[-1])
 
 
-def _crown(client: MlflowClient, name: str, number: str) -> None:
+def _promote(client: MlflowClient, name: str, number: str) -> None:
     """History first: were we cut off in between, repeating the step completes it."""
     history = _history(client, name)
     if history[-1:] != [number]:
@@ -236,8 +236,8 @@ def _ensure_model(client: MlflowClient, name: str) -> None:
 
 
 def _by_digest(client: MlflowClient, name: str, digest: str) -> ModelVersion | None:
-    found = client.search_model_versions(f"name='{name}'")
-    return next((version for version in found if version.tags.get("kepipe.digest") == digest), None)
+    candidates = client.search_model_versions(f"name='{name}'")
+    return next((version for version in candidates if version.tags.get("kepipe.digest") == digest), None)
 
 
 def _holder(client: MlflowClient, name: str, alias: str) -> ModelVersion | None:

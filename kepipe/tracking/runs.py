@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 STATUS = {"finished": "FINISHED", "failed": "FAILED", "killed": "KILLED"}
 AT_ONCE = {"metrics": 1000, "params": 100, "tags": 100}
 """Most entries that MLflow takes in one request."""
-SHOWN = {".html", ".png", ".svg", ".pdf"}
-TOLD = {".json", ".md"}
+PAGES = {".html", ".png", ".svg", ".pdf"}
+RESULTS = {".json", ".md"}
 LARGEST = 16 << 20
 """Bytes of the largest file that is copied to the store; models go there by way of the registry."""
 
@@ -43,7 +43,7 @@ LARGEST = 16 << 20
 class Runs:
     """Writes the events of one pipeline run to a store.
 
-    Events that the store has already are given to `recall`, the others to `write`, or, for metrics, by the
+    Events that the store has already are given to `replay`, the others to `write`, or, for metrics, by the
     batch to `write_metrics`.
     """
 
@@ -65,7 +65,7 @@ class Runs:
             self._experiment = self._store.experiment(self._begun.pipeline)
         return self._experiment
 
-    def recall(self, event: Event) -> None:
+    def replay(self, event: Event) -> None:
         """Take notice of an event without sending anything."""
         match event:
             case RunStarted():
@@ -89,7 +89,7 @@ class Runs:
 
     def write(self, event: Event) -> None:
         """Send an event. Those that say nothing to MLflow are only taken notice of."""
-        self.recall(event)
+        self.replay(event)
         match event:
             case RunStarted():
                 self._write_params(self.run_id(""), event.config)
@@ -114,7 +114,7 @@ class Runs:
         """
         by_run: dict[str, list[Metric]] = defaultdict(list)
         for event in events:
-            self.recall(event)
+            self.replay(event)
             by_run[event.stage] += self._metrics_of(event)
             if event.step is None and event.stage:
                 above, stage = self._above(event.stage)
@@ -144,14 +144,14 @@ class Runs:
     def maker_id(self, digest: str) -> str | None:
         """The MLflow run of the stage that first made an artifact, if it is in this experiment."""
         query, order = f"tags.`kepipe.digest` = '{digest}'", ["attributes.start_time ASC"]
-        found = self._client.search_runs([self.experiment], query, max_results=1, order_by=order)
-        return found[0].info.run_id if found else None
+        runs = self._client.search_runs([self.experiment], query, max_results=1, order_by=order)
+        return runs[0].info.run_id if runs else None
 
     def _find(self, stage: str) -> str | None:
-        marks = {"kepipe.run": self._begun.run, "kepipe.stage": stage or "(pipeline)"}
-        query = " and ".join(f"tags.`{name}` = '{value}'" for name, value in marks.items())
-        found = self._client.search_runs([self.experiment], query, max_results=1)
-        return found[0].info.run_id if found else None
+        tags = {"kepipe.run": self._begun.run, "kepipe.stage": stage or "(pipeline)"}
+        query = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
+        runs = self._client.search_runs([self.experiment], query, max_results=1)
+        return runs[0].info.run_id if runs else None
 
     def _create(self, stage: str) -> str:
         begun = self._stages.get(stage, self._begun)
@@ -287,7 +287,7 @@ def shown_files(folder: Path) -> Iterator[tuple[Path, str | None]]:
         return
     for file in sorted(folder.rglob("*")):
         inside = file.relative_to(folder).parent
-        kinds = SHOWN | TOLD if inside == Path() else SHOWN
+        kinds = PAGES | RESULTS if inside == Path() else PAGES
         if file.is_file() and file.suffix in kinds and file.stat().st_size <= LARGEST:
             yield file, None if inside == Path() else inside.as_posix()
 

@@ -35,7 +35,7 @@ PASSING = (401, 403, 408, 409, 429)
 """Client errors of HTTP that may be mended without the request being changed."""
 
 
-class AwayError(Exception):
+class StoreUnavailable(Exception):
     """The store cannot be reached now. What was to be sent stays in the journal."""
 
 
@@ -67,8 +67,8 @@ def reachable(uri: str) -> bool:
     if place.scheme not in ("sqlite", "file", ""):
         return True  # a database elsewhere: who connects to it will see
     file = Path(place.path[1:] if place.scheme == "sqlite" else place.path)
-    suggest = next((folder for folder in (file, *file.parents) if folder.exists()), Path())
-    return os.access(suggest, os.W_OK)
+    existing = next((folder for folder in (file, *file.parents) if folder.exists()), Path())
+    return os.access(existing, os.W_OK)
 
 
 @dataclass(frozen=True)
@@ -84,17 +84,17 @@ class Store:
 
     def experiment(self, name: str) -> str:
         """Id of the experiment of this name, created or restored where it has to be."""
-        found = self.client.get_experiment_by_name(name)
-        if found is None:
+        experiment = self.client.get_experiment_by_name(name)
+        if experiment is None:
             place = f"{self.artifacts}/{name}" if self.artifacts else None
             created: str = self.client.create_experiment(name, artifact_location=place, tags=KIND)
             return created
-        if found.lifecycle_stage == "deleted":
-            self.client.restore_experiment(found.experiment_id)
-        return str(found.experiment_id)
+        if experiment.lifecycle_stage == "deleted":
+            self.client.restore_experiment(experiment.experiment_id)
+        return str(experiment.experiment_id)
 
     def attempt(self, action: Callable[[], T]) -> T:
-        """Do it, again after a pause where that may help. Raises AwayError or RefusedError."""
+        """Do it, again after a pause where that may help. Raises StoreUnavailable or RefusedError."""
         import mlflow.exceptions
 
         for pause in PAUSES:
@@ -109,17 +109,17 @@ class Store:
         raise RefusedError(_first_line(reason)) from reason
 
     def check(self) -> None:
-        """Raise AwayError unless the store answers."""
+        """Raise StoreUnavailable unless the store answers."""
         import mlflow.exceptions
 
         try:
             self.client.search_experiments(max_results=1)
         except (mlflow.exceptions.MlflowException, OSError) as error:
-            raise AwayError(f"{self.uri}: {_first_line(error)}") from error
+            raise StoreUnavailable(f"{self.uri}: {_first_line(error)}") from error
 
 
 def connect(workspace: Path) -> Store:
-    """The store of a workspace. Raises AwayError where it cannot be opened."""
+    """The store of a workspace. Raises StoreUnavailable where it cannot be opened."""
     for name, value in {**QUIET, **QUICK}.items():
         os.environ.setdefault(name, value)
     import mlflow
@@ -144,7 +144,7 @@ def connect(workspace: Path) -> Store:
         store = Store(uri, client, artifacts, scratch=workspace / "tracking")
         store.check()
     except (mlflow.exceptions.MlflowException, OSError, sqlite3.Error) as error:
-        raise AwayError(f"{uri}: {_first_line(error)}") from error
+        raise StoreUnavailable(f"{uri}: {_first_line(error)}") from error
     return store
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from kepipe.flow.events import Event, RunStarted, StageEnded, StageStarted
 from kepipe.flow.journal import Journal
 from kepipe.tracking.cursor import Cursor, journal_of
-from kepipe.tracking.sampler import Sampler
+from kepipe.tracking.system_metrics import SystemMetrics
 
 SWITCH = "KEPIPE_TRACKING"
 """Environment variable; "off" keeps the journal and delivers nothing, until `kepipe track sync`."""
@@ -28,46 +28,46 @@ class Tracker:
     def __init__(self, workspace: Path) -> None:
         self._workspace = workspace
         self._journal: Journal | None = None
-        self._sampler: Sampler | None = None
-        self._courier: subprocess.Popen[bytes] | None = None
+        self._system_metrics: SystemMetrics | None = None
+        self._worker: subprocess.Popen[bytes] | None = None
         self._worked = False
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, RunStarted):
             self._open(event.run)
         assert self._journal is not None, "a run begins with RunStarted"
-        assert self._sampler is not None
+        assert self._system_metrics is not None
         self._journal(event)
         if isinstance(event, StageStarted):
             self._worked = True
-            self._sampler.start(event.run, event.stage)
+            self._system_metrics.start(event.run, event.stage)
         elif isinstance(event, StageEnded):
-            self._sampler.stop()
+            self._system_metrics.stop()
 
     def _open(self, run: str) -> None:
         self._journal = Journal(journal_of(self._workspace, run))
-        self._sampler = Sampler(self._journal)
+        self._system_metrics = SystemMetrics(self._journal)
         if os.environ.get(SWITCH, "").lower() != "off":
-            self._courier = _send_courier(self._workspace, run)
+            self._worker = _start_worker(self._workspace, run)
 
     def close(self, patience: float = 30.0) -> list[str]:
         """End the journal and wait for its delivery: not at all where every stage was cached, else at most
         `patience` seconds; after that it goes on by itself. Returns what the user should know."""
-        if self._journal is None or self._sampler is None:
+        if self._journal is None or self._system_metrics is None:
             return []
-        self._sampler.stop()
+        self._system_metrics.stop()
         self._journal.close()
-        if self._courier is None or not self._worked:
+        if self._worker is None or not self._worked:
             return []
         try:
-            self._courier.wait(patience)
+            self._worker.wait(patience)
         except subprocess.TimeoutExpired:
             return ["tracking: delivery goes on in the background; `kepipe track status` shows how far it is"]
-        if self._courier.returncode:
+        if self._worker.returncode:
             return [
-                "tracking: delivery failed, see courier.log beside the journal; `kepipe track sync` repeats it"
+                "tracking: delivery failed, see delivery.log beside the journal; `kepipe track sync` repeats it"
             ]
-        return list(tidings(Cursor.load(self._journal.file, "")))
+        return list(delivery_messages(Cursor.load(self._journal.file, "")))
 
 
 @contextmanager
@@ -83,21 +83,21 @@ def track(workspace: Path) -> Iterator[Tracker]:
         print(line, file=sys.stderr)
 
 
-def tidings(cursor: Cursor) -> Iterator[str]:
+def delivery_messages(cursor: Cursor) -> Iterator[str]:
     """What a delivery brought about, in sentences."""
     for version in cursor.registered:
         title = "champion" if version["champion"] else "challenger"
         yield f"models: {version['model']} version {version['version']} is {title}: {version['why']}"
     for why in cursor.refused:
         yield f"tracking: the store refused {why}"
-    if cursor.away:
-        yield f"tracking: not delivered yet, the next run or `kepipe track sync` does it: {cursor.away}"
+    if cursor.unavailable:
+        yield f"tracking: not delivered yet, the next run or `kepipe track sync` does it: {cursor.unavailable}"
 
 
-def _send_courier(workspace: Path, run: str) -> subprocess.Popen[bytes]:
+def _start_worker(workspace: Path, run: str) -> subprocess.Popen[bytes]:
     """Start the delivering process in a session of its own, out of reach of the terminal's Ctrl-C."""
     command = [sys.executable, "-m", "kepipe", "track", "follow", run, "--workspace", str(workspace)]
-    with (workspace / "tracking" / "courier.log").open("ab") as log:
+    with (workspace / "tracking" / "delivery.log").open("ab") as log:
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )

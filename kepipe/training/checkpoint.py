@@ -7,7 +7,6 @@ digests of the tensor files. Nothing is unpickled.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from kepipe.files import filling, remove_leftovers
 from kepipe.flow.artifact import hash_file
 
 STATE = "state.json"
@@ -44,34 +44,24 @@ def save(root: Path, step: int, tensors: Tensors, state: Mapping[str, Any]) -> C
 
     Raises OSError (a full disk, a limit) with what to do; the checkpoints before it are left as they were.
     """
-    root.mkdir(parents=True, exist_ok=True)
-    folder, unfinished = root / f"step-{step:08d}", root / f".unfinished-{step:08d}"
-    shutil.rmtree(unfinished, ignore_errors=True)
+    folder = root / f"step-{step:08d}"
     try:
-        unfinished.mkdir()
-        digests = {}
-        for name, group in tensors.items():
-            file = unfinished / f"{name}.safetensors"
-            save_file({key: value.contiguous() for key, value in group.items()}, file)
-            _to_disk(file)
-            digests[file.name] = hash_file(file)
-        with (unfinished / STATE).open("w") as stream:
-            json.dump({"step": step, "files": digests, "state": state}, stream, indent=1)
-        _to_disk(unfinished / STATE)
+        with filling(folder) as unfinished:
+            digests = {}
+            for name, group in tensors.items():
+                file = unfinished / f"{name}.safetensors"
+                save_file({key: value.contiguous() for key, value in group.items()}, file)
+                digests[file.name] = hash_file(file)
+            with (unfinished / STATE).open("w") as stream:
+                json.dump({"step": step, "files": digests, "state": state}, stream, indent=1)
     except (OSError, SafetensorError) as error:
-        shutil.rmtree(unfinished, ignore_errors=True)
         raise OSError(_no_room(root, step, error)) from error
-    if folder.exists():
-        shutil.rmtree(folder)
-    unfinished.rename(folder)
-    _to_disk(root)
     return Checkpoint(folder, step, state)
 
 
 def whole(root: Path, warn: Callable[[str], None]) -> Iterator[Checkpoint]:
     """The undamaged checkpoints, newest first. Leftovers of a kill are removed, damage is told to `warn`."""
-    for leftover in root.glob(".unfinished-*"):
-        shutil.rmtree(leftover)
+    remove_leftovers(root)
     for folder in sorted(root.glob("step-*"), reverse=True):
         try:
             yield _open(folder)
@@ -92,14 +82,6 @@ def _open(folder: Path) -> Checkpoint:
         if hash_file(folder / name) != digest:
             raise ValueError(f"{name} does not match its digest")
     return Checkpoint(folder, written["step"], written["state"])
-
-
-def _to_disk(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _no_room(root: Path, step: int, error: Exception) -> str:

@@ -9,7 +9,7 @@ from kepipe.config import Section
 from kepipe.flow.artifact import Artifact
 from kepipe.flow.events import Event
 from kepipe.flow.plan import Flow, Node, Workspace
-from kepipe.flow.runner import Choice, Run
+from kepipe.flow.runner import Run, StageSelection
 from kepipe.flow.stage import Nothing, Stage, StageContext
 
 
@@ -85,7 +85,11 @@ def flow(value: int = 1, times: int = 1, parity: bool = False) -> Flow:
 class Bench:
     workspace: Workspace
 
-    def run(self, flow: Flow, choice: Choice | None = None) -> tuple[dict[str, Artifact], list[Event]]:
+    def run(
+        self, flow: Flow, selection: StageSelection | None = None
+    ) -> tuple[dict[str, Artifact], list[Event]]:
         events: list[Event] = []
-        made = Run(flow, self.workspace, choice or Choice(), [events.append], device=lambda: "cpu").execute()
+        made = Run(
+            flow, self.workspace, selection or StageSelection(), [events.append], device=lambda: "cpu"
+        ).execute()
         return made, events

@@ -16,7 +16,7 @@ import torch
 
 from kepipe.arrays import Floats32, Ints
 from kepipe.data.batch import Batch
-from kepipe.models.files import share
+from kepipe.files import link_or_copy
 from kg.store import Graph
 from kg.vectors import (
     IDS,
@@ -91,7 +91,7 @@ class EntityVectors:
         if trained is None and not len(self._composed):
             for name in FILES:
                 if (self.vectors.folder / name).is_file():
-                    share(self.vectors.folder / name, folder / name)
+                    link_or_copy(self.vectors.folder / name, folder / name)
             return
         ids, entities = [*self.vectors.ids, *self._rows], self.table() if trained is None else trained
         if (self.vectors.folder / RELATION_IDS).is_file():

@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 
 from kepipe.config import ConfigError, Section
+from kepipe.files import write_text
 from kepipe.flow.artifact import Artifact, CorruptArtifact, read_manifest, verify
 from kepipe.flow.events import Event, Metrics, Noted, RunEnded, StageEnded, StageStarted
 from kepipe.flow.plan import Flow, Node, Workspace, make_plan
-from kepipe.flow.runner import Choice, Run, StageFailed
+from kepipe.flow.runner import Run, StageFailed, StageSelection
 from kepipe.flow.stage import Nothing, Stage, StageContext
 from tests.support.flow import Bench, Number, flow
 
@@ -53,19 +54,19 @@ def test_equal_content_stops_the_recomputation(bench: Bench, statuses: Statuses)
 
 def test_until_only_and_force_choose_stages(bench: Bench, statuses: Statuses) -> None:
     with pytest.raises(ConfigError, match="--only double: it needs `write`"):
-        bench.run(flow(), Choice(only="double"))
-    _, events = bench.run(flow(), Choice(until="write"))
+        bench.run(flow(), StageSelection(only="double"))
+    _, events = bench.run(flow(), StageSelection(until="write"))
     assert statuses(events) == {"write": "ran"}
-    _, events = bench.run(flow(), Choice(only="more"))
+    _, events = bench.run(flow(), StageSelection(only="more"))
     assert statuses(events) == {"write": "cached", "more": "ran"}  # without `double`, which it does not need
-    _, events = bench.run(flow(), Choice(only="double"))
+    _, events = bench.run(flow(), StageSelection(only="double"))
     assert statuses(events) == {"write": "cached", "double": "ran"}
-    _, events = bench.run(flow(), Choice(force=["double"]))
+    _, events = bench.run(flow(), StageSelection(force=["double"]))
     assert statuses(events) == {"write": "cached", "double": "ran", "more": "cached", "add": "ran"}
-    _, events = bench.run(flow(), Choice(force=["double"]))
+    _, events = bench.run(flow(), StageSelection(force=["double"]))
     assert statuses(events) == {"write": "cached", "double": "ran", "more": "cached", "add": "cached"}
     with pytest.raises(ConfigError, match="no stage `doble`; did you mean `double`"):
-        bench.run(flow(), Choice(until="doble"))
+        bench.run(flow(), StageSelection(until="doble"))
 
 
 def test_a_stage_that_fails_names_itself_and_leaves_the_rest(bench: Bench, statuses: Statuses) -> None:
@@ -127,7 +128,7 @@ def test_the_plan_says_what_would_run_and_why(bench: Bench) -> None:
     assert {status for status, _ in plan(flow()).values()} == {"cached"}
     assert plan(flow(times=4))["double"] == ("to run", "times changed, 1 → 4")
     assert plan(flow(), ["write"])["write"] == ("to run", "forced")
-    bench.run(flow(value=3), Choice(until="write"))
+    bench.run(flow(value=3), StageSelection(until="write"))
     assert plan(flow(value=3))["double"] == ("to run", "input `number` changed")
 
 
@@ -139,9 +140,7 @@ def count_slowly(inputs: Nothing, config: Section, context: StageContext) -> Non
         count += 1
         context.log({"count": count}, step=count)
         time.sleep(0.02)
-        fresh = state.with_suffix(".new")
-        fresh.write_text(str(count))
-        fresh.replace(state)
+        write_text(state, str(count))
     (context.out / "value.json").write_text(str(count))
 
 
@@ -155,7 +154,7 @@ def run_counting(root: Path, log: Path) -> None:
             with log.open("a") as stream:
                 stream.write(f"{type(event).__name__} {getattr(event, 'resumed', '')}\n")
 
-    Run(COUNTING, Workspace(root), Choice(), [note], device=lambda: "cpu").execute()
+    Run(COUNTING, Workspace(root), StageSelection(), [note], device=lambda: "cpu").execute()
 
 
 def started(root: Path, log: Path) -> multiprocessing.Process:
@@ -178,7 +177,9 @@ def test_killed_at_several_moments_it_continues_and_ends_with_the_same_bytes(tmp
     ends = [Number.open((root / "counting" / "count").resolve()) for root in (whole, broken)]
     assert ends[0].digest == ends[1].digest
     assert [entry["count"] for entry in ends[1].metrics()] == list(range(1, 41))
-    assert read_manifest(ends[1].folder)["ingredients"] == read_manifest(ends[0].folder)["ingredients"]
+    assert (
+        read_manifest(ends[1].folder)["cache_key_inputs"] == read_manifest(ends[0].folder)["cache_key_inputs"]
+    )
 
 
 def iter_until(condition: Callable[[], Any], seconds: float = 60) -> Iterator[Any]:
@@ -211,7 +212,7 @@ def test_metrics_stand_in_the_record_and_not_in_the_digest(bench: Bench) -> None
     assert Artifact.open(made["write"].folder).digest == digest
 
 
-def interrupt(bench: Bench, choice: Choice | None = None) -> list[Event]:
+def interrupt(bench: Bench, selection: StageSelection | None = None) -> list[Event]:
     """Run `COUNTING` up to a checkpoint, and no further."""
     events: list[Event] = []
 
@@ -221,7 +222,7 @@ def interrupt(bench: Bench, choice: Choice | None = None) -> list[Event]:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Run(COUNTING, bench.workspace, choice or Choice(), [stop], device=lambda: "cpu").execute()
+        Run(COUNTING, bench.workspace, selection or StageSelection(), [stop], device=lambda: "cpu").execute()
     return events
 
 
@@ -230,7 +231,7 @@ def resumed(events: list[Event]) -> list[bool]:
 
 
 def test_force_throws_a_result_away_and_continues_what_was_interrupted(bench: Bench) -> None:
-    forced = Choice(force=["count"])
+    forced = StageSelection(force=["count"])
     bench.run(COUNTING)
     assert resumed(interrupt(bench, forced)) == [False]
     plan = make_plan(COUNTING, bench.workspace, ["count"], warn=print)
@@ -259,7 +260,7 @@ def test_a_disk_that_is_full_at_the_end_is_a_failure_of_the_stage(bench: Bench) 
         if isinstance(event, StageEnded | RunEnded):
             (bench.workspace.root / "journal").write_text(100 * "x")
 
-    run = Run(flow(), bench.workspace, Choice(), [journal], device=lambda: "cpu")
+    run = Run(flow(), bench.workspace, StageSelection(), [journal], device=lambda: "cpu")
     with pytest.raises(StageFailed, match=r"stage `write` failed: .*File too large"), files_up_to(60):
         run.execute()
     assert not bench.workspace.store.finished()
@@ -275,7 +276,7 @@ def test_a_link_that_cannot_be_set_is_a_failure_of_a_stage_whose_result_stays(
     in_the_way, events = bench.workspace.root / "tiny", list[Event]()
     in_the_way.write_text("")
     for _ in ("made", "cached"):
-        run = Run(flow(), bench.workspace, Choice(), [events.append], device=lambda: "cpu")
+        run = Run(flow(), bench.workspace, StageSelection(), [events.append], device=lambda: "cpu")
         with pytest.raises(StageFailed, match=r"stage `write` failed: .*File exists"):
             run.execute()
     assert [event.status for event in events if isinstance(event, StageEnded)] == ["failed"]

@@ -14,7 +14,7 @@ from kepipe.flow.events import Event, Metrics
 from kepipe.flow.journal import Entry, Journal
 from kepipe.tracking.cursor import Cursor, pending
 from kepipe.tracking.delivery import Delivery, batches, claim, deliver_pending
-from kepipe.tracking.store import AwayError, Store, connect
+from kepipe.tracking.store import Store, StoreUnavailable, connect
 from tests.support import journals
 from tests.support.deliveries import deliver, no_score, runs
 from tests.support.frail import CutError, Frail
@@ -196,7 +196,7 @@ def test_a_store_that_is_away(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_REGISTRY_URI", "http://127.0.0.1:9")
     begin = time.monotonic()
-    with pytest.raises(AwayError, match=r"127\.0\.0\.1:9"):
+    with pytest.raises(StoreUnavailable, match=r"127\.0\.0\.1:9"):
         connect(tmp_path)
     assert time.monotonic() - begin < 5
     mlflow.set_tracking_uri(store.uri)

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from kepipe.tracking.gate import Gate, judge
+from kepipe.tracking.gate import Gate, check
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,6 @@ from kepipe.tracking.gate import Gate, judge
 def test_verdicts(
     gate: Gate, offered: float | None, champion: float | None, holds: bool, promoted: bool
 ) -> None:
-    verdict = judge(gate, offered, champion, holds)
+    verdict = check(gate, offered, champion, holds)
     assert verdict.promote is promoted
     assert gate.metric in verdict.why

@@ -10,7 +10,7 @@ import mlflow.pyfunc
 import pytest
 
 from kepipe.config import ConfigError
-from kepipe.tracking.prediction import Predictor
+from kepipe.tracking.mask_predictor import MaskPredictor
 from kepipe.tracking.registry import offer, promote, rollback, versions
 from kepipe.tracking.store import Store
 from tests.support.frail import CutError, Frail
@@ -188,9 +188,9 @@ def test_a_registered_model_answers(store: Store, source: Any, fresh: str, world
     table = model.predict(texts, params={"top": 3})
     assert list(table.columns) == ["text", "place", "prediction", "probability"]
     assert table[["text", "place"]].values.tolist() == [[0, 0]] * 3 + [[1, 0]] * 3 + [[1, 1]] * 3
-    direct = Predictor.load(arm.folder).predict(texts, {"top": 3})
+    direct = MaskPredictor.load(arm.folder).predict(texts, {"top": 3})
     assert table.equals(direct)
-    alone = Predictor.load(arm.folder).predict(texts[:1], {"top": world.tokenizer.vocab_size})
+    alone = MaskPredictor.load(arm.folder).predict(texts[:1], {"top": world.tokenizer.vocab_size})
     assert alone["probability"].is_monotonic_decreasing
     assert alone["probability"].sum() == pytest.approx(1, abs=1e-4)
     assert table["probability"][:3].tolist() == pytest.approx(alone["probability"][:3].tolist(), rel=2e-2)

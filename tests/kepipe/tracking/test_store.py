@@ -54,7 +54,7 @@ def test_several_processes_open_a_fresh_workspace_at_once(tmp_path: Path) -> Non
 
 def test_a_process_killed_while_it_lays_the_tables_leaves_no_half_store(tmp_path: Path) -> None:
     killed = connecting(tmp_path)
-    while not list(tmp_path.glob("mlflow.db.*.fresh")):
+    while not list(tmp_path.glob(".mlflow.db.unfinished")):
         time.sleep(0.01)
         assert killed.poll() is None
     time.sleep(0.2)

@@ -17,8 +17,8 @@ from kepipe.config import ConfigError
 from kepipe.flow.events import Metrics
 from kepipe.flow.journal import read
 from kepipe.tracking import cursor, dashboard, pending, reachable, store_uri, track
-from kepipe.tracking.sampler import Sampler
 from kepipe.tracking.store import Store, connect
+from kepipe.tracking.system_metrics import SystemMetrics
 from tests.support import journals
 
 RUN = """
@@ -92,10 +92,10 @@ def test_switched_off_it_keeps_the_journal(space: Path, fresh: str, monkeypatch:
 
 def test_the_machine_is_sampled(fresh: str) -> None:
     told: list[Any] = []
-    sampler = Sampler(told.append, interval=0.05)
-    sampler.start("r", "train")
+    system_metrics = SystemMetrics(told.append, interval=0.05)
+    system_metrics.start("r", "train")
     wait_for(lambda: len(told) >= 3)
-    sampler.stop()
+    system_metrics.stop()
     count = len(told)
     time.sleep(0.2)
     assert len(told) == count
@@ -153,7 +153,7 @@ def test_a_server_that_goes_and_comes_back(
         out, err = second.communicate(timeout=240)
         assert second.returncode == 0, err
         assert float(out.split()[-1]) < 20, "a store that is away must not slow a run"
-        wait_for(lambda: cursor.Cursor.load(cursor.journal_of(tmp_path, "second"), uri).away)
+        wait_for(lambda: cursor.Cursor.load(cursor.journal_of(tmp_path, "second"), uri).unavailable)
         assert pending(tmp_path) == 1
     assert statuses(store, fresh) == {"first/first": "FINISHED", "first/train": "FINISHED"}
     server.start()

@@ -75,7 +75,7 @@ def test_a_damaged_one_is_passed_over_with_a_word(tmp_path: Path, harm) -> None:
 
 def test_an_unfinished_one_is_not_seen_and_is_removed(tmp_path: Path) -> None:
     write(tmp_path, 1)
-    (tmp_path / "step-00000001").rename(tmp_path / ".unfinished-00000001")
+    (tmp_path / "step-00000001").rename(tmp_path / ".step-00000001.unfinished")
     assert list(checkpoint.whole(tmp_path, pytest.fail)) == []
     assert list(tmp_path.iterdir()) == []
 

@@ -25,7 +25,7 @@ def linking(linked: Path, graph: Path, held_out: set[str]) -> Section:
     blocks: list[Block] = []
     rows = dict(scored(_read(linked / "scores.json"), "f1"))
     if rows:
-        shown = {name: told["f1"] for name, told in rows.items()}
+        shown = {name: scores["f1"] for name, scores in rows.items()}
         blocks.append(
             Figure(charts.bars(shown, "F1, higher is better"), "Links against those given with the text.")
         )
@@ -50,8 +50,8 @@ def vectors(folder: Path) -> Section | None:
         "popularity": "by popularity",
         "random": "at random",
     }
-    rows = {names.get(name, name): told for name, told in rows.items()}
-    shown = {name: told["mrr"] for name, told in rows.items() if name != names["valid"]}
+    rows = {names.get(name, name): scores for name, scores in rows.items()}
+    shown = {name: scores["mrr"] for name, scores in rows.items() if name != names["valid"]}
     return Section(
         "vectors",
         "Entity vectors",
@@ -75,12 +75,12 @@ def data(graph: Path, corpus: Path, shards: Path) -> Section:
         f"graph: {f'triples, {name}' if name in store.splits else name}": number
         for name, number in store.describe().items()
     }
-    told: Mapping[str, Any] = _read(corpus / "corpus.json")
-    counts |= {f"text: {name.replace('_', ' ')}": n for name, n in told.items() if isinstance(n, int)}
+    counted: Mapping[str, Any] = _read(corpus / "corpus.json")
+    counts |= {f"text: {name.replace('_', ' ')}": n for name, n in counted.items() if isinstance(n, int)}
     train, held_out = (open_shard(shards / split) for split in ("train", "held_out"))
     counts |= {"shards: training tokens": len(train), "shards: held-out tokens": len(held_out)}
     counts["shards: entities mentioned"] = (shards / "entities.txt").read_text(encoding="utf-8").count("\n")
-    bad = (told.get("bad_lines") or {}).get("count", 0)
+    bad = (counted.get("bad_lines") or {}).get("count", 0)
     blocks: list[Block] = [
         Table(
             ("", "Number"),
@@ -117,12 +117,12 @@ def _types(graph: Graph, most: int = 8) -> dict[str, float]:
 
 
 def _table(rows: Mapping[str, Mapping[str, float]], metrics: tuple[str, ...]) -> Table:
-    shown = tuple(metric for metric in metrics if any(metric in told for told in rows.values()))
+    columns = tuple(metric for metric in metrics if any(metric in scores for scores in rows.values()))
     body = tuple(
-        (name, *(plain(told[metric]) if metric in told else "–" for metric in shown))
-        for name, told in rows.items()
+        (name, *(plain(scores[metric]) if metric in scores else "–" for metric in columns))
+        for name, scores in rows.items()
     )
-    return Table(("", *shown), body, numbers=tuple(range(1, len(shown) + 1)), beside=True)
+    return Table(("", *columns), body, numbers=tuple(range(1, len(columns) + 1)), beside=True)
 
 
 def _read(file: Path) -> Any:

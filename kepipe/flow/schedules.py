@@ -9,15 +9,14 @@ import re
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
-
 from kepipe.config import ConfigError
+from kepipe.files import lock
 from kepipe.flow.cron import trigger
 from kepipe.flow.scheduled_run import Result, fire, interrupt_all, last_result
 
@@ -191,17 +190,6 @@ def _on_signal(stop: threading.Event) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-@contextmanager
-def _only_one(workspace: Path) -> Iterator[bool]:
+def _only_one(workspace: Path) -> AbstractContextManager[bool]:
     """Hold the right to be the scheduler of a workspace; False where another process has it."""
-    workspace.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(workspace / "schedule.lock", thread_local=False)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
+    return lock(workspace / "schedule.lock", timeout=0)

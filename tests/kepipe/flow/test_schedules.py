@@ -15,17 +15,17 @@ from pathlib import Path
 
 import pytest
 
-from kepipe.flow import schedule, scheduled_run
+from kepipe.flow import scheduled_run, schedules
 from kepipe.flow.cron import trigger
 
 SERVE = """
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
-from kepipe.flow import schedule, scheduled_run
+from kepipe.flow import schedules, scheduled_run
 from kepipe.flow.cron import trigger
 scheduled_run.COMMAND = (sys.executable, "-u")
-schedule.serve(Path(sys.argv[1]), lambda text: print(text, flush=True))
+schedules.serve(Path(sys.argv[1]), lambda text: print(text, flush=True))
 """
 """A scheduler for which a "pipeline" is a Python script: it is called as `script --workspace … --set …`."""
 
@@ -72,17 +72,17 @@ def script(tmp_path: Path) -> Path:
 def test_a_schedule_added_while_the_scheduler_runs_fires_and_is_removed(tmp_path: Path, script: Path) -> None:
     space, calls = tmp_path / "space", tmp_path / "calls"
     with scheduler(space):
-        schedule.add(space, script, "* * * * * *", ["seed=3"])
+        schedules.add(space, script, "* * * * * *", ["seed=3"])
         until(lambda: len(lines(calls)) >= 3)
-        (entry,) = schedule.entries(space)
+        (entry,) = schedules.entries(space)
         assert entry.name == "tiny"
         assert entry.cron == "* * * * * *"
         assert entry.next is not None
-        until(lambda: schedule.find(space, "tiny").last is not None)
-        last = schedule.find(space, "tiny").last
+        until(lambda: schedules.find(space, "tiny").last is not None)
+        last = schedules.find(space, "tiny").last
         assert last is not None
         assert (last.outcome, last.code, Path(last.log).read_text()) == ("finished", 0, "hello\n")
-        schedule.remove(space, "tiny")
+        schedules.remove(space, "tiny")
         time.sleep(2.2)
         before = len(lines(calls))
         time.sleep(2.2)
@@ -92,8 +92,8 @@ def test_a_schedule_added_while_the_scheduler_runs_fires_and_is_removed(tmp_path
 
 def test_schedules_survive_and_what_was_missed_is_fired_once(tmp_path: Path, script: Path) -> None:
     space, calls = tmp_path / "space", tmp_path / "calls"
-    schedule.add(space, script, "0 0 1 1 *")
-    with schedule._jobs(space) as jobs:  # as if it had been due for three hours, every hour
+    schedules.add(space, script, "0 0 1 1 *")
+    with schedules._jobs(space) as jobs:  # as if it had been due for three hours, every hour
         due = (datetime.now() - timedelta(hours=3)).astimezone()
         job = jobs.get_job("tiny")
         jobs.remove_job("tiny")
@@ -103,19 +103,19 @@ def test_schedules_survive_and_what_was_missed_is_fired_once(tmp_path: Path, scr
         until(lambda: lines(calls))
         time.sleep(1.5)
         assert len(lines(calls)) == 1
-        following = schedule.find(space, "tiny").next
+        following = schedules.find(space, "tiny").next
         assert following is not None
         assert following > datetime.now().astimezone()
 
 
 def test_a_schedule_fires_in_the_workspace_where_it_was_moved_to(tmp_path: Path, script: Path) -> None:
-    schedule.add(tmp_path / "old", script, "* * * * * *")
+    schedules.add(tmp_path / "old", script, "* * * * * *")
     moved = (tmp_path / "old").rename(tmp_path / "new")
     with scheduler(moved):
         until(lambda: len(lines(tmp_path / "calls")) >= 2)
     assert set(lines(tmp_path / "calls")) == {repr(["--workspace", str(moved)])}
     assert not (tmp_path / "old").exists()
-    assert schedule.find(moved, "tiny").last is not None
+    assert schedules.find(moved, "tiny").last is not None
 
 
 def test_one_pipeline_never_runs_twice_at_a_time(tmp_path: Path) -> None:
@@ -125,28 +125,28 @@ def test_one_pipeline_never_runs_twice_at_a_time(tmp_path: Path) -> None:
         f"import time\nout = open({str(tmp_path / 'spans')!r}, 'a', buffering=1)\n"
         "out.write('begin\\n'); time.sleep(2.5); out.write('end\\n')\n"
     )
-    schedule.add(space, slow, "* * * * * *")
-    schedule.add(space, slow, "* * * * * *", name="again")
+    schedules.add(space, slow, "* * * * * *")
+    schedules.add(space, slow, "* * * * * *", name="again")
     with scheduler(space) as first:
         until(lambda: lines(tmp_path / "spans"))
-        assert schedule.run_now(space, "again").outcome == "skipped"
+        assert schedules.run_now(space, "again").outcome == "skipped"
         first.kill()
         first.wait()
         with scheduler(space):
             until(lambda: len(lines(tmp_path / "spans")) >= 4)
     for name in ("slow", "again"):
-        schedule.remove(space, name)
+        schedules.remove(space, name)
     marks = lines(tmp_path / "spans")
     assert marks[:4] == ["begin", "end", "begin", "end"]
 
 
 def test_the_scheduler_is_the_only_one(tmp_path: Path) -> None:
-    assert not schedule.is_served(tmp_path)
+    assert not schedules.is_served(tmp_path)
     with scheduler(tmp_path):
-        assert schedule.is_served(tmp_path)
+        assert schedules.is_served(tmp_path)
         with pytest.raises(ValueError, match="a scheduler runs already"):
-            schedule.serve(tmp_path, print)
-    assert not schedule.is_served(tmp_path)
+            schedules.serve(tmp_path, print)
+    assert not schedules.is_served(tmp_path)
 
 
 def test_stopping_interrupts_the_pipelines_at_work(tmp_path: Path) -> None:
@@ -156,11 +156,11 @@ def test_stopping_interrupts_the_pipelines_at_work(tmp_path: Path) -> None:
         "try:\n    open(file, 'a').write('at work\\n'); time.sleep(60)\n"
         "except KeyboardInterrupt:\n    open(file, 'a').write('interrupted\\n'); sys.exit(130)\n"
     )
-    schedule.add(space, slow, "* * * * * *")
+    schedules.add(space, slow, "* * * * * *")
     with scheduler(space):
         until(lambda: lines(tmp_path / "calls"))
     assert lines(tmp_path / "calls") == ["at work", "interrupted"]
-    last = schedule.find(space, "slow").last
+    last = schedules.find(space, "slow").last
     assert last is not None
     assert last.outcome == "stopped"
 
@@ -170,38 +170,38 @@ def test_fired_by_hand(tmp_path: Path, script: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(scheduled_run, "KEPT", 2)
     broken = tmp_path / "broken.py"
     broken.write_text("raise SystemExit(3)")
-    schedule.add(tmp_path, script, "@daily")
-    schedule.add(tmp_path, broken, "@daily", name="other")
-    results = [schedule.run_now(tmp_path, "tiny") for _ in range(3)]
+    schedules.add(tmp_path, script, "@daily")
+    schedules.add(tmp_path, broken, "@daily", name="other")
+    results = [schedules.run_now(tmp_path, "tiny") for _ in range(3)]
     assert [result.outcome for result in results] == ["finished"] * 3
     assert len(list((tmp_path / "schedule" / "tiny").glob("*.log"))) == 2
-    failed = schedule.run_now(tmp_path, "other")
+    failed = schedules.run_now(tmp_path, "other")
     assert (failed.outcome, failed.code) == ("failed", 3)
-    assert schedule.find(tmp_path, "other").last == failed
+    assert schedules.find(tmp_path, "other").last == failed
 
 
 def test_mistakes_are_explained(tmp_path: Path, script: Path) -> None:
     with pytest.raises(ValueError, match="field hour"):
-        schedule.add(tmp_path, script, "0 99 * * *")
+        schedules.add(tmp_path, script, "0 99 * * *")
     with pytest.raises(FileNotFoundError, match="no such pipeline"):
-        schedule.add(tmp_path, tmp_path / "none.yaml", "@daily")
+        schedules.add(tmp_path, tmp_path / "none.yaml", "@daily")
     with pytest.raises(ValueError, match=r"schedule name '\.\./x'"):
-        schedule.add(tmp_path, script, "@daily", name="../x")
+        schedules.add(tmp_path, script, "@daily", name="../x")
     with pytest.raises(ValueError, match="no schedule `tiny`; there are: none"):
-        schedule.remove(tmp_path, "tiny")
+        schedules.remove(tmp_path, "tiny")
 
 
 def test_the_job_store_is_its_owners_alone(tmp_path: Path, script: Path) -> None:
     before = os.umask(0)
     try:
-        schedule.add(tmp_path, script, "@daily")
+        schedules.add(tmp_path, script, "@daily")
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "schedule.sqlite").stat().st_mode) == 0o600
 
 
 def test_adding_again_replaces(tmp_path: Path, script: Path) -> None:
-    schedule.add(tmp_path, script, "@daily", ["seed=1"])
-    schedule.add(tmp_path, script, "@hourly", ["seed=2"])
-    (entry,) = schedule.entries(tmp_path)
+    schedules.add(tmp_path, script, "@daily", ["seed=1"])
+    schedules.add(tmp_path, script, "@hourly", ["seed=2"])
+    (entry,) = schedules.entries(tmp_path)
     assert (entry.cron, entry.overrides) == ("@hourly", ("seed=2",))

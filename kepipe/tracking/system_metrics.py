@@ -12,7 +12,7 @@ from kepipe.flow.events import Metrics, Sink
 Reading = dict[str, float]
 
 
-class Sampler:
+class SystemMetrics:
     """Tells `sink` every `interval` seconds how busy the machine is, as metrics of the stage at work.
 
     Names are those that MLflow's own monitor uses, so that its page of system metrics shows them.
@@ -28,7 +28,7 @@ class Sampler:
         self.stop()
         self._stop = threading.Event()
         self._thread = threading.Thread(
-            target=self._sample, args=(run, stage, self._stop), name="kepipe-sampler", daemon=True
+            target=self._sample, args=(run, stage, self._stop), name="kepipe-system-metrics", daemon=True
         )
         self._thread.start()
 

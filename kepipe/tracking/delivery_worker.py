@@ -1,7 +1,7 @@
 """The process that delivers while a run goes on. A run starts it: `kepipe track follow`.
 
-First the journals that earlier runs left, then that of the run, until the run has ended. A store that is away
-is tried again as long as the run lives, and once more at its end.
+First the journals that earlier runs left, then that of the run, until the run has ended. A store that
+cannot be reached is tried again as long as the run lives, and once more at its end.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from kepipe.flow.journal import is_written
 from kepipe.tracking.cursor import Cursor, journal_of
 from kepipe.tracking.delivery import Delivery, claim, deliver_pending
 from kepipe.tracking.registry import ChampionScore
-from kepipe.tracking.store import AwayError, Store, connect, store_uri
+from kepipe.tracking.store import Store, StoreUnavailable, connect, store_uri
 
 BEAT = 2.0
 """Seconds between deliveries: what happens meanwhile goes in one request."""
 LONGEST = 60.0
-"""Longest pause, in seconds, before a store that is away is tried again."""
+"""Longest pause, in seconds, before a store that cannot be reached is tried again."""
 NICE = 10
 """The training has the right of way on the processor."""
 
 
 def follow(workspace: Path, run: str, champion_score: ChampionScore) -> None:
-    """Deliver the run's journal until it is complete, or its writer has gone while the store is away."""
+    """Deliver the run's journal until it is complete, or its writer has gone while the store cannot be reached."""
     os.nice(NICE)
     journal = journal_of(workspace, run)
     pause = BEAT
@@ -37,9 +37,9 @@ def follow(workspace: Path, run: str, champion_score: ChampionScore) -> None:
             try:
                 _deliver(workspace, journal, connect(workspace), champion_score)
                 return
-            except AwayError as reason:
+            except StoreUnavailable as reason:
                 cursor = Cursor.load(journal, store_uri(workspace))
-                cursor.away = str(reason)
+                cursor.unavailable = str(reason)
                 cursor.save(journal)
             if last:
                 return

@@ -21,7 +21,7 @@ AT_ONCE = 32
 """Texts in one forward pass."""
 
 
-class Predictor:
+class MaskPredictor:
     """A model that fills masks. MLflow calls `predict`."""
 
     def __init__(self, model: MaskedLanguageModel) -> None:

@@ -1,0 +1,54 @@
+"""Types of settings that name files and folders of the user's."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
+
+
+def _locate(value: Any, info: ValidationInfo) -> Any:
+    if not isinstance(value, str | Path):
+        return value
+    text = os.path.expandvars(str(value))
+    if "$" in text:
+        raise ValueError(f"{text} names an environment variable that is not set")
+    path = (_folder(info) / Path(text).expanduser()).resolve()
+    if not path.exists():
+        raise ValueError(f"no such file or folder: {path}")
+    return path
+
+
+UserPath = Annotated[Path, BeforeValidator(_locate)]
+"""A file or folder of the user's that must exist; `~` and `$VARIABLES` are expanded, and a relative path starts at
+the folder of the YAML file."""
+
+
+def _locate_or_name(value: Any, info: ValidationInfo) -> Any:
+    if not isinstance(value, str | Path):
+        return value
+    text = str(value)
+    is_path = text.startswith((".", "/", "~", "$")) or (_folder(info) / text).exists()
+    return str(_locate(text, info)) if is_path else text
+
+
+def _folder(info: ValidationInfo) -> Path:
+    """Where relative paths start: the folder of the YAML file."""
+    folder: Path = (info.context or {}).get("folder", Path())
+    return folder
+
+
+UserSource = Annotated[str, BeforeValidator(_locate_or_name)]
+"""A name that kepipe knows (`minilm`), a hub id, or a `UserPath`: what begins with `.`, `/`, `~` or `$`, or lies in the
+folder of the YAML file."""
+
+
+def _locate_each(value: Any, info: ValidationInfo) -> Any:
+    return tuple(_locate(item, info) for item in (value if isinstance(value, list | tuple) else [value]))
+
+
+_ONE_OR_SEVERAL = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+UserPaths = Annotated[tuple[Path, ...], BeforeValidator(_locate_each), WithJsonSchema(_ONE_OR_SEVERAL)]
+"""One such path, or a list of them."""

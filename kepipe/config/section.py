@@ -1,0 +1,71 @@
+"""A section: a frozen, typed group of settings, some of which are no part of a stage's key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema
+
+
+class Section(BaseModel):
+    """A frozen group of settings. Unknown keys are errors; a docstring under a field describes it."""
+
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """Key of an earlier version → its name now, or a sentence that says what to write; subclasses add to it."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        protected_namespaces=(),
+        allow_inf_nan=False,
+    )
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        for info in cls.__pydantic_fields__.values():
+            takes = _leaves(info.annotation)
+            if takes & {int, float} and bool not in takes and _NO_FLAG not in info.metadata:
+                info.metadata.append(_NO_FLAG)
+        return handler(source)
+
+
+def _refuse_flags(value: Any) -> Any:
+    """Python counts `True` as 1, and YAML reads `on` and `yes` as true."""
+    if any(isinstance(one, bool) for one in (value if isinstance(value, list | tuple) else [value])):
+        raise ValueError("expected a number")
+    return value
+
+
+_NO_FLAG = BeforeValidator(_refuse_flags)
+
+
+def _leaves(annotation: Any) -> set[Any]:
+    """The types that an annotation is made of."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return {type(word) for word in inner}
+    if origin is Annotated:
+        return _leaves(inner[0])
+    return {leaf for part in inner for leaf in _leaves(part)} if inner else {annotation}
+
+
+def runtime_only(default: Any, **constraints: Any) -> Any:
+    """A field that does not change the result (a number of workers, where a file lies): no part of a stage's key."""
+    return Field(default, json_schema_extra={"in_key": False}, **constraints)
+
+
+def cache_key_fields(config: BaseModel) -> dict[str, Any]:
+    """The settings that decide a result, as plain JSON data: all fields but those set `runtime_only`."""
+    part: dict[str, Any] = {}
+    for name, info in type(config).model_fields.items():
+        extra = info.json_schema_extra
+        if isinstance(extra, dict) and extra.get("in_key") is False:
+            continue
+        value = getattr(config, name)
+        part[name] = (
+            cache_key_fields(value) if isinstance(value, BaseModel) else config.model_dump(mode="json")[name]
+        )
+    return part

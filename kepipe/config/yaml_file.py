@@ -1,0 +1,133 @@
+"""A YAML file as plain data, with the line of each key; assignments on top of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kepipe.config.errors import ConfigError
+
+Key = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Plain data of a YAML file, and the line on which each key stands."""
+
+    data: dict[str, Any]
+    file: Path
+    lines: Mapping[Key, int] = field(default_factory=dict)
+
+    def where(self, key: Key) -> str:
+        """`file:line` of a key, or of the nearest enclosing key that the file has."""
+        for end in range(len(key), -1, -1):
+            if key[:end] in self.lines:
+                return f"{self.file}:{self.lines[key[:end]]}"
+        return str(self.file)
+
+
+def read(file: Path) -> Settings:
+    """Parse a YAML file by the safe loader. Raises ConfigError for a missing file, bad YAML or a duplicate key."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{file}: no such file") from None
+    except (IsADirectoryError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: not a UTF-8 text file ({error})") from None
+    loader = yaml.SafeLoader(text)
+    try:
+        root = loader.get_single_node()
+        lines: dict[Key, int] = {(): 1}
+        data = _construct(loader, root, (), lines, file) if root is not None else {}
+    except yaml.MarkedYAMLError as error:
+        line, problem = _in_words(error)
+        raise ConfigError(f"{file}:{line}: not valid YAML: {problem}") from None
+    finally:
+        loader.dispose()
+    if not isinstance(data, dict):
+        raise ConfigError(f"{file}:1: expected `key: value` lines, found {type(data).__name__}")
+    return Settings(data, file, lines)
+
+
+def _in_words(error: yaml.MarkedYAMLError) -> tuple[int, str]:
+    """The line of a mistake in YAML, and what to do about it where the parser's own words do not tell."""
+    mark = error.problem_mark or error.context_mark
+    line, problem = (mark.line + 1 if mark else 1), str(error.problem)
+    begun = error.context_mark.line + 1 if error.context_mark else line
+    if "'\\t'" in problem:
+        return line, "a tab; lines are indented by spaces"
+    if error.context == "while scanning a simple key":
+        return begun, "expected `key: value`, with a space after the colon"
+    if problem.startswith("expected <block end>"):
+        return line, f"expected the indentation of the lines since {begun}"
+    if (error.context or "").startswith("while parsing a flow"):
+        return line, f"{problem}: what a bracket opens on line {begun} is not closed before this"
+    return line, problem
+
+
+def _construct(loader: yaml.SafeLoader, node: yaml.Node, at: Key, lines: dict[Key, int], file: Path) -> Any:
+    if isinstance(node, yaml.MappingNode) and node.tag == "tag:yaml.org,2002:map":
+        _refuse_doubles(node, file)
+        loader.flatten_mapping(node)  # `<<: *base` comes first, so that what stands beside it overrides it
+        values: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(loader.construct_object(key_node))
+            lines[(*at, key)] = key_node.start_mark.line + 1
+            values[key] = _construct(loader, value_node, (*at, key), lines, file)
+        return values
+    if isinstance(node, yaml.SequenceNode) and node.tag == "tag:yaml.org,2002:seq":
+        items = []
+        for index, item in enumerate(node.value):
+            lines[(*at, index)] = item.start_mark.line + 1
+            items.append(_construct(loader, item, (*at, index), lines, file))
+        return items
+    return loader.construct_object(node)
+
+
+def _refuse_doubles(node: yaml.MappingNode, file: Path) -> None:
+    first: dict[str, int] = {}
+    for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+        line = key.start_mark.line + 1
+        if key.value in first:
+            raise ConfigError(f"{file}:{line}: `{key.value}` is set twice, first on line {first[key.value]}")
+        first[key.value] = line
+
+
+def override(settings: Settings, assignments: Sequence[str]) -> Settings:
+    """Apply `a.b.c=value` assignments (values are YAML) on top of a file's data."""
+    data = _copy(settings.data)
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        if not equals or not path:
+            raise ConfigError(f"--set {assignment}: expected KEY=VALUE, such as stages.pretrain.steps=50")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise ConfigError(f"--set {assignment}: {text!r} is not a YAML value") from None
+        place = data
+        *parents, last = path.split(".")
+        for name in parents:
+            if place.get(name) is None:
+                place[name] = {}
+            place = place[name]
+            if not isinstance(place, dict):
+                raise ConfigError(f"--set {assignment}: `{name}` holds a value, not a group of keys")
+        place[last] = value
+    return Settings(data, settings.file, settings.lines)
+
+
+def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `changes` laid over it, group by group."""
+    merged = _copy(base)
+    for key, value in changes.items():
+        both_groups = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = merge(merged[key], value) if both_groups else value
+    return merged
+
+
+def _copy(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _copy(value) if isinstance(value, Mapping) else value for key, value in data.items()}

@@ -1,0 +1,150 @@
+"""Files and folders that are there whole or not at all, links in place of copies, locks between processes.
+
+What is new is written beside its place, as `.NAME.unfinished`, forced to disk and renamed. A kill leaves what was
+there before and a leftover of that name, which the next writer takes away.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+_ENDING = ".unfinished"
+
+
+@contextmanager
+def replacing(file: Path, *, durable: bool = True, concurrent: bool = False) -> Iterator[Path]:
+    """A path to write to, beside `file`, whose place it takes at the end of the block.
+
+    After an error nothing has changed. `durable`: force the content to disk before, so that a power cut cannot leave an
+    empty file. `concurrent`: several processes or threads may replace the file at once; the last one wins, and what a
+    kill leaves stays.
+    """
+    writer = f".{os.getpid()}-{threading.get_ident()}" if concurrent else ""
+    unfinished = file.with_name(f".{file.name}{writer}{_ENDING}")
+    unfinished.unlink(missing_ok=True)
+    try:
+        yield unfinished
+        if durable:
+            _sync(unfinished)
+        unfinished.replace(file)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+
+
+def write_file(file: Path, write: Callable[[Path], None]) -> None:
+    """Call `write` with a path beside `file`, whose place it takes.
+
+    Raises OSError naming the file (a full disk, a limit); the file that was there before is left as it was.
+    """
+    try:
+        with replacing(file) as unfinished:
+            write(unfinished)
+    except OSError as error:
+        raise OSError(f"{file}: cannot be written ({error}); what was there before is untouched") from error
+
+
+def write_text(file: Path, text: str) -> None:
+    """Write a file of UTF-8 text, line ends as they are, as `write_file` does."""
+    write_file(file, lambda path: _write_bytes(path, text.encode()))
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file's content, as `write_file` does."""
+    write_file(target, lambda path: _write_bytes(path, source.read_bytes()))
+
+
+@contextmanager
+def filling(folder: Path) -> Iterator[Path]:
+    """An empty folder to fill, beside `folder`, whose place it takes at the end of the block, forced to disk.
+
+    After an error nothing has changed. Killed while the place is taken, there is the old folder or none.
+    """
+    unfinished = folder.with_name(f".{folder.name}{_ENDING}")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        unfinished.mkdir(parents=True)
+        yield unfinished
+        sync_tree(unfinished)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    if folder.exists():
+        shutil.rmtree(folder)
+    unfinished.rename(folder)
+    _sync(folder.parent)
+
+
+def publish(folder: Path, target: Path) -> None:
+    """Force a folder to disk and move it, by one rename, to a place on the same file system that is free."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    sync_tree(folder)
+    folder.rename(target)
+    _sync(target.parent)
+
+
+def remove_leftovers(parent: Path) -> None:
+    """Remove what writers that were killed left in a folder. Call where no writer is at work."""
+    for leftover in parent.glob(f".*{_ENDING}"):
+        if leftover.is_dir() and not leftover.is_symlink():
+            shutil.rmtree(leftover)
+        else:
+            leftover.unlink()
+
+
+def sync_tree(folder: Path) -> None:
+    """Force a folder and all that lies in it to disk."""
+    for path in [*folder.rglob("*"), folder]:
+        _sync(path)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Have a file at a second place: a hard link, or a copy where the file system has none.
+
+    A file that stands at `target` is replaced, not written to: it may itself be a link.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)
+
+
+@contextmanager
+def lock(file: Path, timeout: float = -1) -> Iterator[bool]:
+    """Hold a lock for the block, waiting for it up to `timeout` seconds, or as long as it takes; False if in vain.
+
+    The lock is the operating system's and ends with the process that holds it; `file` may stay. It keeps out other
+    blocks of the same process too.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    held = FileLock(file, thread_local=False)  # one thread may take it and another give it back
+    try:
+        held.acquire(timeout=timeout)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        held.release()
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

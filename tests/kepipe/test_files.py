@@ -1,0 +1,192 @@
+"""Files and folders: whole or as they were before, whatever happens on the way; links; locks."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kepipe import files
+
+Write = Callable[[Path], None]
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def killed(program: str, *arguments: Path) -> None:
+    """Run a program that kills itself."""
+    ended = subprocess.run([sys.executable, "-c", program, *map(str, arguments)], check=False)
+    assert ended.returncode == -9
+
+
+KILL = (
+    "import os, signal, sys\nfrom pathlib import Path\nfrom kepipe import files\nplace = Path(sys.argv[1])\n"
+)
+
+
+def test_a_kill_between_write_and_rename_leaves_the_old_file(tmp_path: Path) -> None:
+    file = tmp_path / "state.json"
+    files.write_text(file, "old")
+    program = (
+        f"{KILL}with files.replacing(place) as new:\n    new.write_text('new')\n    os.kill(os.getpid(), 9)\n"
+    )
+    killed(program, file)
+    assert (file.read_text(), names(tmp_path)) == ("old", [".state.json.unfinished", "state.json"])
+    files.write_text(file, "newer")
+    assert (file.read_text(), names(tmp_path)) == ("newer", ["state.json"])
+
+
+def test_a_kill_before_a_folder_is_whole_leaves_the_old_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "step-1"
+    with files.filling(folder) as new:
+        (new / "a").write_text("old")
+    program = (
+        f"{KILL}with files.filling(place) as new:\n    (new / 'b').touch()\n    os.kill(os.getpid(), 9)\n"
+    )
+    killed(program, folder)
+    assert (names(folder), names(tmp_path)) == (["a"], [".step-1.unfinished", "step-1"])
+    files.remove_leftovers(tmp_path)
+    assert names(tmp_path) == ["step-1"]
+    killed(program, folder)
+    with files.filling(folder) as new:
+        (new / "c").touch()
+    assert (names(folder), names(tmp_path)) == (["c"], ["step-1"])
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from kepipe import files
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+try:
+    files.write_text(Path(sys.argv[1]), "x" * 2000)
+except OSError as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_leaves_the_old_file_and_is_told_with_the_files_name(tmp_path: Path) -> None:
+    file = tmp_path / "state.json"
+    files.write_text(file, "old")
+    said = subprocess.run(
+        [sys.executable, "-c", FULL, str(file)], check=True, capture_output=True, text=True
+    ).stdout
+    assert said.startswith(f"{file}: cannot be written (")
+    assert said.strip().endswith("what was there before is untouched")
+    assert (file.read_text(), names(tmp_path)) == ("old", ["state.json"])
+
+
+@pytest.mark.parametrize("concurrent", [False, True])
+def test_after_an_error_nothing_has_changed(tmp_path: Path, concurrent: bool) -> None:
+    file, folder = tmp_path / "f", tmp_path / "g"
+    file.write_text("old")
+    folder.mkdir()
+    with pytest.raises(ZeroDivisionError), files.replacing(file, concurrent=concurrent) as new:
+        new.write_text(str(1 / new.write_text("")))
+    with pytest.raises(ZeroDivisionError), files.filling(folder) as new:
+        (new / "part").write_text(str(1 / 0))
+    assert (file.read_text(), names(tmp_path), names(folder)) == ("old", ["f", "g"], [])
+
+
+def test_writers_at_once_do_not_mix_what_they_write(tmp_path: Path) -> None:
+    """Of several processes each has a name of its own beside the file."""
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom kepipe.files import replacing\n"
+        "for n in range(200):\n    with replacing(Path(sys.argv[1]), durable=False, concurrent=True) as new:\n"
+        "        new.write_text(sys.argv[2] * 5000)\n"
+    )
+    file = tmp_path / "f"
+    writers = [subprocess.Popen([sys.executable, "-c", program, str(file), letter]) for letter in "ab"]
+    while any(writer.poll() is None for writer in writers):
+        assert not file.exists() or len(set(file.read_text())) == 1
+    assert [writer.returncode for writer in writers] == [0, 0]
+    assert names(tmp_path) == ["f"]
+
+
+def test_a_link_is_replaced_in_one_step(tmp_path: Path) -> None:
+    for target in ("one", "two"):
+        with files.replacing(tmp_path / "latest", durable=False) as new:
+            new.symlink_to(target)
+    assert (tmp_path / "latest").readlink() == Path("two")
+
+
+def test_a_published_folder_is_moved(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a").write_text("a")
+    files.publish(tmp_path / "out", tmp_path / "done" / "key")
+    assert (names(tmp_path), names(tmp_path / "done" / "key")) == (["done"], ["a"])
+
+
+def test_everything_is_forced_to_disk_before_it_is_renamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    sync, rename, replace = os.fsync, Path.rename, Path.replace
+
+    def note_sync(handle: int) -> None:
+        order.append(f"sync {Path(f'/proc/self/fd/{handle}').readlink().name}")
+        sync(handle)
+
+    def note(move: Callable[[Path, Path], Path]) -> Callable[[Path, Path], Path]:
+        def moved(path: Path, target: Path) -> Path:
+            order.append(f"rename to {target.name}")
+            return move(path, target)
+
+        return moved
+
+    monkeypatch.setattr(os, "fsync", note_sync)
+    monkeypatch.setattr(Path, "rename", note(rename))
+    monkeypatch.setattr(Path, "replace", note(replace))
+    files.write_text(tmp_path / "f", "x")
+    with files.filling(tmp_path / "g") as new:
+        (new / "part").touch()
+    assert order == [
+        "sync .f.unfinished",
+        "rename to f",
+        "sync part",
+        "sync .g.unfinished",
+        "rename to g",
+        f"sync {tmp_path.name}",
+    ]
+
+
+def test_a_linked_file_takes_no_room_twice(tmp_path: Path) -> None:
+    (tmp_path / "table").write_text("vectors")
+    files.link_or_copy(tmp_path / "table", tmp_path / "model" / "table")
+    assert (tmp_path / "model" / "table").samefile(tmp_path / "table")
+
+
+def test_linking_replaces_and_does_not_write_through(tmp_path: Path) -> None:
+    """The place may hold a link to another file, whose content is nobody's to change."""
+    for name in ("old", "new"):
+        (tmp_path / name).write_text(name)
+    files.link_or_copy(tmp_path / "old", tmp_path / "model")
+    files.link_or_copy(tmp_path / "new", tmp_path / "model")
+    assert ((tmp_path / "model").read_text(), (tmp_path / "old").read_text()) == ("new", "old")
+
+
+def test_without_links_it_is_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    (tmp_path / "table").write_text("vectors")
+    files.link_or_copy(tmp_path / "table", tmp_path / "copy")
+    assert (tmp_path / "copy").read_text() == "vectors"
+    assert not (tmp_path / "copy").samefile(tmp_path / "table")
+
+
+def test_a_lock_keeps_others_out_and_is_free_after_a_kill(tmp_path: Path) -> None:
+    file = tmp_path / "locks" / "key.lock"
+    with files.lock(file) as held, files.lock(file, timeout=0) as again:
+        assert (held, again) == (True, False)
+    killed(f"{KILL}with files.lock(place) as held:\n    assert held\n    os.kill(os.getpid(), 9)\n", file)
+    with files.lock(file, timeout=0) as held:
+        assert held
