@@ -46,7 +46,7 @@ def main(folder: Path, split: str = "test") -> None:
     for choice in CHOICES:
         settings = Inject.model_validate({"choice": choice, "max_branches": BRANCHES})
         injector = Injector(graph, tokenizer, settings, vectors=folder / "embed")
-        chosen = injector.sampler(tokens, encoded.lengths, mentions, np.array(entities))
+        chosen = injector.choose(tokens, encoded.lengths, mentions, np.array(entities))
         written: list[set[tuple[int, ...]]] = [set() for _ in questions]
         for row, triple in zip(chosen.mentions.tolist(), chosen.triples.tolist(), strict=True):
             written[row].add(tuple(triple))
