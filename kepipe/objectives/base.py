@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -12,11 +11,16 @@ if TYPE_CHECKING:
     from kepipe.data.batch import Batch, TokenRows
     from kepipe.training.criterion import Criterion
 
-    Collator = Callable[[TokenRows, np.random.Generator, float], Batch]
-    """(clean rows, generator, share of the training done in 0..1) → what the model sees and has to restore.
+
+class Collator(Protocol):
+    """Clean rows → what the model sees and has to restore.
 
     A function of its arguments alone: no state, so that batch n is the same after a resume.
     """
+
+    def __call__(self, rows: TokenRows, rng: np.random.Generator, progress: float, /) -> Batch:
+        """`progress`: share of the training that is done, in 0..1."""
+        ...
 
 
 @dataclass(frozen=True)
