@@ -27,11 +27,11 @@ from kepipe.cli.options import with_groups
 
 if TYPE_CHECKING:
     from kepipe.data.document import Document
-    from kepipe.linking.assess import Assessment, Predict
-    from kepipe.linking.goldset import EntityIds, GoldText
+    from kepipe.linking.decision.policy import Policy
+    from kepipe.linking.evaluation.assess import Assessment, Predict
+    from kepipe.linking.evaluation.goldset import EntityIds, GoldText
     from kepipe.linking.linker import Linker
-    from kepipe.linking.policy import Policy
-    from kepipe.linking.reading import Reader
+    from kepipe.linking.text.annotations import Annotator
     from kg.problems import Problems
 
 
@@ -75,18 +75,18 @@ def texts(
         raise ValueError("kepipe link: give files to link, or --explain TEXT")
     policy = asked.policy(english.finds_persons(language))
     _require_writable(out)
-    found, reader = _linker(linker, files or ()), english.reader(language)
+    found, annotator = _linker(linker, files or ()), english.annotator(language)
     if explain is not None:
-        from kepipe.linking.explain import explain as decisions
+        from kepipe.linking.evaluation.explain import explain as decisions
 
         tables.show_decisions(
-            decisions(found, explain, next(iter(reader.read([explain]))), policy=policy),
+            decisions(found, explain, next(iter(annotator.annotate([explain]))), policy=policy),
             found,
             policy.threshold,
         )
         return
     problems = Problems()
-    linked = _link(_documents(files or [], problems), found, reader, policy)
+    linked = _link(_documents(files or [], problems), found, annotator, policy)
     count = mentions = 0
     with _writing(out) as stream:
         for document in linked:
@@ -122,11 +122,11 @@ def train(
     """Build a linker over a graph and train it on gold sets in which every mention is marked."""
     from dataclasses import replace
 
-    from kepipe.linking.casing import Casing
-    from kepipe.linking.goldset import EntityIds, marks_pronouns, require_known
-    from kepipe.linking.learn import learn
+    from kepipe.linking.evaluation.goldset import EntityIds, marks_pronouns, require_known
     from kepipe.linking.linker import Linker
-    from kepipe.linking.teach import teach
+    from kepipe.linking.text.casing import Casing
+    from kepipe.linking.training.learn import learn
+    from kepipe.linking.training.training_data import training_data
     from kg.problems import Problems
     from kg.store import open_graph
 
@@ -147,9 +147,9 @@ def train(
     seen = [text.document.text for text in learned_from]
     more = (document.text for document in _documents(texts or [], problems))
     linker = Linker.build(store, Casing.count([*seen, *more]))
-    readings = list(english.reader().read(seen))
-    lessons, joined = teach(linker, learned_from, readings)
-    learned = learn(lessons, len(linker.knowledge.type_names), complete=True)
+    annotations = list(english.annotator().annotate(seen))
+    examples, joined = training_data(linker, learned_from, annotations)
+    learned = learn(examples, len(linker.knowledge.type_names), complete=True)
     _complain(problems)
     if learned is None:
         raise ValueError(f"{told}: too few links to entities of the graph to learn from")
@@ -157,7 +157,7 @@ def train(
     linker.with_ranker(replace(learned.ranker, pronouns=marked, join=joined)).save(out)
     scores = learned.validation
     typer.echo(
-        f"{out}: trained on {len(lessons)} texts, {scores.given} links; threshold {learned.ranker.threshold}; "
+        f"{out}: trained on {len(examples)} texts, {scores.given} links; threshold {learned.ranker.threshold}; "
         f"on texts left out in turn: precision {scores.precision:.3f}, recall {scores.recall:.3f}, F1 {scores.f1:.3f}; "
         f"pronouns: {'linked too' if marked else 'not linked'}; "
         f"a place and what it lies in: {'one name' if joined else 'two names'}"
@@ -180,14 +180,14 @@ def score(
     """Score a linker on gold sets beside two baselines: exact names by prior, and NER with exact names by degree."""
     import json
 
-    from kepipe.linking.assess import by_linker, by_ner, by_prior, summary
-    from kepipe.linking.goldset import EntityIds, require_known
+    from kepipe.linking.evaluation.assess import by_linker, by_ner, by_prior, summary
+    from kepipe.linking.evaluation.goldset import EntityIds, require_known
     from kepipe.report.linking import score_page
     from kepipe.report.page import render
 
     policy = asked.policy(english.finds_persons(language))
     _require_writable(html, json_out)
-    found, reader = _linker(linker), english.reader(language)
+    found, annotator = _linker(linker), english.annotator(language)
     known = EntityIds.read(found.knowledge.ids, ids)
     sets: dict[str, dict[str, Assessment]] = {}
     read: dict[str, list[GoldText]] = {}
@@ -195,14 +195,14 @@ def score(
         read[name] = _gold([file], known)
         require_known(read[name], str(file))
     for name, marked in read.items():
-        readings = list(reader.read([text.document.text for text in marked]))
+        annotations = list(annotator.annotate([text.document.text for text in marked]))
         contestants: dict[str, Predict] = {
             "linker": by_linker(found, policy),
             "exact names, likeliest": by_prior(found.gazetteer),
         }
-        if readings and readings[0].names is not None:
+        if annotations and annotations[0].names is not None:
             contestants["NER, exact names, best connected"] = by_ner(found.gazetteer, found.degrees.tolist())
-        sets[name] = _assess(found, marked, readings, contestants)
+        sets[name] = _assess(found, marked, annotations, contestants)
         tables.show_scores(name, sets[name])
     if json_out is not None:
         told = {name: {who: summary(each) for who, each in found.items()} for name, found in sets.items()}
@@ -228,8 +228,8 @@ def doctor(
     threshold: ThresholdOption = None,
 ) -> None:
     """What a linker misses in texts, and why: unlinked names, contested aliases, aliases worth adding."""
-    from kepipe.linking.doctor import examine
-    from kepipe.report.linking import doctor_page
+    from kepipe.linking.evaluation.diagnosis import diagnose
+    from kepipe.report.linking import diagnosis_page
     from kepipe.report.page import render
     from kg.problems import Problems
 
@@ -238,10 +238,10 @@ def doctor(
     documents = list(_documents(files, problems))
     if not documents:
         raise ValueError(f"{', '.join(map(str, files))}: no texts there; {problems.summary()}")
-    readings = english.reader(language).read([document.text for document in documents])
-    diagnosis = examine(found, zip(documents, readings, strict=True), shown, threshold)
+    annotations = english.annotator(language).annotate([document.text for document in documents])
+    diagnosis = diagnose(found, zip(documents, annotations, strict=True), shown, threshold)
     _complain(problems)
-    page = doctor_page(diagnosis)
+    page = diagnosis_page(diagnosis)
     tables.show_page(page)
     if html is not None:
         html.write_text(render(page), encoding="utf-8")
@@ -252,8 +252,8 @@ def _linker(path: Path, files: Iterable[Path] = ()) -> Linker:
     """A linker folder, or an untrained linker over a stored graph, which learns from its descriptions and from `files`
     which words are common. Raises ValueError where `path` holds neither.
     """
-    from kepipe.linking.casing import Casing
     from kepipe.linking.linker import Linker
+    from kepipe.linking.text.casing import Casing
     from kg.problems import Problems
     from kg.store import open_graph
 
@@ -284,7 +284,7 @@ def _documents(files: Iterable[Path], problems: Problems) -> Iterator[Document]:
 
 def _gold(files: Iterable[Path], ids: EntityIds) -> list[GoldText]:
     """The texts of gold sets; bad lines are told."""
-    from kepipe.linking.goldset import read_gold
+    from kepipe.linking.evaluation.goldset import read_gold
     from kg.problems import Problems
 
     problems = Problems()
@@ -303,27 +303,34 @@ def _by_name(files: Iterable[Path]) -> dict[str, Path]:
 
 
 def _link(
-    documents: Iterable[Document], linker: Linker, reader: Reader, policy: Policy
+    documents: Iterable[Document], linker: Linker, annotator: Annotator, policy: Policy
 ) -> Iterator[Document]:
     from dataclasses import replace
     from itertools import islice
 
     documents = iter(documents)
     while batch := list(islice(documents, 256)):
-        readings = list(reader.read([document.text for document in batch]))
-        rows = zip((d.text for d in batch), (d.title for d in batch), readings, strict=True)
+        annotations = list(annotator.annotate([document.text for document in batch]))
+        rows = zip((d.text for d in batch), (d.title for d in batch), annotations, strict=True)
         found = linker.link_all(rows, policy)
-        for document, reading, mentions in zip(batch, readings, found, strict=True):
-            yield replace(document, sentences=reading.sentences, phrases=reading.phrases, mentions=mentions)
+        for document, annotation, mentions in zip(batch, annotations, found, strict=True):
+            yield replace(
+                document, sentences=annotation.sentences, phrases=annotation.phrases, mentions=mentions
+            )
 
 
 def _assess(
-    linker: Linker, texts: list[GoldText], readings: list[Any], contestants: dict[str, Predict]
+    linker: Linker, texts: list[GoldText], annotations: list[Any], contestants: dict[str, Predict]
 ) -> dict[str, Assessment]:
-    from kepipe.linking.assess import assess
+    from kepipe.linking.evaluation.assess import assess
 
     return {
-        who: assess(texts, readings, predict, lambda text, reading: linker.find(text.document.text, reading))
+        who: assess(
+            texts,
+            annotations,
+            predict,
+            lambda text, annotation: linker.find(text.document.text, annotation),
+        )
         for who, predict in contestants.items()
     }
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from markupsafe import Markup
 
-from kepipe.linking.assess import Assessment, Decision, ambiguity, breakdown
-from kepipe.linking.doctor import Diagnosis, around
-from kepipe.linking.goldset import GoldText
+from kepipe.linking.evaluation.assess import Assessment, Decision, ambiguity, breakdown
+from kepipe.linking.evaluation.diagnosis import Diagnosis
+from kepipe.linking.evaluation.goldset import GoldText
+from kepipe.linking.text.spans import surrounding_text
 from kepipe.report.page import Fact, Page, Quotes, Section, Table, Text
 
 AROUND = 90
@@ -149,7 +150,7 @@ def _mistakes(found: Assessment, texts: Sequence[GoldText], labels: Sequence[str
 
 def _quote(decision: Decision, text: GoldText, labels: Sequence[str]) -> tuple[str, Markup, str]:
     raw = text.document.text
-    before, after = around(raw, decision.start, decision.end, AROUND)
+    before, after = surrounding_text(raw, decision.start, decision.end, AROUND)
     passage = Markup("{}<mark>{}</mark>{}").format(before, raw[decision.start : decision.end], after)
     linked = f"linked to {labels[decision.predicted]}" if decision.predicted >= 0 else "not linked"
     marked = (
@@ -158,7 +159,7 @@ def _quote(decision: Decision, text: GoldText, labels: Sequence[str]) -> tuple[s
     return f"{decision.mistake} · {text.document.id}", passage, f"{linked}; {marked}"
 
 
-def doctor_page(found: Diagnosis) -> Page:
+def diagnosis_page(found: Diagnosis) -> Page:
     """What a linker misses, and what could be done."""
     share = found.linked / found.spans if found.spans else 0.0
     return Page(

@@ -15,8 +15,8 @@ from kepipe.flow.stage import Stage, StageContext
 from kepipe.stages.artifacts import Corpus, Graph, Linked
 
 if TYPE_CHECKING:
-    from kepipe.linking.chunks import Chunk, Job
-    from kepipe.linking.learn import Learned
+    from kepipe.linking.corpus.chunks import Chunk, Job
+    from kepipe.linking.training.learn import Learned
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class LinkConfig(Section):
 
 def link(inputs: LinkInputs, config: LinkConfig, context: StageContext) -> None:
     """Write `documents.jsonl`, `corpus.json`, `scores.json` and `linker/`."""
-    from kepipe.linking.chunks import (
+    from kepipe.linking.corpus.chunks import (
         Job,
         build_linker,
         concatenate,
@@ -127,11 +127,11 @@ def _parallel(
 
 
 def _learn(job: Job, chunks: Sequence[Chunk], config: LinkConfig) -> Learned | None:
-    from kepipe.linking.chunks import lessons
-    from kepipe.linking.learn import learn
+    from kepipe.linking.corpus.chunks import examples
     from kepipe.linking.linker import Linker
+    from kepipe.linking.training.learn import learn
 
-    found = [lesson for part in _parallel(config, lessons, chunks, job) for lesson in part]
+    found = [example for part in _parallel(config, examples, chunks, job) for example in part]
     return learn(found, len(Linker.open(job.linker).knowledge.type_names), config.complete_gold)
 
 
@@ -143,7 +143,7 @@ PRECISION_ON = {
 
 def _score(counts: list[dict[str, Any]], learned: Learned | None, config: LinkConfig) -> dict[str, Any]:
     """Linker and baseline (longest exact name, likeliest entity) side by side, where there are given links."""
-    from kepipe.linking.score import Counts, summarise
+    from kepipe.linking.evaluation.score import Counts, summarise
 
     def scores(part: list[dict[str, Any]], who: str) -> dict[str, Any]:
         return summarise([Counts(*entry[who]) for entry in part]).to_json()

@@ -136,8 +136,8 @@ def _gold_in_graph(documents: Sequence[Document], graph: StoredGraph, linker: Pa
 
     The rules are those by which the linker is scored; links that mean nothing in the graph are left out.
     """
-    from kepipe.linking.casing import Casing
-    from kepipe.linking.gold import Titles
+    from kepipe.linking.evaluation.gold import Titles
+    from kepipe.linking.text.casing import Casing
     from kg.lexicon import Lexicon
 
     if not linker.exists() or not any(document.gold for document in documents):
