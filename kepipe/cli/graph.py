@@ -286,7 +286,7 @@ def _choices(
         ("--language", "languages"), ("--columns", "columns"), ("--min-sitelinks", "min_sitelinks"),
         ("--min-population", "min_population"),
     ):  # fmt: skip
-        if getattr(made, field) != getattr(Choices(), field) and field not in format.heeds:
+        if getattr(made, field) != getattr(Choices(), field) and field not in format.options:
             typer.echo(f"{option} means nothing to the format {format.name}", err=True)
     return made
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from kepipe.report.page import Page
 
 
-def show_scores(name: str, found: Mapping[str, Assessment]) -> None:
+def show_scores(name: str, assessments: Mapping[str, Assessment]) -> None:
     """How a linker, first, and its baselines do on a gold set, and the linker's mistakes."""
     from rich.console import Console
     from rich.markup import escape
@@ -21,7 +21,7 @@ def show_scores(name: str, found: Mapping[str, Assessment]) -> None:
     table = Table(title=escape(name), title_justify="left")
     for head in ("", "P", "R", "F1", "macro F1", "overall F1", "NIL F1"):
         table.add_column(head, justify="left" if not head else "right")
-    for who, each in found.items():
+    for who, each in assessments.items():
         inside = each.in_graph
         figures = (
             inside.precision,
@@ -32,7 +32,7 @@ def show_scores(name: str, found: Mapping[str, Assessment]) -> None:
             each.outside.f1,
         )
         table.add_row(escape(who), *(f"{figure:.3f}" for figure in figures))
-    ours = next(iter(found.values()))
+    ours = next(iter(assessments.values()))
     console = Console(emoji=False)
     console.print(table)
     console.print(

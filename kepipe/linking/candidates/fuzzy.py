@@ -64,9 +64,9 @@ def nearest_name(lexicon: Lexicon, surface: str, cutoff: float = LIKENESS) -> Ne
     high = bisect_left(lexicon.keys, key[:PREFIX] + "\U0010ffff")
     slack = max(len(key) // 5, 1)
     near = {
-        number: found
+        number: name_key
         for number in range(low, high)
-        if abs(len(found := lexicon.keys[number]) - len(key)) <= slack and found != key
+        if abs(len(name_key := lexicon.keys[number]) - len(key)) <= slack and name_key != key
     }
     best = process.extractOne(key, near, scorer=fuzz.ratio, score_cutoff=cutoff)
     if best is None:

@@ -86,20 +86,20 @@ class Matcher:
         order = np.lexsort((ends, starts))
         return keys[order], starts[order], ends[order]
 
-    def _place(self, wanted: Hashes) -> Ints:
+    def _place(self, hashes: Hashes) -> Ints:
         """The place of each hash, −1 where it is not there."""
         bits = len(self.buckets).bit_length() - 1
-        bucket = (wanted >> np.uint64(64 - bits)).astype(np.int64)
+        bucket = (hashes >> np.uint64(64 - bits)).astype(np.int64)
         at, stop = self.buckets[bucket].astype(np.int64), self.buckets[bucket + 1]
-        found = np.full(len(wanted), -1, np.int64)
+        places = np.full(len(hashes), -1, np.int64)
         left = np.flatnonzero(at < stop)
         while len(left):
-            same = self.hashes[at[left]] == wanted[left]
-            found[left[same]] = at[left[same]]
+            same = self.hashes[at[left]] == hashes[left]
+            places[left[same]] = at[left[same]]
             left = left[~same]
             at[left] += 1
             left = left[at[left] < stop[left]]
-        return found
+        return places
 
     def save(self, folder: Path) -> None:
         """Write the columns into `folder`, which is made."""

@@ -58,7 +58,7 @@ def _last_names(batch: TextBatch, matches: Matches) -> dict[tuple[int, int], int
         return {}
     rows = matches.rows[matches.bounds[:-1]].tolist()
     full = dict(zip(zip(matches.starts.tolist(), matches.ends.tolist(), strict=True), rows, strict=True))
-    found: dict[tuple[int, int], int] = {}
+    last_names: dict[tuple[int, int], int] = {}
     for begin, annotation in zip(batch.begins.tolist(), batch.annotations, strict=False):
         called: dict[str, int] = {}
         for name in annotation.names or ():
@@ -72,5 +72,5 @@ def _last_names(batch: TextBatch, matches: Matches) -> dict[tuple[int, int], int
                 else:
                     called.pop(words[-1], None)  # another of that name, whom the graph does not have
             elif words[0] in called:
-                found[start, end] = called[words[0]]
-    return found
+                last_names[start, end] = called[words[0]]
+    return last_names

@@ -40,13 +40,13 @@ def resolve_pronouns(
     persons = _persons(annotation, linked, kinds)
     seen = 0
     names = _Spans(linked)
-    for found in PRONOUN.finditer(text):
-        start, end = found.span()
+    for match in PRONOUN.finditer(text):
+        start, end = match.span()
         while seen < len(persons) and persons[seen].end <= start:
             seen += 1
         if names.touch(start, end):  # "Her", the film
             continue
-        gender = MALE if found[1] else FEMALE
+        gender = MALE if match[1] else FEMALE
         fitting = (
             person
             for person in reversed(persons[:seen])
@@ -64,9 +64,9 @@ def _persons(annotation: Annotations, linked: Sequence[LinkedSpan], kinds: Ints)
     named = [name for name in annotation.names or () if name.label == "PERSON"]
     by_ner, by_us = _Spans(named), _Spans(linked)
     persons = [
-        found
-        for found in linked
-        if kinds[found.row] == _PERSON or (kinds[found.row] == _NONE and by_ner.touch(found.start, found.end))
+        span
+        for span in linked
+        if kinds[span.row] == _PERSON or (kinds[span.row] == _NONE and by_ner.touch(span.start, span.end))
     ]
     unlinked = (
         LinkedSpan(name.start, name.end, -1, 0.0) for name in named if not by_us.touch(name.start, name.end)

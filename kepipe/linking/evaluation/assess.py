@@ -75,7 +75,7 @@ def assess(
     decisions: list[Decision] = []
     inside: list[Counts] = []
     outside: list[Counts] = []
-    found = wanted = 0
+    recalled = in_graph = 0
     for number, (text, annotation) in enumerate(zip(texts, annotations, strict=True)):
         predicted = [
             link for link in predict(text, annotation) if text.begin <= link.start and link.end <= text.end
@@ -87,10 +87,10 @@ def assess(
         known = [link for link in text.links if link.row >= 0]
         inside.append(Counts(len(predicted), len(known), right))
         outside.append(_count_outside(text, predicted))
-        found += sum(link.row in choices.get(link[:2], ()) for link in known)
-        wanted += len(known)
+        recalled += sum(link.row in choices.get(link[:2], ()) for link in known)
+        in_graph += len(known)
     both = [Counts(*map(sum, zip(*pair, strict=True))) for pair in zip(inside, outside, strict=True)]
-    recall = found / wanted if wanted else 0.0
+    recall = recalled / in_graph if in_graph else 0.0
     return Assessment(summarise(inside), summarise(outside), summarise(both), recall, tuple(decisions))
 
 
@@ -172,25 +172,25 @@ def by_ner(gazetteer: Gazetteer, degrees: Sequence[int]) -> Predict:
     return predict
 
 
-def summary(found: Assessment) -> dict[str, Any]:
+def summary(assessment: Assessment) -> dict[str, Any]:
     """Scores as plain data: in the graph, outside, overall, candidate recall, mistakes, and by kind and ambiguity."""
     return {
-        "in_graph": found.in_graph.to_json(),
-        "outside": found.outside.to_json(),
-        "overall": found.overall.to_json(),
-        "candidate_recall": round(found.candidate_recall, 6),
-        "mistakes": dict(found.mistakes()),
-        "by_kind": breakdown(found, lambda decision: decision.kind or "none"),
-        "by_ambiguity": breakdown(found, lambda decision: ambiguity(decision.choices)),
+        "in_graph": assessment.in_graph.to_json(),
+        "outside": assessment.outside.to_json(),
+        "overall": assessment.overall.to_json(),
+        "candidate_recall": round(assessment.candidate_recall, 6),
+        "mistakes": dict(assessment.mistakes()),
+        "by_kind": breakdown(assessment, lambda decision: decision.kind or "none"),
+        "by_ambiguity": breakdown(assessment, lambda decision: ambiguity(decision.choices)),
     }
 
 
-def breakdown(found: Assessment, group: Callable[[Decision], str]) -> dict[str, dict[str, float]]:
+def breakdown(assessment: Assessment, group: Callable[[Decision], str]) -> dict[str, dict[str, float]]:
     """For each group, the largest first: marked names in the graph, how many of them are right, and recall."""
     given: Counter[str] = Counter()
     right: Counter[str] = Counter()
     seen: set[tuple[int, int]] = set()
-    for decision in found.decisions:
+    for decision in assessment.decisions:
         place = (decision.text, decision.start)
         if decision.given < 0 or (decision.mistake == "wrong entity") or place in seen:
             continue  # a wrong entity is told again as a name left out

@@ -97,7 +97,7 @@ class Diagnosis:
 def diagnose(
     linker: Linker,
     documents: Iterable[tuple[Document, Annotations]],
-    shown: int = 15,
+    limit: int = 15,
     threshold: float | None = None,
 ) -> Diagnosis:
     """Link the documents and gather what was missed, the most frequent first."""
@@ -139,9 +139,9 @@ def diagnose(
         spans,
         linked,
         dict(reasons.most_common()),
-        tuple(Unlinked(*key, count, examples[key]) for key, count in ranked[:shown]),
-        _contested(linker, rivals, shown),
-        _suggest(linker, [(key[0], count) for key, count in ranked if key[1] == "no alias"], shown),
+        tuple(Unlinked(*key, count, examples[key]) for key, count in ranked[:limit]),
+        _contested(linker, rivals, limit),
+        _suggest(linker, [(key[0], count) for key, count in ranked if key[1] == "no alias"], limit),
     )
 
 
@@ -203,23 +203,23 @@ def _around(text: str, start: int, end: int, width: int = 40) -> str:
     return " ".join(f"{before}[{text[start:end]}]{after}".split())
 
 
-def _contested(linker: Linker, rivals: Rivals, shown: int) -> tuple[Contested, ...]:
+def _contested(linker: Linker, rivals: Rivals, limit: int) -> tuple[Contested, ...]:
     labels, ids = linker.knowledge.labels, linker.knowledge.ids
-    found = []
+    contested = []
     for (surface, first, second), scores in rivals.items():
         top, next_ = np.asarray(scores).mean(axis=0).tolist()
         alike = labels[first] == labels[second]
         one, other = (f"{labels[row]} [{ids[row]}]" if alike else labels[row] for row in (first, second))
-        found.append(Contested(surface, len(scores), one, other, (top, next_)))
-    found.sort(key=lambda each: (-each.count * each.scores[1] / max(each.scores[0], 1e-9), each.surface))
-    return tuple(found[:shown])
+        contested.append(Contested(surface, len(scores), one, other, (top, next_)))
+    contested.sort(key=lambda each: (-each.count * each.scores[1] / max(each.scores[0], 1e-9), each.surface))
+    return tuple(contested[:limit])
 
 
-def _suggest(linker: Linker, unknown: Sequence[tuple[str, int]], shown: int) -> tuple[Suggestion, ...]:
-    found = []
+def _suggest(linker: Linker, unknown: Sequence[tuple[str, int]], limit: int) -> tuple[Suggestion, ...]:
+    suggestions = []
     for surface, count in unknown[:SUGGESTED_FROM]:
         near = nearest_name(linker.gazetteer.lexicon, surface)
         if near is not None:
             id, label = linker.knowledge.ids[near.row], linker.knowledge.labels[near.row]
-            found.append(Suggestion(surface, count, id, label, near.name, near.likeness))
-    return tuple(found[:shown])
+            suggestions.append(Suggestion(surface, count, id, label, near.name, near.likeness))
+    return tuple(suggestions[:limit])

@@ -69,9 +69,9 @@ class Titles:
             known = any(row == link.row for row, _ in self.lexicon.candidates(name))
             return [link._replace(end=link.start + len(name)) if known else link]
         if link.row == NIL and len(inside) < 200:
-            for found in _CAPITALISED.finditer(inside):
-                start, end = link.start + found.start(), link.start + found.end()
-                if found[0] != inside and self._is_prominent(found[0]):
+            for capitalised in _CAPITALISED.finditer(inside):
+                start, end = link.start + capitalised.start(), link.start + capitalised.end()
+                if capitalised[0] != inside and self._is_prominent(capitalised[0]):
                     pieces = [
                         Link(link.start, start, NIL),
                         Link(start, end, UNKNOWN),

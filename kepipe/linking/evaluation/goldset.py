@@ -141,9 +141,9 @@ def marks_pronouns(texts: Iterable[GoldText]) -> bool:
     marked = there = 0
     for text in texts:
         spans = {link[:2] for link in text.links}
-        for found in PRONOUN.finditer(text.document.text, text.begin, text.end):
+        for pronoun in PRONOUN.finditer(text.document.text, text.begin, text.end):
             there += 1
-            marked += found.span() in spans
+            marked += pronoun.span() in spans
     return 2 * marked > there
 
 

@@ -81,8 +81,8 @@ def _fractions(counts: Counts) -> tuple[float, float, float]:
     return precision, recall, f1
 
 
-def candidate_recall(found: Iterable[Link], given: Iterable[Link]) -> tuple[int, int]:
-    """How many given in-graph links stand among all candidates `found`, and how many there are."""
-    candidates = set(found)
-    wanted = [link for link in given if link.row > NIL]
-    return sum(link in candidates for link in wanted), len(wanted)
+def candidate_recall(candidates: Iterable[Link], given: Iterable[Link]) -> tuple[int, int]:
+    """How many given in-graph links stand among all `candidates`, and how many there are."""
+    known = set(candidates)
+    in_graph = [link for link in given if link.row > NIL]
+    return sum(link in known for link in in_graph), len(in_graph)

@@ -93,7 +93,7 @@ def _kindred(owners: Ints, between: Ints, keys: Ints, vote: Floats, ends: Ints32
 
 def _beside(matches: Matches, place: Ints, edges: Ints, entities: int) -> Floats:
     """Whether a candidate has an edge to one of a match right before or after."""
-    found = np.zeros(len(matches.rows))
+    beside = np.zeros(len(matches.rows))
     connected = _among(edges // entities, entities)
     kept = np.flatnonzero(connected[place])  # the others need not be tried
     counts = np.bincount(matches.owners[kept], minlength=len(matches))
@@ -106,5 +106,5 @@ def _beside(matches: Matches, place: Ints, edges: Ints, entities: int) -> Floats
     one = kept[firsts[left[pair]] + nth // counts[right[pair]]]
     other = kept[firsts[right[pair]] + nth % counts[right[pair]]]
     linked = locate(np.sort(edges), place[one] * entities + place[other]) >= 0
-    found[one[linked]] = found[other[linked]] = 1.0
-    return found
+    beside[one[linked]] = beside[other[linked]] = 1.0
+    return beside

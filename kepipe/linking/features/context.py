@@ -53,7 +53,7 @@ def compare(
 
 
 def _stands_near(
-    matches: Matches, batch: TextBatch, match: Ints, wanted: Ints, words: tuple[Ints, Ints]
+    matches: Matches, batch: TextBatch, match: Ints, profile_word: Ints, words: tuple[Ints, Ints]
 ) -> Bools:
     """Whether a word stands in the window of a match, in its text and not in it itself, for each pair of the two."""
     word, starts = words
@@ -65,7 +65,7 @@ def _stands_near(
         matches.ends,
     )
     occurrences = np.sort(word * (len(word) + 1) + np.arange(len(word)))
-    base = wanted * (len(word) + 1)
+    base = profile_word * (len(word) + 1)
     low, high, own_low, own_high = (
         np.searchsorted(occurrences, base + np.searchsorted(starts, bound)[match]) for bound in bounds
     )
@@ -83,6 +83,6 @@ def _known_words(folded: str, columns: Mapping[str, int]) -> tuple[Ints, Ints]:
         parts = [[word] if word.isascii() else split_words(word) for word in words]
         starts = np.repeat(starts, [len(part) for part in parts])
         words = list(chain.from_iterable(parts))
-    found = np.fromiter((columns.get(word, -1) for word in words), np.int64, len(words))
-    known = found >= 0
-    return found[known], starts[known]
+    numbers = np.fromiter((columns.get(word, -1) for word in words), np.int64, len(words))
+    known = numbers >= 0
+    return numbers[known], starts[known]

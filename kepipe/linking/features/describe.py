@@ -110,12 +110,12 @@ def _after_opening(batch: TextBatch, matches: Matches) -> Bools:
 
 def _titled(batch: TextBatch, texts: Ints, rows: Ints, knowledge: Knowledge) -> Floats:
     """Whether the title of its text holds the label of each candidate: [P]."""
-    found = np.zeros(len(rows))
+    titled = np.zeros(len(rows))
     for text, title in enumerate(batch.titles):
         if title:
             first, stop = np.searchsorted(texts, (text, text + 1))
             folded = title.casefold()
             distinct, place = np.unique(rows[first:stop], return_inverse=True)
             there = (knowledge.labels[row].casefold() in folded for row in distinct.tolist())
-            found[first:stop] = np.fromiter(there, np.float64, len(distinct))[place]
-    return found
+            titled[first:stop] = np.fromiter(there, np.float64, len(distinct))[place]
+    return titled

@@ -30,10 +30,10 @@ def containment_conflict(batch: TextBatch, matches: Matches, knowledge: Knowledg
     pair, nth = expand(bounds[followers + 1] - bounds[followers])
     outer = inner[bounds[followers[pair]] + nth]
     wider = _are_places(knowledge, outer) & (held[outer] >= WIDER * (1 + held[inner[asked[pair]]]))
-    found = np.zeros(len(inner), np.bool_)
-    found[asked[pair[wider]]] = True
-    found[asked[pair[_lies_in(knowledge, inner[asked[pair]], outer)]]] = False
-    return found
+    conflict = np.zeros(len(inner), np.bool_)
+    conflict[asked[pair[wider]]] = True
+    conflict[asked[pair[_lies_in(knowledge, inner[asked[pair]], outer)]]] = False
+    return conflict
 
 
 def _are_places(knowledge: Knowledge, rows: Ints) -> Bools:
@@ -50,11 +50,11 @@ def _after_comma(batch: TextBatch, matches: Matches) -> Ints:
 
 def _lies_in(knowledge: Knowledge, inner: Ints, outer: Ints) -> Bools:
     """Whether each of some places lies in another, or in what lies in that, and so on: at most `STEPS` times."""
-    found = np.zeros(len(inner), np.bool_)
+    inside = np.zeros(len(inner), np.bool_)
     asked, reached = np.arange(len(inner)), inner
     for _ in range(STEPS):
         nth, beyond = gather(knowledge.within, reached)
         steps = np.unique(asked[nth] * len(knowledge.ids) + beyond)
         asked, reached = np.divmod(steps, len(knowledge.ids))
-        found[asked[reached == outer[asked]]] = True
-    return found
+        inside[asked[reached == outer[asked]]] = True
+    return inside

@@ -20,16 +20,16 @@ _OBJECTS = {
 }  # fmt: skip
 SHARE = 0.9
 """A relation tells genders if at least this share of its triples has an object of that name."""
-_SAID = re.compile(r"\b(?:(he|him|his|himself)|(she|her|hers|herself|actress))\b", re.IGNORECASE)
+_PRONOUNS = re.compile(r"\b(?:(he|him|his|himself)|(she|her|hers|herself|actress))\b", re.IGNORECASE)
 
 
 def genders(graph: Graph, kinds: Ints) -> Genders:
     """The gender of each entity: [E]. `kinds` [E]: only descriptions of persons are asked."""
-    found = _stated(graph)
+    by_row = _stated(graph)
     person = KINDS.index("person")
-    for row in np.flatnonzero((found == UNKNOWN) & (kinds == person)).tolist():
-        found[row] = gender_of(graph.descriptions[row])
-    return found
+    for row in np.flatnonzero((by_row == UNKNOWN) & (kinds == person)).tolist():
+        by_row[row] = gender_of(graph.descriptions[row])
+    return by_row
 
 
 def _stated(graph: Graph) -> Genders:
@@ -38,17 +38,17 @@ def _stated(graph: Graph) -> Genders:
         (_OBJECTS.get(label.lower(), UNKNOWN) for label in graph.labels), np.int8, len(graph)
     )
     heads, relations, tails = graph.triples("train").T
-    told = objects[tails]
+    stated = objects[tails]
     number = len(graph.relations)
-    telling = np.bincount(relations[told > 0], minlength=number)
+    telling = np.bincount(relations[stated > 0], minlength=number)
     tells = telling >= np.maximum(SHARE * np.bincount(relations, minlength=number), 1)
-    heads, told = heads[tells[relations]], told[tells[relations]]
-    male, female = (np.isin(np.arange(len(graph)), heads[told == gender]) for gender in (MALE, FEMALE))
+    heads, stated = heads[tells[relations]], stated[tells[relations]]
+    male, female = (np.isin(np.arange(len(graph)), heads[stated == gender]) for gender in (MALE, FEMALE))
     return np.select([male & ~female, female & ~male], [MALE, FEMALE], UNKNOWN).astype(np.int8)
 
 
 def gender_of(description: str) -> int:
     """The gender that most of the pronouns of a description have, UNKNOWN where it has none or as many of both."""
-    said = [MALE if he else FEMALE for he, _ in _SAID.findall(description)]
-    balance = said.count(FEMALE) - said.count(MALE)
+    pronouns = [MALE if he else FEMALE for he, _ in _PRONOUNS.findall(description)]
+    balance = pronouns.count(FEMALE) - pronouns.count(MALE)
     return FEMALE if balance > 0 else MALE if balance < 0 else UNKNOWN

@@ -83,11 +83,11 @@ def concepts(graph: Graph) -> Bools:
 
 def _by_words(graph: Graph, concept: Bools) -> Ints:
     of_type = {name: _first(_WORD.findall(name.lower())) for name in graph.type_names}
-    found = np.zeros(len(graph), np.int64)
+    by_row = np.zeros(len(graph), np.int64)
     for row in np.flatnonzero(~concept).tolist():
         types = (of_type[name] for name in graph.types(row)) if of_type else ()
-        found[row] = next(filter(None, types), 0) or kind_of(graph.descriptions[row])
-    return found
+        by_row[row] = next(filter(None, types), 0) or kind_of(graph.descriptions[row])
+    return by_row
 
 
 def occupations(graph: Graph) -> Bools:
@@ -98,29 +98,29 @@ def occupations(graph: Graph) -> Bools:
     person = KINDS.index("person")
     tells = {word: kind == person for word, kind in _KIND_OF.items()} | dict.fromkeys(_CAN_BE, True)
 
-    def said(words: list[str]) -> bool:
+    def says_person(words: list[str]) -> bool:
         return next((tells[word] for word in reversed(words) if word in tells), False)
 
-    of_type = {name: said(_WORD.findall(name.lower())) for name in graph.type_names}
-    found = concepts(graph)
-    for row in np.flatnonzero(found).tolist():
+    of_type = {name: says_person(_WORD.findall(name.lower())) for name in graph.type_names}
+    occupation = concepts(graph)
+    for row in np.flatnonzero(occupation).tolist():
         last = _WORD.findall(graph.labels[row].lower())[-1:]
-        found[row] = (
-            said(last)
+        occupation[row] = (
+            says_person(last)
             or any(of_type[name] for name in graph.types(row))
-            or said(_said_to_be(graph.descriptions[row]))
+            or says_person(_said_to_be(graph.descriptions[row]))
         )
-    return found
+    return occupation
 
 
 def teams(graph: Graph) -> Bools:
     """Whether a type of each entity, or the noun phrase of its description, says that it is a team or a club: [E]."""
     of_type = {name: bool(_TEAM & set(_WORD.findall(name.lower()))) for name in graph.type_names}
-    told = (
+    is_team = (
         any(of_type[name] for name in graph.types(row)) or bool(_TEAM & set(_said_to_be(description)))
         for row, description in enumerate(graph.descriptions)
     )
-    return np.fromiter(told, np.bool_, len(graph))
+    return np.fromiter(is_team, np.bool_, len(graph))
 
 
 def _by_triples(graph: Graph, known: Ints, concept: Bools) -> Ints:
@@ -133,11 +133,11 @@ def _by_triples(graph: Graph, known: Ints, concept: Bools) -> Ints:
     number = 2 * len(graph.relations)  # of roles
     taken = np.unique(np.concatenate((head * number + 2 * relation, tail * number + 2 * relation + 1)))
     entities, roles = np.divmod(taken, max(number, 1))
-    told = known[entities] > 0
+    is_known = known[entities] > 0
     counts = np.zeros((number, len(KINDS)))
-    np.add.at(counts, (roles[told], known[entities[told]]), 1.0)
+    np.add.at(counts, (roles[is_known], known[entities[is_known]]), 1.0)
     shares = counts / (counts.sum(axis=1, keepdims=True) + 1.0)
-    asked = ~told & ~concept[entities]
+    asked = ~is_known & ~concept[entities]
     sums = np.zeros((len(graph), len(KINDS)))
     np.add.at(sums, entities[asked], shares[roles[asked]])
     best = sums.argmax(axis=1)
@@ -157,8 +157,8 @@ def kind_of(description: str) -> int:
 def _said_to_be(description: str) -> list[str]:
     """The words of the noun phrase after "is", or of the description's first one."""
     sentence = description[:_LOOKED_AT]
-    said = _IS.search(sentence)
-    return list(_noun_phrase(sentence[said.end() :] if said else sentence))
+    verb = _IS.search(sentence)
+    return list(_noun_phrase(sentence[verb.end() :] if verb else sentence))
 
 
 def _noun_phrase(text: str) -> Iterator[str]:

@@ -128,7 +128,7 @@ def _open_matrix(folder: Path, name: str, shape: tuple[int, int]) -> Matrix:
 def _first_types(graph: Graph) -> Ints:
     numbers = {name: number for number, name in enumerate(graph.type_names)}
     first = (graph.types(row)[:1] for row in range(len(graph)))
-    return np.fromiter((numbers[found[0]] if found else -1 for found in first), np.int64, len(graph))
+    return np.fromiter((numbers[types[0]] if types else -1 for types in first), np.int64, len(graph))
 
 
 def roles(graph: Graph) -> tuple[Ints, list[str]]:
@@ -144,9 +144,9 @@ def roles(graph: Graph) -> tuple[Ints, list[str]]:
     pairs, counts = np.unique(entities * len(names) + taken, return_counts=True)
     order = np.lexsort((pairs, -counts, pairs // len(names)))
     best = pairs[order[np.flatnonzero(np.diff(pairs[order] // len(names), prepend=-1))]]
-    found = np.full(len(graph), -1, np.int64)
-    found[best // len(names)] = best % len(names)
-    return found, names
+    rows = np.full(len(graph), -1, np.int64)
+    rows[best // len(names)] = best % len(names)
+    return rows, names
 
 
 def _neighbours(graph: Graph) -> Matrix:

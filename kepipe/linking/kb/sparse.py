@@ -30,9 +30,9 @@ def sum_by(owners: Ints, values: Floats, count: int) -> Floats:
     return np.asarray(np.bincount(owners, values, minlength=count), np.float64)
 
 
-def locate(sorted_values: Ints, wanted: Ints) -> Ints:
+def locate(sorted_values: Ints, values: Ints) -> Ints:
     """The place of each wanted value among sorted distinct ones, −1 where it is not there."""
     if not len(sorted_values):
-        return np.full(len(wanted), -1)
-    place = np.minimum(np.searchsorted(sorted_values, wanted), len(sorted_values) - 1)
-    return np.where(sorted_values[place] == wanted, place, -1)
+        return np.full(len(values), -1)
+    place = np.minimum(np.searchsorted(sorted_values, values), len(sorted_values) - 1)
+    return np.where(sorted_values[place] == values, place, -1)

@@ -45,17 +45,17 @@ def team_names(name: str, places: Container[str], team: bool) -> Iterator[str]:
 
     `places`: names of places, by which a nickname is told.
     """
-    if found := _NATIONAL.fullmatch(name):
-        yield found["place"]
-        adjectives = [word for word in NATIONS.get(found["place"], "").split()[:1] if not word.endswith("er")]
-        yield from (f"{whose} national team".replace("_", " ") for whose in (found["place"], *adjectives))
+    if match := _NATIONAL.fullmatch(name):
+        yield match["place"]
+        adjectives = [word for word in NATIONS.get(match["place"], "").split()[:1] if not word.endswith("er")]
+        yield from (f"{whose} national team".replace("_", " ") for whose in (match["place"], *adjectives))
         return
-    if team and (found := _COLLEGE.fullmatch(name)):
-        name = found["name"]
+    if team and (match := _COLLEGE.fullmatch(name)):
+        name = match["name"]
         yield name
     bare = name
-    if team and (found := _CLUB.fullmatch(name)):
-        bare = found["after"] or found["before"]
+    if team and (match := _CLUB.fullmatch(name)):
+        bare = match["after"] or match["before"]
     bare = _without_signs(bare, _SIGNS if team else _SURE_SIGNS)
     if len(bare) >= _SHORTEST and bare != name:
         yield bare
@@ -84,7 +84,7 @@ def _nicknames(team: str, places: Container[str]) -> Iterator[str]:
     words = team.split(" ", _PLACE + 3)  # a place, and a nickname of three words at the most
     for cut in range(min(_PLACE, len(words) - 1), 0, -1):
         if " ".join(words[:cut]) in places:
-            found = _NICKNAME.fullmatch(" ".join(words[cut:]))
-            if found and not _NO_TEAM.fullmatch(found["name"]):
-                yield found["name"]
+            match = _NICKNAME.fullmatch(" ".join(words[cut:]))
+            if match and not _NO_TEAM.fullmatch(match["name"]):
+                yield match["name"]
             return

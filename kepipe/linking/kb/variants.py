@@ -95,8 +95,8 @@ def _written_otherwise(name: str, kind: str) -> Iterator[str]:
         yield without_accents(name)
     if name.startswith("University of ") and ", " in name:
         yield from (name.replace(", ", joined, 1) for joined in (" at ", "-", " "))
-    if name.startswith(("United States ", "U.S. ")) and (found := _STATES.fullmatch(name)):
-        yield from (f"{states} {found['rest']}" for states in ("United States", "U.S.", "US"))
+    if name.startswith(("United States ", "U.S. ")) and (match := _STATES.fullmatch(name)):
+        yield from (f"{states} {match['rest']}" for states in ("United States", "U.S.", "US"))
     if "." in name and (bare := _ABBREVIATED.sub(r"\1", name)) != name:
         yield bare
     if kind != "person" and (small := _SMALL.sub(lambda word: word[0].lower(), name)) != name:
@@ -105,29 +105,29 @@ def _written_otherwise(name: str, kind: str) -> Iterator[str]:
 
 def _shortened(name: str, kind: str) -> Iterator[str]:
     """Parts of the name that stand for it, and universities the other way round."""
-    if " of " in name and (found := _INSTITUTION.fullmatch(name)):
-        yield found["name"]
+    if " of " in name and (match := _INSTITUTION.fullmatch(name)):
+        yield match["name"]
     if name.startswith("The ") and name.count(" ") > 1:
         # In running text the article has a small letter, and is no part of the name.
         yield name.removeprefix("The ")
-    if kind == "person" and "." in name and (found := _INITIALED.fullmatch(name)):
-        yield f"{found['first']} {found['last']}"
-    if " for " in name and (found := _AWARD.fullmatch(name)):
-        yield found["name"]
-    if kind == "organisation" and (found := _STUDIO.fullmatch(name)):
-        yield found["name"]
-    if kind != "work" and " Party of " in name and (found := _PARTY_OF.fullmatch(name)):
-        yield found["name"]
+    if kind == "person" and "." in name and (match := _INITIALED.fullmatch(name)):
+        yield f"{match['first']} {match['last']}"
+    if " for " in name and (match := _AWARD.fullmatch(name)):
+        yield match["name"]
+    if kind == "organisation" and (match := _STUDIO.fullmatch(name)):
+        yield match["name"]
+    if kind != "work" and " Party of " in name and (match := _PARTY_OF.fullmatch(name)):
+        yield match["name"]
     if not name.endswith(_ENDINGS) and "University of " not in name:
         return
     if kind == "work" and name.endswith(" Party"):
         return  # a film that is called House Party is not called House
-    if found := _UNIVERSITY_OF.fullmatch(name):
-        yield f"{found['place']} University"
-    elif found := _PLACE_UNIVERSITY.fullmatch(name):
-        yield f"University of {found['place']}"
-    elif found := next(filter(None, (shape.fullmatch(name) for shape in _SHORTENED)), None):
-        yield found["name"]
+    if match := _UNIVERSITY_OF.fullmatch(name):
+        yield f"{match['place']} University"
+    elif match := _PLACE_UNIVERSITY.fullmatch(name):
+        yield f"University of {match['place']}"
+    elif match := next(filter(None, (shape.fullmatch(name) for shape in _SHORTENED)), None):
+        yield match["name"]
 
 
 def without_accents(name: str) -> str:

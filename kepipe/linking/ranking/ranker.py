@@ -113,6 +113,6 @@ def fit(
         (at, at) if name in held else (0.0 if name in FOR else None, 0.0 if name in AGAINST else None)
         for name, at in zip(names, center.tolist(), strict=True)
     ]
-    found = minimize(loss, center, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 1000}).x
-    weights = found[:-1] / scale
-    return Ranker(weights, float(found[-1] - mean @ weights), affinity=affinity, trained=True)
+    solution = minimize(loss, center, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 1000}).x
+    weights = solution[:-1] / scale
+    return Ranker(weights, float(solution[-1] - mean @ weights), affinity=affinity, trained=True)

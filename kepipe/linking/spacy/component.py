@@ -65,8 +65,8 @@ class KepipeLinker:
 
     def __reduce__(self) -> Any:
         """Another process opens the same folder; one that lasts no longer than this object is sent along."""
-        made = KepipeLinker, (self.name, self.path, self.policy)
-        return made if self._unpacked is None else (*made, self.to_bytes())
+        rebuilt = KepipeLinker, (self.name, self.path, self.policy)
+        return rebuilt if self._unpacked is None else (*rebuilt, self.to_bytes())
 
     def __setstate__(self, data: bytes) -> None:
         self.from_bytes(data)

@@ -83,8 +83,8 @@ def doc_annotations(doc: Doc, offset: int = 0) -> Annotations:
     sentences = doc.sents if doc.has_annotation("SENT_START") else ()
     chunks = doc.noun_chunks if has_parse and doc.lang_ == "en" else ()
     return Annotations(
-        tuple(found for sent in sentences if (found := _trim(sent, offset))),
-        tuple(found for chunk in chunks if chunk.root.pos_ != "PRON" and (found := _trim(chunk, offset))),
+        tuple(span for sent in sentences if (span := _trim(sent, offset))),
+        tuple(span for chunk in chunks if chunk.root.pos_ != "PRON" and (span := _trim(chunk, offset))),
         tuple(_proper_runs(doc, offset)) if has_tags else None,
         tuple(_name(ent, offset) for ent in doc.ents) if doc.has_annotation("ENT_IOB") else None,
     )
@@ -160,8 +160,8 @@ class ChineseAnnotator:
 
 def paragraphs(text: str) -> Iterator[Span]:
     """The lines of a text that hold something, the longest cut at a blank."""
-    for found in _PARAGRAPH.finditer(text):
-        start, end = found.span()
+    for line in _PARAGRAPH.finditer(text):
+        start, end = line.span()
         while end - start > LONGEST:
             cut = text.rfind(" ", start + 1, start + LONGEST)
             cut = cut if cut > start else start + LONGEST
@@ -174,7 +174,7 @@ def split_sentences(text: str, stop: re.Pattern[str]) -> Iterator[Span]:
     """Sentences of each line, each ending with a match of `stop`, blanks trimmed."""
     for line in _PARAGRAPH.finditer(text):
         start, last = line.span()
-        ends = [found.end() for found in stop.finditer(text, start, last)]
+        ends = [match.end() for match in stop.finditer(text, start, last)]
         for end in [*ends, last]:
             piece = text[start:end]
             left = start + len(piece) - len(piece.lstrip())

@@ -52,8 +52,8 @@ class TextBatch:
 
     def number(self, places: Ints) -> Ints:
         """On which text each place is: 0 … D − 1."""
-        found: Ints = np.searchsorted(self.begins, places, "right") - 1
-        return found
+        numbers: Ints = np.searchsorted(self.begins, places, "right") - 1
+        return numbers
 
     def spans(self, of_texts: Iterable[Sequence[tuple[Any, ...]]]) -> Ints:
         """Spans of each text (what follows start and end is ignored) → starts and ends in the batch: [n, 2]."""
@@ -66,9 +66,9 @@ class TextBatch:
 
 def begins(texts: Sequence[str]) -> Ints:
     """Where texts begin that are laid end to end with one character between, and where one more would: [D + 1]."""
-    found = np.zeros(len(texts) + 1, np.int64)
-    np.cumsum([len(text) + 1 for text in texts], out=found[1:])
-    return found
+    starts = np.zeros(len(texts) + 1, np.int64)
+    np.cumsum([len(text) + 1 for text in texts], out=starts[1:])
+    return starts
 
 
 def text_batches(rows: Iterable[tuple[str, str, Annotations]]) -> Iterator[TextBatch]:

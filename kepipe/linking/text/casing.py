@@ -52,13 +52,13 @@ class Casing:
 
     def common(self, surface: str) -> float:
         """0..1, how common the least common word of a name is; 0 where one was never seen in lower case."""
-        found = self._common.get(surface)
-        if found is None:
+        share = self._common.get(surface)
+        if share is None:
             words = WORD.findall(surface.lower())
-            found = min((self.share.get(word, 0.0) for word in words), default=0.0)
+            share = min((self.share.get(word, 0.0) for word in words), default=0.0)
             if len(self._common) < KEPT:
-                self._common[surface] = found
-        return found
+                self._common[surface] = share
+        return share
 
     def save(self, folder: Path) -> None:
         """Write the shares into `folder`, which is made."""
@@ -83,6 +83,4 @@ initials and titles ("J. R. R. Tolkien", "St. Louis").
 
 def capital_runs(text: str) -> list[tuple[int, int]]:
     """Runs of words that begin with a capital, in order, punctuation at the end left out."""
-    return [
-        (found.start(), found.start() + len(found[0].rstrip(".'’"))) for found in CAPITAL_RUN.finditer(text)
-    ]
+    return [(run.start(), run.start() + len(run[0].rstrip(".'’"))) for run in CAPITAL_RUN.finditer(text)]

@@ -70,7 +70,7 @@ def learn(
         [summarise(_count(examples, scores, float(threshold), complete)) for threshold in THRESHOLDS]
         for scores in scored
     ]
-    f1 = np.asarray([[found.f1 for found in each] for each in by_threshold]).mean(axis=0)
+    f1 = np.asarray([[summary.f1 for summary in each] for each in by_threshold]).mean(axis=0)
     good = np.flatnonzero(f1 >= f1.max() - FLAT)
     best = int(good[np.abs(THRESHOLDS[good] - f1.max() / 2).argmin()])
     ranker = replace(fit_to(examples, truths), threshold=round(float(THRESHOLDS[best]), 2))
@@ -132,10 +132,10 @@ def _count(
     counts = []
     for example, score in zip(examples, scores, strict=True):
         matches = example.matches
-        found = [
+        links = [
             Link(int(matches.starts[match]), int(matches.ends[match]), row)
             for match, row, _ in decide(matches, score, threshold)
             if example.span[0] <= matches.starts[match] and matches.ends[match] <= example.span[1]
         ]
-        counts.append(count(found, example.given, complete))
+        counts.append(count(links, example.given, complete))
     return counts

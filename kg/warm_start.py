@@ -13,7 +13,7 @@ from kg.vectors import RELATION_IDS, TABLE, map_table, open_vectors, read_ids, r
 
 
 @dataclass(frozen=True)
-class Start:
+class WarmStart:
     """Vectors to begin with: of the entities `entity_rows` [n] the table [n, D], of the relations likewise."""
 
     entity_rows: Ints
@@ -22,7 +22,7 @@ class Start:
     relations: Floats32
 
 
-def start_from(folder: Path, graph: Graph, place_new: bool = True) -> Start:
+def start_from(folder: Path, graph: Graph, place_new: bool = True) -> WarmStart:
     """The vectors that `save_vectors` wrote into `folder`, for the entities and relations of `graph`, found by id.
 
     With `place_new`, an entity that has none is put at the mean of its neighbours that have one, each moved along
@@ -41,7 +41,7 @@ def start_from(folder: Path, graph: Graph, place_new: bool = True) -> Start:
     if not len(entity_rows):
         raise ValueError(f"{folder}: has a vector of none of the graph's entities")
     relation_rows, relations_found = _match([relation.id for relation in graph.relations], relation_ids)
-    start = Start(
+    start = WarmStart(
         entity_rows,
         old.matrix[rows[entity_rows]],
         relation_rows,
@@ -58,7 +58,7 @@ def _match(wanted: list[str], ids: list[str]) -> tuple[Ints, Ints]:
     return rows, found
 
 
-def _place_new(start: Start, graph: Graph) -> Start:
+def _place_new(start: WarmStart, graph: Graph) -> WarmStart:
     """The same with the new entities that a triple of a known relation ties to a known entity."""
     entities, relations = len(graph), len(graph.relations)
     place, relation_place = np.full(entities, -1), np.full(relations, -1)
@@ -74,7 +74,7 @@ def _place_new(start: Start, graph: Graph) -> Start:
         np.add.at(counts, tied[:, new], 1)
     placed = np.flatnonzero(counts)
     means = (sums[placed] / counts[placed, None]).astype(np.float32)
-    return Start(
+    return WarmStart(
         np.concatenate([start.entity_rows, placed]),
         np.concatenate([start.entities, means]),
         start.relation_rows,
