@@ -10,7 +10,7 @@ from kepipe.linking.linker import Linker
 from kg.schema import Entity, Relation, Triple
 from kg.store import Graph
 from kg.writer import write_graph
-from tests.support.places import ENTITIES, TRIPLES
+from tests.support.linking import ENTITIES, TRIPLES
 
 TEXT = "She moved from Omaha to Lincoln, Nebraska, and to Leeds."
 

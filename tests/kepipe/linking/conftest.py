@@ -5,7 +5,7 @@ import pytest
 from kg.schema import Relation
 from kg.store import Graph
 from kg.writer import write_graph
-from tests.support.places import ENTITIES, TRIPLES
+from tests.support.linking import ENTITIES, TRIPLES
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from kepipe.flow.events import Event, Metrics
 from kepipe.flow.stage import StageContext
 from kepipe.stages.artifacts import Corpus, Graph
 from kepipe.stages.link import LinkConfig, LinkInputs, link
-from tests.support.places import ENTITIES, TRIPLES
+from tests.support.linking import ENTITIES, TRIPLES
 
 FILLER = "Nothing of note happened there for many years. " * 300
 RULES = LinkConfig(spacy_model=None, workers=1)
