@@ -22,7 +22,7 @@ from kg.early_stopping import BestSoFar
 from kg.embedding_models import TRANSE, name_model
 from kg.ranking import Scorer, Translation, filtered_ranks, summarise
 from kg.store import Graph
-from kg.warm import Start
+from kg.warm_start import WarmStart
 
 OnEpoch = Callable[[int, Mapping[str, float]], None]
 """Told the number of an epoch, from 1, and its figures: "loss", and "valid_mrr" where that was measured."""
@@ -102,7 +102,7 @@ def train(
     device: str = "cpu",
     on_epoch: OnEpoch = lambda _epoch, _figures: None,
     save_every: float = 15.0,
-    start: Start | None = None,
+    start: WarmStart | None = None,
 ) -> Trained:
     """Train on the graph's "train" triples, continuing from the checkpoint in `folder` if there is one.
 
@@ -242,7 +242,7 @@ def _sub_batch(settings: Training, batch: int) -> int:
     return max(1, min(batch, _NUMBERS_AT_ONCE // (settings.drawn * settings.dim)))
 
 
-def _begin_with(model: Any, settings: Training, start: Start) -> None:
+def _begin_with(model: Any, settings: Training, start: WarmStart) -> None:
     """Let the model begin with `start`. Raises ValueError where it has other tables than one of this width."""
     for representations, rows, table in (
         (model.entity_representations, start.entity_rows, start.entities),

@@ -36,11 +36,11 @@ def suggest(graph: Graph, name: str, most: int = 5) -> list[str]:
     """
     from rapidfuzz import fuzz, process
 
-    wanted, labels = name.lower(), dict.fromkeys(graph.labels)
-    holding = nsmallest(most, (label for label in labels if wanted in label.lower()), key=len)
+    name_lower, labels = name.lower(), dict.fromkeys(graph.labels)
+    holding = nsmallest(most, (label for label in labels if name_lower in label.lower()), key=len)
     if holding:
         return holding
     near = process.extract(
-        wanted, labels.keys(), scorer=fuzz.ratio, processor=str.lower, score_cutoff=HINT, limit=most
+        name_lower, labels.keys(), scorer=fuzz.ratio, processor=str.lower, score_cutoff=HINT, limit=most
     )
     return [label for label, _, _ in near]

@@ -26,21 +26,25 @@ def shuffle_objects(triples: Triples, rng: np.random.Generator) -> Triples:
     partners drawn at random. What stays true is where there is nothing to exchange: a relation with one object, a
     head that has them all.
     """
-    made = np.array(triples, np.int64)
-    keys = _Keys.of(made)
-    original = np.sort(keys.pack(made))
-    of_relation = np.argsort(made[:, 1], kind="stable")
-    starts = np.searchsorted(made[of_relation, 1], made[:, 1])
-    sizes = np.bincount(made[:, 1], minlength=1)[made[:, 1]]
+    shuffled = np.array(triples, np.int64)
+    keys = _Keys.of(shuffled)
+    original = np.sort(keys.pack(shuffled))
+    of_relation = np.argsort(shuffled[:, 1], kind="stable")
+    starts = np.searchsorted(shuffled[of_relation, 1], shuffled[:, 1])
+    sizes = np.bincount(shuffled[:, 1], minlength=1)[shuffled[:, 1]]
     failures = 0
     for number in range(MIXING + ROUNDS):
-        one = np.arange(len(made)) if number < MIXING else np.flatnonzero(_among(keys.pack(made), original))
+        one = (
+            np.arange(len(shuffled))
+            if number < MIXING
+            else np.flatnonzero(_among(keys.pack(shuffled), original))
+        )
         if not len(one) or failures == PATIENCE:
             break
         other = of_relation[starts[one] + rng.integers(0, sizes[one])]
-        exchanged = _exchange(made, original, keys, *_apart(one, other, rng))
+        exchanged = _exchange(shuffled, original, keys, *_apart(one, other, rng))
         failures = 0 if exchanged > len(one) // 100 else failures + 1
-    return made.astype(np.int32)
+    return shuffled.astype(np.int32)
 
 
 def _apart(one: Ints, other: Ints, rng: np.random.Generator) -> tuple[Ints, Ints]:
@@ -53,17 +57,17 @@ def _apart(one: Ints, other: Ints, rng: np.random.Generator) -> tuple[Ints, Ints
     return apart[:, 0], apart[:, 1]
 
 
-def _exchange(made: Ints, original: Ints, keys: _Keys, one: Ints, other: Ints) -> int:
+def _exchange(shuffled: Ints, original: Ints, keys: _Keys, one: Ints, other: Ints) -> int:
     """Exchange the objects of pairs where both new triples are new; how many pairs did."""
-    proposed = np.concatenate([made[one], made[other]])
-    proposed[:, 2] = np.concatenate([made[other, 2], made[one, 2]])
+    proposed = np.concatenate([shuffled[one], shuffled[other]])
+    proposed[:, 2] = np.concatenate([shuffled[other, 2], shuffled[one, 2]])
     wanted = keys.pack(proposed)
-    new = ~_among(wanted, original) & ~_among(wanted, np.sort(keys.pack(made)))
+    new = ~_among(wanted, original) & ~_among(wanted, np.sort(keys.pack(shuffled)))
     unique = np.zeros(len(wanted), np.bool_)  # two pairs may propose the same
     unique[np.unique(wanted, return_index=True)[1]] = True
     agreed = (new & unique).reshape(2, -1).all(0)
     one, other = one[agreed], other[agreed]
-    made[one, 2], made[other, 2] = made[other, 2], made[one, 2]
+    shuffled[one, 2], shuffled[other, 2] = shuffled[other, 2], shuffled[one, 2]
     return len(one)
 
 

@@ -26,8 +26,8 @@ def hold_out(
     sizes = np.bincount(group, minlength=groups)
     order = rng.permutation(groups)
     ends = np.cumsum(np.where(spare[order], sizes[order], 0))
-    wanted = (valid + test) * len(triples)
-    scale = min(1.0, ends[-1] / wanted) if groups and wanted else 0.0
+    held_out = (valid + test) * len(triples)
+    scale = min(1.0, ends[-1] / held_out) if groups and held_out else 0.0
     cuts = np.array([valid, valid + test]) * len(triples) * scale
     part_of_group = np.full(groups, 2)
     # A group whose last triple lies before the first cut is validation; before the second, test.

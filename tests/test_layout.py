@@ -15,7 +15,6 @@ TEST_FILES = [file for file in TESTS.rglob("test_*.py") if file != Path(__file__
 SHARED = ("tests.support", "tests.benchmarks")
 OF_THE_WHOLE = ("parity", "pipelines")
 """Folders whose tests belong to no single module."""
-MOVING = ("kepipe/linking",)
 """Folders whose modules are on the move."""
 
 IMPORT = re.compile(r"""^\s*["']?(?:from|import) +(tests\b[\w.]*|conftest\b|\.[\w.]*)""", re.MULTILINE)

@@ -49,7 +49,7 @@ def choices_of(
         ("--language", "languages"), ("--columns", "columns"), ("--min-sitelinks", "min_sitelinks"),
         ("--min-population", "min_population"),
     ):  # fmt: skip
-        if getattr(choices, field) != getattr(Choices(), field) and field not in format.heeds:
+        if getattr(choices, field) != getattr(Choices(), field) and field not in format.options:
             typer.echo(f"{option} means nothing to the format {format.name}", err=True)
     return choices
 

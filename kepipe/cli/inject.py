@@ -92,11 +92,11 @@ def _open(path: Path) -> Iterator[Graph]:
 
 def _link(folder: Path, text: str) -> list[Mention]:
     from kepipe.linking.linker import Linker
-    from kepipe.linking.reading import make_reader
+    from kepipe.linking.text.annotators import make_annotator
 
     language: Literal["en", "zh"] = "zh" if any("\u4e00" <= char <= "\u9fff" for char in text) else "en"
-    linker, reader = Linker.open(folder), make_reader(language, None)
-    return list(linker.link(text, next(iter(reader.read([text])))))
+    linker, annotator = Linker.open(folder), make_annotator(language, None)
+    return list(linker.link(text, next(iter(annotator.annotate([text])))))
 
 
 def _print(shown: Shown) -> None:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from kepipe.cli import tables
+from kepipe.cli.link_files import (
+    by_name,
+    open_linker,
+    read_gold_sets,
+    read_texts,
+    require_writable,
+    show_problems,
+    writing,
+)
 from kepipe.cli.link_options import (
     AS_LEARNED,
     ENGLISH,
@@ -27,12 +34,11 @@ from kepipe.cli.options import with_groups
 
 if TYPE_CHECKING:
     from kepipe.data.document import Document
-    from kepipe.linking.assess import Assessment, Predict
-    from kepipe.linking.goldset import EntityIds, GoldText
+    from kepipe.linking.decision.policy import Policy
+    from kepipe.linking.evaluation.assess import Assessment, Predict
+    from kepipe.linking.evaluation.goldset import GoldText
     from kepipe.linking.linker import Linker
-    from kepipe.linking.policy import Policy
-    from kepipe.linking.reading import Reader
-    from kg.problems import Problems
+    from kepipe.linking.text.annotations import Annotator
 
 
 class TextsByDefault(TyperGroup):
@@ -74,26 +80,26 @@ def texts(
     if (explain is None) == (not files):
         raise ValueError("kepipe link: give files to link, or --explain TEXT")
     policy = asked.policy(english.finds_persons(language))
-    _require_writable(out)
-    found, reader = _linker(linker, files or ()), english.reader(language)
+    require_writable(out)
+    opened, annotator = open_linker(linker, files or ()), english.annotator(language)
     if explain is not None:
-        from kepipe.linking.explain import explain as decisions
+        from kepipe.linking.evaluation.explain import explain as decisions
 
         tables.show_decisions(
-            decisions(found, explain, next(iter(reader.read([explain]))), policy=policy),
-            found,
+            decisions(opened, explain, next(iter(annotator.annotate([explain]))), policy=policy),
+            opened,
             policy.threshold,
         )
         return
     problems = Problems()
-    linked = _link(_documents(files or [], problems), found, reader, policy)
+    linked = _link(read_texts(files or [], problems), opened, annotator, policy)
     count = mentions = 0
-    with _writing(out) as stream:
+    with writing(out) as stream:
         for document in linked:
             stream.write(to_line(document))
             count += 1
             mentions += len(document.mentions)
-    _complain(problems)
+    show_problems(problems)
     typer.echo(f"{out or 'standard output'}: {count:,} documents, {mentions:,} mentions", err=True)
 
 
@@ -122,11 +128,11 @@ def train(
     """Build a linker over a graph and train it on gold sets in which every mention is marked."""
     from dataclasses import replace
 
-    from kepipe.linking.casing import Casing
-    from kepipe.linking.goldset import EntityIds, marks_pronouns, require_known
-    from kepipe.linking.learn import learn
+    from kepipe.linking.evaluation.goldset import EntityIds, marks_pronouns, require_known
     from kepipe.linking.linker import Linker
-    from kepipe.linking.teach import teach
+    from kepipe.linking.text.casing import Casing
+    from kepipe.linking.training.learn import learn
+    from kepipe.linking.training.training_data import training_data
     from kg.problems import Problems
     from kg.store import open_graph
 
@@ -136,28 +142,30 @@ def train(
         raise ValueError(f"{out}: is a file; name a folder for the linker")
     store = open_graph(graph)
     known = EntityIds.read(store.ids, ids)
-    held = {text.document.text for text in _gold(without or [], known)}
+    held = {text.document.text for text in read_gold_sets(without or [], known)}
     once: dict[tuple[str, int, int], GoldText] = {}
-    for text in _gold(gold, known):  # one that stands there twice would be learned from where it is left out
+    for text in read_gold_sets(
+        gold, known
+    ):  # one that stands there twice would be learned from where it is left out
         once.setdefault((text.document.text, text.begin, text.end), text)
     learned_from = [text for text in once.values() if text.document.text not in held]
-    told = ", ".join(map(str, gold))
-    require_known(learned_from, f"{told} without the texts of --without" if held else told)
+    names = ", ".join(map(str, gold))
+    require_known(learned_from, f"{names} without the texts of --without" if held else names)
     problems = Problems()
     seen = [text.document.text for text in learned_from]
-    more = (document.text for document in _documents(texts or [], problems))
+    more = (document.text for document in read_texts(texts or [], problems))
     linker = Linker.build(store, Casing.count([*seen, *more]))
-    readings = list(english.reader().read(seen))
-    lessons, joined = teach(linker, learned_from, readings)
-    learned = learn(lessons, len(linker.knowledge.type_names), complete=True)
-    _complain(problems)
+    annotations = list(english.annotator().annotate(seen))
+    examples, joined = training_data(linker, learned_from, annotations)
+    learned = learn(examples, len(linker.knowledge.type_names), complete=True)
+    show_problems(problems)
     if learned is None:
-        raise ValueError(f"{told}: too few links to entities of the graph to learn from")
+        raise ValueError(f"{names}: too few links to entities of the graph to learn from")
     marked = persons and marks_pronouns(learned_from) if pronouns is None else pronouns
     linker.with_ranker(replace(learned.ranker, pronouns=marked, join=joined)).save(out)
     scores = learned.validation
     typer.echo(
-        f"{out}: trained on {len(lessons)} texts, {scores.given} links; threshold {learned.ranker.threshold}; "
+        f"{out}: trained on {len(examples)} texts, {scores.given} links; threshold {learned.ranker.threshold}; "
         f"on texts left out in turn: precision {scores.precision:.3f}, recall {scores.recall:.3f}, F1 {scores.f1:.3f}; "
         f"pronouns: {'linked too' if marked else 'not linked'}; "
         f"a place and what it lies in: {'one name' if joined else 'two names'}"
@@ -180,35 +188,40 @@ def score(
     """Score a linker on gold sets beside two baselines: exact names by prior, and NER with exact names by degree."""
     import json
 
-    from kepipe.linking.assess import by_linker, by_ner, by_prior, summary
-    from kepipe.linking.goldset import EntityIds, require_known
+    from kepipe.linking.evaluation.assess import by_linker, by_ner, by_prior, summary
+    from kepipe.linking.evaluation.goldset import EntityIds, require_known
     from kepipe.report.linking import score_page
     from kepipe.report.page import render
 
     policy = asked.policy(english.finds_persons(language))
-    _require_writable(html, json_out)
-    found, reader = _linker(linker), english.reader(language)
-    known = EntityIds.read(found.knowledge.ids, ids)
+    require_writable(html, json_out)
+    opened, annotator = open_linker(linker), english.annotator(language)
+    known = EntityIds.read(opened.knowledge.ids, ids)
     sets: dict[str, dict[str, Assessment]] = {}
     read: dict[str, list[GoldText]] = {}
-    for name, file in _by_name(gold).items():
-        read[name] = _gold([file], known)
+    for name, file in by_name(gold).items():
+        read[name] = read_gold_sets([file], known)
         require_known(read[name], str(file))
     for name, marked in read.items():
-        readings = list(reader.read([text.document.text for text in marked]))
+        annotations = list(annotator.annotate([text.document.text for text in marked]))
         contestants: dict[str, Predict] = {
-            "linker": by_linker(found, policy),
-            "exact names, likeliest": by_prior(found.gazetteer),
+            "linker": by_linker(opened, policy),
+            "exact names, likeliest": by_prior(opened.gazetteer),
         }
-        if readings and readings[0].names is not None:
-            contestants["NER, exact names, best connected"] = by_ner(found.gazetteer, found.degrees.tolist())
-        sets[name] = _assess(found, marked, readings, contestants)
+        if annotations and annotations[0].names is not None:
+            contestants["NER, exact names, best connected"] = by_ner(
+                opened.gazetteer, opened.degrees.tolist()
+            )
+        sets[name] = _assess(opened, marked, annotations, contestants)
         tables.show_scores(name, sets[name])
     if json_out is not None:
-        told = {name: {who: summary(each) for who, each in found.items()} for name, found in sets.items()}
-        json_out.write_text(json.dumps(told, indent=1, ensure_ascii=False), encoding="utf-8")
+        summaries = {
+            name: {who: summary(each) for who, each in assessments.items()}
+            for name, assessments in sets.items()
+        }
+        json_out.write_text(json.dumps(summaries, indent=1, ensure_ascii=False), encoding="utf-8")
     if html is not None:
-        labels = found.knowledge.labels
+        labels = opened.knowledge.labels
         page = score_page(sets, read, labels, lambda kind: known.name_kind(kind, labels))
         html.write_text(render(page), encoding="utf-8")
         typer.echo(f"{html}: every mistake in its sentence")
@@ -228,130 +241,54 @@ def doctor(
     threshold: ThresholdOption = None,
 ) -> None:
     """What a linker misses in texts, and why: unlinked names, contested aliases, aliases worth adding."""
-    from kepipe.linking.doctor import examine
-    from kepipe.report.linking import doctor_page
+    from kepipe.linking.evaluation.diagnosis import diagnose
+    from kepipe.report.linking import diagnosis_page
     from kepipe.report.page import render
     from kg.problems import Problems
 
-    _require_writable(html)
-    found, problems = _linker(linker, files), Problems()
-    documents = list(_documents(files, problems))
+    require_writable(html)
+    opened, problems = open_linker(linker, files), Problems()
+    documents = list(read_texts(files, problems))
     if not documents:
         raise ValueError(f"{', '.join(map(str, files))}: no texts there; {problems.summary()}")
-    readings = english.reader(language).read([document.text for document in documents])
-    diagnosis = examine(found, zip(documents, readings, strict=True), shown, threshold)
-    _complain(problems)
-    page = doctor_page(diagnosis)
+    annotations = english.annotator(language).annotate([document.text for document in documents])
+    diagnosis = diagnose(opened, zip(documents, annotations, strict=True), shown, threshold)
+    show_problems(problems)
+    page = diagnosis_page(diagnosis)
     tables.show_page(page)
     if html is not None:
         html.write_text(render(page), encoding="utf-8")
         typer.echo(f"{html}: the same as a page")
 
 
-def _linker(path: Path, files: Iterable[Path] = ()) -> Linker:
-    """A linker folder, or an untrained linker over a stored graph, which learns from its descriptions and from `files`
-    which words are common. Raises ValueError where `path` holds neither.
-    """
-    from kepipe.linking.casing import Casing
-    from kepipe.linking.linker import Linker
-    from kg.problems import Problems
-    from kg.store import open_graph
-
-    if (path / "linker.json").is_file():
-        return Linker.open(path)
-    if (path / "graph.json").is_file():
-        graph = open_graph(path)
-        texts = (document.text for document in _documents(files, Problems()))
-        return Linker.build(graph, Casing.count_with(graph.descriptions, texts))
-    raise ValueError(
-        f"--linker {path}: holds neither a linker nor a stored graph; `kepipe graph import` makes the one, "
-        "`kepipe link train` or a pipeline's stage link the other"
-    )
-
-
-def _documents(files: Iterable[Path], problems: Problems) -> Iterator[Document]:
-    """The documents of all files. Raises ValueError, before any is read, where one is not there."""
-    from itertools import chain
-
-    from kepipe.data.sources.folder import read_folders
-
-    files = list(files)
-    for file in files:
-        if not file.exists():
-            raise ValueError(f"{file}: no such file or folder")
-    return chain.from_iterable(read_folders([file], problems) for file in files)
-
-
-def _gold(files: Iterable[Path], ids: EntityIds) -> list[GoldText]:
-    """The texts of gold sets; bad lines are told."""
-    from kepipe.linking.goldset import read_gold
-    from kg.problems import Problems
-
-    problems = Problems()
-    texts = [text for file in files for text in read_gold(file, ids, problems)]
-    _complain(problems)
-    return texts
-
-
-def _by_name(files: Iterable[Path]) -> dict[str, Path]:
-    """Gold sets by their names, those of one name by where they are."""
-    from collections import Counter
-
-    files = list(files)
-    times = Counter(file.stem for file in files)
-    return {file.stem if times[file.stem] == 1 else str(file): file for file in files}
-
-
 def _link(
-    documents: Iterable[Document], linker: Linker, reader: Reader, policy: Policy
+    documents: Iterable[Document], linker: Linker, annotator: Annotator, policy: Policy
 ) -> Iterator[Document]:
     from dataclasses import replace
     from itertools import islice
 
     documents = iter(documents)
     while batch := list(islice(documents, 256)):
-        readings = list(reader.read([document.text for document in batch]))
-        rows = zip((d.text for d in batch), (d.title for d in batch), readings, strict=True)
-        found = linker.link_all(rows, policy)
-        for document, reading, mentions in zip(batch, readings, found, strict=True):
-            yield replace(document, sentences=reading.sentences, phrases=reading.phrases, mentions=mentions)
+        annotations = list(annotator.annotate([document.text for document in batch]))
+        rows = zip((d.text for d in batch), (d.title for d in batch), annotations, strict=True)
+        linked = linker.link_all(rows, policy)
+        for document, annotation, mentions in zip(batch, annotations, linked, strict=True):
+            yield replace(
+                document, sentences=annotation.sentences, phrases=annotation.phrases, mentions=mentions
+            )
 
 
 def _assess(
-    linker: Linker, texts: list[GoldText], readings: list[Any], contestants: dict[str, Predict]
+    linker: Linker, texts: list[GoldText], annotations: list[Any], contestants: dict[str, Predict]
 ) -> dict[str, Assessment]:
-    from kepipe.linking.assess import assess
+    from kepipe.linking.evaluation.assess import assess
 
     return {
-        who: assess(texts, readings, predict, lambda text, reading: linker.find(text.document.text, reading))
+        who: assess(
+            texts,
+            annotations,
+            predict,
+            lambda text, annotation: linker.find(text.document.text, annotation),
+        )
         for who, predict in contestants.items()
     }
-
-
-@contextmanager
-def _writing(out: Path | None) -> Iterator[TextIO]:
-    """Standard output, or a file that appears when it is whole."""
-    if out is None:
-        yield sys.stdout
-        return
-    partial = out.with_name(f"{out.name}.partial")
-    try:
-        with partial.open("w", encoding="utf-8", newline="\n") as stream:
-            yield stream
-        partial.replace(out)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _require_writable(*files: Path | None) -> None:
-    """Raise ValueError, before the work is done, where a file to write is a folder, or in none."""
-    for file in filter(None, files):
-        if file.is_dir():
-            raise ValueError(f"{file}: is a folder; name a file in it")
-        if not file.parent.is_dir():
-            raise ValueError(f"{file}: there is no folder {file.parent}")
-
-
-def _complain(problems: Problems) -> None:
-    if problems:
-        typer.echo(problems.summary(), err=True)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
-    from kepipe.linking.policy import Policy
-    from kepipe.linking.reading import Reader
+    from kepipe.linking.decision.policy import Policy
+    from kepipe.linking.text.annotations import Annotator
 
 LinkerOption = Annotated[
     Path,
@@ -44,11 +44,11 @@ class English:
     )
     ner: Annotated[bool, typer.Option(help="Read named entities too.")] = True
 
-    def reader(self, language: str = "en") -> Reader:
-        """The reader of texts in `language`; Chinese has one of its own."""
-        from kepipe.linking.reading import make_reader
+    def annotator(self, language: str = "en") -> Annotator:
+        """The annotator of texts in `language`; Chinese has one of its own."""
+        from kepipe.linking.text.annotators import make_annotator
 
-        return make_reader(language, None if self.rules else self.spacy_model, self.ner)
+        return make_annotator(language, None if self.rules else self.spacy_model, self.ner)
 
     def finds_persons(self, language: str = "en") -> bool:
         """Whether NER runs, which says who is named before a pronoun."""
@@ -88,7 +88,7 @@ class Asked:
 
     def policy(self, finds_persons: bool) -> Policy:
         """The same for the linker. Raises typer.BadParameter where pronouns are asked for and no person is found."""
-        from kepipe.linking.policy import Policy
+        from kepipe.linking.decision.policy import Policy
 
         require_persons(self.pronouns, finds_persons)
         return Policy(self.threshold, self.gate, self.fuzzy, self.pronouns, self.join)

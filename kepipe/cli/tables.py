@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kepipe.linking.assess import Assessment
-    from kepipe.linking.explain import Explained
+    from kepipe.linking.evaluation.assess import Assessment
+    from kepipe.linking.evaluation.explain import Explained
     from kepipe.linking.linker import Linker
     from kepipe.report.page import Page
 

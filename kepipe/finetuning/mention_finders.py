@@ -26,14 +26,14 @@ class ByLinker:
 
     def __init__(self, folder: Path, language: Language) -> None:
         from kepipe.linking.linker import Linker
-        from kepipe.linking.reading import make_reader
+        from kepipe.linking.text.annotators import make_annotator
 
         self._linker = Linker.open(folder)
-        self._reader = make_reader(language, None)
+        self._annotator = make_annotator(language, None)
 
     def find(self, texts: Sequence[str]) -> Iterator[tuple[Mention, ...]]:
         untitled = repeat("", len(texts))
-        return self._linker.link_all(zip(texts, untitled, self._reader.read(texts), strict=True))
+        return self._linker.link_all(zip(texts, untitled, self._annotator.annotate(texts), strict=True))
 
 
 class ByNames:

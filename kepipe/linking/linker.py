@@ -1,4 +1,4 @@
-"""The linker: a text and its reading → mentions, with everything it needs in one folder.
+"""The linker: a text and its annotations → mentions, with everything it needs in one folder.
 
 linker.json              weights by feature name, threshold, table of types
 lexicon/ matcher/ knowledge/ casing/   columns (`.npy`, strings); nothing is pickled
@@ -16,26 +16,28 @@ import numpy as np
 
 from kepipe.arrays import Floats, Ints
 from kepipe.data.document import Mention
-from kepipe.linking.casing import Casing
-from kepipe.linking.decide import decide
-from kepipe.linking.features import FEATURES, Affinity, describe
-from kepipe.linking.fuzzy import NearNames, name_spans
-from kepipe.linking.gazetteer import Gazetteer, Matches
-from kepipe.linking.gold import Link
-from kepipe.linking.join import join, split
-from kepipe.linking.kinds import KINDS, teams
-from kepipe.linking.knowledge import Knowledge
-from kepipe.linking.learn import Lesson
-from kepipe.linking.matcher import Matcher
-from kepipe.linking.page import Page, pages
-from kepipe.linking.policy import AS_LEARNED, Policy
-from kepipe.linking.pronouns import Found, Reference, refer
-from kepipe.linking.ranker import Ranker
-from kepipe.linking.reading import Reading
-from kepipe.linking.shortforms import add_short_forms
-from kepipe.linking.surroundings import GROUPS, MATCH_FEATURES
-from kepipe.linking.variants import variants
-from kepipe.linking.weights import GENERAL
+from kepipe.linking.candidates.fuzzy import NearNames
+from kepipe.linking.candidates.gazetteer import Gazetteer
+from kepipe.linking.candidates.matcher import Matcher
+from kepipe.linking.candidates.matches import Matches
+from kepipe.linking.candidates.shortforms import add_short_forms
+from kepipe.linking.decision.decide import decide
+from kepipe.linking.decision.joining import join
+from kepipe.linking.decision.policy import AS_LEARNED, Policy
+from kepipe.linking.decision.pronouns import Reference, resolve_pronouns
+from kepipe.linking.features.affinity import Affinity
+from kepipe.linking.features.describe import FEATURES, describe
+from kepipe.linking.features.surroundings import GROUPS, MATCH_FEATURES
+from kepipe.linking.kb.kinds import KINDS, teams
+from kepipe.linking.kb.knowledge import Knowledge
+from kepipe.linking.kb.links import LinkedSpan
+from kepipe.linking.kb.variants import variants
+from kepipe.linking.ranking.ranker import Ranker
+from kepipe.linking.ranking.weights import GENERAL
+from kepipe.linking.text.annotations import Annotations
+from kepipe.linking.text.batch import TextBatch, text_batches
+from kepipe.linking.text.casing import Casing
+from kepipe.linking.text.namelike import name_spans
 from kg.lexicon import Lexicon
 from kg.store import Graph
 
@@ -71,101 +73,90 @@ class Linker:
         return cls(Gazetteer(lexicon, min_length, limit), knowledge, casing, Ranker.of(GENERAL))
 
     def link(
-        self, text: str, reading: Reading, title: str = "", policy: Policy = AS_LEARNED
+        self, text: str, annotation: Annotations, title: str = "", policy: Policy = AS_LEARNED
     ) -> tuple[Mention, ...]:
         """The mentions of a text in order, without overlap."""
-        return next(self.link_all([(text, title, reading)], policy))
+        return next(self.link_all([(text, title, annotation)], policy))
 
     def link_all(
-        self, texts: Iterable[tuple[str, str, Reading]], policy: Policy = AS_LEARNED
+        self, texts: Iterable[tuple[str, str, Annotations]], policy: Policy = AS_LEARNED
     ) -> Iterator[tuple[Mention, ...]]:
-        """The mentions of each of many texts, given with title ("" none) and reading: as one by one, only faster."""
+        """The mentions of each of many texts, with title ("" none) and annotations: as one by one, only faster."""
         ranker = self.ranker
         threshold = ranker.threshold if policy.threshold is None else policy.threshold
         pronouns = ranker.pronouns if policy.pronouns is None else policy.pronouns
         joined = ranker.join if policy.join is None else policy.join
         near = None if policy.fuzzy is None else NearNames(self.gazetteer.lexicon, policy.fuzzy)
-        for page in pages(texts):
-            found: list[list[Found]] = [[] for _ in page.texts]
-            for number, mention in self._link_page(page, threshold, policy.gate):
-                found[number].append(mention)
-            for text, reading, mentions in zip(page.texts, page.readings, found, strict=True):
+        for batch in text_batches(texts):
+            spans_by_text: list[list[LinkedSpan]] = [[] for _ in batch.texts]
+            for number, span in self._link_batch(batch, threshold, policy.gate):
+                spans_by_text[number].append(span)
+            for text, annotation, spans in zip(batch.texts, batch.annotations, spans_by_text, strict=True):
                 if near is not None:
-                    mentions += self._find_near(near, text, reading, mentions, threshold)
+                    spans += self._find_near(near, text, annotation, spans, threshold)
                 if joined:
-                    mentions = join(text, mentions, self.knowledge)
+                    spans = join(text, spans, self.knowledge)
                 if pronouns:
-                    mentions += (reference.found for reference in self.refer(text, reading, mentions))
+                    spans += (
+                        reference.pronoun for reference in self.resolve_pronouns(text, annotation, spans)
+                    )
                 yield tuple(
                     Mention(start, end, self.knowledge.ids[row], score)
-                    for start, end, row, score in sorted(mentions)
+                    for start, end, row, score in sorted(spans)
                 )
 
     def _find_near(
-        self, near: NearNames, text: str, reading: Reading, linked: Sequence[Found], threshold: float
-    ) -> list[Found]:
-        """What is written almost like a name and not linked."""
-        taken = [(mention.start, mention.end) for mention in linked]
-        found = near.find(text, name_spans(text, reading, self.casing), taken)
-        return [each for each in map(Found._make, found) if each.score >= threshold]
-
-    def refer(self, text: str, reading: Reading, linked: Iterable[Found]) -> list[Reference]:
-        """The pronouns of a text whose names are `linked`, in any order."""
-        return refer(text, reading, sorted(linked), self.knowledge.kinds, self.knowledge.genders)
-
-    def _link_page(self, page: Page, threshold: float, gate: bool) -> Iterator[tuple[int, Found]]:
-        """The number of the text, and the mention in it."""
-        matches = self._find(page)
-        if not len(matches):
-            return
-        described = describe(page, matches, self.knowledge, self.casing, self.ranker.affinity)
-        scores = self.ranker.score_parts(described.of_match, described.of_candidate, matches.owners)
-        texts = page.number(matches.starts)
-        if gate:
-            named = np.fromiter((reading.names is not None for reading in page.readings), bool)
-            same = described.of_match[MATCH_FEATURES.index("name_same")] > 0
-            scores[(named[texts] & ~same)[matches.owners]] = -1.0
-        starts, ends = matches.starts - page.begins[texts], matches.ends - page.begins[texts]
-        for match, row, score in decide(matches, scores, threshold):
-            yield int(texts[match]), Found(int(starts[match]), int(ends[match]), row, score)
-
-    def find(self, text: str, reading: Reading) -> Matches:
-        """All candidates of a text."""
-        return self._find(Page((text,), ("",), (reading,)))
-
-    def _find(self, page: Page) -> Matches:
-        return add_short_forms(page, self.gazetteer.find_all(page.texts))
-
-    def examine(self, text: str, reading: Reading, title: str = "") -> tuple[Matches, Floats, Ints]:
-        """All candidates of a text, their features [P, F], and the NER group of each [P]."""
-        page = Page((text,), (title,), (reading,))
-        matches = self._find(page)
-        if not len(matches):
-            return matches, np.zeros((0, len(FEATURES))), np.zeros(0, np.int64)
-        described = describe(page, matches, self.knowledge, self.casing, self.ranker.affinity)
-        return matches, described.table(matches.owners), described.groups
-
-    def lesson(
         self,
+        near: NearNames,
         text: str,
-        reading: Reading,
-        given: Sequence[Link],
-        title: str = "",
-        span: tuple[int, int] | None = None,
-    ) -> Lesson:
-        """A text with given links, to learn from; `span`: only what lies in these characters counts."""
-        matches, features, groups = self.examine(text, reading, title)
-        return Lesson(
-            matches, features, groups, self.knowledge.types[matches.rows], given, span or (0, len(text))
+        annotation: Annotations,
+        linked: Sequence[LinkedSpan],
+        threshold: float,
+    ) -> list[LinkedSpan]:
+        """What is written almost like a name and not linked."""
+        taken = [(span.start, span.end) for span in linked]
+        similar = near.find(text, name_spans(text, annotation, self.casing), taken)
+        return [span for span in map(LinkedSpan._make, similar) if span.score >= threshold]
+
+    def resolve_pronouns(
+        self, text: str, annotation: Annotations, linked: Iterable[LinkedSpan]
+    ) -> list[Reference]:
+        """The pronouns of a text whose names are `linked`, in any order."""
+        return resolve_pronouns(
+            text, annotation, sorted(linked), self.knowledge.kinds, self.knowledge.genders
         )
 
-    def take_apart(self, text: str, given: Iterable[Link]) -> list[Link]:
-        """Given links, those of a place and what it lies in as two: what they are to be learned as."""
-        return [
-            part
-            for link in given
-            for part in split(text, link, self.knowledge, self.gazetteer.lexicon) or (link,)
-        ]
+    def _link_batch(self, batch: TextBatch, threshold: float, gate: bool) -> Iterator[tuple[int, LinkedSpan]]:
+        """The number of the text, and the mention in it."""
+        matches = self._find(batch)
+        if not len(matches):
+            return
+        described = describe(batch, matches, self.knowledge, self.casing, self.ranker.affinity)
+        scores = self.ranker.score_parts(described.of_match, described.of_candidate, matches.owners)
+        texts = batch.number(matches.starts)
+        if gate:
+            named = np.fromiter((annotation.names is not None for annotation in batch.annotations), bool)
+            same = described.of_match[MATCH_FEATURES.index("name_same")] > 0
+            scores[(named[texts] & ~same)[matches.owners]] = -1.0
+        starts, ends = matches.starts - batch.begins[texts], matches.ends - batch.begins[texts]
+        for match, row, score in decide(matches, scores, threshold):
+            yield int(texts[match]), LinkedSpan(int(starts[match]), int(ends[match]), row, score)
+
+    def find(self, text: str, annotation: Annotations) -> Matches:
+        """All candidates of a text."""
+        return self._find(TextBatch((text,), ("",), (annotation,)))
+
+    def _find(self, batch: TextBatch) -> Matches:
+        return add_short_forms(batch, self.gazetteer.find_all(batch.texts))
+
+    def featurize(self, text: str, annotation: Annotations, title: str = "") -> tuple[Matches, Floats, Ints]:
+        """All candidates of a text, their features [P, F], and the NER group of each [P]."""
+        batch = TextBatch((text,), (title,), (annotation,))
+        matches = self._find(batch)
+        if not len(matches):
+            return matches, np.zeros((0, len(FEATURES))), np.zeros(0, np.int64)
+        described = describe(batch, matches, self.knowledge, self.casing, self.ranker.affinity)
+        return matches, described.table(matches.owners), described.groups
 
     def save(self, folder: Path) -> None:
         """Write everything into `folder`, which is made."""

@@ -113,8 +113,8 @@ class HeldOutDocuments:
 
         The rules are those by which the linker is scored; links that mean nothing in the graph are left out.
         """
-        from kepipe.linking.casing import Casing
-        from kepipe.linking.gold import Titles
+        from kepipe.linking.evaluation.gold import Titles
+        from kepipe.linking.text.casing import Casing
         from kg.lexicon import Lexicon
 
         linker = self.linked / "linker"

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from markupsafe import Markup
 
-from kepipe.linking.assess import Assessment, Decision, ambiguity, breakdown
-from kepipe.linking.doctor import Diagnosis, around
-from kepipe.linking.goldset import GoldText
+from kepipe.linking.evaluation.assess import Assessment, Decision, ambiguity, breakdown
+from kepipe.linking.evaluation.diagnosis import Diagnosis
+from kepipe.linking.evaluation.goldset import GoldText
+from kepipe.linking.text.spans import surrounding_text
 from kepipe.report.page import Fact, Page, Quotes, Section, Table, Text
 
 AROUND = 90
@@ -26,13 +27,14 @@ def score_page(
     `name_kind`: the marked type of an entity → what it is called.
     """
     facts = tuple(
-        Fact(name, f"{_first(found).in_graph.f1:.3f}", _beside(found)) for name, found in sets.items()
+        Fact(name, f"{_first(assessments).in_graph.f1:.3f}", _beside(assessments))
+        for name, assessments in sets.items()
     )
     best = ", ".join(f"{fact.value} on {fact.label}" for fact in facts)
     sections = tuple(
         section
-        for name, found in sets.items()
-        for section in _sections(name, found, texts[name], labels, name_kind)
+        for name, assessments in sets.items()
+        for section in _sections(name, assessments, texts[name], labels, name_kind)
     )
     return Page(
         title="Linking",
@@ -45,24 +47,24 @@ def score_page(
     )
 
 
-def _beside(found: Mapping[str, Assessment]) -> str:
+def _beside(assessments: Mapping[str, Assessment]) -> str:
     """What the best of the others reaches."""
-    others = [(each.in_graph.f1, who) for who, each in list(found.items())[1:]]
+    others = [(each.in_graph.f1, who) for who, each in list(assessments.items())[1:]]
     return "F1; {1}: {0:.3f}".format(*max(others)) if others else "F1"
 
 
-def _first(found: Mapping[str, Assessment]) -> Assessment:
-    return next(iter(found.values()))
+def _first(assessments: Mapping[str, Assessment]) -> Assessment:
+    return next(iter(assessments.values()))
 
 
 def _sections(
     name: str,
-    found: Mapping[str, Assessment],
+    assessments: Mapping[str, Assessment],
     texts: Sequence[GoldText],
     labels: Sequence[str],
     name_kind: Callable[[str], str],
 ) -> list[Section]:
-    ours = _first(found)
+    ours = _first(assessments)
     rows = tuple(
         (
             who,
@@ -74,10 +76,10 @@ def _sections(
                 )
             ),
         )
-        for who, each in found.items()
+        for who, each in assessments.items()
     )  # fmt: skip
     head = ("", "precision", "recall", "F1", "macro F1", "overall F1", "NIL F1")
-    told = Text(
+    summary = Text(
         f"{ours.in_graph.given:,} marked names in the graph, {ours.outside.given:,} outside it; the right entity is "
         f"among the candidates of {ours.candidate_recall:.1%}. Precision, recall and F1 are of names in the graph; "
         "macro: the mean over texts; NIL: of names outside it, right where nothing is linked; overall: of both.",
@@ -89,7 +91,7 @@ def _sections(
             name,
             (
                 Table(head, rows, numbers=tuple(range(1, 7))),
-                told,
+                summary,
                 _by("kind of entity", breakdown(ours, lambda decision: _in_words(name_kind(decision.kind)))),
                 _by("candidates of the name", breakdown(ours, lambda decision: ambiguity(decision.choices))),
             ),
@@ -126,8 +128,8 @@ _MISTAKES = {
 }
 
 
-def _count_mistakes(found: Assessment) -> Table:
-    rows = tuple((kind, f"{count:,}", _MISTAKES[kind]) for kind, count in found.mistakes().most_common())
+def _count_mistakes(assessment: Assessment) -> Table:
+    rows = tuple((kind, f"{count:,}", _MISTAKES[kind]) for kind, count in assessment.mistakes().most_common())
     return Table(("mistake", "times", "which is"), rows, numbers=(1,))
 
 
@@ -139,9 +141,9 @@ def _by(what: str, groups: Mapping[str, Mapping[str, float]]) -> Table:
     return Table((what, "marked", "right", "recall"), rows, numbers=(1, 2, 3))
 
 
-def _mistakes(found: Assessment, texts: Sequence[GoldText], labels: Sequence[str]) -> Quotes:
+def _mistakes(assessment: Assessment, texts: Sequence[GoldText], labels: Sequence[str]) -> Quotes:
     wrong = sorted(
-        (decision for decision in found.decisions if decision.mistake is not None),
+        (decision for decision in assessment.decisions if decision.mistake is not None),
         key=lambda decision: (decision.mistake or "", decision.text, decision.start),
     )
     return Quotes(tuple(_quote(decision, texts[decision.text], labels) for decision in wrong))
@@ -149,7 +151,7 @@ def _mistakes(found: Assessment, texts: Sequence[GoldText], labels: Sequence[str
 
 def _quote(decision: Decision, text: GoldText, labels: Sequence[str]) -> tuple[str, Markup, str]:
     raw = text.document.text
-    before, after = around(raw, decision.start, decision.end, AROUND)
+    before, after = surrounding_text(raw, decision.start, decision.end, AROUND)
     passage = Markup("{}<mark>{}</mark>{}").format(before, raw[decision.start : decision.end], after)
     linked = f"linked to {labels[decision.predicted]}" if decision.predicted >= 0 else "not linked"
     marked = (
@@ -158,25 +160,25 @@ def _quote(decision: Decision, text: GoldText, labels: Sequence[str]) -> tuple[s
     return f"{decision.mistake} · {text.document.id}", passage, f"{linked}; {marked}"
 
 
-def doctor_page(found: Diagnosis) -> Page:
+def diagnosis_page(diagnosis: Diagnosis) -> Page:
     """What a linker misses, and what could be done."""
-    share = found.linked / found.spans if found.spans else 0.0
+    share = diagnosis.linked / diagnosis.spans if diagnosis.spans else 0.0
     return Page(
         title="Linking",
         kicker="A linker's doctor",
-        headline=f"{found.linked:,} of {found.spans:,} names in the text are linked ({share:.0%})",
+        headline=f"{diagnosis.linked:,} of {diagnosis.spans:,} names in the text are linked ({share:.0%})",
         lead="A name is what NER takes for one, else what is written like one; linked is what a link covers exactly.",
         facts=(
-            Fact("documents", f"{found.documents:,}", f"{found.words:,} words"),
-            Fact("names linked", f"{share:.0%}", f"{found.linked:,} of {found.spans:,}"),
-            Fact("links in all", f"{found.mentions:,}", f"to {found.entities:,} entities"),
-            Fact("links per hundred words", f"{100 * found.mentions / max(found.words, 1):.1f}"),
+            Fact("documents", f"{diagnosis.documents:,}", f"{diagnosis.words:,} words"),
+            Fact("names linked", f"{share:.0%}", f"{diagnosis.linked:,} of {diagnosis.spans:,}"),
+            Fact("links in all", f"{diagnosis.mentions:,}", f"to {diagnosis.entities:,} entities"),
+            Fact("links per hundred words", f"{100 * diagnosis.mentions / max(diagnosis.words, 1):.1f}"),
         ),
         sections=(
-            Section("why", "Why names are not linked", (_why(found),)),
-            Section("unlinked", "Names that are not linked", (_unlinked(found),)),
-            Section("contested", "Contested names", (_contested(found),)),
-            Section("suggestions", "Aliases worth adding", (_suggestions(found),)),
+            Section("why", "Why names are not linked", (_why(diagnosis),)),
+            Section("unlinked", "Names that are not linked", (_unlinked(diagnosis),)),
+            Section("contested", "Contested names", (_contested(diagnosis),)),
+            Section("suggestions", "Aliases worth adding", (_suggestions(diagnosis),)),
         ),
     )
 
@@ -197,17 +199,17 @@ _REASONS = {
 """Reason → what it says, and what can be done."""
 
 
-def _why(found: Diagnosis) -> Table | Text:
-    rows = tuple((reason, f"{count:,}", *_REASONS[reason]) for reason, count in found.reasons.items())
+def _why(diagnosis: Diagnosis) -> Table | Text:
+    rows = tuple((reason, f"{count:,}", *_REASONS[reason]) for reason, count in diagnosis.reasons.items())
     return _table(("why", "times", "which means", "what helps"), rows, "All are linked.", (1,))
 
 
-def _unlinked(found: Diagnosis) -> Table | Text:
-    rows = ((each.surface, f"{each.count:,}", each.reason, each.example) for each in found.unlinked)
+def _unlinked(diagnosis: Diagnosis) -> Table | Text:
+    rows = ((each.surface, f"{each.count:,}", each.reason, each.example) for each in diagnosis.unlinked)
     return _table(("name", "times", "why", "for example"), tuple(rows), "None.", (1,))
 
 
-def _contested(found: Diagnosis) -> Table | Text:
+def _contested(diagnosis: Diagnosis) -> Table | Text:
     rows = (
         (
             each.surface,
@@ -217,16 +219,16 @@ def _contested(found: Diagnosis) -> Table | Text:
             each.second,
             f"{each.scores[1]:.2f}",
         )
-        for each in found.contested
+        for each in diagnosis.contested
     )
     head = ("name", "times", "linked to", "score", "rather than", "score")
     return _table(head, tuple(rows), "No linked name had a second candidate.", (1, 3, 5))
 
 
-def _suggestions(found: Diagnosis) -> Table | Text:
+def _suggestions(diagnosis: Diagnosis) -> Table | Text:
     rows = (
         (each.surface, f"{each.count:,}", f"{each.label} [{each.entity}]", each.name, f"{each.likeness:.0f}")
-        for each in found.suggestions
+        for each in diagnosis.suggestions
     )
     head = ("alias", "times", "of the entity", "known as", "likeness, of 100")
     return _table(head, tuple(rows), "No unknown name is written almost like a known one.", (1, 4))

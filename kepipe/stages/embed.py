@@ -18,7 +18,7 @@ from kg.embedding_models import TRANSE, fitting_width, name_model
 if TYPE_CHECKING:
     from kg.ranking import Scorer
     from kg.store import Graph as StoredGraph
-    from kg.warm import Start
+    from kg.warm_start import WarmStart
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -93,8 +93,8 @@ def embed(inputs: EmbedInputs, config: EmbedConfig, context: StageContext) -> No
     (context.out / "scores.json").write_text(json.dumps(scores, indent=1))
 
 
-def _start(graph: StoredGraph, config: EmbedConfig, context: StageContext) -> Start | None:
-    from kg.warm import start_from
+def _start(graph: StoredGraph, config: EmbedConfig, context: StageContext) -> WarmStart | None:
+    from kg.warm_start import start_from
 
     if config.warm_start is None:
         return None

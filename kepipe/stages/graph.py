@@ -56,7 +56,7 @@ def graph(_inputs: Nothing, config: GraphConfig, context: StageContext) -> None:
     writer = GraphWriter(context.out)
     format, path = FORMATS[config.source], _path(config)
     for name in _CHOICES:
-        if name in config.model_fields_set and name not in format.heeds:
+        if name in config.model_fields_set and name not in format.options:
             context.warn(f"graph: `{name}` means nothing to the source {format.name}")
     choices = Choices(**{name: getattr(config, name) for name in _CHOICES})
     with context.progress(f"reading {format.name}", size(format, path) or None, "bytes") as tick:

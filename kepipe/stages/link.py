@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
@@ -15,8 +13,7 @@ from kepipe.flow.stage import Stage, StageContext
 from kepipe.stages.artifacts import Corpus, Graph, Linked
 
 if TYPE_CHECKING:
-    from kepipe.linking.chunks import Chunk, Job
-    from kepipe.linking.learn import Learned
+    from kepipe.linking.corpus.run import LinkedCorpus
 
 
 @dataclass(frozen=True)
@@ -64,127 +61,40 @@ class LinkConfig(Section):
 
 def link(inputs: LinkInputs, config: LinkConfig, context: StageContext) -> None:
     """Write `documents.jsonl`, `corpus.json`, `scores.json` and `linker/`."""
-    from kepipe.linking.chunks import (
-        Job,
-        build_linker,
-        concatenate,
-        cut,
-        link_chunk,
-        read_chunk,
-        read_counts,
-    )
-    from kepipe.linking.linker import Linker
+    from kepipe.linking.corpus.job import AnnotatorChoice, Job
+    from kepipe.linking.corpus.run import LinkerSettings, Workers, link_corpus
 
     job = Job(
-        inputs.corpus.folder / "documents.jsonl", context.scratch, inputs.graph.folder, context.scratch / "linker",
-        config.language, config.spacy_model, config.ner, inputs.corpus.held_out_share(), config.complete_gold,
-        config.fuzzy,
+        inputs.corpus.folder / "documents.jsonl", context.scratch, inputs.graph.folder,
+        AnnotatorChoice(config.language, config.spacy_model, config.ner), inputs.corpus.held_out_share(),
+        config.complete_gold, config.fuzzy,
     )  # fmt: skip
-    chunks = cut(job.documents)
-    build_linker(job, config.max_candidates, config.min_length)
-    _each(context, config, "reading", chunks, read_chunk, job)
-    learned = _learn(job, chunks, config) if config.train else None
-    linker = Linker.open(job.linker)
-    ranker = linker.ranker if learned is None else learned.ranker
-    ranker = replace(ranker, pronouns=config.pronouns)
-    if config.threshold != "auto":
-        ranker = replace(ranker, threshold=config.threshold)
-    _each(context, config, "linking", chunks, link_chunk, job, ranker)
-    linker.with_ranker(ranker).save(context.out / "linker")
-    concatenate(context.scratch, chunks, context.out / "documents.jsonl")
-    corpus = (inputs.corpus.folder / "corpus.json").read_bytes()
-    (context.out / "corpus.json").write_bytes(corpus)
-    scores = _score(read_counts(context.scratch, chunks), learned, config)
-    (context.out / "scores.json").write_text(json.dumps(scores, indent=1), encoding="utf-8")
-    _tell(context, config, scores, linker.with_ranker(ranker))
+    threshold = None if config.threshold == "auto" else config.threshold
+    settings = LinkerSettings(
+        config.max_candidates, config.min_length, config.train, threshold, config.pronouns
+    )
+    workers = Workers(config.workers, context.progress)
+    corpus = link_corpus(job, settings, workers, context.out / "documents.jsonl")
+    corpus.linker.save(context.out / "linker")
+    (context.out / "corpus.json").write_bytes((inputs.corpus.folder / "corpus.json").read_bytes())
+    (context.out / "scores.json").write_text(json.dumps(corpus.scores, indent=1), encoding="utf-8")
+    _log(corpus, config, context)
 
 
-def _each(
-    context: StageContext,
-    config: LinkConfig,
-    what: str,
-    chunks: Sequence[Chunk],
-    do: Callable[..., int],
-    *args: Any,
-) -> None:
-    """`do(*args, chunk)` for all chunks over the processors, with a progress bar in documents."""
-    with context.progress(what, sum(chunk.size for chunk in chunks), "documents") as tick:
-        for done in _parallel(config, do, chunks, *args):
-            tick(done)
-
-
-def _parallel(
-    config: LinkConfig, do: Callable[..., Any], chunks: Sequence[Chunk], *args: Any
-) -> Iterator[Any]:
-    from joblib import Parallel, delayed, parallel_config
-
-    # loky renews a process that has grown much, as one does that loads spaCy; no job is lost by it.
-    warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
-    # One thread a process: more would only wait for each other.
-    with parallel_config("loky", inner_max_num_threads=1):
-        run = Parallel(n_jobs=config.workers, return_as="generator")
-        yield from run(delayed(do)(*args, chunk) for chunk in chunks)
-
-
-def _learn(job: Job, chunks: Sequence[Chunk], config: LinkConfig) -> Learned | None:
-    from kepipe.linking.chunks import lessons
-    from kepipe.linking.learn import learn
-    from kepipe.linking.linker import Linker
-
-    found = [lesson for part in _parallel(config, lessons, chunks, job) for lesson in part]
-    return learn(found, len(Linker.open(job.linker).knowledge.type_names), config.complete_gold)
-
-
-PRECISION_ON = {
-    True: "all predictions",
-    False: "predictions that overlap a given link; given links mark only some of the mentions",
-}
-
-
-def _score(counts: list[dict[str, Any]], learned: Learned | None, config: LinkConfig) -> dict[str, Any]:
-    """Linker and baseline (longest exact name, likeliest entity) side by side, where there are given links."""
-    from kepipe.linking.score import Counts, summarise
-
-    def scores(part: list[dict[str, Any]], who: str) -> dict[str, Any]:
-        return summarise([Counts(*entry[who]) for entry in part]).to_json()
-
-    held = [entry for entry in counts if entry["held_out"]]
-    rest = [entry for entry in counts if not entry["held_out"]]
-    if not counts:
-        return {"linker": {}, "baseline": {}, "note": "the corpus has no given links to score against"}
-    found, wanted = (sum(entry["candidates"][place] for entry in counts) for place in (0, 1))
-    report: dict[str, Any] = {
-        "linker": scores(held, "linker"),
-        "baseline": scores(held, "baseline"),
-        "candidate_recall": round(found / wanted, 6) if wanted else 0.0,
-        "documents": {"held_out": len(held), "training": len(rest)},
-        "precision_on": PRECISION_ON[config.complete_gold],
-        "trained": learned is not None,
-    }
-    if learned is not None:
-        report["cross_validated"] = {
-            "linker": learned.validation.to_json(),
-            "baseline": scores(rest, "baseline"),
-        }
-    return report
-
-
-def _tell(context: StageContext, config: LinkConfig, scores: dict[str, Any], linker: Any) -> None:
-    with (context.out / "documents.jsonl").open(encoding="utf-8") as stream:
-        mentions = sum(len(json.loads(line).get("mentions", ())) for line in stream)
-    threshold = linker.ranker.threshold
-    context.log({"mentions": mentions, "threshold": threshold})
-    note = f"{mentions:,} mentions linked"
+def _log(corpus: LinkedCorpus, config: LinkConfig, context: StageContext) -> None:
+    """Log scores, and say in a sentence how good the links are."""
+    scores, note = corpus.scores, f"{corpus.mentions:,} mentions linked"
+    context.log({"mentions": corpus.mentions, "threshold": corpus.linker.ranker.threshold})
     if scores["linker"]:
-        linked, baseline = scores["linker"], scores["baseline"]
+        linker, baseline = scores["linker"], scores["baseline"]
         for who in ("linker", "baseline"):
             context.log(
                 {f"{who}.{name}": scores[who][name] for name in ("precision", "recall", "f1", "macro_f1")}
             )
         context.log({"candidate_recall": scores["candidate_recall"]})
-        note += f"; F1 {linked['f1']:.3f} on held-out links, exact names {baseline['f1']:.3f}"
+        note += f"; F1 {linker['f1']:.3f} on held-out links, exact names {baseline['f1']:.3f}"
     context.note(note)
-    if not mentions:
+    if not corpus.mentions:
         context.warn(
             f"no name of the graph was found: are the labels and aliases of its entities in the language of the text, "
             f"and is that `language: {config.language}`?"

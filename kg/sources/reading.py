@@ -43,7 +43,7 @@ _BLOCK = 1 << 22
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What a user can choose of a source; each reader says which of these it heeds."""
+    """What a user can choose of a source; each format says which of these are its `options`."""
 
     languages: tuple[str, ...] = ("en",)
     """Languages of names, best first (RDF, Wikidata): the label is in the first that has one."""

@@ -35,7 +35,7 @@ class Format:
     endings: tuple[str, ...]
     read: Reader
     files: Callable[[Path], list[Path]]
-    heeds: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
     """The fields of `Choices` that change what is read."""
     package: str | None = None
     """The package that brings the data, where no files do; the path is then not looked at."""

@@ -20,11 +20,11 @@ import numpy as np
 
 from kepipe.data.document import Mention
 from kepipe.data.document_files import read_documents
-from kepipe.linking.casing import Casing
-from kepipe.linking.fuzzy import MIN_LENGTH
+from kepipe.linking.candidates.fuzzy import MIN_LENGTH
+from kepipe.linking.decision.policy import Policy
 from kepipe.linking.linker import Linker
-from kepipe.linking.policy import Policy
-from kepipe.linking.reading import RuleReader
+from kepipe.linking.text.annotators import RuleAnnotator
+from kepipe.linking.text.casing import Casing
 from kg.problems import Problems
 from kg.sources.reading import Choices
 from kg.sources.table import FORMATS, read_source
@@ -74,7 +74,7 @@ def main(documents: int = 600, share: float = 0.2) -> None:
         linker = Linker.build(writer.finish(), Casing.count(texts))
 
     def link(texts: list[str], fuzzy: float | None) -> tuple[list[tuple[Mention, ...]], float]:
-        rows = list(zip(texts, [""] * len(texts), RuleReader().read(texts), strict=True))
+        rows = list(zip(texts, [""] * len(texts), RuleAnnotator().annotate(texts), strict=True))
         started = time.process_time()
         found = list(linker.link_all(rows, Policy(fuzzy=fuzzy)))
         return found, sum(len(text.split()) for text in texts) / (time.process_time() - started)

@@ -1,7 +1,7 @@
 """The weights of a linker that has nothing to learn from: `KEPIPE_DATA=… python -m tests.benchmarks.general`.
 
 They are learned over FB15k-237 in two steps, of features only that have no weight by hand, each text read three ways
-(with NER, without, by rules), and printed as `kepipe/linking/weights.py` has them:
+(with NER, without, by rules), and printed as `kepipe/linking/ranking/weights.py` has them:
 
 `EXPECTED`  half of what wiki80's sentences from Wikipedia teach, in each of which two names are marked, be they in the
             graph or not;
@@ -28,32 +28,34 @@ import numpy as np
 from kepipe.data.document import Document
 from kepipe.data.sources.folder import read_folders
 from kepipe.finetuning import relations
-from kepipe.linking.assess import assess, by_linker
-from kepipe.linking.casing import Casing
-from kepipe.linking.features import FEATURES
-from kepipe.linking.gold import Link
-from kepipe.linking.goldset import EntityIds, GoldText, read_gold
-from kepipe.linking.learn import FOLDS, Lesson, learn
+from kepipe.linking.decision.policy import Policy
+from kepipe.linking.evaluation.assess import assess, by_linker
+from kepipe.linking.evaluation.goldset import EntityIds, GoldText, read_gold
+from kepipe.linking.evaluation.score import Counts, Scores, summarise
+from kepipe.linking.features.describe import FEATURES
+from kepipe.linking.kb.links import Link
 from kepipe.linking.linker import Linker
-from kepipe.linking.policy import Policy
-from kepipe.linking.ranker import Ranker
-from kepipe.linking.reading import Reading, make_reader
-from kepipe.linking.score import Counts, Scores, summarise
-from kepipe.linking.teach import teach
-from kepipe.linking.weights import BY_HAND, EXPECTED, GENERAL, Weights
+from kepipe.linking.ranking.ranker import Ranker
+from kepipe.linking.ranking.weights import BY_HAND, EXPECTED, GENERAL, Weights
+from kepipe.linking.text.annotations import Annotations
+from kepipe.linking.text.annotators import make_annotator
+from kepipe.linking.text.casing import Casing
+from kepipe.linking.training.examples import TrainingExample
+from kepipe.linking.training.learn import FOLDS, learn
+from kepipe.linking.training.training_data import training_data
 from kg.problems import Problems
 from kg.sources.reading import Choices
 from kg.sources.table import FORMATS, read_source
 from kg.store import Graph
 from kg.writer import GraphWriter
 
-Texts = list[tuple[GoldText, Mapping[str, Reading]]]
+Texts = list[tuple[GoldText, Mapping[str, Annotations]]]
 ScoresBy = dict[tuple[str, str], Scores]
 """The scores of each set and reading."""
 READERS = {
-    "with NER": lambda: make_reader("en", "en_core_web_sm"),
-    "without NER": lambda: make_reader("en", "en_core_web_sm", ner=False),
-    "by rules": lambda: make_reader("en", None),
+    "with NER": lambda: make_annotator("en", "en_core_web_sm"),
+    "without NER": lambda: make_annotator("en", "en_core_web_sm", ner=False),
+    "by rules": lambda: make_annotator("en", None),
 }
 THRESHOLDS = (0.25, 0.3, 0.35, 0.4, 0.45, 0.5)
 
@@ -65,12 +67,12 @@ def import_graph(source: Path, folder: Path) -> Graph:
     return writer.finish()
 
 
-def lessons_of(linker: Linker, texts: Texts) -> list[Lesson]:
+def lessons_of(linker: Linker, texts: Texts) -> list[TrainingExample]:
     """The texts as lessons, in each of their readings."""
     return [
-        lesson
+        example
         for how in READERS
-        for lesson in teach(linker, [text for text, _ in texts], [read[how] for _, read in texts])[0]
+        for example in training_data(linker, [text for text, _ in texts], [read[how] for _, read in texts])[0]
     ]
 
 
@@ -84,8 +86,10 @@ def taught_by(linker: Linker, texts: Texts) -> Ranker:
 def counts(linker: Linker, ranker: Ranker, texts: Texts, how: str, threshold: float | None = None) -> Counts:
     """How many of the texts' links are found in such a reading; pronouns are not linked, nor places joined."""
     predict = by_linker(linker.with_ranker(ranker), Policy(threshold, pronouns=False, join=False))
-    gold, readings = [text for text, _ in texts], [read[how] for _, read in texts]
-    scores = assess(gold, readings, predict, lambda text, reading: linker.find(text.document.text, reading))
+    gold, annotations = [text for text, _ in texts], [read[how] for _, read in texts]
+    scores = assess(
+        gold, annotations, predict, lambda text, annotation: linker.find(text.document.text, annotation)
+    )
     return Counts(scores.in_graph.predicted, scores.in_graph.given, scores.in_graph.right)
 
 
@@ -179,8 +183,8 @@ def without_odd_blanks(text: str) -> tuple[str, list[int]]:
 def read_all(texts: list[GoldText]) -> Texts:
     """The texts with their readings."""
     written = [text.document.text for text in texts]
-    readings = {how: list(make().read(written)) for how, make in READERS.items()}
-    return [(text, {how: readings[how][at] for how in READERS}) for at, text in enumerate(texts)]
+    annotations = {how: list(make().annotate(written)) for how, make in READERS.items()}
+    return [(text, {how: annotations[how][at] for how in READERS}) for at, text in enumerate(texts)]
 
 
 def report(material: Material) -> None:

@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from kepipe.linking.linker import Linker
-from kepipe.linking.reading import Reader, make_reader
+from kepipe.linking.text.annotations import Annotator
+from kepipe.linking.text.annotators import make_annotator
 from kg.schema import Entity, Relation, Triple
 from kg.store import Graph, open_graph
 from kg.writer import write_graph
@@ -100,13 +101,13 @@ def compare_with_spacy(linker: Linker, labels: Sequence[str], texts: Sequence[st
     blank.add_pipe("entity_ruler").add_patterns([{"label": "X", "pattern": label} for label in labels])
     print(f"EntityRuler with {len(labels):,} names: built in {time.process_time() - started:.1f} s")
     print(f"EntityRuler: {per_second(words, lambda: list(blank.pipe(texts)))}")
-    reader = make_reader("en", "en_core_web_sm")
-    print(f"with spaCy's NER, linked: {per_second(words, lambda: link(linker, reader, texts))}")
+    annotator = make_annotator("en", "en_core_web_sm")
+    print(f"with spaCy's NER, linked: {per_second(words, lambda: link(linker, annotator, texts))}")
 
 
-def link(linker: Linker, reader: Reader, texts: Sequence[str]) -> int:
+def link(linker: Linker, annotator: Annotator, texts: Sequence[str]) -> int:
     """Raw text → mentions; their number."""
-    rows = zip(texts, [""] * len(texts), reader.read(texts), strict=True)
+    rows = zip(texts, [""] * len(texts), annotator.annotate(texts), strict=True)
     return sum(map(len, linker.link_all(rows)))
 
 
@@ -153,8 +154,8 @@ def main(aliases: int = 1_000_000, words: int = 200_000) -> None:
         linker.gazetteer.find("warm up")
         print(f"opened in {time.process_time() - started:.2f} s")
         count = sum(len(text.split()) for text in texts)
-        reader = make_reader("en", None)
-        print(f"read by rules, linked: {per_second(count, lambda: link(linker, reader, texts))}")
+        annotator = make_annotator("en", None)
+        print(f"read by rules, linked: {per_second(count, lambda: link(linker, annotator, texts))}")
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         print(f"peak memory of this process, the making of the graph included: {peak:.2f} GiB")
         compare_with_spacy(linker, graph.labels[: min(100_000, len(graph))], texts[: len(texts) // 10])

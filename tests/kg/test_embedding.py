@@ -15,7 +15,7 @@ from kg.ranking import Popularity, filtered_ranks, summarise
 from kg.splits import hold_out
 from kg.store import Graph, UnknownEntityError
 from kg.vectors import INDEX, open_vectors, save_vectors
-from kg.warm import start_from
+from kg.warm_start import start_from
 from tests.support.graphs import numbered_graph
 
 SMALL = Training(dim=16, epochs=25, negatives=128, learning_rate=0.1)

@@ -1,10 +1,11 @@
-"""A graph of places that share names, and what the linker knows of a candidate."""
+"""A graph of places that share names, texts annotated by rules, and what the linker knows of a candidate."""
 
 from __future__ import annotations
 
-from kepipe.linking.features import FEATURES
+from kepipe.linking.features.describe import FEATURES
 from kepipe.linking.linker import Linker
-from kepipe.linking.reading import Reading, RuleReader
+from kepipe.linking.text.annotations import Annotations
+from kepipe.linking.text.annotators import RuleAnnotator
 from kg.schema import Entity, Triple
 
 ENTITIES = [
@@ -31,13 +32,15 @@ TRIPLES = [
 ]  # fmt: skip
 
 
-def read(text: str) -> Reading:
+def annotate(text: str) -> Annotations:
     """What the rules make of a text."""
-    return next(iter(RuleReader().read([text])))
+    return next(iter(RuleAnnotator().annotate([text])))
 
 
-def feature(linker: Linker, text: str, entity: str, name: str, reading: Reading | None = None) -> float:
+def feature(
+    linker: Linker, text: str, entity: str, name: str, annotation: Annotations | None = None
+) -> float:
     """The value of a feature by name, for the first mention of the text that may be the entity."""
-    matches, features, _ = linker.examine(text, reading or read(text))
+    matches, features, _ = linker.featurize(text, annotation or annotate(text))
     rows = [linker.knowledge.ids[row] for row in matches.rows.tolist()]
     return float(features[rows.index(entity), FEATURES.index(name)])

@@ -29,7 +29,7 @@ from kg.vectors import (
     read_ids,
     save_vectors,
 )
-from kg.warm import start_from
+from kg.warm_start import start_from
 
 FILES = (TABLE, IDS, INDEX, RELATION_IDS)
 """What a folder with entity vectors holds; the last where there are vectors of relations too."""
@@ -48,7 +48,7 @@ class EntityVectors:
         """The vectors of a `Vectors` artifact or of a model's folder.
 
         With a `graph`, its entities that have no vector get the mean of what their neighbours' vectors and relations
-        say of them, as TransE means it (h + r for a tail, t − r for a head; see `kg.warm.start_from`); one without a
+        say of them, as TransE means it (h + r for a tail, t − r for a head; see `kg.warm_start.start_from`); one without a
         known neighbour stays without. Raises ValueError where the folder has no vectors, or, with a graph, none of
         relations.
         """

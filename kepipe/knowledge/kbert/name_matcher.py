@@ -12,7 +12,8 @@ import numpy as np
 
 from kepipe.arrays import Ints
 from kepipe.data.document import Mention
-from kepipe.linking.gazetteer import Gazetteer, Matches
+from kepipe.linking.candidates.gazetteer import Gazetteer
+from kepipe.linking.candidates.matches import Matches
 from kg.lexicon import Lexicon
 from kg.store import Graph
 

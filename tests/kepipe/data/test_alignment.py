@@ -92,6 +92,11 @@ def test_of_two_mentions_that_share_a_token_the_first_and_longer_stays(minilm: T
     assert (made.mentions, made.aligned) == (3, 1)
 
 
+def test_a_blank_at_the_end_of_the_last_text(bytes_: Tokenizer) -> None:
+    columns = tokenise([Document("d", "Paris "), Document("e", "Paris is a city ")], bytes_, len)
+    assert bytes_.decode(columns.tokens) == "Paris Paris is a city "
+
+
 def test_chinese_words_are_phrases_and_else_characters(characters: Tokenizer, bytes_: Tokenizer) -> None:
     text = "北京大学在中国ABC公司"
     phrases = (Span(0, 4), Span(5, 7))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import get_args
 
 from kepipe.data.document import Document
-from kepipe.linking.assess import Assessment, Decision, Mistake
-from kepipe.linking.gold import Link
-from kepipe.linking.goldset import GoldText
-from kepipe.linking.score import Counts, summarise
+from kepipe.linking.evaluation.assess import Assessment, Decision, Mistake
+from kepipe.linking.evaluation.goldset import GoldText
+from kepipe.linking.evaluation.score import Counts, summarise
+from kepipe.linking.kb.links import Link
 from kepipe.report.linking import _MISTAKES, score_page
 from kepipe.report.page import Quotes, Table, Text, render
 

@@ -82,12 +82,12 @@ def test_a_killed_run_goes_on_from_its_chunks_to_the_same_bytes(inputs: LinkInpu
     assert len(chunks) > 1
     left = tmp_path / "left"
     shutil.copytree(scratch, left)
-    for lost in (*left.glob("linked-00001*"), *left.glob("counts-00001*"), *left.glob("read-00002*")):
+    for lost in (*left.glob("linked-00001*"), *left.glob("counts-00001*"), *left.glob("annotated-00002*")):
         lost.unlink()
     (left / "linked-00001.jsonl.partial").write_text("cut sho")
-    kept = (left / "read-00000.jsonl").stat().st_mtime_ns
+    kept = (left / "annotated-00000.jsonl").stat().st_mtime_ns
     run(inputs, RULES, tmp_path / "resumed", left)
-    assert (left / "read-00000.jsonl").stat().st_mtime_ns == kept
+    assert (left / "annotated-00000.jsonl").stat().st_mtime_ns == kept
     assert content(tmp_path / "resumed" / "out") == content(tmp_path / "whole" / "out")
 
 

@@ -106,10 +106,11 @@ def test_nothing_to_train_on_is_an_error_and_nothing_held_out_a_warning(tmp_path
 KILLED = """
 import sys
 from pathlib import Path
+import kepipe.data.sharding as sharding
 import kepipe.stages.shards as stage
 from kepipe.stages.artifacts import Linked
 from tests.support.stages import run_stage
-stage.CHUNK, stage.NOTE_EVERY = 2000, 0.0
+sharding.CHUNK, sharding.NOTE_EVERY = 2000, 0.0
 linked, desk = Path(sys.argv[1]), Path(sys.argv[2])
 print("ready", flush=True)
 config = stage.ShardsConfig.model_validate({"tokenizer": {"size": 600}})
@@ -122,7 +123,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(tmp_path: Path) -> Non
     inputs = linked(tmp_path, make_documents(6000))
     run(inputs, tmp_path / "whole", tokenizer={"size": 600})
     command = [sys.executable, "-c", KILLED, str(inputs.linked.folder), str(tmp_path / "torn")]
-    noted = tmp_path / "torn" / "scratch" / "progress.json"
+    noted = tmp_path / "torn" / "scratch" / "shard_progress.json"
     seen, finished = [], False
     for wait in (0.0, 0.05, 0.15):
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

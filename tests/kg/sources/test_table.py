@@ -89,7 +89,7 @@ def test_a_file_of_another_kind_is_called_so(
 
 
 def test_every_choice_is_heeded_by_some_format() -> None:
-    assert {name for format in FORMATS.values() for name in format.heeds} == set(Choices.__slots__)
+    assert {name for format in FORMATS.values() for name in format.options} == set(Choices.__slots__)
 
 
 def test_languages() -> None:

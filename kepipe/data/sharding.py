@@ -1,0 +1,149 @@
+"""Documents → shards, chunk by chunk, so that a killed attempt is continued from what it noted last."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from kepipe.data.alignment import WORD, tokenise
+from kepipe.data.document import Document
+from kepipe.data.document_files import held_out
+from kepipe.data.document_stream import DocumentStream
+from kepipe.data.shards import ShardWriter, holds, open_shard
+from kepipe.tokenization.tokenizer import Tokenizer
+
+CHUNK = 1_000_000
+"""Characters that are tokenised together."""
+NOTE_EVERY = 5.0
+"""Seconds between two notes of progress."""
+SPLITS = ("train", "held_out")
+
+
+@dataclass
+class ShardProgress:
+    """What is done so far: enough to continue after a kill. `offset`: bytes of the documents that are read."""
+
+    documents: int = 0
+    offset: int = 0
+    mentions: int = 0
+    aligned: int = 0
+    words: int = 0
+    unknown: int = 0
+    entities: dict[str, int] = field(default_factory=dict)
+    """Entity → row, in the order of appearance."""
+    sizes: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Split → file → bytes."""
+
+    @classmethod
+    def open(cls, scratch: Path) -> ShardProgress:
+        """The progress of an earlier attempt, as far as its files are there; else none."""
+        file = _file(scratch)
+        if file.exists():
+            progress = cls(**json.loads(file.read_text(encoding="utf-8")))
+            if all(holds(scratch / split, sizes) for split, sizes in progress.sizes.items()):
+                return progress
+        return cls()
+
+    def note(self, scratch: Path, writers: Mapping[str, ShardWriter]) -> None:
+        """Write it down, with what the writers have written."""
+        self.sizes = {split: writer.sizes() for split, writer in writers.items()}
+        unfinished = _file(scratch).with_suffix(".unfinished")
+        unfinished.write_text(json.dumps(asdict(self), ensure_ascii=False), encoding="utf-8")
+        unfinished.replace(_file(scratch))
+
+    def row(self, entity: str) -> int:
+        """The row of an entity, a new one where it has none."""
+        return self.entities.setdefault(entity, len(self.entities))
+
+
+def _file(scratch: Path) -> Path:
+    return scratch / "shard_progress.json"
+
+
+def write_shards(
+    file: Path, tokenizer: Tokenizer, share: float, progress: ShardProgress, scratch: Path
+) -> Iterator[int]:
+    """Append the documents after `progress` to the shards in `scratch`, chunk by chunk; yields the bytes of each.
+
+    `share`: of the documents, held out.
+    """
+    unknown = tokenizer.id(tokenizer.named.get("unk", ""))
+    stream = DocumentStream(file, progress.offset, progress.documents)
+    with ExitStack() as stack:
+        writers = {
+            split: stack.enter_context(
+                ShardWriter(scratch / split, tokenizer.vocab_size, progress.sizes.get(split))
+            )
+            for split in SPLITS
+        }
+        noted = time.monotonic()
+        for chunk in _chunks(stream):
+            for split, writer in writers.items():
+                part = [
+                    document for document in chunk if held_out(document.id, share) == (split == "held_out")
+                ]
+                if not part:
+                    continue
+                columns = tokenise(part, tokenizer, progress.row)
+                writer.append(columns, (document.id for document in part))
+                progress.mentions += columns.mentions
+                progress.aligned += columns.aligned
+                progress.words += int((columns.bounds & WORD > 0).sum())
+                progress.unknown += int((columns.tokens == unknown).sum())
+            size, progress.offset = stream.offset - progress.offset, stream.offset
+            progress.documents += len(chunk)
+            if time.monotonic() - noted > NOTE_EVERY:
+                progress.note(scratch, writers)
+                noted = time.monotonic()
+            yield size
+        progress.note(scratch, writers)
+        for writer in writers.values():
+            writer.finish()
+
+
+def _chunks(documents: Iterable[Document]) -> Iterator[list[Document]]:
+    """Documents in lists of about CHUNK characters."""
+    chunk: list[Document] = []
+    size = 0
+    for document in documents:
+        chunk.append(document)
+        size += len(document.text)
+        if size >= CHUNK:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def publish(progress: ShardProgress, scratch: Path, out: Path, share: float) -> dict[str, float]:
+    """Copy the finished shards to `out`, beside them `entities.txt`; what is in them, as figures.
+
+    Raises ValueError where no text is left to train on, or an entity's id holds a line break.
+    """
+    train, rest = (len(open_shard(scratch / split)) for split in SPLITS)
+    if not train:
+        raise ValueError(
+            f"no text to train on: all {progress.documents} documents fall into the held-out share of "
+            f"{share}; lower `held_out` of the corpus or add documents"
+        )
+    unusable = [entity for entity in progress.entities if "\n" in entity]
+    if unusable:
+        raise ValueError(f"an entity's id must stand on one line: {unusable[0]!r}")
+    for split in SPLITS:
+        shutil.copytree(scratch / split, out / split)
+    lines = "".join(f"{entity}\n" for entity in progress.entities)
+    (out / "entities.txt").write_text(lines, encoding="utf-8")
+    return {
+        "tokens": train,
+        "held_out_tokens": rest,
+        "tokens_per_word": (train + rest) / max(progress.words, 1),
+        "unknown": progress.unknown / max(train + rest, 1),
+        "entities": len(progress.entities),
+        "mentions": progress.mentions,
+        "aligned": progress.aligned,
+    }

@@ -1,0 +1,38 @@
+"""The names found in a text and the entities that each may mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kepipe.arrays import Bools, Floats, Ints
+
+
+@dataclass(frozen=True)
+class Matches:
+    """M stretches of a text that are names, in order of start, then end, and their P candidates.
+
+    `starts`, `ends`: [M] characters of the raw text; `surfaces`: [M] normalised. Candidate p belongs to match
+    `owners[p]`, has row `rows[p]` in the graph and p(entity | name) `priors[p]`; candidates of a match stand
+    together, likeliest first. `labels` [P]: the surface is the label of the candidate; `short` [P]: it is only a part
+    of the candidate's name (`shortforms`).
+    """
+
+    starts: Ints
+    ends: Ints
+    surfaces: Sequence[str]
+    owners: Ints
+    rows: Ints
+    priors: Floats
+    labels: Bools
+    short: Bools
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @property
+    def bounds(self) -> Ints:
+        """Where the candidates of each match begin and those of the last end: [M + 1]."""
+        return np.searchsorted(self.owners, np.arange(len(self) + 1))

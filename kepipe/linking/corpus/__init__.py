@@ -1,0 +1,1 @@
+"""Linking a large corpus chunk by chunk."""

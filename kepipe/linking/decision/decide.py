@@ -1,0 +1,35 @@
+"""Scores of candidates → the mentions of a text: the best entity of each match, then the best set of matches."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kepipe.arrays import Floats
+from kepipe.linking.candidates.matches import Matches
+from kepipe.linking.decision.overlaps import select_spans
+from kepipe.linking.kb.links import Link
+
+
+def decide(matches: Matches, scores: Floats, threshold: float) -> list[tuple[int, int, float]]:
+    """(match, row, score) of the mentions: the best candidate of each match, if it reaches the threshold,
+    and of matches that overlap those whose scores, each times its length, sum to the most.
+    """
+    if not len(scores):
+        return []
+    owners = matches.owners
+    highest = np.maximum.reduceat(scores, np.flatnonzero(np.diff(owners, prepend=-1)))
+    best = np.flatnonzero((scores == highest[owners]) & (scores >= threshold))
+    best = best[np.diff(owners[best], prepend=-1) > 0]  # of equal ones the first
+    starts, ends = matches.starts[owners[best]], matches.ends[owners[best]]
+    chosen = best[select_spans(starts, ends, scores[best] * (ends - starts))]
+    columns = owners[chosen].tolist(), matches.rows[chosen].tolist(), scores[chosen].tolist()
+    return list(zip(*columns, strict=True))
+
+
+def decide_by_prior(matches: Matches) -> list[Link]:
+    """The baseline: the longest exact names, each meaning its likeliest entity."""
+    first = np.flatnonzero(np.diff(matches.owners, prepend=-1))
+    lengths = matches.ends - matches.starts
+    chosen = select_spans(matches.starts, matches.ends, np.power(lengths, 1.01, dtype=np.float64))
+    rows = matches.rows[first]
+    return [Link(int(matches.starts[at]), int(matches.ends[at]), int(rows[at])) for at in chosen.tolist()]

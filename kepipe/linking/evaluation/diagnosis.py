@@ -1,0 +1,225 @@
+"""What a linker misses in texts, and why.
+
+A span that looks like a name (`kepipe.linking.text.namelike`) and is not linked has one of five reasons: the
+graph has no such *alias*; it has one, written in a *case* that does not allow this text; a link overlaps it, so that
+the *boundary* differs; its best candidate is *below the threshold*; it lost against an *overlap*ping name.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from kepipe.arrays import Floats
+from kepipe.data.document import Document
+from kepipe.linking.candidates.fuzzy import nearest_name
+from kepipe.linking.candidates.matches import Matches
+from kepipe.linking.decision.decide import decide
+from kepipe.linking.linker import Linker
+from kepipe.linking.text.annotations import Annotations
+from kepipe.linking.text.casing import Casing
+from kepipe.linking.text.namelike import namelike
+from kepipe.linking.text.spans import surrounding_text, touches
+from kepipe.linking.text.words import count_words
+from kg.lexicon import Lexicon
+from kg.surface import fold, normalise
+
+Reason = Literal["no alias", "case", "boundary", "below the threshold", "overlap"]
+Decided = tuple[int, int, float]
+Rivals = dict[tuple[str, int, int], list[tuple[float, float]]]
+"""Name and rows of its first two candidates → their scores each time."""
+SUGGESTED_FROM = 200
+"""Aliases are suggested for this many of the most frequent names without one."""
+
+
+@dataclass(frozen=True)
+class Unlinked:
+    """A name that was not linked `count` times for one reason; `example`: its surroundings once."""
+
+    surface: str
+    reason: Reason
+    count: int
+    example: str
+
+
+@dataclass(frozen=True)
+class Contested:
+    """A name linked `count` times though the second candidate came close: mean scores of the first two.
+
+    `first`, `second`: their labels, with their ids where the labels are the same.
+    """
+
+    surface: str
+    count: int
+    first: str
+    second: str
+    scores: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A name without an alias, met `count` times, that is written almost like a `name` of `entity`, whose label is
+    `label`; 0..100.
+    """
+
+    surface: str
+    count: int
+    entity: str
+    label: str
+    name: str
+    likeness: float
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """`spans`: what looks like a name, `linked`: how many of these are linked exactly.
+
+    Of `words`, each Chinese character is one.
+    """
+
+    documents: int
+    words: int
+    mentions: int
+    entities: int
+    spans: int
+    linked: int
+    reasons: dict[str, int]
+    unlinked: tuple[Unlinked, ...]
+    contested: tuple[Contested, ...]
+    suggestions: tuple[Suggestion, ...]
+
+
+def diagnose(
+    linker: Linker,
+    documents: Iterable[tuple[Document, Annotations]],
+    limit: int = 15,
+    threshold: float | None = None,
+) -> Diagnosis:
+    """Link the documents and gather what was missed, the most frequent first."""
+    documents = list(documents)
+    casing = _casing(linker, [document.text for document, _ in documents])
+    threshold = linker.ranker.threshold if threshold is None else threshold
+    missed: Counter[tuple[str, Reason]] = Counter()
+    examples: dict[tuple[str, Reason], str] = {}
+    rivals: Rivals = {}
+    entities: set[int] = set()
+    size = words = mentions = spans = linked = 0
+    for document, annotation in documents:
+        text = document.text
+        matches, features, _ = linker.featurize(text, annotation, document.title)
+        scores = linker.ranker.score(features)
+        decided = decide(matches, scores, threshold)
+        why = _Reasons(linker.gazetteer.lexicon, matches, scores, decided, threshold)
+        for start, end in namelike(text, annotation, casing):
+            # "The Netherlands" is linked as a whole, while a name is read without its article.
+            whole = start - 4 if text[max(start - 4, 0) : start].lower() == "the " else start
+            reason = None if why.is_linked(whole, end) else why.unlinked(start, end, text[start:end])
+            spans += 1
+            linked += reason is None
+            if reason is not None:
+                missed[text[start:end], reason] += 1
+                examples.setdefault((text[start:end], reason), _around(text, start, end))
+        _add_rivals(rivals, matches, scores, decided)
+        entities |= {row for _, row, _ in decided}
+        size, words, mentions = size + 1, words + count_words(text), mentions + len(decided)
+    reasons: Counter[str] = Counter()
+    for (_, reason), count in missed.items():
+        reasons[reason] += count
+    ranked = sorted(missed.items(), key=lambda item: (-item[1], item[0]))
+    return Diagnosis(
+        size,
+        words,
+        mentions,
+        len(entities),
+        spans,
+        linked,
+        dict(reasons.most_common()),
+        tuple(Unlinked(*key, count, examples[key]) for key, count in ranked[:limit]),
+        _contested(linker, rivals, limit),
+        _suggest(linker, [(key[0], count) for key, count in ranked if key[1] == "no alias"], limit),
+    )
+
+
+def _casing(linker: Linker, texts: Sequence[str]) -> Casing:
+    """What the linker knows of common words, and, of those that it does not, what the texts tell."""
+    return Casing(dict(Casing.count(texts).share) | dict(linker.casing.share))
+
+
+class _Reasons:
+    """Why stretches of one text are not linked; `decided` as `decide` gives them."""
+
+    def __init__(
+        self, lexicon: Lexicon, matches: Matches, scores: Floats, decided: Sequence[Decided], threshold: float
+    ) -> None:
+        self.lexicon, self.threshold = lexicon, threshold
+        spans = list(zip(matches.starts.tolist(), matches.ends.tolist(), strict=True))
+        self.match_at = {span: match for match, span in enumerate(spans)}
+        self.linked = [spans[match] for match, _, _ in decided]
+        self.chosen = set(self.linked)
+        self.best = np.zeros(len(matches))
+        np.maximum.at(self.best, matches.owners, scores)
+
+    def is_linked(self, start: int, end: int) -> bool:
+        """Whether a link covers exactly this stretch."""
+        return (start, end) in self.chosen
+
+    def unlinked(self, start: int, end: int, surface: str) -> Reason | None:
+        """The reason, or None where the stretch is linked."""
+        if self.is_linked(start, end):
+            return None
+        match = self.match_at.get((start, end))
+        if match is not None:
+            return "overlap" if self.best[match] >= self.threshold else "below the threshold"
+        if touches(self.linked, start, end):
+            return "boundary"
+        return "case" if _has_key(self.lexicon, surface) else "no alias"
+
+
+def _add_rivals(rivals: Rivals, matches: Matches, scores: Floats, decided: Sequence[Decided]) -> None:
+    """The scores of the first two candidates of each linked name that has more than one."""
+    bounds = matches.bounds
+    for match, _, _ in decided:
+        own = np.arange(*bounds[match : match + 2])
+        if len(own) > 1:
+            first, second = own[np.argsort(-scores[own], kind="stable")[:2]].tolist()
+            key = (matches.surfaces[match], int(matches.rows[first]), int(matches.rows[second]))
+            rivals.setdefault(key, []).append((float(scores[first]), float(scores[second])))
+
+
+def _has_key(lexicon: Lexicon, surface: str) -> bool:
+    key = fold(normalise(surface))
+    place = bisect_left(lexicon.keys, key)
+    return place < len(lexicon.keys) and lexicon.keys[place] == key
+
+
+def _around(text: str, start: int, end: int, width: int = 40) -> str:
+    """A stretch of text in brackets, with its surroundings on one line."""
+    before, after = surrounding_text(text, start, end, width)
+    return " ".join(f"{before}[{text[start:end]}]{after}".split())
+
+
+def _contested(linker: Linker, rivals: Rivals, limit: int) -> tuple[Contested, ...]:
+    labels, ids = linker.knowledge.labels, linker.knowledge.ids
+    contested = []
+    for (surface, first, second), scores in rivals.items():
+        top, next_ = np.asarray(scores).mean(axis=0).tolist()
+        alike = labels[first] == labels[second]
+        one, other = (f"{labels[row]} [{ids[row]}]" if alike else labels[row] for row in (first, second))
+        contested.append(Contested(surface, len(scores), one, other, (top, next_)))
+    contested.sort(key=lambda each: (-each.count * each.scores[1] / max(each.scores[0], 1e-9), each.surface))
+    return tuple(contested[:limit])
+
+
+def _suggest(linker: Linker, unknown: Sequence[tuple[str, int]], limit: int) -> tuple[Suggestion, ...]:
+    suggestions = []
+    for surface, count in unknown[:SUGGESTED_FROM]:
+        near = nearest_name(linker.gazetteer.lexicon, surface)
+        if near is not None:
+            id, label = linker.knowledge.ids[near.row], linker.knowledge.labels[near.row]
+            suggestions.append(Suggestion(surface, count, id, label, near.name, near.likeness))
+    return tuple(suggestions[:limit])

@@ -1,0 +1,120 @@
+"""Why a linker decided as it did: for each name in a text its candidates, their scores, and what each feature adds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from kepipe.arrays import Floats
+from kepipe.linking.decision.policy import AS_LEARNED, Policy
+from kepipe.linking.decision.pronouns import Reference
+from kepipe.linking.features.describe import FEATURES
+from kepipe.linking.kb.links import LinkedSpan
+from kepipe.linking.linker import Linker
+from kepipe.linking.text.annotations import Annotations
+
+Outcome = Literal["linked", "below the threshold", "another name overlaps", "no name to NER"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A candidate: `parts` are (feature, its value, what it adds to the logit), the weightiest first."""
+
+    entity: str
+    label: str
+    prior: float
+    score: float
+    parts: tuple[tuple[str, float, float], ...]
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A name at `start`..`end` of the text, its candidates (the best first), and what became of it.
+
+    `note`: of what is no name of the graph, why it means the entity.
+    """
+
+    start: int
+    end: int
+    surface: str
+    outcome: Outcome
+    choices: tuple[Choice, ...]
+    note: str = ""
+
+
+def explain(
+    linker: Linker, text: str, annotation: Annotations, title: str = "", policy: Policy = AS_LEARNED
+) -> list[Explained]:
+    """Every name of the graph in the text, linked or not, and what else is linked, in order."""
+    threshold = linker.ranker.threshold if policy.threshold is None else policy.threshold
+    matches, features, _ = linker.featurize(text, annotation, title)
+    scores = linker.ranker.score(features)
+    mentions = {
+        (mention.start, mention.end): mention for mention in linker.link(text, annotation, title, policy)
+    }
+    named = features[:, FEATURES.index("name_same")] > 0
+    explained = []
+    bounds = matches.bounds
+    for match in range(len(matches)):
+        places = np.arange(*bounds[match : match + 2])
+        places = places[np.argsort(-scores[places], kind="stable")].tolist()
+        start, end = int(matches.starts[match]), int(matches.ends[match])
+        outcome: Outcome = (
+            "another name overlaps" if scores[places[0]] >= threshold else "below the threshold"
+        )
+        mention = mentions.get((start, end))
+        best = places[0]
+        if mention is not None and (mention.entity, mention.score) == (
+            linker.knowledge.ids[int(matches.rows[best])],
+            float(scores[best]),
+        ):  # and not a pronoun, or a name written otherwise, in the place of a name that was not linked
+            del mentions[start, end]
+            outcome = "linked"
+        elif policy.gate and annotation.names is not None and not named[places[0]]:
+            outcome = "no name to NER"
+        choices = tuple(
+            _choice(linker, int(matches.rows[place]), matches.priors[place], scores[place], features[place])
+            for place in places
+        )
+        explained.append(Explained(start, end, text[start:end], outcome, choices))
+    names = {
+        reference.pronoun[:2]: reference.antecedent
+        for reference in _references(linker, text, annotation, title, policy)
+    }
+    likeliest = {(each.start, each.choices[0].entity) for each in explained}
+    for start, end in mentions:
+        mention = mentions[start, end]
+        label = linker.knowledge.labels[linker.row(mention.entity)]
+        choice = Choice(mention.entity, label, 1.0, mention.score, ())
+        if (name := names.get((start, end))) is not None:
+            note = f"stands for {text[name.start : name.end]} at {name.start}–{name.end}"
+        elif (start, mention.entity) in likeliest:
+            note = "with what it lies in"
+        else:
+            note = "written almost like a name"
+        explained.append(Explained(start, end, text[start:end], "linked", (choice,), note))
+    return sorted(explained, key=lambda each: (each.start, each.end))
+
+
+def _references(
+    linker: Linker, text: str, annotation: Annotations, title: str, policy: Policy
+) -> list[Reference]:
+    """What each pronoun would stand for."""
+    named = linker.link(text, annotation, title, replace(policy, pronouns=False))
+    return linker.resolve_pronouns(
+        text,
+        annotation,
+        (LinkedSpan(each.start, each.end, linker.row(each.entity), each.score) for each in named),
+    )
+
+
+def _choice(linker: Linker, row: int, prior: float, score: float, values: Floats) -> Choice:
+    adds = values * linker.ranker.weights
+    order = np.argsort(-np.abs(adds), kind="stable")
+    parts = tuple(
+        (FEATURES[place], float(values[place]), float(adds[place])) for place in order.tolist() if adds[place]
+    )
+    knowledge = linker.knowledge
+    return Choice(knowledge.ids[row], knowledge.labels[row], float(prior), float(score), parts)

@@ -1,0 +1,159 @@
+"""Gold sets: texts in which people have marked what names mean, and which stretch of each they looked at.
+
+A line of JSON a text: `{"id", "text", "mentions": [{"start", "end", "entity", "type"}, …], "evaluation_span":
+[start, end]}`; `gold` may stand for `mentions`, and without `evaluation_span` the whole text counts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kepipe.data.document import Document
+from kepipe.data.document_files import from_record
+from kepipe.data.line_readers import json_lines
+from kepipe.linking.decision.pronouns import PRONOUN
+from kepipe.linking.kb.links import NIL, Link
+from kg.problems import Problems
+
+
+@dataclass(frozen=True)
+class GoldText:
+    """A document, the characters `begin`..`end` that were annotated, and the links within, in order.
+
+    `kinds`: the type that each link was given, "" where none. A link's row is NIL where the graph lacks its entity.
+    """
+
+    document: Document
+    begin: int
+    end: int
+    links: tuple[Link, ...]
+    kinds: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class EntityIds:
+    """Ids as a gold set writes them → rows of a graph: the graph's own ids, and those of `others`."""
+
+    rows: Mapping[str, int]
+    others: Mapping[str, str]
+
+    @classmethod
+    def read(cls, own: Iterable[str], source: str | None = None) -> EntityIds:
+        """`own`: the graph's ids by row. `source` names other ids: `entities.jsonl:qid`, a key of a
+        JSONL file with `id`, or a TSV of other id TAB id.
+
+        Raises ValueError naming file and line where that cannot be read.
+        """
+        rows = {id: row for row, id in enumerate(own)}
+        if source is None:
+            return cls(rows, {})
+        name, colon, key = source.rpartition(":")
+        if not colon:
+            name, key = source, ""
+        if not Path(name).is_file():
+            raise ValueError(f"{name}: no such file; other ids are given as FILE.jsonl:KEY or FILE.tsv")
+        read = _read_jsonl(Path(name), key) if key else _read_tsv(Path(name))
+        others: dict[str, str] = {}
+        for other, id in read:
+            others.setdefault(other, id)
+        return cls(rows, others)
+
+    def row(self, id: str) -> int:
+        """The row of an entity, NIL where the graph lacks it."""
+        return self.rows.get(self.others.get(id, id), NIL)
+
+    def name_kind(self, kind: str, labels: Sequence[str]) -> str:
+        """A type or several ("Q5|Q215627") by the labels of the graph, as far as they are entities of it."""
+        rows = ((part, self.row(part)) for part in kind.split("|"))
+        return ", ".join(part if row == NIL else labels[row] for part, row in rows)
+
+
+def _read_jsonl(file: Path, key: str) -> Iterator[tuple[str, str]]:
+    with file.open(encoding="utf-8") as stream:
+        for number, line in enumerate(stream, start=1):
+            try:
+                record = json.loads(line)
+                own, other = record["id"], record.get(key)
+            except (json.JSONDecodeError, KeyError, TypeError, AttributeError):
+                raise ValueError(f"{file}:{number}: expected a JSON object with `id` and `{key}`") from None
+            if other:
+                yield str(other), str(own)
+
+
+def _read_tsv(file: Path) -> Iterator[tuple[str, str]]:
+    with file.open(encoding="utf-8") as stream:
+        for number, line in enumerate(stream, start=1):
+            other, tab, own = line.rstrip("\n").partition("\t")
+            if not tab or "\t" in own:
+                raise ValueError(f"{file}:{number}: expected two columns, other id TAB id of the graph")
+            yield other, own
+
+
+def read_gold(file: Path, ids: EntityIds, problems: Problems | None = None) -> list[GoldText]:
+    """The texts of a gold set. Bad lines go to `problems`; without them the first is a ValueError."""
+    if not file.is_file():
+        raise ValueError(f"{file}: no such file; a gold set is a file of JSON, a line a text")
+    problems = Problems(strict=True) if problems is None else problems
+    texts: list[GoldText] = []
+    for number, record in json_lines(file, problems):
+        try:
+            texts.append(_gold_text(record, f"{file.stem}:{number}", ids))
+        except ValueError as error:
+            problems.add(file, number, str(error))
+    return texts
+
+
+def _gold_text(record: Any, default_id: str, ids: EntityIds) -> GoldText:
+    document = from_record(record, default_id)
+    given = "gold" if record.get("gold") else "mentions"
+    begin, end = _evaluation_span(record, len(document.text))
+    marked = sorted(
+        zip(document.gold or document.mentions, record.get(given) or (), strict=True),
+        key=lambda pair: (pair[0].start, -pair[0].end),
+    )
+    links: list[Link] = []
+    kinds: list[str] = []
+    for mention, fields in marked:
+        inside = begin <= mention.start and mention.end <= end
+        if inside and not (links and mention.start < links[-1].end):  # of nested ones the outer counts
+            links.append(Link(mention.start, mention.end, ids.row(mention.entity)))
+            kinds.append(str(fields.get("type") or ""))
+    return GoldText(document, begin, end, tuple(links), tuple(kinds))
+
+
+def _evaluation_span(record: Mapping[str, Any], length: int) -> tuple[int, int]:
+    span = record.get("evaluation_span")
+    if span is None:
+        return 0, length
+    if not (isinstance(span, list) and len(span) == 2 and all(type(end) is int for end in span)):
+        raise ValueError(f"`evaluation_span`: expected [start, end], found {span!r}")
+    if not 0 <= span[0] <= span[1] <= length:
+        raise ValueError(f"`evaluation_span`: {span} is no stretch of a text of {length} characters")
+    return span[0], span[1]
+
+
+def marks_pronouns(texts: Iterable[GoldText]) -> bool:
+    """Whether most of the pronouns that stand for persons are marked."""
+    marked = there = 0
+    for text in texts:
+        spans = {link[:2] for link in text.links}
+        for pronoun in PRONOUN.finditer(text.document.text, text.begin, text.end):
+            there += 1
+            marked += pronoun.span() in spans
+    return 2 * marked > there
+
+
+def require_known(texts: Sequence[GoldText], name: str) -> None:
+    """Raise ValueError where no link has an entity of the graph: most likely its ids are others."""
+    if not any(text.links for text in texts):
+        raise ValueError(f"{name}: no name is marked in its {len(texts):,} texts")
+    links = [link for text in texts for link in text.links]
+    if not any(link.row >= 0 for link in links):
+        raise ValueError(
+            f"{name}: none of the {len(links):,} marked entities is in the graph; if its ids are others than the "
+            "graph's, say where both stand: --ids entities.jsonl:qid"
+        )

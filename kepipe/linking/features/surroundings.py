@@ -1,0 +1,194 @@
+"""How a name stands in its text: case, words around it, what tagger, parser and NER say; whatever it may mean.
+
+A feature that cannot be known, because no tagger or NER ran, is 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kepipe.arrays import Bools, Floats, Ints
+from kepipe.linking.candidates.matches import Matches
+from kepipe.linking.text.batch import TextBatch
+from kepipe.linking.text.casing import Casing, capital_runs
+
+Features = Mapping[str, npt.NDArray[Any]]
+"""A value of each match [M], by the feature's name."""
+
+LABELS: Mapping[str, str] = {
+    "GPE": "place", "LOC": "place", "FAC": "place", "PERSON": "person", "ORG": "organisation", "NORP": "people",
+    "LANGUAGE": "language", "WORK_OF_ART": "work", "EVENT": "work", "PRODUCT": "work", "LAW": "work",
+}  # fmt: skip
+"""OntoNotes' labels, grouped; numbers, dates and the rest are "other"."""
+GROUPS = ("none", "place", "person", "organisation", "people", "language", "work", "other")
+
+MATCH_FEATURES = (
+    "tagged", "capital", "common", "capital_common", "sentence_start", "article", "log_words", "short", "digit",
+    "log_candidates", "inside_longer", "run_left", "run_right", "echo", "after_unknown", "hyphen",
+    "phrase", "phrase_left", "phrase_right", "phrase_cut", "proper", "proper_left", "proper_right",
+    "name_same", "name_inside", "name_around", "name_across", *(f"name_{group}" for group in GROUPS[1:]),
+)  # fmt: skip
+
+
+def describe_matches(batch: TextBatch, matches: Matches, casing: Casing) -> tuple[Floats, Ints]:
+    """Features [len(MATCH_FEATURES), M] of the matches, and the NER group of each: [M]."""
+    unspaced = np.fromiter((surface[0] >= "\u0e00" for surface in matches.surfaces), bool, len(matches))
+    relation, groups = _named(batch, matches)
+    features = {
+        **_written(batch, matches, casing, unspaced),
+        **_read(batch, matches, unspaced),
+        "name_same": relation == SAME,
+        "name_inside": relation == INSIDE,
+        "name_around": relation == AROUND,
+        "name_across": relation == ACROSS,
+        **{f"name_{name}": groups == group for group, name in enumerate(GROUPS)},
+    }
+    columns = [features[name] for name in MATCH_FEATURES]
+    return np.stack(columns, dtype=np.float64, casting="unsafe"), groups
+
+
+def _written(batch: TextBatch, matches: Matches, casing: Casing, unspaced: Bools) -> Features:
+    """What the characters of a match and around it show; `unspaced` [M]: of a script without blanks."""
+    starts, ends, surfaces, codes = matches.starts, matches.ends, matches.surfaces, batch.codes
+    number = len(matches)
+    # Scripts without case cannot speak against a name by it.
+    capital = np.fromiter((surface[0].isupper() for surface in surfaces), float, number)
+    capital[unspaced] = 1.0
+    common = np.fromiter(map(casing.common, surfaces), float, number)
+    sentence = np.isin(starts, batch.spans(annotation.sentences for annotation in batch.annotations)[:, 0])
+    article = np.fromiter((surface.startswith("the ") for surface in surfaces), float, number)
+    runs = np.asarray(capital_runs(batch.text), np.int64).reshape(-1, 2)
+    _, run_left, run_right = _inside(starts, ends, runs)
+    return {
+        "capital": capital,
+        "common": common,
+        "capital_common": capital * common,
+        "sentence_start": capital * sentence,
+        "article": article,
+        "log_words": np.log([1 + surface.count(" ") for surface in surfaces]),
+        "short": ends - starts <= np.where(unspaced, 1, 3),
+        "digit": np.fromiter(
+            (surface[0].isdigit() and " " not in surface for surface in surfaces), float, number
+        ),
+        "log_candidates": np.log(np.bincount(matches.owners, minlength=number)),
+        "inside_longer": _inside_longer(starts, np.where(article > 0, starts, ends)),
+        "run_left": run_left,
+        "run_right": run_right,
+        "echo": _echoes(batch, matches, runs),
+        "after_unknown": capital * _after_unknown(codes, matches, runs),
+        "hyphen": (codes[starts - 1] == ord("-")) | (codes[ends] == ord("-")),
+    }
+
+
+def _read(batch: TextBatch, matches: Matches, unspaced: Bools) -> Features:
+    """How a match stands to the noun phrases and proper nouns of tagger and parser."""
+    starts, ends, annotations = matches.starts, matches.ends, batch.annotations
+    tagged = np.fromiter(
+        (annotation.proper is not None for annotation in annotations), bool, len(annotations)
+    )
+    phrases = batch.spans(annotation.phrases for annotation in annotations)
+    phrase, phrase_left, phrase_right = _inside(starts, ends, _without_articles(batch.text, phrases))
+    runs = batch.spans(annotation.proper or () for annotation in annotations)
+    proper, proper_left, proper_right = _inside(starts, ends, runs)
+    return {
+        "tagged": tagged[batch.number(starts)],
+        "phrase": phrase,
+        "phrase_left": phrase_left,
+        "phrase_right": phrase_right,
+        "phrase_cut": unspaced & (phrase == 0) & (_within(starts, phrases) | _within(ends, phrases)),
+        "proper": proper,
+        "proper_left": proper_left,
+        "proper_right": proper_right,
+    }
+
+
+def _named(batch: TextBatch, matches: Matches) -> tuple[Ints, Ints]:
+    """How each match stands to what NER took for a name (`APART` …), and the group of that name: both [M]."""
+    spans = batch.spans(annotation.names or () for annotation in batch.annotations)
+    relation, name = _against(matches.starts, matches.ends, spans)
+    labels = (name.label for annotation in batch.annotations for name in annotation.names or ())
+    groups = [GROUPS.index(LABELS.get(label, "other")) for label in labels]
+    return relation, np.asarray([*groups, 0], np.int64)[name]  # −1, no name, is the last
+
+
+_ARTICLES = ("the ", "a ", "an ", "his ", "her ", "their ", "its ", "this ", "that ")
+
+
+def _without_articles(text: str, phrases: Ints) -> Ints:
+    """Noun phrases without the article or possessive they begin with."""
+    heads = (text[start : start + 6].lower() for start in phrases[:, 0].tolist())
+    skipped = [next((len(article) for article in _ARTICLES if head.startswith(article)), 0) for head in heads]
+    bare = phrases[:, 0] + np.asarray(skipped, np.int64)
+    return np.column_stack((np.where(bare < phrases[:, 1], bare, phrases[:, 0]), phrases[:, 1]))
+
+
+def _echoes(batch: TextBatch, matches: Matches, runs: Ints) -> Floats:
+    """Whether a name of one word stands elsewhere in the text as the first or last word of a longer run of capitals.
+
+    "Paul" after "Paul Samuelson" is hardly Paul the town.
+    """
+    parts: set[tuple[int, str]] = set()
+    for (start, end), number in zip(runs.tolist(), batch.number(runs[:, 0]).tolist(), strict=True):
+        first, *rest = batch.text[start:end].split(" ")
+        if rest:
+            parts |= {(number, first), (number, rest[-1])}
+    named = zip(batch.number(matches.starts).tolist(), matches.surfaces, strict=True)
+    return np.fromiter((name in parts for name in named), float, len(matches))
+
+
+def _after_unknown(codes: npt.NDArray[np.uint32], matches: Matches, runs: Ints) -> Bools:
+    """Whether an unknown run of capitals and a comma stand before: "Noank, Connecticut"."""
+    ends = runs[:, 1]
+    comma = (codes[ends] == ord(",")) & (codes[ends + 1] == ord(" "))
+    return np.isin(matches.starts, ends[comma & ~np.isin(ends, matches.ends)] + 2)
+
+
+APART, SAME, INSIDE, AROUND, ACROSS = range(5)
+
+
+def _against(starts: Ints, ends: Ints, spans: Ints) -> tuple[Ints, Ints]:
+    """How each match stands to the first span it touches (of spans [n, 2] in order, apart), and which: −1 none."""
+    if not len(spans):
+        return np.full(len(starts), APART), np.full(len(starts), -1)
+    span_starts, span_ends = spans.T
+    first = np.searchsorted(span_ends, starts, "right")
+    place = np.minimum(first, len(spans) - 1)
+    touches = (first < len(spans)) & (span_starts[place] < ends)
+    same = (span_starts[place] == starts) & (span_ends[place] == ends)
+    inside = (span_starts[place] <= starts) & (span_ends[place] >= ends)
+    cuts = _within(starts, spans) | _within(ends, spans)
+    relation = np.select([~touches, same, inside, cuts], [APART, SAME, INSIDE, ACROSS], AROUND)
+    return relation, np.where(touches, place, -1)
+
+
+def _inside(starts: Ints, ends: Ints, spans: Ints) -> tuple[Bools, Bools, Bools]:
+    """Whether each match is within a span; whether one goes on to its left, and to its right, be it within or not.
+
+    "University of Pennsylvania" is not within the run "Lock Haven University", and yet only a part of what it names.
+    """
+    relation, _ = _against(starts, ends, spans)
+    return (relation == SAME) | (relation == INSIDE), _within(starts, spans), _within(ends, spans)
+
+
+def _within(places: Ints, spans: Ints) -> Bools:
+    """Whether each place lies within a span and not at its ends, so that a name that begins or ends there cuts it."""
+    if not len(spans):
+        return np.zeros(len(places), np.bool_)
+    span_starts, span_ends = spans.T
+    before = np.searchsorted(span_starts, places, "left") - 1
+    splits: Bools = (before >= 0) & (places < span_ends[before])
+    return splits
+
+
+def _inside_longer(starts: Ints, ends: Ints) -> Floats:
+    """Whether another match covers this one and more; matches come by start, then end."""
+    if not len(starts):
+        return np.zeros(0)
+    reach = np.maximum.accumulate(ends)
+    before = np.concatenate(([-1], reach[:-1])) >= ends
+    last_of_start = np.searchsorted(starts, starts, "right") - 1
+    return (before | (ends[last_of_start] > ends)).astype(float)

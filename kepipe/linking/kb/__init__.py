@@ -1,0 +1,1 @@
+"""What linking knows of a graph: its entities in columns, and the names that they have without saying so."""

@@ -1,0 +1,1 @@
+"""Features → how likely each candidate is what its mention means."""

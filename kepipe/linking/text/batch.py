@@ -1,0 +1,85 @@
+"""Texts laid end to end, so that what is asked of each is asked of all of them in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kepipe.arrays import Ints
+from kepipe.linking.text.annotations import Annotations
+from kepipe.linking.text.characters import code_points
+from kg.surface import fold
+
+BATCH_CHARACTERS = 100_000
+"""A batch ends after the text that brings it to this many characters,"""
+BATCH_TEXTS = 256
+"""or has this many texts."""
+
+
+@dataclass(frozen=True)
+class TextBatch:
+    """D texts with their titles ("" none) and annotations. Places in the batch are characters of `text`."""
+
+    texts: Sequence[str]
+    titles: Sequence[str]
+    annotations: Sequence[Annotations]
+
+    @cached_property
+    def text(self) -> str:
+        """The texts, a line break between, over which neither words nor names go on."""
+        return "\n".join(self.texts)
+
+    @cached_property
+    def begins(self) -> Ints:
+        """Where each text begins, and where one more would: [D + 1]."""
+        return begins(self.texts)
+
+    @cached_property
+    def folded(self) -> str:
+        """The batch in the form of names that are looked up."""
+        return "\n".join(map(fold, self.texts))
+
+    @cached_property
+    def codes(self) -> npt.NDArray[np.uint32]:
+        """The batch's characters, with two line breaks after them, so that every place has a next and a last."""
+        return code_points(f"{self.text}\n\n")
+
+    def number(self, places: Ints) -> Ints:
+        """On which text each place is: 0 … D − 1."""
+        numbers: Ints = np.searchsorted(self.begins, places, "right") - 1
+        return numbers
+
+    def spans(self, of_texts: Iterable[Sequence[tuple[Any, ...]]]) -> Ints:
+        """Spans of each text (what follows start and end is ignored) → starts and ends in the batch: [n, 2]."""
+        groups = list(of_texts)
+        counts = [len(spans) for spans in groups]
+        flat = chain.from_iterable(span[:2] for spans in groups for span in spans)
+        shift = np.repeat(self.begins[:-1], counts)
+        return np.fromiter(flat, np.int64, 2 * len(shift)).reshape(-1, 2) + shift[:, None]
+
+
+def begins(texts: Sequence[str]) -> Ints:
+    """Where texts begin that are laid end to end with one character between, and where one more would: [D + 1]."""
+    starts = np.zeros(len(texts) + 1, np.int64)
+    np.cumsum([len(text) + 1 for text in texts], out=starts[1:])
+    return starts
+
+
+def text_batches(rows: Iterable[tuple[str, str, Annotations]]) -> Iterator[TextBatch]:
+    """Cut a stream of texts, each with title and annotations, into batches."""
+    held: list[tuple[str, str, Annotations]] = []
+    size = 0
+    for row in rows:
+        held.append(row)
+        size += len(row[0])
+        if size >= BATCH_CHARACTERS or len(held) == BATCH_TEXTS:
+            yield TextBatch(*zip(*held, strict=True))
+            held, size = [], 0
+    if held:
+        yield TextBatch(*zip(*held, strict=True))

@@ -1,0 +1,1 @@
+"""Gold links → examples → a trained ranker."""

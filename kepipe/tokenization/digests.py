@@ -1,0 +1,18 @@
+"""Digests of the files of a tokenizer on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kepipe.flow.artifact import hash_file
+from kepipe.model_names import MINILM, minilm_folder
+
+FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt")
+
+
+def tokenizer_digests(source: str) -> dict[str, str]:
+    """File → digest, of a tokenizer's folder, a vocabulary's file, or `minilm`; none of a hub id."""
+    path = minilm_folder() if source == MINILM else Path(source)
+    if path.is_file():
+        return {path.name: hash_file(path)}
+    return {name: hash_file(path / name) for name in FILES if (path / name).is_file()}

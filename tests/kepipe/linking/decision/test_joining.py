@@ -1,0 +1,113 @@
+"""A place and what it lies in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kepipe.linking.decision.joining import join, marks_joined, split_joined
+from kepipe.linking.decision.policy import Policy
+from kepipe.linking.evaluation.explain import explain
+from kepipe.linking.kb.links import UNKNOWN, Link, LinkedSpan
+from kepipe.linking.linker import Linker
+from kepipe.linking.text.annotators import RuleAnnotator
+from kg.schema import Entity, Relation, Triple
+from kg.store import Graph
+from kg.writer import write_graph
+
+
+@pytest.fixture(scope="module")
+def linker(graph: Graph) -> Linker:
+    return Linker.build(graph)
+
+
+def link(linker: Linker, text: str, joined: bool | None = None) -> list[tuple[str, str]]:
+    annotation = next(iter(RuleAnnotator().annotate([text])))
+    mentions = linker.link(text, annotation, policy=Policy(join=joined))
+    return [(text[mention.start : mention.end], mention.entity) for mention in mentions]
+
+
+def test_a_place_and_what_it_lies_in_are_one_mention_where_asked(linker: Linker) -> None:
+    text = "She left Omaha, Nebraska, and Leeds, Omaha too."
+    apart = [("Omaha", "omaha"), ("Nebraska", "ne"), ("Leeds", "leeds"), ("Omaha", "omaha")]
+    assert link(linker, text) == apart
+    assert link(linker, text, True) == [("Omaha, Nebraska", "omaha"), ("Leeds", "leeds"), ("Omaha", "omaha")]
+    learned = linker.with_ranker(replace(linker.ranker, join=True))
+    assert link(learned, text) == link(linker, text, True)
+    assert link(learned, text, False) == apart
+
+
+def test_what_lies_in_what_lies_in_another(linker: Linker) -> None:
+    text = "Omaha, Nebraska, USA"
+    rows = {name: linker.row(id) for name, id in (("Omaha", "omaha"), ("Nebraska", "ne"), ("USA", "us"))}
+    found = [
+        LinkedSpan(text.index(name), text.index(name) + len(name), row, 0.9) for name, row in rows.items()
+    ]
+    assert join(text, found, linker.knowledge) == [LinkedSpan(0, len(text), rows["Omaha"], 0.9)]
+    assert (
+        join(text, found[::2], linker.knowledge) == found[::2]
+    )  # what stands between them is more than a comma
+
+
+def test_a_chain_of_places_is_taken_apart_after_the_first(linker: Linker) -> None:
+    known = linker.knowledge, linker.gazetteer.lexicon
+    whole = Link(0, 20, linker.row("omaha"))
+    longer = whole._replace(end=22)
+    parts = [Link(0, 5, whole.row), Link(7, 20, UNKNOWN)]
+    assert split_joined("Omaha, Nebraska, USA", [whole], *known) == parts
+    assert split_joined("Omaha, Nebraska, Leeds", [longer], *known) == [longer]
+    assert split_joined("Omaha, USA, Nebraska", [whole], *known) == [whole]
+
+
+def test_it_is_explained(linker: Linker) -> None:
+    text = "From Omaha, Nebraska"
+    told = explain(linker, text, next(iter(RuleAnnotator().annotate([text]))), policy=Policy(join=True))
+    assert [(each.surface, each.outcome, each.note) for each in told if each.outcome == "linked"] == [
+        ("Omaha, Nebraska", "linked", "with what it lies in")
+    ]
+
+
+def test_neighbouring_countries_do_not_lie_in_each_other(tmp_path: Path) -> None:
+    entities = [Entity(id, id, (), "", ("country",)) for id in ("Latvia", "Lithuania", "Poland")]
+    entities += [Entity("Riga", "Riga", (), "", ("city",)), Entity("Ann", "Ann", (), "", ("human",))]
+    border = [
+        ("Latvia", "Lithuania"),
+        ("Lithuania", "Latvia"),
+        ("Lithuania", "Poland"),
+        ("Poland", "Lithuania"),
+    ]
+    triples = [Triple(head, "borders", tail) for head, tail in border]
+    triples += [Triple("Riga", "in", "Latvia"), Triple("Ann", "born", "Latvia")]
+    relations = [Relation(name, name) for name in ("borders", "in", "born")]
+    linker = Linker.build(write_graph(tmp_path, entities, relations, {"train": triples}))
+    rows = {id: linker.row(id) for id in ("Latvia", "Lithuania", "Poland", "Riga", "Ann")}
+    inside = {
+        (inner, outer)
+        for inner in rows
+        for outer in rows
+        if linker.knowledge.lies_in(rows[inner], rows[outer])
+    }
+    assert inside == {("Riga", "Latvia")}
+    assert not linker.knowledge.lies_in(-1, rows["Latvia"])
+
+
+def test_it_is_learned_from_what_is_marked(linker: Linker) -> None:
+    text, omaha, nebraska = "Omaha, Nebraska", linker.row("omaha"), linker.row("ne")
+    whole, apart = [Link(0, 15, omaha)], [Link(0, 5, omaha), Link(7, 15, nebraska)]
+    known = linker.knowledge, linker.gazetteer.lexicon
+    assert marks_joined([(text, whole), (text, whole), (text, apart)], *known)
+    assert not marks_joined([(text, whole), (text, apart)], *known)
+    assert not marks_joined([], *known)
+    assert split_joined(text, whole, *known) == [Link(0, 5, omaha), Link(7, 15, UNKNOWN)]
+    assert split_joined(text, apart, *known) == apart
+    for other in (Link(0, 15, linker.row("leeds")), Link(0, 21, -1)):
+        text = "Leeds, Nebraska" if other.row >= 0 else "Springfield, Nebraska"
+        assert split_joined(text, [other], *known) == [other]
+
+
+def test_it_is_kept_with_the_linker(linker: Linker, tmp_path: Path) -> None:
+    linker.with_ranker(replace(linker.ranker, join=True)).save(tmp_path)
+    opened = Linker.open(tmp_path)
+    assert link(opened, "In Omaha, Nebraska.") == [("Omaha, Nebraska", "omaha")]

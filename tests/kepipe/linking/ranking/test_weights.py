@@ -1,0 +1,76 @@
+"""The weights of a linker that has learned nothing of its own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kepipe.linking.features.affinity import Affinity
+from kepipe.linking.features.describe import FEATURES
+from kepipe.linking.linker import Linker
+from kepipe.linking.ranking.ranker import OF_GRAPH, Ranker, fit
+from kepipe.linking.ranking.weights import BY_HAND, EXPECTED, GENERAL
+from kg.store import Graph
+from tests.benchmarks.general import expected, general, prepare, without_odd_blanks
+
+
+def test_an_untrained_linker_weighs_every_feature_by_name(graph: Graph) -> None:
+    for learned in (EXPECTED, GENERAL):
+        assert learned.of_feature.keys() <= set(FEATURES)
+        assert learned.of_feature.items() >= BY_HAND.of_feature.items()
+    ranker = Linker.build(graph).ranker
+    assert dict(zip(FEATURES, ranker.weights.tolist(), strict=True)) == {
+        name: GENERAL.of_feature.get(name, 0.0) for name in FEATURES
+    }
+    assert (ranker.bias, ranker.threshold, ranker.trained) == (GENERAL.bias, GENERAL.threshold, False)
+
+
+def test_for_any_graph_only_what_has_no_weight_by_hand_is_learned() -> None:
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(400, len(FEATURES)))
+    concept, capital, related = (FEATURES.index(name) for name in ("concept", "capital", "related"))
+    right = features[:, concept] - features[:, capital] + features[:, related] > 0
+    start = Ranker.of(EXPECTED)
+    learned = fit(features, right, np.ones(400), Affinity(), EXPECTED, OF_GRAPH)
+    held = np.asarray([name in OF_GRAPH for name in FEATURES])
+    assert held[[capital, related, concept]].tolist() == [True, True, False]
+    assert learned.weights[held] == pytest.approx(start.weights[held])
+    assert learned.weights[concept] > start.weights[concept] + 0.5
+    average = features.mean(axis=0)
+    assert average @ learned.weights + learned.bias == pytest.approx(average @ start.weights + start.bias)
+
+
+def test_learning_stays_where_it_starts_as_far_as_nothing_speaks_against_it() -> None:
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(3, len(FEATURES)))
+    for start in (BY_HAND, EXPECTED):
+        learned = fit(features, np.ones(3, bool), np.full(3, 1e-9), Affinity(), start)
+        assert learned.weights == pytest.approx(Ranker.of(start).weights, abs=1e-3)
+
+
+@pytest.mark.skipif("KEPIPE_DATA" not in os.environ, reason="KEPIPE_DATA is not set")
+def test_the_weights_are_what_sentences_and_gold_sets_teach(tmp_path: Path) -> None:
+    material = prepare(tmp_path / "graph")
+    for learned, stored in ((expected(material), EXPECTED), (general(material), GENERAL)):
+        assert {**BY_HAND.of_feature, **learned.of_feature} == pytest.approx(
+            dict(stored.of_feature), abs=0.02
+        )
+        assert learned.bias == pytest.approx(stored.bias, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("apart", "printed"),
+    [
+        ('Regina , Saskatchewan ( near " the airport " )', 'Regina, Saskatchewan (near "the airport")'),
+        ("It is n't Paul 's : 12 % .", "It isn't Paul's: 12%."),
+        ('James " Jim " Joyce', 'James "Jim" Joyce'),
+    ],
+)
+def test_words_that_were_set_apart_are_put_together_again(apart: str, printed: str) -> None:
+    text, places = without_odd_blanks(apart)
+    assert text == printed
+    assert all(text[place] == letter for place, letter in zip(places, apart, strict=False) if letter != " ")
+    assert places[len(apart)] == len(text)

@@ -1,0 +1,129 @@
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import spacy
+from spacy.language import Language
+from spacy.tokens import Doc, Span
+
+from kepipe.linking.linker import Linker
+from kepipe.linking.spacy.component import KEY, KepipeLinker
+from kg.store import Graph
+
+TEXT = "She moved from Omaha to Lincoln, Nebraska."
+EXPECTED = [("Omaha", "omaha"), ("Lincoln", "lincoln-ne"), ("Nebraska", "ne")]
+
+
+@pytest.fixture(scope="module")
+def folder(graph: Graph, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("linker")
+    Linker.build(graph).save(folder)
+    return folder
+
+
+@pytest.fixture
+def pipeline(folder: Path) -> Language:
+    nlp = spacy.blank("en")
+    ruler = nlp.add_pipe("entity_ruler")
+    ruler.add_patterns([{"label": "GPE", "pattern": "Omaha"}, {"label": "PERSON", "pattern": "She"}])  # type: ignore[attr-defined]
+    nlp.add_pipe("kepipe_linker", config={"path": str(folder)})
+    return nlp
+
+
+def linked(nlp: Language, text: str = TEXT) -> list[tuple[str, str]]:
+    return named(nlp(text))
+
+
+def named(doc: Doc) -> list[tuple[str, str]]:
+    return [(span.text, span.kb_id_) for span in doc.spans[KEY]]
+
+
+def test_writes_spans_and_the_ids_of_entities(pipeline: Language) -> None:
+    assert linked(pipeline) == EXPECTED
+    assert [(entity.text, entity.label_, entity.kb_id_) for entity in pipeline(TEXT).ents] == [
+        ("She", "PERSON", ""),
+        ("Omaha", "GPE", "omaha"),
+    ]
+
+
+def test_goes_to_disk_and_back(pipeline: Language, tmp_path: Path) -> None:
+    pipeline.to_disk(tmp_path / "pipeline")
+    assert linked(spacy.load(tmp_path / "pipeline")) == EXPECTED
+
+
+def test_goes_to_the_folder_it_came_from(pipeline: Language, tmp_path: Path) -> None:
+    """Its files are mapped: written over, they would take the process with them."""
+    pipeline.to_disk(tmp_path / "pipeline")
+    code = (
+        "import sys, spacy; nlp = spacy.load(sys.argv[1]); nlp('Omaha'); nlp.to_disk(sys.argv[1]); "
+        "print(len(nlp('Omaha').spans['kepipe']), len(spacy.load(sys.argv[1])('Omaha').spans['kepipe']))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "pipeline")]
+    told = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["1", "1"]
+    assert sorted(path.name for path in (tmp_path / "pipeline").glob("kepipe_linker*")) == ["kepipe_linker"]
+
+
+def test_takes_nothing_else_from_a_folder(pipeline: Language, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    component = pipeline.get_pipe("kepipe_linker")
+    assert isinstance(component, KepipeLinker)
+    component.to_disk(tmp_path)
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert (tmp_path / "linker.json").is_file()
+
+
+@pytest.mark.parametrize("unpacked", [False, True])
+def test_is_pickled(pipeline: Language, unpacked: bool) -> None:
+    """As spaCy does for other processes where they are not forks."""
+    if unpacked:
+        pipeline.from_bytes(pipeline.to_bytes())
+    packed = pickle.dumps(pipeline)
+    del pipeline
+    assert linked(pickle.loads(packed)) == EXPECTED
+
+
+def test_many_as_one_by_one(pipeline: Language) -> None:
+    texts = [TEXT, "", "Omaha", " ", TEXT * 3] * 5
+    together = [named(doc) for doc in pipeline.pipe(texts, batch_size=3)]
+    assert together == [linked(pipeline, text) for text in texts]
+    assert together[0] == EXPECTED
+
+
+def test_an_entity_is_covered_without_its_article_and_keeps_what_others_said(folder: Path) -> None:
+    nlp = spacy.blank("en")
+    nlp.add_pipe("kepipe_linker", config={"path": str(folder)})
+    doc = nlp.make_doc("The Nebraska of Atlantis")
+    doc.ents = [Span(doc, 0, 2, label="GPE", span_id="mine"), Span(doc, 3, 4, label="GPE", kb_id="Q1")]
+    doc.spans["other"] = [doc[0:1]]
+    doc = nlp.get_pipe("kepipe_linker")(doc)  # type: ignore[operator]
+    assert [(entity.text, entity.label_, entity.kb_id_, entity.ent_id_) for entity in doc.ents] == [
+        ("The Nebraska", "GPE", "ne", "mine"),
+        ("Atlantis", "GPE", "Q1", ""),
+    ]
+    assert [(span.text, span.label_) for span in doc.spans[KEY]] == [("Nebraska", "GPE")]
+    assert list(doc.spans["other"]) == [doc[0:1]]
+
+
+def test_goes_to_bytes_and_back(pipeline: Language, folder: Path) -> None:
+    data = pipeline.get_pipe("kepipe_linker").to_bytes()  # type: ignore[attr-defined]
+    other = spacy.blank("en")
+    other.add_pipe("kepipe_linker").from_bytes(data)  # type: ignore[attr-defined]
+    assert linked(other) == EXPECTED
+
+
+def test_without_a_linker_it_says_what_to_give(tmp_path: Path) -> None:
+    nlp = spacy.blank("en")
+    nlp.add_pipe("kepipe_linker")
+    with pytest.raises(ValueError, match="give `path`"):
+        nlp("Omaha")
+    nlp.to_disk(tmp_path)
+    with pytest.raises(ValueError, match="give `path`"):
+        spacy.load(tmp_path)("Omaha")
+
+
+def test_a_threshold_is_a_probability(folder: Path) -> None:
+    with pytest.raises(ValueError, match="threshold: 40 is no probability"):
+        spacy.blank("en").add_pipe("kepipe_linker", config={"path": str(folder), "threshold": 40.0})
