@@ -39,7 +39,7 @@ def hidden_units(batch, rows, level: str):  # type: ignore[no-untyped-def]
 @pytest.mark.parametrize("name", ["mlm", "ernie-baidu"])
 def test_what_is_hidden_can_be_put_back(name: str) -> None:
     clean = rows(pairs=True)
-    batch = objective(name).corrupt(clean, draw(), 0.9)
+    batch = objective(name).collate(clean, draw(), 0.9)
     tokens = batch.tokens.numpy().copy()
     tokens.ravel()[batch.label_positions.numpy()] = batch.labels.numpy()
     assert (tokens == clean.tokens).all()
@@ -49,7 +49,7 @@ def test_what_is_hidden_can_be_put_back(name: str) -> None:
 
 def test_the_same_draw_gives_the_same_batch_and_another_does_not() -> None:
     mlm = objective("mlm")
-    one, two, other = (mlm.corrupt(rows(), draw(seed), 0.0) for seed in (1, 1, 2))
+    one, two, other = (mlm.collate(rows(), draw(seed), 0.0) for seed in (1, 1, 2))
     assert torch.equal(one.tokens, two.tokens)
     assert not torch.equal(one.tokens, other.tokens)
 
@@ -65,21 +65,21 @@ def test_the_stages_follow_one_another() -> None:
         (0.5, "entity", 3),
         (1.0, "entity", 3),
     ):
-        batch = ernie.corrupt(whole, draw(), progress)
+        batch = ernie.collate(whole, draw(), progress)
         units, sizes = hidden_units(batch, whole, level)
         full = np.array([(whole.units[level][u // 1000] == u % 1000).sum() for u in units])
         assert (sizes == full).all(), "a unit is hidden as a whole"
         assert size in sizes
-    _, sizes = hidden_units(ernie.corrupt(whole, draw(), 0.2), whole, "entity")
+    _, sizes = hidden_units(ernie.collate(whole, draw(), 0.2), whole, "entity")
     assert (sizes < 3).any(), "the first stage cuts through entities"
 
 
 def test_arms_hide_equally_many_tokens() -> None:
     """A control differs in which tokens are hidden, not in how many, but for what is less than a unit in each row."""
     whole = rows(256, 128)
-    control = len(objective("mlm").corrupt(whole, draw(), 0.5).labels)
+    control = len(objective("mlm").collate(whole, draw(), 0.5).labels)
     for progress, size in ((0.0, 1), (0.5, 2), (0.9, 3)):
-        count = len(objective("ernie-baidu").corrupt(whole, draw(), progress).labels)
+        count = len(objective("ernie-baidu").collate(whole, draw(), progress).labels)
         assert control - 256 * (size - 1) <= count <= control
 
 
@@ -96,8 +96,8 @@ def test_stage_shares_are_weights() -> None:
 def test_the_loss_is_the_cross_entropy_of_all_logits_at_the_hidden_places() -> None:
     model = build(Base(layers=1, hidden=16, heads=2), VOCABULARY, 0).eval()
     mlm = objective("mlm")
-    batch = mlm.corrupt(rows(pairs=True), draw(), 0.0)
-    losses = mlm.loss(model, batch)
+    batch = mlm.collate(rows(pairs=True), draw(), 0.0)
+    losses = mlm.criterion(model, batch)
     hidden = model(batch)
     labels = torch.full(batch.tokens.shape, -100).flatten()
     labels[batch.label_positions] = batch.labels
@@ -106,21 +106,21 @@ def test_the_loss_is_the_cross_entropy_of_all_logits_at_the_hidden_places() -> N
     torch.testing.assert_close(
         losses["nsp"], F.cross_entropy(model.next_sentence(hidden), batch.next_sentence_labels)
     )
-    assert mlm.counts(batch) == {"mlm": len(batch.labels), "nsp": 8}
+    assert mlm.criterion.counts(batch) == {"mlm": len(batch.labels), "nsp": 8}
 
 
 def test_without_pairs_there_is_no_next_sentence() -> None:
     mlm = objective("mlm")
-    batch = mlm.corrupt(rows(), draw(), 0.0)
+    batch = mlm.collate(rows(), draw(), 0.0)
     assert batch.next_sentence_labels is None
-    assert "nsp" not in mlm.counts(batch)
+    assert "nsp" not in mlm.criterion.counts(batch)
     silent = objective({"name": "mlm", "next_sentence": False})
-    assert silent.corrupt(rows(pairs=True), draw(), 0.0).next_sentence_labels is None
+    assert silent.collate(rows(pairs=True), draw(), 0.0).next_sentence_labels is None
 
 
 def test_random_tokens_are_words_of_text() -> None:
     noisy = objective({"name": "mlm", "mask_prob": 0.0, "random_prob": 1.0, "mlm_probability": 0.5})
-    batch = noisy.corrupt(rows(64), draw(), 0.0)
+    batch = noisy.collate(rows(64), draw(), 0.0)
     put = batch.tokens.flatten()[batch.label_positions]
     assert not np.isin(put.numpy(), [MASK, *SENTINELS]).any()
     assert len(put.unique()) > 60
@@ -159,7 +159,7 @@ def test_a_schedule_says_how_many_corruptions_an_example_has(name: str, schedule
             special=clean.special[order],
             units={level: units[order] for level, units in clean.units.items()},
         )
-        batch = scheduled.corrupt(shuffled, np.random.default_rng([0, epoch]), 0.0)
+        batch = scheduled.collate(shuffled, np.random.default_rng([0, epoch]), 0.0)
         made.append(batch.tokens[np.argsort(order)])
     assert len({one.numpy().tobytes() for one in made}) == distinct
     if schedule == "duplicated":
@@ -168,21 +168,21 @@ def test_a_schedule_says_how_many_corruptions_an_example_has(name: str, schedule
 
 def test_a_schedule_of_rows_from_nowhere_is_refused() -> None:
     with pytest.raises(ValueError, match="know which examples they are"):
-        objective({"name": "mlm", "schedule": "static"}).corrupt(rows(), draw(), 0.0)
+        objective({"name": "mlm", "schedule": "static"}).collate(rows(), draw(), 0.0)
 
 
 def test_the_dialogue_model_sees_roles_and_learns_which_dialogues_are_real() -> None:
     dialogues = rows(pairs=True)
     dlm = objective("dlm")
-    batch = dlm.corrupt(dialogues, draw(), 0.0)
+    batch = dlm.collate(dialogues, draw(), 0.0)
     assert (batch.segments.numpy() == dialogues.segments).all()
     assert (batch.next_sentence_labels.numpy() == dialogues.next_sentence_labels).all()
-    assert dlm.counts(batch) == {"mlm": len(batch.labels), "real": len(dialogues.tokens)}
+    assert dlm.criterion.counts(batch) == {"mlm": len(batch.labels), "real": len(dialogues.tokens)}
     model = build(Base(family="bert", layers=1, hidden=16, heads=1), VOCABULARY, 0)
-    losses = dlm.loss(model, batch)
+    losses = dlm.criterion(model, batch)
     expected = F.cross_entropy(model.next_sentence(model(batch)), batch.next_sentence_labels)
     assert set(losses) == {"mlm", "real"}
     torch.testing.assert_close(losses["real"], expected)
-    blind = objective({"name": "dlm", "tell_fakes": False}).corrupt(dialogues, draw(), 0.0)
+    blind = objective({"name": "dlm", "tell_fakes": False}).collate(dialogues, draw(), 0.0)
     assert blind.next_sentence_labels is None
     assert blind.segments is not None
