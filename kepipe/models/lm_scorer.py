@@ -11,30 +11,23 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from kepipe.arrays import Floats, Ints
+from kepipe.models.families import FAMILIES, PromptStyle
+from kepipe.models.folder import PROVENANCE
 from kepipe.models.generation import DecodingState, Prompt, generate
 
 if TYPE_CHECKING:
     from kepipe.models.transformer import Transformer
     from kepipe.tokenization.tokenizer import Tokenizer
 
-PromptStyle = Literal["append", "prefix", "infill", "sentinel", "fragment", "answer"]
-BY_OBJECTIVE: dict[str, PromptStyle] = {
-    "causal-lm": "append",
-    "prefix-lm": "prefix",
-    "denoising": "infill",
-    "span-corruption": "sentinel",
-    "mass": "fragment",
-}
 OF_DECODERS: tuple[PromptStyle, ...] = ("append", "prefix")
 """In which a decoder alone writes; the others need an encoder."""
-BY_FAMILY: dict[str, PromptStyle] = {"gpt2": "append", "bart": "infill", "t5": "sentinel"}
 
 
 def writes(model: Transformer) -> bool:
@@ -43,7 +36,7 @@ def writes(model: Transformer) -> bool:
 
 
 def prompt_style_of(model: Transformer, folder: Path | None = None) -> PromptStyle:
-    """How the model goes on with a text: by the objective that its folder tells of, else by its family.
+    """How the model goes on with a text: as its folder says that it was trained, else by its family.
 
     Raises ValueError for a model without a decoder.
     """
@@ -51,20 +44,19 @@ def prompt_style_of(model: Transformer, folder: Path | None = None) -> PromptSty
         raise ValueError(
             f"{model.config.family}: this model fills masks and does not generate; gpt2, bart and t5 do"
         )
-    if model.encoder is None:
-        return "prefix" if _objective(folder) == "prefix-lm" else "append"
-    return BY_OBJECTIVE.get(_objective(folder), BY_FAMILY.get(model.config.family, "answer"))
+    family = FAMILIES.get(model.config.family)
+    style = _trained_style(folder) or (None if family is None else family.prompt_style) or "answer"
+    fits = model.encoder is not None or style in OF_DECODERS
+    return style if fits else "append"
 
 
-def _objective(folder: Path | None) -> str:
-    """The name of the objective in a folder's `kepipe.json`, of a mixture the first; empty where there is none."""
-    file = None if folder is None else folder / "kepipe.json"
+def _trained_style(folder: Path | None) -> PromptStyle | None:
+    """What the stage that trained a folder's model noted; None where it noted nothing."""
+    file = None if folder is None else folder / PROVENANCE
     if file is None or not file.is_file():
-        return ""
-    told = json.loads(file.read_text(encoding="utf-8")).get("config", {}).get("objective", {})
-    while told.get("of"):
-        told = told["of"][0]["objective"]
-    return str(told.get("name", ""))
+        return None
+    style: PromptStyle | None = json.loads(file.read_text(encoding="utf-8")).get("prompt_style")
+    return style
 
 
 @dataclass(frozen=True)
