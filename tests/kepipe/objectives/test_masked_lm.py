@@ -1,4 +1,4 @@
-"""MLM and ERNIE's staged masking."""
+"""MLM, its schedules, and dialogues."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from kepipe.objectives.ernie_baidu import Stages
 from pydantic import BaseModel, ValidationError
 
 from kepipe.data.batch import ExampleRefs
@@ -30,13 +29,7 @@ def draw(seed: int = 1) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def hidden_units(batch, rows, level: str):  # type: ignore[no-untyped-def]
-    """(row, unit) of every hidden token, and the number of hidden tokens of each."""
-    units = rows.units[level] + 1000 * np.arange(len(rows.tokens))[:, None]
-    return np.unique(units.ravel()[batch.label_positions.numpy()], return_counts=True)
-
-
-@pytest.mark.parametrize("name", ["mlm", "ernie-baidu"])
+@pytest.mark.parametrize("name", ["mlm", "span-masking"])
 def test_what_is_hidden_can_be_put_back(name: str) -> None:
     clean = rows(pairs=True)
     batch = objective(name).collate(clean, draw(), 0.9)
@@ -52,45 +45,6 @@ def test_the_same_draw_gives_the_same_batch_and_another_does_not() -> None:
     one, two, other = (mlm.collate(rows(), draw(seed), 0.0) for seed in (1, 1, 2))
     assert torch.equal(one.tokens, two.tokens)
     assert not torch.equal(one.tokens, other.tokens)
-
-
-def test_the_stages_follow_one_another() -> None:
-    ernie = objective(
-        {"name": "ernie-baidu", "mlm_probability": 0.3, "stages": {"basic": 1, "phrase": 1, "entity": 2}}
-    )
-    whole = rows(16, 26)  # text of 24 tokens at most: units of 2 and of 3 divide it
-    for progress, level, size in (
-        (0.3, "phrase", 2),
-        (0.49, "phrase", 2),
-        (0.5, "entity", 3),
-        (1.0, "entity", 3),
-    ):
-        batch = ernie.collate(whole, draw(), progress)
-        units, sizes = hidden_units(batch, whole, level)
-        full = np.array([(whole.units[level][u // 1000] == u % 1000).sum() for u in units])
-        assert (sizes == full).all(), "a unit is hidden as a whole"
-        assert size in sizes
-    _, sizes = hidden_units(ernie.collate(whole, draw(), 0.2), whole, "entity")
-    assert (sizes < 3).any(), "the first stage cuts through entities"
-
-
-def test_arms_hide_equally_many_tokens() -> None:
-    """A control differs in which tokens are hidden, not in how many, but for what is less than a unit in each row."""
-    whole = rows(256, 128)
-    control = len(objective("mlm").collate(whole, draw(), 0.5).labels)
-    for progress, size in ((0.0, 1), (0.5, 2), (0.9, 3)):
-        count = len(objective("ernie-baidu").collate(whole, draw(), progress).labels)
-        assert control - 256 * (size - 1) <= count <= control
-
-
-def test_stage_shares_are_weights() -> None:
-    assert [Stages().level(p) for p in (0.0, 0.32, 0.34, 0.66, 0.67, 1.0)] == [
-        "basic", "basic", "phrase", "phrase", "entity", "entity",
-    ]  # fmt: skip
-    only_phrase = Stages(basic=0, phrase=5, entity=0)
-    assert {only_phrase.level(p) for p in (0.0, 0.5, 1.0)} == {"phrase"}
-    with pytest.raises(ValidationError, match="at least one"):
-        Stages(basic=0, phrase=0, entity=0)
 
 
 def test_the_loss_is_the_cross_entropy_of_all_logits_at_the_hidden_places() -> None:
@@ -126,14 +80,10 @@ def test_random_tokens_are_words_of_text() -> None:
     assert len(put.unique()) > 60
 
 
-def test_a_name_alone_stands_for_the_default_settings() -> None:
-    assert Config(objective="ernie-baidu") == Config(objective={"name": "ernie-baidu"})
-
-
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ("ernie-baidoo", "did you mean `ernie-baidu`"),
+        ("span-maskin", "did you mean `span-masking`"),
         ({"name": "mlm", "shares": 0.2}, "shares"),
         ({"name": "mlm", "mask_prob": 0.9, "random_prob": 0.2}, "more than 1"),
     ],
@@ -143,7 +93,7 @@ def test_mistakes_are_named(value: Any, said: str) -> None:
         Config(objective=value)
 
 
-@pytest.mark.parametrize("name", ["mlm", "ernie-baidu"])
+@pytest.mark.parametrize("name", ["mlm", "span-masking"])
 @pytest.mark.parametrize(("schedule", "distinct"), [("static", 1), ("duplicated", 3), ("dynamic", 7)])
 def test_a_schedule_says_how_many_corruptions_an_example_has(name: str, schedule: str, distinct: int) -> None:
     """Whichever batch an example stands in, its corruption is one of as many as the schedule draws."""
@@ -186,3 +136,24 @@ def test_the_dialogue_model_sees_roles_and_learns_which_dialogues_are_real() -> 
     blind = objective({"name": "dlm", "tell_fakes": False}).collate(dialogues, draw(), 0.0)
     assert blind.next_sentence_labels is None
     assert blind.segments is not None
+
+
+def test_a_name_alone_stands_for_the_default_settings() -> None:
+    assert Config(objective="mlm") == Config(objective={"name": "mlm"})
+
+
+@pytest.mark.parametrize("name", ["ernie-baidu", "ernie-tsinghua"])
+def test_what_became_a_knowledge_method_is_told(name: str) -> None:
+    message = rf"set `objective: mlm` and `knowledge: \{{method: {name}\}}`"
+    with pytest.raises(ValidationError, match=message):
+        Config(objective=name)
+
+
+@pytest.mark.parametrize(("level", "size"), [("phrase", 2), ("entity", 3)])
+def test_a_level_is_hidden_as_a_whole(level: str, size: int) -> None:
+    whole = rows(16, 26)  # text of 24 tokens at most: units of 2 and of 3 divide it
+    batch = objective({"name": "mlm", "level": level, "mlm_probability": 0.3}).collate(whole, draw(), 0.0)
+    numbered = whole.units[level] + 1000 * np.arange(16)[:, None]
+    units, sizes = np.unique(numbered.ravel()[batch.label_positions.numpy()], return_counts=True)
+    assert (sizes == [(numbered == unit).sum() for unit in units]).all()
+    assert size in sizes

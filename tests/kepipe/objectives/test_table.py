@@ -17,8 +17,6 @@ from kepipe.objectives import table
 from tests.support.rows import CLS, MASK, PAD, SENTINELS, SEP, TOKENIZER, VOCABULARY, rows
 
 FAMILY = {"encoder": "bert", "decoder": "gpt2", "encoder-decoder": "bart"}
-TEXT = [name for name, row in table.TABLE.items() if not row.links]
-"""Those that learn from text alone; that of entities has tests of its own (test_ernie_tsinghua.py)."""
 MIXTURE = {"name": "mixture", "of": [{"objective": "mlm"}, {"objective": {"name": "mlm", "level": "word"}}]}
 
 
@@ -35,7 +33,7 @@ def model_for(value: Any, **changes: Any) -> Transformer:
     return build(Base(family=family, layers=2, hidden=32, heads=2, **changes), VOCABULARY, 0)
 
 
-@pytest.mark.parametrize("value", [*TEXT, MIXTURE], ids=str)
+@pytest.mark.parametrize("value", [*table.TABLE, MIXTURE], ids=str)
 def test_a_model_learns_it(value: Any) -> None:
     """Rows that all begin alike are learned by heart."""
     learned, model = objective(value), model_for(value)
@@ -56,7 +54,7 @@ def test_a_model_learns_it(value: Any) -> None:
     assert np.mean(losses[-10:]) < 0.85 * np.mean(losses[:5])
 
 
-@pytest.mark.parametrize("value", [*TEXT, MIXTURE], ids=str)
+@pytest.mark.parametrize("value", [*table.TABLE, MIXTURE], ids=str)
 def test_no_draw_leaves_a_loss_that_is_no_number(value: Any) -> None:
     """Rows of one token, and one of none."""
     short = rows(4, 8)
@@ -210,10 +208,10 @@ def test_a_mixture_draws_by_weight_and_lets_parts_join_later() -> None:
     value = {
         "name": "mixture",
         "tasks": True,
-        "of": [{"objective": "mlm", "weight": 3}, {"objective": "ernie-baidu", "joins": 0.5}],
+        "of": [{"objective": "mlm", "weight": 3}, {"objective": "span-masking", "joins": 0.5}],
     }
     learned, clean = objective(value), rows(2, 16)
-    assert learned.criterion.terms == ("mlm.mlm", "mlm.nsp", "ernie-baidu.mlm", "ernie-baidu.nsp")
+    assert learned.criterion.terms == ("mlm.mlm", "mlm.nsp", "span-masking.mlm", "span-masking.nsp")
     early = [learned.collate(clean, draw(seed), 0.4) for seed in range(50)]
     late = [learned.collate(clean, draw(seed), 0.6) for seed in range(400)]
     assert {batch.objective_id for batch in early} == {0}
