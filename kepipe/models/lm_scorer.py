@@ -7,34 +7,26 @@ masked places from the token before them. A model that was fine-tuned from sourc
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from kepipe.arrays import Floats, Ints
+from kepipe.models.families import PromptStyle, begins_with_cls, family_of
+from kepipe.models.folder import PROVENANCE, read_provenance
 from kepipe.models.generation import DecodingState, Prompt, generate
 
 if TYPE_CHECKING:
     from kepipe.models.transformer import Transformer
     from kepipe.tokenization.tokenizer import Tokenizer
 
-PromptStyle = Literal["append", "prefix", "infill", "sentinel", "fragment", "answer"]
-BY_OBJECTIVE: dict[str, PromptStyle] = {
-    "causal-lm": "append",
-    "prefix-lm": "prefix",
-    "denoising": "infill",
-    "span-corruption": "sentinel",
-    "mass": "fragment",
-}
 OF_DECODERS: tuple[PromptStyle, ...] = ("append", "prefix")
 """In which a decoder alone writes; the others need an encoder."""
-BY_FAMILY: dict[str, PromptStyle] = {"gpt2": "append", "bart": "infill", "t5": "sentinel"}
 
 
 def writes(model: Transformer) -> bool:
@@ -43,7 +35,7 @@ def writes(model: Transformer) -> bool:
 
 
 def prompt_style_of(model: Transformer, folder: Path | None = None) -> PromptStyle:
-    """How the model goes on with a text: by the objective that its folder tells of, else by its family.
+    """How the model goes on with a text: as its folder says that it was trained to, else as its family does.
 
     Raises ValueError for a model without a decoder.
     """
@@ -51,20 +43,9 @@ def prompt_style_of(model: Transformer, folder: Path | None = None) -> PromptSty
         raise ValueError(
             f"{model.config.family}: this model fills masks and does not generate; gpt2, bart and t5 do"
         )
-    if model.encoder is None:
-        return "prefix" if _objective(folder) == "prefix-lm" else "append"
-    return BY_OBJECTIVE.get(_objective(folder), BY_FAMILY.get(model.config.family, "answer"))
-
-
-def _objective(folder: Path | None) -> str:
-    """The name of the objective in a folder's `kepipe.json`, of a mixture the first; empty where there is none."""
-    file = None if folder is None else folder / "kepipe.json"
-    if file is None or not file.is_file():
-        return ""
-    told = json.loads(file.read_text(encoding="utf-8")).get("config", {}).get("objective", {})
-    while told.get("of"):
-        told = told["of"][0]["objective"]
-    return str(told.get("name", ""))
+    known = folder is not None and (folder / PROVENANCE).is_file()
+    trained: PromptStyle | None = read_provenance(folder).get("prompt_style") if known else None
+    return trained or family_of(model.config.family).prompt_style or "answer"
 
 
 @dataclass(frozen=True)
@@ -100,7 +81,7 @@ class LMScorer:
         roles = self.tokenizer
         if self.prompt_style == "sentinel":
             return np.array([*text, roles.sentinels[0], roles.sep], np.int64)
-        if self.model.config.family == "t5":
+        if not begins_with_cls(self.model.config.family):
             return np.array([*text, roles.sep], np.int64)
         hidden = {"infill": 1, "fragment": room}.get(self.prompt_style, 0)
         return np.array([roles.cls, *text, *[roles.mask] * hidden, roles.sep], np.int64)

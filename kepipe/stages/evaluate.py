@@ -10,7 +10,7 @@ from pydantic import Field
 
 from kepipe.config import ConfigConflict, suggest
 from kepipe.flow.stage import Planned, Stage, StageContext
-from kepipe.models.config import read_config
+from kepipe.inference.opening import read_config
 from kepipe.probes.evaluation import Given, answer_all, fitting, make_probes, score, write_files
 from kepipe.probes.settings import ProbeSettings
 from kepipe.probes.table import PROBES, ProbeName, described, score_name
