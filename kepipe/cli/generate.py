@@ -151,7 +151,8 @@ def open_asking(model: str, manner: str | None) -> LMScorer:
     """
     from typing import cast
 
-    from kepipe.models.lm_scorer import OF_DECODERS, LMScorer, PromptStyle, prompt_style_of
+    from kepipe.models.families import PromptStyle
+    from kepipe.models.lm_scorer import OF_DECODERS, LMScorer, prompt_style_of
     from kepipe.models.pretrained import from_pretrained, locate, read_config
     from kepipe.tokenization.tokenizer import load_tokenizer
 

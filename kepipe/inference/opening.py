@@ -58,8 +58,8 @@ def open_transformer(folder: Path, device: str) -> OpenedModel:
 KINDS: Mapping[str, ModelKind] = {
     "kepipe-transformer": ModelKind(config.read_config, open_transformer),
 }
-"""The table of kinds of models: the format of a `config.json`, without its version → what reads it. A new kind is a file
-and a row."""
+"""The table of kinds of models: the format of a `config.json`, without its version → what reads it. A new kind is a
+file and a row."""
 
 
 def read_config(folder: Path) -> ModelConfig:

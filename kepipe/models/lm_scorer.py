@@ -43,8 +43,9 @@ def prompt_style_of(model: Transformer, folder: Path | None = None) -> PromptSty
         raise ValueError(
             f"{model.config.family}: this model fills masks and does not generate; gpt2, bart and t5 do"
         )
-    known = folder is not None and (folder / PROVENANCE).is_file()
-    trained: PromptStyle | None = read_provenance(folder).get("prompt_style") if known else None
+    trained: PromptStyle | None = None
+    if folder is not None and (folder / PROVENANCE).is_file():
+        trained = read_provenance(folder).get("prompt_style")
     return trained or family_of(model.config.family).prompt_style or "answer"
 
 
