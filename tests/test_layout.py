@@ -15,7 +15,6 @@ TEST_FILES = [file for file in TESTS.rglob("test_*.py") if file != Path(__file__
 SHARED = ("tests.support", "tests.benchmarks")
 OF_THE_WHOLE = ("parity", "pipelines")
 """Folders whose tests belong to no single module."""
-"""Folders whose modules are on the move."""
 
 IMPORT = re.compile(r"""^\s*["']?(?:from|import) +(tests\b[\w.]*|conftest\b|\.[\w.]*)""", re.MULTILINE)
 """An import from the tests, in the code or in a program that a test runs in a process of its own."""
@@ -51,7 +50,7 @@ def test_nothing_imports_a_test_or_a_conftest(file: Path) -> None:
 @pytest.mark.parametrize("file", TEST_FILES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_a_test_lies_where_its_module_lies(file: Path) -> None:
     place = file.relative_to(TESTS).parent.as_posix()
-    if place in (*OF_THE_WHOLE, *MOVING):
+    if place in OF_THE_WHOLE:
         return
     assert subject(file), f"no {file.stem.removeprefix('test_')}.py and no package of that name in {place}"
 

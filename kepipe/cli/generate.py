@@ -18,11 +18,12 @@ ModelArgument = Annotated[
         help="A model folder (workspace/gpt/pretrain), `minilm`, or a hub id.", show_default=False
     ),
 ]
-MannerOption = Annotated[
+PromptStyleOption = Annotated[
     Literal["append", "prefix", "infill", "sentinel", "fragment", "answer"] | None,
     typer.Option(
+        "--prompt-style",
         help="How the model goes on: append (GPT), prefix (prefix LM), infill (BART), sentinel (T5), fragment (MASS), "
-        "or answer, for a model fine-tuned from source to target. Without it: as it was trained."
+        "or answer, for a model fine-tuned from source to target. Without it: as it was trained.",
     ),
 ]
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of what is drawn.")]
@@ -43,7 +44,7 @@ def generate(
         float, typer.Option(min=0, max=1, help="Draw among the likeliest that hold this share.")
     ] = 1.0,
     seed: SeedOption = 0,
-    manner: MannerOption = None,
+    prompt_style: PromptStyleOption = None,
 ) -> None:
     """Go on with a text: greedily, by drawing (--temperature, --top-k, --top-p), or by beam search."""
     if temperature is not None and not temperature > 0:
@@ -71,7 +72,7 @@ def generate(
 
     from kepipe.models import beam_search, generation
 
-    scorer = open_asking(model, manner)
+    scorer = open_asking(model, prompt_style)
     text = scorer.tokenizer.encode([prompt]).tokens
     end = scorer.tokenizer.sep
     with torch.inference_mode():
@@ -103,7 +104,7 @@ def few_shot(
     ] = "tokens",
     limit: Annotated[int, typer.Option(min=1, help="Tokens of a written answer, at most.")] = 16,
     seed: SeedOption = 0,
-    manner: MannerOption = None,
+    prompt_style: PromptStyleOption = None,
     show: Annotated[
         bool, typer.Option("--show", help="Print every question with the model's answer.")
     ] = False,
@@ -116,7 +117,7 @@ def few_shot(
 
     asked, numbers = read_task(task), _numbers(shots)
     examples = {number: draw_examples(asked, number, np.random.default_rng(seed)) for number in numbers}
-    scorer = open_asking(model, manner)
+    scorer = open_asking(model, prompt_style)
     typer.echo(f"{asked.name}: {len(asked.questions)} questions, {_chance(asked)}")
     typer.echo(f"{'examples':>8}  {'right':>6}  95% interval")
     for number in numbers:
@@ -144,10 +145,10 @@ def export(
     typer.echo(f"{folder}: {', '.join(sorted(file.name for file in folder.iterdir()))}")
 
 
-def open_asking(model: str, manner: str | None) -> LMScorer:
+def open_asking(model: str, prompt_style: str | None) -> LMScorer:
     """A model that generates, with its tokenizer.
 
-    Raises ValueError for one that fills masks, and for a manner in which it cannot write.
+    Raises ValueError for one that fills masks, and for a style in which it cannot write.
     """
     from typing import cast
 
@@ -162,10 +163,12 @@ def open_asking(model: str, manner: str | None) -> LMScorer:
         raise ValueError(f"{model} fills masks and does not generate; models of gpt2, bart and t5 do")
     opened = from_pretrained(model, note=lambda message: typer.echo(message, err=True)).eval()
     chosen = prompt_style_of(opened, place)
-    if manner is not None and (manner in OF_DECODERS) != (chosen in OF_DECODERS):
+    if prompt_style is not None and (prompt_style in OF_DECODERS) != (chosen in OF_DECODERS):
         has = "a decoder alone" if opened.encoder is None else "an encoder too"
-        raise ValueError(f"--manner {manner}: {model} has {has}; it goes on by `--manner {chosen}`")
-    return LMScorer(opened, load_tokenizer(place), cast(PromptStyle, manner or chosen))
+        raise ValueError(
+            f"--prompt-style {prompt_style}: {model} has {has}; it goes on by `--prompt-style {chosen}`"
+        )
+    return LMScorer(opened, load_tokenizer(place), cast(PromptStyle, prompt_style or chosen))
 
 
 def _numbers(shots: str) -> list[int]:

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from kepipe.config import Section, UserSource
 from kepipe.finetuning.splits import Data
 from kepipe.finetuning.table import TaskName
-from kepipe.knowledge.table import AnyKnowledge
+from kepipe.knowledge.table import KnowledgeMethods
 from kepipe.models.base import Base
 from kepipe.training.settings import TrainingSettings
 
@@ -48,7 +48,7 @@ class FinetuneConfig(Section):
     mentions: Literal["auto", "data", "linker", "names", "none"] = "auto"
     """Where the entities of a text come from: the data, the linker of the input `linked`, the names of the input
     `graph`; auto: the first of these that there is."""
-    knowledge: AnyKnowledge | None = None
+    knowledge: KnowledgeMethods = ()
     """What a graph gives the model, and how: a method's name, or `method:` with settings. None: what the model that
     training starts from brings."""
 

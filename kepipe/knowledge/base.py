@@ -139,6 +139,8 @@ class KnowledgeMethod(ABC):
     section: ClassVar[type[KnowledgeSettings]]
     about: ClassVar[str]
     """What it does, in one sentence without a full stop."""
+    moves_tokens: ClassVar[bool] = False
+    """Whether tokens of a row move, so that nothing else may name places in it."""
     controls: ClassVar[tuple[Control, ...]]
 
     def inputs(self, settings: Any) -> tuple[str, ...]:  # noqa: ARG002
@@ -148,6 +150,10 @@ class KnowledgeMethod(ABC):
     def conflicts(self, settings: Any, use: Use) -> Iterator[ConfigConflict]:  # noqa: ARG002
         """What it cannot be used with, as far as a pipeline file says. Keys are those of the stage."""
         yield from ()
+
+    def names_places(self, settings: Any) -> bool:  # noqa: ARG002
+        """Whether what it adds to a batch names places in rows, which another method must not move."""
+        return False
 
     def extend_config(self, config: TransformerConfig, settings: Any) -> TransformerConfig:  # noqa: ARG002
         """The config of a model that it adds weights to, as far as it is known before there are vectors.

@@ -40,28 +40,27 @@ def read_settings(folder: Path) -> list[KnowledgeSettings]:
 
 def prepare(
     model: Transformer,
-    settings: KnowledgeSettings | None,
+    methods: Sequence[KnowledgeSettings],
     sources: Sources,
     seed: int,
     note: Callable[[str], None],
     folder: Path | None = None,
 ) -> tuple[Transformer, Knowledge | None]:
     """The model with the weights that its knowledge adds, and that knowledge: what the folder that the model is from
-    brings, and the method of `settings`, which takes the place of the folder's own of that name.
+    brings, and `methods`, which take the place of the folder's own of their names.
 
     Raises ValueError where a source is missing or does not fit.
     """
     own = [] if folder is None else _own_settings(folder, sources)
-    parts = [
-        table.method_of(kept).open(kept, _with_folder(sources, folder), note)
-        for kept in own
-        if type(kept) is not type(settings)
-    ]
-    if settings is not None:
+    given = {type(settings): settings for settings in methods}
+    everything = table.in_order([*given.values(), *(kept for kept in own if type(kept) not in given)])
+    full, parts = _with_folder(sources, folder), []
+    for settings in everything:
         method = table.method_of(settings)
-        added = method.open(settings, _with_folder(sources, folder), note)
-        model = method.extend_model(model, added, seed, note)
-        parts.append(added)
+        opened = method.open(settings, full, note)
+        if type(settings) in given:
+            model = method.extend_model(model, opened, seed, note)
+        parts.append(opened)
     return model, together(parts)
 
 

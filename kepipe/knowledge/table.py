@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Union
 
-from pydantic import BeforeValidator, Discriminator, TypeAdapter
+from pydantic import AfterValidator, BeforeValidator, Discriminator, TypeAdapter
 
 from kepipe.config import suggest
 from kepipe.knowledge.base import KnowledgeMethod, KnowledgeSettings
@@ -30,6 +30,12 @@ def name_of(settings: KnowledgeSettings) -> str:
     return next(name for name, method in METHODS.items() if isinstance(settings, method.section))
 
 
+def inputs_of(methods: Sequence[KnowledgeSettings]) -> tuple[str, ...]:
+    """Inputs of a stage that any of the methods needs."""
+    needed = (name for settings in methods for name in method_of(settings).inputs(settings))
+    return tuple(dict.fromkeys(needed))
+
+
 def read(value: Any) -> KnowledgeSettings:
     """Settings from plain data: a name, or a mapping with `method`. Raises ValueError, pydantic's included."""
     settings: KnowledgeSettings = TypeAdapter(AnyKnowledge).validate_python(value)
@@ -46,12 +52,34 @@ def _spell_out(value: Any) -> Any:
     return spelt
 
 
+def _as_list(value: Any) -> Any:
+    """None, one method, or several."""
+    return () if value is None else value if isinstance(value, list | tuple) else (value,)
+
+
+def in_order(methods: Sequence[KnowledgeSettings]) -> tuple[KnowledgeSettings, ...]:
+    """In the table's order, in which they work: what is masked, then what goes with tokens, then what moves them.
+
+    Raises ValueError where one comes twice.
+    """
+    names = [name_of(settings) for settings in methods]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise ValueError(f"{', '.join(sorted(twice))}: expected each method once")
+    return tuple(sorted(methods, key=lambda settings: list(METHODS).index(name_of(settings))))
+
+
 if TYPE_CHECKING:
     AnyKnowledge = KnowledgeSettings
+    KnowledgeMethods = tuple[KnowledgeSettings, ...]
 else:
     AnyKnowledge = Annotated[
         Union[tuple(method.section for method in METHODS.values())],  # noqa: UP007
         Discriminator("method"),
         BeforeValidator(_spell_out),
     ]
-    """The settings of any method, or its name alone, as the type of a config's field."""
+    """The settings of any method, or its name alone."""
+    KnowledgeMethods = Annotated[
+        tuple[AnyKnowledge, ...], BeforeValidator(_as_list), AfterValidator(in_order)
+    ]
+    """No, one or several methods, as the type of a config's field."""

@@ -7,6 +7,7 @@ masked places from the token before them. A model that was fine-tuned from sourc
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,8 @@ import torch
 from torch import Tensor
 
 from kepipe.arrays import Floats, Ints
-from kepipe.models.families import PromptStyle, begins_with_cls, family_of
-from kepipe.models.folder import PROVENANCE, read_provenance
+from kepipe.models.families import FAMILIES, PromptStyle, begins_with_cls
+from kepipe.models.folder import PROVENANCE
 from kepipe.models.generation import DecodingState, Prompt, generate
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def writes(model: Transformer) -> bool:
 
 
 def prompt_style_of(model: Transformer, folder: Path | None = None) -> PromptStyle:
-    """How the model goes on with a text: as its folder says that it was trained to, else as its family does.
+    """How the model goes on with a text: as its folder says that it was trained, else by its family.
 
     Raises ValueError for a model without a decoder.
     """
@@ -43,10 +44,19 @@ def prompt_style_of(model: Transformer, folder: Path | None = None) -> PromptSty
         raise ValueError(
             f"{model.config.family}: this model fills masks and does not generate; gpt2, bart and t5 do"
         )
-    trained: PromptStyle | None = None
-    if folder is not None and (folder / PROVENANCE).is_file():
-        trained = read_provenance(folder).get("prompt_style")
-    return trained or family_of(model.config.family).prompt_style or "answer"
+    family = FAMILIES.get(model.config.family)
+    style = _trained_style(folder) or (None if family is None else family.prompt_style) or "answer"
+    fits = model.encoder is not None or style in OF_DECODERS
+    return style if fits else "append"
+
+
+def _trained_style(folder: Path | None) -> PromptStyle | None:
+    """What the stage that trained a folder's model noted; None where it noted nothing."""
+    file = None if folder is None else folder / PROVENANCE
+    if file is None or not file.is_file():
+        return None
+    style: PromptStyle | None = json.loads(file.read_text(encoding="utf-8")).get("prompt_style")
+    return style
 
 
 @dataclass(frozen=True)

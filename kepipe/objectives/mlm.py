@@ -64,8 +64,9 @@ class MLM(MaskingPairs):
     """Restore hidden tokens, or whole hidden words."""
 
     name: Literal["mlm"] = "mlm"
-    level: Literal["token", "word"] = "token"
-    """What is selected as a whole: a token of the tokenizer, or a word (whole-word masking)."""
+    level: Literal["token", "word", "phrase", "entity"] = "token"
+    """What is selected as a whole: a token of the tokenizer, a word (whole-word masking), a phrase or the linked name of
+    an entity, and words elsewhere (one level of `knowledge: ernie-baidu`)."""
 
 
 def build(section: MLM, tokenizer: Tokenizer) -> Objective:
@@ -75,8 +76,8 @@ def build(section: MLM, tokenizer: Tokenizer) -> Objective:
     from kepipe.objectives.masked_lm import masked_lm
 
     def select(rows: TokenRows, draws: Draws, _progress: float) -> Bools:
-        if section.level == "word":
-            return select_units(rows.units["word"], draws, section.mlm_probability)
-        return select_tokens(rows.special, draws, section.mlm_probability)
+        if section.level == "token":
+            return select_tokens(rows.special, draws, section.mlm_probability)
+        return select_units(rows.units[section.level], draws, section.mlm_probability)
 
     return masked_lm(select, tokenizer, section, section.next_sentence)

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from kepipe.config import ConfigError, Key, Settings, merge, suggest
 from kepipe.flow.plan import Node
 from kepipe.knowledge.base import ControlName
-from kepipe.knowledge.table import method_of
+from kepipe.knowledge.table import inputs_of, method_of
 from kepipe.pipeline.wiring import KINDS, Entries
 
 ON = "graph-on"
@@ -83,19 +83,17 @@ def make_arms(given: Mapping[str, Changes], controls: Sequence[str], made: Mappi
 def make_controls(nodes: Sequence[Node]) -> dict[str, Arm]:
     """The control arms of wired stages, as the knowledge methods of these name them (`KnowledgeMethod.controls`).
 
-    None where no stage has knowledge. Where a control takes the place of an input, a stage that makes what is wrong comes before the first that needs it.
+    None where no stage has knowledge. Without its graph, a stage has no knowledge at all. Where a control takes the
+    place of an input, a stage that makes what is wrong comes before the first that needs it.
     """
     changes: dict[str, dict[str, dict[str, Any]]] = {}
     before: dict[str, dict[str, dict[str, Mapping[str, Any]]]] = {}
     for node in nodes:
-        settings = getattr(node.config, "knowledge", None)
-        if settings is None:
-            continue
-        method = method_of(settings)
-        for control in method.controls:
+        methods = getattr(node.config, "knowledge", ())
+        for control in (control for settings in methods for control in method_of(settings).controls):
             arm = changes.setdefault(control.name, {})
             if not control.replaced_by:
-                inputs = {name: None for name in method.inputs(settings) if name in node.inputs}
+                inputs = {name: None for name in inputs_of(methods) if name in node.inputs}
                 arm[node.name] = {"knowledge": None, **({"inputs": inputs} if inputs else {})}
                 continue
             replaced: dict[str, str] = {}
@@ -111,5 +109,5 @@ def make_controls(nodes: Sequence[Node]) -> dict[str, Arm]:
                         )
                         stages.setdefault(node.name, {})[added] = {"use": kind, "inputs": {own: source}}
             if replaced:
-                arm[node.name] = {"inputs": replaced}
+                arm[node.name] = merge(arm.get(node.name, {}), {"inputs": replaced})
     return {name: Arm(name, arm, before.get(name, {})) for name, arm in changes.items() if arm}

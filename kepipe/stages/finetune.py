@@ -16,7 +16,7 @@ from kepipe.finetuning.splits import Data
 from kepipe.flow.artifact import hash_file
 from kepipe.flow.stage import Planned, Stage, StageContext
 from kepipe.knowledge.base import Use
-from kepipe.knowledge.table import method_of
+from kepipe.knowledge.table import inputs_of
 from kepipe.models.base import fingerprint
 from kepipe.stages import preview
 from kepipe.stages.artifacts import FineTuned, Graph, Linked, Model, TaskData, Vectors
@@ -137,7 +137,7 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
 
 
 def _needs(config: FinetuneConfig) -> tuple[str, ...]:
-    return () if config.knowledge is None else method_of(config.knowledge).inputs(config.knowledge)
+    return inputs_of(config.knowledge)
 
 
 def _fingerprint(config: FinetuneConfig) -> Mapping[str, str]:

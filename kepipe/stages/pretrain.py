@@ -12,7 +12,7 @@ from kepipe.config import ConfigConflict, cache_key_fields
 from kepipe.data.formats import FormatName
 from kepipe.flow.stage import Planned, Stage, StageContext
 from kepipe.knowledge.base import Use
-from kepipe.knowledge.table import AnyKnowledge, method_of
+from kepipe.knowledge.table import KnowledgeMethods, inputs_of
 from kepipe.models.base import Base, fingerprint
 from kepipe.objectives import requirements, table
 from kepipe.objectives.mlm import MLM
@@ -34,9 +34,9 @@ class PretrainConfig(TrainingSettings):
     """The model that training starts from."""
     objective: table.AnyObjective = MLM()
     """What is learned: a name, or `name:` with settings."""
-    knowledge: AnyKnowledge | None = None
-    """What a graph gives the model, and how: a method's name, or `method:` with settings. None: what the model that
-    training starts from brings."""
+    knowledge: KnowledgeMethods = ()
+    """What a graph gives the model, and how: a method's name, `method:` with settings, or a list of such. None: what the
+    model that training starts from brings."""
     format: FormatName = "doc-sentences"
     """What a row is made of (Liu et al. 2019, §4.2); packed: rows of exactly `length` tokens; dialogue: three turns."""
     length: int = Field(128, ge=8)
@@ -123,7 +123,7 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
 
 
 def _needs(config: PretrainConfig) -> tuple[str, ...]:
-    return () if config.knowledge is None else method_of(config.knowledge).inputs(config.knowledge)
+    return inputs_of(config.knowledge)
 
 
 def _fingerprint(config: PretrainConfig) -> Mapping[str, str]:

@@ -45,7 +45,6 @@ def starting_model(stage: Planned) -> TransformerConfig | None:
     the stage's own base exclude each other, or do not go with its knowledge.
     """
     before, base = stage.given("start"), getattr(stage.config, "base", None)
-    settings = getattr(stage.config, "knowledge", None)
     if before is None and base is None:
         return None
     try:
@@ -56,10 +55,12 @@ def starting_model(stage: Planned) -> TransformerConfig | None:
             config = pretrained.read_config(base.trained) if base.trained else configure(base, 1)
     except ValueError as reason:
         raise ConfigConflict("base", str(reason).removeprefix("base: ")) from None
-    if config is None or settings is None:
-        return config
+    if config is None:
+        return None
     try:
-        return knowledge.method_of(settings).extend_config(config, settings)
+        for settings in getattr(stage.config, "knowledge", ()):
+            config = knowledge.method_of(settings).extend_config(config, settings)
+        return config
     except ValueError as reason:
         raise ConfigConflict("knowledge", str(reason).removeprefix("knowledge: ")) from None
 
@@ -79,18 +80,23 @@ def starts_fused(stage: Planned) -> bool:
 
 def knowledge_conflicts(stage: Planned, use: Use) -> Iterator[ConfigConflict]:
     """What a stage's knowledge cannot be used with, and inputs that it lacks."""
-    settings = stage.config.knowledge
-    if settings is None:
-        return
-    method = knowledge.method_of(settings)
-    for name in method.inputs(settings):
-        if stage.given(name) is None and not (name == "vectors" and use.fused_already):
+    for settings in stage.config.knowledge:
+        method = knowledge.method_of(settings)
+        for name in method.inputs(settings):
+            if stage.given(name) is None and not (name == "vectors" and use.fused_already):
+                yield ConfigConflict(
+                    f"inputs.{name}",
+                    f"{knowledge.name_of(settings)} needs the {name} of a graph: name the stage that makes them, or "
+                    "leave the method out",
+                )
+        yield from method.conflicts(settings, use)
+        others = [other for other in stage.config.knowledge if knowledge.method_of(other).names_places(other)]
+        if method.moves_tokens and others and use.objective is not None:
             yield ConfigConflict(
-                f"inputs.{name}",
-                f"{knowledge.name_of(settings)} needs the {name} of a graph: name the stage that makes them, or set "
-                "`knowledge: null`",
+                "knowledge",
+                f"{knowledge.name_of(settings)} moves tokens, and {knowledge.name_of(others[0])} asks for entities at "
+                "places that do not move: give that `denoising: false`",
             )
-    yield from method.conflicts(settings, use)
 
 
 def tokenizer_of(shards: Planned) -> Tokenizer | None:

@@ -125,6 +125,10 @@ class ErnieTsinghuaMethod(KnowledgeMethod):
         """See `KnowledgeMethod`."""
         return ("vectors",)
 
+    def names_places(self, settings: ErnieTsinghua) -> bool:
+        """See `KnowledgeMethod`: where entities are asked for."""
+        return settings.denoising
+
     def conflicts(self, settings: ErnieTsinghua, use: Use) -> Iterator[ConfigConflict]:
         """See `KnowledgeMethod`."""
         from kepipe.objectives import table

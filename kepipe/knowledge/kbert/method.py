@@ -93,7 +93,11 @@ def move(batch: Batch, injected: InjectedRows) -> Batch:
     from kepipe.objectives.losses import tensor
 
     assert batch.decoder_tokens is None, "what a decoder reads from is not in the places of the rows any more"
-    assert not batch.extra, "places in `extra` would not move"
+    if batch.extra:
+        raise ValueError(
+            "knowledge: k-bert moves tokens, and another method asks for entities at places that do not move: give that "
+            "`denoising: false`"
+        )
 
     def spread(values: Tensor | None, branches: bool = True) -> Tensor | None:
         if values is None:
@@ -128,6 +132,7 @@ class KBertMethod(KnowledgeMethod):
     """The row of the table."""
 
     section = KBert
+    moves_tokens = True
     about = "writes triples into the text, where each is seen by its mention alone"
     controls = (
         Control("graph-off", {}),

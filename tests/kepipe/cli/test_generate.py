@@ -41,8 +41,8 @@ def test_a_model_that_fills_masks_is_refused_before_it_is_opened() -> None:
 @pytest.mark.parametrize(
     ("family", "prompt_style", "said"),
     [
-        ("gpt2", "infill", "has a decoder alone; it goes on by `--manner append`"),
-        ("bart", "prefix", "has an encoder too; it goes on by `--manner infill`"),
+        ("gpt2", "infill", "has a decoder alone; it goes on by `--prompt-style append`"),
+        ("bart", "prefix", "has an encoder too; it goes on by `--prompt-style infill`"),
     ],
 )
 def test_a_manner_that_is_not_the_models_is_refused(
@@ -50,8 +50,8 @@ def test_a_manner_that_is_not_the_models_is_refused(
 ) -> None:
     base = Base.model_validate({"family": family, "layers": 1, "hidden": 32, "heads": 2})
     folder.save(tmp_path, build(base, 50, 0))
-    ended = CliRunner().invoke(app, ["generate", str(tmp_path), "a rose", "--manner", prompt_style])
-    assert str(ended.exception) == f"--manner {prompt_style}: {tmp_path} {said}"
+    ended = CliRunner().invoke(app, ["generate", str(tmp_path), "a rose", "--prompt-style", prompt_style])
+    assert str(ended.exception) == f"--prompt-style {prompt_style}: {tmp_path} {said}"
 
 
 def test_a_folder_around_a_model_is_told_from_it(tmp_path: Path) -> None:
