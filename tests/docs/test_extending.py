@@ -95,7 +95,16 @@ def workspace(extended: Path) -> Path:
         pipeline = dict(merge(pipeline, yaml.safe_load(block)))
     pipeline["stages"]["report"] = {}
     (project / "pipeline.yaml").write_text(yaml.safe_dump(pipeline, sort_keys=False), encoding="utf-8")
-    command = [sys.executable, "-m", "kepipe", "run", "pipeline.yaml", "--workspace", "workspace", "--log-json"]
+    command = [
+        sys.executable,
+        "-m",
+        "kepipe",
+        "run",
+        "pipeline.yaml",
+        "--workspace",
+        "workspace",
+        "--log-json",
+    ]
     quiet = {"PYTHONPATH": str(extended), "KEPIPE_TRACKING": "off", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=project, env=os.environ | quiet, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:] + done.stdout[-3000:]
