@@ -22,9 +22,8 @@ stages:
   shards: {{tokenizer: {{size: 700}}}}
   embed: {{dim: 8, epochs: 2}}
   pretrain:
-    inputs: {{vectors: embed}}
-    base: {{family: bert, hidden: 32, layers: 2, heads: 2, fusion: {{entity_heads: 2}}}}
-    objective: ernie-tsinghua
+    base: {{family: bert, hidden: 32, layers: 2, heads: 2}}
+    knowledge: {{method: ernie-tsinghua, entity_heads: 2}}
     format: segment-pair
     length: 48
     steps: 4
@@ -74,7 +73,7 @@ def test_it_compares_the_last_logged_values_of_both_arms_seed_by_seed(
 
 def test_an_arm_that_names_no_entities_has_no_such_figure(studied: tuple[Kepipe, Outcome]) -> None:
     """It is refused with what there is instead of being compared with something else."""
-    arms = "study.arms={full: {}, plain: {pretrain: {objective: mlm}}}"
+    arms = "study.arms={full: {}, plain: {pretrain: {knowledge: {denoising: false}}}}"
     outcome = studied[0].run(settings=(arms, "study.seeds=1"))
     assert outcome.code == 1
     assert f"has no single figure `{FIGURES[0]}`" in outcome.errors

@@ -79,7 +79,8 @@ def test_ernie_tsinghua_from_text_and_graph_to_a_comparison(tmp_path: Path) -> N
         "stages.shards.tokenizer={size: 700}",
         "stages.embed.dim=8",
         "stages.embed.epochs=4",
-        "stages.pretrain.base={family: bert, hidden: 32, layers: 3, heads: 2, fusion: {entity_heads: 2}}",
+        "stages.pretrain.base={family: bert, hidden: 32, layers: 3, heads: 2}",
+        "stages.pretrain.knowledge.entity_heads=2",
         "stages.pretrain.format=segment-pair",
         *of("pretrain", TINY_PRETRAIN),
         f"stages.finetune.data={{train: {data}, test: {data}}}",
@@ -117,7 +118,7 @@ def test_k_bert_asks_the_quiz_with_and_without_the_graph(tmp_path: Path) -> None
         *of("finetune", TINY_FINETUNE),
     )
     assert arms(results) == {
-        "similar", "graph-order", "all-see", "wrong-all-see", "graph-off", "graph-shuffled"
+        "similar", "graph-order", "all-see", "wrong-all-see", "graph-off", "graph-shuffled", "names-only"
     }  # fmt: skip
     asked = [json.loads(line)["label"] for line in (results / "quiz" / "test.jsonl").open(encoding="utf-8")]
     assert len(set(asked)) > 1
@@ -153,11 +154,12 @@ def test_ernie_answers_the_quiz_and_types_entities_by_their_vectors(tmp_path: Pa
         "stages.embed={dim: 8, epochs: 4}",
         "stages.quiz={fewest: 4, most: 20, dev: 0.2, test: 0.2}",
         "stages.types={use: quiz, ask: types, relations: [], fewest: 4, dev: 0.2, test: 0.2}",
-        "stages.finetune.base={family: bert, hidden: 32, layers: 2, heads: 2, fusion: {entity_heads: 2}}",
+        "stages.finetune.base={family: bert, hidden: 32, layers: 2, heads: 2}",
+        "stages.finetune.knowledge={method: ernie-tsinghua, entity_heads: 2}",
         f"stages.finetune.tokenizer={vocabulary(tmp_path / 'vocab.txt', example_characters())}",
         *of("finetune", TINY_FINETUNE),
     )
-    assert arms(results) == {"entities", "graph-off", "graph-shuffled"}
+    assert arms(results) == {"entities", "graph-off", "graph-shuffled", "names-only"}
     for stage, task in (("finetune", "classification"), ("typing", "typing")):
         told = json.loads((results / f"{stage}.entities.0" / "task.json").read_text())
         assert (told["task"], told["mentions"]) == (task, "data")
@@ -191,10 +193,12 @@ def test_k_bert_in_chinese(tmp_path: Path) -> None:
         f"stages.records.data={{train: {records}, test: {records}}}",
         *of("hotels", TINY_FINETUNE),
     )
-    assert arms(results) == {"graph-on", "graph-off", "graph-shuffled"}
-    told = json.loads((results / "hotels.graph-on.0" / "task.json").read_text())
-    assert told["inject"]
-    assert json.loads((results / "records.graph-off.0" / "task.json").read_text())["inject"] is None
+    assert arms(results) == {"graph-on", "graph-off", "graph-shuffled", "names-only"}
+    (told,) = json.loads((results / "hotels.graph-on.0" / "knowledge.json").read_text())["methods"]
+    assert (told["method"], told["predicate"], told["length"]) == ("k-bert", True, 144)
+    (told,) = json.loads((results / "records.graph-on.0" / "knowledge.json").read_text())["methods"]
+    assert not told["predicate"]
+    assert not (results / "records.graph-off.0" / "knowledge.json").exists()
 
 
 def vocabulary(file: Path, tokens: list[str]) -> Path:
