@@ -67,7 +67,7 @@ def test_the_arms_start_from_the_same_weights_and_see_the_same_data(finished: Ke
         json.loads((result(finished, arm) / "kepipe.json").read_text()) for arm in ("pretrain", "control")
     ]
     different = {key for key in arms[0]["config"] if arms[0]["config"][key] != arms[1]["config"][key]}
-    assert different == {"objective"}
+    assert different == {"knowledge"}
     assert arms[0]["shards"] == arms[1]["shards"]
     assert arms[0]["seed"] == arms[1]["seed"]
     logs = [result(finished, arm) / "record" / "metrics.jsonl" for arm in ("pretrain", "control")]

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.xdist_group("study")
 SECTION = """
 study:
   seeds: 2
-  arms: {knowledge: {}, plain: {pretrain: {objective: mlm}}}
+  arms: {knowledge: {}, plain: {pretrain: {knowledge: null}}}
   controls: [plain]
   measure: {evaluate: [entity_cloze/mrr, mlm_loss/tokens], pretrain: final_held_out_loss}
 """
