@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from kepipe.config import ConfigError
+from kepipe.knowledge.ernie_tsinghua.method import ErnieTsinghuaMethod, FusedEntities
+from kepipe.knowledge.ernie_tsinghua.settings import ErnieTsinghua
 from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
 from kepipe.models import folder
 from kepipe.models.base import Base, build
@@ -40,11 +42,10 @@ def complaint(tmp_path: Path, stages: str, rest: str = "") -> str:
 def test_an_objective_goes_with_the_families_of_its_stacks_alone(
     tmp_path: Path, family: str, objective: str
 ) -> None:
-    fused = ", fusion: {}" if TABLE[objective].links and FAMILIES[family].stacks == "encoder" else ""
     format = TABLE[objective].formats[0] if TABLE[objective].formats else "doc-sentences"
     pretrain = (
-        f"  pretrain:\n    base: {{family: {family}{fused}}}\n    objective: {{name: {objective}}}\n"
-        f"    format: {format}\n    inputs: {{vectors: embed}}\n"
+        f"  pretrain:\n    base: {{family: {family}}}\n    objective: {{name: {objective}}}\n"
+        f"    format: {format}\n"
     )
     said = complaint(tmp_path, f"  embed: {{}}\n{pretrain}")
     fits = FAMILIES[family].stacks == TABLE[objective].stack
@@ -64,7 +65,36 @@ def test_an_objective_goes_with_the_families_of_its_stacks_alone(
     [
         ("  pretrain:\n    length: 600\n", 4, "base bert has 512 positions: set `length: 512`"),
         ("  pretrain:\n    objective: dlm\n", 3, "`stages.pretrain.format`: dlm does not learn"),
-        ("  pretrain:\n    base: {fusion: {}}\n", 4, "set `inputs: {vectors: embed}` in the stage"),
+        (
+            "  pretrain:\n    base: {fusion: {}}\n",
+            4,
+            "`stages.pretrain.base.fusion`: write `knowledge: {method: ernie-tsinghua}`",
+        ),
+        (
+            "  pretrain:\n    knowledge: ernie-tsinghua\n    inputs: {vectors: null}\n",
+            5,
+            "ernie-tsinghua needs the vectors of a graph: name the stage that makes them",
+        ),
+        (
+            "  pretrain:\n    base: {family: gpt2}\n    objective: causal-lm\n    knowledge: ernie-baidu\n",
+            5,
+            "causal-lm masks no units, which ernie-baidu chooses: set `objective: mlm`",
+        ),
+        (
+            "  pretrain:\n    objective: unilm\n    knowledge: ernie-tsinghua\n",
+            4,
+            "set `objective: mlm`, or `denoising: false` in knowledge",
+        ),
+        (
+            "  pretrain:\n    knowledge: [k-bert, ernie-tsinghua]\n",
+            4,
+            "k-bert moves tokens, and ernie-tsinghua asks for entities",
+        ),
+        (
+            "  tune:\n    use: finetune\n    task: typing\n    knowledge: ernie-baidu\n    base: {from: minilm}\n",
+            6,
+            "`stages.tune.knowledge`: ernie-baidu chooses what pretraining masks: leave it out of fine-tuning",
+        ),
         ("  pretrain:\n    base: {hidden: 30, heads: 4}\n", 4, "hidden 30 is not a multiple of heads 4"),
         ("  pretrain:\n    base: {from: minilm}\n", 4, "set `tokenizer: {from: minilm}` in `shards`"),
         (
@@ -80,18 +110,18 @@ def test_an_objective_goes_with_the_families_of_its_stacks_alone(
             "`stages.more.length`: 128 tokens, and base pretrain has 64 positions",
         ),
         (
-            "  graph: {}\n  pretrain:\n    inputs: {graph: graph}\n    length: 300\n    inject: {length: 256}\n",
-            7,
-            "set `inject: {length: 600}`",
+            "  graph: {}\n  pretrain:\n    length: 300\n    knowledge: {method: k-bert, length: 256}\n",
+            6,
+            "set `knowledge: {length: 600}`",
         ),
         (
-            "  graph: {}\n  pretrain:\n    inputs: {graph: graph}\n    base: {family: t5}\n"
+            "  graph: {}\n  pretrain:\n    knowledge: k-bert\n    base: {family: t5}\n"
             "    objective: span-corruption\n",
             7,
-            "no triples can be written beside them: leave out the input `graph`",
+            "no triples can be written beside them: leave out `knowledge`",
         ),
         (
-            "  graph: {}\n  pretrain:\n    inputs: {graph: graph}\n    objective: mass\n",
+            "  graph: {}\n  pretrain:\n    knowledge: k-bert\n    objective: mass\n",
             6,
             "no triples can be written beside them: set `objective: mlm`",
         ),
@@ -231,18 +261,19 @@ def test_a_tokenizer_that_cannot_be_read_is_told_of_the_shards_that_name_it(tmp_
     assert told[0].startswith(f"{tmp_path}/p.yaml:3: `stages.shards.tokenizer.from`: ")
 
 
-def test_a_trained_model_that_fuses_already_is_told(tmp_path: Path) -> None:
+def test_a_trained_model_that_fuses_already_brings_its_vectors(tmp_path: Path) -> None:
+    """It is not fused again, and asks for no other vectors."""
     save_vectors(tmp_path / "vectors", ["a", "b"], np.ones((2, 8), np.float32))
-    vectors = EntityVectors.open(tmp_path / "vectors")
-    fused = Base.model_validate(
-        {"layers": 2, "hidden": 32, "heads": 2, "fusion": {"entity_heads": 2, "train": True}}
-    )
-    folder.save(tmp_path / "fused", build(fused, 99, 0, entities=vectors), entities=vectors)
-    stages = "  embed: {}\n  pretrain:\n    base: {from: fused, fusion: {}}\n    inputs: {vectors: embed}\n"
-    said = complaint(tmp_path, stages)
-    assert f"{tmp_path}/p.yaml:5: `stages.pretrain.base`: " in said
-    assert "fuses entities already: leave `fusion` out" in said
-    assert "fuses entities" not in complaint(tmp_path, stages.replace(", fusion: {}", ""))
+    settings = ErnieTsinghua(entity_heads=2, train_vectors=True)
+    knowledge = FusedEntities(EntityVectors.open(tmp_path / "vectors"), settings)
+    plain = build(Base.model_validate({"layers": 2, "hidden": 32, "heads": 2}), 99, 0)
+    fused = ErnieTsinghuaMethod().extend_model(plain, knowledge, 0, lambda _: None)
+    folder.save(tmp_path / "fused", fused)
+    knowledge.save(tmp_path / "fused", fused)
+    shards = "  shards: {tokenizer: {size: 400}}\n"
+    for base, said in {"from: fused": False, "family: bert": True}.items():
+        stages = f"  pretrain: {{base: {{{base}}}, knowledge: ernie-tsinghua, inputs: {{vectors: null}}}}\n"
+        assert ("needs the vectors" in complaint(tmp_path, shards + stages)) is said
 
 
 def test_every_clash_is_told_at_once(tmp_path: Path) -> None:
