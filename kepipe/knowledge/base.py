@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -28,6 +28,16 @@ ControlName = Literal["graph-off", "graph-shuffled", "names-only"]
 
 class KnowledgeSettings(Section):
     """The settings of a method. `method`, its name, is declared by each."""
+
+
+@runtime_checkable
+class TakesKnowledge(Protocol):
+    """The settings of a stage into which knowledge can come."""
+
+    @property
+    def knowledge(self) -> tuple[KnowledgeSettings, ...]:
+        """The methods, in the order in which they work."""
+        ...
 
 
 class Control(NamedTuple):
@@ -107,6 +117,30 @@ class Knowledge(Protocol):
     def save(self, folder: Path, model: Transformer) -> None:
         """Write what the method needs at inference beside the model."""
         ...
+
+
+class LearnedKnowledge:
+    """What a method that only changes what is learned has in common: nothing enters a batch, nothing is saved.
+
+    `Knowledge.objective` is what it has to say.
+    """
+
+    in_weights: ClassVar[bool] = False
+
+    def apply(self, batch: Batch, mentions: Mentions) -> Batch:  # noqa: ARG002
+        """See `Knowledge`."""
+        return batch
+
+    def knows(self, entity: str) -> bool:  # noqa: ARG002
+        """See `Knowledge`: it tells the model nothing."""
+        return False
+
+    def coverage(self, mentions: Ints, ids: Sequence[str]) -> Coverage | None:  # noqa: ARG002
+        """See `Knowledge`."""
+        return None
+
+    def save(self, folder: Path, model: Transformer) -> None:
+        """See `Knowledge`: a trained model needs nothing of it."""
 
 
 class KnowledgeMethod(ABC):

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from kepipe.nn.attention import Cache, CrossAttention, Mask, SelfAttention
 from kepipe.nn.embeddings import Embeddings
+from kepipe.nn.placement import EntityPlacement
 from kepipe.nn.positions import RelativeBias
 from kepipe.nn.query_positions import QueryPositions
-
-if TYPE_CHECKING:
-    from kepipe.nn.fusion import EntityPlacement
 
 
 class PostNorm(nn.Module):
@@ -70,8 +67,8 @@ def _kept(x_BTD: Tensor, query_positions: QueryPositions | None) -> Tensor:
 class LayerContext:
     """What all layers of a stack look at in a forward pass besides their input. `memory`: [B, S, D].
 
-    `placement`: at which tokens the second stream's entities stand. `query_positions`: at which places alone the last layer
-    is read."""
+    `placement`: at which tokens the second stream's entities stand. `query_positions`: at which places alone the last
+    layer is read."""
 
     mask: Mask
     memory: Tensor | None = None
