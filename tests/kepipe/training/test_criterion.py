@@ -43,6 +43,6 @@ def test_both_are_minimised_and_logged(tmp_path: Path) -> None:
     chosen = settings(steps=60, learning_rate=0.1, weight_decay=0.0, log_every=20)
     train(free, batch, NextToken(), chosen, context_in(tmp_path / "free"))
     train(held, batch, LARGE, chosen, context_in(tmp_path / "held", ear))
-    assert float(size(held, batch(0))) < 0.5 * float(size(free, batch(0)))
+    assert size(held, batch(0)) < 0.5 * size(free, batch(0))
     parts = zip(ear.metric("loss_next").values(), ear.metric("loss_size").values(), strict=True)
     assert list(ear.metric("loss").values()) == pytest.approx([sum(part) for part in parts])
