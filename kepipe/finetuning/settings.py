@@ -24,7 +24,7 @@ class FinetuneConfig(Section):
     renamed: ClassVar[Mapping[str, str]] = {
         "read": "pooling",
         "mark": "entity_markers",
-        "inject": "`knowledge: {method: k-bert}`, with these settings",
+        "inject": "write `knowledge: {method: k-bert}`, with these settings",
     }
 
     task: TaskName

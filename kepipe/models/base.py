@@ -23,7 +23,7 @@ class Base(Section):
 
     model_config = ConfigDict(populate_by_name=True)
     renamed: ClassVar[Mapping[str, str]] = {
-        "fusion": "`knowledge: {method: ernie-tsinghua}` of the stage, with these settings",
+        "fusion": "write `knowledge: {method: ernie-tsinghua}` of the stage, with these settings",
     }
 
     family: FamilyName = "bert"

@@ -27,7 +27,7 @@ class PretrainConfig(TrainingSettings):
 
     renamed: ClassVar[Mapping[str, str]] = {
         "isolate": "document_mask",
-        "inject": "`knowledge: {method: k-bert}`, with these settings",
+        "inject": "write `knowledge: {method: k-bert}`, with these settings",
     }
 
     base: Base = Base()

@@ -37,6 +37,30 @@ def test_an_optional_input_can_be_left_out_again(tmp_path: Path) -> None:
     assert "start" not in nodes["alone"].inputs
 
 
+def test_an_optional_input_is_filled_where_the_settings_need_it(tmp_path: Path) -> None:
+    """By its type, as the others are; where nothing makes it, a stage that does is added."""
+
+    def wired(stages: str) -> dict[str, dict[str, list[str]]]:
+        nodes = flow_of(tmp_path, f"name: p\nstages:\n{stages}").nodes
+        return {node.name: {slot: list(names) for slot, names in node.inputs.items()} for node in nodes}
+
+    fused = "  pretrain: {knowledge: ernie-tsinghua%s}\n"
+    nodes = wired("  embed: {}\n" + fused % "")
+    assert nodes["pretrain"] == {"shards": ["shards"], "vectors": ["embed"]}
+    nodes = wired(fused % "")
+    assert list(nodes)[-2:] == ["embed", "pretrain"]
+    assert nodes["pretrain"]["vectors"] == ["embed"]
+    nodes = wired("  pretrain: {knowledge: {method: k-bert, choice: plausible}}\n")
+    assert nodes["pretrain"] == {"shards": ["shards"], "vectors": ["embed"], "graph": ["graph"]}
+    assert wired("  graph: {}\n  embed: {}\n  pretrain: {}\n")["pretrain"] == {"shards": ["shards"]}
+    two = "  embed: {}\n  other: {use: embed, dim: 8}\n"
+    with pytest.raises(ConfigError, match=r"`embed` and `other` each make a Vectors; choose: `inputs:"):
+        wired(two + fused % "")
+    assert wired(two + fused % ", inputs: {vectors: other}")["pretrain"]["vectors"] == ["other"]
+    with pytest.raises(ConfigError, match=r"inputs\.vectors`: ernie-tsinghua needs the vectors of a graph"):
+        wired(fused % ", inputs: {vectors: null}")
+
+
 def test_a_pipeline_without_text_reads_none(tmp_path: Path) -> None:
     flow = flow_of(tmp_path, "name: p\nstages:\n  embed: {}\n")
     assert [node.name for node in flow.nodes] == ["graph", "embed"]
@@ -46,15 +70,15 @@ def test_an_arm_differs_in_what_it_says_and_in_nothing_else(tmp_path: Path) -> N
     text = """
 name: p
 stages:
-  pretrain: {steps: 7, learning_rate: 0.01, base: {family: bert, size: tiny}, objective: ernie-baidu}
-  control: {like: pretrain, objective: mlm}
+  pretrain: {steps: 7, learning_rate: 0.01, base: {family: bert, size: tiny}, knowledge: ernie-baidu}
+  control: {like: pretrain, knowledge: null}
   longer: {like: control, steps: 9, base: {size: mini}}
 """
     nodes = {node.name: node for node in flow_of(tmp_path, text).nodes}
     first, control, longer = (nodes[name].config for name in ("pretrain", "control", "longer"))
     assert isinstance(first, PretrainConfig)
-    assert control == first.model_copy(update={"objective": control.objective})
-    assert control.objective != first.objective
+    assert control == first.model_copy(update={"knowledge": ()})
+    assert first.knowledge != ()
     assert (longer.steps, longer.base.size, longer.base.family) == (9, "mini", "bert")
     assert nodes["longer"].stage is KINDS["pretrain"]
 
@@ -104,7 +128,12 @@ def test_a_stage_starts_from_the_model_of_an_earlier_one_only_where_it_is_told(t
         ("graph: {source: native, path: nowhere}", r"p\.yaml:1: `graph\.path`: no such file or folder"),
         ("pretrain: {blocks: true}", r"p\.yaml:3: `stages\.pretrain\.blocks` is now called `flex_attention`"),
         ("pretrain: {isolate: true}", r"p\.yaml:3: `stages\.pretrain\.isolate` is now called `document_mask`"),
-        ("pretrain: {inject: {soft: no}}", r"`stages\.pretrain\.inject\.soft` is now called `soft_positions`"),
+        ("pretrain: {knowledge: {method: k-bert, soft: no}}", r"soft` is now called `soft_positions`"),
+        ("pretrain: {inject: {}}", r"`stages\.pretrain\.inject`: write `knowledge: \{method: k-bert\}`"),
+        ("pretrain: {base: {fusion: {}}}", r"\.base\.fusion`: write `knowledge: \{method: ernie-tsinghua"),
+        ("pretrain: {objective: ernie-baidu}", r"set `objective: mlm` and `knowledge: \{method: ernie-baidu\}`"),
+        ("pretrain: {knowledge: k-burt}", r"unknown knowledge method 'k-burt'; did you mean `k-bert`"),
+        ("pretrain: {knowledge: [k-bert, k-bert]}", r"k-bert: expected each method once"),
         ("pretrain: {objective: {name: unilm, share: 1}}", r"\.share` is now called `mlm_probability`"),
         ("pretrain: {objective: {name: mass, share: 1}}", r"\.share` is now called `span_fraction`"),
         ("pretrain: {objective: mml}", r"unknown objective 'mml'; did you mean `mlm`"),

@@ -177,7 +177,7 @@ def test_what_a_family_lacks_is_said() -> None:
     gpt = build(Base(family="gpt2", layers=1, hidden=32, heads=2), 50, 0)
     batch = batch_for(gpt.config)
     with pytest.raises(ValueError, match="gpt2: this model has no encoder"):
-        gpt.encode(batch.tokens, None)  # type: ignore[arg-type]
+        gpt.encode_tokens(batch.tokens, None)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="gpt2: this model has no next-sentence head"):
         gpt.next_sentence(gpt(batch))
 

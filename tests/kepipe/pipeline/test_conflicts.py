@@ -2,37 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from kepipe.config import ConfigError
-from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
-from kepipe.models import folder
-from kepipe.models.base import Base, build
 from kepipe.models.families import FAMILIES
-from kepipe.models.pretrained import from_pretrained
 from kepipe.objectives.table import TABLE
-from kepipe.pipeline import load
-from kepipe.tokenization.training import train_tokenizer
-from kg.vectors import save_vectors
-
-TINY = "layers: 1, hidden: 32, heads: 2"
-
-
-def complaint(tmp_path: Path, stages: str, rest: str = "") -> str:
-    """What is said of a file with these stages; "" where it is sound."""
-    file = tmp_path / "p.yaml"
-    file.write_text(f"name: p\nstages:\n{stages}{rest}")
-    try:
-        load(file)
-    except ConfigError as reason:
-        return str(reason)
-    return ""
+from tests.support.conflicts import complaint
 
 
 @pytest.mark.parametrize("objective", TABLE)
@@ -40,11 +16,10 @@ def complaint(tmp_path: Path, stages: str, rest: str = "") -> str:
 def test_an_objective_goes_with_the_families_of_its_stacks_alone(
     tmp_path: Path, family: str, objective: str
 ) -> None:
-    fused = ", fusion: {}" if TABLE[objective].links and FAMILIES[family].stacks == "encoder" else ""
     format = TABLE[objective].formats[0] if TABLE[objective].formats else "doc-sentences"
     pretrain = (
-        f"  pretrain:\n    base: {{family: {family}{fused}}}\n    objective: {{name: {objective}}}\n"
-        f"    format: {format}\n    inputs: {{vectors: embed}}\n"
+        f"  pretrain:\n    base: {{family: {family}}}\n    objective: {{name: {objective}}}\n"
+        f"    format: {format}\n"
     )
     said = complaint(tmp_path, f"  embed: {{}}\n{pretrain}")
     fits = FAMILIES[family].stacks == TABLE[objective].stack
@@ -64,7 +39,36 @@ def test_an_objective_goes_with_the_families_of_its_stacks_alone(
     [
         ("  pretrain:\n    length: 600\n", 4, "base bert has 512 positions: set `length: 512`"),
         ("  pretrain:\n    objective: dlm\n", 3, "`stages.pretrain.format`: dlm does not learn"),
-        ("  pretrain:\n    base: {fusion: {}}\n", 4, "set `inputs: {vectors: embed}` in the stage"),
+        (
+            "  pretrain:\n    base: {fusion: {}}\n",
+            4,
+            "`stages.pretrain.base.fusion`: write `knowledge: {method: ernie-tsinghua}`",
+        ),
+        (
+            "  pretrain:\n    knowledge: ernie-tsinghua\n    inputs: {vectors: null}\n",
+            5,
+            "ernie-tsinghua needs the vectors of a graph: name the stage that makes them",
+        ),
+        (
+            "  pretrain:\n    base: {family: gpt2}\n    objective: causal-lm\n    knowledge: ernie-baidu\n",
+            5,
+            "causal-lm masks no units, which ernie-baidu chooses: set `objective: mlm`",
+        ),
+        (
+            "  pretrain:\n    objective: unilm\n    knowledge: ernie-tsinghua\n",
+            4,
+            "set `objective: mlm`, or `denoising: false` in knowledge",
+        ),
+        (
+            "  pretrain:\n    knowledge: [k-bert, ernie-tsinghua]\n",
+            4,
+            "k-bert moves tokens, and ernie-tsinghua asks for entities",
+        ),
+        (
+            "  tune:\n    use: finetune\n    task: typing\n    knowledge: ernie-baidu\n    base: {from: minilm}\n",
+            6,
+            "`stages.tune.knowledge`: ernie-baidu chooses what pretraining masks: leave it out of fine-tuning",
+        ),
         ("  pretrain:\n    base: {hidden: 30, heads: 4}\n", 4, "hidden 30 is not a multiple of heads 4"),
         ("  pretrain:\n    base: {from: minilm}\n", 4, "set `tokenizer: {from: minilm}` in `shards`"),
         (
@@ -80,18 +84,18 @@ def test_an_objective_goes_with_the_families_of_its_stacks_alone(
             "`stages.more.length`: 128 tokens, and base pretrain has 64 positions",
         ),
         (
-            "  graph: {}\n  pretrain:\n    inputs: {graph: graph}\n    length: 300\n    inject: {length: 256}\n",
-            7,
-            "set `inject: {length: 600}`",
+            "  graph: {}\n  pretrain:\n    length: 300\n    knowledge: {method: k-bert, length: 256}\n",
+            6,
+            "set `knowledge: {length: 600}`",
         ),
         (
-            "  graph: {}\n  pretrain:\n    inputs: {graph: graph}\n    base: {family: t5}\n"
+            "  graph: {}\n  pretrain:\n    knowledge: k-bert\n    base: {family: t5}\n"
             "    objective: span-corruption\n",
             7,
-            "no triples can be written beside them: leave out the input `graph`",
+            "no triples can be written beside them: leave out `knowledge`",
         ),
         (
-            "  graph: {}\n  pretrain:\n    inputs: {graph: graph}\n    objective: mass\n",
+            "  graph: {}\n  pretrain:\n    knowledge: k-bert\n    objective: mass\n",
             6,
             "no triples can be written beside them: set `objective: mlm`",
         ),
@@ -163,47 +167,6 @@ def test_a_graph_among_the_stages_is_told_there(tmp_path: Path) -> None:
     assert told.startswith(f"{tmp_path}/p.yaml:4: `stages.graph.source`: `source: csv` needs `path`")
 
 
-def test_a_model_goes_on_with_shards_that_share_its_tokenizer(tmp_path: Path) -> None:
-    more = "  more: {use: pretrain, inputs: {start: pretrain, shards: other}}\n"
-    shared = "  pretrain: {}\n  other: {use: shards, inputs: {tokenizer: shards}}\n"
-    assert complaint(tmp_path, shared + more) == ""
-    ready = "  shards: {tokenizer: {from: minilm}}\n  pretrain: {}\n  other: {like: shards, use: shards}\n"
-    assert complaint(tmp_path, ready + more) == ""
-    made_alike = "  pretrain: {}\n  other: {use: shards}\n"
-    assert complaint(tmp_path, made_alike + more) == "", "the run compares what has been made"
-
-
-def test_tokenizers_are_told_apart_by_what_they_are_alone(tmp_path: Path) -> None:
-    tokenizer = train_tokenizer(["the quick brown fox jumps over the lazy dog"] * 9, "wordpiece", 400)
-    for folder_of_it in ("one", "same"):
-        tokenizer.save(tmp_path / folder_of_it)
-    more = "  more: {use: pretrain, inputs: {start: pretrain, shards: other}}\n"
-
-    def said(ours: str, theirs: str) -> str:
-        shards = f"  shards: {{tokenizer: {{{ours}}}}}\n  pretrain: {{}}\n"
-        return complaint(tmp_path, f"{shards}  other: {{use: shards, tokenizer: {{{theirs}}}}}\n{more}")
-
-    for ours, theirs in {
-        "from: one": "from: same",
-        "size: 400": "size: 500",
-        "from: same": "size: 400",
-        "kind: characters": "kind: wordpiece",
-        "kind: bpe, lowercase: true": "kind: bpe, lowercase: false",
-    }.items():
-        assert said(ours, theirs) == said(theirs, ours) == "", (ours, theirs)
-    for ours, theirs in {
-        "from: one": "from: minilm",
-        "size: 400": "from: minilm",
-        "kind: bpe": "kind: unigram",
-        "lowercase: true": "lowercase: false",
-    }.items():
-        for told in (said(ours, theirs), said(theirs, ours)):
-            assert told.startswith(
-                f"{tmp_path}/p.yaml:6: `stages.more.inputs.start`: `pretrain` is trained with"
-            )
-            assert len(told.splitlines()) == 1
-
-
 @pytest.mark.parametrize(
     ("base", "said"), [("fusion: {}", "`stages.pretrain.base.fusion`"), ("hidden: 30, heads: 4", "hidden 30")]
 )
@@ -222,92 +185,12 @@ def test_what_is_wrong_with_a_base_is_told_of_its_own_stage_alone(
     assert said in told[0]
 
 
-def test_a_tokenizer_that_cannot_be_read_is_told_of_the_shards_that_name_it(tmp_path: Path) -> None:
-    shards = "  shards: {tokenizer: {from: .}}\n  pretrain: {}\n"
-    other = "  other: {use: shards, inputs: {tokenizer: shards}}\n"
-    more = "  more: {use: pretrain, inputs: {start: pretrain, shards: other}}\n"
-    told = complaint(tmp_path, shards + other + more).splitlines()
-    assert len(told) == 1, told
-    assert told[0].startswith(f"{tmp_path}/p.yaml:3: `stages.shards.tokenizer.from`: ")
-
-
-def test_a_trained_model_that_fuses_already_is_told(tmp_path: Path) -> None:
-    save_vectors(tmp_path / "vectors", ["a", "b"], np.ones((2, 8), np.float32))
-    vectors = EntityVectors.open(tmp_path / "vectors")
-    fused = Base.model_validate(
-        {"layers": 2, "hidden": 32, "heads": 2, "fusion": {"entity_heads": 2, "train": True}}
-    )
-    folder.save(tmp_path / "fused", build(fused, 99, 0, entities=vectors), entities=vectors)
-    stages = "  embed: {}\n  pretrain:\n    base: {from: fused, fusion: {}}\n    inputs: {vectors: embed}\n"
-    said = complaint(tmp_path, stages)
-    assert f"{tmp_path}/p.yaml:5: `stages.pretrain.base`: " in said
-    assert "fuses entities already: leave `fusion` out" in said
-    assert "fuses entities" not in complaint(tmp_path, stages.replace(", fusion: {}", ""))
-
-
 def test_every_clash_is_told_at_once(tmp_path: Path) -> None:
     stages = "  pretrain:\n    objective: mass\n  other:\n    use: pretrain\n    length: 9999\n"
     assert [one.split(": ")[1] for one in complaint(tmp_path, stages).splitlines()] == [
         "`stages.pretrain.objective`",
         "`stages.other.length`",
     ]
-
-
-def test_a_tokenizer_that_lacks_what_the_objective_takes_is_told(tmp_path: Path) -> None:
-    texts = ["the quick brown fox jumps over the lazy dog"] * 9
-    tokenizer = train_tokenizer(texts, "bpe", 400)
-    made = json.loads(tokenizer.backend.to_str())
-    gone = {"<mask>", *(f"<extra_id_{k}>" for k in range(100))}
-    made["added_tokens"] = [token for token in made["added_tokens"] if token["content"] not in gone]
-    made["model"]["vocab"] = {t: i for t, i in made["model"]["vocab"].items() if t not in gone}
-    bare = tmp_path / "bare"
-    bare.mkdir()
-    (bare / "tokenizer.json").write_text(json.dumps(made))
-    shards = "  shards: {tokenizer: {from: bare}}\n"
-    t5 = "  pretrain: {base: {family: t5}, objective: span-corruption}\n"
-    assert (
-        "p.yaml:4: `stages.pretrain.objective`: span-corruption: the tokenizer has no sentinels"
-        in complaint(tmp_path, shards + t5)
-    )
-    assert "mlm: the tokenizer has no `mask` token" in complaint(tmp_path, f"{shards}  pretrain: {{}}\n")
-    gpt = "  pretrain: {base: {family: gpt2}, objective: causal-lm}\n"
-    assert complaint(tmp_path, shards + gpt) == ""
-    assert "p.yaml:3: `stages.shards.tokenizer.from`: " in complaint(
-        tmp_path, "  shards: {tokenizer: {from: .}}\n  pretrain: {}\n"
-    )
-
-
-@pytest.mark.parametrize("form", ["kepipe", "hugging face"])
-def test_a_folder_tells_what_it_is_without_torch(tmp_path: Path, form: str) -> None:
-    from kepipe.models.hf import huggingface
-
-    model = build(Base.model_validate({"layers": 1, "hidden": 32, "heads": 2, "positions": 64}), 99, 0)
-    (folder if form == "kepipe" else huggingface).save(tmp_path / "bert", model)
-    said = complaint(tmp_path, "  pretrain:\n    base: {from: bert}\n    objective: causal-lm\n")
-    assert "p.yaml:5: `stages.pretrain.objective`: causal-lm trains a decoder" in said
-    said = complaint(tmp_path, "  pretrain:\n    base: {from: bert}\n    format: segment-pair\n")
-    assert "64 positions" in said
-    assert "judges rows" not in said, "it has the head of next sentences"
-    (tmp_path / "damaged").mkdir()
-    for damaged, why in {'{"model_type": "bert"': "no readable config", "[]": "not the config"}.items():
-        (tmp_path / "damaged" / "config.json").write_text(damaged)
-        said = complaint(tmp_path, "  pretrain:\n    base: {from: damaged}\n")
-        assert "p.yaml:4: `stages.pretrain.base`: " in said
-        assert f"config.json: {why} of a model" in said
-        with pytest.raises(ValueError, match=f"{why} of a model"):
-            from_pretrained(str(tmp_path / "damaged"))
-    complaint(tmp_path, "  pretrain:\n    base: {from: bert}\n    objective: causal-lm\n")
-    script = f"""
-import sys
-from pathlib import Path
-from kepipe.pipeline import load
-try:
-    load(Path({str(tmp_path / "p.yaml")!r}))
-except ValueError:
-    sys.exit("torch" in sys.modules)
-sys.exit("nothing was said")
-"""
-    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
 STUDY = """study:

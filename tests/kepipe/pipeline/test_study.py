@@ -17,13 +17,13 @@ name: p
 seed: 5
 stages:
   embed: {dim: 8}
-  pretrain: {steps: 3, inputs: {vectors: embed}}
+  pretrain: {steps: 3, knowledge: ernie-tsinghua}
   evaluate: {}
 """
 ARMS = """
 study:
   seeds: 2
-  arms: {full: {}, plain: {pretrain: {objective: mlm, inputs: {vectors: null}}}, long: {evaluate: {context: 64}}}
+  arms: {full: {}, plain: {pretrain: {knowledge: null, inputs: {vectors: null}}}, long: {evaluate: {context: 64}}}
   measure: {evaluate: [entity_cloze/mrr, {metric: mlm_loss/tokens, better: higher}], pretrain: final_held_out_loss}
 """
 
@@ -77,7 +77,7 @@ def test_the_design_says_what_is_compared(tmp_path: Path) -> None:
         ("pretrain/final_held_out_loss", "lower"),
     ]
     assert found.tasks == ("evaluate",)  # of pretraining a loss stands beside it
-    assert found.changes["plain"] == {"pretrain.objective": "mlm", "pretrain.inputs.vectors": "none"}
+    assert found.changes["plain"] == {"pretrain.knowledge": "none", "pretrain.inputs.vectors": "none"}
     assert next(iter(found.of("long"))).nodes["pretrain"] == "pretrain.full.5"
 
 
@@ -112,14 +112,67 @@ def test_controls_are_made_from_the_wiring(tmp_path: Path) -> None:
     text = STAGES + "study: {seeds: 1, controls: true, measure: {evaluate: entity_cloze/mrr}}\n"
     flow = flow_of(tmp_path, text)
     nodes, found = by_name(flow), design(flow)
-    assert found.arms() == ["graph-on", "graph-off", "graph-shuffled"]
-    assert (found.reference, found.controls) == ("graph-off", ("graph-off", "graph-shuffled"))
+    controls = ("graph-off", "graph-shuffled", "names-only")
+    assert found.arms() == ["graph-on", *controls]
+    assert (found.reference, found.controls) == ("graph-off", controls)
     assert nodes["pretrain.graph-on.5"].inputs["vectors"] == ["embed"]
     assert "vectors" not in nodes["pretrain.graph-off.5"].inputs
+    assert nodes["pretrain.graph-off.5"].config.knowledge == ()
     (shuffled,) = nodes["pretrain.graph-shuffled.5"].inputs["vectors"]
     assert nodes[shuffled].stage.name == "shuffled-vectors"
     assert nodes[shuffled].inputs == {"vectors": ["embed"]}
     assert nodes["evaluate.graph-shuffled.5"].inputs["arms"] == ["pretrain.graph-shuffled.5"]
+    (names_only,) = nodes["pretrain.names-only.5"].inputs["vectors"]
+    assert nodes[names_only].stage.name == "names-only-vectors"
+    assert nodes[names_only].inputs == {"vectors": ["embed"]}
+    knowledge = [nodes[f"pretrain.{arm}.5"].config.knowledge for arm in ("graph-on", *controls[1:])]
+    assert knowledge[0] == knowledge[1] == knowledge[2] != ()
+
+
+GRAPH = """
+name: p
+seed: 5
+stages:
+  graph: {}
+  pretrain: {steps: 3}
+  tune: {use: finetune, task: classification, data: {train: p.yaml}, inputs: {start: pretrain}, knowledge: k-bert}
+"""
+
+
+def test_controls_of_a_method_that_takes_the_graph_itself(tmp_path: Path) -> None:
+    """They change what the stage with the knowledge takes; the pretraining before it is shared."""
+    text = GRAPH + "study: {seeds: 1, controls: true, measure: {tune: test/accuracy}}\n"
+    nodes = by_name(flow_of(tmp_path, text))
+    assert [name for name in nodes if name.startswith("pretrain")] == ["pretrain.5"]
+    assert nodes["tune.graph-on.5"].inputs["graph"] == ["graph"]
+    assert "graph" not in nodes["tune.graph-off.5"].inputs
+    for control, kind in {"graph-shuffled": "shuffled-graph", "names-only": "names-only-graph"}.items():
+        (wrong,) = nodes[f"tune.{control}.5"].inputs["graph"]
+        assert nodes[wrong].stage.name == kind
+        assert nodes[wrong].inputs == {"graph": ["graph"]}
+
+
+def test_several_methods_are_put_wrong_together(tmp_path: Path) -> None:
+    text = STAGES.replace(
+        "knowledge: ernie-tsinghua", "knowledge: [{method: ernie-tsinghua, denoising: false}, k-bert]"
+    )
+    text = text.replace("steps: 3", "steps: 3, length: 64").replace("  embed", "  graph: {}\n  embed")
+    text += "study: {seeds: 1, controls: true, measure: {evaluate: entity_cloze/mrr}}\n"
+    nodes = by_name(flow_of(tmp_path, text))
+    for control, suffix in {"graph-shuffled": "shuffled", "names-only": "names-only"}.items():
+        inputs = nodes[f"pretrain.{control}.5"].inputs
+        kinds = {slot: [nodes[name].stage.name for name in inputs[slot]] for slot in ("vectors", "graph")}
+        assert kinds == {"vectors": [f"{suffix}-vectors"], "graph": [f"{suffix}-graph"]}
+    assert {"vectors", "graph"}.isdisjoint(nodes["pretrain.graph-off.5"].inputs)
+
+
+def test_a_method_has_the_controls_that_mean_something(tmp_path: Path) -> None:
+    """ERNIE (Baidu) reads no facts: there is nothing to shuffle."""
+    text = STAGES.replace("knowledge: ernie-tsinghua", "knowledge: ernie-baidu")
+    flow = flow_of(tmp_path, text + "study: {seeds: 1, controls: true, measure: {pretrain: loss}}\n")
+    assert design(flow).arms() == ["graph-on", "graph-off"]
+    with pytest.raises(ConfigError, match="there is no arm `names-only`"):
+        flow_of(tmp_path, text + "study: {seeds: 1, controls: [names-only], measure: {pretrain: loss}}\n")
 
 
 def test_each_seed_shuffles_anew_and_a_control_may_be_added_to(tmp_path: Path) -> None:
@@ -145,7 +198,7 @@ def test_each_seed_shuffles_anew_and_a_control_may_be_added_to(tmp_path: Path) -
         ("measure: {pretrain: loss}\n  seeds: [1, 1]\n  arms: {a: {}}", r"p\.yaml:10: `study\.seeds`: expected"),
         ("measure: {pretrain: loss}\n  repeat: [lnik]\n  arms: {a: {}}", r"`study\.repeat`.*did you mean `link`"),
         ("measure: {pretrain: loss}\n  controls: [of]\n  arms: {a: {}}", r"there is no arm `of`"),
-        ("measure: {embed: x}\n  controls: true", r"no model that is measured takes .*Vectors"),
+        ("measure: {embed: x}\n  controls: true", r"no stage that is measured has `knowledge`"),
         ("measure: {pretrain: loss}\n  arms: {1a: {}}", r"arm `1a`: expected a name"),
         ("measure: {pretrain: loss}\n  arms: {a: {}, b: {pretrain: {steps: 9}}}",
          r"`pretrain\.steps` is 3 in arm `a` and 9 in arm `b`.*`may_differ: \[steps\]`"),

@@ -1,0 +1,150 @@
+"""Which weights a training keeps and ends with: the latest, the best, and when it stops; cut or whole."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from kepipe.data.batch import TokenRows
+from kepipe.training.evaluator import HeldOutLoss
+from tests.support.toy_training import (
+    HIDE_SOME,
+    Ear,
+    context_in,
+    fit,
+    held_out_loss,
+    render,
+    same,
+    settings,
+    tiny,
+)
+
+
+def held_out() -> HeldOutLoss:
+    return held_out_loss(HIDE_SOME, lambda number: render(1_000 + number), 2)
+
+
+class Stop(Exception):
+    """Stands for whatever ends a process."""
+
+
+def test_a_damaged_checkpoint_costs_only_the_steps_since_the_one_before(tmp_path: Path) -> None:
+    ear, whole, again = Ear(), tiny(), tiny()
+    context = context_in(tmp_path, ear)
+    fit(whole, HIDE_SOME, render, settings(), context)
+    newest = context.scratch / "checkpoints" / "step-00000008" / "memory.safetensors"
+    newest.write_bytes(newest.read_bytes()[:100])
+    fit(again, HIDE_SOME, render, settings(), context)
+    assert "damaged" in ear.notes()
+    assert "continuing after step 4" in ear.notes()
+    assert same(whole, again)
+
+
+def test_the_best_weights_can_be_the_final_ones(tmp_path: Path) -> None:
+    """The held-out text says the opposite, so that the last is not the best. A run that is cut finds the same best."""
+
+    def opposite(number: int) -> TokenRows:
+        rows = render(number)
+        return replace(rows, tokens=rows.tokens[:, ::-1].copy())
+
+    def stopping(number: int) -> TokenRows:
+        if number > 33:
+            raise Stop
+        return render(number)
+
+    misleading = held_out_loss(HIDE_SOME, opposite, 2)
+    best = settings(steps=40, learning_rate=0.01, eval_every=4, final="best", keep_last=1)
+    ear, model = Ear(), tiny(0.0)
+    context = context_in(tmp_path / "whole", ear)
+    progress = fit(model, HIDE_SOME, render, best, context, misleading)
+    losses = {step: loss for step, loss in ear.metric("held_out_loss").items() if step}
+    assert progress.best_step == min(losses, key=losses.__getitem__) < 40
+    assert progress.latest == losses[progress.best_step], "the loss of the weights with which it ends"
+    assert f"the weights are those of step {progress.best_step}" in ear.notes()
+    stored = load_file(context.scratch / f"checkpoints/step-{progress.best_step:08d}/weights.safetensors")
+    assert all(torch.equal(stored[name], value) for name, value in model.named_parameters())
+
+    again, cut = tiny(0.0), context_in(tmp_path / "cut")
+    with pytest.raises(Stop):
+        fit(tiny(0.0), HIDE_SOME, stopping, best, cut, misleading)
+    fit(again, HIDE_SOME, render, best, cut, misleading)
+    assert same(model, again)
+
+
+def test_the_latest_checkpoints_and_those_of_the_lowest_losses_are_kept(tmp_path: Path) -> None:
+    """Also where a lowest one is measured after a lower one, and where the training was cut in between."""
+
+    class Told:
+        """Says these losses in turn."""
+
+        selection_metric = "held_out_loss"
+
+        def __init__(self) -> None:
+            self.losses = iter((9.0, 3.0, 1.0, 2.0, 4.0, 5.0, 6.0))
+
+        def evaluate(self, *_: object) -> dict[str, float]:
+            return {"held_out_loss": next(self.losses)}
+
+    often = settings(eval_every=2, checkpoint_every=2, log_every=2, keep_last=1, keep_best=2)
+    context, told = context_in(tmp_path), Told()
+
+    def stopping(number: int) -> TokenRows:
+        if number > 6:
+            raise Stop
+        return render(number)
+
+    with pytest.raises(Stop):
+        fit(tiny(0.0), HIDE_SOME, stopping, often, context, told)
+    fit(tiny(0.0), HIDE_SOME, render, often, context, told)
+    kept = sorted(folder.name for folder in (context.scratch / "checkpoints").iterdir())
+    assert kept == ["step-00000004", "step-00000006", "step-00000010"]
+
+
+@pytest.mark.parametrize("final", ["best", "last"])
+@pytest.mark.parametrize(("keep", "keep_best", "patience"), [(1, 0, 2), (1, 3, 4), (2, 2, None)])
+def test_the_best_kept_early_stopping_and_stops_at_any_step_go_together(
+    tmp_path: Path, final: str, keep: int, keep_best: int, patience: int | None
+) -> None:
+    """Cut again and again, it ends at the same step with the same weights and the same checkpoints."""
+
+    def opposite(number: int) -> TokenRows:
+        rows = render(number)
+        return replace(rows, tokens=rows.tokens[:, ::-1].copy())
+
+    chosen = settings(
+        steps=32, learning_rate=0.01, eval_every=4, checkpoint_every=6, final=final, keep_last=keep,
+        keep_best=keep_best, patience=patience,
+    )  # fmt: skip
+    misleading = held_out_loss(HIDE_SOME, opposite, 1)
+    ends = []
+    for name, cuts in (("whole", []), ("cut", [3, 9, 10, 15, 22, 23])):
+        context = context_in(tmp_path / name)
+        for cut in [*cuts, 1000]:
+
+            def until(number: int, cut: int = cut) -> TokenRows:
+                if number > cut:
+                    raise Stop
+                return render(number)
+
+            model = tiny(0.0)
+            with suppress(Stop):
+                progress = fit(model, HIDE_SOME, until, chosen, context, misleading)
+        kept = sorted(folder.name for folder in (context.scratch / "checkpoints").iterdir())
+        ends.append((progress, kept, model))
+    (whole, kept_whole, model_whole), (cut_one, kept_cut, model_cut) = ends
+    assert (whole, kept_whole) == (cut_one, kept_cut)
+    assert same(model_whole, model_cut)
+    assert (whole.step < 32) == (patience is not None)
+
+
+def test_patience_ends_a_training_that_does_not_get_better(tmp_path: Path) -> None:
+    still = settings(steps=400, learning_rate=1e-12, eval_every=3, patience=2)
+    ear = Ear()
+    progress = fit(tiny(0.0), HIDE_SOME, render, still, context_in(tmp_path, ear), held_out())
+    assert progress.step < 60
+    assert f"stopped after step {progress.step} of 400: 2 measurements without a lower" in ear.notes()

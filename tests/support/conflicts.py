@@ -1,0 +1,19 @@
+"""What is said of a pipeline file before any stage runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kepipe.config import ConfigError
+from kepipe.pipeline import load
+
+
+def complaint(tmp_path: Path, stages: str, rest: str = "") -> str:
+    """What is said of a file with these stages; "" where it is sound."""
+    file = tmp_path / "p.yaml"
+    file.write_text(f"name: p\nstages:\n{stages}{rest}")
+    try:
+        load(file)
+    except ConfigError as reason:
+        return str(reason)
+    return ""
