@@ -8,16 +8,28 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from kepipe.data.batch import Batch, TokenRows
 from kepipe.flow.events import Event, Metrics, Noted
 from kepipe.flow.stage import StageContext
 from kepipe.models.base import Base, build
+from kepipe.models.protocols import TrainableModel
 from kepipe.models.transformer import Transformer
-from kepipe.objectives.losses import first_places, gather_hidden, next_sentence_loss, tensor, token_loss
-from kepipe.objectives.task_mixture import TaskMixture
+from kepipe.objectives.base import Objective
+from kepipe.objectives.batches import CorruptedBatches, RowSource, held_out_batches
+from kepipe.objectives.losses import (
+    first_positions,
+    gather_hidden,
+    next_sentence_loss,
+    tensor,
+    token_loss,
+)
+from kepipe.objectives.task_mixture import task_mixture
+from kepipe.training.criterion import Losses
+from kepipe.training.evaluator import Evaluator, HeldOutLoss
+from kepipe.training.loop import train
 from kepipe.training.settings import TrainingSettings
+from kepipe.training.train_state import TrainState
 
 VOCABULARY, MASK, ROWS, LENGTH = 40, 1, 8, 16
 
@@ -32,54 +44,78 @@ def render(number: int) -> TokenRows:
     )
 
 
-class HideSome:
+def hide_some(rows: TokenRows, rng: np.random.Generator, _progress: float) -> Batch:
     """Hides each token with probability 1/7."""
+    chosen = rng.random(rows.tokens.shape) < 1 / 7
+    chosen[0, 0] = True
+    return Batch(
+        tensor(np.where(chosen, MASK, rows.tokens)),
+        tensor(rows.documents),
+        label_positions=tensor(np.flatnonzero(chosen)),
+        labels=tensor(rows.tokens[chosen]),
+    )
+
+
+def hide_some_of_pairs(rows: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
+    """The same, and rows are judged by whether their second token is even."""
+    return replace(hide_some(rows, rng, progress), next_sentence_labels=tensor(rows.tokens[:, 1] % 2))
+
+
+class HiddenCriterion:
+    """The loss of the hidden tokens."""
 
     terms: tuple[str, ...] = ("hidden",)
-
-    def corrupt(self, sequences: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
-        chosen = rng.random(sequences.tokens.shape) < 1 / 7
-        chosen[0, 0] = True
-        return Batch(
-            tensor(np.where(chosen, MASK, sequences.tokens)),
-            tensor(sequences.documents),
-            label_positions=tensor(np.flatnonzero(chosen)),
-            labels=tensor(sequences.tokens[chosen]),
-        )
+    metrics: tuple[str, ...] = ()
 
     def counts(self, batch: Batch) -> dict[str, int]:
         assert batch.labels is not None
         return {"hidden": len(batch.labels)}
 
-    def loss(self, model: Transformer, batch: Batch) -> dict[str, Tensor]:
+    def __call__(self, model: Transformer, batch: Batch) -> Losses:
         (hidden_ND,) = gather_hidden(model, batch, batch.label_positions)
         return {"hidden": token_loss(model, hidden_ND, batch)}
 
 
-class HideSomeOfPairs(HideSome):
-    """The same, and rows are judged by whether their second token is even."""
+class PairCriterion(HiddenCriterion):
+    """The same, and that of the rows' labels."""
 
     terms: tuple[str, ...] = ("hidden", "judged")
-
-    def corrupt(self, sequences: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
-        return replace(
-            super().corrupt(sequences, rng, progress), next_sentence_labels=tensor(sequences.tokens[:, 1] % 2)
-        )
 
     def counts(self, batch: Batch) -> dict[str, int]:
         return super().counts(batch) | {"judged": len(batch.tokens)}
 
-    def loss(self, model: Transformer, batch: Batch) -> dict[str, Tensor]:
-        hidden_ND, first_BD = gather_hidden(model, batch, batch.label_positions, first_places(batch))
+    def __call__(self, model: Transformer, batch: Batch) -> Losses:
+        hidden_ND, first_BD = gather_hidden(model, batch, batch.label_positions, first_positions(batch))
         hidden = token_loss(model, hidden_ND, batch)
         return {"hidden": hidden, "judged": next_sentence_loss(model, first_BD, batch)}
 
 
-def in_turn() -> TaskMixture:
+HIDE_SOME = Objective(hide_some, HiddenCriterion())
+HIDE_SOME_OF_PAIRS = Objective(hide_some_of_pairs, PairCriterion())
+PARTS = (HIDE_SOME, HIDE_SOME_OF_PAIRS)
+
+
+def in_turn() -> Objective:
     """Batches of the two in turn, two of three without the head that judges."""
-    return TaskMixture(
-        (HideSome(), HideSomeOfPairs()), ("some", "pairs"), (2.0, 1.0), (0.0, 0.0), tasks=False
-    )
+    return task_mixture(PARTS, ("some", "pairs"), (2.0, 1.0), (0.0, 0.0), tasks=False)
+
+
+def fit(
+    model: TrainableModel,
+    objective: Objective,
+    rows: RowSource,
+    settings: TrainingSettings,
+    context: StageContext,
+    evaluator: Evaluator | None = None,
+) -> TrainState:
+    """Train on rows that an objective corrupts, as pretraining does."""
+    batches = CorruptedBatches(rows, objective.collate, context.seed, settings.steps, settings.accumulate)
+    return train(model, batches, objective.criterion, settings, context, evaluator)
+
+
+def held_out_loss(objective: Objective, rows: RowSource, count: int) -> HeldOutLoss:
+    """The objective's loss on the first `count` batches of other rows."""
+    return HeldOutLoss(objective.criterion, held_out_batches(objective, rows, count))
 
 
 class Ear:
