@@ -1,4 +1,4 @@
-"""A graph that knows its entities' names and nothing else: the control that tells what finding and naming them is worth."""
+"""A graph that knows its entities' names and nothing else: a control that tells what finding and naming is worth."""
 
 from __future__ import annotations
 

@@ -57,9 +57,9 @@ class TokenRows:
     packed row from 1. `special`: bool [B, T], special tokens and padding. `units`: level ("word", "phrase",
     "entity") → int [B, T], the row's unit number of each token, −1 where special. `entities`: int [B, T], the
     entity of each token of a mention, −1 elsewhere. `sentences`: int [B, T], the row's sentence number of each
-    token, −1 where special. `next_sentence_labels`: int [B] or None, 1 where the second segment truly follows the first.
-    `refs`: where the rows come from; None for rows from elsewhere than a shard. `entity_ids`: the ids of the entities by
-    their numbers in `entities`.
+    token, −1 where special. `next_sentence_labels`: int [B] or None, 1 where the second segment truly follows the
+    first. `refs`: where the rows come from; None for rows from elsewhere than a shard. `entity_ids`: the ids of the
+    entities by their numbers in `entities`.
     """
 
     tokens: Ints
@@ -105,8 +105,8 @@ class Batch:
     `decoder_documents`. `next_sentence_labels`: int [B], label of next-sentence prediction.
     For models that fuse entities with tokens: `entities`, int [B, T], row in `entity_vectors` of the entity whose
     mention *starts* at this token, 0 elsewhere; `entity_vectors`, float [M, E], row 0 all zeros; `entity_rows`, int
-    [M], their rows in the whole table (−1 for row 0), by which a model that trains its own table finds them; `mentions`,
-    int [L, 3], row, first token and end (exclusive) of each mention.
+    [M], their rows in the whole table (−1 for row 0), by which a model that trains its own table finds them;
+    `mentions`, int [L, 3], row, first token and end (exclusive) of each mention.
     `moved`: where tokens have moved since the rows were made, int [B, T before], the place where each stands now (−1:
     cut off). `extra`: anything a single objective needs. `objective_id`: which objective of a mixture made the batch.
     """

@@ -18,8 +18,8 @@ def plan_dialogues(shard: Shard, length: int, rng: np.random.Generator) -> Examp
 
     A dialogue is cut into threes; where they do not come out even, the last three overlap those before. In half
     of the rows of two turns and more, one turn, drawn uniformly, is replaced by a uniform turn of the other
-    dialogues (`next_sentence_labels` 0, else 1); the role stays. Turns that are too long together are cut at their ends, the
-    longest first. Raises ValueError where a document is no dialogue.
+    dialogues (`next_sentence_labels` 0, else 1); the role stays. Turns that are too long together are cut at their
+    ends, the longest first. Raises ValueError where a document is no dialogue.
     """
     turns, documents = shard.turns, shard.documents
     dialogues = len(documents) - 1

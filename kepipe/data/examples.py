@@ -18,7 +18,8 @@ class Examples:
 
     Example i has the pieces `first[i]` to `first[i + 1]`: int [N + 1]. Of a piece, int or bool [P]: the tokens
     `starts` to `stops`; whether it `opens` with [CLS] and `closes` with [SEP]; its number `segment` (0, 1) and
-    `document` (from 1, within the example). `next_sentence_labels`: int [N], for pairs, 1 where the second truly follows.
+    `document` (from 1, within the example). `next_sentence_labels`: int [N], for pairs, 1 where the second truly
+    follows.
     """
 
     first: Ints

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def records(
     spec: TaskSpec, examples: Sequence[Example], answers: Sequence[Floats]
 ) -> Iterator[dict[str, Any]]:
-    """`{"id", "predicted", …, "labels"}` of each example, as its task tells an answer; `labels` are the true ones, where
-    known."""
+    """`{"id", "predicted", …, "labels"}` of each example, as its task tells an answer; `labels` are the true ones,
+    where known."""
     for example, answer in zip(examples, answers, strict=True):
         record: dict[str, Any] = {"id": example.id, **spec.row.as_record(example, answer, spec.labels)}
         if example.group:

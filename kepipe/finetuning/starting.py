@@ -73,6 +73,6 @@ def start(
 def too_long(config: FinetuneConfig, model: TransformerConfig) -> list[ConfigConflict]:
     """Rows that are longer than the model can read."""
     if 0 < model.positions < config.length:
-        message = f"{config.length} tokens, and the model has {model.positions} positions: set `length: {model.positions}`"
-        return [ConfigConflict("length", message)]
+        room = f"the model has {model.positions} positions: set `length: {model.positions}`"
+        return [ConfigConflict("length", f"{config.length} tokens, and {room}")]
     return []

@@ -1,4 +1,4 @@
-"""What a task is: a row of the table, which owns how its data is read, its rows laid out, its answers measured and told."""
+"""What a task is: a row of the table. It owns how data is read, rows are laid out, answers are measured and told."""
 
 from __future__ import annotations
 

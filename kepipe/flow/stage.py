@@ -106,8 +106,8 @@ class Stage(Generic[I, C]):
     each by its type from the stages before. A field `Model | None = None` is filled only where the pipeline's
     `inputs` names what with; what is named may be of a subclass. `fingerprint` digests data outside the store (the
     user's files); it becomes part of the key. `conflicts` tells of settings that do not go together, as far as a
-    pipeline file alone says: it is asked before any stage runs. `needs`: optional inputs that the settings ask for, which
-    are then filled by their type as the others are.
+    pipeline file alone says: it is asked before any stage runs. `needs`: optional inputs that the settings ask for,
+    which are then filled by their type as the others are.
     """
 
     name: str

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -28,6 +28,16 @@ ControlName = Literal["graph-off", "graph-shuffled", "names-only"]
 
 class KnowledgeSettings(Section):
     """The settings of a method. `method`, its name, is declared by each."""
+
+
+@runtime_checkable
+class TakesKnowledge(Protocol):
+    """The settings of a stage into which knowledge can come."""
+
+    @property
+    def knowledge(self) -> tuple[KnowledgeSettings, ...]:
+        """The methods, in the order in which they work."""
+        ...
 
 
 class Control(NamedTuple):

@@ -28,7 +28,7 @@ def write_settings(folder: Path, settings: KnowledgeSettings) -> None:
 
 
 def read_settings(folder: Path) -> list[KnowledgeSettings]:
-    """The methods that go with a folder's model; none where it says nothing. Raises ValueError where it is unreadable."""
+    """The methods that go with a folder's model; none where it says nothing. Raises ValueError for a bad file."""
     file = folder / KNOWLEDGE_FILE
     if not file.is_file():
         return []

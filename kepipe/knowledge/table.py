@@ -1,4 +1,4 @@
-"""The table of knowledge methods: a name in the YAML → its settings, and what it does. A new one is a file and a row."""
+"""The table of knowledge methods: name in the YAML → its settings, and what it does. A new one is a file and a row."""
 
 from __future__ import annotations
 

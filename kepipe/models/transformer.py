@@ -96,8 +96,8 @@ class Transformer(TrainableModel):
         """Hidden states [B, T, D] of the encoder, or [N, D] at the places `places_N` among the B·T.
 
         `entities_BT`, `vectors_ME`: see `Batch`; a plain model does not look at them, and where one that fuses has
-        none, no token has an entity. A list given as `all_hidden_states` receives the embeddings and every layer's output (the
-        last one after the final norm).
+        none, no token has an entity. A list given as `all_hidden_states` receives the embeddings and every layer's
+        output (the last one after the final norm).
         """
         if self.encoder is None:
             raise ValueError(

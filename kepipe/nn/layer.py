@@ -70,8 +70,8 @@ def _kept(x_BTD: Tensor, query_positions: QueryPositions | None) -> Tensor:
 class LayerContext:
     """What all layers of a stack look at in a forward pass besides their input. `memory`: [B, S, D].
 
-    `placement`: at which tokens the second stream's entities stand. `query_positions`: at which places alone the last layer
-    is read."""
+    `placement`: at which tokens the second stream's entities stand. `query_positions`: at which places alone the last
+    layer is read."""
 
     mask: Mask
     memory: Tensor | None = None

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from kepipe.config import ConfigError, Key, Settings, merge, suggest
 from kepipe.flow.plan import Node
-from kepipe.knowledge.base import ControlName
+from kepipe.knowledge.base import Control, ControlName, TakesKnowledge
 from kepipe.knowledge.table import inputs_of, method_of
 from kepipe.pipeline.wiring import KINDS, Entries
 
@@ -86,28 +86,34 @@ def make_controls(nodes: Sequence[Node]) -> dict[str, Arm]:
     None where no stage has knowledge. Without its graph, a stage has no knowledge at all. Where a control takes the
     place of an input, a stage that makes what is wrong comes before the first that needs it.
     """
+    of_nodes = {node.name: node.config.knowledge for node in nodes if isinstance(node.config, TakesKnowledge)}
+    methods = [settings for own in of_nodes.values() for settings in own]
     changes: dict[str, dict[str, dict[str, Any]]] = {}
     before: dict[str, dict[str, dict[str, Mapping[str, Any]]]] = {}
-    for node in nodes:
-        methods = getattr(node.config, "knowledge", ())
-        for control in (control for settings in methods for control in method_of(settings).controls):
-            arm = changes.setdefault(control.name, {})
-            if not control.replaced_by:
-                inputs = {name: None for name in inputs_of(methods) if name in node.inputs}
-                arm[node.name] = {"knowledge": None, **({"inputs": inputs} if inputs else {})}
+    for control in (control for settings in methods for control in method_of(settings).controls):
+        arm, added = changes.setdefault(control.name, {}), before.setdefault(control.name, {})
+        for node in (node for node in nodes if node.name in of_nodes):
+            if control.replaced_by:
+                _replace_inputs(control, node, arm, added)
                 continue
-            replaced: dict[str, str] = {}
-            for slot, kind in control.replaced_by.items():
-                for source in node.inputs.get(slot, ()):
-                    added = replaced[slot] = f"{source}-{control.name.removeprefix('graph-')}"
-                    stages = before.setdefault(control.name, {})
-                    if not any(added in its for its in stages.values()):
-                        own = next(
-                            name
-                            for name, its in KINDS[kind].slots().items()
-                            if its.takes is KINDS[kind].makes
-                        )
-                        stages.setdefault(node.name, {})[added] = {"use": kind, "inputs": {own: source}}
-            if replaced:
-                arm[node.name] = merge(arm.get(node.name, {}), {"inputs": replaced})
-    return {name: Arm(name, arm, before.get(name, {})) for name, arm in changes.items() if arm}
+            inputs = {name: None for name in inputs_of(methods) if name in node.inputs}
+            if inputs or of_nodes[node.name]:
+                arm[node.name] = {"knowledge": None, **({"inputs": inputs} if inputs else {})}
+    return {name: Arm(name, arm, before[name]) for name, arm in changes.items() if arm}
+
+
+def _replace_inputs(
+    control: Control,
+    node: Node,
+    arm: dict[str, dict[str, Any]],
+    before: dict[str, dict[str, Mapping[str, Any]]],
+) -> None:
+    """Have a stage take what is wrong in place of what is right, from a stage that stands before the first to need it."""
+    for slot, kind in control.replaced_by.items():
+        for source in node.inputs.get(slot, ()):
+            made = f"{source}-{control.name.removeprefix('graph-')}"
+            if not any(made in stages for stages in before.values()):
+                slots = KINDS[kind].slots()
+                own = next(name for name, its in slots.items() if its.takes is KINDS[kind].makes)
+                before.setdefault(node.name, {})[made] = {"use": kind, "inputs": {own: source}}
+            arm.setdefault(node.name, {"inputs": {}})["inputs"][slot] = made

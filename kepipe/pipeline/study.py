@@ -54,8 +54,8 @@ class Study(Section):
     """Arm → stage → settings laid over the stage's own; `{}`: the pipeline as it is."""
     controls: bool | list[str] = False
     """Arms whose knowledge is missing or wrong. `graph-off`, `graph-shuffled` and `names-only` (entities are found and
-    marked, no facts) are made as the knowledge methods of the pipeline have them (true: all), and so is `graph-on` where
-    no arm is given; other names are those of arms."""
+    marked, no facts) are made as the knowledge methods of the pipeline have them (true: all), and so is `graph-on`
+    where no arm is given; other names are those of arms."""
     reference: str | None = None
     """The arm that the others are compared with; none: the first control, else the first arm."""
     seeds: int | list[int] = 3

@@ -1,4 +1,4 @@
-"""Stage `names-only-graph`: each entity of a graph with its own name for its only fact. A control: names, and no facts."""
+"""Stage `names-only-graph`: a graph in which each entity has its own name for its only fact. A control: no facts."""
 
 from __future__ import annotations
 

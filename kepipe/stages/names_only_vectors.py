@@ -1,4 +1,4 @@
-"""Stage `names-only-vectors`: all entities get one vector. A control: where entities are, and nothing of which they are."""
+"""Stage `names-only-vectors`: all entities get one vector. A control: where entities are, and not which they are."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""`ernie-tsinghua`: the vectors of a graph's entities are fused with the tokens that name them (Zhang et al. 2019, "ERNIE:
-Enhanced Language Representation with Informative Entities")."""
+"""`ernie-tsinghua`: the vectors of a graph's entities are fused with the tokens that name them (Zhang et al. 2019,
+"ERNIE: Enhanced Language Representation with Informative Entities")."""
 
 from __future__ import annotations
 

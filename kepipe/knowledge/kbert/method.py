@@ -158,8 +158,8 @@ class KBertMethod(KnowledgeMethod):
             instead = f"set `objective: {fitting[0]}`{others(fitting)}, or " if fitting else ""
             yield ConfigConflict(
                 "objective",
-                f"{table.name_of(use.objective)} does not restore tokens where they stand, so no triples can be written "
-                f"beside them: {instead}leave out `knowledge`",
+                f"{table.name_of(use.objective)} does not restore tokens where they stand, so no triples can be "
+                f"written beside them: {instead}leave out `knowledge`",
             )
         if settings.length < use.length:
             yield ConfigConflict(

@@ -49,7 +49,7 @@ TruncationStats = Callable[[RankingContext], Floats]
 
 @dataclass(frozen=True)
 class Choice:
-    """A row: what it prefers, and how `static_score` (float [n] of all facts) or `context_score` (float [C]) is found."""
+    """A row: what it prefers, and how `static_score` (float [n], all facts) or `context_score` (float [C]) is found."""
 
     about: str
     static_score: Callable[[RankingSources], Floats] | None = None
