@@ -93,7 +93,11 @@ def test_a_later_stage_goes_on_with_the_model_of_an_earlier_one(shards: Shards, 
     """ERNIE 2.0's continual training: a new task joins, and all are trained together; also DAPT and TAPT."""
     tasks = {"base": {**TINY, "tasks": 2}, "learning_rate": 3e-3}
     first, _ = run(shards, tmp_path / "first", steps=30, **tasks)
-    both: dict[str, Any] = {"name": "mixture", "tasks": True, "of": [{"objective": "mlm"}, {"objective": {"name": "mlm", "level": "entity"}}]}
+    both: dict[str, Any] = {
+        "name": "mixture",
+        "tasks": True,
+        "of": [{"objective": "mlm"}, {"objective": {"name": "mlm", "level": "entity"}}],
+    }
     config = PRETRAIN.config.model_validate(SMALL | tasks | {"objective": both, "steps": 4})
     ear, start = Ear(), Model(first.out, "earlier", name="pretrain")
     context = context_in(tmp_path / "second", ear)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from kepipe.arrays import pad
+from kepipe.data.batch import MentionSpans
 from kepipe.data.document import Mention
 from kepipe.finetuning.collator import mentions_of
 from kepipe.finetuning.rows import Named, Row
@@ -18,7 +19,6 @@ from kepipe.knowledge.kbert.injector import Injector
 from kepipe.knowledge.kbert.name_matcher import Dictionary, to_tokens
 from kepipe.knowledge.kbert.ranking import CHOICES, RankingContext, RankingSources, pagerank
 from kepipe.knowledge.kbert.settings import KBert
-from kepipe.data.batch import MentionSpans
 from kepipe.knowledge.kbert.tree import InjectedRows
 from kepipe.knowledge.kbert.triple_tokenizer import TripleTokenizer
 from kepipe.tokenization.tokenizer import Tokenizer
