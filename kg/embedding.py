@@ -17,9 +17,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from kg.arrays import AnyFloats, Floats32, Ints, Ints32
+from kg.arrays import Floats32, Ints, Ints32
 from kg.early_stopping import BestSoFar
 from kg.embedding_models import TRANSE, name_model
+from kg.pykeen_scorer import NUMBERS_AT_ONCE, PykeenScorer
 from kg.ranking import Scorer, Translation, filtered_ranks, summarise
 from kg.store import Graph
 from kg.warm_start import WarmStart
@@ -30,9 +31,6 @@ OnEpoch = Callable[[int, Mapping[str, float]], None]
 CHECKPOINT = "embedding.pt"
 VALIDATED = 1000
 """Held-out triples, at most, by which training is judged on its way."""
-
-_NUMBERS_AT_ONCE = 1 << 26
-"""Numbers that the scores of other models may need at once: 256 MB of float32."""
 
 
 @dataclass(frozen=True)
@@ -239,7 +237,7 @@ def _sub_batch(settings: Training, batch: int) -> int:
     """Triples scored at once: all of a step's for TransE; other models hold a vector for each score."""
     if settings.is_transe:
         return batch
-    return max(1, min(batch, _NUMBERS_AT_ONCE // (settings.drawn * settings.dim)))
+    return max(1, min(batch, NUMBERS_AT_ONCE // (settings.drawn * settings.dim)))
 
 
 def _begin_with(model: Any, settings: Training, start: WarmStart) -> None:
@@ -337,7 +335,7 @@ def _trained(model: Any, settings: Training) -> Trained:
     relations = _flat(model.relation_representations[0])
     if settings.is_transe:
         return Trained(entities, relations, Translation(entities, relations, settings.norm))
-    return Trained(entities, relations, Scored(model, entities.shape[1]))
+    return Trained(entities, relations, PykeenScorer(model, entities.shape[1]))
 
 
 def _flat(representation: Any) -> Floats32:
@@ -347,28 +345,3 @@ def _flat(representation: Any) -> Floats32:
         values = representation(indices=None).detach().cpu()
     values = torch.view_as_real(values) if values.is_complex() else values
     return np.asarray(values.reshape(len(values), -1).numpy(), np.float32)
-
-
-@dataclass(frozen=True)
-class Scored:
-    """Distances of a PyKEEN model: the negative of its scores."""
-
-    model: Any
-    width: int
-    """Numbers in an entity's vector."""
-
-    def tails(self, heads: Ints, relations: Ints) -> AnyFloats:
-        return self._negative("score_t", heads, relations)
-
-    def heads(self, relations: Ints, tails: Ints) -> AnyFloats:
-        return self._negative("score_h", relations, tails)
-
-    def _negative(self, method: str, first: Ints, second: Ints) -> AnyFloats:
-        import torch
-
-        asked = torch.from_numpy(np.stack([first, second], axis=1)).to(self.model.device)
-        rows = max(1, _NUMBERS_AT_ONCE // (self.model.num_entities * self.width))
-        score = getattr(self.model, method)
-        with torch.inference_mode():
-            scores = [score(asked[begin : begin + rows]) for begin in range(0, len(asked), rows)]
-            return np.asarray((-torch.cat(scores)).cpu().numpy())

@@ -1,13 +1,10 @@
-"""See a graph: an entity's surroundings as a networkx graph and as a picture; GraphML for other programs."""
+"""See a graph: an entity's surroundings as facts and as a picture."""
 
 from __future__ import annotations
 
 import io
-import json
 import math
-import re
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kg.arrays import Ints
+from kg.networkx_graph import NOT_IN_XML
 from kg.store import Graph, Triples
 
 if TYPE_CHECKING:
-    import networkx as nx
+    pass
 
 _INK, _MUTED, _PAPER = "#1d1f23", "#646a73", "#fdfcf9"
 _COLORS = ("#1f5fa8", "#c9661c", "#23836b", "#8a4fa0", "#a8862a", "#b0405a", "#4f7f1f", "#2b8ca3")
@@ -26,7 +24,6 @@ _CJK_FONTS = (
     "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Source Han Sans CN", "WenQuanYi Zen Hei",
     "WenQuanYi Micro Hei", "Microsoft YaHei", "PingFang SC", "Hiragino Sans GB", "SimHei", "Arial Unicode MS",
 )  # fmt: skip
-_NOT_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _LONGEST = 34
 _MOST_ON_A_RING = 150
 """Names that stand side by side around the largest picture."""
@@ -107,61 +104,6 @@ def _take_turns(
                     taken.append((key, triple))
                     break
     return [triple for _, triple in sorted(taken[:most], key=lambda entry: entry[0])]
-
-
-def to_networkx(graph: Graph, triples: Triples | None = None) -> nx.MultiDiGraph[str]:
-    """The graph, or the part that `triples` span, as networkx's: nodes by id with label, aliases, description, types
-    and prior, edges with relation and label, and `split` where it is held out. Lists are JSON in a string, as GraphML
-    needs; the whole graph lists its `relations`.
-    """
-    import networkx as nx
-
-    made: nx.MultiDiGraph[str] = nx.MultiDiGraph()
-    if triples is None:
-        made.graph["relations"] = json.dumps(
-            [(each.id, each.label) for each in graph.relations], ensure_ascii=False
-        )
-        parts = {split: graph.triples(split) for split in graph.splits}
-        rows: Iterable[int] = range(len(graph))
-    else:
-        parts = {"train": triples}
-        rows = dict.fromkeys(triples[:, [0, 2]].reshape(-1).tolist())
-    for row in rows:
-        entity = graph.entity(row)
-        data: dict[str, Any] = {"label": entity.label, "prior": entity.prior}
-        for name, values in (("aliases", entity.aliases), ("types", entity.types)):
-            if values:
-                data[name] = json.dumps(values, ensure_ascii=False)
-        if entity.description:
-            data["description"] = entity.description
-        made.add_node(entity.id, **data)
-    for split, some in parts.items():
-        held_out = {} if split == "train" else {"split": split}
-        for head, relation, tail in some.tolist():
-            named = graph.relation(relation)
-            ends = graph.ids[head], graph.ids[tail]
-            made.add_edge(*ends, key=named.id, relation=named.id, label=named.label, **held_out)
-    return made
-
-
-def write_graphml(graph: Graph, file: Path, triples: Triples | None = None) -> None:
-    """Write the graph, or the part that `triples` span, as GraphML. `kg.sources.graphml` reads it back.
-
-    Raises ValueError where a text has characters that XML cannot hold.
-    """
-    import networkx as nx
-
-    made = to_networkx(graph, triples)
-    for node, data in made.nodes(data=True):
-        for text in (node, *data.values()):
-            if isinstance(text, str) and _NOT_IN_XML.search(text):
-                raise ValueError(
-                    f"GraphML cannot hold the control character in {text[:60]!r}, of entity {node!r}"
-                )
-    for relation in graph.relations:
-        if _NOT_IN_XML.search(relation.id + relation.label):
-            raise ValueError(f"GraphML cannot hold the control character in the relation {relation.id!r}")
-    nx.write_graphml(made, file, named_key_ids=True)
 
 
 def draw_ego(graph: Graph, row: int, file: Path, hops: int = 1, most: int = 24) -> list[str]:
@@ -363,5 +305,5 @@ def _installed(names: tuple[str, ...]) -> list[str]:
 
 
 def _short(text: str) -> str:
-    text = _NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", text)
+    text = NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", text)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

@@ -32,7 +32,8 @@ from kg.sources.reading import Choices
 from kg.sources.table import guess, read_source
 from kg.statistics import measure
 from kg.validation import validate
-from kg.view import ego_triples, render_ego, write_graphml
+from kg.networkx_graph import write_graphml
+from kg.view import ego_triples, render_ego
 from kg.writer import GraphWriter
 
 folder = Path(sys.argv[1])

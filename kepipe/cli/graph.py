@@ -159,7 +159,7 @@ def describe(
         )
         typer.echo(f"wrote {html}")
     if graphml:
-        from kg.view import write_graphml
+        from kg.networkx_graph import write_graphml
 
         write_graphml(graph, graphml)
         typer.echo(f"wrote {graphml}")
@@ -223,8 +223,9 @@ def draw(
     most: Annotated[int, typer.Option(min=1, max=200, help="Neighbours of the entity, at most.")] = 24,
 ) -> None:
     """Draw an entity and what stands around it."""
+    from kg.networkx_graph import write_graphml
     from kg.store import open_graph
-    from kg.view import draw_ego, ego_triples, render_ego, write_graphml
+    from kg.view import draw_ego, ego_triples, render_ego
 
     graph = open_graph(store)
     row, *others = _find(graph, name)

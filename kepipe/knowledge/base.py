@@ -119,6 +119,30 @@ class Knowledge(Protocol):
         ...
 
 
+class LearnedKnowledge:
+    """What a method that only changes what is learned has in common: nothing enters a batch, nothing is saved.
+
+    `Knowledge.objective` is what it has to say.
+    """
+
+    in_weights: ClassVar[bool] = False
+
+    def apply(self, batch: Batch, mentions: Mentions) -> Batch:  # noqa: ARG002
+        """See `Knowledge`."""
+        return batch
+
+    def knows(self, entity: str) -> bool:  # noqa: ARG002
+        """See `Knowledge`: it tells the model nothing."""
+        return False
+
+    def coverage(self, mentions: Ints, ids: Sequence[str]) -> Coverage | None:  # noqa: ARG002
+        """See `Knowledge`."""
+        return None
+
+    def save(self, folder: Path, model: Transformer) -> None:
+        """See `Knowledge`: a trained model needs nothing of it."""
+
+
 class KnowledgeMethod(ABC):
     """A row of the table. One that is added is a file with such a class, and a line in `table.py`."""
 

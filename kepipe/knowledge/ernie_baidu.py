@@ -6,20 +6,18 @@ The graph says which words are one name: linked mentions are masked as a whole. 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
 from kepipe.config import ConfigConflict, Section
-from kepipe.knowledge.base import Control, KnowledgeMethod, KnowledgeSettings, Sources, Use
+from kepipe.knowledge.base import Control, KnowledgeMethod, KnowledgeSettings, LearnedKnowledge, Sources, Use
 
 if TYPE_CHECKING:
-    from kepipe.arrays import Bools, Ints
-    from kepipe.data.batch import Batch, Mentions, TokenRows
-    from kepipe.models.transformer import Transformer
+    from kepipe.arrays import Bools
+    from kepipe.data.batch import TokenRows
     from kepipe.noise.draws import Draws
     from kepipe.objectives.base import Objective
 
@@ -63,11 +61,10 @@ class ErnieBaidu(KnowledgeSettings):
 
 
 @dataclass(frozen=True)
-class MaskedUnits:
+class MaskedUnits(LearnedKnowledge):
     """The units that are masked as a whole, by the settings."""
 
     settings: ErnieBaidu
-    in_weights: ClassVar[bool] = False
 
     def objective(self, objective: Objective) -> Objective:
         """See `Knowledge`. Raises ValueError for an objective that masks no units."""
@@ -88,21 +85,6 @@ class MaskedUnits:
             return choose(rows.units[level], draws, share)
 
         return replace(objective, collate=replace(collator, select=select))
-
-    def apply(self, batch: Batch, mentions: Mentions) -> Batch:  # noqa: ARG002
-        """See `Knowledge`: nothing enters the batch."""
-        return batch
-
-    def knows(self, entity: str) -> bool:  # noqa: ARG002
-        """See `Knowledge`: no fact."""
-        return False
-
-    def coverage(self, mentions: Ints, ids: Sequence[str]) -> None:  # noqa: ARG002
-        """See `Knowledge`."""
-        return
-
-    def save(self, folder: Path, model: Transformer) -> None:
-        """See `Knowledge`: a trained model needs nothing of it."""
 
 
 class ErnieBaiduMethod(KnowledgeMethod):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from kepipe.models.config import FusionConfig, TransformerConfig
 from kepipe.models.families import family_of
-from kepipe.models.transformer import Transformer
+from kepipe.models.transformer import EntityParts, Transformer
 from kepipe.nn.attention import CrossAttention, SelfAttention
 from kepipe.nn.embeddings import Embeddings
 from kepipe.nn.feedforward import ACTIVATIONS, FeedForward, GatedFeedForward
@@ -49,8 +49,7 @@ def assemble(config: TransformerConfig) -> Transformer:
             decoder=_stack(config, config.decoder_layers, decodes=True),
             pooler=Pooler(config.hidden) if config.pooler else None,
             next_sentence_head=nn.Linear(config.hidden, 2) if config.next_sentence else None,
-            entity_head=_entity_head(config),
-            entity_table=_entity_table(config),
+            entity_parts=EntityParts(_entity_head(config), _entity_table(config)),
         )
 
 

@@ -150,14 +150,25 @@ def is_ours(values: Mapping[str, Any]) -> bool:
     return str(values.get("format", "")).partition("/")[0] == FORMAT.partition("/")[0]
 
 
-def read_config(folder: Path) -> TransformerConfig:
-    """The config of a model folder. Raises ValueError where there is none."""
-    file = folder / CONFIG
+def read_format(folder: Path) -> str:
+    """The format that a model folder's config states; empty for another library's. Raises ValueError where there is no
+    config."""
+    return str(_read(folder / CONFIG).get("format", ""))
+
+
+def _read(file: Path) -> dict[str, Any]:
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ValueError(f"{file}: no readable config of a model ({error})") from None
-    if not isinstance(values, dict) or not is_ours(values):
+    return values if isinstance(values, dict) else {}
+
+
+def read_config(folder: Path) -> TransformerConfig:
+    """The config of a model folder. Raises ValueError where there is none."""
+    file = folder / CONFIG
+    values = _read(file)
+    if not is_ours(values):
         raise ValueError(f"{file}: not the config of a kepipe model folder")
     if values.pop("format") != FORMAT:
         raise ValueError(f"{file}: made by another version of kepipe: train the model again")

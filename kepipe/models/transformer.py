@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -11,12 +13,23 @@ from kepipe.data.batch import Batch
 from kepipe.models.config import TransformerConfig
 from kepipe.models.protocols import TrainableModel
 from kepipe.nn.attention import Cache, Mask, build_mask
-from kepipe.nn.fusion import EntityPlacement, place_entities
 from kepipe.nn.gather import pick
 from kepipe.nn.heads import Pooler, PredictionTransform, VocabularyHead
 from kepipe.nn.layer import LayerContext, Stack
+from kepipe.nn.placement import EntityPlacement, LinkedEntities, place_entities
 from kepipe.nn.query_positions import plan_query_positions
 from kepipe.nn.visibility import Visibility, by_name, documents
+
+
+class EntityParts(NamedTuple):
+    """What a model that fuses entities has beside its stack: a head that scores entities, and a table of their vectors
+    where these are trained."""
+
+    head: PredictionTransform | None = None
+    table: nn.Embedding | None = None
+
+
+PLAIN = EntityParts()
 
 
 class Transformer(TrainableModel):
@@ -36,15 +49,14 @@ class Transformer(TrainableModel):
         decoder: Stack | None = None,
         pooler: Pooler | None = None,
         next_sentence_head: nn.Linear | None = None,
-        entity_head: PredictionTransform | None = None,
-        entity_table: nn.Embedding | None = None,
+        entity_parts: EntityParts = PLAIN,
     ) -> None:
         super().__init__()
         self.config = config
         self.tokens = tokens
         self.encoder, self.decoder = encoder, decoder
         self.head, self.pooler, self.next_sentence_head = head, pooler, next_sentence_head
-        self.entity_head, self.entity_table = entity_head, entity_table
+        self.entity_head, self.entity_table = entity_parts
         self.flex = False
 
     def forward(self, batch: Batch, places_N: Tensor | None = None) -> Tensor:
@@ -61,8 +73,7 @@ class Transformer(TrainableModel):
             positions_BT=batch.positions,
             segments_BT=batch.segments,
             tasks_BT=batch.tasks,
-            entities_BT=batch.entities,
-            vectors_ME=self.entity_vectors(batch),
+            entities=self._linked_entities(batch),
             places_N=places_N if self.decoder is None else None,
         )
         if self.decoder is None:
@@ -88,15 +99,14 @@ class Transformer(TrainableModel):
         positions_BT: Tensor | None = None,
         segments_BT: Tensor | None = None,
         tasks_BT: Tensor | None = None,
-        entities_BT: Tensor | None = None,
-        vectors_ME: Tensor | None = None,
+        entities: LinkedEntities | None = None,
         all_hidden_states: list[Tensor] | None = None,
         places_N: Tensor | None = None,
     ) -> Tensor:
         """Hidden states [B, T, D] of the encoder, or [N, D] at the places `places_N` among the B·T.
 
-        `entities_BT`, `vectors_ME`: see `Batch`; a plain model does not look at them, and where one that fuses has
-        none, no token has an entity. A list given as `all_hidden_states` receives the embeddings and every layer's
+        A plain model does not look at `entities`, and where one that fuses has none, no token has an entity. A list
+        given as `all_hidden_states` receives the embeddings and every layer's
         output (the last one after the final norm).
         """
         if self.encoder is None:
@@ -107,7 +117,7 @@ class Transformer(TrainableModel):
             self.tokens(tokens_BT), positions_BT=positions_BT, segments_BT=segments_BT, tasks_BT=tasks_BT
         )
         mask = self._mask(self.encoder, visibility, x_BTD, keys=x_BTD.shape[1], positions_BT=positions_BT)
-        placement, entity_states = self._slots(tokens_BT, visibility, entities_BT, vectors_ME)
+        placement, entity_states = self._slots(tokens_BT, visibility, entities)
         narrow = None
         if places_N is not None and self.encoder.narrows(mask):
             narrow = plan_query_positions(places_N, *tokens_BT.shape)
@@ -268,9 +278,7 @@ class Transformer(TrainableModel):
                 relative = stack.relative(positions_BT, positions_BT)
         return build_mask(
             visibility,
-            rows=rows,
-            queries=queries,
-            keys=keys,
+            (rows, queries, keys),
             device=device,
             dtype=_scores(x_BTD),
             past=past,
@@ -278,22 +286,24 @@ class Transformer(TrainableModel):
             flex=self.flex and device.type == "cuda",
         )
 
+    def _linked_entities(self, batch: Batch) -> LinkedEntities | None:
+        vectors_ME = self.entity_vectors(batch)
+        if batch.entities is None or vectors_ME is None:
+            return None
+        return LinkedEntities(batch.entities, vectors_ME)
+
     def _slots(
-        self,
-        tokens_BT: Tensor,
-        visibility: Visibility,
-        entities_BT: Tensor | None,
-        vectors_ME: Tensor | None,
+        self, tokens_BT: Tensor, visibility: Visibility, entities: LinkedEntities | None
     ) -> tuple[EntityPlacement | None, Tensor | None]:
         """Where entities stand, and the vectors [B, S, E] that enter the layers as their second stream."""
         fusion = self.config.fusion
         if fusion is None:
             return None, None
         weight = self.tokens.weight
-        if entities_BT is None or vectors_ME is None:
-            entities_BT, vectors_ME = torch.zeros_like(tokens_BT), weight.new_zeros(1, fusion.hidden)
-        placement = place_entities(entities_BT, visibility, _scores(weight))
-        return placement, F.embedding(placement.entities, vectors_ME)
+        if entities is None:
+            entities = LinkedEntities(torch.zeros_like(tokens_BT), weight.new_zeros(1, fusion.hidden))
+        placement = place_entities(entities.rows, visibility, _scores(weight))
+        return placement, F.embedding(placement.entities, entities.vectors)
 
 
 def _at(hidden_BTD: Tensor, places_N: Tensor | None) -> Tensor:

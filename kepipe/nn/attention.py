@@ -55,17 +55,19 @@ class Mask:
 
 def build_mask(
     visibility: Visibility,
+    shape: tuple[int, int, int],
     *,
-    rows: int,
-    queries: int,
-    keys: int,
     device: torch.device,
     dtype: torch.dtype,
     past: int = 0,
     relative_HTS: Tensor | None = None,
     flex: bool = False,
 ) -> Mask:
-    """The mask of a forward pass. `relative_HTS`: a position bias of the scores, [H, T, S] or [B, H, T, S]."""
+    """The mask of a forward pass. `shape`: rows, queries, keys.
+
+    `relative_HTS`: a position bias of the scores, [H, T, S] or [B, H, T, S].
+    """
+    rows, queries, keys = shape
     if flex and relative_HTS is None and past == 0 and not visibility.everything:
         return Mask(blocks=visibility.blocks(rows, queries, keys, device))
     plain_causal = visibility.causal and not visibility.rules and relative_HTS is None

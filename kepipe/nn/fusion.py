@@ -1,63 +1,18 @@
 """Entities fused with tokens: the K-Encoder of ERNIE (Zhang et al. 2019, "ERNIE: Enhanced Language Representation with
 Informative Entities", §3.3).
 
-Few tokens carry an entity, so entities are kept apart, in slots: a row has S of them, one for each of its linked
-tokens. What concerns entities alone is computed in the slots; the tokens' matrices stay those of a plain layer.
+What concerns entities alone is computed in their slots (`placement.py`); the tokens' matrices stay those of a plain
+layer.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import torch
 from torch import Tensor, nn
 
-from kepipe.nn.attention import Mask
 from kepipe.nn.feedforward import FeedForward
-from kepipe.nn.gather import flat, pick, slots
+from kepipe.nn.gather import pick
 from kepipe.nn.layer import LayerContext, PostNorm
-from kepipe.nn.visibility import Visibility
-
-
-@dataclass(frozen=True)
-class EntityPlacement:
-    """Which tokens the slots belong to.
-
-    Slot 0 is each row's first token, whether it has an entity or not: as [CLS] it carries none and gathers
-    those of the row. `entities`: int [B, S], the slots' rows in the batch's entity vectors (0: none). `flat`: int
-    [B·S], the slots' tokens among the B·T. `used`: bool [B, S, 1]; slots that rows with fewer links do not need
-    stand at the first token, add nothing and are seen by nobody. `mask`: which slot sees which.
-    """
-
-    entities: Tensor
-    flat: Tensor
-    used: Tensor
-    mask: Mask
-
-
-def place_entities(entities_BT: Tensor, visibility: Visibility, dtype: torch.dtype) -> EntityPlacement:
-    """The slots of a batch. Entities see one another where their tokens do.
-
-    `dtype` is that of the attention scores.
-    """
-    rows, length = entities_BT.shape
-    device = entities_BT.device
-    linked_BT = entities_BT > 0
-    linked_BT[:, 0] = True
-    b, t = linked_BT.nonzero(as_tuple=True)
-    places_BS, _, count_B = slots(b, t, rows)
-    used_BS = torch.arange(places_BS.shape[1], device=device) < count_B[:, None]
-    seen_BSS = used_BS[:, None, :]
-    among_BSS = visibility.among(places_BS)
-    if among_BSS is not None:
-        seen_BSS = seen_BSS & among_BSS
-    bias = torch.zeros((), dtype=dtype, device=device).where(seen_BSS[:, None], torch.finfo(dtype).min)
-    return EntityPlacement(
-        entities_BT.gather(1, places_BS) * used_BS,
-        flat(places_BS, length),
-        used_BS[:, :, None],
-        Mask(bias),
-    )
+from kepipe.nn.placement import EntityPlacement
 
 
 class Fusion(nn.Module):

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from kepipe.nn.attention import Cache, CrossAttention, Mask, SelfAttention
 from kepipe.nn.embeddings import Embeddings
+from kepipe.nn.placement import EntityPlacement
 from kepipe.nn.positions import RelativeBias
 from kepipe.nn.query_positions import QueryPositions
-
-if TYPE_CHECKING:
-    from kepipe.nn.fusion import EntityPlacement
 
 
 class PostNorm(nn.Module):

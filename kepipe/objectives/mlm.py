@@ -65,8 +65,8 @@ class MLM(MaskingPairs):
 
     name: Literal["mlm"] = "mlm"
     level: Literal["token", "word", "phrase", "entity"] = "token"
-    """What is selected as a whole: a token of the tokenizer, a word (whole-word masking), a phrase or the linked name of
-    an entity, and words elsewhere (one level of `knowledge: ernie-baidu`)."""
+    """What is selected as a whole: a token of the tokenizer, a word (whole-word masking), a phrase or the linked name
+    of an entity, and words elsewhere (one level of `knowledge: ernie-baidu`)."""
 
 
 def build(section: MLM, tokenizer: Tokenizer) -> Objective:

@@ -108,7 +108,7 @@ def _replace_inputs(
     arm: dict[str, dict[str, Any]],
     before: dict[str, dict[str, Mapping[str, Any]]],
 ) -> None:
-    """Have a stage take what is wrong in place of what is right, from a stage that stands before the first to need it."""
+    """Have a stage take what is wrong in place of what is right, from a stage put before the first that needs it."""
     for slot, kind in control.replaced_by.items():
         for source in node.inputs.get(slot, ()):
             made = f"{source}-{control.name.removeprefix('graph-')}"

@@ -113,7 +113,9 @@ def _producers(
         if not several and len(names) != 1:
             raise ConfigError(f"{where}: `{name}` takes one {takes.__name__}, not {len(names)}")
         for other in names:
-            if other not in producers:
+            if other not in producers and _may_be_added(other, takes, settings):
+                _add(nodes, other, {"use": other}, settings, at)
+            elif other not in producers:
                 stages = settings.data.get("stages", {})
                 later = other in stages and other not in [node.name for node in nodes]
                 hint = "; only a stage that stands before it can" if later else suggest(other, producers)
@@ -132,6 +134,12 @@ def _producers(
             f"{where}: {choices} each make a {takes.__name__}; choose: `inputs: {{{slot}: {producers[0]}}}`"
         )
     return producers
+
+
+def _may_be_added(name: str, takes: type[Artifact], settings: Settings) -> bool:
+    """Whether the file does not speak of a stage that is called by its kind and makes what is wanted."""
+    kind = KINDS.get(name)
+    return kind is not None and issubclass(kind.makes, takes) and name not in settings.data.get("stages", {})
 
 
 def is_variation(stage: AnyStage) -> bool:

@@ -5,10 +5,12 @@ A probe is made once and put to every arm, so that arms answer the same cases an
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kepipe.arrays import Floats
+from kepipe.arrays import Floats, Ints
+from kepipe.studies.cases import Cases, compare, summarise
 
 if TYPE_CHECKING:
     from kepipe.inference.opening import OpenedModel
@@ -54,3 +56,37 @@ class Probe(Protocol):
     def details(self) -> dict[str, Any]:
         """What the probe asks, in numbers."""
         ...
+
+
+class CaseProbe(ABC):
+    """A probe whose scores are means over its cases. What `answer` gives is each metric's value on each case."""
+
+    @property
+    @abstractmethod
+    def clusters(self) -> Ints:
+        """What the intervals resample, int [N]: the document of each case, or what else its cases share."""
+
+    @property
+    def steps(self) -> int:
+        """See `Probe`: a step a case."""
+        return len(self.clusters)
+
+    def entities_given(self) -> Sequence[str]:
+        """See `Probe`: none."""
+        return ()
+
+    def score(self, answers: Answers, seed: int) -> dict[str, Estimate]:
+        """See `Probe`."""
+        return summarise(Cases(answers, self.clusters), seed)
+
+    def difference(self, first: Answers, second: Answers, seed: int) -> dict[str, Estimate]:
+        """See `Probe`."""
+        return compare(Cases(first, self.clusters), Cases(second, self.clusters), seed)
+
+    def baselines(self, seed: int) -> dict[str, dict[str, Estimate]]:  # noqa: ARG002
+        """See `Probe`: none."""
+        return {}
+
+    def details(self) -> dict[str, Any]:
+        """See `Probe`: how many cases there are."""
+        return {"cases": len(self.clusters)}

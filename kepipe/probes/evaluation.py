@@ -161,8 +161,7 @@ def score_model(
     It is asked in its own tokens, so that a model of another vocabulary is judged fairly; probes whose scores depend on
     the tokens are then left out, because they do not compare.
     """
-    from kepipe.inference.opening import open_model
-    from kepipe.models.config import read_config
+    from kepipe.inference.opening import open_model, read_config
     from kepipe.tokenization.tokenizer import load_tokenizer
 
     tokenizer = load_tokenizer(folder)

@@ -10,7 +10,6 @@ from pydantic import Field
 
 from kepipe.config import ConfigConflict, suggest
 from kepipe.flow.stage import Planned, Stage, StageContext
-from kepipe.models.config import read_config
 from kepipe.probes.evaluation import Given, answer_all, fitting, make_probes, score, write_files
 from kepipe.probes.settings import ProbeSettings
 from kepipe.probes.table import PROBES, ProbeName, described, score_name
@@ -44,6 +43,8 @@ class EvaluateInputs:
 
 def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, context: StageContext) -> None:
     """Write `scores.json` and the probes' files. Raises ValueError where the held-out documents ask nothing."""
+    from kepipe.inference.opening import read_config
+
     names = [arm.name for arm in inputs.arms]
     for conflict in _unknown_reference(config, names):
         raise conflict

@@ -35,8 +35,8 @@ class PretrainConfig(TrainingSettings):
     objective: table.AnyObjective = MLM()
     """What is learned: a name, or `name:` with settings."""
     knowledge: KnowledgeMethods = ()
-    """What a graph gives the model, and how: a method's name, `method:` with settings, or a list of such. None: what the
-    model that training starts from brings."""
+    """What a graph gives the model, and how: a method's name, `method:` with settings, or a list of such. None: what
+    the model that training starts from brings."""
     format: FormatName = "doc-sentences"
     """What a row is made of (Liu et al. 2019, §4.2); packed: rows of exactly `length` tokens; dialogue: three turns."""
     length: int = Field(128, ge=8)

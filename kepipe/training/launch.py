@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from multiprocessing.connection import wait
 from pathlib import Path
 from queue import Empty
@@ -22,6 +22,15 @@ from kepipe.flow.stage import StageContext
 
 Job = Callable[[Any, Any, StageContext], None]
 """`(inputs, config, context)`, as a stage runs it; a function of a module, so that other processes can import it."""
+
+
+@dataclass(frozen=True)
+class _Meeting:
+    """Where the processes of a group meet, how many they are, and how many threads each has."""
+
+    processes: int
+    threads: int
+    folder: Path
 
 
 def is_main_process() -> bool:
@@ -41,8 +50,9 @@ def run(job: Job, inputs: Any, config: Any, context: StageContext, processes: in
     channel = multiprocessing.get_context("spawn").Queue()
     threads = max(1, torch.get_num_threads() // processes)
     mute = replace(context, sink=_mute)
-    with TemporaryDirectory() as meeting:
-        arguments = (processes, threads, Path(meeting), channel, job, inputs, config, mute)
+    with TemporaryDirectory() as folder:
+        meeting = _Meeting(processes, threads, Path(folder))
+        arguments = (meeting, channel, job, inputs, config, mute)
         group = start_processes(  # type: ignore[no-untyped-call]
             _take_part, arguments, processes, join=False, start_method="spawn"
         )
@@ -72,9 +82,7 @@ def _pass_on(channel: Any, context: StageContext) -> None:
 
 def _take_part(
     rank: int,
-    processes: int,
-    threads: int,
-    meeting: Path,
+    meeting: _Meeting,
     channel: Any,
     job: Job,
     inputs: Any,
@@ -83,21 +91,22 @@ def _take_part(
 ) -> None:
     """What each process does: join the group, run the job, leave."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": processes, "LOCAL_WORLD_SIZE": processes}
+    size = meeting.processes
+    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size}
     os.environ.update({name: str(value) for name, value in place.items()})
 
     import torch
     import torch.distributed as group
 
-    torch.set_num_threads(threads)
+    torch.set_num_threads(meeting.threads)
     on_gpu = torch.device(context.device).type == "cuda"
     if on_gpu:
         torch.cuda.set_device(rank)
     group.init_process_group(
         "nccl" if on_gpu else "gloo",
-        init_method=(meeting / "group").as_uri(),
+        init_method=(meeting.folder / "group").as_uri(),
         rank=rank,
-        world_size=processes,
+        world_size=size,
     )
     try:
         job(inputs, config, replace(context, sink=channel.put) if rank == 0 else context)

@@ -4,7 +4,7 @@ Of a node are read: `label` or `name`, `aliases`, `description`, `types` or `typ
 `label`, `predicate` or `type`, and `split` ("train", "valid", "test"; "validation" and "dev" mean "valid"); of the
 graph `relations`, pairs of id and label, which keeps their order and those without an edge. Lists are lists, or strings
 that hold a JSON list (GraphML has no lists).
-What `kg.view` writes comes back as it was.
+What `kg.networkx_graph` writes comes back as it was.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from kepipe.data.batch_sampler import BatchSampler
-from kepipe.data.formats import Format, plan
+from kepipe.data.formats import FormatName, plan
 from kepipe.data.row_batches import RowBatches, SpecialTokens
 from kepipe.objectives import table
 from tests.support.rows import CLS, PAD, SEP, TOKENIZER
@@ -24,7 +24,7 @@ from tests.support.shards import random_documents, write_shard
     ("span-corruption", "doc-sentences"),
 ])  # fmt: skip
 def test_less_than_five_percent_of_an_epoch_is_padding(
-    objective: str, format: Format, tmp_path: Path
+    objective: str, format: FormatName, tmp_path: Path
 ) -> None:
     shard = write_shard(tmp_path, random_documents(np.random.default_rng(0), 2000))
     row, learned = table.TABLE[objective], table.build(table.read(objective), TOKENIZER)
@@ -34,7 +34,7 @@ def test_less_than_five_percent_of_an_epoch_is_padding(
     )
     padding = []
     for n in range(batches.per_epoch):
-        batch = learned.corrupt(batches.render(n), np.random.default_rng(n), 0.0)
+        batch = learned.collate(batches[n], np.random.default_rng(n), 0.0)
         sides = (batch.documents, batch.decoder_documents)
         padding += [side.flatten() == 0 for side in sides if side is not None]
     assert float(np.concatenate(padding).mean()) < 0.05

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kg.networkx_graph import to_networkx, write_graphml
 from kg.problems import Problems
 from kg.schema import Entity, Relation, Triple
 from kg.sources.graphml import read_graphml
 from kg.sources.reading import Choices
 from kg.store import Graph
-from kg.view import draw_ego, ego_triples, facts_of, render_ego, to_networkx, write_graphml
+from kg.view import draw_ego, ego_triples, facts_of, render_ego
 from kg.writer import SPLITS, GraphWriter, write_graph
 
 

@@ -46,8 +46,8 @@ class LinkDenoisingCollator:
     """Hides tokens as `masked` does, and changes links (Zhang et al. 2019, §3.4).
 
     In `Batch.extra`, with N linked places and C entities: `linked`, int [N], flat places; `truth`, int [N], index of
-    the true entity among the `candidates`; `candidates`, int [C], rows in the batch's entity vectors; `changed`, int [N'],
-    those of the N whose link is wrong or gone.
+    the true entity among the `candidates`; `candidates`, int [C], rows in the batch's entity vectors; `changed`, int
+    [N'], those of the N whose link is wrong or gone.
     """
 
     masked: MaskedCollator

@@ -48,9 +48,9 @@ class EntityVectors:
         """The vectors of a `Vectors` artifact or of a model's folder.
 
         With a `graph`, its entities that have no vector get the mean of what their neighbours' vectors and relations
-        say of them, as TransE means it (h + r for a tail, t − r for a head; see `kg.warm_start.start_from`); one without
-        a known neighbour stays without. Raises ValueError where the folder has no vectors, or, with a graph, none of
-        relations.
+        say of them, as TransE means it (h + r for a tail, t − r for a head; see `kg.warm_start.start_from`); one
+        without a known neighbour stays without. Raises ValueError where the folder has no vectors, or, with a graph,
+        none of relations.
         """
         if not has_vectors(folder):
             raise ValueError(f"{folder}: no entity vectors ({TABLE} and {IDS}); a stage `embed` makes them")

@@ -12,7 +12,7 @@ from kepipe.data.batch import MentionSpans
 from kepipe.knowledge.kbert.facts import Facts
 from kepipe.knowledge.kbert.ranking import CHOICES, RankingContext, RankingSources
 from kepipe.knowledge.kbert.settings import KBert
-from kepipe.knowledge.kbert.tree import Branches, InjectedRows, build_rows
+from kepipe.knowledge.kbert.tree import Branches, InjectedRows, TreeShape, build_rows
 from kepipe.knowledge.kbert.triple_tokenizer import TripleTokenizer
 from kepipe.tokenization.tokenizer import Tokenizer
 from kg.store import Graph, UnknownEntityError
@@ -50,7 +50,7 @@ class Injector:
         vectors: Path | None = None,
     ) -> None:
         self.graph, self.settings = graph, settings
-        self._causal, self._positions, self._pad = causal, positions or None, tokenizer.pad
+        self._shape = TreeShape(settings.length, positions or None, causal, settings.upstream, tokenizer.pad)
         self._triple_tokenizer = TripleTokenizer(graph, tokenizer, settings.predicate)
         facts = Facts.of(graph, settings.splits)
         choice, ground = (
@@ -108,11 +108,7 @@ class Injector:
             lengths_B,
             mentions,
             Branches(chosen.mentions, lengths, tokens),
-            length=self.settings.length,
-            positions=self._positions,
-            causal=self._causal,
-            upstream=self.settings.upstream,
-            pad=self._pad,
+            self._shape,
         )
 
     def row(self, id: str) -> int:

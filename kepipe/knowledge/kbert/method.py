@@ -95,8 +95,8 @@ def move(batch: Batch, injected: InjectedRows) -> Batch:
     assert batch.decoder_tokens is None, "what a decoder reads from is not in the places of the rows any more"
     if batch.extra:
         raise ValueError(
-            "knowledge: k-bert moves tokens, and another method asks for entities at places that do not move: give that "
-            "`denoising: false`"
+            "knowledge: k-bert moves tokens, and another method asks for entities at places that do not move: give "
+            "that `denoising: false`"
         )
 
     def spread(values: Tensor | None, branches: bool = True) -> Tensor | None:

@@ -65,36 +65,46 @@ class InjectedRows:
         return np.where(self.owner >= 0, taken, padding)
 
 
+@dataclass(frozen=True)
+class TreeShape:
+    """How branches are written into rows.
+
+    `length`: longest row. The sentence goes first: where there is no room for all branches, whole ones go without, the
+    last-ranked first, of equals those further right; only a sentence that is too long alone is cut at its end.
+    `upstream` does as the release instead: the flat row is cut, so that branches push out the sentence.
+    `positions`: how many the model has; a branch that would need more finds no room. `pad`: id of the padding token.
+
+    `causal`, for a decoder: branches stand right *before* the last token of their mention instead of right after it;
+    that token therefore sees them, and what is written later sees them through it. Written after it, nothing on the
+    sentence would. Soft positions are the same.
+    """
+
+    length: int | None = None
+    positions: int | None = None
+    causal: bool = False
+    upstream: bool = False
+    pad: int = 0
+
+
 def build_rows(
     tokens_BT: Ints,
     lengths_B: Ints,
     mentions: MentionSpans,
     branches: Branches,
-    *,
-    length: int | None = None,
-    positions: int | None = None,
-    causal: bool = False,
-    upstream: bool = False,
-    pad: int = 0,
+    shape: TreeShape = TreeShape(),
 ) -> InjectedRows:
     """Write branches into rows that are padded at the right; [B, T_in] → [B, T].
 
     A branch stands right after its mention (hard order), and its soft positions go on from the mention's last
-    token, while those of the sentence count on as if there were no branch. `causal`, for a decoder: branches stand
-    right *before* the last token of their mention instead, which therefore sees them, and what is written later
-    sees them through it; written after it, nothing on the sentence would. Soft positions are the same.
-
-    `length`: longest row. The sentence goes first: where there is no room for all branches, whole ones go without, the
-    last-ranked first, of equals those further right; only a sentence that is too long alone is cut at its end.
-    `upstream` does as the release instead: the flat row is cut, so that branches push out the sentence.
-    `positions`: how many the model has; a branch that would need more finds no room.
+    token, while those of the sentence count on as if there were no branch.
     """
+    length, upstream = shape.length, shape.upstream
     B, T_in = tokens_BT.shape
     whole = lengths_B if upstream or length is None else np.minimum(lengths_B, length)
-    kept = _fit(mentions, branches, whole, None if upstream else length, positions)
+    kept = _fit(mentions, branches, whole, None if upstream else length, shape.positions)
     hangs = branches.mentions[kept]
     rows, last, sizes = mentions.rows[hangs], mentions.stop[hangs] - 1, branches.lengths[kept]
-    gaps = last if causal else last + 1  # branches stand before the sentence's token of this number
+    gaps = last if shape.causal else last + 1  # branches stand before the sentence's token of this number
 
     inserted = (
         np.bincount(rows * (T_in + 1) + gaps, sizes, B * (T_in + 1)).astype(np.int64).reshape(B, T_in + 1)
@@ -119,7 +129,7 @@ def build_rows(
     mention_of = _number(mentions.rows)
     mention = _carriers(mentions, np.unique(hangs), mention_of, (B, T_in))
     injected = InjectedRows(
-        tokens=fill(tokens_BT[there], branches.tokens[np.repeat(kept, branches.lengths)], pad),
+        tokens=fill(tokens_BT[there], branches.tokens[np.repeat(kept, branches.lengths)], shape.pad),
         positions=fill(own, ranges(last + 1, sizes), 0),
         branch=fill(np.zeros_like(own), np.repeat(_number(rows), sizes), 0),
         mention=fill(mention[there], np.repeat(mention_of[hangs], sizes), 0),

@@ -128,18 +128,19 @@ def test_prefix_is_what_a_prefix_lm_trains(tokenizer):
     assert found != pytest.approx(causal, abs=1e-4)
 
 
-def test_the_objective_of_a_folder_decides_and_bert_is_refused(tokenizer, tmp_path):
-    told = {"config": {"objective": {"name": "mass"}}}
-    (tmp_path / "kepipe.json").write_text(json.dumps(told))
+def test_what_a_folder_says_of_its_training_decides_and_bert_is_refused(tokenizer, tmp_path):
+    def note(style):
+        (tmp_path / "kepipe.json").write_text(json.dumps({"prompt_style": style}))
+
     model = make("bart", tokenizer).model
+    assert prompt_style_of(model, tmp_path) == prompt_style_of(model) == "infill"
+    note("fragment")
     assert prompt_style_of(model, tmp_path) == "fragment"
-    assert prompt_style_of(model) == "infill"
-    mixed = {"name": "mixture", "of": [{"objective": {"name": "mass"}}, {"objective": {"name": "denoising"}}]}
-    (tmp_path / "kepipe.json").write_text(json.dumps({"config": {"objective": mixed}}))
-    assert prompt_style_of(model, tmp_path) == "fragment"
+    note(None)
+    assert prompt_style_of(model, tmp_path) == "infill"
     gpt = make("gpt2", tokenizer).model
     assert prompt_style_of(gpt, tmp_path) == prompt_style_of(gpt) == "append"
-    (tmp_path / "kepipe.json").write_text(json.dumps({"config": {"objective": {"name": "prefix-lm"}}}))
+    note("prefix")
     assert prompt_style_of(gpt, tmp_path) == "prefix"
     bert = make("bert", tokenizer, "append").model
     assert not writes(bert)

@@ -12,9 +12,7 @@ from kepipe.nn.visibility import Visibility, causal, documents, full
 
 
 def mask(visibility: Visibility, rows: int, length: int, dtype: torch.dtype = torch.float32) -> Mask:
-    return build_mask(
-        visibility, rows=rows, queries=length, keys=length, device=torch.device("cpu"), dtype=dtype
-    )
+    return build_mask(visibility, (rows, length, length), device=torch.device("cpu"), dtype=dtype)
 
 
 @pytest.mark.parametrize("written_out", [True, False])
@@ -82,9 +80,7 @@ def test_block_masks_give_what_a_dense_mask_gives() -> None:
     visibility = causal() & documents(descriptors)
     blocks = build_mask(
         visibility,
-        rows=2,
-        queries=128,
-        keys=128,
+        (2, 128, 128),
         device=torch.device("cpu"),
         dtype=torch.float32,
         flex=True,

@@ -18,7 +18,8 @@ from kepipe.models.config import FusionConfig, TransformerConfig
 from kepipe.models.transformer import Transformer
 from kepipe.nn.attention import Mask
 from kepipe.nn.feedforward import FeedForward
-from kepipe.nn.fusion import EntityPlacement, Fusion, place_entities
+from kepipe.nn.fusion import Fusion
+from kepipe.nn.placement import EntityPlacement, place_entities
 from kepipe.nn.visibility import Visibility, documents
 
 E, V, D = 12, 50, 32

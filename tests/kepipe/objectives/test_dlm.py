@@ -29,12 +29,12 @@ def test_a_model_learns_to_tell_a_false_turn_by_what_the_other_turn_says() -> No
     model = build(Base(family="bert", layers=2, hidden=64, heads=2), VOCABULARY, 0)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     for step in range(250):
-        batch = objective.corrupt(dialogues(64, step), np.random.default_rng(step), step / 250)
-        means = objective.loss(model, batch)
+        batch = objective.collate(dialogues(64, step), np.random.default_rng(step), step / 250)
+        means = objective.criterion(model, batch)
         optimizer.zero_grad()
         (means["mlm"] + means["real"]).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    unseen = objective.corrupt(dialogues(400, 9999), np.random.default_rng(0), 1.0)
+    unseen = objective.collate(dialogues(400, 9999), np.random.default_rng(0), 1.0)
     with torch.no_grad():
         judged = model.next_sentence(model(unseen)).argmax(-1)
     assert unseen.next_sentence_labels is not None

@@ -1,4 +1,4 @@
-"""MLM and ERNIE's staged masking."""
+"""MLM, its schedules, and dialogues."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from kepipe.objectives.ernie_baidu import Stages
 from pydantic import BaseModel, ValidationError
 
 from kepipe.data.batch import ExampleRefs
@@ -30,16 +29,10 @@ def draw(seed: int = 1) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def hidden_units(batch, rows, level: str):  # type: ignore[no-untyped-def]
-    """(row, unit) of every hidden token, and the number of hidden tokens of each."""
-    units = rows.units[level] + 1000 * np.arange(len(rows.tokens))[:, None]
-    return np.unique(units.ravel()[batch.label_positions.numpy()], return_counts=True)
-
-
-@pytest.mark.parametrize("name", ["mlm", "ernie-baidu"])
+@pytest.mark.parametrize("name", ["mlm", "span-masking"])
 def test_what_is_hidden_can_be_put_back(name: str) -> None:
     clean = rows(pairs=True)
-    batch = objective(name).corrupt(clean, draw(), 0.9)
+    batch = objective(name).collate(clean, draw(), 0.9)
     tokens = batch.tokens.numpy().copy()
     tokens.ravel()[batch.label_positions.numpy()] = batch.labels.numpy()
     assert (tokens == clean.tokens).all()
@@ -49,55 +42,16 @@ def test_what_is_hidden_can_be_put_back(name: str) -> None:
 
 def test_the_same_draw_gives_the_same_batch_and_another_does_not() -> None:
     mlm = objective("mlm")
-    one, two, other = (mlm.corrupt(rows(), draw(seed), 0.0) for seed in (1, 1, 2))
+    one, two, other = (mlm.collate(rows(), draw(seed), 0.0) for seed in (1, 1, 2))
     assert torch.equal(one.tokens, two.tokens)
     assert not torch.equal(one.tokens, other.tokens)
-
-
-def test_the_stages_follow_one_another() -> None:
-    ernie = objective(
-        {"name": "ernie-baidu", "mlm_probability": 0.3, "stages": {"basic": 1, "phrase": 1, "entity": 2}}
-    )
-    whole = rows(16, 26)  # text of 24 tokens at most: units of 2 and of 3 divide it
-    for progress, level, size in (
-        (0.3, "phrase", 2),
-        (0.49, "phrase", 2),
-        (0.5, "entity", 3),
-        (1.0, "entity", 3),
-    ):
-        batch = ernie.corrupt(whole, draw(), progress)
-        units, sizes = hidden_units(batch, whole, level)
-        full = np.array([(whole.units[level][u // 1000] == u % 1000).sum() for u in units])
-        assert (sizes == full).all(), "a unit is hidden as a whole"
-        assert size in sizes
-    _, sizes = hidden_units(ernie.corrupt(whole, draw(), 0.2), whole, "entity")
-    assert (sizes < 3).any(), "the first stage cuts through entities"
-
-
-def test_arms_hide_equally_many_tokens() -> None:
-    """A control differs in which tokens are hidden, not in how many, but for what is less than a unit in each row."""
-    whole = rows(256, 128)
-    control = len(objective("mlm").corrupt(whole, draw(), 0.5).labels)
-    for progress, size in ((0.0, 1), (0.5, 2), (0.9, 3)):
-        count = len(objective("ernie-baidu").corrupt(whole, draw(), progress).labels)
-        assert control - 256 * (size - 1) <= count <= control
-
-
-def test_stage_shares_are_weights() -> None:
-    assert [Stages().level(p) for p in (0.0, 0.32, 0.34, 0.66, 0.67, 1.0)] == [
-        "basic", "basic", "phrase", "phrase", "entity", "entity",
-    ]  # fmt: skip
-    only_phrase = Stages(basic=0, phrase=5, entity=0)
-    assert {only_phrase.level(p) for p in (0.0, 0.5, 1.0)} == {"phrase"}
-    with pytest.raises(ValidationError, match="at least one"):
-        Stages(basic=0, phrase=0, entity=0)
 
 
 def test_the_loss_is_the_cross_entropy_of_all_logits_at_the_hidden_places() -> None:
     model = build(Base(layers=1, hidden=16, heads=2), VOCABULARY, 0).eval()
     mlm = objective("mlm")
-    batch = mlm.corrupt(rows(pairs=True), draw(), 0.0)
-    losses = mlm.loss(model, batch)
+    batch = mlm.collate(rows(pairs=True), draw(), 0.0)
+    losses = mlm.criterion(model, batch)
     hidden = model(batch)
     labels = torch.full(batch.tokens.shape, -100).flatten()
     labels[batch.label_positions] = batch.labels
@@ -106,34 +60,30 @@ def test_the_loss_is_the_cross_entropy_of_all_logits_at_the_hidden_places() -> N
     torch.testing.assert_close(
         losses["nsp"], F.cross_entropy(model.next_sentence(hidden), batch.next_sentence_labels)
     )
-    assert mlm.counts(batch) == {"mlm": len(batch.labels), "nsp": 8}
+    assert mlm.criterion.counts(batch) == {"mlm": len(batch.labels), "nsp": 8}
 
 
 def test_without_pairs_there_is_no_next_sentence() -> None:
     mlm = objective("mlm")
-    batch = mlm.corrupt(rows(), draw(), 0.0)
+    batch = mlm.collate(rows(), draw(), 0.0)
     assert batch.next_sentence_labels is None
-    assert "nsp" not in mlm.counts(batch)
+    assert "nsp" not in mlm.criterion.counts(batch)
     silent = objective({"name": "mlm", "next_sentence": False})
-    assert silent.corrupt(rows(pairs=True), draw(), 0.0).next_sentence_labels is None
+    assert silent.collate(rows(pairs=True), draw(), 0.0).next_sentence_labels is None
 
 
 def test_random_tokens_are_words_of_text() -> None:
     noisy = objective({"name": "mlm", "mask_prob": 0.0, "random_prob": 1.0, "mlm_probability": 0.5})
-    batch = noisy.corrupt(rows(64), draw(), 0.0)
+    batch = noisy.collate(rows(64), draw(), 0.0)
     put = batch.tokens.flatten()[batch.label_positions]
     assert not np.isin(put.numpy(), [MASK, *SENTINELS]).any()
     assert len(put.unique()) > 60
 
 
-def test_a_name_alone_stands_for_the_default_settings() -> None:
-    assert Config(objective="ernie-baidu") == Config(objective={"name": "ernie-baidu"})
-
-
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ("ernie-baidoo", "did you mean `ernie-baidu`"),
+        ("span-maskin", "did you mean `span-masking`"),
         ({"name": "mlm", "shares": 0.2}, "shares"),
         ({"name": "mlm", "mask_prob": 0.9, "random_prob": 0.2}, "more than 1"),
     ],
@@ -143,7 +93,7 @@ def test_mistakes_are_named(value: Any, said: str) -> None:
         Config(objective=value)
 
 
-@pytest.mark.parametrize("name", ["mlm", "ernie-baidu"])
+@pytest.mark.parametrize("name", ["mlm", "span-masking"])
 @pytest.mark.parametrize(("schedule", "distinct"), [("static", 1), ("duplicated", 3), ("dynamic", 7)])
 def test_a_schedule_says_how_many_corruptions_an_example_has(name: str, schedule: str, distinct: int) -> None:
     """Whichever batch an example stands in, its corruption is one of as many as the schedule draws."""
@@ -159,7 +109,7 @@ def test_a_schedule_says_how_many_corruptions_an_example_has(name: str, schedule
             special=clean.special[order],
             units={level: units[order] for level, units in clean.units.items()},
         )
-        batch = scheduled.corrupt(shuffled, np.random.default_rng([0, epoch]), 0.0)
+        batch = scheduled.collate(shuffled, np.random.default_rng([0, epoch]), 0.0)
         made.append(batch.tokens[np.argsort(order)])
     assert len({one.numpy().tobytes() for one in made}) == distinct
     if schedule == "duplicated":
@@ -168,21 +118,42 @@ def test_a_schedule_says_how_many_corruptions_an_example_has(name: str, schedule
 
 def test_a_schedule_of_rows_from_nowhere_is_refused() -> None:
     with pytest.raises(ValueError, match="know which examples they are"):
-        objective({"name": "mlm", "schedule": "static"}).corrupt(rows(), draw(), 0.0)
+        objective({"name": "mlm", "schedule": "static"}).collate(rows(), draw(), 0.0)
 
 
 def test_the_dialogue_model_sees_roles_and_learns_which_dialogues_are_real() -> None:
     dialogues = rows(pairs=True)
     dlm = objective("dlm")
-    batch = dlm.corrupt(dialogues, draw(), 0.0)
+    batch = dlm.collate(dialogues, draw(), 0.0)
     assert (batch.segments.numpy() == dialogues.segments).all()
     assert (batch.next_sentence_labels.numpy() == dialogues.next_sentence_labels).all()
-    assert dlm.counts(batch) == {"mlm": len(batch.labels), "real": len(dialogues.tokens)}
+    assert dlm.criterion.counts(batch) == {"mlm": len(batch.labels), "real": len(dialogues.tokens)}
     model = build(Base(family="bert", layers=1, hidden=16, heads=1), VOCABULARY, 0)
-    losses = dlm.loss(model, batch)
+    losses = dlm.criterion(model, batch)
     expected = F.cross_entropy(model.next_sentence(model(batch)), batch.next_sentence_labels)
     assert set(losses) == {"mlm", "real"}
     torch.testing.assert_close(losses["real"], expected)
-    blind = objective({"name": "dlm", "tell_fakes": False}).corrupt(dialogues, draw(), 0.0)
+    blind = objective({"name": "dlm", "tell_fakes": False}).collate(dialogues, draw(), 0.0)
     assert blind.next_sentence_labels is None
     assert blind.segments is not None
+
+
+def test_a_name_alone_stands_for_the_default_settings() -> None:
+    assert Config(objective="mlm") == Config(objective={"name": "mlm"})
+
+
+@pytest.mark.parametrize("name", ["ernie-baidu", "ernie-tsinghua"])
+def test_what_became_a_knowledge_method_is_told(name: str) -> None:
+    message = rf"set `objective: mlm` and `knowledge: \{{method: {name}\}}`"
+    with pytest.raises(ValidationError, match=message):
+        Config(objective=name)
+
+
+@pytest.mark.parametrize(("level", "size"), [("phrase", 2), ("entity", 3)])
+def test_a_level_is_hidden_as_a_whole(level: str, size: int) -> None:
+    whole = rows(16, 26)  # text of 24 tokens at most: units of 2 and of 3 divide it
+    batch = objective({"name": "mlm", "level": level, "mlm_probability": 0.3}).collate(whole, draw(), 0.0)
+    numbered = whole.units[level] + 1000 * np.arange(16)[:, None]
+    units, sizes = np.unique(numbered.ravel()[batch.label_positions.numpy()], return_counts=True)
+    assert (sizes == [(numbered == unit).sum() for unit in units]).all()
+    assert size in sizes

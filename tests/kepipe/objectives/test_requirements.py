@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
 from kepipe.models.base import Base, build
-from kepipe.objectives.requirements import check
+from kepipe.objectives.requirements import RowSettings, check
 from kepipe.objectives.table import read
-from kg.vectors import save_vectors
 
 TINY = {"layers": 1, "hidden": 32, "heads": 2}
-FUSED = {**TINY, "layers": 2, "fusion": {"entity_heads": 2}}
 
 
 def complaint(
@@ -23,12 +18,11 @@ def complaint(
     base: dict[str, Any],
     format: str = "doc-sentences",
     length: int = 16,
-    entities: EntityVectors | None = None,
     document_mask: bool = False,
 ) -> str:
-    model = build(Base.model_validate(base), 99, 0, lambda _: None, {"pad": 0, "sep": 3}, entities)
+    model = build(Base.model_validate(base), 99, 0, lambda _: None, {"pad": 0, "sep": 3})
     try:
-        check(read(objective), model.config, "the-base", format, length, document_mask)
+        check(read(objective), model.config, "the-base", RowSettings(format, length, document_mask))
     except ValueError as reason:
         return str(reason)
     return ""
@@ -47,12 +41,6 @@ def test_what_fits_is_not_refused(objective: str, base: dict[str, Any], format: 
     assert complaint(objective, base, format) == ""
 
 
-def test_a_model_that_fuses_learns_of_entities(tmp_path: Path) -> None:
-    save_vectors(tmp_path, ["a", "b"], np.ones((2, 8), np.float32))
-    vectors = EntityVectors.open(tmp_path)
-    assert complaint("ernie-tsinghua", {"family": "bert", **FUSED}, entities=vectors) == ""
-
-
 @pytest.mark.parametrize(
     ("objective", "base", "changes", "said"),
     [
@@ -65,7 +53,6 @@ def test_a_model_that_fuses_learns_of_entities(tmp_path: Path) -> None:
         ),
         ("mass", {"family": "gpt2", **TINY}, {}, "trains an encoder-decoder, and base the-base is a decoder"),
         ("causal-lm", {"family": "gpt2", **TINY}, {"format": "segment-pair"}, "set `format: packed`"),
-        ("ernie-tsinghua", {"family": "bert", **TINY}, {}, "`inputs: {vectors: embed}`"),
         ("mlm", {"family": "bert", **TINY, "positions": 8}, {}, "has 8 positions: set `length: 8`"),
         (
             "denoising",

@@ -12,7 +12,7 @@ def test_spans_have_the_stated_share_and_mean_length():
         table.read({"name": "span-masking", "mask_prob": 1, "random_prob": 0, "mean_span": 4}), TOKENIZER
     )
     clean = rows(count=64, length=128)
-    batch = objective.corrupt(clean, np.random.default_rng(0), 0.0)
+    batch = objective.collate(clean, np.random.default_rng(0), 0.0)
     hidden_BT = batch.tokens.numpy() == MASK
     text_BT = ~clean.special
     assert not hidden_BT[~text_BT].any()

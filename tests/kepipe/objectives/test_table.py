@@ -17,8 +17,6 @@ from kepipe.objectives import table
 from tests.support.rows import CLS, MASK, PAD, SENTINELS, SEP, TOKENIZER, VOCABULARY, rows
 
 FAMILY = {"encoder": "bert", "decoder": "gpt2", "encoder-decoder": "bart"}
-TEXT = [name for name, row in table.TABLE.items() if not row.links]
-"""Those that learn from text alone; that of entities has tests of its own (test_ernie_tsinghua.py)."""
 MIXTURE = {"name": "mixture", "of": [{"objective": "mlm"}, {"objective": {"name": "mlm", "level": "word"}}]}
 
 
@@ -35,7 +33,7 @@ def model_for(value: Any, **changes: Any) -> Transformer:
     return build(Base(family=family, layers=2, hidden=32, heads=2, **changes), VOCABULARY, 0)
 
 
-@pytest.mark.parametrize("value", [*TEXT, MIXTURE], ids=str)
+@pytest.mark.parametrize("value", [*table.TABLE, MIXTURE], ids=str)
 def test_a_model_learns_it(value: Any) -> None:
     """Rows that all begin alike are learned by heart."""
     learned, model = objective(value), model_for(value)
@@ -44,10 +42,10 @@ def test_a_model_learns_it(value: Any) -> None:
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     losses = []
     for step in range(60):
-        batch = learned.corrupt(clean, draw(step), step / 60)
-        means = learned.loss(model, batch)
-        assert set(means) <= set(learned.terms)
-        assert means.keys() == {name for name, count in learned.counts(batch).items() if count}
+        batch = learned.collate(clean, draw(step), step / 60)
+        means = learned.criterion(model, batch)
+        assert set(means) <= set(learned.criterion.terms)
+        assert means.keys() == {name for name, count in learned.criterion.counts(batch).items() if count}
         loss = torch.stack(list(means.values())).sum()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -56,7 +54,7 @@ def test_a_model_learns_it(value: Any) -> None:
     assert np.mean(losses[-10:]) < 0.85 * np.mean(losses[:5])
 
 
-@pytest.mark.parametrize("value", [*TEXT, MIXTURE], ids=str)
+@pytest.mark.parametrize("value", [*table.TABLE, MIXTURE], ids=str)
 def test_no_draw_leaves_a_loss_that_is_no_number(value: Any) -> None:
     """Rows of one token, and one of none."""
     short = rows(4, 8)
@@ -68,24 +66,24 @@ def test_no_draw_leaves_a_loss_that_is_no_number(value: Any) -> None:
     clean = rows(4, 8, tokens=tokens, special=special, documents=documents, units=units, sentences=sentences)
     learned, model = objective(value), model_for(value)
     for seed in range(5):
-        means = learned.loss(model, learned.corrupt(clean, draw(seed), 0.5))
+        means = learned.criterion(model, learned.collate(clean, draw(seed), 0.5))
         assert all(torch.isfinite(mean) for mean in means.values())
 
 
 def test_causal_lm_is_the_shifted_cross_entropy() -> None:
     clean, model = rows(), model_for("causal-lm").eval()
-    batch = objective("causal-lm").corrupt(clean, draw(), 0.0)
+    batch = objective("causal-lm").collate(clean, draw(), 0.0)
     logits = model.vocabulary(model(batch))[:, :-1]
     labels = batch.tokens[:, 1:].masked_fill(batch.documents[:, 1:] == 0, -100)
     expected = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100)
-    torch.testing.assert_close(objective("causal-lm").loss(model, batch)["lm"], expected)
+    torch.testing.assert_close(objective("causal-lm").criterion(model, batch)["lm"], expected)
 
 
 def test_causal_lm_does_not_write_the_first_token_of_the_next_document() -> None:
     documents = np.array([[1, 1, 1, 2, 2, 0]])
     tokens = np.array([[30, 31, SEP, 40, SEP, PAD]])
     clean = rows(1, 6, tokens=tokens, documents=documents)
-    batch = objective("causal-lm").corrupt(clean, draw(), 0.0)
+    batch = objective("causal-lm").collate(clean, draw(), 0.0)
     assert batch.label_positions is not None
     assert batch.labels is not None
     assert batch.label_positions.tolist() == [0, 1, 3]
@@ -94,7 +92,7 @@ def test_causal_lm_does_not_write_the_first_token_of_the_next_document() -> None
 
 def test_prefix_lm_writes_exactly_what_follows_the_prefix() -> None:
     clean = rows()
-    batch = objective("prefix-lm").corrupt(clean, draw(), 0.0)
+    batch = objective("prefix-lm").collate(clean, draw(), 0.0)
     assert batch.prefix is not None
     assert batch.labels is not None
     written = (batch.prefix == 0) & (batch.documents > 0)
@@ -105,7 +103,7 @@ def test_prefix_lm_writes_exactly_what_follows_the_prefix() -> None:
 
 def test_mass_writes_the_fragment_at_its_own_positions() -> None:
     clean = rows()
-    batch = objective({"name": "mass", "mask_prob": 1.0, "random_prob": 0.0}).corrupt(clean, draw(), 0.0)
+    batch = objective({"name": "mass", "mask_prob": 1.0, "random_prob": 0.0}).collate(clean, draw(), 0.0)
     assert batch.decoder_positions is not None
     assert batch.decoder_documents is not None
     assert batch.decoder_tokens is not None
@@ -129,7 +127,7 @@ def target_rows(batch: Batch) -> list[list[int]]:
 
 def test_denoising_writes_the_original() -> None:
     clean = rows()
-    batch = objective({"name": "denoising", "rotate": 1.0, "delete": 0.1}).corrupt(clean, draw(), 0.0)
+    batch = objective({"name": "denoising", "rotate": 1.0, "delete": 0.1}).collate(clean, draw(), 0.0)
     original = [row[kept].tolist() for row, kept in zip(clean.tokens, clean.documents > 0, strict=True)]
     assert target_rows(batch) == original
     assert batch.decoder_tokens is not None
@@ -139,7 +137,7 @@ def test_denoising_writes_the_original() -> None:
 
 def test_span_corruption_can_be_put_together_again() -> None:
     clean = rows()
-    batch = objective("span-corruption").corrupt(clean, draw(), 0.0)
+    batch = objective("span-corruption").collate(clean, draw(), 0.0)
     for source, target, tokens, there in zip(
         batch.tokens.tolist(), target_rows(batch), clean.tokens, clean.documents > 0, strict=True
     ):
@@ -156,7 +154,7 @@ def test_span_corruption_can_be_put_together_again() -> None:
 def test_unilm_draws_its_modes_by_weight_and_tells_them_apart() -> None:
     learned = objective({"name": "unilm", "mode_segments": True})
     clean = rows(4, 24)
-    batches = [learned.corrupt(clean, draw(seed), 0.0) for seed in range(600)]
+    batches = [learned.collate(clean, draw(seed), 0.0) for seed in range(600)]
     modes = [batch.visibility for batch in batches]
     shares = {mode: modes.count(mode) / 600 for mode in set(modes)}
     assert shares == pytest.approx(
@@ -170,7 +168,7 @@ def test_unilm_lets_the_target_learn_its_end() -> None:
     learned, clean = objective("unilm"), rows(16, 24)
     ends = dict.fromkeys(("full", "prefix", "causal", "backward"), 0)
     for seed in range(100):
-        batch = learned.corrupt(clean, draw(seed), 0.0)
+        batch = learned.collate(clean, draw(seed), 0.0)
         ends[batch.visibility] += int((batch.labels == SEP).sum())
     assert ends.pop("prefix") > 0
     assert set(ends.values()) == {0}
@@ -181,12 +179,15 @@ def test_unilm_writes_no_target_that_does_not_follow_its_source() -> None:
     assert clean.next_sentence_labels is not None
     asked: dict[str, set[int]] = {"full": set(), "prefix": set(), "causal": set(), "backward": set()}
     for seed in range(60):
-        batch = learned.corrupt(clean, draw(seed), 0.0)
+        batch = learned.collate(clean, draw(seed), 0.0)
         asked[batch.visibility] |= set((batch.label_positions // batch.tokens.shape[1]).tolist())
     assert asked.pop("prefix") == set(np.flatnonzero(clean.next_sentence_labels).tolist())
     assert all(len(rows) == 16 for rows in asked.values())
     unrelated_pairs = replace(clean, next_sentence_labels=np.zeros(16, np.int64))
-    counts = [learned.counts(learned.corrupt(unrelated_pairs, draw(seed), 0.0))["mlm"] for seed in range(20)]
+    counts = [
+        learned.criterion.counts(learned.collate(unrelated_pairs, draw(seed), 0.0))["mlm"]
+        for seed in range(20)
+    ]
     assert 0 in counts, "a batch without true pairs teaches nothing then, and is no mistake"
 
 
@@ -195,7 +196,7 @@ def test_unilm_target_begins_with_a_sentence() -> None:
         objective({"name": "unilm", "modes": {"full": 0, "causal": 0, "backward": 0}}),
         rows(64, 32),
     )
-    batch = learned.corrupt(clean, draw(), 0.0)
+    batch = learned.collate(clean, draw(), 0.0)
     first = (batch.prefix == 0).int().argmax(1).numpy()
     begins = clean.sentences[np.arange(64), first]
     assert (begins >= 1).all()
@@ -207,16 +208,16 @@ def test_a_mixture_draws_by_weight_and_lets_parts_join_later() -> None:
     value = {
         "name": "mixture",
         "tasks": True,
-        "of": [{"objective": "mlm", "weight": 3}, {"objective": "ernie-baidu", "joins": 0.5}],
+        "of": [{"objective": "mlm", "weight": 3}, {"objective": "span-masking", "joins": 0.5}],
     }
     learned, clean = objective(value), rows(2, 16)
-    assert learned.terms == ("mlm.mlm", "mlm.nsp", "ernie-baidu.mlm", "ernie-baidu.nsp")
-    early = [learned.corrupt(clean, draw(seed), 0.4) for seed in range(50)]
-    late = [learned.corrupt(clean, draw(seed), 0.6) for seed in range(400)]
-    assert {batch.part for batch in early} == {0}
-    assert np.mean([batch.part for batch in late]) == pytest.approx(0.25, abs=0.07)
-    assert all((batch.tasks == batch.part).all() for batch in late)
-    assert {name for name, count in learned.counts(early[0]).items() if count} == {"mlm.mlm"}
+    assert learned.criterion.terms == ("mlm.mlm", "mlm.nsp", "span-masking.mlm", "span-masking.nsp")
+    early = [learned.collate(clean, draw(seed), 0.4) for seed in range(50)]
+    late = [learned.collate(clean, draw(seed), 0.6) for seed in range(400)]
+    assert {batch.objective_id for batch in early} == {0}
+    assert np.mean([batch.objective_id for batch in late]) == pytest.approx(0.25, abs=0.07)
+    assert all((batch.tasks == batch.objective_id).all() for batch in late)
+    assert {name for name, count in learned.criterion.counts(early[0]).items() if count} == {"mlm.mlm"}
 
 
 @pytest.mark.parametrize(

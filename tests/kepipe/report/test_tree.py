@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from kepipe.cli import app
-from kepipe.knowledge.kbert.settings import Inject
+from kepipe.knowledge.kbert.settings import KBert
 from kepipe.knowledge.kbert.show import Shown, show
 from kepipe.report.page import render
 from kepipe.report.tree import tree_page
@@ -40,7 +40,7 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:
 
 
 def shown(graph: Graph, **settings: int) -> Shown:
-    return show(TEXT, graph, Inject.model_validate(settings))
+    return show(TEXT, graph, KBert.model_validate(settings))
 
 
 def test_the_tree_and_why(graph: Graph) -> None:
@@ -74,7 +74,7 @@ def test_the_page_shows_every_token_twice_and_escapes_them(graph: Graph) -> None
 
 def test_no_line_of_the_tree_crosses_a_box(graph: Graph) -> None:
     """Also where a long branch stands under the next mention."""
-    tree = show("库克北京库克北京" * 6, graph, Inject(max_branches=3))
+    tree = show("库克北京库克北京" * 6, graph, KBert(max_branches=3))
     drawn = render(tree_page(tree, "cook")).split('aria-label="sentence tree"')[1].split("</svg>")[0]
     boxes = [
         tuple(map(float, box))
@@ -93,7 +93,7 @@ def test_no_line_of_the_tree_crosses_a_box(graph: Graph) -> None:
 
 
 def test_a_decoder_sees_nothing_right_of_it(graph: Graph) -> None:
-    tree = show(TEXT, graph, Inject(), causal=True)
+    tree = show(TEXT, graph, KBert(), causal=True)
     assert "".join(tree.tokens) == "库CEO苹果克正在访问<北首都中国是一座城市京>"
     assert not np.triu(tree.visible, 1).any()
 

@@ -15,12 +15,10 @@ import json, sys
 from pathlib import Path
 import torch
 from safetensors.torch import save_file
-from kepipe.training.evaluator import HeldOutLoss
-from kepipe.training.loop import train
-from tests.support.toy_training import Ear, HideSome, in_turn, render, settings, tiny, context_in
+from tests.support.toy_training import HIDE_SOME, Ear, context_in, fit, held_out_loss, in_turn, render, settings, tiny
 torch.set_num_threads(1)
 folder, stop, parallel = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-objective = in_turn() if sys.argv[4] == "mixture" else HideSome()
+objective = in_turn() if sys.argv[4] == "mixture" else HIDE_SOME
 
 def until(number):
     if number >= stop:
@@ -29,8 +27,8 @@ def until(number):
 
 ear, model = Ear(), tiny()
 try:
-    train(model, objective, until, settings(accumulate=2, log_every=1, parallel=parallel), context_in(folder, ear),
-          HeldOutLoss(HideSome(), lambda n: render(900 + n), 2))
+    fit(model, objective, until, settings(accumulate=2, log_every=1, parallel=parallel), context_in(folder, ear),
+        held_out_loss(HIDE_SOME, lambda n: render(900 + n), 2))
 except KeyboardInterrupt:
     pass
 if not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0:

@@ -17,24 +17,41 @@ import torch
 from safetensors.torch import load_file
 
 from kepipe.data.batch import Batch, TokenRows
+from kepipe.models.transformer import Transformer
+from kepipe.objectives.base import Objective
+from kepipe.training.criterion import Losses
 from kepipe.training.distributed import LossModule, make_accelerator
 from kepipe.training.divergence import Diverged
 from kepipe.training.evaluator import HeldOutLoss
-from kepipe.training.loop import train, update
+from kepipe.training.loop import update
 from kepipe.training.microbatches import MicroBatch
 from kepipe.training.optimizer import adamw
-from tests.support.toy_training import Ear, HideSome, context_in, in_turn, render, same, settings, tiny
+from tests.support.toy_training import (
+    HIDE_SOME,
+    PARTS,
+    Ear,
+    HiddenCriterion,
+    context_in,
+    fit,
+    held_out_loss,
+    hide_some,
+    in_turn,
+    render,
+    same,
+    settings,
+    tiny,
+)
 
 
 def held_out() -> HeldOutLoss:
-    return HeldOutLoss(HideSome(), lambda number: render(1_000 + number), 2)
+    return held_out_loss(HIDE_SOME, lambda number: render(1_000 + number), 2)
 
 
 def test_the_loss_falls_on_text_never_seen(tmp_path: Path) -> None:
     ear = Ear()
-    train(
+    fit(
         tiny(0.0),
-        HideSome(),
+        HIDE_SOME,
         render,
         settings(steps=150, eval_every=50, learning_rate=0.01),
         context_in(tmp_path, ear),
@@ -47,9 +64,9 @@ def test_the_loss_falls_on_text_never_seen(tmp_path: Path) -> None:
 
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(tmp_path: Path) -> None:
     one, two, other = tiny(), tiny(), tiny()
-    train(one, HideSome(), render, settings(), context_in(tmp_path / "1"))
-    train(two, HideSome(), render, settings(workers=3), context_in(tmp_path / "2"))
-    train(other, HideSome(), render, settings(), context_in(tmp_path / "3", seed=4))
+    fit(one, HIDE_SOME, render, settings(), context_in(tmp_path / "1"))
+    fit(two, HIDE_SOME, render, settings(workers=3), context_in(tmp_path / "2"))
+    fit(other, HIDE_SOME, render, settings(), context_in(tmp_path / "3", seed=4))
     assert same(one, two)
     assert not same(one, other)
 
@@ -64,44 +81,41 @@ def test_parts_of_an_update_add_up_to_the_whole(tmp_path: Path) -> None:
             whole.entities[rows], whole.sentences[rows],
         )  # fmt: skip
 
-    class HideLow(HideSome):
+    def hide_low(rows: TokenRows, _rng: np.random.Generator, _progress: float) -> Batch:
         """Hides what is below 12: a function of the tokens alone, so that halves and wholes agree."""
+        low = rows.tokens < 12
+        tokens = torch.from_numpy(rows.tokens)
+        chosen = torch.from_numpy(np.flatnonzero(low))
+        return Batch(
+            tokens.masked_fill(torch.from_numpy(low), 1),
+            torch.ones_like(tokens),
+            label_positions=chosen,
+            labels=tokens.flatten()[chosen],
+        )
 
-        def corrupt(self, sequences: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
-            low = sequences.tokens < 12
-            tokens = torch.from_numpy(sequences.tokens)
-            chosen = torch.from_numpy(np.flatnonzero(low))
-            return Batch(
-                tokens.masked_fill(torch.from_numpy(low), 1),
-                torch.ones_like(tokens),
-                label_positions=chosen,
-                labels=tokens.flatten()[chosen],
-            )
-
+    objective = replace(HIDE_SOME, collate=hide_low)
     one, two = tiny(0.0), tiny(0.0)
     ear_one, ear_two = Ear(), Ear()
-    train(one, HideLow(), render, settings(), context_in(tmp_path / "1", ear_one))
-    train(two, HideLow(), halves, settings(accumulate=2), context_in(tmp_path / "2", ear_two))
+    fit(one, objective, render, settings(), context_in(tmp_path / "1", ear_one))
+    fit(two, objective, halves, settings(accumulate=2), context_in(tmp_path / "2", ear_two))
     assert ear_two.metric("loss") == pytest.approx(ear_one.metric("loss"), rel=1e-5)
     assert ear_two.metric("gradient_norm") == pytest.approx(ear_one.metric("gradient_norm"), rel=1e-4)
 
 
 def test_in_a_mixture_each_objective_weighs_as_often_as_it_comes() -> None:
     """Of four parts three are of one objective: the update is that of 3/4 of its loss and 1/4 of the other's."""
-    mixture, model = in_turn(), tiny(0.0)
-    made = {part: (objective, render(part)) for part, objective in enumerate(mixture.parts)}
+    mixture, model = in_turn().criterion, tiny(0.0)
     batches = {
-        part: replace(objective.corrupt(rows, np.random.default_rng(part), 0.0), part=part)
-        for part, (objective, rows) in made.items()
+        part: replace(objective.collate(render(part), np.random.default_rng(part), 0.0), objective_id=part)
+        for part, objective in enumerate(PARTS)
     }
     parts = [MicroBatch(batches[part], mixture.counts(batches[part]), 0, 0) for part in (0, 1, 0, 0)]
     accelerator = make_accelerator("fp32", "cpu")
-    _, norm = update(accelerator, LossModule(model), adamw(model, settings()), mixture, parts, 0.0)
+    optimizer = adamw(model, settings())
+    _, norm = update(accelerator, LossModule(model), optimizer, mixture, parts, 0.0)
 
     again = tiny(0.0)
-    losses = {
-        part: torch.stack([*mixture.loss(again, batch).values()]).sum() for part, batch in batches.items()
-    }
+    losses = {part: torch.stack([*mixture(again, batch).values()]).sum() for part, batch in batches.items()}
     (0.75 * losses[0] + 0.25 * losses[1]).backward()  # type: ignore[no-untyped-call]
     expected = torch.stack([p.grad.norm() for p in again.parameters() if p.grad is not None]).norm()
     assert float(norm) == pytest.approx(float(expected), rel=1e-5)
@@ -115,7 +129,7 @@ class Stop(Exception):
 def test_continuing_repeats_what_would_have_been(tmp_path: Path, at: int) -> None:
     whole_ear, ear = Ear(), Ear()
     whole = tiny()
-    train(whole, HideSome(), render, settings(), context_in(tmp_path / "whole", whole_ear), held_out())
+    fit(whole, HIDE_SOME, render, settings(), context_in(tmp_path / "whole", whole_ear), held_out())
 
     def stopping(number: int) -> TokenRows:
         if number > at:
@@ -123,9 +137,9 @@ def test_continuing_repeats_what_would_have_been(tmp_path: Path, at: int) -> Non
         return render(number)
 
     with pytest.raises(Stop):
-        train(tiny(), HideSome(), stopping, settings(), context_in(tmp_path / "cut", ear), held_out())
+        fit(tiny(), HIDE_SOME, stopping, settings(), context_in(tmp_path / "cut", ear), held_out())
     again = tiny()
-    train(again, HideSome(), render, settings(), context_in(tmp_path / "cut", ear), held_out())
+    fit(again, HIDE_SOME, render, settings(), context_in(tmp_path / "cut", ear), held_out())
     assert same(whole, again)
     for name in ("loss", "held_out_loss", "learning_rate", "gradient_norm"):
         assert ear.metric(name) == whole_ear.metric(name)
@@ -134,10 +148,10 @@ def test_continuing_repeats_what_would_have_been(tmp_path: Path, at: int) -> Non
 def test_a_damaged_checkpoint_costs_only_the_steps_since_the_one_before(tmp_path: Path) -> None:
     ear, whole, again = Ear(), tiny(), tiny()
     context = context_in(tmp_path, ear)
-    train(whole, HideSome(), render, settings(), context)
+    fit(whole, HIDE_SOME, render, settings(), context)
     newest = context.scratch / "checkpoints" / "step-00000008" / "memory.safetensors"
     newest.write_bytes(newest.read_bytes()[:100])
-    train(again, HideSome(), render, settings(), context)
+    fit(again, HIDE_SOME, render, settings(), context)
     assert "damaged" in ear.notes()
     assert "continuing after step 4" in ear.notes()
     assert same(whole, again)
@@ -155,11 +169,11 @@ def test_the_best_weights_can_be_the_final_ones(tmp_path: Path) -> None:
             raise Stop
         return render(number)
 
-    misleading = HeldOutLoss(HideSome(), opposite, 2)
+    misleading = held_out_loss(HIDE_SOME, opposite, 2)
     best = settings(steps=40, learning_rate=0.01, eval_every=4, final="best", keep_last=1)
     ear, model = Ear(), tiny(0.0)
     context = context_in(tmp_path / "whole", ear)
-    progress = train(model, HideSome(), render, best, context, misleading)
+    progress = fit(model, HIDE_SOME, render, best, context, misleading)
     losses = {step: loss for step, loss in ear.metric("held_out_loss").items() if step}
     assert progress.best_step == min(losses, key=losses.__getitem__) < 40
     assert progress.latest == losses[progress.best_step], "the loss of the weights with which it ends"
@@ -169,8 +183,8 @@ def test_the_best_weights_can_be_the_final_ones(tmp_path: Path) -> None:
 
     again, cut = tiny(0.0), context_in(tmp_path / "cut")
     with pytest.raises(Stop):
-        train(tiny(0.0), HideSome(), stopping, best, cut, misleading)
-    train(again, HideSome(), render, best, cut, misleading)
+        fit(tiny(0.0), HIDE_SOME, stopping, best, cut, misleading)
+    fit(again, HIDE_SOME, render, best, cut, misleading)
     assert same(model, again)
 
 
@@ -185,7 +199,7 @@ def test_the_latest_checkpoints_and_those_of_the_lowest_losses_are_kept(tmp_path
         def __init__(self) -> None:
             self.losses = iter((9.0, 3.0, 1.0, 2.0, 4.0, 5.0, 6.0))
 
-        def measure(self, *_: object) -> dict[str, float]:
+        def evaluate(self, *_: object) -> dict[str, float]:
             return {"held_out_loss": next(self.losses)}
 
     often = settings(eval_every=2, checkpoint_every=2, log_every=2, keep_last=1, keep_best=2)
@@ -197,8 +211,8 @@ def test_the_latest_checkpoints_and_those_of_the_lowest_losses_are_kept(tmp_path
         return render(number)
 
     with pytest.raises(Stop):
-        train(tiny(0.0), HideSome(), stopping, often, context, told)
-    train(tiny(0.0), HideSome(), render, often, context, told)
+        fit(tiny(0.0), HIDE_SOME, stopping, often, context, told)
+    fit(tiny(0.0), HIDE_SOME, render, often, context, told)
     kept = sorted(folder.name for folder in (context.scratch / "checkpoints").iterdir())
     assert kept == ["step-00000004", "step-00000006", "step-00000010"]
 
@@ -218,7 +232,7 @@ def test_the_best_kept_early_stopping_and_stops_at_any_step_go_together(
         steps=32, learning_rate=0.01, eval_every=4, checkpoint_every=6, final=final, keep_last=keep,
         keep_best=keep_best, patience=patience,
     )  # fmt: skip
-    misleading = HeldOutLoss(HideSome(), opposite, 1)
+    misleading = held_out_loss(HIDE_SOME, opposite, 1)
     ends = []
     for name, cuts in (("whole", []), ("cut", [3, 9, 10, 15, 22, 23])):
         context = context_in(tmp_path / name)
@@ -231,7 +245,7 @@ def test_the_best_kept_early_stopping_and_stops_at_any_step_go_together(
 
             model = tiny(0.0)
             with suppress(Stop):
-                progress = train(model, HideSome(), until, chosen, context, misleading)
+                progress = fit(model, HIDE_SOME, until, chosen, context, misleading)
         kept = sorted(folder.name for folder in (context.scratch / "checkpoints").iterdir())
         ends.append((progress, kept, model))
     (whole, kept_whole, model_whole), (cut_one, kept_cut, model_cut) = ends
@@ -243,30 +257,37 @@ def test_the_best_kept_early_stopping_and_stops_at_any_step_go_together(
 def test_patience_ends_a_training_that_does_not_get_better(tmp_path: Path) -> None:
     still = settings(steps=400, learning_rate=1e-12, eval_every=3, patience=2)
     ear = Ear()
-    progress = train(tiny(0.0), HideSome(), render, still, context_in(tmp_path, ear), held_out())
+    progress = fit(tiny(0.0), HIDE_SOME, render, still, context_in(tmp_path, ear), held_out())
     assert progress.step < 60
     assert f"stopped after step {progress.step} of 400: 2 measurements without a lower" in ear.notes()
 
 
-class Poisoned(HideSome):
+def poisoned(rows: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
     """Batch 6 asks for the logarithm of nothing."""
+    batch = hide_some(rows, rng, progress)
+    if np.array_equal(rows.tokens, render(6).tokens):
+        batch.extra["poison"] = torch.tensor(float("nan"))  # type: ignore[index]
+    return batch
 
-    def corrupt(self, sequences: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
-        batch = super().corrupt(sequences, rng, progress)
-        if np.array_equal(sequences.tokens, render(6).tokens):
-            batch.extra["poison"] = torch.tensor(float("nan"))  # type: ignore[index]
-        return batch
 
-    def loss(self, model, batch):  # type: ignore[no-untyped-def]
-        return {
-            name: mean + batch.extra.get("poison", 0.0) for name, mean in super().loss(model, batch).items()
-        }
+class PoisonedCriterion(HiddenCriterion):
+    """Adds the poison of a batch to each of its losses."""
+
+    def __call__(self, model: Transformer, batch: Batch) -> Losses:
+        means = super().__call__(model, batch)
+        return {name: mean + batch.extra.get("poison", 0.0) for name, mean in means.items()}
 
 
 def test_a_loss_that_is_no_number_stops_with_the_batch_saved(tmp_path: Path) -> None:
     context = context_in(tmp_path)
     with pytest.raises(Diverged, match="the loss of step 7 is not finite") as stopped:
-        train(tiny(), Poisoned(), render, settings(checkpoint_every=3, log_every=4), context)
+        fit(
+            tiny(),
+            Objective(poisoned, PoisonedCriterion()),
+            render,
+            settings(checkpoint_every=3, log_every=4),
+            context,
+        )
     file = context.scratch / "not-finite-step-00000007.safetensors"
     assert str(file) in str(stopped.value)
     saved = load_file(file)
@@ -277,31 +298,30 @@ def test_a_loss_that_is_no_number_stops_with_the_batch_saved(tmp_path: Path) -> 
 
 
 def test_an_update_in_which_nothing_is_hidden_changes_little_and_stops_nothing(tmp_path: Path) -> None:
-    class HideNothing(HideSome):
-        def corrupt(self, sequences: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
-            batch = super().corrupt(sequences, rng, progress)
-            nothing = torch.empty(0, dtype=torch.int64)
-            return replace(batch, label_positions=nothing, labels=nothing) if progress > 0.4 else batch
+    def hide_nothing(rows: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
+        batch = hide_some(rows, rng, progress)
+        nothing = torch.empty(0, dtype=torch.int64)
+        return replace(batch, label_positions=nothing, labels=nothing) if progress > 0.4 else batch
 
     ear = Ear()
-    train(tiny(), HideNothing(), render, settings(), context_in(tmp_path, ear))
+    fit(tiny(), replace(HIDE_SOME, collate=hide_nothing), render, settings(), context_in(tmp_path, ear))
     assert ear.metric("gradient_norm")[12] == 0.0
     assert set(ear.metric("loss")) == {2, 4, 6}
 
 
 def test_recomputing_activations_changes_nothing(tmp_path: Path) -> None:
     one, two = tiny(), tiny()
-    train(one, HideSome(), render, settings(steps=4), context_in(tmp_path / "1"))
-    train(two, HideSome(), render, settings(steps=4, gradient_checkpointing=True), context_in(tmp_path / "2"))
+    fit(one, HIDE_SOME, render, settings(steps=4), context_in(tmp_path / "1"))
+    fit(two, HIDE_SOME, render, settings(steps=4, gradient_checkpointing=True), context_in(tmp_path / "2"))
     assert same(one, two)
 
 
 def test_one_process_after_another_may_differ_in_precision(tmp_path: Path) -> None:
     ears = Ear(), Ear()
     for ear, precision in zip(ears, ("bf16", "fp32"), strict=True):
-        train(
+        fit(
             tiny(0.0),
-            HideSome(),
+            HIDE_SOME,
             render,
             settings(precision=precision),
             context_in(tmp_path / precision, ear),
@@ -313,12 +333,12 @@ def test_one_process_after_another_may_differ_in_precision(tmp_path: Path) -> No
 
 def test_fp16_on_a_cpu_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="fp16 needs a GPU"):
-        train(tiny(), HideSome(), render, settings(precision="fp16"), context_in(tmp_path))
+        fit(tiny(), HIDE_SOME, render, settings(precision="fp16"), context_in(tmp_path))
 
 
 def test_block_masks_on_a_cpu_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="flex_attention: block masks need a GPU"):
-        train(tiny(0.0), HideSome(), render, settings(flex_attention=True), context_in(tmp_path))
+        fit(tiny(0.0), HIDE_SOME, render, settings(flex_attention=True), context_in(tmp_path))
 
 
 RUN = """
@@ -326,11 +346,10 @@ import sys
 from pathlib import Path
 import torch
 from safetensors.torch import save_file
-from kepipe.training.loop import train
-from tests.support.toy_training import HideSome, render, settings, tiny, context_in
+from tests.support.toy_training import HIDE_SOME, fit, render, settings, tiny, context_in
 torch.set_num_threads(1)
 model = tiny()
-train(model, HideSome(), render, settings(steps=120, checkpoint_every=3), context_in(Path(sys.argv[1])))
+fit(model, HIDE_SOME, render, settings(steps=120, checkpoint_every=3), context_in(Path(sys.argv[1])))
 save_file(dict(model.named_parameters()), Path(sys.argv[1]) / "model.safetensors")
 """
 
@@ -366,7 +385,7 @@ def test_kill_9_at_any_moment_and_again_ends_with_the_same_bytes(tmp_path: Path)
 def test_compiled_layers_give_the_losses_of_plain_ones_and_continue(tmp_path: Path) -> None:
     """Stopped and continued, too: what is compiled is no part of a checkpoint, and half a kernel stops nothing."""
     plain, compiled = Ear(), Ear()
-    train(tiny(0.0), HideSome(), render, settings(steps=8), context_in(tmp_path / "plain", plain))
+    fit(tiny(0.0), HIDE_SOME, render, settings(steps=8), context_in(tmp_path / "plain", plain))
 
     def stopping(number: int) -> TokenRows:
         if number > 5:
@@ -375,14 +394,14 @@ def test_compiled_layers_give_the_losses_of_plain_ones_and_continue(tmp_path: Pa
 
     once, cut = settings(steps=8, compile=True), context_in(tmp_path / "cut", compiled)
     with pytest.raises(Stop):
-        train(tiny(0.0), HideSome(), stopping, once, cut)
+        fit(tiny(0.0), HIDE_SOME, stopping, once, cut)
     kernels = list((cut.scratch / "kernels-0").rglob("*.so"))
     assert kernels
     for kernel in kernels:
         kernel.unlink()  # this process has it mapped
         kernel.write_bytes(b"")
     torch.compiler.reset()
-    train(tiny(0.0), HideSome(), render, once, cut)
+    fit(tiny(0.0), HIDE_SOME, render, once, cut)
     assert "continuing after step 4" in compiled.notes()
     for name in ("loss", "gradient_norm"):
         assert compiled.metric(name) == pytest.approx(plain.metric(name), rel=1e-4), name
@@ -393,4 +412,4 @@ def test_a_machine_without_a_compiler_is_told_in_one_line(
 ) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(ValueError, match=r"compile: no C\+\+ compiler: .* or set `compile: false`$"):
-        train(tiny(), HideSome(), render, settings(compile=True), context_in(tmp_path))
+        fit(tiny(), HIDE_SOME, render, settings(compile=True), context_in(tmp_path))

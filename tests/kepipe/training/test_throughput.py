@@ -13,10 +13,9 @@ from kepipe.data.formats import plan
 from kepipe.data.row_batches import RowBatches, SpecialTokens
 from kepipe.models.base import Base, build
 from kepipe.objectives import table
-from kepipe.training.loop import train
 from tests.support.rows import CLS, PAD, SEP, TOKENIZER
 from tests.support.shards import random_documents, write_shard
-from tests.support.toy_training import Ear, context_in, settings
+from tests.support.toy_training import Ear, context_in, fit, settings
 
 TOKENS = 4096
 
@@ -35,8 +34,8 @@ def test_the_model_waits_for_less_than_three_percent_of_a_step(
     sizes = {"layers": 2, "hidden": 128, "heads": 2, "positions": 80}
     model = build(Base(family=family, **sizes), 10 + len(shard), 0)
     ear = Ear()
-    train(
-        model, table.build(table.read(objective), TOKENIZER), batches.render,
+    fit(
+        model, table.build(table.read(objective), TOKENIZER), batches.__getitem__,
         settings(steps=6, log_every=1, batch_tokens=TOKENS), context_in(tmp_path, ear),
     )  # fmt: skip
     told = {

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kepipe.knowledge.kbert.tree import Branches, InjectedRows, MentionSpans, build_rows
+from kepipe.knowledge.kbert.tree import Branches, InjectedRows, MentionSpans, TreeShape, build_rows
 from kepipe.nn.visibility import by_name
 
 Ints = npt.NDArray[np.int64]
@@ -106,7 +106,7 @@ def test_every_cell_of_the_visible_matrix_of_the_example() -> None:
 
 
 def test_a_decoder_reads_the_branch_before_the_last_token_of_its_mention() -> None:
-    injected = build_rows(*COOK, WORDS, FACTS, causal=True)
+    injected = build_rows(*COOK, WORDS, FACTS, TreeShape(causal=True))
     assert text(injected) == "^库CEO苹果克正在访问北首都中国是一座城市京"
     after = build_rows(*COOK, WORDS, FACTS)
     for name in ("tokens", "positions", "branch", "mention"):
@@ -150,30 +150,30 @@ def test_a_mention_without_triples_is_plain_text() -> None:
 
 def test_the_sentence_goes_before_branches_and_first_ranked_branches_before_others() -> None:
     def left(length: int) -> str:
-        return text(build_rows(*COOK, WORDS, FACTS, length=length))
+        return text(build_rows(*COOK, WORDS, FACTS, TreeShape(length=length)))
 
     assert left(23) == "^库克CEO苹果正在访问北京首都中国是一座城市"
     assert left(22) == left(18) == "^库克CEO苹果正在访问北京首都中国"
     assert left(17) == left(14) == "^库克CEO苹果正在访问北京"
     assert left(13) == left(9) == "^库克正在访问北京"
-    cut = build_rows(*COOK, WORDS, FACTS, length=5)
+    cut = build_rows(*COOK, WORDS, FACTS, TreeShape(length=5))
     assert text(cut) == "^库克正在"
     assert cut.places[0].tolist() == [0, 1, 2, 3, 4, -1, -1, -1, -1]
     assert cut.kept.tolist() == [False] * 3
-    assert text(build_rows(*COOK, WORDS, branches((0, "CE"), (1, "首")), length=4)) == "^库克正", (
+    assert text(build_rows(*COOK, WORDS, branches((0, "CE"), (1, "首")), TreeShape(length=4))) == "^库克正", (
         "a cut mention has none"
     )
 
 
 def test_upstream_cuts_the_flat_row() -> None:
-    cut = build_rows(*COOK, WORDS, FACTS, length=10, upstream=True)
+    cut = build_rows(*COOK, WORDS, FACTS, TreeShape(length=10, upstream=True))
     assert text(cut) == "^库克CEO苹果正在"
     assert cut.places[0].tolist() == [0, 1, 2, 8, 9, -1, -1, -1, -1]
     assert cut.lengths.tolist() == [10]
 
 
 def test_a_branch_beyond_the_last_position_finds_no_room() -> None:
-    injected = build_rows(*COOK, WORDS, FACTS, positions=13)
+    injected = build_rows(*COOK, WORDS, FACTS, TreeShape(positions=13))
     assert injected.kept.tolist() == [True, True, False]
     assert injected.positions.max() == 12
 
@@ -202,7 +202,7 @@ def test_what_holds_for_every_tree(
     forest: tuple[Ints, Ints, MentionSpans, Branches], causal: bool, length: int | None
 ) -> None:
     tokens, lengths, words, facts = forest
-    injected = build_rows(tokens, lengths, words, facts, length=length, causal=causal)
+    injected = build_rows(tokens, lengths, words, facts, TreeShape(length=length, causal=causal))
     matrix = sees(injected)
     whole = lengths if length is None else np.minimum(lengths, length)
     for row in range(len(tokens)):
@@ -246,7 +246,7 @@ def test_without_triples_the_row_is_the_plain_one(forest: tuple[Ints, Ints, Ment
 @given(forests())
 def test_rows_do_not_depend_on_their_batch(forest: tuple[Ints, Ints, MentionSpans, Branches]) -> None:
     tokens, lengths, words, facts = forest
-    together = build_rows(tokens, lengths, words, facts, length=12)
+    together = build_rows(tokens, lengths, words, facts, TreeShape(length=12))
     for row in range(len(tokens)):
         own = np.flatnonzero(words.rows == row)
         of_row = np.isin(facts.mentions, own)
@@ -259,7 +259,7 @@ def test_rows_do_not_depend_on_their_batch(forest: tuple[Ints, Ints, MentionSpan
                 facts.lengths[of_row],
                 facts.tokens[np.repeat(of_row, facts.lengths)],
             ),
-            length=12,
+            TreeShape(length=12),
         )
         size = int(alone.lengths[0])
         assert size == together.lengths[row]
@@ -283,5 +283,5 @@ def against_the_words_of_the_paper(injected: InjectedRows) -> list[list[bool]]:
 
 @pytest.mark.parametrize("changes", [{}, {"length": 18}, {"causal": True}])
 def test_the_visible_matrix_is_that_of_the_equation(changes: dict[str, Any]) -> None:
-    injected = build_rows(*COOK, WORDS, FACTS, **changes)
+    injected = build_rows(*COOK, WORDS, FACTS, TreeShape(**changes))
     assert sees(injected)[0].tolist() == against_the_words_of_the_paper(injected)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from kepipe.data.batch import Batch
-from kepipe.knowledge.kbert.tree import Branches, InjectedRows, MentionSpans, build_rows
+from kepipe.knowledge.kbert.tree import Branches, InjectedRows, MentionSpans, TreeShape, build_rows
 from kepipe.models.base import Base, build
 
 SENTENCE = np.array([[2, 10, 11, 12, 13, 14, 3]])
@@ -64,7 +64,7 @@ def test_a_branch_that_nobody_sees_leaves_the_sentence_as_it_was(family: str) ->
 
 
 def test_gpt_reads_a_branch_from_the_mentions_last_token_on() -> None:
-    injected = build_rows(SENTENCE, np.array([7]), ANCHORS, BRANCHES, causal=True)
+    injected = build_rows(SENTENCE, np.array([7]), ANCHORS, BRANCHES, TreeShape(causal=True))
     batch = replace(batch_of(injected), visibility="causal")
     tokens = torch.from_numpy(SENTENCE)
     alone = hidden("gpt2", Batch(tokens, torch.ones_like(tokens), visibility="causal"))

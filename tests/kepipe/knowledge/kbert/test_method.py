@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from kepipe.objectives.injected import Injected
 
 from kepipe.data.batch import TokenRows
+from kepipe.knowledge.ernie_baidu import ErnieBaidu, MaskedUnits
 from kepipe.knowledge.kbert.injector import Injector
-from kepipe.knowledge.kbert.settings import Inject
+from kepipe.knowledge.kbert.method import InjectedTriples
+from kepipe.knowledge.kbert.settings import KBert
 from kepipe.models.base import Base, build
 from kepipe.objectives import table
+from kepipe.objectives.base import Objective
 from kg.schema import Entity, Relation, Triple
 from kg.store import Graph
 from kg.writer import write_graph
 from tests.support.rows import MASK, TOKENIZER, VOCABULARY, rows
 
+IDS = [f"e{n}" for n in range(9)]
 OBJECTIVES = ["mlm", "ernie-baidu", "span-masking", "unilm", "causal-lm", "prefix-lm"]
 
 
@@ -48,25 +52,29 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:
     return write_graph(folder, [*entities, *kinds], [Relation("r", "80")], {"train": facts})
 
 
-def injected(graph: Graph, name: str, causal: bool = False, **settings: Any) -> Injected:
-    injector = Injector(graph, Words(), Inject(**settings), causal=causal)  # type: ignore[arg-type]
-    return Injected(
-        table.build(table.read(name), TOKENIZER), injector, injector.map_ids([f"e{n}" for n in range(9)])
-    )
+def plain_objective(name: str) -> Objective:
+    if name == "ernie-baidu":
+        return MaskedUnits(ErnieBaidu()).objective(table.build(table.read("mlm"), TOKENIZER))
+    return table.build(table.read(name), TOKENIZER)
+
+
+def injected(graph: Graph, name: str, causal: bool = False, **settings: Any) -> Objective:
+    injector = Injector(graph, Words(), KBert(**settings), causal=causal)  # type: ignore[arg-type]
+    return InjectedTriples(injector, Path()).objective(plain_objective(name))
 
 
 def linked(**changes: Any) -> TokenRows:
-    plain = rows(**changes)
-    unit = plain.units["entity"]
-    return rows(**changes, entities=np.where((unit >= 0) & (unit % 2 == 0), unit, -1))
+    clean = rows(**changes, entity_ids=IDS)
+    unit = clean.units["entity"]
+    return replace(clean, entities=np.where((unit >= 0) & (unit % 2 == 0), unit, -1))
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 @pytest.mark.parametrize("pairs", [False, True])
 def test_the_same_tokens_are_asked_for_with_and_without_a_graph(graph: Graph, name: str, pairs: bool) -> None:
-    objective, rows = injected(graph, name), linked(pairs=pairs)
-    plain = objective.objective.corrupt(rows, np.random.default_rng(3), 0.9)
-    batch = objective.corrupt(rows, np.random.default_rng(3), 0.9)
+    objective, without, rows = injected(graph, name), plain_objective(name), linked(pairs=pairs)
+    plain = without.collate(rows, np.random.default_rng(3), 0.9)
+    batch = objective.collate(rows, np.random.default_rng(3), 0.9)
     assert plain.labels is not None
     assert batch.labels is not None
     assert batch.branch is not None
@@ -74,7 +82,7 @@ def test_the_same_tokens_are_asked_for_with_and_without_a_graph(graph: Graph, na
     assert plain.label_positions is not None
     assert batch.label_positions is not None
     assert batch.labels.tolist() == plain.labels.tolist()
-    assert objective.counts(batch) == objective.objective.counts(plain)
+    assert objective.criterion.counts(batch) == without.criterion.counts(plain)
     for field in ("tokens", "documents", "segments", "prefix"):
         one, other = getattr(batch, field), getattr(plain, field)
         assert (one is None) == (other is None)
@@ -97,8 +105,8 @@ def test_the_same_tokens_are_asked_for_with_and_without_a_graph(graph: Graph, na
 
 def test_upstream_does_not_ask_for_what_was_cut_off(graph: Graph) -> None:
     objective = injected(graph, "mlm", length=20, upstream=True)
-    batch = objective.corrupt(linked(), np.random.default_rng(0), 0.0)
-    plain = objective.objective.corrupt(linked(), np.random.default_rng(0), 0.0)
+    batch = objective.collate(linked(), np.random.default_rng(0), 0.0)
+    plain = plain_objective("mlm").collate(linked(), np.random.default_rng(0), 0.0)
     assert batch.labels is not None
     assert plain.labels is not None
     assert batch.label_positions is not None
@@ -112,11 +120,11 @@ def test_a_model_without_the_tree_learns_the_plain_objective(graph: Graph) -> No
     """Without mentions the batch is the plain one, and so is the loss."""
     objective, clean = injected(graph, "mlm"), rows()
     model = build(Base(layers=1, hidden=32, heads=2), VOCABULARY, seed=0).eval()
-    batch = objective.corrupt(clean, np.random.default_rng(0), 0.0)
-    plain = objective.objective.corrupt(clean, np.random.default_rng(0), 0.0)
+    batch = objective.collate(clean, np.random.default_rng(0), 0.0)
+    plain = plain_objective("mlm").collate(clean, np.random.default_rng(0), 0.0)
     with torch.no_grad():
-        assert objective.loss(model, batch)["mlm"] == pytest.approx(
-            float(objective.objective.loss(model, plain)["mlm"])
+        assert objective.criterion(model, batch)["mlm"] == pytest.approx(
+            float(objective.criterion(model, plain)["mlm"])
         )
 
 
@@ -130,7 +138,7 @@ def towns(generator: np.random.Generator, inside: bool) -> TokenRows:
     words, names = np.array([-1, 0, 1, -1]), np.array([-1, 0, 0 if inside else 1, -1])
     links = np.where(names == 0, entity[:, None], -1)
     units = {"entity": zeros + names, "word": zeros + words}
-    return TokenRows(tokens, zeros, zeros + 1, units["word"] < 0, units, links, units["word"])
+    return TokenRows(tokens, zeros, zeros + 1, units["word"] < 0, units, links, units["word"], entity_ids=IDS)
 
 
 @pytest.mark.parametrize(("family", "name"), [("bert", "mlm"), ("gpt2", "causal-lm")])
@@ -145,12 +153,12 @@ def test_knowledge_reaches_the_prediction(graph: Graph, family: Any, name: str) 
     model = build(Base(family=family, layers=2, hidden=32, heads=2), VOCABULARY, seed=0)
     optimiser = torch.optim.Adam(model.parameters(), 5e-3)
     for number in range(80):
-        batch = objective.corrupt(towns(generator, not causal), np.random.default_rng(number), 0.0)
-        loss = objective.loss(model, batch)[objective.terms[0]]
+        batch = objective.collate(towns(generator, not causal), np.random.default_rng(number), 0.0)
+        loss = objective.criterion(model, batch)[objective.criterion.terms[0]]
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-    batch = objective.corrupt(towns(generator, not causal), np.random.default_rng(0), 0.0)
+    batch = objective.collate(towns(generator, not causal), np.random.default_rng(0), 0.0)
     assert batch.labels is not None
     assert batch.label_positions is not None
     kind = (batch.labels >= 90) & (batch.labels < 93)

@@ -1,4 +1,4 @@
-"""Vectors of entities: by row, a batch's worth at a time, beside a model; and where mentions begin."""
+"""Vectors of entities: by row, and a batch's worth at a time."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from kepipe.data.batch import Batch, Ints
+from kepipe.arrays import Ints
+from kepipe.data.batch import Batch
 from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors, attach
-from kepipe.models import folder
-from kepipe.models.base import Base, build
 from kg.schema import Entity, Relation, Triple
 from kg.vectors import TABLE, Vectors, save_vectors
 from kg.writer import write_graph
-from tests.support.rows import rows
 
 ROWS, E = 9, 8
 
@@ -101,74 +99,6 @@ def mapped_bytes(file: Path) -> int:
     return 1024 * kilobytes
 
 
-def test_an_entity_stands_at_the_first_token_of_each_mention() -> None:
-    """Mentions of 2 and 1 tokens, the same entity twice in a row, one without a vector, one cut by the row's end."""
-    entities = np.array([[-1, 4, 4, 4, -1, 5, -1, 6, 6]])
-    units = np.array([[-1, 0, 0, 1, 2, 3, 4, 5, 5]])
-    sequences = rows(entities=entities, units={"entity": units})
-    links = mention_starts(sequences, np.array([-1, -1, -1, -1, 70, -1, 90]))
-    assert links.tolist() == [[-1, 70, -1, 70, -1, -1, -1, 90, -1]]
-
-
-def test_a_folder_carries_the_vectors_without_copying(vectors: EntityVectors, tmp_path: Path) -> None:
-    base = Base.model_validate({"layers": 2, "hidden": 32, "heads": 2, "fusion": {}})
-    model = build(base, 50, 0, entities=vectors)
-    folder.save(tmp_path, model, entities=vectors)
-    assert (tmp_path / TABLE).samefile(vectors.vectors.folder / TABLE)
-    opened = EntityVectors.open(tmp_path)
-    np.testing.assert_array_equal(opened.vectors.matrix, vectors.vectors.matrix)
-    loaded = folder.load(tmp_path)
-    assert loaded.config == model.config
-    assert all(torch.equal(a, b) for a, b in zip(loaded.parameters(), model.parameters(), strict=True))
-    again = build(Base.model_validate({"from": str(tmp_path)}), 50, 0, entities=opened)
-    assert again.config.fusion == model.config.fusion
-
-
-def test_trained_vectors_are_saved_as_they_became(vectors: EntityVectors, tmp_path: Path) -> None:
-    base = Base.model_validate({"layers": 2, "hidden": 32, "heads": 2, "fusion": {"train": True}})
-    model = build(base, 50, 0, entities=vectors)
-    assert model.entity_table is not None
-    np.testing.assert_array_equal(model.entity_table.weight.detach().numpy(), vectors.table())
-    with torch.no_grad():
-        model.entity_table.weight += 1
-    folder.save(tmp_path, model, entities=vectors)
-    np.testing.assert_array_equal(EntityVectors.open(tmp_path).table(), vectors.table() + 1)
-
-
-def test_defaults_are_the_published_ones_and_scale() -> None:
-    fusion = Base.model_validate({"fusion": {}}).fusion
-    assert fusion is not None
-    assert [fusion.of(layers, 100, 9).first for layers in (12, 6, 4, 2, 1)] == [5, 2, 1, 0, 0]
-    assert fusion.of(12, 100, 9).heads == 4
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"entity_hidden": 100}, "have 8 numbers"),
-        ({"entity_heads": 3}, "set entity_heads to a divisor"),
-        ({"first": 2}, "at least one must fuse"),
-    ],
-)
-def test_what_does_not_fit_is_said(vectors: EntityVectors, settings: dict[str, int], message: str) -> None:
-    base = Base.model_validate({"layers": 2, "hidden": 32, "heads": 2, "fusion": settings})
-    with pytest.raises(ValueError, match=message):
-        build(base, 50, 0, entities=vectors)
-
-
-def test_vectors_are_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"inputs: \{vectors: embed\}"):
-        build(Base.model_validate({"layers": 2, "hidden": 32, "heads": 2, "fusion": {}}), 50, 0)
+def test_a_folder_without_vectors_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no entity vectors"):
         EntityVectors.open(tmp_path)
-
-
-def test_a_model_that_fuses_is_not_fused_again(vectors: EntityVectors, tmp_path: Path) -> None:
-    base = Base.model_validate({"layers": 2, "hidden": 32, "heads": 2, "fusion": {}})
-    folder.save(tmp_path, build(base, 50, 0, entities=vectors), entities=vectors)
-    with pytest.raises(ValueError, match="fuses entities already"):
-        build(Base.model_validate({"from": str(tmp_path), "fusion": {}}), 50, 0, entities=vectors)
-    wide = tmp_path / "wide"
-    save_vectors(wide, ["Q1"], np.zeros((1, 16), np.float32))
-    with pytest.raises(ValueError, match="these are 1 of 16"):
-        build(Base.model_validate({"from": str(tmp_path)}), 50, 0, entities=EntityVectors.open(wide))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from kepipe.objectives.entity_denoising import DenoisingEntities
 
-from kepipe.data.batch import Batch, Ints, TokenRows
+from kepipe.arrays import Ints
+from kepipe.data.batch import Batch, ExampleRefs, TokenRows
+from kepipe.knowledge.ernie_tsinghua.method import FusedEntities
+from kepipe.knowledge.ernie_tsinghua.settings import ErnieTsinghua
 from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
 from kepipe.models.assemble import fuse
 from kepipe.models.base import Base, build
@@ -23,17 +26,24 @@ from kg.vectors import open_vectors, save_vectors
 from tests.support.rows import TOKENIZER, VOCABULARY, rows
 
 ENTITIES, E = 40, 8
+IDS = [f"Q{n}" for n in range(ENTITIES)]
 
 
 @pytest.fixture(scope="module")
 def vectors(tmp_path_factory: pytest.TempPathFactory) -> EntityVectors:
     folder = tmp_path_factory.mktemp("vectors")
     matrix = np.random.default_rng(0).standard_normal((ENTITIES, E)).astype(np.float32)
-    save_vectors(folder, [f"Q{n}" for n in range(ENTITIES)], matrix)
+    save_vectors(folder, IDS, matrix)
     return EntityVectors.open(folder)
 
 
-def linked(vectors: EntityVectors, seed: int = 0, pairs: bool = False, share: float = 0.3) -> TokenRows:
+def with_links(clean: TokenRows, links_BT: Ints) -> TokenRows:
+    """The rows with mentions of one token each: the row of its vector, −1 for no mention."""
+    units = {**clean.units, "entity": clean.units["word"]}
+    return replace(clean, units=units, entities=links_BT, entity_ids=IDS)
+
+
+def linked(seed: int = 0, pairs: bool = False, share: float = 0.3) -> TokenRows:
     """Rows in which a share of the tokens begins a mention."""
     clean = rows(seed=seed, pairs=pairs)
     rng = np.random.default_rng(seed)
@@ -42,12 +52,12 @@ def linked(vectors: EntityVectors, seed: int = 0, pairs: bool = False, share: fl
         rng.integers(0, ENTITIES, clean.tokens.shape),
         -1,
     )
-    return rows(seed=seed, pairs=pairs, links=links, vectors=vectors)
+    return with_links(clean, links)
 
 
-def objective(**settings: Any) -> DenoisingEntities:
-    made = table.build(table.read({"name": "ernie-tsinghua", **settings}), TOKENIZER)
-    return cast(DenoisingEntities, made)
+def objective(vectors: EntityVectors, masking: str = "dynamic", **settings: Any) -> Objective:
+    masked = table.build(table.read({"name": "mlm", "schedule": masking}), TOKENIZER)
+    return FusedEntities(vectors, ErnieTsinghua(**settings)).objective(masked)
 
 
 def model(seed: int = 0) -> Transformer:
@@ -65,46 +75,42 @@ def shown(batch: Batch) -> Ints:
 
 @pytest.mark.parametrize("upstream", [False, True])
 def test_what_the_batch_says_is_so(vectors: EntityVectors, upstream: bool) -> None:
-    rows = linked(vectors)
-    assert rows.links is not None
-    batch = objective(upstream=upstream).corrupt(rows, np.random.default_rng(3), 0.0)
+    rows = linked()
+    batch = objective(vectors, upstream=upstream).collate(rows, np.random.default_rng(3), 0.0)
     assert batch.entity_rows is not None
     assert batch.entity_vectors is not None
     assert (batch.entity_vectors[0] == 0).all()
     np.testing.assert_array_equal(
         batch.entity_vectors[1:].numpy(), vectors.vectors.matrix[batch.entity_rows[1:].numpy()]
     )
-    true_N = rows.links[rows.links >= 0]
+    true_N = rows.entities[rows.entities >= 0]
     candidates = batch.entity_rows[batch.extra["candidates"]].numpy()
     present = np.unique(true_N)
     np.testing.assert_array_equal(candidates, np.append(-1, present) if upstream else present)
     np.testing.assert_array_equal(candidates[batch.extra["truth"].numpy()], true_N)
-    np.testing.assert_array_equal(batch.extra["linked"].numpy(), np.flatnonzero(rows.links >= 0))
+    np.testing.assert_array_equal(batch.extra["linked"].numpy(), np.flatnonzero(rows.entities >= 0))
     wrong = shown(batch).ravel()[batch.extra["linked"].numpy()] != true_N
     np.testing.assert_array_equal(np.flatnonzero(wrong), batch.extra["changed"].numpy())
-    assert (shown(batch)[rows.links < 0] == -1).all()
+    assert (shown(batch)[rows.entities < 0] == -1).all()
 
 
 def test_masking_does_not_look_at_links_nor_links_at_masking(vectors: EntityVectors) -> None:
     """The same tokens are hidden as by `mlm` with the same seed: arms with and without dEA compare."""
-    rows = linked(vectors, pairs=True)
-    plain = table.build(table.read("mlm"), TOKENIZER).corrupt(rows, np.random.default_rng(5), 0.0)
-    ours = objective().corrupt(rows, np.random.default_rng(5), 0.0)
+    rows = linked(pairs=True)
+    plain = objective(vectors, denoising=False).collate(rows, np.random.default_rng(5), 0.0)
+    bare = table.build(table.read("mlm"), TOKENIZER).collate(rows, np.random.default_rng(5), 0.0)
+    ours = objective(vectors).collate(rows, np.random.default_rng(5), 0.0)
     for name in ("tokens", "label_positions", "labels", "next_sentence_labels", "segments"):
         assert torch.equal(getattr(plain, name), getattr(ours, name)), name
-    assert rows.links is not None
-    np.testing.assert_array_equal(shown(plain), rows.links)
+        assert torch.equal(getattr(bare, name), getattr(ours, name)), name
+    np.testing.assert_array_equal(shown(plain), rows.entities)
 
 
 def test_a_static_schedule_corrupts_links_alike_at_every_visit(vectors: EntityVectors) -> None:
-    from kepipe.data.batch import ExampleRefs
-
-    made = objective(schedule="static")
+    static = objective(vectors, masking="static")
     batches = [
-        made.corrupt(
-            rows(links=linked(vectors).links, vectors=vectors, refs=ExampleRefs(np.arange(8), times, 0)),
-            np.random.default_rng(times),
-            0.0,
+        static.collate(
+            replace(linked(), refs=ExampleRefs(np.arange(8), times, 0)), np.random.default_rng(times), 0.0
         )
         for times in (0, 1)
     ]
@@ -143,39 +149,39 @@ def test_the_loss_by_hand(vectors: EntityVectors) -> None:
         def token_loss(self, hidden: torch.Tensor, _labels: torch.Tensor) -> torch.Tensor:
             return hidden.sum()
 
-    losses = objective(weights={"dea": 0.5}).loss(cast(Transformer, Fixed()), batch)
+    losses = objective(vectors, weights={"dea": 0.5}).criterion(Fixed(), batch)
     expected = 0.5 * (math.log1p(math.exp(-2)) + math.log1p(math.exp(4))) / 2
     assert float(losses["dea"]) == pytest.approx(expected, rel=1e-6)
     assert float(losses["mlm"]) == 0.0
     assert float(losses["entity_accuracy"]) == 0.5
     assert float(losses["changed_entity_accuracy"]) == 0.0
-    assert objective().counts(batch) == {
+    assert objective(vectors).criterion.counts(batch) == {
         "mlm": 0, "dea": 2, "entity_accuracy": 2, "changed_entity_accuracy": 1,
     }  # fmt: skip
 
 
 def test_rows_without_any_link(vectors: EntityVectors) -> None:
-    made = objective()
-    batch = made.corrupt(linked(vectors, share=0.0), np.random.default_rng(0), 0.0)
-    losses = made.loss(model(), batch)
+    denoising = objective(vectors)
+    batch = denoising.collate(linked(share=0.0), np.random.default_rng(0), 0.0)
+    losses = denoising.criterion(model(), batch)
     assert float(losses["dea"]) == 0.0
     assert all(torch.isfinite(loss) for loss in losses.values())
-    assert made.counts(batch)["dea"] == 0
+    assert denoising.criterion.counts(batch)["dea"] == 0
     torch.autograd.backward(losses["mlm"])
 
 
 def test_entities_are_learned_and_each_loss_is_told(vectors: EntityVectors) -> None:
     """Ten linked tokens, each always the same entity: after some steps also changed links are named right."""
-    made: Objective = objective(replaced=0.2, removed=0.6)
+    denoising = objective(vectors, replaced=0.2, removed=0.6)
     trained = model()
     optimizer = torch.optim.AdamW(trained.parameters(), lr=3e-3)
     told = {}
     for step in range(60):
         clean = rows(seed=step)
         links = np.where(~clean.special & (clean.tokens >= 60) & (clean.tokens < 70), clean.tokens - 60, -1)
-        batch = made.corrupt(rows(seed=step, links=links, vectors=vectors), np.random.default_rng(step), 0.0)
-        losses = made.loss(trained, batch)
-        torch.autograd.backward([losses[name] for name in made.terms if name in losses])
+        batch = denoising.collate(with_links(clean, links), np.random.default_rng(step), 0.0)
+        losses = denoising.criterion(trained, batch)
+        torch.autograd.backward([losses[name] for name in denoising.criterion.terms if name in losses])
         optimizer.step()
         optimizer.zero_grad()
         told = {name: float(loss.detach()) for name, loss in losses.items()}
@@ -183,25 +189,34 @@ def test_entities_are_learned_and_each_loss_is_told(vectors: EntityVectors) -> N
     assert told["changed_entity_accuracy"] > 0.6  # a tenth by chance
 
 
-def test_vectors_are_asked_for() -> None:
-    with pytest.raises(ValueError, match=r"inputs: \{vectors: embed\}"):
-        objective().corrupt(rows(), np.random.default_rng(0), 0.0)
+def test_shares_of_links_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="add up to more than 1"):
-        objective(replaced=0.6, removed=0.6)
+        ErnieTsinghua(replaced=0.6, removed=0.6)
+
+
+def test_an_objective_without_hidden_tokens_is_refused(vectors: EntityVectors) -> None:
+    causal = table.build(table.read("causal-lm"), TOKENIZER)
+    with pytest.raises(ValueError, match="set `denoising: false`"):
+        FusedEntities(vectors, ErnieTsinghua()).objective(causal)
+    batch = (
+        FusedEntities(vectors, ErnieTsinghua(denoising=False))
+        .objective(causal)
+        .collate(linked(), np.random.default_rng(0), 0.0)
+    )
+    np.testing.assert_array_equal(shown(batch), linked().entities)
 
 
 def test_trained_vectors_get_a_gradient_where_they_are_used(vectors: EntityVectors, tmp_path: Path) -> None:
     base = build(Base.model_validate({"layers": 2, "hidden": 32, "heads": 2}), VOCABULARY, 0)
     trained, _ = fuse(base, FusionConfig(first=0, hidden=E, heads=2, rows=ENTITIES), 0)
-    made = objective(replaced=0.0)
-    rows = linked(vectors, share=0.05)
-    batch = made.corrupt(rows, np.random.default_rng(0), 0.0)
-    torch.autograd.backward(made.loss(trained, batch)["dea"])
+    denoising = objective(vectors, replaced=0.0)
+    rows = linked(share=0.05)
+    batch = denoising.collate(rows, np.random.default_rng(0), 0.0)
+    torch.autograd.backward(denoising.criterion(trained, batch)["dea"])
     assert trained.entity_table is not None
     gradient = trained.entity_table.weight.grad
     assert gradient is not None
-    assert rows.links is not None
-    used = np.unique(rows.links[rows.links >= 0])
+    used = np.unique(rows.entities[rows.entities >= 0])
     assert set(np.flatnonzero(gradient.abs().sum(1).numpy())) == set(used)
     vectors.save(tmp_path, trained.entity_table.weight.detach().numpy())
     np.testing.assert_array_equal(open_vectors(tmp_path).matrix, trained.entity_table.weight.detach().numpy())

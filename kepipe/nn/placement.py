@@ -1,0 +1,68 @@
+"""Which tokens carry an entity, and which entities see one another.
+
+Few tokens carry an entity, so entities are kept apart, in slots: a row has S of them, one for each of its linked
+tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from kepipe.nn.attention import Mask
+from kepipe.nn.gather import flat, slots
+from kepipe.nn.visibility import Visibility
+
+
+@dataclass(frozen=True)
+class LinkedEntities:
+    """`rows`: int [B, T], the row in `vectors` of the entity whose mention starts at each token; 0: none.
+
+    `vectors`: [M, E]; row 0 is all zeros.
+    """
+
+    rows: Tensor
+    vectors: Tensor
+
+
+@dataclass(frozen=True)
+class EntityPlacement:
+    """Which tokens the slots belong to.
+
+    Slot 0 is each row's first token, whether it has an entity or not: as [CLS] it carries none and gathers
+    those of the row. `entities`: int [B, S], the slots' rows in the batch's entity vectors (0: none). `flat`: int
+    [B·S], the slots' tokens among the B·T. `used`: bool [B, S, 1]; slots that rows with fewer links do not need
+    stand at the first token, add nothing and are seen by nobody. `mask`: which slot sees which.
+    """
+
+    entities: Tensor
+    flat: Tensor
+    used: Tensor
+    mask: Mask
+
+
+def place_entities(entities_BT: Tensor, visibility: Visibility, dtype: torch.dtype) -> EntityPlacement:
+    """The slots of a batch. Entities see one another where their tokens do.
+
+    `dtype` is that of the attention scores.
+    """
+    rows, length = entities_BT.shape
+    device = entities_BT.device
+    linked_BT = entities_BT > 0
+    linked_BT[:, 0] = True
+    b, t = linked_BT.nonzero(as_tuple=True)
+    places_BS, _, count_B = slots(b, t, rows)
+    used_BS = torch.arange(places_BS.shape[1], device=device) < count_B[:, None]
+    seen_BSS = used_BS[:, None, :]
+    among_BSS = visibility.among(places_BS)
+    if among_BSS is not None:
+        seen_BSS = seen_BSS & among_BSS
+    bias = torch.zeros((), dtype=dtype, device=device).where(seen_BSS[:, None], torch.finfo(dtype).min)
+    return EntityPlacement(
+        entities_BT.gather(1, places_BS) * used_BS,
+        flat(places_BS, length),
+        used_BS[:, :, None],
+        Mask(bias),
+    )

@@ -1,0 +1,160 @@
+"""The page about extending kepipe: its files are written, its rows added, and a pipeline trains and measures with them."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from kepipe.config import merge
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+BASE = {"family": "bert", "layers": 1, "hidden": 32, "heads": 2}
+VOCABULARY = 1000
+LINES = 40
+"""Statements of an example, imports and docstrings aside, take no more."""
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+
+
+def placed(language: str) -> list[tuple[str, str]]:
+    """Blocks that name their file in the first line: path, content."""
+    return [
+        (first.removeprefix("# "), rest)
+        for first, _, rest in (block.partition("\n") for block in blocks(language))
+    ]
+
+
+def patch(text: str, diff: str) -> str:
+    """The text with a diff's lines added and taken away; each hunk's own lines have to be in it once."""
+    for hunk in diff.split("@@\n"):
+        lines = hunk.splitlines()
+        before, after = (
+            "".join(line[1:] + "\n" for line in lines if line[0] in signs) for signs in (" -", " +")
+        )
+        assert text.count(before) == 1, hunk
+        text = text.replace(before, after)
+    return text
+
+
+def code_lines(source: str) -> int:
+    tree = ast.parse(source)
+    dropped: set[int] = set()
+    for node in ast.walk(tree):
+        documented = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if documented or isinstance(node, ast.Import | ast.ImportFrom):
+            assert node.end_lineno is not None
+            dropped.update(range(node.lineno, node.end_lineno + 1))
+    return sum(bool(line.strip()) for at, line in enumerate(source.splitlines(), 1) if at not in dropped)
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the package with all examples."""
+    root: Path = tmp_path_factory.mktemp("extended")
+    for package in ("kepipe", "kg"):
+        shutil.copytree(ROOT / package, root / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for path, source in placed("python"):
+        assert not (root / path).exists(), path
+        (root / path).write_text(source, encoding="utf-8")
+    for path, diff in placed("diff"):
+        (root / path).write_text(patch((root / path).read_text(encoding="utf-8"), diff), encoding="utf-8")
+    return root
+
+
+@pytest.fixture(scope="module")
+def workspace(extended: Path) -> Path:
+    """What the page's stages make of the example's text."""
+    project = extended / "project"
+    shutil.copytree(ROOT / "docs" / "example", project)
+    grades = "".join(blocks("json")).splitlines()
+    (project / "grades.jsonl").write_text("".join(f"{line}\n" for line in 12 * grades), encoding="utf-8")
+    pipeline: dict[str, Any] = {
+        "name": "extended",
+        "graph": {"source": "native", "path": "."},
+        "corpus": {"source": "folder", "path": "texts", "held_out": 0.3},
+        "stages": {
+            "link": {"spacy_model": None},
+            "shards": {"tokenizer": {"size": VOCABULARY}},
+            "pretrain": {"base": BASE, "length": 64, "batch_tokens": 512, "log_every": 1},
+        },
+    }
+    for block in sorted(blocks("yaml"), key=lambda block: "evaluate" in block):
+        pipeline = dict(merge(pipeline, yaml.safe_load(block)))
+    pipeline["stages"]["report"] = {}
+    (project / "pipeline.yaml").write_text(yaml.safe_dump(pipeline, sort_keys=False), encoding="utf-8")
+    command = [
+        sys.executable,
+        "-m",
+        "kepipe",
+        "run",
+        "pipeline.yaml",
+        "--workspace",
+        "workspace",
+        "--log-json",
+    ]
+    quiet = {"PYTHONPATH": str(extended), "KEPIPE_TRACKING": "off", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=project, env=os.environ | quiet, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:] + done.stdout[-3000:]
+    (project / "log.jsonl").write_text(done.stdout, encoding="utf-8")
+    return project / "workspace" / "extended"
+
+
+def logged(workspace: Path, stage: str) -> dict[str, float]:
+    """The last value of each metric of a stage."""
+    events = map(json.loads, (workspace.parents[1] / "log.jsonl").read_text(encoding="utf-8").splitlines())
+    values: dict[str, float] = {}
+    for event in events:
+        if event.get("stage") == stage and event["event"] == "Metrics":
+            values |= event["values"]
+    return values
+
+
+def scores(workspace: Path) -> Any:
+    return json.loads((workspace / "evaluate" / "scores.json").read_text(encoding="utf-8"))["arms"]
+
+
+def test_examples_are_short() -> None:
+    long = {path: lines for path, source in placed("python") if (lines := code_lines(source)) > LINES}
+    assert long == {}
+
+
+def test_an_objective(workspace: Path) -> None:
+    config = json.loads((workspace / "pretrain" / "kepipe.json").read_text())["config"]
+    assert config["objective"]["name"] == "near-names"
+    assert logged(workspace, "pretrain")["final_held_out_loss"] > 0
+
+
+def test_a_knowledge_method(workspace: Path) -> None:
+    values = logged(workspace, "described")
+    assert values["loss_description"] > 0
+    assert values["loss_mlm"] > 0
+
+
+def test_a_probe(workspace: Path) -> None:
+    measured = scores(workspace)
+    assert {arm for arm in measured if "type_cloze" in measured[arm]} == {"pretrain", "described"}
+    assert "Types of entities" in (workspace / "report" / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_model_that_counts(workspace: Path) -> None:
+    measured = scores(workspace)["bigrams"]
+    assert list(measured) == ["perplexity"]
+    assert measured["perplexity"]["token_perplexity"]["value"] < VOCABULARY
+
+
+def test_a_task(workspace: Path) -> None:
+    found = json.loads((workspace / "finetune" / "scores.json").read_text())["arms"]["model"]["dev"]
+    assert set(found) == {"exact", "near"}

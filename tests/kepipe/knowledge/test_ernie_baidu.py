@@ -1,0 +1,124 @@
+"""ERNIE (Baidu): tokens, then phrases, then names of entities are masked as a whole."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+from kepipe.data.batch import ExampleRefs
+from kepipe.knowledge import table as knowledge
+from kepipe.knowledge.ernie_baidu import ErnieBaidu, MaskedUnits, Stages
+from kepipe.objectives import table
+from kepipe.objectives.base import Objective
+from tests.support.rows import TOKENIZER, rows
+
+
+def objective(masking: Any = "mlm", **settings: Any) -> Objective:
+    return table.build(table.read(masking), TOKENIZER, MaskedUnits(ErnieBaidu(**settings)).objective)
+
+
+def draw(seed: int = 1) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def hidden_units(batch, rows, level: str):  # type: ignore[no-untyped-def]
+    """(row, unit) of every hidden token, and the number of hidden tokens of each."""
+    units = rows.units[level] + 1000 * np.arange(len(rows.tokens))[:, None]
+    return np.unique(units.ravel()[batch.label_positions.numpy()], return_counts=True)
+
+
+def test_what_is_hidden_can_be_put_back() -> None:
+    clean = rows(pairs=True)
+    batch = objective().collate(clean, draw(), 0.9)
+    tokens = batch.tokens.numpy().copy()
+    tokens.ravel()[batch.label_positions.numpy()] = batch.labels.numpy()
+    assert (tokens == clean.tokens).all()
+    assert not clean.special.ravel()[batch.label_positions.numpy()].any()
+    assert (batch.next_sentence_labels.numpy() == clean.next_sentence_labels).all()
+
+
+def test_the_stages_follow_one_another() -> None:
+    ernie = objective({"name": "mlm", "mlm_probability": 0.3}, stages=Stages(basic=1, phrase=1, entity=2))
+    whole = rows(16, 26)  # text of 24 tokens at most: units of 2 and of 3 divide it
+    for progress, level, size in (
+        (0.3, "phrase", 2),
+        (0.49, "phrase", 2),
+        (0.5, "entity", 3),
+        (1.0, "entity", 3),
+    ):
+        batch = ernie.collate(whole, draw(), progress)
+        units, sizes = hidden_units(batch, whole, level)
+        full = np.array([(whole.units[level][u // 1000] == u % 1000).sum() for u in units])
+        assert (sizes == full).all(), "a unit is hidden as a whole"
+        assert size in sizes
+    _, sizes = hidden_units(ernie.collate(whole, draw(), 0.2), whole, "entity")
+    assert (sizes < 3).any(), "the first stage cuts through entities"
+
+
+def test_arms_hide_equally_many_tokens() -> None:
+    """A control differs in which tokens are hidden, not in how many, but for what is less than a unit in each row."""
+    whole = rows(256, 128)
+    control = len(table.build(table.read("mlm"), TOKENIZER).collate(whole, draw(), 0.5).labels)
+    for progress, size in ((0.0, 1), (0.5, 2), (0.9, 3)):
+        count = len(objective().collate(whole, draw(), progress).labels)
+        assert control - 256 * (size - 1) <= count <= control
+
+
+def test_stage_shares_are_weights() -> None:
+    assert [Stages().level(p) for p in (0.0, 0.32, 0.34, 0.66, 0.67, 1.0)] == [
+        "basic", "basic", "phrase", "phrase", "entity", "entity",
+    ]  # fmt: skip
+    only_phrase = Stages(basic=0, phrase=5, entity=0)
+    assert {only_phrase.level(p) for p in (0.0, 0.5, 1.0)} == {"phrase"}
+    with pytest.raises(ValidationError, match="at least one"):
+        Stages(basic=0, phrase=0, entity=0)
+
+
+@pytest.mark.parametrize(("schedule", "distinct"), [("static", 1), ("duplicated", 3), ("dynamic", 7)])
+def test_a_schedule_says_how_many_corruptions_an_example_has(schedule: str, distinct: int) -> None:
+    """Whichever batch an example stands in, its corruption is one of as many as the schedule draws."""
+    scheduled = objective({"name": "mlm", "schedule": schedule, "copies": 3})
+    made = []
+    for epoch in range(7):
+        order = np.random.default_rng(epoch).permutation(8)
+        clean = rows(refs=ExampleRefs(order, epoch, 5))
+        shuffled = replace(
+            clean,
+            tokens=clean.tokens[order],
+            documents=clean.documents[order],
+            special=clean.special[order],
+            units={level: units[order] for level, units in clean.units.items()},
+        )
+        batch = scheduled.collate(shuffled, np.random.default_rng([0, epoch]), 0.0)
+        made.append(batch.tokens[np.argsort(order)])
+    assert len({one.numpy().tobytes() for one in made}) == distinct
+    if schedule == "duplicated":
+        assert torch.equal(made[1], made[4])
+
+
+def test_a_name_alone_stands_for_the_default_settings() -> None:
+    assert knowledge.read("ernie-baidu") == knowledge.read({"method": "ernie-baidu"}) == ErnieBaidu()
+    with pytest.raises(ValueError, match="did you mean `ernie-baidu`"):
+        knowledge.read("ernie-baidoo")
+
+
+def test_each_objective_of_a_mixture_masks_by_it() -> None:
+    mixture = {"name": "mixture", "of": [{"objective": "mlm"}, {"objective": "span-masking"}]}
+    staged, whole = objective(mixture, stages=Stages(basic=0, phrase=0, entity=1)), rows(16, 26)
+    parts = set()
+    for seed in range(20):
+        batch = staged.collate(whole, draw(seed), 0.5)
+        parts.add(batch.objective_id)
+        units, sizes = hidden_units(batch, whole, "entity")
+        assert (sizes == [(whole.units["entity"][u // 1000] == u % 1000).sum() for u in units]).all()
+    assert parts == {0, 1}
+
+
+def test_an_objective_that_masks_no_units_is_refused() -> None:
+    with pytest.raises(ValueError, match="masks no units"):
+        objective("causal-lm")
