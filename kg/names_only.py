@@ -17,10 +17,10 @@ def names_only_graph(graph: Graph, writer: GraphWriter) -> dict[str, int]:
     for row in range(len(graph)):
         writer.add_entity(graph.entity(row))
     writer.add_relation(NAMED)
-    subjects = 0
+    subjects = np.zeros(len(graph), np.bool_)
     for split in graph.splits:
         heads = np.unique(graph.triples(split)[:, 0])
-        subjects += len(heads)
+        subjects[heads] = True
         writer.add_triples(split, np.stack([heads, np.zeros_like(heads), heads], 1))
     writer.finish()
-    return {"entities": subjects}
+    return {"entities": int(subjects.sum())}

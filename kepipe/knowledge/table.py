@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 from pydantic import AfterValidator, BeforeValidator, Discriminator, TypeAdapter
 
 from kepipe.config import suggest
-from kepipe.knowledge.base import KnowledgeMethod, KnowledgeSettings
+from kepipe.knowledge.base import KnowledgeMethod, KnowledgeSettings, Use
 from kepipe.knowledge.ernie_baidu import ErnieBaiduMethod
 from kepipe.knowledge.ernie_tsinghua.method import ErnieTsinghuaMethod
 from kepipe.knowledge.kbert.method import KBertMethod
@@ -34,6 +34,13 @@ def inputs_of(methods: Sequence[KnowledgeSettings]) -> tuple[str, ...]:
     """Inputs of a stage that any of the methods needs."""
     needed = (name for settings in methods for name in method_of(settings).inputs(settings))
     return tuple(dict.fromkeys(needed))
+
+
+def check(methods: Sequence[KnowledgeSettings], use: Use) -> None:
+    """Raise the first of the methods' conflicts with their use, if there are any."""
+    for settings in methods:
+        for conflict in method_of(settings).conflicts(settings, use):
+            raise conflict
 
 
 def read(value: Any) -> KnowledgeSettings:

@@ -21,7 +21,7 @@ class NamesOnlyGraphInputs:
 
 
 def names_only(inputs: NamesOnlyGraphInputs, _config: NamesOnlyGraphConfig, context: StageContext) -> None:
-    """Write the graph with as many triples of each entity as before, all of which say its own name.
+    """Write the graph with one triple in place of all those of an entity, which says its own name.
 
     A model that gets it is told where entities are and what they are called, and nothing that it could know of them.
     """

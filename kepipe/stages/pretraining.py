@@ -12,8 +12,9 @@ from kepipe.data.alignment import ENTITY
 from kepipe.data.row_batches import RowBatches, open_batches
 from kepipe.data.shards import Shard, open_shard
 from kepipe.flow.stage import StageContext
-from kepipe.knowledge.base import Knowledge, Sources, applied
+from kepipe.knowledge.base import Knowledge, Sources, Use, applied
 from kepipe.knowledge.opening import prepare
+from kepipe.knowledge.table import check
 from kepipe.models.base import build
 from kepipe.models.transformer import Transformer
 from kepipe.objectives import requirements, table
@@ -133,6 +134,7 @@ def _model(
     model, knowledge = prepare(model, config.knowledge, sources, context.seed, context.note, folder_of(base))
     name = inputs.start.name if inputs.start is not None else config.base.trained or config.base.family
     requirements.check(config.objective, model.config, name, config.rows)
+    check(config.knowledge, Use(model.config, config.length, config.objective))
     return model, knowledge
 
 

@@ -54,7 +54,14 @@ def test_every_base_reads_the_graph(
     """Trained on other towns it answers, and another graph turns the answers round: they come from nowhere else."""
     base = {"family": family, "layers": 2, "hidden": 32, "heads": 2}
     graph = Graph(worlds["true"], "")
-    made = tune(tmp_path, pieces, {"graph": graph}, base=base, inject={"max_branches": 1}, **changes)
+    made = tune(
+        tmp_path,
+        pieces,
+        {"graph": graph},
+        base=base,
+        knowledge={"method": "k-bert", "max_branches": 1},
+        **changes,
+    )
     assert right(made) > 0.95
     for graph_folder, truth in ((None, SIDE), (worlds["turned"], OTHER)):
         found = answers(made, graph_folder)

@@ -151,7 +151,8 @@ def tuned(linked: Linked, tmp_path_factory: pytest.TempPathFactory) -> FineTuned
     settings = SETTINGS | {
         "task": "typing",
         "data": {name: write_towns(folder / f"{name}.jsonl", towns, n) for name, (towns, n) in parts.items()},
-        "base": {"layers": 2, "hidden": 32, "heads": 2, "fusion": {"first": 1, "entity_heads": 2}},
+        "base": {"layers": 2, "hidden": 32, "heads": 2},
+        "knowledge": {"method": "ernie-tsinghua", "first": 1, "entity_heads": 2},
         "tokenizer": str(folder / "words"),
         "entity_markers": False,
     }

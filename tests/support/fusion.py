@@ -7,8 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from kepipe.knowledge import opening
+from kepipe.knowledge.base import Knowledge, Sources
+from kepipe.knowledge.ernie_tsinghua.settings import ErnieTsinghua
+from kepipe.models import folder as models
+from kepipe.models.base import Base, build
+from kepipe.models.transformer import Transformer
 from kepipe.stages.artifacts import Graph, Shards, Vectors
 from kepipe.stages.pretrain import PRETRAIN
+from kepipe.tokenization.tokenizer import Tokenizer
 from kg.schema import Entity, Relation, Triple
 from kg.vectors import save_vectors
 from kg.writer import write_graph
@@ -17,8 +24,9 @@ from tests.support.toy_training import Ear, context_in
 
 WIDTH = 8
 FUSED: dict[str, Any] = {
-    "base": {"layers": 2, "hidden": 32, "heads": 2, "fusion": {"entity_heads": 2}},
-    "objective": "ernie-tsinghua",
+    "base": {"layers": 2, "hidden": 32, "heads": 2},
+    "objective": "mlm",
+    "knowledge": {"method": "ernie-tsinghua", "entity_heads": 2},
     "format": "segment-pair",
     "length": 32,
     "steps": 12,
@@ -45,6 +53,23 @@ def write_world(folder: Path) -> Path:
         {"train": [Triple("Q10", "near", "Q12")]},
     )
     return folder
+
+
+def fuse_fresh(
+    base: Base, tokenizer: Tokenizer, vectors: Path, seed: int = 0, **settings: Any
+) -> tuple[Transformer, Knowledge]:
+    """A fresh model with layers that fuse the vectors of a folder, and these as its knowledge."""
+    model = build(base, tokenizer.vocab_size, seed)
+    sources = Sources(tokenizer, model.config, vectors=vectors)
+    fused, knowledge = opening.prepare(model, [ErnieTsinghua(**settings)], sources, seed, lambda _: None)
+    assert knowledge is not None
+    return fused, knowledge
+
+
+def save_fused(folder: Path, model: Transformer, knowledge: Knowledge, tokenizer: Path | None = None) -> None:
+    """The model's folder with its knowledge, as a stage writes it."""
+    models.save(folder, model, tokenizer=tokenizer)
+    opening.save(knowledge, folder, model, all_of_it=False)
 
 
 def pretrain(world: Path, folder: Path, neighbours: bool = False, **changes: Any) -> tuple[Path, Ear]:

@@ -75,7 +75,7 @@ def plausibility(sources: RankingSources) -> Floats:
 
     if sources.vectors is None:
         raise ValueError(
-            "inject: `choice: plausible` needs entity vectors: give the stage `inputs: {vectors: embed}`"
+            "knowledge: `choice: plausible` needs entity vectors: give the stage `inputs: {vectors: embed}`"
         )
     table, graph, triples = open_vectors(sources.vectors), sources.graph, sources.facts.triples
     kinds = {id: row for row, id in enumerate(read_ids(sources.vectors / RELATION_IDS))}

@@ -48,9 +48,9 @@ def kepipe(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
             "`device: cuda:7` cannot be used here",
         ),
         (
-            "objective: ernie-baidu",
-            "objective: ernie",
-            "unknown objective 'ernie'; did you mean `ernie-baidu`?",
+            "knowledge: ernie-baidu",
+            "knowledge: ernie",
+            "unknown knowledge method 'ernie'; did you mean `ernie-baidu`?",
         ),
     ],
 )

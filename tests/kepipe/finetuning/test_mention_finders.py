@@ -33,7 +33,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> str:
 def injected(tmp_path_factory: pytest.TempPathFactory, words: str) -> FineTuned:
     root = tmp_path_factory.mktemp("injected")
     graph = Graph(write_world(root / "graph", SIDE), "")
-    return tune(root, words, {"graph": graph}, inject={"max_branches": 1})
+    return tune(root, words, {"graph": graph}, knowledge={"method": "k-bert", "max_branches": 1})
 
 
 def test_injected_triples_answer_for_entities_never_seen(
@@ -88,7 +88,7 @@ def test_a_model_tuned_without_entities_is_asked_without_them(words: str, tmp_pa
         tmp_path / "w",
         words,
         {"graph": Graph(graph, "")},
-        inject={"max_branches": 1},
+        knowledge={"method": "k-bert", "max_branches": 1},
         mentions="none",
         epochs=1,
     )
@@ -133,8 +133,9 @@ def test_vectors_are_composed_in_training_and_kept(words: str, tmp_path: Path) -
         "vectors": Vectors(tmp_path / "vectors", ""),
         "neighbours": Graph(grown_graph(tmp_path / "grown"), "digest"),
     }
-    base = {"layers": 1, "hidden": 16, "heads": 2, "fusion": {"entity_heads": 2}}
-    made = tune(tmp_path, words, inputs, base=base, epochs=1)
+    base = {"layers": 1, "hidden": 16, "heads": 2}
+    knowledge = {"method": "ernie-tsinghua", "entity_heads": 2}
+    made = tune(tmp_path, words, inputs, base=base, knowledge=knowledge, epochs=1)
     kept = EntityVectors.open(made.folder)
     north = [NAMES.index(name) for name in NAMES if SIDE[name] == "north"][:5]
     np.testing.assert_allclose(kept.table()[kept.rows(["Qbadokilu"])[0]], table[north].mean(0) - 1, rtol=1e-5)
@@ -152,8 +153,8 @@ def test_fused_vectors_answer_for_entities_never_seen(words: str, tmp_path: Path
         folder = tmp_path / kind
         ids, near = [f"Q{name}" for name in NAMES], np.zeros((1, 16), np.float32)
         save_vectors(folder / "vectors", ids, table[order], near, ["near"])
-        base = {"layers": 2, "hidden": 32, "heads": 2, "fusion": {"first": 1, "entity_heads": 2}}
-        made = tune(folder, words, {"vectors": Vectors(folder / "vectors", "")}, base=base)
+        knowledge = {"method": "ernie-tsinghua", "first": 1, "entity_heads": 2}
+        made = tune(folder, words, {"vectors": Vectors(folder / "vectors", "")}, knowledge=knowledge)
         scores[kind] = right(made)
         if kind == "true":  # the folder predicts alone, from the entity that the user names
             name = UNSEEN[1]

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from kepipe.inference.opening import OpenedModel, open_model
+from kepipe.knowledge.base import Knowledge
 from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
-from kepipe.models.base import Base, build
-from kepipe.models.folder import save
+from kepipe.models.base import Base
 from kepipe.models.transformer import Transformer
 from kg.store import open_graph
 from kg.vectors import save_vectors
+from tests.support.fusion import fuse_fresh, save_fused
 from tests.support.world import World, loud, make_world
 
 
@@ -31,17 +32,24 @@ def vectors(world: World, tmp_path_factory: pytest.TempPathFactory) -> EntityVec
 
 
 @pytest.fixture(scope="session")
-def fused(world: World, vectors: EntityVectors) -> Transformer:
-    """A model that fuses entities from its second layer on, and whose tokens heed one another."""
-    base = Base.model_validate({"layers": 3, "hidden": 32, "heads": 2, "fusion": {"first": 1}})
-    return loud(build(base, world.tokenizer.vocab_size, 0, entities=vectors)).eval()
+def knowing(world: World, vectors: EntityVectors) -> tuple[Transformer, Knowledge]:
+    """A model that fuses entities from its second layer on, and whose tokens heed one another; its knowledge."""
+    base = Base(layers=3, hidden=32, heads=2)
+    model, knowledge = fuse_fresh(base, world.tokenizer, vectors.vectors.folder, first=1)
+    return loud(model).eval(), knowledge
+
+
+@pytest.fixture(scope="session")
+def fused(knowing: tuple[Transformer, Knowledge]) -> Transformer:
+    """The model alone."""
+    return knowing[0]
 
 
 @pytest.fixture(scope="session")
 def opened(
-    world: World, vectors: EntityVectors, fused: Transformer, tmp_path_factory: pytest.TempPathFactory
+    world: World, knowing: tuple[Transformer, Knowledge], tmp_path_factory: pytest.TempPathFactory
 ) -> OpenedModel:
     """The same model, opened from its folder with its knowledge."""
     folder: Path = tmp_path_factory.mktemp("fused")
-    save(folder, fused, tokenizer=world.shards.folder / "tokenizer", entities=vectors)
+    save_fused(folder, *knowing, tokenizer=world.shards.folder / "tokenizer")
     return open_model(folder)

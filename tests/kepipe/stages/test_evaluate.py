@@ -9,7 +9,6 @@ import pytest
 from kepipe.data.document_files import write_documents
 from kepipe.flow.artifact import seal
 from kepipe.flow.stage import StageContext
-from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
 from kepipe.linking.linker import Linker
 from kepipe.models.base import Base, build
 from kepipe.models.folder import save
@@ -21,6 +20,7 @@ from kepipe.stages.evaluate import EVALUATE, EvaluateConfig, EvaluateInputs, hel
 from kepipe.studies.scores import read_scores
 from kg.store import open_graph
 from kg.vectors import save_vectors
+from tests.support.fusion import fuse_fresh, save_fused
 from tests.support.world import loud, make_world
 
 CONFIG = EvaluateConfig(context=48, max_mentions=30)
@@ -161,14 +161,13 @@ def test_each_arm_answers_what_fits_it(world, tmp_path):
 def test_a_fused_arm_reads_its_own_entities(world, tmp_path):
     """The same weights with other vectors answer otherwise, among the arms as alone."""
     ids = [id for id in open_graph(world.graph.folder).ids if id != "id:Oslo"]
-    base = Base.model_validate({"layers": 2, "hidden": 32, "heads": 2, "fusion": {"first": 0}})
+    base = Base(layers=2, hidden=32, heads=2)
     arms = []
     for seed, name in enumerate(("true", "other")):
         table = 10 * np.random.default_rng(seed).standard_normal((len(ids), 16)).astype(np.float32)
         save_vectors(tmp_path / "vectors" / name, ids, table)
-        entities = EntityVectors.open(tmp_path / "vectors" / name)
-        model = loud(build(base, world.tokenizer.vocab_size, 0, entities=entities))
-        save(tmp_path / name, model, tokenizer=world.shards.folder / "tokenizer", entities=entities)
+        model, knowledge = fuse_fresh(base, world.tokenizer, tmp_path / "vectors" / name, first=0)
+        save_fused(tmp_path / name, loud(model), knowledge, world.shards.folder / "tokenizer")
         seal(tmp_path / name, {}, "test-run")
         arms.append(Model.open(tmp_path / name, name))
     scores, events = run(world, tmp_path, arms=(*arms, world.arms[0]))

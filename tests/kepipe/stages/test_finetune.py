@@ -15,6 +15,7 @@ import pytest
 
 from kepipe.finetuning.predictor import Predictor
 from kepipe.finetuning.table import TASKS, TaskName
+from kepipe.knowledge.base import KNOWLEDGE_FILE
 from kepipe.models.folder import load, read_provenance
 from kepipe.stages.artifacts import Model
 from kepipe.stages.finetune import FINETUNE
@@ -63,7 +64,7 @@ def test_it_writes_a_model_folder_and_what_made_it(bert: Model, tmp_path: Path) 
     made = finetune(tmp_path / "s", bert, "relations", write_task(tmp_path, "relations"), ear, epochs=2)
     assert load(made.folder).config == load(bert.folder).config
     assert read_provenance(made.folder)["start"] == "digest"
-    assert set(json.loads((made.folder / "task.json").read_text())["marks"]) == {"[HD]", "[TL]"}
+    assert set(json.loads((made.folder / "task.json").read_text())["markers"]) == {"[HD]", "[TL]"}
     assert len(ear.metric("held_out_micro_f1")) == 3  # before the first epoch and after each
     assert "test" in made.scores()
 
@@ -74,7 +75,7 @@ def test_a_task_can_begin_where_another_ended(bert: Model, tmp_path: Path) -> No
     first = finetune(tmp_path / "first", bert, "relations", data)
     changes: dict[str, Any] = {"train": "head", "entity_markers": True, "epochs": 2, "learning_rate": 3e-2}
     again = finetune(tmp_path / "again", first, "relations", data, **changes)
-    marks = [json.loads((made.folder / "task.json").read_text())["marks"] for made in (first, again)]
+    marks = [json.loads((made.folder / "task.json").read_text())["markers"] for made in (first, again)]
     assert marks[0] == marks[1]
     assert again.scores()["test"]["micro_f1"].value > 0.9
     finetune(tmp_path / "other", first, "typing", write_task(tmp_path, "typing", 40, 40), epochs=1)
@@ -121,11 +122,27 @@ def test_what_does_not_fit_is_refused(bert: Model, tmp_path: Path) -> None:
         finetune(tmp_path / "w", bert, "classification", {"train": str(one), "dev": str(one)})
 
 
-def test_a_control_without_its_graph_says_so(bert: Model, tmp_path: Path) -> None:
-    data, ear = write_task(tmp_path, "classification", 40, 40), Ear()
-    made = finetune(tmp_path / "w", bert, "classification", data, ear, epochs=1, inject={})
-    assert "no triples are written" in ear.notes()
-    assert json.loads((made.folder / "task.json").read_text())["inject"] is None
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        ("k-bert", r"k-bert needs a graph: set `inputs: \{graph: graph\}`"),
+        ("ernie-tsinghua", r"needs the vectors of a graph: set `inputs: \{vectors: embed\}`"),
+    ],
+)
+def test_knowledge_without_its_source_is_refused(
+    bert: Model, tmp_path: Path, method: str, message: str
+) -> None:
+    data = write_task(tmp_path, "classification", 40, 40)
+    with pytest.raises(ValueError, match=message):
+        finetune(tmp_path / "w", bert, "classification", data, epochs=1, knowledge=method)
+
+
+def test_a_model_without_knowledge_says_nothing_of_any(bert: Model, tmp_path: Path) -> None:
+    """The arm `graph-off` leaves the method out."""
+    data = write_task(tmp_path, "classification", 40, 40)
+    made = finetune(tmp_path / "w", bert, "classification", data, epochs=1)
+    assert not (made.folder / KNOWLEDGE_FILE).exists()
+    assert Predictor.open(made.folder).finder is None
 
 
 @pytest.mark.data

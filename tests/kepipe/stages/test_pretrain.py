@@ -27,13 +27,13 @@ def run(shards: Shards, folder: Path, seed: int = 0, **changes: Any) -> tuple[St
 
 
 def test_it_writes_a_model_folder_that_loads(shards: Shards, tmp_path: Path) -> None:
-    context, ear = run(shards, tmp_path, objective="ernie-baidu")
+    context, ear = run(shards, tmp_path, knowledge="ernie-baidu")
     assert load(context.out).config.hidden == 32
     assert (context.out / "tokenizer.json").read_bytes() == (
         shards.folder / "tokenizer/tokenizer.json"
     ).read_bytes()
     provenance = json.loads((context.out / "kepipe.json").read_text())
-    assert provenance["config"]["objective"]["name"] == "ernie-baidu"
+    assert [each["method"] for each in provenance["config"]["knowledge"]] == ["ernie-baidu"]
     assert provenance["shards"] == "digest"
     assert set(ear.metric("held_out_loss")) == {0, 6}
 
@@ -45,7 +45,9 @@ def test_the_same_settings_give_the_same_files(shards: Shards, tmp_path: Path) -
 
 
 def test_arms_start_alike_and_are_measured_alike(shards: Shards, tmp_path: Path) -> None:
-    (_, mlm), (_, ernie) = (run(shards, tmp_path / name, objective=name) for name in ("mlm", "ernie-baidu"))
+    (_, mlm), (_, ernie) = (
+        run(shards, tmp_path / str(name), knowledge=name) for name in (None, "ernie-baidu")
+    )
     assert mlm.metric("held_out_loss")[0] == ernie.metric("held_out_loss")[0]
     assert mlm.metric("loss") != ernie.metric("loss")
 
@@ -55,10 +57,10 @@ def test_the_objective_does_not_change_the_order_of_the_text(shards: Shards, tmp
     slow: dict[str, Any] = {
         "steps": 30,
         "log_every": 1,
-        "objective": {"name": "ernie-baidu", "stages": {"basic": 1, "phrase": 0}},
+        "knowledge": {"method": "ernie-baidu", "stages": {"basic": 1, "phrase": 0}},
     }
     _, ernie = run(shards, tmp_path / "ernie", **slow)
-    _, mlm = run(shards, tmp_path / "mlm", **(slow | {"objective": "mlm"}))
+    _, mlm = run(shards, tmp_path / "mlm", **(slow | {"knowledge": None}))
     ours, control = ernie.metric("loss"), mlm.metric("loss")
     assert [ours[step] == control[step] for step in range(1, 31)] == [True] * 15 + [False] * 15
 
@@ -91,7 +93,11 @@ def test_a_later_stage_goes_on_with_the_model_of_an_earlier_one(shards: Shards, 
     """ERNIE 2.0's continual training: a new task joins, and all are trained together; also DAPT and TAPT."""
     tasks = {"base": {**TINY, "tasks": 2}, "learning_rate": 3e-3}
     first, _ = run(shards, tmp_path / "first", steps=30, **tasks)
-    both = {"name": "mixture", "tasks": True, "of": [{"objective": "mlm"}, {"objective": "ernie-baidu"}]}
+    both: dict[str, Any] = {
+        "name": "mixture",
+        "tasks": True,
+        "of": [{"objective": "mlm"}, {"objective": {"name": "mlm", "level": "entity"}}],
+    }
     config = PRETRAIN.config.model_validate(SMALL | tasks | {"objective": both, "steps": 4})
     ear, start = Ear(), Model(first.out, "earlier", name="pretrain")
     context = context_in(tmp_path / "second", ear)

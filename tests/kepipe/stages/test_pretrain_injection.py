@@ -19,6 +19,8 @@ from tests.support.pretraining import SMALL, TINY
 from tests.support.toy_training import Ear, context_in
 
 LENGTHS = range(8, 13)
+ONE = {"method": "k-bert", "max_branches": 1, "length": 64}
+MORE = {"method": "k-bert", "length": 64}
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +51,8 @@ def test_a_graph_changes_what_is_learnt_and_nothing_of_what_is_asked(
     tmp_path: Path,
 ) -> None:
     plain, alone = run(shards, tmp_path / "plain")
-    dressed, heard = run(shards, tmp_path / "dressed", graph, inject={"max_branches": 1, "length": 64})
-    again, _ = run(shards, tmp_path / "again", graph, inject={"max_branches": 1, "length": 64})
+    dressed, heard = run(shards, tmp_path / "dressed", graph, knowledge=ONE)
+    again, _ = run(shards, tmp_path / "again", graph, knowledge=ONE)
     assert heard.metric("loss")[6] != alone.metric("loss")[6]
     assert heard.metric("held_out_loss")[0] == pytest.approx(alone.metric("held_out_loss")[0], abs=0.2)
     for name in ("model.safetensors", "kepipe.json"):
@@ -59,37 +61,40 @@ def test_a_graph_changes_what_is_learnt_and_nothing_of_what_is_asked(
     assert json.loads((dressed / "kepipe.json").read_text())["graph"] == "graph"
 
 
-@pytest.mark.parametrize(("family", "objective"), [("gpt2", "causal-lm"), ("roberta", "ernie-baidu")])
+@pytest.mark.parametrize(
+    ("family", "objective", "methods"),
+    [("gpt2", "causal-lm", [MORE]), ("roberta", "mlm", ["ernie-baidu", MORE])],
+)
 def test_other_bases(
     shards: Shards,
     graph: Graph,
     tmp_path: Path,
     family: str,
     objective: str,
+    methods: list[Any],
 ) -> None:
     base = {"family": family, **TINY}
-    _, ear = run(shards, tmp_path, graph, base=base, objective=objective, inject={"length": 64}, steps=30,
-                 learning_rate=3e-3)  # fmt: skip
+    changes: dict[str, Any] = {"objective": objective, "knowledge": methods}
+    _, ear = run(shards, tmp_path, graph, base=base, **changes, steps=30, learning_rate=3e-3)
     losses = ear.metric("held_out_loss")
     assert losses[30] < losses[0] - 0.1
 
 
-def test_without_the_graph_the_settings_change_nothing(shards: Shards, tmp_path: Path) -> None:
-    """The arm `graph-off` keeps its settings."""
-    _, plain = run(shards, tmp_path / "plain", steps=2)
-    _, off = run(shards, tmp_path / "off", steps=2, inject={"length": 64})
-    assert off.metric("held_out_loss") == plain.metric("held_out_loss")
+def test_without_the_graph_it_is_refused(shards: Shards, tmp_path: Path) -> None:
+    """The arm `graph-off` leaves the method out; nobody trains without the graph that the settings speak of."""
+    with pytest.raises(ValueError, match=r"k-bert needs a graph: set `inputs: \{graph: graph\}`"):
+        run(shards, tmp_path, knowledge=MORE)
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"inject": {"length": 16}}, "16 would cut the text"),
+        ({"knowledge": {"method": "k-bert", "length": 16}}, "16 would cut the text"),
         (
-            {"base": {"family": "t5", **TINY}, "objective": "span-corruption"},
+            {"base": {"family": "t5", **TINY}, "objective": "span-corruption", "knowledge": MORE},
             "does not restore tokens where they",
         ),
-        ({"inject": {"choice": "plausible"}}, "needs entity vectors"),
+        ({"knowledge": {"method": "k-bert", "choice": "plausible"}}, "needs entity vectors"),
     ],
 )
 def test_what_does_not_go_together_is_refused(

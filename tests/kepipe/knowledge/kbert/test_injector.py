@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
 
+from kepipe.arrays import pad
+from kepipe.data.batch import MentionSpans
 from kepipe.data.document import Mention
+from kepipe.finetuning.collator import mentions_of
+from kepipe.finetuning.rows import Named, Row
 from kepipe.knowledge.kbert.facts import Facts
-from kepipe.knowledge.kbert.injector import Injector, Trunk, find_mentions
+from kepipe.knowledge.kbert.injector import Injector
 from kepipe.knowledge.kbert.name_matcher import Dictionary, to_tokens
 from kepipe.knowledge.kbert.ranking import CHOICES, RankingContext, RankingSources, pagerank
-from kepipe.knowledge.kbert.settings import Inject
-from kepipe.knowledge.kbert.tree import InjectedRows, MentionSpans
+from kepipe.knowledge.kbert.settings import KBert
+from kepipe.knowledge.kbert.tree import InjectedRows
 from kepipe.knowledge.kbert.triple_tokenizer import TripleTokenizer
 from kepipe.tokenization.tokenizer import Tokenizer
 from kg.neighbourhood import Neighbourhood
@@ -28,7 +32,7 @@ from tests.support.rows import rows as pretraining_rows
 TEXT = "Tim Cook visits Beijing ."
 
 
-def row(tokenizer: Tokenizer, text: str = TEXT, **names: str) -> Trunk:
+def row(tokenizer: Tokenizer, text: str = TEXT, **names: str) -> Row:
     """[CLS] text [SEP] and the mentions of `names`: surface → entity."""
     encoded = tokenizer.encode([text])
     mentions = [
@@ -36,18 +40,27 @@ def row(tokenizer: Tokenizer, text: str = TEXT, **names: str) -> Trunk:
     ]
     placed = to_tokens(text, mentions, encoded.starts, encoded.ends, offset=1)
     tokens = np.concatenate([[tokenizer.cls], encoded.tokens, [tokenizer.sep]])
-    return cast(Trunk, SimpleNamespace(tokens=tokens, mentions=placed))
+    return Row(tokens, np.zeros_like(tokens), (0,), tuple(Named(*each) for each in placed))
+
+
+def plant(injector: Injector, rows: Sequence[Row]) -> InjectedRows:
+    """The trees of rows, whose entities the injector looks up."""
+    lengths = np.array([len(each) for each in rows])
+    mentions = mentions_of(rows)
+    graph_rows = np.array([*map(injector.row, mentions.ids), -1])
+    tokens = pad(np.concatenate([each.tokens for each in rows]), lengths, 0)
+    return injector.build_rows(tokens, lengths, mentions, graph_rows[mentions.entities])
 
 
 def words(tokenizer: Tokenizer, injected: InjectedRows, number: int = 0) -> str:
     return " ".join(str(tokenizer.backend.id_to_token(int(id))) for id in injected.tokens[number])
 
 
-def inject(graph: Graph, tokenizer: Tokenizer, *rows: Trunk, **settings: Any) -> str:
-    return words(tokenizer, Injector(graph, tokenizer, Inject(**settings)).rows(rows))
+def inject(graph: Graph, tokenizer: Tokenizer, *rows: Row, **settings: Any) -> str:
+    return words(tokenizer, plant(Injector(graph, tokenizer, KBert(**settings)), rows))
 
 
-def both(tokenizer: Tokenizer) -> Trunk:
+def both(tokenizer: Tokenizer) -> Row:
     return row(tokenizer, **{"Tim Cook": "cook", "Beijing": "beijing"})
 
 
@@ -148,39 +161,41 @@ def test_plausibility_is_the_distance_of_the_vectors(
     ids = [relation.id for relation in graph.relations]
     save_vectors(tmp_path, graph.ids, vectors, np.array([[2, 0], [1, 1], [0, 3]], np.float32), ids)
     one = row(tokenizer, "Beijing", Beijing="beijing")
-    injector = Injector(graph, tokenizer, Inject(choice="plausible"), vectors=tmp_path)
-    assert words(tokenizer, injector.rows([one])) == "[CLS] beijing lies in asia lies in china [SEP]"
+    injector = Injector(graph, tokenizer, KBert(choice="plausible"), vectors=tmp_path)
+    assert words(tokenizer, plant(injector, [one])) == "[CLS] beijing lies in asia lies in china [SEP]"
     chosen = injector.choose(
         one.tokens[None], np.array([3]), MentionSpans(*np.array([[0], [1], [2]])), np.array([2])
     )
     assert chosen.scores == pytest.approx([0.0, -np.sqrt(2)])
     with pytest.raises(ValueError, match=r"inputs: \{vectors: embed\}"):
-        Injector(graph, tokenizer, Inject(choice="plausible"))
+        Injector(graph, tokenizer, KBert(choice="plausible"))
 
 
 @pytest.mark.parametrize("choice", [name for name in CHOICES if name != "plausible"])
 def test_a_row_is_dressed_alike_in_every_batch(graph: Graph, tokenizer: Tokenizer, choice: Any) -> None:
     rows = [both(tokenizer), row(tokenizer, "China", China="china"), row(tokenizer, "the city")]
-    injector = Injector(graph, tokenizer, Inject(choice=choice))
-    together = injector.rows(rows)
+    injector = Injector(graph, tokenizer, KBert(choice=choice))
+    together = plant(injector, rows)
     for number, one in enumerate(rows):
-        alone = Injector(graph, tokenizer, Inject(choice=choice)).rows([one])
+        alone = plant(Injector(graph, tokenizer, KBert(choice=choice)), [one])
         size = int(alone.lengths[0])
         assert alone.tokens[0].tolist() == together.tokens[number, :size].tolist()
 
 
 def test_no_row_and_no_mention(graph: Graph, tokenizer: Tokenizer) -> None:
-    injector = Injector(graph, tokenizer, Inject())
-    assert injector.rows([]).tokens.shape == (0, 0)
-    assert words(tokenizer, injector.rows([row(tokenizer)])) == "[CLS] tim cook visits beijing . [SEP]"
+    injector = Injector(graph, tokenizer, KBert())
+    none = np.zeros(0, np.int64)
+    empty = injector.build_rows(np.zeros((0, 0), np.int64), none, MentionSpans(none, none, none), none)
+    assert empty.tokens.shape == (0, 0)
+    assert words(tokenizer, plant(injector, [row(tokenizer)])) == "[CLS] tim cook visits beijing . [SEP]"
     stranger = row(tokenizer, **{"Tim Cook": "nobody", "Beijing": "city"})
-    assert words(tokenizer, injector.rows([stranger])) == "[CLS] tim cook visits beijing . [SEP]"
+    assert words(tokenizer, plant(injector, [stranger])) == "[CLS] tim cook visits beijing . [SEP]"
 
 
 def test_descriptors_follow_the_ablations(graph: Graph, tokenizer: Tokenizer) -> None:
     def told(**settings: bool) -> set[str]:
-        injector = Injector(graph, tokenizer, Inject(**settings))
-        found = injector.descriptors(injector.rows([both(tokenizer)]))
+        injector = Injector(graph, tokenizer, KBert(**settings))
+        found = injector.descriptors(plant(injector, [both(tokenizer)]))
         return {name for name, values in found.items() if values is not None}
 
     assert told() == {"positions", "branch", "mention"}
@@ -193,12 +208,11 @@ def test_rows_of_pretraining(graph: Graph, tokenizer: Tokenizer) -> None:
     plain = pretraining_rows(count=5, length=20)
     unit = plain.units["entity"]
     entities = np.where((unit >= 0) & (unit % 2 == 0), unit // 2, -1)
-    plain = pretraining_rows(count=5, length=20, entities=entities)
-    injector = Injector(graph, tokenizer, Inject())
-    rows_of = injector.map_ids(["beijing", "nobody", "cook"])
-    there = plain.documents > 0
-    mentions, numbers = find_mentions(plain)
-    injected = injector.build_rows(plain.tokens, there.sum(1), mentions, rows_of[numbers])
+    plain = pretraining_rows(count=5, length=20, entities=entities, entity_ids=["beijing", "nobody", "cook"])
+    injector = Injector(graph, tokenizer, KBert())
+    there, mentions = plain.documents > 0, plain.mentions()
+    graph_rows = np.array([injector.row(id) for id in mentions.ids])
+    injected = injector.build_rows(plain.tokens, there.sum(1), mentions, graph_rows[mentions.entities])
     for name in ("tokens", "segments", "documents", "entities"):
         moved = injected.tokens if name == "tokens" else injected.spread(getattr(plain, name), -1)
         assert moved[injected.sentence].tolist() == getattr(plain, name)[there].tolist(), name
@@ -208,18 +222,6 @@ def test_rows_of_pretraining(graph: Graph, tokenizer: Tokenizer) -> None:
     assert set(injected.spread(plain.entities)[branches]) == {0, 2}, "those of beijing and cook"
     assert injected.positions[injected.sentence].tolist() == np.nonzero(there)[1].tolist()
     assert (injected.spread(plain.documents)[injected.owner < 0] == 0).all()
-
-
-def test_mentions_are_units_with_an_entity() -> None:
-    plain = pretraining_rows(count=1, length=12)
-    entity = np.array([[-1, 4, 4, 4, 4, 4, 4, -1, -1, -1, 7, -1]])  # two mentions of entity 4 side by side
-    mentions, entities = find_mentions(pretraining_rows(count=1, length=12, entities=entity))
-    assert plain.units["entity"][0].tolist() == [-1, 0, 0, 0, 1, 1, 1, 2, 2, 2, 3, -1]
-    assert list(zip(mentions.first, mentions.stop, entities, strict=True)) == [
-        (1, 4, 4),
-        (4, 7, 4),
-        (10, 11, 7),
-    ]
 
 
 def test_names_are_found_the_longest_first(graph: Graph) -> None:

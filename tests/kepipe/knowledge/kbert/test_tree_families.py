@@ -28,11 +28,9 @@ def batch_of(injected: InjectedRows) -> Batch:
 
 def hidden(family: str, batch: Batch) -> torch.Tensor:
     """What a fresh model's encoder, or GPT, makes of the row: [T, D]."""
-    from kepipe.finetuning.heads import hidden_states
-
     model = build(Base.model_validate({"family": family, "layers": 2, "hidden": 32, "heads": 2}), 64, seed=0)
     with torch.no_grad():
-        return hidden_states(model.eval(), batch)[0]
+        return model.eval().encode(batch)[0]
 
 
 @pytest.mark.parametrize("family", ENCODERS)

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from kepipe.noise.links import KEEP, REMOVE, change_links, draw_links, draw_links_of_batch
 from scipy.stats import binomtest, chisquare
+
+from kepipe.knowledge.ernie_tsinghua.link_noise import (
+    KEEP,
+    REMOVE,
+    change_links,
+    draw_links,
+    draw_links_of_batch,
+)
 
 
 def test_shares_are_those_of_the_paper() -> None:

@@ -1,0 +1,136 @@
+"""The table of knowledge methods: each row is whole, documented and in use; the YAML's words become settings."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from pydantic import TypeAdapter
+
+from kepipe.config import ConfigConflict
+from kepipe.flow.stage import Stage
+from kepipe.knowledge import table
+from kepipe.knowledge.base import ControlName, KnowledgeMethod, Use
+from kepipe.knowledge.ernie_baidu import ErnieBaidu
+from kepipe.knowledge.ernie_tsinghua.settings import ErnieTsinghua
+from kepipe.knowledge.kbert.settings import KBert
+from kepipe.objectives.mlm import MLM
+from kepipe.objectives.t5 import SpanCorruption
+from kepipe.stages.finetune import FINETUNE
+from kepipe.stages.pretrain import PRETRAIN
+from kepipe.stages.table import STAGES
+
+ROOT = Path(__file__).parents[3]
+ROWS = [pytest.param(name, method, id=name) for name, method in table.METHODS.items()]
+ONE_OR_SEVERAL: TypeAdapter[Any] = TypeAdapter(table.KnowledgeMethods)
+
+
+def text_of(*patterns: str) -> str:
+    return "\n".join(file.read_text(encoding="utf-8") for pattern in patterns for file in ROOT.glob(pattern))
+
+
+@pytest.mark.parametrize(("name", "method"), ROWS)
+def test_a_method_is_documented_tested_and_in_a_pipeline(name: str, method: KnowledgeMethod) -> None:
+    assert method.about
+    assert not method.about.endswith(".")
+    assert f"`{name}`" in text_of("docs/*.md")
+    pipelines = text_of("pipelines/*.yaml", "docs/example/*.yaml")
+    assert f"knowledge: {name}\n" in pipelines or f"method: {name}" in pipelines
+    module = inspect.getmodule(type(method))
+    assert module is not None
+    place = module.__name__.removeprefix("kepipe.knowledge.").replace(".method", "").replace(".", "/")
+    tests = ROOT / "tests/kepipe/knowledge"
+    assert (tests / f"test_{place}.py").is_file() or list((tests / place).glob("test_*.py"))
+
+
+@pytest.mark.parametrize(("name", "method"), ROWS)
+def test_a_method_has_controls_that_stages_can_make(name: str, method: KnowledgeMethod) -> None:
+    """Every method can be left out; one that reads an input can be given wrong facts, and names without facts."""
+    settings = table.read(name)
+    names = [control.name for control in method.controls]
+    inputs = method.inputs(settings)
+    assert names == (list(get_args(ControlName)) if inputs else ["graph-off"])
+    makers = {stage.name: stage for stage in STAGES}
+    for control in method.controls:
+        assert bool(control.replaced_by) == (control.name != "graph-off")
+        for slot, kind in control.replaced_by.items():
+            assert slot in inputs
+            assert makers[kind].makes is PRETRAIN.slots()[slot].takes
+
+
+@pytest.mark.parametrize(("name", "method"), ROWS)
+def test_a_name_stands_for_its_settings(name: str, method: KnowledgeMethod) -> None:
+    settings = table.read(name)
+    assert type(settings) is method.section
+    assert table.read({"method": name}) == settings
+    assert table.read(settings.model_dump(mode="json")) == settings
+    assert table.name_of(settings) == name
+    assert table.method_of(settings) is method
+
+
+def test_none_one_or_several_in_the_table_s_order() -> None:
+    read = ONE_OR_SEVERAL.validate_python
+    assert read(None) == read([]) == ()
+    assert read("k-bert") == (KBert(),)
+    assert read({"method": "k-bert", "max_branches": 1}) == (KBert(max_branches=1),)
+    assert read(["k-bert", {"method": "ernie-tsinghua", "denoising": False}, "ernie-baidu"]) == (
+        ErnieBaidu(),
+        ErnieTsinghua(denoising=False),
+        KBert(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("k-brt", r"unknown knowledge method 'k-brt'; did you mean `k-bert`\?"),
+        ({"max_branches": 2}, "expected `method`"),
+        (["k-bert", {"method": "k-bert", "max_branches": 1}], "k-bert: expected each method once"),
+        ({"method": "k-bert", "branches": 1}, "branches"),
+        ({"method": "ernie-tsinghua", "replaced": 0.6, "removed": 0.6}, "add up to more than 1"),
+    ],
+)
+def test_a_mistake_is_said(value: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ONE_OR_SEVERAL.validate_python(value)
+
+
+def test_inputs_are_asked_for_once() -> None:
+    both = (ErnieTsinghua(), KBert(choice="plausible"))
+    assert table.inputs_of(both) == ("vectors", "graph")
+    assert table.inputs_of((ErnieBaidu(), KBert())) == ("graph",)
+    assert table.inputs_of(()) == ()
+
+
+@pytest.mark.parametrize("stage", [PRETRAIN, FINETUNE], ids=lambda stage: stage.name)
+def test_the_schema_of_a_stage_offers_the_table(stage: Stage[Any, Any]) -> None:
+    schema = stage.config.model_json_schema()
+    offered = schema["properties"]["knowledge"]["items"]["discriminator"]["mapping"]
+    assert list(offered) == list(table.METHODS)
+
+
+@pytest.mark.parametrize(
+    ("settings", "objective", "key", "message"),
+    [
+        (ErnieBaidu(), None, "knowledge", "leave it out of fine-tuning"),
+        (ErnieBaidu(), SpanCorruption(), "objective", "span-corruption masks no units.*set `objective: mlm`"),
+        (ErnieTsinghua(), SpanCorruption(), "objective", "or `denoising: false` in knowledge"),
+        (KBert(), SpanCorruption(), "objective", "does not restore tokens where they stand"),
+        (KBert(length=64), MLM(), "knowledge.length", "64 would cut the text, whose rows have 128 tokens"),
+    ],
+)
+def test_what_a_method_cannot_be_used_with_is_said(
+    settings: Any, objective: Any, key: str, message: str
+) -> None:
+    use = Use(None, 128, objective)
+    with pytest.raises(ConfigConflict, match=message) as conflict:
+        table.check((settings,), use)
+    assert conflict.value.key == key
+
+
+def test_what_fits_is_not_spoken_of() -> None:
+    table.check((ErnieBaidu(), ErnieTsinghua(), KBert()), Use(None, 128, MLM()))
+    table.check((ErnieTsinghua(denoising=False),), Use(None, 128, SpanCorruption()))
+    table.check((ErnieTsinghua(), KBert(length=8)), Use(None, 128))
