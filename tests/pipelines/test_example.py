@@ -78,7 +78,7 @@ def test_the_arms_start_from_the_same_weights_and_see_the_same_data(finished: Ke
 
 def test_no_pipeline_may_be_called_like_a_folder_of_the_workspace(finished: Kepipe) -> None:
     folders = {place.name for place in finished.workspace.iterdir() if place.is_dir()}
-    assert folders - {"example"} <= Workspace.TAKEN
+    assert folders - {"example"} <= Workspace.RESERVED
 
 
 def test_a_second_run_finds_everything_cached(finished: Kepipe) -> None:
