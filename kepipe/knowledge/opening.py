@@ -65,14 +65,28 @@ def prepare(
 
 
 def open_own(
-    folder: Path, sources: Sources, note: Callable[[str], None] = lambda _: None
+    folder: Path,
+    sources: Sources,
+    note: Callable[[str], None] = lambda _: None,
+    methods: Sequence[KnowledgeSettings] = (),
 ) -> Knowledge | None:
     """What a model's folder brings for use: its vectors, its graph; None where it brings nothing.
 
-    What `sources` names takes the place of what the folder has.
+    What `sources` names takes the place of what the folder has, and `methods` that of its own of their names. Raises
+    ValueError for a method that the model has no weights for.
     """
+    for settings in methods:
+        if table.method_of(settings).extend_config(sources.config, settings) != sources.config:
+            raise ValueError(
+                f"{folder}: the model has no weights for {table.name_of(settings)}: train it with that `knowledge`"
+            )
+    given = {type(settings) for settings in methods}
+    own = [kept for kept in _own_settings(folder, sources) if type(kept) not in given]
     full = _with_folder(sources, folder)
-    return together([table.method_of(kept).open(kept, full, note) for kept in _own_settings(folder, sources)])
+    opened = [
+        table.method_of(settings).open(settings, full, note) for settings in table.in_order([*methods, *own])
+    ]
+    return together(opened)
 
 
 def save(knowledge: Knowledge | None, folder: Path, model: Transformer, *, all_of_it: bool) -> None:

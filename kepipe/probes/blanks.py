@@ -17,6 +17,7 @@ from kepipe.arrays import Bools, Floats, Ints, ShardEntities
 from kepipe.data.alignment import DOCUMENT, ENTITY, PHRASE, WORD
 from kepipe.data.batch import Batch, Mentions
 from kepipe.data.shards import Shard
+from kepipe.probes.given_knowledge import with_knowledge
 from kepipe.tokenization.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -130,8 +131,7 @@ def losses_at_blanks(
                 segments=torch.zeros(len(masked_RT[start : start + rows]), width, dtype=torch.long),
                 label_positions=torch.from_numpy(places_N[low:high] - start * width),
             )
-            if knowledge is not None:
-                batch = knowledge.apply(batch, blanks.mentions_in(test, start, start + rows))
+            batch = with_knowledge(batch, blanks.mentions_in(test, start, start + rows), knowledge)
             logits_NV = model.masked_logits(batch)
             labels = labels_N[low:high].to(logits_NV.device)
             pieces.append(torch.nn.functional.cross_entropy(logits_NV, labels, reduction="none").cpu())

@@ -17,6 +17,7 @@ from torch import Tensor
 from kepipe.arrays import Floats, ShardEntities
 from kepipe.data.batch import Batch, Mentions
 from kepipe.probes.cloze_test import Case, ClozeTest
+from kepipe.probes.given_knowledge import with_knowledge
 from kepipe.tokenization.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -49,9 +50,9 @@ def score_candidates(
             names_KL = torch.tensor([candidates.names[column] for column in columns])
             for places in _batches(test.cases, asked, tokens_per_batch):
                 cases = [test.cases[place] for place in places]
-                batch = blank(cases, length, tokenizer)
-                if knowledge is not None:
-                    batch = knowledge.apply(batch, mentions(test, cases, length))
+                batch = with_knowledge(
+                    blank(cases, length, tokenizer), mentions(test, cases, length), knowledge
+                )
                 scores_BK = name_scores(model, batch, names_KL).double().cpu().numpy()
                 for place, scores_K in zip(places, scores_BK, strict=True):
                     scores[place][columns] = scores_K

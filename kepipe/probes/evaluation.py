@@ -18,6 +18,7 @@ from kepipe.studies.scores import Difference, Scores
 if TYPE_CHECKING:
     from kepipe.flow.artifact import Artifact
     from kepipe.flow.stage import StageContext
+    from kepipe.inference.added_knowledge import AddedKnowledge
     from kepipe.inference.opening import OpenedModel
     from kepipe.models.protocols import ModelConfig
     from kepipe.probes.base import Answers, Probe
@@ -51,14 +52,14 @@ def make_probes(held_out: HeldOutDocuments, names: Collection[ProbeName]) -> dic
 class _Arm:
     """A model that answers probes; it is opened when it is first asked."""
 
-    def __init__(self, artifact: Artifact, context: StageContext) -> None:
-        self._artifact, self._context = artifact, context
+    def __init__(self, artifact: Artifact, added: AddedKnowledge, context: StageContext) -> None:
+        self._artifact, self._added, self._context = artifact, added, context
 
     @cached_property
     def _model(self) -> OpenedModel:
         from kepipe.inference.opening import open_model
 
-        return open_model(self._artifact.folder, self._context.device)
+        return self._added.to(open_model(self._artifact.folder, self._context.device))
 
     def answer(self, name: ProbeName, probe: Probe) -> Answers:
         """Its answers: computed, or found in the scratch folder where an interrupted attempt left them."""
@@ -89,13 +90,17 @@ def answer_all(
     arms: Sequence[Artifact],
     probes: Mapping[ProbeName, Probe],
     chosen: Mapping[str, Collection[ProbeName]],
+    added: AddedKnowledge,
     context: StageContext,
 ) -> tuple[Answered, Given]:
-    """Put to each arm those probes that are `chosen` for it; one model is open at a time."""
+    """Put to each arm those probes that are `chosen` for it, with what is `added` to its knowledge.
+
+    One model is open at a time.
+    """
     answered: dict[str, dict[ProbeName, Answers]] = {}
     given: dict[ProbeName, dict[str, Mapping[str, int]]] = {name: {} for name in probes}
     for artifact in arms:
-        arm = _Arm(artifact, context)
+        arm = _Arm(artifact, added, context)
         asked = {name: probe for name, probe in probes.items() if name in chosen[artifact.name]}
         answered[artifact.name] = {name: arm.answer(name, probe) for name, probe in asked.items()}
         for name, probe in asked.items():

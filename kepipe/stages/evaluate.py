@@ -10,11 +10,14 @@ from pydantic import Field
 
 from kepipe.config import ConfigConflict, suggest
 from kepipe.flow.stage import Planned, Stage, StageContext
+from kepipe.inference.added_knowledge import AddedKnowledge
+from kepipe.knowledge.table import KnowledgeMethods, inputs_of
 from kepipe.probes.evaluation import Given, answer_all, fitting, make_probes, score, write_files
 from kepipe.probes.settings import ProbeSettings
 from kepipe.probes.table import PROBES, ProbeName, described, score_name
 from kepipe.stages import preview
-from kepipe.stages.artifacts import Evaluation, Graph, Linked, Model, Shards
+from kepipe.stages.artifacts import Evaluation, Graph, Linked, Model, Shards, Vectors
+from kepipe.stages.starting import folders
 from kepipe.studies.scores import FILE, single_values, write_scores
 
 if TYPE_CHECKING:
@@ -27,18 +30,24 @@ class EvaluateConfig(ProbeSettings):
     probes: tuple[ProbeName, ...] | None = Field(
         None, description=f"{described()}. None: those that fit each arm."
     )
+    knowledge: KnowledgeMethods = ()
+    """What goes with the text, of all arms alike: a method's name, `method:` with settings, or a list of such. It takes
+    the place of what a model's folder brings by the same method. None: what each brings."""
     reference: str | None = None
     """The arm that the others are compared with; none: `control` where there is one, else the last."""
 
 
 @dataclass(frozen=True)
 class EvaluateInputs:
-    """The models to measure, and what they are measured on."""
+    """The models to measure; what they are measured on, with the graph whose entities are asked for; the graph and the
+    vectors that knowledge is from, where not the model's own."""
 
     arms: tuple[Model, ...]
     linked: Linked
-    graph: Graph
+    candidates: Graph
     shards: Shards
+    graph: Graph | None = None
+    vectors: Vectors | None = None
 
 
 def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, context: StageContext) -> None:
@@ -51,9 +60,10 @@ def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, context: StageConte
     chosen = {arm.name: fitting(config.probes, read_config(arm.folder), arm.name) for arm in inputs.arms}
     if config.probes is None:
         _note_chosen(chosen, context)
-    held_out = held_out_documents(inputs.linked, inputs.graph, inputs.shards, config, context.seed)
+    held_out = held_out_documents(inputs.linked, inputs.candidates, inputs.shards, config, context.seed)
     probes = make_probes(held_out, {name for of_arm in chosen.values() for name in of_arm})
-    answered, given = answer_all(inputs.arms, probes, chosen, context)
+    added = AddedKnowledge(config.knowledge, folders(inputs.graph, inputs.vectors, None))
+    answered, given = answer_all(inputs.arms, probes, chosen, added, context)
     reference = config.reference or ("control" if "control" in names else names[-1])
     scores = score(probes, answered, given, reference, context.seed)
     write_scores(context.out / FILE, scores)
@@ -116,4 +126,10 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
             yield conflict
 
 
-EVALUATE = Stage("evaluate", 6, EvaluateInputs, EvaluateConfig, Evaluation, evaluate, conflicts=conflicts)
+def _needs(config: EvaluateConfig) -> tuple[str, ...]:
+    return inputs_of(config.knowledge)
+
+
+EVALUATE = Stage(
+    "evaluate", 7, EvaluateInputs, EvaluateConfig, Evaluation, evaluate, conflicts=conflicts, needs=_needs
+)

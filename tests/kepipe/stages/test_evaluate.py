@@ -31,12 +31,13 @@ def world(tmp_path_factory):
     return make_world(tmp_path_factory.mktemp("world"))
 
 
-def run(world, folder, config=CONFIG, arms=None, scratch=None):
+def run(world, folder, config=CONFIG, arms=None, scratch=None, **knowledge):
     events = []
     context = StageContext(folder / "out", scratch or folder / "scratch", 0, "cpu", events.append)
     for place in (context.out, context.scratch):
         place.mkdir(parents=True, exist_ok=True)
-    EVALUATE.run(EvaluateInputs(arms or world.arms, world.linked, world.graph, world.shards), config, context)
+    inputs = EvaluateInputs(arms or world.arms, world.linked, world.graph, world.shards, **knowledge)
+    EVALUATE.run(inputs, config, context)
     return read_scores(context.out / "scores.json"), events
 
 
@@ -205,3 +206,34 @@ def test_documents_are_read_once(world, tmp_path, monkeypatch):
     arms = (world.arms[0], writer(world, tmp_path))
     run(world, tmp_path, arms=arms)
     assert len(reads) == 1
+
+
+def with_triples(**settings):
+    knowledge = {"method": "k-bert", **settings}
+    return EvaluateConfig.model_validate({"context": 48, "max_mentions": 30, "knowledge": knowledge})
+
+
+def test_triples_of_a_graph_go_with_the_text_of_all_arms(world, tmp_path):
+    plain, _ = run(world, tmp_path / "plain")
+    config = with_triples()
+    assert EVALUATE.needs(config) == ("graph",)
+    scores, events = run(world, tmp_path / "injected", config, graph=world.graph)
+    assert logged(events)["pretrain/entity_cloze/mentions_known"] > 0
+    for arm in ("pretrain", "control"):
+        assert scores.arms[arm]["entity_cloze"]["mrr"].cases == plain.arms[arm]["entity_cloze"]["mrr"].cases
+        assert scores.arms[arm]["mlm_loss"]["tokens"] != plain.arms[arm]["mlm_loss"]["tokens"]
+    unseen, _ = run(
+        world, tmp_path / "unseen", with_triples(splits=["test"], soft_positions=False), graph=world.graph
+    )
+    assert unseen.arms == plain.arms, "no triple is written, so all is as without"
+
+
+def test_knowledge_that_leaves_no_room_for_what_is_asked_is_refused(world, tmp_path):
+    with pytest.raises(ValueError, match="no room for .* blanks of a batch: rows have"):
+        run(world, tmp_path, with_triples(length=8), graph=world.graph)
+
+
+def test_a_model_without_weights_for_a_method_is_refused(world, tmp_path):
+    config = EvaluateConfig.model_validate({"context": 48, "knowledge": "ernie-tsinghua"})
+    with pytest.raises(ValueError, match="no weights for ernie-tsinghua"):
+        run(world, tmp_path, config)
