@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from kepipe.arrays import pad
+from kepipe.data.batch import MentionSpans
 from kepipe.data.document import Mention
 from kepipe.knowledge.kbert.injector import Injector
 from kepipe.knowledge.kbert.name_matcher import to_tokens
 from kepipe.knowledge.kbert.ranking import CHOICES
-from kepipe.knowledge.kbert.settings import Inject
-from kepipe.knowledge.kbert.tree import MentionSpans
+from kepipe.knowledge.kbert.settings import KBert
 from kepipe.tokenization.tokenizer import load_tokenizer
 from kg.store import open_graph
 
@@ -44,7 +44,7 @@ def main(folder: Path, split: str = "test") -> None:
     usual: list[set[tuple[int, ...]]] = []
     print(f"{len(questions)} questions, {BRANCHES} triples written beside the name")
     for choice in CHOICES:
-        settings = Inject.model_validate({"choice": choice, "max_branches": BRANCHES})
+        settings = KBert.model_validate({"choice": choice, "max_branches": BRANCHES})
         injector = Injector(graph, tokenizer, settings, vectors=folder / "embed")
         chosen = injector.choose(tokens, encoded.lengths, mentions, np.array(entities))
         written: list[set[tuple[int, ...]]] = [set() for _ in questions]
