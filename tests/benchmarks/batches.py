@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from kepipe.data.batch import TokenRows
+from kepipe.data.formats import FormatName
 from kepipe.data.row_batches import open_batches
 from kepipe.data.shards import open_shard
-from kepipe.noise.fragment import draw_fragment, encode_rows
+from kepipe.noise.fragment import draw_fragment, mark
 from kepipe.noise.ngrams import select_ngrams
 from kepipe.noise.sentences import Denoising, corrupt, take_text
 from kepipe.noise.spans import collapse_spans, draw_spans
@@ -23,7 +24,13 @@ from kepipe.noise.tokens import draw_replacements, replace, select_tokens
 from kepipe.noise.units import select_units
 from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
 
-FORMATS = ("segment-pair", "sentence-pair", "full-sentences", "doc-sentences", "packed")
+FORMATS: tuple[FormatName, ...] = (
+    "segment-pair",
+    "sentence-pair",
+    "full-sentences",
+    "doc-sentences",
+    "packed",
+)
 Corruption = Callable[[TokenRows, np.random.Generator], object]
 
 
@@ -32,8 +39,8 @@ def corruptions(tokenizer: Tokenizer) -> dict[str, Corruption]:
 
     def masked(choose: Callable[[TokenRows, np.random.Generator], np.ndarray]) -> Corruption:
         def run(s: TokenRows, rng: np.random.Generator) -> object:
-            made = draw_replacements(s.tokens.shape, tokenizer.mask, tokenizer.ordinary, rng)
-            return replace(s.tokens, choose(s, rng), made)
+            drawn = draw_replacements(s.tokens.shape, tokenizer.mask, tokenizer.ordinary, rng)
+            return replace(s.tokens, choose(s, rng), drawn)
 
         return run
 
@@ -47,7 +54,7 @@ def corruptions(tokenizer: Tokenizer) -> dict[str, Corruption]:
         "tokens": masked(lambda s, rng: select_tokens(s.special, rng)),
         "entities": masked(lambda s, rng: select_units(s.units["entity"], rng)),
         "n-grams": masked(lambda s, rng: select_ngrams(s.special, rng)),
-        "MASS": masked(lambda s, rng: encode_rows(*draw_fragment(s.special, rng), s.tokens.shape[1])),
+        "MASS": masked(lambda s, rng: mark(*draw_fragment(s.special, rng), s.tokens.shape[1])),
         "BART": lambda s, rng: corrupt(take_text(s), Denoising(), tokenizer.mask, rng),
         "T5": t5,
     }
@@ -56,13 +63,13 @@ def corruptions(tokenizer: Tokenizer) -> dict[str, Corruption]:
 def main(folder: Path, length: int) -> None:
     shard, tokenizer = open_shard(folder / "train"), load_tokenizer(folder / "tokenizer")
     for format in FORMATS:
-        batches = open_batches(shard, tokenizer, format=format, length=length)  # type: ignore[arg-type]
+        batches = open_batches(shard, tokenizer, format=format, length=length)
         real = batches.examples.lengths.sum()
         line, padded = [], 0
         for name, corruption in corruptions(tokenizer).items():
             began, padded = time.process_time(), 0
             for n in range(batches.per_epoch):
-                sequences = batches.render(n)
+                sequences = batches[n]
                 corruption(sequences, np.random.default_rng([0, n]))
                 padded += sequences.tokens.size
             line.append(f"{name} {padded / (time.process_time() - began) / 1e6:.1f}")

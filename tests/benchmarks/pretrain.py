@@ -168,14 +168,14 @@ def theirs(case: Case, shards: Path, steps: int) -> list[Throughput]:
     rng = np.random.default_rng(0)
     denoise = table.build(table.read("denoising"), tokenizer) if case.objective == "denoising" else None
     for number in range(min(batches.per_epoch, steps + 4)):
-        rows = batches.render(number)
+        rows = batches[number]
         if denoise is None:
             kept = rows.documents > 0
             examples += [
                 {"input_ids": row[there].tolist()} for row, there in zip(rows.tokens, kept, strict=True)
             ]
             continue
-        batch = denoise.corrupt(rows, rng, 0.0)
+        batch = denoise.collate(rows, rng, 0.0)
         assert batch.labels is not None
         assert batch.decoder_documents is not None
         targets = torch.split(batch.labels, batch.decoder_documents.sum(1).tolist())

@@ -19,14 +19,15 @@ from pykeen.evaluation import RankBasedEvaluator
 from pykeen.models import TransE
 from pykeen.triples import CoreTriplesFactory
 
-from kg.ranking import Floats, Translation, filtered_ranks, summarise
+from kg.arrays import AnyFloats
+from kg.ranking import Translation, filtered_ranks, summarise
 from kg.store import Graph, Triples, open_graph
 from kg.vectors import TABLE, map_table
 
 DIMENSION, BATCH = 100, 256
 
 
-def rank_by_pykeen(graph: Graph, triples: Triples, model: TransE) -> Floats:
+def rank_by_pykeen(graph: Graph, triples: Triples, model: TransE) -> AnyFloats:
     evaluator = RankBasedEvaluator(filtered=True, clear_on_finalize=False)
     others = [torch.from_numpy(graph.triples(split).astype(np.int64)) for split in graph.splits]
     evaluator.evaluate(
@@ -67,7 +68,7 @@ def main(store: Path, count: int | None, vectors: Path | None) -> None:
     triples = np.random.default_rng(0).permutation(graph.triples("test"))[:count]
     model, translation = open_model(graph, vectors)
     ranks, clocks, processors = [], [], []
-    ways: list[Callable[[], Floats]] = [
+    ways: list[Callable[[], AnyFloats]] = [
         lambda: filtered_ranks(graph, triples, translation),
         lambda: rank_by_pykeen(graph, triples, model),
     ]

@@ -229,7 +229,7 @@ def test_triples_of_a_graph_go_with_the_text_of_all_arms(world, tmp_path):
 
 
 def test_knowledge_that_leaves_no_room_for_what_is_asked_is_refused(world, tmp_path):
-    with pytest.raises(ValueError, match="no room for .* blanks of a batch: rows have"):
+    with pytest.raises(ValueError, match=r"no room for .* blanks of a batch: rows have"):
         run(world, tmp_path, with_triples(length=8), graph=world.graph)
 
 
