@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from kepipe.models.config import Stacks
-
-PromptStyle = Literal["append", "prefix", "infill", "sentinel", "fragment", "answer"]
-"""How a model goes on with a text (`kepipe.models.lm_scorer`)."""
+from kepipe.models.prompt_styles import PromptStyle
 
 
 class Size(NamedTuple):
