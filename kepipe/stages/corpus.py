@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from kepipe.config import Section, UserPaths, runtime_only
+from kepipe.config import ConfigConflict, Section, UserPaths, runtime_only
 from kepipe.data.sources.table import SOURCES, Reading, SourceName, described
 from kepipe.flow.artifact import hash_json
-from kepipe.flow.stage import Nothing, Stage, StageContext
+from kepipe.flow.stage import Nothing, Planned, Stage, StageContext
 from kepipe.stages.artifacts import Corpus
 from kg.problems import Problems
 
@@ -67,6 +67,14 @@ def fingerprint(config: CorpusConfig) -> Mapping[str, str]:
     return SOURCES[config.source].digests(_paths(config))
 
 
+def conflicts(planned: Planned) -> Iterable[ConfigConflict]:
+    """A source without the path that it needs."""
+    try:
+        _paths(planned.config)
+    except ValueError as error:
+        yield ConfigConflict("source", str(error))
+
+
 def _read(config: CorpusConfig, problems: Problems, context: StageContext) -> Iterator[Document]:
     source = SOURCES[config.source]
     for name in _options():
@@ -87,7 +95,7 @@ def _paths(config: CorpusConfig) -> tuple[Path, ...]:
     if not needed:
         return ()
     if config.path is None:
-        raise ValueError(f"corpus: `source: {config.source}` needs `path`, {needed}")
+        raise ValueError(f"`source: {config.source}` needs `path`: {needed}")
     return config.path
 
 
@@ -95,4 +103,4 @@ def _where(config: CorpusConfig) -> str:
     return ", ".join(map(str, _paths(config))) or config.source
 
 
-CORPUS = Stage("corpus", 1, Nothing, CorpusConfig, Corpus, corpus, fingerprint)
+CORPUS = Stage("corpus", 1, Nothing, CorpusConfig, Corpus, corpus, fingerprint, conflicts)
