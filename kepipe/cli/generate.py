@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kepipe.inference.normalisation import Normalise
+from kepipe.models.prompt_styles import PromptStyle, described
+
 if TYPE_CHECKING:
+    from kepipe.arrays import Ints
     from kepipe.inference.prompt_task import Task
+    from kepipe.models.generation import Sampler
     from kepipe.models.lm_scorer import LMScorer
+    from kepipe.models.protocols import LanguageModel
     from kepipe.studies.intervals import Estimate
 
 ModelArgument = Annotated[
@@ -19,11 +25,10 @@ ModelArgument = Annotated[
     ),
 ]
 PromptStyleOption = Annotated[
-    Literal["append", "prefix", "infill", "sentinel", "fragment", "answer"] | None,
+    PromptStyle | None,
     typer.Option(
         "--prompt-style",
-        help="How the model goes on: append (GPT), prefix (prefix LM), infill (BART), sentinel (T5), fragment (MASS), "
-        "or answer, for a model fine-tuned from source to target. Without it: as it was trained.",
+        help=f"How the model goes on: {described()}. Without it: as it was trained.",
     ),
 ]
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of what is drawn.")]
@@ -68,31 +73,18 @@ def generate(
         raise typer.BadParameter(
             "the likeliest tokens give one text: add --temperature 1 to draw, or --beams"
         )
-    import torch
-
-    from kepipe.models import beam_search, generation
-
-    scorer = open_asking(model, prompt_style)
-    text = scorer.tokenizer.encode([prompt]).tokens
-    end = scorer.tokenizer.sep
-    with torch.inference_mode():
-        if beams > 1:
-            asked = scorer.prompt([text], limit)
-            found, _ = beam_search.search(scorer.model, asked, limit=limit, beams=beams, end=end)
-            rows = found[0, :count]
+    language_model = _open(model, prompt_style)
+    text = language_model.tokenizer.encode([prompt]).tokens
+    if drawn or beams > 1:
+        scorer = _transformer(model, language_model)
+        if drawn:
+            rows = _draw(scorer, text, limit, count, _sampler(seed, temperature, top_k, top_p))
         else:
-            sampler: generation.Sampler = generation.greedy
-            if drawn:
-                sampler = generation.sampling(
-                    torch.Generator().manual_seed(seed),
-                    temperature=1.0 if temperature is None else temperature,
-                    top_k=top_k,
-                    top_p=top_p,
-                )
-            asked = scorer.prompt([text] * count, limit)
-            rows = generation.generate(scorer.model, asked, limit=limit, end=end, sampler=sampler)
-    for row in rows.tolist():
-        typer.echo(scorer.tokenizer.decode([*text.tolist(), *row]))
+            rows = _search(scorer, text, limit, beams)[:count]
+    else:
+        rows = _write(model, language_model, text, limit)
+    for row in rows:
+        typer.echo(language_model.tokenizer.decode([*text.tolist(), *row]))
 
 
 def few_shot(
@@ -100,7 +92,7 @@ def few_shot(
     task: Annotated[Path, typer.Argument(help="The task's YAML or JSON file.", show_default=False)],
     shots: Annotated[str, typer.Option(help="Numbers of solved examples in the prompt.")] = "0,1,4",
     normalise: Annotated[
-        Literal["tokens", "bytes", "none"], typer.Option(help="What a choice's log-likelihood is divided by.")
+        Normalise, typer.Option(help="What a choice's log-likelihood is divided by.")
     ] = "tokens",
     limit: Annotated[int, typer.Option(min=1, help="Tokens of a written answer, at most.")] = 16,
     seed: SeedOption = 0,
@@ -117,11 +109,11 @@ def few_shot(
 
     asked, numbers = read_task(task), _numbers(shots)
     examples = {number: draw_examples(asked, number, np.random.default_rng(seed)) for number in numbers}
-    scorer = open_asking(model, prompt_style)
+    language_model = _open(model, prompt_style)
     typer.echo(f"{asked.name}: {len(asked.questions)} questions, {_chance(asked)}")
     typer.echo(f"{'examples':>8}  {'right':>6}  95% interval")
     for number in numbers:
-        result = evaluate(scorer, asked, examples[number], normalise=normalise, limit=limit)
+        result = evaluate(language_model, asked, examples[number], normalise=normalise, limit=limit)
         typer.echo(f"{number:>8}  {_share(result.accuracy())}")
         for question, answer, right in zip(asked.questions, result.answers, result.right, strict=True):
             if show:
@@ -145,30 +137,76 @@ def export(
     typer.echo(f"{folder}: {', '.join(sorted(file.name for file in folder.iterdir()))}")
 
 
-def open_asking(model: str, prompt_style: str | None) -> LMScorer:
-    """A model that generates, with its tokenizer.
+def _open(model: str, prompt_style: PromptStyle | None) -> LanguageModel:
+    """A model that says how likely texts are. Its notes go to the terminal."""
+    from kepipe.inference.language_model import open_language_model
 
-    Raises ValueError for one that fills masks, and for a style in which it cannot write.
-    """
-    from typing import cast
+    return open_language_model(model, prompt_style, lambda message: typer.echo(message, err=True))
 
-    from kepipe.models.families import PromptStyle
-    from kepipe.models.lm_scorer import OF_DECODERS, LMScorer, prompt_style_of
-    from kepipe.models.pretrained import from_pretrained, locate, read_config
-    from kepipe.tokenization.tokenizer import load_tokenizer
 
-    place = locate(model)
-    known = read_config(str(place))
-    if known is not None and known.stacks == "encoder":
-        raise ValueError(f"{model} fills masks and does not generate; models of gpt2, bart and t5 do")
-    opened = from_pretrained(model, note=lambda message: typer.echo(message, err=True)).eval()
-    chosen = prompt_style_of(opened, place)
-    if prompt_style is not None and (prompt_style in OF_DECODERS) != (chosen in OF_DECODERS):
-        has = "a decoder alone" if opened.encoder is None else "an encoder too"
+def _transformer(name: str, model: LanguageModel) -> LMScorer:
+    """The model, whose next tokens are at hand. Raises ValueError for one that answers as a whole."""
+    from kepipe.models.lm_scorer import LMScorer
+
+    if not isinstance(model, LMScorer):
         raise ValueError(
-            f"--prompt-style {prompt_style}: {model} has {has}; it goes on by `--prompt-style {chosen}`"
+            f"{name} is no transformer and writes the likeliest tokens alone: leave out --temperature, --top-k, "
+            "--top-p and --beams"
         )
-    return LMScorer(opened, load_tokenizer(place), cast(PromptStyle, prompt_style or chosen))
+    return model
+
+
+def _write(name: str, model: LanguageModel, text: Ints, limit: int) -> list[list[int]]:
+    """The likeliest tokens. Raises ValueError for a model that does not write."""
+    from kepipe.models.protocols import TextGenerator
+
+    if not isinstance(model, TextGenerator):
+        raise ValueError(
+            f"{name} says how likely a text is and does not write one; `kepipe few-shot` can ask it"
+        )
+    return [row.tolist() for row in model.generate([text], limit=limit)]
+
+
+def _search(scorer: LMScorer, text: Ints, limit: int, beams: int) -> list[list[int]]:
+    """The texts of a beam, the best first."""
+    import torch
+
+    from kepipe.models import beam_search
+
+    with torch.inference_mode():
+        asked = scorer.prompt([text], limit)
+        found_BKN, _ = beam_search.search(
+            scorer.model, asked, limit=limit, beams=beams, end=scorer.tokenizer.sep
+        )
+    rows: list[list[int]] = found_BKN[0].tolist()
+    return rows
+
+
+def _sampler(seed: int, temperature: float | None, top_k: int, top_p: float) -> Sampler:
+    """What draws the next token."""
+    import torch
+
+    from kepipe.models import generation
+
+    generator = torch.Generator().manual_seed(seed)
+    return generation.sampling(
+        generator, temperature=1.0 if temperature is None else temperature, top_k=top_k, top_p=top_p
+    )
+
+
+def _draw(scorer: LMScorer, text: Ints, limit: int, count: int, sampler: Sampler) -> list[list[int]]:
+    """Texts that are drawn."""
+    import torch
+
+    from kepipe.models import generation
+
+    with torch.inference_mode():
+        asked = scorer.prompt([text] * count, limit)
+        rows_BN = generation.generate(
+            scorer.model, asked, limit=limit, end=scorer.tokenizer.sep, sampler=sampler
+        )
+    rows: list[list[int]] = rows_BN.tolist()
+    return rows
 
 
 def _numbers(shots: str) -> list[int]:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from kepipe.knowledge.kbert.choices import ChoiceName
+
 if TYPE_CHECKING:
     from kepipe.data.document import Mention
     from kepipe.knowledge.kbert.show import Shown
@@ -27,10 +29,7 @@ def inject(
         str | None,
         typer.Option(help="`minilm`, a tokenizer's folder, a vocab.txt; else words, and Chinese characters."),
     ] = None,
-    choice: Annotated[
-        Literal["graph", "rarest", "pagerank", "plausible", "similar"],
-        typer.Option(help="Which triples go first."),
-    ] = "graph",
+    choice: Annotated[ChoiceName, typer.Option(help="Which triples go first.")] = "graph",
     branches: Annotated[int, typer.Option(min=1, help="Most triples of a mention.")] = 2,
     length: Annotated[int, typer.Option(min=8, help="Longest row in tokens.")] = 256,
     predicate: Annotated[bool, typer.Option(help="Write the relation's name too.")] = True,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
+
+from kepipe.tokenization.table import KindName, described
 
 app = typer.Typer(help="Train a tokenizer and try it on text.", no_args_is_help=True)
 
@@ -19,9 +21,7 @@ def train(
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the tokenizer.")],
-    kind: Annotated[
-        Literal["wordpiece", "bpe", "unigram", "characters"], typer.Option(help="How words are cut.")
-    ] = "wordpiece",
+    kind: Annotated[KindName, typer.Option(help=f"How words are cut. {described()}.")] = "wordpiece",
     size: Annotated[int, typer.Option(min=300, help="Entries of the vocabulary.")] = 16384,
     lowercase: Annotated[bool, typer.Option(help="Ignore case (byte-level BPE keeps it).")] = True,
 ) -> None:

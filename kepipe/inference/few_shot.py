@@ -9,16 +9,15 @@ from __future__ import annotations
 import string
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from kepipe.arrays import Floats, Ints
+from kepipe.inference.normalisation import LENGTHS, Normalise
 from kepipe.inference.prompt_task import Question, Task
 from kepipe.models.protocols import LanguageModel, TextGenerator
 from kepipe.studies.intervals import Estimate
 
-Normalise = Literal["tokens", "bytes", "none"]
 TOKENS_PER_BATCH = 4096
 
 
@@ -90,12 +89,8 @@ def same(answer: str, wanted: str) -> bool:
 def choice_scores(likelihoods: Sequence[Floats], choices: Sequence[str], normalise: Normalise) -> Floats:
     """The score of each of K choices, float [K]: summed log-likelihood by its tokens, by its bytes, or as it is."""
     sums_K = np.array([values.sum() for values in likelihoods])
-    lengths = {
-        "tokens": [len(values) for values in likelihoods],
-        "bytes": [len(choice.encode()) for choice in choices],
-        "none": [1] * len(choices),
-    }
-    scores_K: Floats = sums_K / np.array(lengths[normalise])
+    length, pairs = LENGTHS[normalise], zip(likelihoods, choices, strict=True)
+    scores_K: Floats = sums_K / np.array([length(len(values), choice) for values, choice in pairs])
     return scores_K
 
 

@@ -7,11 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kepipe.models import config
+from kepipe.models import config, pretrained
 from kepipe.models.protocols import Encoder, LanguageModel, MaskedLanguageModel, ModelConfig
 
 if TYPE_CHECKING:
     from kepipe.knowledge.base import Knowledge
+    from kepipe.models.transformer import Transformer
+
+Note = Callable[[str], None]
+"""Is told what a user should know of a model."""
+
+
+HUGGING_FACE = "hugging-face"
+"""The kind of a folder whose config states no format."""
 
 
 @dataclass(frozen=True)
@@ -30,33 +38,53 @@ class OpenedModel:
 
 @dataclass(frozen=True)
 class ModelKind:
-    """A row: how a model folder is read whose `config.json` has this kind of format."""
+    """A row: how a folder of models of this kind is read."""
 
     read_config: Callable[[Path], ModelConfig]
-    open: Callable[[Path, str], OpenedModel]
-    """The folder, the device → the model."""
+    open: Callable[[Path, str, Note], OpenedModel]
+    """The folder, the device, who is told what is odd about it → the model."""
 
 
-def open_transformer(folder: Path, device: str) -> OpenedModel:
-    """A transformer, and the knowledge that lies beside it."""
+def open_transformer(folder: Path, device: str, note: Note) -> OpenedModel:
+    """A transformer that kepipe trained."""
+    from kepipe.models import folder as models
+
+    return _opened(folder, models.load(folder).to(device), note)
+
+
+def open_hugging_face(folder: Path, device: str, note: Note) -> OpenedModel:
+    """A transformer in a folder of Hugging Face's, or of a release that is ported."""
+    return _opened(folder, pretrained.from_pretrained(str(folder), note=note).eval().to(device), note)
+
+
+def _opened(folder: Path, model: Transformer, note: Note) -> OpenedModel:
+    """A transformer with all that it can be used as, and the knowledge that lies beside it."""
     from kepipe.knowledge.base import Sources
     from kepipe.knowledge.opening import open_own
-    from kepipe.models import folder as models
     from kepipe.models.lm_scorer import LMScorer, prompt_style_of, writes
     from kepipe.models.mask_filler import MaskFiller, fills_masks
     from kepipe.tokenization.tokenizer import load_tokenizer
 
-    model, tokenizer = models.load(folder).to(device), load_tokenizer(folder)
+    tokenizer = load_tokenizer(folder)
     return OpenedModel(
         folder,
-        language_model=LMScorer(model, tokenizer, prompt_style_of(model, folder)) if writes(model) else None,
+        language_model=LMScorer(model, tokenizer, prompt_style_of(model.config, folder))
+        if writes(model)
+        else None,
         masked_language_model=MaskFiller(model, tokenizer) if fills_masks(model) else None,
-        knowledge=open_own(folder, Sources(tokenizer, model.config)),
+        encoder=model,
+        knowledge=open_own(folder, Sources(tokenizer, model.config), note),
     )
+
+
+def _read_hugging_face(folder: Path) -> ModelConfig:
+    """The config of another library's folder; where it says too little, the weights are read too."""
+    return pretrained.read_config(str(folder)) or pretrained.from_pretrained(str(folder)).config
 
 
 KINDS: Mapping[str, ModelKind] = {
     "kepipe-transformer": ModelKind(config.read_config, open_transformer),
+    HUGGING_FACE: ModelKind(_read_hugging_face, open_hugging_face),
 }
 """The table of kinds of models: the format of a `config.json`, without its version → what reads it. A new kind is a
 file and a row."""
@@ -67,13 +95,13 @@ def read_config(folder: Path) -> ModelConfig:
     return _kind(folder).read_config(folder)
 
 
-def open_model(folder: Path, device: str = "cpu") -> OpenedModel:
-    """The model of a folder on a device. Raises ValueError where the folder holds none."""
-    return _kind(folder).open(folder, device)
+def open_model(folder: Path, device: str = "cpu", note: Note = lambda _: None) -> OpenedModel:
+    """The model of a folder on a device, in evaluation mode. Raises ValueError where the folder holds none."""
+    return _kind(folder).open(folder, device, note)
 
 
 def _kind(folder: Path) -> ModelKind:
-    name = config.read_format(folder).partition("/")[0]
+    name = config.read_format(folder).partition("/")[0] or HUGGING_FACE
     if name not in KINDS:
         raise ValueError(f"{folder / config.CONFIG}: not the config of a kepipe model folder")
     return KINDS[name]

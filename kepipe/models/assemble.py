@@ -200,7 +200,7 @@ def init_weights(
     residual projections are divided by √(2 · layers) (Radford et al. 2019, section 2.3), those of GPT-1's arrangement
     are not (Radford et al. 2018, section 4.1); T5 has deviations of its own (`_init_t5_weights`).
     """
-    into_residual = ("part.output.weight", "part.down_proj.weight") if _is_gpt2(config) else ()
+    into_residual = ("part.output.weight", "part.down_proj.weight") if _scales_residuals(config) else ()
     with torch.no_grad():
         for name, weight in sorted(weights.items(), key=_drawing_order):
             if name.endswith("bias"):
@@ -221,9 +221,9 @@ def _drawing_order(named: tuple[str, Tensor]) -> str:
     return named[0].replace("up_proj", "proj_1").replace("down_proj", "proj_2")
 
 
-def _is_gpt2(config: TransformerConfig) -> bool:
-    """GPT-2, and not GPT-1 under its name."""
-    return config.family == "gpt2" and config.norm_place == "pre"
+def _scales_residuals(config: TransformerConfig) -> bool:
+    """As GPT-2 does; GPT-1, a post-norm model under its name, does not."""
+    return family_of(config.family).scaled_residuals and config.norm_place == "pre"
 
 
 def _init_t5_weights(

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from kepipe.models.config import Stacks
-
-PromptStyle = Literal["append", "prefix", "infill", "sentinel", "fragment", "answer"]
-"""How a model goes on with a text (`kepipe.models.lm_scorer`)."""
+from kepipe.models.prompt_styles import PromptStyle
 
 
 class Size(NamedTuple):
@@ -49,6 +47,8 @@ class Family:
     """The special token with which a decoder's input begins, where rows have an encoder's input too."""
     offset_by_pad: bool = False
     """Whether positions begin after the number of the padding token."""
+    scaled_residuals: bool = False
+    """Whether first weights of projections into the residual stream shrink with depth (of pre-norm models)."""
     t5_init: bool = False
     """Whether first weights are drawn as T5's."""
 
@@ -109,6 +109,7 @@ FAMILIES: Mapping[str, Family] = {
         encoder=False,
         decoder=True,
         prompt_style="append",
+        scaled_residuals=True,
     ),
     # Lewis et al. 2020; MASS (Song et al. 2019) is trained on the same stack
     "bart": Family(

@@ -18,16 +18,15 @@ import torch
 from torch import Tensor
 
 from kepipe.arrays import Floats, Ints
-from kepipe.models.families import FAMILIES, PromptStyle, begins_with_cls
+from kepipe.models.families import FAMILIES, begins_with_cls
 from kepipe.models.folder import PROVENANCE
 from kepipe.models.generation import DecodingState, Prompt, generate
+from kepipe.models.prompt_styles import PROMPT_STYLES, PromptStyle
 
 if TYPE_CHECKING:
+    from kepipe.models.config import TransformerConfig
     from kepipe.models.transformer import Transformer
     from kepipe.tokenization.tokenizer import Tokenizer
-
-OF_DECODERS: tuple[PromptStyle, ...] = ("append", "prefix")
-"""In which a decoder alone writes; the others need an encoder."""
 
 
 def writes(model: Transformer) -> bool:
@@ -35,18 +34,18 @@ def writes(model: Transformer) -> bool:
     return model.decoder is not None
 
 
-def prompt_style_of(model: Transformer, folder: Path | None = None) -> PromptStyle:
-    """How the model goes on with a text: as its folder says that it was trained, else by its family.
+def prompt_style_of(config: TransformerConfig, folder: Path | None = None) -> PromptStyle:
+    """How a model of this config goes on with a text: as its folder says that it was trained, else by its family.
 
     Raises ValueError for a model without a decoder.
     """
-    if not writes(model):
+    if not config.decoder_layers:
         raise ValueError(
-            f"{model.config.family}: this model fills masks and does not generate; gpt2, bart and t5 do"
+            f"{config.family}: this model fills masks and does not generate; gpt2, bart and t5 do"
         )
-    family = FAMILIES.get(model.config.family)
+    family = FAMILIES.get(config.family)
     style = _trained_style(folder) or (None if family is None else family.prompt_style) or "answer"
-    fits = model.encoder is not None or style in OF_DECODERS
+    fits = config.encoder_layers > 0 or PROMPT_STYLES[style].decoder_alone
     return style if fits else "append"
 
 
@@ -74,7 +73,7 @@ class LMScorer:
         """
         kind, roles = self.prompt_style, self.tokenizer
         device = str(next(self.model.parameters()).device)
-        if kind in OF_DECODERS:
+        if PROMPT_STYLES[kind].decoder_alone:
             begun = [text if len(text) else np.array([roles.sep]) for text in texts]
             return Prompt(*_rows(begun, roles.pad, device), both_ways=kind == "prefix")
         sources = [self._source(text, room) for text in texts]

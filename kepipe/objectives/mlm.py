@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from kepipe.noise.draws import Schedule
 from kepipe.objectives.settings import ObjectiveSettings
-
-Schedule = Literal["static", "duplicated", "dynamic"]
 
 if TYPE_CHECKING:
     from kepipe.arrays import Bools

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from markupsafe import Markup, escape
 
-from kepipe.knowledge.kbert.ranking import CHOICES
+from kepipe.knowledge.kbert.choices import CHOICES
 from kepipe.knowledge.kbert.show import InjectedTriple, Shown
 from kepipe.report.matrix import draw, tint
 from kepipe.report.page import Fact, Figure, Page, Section, Table, Text
@@ -85,7 +85,7 @@ def _facts(hung: Sequence[InjectedTriple], choice: str) -> Table:
         "relation": [one.relation for one in hung],
         "object": [one.object for one in hung],
         "rank": [f"{one.rank}.\u00a0of\u00a0{one.known}" for one in hung],
-        "score": ["" if choice == "graph" else f"{one.score:.3g}" for one in hung],
+        "score": [f"{one.score:.3g}" if CHOICES[choice].scored else "" for one in hung],
         "place": [f"branch\u00a0{one.branch}" if one.branch else "no\u00a0room" for one in hung],
     }
     filled = {name: cells for name, cells in columns.items() if any(cells)}

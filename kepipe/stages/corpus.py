@@ -6,23 +6,25 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from kepipe.config import Section, UserPaths, runtime_only
-from kepipe.data.document import Document
-from kepipe.flow.artifact import hash_file, hash_json
-from kepipe.flow.stage import Nothing, Stage, StageContext
+from kepipe.config import ConfigConflict, Section, UserPaths, runtime_only
+from kepipe.data.sources.table import SOURCES, Reading, SourceName, described
+from kepipe.flow.artifact import hash_json
+from kepipe.flow.stage import Nothing, Planned, Stage, StageContext
 from kepipe.stages.artifacts import Corpus
 from kg.problems import Problems
+
+if TYPE_CHECKING:
+    from kepipe.data.document import Document
 
 
 class CorpusConfig(Section):
     """Which text."""
 
-    source: Literal["wikipedia-sample", "folder"] = "wikipedia-sample"
-    """`wikipedia-sample`: 106 articles from gensim's wheel, with their link anchors; `folder`: your own files."""
+    source: SourceName = Field("wikipedia-sample", description=f"{described()}.")
     path: UserPaths | None = runtime_only(None)
     """For `folder`: a folder of .txt, .jsonl, .parquet and .tsv files, or one such file, or a list of these."""
     strict: bool = False
@@ -40,7 +42,7 @@ def corpus(_inputs: Nothing, config: CorpusConfig, context: StageContext) -> Non
     problems = Problems(strict=config.strict)
     counts = dict.fromkeys(("documents", "words", "characters", "anchors", "held_out"), 0)
     with (context.out / "documents.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
-        for document in islice(_documents(config, problems, context), config.max_documents):
+        for document in _read(config, problems, context):
             stream.write(to_line(document))
             counts["documents"] += 1
             counts["words"] += len(document.text.split())
@@ -62,61 +64,43 @@ def corpus(_inputs: Nothing, config: CorpusConfig, context: StageContext) -> Non
 
 def fingerprint(config: CorpusConfig) -> Mapping[str, str]:
     """Digests of the files that will be read."""
-    from kepipe.data.sources.folder import list_files
-    from kepipe.data.sources.wikipedia import sample_file
-
-    if config.source == "wikipedia-sample":
-        return {sample_file().name: hash_file(sample_file())}
-    paths = _paths(config)
-    digests: dict[str, str] = {}
-    for number, path in enumerate(paths):
-        root, before = path if path.is_dir() else path.parent, f"{number}/" if len(paths) > 1 else ""
-        digests |= {before + file.relative_to(root).as_posix(): hash_file(file) for file in list_files(path)}
-    return digests
+    return SOURCES[config.source].digests(_paths(config))
 
 
-def _documents(config: CorpusConfig, problems: Problems, context: StageContext) -> Iterator[Document]:
-    from kepipe.data.sources.folder import list_files, read_folders
-
-    if config.source == "wikipedia-sample":
-        return _wikipedia(config, context)
-    paths = _paths(config)
-    context.note(f"reading {sum(len(list_files(path)) for path in paths)} files of {_where(config)}")
-    return _ticked(read_folders(paths, problems), context)
+def conflicts(planned: Planned) -> Iterable[ConfigConflict]:
+    """A source without the path that it needs."""
+    try:
+        _paths(planned.config)
+    except ValueError as error:
+        yield ConfigConflict("source", str(error))
 
 
-def _wikipedia(config: CorpusConfig, context: StageContext) -> Iterator[Document]:
-    """Parsing markup takes most of the time, so the pages go over the processors."""
-    from joblib import Parallel, delayed
-
-    from kepipe.data.sources.wikipedia import read_pages, sample_file, to_document
-
-    pages = list(islice(read_pages(sample_file()), config.max_documents))
-    run = Parallel(n_jobs=-1, return_as="generator")
-    with context.progress("parsing Wikipedia", len(pages), "documents") as tick:
-        for document in run(delayed(to_document)(page) for page in pages):
-            tick(1)
-            if document.text:
-                yield document
+def _read(config: CorpusConfig, problems: Problems, context: StageContext) -> Iterator[Document]:
+    source = SOURCES[config.source]
+    for name in _options():
+        if name in config.model_fields_set and name not in source.options:
+            context.warn(f"corpus: `{name}` means nothing to the source {config.source}")
+    reading = Reading(_paths(config), config.max_documents, problems, context.progress, context.note)
+    return islice(source.read(reading), config.max_documents)
 
 
-def _ticked(documents: Iterable[Document], context: StageContext) -> Iterator[Document]:
-    with context.progress("reading", None, "documents") as tick:
-        for document in documents:
-            tick(1)
-            yield document
+def _options() -> set[str]:
+    """Settings that some source does not heed."""
+    return {name for source in SOURCES.values() for name in source.options}
 
 
 def _paths(config: CorpusConfig) -> tuple[Path, ...]:
+    """The user's text; none where the source needs none. Raises ValueError where it should be said and is not."""
+    needed = SOURCES[config.source].path
+    if not needed:
+        return ()
     if config.path is None:
-        raise ValueError(
-            "corpus: `source: folder` needs `path`, a folder of .txt, .jsonl, .parquet or .tsv files"
-        )
+        raise ValueError(f"`source: {config.source}` needs `path`: {needed}")
     return config.path
 
 
 def _where(config: CorpusConfig) -> str:
-    return ", ".join(map(str, _paths(config))) if config.source == "folder" else config.source
+    return ", ".join(map(str, _paths(config))) or config.source
 
 
-CORPUS = Stage("corpus", 1, Nothing, CorpusConfig, Corpus, corpus, fingerprint)
+CORPUS = Stage("corpus", 1, Nothing, CorpusConfig, Corpus, corpus, fingerprint, conflicts)

@@ -29,21 +29,36 @@ else:
     """The name of a source, as the type of the config's field."""
 
 
+def _for(option: str) -> str:
+    """The sources to which an option means something."""
+    return "For " + ", ".join(f"`{name}`" for name, format in FORMATS.items() if option in format.options)
+
+
 class GraphConfig(Section):
     """Where the graph comes from. Sources and their options are described in docs/graph.md."""
 
-    source: SourceName = "geonames"
-    """`geonames`: the world's places, from a package; `native`: your own triples.tsv; or another format."""
+    source: SourceName = Field(
+        "geonames",
+        description="; ".join(f"`{name}`: {format.about}" for name, format in FORMATS.items()) + ".",
+    )
     path: UserPath | None = runtime_only(None)
-    """The file or folder; `geonames` needs none."""
-    languages: tuple[str, ...] = ("en",)
-    """For `rdf`, `wikidata`: languages of names, best first."""
-    columns: tuple[str, str, str] | None = None
-    """For `csv`: the columns with head, relation and tail; the first three where not given."""
-    min_sitelinks: Annotated[int, Field(ge=0)] = 0
-    """For `wikidata`: leave out items with fewer site links."""
-    min_population: Annotated[int, Field(ge=0)] = 15000
-    """For `geonames`: the smallest city taken; its lists begin at 500, capitals and seats of government at less."""
+    """The file or folder; a source that brings its data needs none."""
+    languages: tuple[str, ...] = Field(
+        ("en",), description=f"{_for('languages')}: languages of names, best first."
+    )
+    columns: tuple[str, str, str] | None = Field(
+        None,
+        description=f"{_for('columns')}: the columns with head, relation and tail; the first three where not given.",
+    )
+    min_sitelinks: int = Field(
+        0, ge=0, description=f"{_for('min_sitelinks')}: leave out items with fewer site links."
+    )
+    min_population: int = Field(
+        15000,
+        ge=0,
+        description=f"{_for('min_population')}: the smallest city taken; its lists begin at 500, capitals and seats of "
+        "government at less.",
+    )
     valid: Share = 0.05
     """Share of the triples held out for validation, where the source brings no division of its own."""
     test: Share = 0.05

@@ -13,6 +13,7 @@ from kepipe.model_names import MINILM
 from kepipe.models import pretrained
 from kepipe.models.base import configure
 from kepipe.objectives import table
+from kepipe.tokenization.table import KINDS
 
 if TYPE_CHECKING:
     from kepipe.flow.stage import Planned
@@ -188,12 +189,9 @@ def _surely_differ(one: Planned, other: Planned) -> bool:
 
 
 def _form(wanted: TokenizerConfig) -> tuple[str, bool]:
-    """What the settings alone decide of a tokenizer that is trained: its kind of model, and whether it ignores case.
-
-    That of characters is a WordPiece model too.
-    """
-    kind = "wordpiece" if wanted.kind == "characters" else wanted.kind
-    return kind, wanted.lowercase and kind != "bpe"
+    """What the settings alone decide of a tokenizer that is trained: its kind of model, and whether it ignores case."""
+    kind = KINDS[wanted.kind]
+    return kind.model, wanted.lowercase and kind.can_lowercase
 
 
 def _other_vocabulary(

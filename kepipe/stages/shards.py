@@ -16,7 +16,7 @@ from pydantic import Field
 from kepipe.config import ConfigConflict, Section, UserSource
 from kepipe.flow.stage import Planned, Stage, StageContext
 from kepipe.stages.artifacts import Linked, Shards
-from kepipe.tokenization.training import Kind
+from kepipe.tokenization.table import KindName, described
 
 if TYPE_CHECKING:
     from kepipe.tokenization.tokenizer import Tokenizer
@@ -27,8 +27,7 @@ class TokenizerConfig(Section):
 
     from_: UserSource | None = Field(None, alias="from")
     """`minilm`, a tokenizer's folder, a vocab.txt, or a hub id; none: train one of `kind` and `size`."""
-    kind: Kind = "wordpiece"
-    """WordPiece (BERT), byte-level BPE (GPT, RoBERTa, BART), Unigram (T5), Chinese characters (Chinese BERT)."""
+    kind: KindName = Field("wordpiece", description=f"{described()}.")
     size: int = Field(16384, ge=300)
     """Entries of a trained vocabulary, special tokens included."""
     lowercase: bool = True

@@ -155,6 +155,28 @@ def test_a_model_that_counts(workspace: Path) -> None:
     assert measured["perplexity"]["token_perplexity"]["value"] < VOCABULARY
 
 
+def test_a_model_that_counts_is_asked_in_words(extended: Path, workspace: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "kepipe",
+        "few-shot",
+        str(workspace / "bigrams"),
+        "task.yaml",
+        "--shots",
+        "0",
+    ]
+    done = subprocess.run(
+        command,
+        cwd=extended / "project",
+        env=os.environ | {"PYTHONPATH": str(extended)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "95% interval" in done.stdout
+
+
 def test_a_task(workspace: Path) -> None:
     found = json.loads((workspace / "finetune" / "scores.json").read_text())["arms"]["model"]["dev"]
     assert set(found) == {"exact", "near"}

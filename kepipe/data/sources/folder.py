@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kepipe.data.document import Document
 from kepipe.data.document_files import read_documents, read_parquet
 from kepipe.data.line_readers import columns
+from kepipe.flow.artifact import hash_file
 from kg.problems import Problems
+
+if TYPE_CHECKING:
+    from kepipe.data.sources.table import Reading
 
 
 def list_files(path: Path) -> list[Path]:
@@ -24,6 +29,25 @@ def list_files(path: Path) -> list[Path]:
     if not readable:
         raise ValueError(f"{path}: no {' / '.join(READERS)} file here")
     return readable
+
+
+def read(reading: Reading) -> Iterator[Document]:
+    """The documents of the user's files, each counted as it is read."""
+    count, places = sum(len(list_files(path)) for path in reading.paths), ", ".join(map(str, reading.paths))
+    reading.note(f"reading {count} files of {places}")
+    with reading.progress("reading", None, "documents") as tick:
+        for document in read_folders(reading.paths, reading.problems):
+            tick(1)
+            yield document
+
+
+def digests(paths: Sequence[Path]) -> dict[str, str]:
+    """File → digest; of several paths, each file's name has its path's number before it."""
+    found: dict[str, str] = {}
+    for number, path in enumerate(paths):
+        root, before = path if path.is_dir() else path.parent, f"{number}/" if len(paths) > 1 else ""
+        found |= {before + file.relative_to(root).as_posix(): hash_file(file) for file in list_files(path)}
+    return found
 
 
 def read_folders(paths: Sequence[Path], problems: Problems) -> Iterator[Document]:

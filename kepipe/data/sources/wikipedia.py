@@ -5,12 +5,17 @@ from __future__ import annotations
 import bz2
 import importlib.util
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from xml.etree import ElementTree
 
 from kepipe.data.document import Document
 from kepipe.data.sources.wikitext import convert
+from kepipe.flow.artifact import hash_file
+
+if TYPE_CHECKING:
+    from kepipe.data.sources.table import Reading
 
 _SAMPLE = "test/test_data/enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2"
 
@@ -30,6 +35,24 @@ def sample_file() -> Path:
     if not file.exists():
         raise ValueError("the Wikipedia sample comes with gensim: pip install 'gensim>=4.3'")
     return file
+
+
+def sample_digests() -> dict[str, str]:
+    """The digest of the sample's file."""
+    return {sample_file().name: hash_file(sample_file())}
+
+
+def read_sample(reading: Reading) -> Iterator[Document]:
+    """The sample's articles. Parsing markup takes most of the time, so the pages go over the processors."""
+    from joblib import Parallel, delayed
+
+    pages = list(islice(read_pages(sample_file()), reading.limit))
+    run = Parallel(n_jobs=-1, return_as="generator")
+    with reading.progress("parsing Wikipedia", len(pages), "documents") as tick:
+        for document in run(delayed(to_document)(page) for page in pages):
+            tick(1)
+            if document.text:
+                yield document
 
 
 def read_pages(dump: Path) -> Iterator[Page]:

@@ -9,8 +9,9 @@ import numpy as np
 
 from kepipe.arrays import Floats, Ints, Ints32
 from kepipe.data.batch import MentionSpans
+from kepipe.knowledge.kbert.choices import CHOICES
 from kepipe.knowledge.kbert.facts import Facts
-from kepipe.knowledge.kbert.ranking import CHOICES, RankingContext, RankingSources
+from kepipe.knowledge.kbert.ranking import RankingContext, RankingSources
 from kepipe.knowledge.kbert.settings import KBert
 from kepipe.knowledge.kbert.tree import Branches, InjectedRows, TreeShape, build_rows
 from kepipe.knowledge.kbert.triple_tokenizer import TripleTokenizer

@@ -19,6 +19,7 @@ from kepipe.knowledge.base import (
     Use,
     applied,
 )
+from kepipe.knowledge.kbert.choices import CHOICES
 from kepipe.knowledge.kbert.settings import KBert
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ class KBertMethod(KnowledgeMethod):
 
     def inputs(self, settings: KBert) -> tuple[str, ...]:
         """See `KnowledgeMethod`."""
-        return ("graph", "vectors") if settings.choice == "plausible" else ("graph",)
+        return ("graph", "vectors") if CHOICES[settings.choice].needs_vectors else ("graph",)
 
     def conflicts(self, settings: KBert, use: Use) -> Iterator[ConfigConflict]:
         """See `KnowledgeMethod`."""

@@ -1,4 +1,4 @@
-"""Which triples of an entity are injected: a table of rankings. A new one is a function and a row.
+"""The rankings by which triples of an entity are chosen (`kepipe.knowledge.kbert.choices` has the table).
 
 A ranking says what each triple of the graph is *worth* once and for all, or how well it *fits* the text in which its
 entity is met. Of equals the graph's order decides, so that every choice is deterministic.
@@ -7,7 +7,7 @@ entity is met. Of equals the graph's order decides, so that every choice is dete
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,15 +45,6 @@ class RankingContext:
 
 
 TruncationStats = Callable[[RankingContext], Floats]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A row: what it prefers, and how `static_score` (float [n], all facts) or `context_score` (float [C]) is found."""
-
-    about: str
-    static_score: Callable[[RankingSources], Floats] | None = None
-    context_score: Callable[[RankingSources], TruncationStats] | None = None
 
 
 def rarity(sources: RankingSources) -> Floats:
@@ -194,12 +185,3 @@ def _look_up(keys: Ints, values: Floats, wanted: Ints) -> Floats:
     """The value of each wanted key, 0 for one that is not there. `keys` ascend."""
     at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     return np.where(keys[at] == wanted, values[at], 0.0)
-
-
-CHOICES: Mapping[str, Choice] = {
-    "graph": Choice("the graph's order"),
-    "rarest": Choice("relations and objects that are rare in the graph", static_score=rarity),
-    "plausible": Choice("facts that the entity vectors think likely", static_score=plausibility),
-    "pagerank": Choice("objects near the other entities of the sentence", context_score=pagerank),
-    "similar": Choice("facts that share rare words with the sentence", context_score=similarity),
-}

@@ -8,8 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from kepipe.knowledge.base import KnowledgeSettings
-
-ChoiceName = Literal["graph", "rarest", "pagerank", "plausible", "similar"]
+from kepipe.knowledge.kbert.choices import ChoiceName, described
 
 
 class KBert(KnowledgeSettings):
@@ -22,9 +21,7 @@ class KBert(KnowledgeSettings):
     """Most triples that hang from one mention."""
     predicate: bool = True
     """Write the relation's name before the object; without, the object alone, as the paper does for tagging."""
-    choice: ChoiceName = "graph"
-    """Which triples of an entity go first: the graph's order; the `rarest`; by PageRank from the sentence's other
-    entities; the most `plausible` to entity vectors; the most `similar` to the sentence."""
+    choice: ChoiceName = Field("graph", description=f"Which triples of an entity go first. {described()}.")
     length: int = Field(256, ge=8)
     """Longest row in tokens, branches included. The sentence goes first; branches get the room that is left."""
     splits: tuple[Literal["train", "valid", "test"], ...] = ("train",)

@@ -13,9 +13,9 @@ import numpy as np
 from kepipe.arrays import Bools, Ints
 from kepipe.data.batch import MentionSpans
 from kepipe.data.document import Mention
+from kepipe.knowledge.kbert.choices import CHOICES
 from kepipe.knowledge.kbert.injector import Chosen, Injector
 from kepipe.knowledge.kbert.name_matcher import Dictionary, to_tokens
-from kepipe.knowledge.kbert.ranking import CHOICES
 from kepipe.knowledge.kbert.settings import KBert
 from kepipe.knowledge.kbert.tree import InjectedRows
 from kepipe.tokenization.tokenizer import Encoded, Tokenizer
@@ -125,7 +125,7 @@ def _hung(
 def reason(hung: InjectedTriple, choice: str) -> str:
     """Why a triple was taken, in words."""
     of = f"{hung.rank}. of {hung.known}"
-    if choice == "graph":
+    if not CHOICES[choice].scored:
         return f"{of} in {CHOICES[choice].about}"
     return f"{of} by {CHOICES[choice].about}: {hung.score:.3g}"
 

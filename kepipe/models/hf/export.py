@@ -4,7 +4,6 @@ is generated ends."""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +12,9 @@ from tokenizers.processors import Sequence, TemplateProcessing
 
 from kepipe.models.files import write_json
 from kepipe.models.hf import huggingface
+from kepipe.models.hf.dialects import dialect_of
 from kepipe.models.transformer import Transformer
 from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
-
-ROWS: Mapping[str, tuple[str, str | None]] = {
-    "bert": ("cls $A sep", "cls $A sep $B:1 sep:1"),
-    "roberta": ("cls $A sep", "cls $A sep $B sep"),
-    "bart": ("cls $A sep", None),
-    "t5": ("$A sep", None),
-}
-"""A row of one text and of two as the objectives of each family have them; of GPT-2 it is the text alone."""
 
 
 def export(folder: Path, model: Transformer, source: Path) -> None:
@@ -42,7 +34,7 @@ def special_ids(model: Transformer, tokenizer: Tokenizer) -> dict[str, int]:
     """What their config says of the tokenizer, else their own ids would be taken: where a text begins, and ends."""
     names = _names(model, tokenizer)
     ids = {f"{name}_id": tokenizer.id(token) for name, token in names.items()}
-    if model.config.family == "bart":
+    if dialect_of(model.config.family).forces_end:
         ids["forced_eos_token_id"] = ids.get("eos_token_id")
     return {name: id for name, id in ids.items() if id is not None}
 
@@ -50,15 +42,15 @@ def special_ids(model: Transformer, tokenizer: Tokenizer) -> dict[str, int]:
 def told(model: Transformer, tokenizer: Tokenizer) -> dict[str, Any]:
     """What their tokenizer's config says, but for what stands in it already."""
     inputs = ["input_ids", "attention_mask"]
-    if model.config.family == "bert":
+    if dialect_of(model.config.family).segments:
         inputs.insert(1, "token_type_ids")
     longest = {"model_max_length": model.config.positions} if model.config.positions else {}
     return {**_names(model, tokenizer), **longest, "model_input_names": inputs}
 
 
 def _names(model: Transformer, tokenizer: Tokenizer) -> dict[str, str]:
-    """Their names of roles → tokens. Before GPT-2's texts stands the end of another one."""
-    begins = {"gpt2": "sep", "t5": None}.get(model.config.family, "cls")
+    """Their names of roles → tokens."""
+    begins = dialect_of(model.config.family).begins
     roles = {"pad_token": "pad", "bos_token": begins, "eos_token": "sep"}
     return {name: tokenizer.named[role] for name, role in roles.items() if role in tokenizer.named}
 
@@ -67,8 +59,9 @@ def with_rows(tokenizer: Tokenizer, family: str) -> dict[str, Any]:
     """tokenizer.json with the rows of the family, unless it makes rows already; the space before a mask is its own."""
     backend = Backend.from_str(tokenizer.backend.to_str())
     bare, framed = (backend.encode("a", add_special_tokens=put).ids for put in (False, True))
-    if family in ROWS and bare == framed:
-        template = _template(tokenizer, *ROWS[family])
+    dialect = dialect_of(family)
+    if dialect.one is not None and bare == framed:
+        template = _template(tokenizer, dialect.one, dialect.two)
         before = backend.post_processor
         backend.post_processor = template if before is None else Sequence([before, template])
     made: dict[str, Any] = json.loads(backend.to_str())

@@ -288,13 +288,15 @@ def _t5(*grow: str) -> Port:
 T5, T5_GATED = _t5("wi"), _t5("wi_0", "wi_1")
 
 
+PORTS: Mapping[str, tuple[Port, Port]] = {
+    **{port.model_type: (port, port) for port in (BERT, ROBERTA, GPT2, BART)},
+    T5.model_type: (T5, T5_GATED),
+}
+"""Family → its table, and that of its models with gated feed-forward parts."""
+
+
 def port_of(model_type: str, gated: bool = False) -> Port:
     """The table of a family. Raises ValueError for one there is none for."""
-    if model_type == "t5":
-        return T5_GATED if gated else T5
-    ports = {port.model_type: port for port in (BERT, ROBERTA, GPT2, BART)}
-    if model_type not in ports:
-        raise ValueError(
-            f"model type {model_type!r} is not one kepipe can port; known: {', '.join([*ports, 't5'])}"
-        )
-    return ports[model_type]
+    if model_type not in PORTS:
+        raise ValueError(f"model type {model_type!r} is not one kepipe can port; known: {', '.join(PORTS)}")
+    return PORTS[model_type][gated]

@@ -27,7 +27,7 @@ def make(family, tokenizer, prompt_style=None):
     base = Base(family=family, layers=2, hidden=32, heads=2)
     special = {"pad": tokenizer.pad, "sep": tokenizer.sep}
     model = build(base, tokenizer.vocab_size, 0, special=special).eval()
-    return LMScorer(model, tokenizer, prompt_style or prompt_style_of(model))
+    return LMScorer(model, tokenizer, prompt_style or prompt_style_of(model.config))
 
 
 def pieces(tokenizer, *texts):
@@ -133,16 +133,16 @@ def test_what_a_folder_says_of_its_training_decides_and_bert_is_refused(tokenize
         (tmp_path / "kepipe.json").write_text(json.dumps({"prompt_style": style}))
 
     model = make("bart", tokenizer).model
-    assert prompt_style_of(model, tmp_path) == prompt_style_of(model) == "infill"
+    assert prompt_style_of(model.config, tmp_path) == prompt_style_of(model.config) == "infill"
     note("fragment")
-    assert prompt_style_of(model, tmp_path) == "fragment"
+    assert prompt_style_of(model.config, tmp_path) == "fragment"
     note(None)
-    assert prompt_style_of(model, tmp_path) == "infill"
+    assert prompt_style_of(model.config, tmp_path) == "infill"
     gpt = make("gpt2", tokenizer).model
-    assert prompt_style_of(gpt, tmp_path) == prompt_style_of(gpt) == "append"
+    assert prompt_style_of(gpt.config, tmp_path) == prompt_style_of(gpt.config) == "append"
     note("prefix")
-    assert prompt_style_of(gpt, tmp_path) == "prefix"
+    assert prompt_style_of(gpt.config, tmp_path) == "prefix"
     bert = make("bert", tokenizer, "append").model
     assert not writes(bert)
     with pytest.raises(ValueError, match="fills masks and does not generate"):
-        prompt_style_of(bert)
+        prompt_style_of(bert.config)

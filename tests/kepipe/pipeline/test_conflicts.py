@@ -162,6 +162,13 @@ def test_a_graph_without_its_files_is_told(tmp_path: Path, graph: str, said: str
     assert told.startswith(f"{tmp_path}/p.yaml:{said.format(folder=tmp_path)}")
 
 
+def test_a_corpus_without_its_files_is_told(tmp_path: Path) -> None:
+    told = complaint(tmp_path, "  link: {}\n", "corpus:\n  source: folder\n")
+    assert told.startswith(
+        f"{tmp_path}/p.yaml:5: `corpus.source`: `source: folder` needs `path`: a folder of"
+    )
+
+
 def test_a_graph_among_the_stages_is_told_there(tmp_path: Path) -> None:
     told = complaint(tmp_path, "  graph:\n    source: csv\n  embed: {}\n")
     assert told.startswith(f"{tmp_path}/p.yaml:4: `stages.graph.source`: `source: csv` needs `path`")

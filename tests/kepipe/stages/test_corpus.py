@@ -58,3 +58,9 @@ def test_the_fingerprint_follows_the_files(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("two")
     assert fingerprint(config) != before
     assert fingerprint(CorpusConfig()) != before
+
+
+def test_a_setting_that_a_source_does_not_heed_is_told(tmp_path: Path) -> None:
+    events = run(CorpusConfig(max_documents=1, path=tmp_path), tmp_path / "out")
+    warnings = [event.message for event in events if isinstance(event, Noted) and event.level == "warning"]
+    assert warnings == ["corpus: `path` means nothing to the source wikipedia-sample"]

@@ -17,13 +17,13 @@ from kepipe.models.hf.export import export, with_rows
 from kepipe.models.pretrained import from_pretrained, locate
 from kepipe.models.transformer import Transformer
 from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
-from kepipe.tokenization.training import Kind, train_tokenizer
+from kepipe.tokenization.training import train_tokenizer
 
 TEXTS = [f"the rose number {n} stands beside the rose number {n + 1}" for n in range(200)]
 SIZES: dict[str, Any] = {"layers": 1, "hidden": 32, "heads": 2}
 
 
-def made(family: Any, kind: Kind, folder: Path) -> tuple[Transformer, Tokenizer]:
+def made(family: Any, kind: str, folder: Path) -> tuple[Transformer, Tokenizer]:
     """A fresh model of the family with a trained tokenizer, and both exported to `folder`."""
     tokenizer = train_tokenizer(TEXTS, kind, 500, lowercase=False)
     tokenizer.save(folder / "ours")
@@ -36,7 +36,7 @@ def made(family: Any, kind: Kind, folder: Path) -> tuple[Transformer, Tokenizer]
 @pytest.mark.parametrize(("family", "kind"), [
     ("bert", "wordpiece"), ("roberta", "bpe"), ("bart", "bpe"), ("gpt2", "bpe"), ("t5", "unigram"),
 ])  # fmt: skip
-def test_rows_have_the_special_tokens_of_training(family: str, kind: Kind, tmp_path: Path) -> None:
+def test_rows_have_the_special_tokens_of_training(family: str, kind: str, tmp_path: Path) -> None:
     model, ours = made(family, kind, tmp_path)
     text = ours.encode(["the rose"]).tokens.tolist()
     rows = {"gpt2": text, "t5": [*text, ours.sep]}
@@ -74,7 +74,7 @@ def test_two_texts_are_a_pair_with_its_segments(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("family", "kind"), [("gpt2", "bpe"), ("bart", "bpe"), ("t5", "unigram")])
-def test_what_is_generated_begins_and_ends_as_ours(family: str, kind: Kind, tmp_path: Path) -> None:
+def test_what_is_generated_begins_and_ends_as_ours(family: str, kind: str, tmp_path: Path) -> None:
     model, ours = made(family, kind, tmp_path)
     auto = AutoModelForCausalLM if family == "gpt2" else AutoModelForSeq2SeqLM
     settings = auto.from_pretrained(tmp_path / "theirs").generation_config

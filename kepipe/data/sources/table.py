@@ -1,0 +1,106 @@
+"""The table of a corpus's sources: a name in the YAML → where the text lies and how it is read. A new one is a file
+and a row.
+
+To read the table imports no reader: the names are part of every plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from kepipe.data.document import Document
+    from kg.problems import Problems
+
+
+class Progress(Protocol):
+    """A progress bar that is open while documents are read (`StageContext.progress`)."""
+
+    def __call__(
+        self, what: str, total: int | None, unit: str, /
+    ) -> AbstractContextManager[Callable[[int], None]]:
+        """What is done, of how many units; the manager gives what to call with the number just done."""
+        ...
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a source is read with. `paths`: the user's text; `limit`: no more documents than this are wanted."""
+
+    paths: tuple[Path, ...]
+    limit: int | None
+    problems: Problems
+    progress: Progress
+    note: Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A row of the table."""
+
+    about: str
+    """What it is, as docs and schema say it."""
+    read: Callable[[Reading], Iterator[Document]]
+    """Streams the documents."""
+    digests: Callable[[tuple[Path, ...]], Mapping[str, str]]
+    """Digests of the files that will be read. Raises ValueError where there are none."""
+    path: str = ""
+    """What `path` must name; empty: none is needed."""
+    options: tuple[str, ...] = ()
+    """Settings of the stage that mean something to this source and not to all."""
+
+
+def _read_folder(reading: Reading) -> Iterator[Document]:
+    from kepipe.data.sources import folder
+
+    return folder.read(reading)
+
+
+def _folder_digests(paths: tuple[Path, ...]) -> Mapping[str, str]:
+    from kepipe.data.sources import folder
+
+    return folder.digests(paths)
+
+
+def _read_wikipedia_sample(reading: Reading) -> Iterator[Document]:
+    from kepipe.data.sources import wikipedia
+
+    return wikipedia.read_sample(reading)
+
+
+def _wikipedia_sample_digests(_: tuple[Path, ...]) -> Mapping[str, str]:
+    from kepipe.data.sources import wikipedia
+
+    return wikipedia.sample_digests()
+
+
+SOURCES: Mapping[str, Source] = {
+    "wikipedia-sample": Source(
+        "106 articles from gensim's wheel, with their link anchors",
+        _read_wikipedia_sample,
+        _wikipedia_sample_digests,
+    ),
+    "folder": Source(
+        "your own files",
+        _read_folder,
+        _folder_digests,
+        path="a folder of .txt, .jsonl, .parquet or .tsv files",
+        options=("path", "strict"),
+    ),
+}
+
+
+def described() -> str:
+    """The sources with what they are, for the schema."""
+    return "; ".join(f"`{name}`: {source.about}" for name, source in SOURCES.items())
+
+
+if TYPE_CHECKING:
+    SourceName = str
+else:
+    SourceName = Literal[tuple(SOURCES)]
+    """The name of a source, as the type of a config's field."""

@@ -1,0 +1,162 @@
+"""The table of what Hugging Face says of each family in ways of its own: config, special tokens, rows.
+
+What goes over name by name is in `kepipe.models.hf.tables`. To read either does not import torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kepipe.models.config import TransformerConfig
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """A row of the table."""
+
+    defaults: Mapping[str, Any]
+    """Of their config: transformers leaves out of a config.json what equals its default."""
+    architecture: Callable[[TransformerConfig], str]
+    """Their class."""
+    one: str | None
+    """A row of one text as the family's objectives have it; None: the text alone."""
+    two: str | None = None
+    """A row of two."""
+    begins: str | None = "cls"
+    """The role of the token that stands before a text."""
+    segments: bool = False
+    """Whether rows of two are told apart by `token_type_ids`."""
+    forces_end: bool = False
+    """Whether what is generated ends with the end token where it is cut."""
+    read: Callable[[Path, Mapping[str, Any], dict[str, Any]], None] = lambda *_: None
+    """The file, their values, ours so far: corrects ours. Raises ValueError for what the family here does not have."""
+    write: Callable[[TransformerConfig, str, dict[str, Any]], None] = lambda *_: None
+    """Our config, their name of the activation, their values so far: corrects theirs."""
+
+
+def _read_roberta(_: Path, _values: Mapping[str, Any], ours: dict[str, Any]) -> None:
+    ours["positions"] -= ours["position_offset"]
+
+
+def _write_roberta(config: TransformerConfig, _: str, theirs: dict[str, Any]) -> None:
+    theirs["max_position_embeddings"] += config.position_offset
+
+
+def _read_gpt2(_: Path, values: Mapping[str, Any], ours: dict[str, Any]) -> None:
+    ours["feedforward"] = ours["feedforward"] or 4 * ours["hidden"]
+    # GPT-2 was trained without padding: rows that have ended are filled up with the token that ends them
+    ends = (ours.pop("pad"), values["eos_token_id"])
+    ours["pad"] = next((id for id in ends if isinstance(id, int) and id < ours["vocabulary"]), 0)
+
+
+def _write_gpt2(config: TransformerConfig, _: str, theirs: dict[str, Any]) -> None:
+    theirs["embd_pdrop"] = config.dropout
+
+
+def _read_bart(file: Path, values: Mapping[str, Any], ours: dict[str, Any]) -> None:
+    ours["embedding_scale"] = ours["hidden"] ** 0.5 if values.get("scale_embedding") else 1.0
+    for part in ("attention_heads", "ffn_dim"):
+        encoder, decoder = (values.get(f"{stack}_{part}") for stack in ("encoder", "decoder"))
+        if encoder != decoder:
+            raise ValueError(
+                f"{file}: encoder_{part} is {encoder}, decoder_{part} {decoder}; kepipe needs them equal"
+            )
+
+
+def _write_bart(config: TransformerConfig, _: str, theirs: dict[str, Any]) -> None:
+    theirs |= {
+        "decoder_attention_heads": config.heads,
+        "decoder_ffn_dim": config.feedforward,
+        "scale_embedding": config.embedding_scale != 1.0,
+    }
+
+
+def _read_t5(_file: Path, values: Mapping[str, Any], ours: dict[str, Any]) -> None:
+    gated, _, activation = str(values["feed_forward_proj"]).rpartition("-")
+    # T5's released "gated-gelu" is the tanh form
+    ours["gated"] = bool(gated)
+    ours["activation"] = "gelu_new" if gated and activation == "gelu" else activation
+    # transformers 5 writes `tie_word_embeddings: true` for models that do not scale, and says so beside it
+    scaled = values.get("tie_word_embeddings", True) is not False
+    ours["tied_scale"] = values.get("scale_decoder_outputs", scaled)
+    ours["decoder_layers"] = values.get("num_decoder_layers") or ours["encoder_layers"]
+
+
+def _write_t5(config: TransformerConfig, activation: str, theirs: dict[str, Any]) -> None:
+    gelu = "gelu" if config.gated and activation == "gelu_new" else activation
+    theirs |= {
+        "d_kv": config.head_width,
+        "feed_forward_proj": f"gated-{gelu}" if config.gated else gelu,
+        "dropout_rate": config.dropout,
+        # this flag says at Hugging Face whether the output is scaled
+        "tie_word_embeddings": config.tied_scale,
+    }
+
+
+_BERT = {"type_vocab_size": 2, "hidden_act": "gelu", "layer_norm_eps": 1e-12}
+
+DIALECTS: Mapping[str, Dialect] = {
+    "bert": Dialect(
+        {**_BERT, "pad_token_id": 0},
+        lambda config: "BertForPreTraining" if config.next_sentence else "BertForMaskedLM",
+        "cls $A sep",
+        "cls $A sep $B:1 sep:1",
+        segments=True,
+    ),
+    "roberta": Dialect(
+        {**_BERT, "pad_token_id": 1},
+        lambda _: "RobertaForMaskedLM",
+        "cls $A sep",
+        "cls $A sep $B sep",
+        read=_read_roberta,
+        write=_write_roberta,
+    ),
+    "gpt2": Dialect(
+        {
+            "activation_function": "gelu_new",
+            "layer_norm_epsilon": 1e-5,
+            "n_inner": None,
+            "pad_token_id": None,
+            "eos_token_id": 50256,
+        },
+        lambda _: "GPT2LMHeadModel",
+        one=None,
+        begins="sep",  # the end of another text
+        read=_read_gpt2,
+        write=_write_gpt2,
+    ),
+    "bart": Dialect(
+        {"activation_function": "gelu", "pad_token_id": 1, "decoder_start_token_id": 2},
+        lambda _: "BartForConditionalGeneration",
+        "cls $A sep",
+        forces_end=True,
+        read=_read_bart,
+        write=_write_bart,
+    ),
+    "t5": Dialect(
+        {
+            "feed_forward_proj": "relu",
+            "layer_norm_epsilon": 1e-6,
+            "pad_token_id": 0,
+            "decoder_start_token_id": 0,
+            "relative_attention_num_buckets": 32,
+            "relative_attention_max_distance": 128,
+        },
+        lambda _: "T5ForConditionalGeneration",
+        "$A sep",
+        begins=None,
+        read=_read_t5,
+        write=_write_t5,
+    ),
+}
+
+
+def dialect_of(family: str) -> Dialect:
+    """The row of a family. Raises ValueError for one that has no form at Hugging Face."""
+    if family not in DIALECTS:
+        raise ValueError(f"model type {family!r} is not one kepipe can port; known: {', '.join(DIALECTS)}")
+    return DIALECTS[family]

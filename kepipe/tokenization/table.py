@@ -1,0 +1,76 @@
+"""The table of tokenizers that can be trained: a name in the YAML → its trainer. A new kind is a function and a row.
+
+To read the table imports no trainer: the names are part of the command line's help.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from kepipe.tokenization.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class TokenizerKind:
+    """A row: what it is, how it is trained, and what its settings decide."""
+
+    about: str
+    """What it is, and whose it is, as docs, schema and help say it."""
+    train: Callable[[Iterable[str], int, bool], Tokenizer]
+    """Texts, entries of the vocabulary, whether case is ignored → a tokenizer. Raises ValueError for no text or too
+    small a size."""
+    model: str
+    """The class of its model in `tokenizers`. Tokenizers of two classes are surely different."""
+    can_lowercase: bool = True
+    """Whether it heeds `lowercase`."""
+
+
+def _wordpiece(texts: Iterable[str], size: int, lowercase: bool) -> Tokenizer:
+    from kepipe.tokenization import trainers
+
+    return trainers.wordpiece(texts, size, lowercase, whole_alphabet=False)
+
+
+def _byte_level(texts: Iterable[str], size: int, _lowercase: bool) -> Tokenizer:
+    from kepipe.tokenization import trainers
+
+    return trainers.byte_level(texts, size)
+
+
+def _unigram(texts: Iterable[str], size: int, lowercase: bool) -> Tokenizer:
+    from kepipe.tokenization import trainers
+
+    return trainers.unigram(texts, size, lowercase)
+
+
+def _characters(texts: Iterable[str], size: int, lowercase: bool) -> Tokenizer:
+    from kepipe.tokenization import trainers
+
+    return trainers.wordpiece(texts, size, lowercase, whole_alphabet=True)
+
+
+KINDS: Mapping[str, TokenizerKind] = {
+    "wordpiece": TokenizerKind("WordPiece (BERT)", _wordpiece, "WordPiece"),
+    "bpe": TokenizerKind("byte-level BPE (GPT, RoBERTa, BART)", _byte_level, "BPE", can_lowercase=False),
+    "unigram": TokenizerKind("Unigram (T5)", _unigram, "Unigram"),
+    "characters": TokenizerKind(
+        "a token for every Chinese character, WordPiece for other scripts (Chinese BERT)",
+        _characters,
+        "WordPiece",
+    ),
+}
+
+
+def described() -> str:
+    """The kinds with what they are, for schema and help."""
+    return "; ".join(f"`{name}`: {kind.about}" for name, kind in KINDS.items())
+
+
+if TYPE_CHECKING:
+    KindName = str
+else:
+    KindName = Literal[tuple(KINDS)]
+    """The name of a kind, as the type of a config's field and of an option."""

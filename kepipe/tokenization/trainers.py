@@ -1,0 +1,148 @@
+"""The trainers of tokenizers: WordPiece, byte-level BPE, Unigram."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from kepipe.tokenization.tokenizer import ROLES, SENTINELS, Tokenizer
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer as Backend
+
+BERT_NAMES = {role: f"[{role.upper()}]" for role in ROLES}
+ROBERTA_NAMES = {"cls": "<s>", "pad": "<pad>", "sep": "</s>", "unk": "<unk>", "mask": "<mask>"}
+RARE = 0.0005
+"""Share of a corpus's characters that `wordpiece` may leave out of its alphabet: the rarest ones."""
+
+
+def _specials(names: dict[str, str]) -> list[str]:
+    return [*names.values(), *(f"<extra_id_{k}>" for k in range(SENTINELS))]
+
+
+def wordpiece(texts: Iterable[str], size: int, lowercase: bool, whole_alphabet: bool) -> Tokenizer:
+    """WordPiece over the characters that are not rare, or over the whole alphabet of `texts`, which are read twice.
+
+    Every Chinese character stands alone, as in BERT.
+    """
+    from tokenizers import Tokenizer as Backend
+    from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
+
+    assert iter(texts) is not texts, "the alphabet is counted first: the texts are read twice"
+    backend = Backend(models.WordPiece(unk_token="[UNK]"))
+    backend.normalizer = normalizers.BertNormalizer(lowercase=lowercase, strip_accents=lowercase)
+    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    special = _specials(BERT_NAMES)
+    counts = _count_characters(backend.normalizer, texts)
+    alphabet = sorted(counts) if whole_alphabet else _frequent(counts)
+    # The trainer numbers "##x" pieces in the order of a hash map, which differs from run to run and decides
+    # ties. Told as if they were special tokens, they keep the order in which they are told.
+    inner = [f"##{letter}" for letter in alphabet if not _stands_alone(letter)]
+    if len(special) + len(alphabet) + len(inner) > size:
+        raise ValueError(
+            f"a vocabulary of {size} is too small: {len(special)} special tokens, {len(alphabet)} characters and "
+            f"their {len(inner)} inner forms do not fit; choose at least {2 * (len(alphabet) + len(inner))}"
+        )
+    told = [*alphabet, *inner]
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=size, special_tokens=[*special, *told], initial_alphabet=alphabet,
+        limit_alphabet=len(alphabet), show_progress=False,
+    )  # fmt: skip
+    backend.train_from_iterator(texts, trainer)
+    pieces = sorted(backend.get_vocab(with_added_tokens=False).items(), key=lambda entry: entry[1])
+    whole = _with_specials(
+        backend, models.WordPiece(dict(pieces), unk_token="[UNK]"), special, decoders.WordPiece()
+    )
+    return Tokenizer(whole, dict(BERT_NAMES))
+
+
+def _with_specials(trained: Backend, model: Any, special: list[str], decoder: Any) -> Backend:
+    """The trained vocabulary, with none but the special tokens marked as special."""
+    from tokenizers import Tokenizer as Backend
+
+    backend = Backend(model)
+    backend.normalizer, backend.pre_tokenizer, backend.decoder = (
+        trained.normalizer,
+        trained.pre_tokenizer,
+        decoder,
+    )
+    backend.add_special_tokens(special)
+    return backend
+
+
+def byte_level(texts: Iterable[str], size: int) -> Tokenizer:
+    """BPE of bytes, which keeps case."""
+    from tokenizers import Tokenizer as Backend
+    from tokenizers import decoders, models, pre_tokenizers, processors, trainers
+
+    special, alphabet = _specials(ROBERTA_NAMES), pre_tokenizers.ByteLevel.alphabet()
+    if len(special) + len(alphabet) >= size:
+        raise ValueError(f"a byte-level vocabulary of {size} is too small: choose at least 1000")
+    backend = Backend(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    backend.post_processor = processors.ByteLevel(trim_offsets=True)
+    trainer = trainers.BpeTrainer(
+        vocab_size=size, special_tokens=special, initial_alphabet=sorted(alphabet), show_progress=False
+    )
+    backend.train_from_iterator(_nonempty(texts), trainer)
+    return Tokenizer(backend, dict(ROBERTA_NAMES))
+
+
+def unigram(texts: Iterable[str], size: int, lowercase: bool) -> Tokenizer:
+    """SentencePiece's unigram model; the trainer breaks ties differently from process to process."""
+    from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
+    from tokenizers import Tokenizer as Backend
+
+    backend = Backend(models.Unigram())
+    steps = [normalizers.NFKC(), *([normalizers.Lowercase()] if lowercase else [])]
+    # as SentencePiece does: else the end of a line is a letter like others, and pieces such as ".\nThe" are learnt
+    spaces = [normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
+    backend.normalizer = normalizers.Sequence([*steps, *spaces])
+    backend.pre_tokenizer = pre_tokenizers.Metaspace()
+    backend.decoder = decoders.Metaspace()
+    special = _specials(ROBERTA_NAMES)
+    trainer = trainers.UnigramTrainer(
+        vocab_size=size, special_tokens=special, unk_token="<unk>", show_progress=False
+    )
+    backend.train_from_iterator(_nonempty(texts), trainer)
+    return Tokenizer(backend, dict(ROBERTA_NAMES))
+
+
+def _nonempty(texts: Iterable[str]) -> Iterator[str]:
+    """The texts; ValueError if none has a character."""
+    found = False
+    for text in texts:
+        found = found or bool(text.strip())
+        yield text
+    if not found:
+        raise ValueError("no text to train a tokenizer on")
+
+
+def _count_characters(normalizer: Any, texts: Iterable[str]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for text in _nonempty(texts):
+        counts.update(normalizer.normalize_str(text))
+    return Counter({letter: count for letter, count in counts.items() if not letter.isspace()})
+
+
+def _frequent(counts: Counter[str]) -> list[str]:
+    """Characters without the rarest ones that together make up a share RARE, in the order of Unicode."""
+    rare, budget = set(), RARE * counts.total()
+    for letter, count in sorted(counts.items(), key=lambda entry: (entry[1], entry[0])):
+        budget -= count
+        if budget < 0:
+            break
+        rare.add(letter)
+    return sorted(counts.keys() - rare)
+
+
+def _stands_alone(letter: str) -> bool:
+    """Whether BERT's pre-tokenizer always cuts around the character, so that no "##" piece of it can occur."""
+    import unicodedata
+
+    code = ord(letter)
+    han = 0x3400 <= code <= 0x9FFF or 0xF900 <= code <= 0xFAFF or 0x20000 <= code <= 0x3FFFF
+    ascii_symbol = code < 128 and not letter.isalnum()
+    return han or ascii_symbol or unicodedata.category(letter).startswith("P")

@@ -1,0 +1,69 @@
+"""Model folders are opened by their kind: kepipe's, Hugging Face's, and one that a row adds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from kepipe.data.batch import Batch
+from kepipe.inference.opening import KINDS, open_model, read_config
+from kepipe.models import folder
+from kepipe.models.base import Base, build
+from kepipe.models.hf import huggingface
+from kepipe.models.pretrained import locate
+from kepipe.models.protocols import Encoder, LanguageModel, MaskedLanguageModel
+from kepipe.models.transformer import Transformer
+from kepipe.tokenization.training import train_tokenizer
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made: Path = tmp_path_factory.mktemp("tokenizer")
+    train_tokenizer(["The moon goes around the earth."] * 4, "bpe", 420).save(made)
+    return made
+
+
+def small(family: str) -> Transformer:
+    return build(Base(family=family, layers=1, hidden=32, heads=2), 420, 0).eval()
+
+
+@pytest.mark.parametrize("family", ["bert", "gpt2", "bart"])
+def test_both_kinds_of_folders_open_the_same_model(family: str, tokenizer: Path, tmp_path: Path) -> None:
+    model, places = small(family), (tmp_path / "ours", tmp_path / "theirs")
+    folder.save(places[0], model, tokenizer=tokenizer)
+    huggingface.save(places[1], model, tokenizer)
+    tokens = torch.arange(4, 10)[None]
+    batch = Batch(tokens, torch.ones_like(tokens))
+    with torch.no_grad():
+        expected = model.encode(batch)
+    for place in places:
+        opened, capabilities = open_model(place), read_config(place).capabilities
+        assert isinstance(opened.encoder, Encoder)
+        with torch.no_grad():
+            torch.testing.assert_close(opened.encoder.encode(batch), expected, atol=1e-5, rtol=1e-5)
+        assert isinstance(opened.language_model, LanguageModel) == ("language-model" in capabilities)
+        assert isinstance(opened.masked_language_model, MaskedLanguageModel) == ("masked-lm" in capabilities)
+        assert opened.knowledge is None
+
+
+def test_what_a_folder_lacks_is_noted() -> None:
+    notes: list[str] = []
+    open_model(locate("minilm"), note=notes.append)
+    assert any("drawn at random" in note for note in notes)
+
+
+def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"format": "kepipe-other/1"}))
+    with pytest.raises(ValueError, match="not the config of a kepipe model folder"):
+        open_model(tmp_path)
+
+
+def test_every_kind_is_documented() -> None:
+    glossary = (ROOT / "docs/glossary.md").read_text(encoding="utf-8")
+    for name in KINDS:
+        assert f"`{name}`" in glossary
