@@ -97,7 +97,8 @@ class FineTunedModel:
 def answer_format(spec: TaskSpec, tokenizer: Tokenizer, config: TransformerConfig) -> AnswerFormat:
     """How the answers of a model of this config look."""
     marks = max(1, len(spec.row.marks))
-    return AnswerFormat(tokenizer, spec.labels, spec.row.reads, marks, spec.mean, config.start)
+    start = tokenizer.sep if config.start is None else config.start
+    return AnswerFormat(tokenizer, spec.labels, start, spec.row.reads, marks, spec.mean)
 
 
 def with_head(
@@ -136,6 +137,8 @@ def read_spec(folder: Path) -> TaskSpec:
     values = json.loads(file.read_text(encoding="utf-8"))
     if values.pop("format", None) != FORMAT:
         raise ValueError(f"{file}: of another version of kepipe; fine-tune again")
+    if values["task"] not in TASKS:
+        raise ValueError(f"{file}: unknown task {values['task']!r}; known: {', '.join(TASKS)}")
     return TaskSpec(**{**values, "labels": tuple(values["labels"])})
 
 
