@@ -16,8 +16,10 @@ import numpy as np
 from kepipe.arrays import Bools, Floats, Ints
 from kepipe.data.line_readers import columns
 from kepipe.finetuning.examples import Example, Record, mentions_of, read_records, text_of
+from kepipe.finetuning.label_output import best_label, label_numbers, likeliest, rounded
 from kepipe.finetuning.metrics import Metric, accuracy, mean
-from kepipe.finetuning.task import Labels, MarkedText, Task, best_label, label_numbers, likeliest, rounded
+from kepipe.finetuning.output import Labels
+from kepipe.finetuning.task import MarkedText, Task
 from kg.problems import Problems
 
 RIGHT = "1"

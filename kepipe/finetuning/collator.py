@@ -1,19 +1,18 @@
-"""Rows → a batch: all is padded, knowledge enters, marks become places, labels become tensors."""
+"""Rows → a batch: all is padded, knowledge enters, and the task's output adds what it learns and answers from."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import chain
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kepipe.arrays import Ints, ShardEntities, pad
+from kepipe.arrays import ShardEntities, pad
 from kepipe.data.batch import Batch, Mentions
 from kepipe.data.batch_sampler import BatchSampler
+from kepipe.finetuning.output import AnswerFormat, TaskOutput
 from kepipe.finetuning.rows import Row
-from kepipe.finetuning.task import LabelKind
 from kepipe.objectives.losses import tensor
 
 if TYPE_CHECKING:
@@ -24,21 +23,18 @@ if TYPE_CHECKING:
 class TaskCollator:
     """What every row of a task goes through, in training, measuring and prediction alike.
 
-    `pad`: id of the padding token. `labels`: how many there are. `per_word`: cases are words, else rows. `causal`: for
-    a decoder. `knowledge`: what is known of the entities that the rows name; None: nothing.
+    `causal`: for a decoder. `knowledge`: what is known of the entities that the rows name; None: nothing.
     """
 
-    pad: int
-    kind: LabelKind
-    labels: int
-    per_word: bool = False
+    output: TaskOutput
+    answers: AnswerFormat
     causal: bool = False
     knowledge: Knowledge | None = None
 
-    def __call__(self, rows: Sequence[Row]) -> tuple[Batch, Ints]:
-        """The batch, with labels where the rows have them, and how many cases each row has: int [B]."""
+    def __call__(self, rows: Sequence[Row]) -> Batch:
+        """The batch, with labels where the rows have them."""
         lengths_B = np.fromiter(map(len, rows), np.int64, len(rows))
-        tokens_BT = pad(np.concatenate([row.tokens for row in rows]), lengths_B, self.pad)
+        tokens_BT = pad(np.concatenate([row.tokens for row in rows]), lengths_B, self.answers.tokenizer.pad)
         segments_BT = pad(np.concatenate([row.segments for row in rows]), lengths_B, 0)
         there_BT = np.arange(tokens_BT.shape[1]) < lengths_B[:, None]
         batch = Batch(
@@ -49,42 +45,7 @@ class TaskCollator:
         )
         if self.knowledge is not None:
             batch = self.knowledge.apply(batch, mentions_of(rows))
-        positions, labels, cases_B = self._marks(rows, batch)
-        return replace(
-            batch, label_positions=tensor(positions), labels=None if labels is None else tensor(labels)
-        ), cases_B
-
-    def _marks(self, rows: Sequence[Row], batch: Batch) -> tuple[Ints, Ints | None, Ints]:
-        """Flat places of what the head reads, the labels, and the cases of each row.
-
-        A word that was cut off when tokens moved is no case any more; another mark that was cut off is the row's last
-        token.
-        """
-        width, lengths_B = batch.tokens.shape[1], (batch.documents.numpy() > 0).sum(1)
-        counts = np.fromiter((len(row.marks) for row in rows), np.int64, len(rows))
-        of = np.repeat(np.arange(len(rows)), counts)
-        marks = np.fromiter(chain.from_iterable(row.marks for row in rows), np.int64)
-        if batch.moved is not None:
-            marks = batch.moved.numpy()[of, marks]
-        labels = None
-        if all(row.labels for row in rows if row.marks):
-            given = [row.labels for row in rows]
-            labels = (
-                self._several(given)
-                if self.kind == "several"
-                else np.fromiter(chain.from_iterable(given), np.int64)
-            )
-        if not self.per_word:
-            return of * width + np.where(marks < 0, lengths_B[of] - 1, marks), labels, np.ones_like(lengths_B)
-        left = marks >= 0
-        labels = None if labels is None else labels[left]
-        return of[left] * width + marks[left], labels, np.bincount(of[left], minlength=len(rows))
-
-    def _several(self, given: Sequence[Sequence[int]]) -> Ints:
-        hot_BL = np.zeros((len(given), self.labels), np.int64)
-        for row, labels in enumerate(given):
-            hot_BL[row, list(labels)] = 1
-        return hot_BL
+        return self.output.collate(batch, rows, self.answers)
 
 
 def mentions_of(rows: Sequence[Row]) -> Mentions:
@@ -112,4 +73,4 @@ class TaskBatches:
         return cls(rows, BatchSampler(lengths, tokens, seed), collator)
 
     def __call__(self, number: int) -> Batch:
-        return self.collator([self.rows[n] for n in self.sampler.rows(number).tolist()])[0]
+        return self.collator([self.rows[n] for n in self.sampler.rows(number).tolist()])

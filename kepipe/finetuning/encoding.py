@@ -12,8 +12,7 @@ from kepipe.arrays import Bools, Ints
 from kepipe.data.alignment import stream_offsets
 from kepipe.data.document import Mention, Span
 from kepipe.finetuning.examples import Example
-from kepipe.finetuning.rows import Named, Row
-from kepipe.finetuning.task import Reads, Task
+from kepipe.finetuning.rows import Named, Reads, Row
 from kepipe.tokenization.tokenizer import Tokenizer
 
 
@@ -246,19 +245,3 @@ def _named(text: Text, begin: int) -> tuple[Named, ...]:
 
 def _cls(row_format: RowFormat) -> int:
     return row_format.tokenizer.cls if row_format.begin else 0
-
-
-def with_labels(
-    task: Task, rows: Sequence[Row], examples: Sequence[Example], labels: Sequence[str]
-) -> list[Row]:
-    """The rows with their examples' labels as numbers; in tagging those of the words that were not cut off."""
-    numbers = {label: number for number, label in enumerate(labels)}
-    return [
-        replace(
-            row,
-            labels=tuple(numbers[label] for label in example.labels)[
-                : len(row.marks) if task.reads == "words" else None
-            ],
-        )
-        for row, example in zip(rows, examples, strict=True)
-    ]

@@ -10,17 +10,18 @@ import numpy as np
 import torch
 from torch import nn
 
-from kepipe.arrays import Floats
 from kepipe.device import native_bfloat16
-from kepipe.finetuning import heads
 from kepipe.finetuning.collator import TaskCollator
 from kepipe.finetuning.examples import Example
-from kepipe.finetuning.heads import TaskModel
+from kepipe.finetuning.output import Answer
 from kepipe.finetuning.rows import Row
 from kepipe.finetuning.task import Task
+from kepipe.finetuning.task_model import TaskModel
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+
+    from kepipe.models.transformer import Transformer
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,6 @@ class DevEvaluator:
     examples: Sequence[Example]
     rows: Sequence[Row]
     collator: TaskCollator
-    labels: Sequence[str]
     tokens: int
     selection_metric = "held_out_error"
 
@@ -41,30 +41,28 @@ class DevEvaluator:
         loss_module.eval()
         found = answers(unwrapped.model, self.collator, self.rows, self.tokens)
         loss_module.train()
-        metrics = self.task.measure(self.examples, found, self.labels)
+        metrics = self.task.measure(self.examples, found, self.collator.answers.labels)
         values = {f"held_out_{name}": metric.score for name, metric in metrics.items()}
         return {self.selection_metric: 1.0 - metrics[self.task.choose_by].score, **values}
 
 
 @torch.inference_mode()
 def answers(
-    model: TaskModel,
+    model: TaskModel[Transformer],
     collator: TaskCollator,
     rows: Sequence[Row],
     tokens: int,
     tick: Callable[[int], None] = lambda _: None,
-) -> list[Floats]:
-    """The probabilities of each row's cases, float [cases, L]; `tokens`: of a batch. In the order of the rows."""
+) -> list[Answer]:
+    """What the model answers to each row, in their order. `tokens`: of a batch."""
     device = next(model.parameters()).device
     order = np.argsort([len(row) for row in rows], kind="stable")[::-1].tolist()
-    found: dict[int, Floats] = {}
+    found: dict[int, Answer] = {}
     while order:
         size = max(1, tokens // len(rows[order[0]]))
         now, order = order[:size], order[size:]
-        batch, cases_B = collator([rows[n] for n in now])
+        batch = collator([rows[n] for n in now]).to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=native_bfloat16(str(device))):
-            logits_NL = model(batch.to(device))
-        probable = heads.probabilities(collator.kind, logits_NL).double().cpu().numpy()
-        found |= zip(now, np.split(probable, np.cumsum(cases_B)[:-1]), strict=True)
+            found |= zip(now, collator.output.answers(model, batch, collator.answers), strict=True)
         tick(len(now))
     return [found[n] for n in range(len(rows))]

@@ -12,13 +12,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from kepipe.finetuning import heads
 from kepipe.finetuning.collator import TaskCollator
 from kepipe.finetuning.encoding import RowFormat
-from kepipe.finetuning.heads import TaskModel
 from kepipe.finetuning.mention_finders import Language, Source
+from kepipe.finetuning.output import AnswerFormat
 from kepipe.finetuning.table import TASKS, TaskName
 from kepipe.finetuning.task import Task
+from kepipe.finetuning.task_model import TaskModel
 from kepipe.models.families import begins_with_cls
 from kepipe.models.files import write_json, write_tensors
 from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
@@ -26,6 +26,7 @@ from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
 if TYPE_CHECKING:
     from kepipe.knowledge.base import Knowledge
     from kepipe.models.config import TransformerConfig
+    from kepipe.models.transformer import Transformer
 
 SPEC, HEAD, LINKER = "task.json", "head.safetensors", "linker"
 FORMAT = 2
@@ -37,7 +38,8 @@ Unknown = Literal["ignore", "compose"]
 class TaskSpec:
     """What a fine-tuned model is for, as in `task.json`: enough to lay out a new text as the training's were.
 
-    `markers`: name → id. `mean`: whether the head reads the row's mean. `mentions`: where entities came from.
+    `labels`: what answers are chosen from. `markers`: name → id. `mean`: whether the head reads the row's mean.
+    `mentions`: where entities came from.
     """
 
     task: TaskName
@@ -59,15 +61,14 @@ class FineTunedModel:
     """A model with its head, its tokenizer, what it is for, and the knowledge that goes with it."""
 
     spec: TaskSpec
-    model: TaskModel
+    model: TaskModel[Transformer]
     tokenizer: Tokenizer
     knowledge: Knowledge | None = None
 
     @property
     def config(self) -> TransformerConfig:
         """Of the encoder."""
-        config: TransformerConfig = self.model.encoder.config
-        return config
+        return self.model.encoder.config
 
     @property
     def row_format(self) -> RowFormat:
@@ -86,19 +87,26 @@ class FineTunedModel:
     def collator(self) -> TaskCollator:
         """How its rows become a batch."""
         return TaskCollator(
-            self.tokenizer.pad,
-            self.spec.row.kind,
-            len(self.spec.labels),
-            per_word=self.spec.row.reads == "words",
+            self.spec.row.output,
+            answer_format(self.spec, self.tokenizer, self.config),
             causal=self.config.causal,
             knowledge=self.knowledge,
         )
 
 
-def new_head(spec: TaskSpec, hidden_size: int, dropout: float = 0.0) -> heads.TaskHead:
-    """A head of the task's sizes, without values worth keeping."""
-    spans = max(1, len(spec.row.marks))
-    return heads.TaskHead(hidden_size, spans, len(spec.labels), mean=spec.mean, dropout=dropout)
+def answer_format(spec: TaskSpec, tokenizer: Tokenizer, config: TransformerConfig) -> AnswerFormat:
+    """How the answers of a model of this config look."""
+    marks = max(1, len(spec.row.marks))
+    start = tokenizer.sep if config.start is None else config.start
+    return AnswerFormat(tokenizer, spec.labels, start, spec.row.reads, marks, spec.mean)
+
+
+def with_head(
+    encoder: Transformer, spec: TaskSpec, tokenizer: Tokenizer, *, dropout: float = 0.0, seed: int = 0
+) -> TaskModel[Transformer]:
+    """The model with a fresh head. Raises ValueError where it cannot answer as the task asks."""
+    answers = answer_format(spec, tokenizer, encoder.config)
+    return TaskModel(encoder, spec.row.output.head(encoder, answers, dropout=dropout, seed=seed))
 
 
 def save(folder: Path, fine_tuned: FineTunedModel, provenance: dict[str, Any]) -> None:
@@ -129,6 +137,8 @@ def read_spec(folder: Path) -> TaskSpec:
     values = json.loads(file.read_text(encoding="utf-8"))
     if values.pop("format", None) != FORMAT:
         raise ValueError(f"{file}: of another version of kepipe; fine-tune again")
+    if values["task"] not in TASKS:
+        raise ValueError(f"{file}: unknown task {values['task']!r}; known: {', '.join(TASKS)}")
     return TaskSpec(**{**values, "labels": tuple(values["labels"])})
 
 
@@ -153,15 +163,14 @@ def load(
 
     spec, tokenizer = read_spec(folder), load_tokenizer(folder)
     encoder = models.load(folder)
-    head = new_head(spec, encoder.hidden_size)
-    head.load_state_dict(load_file(folder / HEAD))
+    model = with_head(encoder, spec, tokenizer)
+    model.head.load_state_dict(load_file(folder / HEAD))
     neighbours = _neighbours(folder, encoder.config, graph) if unknown == "compose" else None
     sources = Sources(tokenizer, encoder.config, graph=graph, neighbours=neighbours)
     knowledge = open_own(folder, sources, note)
     if graph is not None and knowledge is None:
         raise ValueError(f"{folder}: this model uses no knowledge: leave the graph out")
-    model = TaskModel(encoder, head).to(device).eval()
-    return FineTunedModel(spec, model, tokenizer, knowledge)
+    return FineTunedModel(spec, model.to(device).eval(), tokenizer, knowledge)
 
 
 def _neighbours(folder: Path, config: TransformerConfig, graph: Path | None) -> Path:

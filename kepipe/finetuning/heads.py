@@ -1,20 +1,20 @@
-"""A task's head over an encoder, and the loss of its logits."""
+"""The head that gives labels to cases, and the loss of its logits."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kepipe.data.batch import Batch
-from kepipe.finetuning.task import LabelKind
-from kepipe.models.protocols import ParameterGroup, TrainableModel
+from kepipe.finetuning.task_model import TaskModel
+from kepipe.models.protocols import TrainableEncoder
 
 
-class TaskHead(nn.Module):
+class LabelHead(nn.Module):
     """W · dropout(h) + b, where h are the hidden states of a case's marked tokens side by side, or their row's mean."""
 
     def __init__(
@@ -38,67 +38,26 @@ class TaskHead(nn.Module):
         return logits_NL
 
 
-class TaskModel(TrainableModel):
-    """An encoder (`kepipe.models.protocols.Encoder`) with a task's head."""
+@dataclass(frozen=True)
+class LabelCriterion:
+    """The mean loss of cases with labels. `several`: whether a case has more than one."""
 
-    def __init__(self, encoder: Any, head: TaskHead) -> None:
-        super().__init__()
-        self.encoder, self.head = encoder, head
-
-    def forward(self, batch: Batch) -> Tensor:
-        """Logits of a batch's cases, float32 [N, L]."""
-        logits_NL: Tensor = self.head(self.encoder.encode(batch), batch)
-        return logits_NL.float()
-
-    def parameter_groups(self) -> list[ParameterGroup]:
-        """See `TrainableModel`: the encoder's groups, and the head's."""
-        head = [parameter for parameter in self.head.parameters() if parameter.requires_grad]
-        return [
-            *self.encoder.parameter_groups(),
-            ParameterGroup([parameter for parameter in head if parameter.ndim >= 2], decays=True),
-            ParameterGroup([parameter for parameter in head if parameter.ndim < 2], decays=False),
-        ]
-
-    def layer_modules(self) -> list[nn.Module]:
-        """See `TrainableModel`."""
-        layers: list[nn.Module] = self.encoder.layer_modules()
-        return layers
-
-    def partially_used_parameters(self) -> list[nn.Parameter]:
-        """See `TrainableModel`."""
-        parameters: list[nn.Parameter] = self.encoder.partially_used_parameters()
-        return parameters
-
-    def set_gradient_checkpointing(self, on: bool) -> None:
-        """See `TrainableModel`."""
-        self.encoder.set_gradient_checkpointing(on)
-
-    def set_flex_attention(self, on: bool) -> None:
-        """See `TrainableModel`."""
-        self.encoder.set_flex_attention(on)
-
-
-class TaskCriterion:
-    """The task's loss, the mean over its cases."""
-
+    several: bool
     terms: tuple[str, ...] = ("task",)
     metrics: tuple[str, ...] = ()
-
-    def __init__(self, kind: LabelKind) -> None:
-        self.kind = kind
 
     def counts(self, batch: Batch) -> Mapping[str, int]:
         """Labelled cases."""
         assert batch.labels is not None
         return {"task": len(batch.labels)}
 
-    def __call__(self, model: TaskModel, batch: Batch) -> dict[str, Tensor]:
+    def __call__(self, model: TaskModel[TrainableEncoder], batch: Batch) -> dict[str, Tensor]:
         """See `Criterion`."""
         assert batch.labels is not None
-        return {"task": loss(self.kind, model(batch), batch.labels)}
+        return {"task": loss(model(batch), batch.labels, several=self.several)}
 
 
-def initialise(head: TaskHead, seed: int) -> TaskHead:
+def initialise(head: LabelHead, seed: int) -> LabelHead:
     """Draw the weights as BERT's are: deviation 0.02, biases 0."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -107,14 +66,14 @@ def initialise(head: TaskHead, seed: int) -> TaskHead:
     return head
 
 
-def loss(kind: LabelKind, logits_NL: Tensor, labels: Tensor) -> Tensor:
+def loss(logits_NL: Tensor, labels: Tensor, *, several: bool) -> Tensor:
     """Mean over cases: cross-entropy of the one label [N]; for several the summed binary ones, of 0 and 1 [N, L]."""
-    if kind == "one":
+    if not several:
         return F.cross_entropy(logits_NL, labels)
     binary_NL = F.binary_cross_entropy_with_logits(logits_NL, labels.float(), reduction="none")
     return binary_NL.sum(1).mean()
 
 
-def probabilities(kind: LabelKind, logits_NL: Tensor) -> Tensor:
+def probabilities(logits_NL: Tensor, *, several: bool) -> Tensor:
     """[N, L]; of several, each label's own."""
-    return logits_NL.softmax(-1) if kind == "one" else logits_NL.sigmoid()
+    return logits_NL.sigmoid() if several else logits_NL.softmax(-1)

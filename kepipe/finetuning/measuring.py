@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from kepipe.finetuning.encoding import TruncationStats, encode_rows, with_labels
+from kepipe.finetuning.encoding import TruncationStats, encode_rows
 from kepipe.finetuning.evaluation import answers
 from kepipe.finetuning.examples import Example
 from kepipe.finetuning.fine_tuned import FineTunedModel
@@ -19,11 +19,11 @@ Splits = Mapping[str, list[Example]]
 
 
 def encode(fresh: FineTunedModel, splits: Splits, context: StageContext) -> dict[str, list[Row]]:
-    """Each split as labelled rows; what did not fit is logged and told."""
+    """Each split as rows with their true answers; what did not fit is logged and told."""
     stats = TruncationStats()
     rows = {
-        split: with_labels(
-            fresh.spec.row, encode_rows(examples, fresh.row_format, stats), examples, fresh.spec.labels
+        split: fresh.spec.row.output.encode(
+            encode_rows(examples, fresh.row_format, stats), examples, fresh.collator.answers
         )
         for split, examples in splits.items()
     }

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kepipe.arrays import Floats
 from kepipe.finetuning.examples import Example
+from kepipe.finetuning.output import Answer
 
 if TYPE_CHECKING:
     from kepipe.finetuning.fine_tuned import TaskSpec
 
 
 def records(
-    spec: TaskSpec, examples: Sequence[Example], answers: Sequence[Floats]
+    spec: TaskSpec, examples: Sequence[Example], answers: Sequence[Answer]
 ) -> Iterator[dict[str, Any]]:
     """`{"id", "predicted", …, "labels"}` of each example, as its task tells an answer; `labels` are the true ones,
     where known."""

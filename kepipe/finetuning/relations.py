@@ -23,8 +23,10 @@ from kepipe.finetuning.examples import (
     text_of,
     within,
 )
+from kepipe.finetuning.label_output import label_numbers, likeliest
 from kepipe.finetuning.metrics import Metric, accuracy, micro_f1, one_hot
-from kepipe.finetuning.task import Labels, Task, label_numbers, likeliest, with_roles
+from kepipe.finetuning.output import Labels
+from kepipe.finetuning.task import Task, with_roles
 from kg.problems import Problems
 
 NONE = ("no_relation", "Other", "NA", "unknown")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from kepipe.arrays import Ints
+
+Reads = Literal["spans", "row", "words"]
+"""Which tokens the head reads: those of the spans asked about, the one of the row, or every word's."""
 
 
 class Named(NamedTuple):
@@ -22,9 +25,9 @@ class Row:
 
     `tokens`, `segments`: int [T]. `marks`: the places of the tokens that the head reads, always as many for
     every row of a task, and in the same order ([CLS]; [HD] and [TL]; [ENT]), or for tagging one for each word that
-    was not cut off, in order. `mentions`: what is named where, in order, without overlap. `labels`: rows of the
-    task's table of labels: the one label of a row, the several of typing, or one for each mark in tagging; empty
-    where they are not known.
+    was not cut off, in order. `mentions`: what is named where, in order, without overlap. `labels`: the
+    true answer as the task's output makes it, in numbers: the one label of a row, the several of typing, one for each
+    mark in tagging, the tokens of a text; empty where it is not known.
     """
 
     tokens: Ints

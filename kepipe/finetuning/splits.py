@@ -59,8 +59,3 @@ def _stands_in(example: Example, share: float) -> bool:
     from kepipe.data.document_files import held_out
 
     return held_out(example.group or f"{example.id} {example.text}", share)
-
-
-def label_table(splits: Splits) -> tuple[str, ...]:
-    """All labels in order. A label that only the test has is in it too: it is part of what the task asks."""
-    return tuple(sorted({label for examples in splits.values() for e in examples for label in e.labels}))

@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kepipe.config import ConfigConflict
-from kepipe.finetuning import fine_tuned, heads
+from kepipe.finetuning import fine_tuned
 from kepipe.finetuning.examples import Example
-from kepipe.finetuning.heads import TaskModel
 from kepipe.finetuning.marker_tokens import place_markers
 from kepipe.finetuning.mention_finders import Source
 from kepipe.finetuning.settings import FinetuneConfig
-from kepipe.finetuning.splits import label_table
 from kepipe.finetuning.table import TASKS
 from kepipe.knowledge.base import Sources, Use
 from kepipe.knowledge.opening import prepare
@@ -57,19 +55,18 @@ def start(
     model, markers = place_markers(model, tokenizer, names, seed, placed)
     spec = fine_tuned.TaskSpec(
         config.task,
-        label_table(splits),
+        task.output.labels(splits),
         config.length,
         markers,
         config.pooling == "mean" and task.reads != "words",
         config.language,
         source,
     )
-    if len(spec.labels) < 2:
-        raise ValueError(f"the data has one label, {spec.labels}: there is nothing to learn")
-    head = fine_tuned.new_head(spec, model.hidden_size, config.dropout if config.train == "all" else 0.0)
-    return fine_tuned.FineTunedModel(
-        spec, TaskModel(model, heads.initialise(head, seed)), tokenizer, knowledge
-    )
+    dropout = config.dropout if config.train == "all" else 0.0
+    task_model = fine_tuned.with_head(model, spec, tokenizer, dropout=dropout, seed=seed)
+    if config.train == "head" and not list(task_model.head.parameters()):
+        raise ValueError(f"train: {config.task} has no head that could learn alone; set `train: all`")
+    return fine_tuned.FineTunedModel(spec, task_model, tokenizer, knowledge)
 
 
 def too_long(config: FinetuneConfig, model: TransformerConfig) -> list[ConfigConflict]:

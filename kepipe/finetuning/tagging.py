@@ -16,8 +16,10 @@ from kepipe.arrays import Floats
 from kepipe.data.document import Span
 from kepipe.data.line_readers import columns, text_lines
 from kepipe.finetuning.examples import Example, from_words
+from kepipe.finetuning.label_output import rounded
 from kepipe.finetuning.metrics import Metric, f1_of_counts, share
-from kepipe.finetuning.task import Labels, MarkedText, Task, rounded
+from kepipe.finetuning.output import Labels
+from kepipe.finetuning.task import MarkedText, Task
 from kg.problems import Problems
 
 OUTSIDE = "O"

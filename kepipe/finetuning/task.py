@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
-
-from kepipe.arrays import Floats, Ints
 from kepipe.data.document import Mention, Span
 from kepipe.finetuning.examples import Example, Reader
+from kepipe.finetuning.label_output import ONE_LABEL, best_label
 from kepipe.finetuning.metrics import Metric
+from kepipe.finetuning.output import Answer, Labels, TaskOutput
+from kepipe.finetuning.rows import Reads
 
-Reads = Literal["spans", "row", "words"]
-"""Which tokens the head reads: those of the spans asked about, the one of the row, or every word's."""
-LabelKind = Literal["one", "several"]
-"""One label of each case (softmax), or several (a sigmoid for each label)."""
-Labels = Sequence[str]
-Measure = Callable[[Sequence[Example], Sequence[Floats], Labels], dict[str, Metric]]
-"""Examples, the probabilities [cases, L] of each, the labels → the metrics."""
-AsRecord = Callable[[Example, Floats, Labels], dict[str, Any]]
-"""An example, the probabilities [cases, L] of its cases, the labels → what is answered, as plain data."""
+Measure = Callable[[Sequence[Example], Sequence[Answer], Labels], dict[str, Metric]]
+"""Examples, the answer to each, the labels → the metrics."""
+AsRecord = Callable[[Example, Answer, Labels], dict[str, Any]]
+"""An example, the answer to it, the labels → what is answered, as plain data."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +34,6 @@ AsExample = Callable[[str, MarkedText], Example | None]
 """An id and a marked text → the example that it asks; None where it is not written as the task wants it."""
 
 
-def best_label(_example: Example, probabilities_NL: Floats, labels: Labels) -> dict[str, Any]:
-    """The likeliest label of the one case, and its probability."""
-    best = int(probabilities_NL[0].argmax())
-    return {"predicted": labels[best], "probability": rounded(probabilities_NL[0, best])}
-
-
 def plain_text(id: str, marked: MarkedText) -> Example | None:
     """A text without roles."""
     return None if set(marked.spans) - {""} else Example(id, marked.text, mentions=marked.mentions)
@@ -52,8 +41,9 @@ def plain_text(id: str, marked: MarkedText) -> Example | None:
 
 @dataclass(frozen=True)
 class Task:
-    """A row of the table. `marks`: names of the special tokens around span 0, 1, …. `choose_by`: the metric that picks
-    the best epoch. `asks`: how a text to be answered is written, for `kepipe predict`."""
+    """A row of the table. `output`: what is learned and answered. `marks`: names of the special tokens around span 0,
+    1, …. `choose_by`: the metric that picks the best epoch. `asks`: how a text to be answered is written, for `kepipe
+    predict`."""
 
     about: str
     """What is asked, in one sentence without a full stop."""
@@ -61,7 +51,7 @@ class Task:
     reads: Reads
     measure: Measure
     choose_by: str
-    kind: LabelKind = "one"
+    output: TaskOutput = ONE_LABEL
     marks: tuple[str, ...] = ()
     asks: str = "the text as it is"
     as_example: AsExample = plain_text
@@ -80,20 +70,3 @@ def with_roles(*roles: str) -> AsExample:
         return Example(id, marked.text, tuple(spans[role] for role in roles), mentions=marked.mentions)
 
     return as_example
-
-
-def likeliest(answers: Sequence[Floats]) -> Ints:
-    """The likeliest label of each example that has one case, as its number."""
-    rows: Ints = np.concatenate(answers).argmax(axis=1)
-    return rows
-
-
-def label_numbers(examples: Sequence[Example], labels: Labels) -> Ints:
-    """The label of each example as its number among the labels."""
-    numbers = {label: number for number, label in enumerate(labels)}
-    return np.array([numbers[example.labels[0]] for example in examples], np.int64)
-
-
-def rounded(probability: Any) -> float:
-    """A probability as it is told."""
-    return round(float(probability), 6)

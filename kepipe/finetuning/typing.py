@@ -23,8 +23,10 @@ from kepipe.finetuning.examples import (
     text_of,
     within,
 )
+from kepipe.finetuning.label_output import SEVERAL_LABELS, rounded
 from kepipe.finetuning.metrics import Metric, f1_of_counts, mean, share
-from kepipe.finetuning.task import Labels, Task, rounded, with_roles
+from kepipe.finetuning.output import Labels
+from kepipe.finetuning.task import Task, with_roles
 from kg.problems import Problems
 
 
@@ -159,7 +161,7 @@ TASK = Task(
     "spans",
     _measure,
     "loose_micro_f1",
-    kind="several",
+    output=SEVERAL_LABELS,
     marks=("[ENT]",),
     asks="with the mention marked, such as `[[Warsaw|mention]] lies on the Vistula.`",
     as_example=with_roles("mention"),

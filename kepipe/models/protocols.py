@@ -124,3 +124,16 @@ class TrainableModel(nn.Module):
         """Use FlexAttention's block masks. Raises ValueError where that cannot be done."""
         if on:
             raise ValueError(f"flex_attention: {type(self).__name__} has no attention")
+
+
+class TrainableEncoder(TrainableModel):
+    """An `Encoder` that learns, as tasks need it."""
+
+    @property
+    def hidden_size(self) -> int:
+        """See `Encoder`."""
+        raise NotImplementedError
+
+    def encode(self, batch: Batch) -> Tensor:
+        """See `Encoder`."""
+        raise NotImplementedError

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from kepipe.arrays import Floats32
 from kepipe.data.batch import Batch
 from kepipe.models.config import TransformerConfig
-from kepipe.models.protocols import TrainableModel
+from kepipe.models.protocols import TrainableEncoder
 from kepipe.nn.attention import Cache, Mask, build_mask
 from kepipe.nn.gather import pick
 from kepipe.nn.heads import Pooler, PredictionTransform, VocabularyHead
@@ -32,7 +32,7 @@ class EntityParts(NamedTuple):
 PLAIN = EntityParts()
 
 
-class Transformer(TrainableModel):
+class Transformer(TrainableEncoder):
     """An encoder, a decoder or both over one token table, and what reads their hidden states.
 
     Legend: B batch, T tokens, S memory tokens, D hidden, N selected places, V vocabulary.

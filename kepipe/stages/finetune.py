@@ -44,7 +44,6 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
     from kepipe.finetuning import fine_tuned
     from kepipe.finetuning.collator import TaskBatches
     from kepipe.finetuning.evaluation import DevEvaluator
-    from kepipe.finetuning.heads import TaskCriterion
     from kepipe.finetuning.measuring import encode, measure
     from kepipe.finetuning.reading import read_examples
     from kepipe.finetuning.starting import start
@@ -69,12 +68,12 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
     warn_of_unused(inputs.vectors, fresh.knowledge, context)
     rows = encode(fresh, splits, context)
     batches = TaskBatches.over(rows["train"], fresh.collator, config.batch_tokens, context.seed)
-    task, labels = fresh.spec.row, fresh.spec.labels
-    dev = DevEvaluator(task, splits["dev"], rows["dev"], fresh.collator, labels, config.batch_tokens)
+    task = fresh.spec.row
+    dev = DevEvaluator(task, splits["dev"], rows["dev"], fresh.collator, config.batch_tokens)
     if config.train == "head":
         fresh.model.encoder.requires_grad_(False)
     training = config.training(batches.sampler.per_epoch)
-    state = train(fresh.model, batches, TaskCriterion(task.kind), training, context, dev)
+    state = train(fresh.model, batches, task.output.criterion(), training, context, dev)
     provenance = {
         "stage": "finetune",
         "config": cache_key_fields(config),

@@ -79,8 +79,8 @@ def workspace(extended: Path) -> Path:
     """What the page's stages make of the example's text."""
     project = extended / "project"
     shutil.copytree(ROOT / "docs" / "example", project)
-    grades = "".join(blocks("json")).splitlines()
-    (project / "grades.jsonl").write_text("".join(f"{line}\n" for line in 12 * grades), encoding="utf-8")
+    for name, examples in zip(("grades", "rewriting"), blocks("json"), strict=True):
+        (project / f"{name}.jsonl").write_text(12 * examples, encoding="utf-8")
     pipeline: dict[str, Any] = {
         "name": "extended",
         "graph": {"source": "native", "path": "."},
@@ -180,3 +180,23 @@ def test_a_model_that_counts_is_asked_in_words(extended: Path, workspace: Path) 
 def test_a_task(workspace: Path) -> None:
     found = json.loads((workspace / "finetune" / "scores.json").read_text())["arms"]["model"]["dev"]
     assert set(found) == {"exact", "near"}
+
+
+def test_a_task_that_writes(extended: Path, workspace: Path) -> None:
+    """It is learned, and a text gets the answer that it was taught."""
+    folder = workspace / "rewriting"
+    assert (
+        json.loads((folder / "scores.json").read_text())["arms"]["model"]["dev"]["exact_match"]["value"] == 1
+    )
+    asked = [json.loads(line) for line in blocks("json")[1].splitlines()]
+    command = [sys.executable, "-m", "kepipe", "predict", str(folder), "--json"]
+    done = subprocess.run(
+        [*command, *(example["text"] for example in asked)],
+        cwd=extended,
+        env=os.environ | {"PYTHONPATH": str(extended), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [record["predicted"] for record in records] == [example["target"] for example in asked]
