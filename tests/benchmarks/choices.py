@@ -15,10 +15,10 @@ import numpy as np
 from kepipe.arrays import pad
 from kepipe.data.document import Mention
 from kepipe.knowledge.kbert.injector import Injector
-from kepipe.knowledge.kbert.name_matcher import to_tokens
 from kepipe.knowledge.kbert.ranking import CHOICES
 from kepipe.knowledge.kbert.settings import KBert
 from kepipe.knowledge.kbert.tree import MentionSpans
+from kepipe.knowledge.name_matcher import to_tokens
 from kepipe.tokenization.tokenizer import load_tokenizer
 from kg.store import open_graph
 
