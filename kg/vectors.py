@@ -31,6 +31,11 @@ KINDS = {"F32": np.float32, "U64": np.uint64, "I64": np.int64, "I32": np.int32}
 """The formats of numbers that are read, by their names in a safetensors header."""
 
 
+def has_vectors(folder: Path) -> bool:
+    """Whether a folder holds entity vectors."""
+    return (folder / TABLE).is_file() and (folder / IDS).is_file()
+
+
 def save_vectors(
     folder: Path,
     ids: Sequence[str],

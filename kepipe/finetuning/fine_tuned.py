@@ -175,12 +175,14 @@ def load(
 
 def _neighbours(folder: Path, config: TransformerConfig, graph: Path | None) -> Path:
     """The graph from which vectors are composed: that given, else the folder's own."""
-    from kepipe.knowledge.kbert.method import GRAPH
+    from kepipe.knowledge.opening import carried
+    from kepipe.knowledge.table import brought_by
 
-    if config.fusion is None:
-        raise ValueError(f"{folder}: this model fuses no entity vectors: there are none to compose")
-    if graph is None and not (folder / GRAPH).exists():
+    if "vectors" not in brought_by(config):
+        raise ValueError(f"{folder}: this model has no entity vectors: there are none to compose")
+    neighbours = graph or carried(folder).get("graph")
+    if neighbours is None:
         raise ValueError(
             f"{folder}: to compose vectors takes a graph that knows the entities: give it (--graph)"
         )
-    return folder / GRAPH if graph is None else graph
+    return neighbours

@@ -40,7 +40,7 @@ class ByNames:
     """The names of a graph's entities that have something to show, the longest first."""
 
     def __init__(self, graph: Path, language: Language) -> None:
-        from kepipe.knowledge.kbert.name_matcher import Dictionary
+        from kepipe.knowledge.name_matcher import Dictionary
         from kg.store import open_graph
 
         self._dictionary = Dictionary(open_graph(graph), words=language == "zh")

@@ -15,7 +15,7 @@ from kepipe.finetuning.fine_tuned import FineTunedModel, Unknown
 from kepipe.finetuning.markup import ask
 from kepipe.finetuning.mention_finders import Finder, make_finder
 from kepipe.finetuning.records import records
-from kepipe.knowledge.kbert.method import GRAPH
+from kepipe.knowledge.opening import carried
 
 TOKENS = 8192
 """Tokens of a batch."""
@@ -53,12 +53,10 @@ class Predictor:
         untaught = opened.spec.mentions == "none" and graph is None and linker is None
         if untaught or opened.knowledge is None:
             return cls(opened)
-        own_graph, own_linker = folder / GRAPH, folder / fine_tuned.LINKER
+        own_linker = folder / fine_tuned.LINKER
         if linker is None and graph is None and own_linker.exists():
             linker = own_linker
-        if graph is None and own_graph.exists():
-            graph = own_graph
-        return cls(opened, make_finder(linker, graph, opened.spec.language))
+        return cls(opened, make_finder(linker, graph or carried(folder).get("graph"), opened.spec.language))
 
     def predict(self, texts: Sequence[str]) -> list[dict[str, Any]]:
         """A record of each text (see `predictions.records`), with the entities that were found in it.

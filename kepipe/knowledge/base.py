@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 KNOWLEDGE_FILE = "knowledge.json"
 """What a model's folder says of the method that goes with the model: its name and settings."""
-ControlName = Literal["graph-off", "graph-shuffled", "names-only"]
 
 
 class KnowledgeSettings(Section):
@@ -43,11 +42,11 @@ class TakesKnowledge(Protocol):
 class Control(NamedTuple):
     """An arm that shows what a method's knowledge is worth: the method left out, or with wrong or no facts.
 
-    `replaced_by`: input of the stage → the kind of stage that makes what fills it instead; empty: the method is left
-    out.
+    `name`: of the arm; methods whose controls mean the same give them the same name. `replaced_by`: input of the stage
+    → the kind of stage that makes what fills it instead; empty: the method is left out.
     """
 
-    name: ControlName
+    name: str
     replaced_by: Mapping[str, str]
 
 
@@ -69,12 +68,11 @@ class Sources:
 @dataclass(frozen=True)
 class Use:
     """Where a method is to be used, as far as a pipeline file says: the model (None: not known), the longest row in
-    tokens, the objective (None: in fine-tuning), and whether the model that training starts from fuses entities."""
+    tokens, and the objective (None: in fine-tuning)."""
 
     model: TransformerConfig | None
     length: int
     objective: ObjectiveSettings | None = None
-    fused_already: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,10 @@ class Coverage:
 
 
 class Knowledge(Protocol):
-    """A method that is opened. It works wherever rows become batches: in training, measuring and prediction."""
+    """A method that is opened. It works wherever rows become batches: in training, measuring and prediction.
+
+    What the model gets weights of or writes beside itself is a `Transformer`'s: other models take no knowledge yet.
+    """
 
     @property
     def in_weights(self) -> bool:
@@ -144,7 +145,10 @@ class LearnedKnowledge:
 
 
 class KnowledgeMethod(ABC):
-    """A row of the table. One that is added is a file with such a class, and a line in `table.py`."""
+    """A row of the table. One that is added is a file with such a class, and a line in `table.py`.
+
+    Nothing outside of its file or package names it. Models that it is added to are `Transformer`s.
+    """
 
     section: ClassVar[type[KnowledgeSettings]]
     about: ClassVar[str]
@@ -161,9 +165,24 @@ class KnowledgeMethod(ABC):
         """What it cannot be used with, as far as a pipeline file says. Keys are those of the stage."""
         yield from ()
 
-    def names_places(self, settings: Any) -> bool:  # noqa: ARG002
-        """Whether what it adds to a batch names places in rows, which another method must not move."""
-        return False
+    def names_places(self, settings: Any) -> str | None:  # noqa: ARG002
+        """Where what it adds to a batch names places in rows, which another method must not move: what the
+        user has to write so that it does not; None: it names none."""
+        return None
+
+    def implied(self, sources: Sources) -> KnowledgeSettings | None:  # noqa: ARG002
+        """The settings with which a model brings this method although its folder has no `knowledge.json`, as one from
+        elsewhere; None: it does not."""
+        return None
+
+    def carried(self, folder: Path) -> Mapping[str, Path]:  # noqa: ARG002
+        """What a model's folder carries for the method: the name of a source (see `Sources`) → its folder."""
+        return {}
+
+    def brought(self, config: TransformerConfig) -> tuple[str, ...]:  # noqa: ARG002
+        """Inputs that a stage need not have where it starts from a trained model of this config: its folder carries
+        them, as the model has weights for them."""
+        return ()
 
     def extend_config(self, config: TransformerConfig, settings: Any) -> TransformerConfig:  # noqa: ARG002
         """The config of a model that it adds weights to, as far as it is known before there are vectors.

@@ -10,9 +10,6 @@ from typing import TYPE_CHECKING
 
 from kepipe.knowledge import table
 from kepipe.knowledge.base import KNOWLEDGE_FILE, Knowledge, KnowledgeSettings, Sources, Together
-from kepipe.knowledge.ernie_tsinghua.settings import ErnieTsinghua
-from kepipe.knowledge.ernie_tsinghua.vectors import has_vectors
-from kepipe.knowledge.kbert.method import GRAPH
 
 if TYPE_CHECKING:
     from kepipe.models.transformer import Transformer
@@ -51,10 +48,11 @@ def prepare(
 
     Raises ValueError where a source is missing or does not fit.
     """
-    own = [] if folder is None else _own_settings(folder, sources)
+    full = _with_folder(sources, folder)
+    own = [] if folder is None else _own_settings(folder, full)
     given = {type(settings): settings for settings in methods}
     everything = table.in_order([*given.values(), *(kept for kept in own if type(kept) not in given)])
-    full, parts = _with_folder(sources, folder), []
+    parts = []
     for settings in everything:
         method = table.method_of(settings)
         opened = method.open(settings, full, note)
@@ -81,8 +79,8 @@ def open_own(
                 f"{folder}: the model has no weights for {table.name_of(settings)}: train it with that `knowledge`"
             )
     given = {type(settings) for settings in methods}
-    own = [kept for kept in _own_settings(folder, sources) if type(kept) not in given]
     full = _with_folder(sources, folder)
+    own = [kept for kept in _own_settings(folder, full) if type(kept) not in given]
     opened = [
         table.method_of(settings).open(settings, full, note) for settings in table.in_order([*methods, *own])
     ]
@@ -102,18 +100,23 @@ def together(parts: Sequence[Knowledge]) -> Knowledge | None:
     return Together(tuple(parts)) if len(parts) > 1 else next(iter(parts), None)
 
 
+def carried(folder: Path) -> dict[str, Path]:
+    """The sources that a model's folder carries: the name of a source (see `Sources`) → its folder."""
+    return {name: path for method in table.METHODS.values() for name, path in method.carried(folder).items()}
+
+
 def _own_settings(folder: Path, sources: Sources) -> list[KnowledgeSettings]:
+    """What the folder says, or what is plain from the model itself."""
     kept = read_settings(folder)
-    vectors = sources.vectors is not None or has_vectors(folder)
-    if not kept and sources.config.fusion is not None and vectors:
-        return [ErnieTsinghua()]  # a model that fuses, from elsewhere
-    return kept
+    implied = (method.implied(sources) for method in table.METHODS.values())
+    return kept or [settings for settings in implied if settings is not None]
 
 
 def _with_folder(sources: Sources, folder: Path | None) -> Sources:
     """The sources, and from the folder those that are not given."""
     if folder is None:
         return sources
-    vectors = folder if sources.vectors is None and has_vectors(folder) else sources.vectors
-    graph = folder / GRAPH if sources.graph is None and (folder / GRAPH).exists() else sources.graph
-    return replace(sources, vectors=vectors, graph=graph)
+    own = carried(folder)
+    return replace(
+        sources, graph=sources.graph or own.get("graph"), vectors=sources.vectors or own.get("vectors")
+    )

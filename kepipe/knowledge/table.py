@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Union
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, TypeAdapter
 
-from kepipe.config import suggest
+from kepipe.config import ConfigConflict, suggest
 from kepipe.knowledge.base import KnowledgeMethod, KnowledgeSettings, Use
 from kepipe.knowledge.ernie_baidu import ErnieBaiduMethod
 from kepipe.knowledge.ernie_tsinghua.method import ErnieTsinghuaMethod
 from kepipe.knowledge.kbert.method import KBertMethod
+
+if TYPE_CHECKING:
+    from kepipe.models.config import TransformerConfig
 
 METHODS: Mapping[str, KnowledgeMethod] = {
     "ernie-baidu": ErnieBaiduMethod(),
     "ernie-tsinghua": ErnieTsinghuaMethod(),
     "k-bert": KBertMethod(),
 }
+
+
+CONTROLS: tuple[str, ...] = tuple(
+    dict.fromkeys(control.name for method in METHODS.values() for control in method.controls)
+)
+"""Names of the control arms that methods may have."""
 
 
 def method_of(settings: KnowledgeSettings) -> KnowledgeMethod:
@@ -36,11 +45,42 @@ def inputs_of(methods: Sequence[KnowledgeSettings]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(needed))
 
 
+def brought_by(config: TransformerConfig) -> tuple[str, ...]:
+    """Inputs that a trained model of this config brings (see `KnowledgeMethod.brought`)."""
+    return tuple(dict.fromkeys(name for method in METHODS.values() for name in method.brought(config)))
+
+
+def advice(source: str) -> str:
+    """What to write in a stage so that a source is used: the methods whose inputs it is among, if nothing is set."""
+    taking = [name for name, method in METHODS.items() if source in method.inputs(method.section())]
+    return ", or ".join(
+        f"set `knowledge: {{method: {name}}}` in the stage, which {METHODS[name].about}" for name in taking
+    )
+
+
 def check(methods: Sequence[KnowledgeSettings], use: Use) -> None:
-    """Raise the first of the methods' conflicts with their use, if there are any."""
+    """Raise the first of the methods' conflicts with their use or with each other, if there are any."""
     for settings in methods:
-        for conflict in method_of(settings).conflicts(settings, use):
+        for conflict in conflicts(settings, methods, use):
             raise conflict
+
+
+def conflicts(
+    settings: KnowledgeSettings, methods: Sequence[KnowledgeSettings], use: Use
+) -> Iterator[ConfigConflict]:
+    """What one of a stage's methods cannot be used with: its use, or another method that names what it moves."""
+    method = method_of(settings)
+    yield from method.conflicts(settings, use)
+    if not method.moves_tokens or use.objective is None:
+        return
+    for other in methods:
+        remedy = method_of(other).names_places(other)
+        if remedy is not None:
+            yield ConfigConflict(
+                "knowledge",
+                f"{name_of(settings)} moves tokens, and {name_of(other)} asks for entities at places that do not "
+                f"move: {remedy}",
+            )
 
 
 def read(value: Any) -> KnowledgeSettings:

@@ -144,18 +144,9 @@ def read(value: Any) -> ObjectiveSettings:
     return TypeAdapter(AnyObjective).validate_python(value)
 
 
-KNOWLEDGE: Mapping[str, str] = {
-    name: f"{name} is a knowledge method: set `objective: mlm` and `knowledge: {{method: {name}}}`"
-    for name in ("ernie-baidu", "ernie-tsinghua")
-}
-"""What once was called an objective → what to write now."""
-
-
 def _spell_out(value: Any) -> Any:
     """`objective: mlm` → `objective: {name: mlm}`; a name that is not in the table is a mistake."""
     spelt = {"name": value} if isinstance(value, str) else value
-    if isinstance(spelt, Mapping) and spelt.get("name") in KNOWLEDGE:
-        raise ValueError(KNOWLEDGE[spelt["name"]])
     if isinstance(spelt, Mapping) and spelt.get("name") not in SECTIONS:
         raise ValueError(
             f"unknown objective {spelt.get('name')!r}{suggest(str(spelt.get('name')), list(SECTIONS))}"

@@ -5,17 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, get_args
+from typing import Any
 
 from kepipe.config import ConfigError, Key, Settings, merge, suggest
 from kepipe.flow.plan import Node
-from kepipe.knowledge.base import Control, ControlName, TakesKnowledge
+from kepipe.knowledge.base import Control, TakesKnowledge
 from kepipe.knowledge.table import inputs_of, method_of
 from kepipe.pipeline.wiring import KINDS, Entries
 
 ON = "graph-on"
-CONTROLS: tuple[str, ...] = get_args(ControlName)
-"""Names of the control arms that knowledge methods may have."""
 Changes = Mapping[str, Mapping[str, Any]]
 """Stage → settings laid over those of the file."""
 

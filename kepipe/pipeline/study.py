@@ -9,7 +9,8 @@ from pydantic import BeforeValidator, Field
 
 from kepipe.config import ConfigError, Key, Section, Settings, suggest
 from kepipe.flow.plan import Node
-from kepipe.pipeline.arms import CONTROLS, Arm, make_arms, make_controls
+from kepipe.knowledge.table import CONTROLS
+from kepipe.pipeline.arms import Arm, make_arms, make_controls
 from kepipe.pipeline.copies import Copies, marks_of
 from kepipe.pipeline.wiring import Entries, is_variation, wire
 from kepipe.stages.artifacts import Model

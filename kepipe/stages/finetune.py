@@ -129,7 +129,7 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
     except ConfigConflict as conflict:
         yield conflict
         return
-    use = Use(model, config.length, fused_already=preview.starts_fused(stage))
+    use = Use(model, config.length)
     yield from preview.knowledge_conflicts(stage, use)
     if model is not None:
         yield from too_long(config, model)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from kepipe.config import ConfigConflict, cache_key_fields
 from kepipe.data.formats import FormatName
 from kepipe.flow.stage import Planned, Stage, StageContext
 from kepipe.knowledge.base import Use
-from kepipe.knowledge.table import KnowledgeMethods, inputs_of
+from kepipe.knowledge.table import METHODS, KnowledgeMethods, inputs_of
 from kepipe.models.base import Base, fingerprint
 from kepipe.objectives import requirements, table
 from kepipe.objectives.mlm import MLM
@@ -20,6 +20,16 @@ from kepipe.objectives.requirements import RowSettings
 from kepipe.stages import preview
 from kepipe.stages.artifacts import Graph, Model, Shards, Vectors
 from kepipe.training.settings import TrainingSettings
+
+
+def _no_method(value: Any) -> Any:
+    """The objective as it is written; the name of a knowledge method, which is none, is told apart."""
+    name = value.get("name") if isinstance(value, Mapping) else value
+    if isinstance(name, str) and name in METHODS:
+        raise ValueError(
+            f"{name} is a knowledge method: set `objective: mlm` and `knowledge: {{method: {name}}}`"
+        )
+    return value
 
 
 class PretrainConfig(TrainingSettings):
@@ -32,7 +42,7 @@ class PretrainConfig(TrainingSettings):
 
     base: Base = Base()
     """The model that training starts from."""
-    objective: table.AnyObjective = MLM()
+    objective: Annotated[table.AnyObjective, BeforeValidator(_no_method)] = MLM()
     """What is learned: a name, or `name:` with settings."""
     knowledge: KnowledgeMethods = ()
     """What a graph gives the model, and how: a method's name, `method:` with settings, or a list of such. None: what
@@ -115,7 +125,7 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
     except ConfigConflict as conflict:
         model = None
         yield conflict
-    use = Use(model, config.length, config.objective, preview.starts_fused(stage))
+    use = Use(model, config.length, config.objective)
     yield from preview.knowledge_conflicts(stage, use)
     if model is not None:
         yield from requirements.conflicts(config.objective, model, preview.display_name(stage), config.rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from kepipe.tokenization.table import KINDS
 
 if TYPE_CHECKING:
     from kepipe.flow.stage import Planned
-    from kepipe.knowledge.base import Use
+    from kepipe.knowledge.base import KnowledgeSettings, Use
     from kepipe.models.config import TransformerConfig
     from kepipe.objectives.settings import ObjectiveSettings
     from kepipe.stages.shards import TokenizerConfig
@@ -66,8 +66,8 @@ def starting_model(stage: Planned) -> TransformerConfig | None:
         raise ConfigConflict("knowledge", str(reason).removeprefix("knowledge: ")) from None
 
 
-def starts_fused(stage: Planned) -> bool:
-    """Whether the model that a stage starts from fuses entities, and so brings their vectors."""
+def _brought(stage: Planned) -> tuple[str, ...]:
+    """Inputs that the trained model brings that a stage starts from, if it does."""
     before, base = stage.given("start"), stage.config.base
     try:
         if before is not None:
@@ -75,29 +75,23 @@ def starts_fused(stage: Planned) -> bool:
         else:
             config = pretrained.read_config(base.trained) if base is not None and base.trained else None
     except ValueError:
-        return False
-    return config is not None and config.fusion is not None
+        return ()
+    return () if config is None else knowledge.brought_by(config)
 
 
 def knowledge_conflicts(stage: Planned, use: Use) -> Iterator[ConfigConflict]:
     """What a stage's knowledge cannot be used with, and inputs that it lacks."""
-    for settings in stage.config.knowledge:
-        method = knowledge.method_of(settings)
-        for name in method.inputs(settings):
-            if stage.given(name) is None and not (name == "vectors" and use.fused_already):
+    methods: Sequence[KnowledgeSettings] = stage.config.knowledge
+    brought = _brought(stage) if methods else ()
+    for settings in methods:
+        for name in knowledge.method_of(settings).inputs(settings):
+            if stage.given(name) is None and name not in brought:
                 yield ConfigConflict(
                     f"inputs.{name}",
                     f"{knowledge.name_of(settings)} needs the {name} of a graph: name the stage that makes them, or "
                     "leave the method out",
                 )
-        yield from method.conflicts(settings, use)
-        others = [other for other in stage.config.knowledge if knowledge.method_of(other).names_places(other)]
-        if method.moves_tokens and others and use.objective is not None:
-            yield ConfigConflict(
-                "knowledge",
-                f"{knowledge.name_of(settings)} moves tokens, and {knowledge.name_of(others[0])} asks for entities at "
-                "places that do not move: give that `denoising: false`",
-            )
+        yield from knowledge.conflicts(settings, methods, use)
 
 
 def tokenizer_of(shards: Planned) -> Tokenizer | None:

@@ -64,7 +64,8 @@ def folders(graph: Graph | None, vectors: Vectors | None, neighbours: Graph | No
 def warn_of_unused(vectors: Vectors | None, knowledge: Knowledge | None, context: StageContext) -> None:
     """Tell of vectors that are given to a model without knowledge."""
     if vectors is not None and knowledge is None:
+        from kepipe.knowledge.table import advice
+
         context.warn(
-            f"the vectors of `{vectors.name}` are not used: the model is a plain one; set `knowledge: {{method: "
-            "ernie-tsinghua}` in the stage to have them fused with its tokens"
+            f"the vectors of `{vectors.name}` are not used: the model is a plain one; {advice('vectors')}"
         )

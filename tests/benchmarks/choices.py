@@ -17,8 +17,8 @@ from kepipe.data.batch import MentionSpans
 from kepipe.data.document import Mention
 from kepipe.knowledge.kbert.choices import CHOICES
 from kepipe.knowledge.kbert.injector import Injector
-from kepipe.knowledge.kbert.name_matcher import to_tokens
 from kepipe.knowledge.kbert.settings import KBert
+from kepipe.knowledge.name_matcher import to_tokens
 from kepipe.tokenization.tokenizer import load_tokenizer
 from kg.store import open_graph
 

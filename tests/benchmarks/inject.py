@@ -23,9 +23,9 @@ from kepipe.data.batch import Batch
 from kepipe.finetuning.collator import mentions_of
 from kepipe.finetuning.rows import Named, Row
 from kepipe.knowledge.kbert.injector import Injector
-from kepipe.knowledge.kbert.name_matcher import Dictionary
 from kepipe.knowledge.kbert.settings import KBert
 from kepipe.knowledge.kbert.tree import InjectedRows
+from kepipe.knowledge.name_matcher import Dictionary
 from kepipe.models.base import Base, build
 from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
 from kg.problems import Problems

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from kepipe.knowledge.base import (
     applied,
 )
 from kepipe.knowledge.ernie_tsinghua.settings import ErnieTsinghua
+from kg.vectors import has_vectors
 
 if TYPE_CHECKING:
     from kepipe.arrays import Ints
@@ -125,9 +126,22 @@ class ErnieTsinghuaMethod(KnowledgeMethod):
         """See `KnowledgeMethod`."""
         return ("vectors",)
 
-    def names_places(self, settings: ErnieTsinghua) -> bool:
+    def names_places(self, settings: ErnieTsinghua) -> str | None:
         """See `KnowledgeMethod`: where entities are asked for."""
-        return settings.denoising
+        return "give that `denoising: false`" if settings.denoising else None
+
+    def implied(self, sources: Sources) -> ErnieTsinghua | None:
+        """See `KnowledgeMethod`: a model that fuses, and vectors."""
+        fuses = sources.config.fusion is not None and sources.vectors is not None
+        return ErnieTsinghua() if fuses else None
+
+    def carried(self, folder: Path) -> Mapping[str, Path]:
+        """See `KnowledgeMethod`: vectors lie among the files of the model."""
+        return {"vectors": folder} if has_vectors(folder) else {}
+
+    def brought(self, config: TransformerConfig) -> tuple[str, ...]:
+        """See `KnowledgeMethod`."""
+        return () if config.fusion is None else ("vectors",)
 
     def conflicts(self, settings: ErnieTsinghua, use: Use) -> Iterator[ConfigConflict]:
         """See `KnowledgeMethod`."""

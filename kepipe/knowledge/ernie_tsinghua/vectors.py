@@ -24,6 +24,7 @@ from kg.vectors import (
     RELATION_IDS,
     TABLE,
     Vectors,
+    has_vectors,
     map_table,
     open_vectors,
     read_ids,
@@ -114,11 +115,6 @@ class EntityVectors:
         vectors_ME[1:][stored] = self.vectors.matrix[rows_M[stored]]
         vectors_ME[1:][~stored] = self._composed[rows_M[~stored] - len(self.vectors)]
         return local[:-1].reshape(rows_BT.shape), vectors_ME
-
-
-def has_vectors(folder: Path) -> bool:
-    """Whether a folder holds entity vectors."""
-    return (folder / TABLE).is_file() and (folder / IDS).is_file()
 
 
 def attach(batch: Batch, links_BT: Ints, table: EntityVectors, others: Ints | None = None) -> Batch:

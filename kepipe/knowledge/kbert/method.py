@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,8 +96,8 @@ def move(batch: Batch, injected: InjectedRows) -> Batch:
     assert batch.decoder_tokens is None, "what a decoder reads from is not in the places of the rows any more"
     if batch.extra:
         raise ValueError(
-            "knowledge: k-bert moves tokens, and another method asks for entities at places that do not move: give "
-            "that `denoising: false`"
+            "knowledge: k-bert moves tokens, and what the model starts from brings a method that asks for entities at "
+            "places that do not move: name that in `knowledge` too, with what `kepipe plan` then says to write"
         )
 
     def spread(values: Tensor | None, branches: bool = True) -> Tensor | None:
@@ -145,6 +145,10 @@ class KBertMethod(KnowledgeMethod):
         """See `KnowledgeMethod`."""
         return ("graph", "vectors") if CHOICES[settings.choice].needs_vectors else ("graph",)
 
+    def carried(self, folder: Path) -> Mapping[str, Path]:
+        """See `KnowledgeMethod`."""
+        return {"graph": folder / GRAPH} if (folder / GRAPH).exists() else {}
+
     def conflicts(self, settings: KBert, use: Use) -> Iterator[ConfigConflict]:
         """See `KnowledgeMethod`."""
         from kepipe.objectives import table
@@ -171,9 +175,9 @@ class KBertMethod(KnowledgeMethod):
 
     def open(self, settings: KBert, sources: Sources, note: Callable[[str], None]) -> InjectedTriples:  # noqa: ARG002
         """See `KnowledgeMethod`."""
-        from kepipe.knowledge.ernie_tsinghua.vectors import has_vectors
         from kepipe.knowledge.kbert.injector import Injector
         from kg.store import open_graph
+        from kg.vectors import has_vectors
 
         if sources.graph is None:
             raise ValueError(

@@ -15,9 +15,9 @@ from kepipe.data.batch import MentionSpans
 from kepipe.data.document import Mention
 from kepipe.knowledge.kbert.choices import CHOICES
 from kepipe.knowledge.kbert.injector import Chosen, Injector
-from kepipe.knowledge.kbert.name_matcher import Dictionary, to_tokens
 from kepipe.knowledge.kbert.settings import KBert
 from kepipe.knowledge.kbert.tree import InjectedRows
+from kepipe.knowledge.name_matcher import Dictionary, to_tokens
 from kepipe.tokenization.tokenizer import Encoded, Tokenizer
 from kg.store import Graph
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from kepipe.config import ConfigConflict
 from kepipe.flow.stage import Stage
 from kepipe.knowledge import table
-from kepipe.knowledge.base import ControlName, KnowledgeMethod, Use
+from kepipe.knowledge.base import KnowledgeMethod, Use
 from kepipe.knowledge.ernie_baidu import ErnieBaidu
 from kepipe.knowledge.ernie_tsinghua.settings import ErnieTsinghua
 from kepipe.knowledge.kbert.settings import KBert
@@ -51,7 +51,7 @@ def test_a_method_has_controls_that_stages_can_make(name: str, method: Knowledge
     settings = table.read(name)
     names = [control.name for control in method.controls]
     inputs = method.inputs(settings)
-    assert names == (list(get_args(ControlName)) if inputs else ["graph-off"])
+    assert names == (list(table.CONTROLS) if inputs else ["graph-off"])
     makers = {stage.name: stage for stage in STAGES}
     for control in method.controls:
         assert bool(control.replaced_by) == (control.name != "graph-off")
@@ -130,7 +130,20 @@ def test_what_a_method_cannot_be_used_with_is_said(
     assert conflict.value.key == key
 
 
+def test_places_that_one_method_names_are_not_moved_by_another() -> None:
+    both = (ErnieTsinghua(), KBert())
+    told = "k-bert moves tokens, and ernie-tsinghua asks for entities.*give that `denoising: false`"
+    with pytest.raises(ConfigConflict, match=told):
+        table.check(both, Use(None, 128, MLM()))
+    table.check(both, Use(None, 128))  # fine-tuning asks for none
+
+
+def test_a_source_that_nobody_reads_is_advised_a_method() -> None:
+    assert "{method: ernie-tsinghua}` in the stage, which fuses" in table.advice("vectors")
+    assert "{method: k-bert}` in the stage, which writes" in table.advice("graph")
+
+
 def test_what_fits_is_not_spoken_of() -> None:
-    table.check((ErnieBaidu(), ErnieTsinghua(), KBert()), Use(None, 128, MLM()))
+    table.check((ErnieBaidu(), ErnieTsinghua(denoising=False), KBert()), Use(None, 128, MLM()))
     table.check((ErnieTsinghua(denoising=False),), Use(None, 128, SpanCorruption()))
     table.check((ErnieTsinghua(), KBert(length=8)), Use(None, 128))

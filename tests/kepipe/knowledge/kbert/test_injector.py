@@ -17,11 +17,11 @@ from kepipe.finetuning.rows import Named, Row
 from kepipe.knowledge.kbert.choices import CHOICES
 from kepipe.knowledge.kbert.facts import Facts
 from kepipe.knowledge.kbert.injector import Injector
-from kepipe.knowledge.kbert.name_matcher import Dictionary, to_tokens
 from kepipe.knowledge.kbert.ranking import RankingContext, RankingSources, pagerank
 from kepipe.knowledge.kbert.settings import KBert
 from kepipe.knowledge.kbert.tree import InjectedRows
 from kepipe.knowledge.kbert.triple_tokenizer import TripleTokenizer
+from kepipe.knowledge.name_matcher import Dictionary, to_tokens
 from kepipe.tokenization.tokenizer import Tokenizer
 from kg.neighbourhood import Neighbourhood
 from kg.schema import Entity, Relation, Triple

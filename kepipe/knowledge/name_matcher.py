@@ -1,7 +1,7 @@
 """Words of a text that a graph knows: its names, the longest first from the left.
 
-K-BERT's way of finding mentions, for texts that no linker has read: a name means the likeliest of the entities that
-bear it and have a triple to show.
+For texts that no linker has read, as K-BERT finds mentions (Liu et al. 2020): a name means the likeliest of the
+entities that bear it and have a triple to show.
 """
 
 from __future__ import annotations
