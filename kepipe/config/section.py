@@ -15,6 +15,9 @@ class Section(BaseModel):
     renamed: ClassVar[Mapping[str, str]] = {}
     """Key of an earlier version → its name now, or a sentence that says what to write; subclasses add to it."""
 
+    shorthand: ClassVar[Mapping[str, str]] = {}
+    """Key whose settings a name alone may stand for → the key of that name among them; subclasses add to it."""
+
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",

@@ -83,7 +83,7 @@ class LabelOutput:
 
         probable_NL = heads.probabilities(model(batch), several=self.kind == "several")
         cases_B = cases_of(batch, answers)
-        found: list[Floats] = np.split(probable_NL.double().cpu().numpy(), np.cumsum(cases_B)[:-1])
+        found: list[Floats] = np.split(probable_NL.cpu().double().numpy(), np.cumsum(cases_B)[:-1])
         return found
 
 

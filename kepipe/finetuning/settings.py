@@ -26,6 +26,7 @@ class FinetuneConfig(Section):
         "mark": "entity_markers",
         "inject": "write `knowledge: {method: k-bert}`, with these settings",
     }
+    shorthand: ClassVar[Mapping[str, str]] = {"knowledge": "method"}
 
     task: TaskName
     """What is asked. `docs/tasks.md` tells of each task's files."""

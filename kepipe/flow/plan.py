@@ -129,8 +129,10 @@ def make_plan(
     for node in flow.nodes:
         pending = [name for names in node.inputs.values() for name in names if name not in artifacts]
         if pending:
-            waits = ", ".join(f"`{name}`" for name in dict.fromkeys(pending))
-            steps.append(Step(node, "to run", f"its input {waits} is to be made first"))
+            names = list(dict.fromkeys(pending))
+            waits = ", ".join(f"`{name}`" for name in names)
+            what = f"its inputs {waits} are" if len(names) > 1 else f"its input {waits} is"
+            steps.append(Step(node, "to run", f"{what} to be made first"))
             continue
         inputs = {slot: [artifacts[name] for name in names] for slot, names in node.inputs.items()}
         key_inputs = cache_key_inputs(node, flow.seed_of(node), inputs)

@@ -68,7 +68,7 @@ class Sources:
 @dataclass(frozen=True)
 class Use:
     """Where a method is to be used, as far as a pipeline file says: the model (None: not known), the longest row in
-    tokens, and the objective (None: in fine-tuning)."""
+    tokens, and the objective (None: outside of pretraining)."""
 
     model: TransformerConfig | None
     length: int
@@ -153,6 +153,8 @@ class KnowledgeMethod(ABC):
     section: ClassVar[type[KnowledgeSettings]]
     about: ClassVar[str]
     """What it does, in one sentence without a full stop."""
+    in_weights: ClassVar[bool] = False
+    """Whether the model has weights for it, so that it goes wherever the model goes."""
     moves_tokens: ClassVar[bool] = False
     """Whether tokens of a row move, so that nothing else may name places in it."""
     controls: ClassVar[tuple[Control, ...]]

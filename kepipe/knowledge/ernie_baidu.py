@@ -100,7 +100,8 @@ class ErnieBaiduMethod(KnowledgeMethod):
 
         if use.objective is None:
             yield ConfigConflict(
-                "knowledge", "ernie-baidu chooses what pretraining masks: leave it out of fine-tuning"
+                "knowledge",
+                "ernie-baidu chooses what pretraining masks: leave it out of other stages",
             )
         elif not table.row_of(use.objective).masks_units:
             fitting = [name for name, row in table.TABLE.items() if row.masks_units]

@@ -49,14 +49,11 @@ def prepare(
     Raises ValueError where a source is missing or does not fit.
     """
     full = _with_folder(sources, folder)
-    own = [] if folder is None else _own_settings(folder, full)
-    given = {type(settings): settings for settings in methods}
-    everything = table.in_order([*given.values(), *(kept for kept in own if type(kept) not in given)])
     parts = []
-    for settings in everything:
+    for settings in _with_own(methods, folder, full):
         method = table.method_of(settings)
         opened = method.open(settings, full, note)
-        if type(settings) in given:
+        if settings in methods:
             model = method.extend_model(model, opened, seed, note)
         parts.append(opened)
     return model, together(parts)
@@ -73,18 +70,11 @@ def open_own(
     What `sources` names takes the place of what the folder has, and `methods` that of its own of their names. Raises
     ValueError for a method that the model has no weights for.
     """
-    for settings in methods:
-        if table.method_of(settings).extend_config(sources.config, settings) != sources.config:
-            raise ValueError(
-                f"{folder}: the model has no weights for {table.name_of(settings)}: train it with that `knowledge`"
-            )
-    given = {type(settings) for settings in methods}
+    for conflict in table.unlearned(methods, sources.config, str(folder)):
+        raise conflict
     full = _with_folder(sources, folder)
-    own = [kept for kept in _own_settings(folder, full) if type(kept) not in given]
-    opened = [
-        table.method_of(settings).open(settings, full, note) for settings in table.in_order([*methods, *own])
-    ]
-    return together(opened)
+    everything = _with_own(methods, folder, full)
+    return together([table.method_of(settings).open(settings, full, note) for settings in everything])
 
 
 def save(knowledge: Knowledge | None, folder: Path, model: Transformer, *, all_of_it: bool) -> None:
@@ -103,6 +93,15 @@ def together(parts: Sequence[Knowledge]) -> Knowledge | None:
 def carried(folder: Path) -> dict[str, Path]:
     """The sources that a model's folder carries: the name of a source (see `Sources`) → its folder."""
     return {name: path for method in table.METHODS.values() for name, path in method.carried(folder).items()}
+
+
+def _with_own(
+    methods: Sequence[KnowledgeSettings], folder: Path | None, sources: Sources
+) -> tuple[KnowledgeSettings, ...]:
+    """`methods`, and those of the folder that none of them takes the place of."""
+    given = {type(settings) for settings in methods}
+    own = [] if folder is None else _own_settings(folder, sources)
+    return table.in_order([*methods, *(kept for kept in own if type(kept) not in given)])
 
 
 def _own_settings(folder: Path, sources: Sources) -> list[KnowledgeSettings]:

@@ -83,6 +83,17 @@ def conflicts(
             )
 
 
+def unlearned(
+    methods: Sequence[KnowledgeSettings], model: TransformerConfig, name: str
+) -> Iterator[ConfigConflict]:
+    """Methods that a trained model, called `name`, has no weights for."""
+    for settings in methods:
+        if method_of(settings).extend_config(model, settings) != model:
+            method = name_of(settings)
+            message = f"`{name}` has no weights for {method}: pretrain it with `knowledge: {method}`"
+            yield ConfigConflict("knowledge", message)
+
+
 def read(value: Any) -> KnowledgeSettings:
     """Settings from plain data: a name, or a mapping with `method`. Raises ValueError, pydantic's included."""
     settings: KnowledgeSettings = TypeAdapter(AnyKnowledge).validate_python(value)

@@ -123,7 +123,7 @@ class LMScorer:
         if following_NU.shape[1] > 1:
             hidden_NUD = state.follow(following_NU[:, :-1])
             found.append(_chosen(self.model.vocabulary(hidden_NUD).float(), following_NU[:, 1:]))
-        likelihoods_NU: Floats = (torch.cat(found, 1) * there_NU).double().cpu().numpy()
+        likelihoods_NU: Floats = (torch.cat(found, 1) * there_NU).cpu().double().numpy()
         return likelihoods_NU
 
     @torch.inference_mode()

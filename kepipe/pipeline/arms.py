@@ -11,7 +11,7 @@ from kepipe.config import ConfigError, Key, Settings, merge, suggest
 from kepipe.flow.plan import Node
 from kepipe.knowledge.base import Control, TakesKnowledge
 from kepipe.knowledge.table import inputs_of, method_of
-from kepipe.pipeline.wiring import KINDS, Entries
+from kepipe.pipeline.wiring import KINDS, Entries, lay_over
 
 ON = "graph-on"
 Changes = Mapping[str, Mapping[str, Any]]
@@ -46,7 +46,7 @@ class Arm:
         for name, entry in entries.items():
             for added, its_entry in self.before.get(name, {}).items():
                 laid[added], at[added] = its_entry, ("study", "controls")
-            laid[name] = merge(entry, self.changes.get(name, {}))
+            laid[name] = lay_over(entry, self.changes.get(name, {}))
             at[name] = (*root, name) if name in self.changes else places[name]
         return laid, at
 

@@ -43,7 +43,18 @@ def _resolve(
         hint = suggest(str(model), [other for other in entries if other != name])
         raise ConfigError(f"{settings.where((*at, 'like'))}: `like: {model}` names no other stage{hint}")
     copied = _resolve(model, entries, settings, at, (*seen, name))
-    return merge(copied, {key: value for key, value in entry.items() if key != "like"})
+    return lay_over(copied, {key: value for key, value in entry.items() if key != "like"})
+
+
+def lay_over(entry: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A stage's entry with changes: where some settings change of what a name alone stands for, it is spelt out."""
+    kind = KINDS.get(str(entry.get("use")))
+    spelt = dict(entry)
+    for key, name in ({} if kind is None else kind.config.shorthand).items():
+        change = changes.get(key)
+        if isinstance(entry.get(key), str) and isinstance(change, Mapping) and name not in change:
+            spelt[key] = {name: entry[key]}
+    return merge(spelt, changes)
 
 
 def _check_wiring(entry: Mapping[str, Any], settings: Settings, at: Key) -> None:

@@ -53,7 +53,7 @@ def score_candidates(
                 batch = with_knowledge(
                     blank(cases, length, tokenizer), mentions(test, cases, length), knowledge
                 )
-                scores_BK = name_scores(model, batch, names_KL).double().cpu().numpy()
+                scores_BK = name_scores(model, batch, names_KL).cpu().double().numpy()
                 for place, scores_K in zip(places, scores_BK, strict=True):
                     scores[place][columns] = scores_K
                 tick(len(places))

@@ -159,7 +159,11 @@ def write_files(folder: Path, probes: Mapping[ProbeName, Probe], answered: Answe
 
 
 def score_model(
-    folder: Path, held_out: HeldOutDocuments, asked: Sequence[ProbeName] | None, device: str = "cpu"
+    folder: Path,
+    held_out: HeldOutDocuments,
+    asked: Sequence[ProbeName] | None,
+    added: AddedKnowledge,
+    device: str = "cpu",
 ) -> dict[str, Metrics]:
     """The scores of one model folder on the held-out documents, as one arm of `Scores`.
 
@@ -177,7 +181,7 @@ def score_model(
         if same or not PROBES[name].same_tokens_only
     ]
     probes = make_probes(replace(held_out, tokenizer=tokenizer), names)
-    model, seed = open_model(folder, device), held_out.seed
+    model, seed = added.to(open_model(folder, device)), held_out.seed
     return {
         score_name(name): probe.score(probe.answer(model, lambda _: None), seed)
         for name, probe in probes.items()

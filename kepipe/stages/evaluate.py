@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from kepipe.config import ConfigConflict, suggest
 from kepipe.flow.stage import Planned, Stage, StageContext
 from kepipe.inference.added_knowledge import AddedKnowledge
+from kepipe.knowledge import table as knowledge
+from kepipe.knowledge.base import Use
 from kepipe.knowledge.table import KnowledgeMethods, inputs_of
 from kepipe.probes.evaluation import Given, answer_all, fitting, make_probes, score, write_files
 from kepipe.probes.settings import ProbeSettings
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 class EvaluateConfig(ProbeSettings):
     """What is measured on the held-out documents."""
+
+    shorthand: ClassVar[Mapping[str, str]] = {"knowledge": "method"}
 
     probes: tuple[ProbeName, ...] | None = Field(
         None, description=f"{described()}. None: those that fit each arm."
@@ -119,11 +123,16 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
     arms = stage.inputs["arms"]
     yield from _unknown_reference(stage.config, [arm.name for arm in arms])
     for arm in arms:
+        model = preview.model_of(arm)
+        if model is None:
+            continue
         try:
-            if (model := preview.model_of(arm)) is not None:
-                fitting(stage.config.probes, model, arm.name)
+            fitting(stage.config.probes, model, arm.name)
         except ConfigConflict as conflict:
             yield conflict
+        yield from knowledge.unlearned(stage.config.knowledge, model, arm.name)
+    for settings in stage.config.knowledge:
+        yield from knowledge.conflicts(settings, stage.config.knowledge, Use(None, stage.config.context))
 
 
 def _needs(config: EvaluateConfig) -> tuple[str, ...]:

@@ -40,6 +40,8 @@ class PretrainConfig(TrainingSettings):
         "inject": "write `knowledge: {method: k-bert}`, with these settings",
     }
 
+    shorthand: ClassVar[Mapping[str, str]] = {"objective": "name", "knowledge": "method"}
+
     base: Base = Base()
     """The model that training starts from."""
     objective: Annotated[table.AnyObjective, BeforeValidator(_no_method)] = MLM()

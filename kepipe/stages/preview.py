@@ -79,6 +79,19 @@ def _brought(stage: Planned) -> tuple[str, ...]:
     return () if config is None else knowledge.brought_by(config)
 
 
+def _inherited(stage: Planned) -> Sequence[KnowledgeSettings]:
+    """Methods of the stage before that its model has weights for, and this stage does not name itself."""
+    before = stage.given("start")
+    if before is None:
+        return []
+    own = {type(settings) for settings in stage.config.knowledge}
+    return [
+        settings
+        for settings in (*getattr(before.config, "knowledge", ()), *_inherited(before))
+        if type(settings) not in own and knowledge.method_of(settings).in_weights
+    ]
+
+
 def knowledge_conflicts(stage: Planned, use: Use) -> Iterator[ConfigConflict]:
     """What a stage's knowledge cannot be used with, and inputs that it lacks."""
     methods: Sequence[KnowledgeSettings] = stage.config.knowledge
@@ -91,7 +104,7 @@ def knowledge_conflicts(stage: Planned, use: Use) -> Iterator[ConfigConflict]:
                     f"{knowledge.name_of(settings)} needs the {name} of a graph: name the stage that makes them, or "
                     "leave the method out",
                 )
-        yield from knowledge.conflicts(settings, methods, use)
+        yield from knowledge.conflicts(settings, [*methods, *_inherited(stage)], use)
 
 
 def tokenizer_of(shards: Planned) -> Tokenizer | None:

@@ -17,6 +17,7 @@ from pydantic import Field
 from kepipe.config import Section
 from kepipe.flow.artifact import CorruptArtifact, read_manifest
 from kepipe.flow.stage import Stage, StageContext
+from kepipe.inference.added_knowledge import AddedKnowledge
 from kepipe.stages.artifacts import Evaluation, Graph, Linked, Model, Registration, Shards
 from kepipe.stages.evaluate import EvaluateConfig, held_out_documents
 from kepipe.studies.scores import single_values
@@ -78,15 +79,17 @@ def champion_score(model: Path, evaluation: Path, metric: str) -> float | None:
     except CorruptArtifact:
         return None
     stored = {manifest["digest"]: folder for folder, manifest in manifests(evaluation.parent)}
-    folders = {name: stored.get(parts["inputs"][name]) for name in ("linked", "graph", "shards")}
-    linked, graph, shards = (folders[name] for name in ("linked", "graph", "shards"))
-    if linked is None or graph is None or shards is None:
+    digests = {name: digest for name, digest in parts["inputs"].items() if name != "arms"}
+    folders = {name: stored[digest] for name, digest in digests.items() if digest in stored}
+    if folders.keys() < digests.keys() | {"linked", "candidates", "shards"}:
         return None
-    config = EvaluateConfig(**parts["config"])
-    inputs = Linked.open(linked), Graph.open(graph), Shards.open(shards)
+    linked, shards = Linked.open(folders["linked"]), Shards.open(folders["shards"])
+    candidates = Graph.open(folders["candidates"])
     try:
-        held_out = held_out_documents(*inputs, config, parts["seed"])
-        scores = score_model(model, held_out, config.probes, resolve("auto"))
+        config = EvaluateConfig(**parts["config"])
+        added = AddedKnowledge(config.knowledge, {name: folders.get(name) for name in ("graph", "vectors")})
+        held_out = held_out_documents(linked, candidates, shards, config, parts["seed"])
+        scores = score_model(model, held_out, config.probes, added, resolve("auto"))
     except ValueError as reason:
         print(f"the champion {model} was not measured again: {reason}", file=sys.stderr)
         return None

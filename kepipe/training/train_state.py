@@ -101,8 +101,8 @@ class CheckpointManager:
         steps, patience = self.settings.steps, self.settings.patience
         if state.step < steps:
             self.context.note(
-                f"stopped after step {state.step} of {steps}: {patience} measurements without a lower held-out loss "
-                f"than {state.best:.4g}, that of step {state.best_step}"
+                f"stopped after step {state.step} of {steps}: {patience} measurements were no better than that of step "
+                f"{state.best_step}, {state.best:.4g}"
             )
         if self.settings.final == "best" and state.best_step:
             self._restore_best(state)

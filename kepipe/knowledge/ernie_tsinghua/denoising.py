@@ -13,7 +13,7 @@ from torch import Tensor
 
 from kepipe.data.batch import Batch, TokenRows
 from kepipe.knowledge.ernie_tsinghua.link_noise import change_links, draw_links, draw_links_of_batch
-from kepipe.knowledge.ernie_tsinghua.settings import ErnieTsinghua
+from kepipe.knowledge.ernie_tsinghua.settings import ErnieTsinghua, Weights
 from kepipe.knowledge.ernie_tsinghua.vectors import attach
 from kepipe.objectives.losses import (
     PairModel,
@@ -90,10 +90,14 @@ class EntityCriterion:
     """
 
     masked: MaskedCriterion
-    weights: Mapping[str, float]
-    terms: tuple[str, ...] = ("mlm", "nsp", "dea")
+    weights: Weights
     metrics: tuple[str, ...] = ("entity_accuracy", "changed_entity_accuracy")
     """Share of linked places at which the true entity scores highest; the same where the link was changed."""
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Those of the hidden tokens and of the rows' labels, and that of the entities."""
+        return (*self.masked.terms, "dea")
 
     def counts(self, batch: Batch) -> Mapping[str, int]:
         """Hidden tokens, judged rows, linked places, changed links."""
@@ -110,9 +114,10 @@ class EntityCriterion:
         hidden_ND, first_BD, linked_ND = gather_hidden(
             model, batch, batch.label_positions, first_positions(batch), batch.extra["linked"]
         )
-        losses = {"mlm": token_loss(model, hidden_ND, batch)}
+        of_tokens, of_rows = self.masked.terms
+        losses = {of_tokens: token_loss(model, hidden_ND, batch)}
         if batch.next_sentence_labels is not None:
-            losses["nsp"] = next_sentence_loss(model, first_BD, batch)
+            losses[of_rows] = next_sentence_loss(model, first_BD, batch)
         right_N = linked_ND.new_zeros(0)
         losses["dea"] = linked_ND.new_zeros(())
         truth_N, changed = batch.extra["truth"], batch.extra["changed"]
@@ -120,7 +125,8 @@ class EntityCriterion:
             scores_NC = self.scores(model, linked_ND, batch)
             losses["dea"] = F.cross_entropy(scores_NC, truth_N)
             right_N = (scores_NC.detach().argmax(1) == truth_N).float()
-        means = {name: self.weights[name] * mean for name, mean in losses.items()}
+        weights = dict(zip(self.terms, (self.weights.mlm, self.weights.nsp, self.weights.dea), strict=True))
+        means = {name: weights[name] * mean for name, mean in losses.items()}
         means["entity_accuracy"] = right_N.sum() / max(1, len(right_N))
         means["changed_entity_accuracy"] = right_N[changed].sum() / max(1, len(changed))
         return means

@@ -57,9 +57,9 @@ class FusedEntities:
         masked, criterion = objective.collate, objective.criterion
         if not isinstance(masked, MaskedCollator) or not isinstance(criterion, MaskedCriterion):
             raise ValueError("ernie-tsinghua asks for entities beside hidden tokens: set `denoising: false`")
-        weights = self.settings.weights.model_dump()
         return Objective(
-            LinkDenoisingCollator(masked, self, self.settings), EntityCriterion(criterion, weights)
+            LinkDenoisingCollator(masked, self, self.settings),
+            EntityCriterion(criterion, self.settings.weights),
         )
 
     def apply(self, batch: Batch, mentions: Mentions) -> Batch:
@@ -115,6 +115,7 @@ class ErnieTsinghuaMethod(KnowledgeMethod):
     """The row of the table."""
 
     section = ErnieTsinghua
+    in_weights = True
     about = "fuses the vectors of entities with the tokens of their mentions"
     controls = (
         Control("graph-off", {}),
@@ -170,13 +171,8 @@ class ErnieTsinghuaMethod(KnowledgeMethod):
 
         from kepipe.models.assemble import fuse
 
-        vectors, fusion = knowledge.vectors, model.config.fusion
-        if fusion is not None:
-            if (vectors.width, fusion.rows or len(vectors)) != (fusion.hidden, len(vectors)):
-                raise ValueError(
-                    f"base: the model was made for {fusion.rows or 'any number of'} entity vectors of {fusion.hidden} "
-                    f"numbers, these are {len(vectors)} of {vectors.width}"
-                )
+        vectors = knowledge.vectors
+        if model.config.fusion is not None:
             return model
         fusion = knowledge.settings.fusion(model.config.encoder_layers, vectors.width, len(vectors))
         model, fresh = fuse(model, fusion, seed)
@@ -197,9 +193,19 @@ class ErnieTsinghuaMethod(KnowledgeMethod):
         if sources.vectors is None:
             raise ValueError(f"knowledge: {NO_VECTORS}")
         if sources.neighbours is None:
-            return FusedEntities(EntityVectors.open(sources.vectors), settings)
-        from kg.store import open_graph
+            vectors = EntityVectors.open(sources.vectors)
+        else:
+            from kg.store import open_graph
 
-        vectors = EntityVectors.open(sources.vectors, open_graph(sources.neighbours))
-        note(f"{vectors.composed:,} entities without a vector got one composed from their neighbours")
+            vectors = EntityVectors.open(sources.vectors, open_graph(sources.neighbours))
+            note(f"{vectors.composed:,} entities without a vector got one composed from their neighbours")
+        fusion = sources.config.fusion
+        if fusion is not None and (vectors.width, fusion.rows or len(vectors)) != (
+            fusion.hidden,
+            len(vectors),
+        ):
+            raise ValueError(
+                f"base: the model was made for {fusion.rows or 'any number of'} entity vectors of {fusion.hidden} "
+                f"numbers, these are {len(vectors)} of {vectors.width}"
+            )
         return FusedEntities(vectors, settings)

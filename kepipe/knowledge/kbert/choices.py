@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from kepipe.arrays import Floats
-    from kepipe.knowledge.kbert.ranking import RankingSources, TruncationStats
+    from kepipe.knowledge.kbert.ranking import ContextScore, RankingSources
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Choice:
 
     about: str
     static_score: Callable[[RankingSources], Floats] | None = None
-    context_score: Callable[[RankingSources], TruncationStats] | None = None
+    context_score: Callable[[RankingSources], ContextScore] | None = None
     needs_vectors: bool = False
     """Whether entity vectors have to be given."""
 
@@ -42,13 +42,13 @@ def _plausibility(sources: RankingSources) -> Floats:
     return ranking.plausibility(sources)
 
 
-def _pagerank(sources: RankingSources) -> TruncationStats:
+def _pagerank(sources: RankingSources) -> ContextScore:
     from kepipe.knowledge.kbert import ranking
 
     return ranking.pagerank(sources)
 
 
-def _similarity(sources: RankingSources) -> TruncationStats:
+def _similarity(sources: RankingSources) -> ContextScore:
     from kepipe.knowledge.kbert import ranking
 
     return ranking.similarity(sources)

@@ -44,7 +44,7 @@ class RankingContext:
     triples: Ints
 
 
-TruncationStats = Callable[[RankingContext], Floats]
+ContextScore = Callable[[RankingContext], Floats]
 
 
 def rarity(sources: RankingSources) -> Floats:
@@ -93,7 +93,7 @@ def plausibility(sources: RankingSources) -> Floats:
 WALKS, STEPS, DAMPING = 512, 16, 0.85
 
 
-def pagerank(sources: RankingSources) -> TruncationStats:
+def pagerank(sources: RankingSources) -> ContextScore:
     """How often a walker who sets out from the sentence's *other* entities is at the object (personalised PageRank).
 
     Estimated from random walks over all triples that may be injected (Fogaras et al. 2005): a walk that goes on with
@@ -149,7 +149,7 @@ def pagerank(sources: RankingSources) -> TruncationStats:
 SAMPLE = 100_000
 
 
-def similarity(sources: RankingSources) -> TruncationStats:
+def similarity(sources: RankingSources) -> ContextScore:
     """Cosine of the tf-idf vectors of branch and sentence, but for the sentence's length, which all share.
 
     A token counts once; its weight is log((n + 1) / (how many of n branches have it + 1)), n at most 100,000.

@@ -123,7 +123,7 @@ def test_the_plan_says_what_would_run_and_why(bench: Bench) -> None:
         return {step.node.name: (step.status, step.why) for step in steps}
 
     assert plan(flow())["write"] == ("to run", "never made before")
-    assert plan(flow())["add"] == ("to run", "its input `double`, `more` is to be made first")
+    assert plan(flow())["add"] == ("to run", "its inputs `double`, `more` are to be made first")
     bench.run(flow())
     assert {status for status, _ in plan(flow()).values()} == {"cached"}
     assert plan(flow(times=4))["double"] == ("to run", "times changed, 1 → 4")

@@ -114,7 +114,7 @@ def test_the_schema_of_a_stage_offers_the_table(stage: Stage[Any, Any]) -> None:
 @pytest.mark.parametrize(
     ("settings", "objective", "key", "message"),
     [
-        (ErnieBaidu(), None, "knowledge", "leave it out of fine-tuning"),
+        (ErnieBaidu(), None, "knowledge", "leave it out of other stages"),
         (ErnieBaidu(), SpanCorruption(), "objective", "span-corruption masks no units.*set `objective: mlm`"),
         (ErnieTsinghua(), SpanCorruption(), "objective", "or `denoising: false` in knowledge"),
         (KBert(), SpanCorruption(), "objective", "does not restore tokens where they stand"),

@@ -67,7 +67,7 @@ def test_an_objective_goes_with_the_families_of_its_stacks_alone(
         (
             "  tune:\n    use: finetune\n    task: typing\n    knowledge: ernie-baidu\n    base: {from: minilm}\n",
             6,
-            "`stages.tune.knowledge`: ernie-baidu chooses what pretraining masks: leave it out of fine-tuning",
+            "`stages.tune.knowledge`: ernie-baidu chooses what pretraining masks: leave it out of other stages",
         ),
         ("  pretrain:\n    base: {hidden: 30, heads: 4}\n", 4, "hidden 30 is not a multiple of heads 4"),
         ("  pretrain:\n    base: {from: minilm}\n", 4, "set `tokenizer: {from: minilm}` in `shards`"),

@@ -9,6 +9,7 @@ import pytest
 from kepipe.data.document_files import write_documents
 from kepipe.flow.artifact import seal
 from kepipe.flow.stage import StageContext
+from kepipe.inference.added_knowledge import AddedKnowledge
 from kepipe.linking.linker import Linker
 from kepipe.models.base import Base, build
 from kepipe.models.folder import save
@@ -50,7 +51,7 @@ def logged(events):
 
 def score_alone(world, arm):
     held_out = held_out_documents(world.linked, world.graph, world.shards, CONFIG, seed=0)
-    return score_model(arm.folder, held_out, CONFIG.probes)
+    return score_model(arm.folder, held_out, CONFIG.probes, AddedKnowledge())
 
 
 def content(folder):

@@ -10,6 +10,7 @@ import pytest
 
 from kepipe.flow.artifact import seal
 from kepipe.flow.events import Event, ModelOffered
+from kepipe.flow.plan import Node, cache_key_inputs
 from kepipe.flow.stage import StageContext
 from kepipe.stages.artifacts import Evaluation, Model
 from kepipe.stages.evaluate import EVALUATE, EvaluateConfig, EvaluateInputs
@@ -31,10 +32,10 @@ def evaluation(world: World) -> Evaluation:
         place.mkdir()
     config = EvaluateConfig(context=48, max_mentions=30)
     EVALUATE.run(EvaluateInputs(world.arms, world.linked, world.graph, world.shards), config, context)
-    inputs = {name: getattr(world, name).digest for name in ("linked", "graph", "shards")}
-    arms = {arm.name: arm.digest for arm in world.arms}
-    parts = {"config": config.model_dump(mode="json"), "seed": 0, "inputs": {**inputs, "arms": arms}}
-    seal(folder, parts, "test-run")
+    inputs = {
+        "arms": world.arms, "linked": [world.linked], "candidates": [world.graph], "shards": [world.shards]
+    }  # fmt: skip
+    seal(folder, cache_key_inputs(Node("evaluate", EVALUATE, config, {}), 0, inputs), "test-run")
     return Evaluation.open(folder, "evaluate")
 
 
