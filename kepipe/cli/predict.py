@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -56,7 +56,7 @@ def predict(
         if as_json:
             typer.echo(json.dumps({"text": text, **record}, ensure_ascii=False))
         else:
-            typer.echo(f"{_told(record)}\t{text}")
+            typer.echo(f"{predictor.fine_tuned.spec.row.as_line(record)}\t{text}")
             for entity in record.get("entities", ()):
                 ignored = "" if entity["known"] else " (unknown to the model: ignored)"
                 typer.echo(f"    {entity['text']} → {entity['entity']}{ignored}")
@@ -70,15 +70,3 @@ def _lines(file: Path | None) -> list[str]:
     if not found:
         raise ValueError(f"{file}: no text; expected one a line")
     return found
-
-
-def _told(record: dict[str, Any]) -> str:
-    """A record in a few words."""
-    if "spans" in record:
-        return (
-            ", ".join(f"{span['text']}: {span['type']} {span['probability']:.2f}" for span in record["spans"])
-            or "–"
-        )
-    if isinstance(record["predicted"], dict):
-        return ", ".join(f"{name} {probability:.2f}" for name, probability in record["predicted"].items())
-    return f"{record['predicted']} {record['probability']:.2f}"

@@ -6,7 +6,7 @@ two columns of CoNLL: a word and its label a line, a blank line after each sente
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +140,11 @@ def _record(example: Example, probabilities_NL: Floats, labels: Labels) -> dict[
     return {"predicted": predicted, "spans": spans(example, predicted, sure_N)}
 
 
+def _line(record: Mapping[str, Any]) -> str:
+    spans = (f"{span['text']}: {span['type']} {span['probability']:.2f}" for span in record["spans"])
+    return ", ".join(spans) or "–"
+
+
 TASK = Task(
     "the label of each word of a sentence",
     read,
@@ -148,4 +153,5 @@ TASK = Task(
     "span_f1",
     as_example=_words,
     as_record=_record,
+    as_line=_line,
 )

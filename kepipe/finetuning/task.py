@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ Measure = Callable[[Sequence[Example], Sequence[Answer], Labels], dict[str, Metr
 """Examples, the answer to each, the labels → the metrics."""
 AsRecord = Callable[[Example, Answer, Labels], dict[str, Any]]
 """An example, the answer to it, the labels → what is answered, as plain data."""
+AsLine = Callable[[Mapping[str, Any]], str]
+"""What is answered, as plain data → the same in a few words."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,12 @@ def plain_text(id: str, marked: MarkedText) -> Example | None:
     return None if set(marked.spans) - {""} else Example(id, marked.text, mentions=marked.mentions)
 
 
+def answer_line(record: Mapping[str, Any]) -> str:
+    """What is answered, and its probability where it has one."""
+    probability = record.get("probability")
+    return str(record["predicted"]) if probability is None else f"{record['predicted']} {probability:.2f}"
+
+
 @dataclass(frozen=True)
 class Task:
     """A row of the table. `output`: what is learned and answered. `marks`: names of the special tokens around span 0,
@@ -56,6 +64,7 @@ class Task:
     asks: str = "the text as it is"
     as_example: AsExample = plain_text
     as_record: AsRecord = best_label
+    as_line: AsLine = answer_line
 
 
 def with_roles(*roles: str) -> AsExample:

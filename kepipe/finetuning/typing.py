@@ -6,7 +6,7 @@ and FIGER's own layout.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +155,10 @@ def _record(_example: Example, probabilities_1L: Floats, labels: Labels) -> dict
     return {"predicted": {labels[row]: rounded(probabilities_1L[0, row]) for row in found}}
 
 
+def _line(record: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {probability:.2f}" for name, probability in record["predicted"].items())
+
+
 TASK = Task(
     "which of many types a mention has in its text, several at once",
     read,
@@ -166,4 +170,5 @@ TASK = Task(
     asks="with the mention marked, such as `[[Warsaw|mention]] lies on the Vistula.`",
     as_example=with_roles("mention"),
     as_record=_record,
+    as_line=_line,
 )

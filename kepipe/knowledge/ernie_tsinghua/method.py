@@ -129,7 +129,7 @@ class ErnieTsinghuaMethod(KnowledgeMethod):
 
     def names_places(self, settings: ErnieTsinghua) -> str | None:
         """See `KnowledgeMethod`: where entities are asked for."""
-        return "give that `denoising: false`" if settings.denoising else None
+        return "set `{method: ernie-tsinghua, denoising: false}` beside it" if settings.denoising else None
 
     def implied(self, sources: Sources) -> ErnieTsinghua | None:
         """See `KnowledgeMethod`: a model that fuses, and vectors."""
