@@ -132,7 +132,7 @@ def test_what_a_method_cannot_be_used_with_is_said(
 
 def test_places_that_one_method_names_are_not_moved_by_another() -> None:
     both = (ErnieTsinghua(), KBert())
-    told = "k-bert moves tokens, and ernie-tsinghua asks for entities.*set `{method: ernie-tsinghua, denoising: false}` beside it"
+    told = "k-bert moves tokens, and ernie-tsinghua asks for entities.*ernie-tsinghua, denoising: false}` beside it"
     with pytest.raises(ConfigConflict, match=told):
         table.check(both, Use(None, 128, MLM()))
     table.check(both, Use(None, 128))  # fine-tuning asks for none
