@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,13 @@ ROWS = [pytest.param(name, method, id=name) for name, method in table.METHODS.it
 ONE_OR_SEVERAL: TypeAdapter[Any] = TypeAdapter(table.KnowledgeMethods)
 
 
+PACKAGE = "kepipe.knowledge"
+ABOUT_ONE_METHOD = {"cli/inject.py", "report/matrix.py", "report/tree.py"}
+"""Files that belong to a command about one method, `kepipe inject`."""
+TELL_NEW_NAMES = {"finetuning/settings.py", "models/base.py", "stages/pretrain.py"}
+"""Files whose `renamed` says which method an old key of the YAML is now."""
+
+
 def text_of(*patterns: str) -> str:
     return "\n".join(file.read_text(encoding="utf-8") for pattern in patterns for file in ROOT.glob(pattern))
 
@@ -43,6 +51,58 @@ def test_a_method_is_documented_tested_and_in_a_pipeline(name: str, method: Know
     place = module.__name__.removeprefix("kepipe.knowledge.").replace(".method", "").replace(".", "/")
     tests = ROOT / "tests/kepipe/knowledge"
     assert (tests / f"test_{place}.py").is_file() or list((tests / place).glob("test_*.py"))
+
+
+def own_module(method: KnowledgeMethod) -> str:
+    """The method's file or package, below that of knowledge."""
+    return type(method).__module__.removeprefix(f"{PACKAGE}.").partition(".")[0]
+
+
+def names_in(source: str, *, names: bool = True) -> set[str]:
+    """Methods that a file names in its strings, docstrings aside, and modules of methods that it imports."""
+    tree, told = ast.parse(source), set[str]()
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            start = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            paths = [*start, *(f"{one}.{alias.name}" for one in start or [""] for alias in node.names)]
+            modules = {own_module(method) for method in table.METHODS.values()}
+            told |= {one for one in modules for path in paths if f".{path}.".find(f".{PACKAGE}.{one}.") >= 0}
+        elif names and isinstance(node, ast.Constant) and isinstance(node.value, str):
+            told |= {name for name in table.METHODS if name in node.value and id(node) not in docstrings}
+    return told
+
+
+FILES = sorted((ROOT / "kepipe").rglob("*.py"))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT / "kepipe")))
+def test_nothing_else_names_a_method(file: Path) -> None:
+    place = file.relative_to(ROOT / "kepipe").as_posix()
+    if place == "knowledge/table.py" or place in ABOUT_ONE_METHOD:
+        return
+    told = names_in(file.read_text(encoding="utf-8"), names=place not in TELL_NEW_NAMES)
+    own = {name: own_module(method) for name, method in table.METHODS.items()}
+    for name, module in own.items():
+        if place == f"knowledge/{module}.py" or place.startswith(f"knowledge/{module}/"):
+            told -= {name, module}
+    assert not told, "ask the method through its row (`KnowledgeMethod`)"
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("from kepipe.knowledge.kbert.settings import KBert", {"kbert"}),
+        ("from kepipe.knowledge import ernie_baidu", {"ernie_baidu"}),
+        ("import kepipe.knowledge.kbert.method", {"kbert"}),
+        ("from kepipe.knowledge import table", set()),
+        ("advice = 'set `knowledge: k-bert`'", {"k-bert"}),
+        ('f"{name} is no ernie-baidu"', {"ernie-baidu"}),
+        ('"""As in ERNIE (`ernie-baidu`)."""', set()),
+    ],
+)
+def test_a_method_that_is_named_is_noticed(line: str, told: set[str]) -> None:
+    assert names_in(line) == told
 
 
 @pytest.mark.parametrize(("name", "method"), ROWS)
