@@ -105,8 +105,7 @@ class Batch:
     `decoder_documents`. `next_sentence_labels`: int [B], label of next-sentence prediction.
     For models that fuse entities with tokens: `entities`, int [B, T], row in `entity_vectors` of the entity whose
     mention *starts* at this token, 0 elsewhere; `entity_vectors`, float [M, E], row 0 all zeros; `entity_rows`, int
-    [M], their rows in the whole table (−1 for row 0), by which a model that trains its own table finds them;
-    `mentions`, int [L, 3], row, first token and end (exclusive) of each mention.
+    [M], their rows in the whole table (−1 for row 0), by which a model that trains its own table finds them.
     `moved`: where tokens have moved since the rows were made, int [B, T before], the place where each stands now (−1:
     cut off). `extra`: anything a single objective needs. `objective_id`: which objective of a mixture made the batch.
     """
@@ -128,7 +127,6 @@ class Batch:
     entities: Tensor | None = None
     entity_vectors: Tensor | None = None
     entity_rows: Tensor | None = None
-    mentions: Tensor | None = None
     tasks: Tensor | None = None
     extra: Mapping[str, Tensor] = field(default_factory=dict)
     objective_id: int = 0

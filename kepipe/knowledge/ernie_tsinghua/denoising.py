@@ -11,6 +11,7 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
+from kepipe.arrays import VectorRows
 from kepipe.data.batch import Batch, TokenRows
 from kepipe.knowledge.ernie_tsinghua.link_noise import change_links, draw_links, draw_links_of_batch
 from kepipe.knowledge.ernie_tsinghua.settings import ErnieTsinghua, Weights
@@ -70,7 +71,7 @@ class LinkDenoisingCollator:
         present_C = np.unique(true_N)
         if settings.upstream:
             present_C = np.append(-1, present_C)
-        batch = attach(batch, shown_BT, table, others=true_N)
+        batch = attach(batch, VectorRows(shown_BT), table, others=VectorRows(true_N))
         assert batch.entity_rows is not None
         extra = {
             "linked": places,

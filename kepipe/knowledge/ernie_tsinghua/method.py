@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kepipe.arrays import VectorRows
 from kepipe.config import ConfigConflict
 from kepipe.knowledge.base import (
     Control,
@@ -70,7 +71,7 @@ class FusedEntities:
         shape = (batch.tokens.shape[0], batch.tokens.shape[1])
         return attach(batch, self.links(shape, mentions, moved), self.vectors)
 
-    def links(self, shape: tuple[int, ...], mentions: Mentions, moved: Ints | None = None) -> Ints:
+    def links(self, shape: tuple[int, ...], mentions: Mentions, moved: Ints | None = None) -> VectorRows:
         """The row of its vector at the first token of each mention, −1 elsewhere: int [B, T].
 
         `moved`: int [B, T before], where the rows' tokens stand now, where they have moved.
@@ -79,7 +80,7 @@ class FusedEntities:
         first = mentions.first if moved is None else moved[mentions.rows, mentions.first]
         there = first >= 0
         links_BT[mentions.rows[there], first[there]] = self._lookup.rows(mentions)[there]
-        return links_BT
+        return VectorRows(links_BT)
 
     def knows(self, entity: str) -> bool:
         """See `Knowledge`."""

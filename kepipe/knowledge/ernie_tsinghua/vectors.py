@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 import torch
 
-from kepipe.arrays import Floats32, Ints
+from kepipe.arrays import BatchRows, Floats32, VectorRows
 from kepipe.data.batch import Batch
 from kepipe.files import link_or_copy
 from kg.store import Graph
@@ -76,13 +76,13 @@ class EntityVectors:
     def __len__(self) -> int:
         return len(self.vectors) + len(self._composed)
 
-    def rows(self, ids: Sequence[str]) -> Ints:
+    def rows(self, ids: Sequence[str]) -> VectorRows:
         """The rows of entities; −1 for those that have no vector."""
         found = self.vectors.rows(ids)
         if self._rows:
             for place in np.flatnonzero(found < 0).tolist():
                 found[place] = self._rows.get(ids[place], -1)
-        return found
+        return VectorRows(found)
 
     def save(self, folder: Path, trained: Floats32 | None = None) -> None:
         """Put the vectors into a model's folder: the same files where nothing was `trained` or composed.
@@ -105,7 +105,7 @@ class EntityVectors:
         """All vectors at once, float32 [rows, E]."""
         return np.concatenate([self.vectors.matrix, self._composed])
 
-    def gather(self, rows_BT: Ints) -> tuple[Ints, Floats32]:
+    def gather(self, rows_BT: VectorRows) -> tuple[BatchRows, Floats32]:
         """The vectors of these rows (−1: none), each once and in the order of rows, after a vector of zeros: [M, E];
         and where each of `rows_BT` stands among them, [B, T], 0 for none."""
         unique, local = np.unique(np.append(rows_BT.ravel(), -1), return_inverse=True)
@@ -114,16 +114,18 @@ class EntityVectors:
         stored = rows_M < len(self.vectors)
         vectors_ME[1:][stored] = self.vectors.matrix[rows_M[stored]]
         vectors_ME[1:][~stored] = self._composed[rows_M[~stored] - len(self.vectors)]
-        return local[:-1].reshape(rows_BT.shape), vectors_ME
+        return BatchRows(local[:-1].reshape(rows_BT.shape)), vectors_ME
 
 
-def attach(batch: Batch, links_BT: Ints, table: EntityVectors, others: Ints | None = None) -> Batch:
+def attach(
+    batch: Batch, links_BT: VectorRows, table: EntityVectors, others: VectorRows | None = None
+) -> Batch:
     """The batch with the entities of these rows of the table at its tokens (−1: none).
 
     The rows in `others`, of any shape, get a vector in the batch too.
     """
     wanted = links_BT if others is None else np.append(links_BT, others)
-    rows_M = np.append(-1, np.unique(wanted[wanted >= 0]))
+    rows_M = VectorRows(np.append(-1, np.unique(wanted[wanted >= 0])))
     _, vectors_ME = table.gather(rows_M)
     return replace(
         batch,
