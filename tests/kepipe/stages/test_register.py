@@ -12,7 +12,7 @@ from kepipe.flow.artifact import seal
 from kepipe.flow.events import Event, ModelOffered
 from kepipe.flow.plan import Node, cache_key_inputs
 from kepipe.flow.stage import StageContext
-from kepipe.stages.artifacts import Evaluation, Model
+from kepipe.stages.artifacts import Evaluation, Graph, Model
 from kepipe.stages.evaluate import EVALUATE, EvaluateConfig, EvaluateInputs
 from kepipe.stages.register import REGISTER, RegisterConfig, RegisterInputs, champion_score
 from tests.support.world import World, make_world
@@ -23,20 +23,24 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return make_world(tmp_path_factory.mktemp("world"))
 
 
-@pytest.fixture(scope="module")
-def evaluation(world: World) -> Evaluation:
+def evaluate(world: World, name: str, config: EvaluateConfig, **knowledge: Graph) -> Evaluation:
     """A sealed evaluation beside its inputs, as in the store."""
-    folder = world.shards.folder.parent / "evaluation"
-    context = StageContext(folder, folder.parent / "scratch", 0, "cpu", lambda event: None)
+    folder = world.shards.folder.parent / name
+    context = StageContext(folder, folder.parent / f"{name}-scratch", 0, "cpu", lambda event: None)
     for place in (context.out, context.scratch):
         place.mkdir()
-    config = EvaluateConfig(context=48, max_mentions=30)
-    EVALUATE.run(EvaluateInputs(world.arms, world.linked, world.graph, world.shards), config, context)
-    inputs = {
-        "arms": world.arms, "linked": [world.linked], "candidates": [world.graph], "shards": [world.shards]
-    }  # fmt: skip
-    seal(folder, cache_key_inputs(Node("evaluate", EVALUATE, config, {}), 0, inputs), "test-run")
+    inputs = EvaluateInputs(world.arms, world.linked, world.graph, world.shards, **knowledge)
+    EVALUATE.run(inputs, config, context)
+    named = {
+        slot: value if isinstance(value, tuple) else [value] for slot, value in vars(inputs).items() if value
+    }
+    seal(folder, cache_key_inputs(Node("evaluate", EVALUATE, config, {}), 0, named), "test-run")
     return Evaluation.open(folder, "evaluate")
+
+
+@pytest.fixture(scope="module")
+def evaluation(world: World) -> Evaluation:
+    return evaluate(world, "evaluation", EvaluateConfig(context=48, max_mentions=30))
 
 
 def run(model: Model, evaluation: Evaluation, folder: Path, **settings: Any) -> list[Event]:
@@ -72,6 +76,14 @@ def test_a_champion_is_measured_as_the_evaluation_was(world: World, evaluation: 
         again = champion_score(arm.folder, evaluation.folder, "entity_cloze.mrr")
         assert again == pytest.approx(scores["entity_cloze"]["mrr"].value)
     assert champion_score(world.arms[0].folder, evaluation.folder, "nothing.such") is None
+
+
+def test_a_champion_is_given_the_knowledge_that_the_evaluation_gave(world: World) -> None:
+    config = EvaluateConfig.model_validate({"context": 48, "max_mentions": 30, "knowledge": "k-bert"})
+    with_triples = evaluate(world, "with-triples", config, graph=world.graph)
+    loss = with_triples.scores().arms["pretrain"]["mlm_loss"]["tokens"].value
+    again = champion_score(world.arms[0].folder, with_triples.folder, "mlm_loss.tokens")
+    assert again == pytest.approx(loss)
 
 
 def test_without_its_data_or_its_files_a_champion_is_not_measured(
