@@ -142,13 +142,6 @@ def test_a_name_alone_stands_for_the_default_settings() -> None:
     assert Config(objective="mlm") == Config(objective={"name": "mlm"})
 
 
-@pytest.mark.parametrize("name", ["ernie-baidu", "ernie-tsinghua"])
-def test_what_became_a_knowledge_method_is_told(name: str) -> None:
-    message = rf"set `objective: mlm` and `knowledge: \{{method: {name}\}}`"
-    with pytest.raises(ValidationError, match=message):
-        Config(objective=name)
-
-
 @pytest.mark.parametrize(("level", "size"), [("phrase", 2), ("entity", 3)])
 def test_a_level_is_hidden_as_a_whole(level: str, size: int) -> None:
     whole = rows(16, 26)  # text of 24 tokens at most: units of 2 and of 3 divide it

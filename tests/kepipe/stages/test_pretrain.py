@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from kepipe.flow.stage import Nothing, StageContext
 from kepipe.models.folder import load
 from kepipe.stages.artifacts import Linked, Model, Shards
 from kepipe.stages.corpus import CORPUS
-from kepipe.stages.pretrain import PRETRAIN
+from kepipe.stages.pretrain import PRETRAIN, PretrainConfig
 from kepipe.stages.shards import SHARDS
 from tests.support.pretraining import SMALL, TINY, WORDS
 from tests.support.toy_training import Ear, context_in
@@ -164,3 +165,10 @@ def test_dialogues_are_learnt_in_turn_with_plain_masking(tmp_path: Path) -> None
     assert set(ear.metric("loss_dlm.real")) & set(ear.metric("loss_mlm.mlm"))
     with pytest.raises(ValueError, match="rows of the kind packed: set `format: dialogue`"):
         run(shards, tmp_path / "other", objective="dlm", format="packed")
+
+
+@pytest.mark.parametrize("name", ["ernie-baidu", "ernie-tsinghua"])
+def test_what_became_a_knowledge_method_is_told(name: str) -> None:
+    message = rf"set `objective: mlm` and `knowledge: \{{method: {name}\}}`"
+    with pytest.raises(ValidationError, match=message):
+        PretrainConfig(objective=name)
