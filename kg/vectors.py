@@ -75,6 +75,15 @@ def save_vectors(
         _write_ids(folder / RELATION_IDS, relation_ids)
 
 
+def save_with_relations_of(source: Path, folder: Path, ids: Sequence[str], entities: Floats32) -> None:
+    """Write vectors of entities, with those of relations that another folder has, if it has any."""
+    if (source / RELATION_IDS).is_file():
+        relations = map_table(source / TABLE, "relations")
+        save_vectors(folder, ids, entities, relations, read_ids(source / RELATION_IDS))
+    else:
+        save_vectors(folder, ids, entities)
+
+
 def _write_ids(file: Path, ids: Iterable[str]) -> None:
     with file.open("w", encoding="utf-8", newline="\n") as stream:
         stream.writelines(f"{id}\n" for id in ids)

@@ -7,15 +7,13 @@ from collections.abc import Mapping
 
 from kepipe.finetuning.encoding import TruncationStats, encode_rows
 from kepipe.finetuning.evaluation import answers
-from kepipe.finetuning.examples import Example
 from kepipe.finetuning.fine_tuned import FineTunedModel
 from kepipe.finetuning.metrics import summarise
 from kepipe.finetuning.records import records
 from kepipe.finetuning.rows import Row
+from kepipe.finetuning.splits import Splits
 from kepipe.flow.stage import StageContext
 from kepipe.studies.scores import FILE, MODEL, Metrics, Scores, write_scores
-
-Splits = Mapping[str, list[Example]]
 
 
 def encode(fresh: FineTunedModel, splits: Splits, context: StageContext) -> dict[str, list[Row]]:

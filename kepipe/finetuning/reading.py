@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from kepipe.finetuning.examples import Example
 from kepipe.finetuning.mention_finders import Source, make_finder, with_mentions
 from kepipe.finetuning.settings import FinetuneConfig
-from kepipe.finetuning.splits import Data, read_splits
+from kepipe.finetuning.splits import Data, Splits, read_splits
 from kepipe.finetuning.table import TASKS
 from kepipe.flow.artifact import hash_file
 from kepipe.flow.stage import StageContext
 from kg.problems import Problems
-
-Splits = dict[str, list[Example]]
 
 
 def read_examples(

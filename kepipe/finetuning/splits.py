@@ -13,6 +13,7 @@ from kepipe.finetuning.examples import Example, Reader
 from kg.problems import Problems
 
 Splits = Mapping[str, Sequence[Example]]
+"""Name of a part of a task's data ("train", "dev", "test") → its examples."""
 
 
 class Data(Section):

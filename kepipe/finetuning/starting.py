@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from kepipe.config import ConfigConflict
 from kepipe.finetuning import fine_tuned
-from kepipe.finetuning.examples import Example
 from kepipe.finetuning.marker_tokens import place_markers
 from kepipe.finetuning.mention_finders import Source
 from kepipe.finetuning.settings import FinetuneConfig
+from kepipe.finetuning.splits import Splits
 from kepipe.finetuning.table import TASKS
 from kepipe.knowledge.base import Sources, Use
 from kepipe.knowledge.opening import prepare
@@ -21,8 +21,6 @@ from kepipe.tokenization.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from kepipe.models.config import TransformerConfig
-
-Splits = dict[str, list[Example]]
 
 
 def start(

@@ -131,7 +131,8 @@ def losses_at_blanks(
                 segments=torch.zeros(len(masked_RT[start : start + rows]), width, dtype=torch.long),
                 label_positions=torch.from_numpy(places_N[low:high] - start * width),
             )
-            batch = with_knowledge(batch, blanks.mentions_in(test, start, start + rows), knowledge)
+            if knowledge is not None:
+                batch = with_knowledge(batch, blanks.mentions_in(test, start, start + rows), knowledge)
             logits_NV = model.masked_logits(batch)
             labels = labels_N[low:high].to(logits_NV.device)
             pieces.append(torch.nn.functional.cross_entropy(logits_NV, labels, reduction="none").cpu())

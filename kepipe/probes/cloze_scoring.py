@@ -50,9 +50,9 @@ def score_candidates(
             names_KL = torch.tensor([candidates.names[column] for column in columns])
             for places in _batches(test.cases, asked, tokens_per_batch):
                 cases = [test.cases[place] for place in places]
-                batch = with_knowledge(
-                    blank(cases, length, tokenizer), mentions(test, cases, length), knowledge
-                )
+                batch = blank(cases, length, tokenizer)
+                if knowledge is not None:
+                    batch = with_knowledge(batch, mentions(test, cases, length), knowledge)
                 scores_BK = name_scores(model, batch, names_KL).cpu().double().numpy()
                 for place, scores_K in zip(places, scores_BK, strict=True):
                     scores[place][columns] = scores_K

@@ -9,13 +9,11 @@ if TYPE_CHECKING:
     from kepipe.knowledge.base import Knowledge
 
 
-def with_knowledge(batch: Batch, mentions: Mentions, knowledge: Knowledge | None) -> Batch:
-    """The batch as a model with this knowledge reads it; None: as it is.
+def with_knowledge(batch: Batch, mentions: Mentions, knowledge: Knowledge) -> Batch:
+    """The batch as a model with this knowledge reads it.
 
     Raises ValueError where what is asked does not fit into the row any more.
     """
-    if knowledge is None:
-        return batch
     given = knowledge.apply(batch, mentions)
     assert batch.label_positions is not None
     assert given.label_positions is not None

@@ -29,19 +29,14 @@ def names_only(
     """
     import numpy as np
 
-    from kg.vectors import RELATION_IDS, TABLE, map_table, open_vectors, read_ids, save_vectors
+    from kg.vectors import open_vectors, save_with_relations_of
 
     vectors = open_vectors(inputs.vectors.folder)
     if not len(vectors):
         raise ValueError(f"{inputs.vectors.name}: there are no vectors")
     mean = vectors.matrix.mean(axis=0, dtype=np.float64).astype(np.float32)
     matrix = np.tile(mean, (len(vectors), 1))
-    relations = inputs.vectors.folder / RELATION_IDS
-    if relations.is_file():
-        table = map_table(inputs.vectors.folder / TABLE, "relations")
-        save_vectors(context.out, vectors.ids, matrix, table, read_ids(relations))
-    else:
-        save_vectors(context.out, vectors.ids, matrix)
+    save_with_relations_of(inputs.vectors.folder, context.out, vectors.ids, matrix)
     context.log({"entities": len(vectors)})
 
 

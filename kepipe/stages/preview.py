@@ -45,15 +45,8 @@ def starting_model(stage: Planned) -> TransformerConfig | None:
     A fresh one has the vocabulary 1, which stands for that of its shards. Raises ConfigConflict where the settings of
     the stage's own base exclude each other, or do not go with its knowledge.
     """
-    before, base = stage.given("start"), getattr(stage.config, "base", None)
-    if before is None and base is None:
-        return None
     try:
-        if before is not None:
-            config = model_of(before)
-        else:
-            assert base is not None
-            config = pretrained.read_config(base.trained) if base.trained else configure(base, 1)
+        config = _start_config(stage)
     except ValueError as reason:
         raise ConfigConflict("base", str(reason).removeprefix("base: ")) from None
     if config is None:
@@ -66,14 +59,20 @@ def starting_model(stage: Planned) -> TransformerConfig | None:
         raise ConfigConflict("knowledge", str(reason).removeprefix("knowledge: ")) from None
 
 
+def _start_config(stage: Planned) -> TransformerConfig | None:
+    """The model that a stage starts from, before its own knowledge. Raises ValueError for a base that cannot be."""
+    before, base = stage.given("start"), getattr(stage.config, "base", None)
+    if before is not None:
+        return model_of(before)
+    if base is None:
+        return None
+    return pretrained.read_config(base.trained) if base.trained else configure(base, 1)
+
+
 def _brought(stage: Planned) -> tuple[str, ...]:
     """Inputs that the trained model brings that a stage starts from, if it does."""
-    before, base = stage.given("start"), stage.config.base
     try:
-        if before is not None:
-            config = model_of(before)
-        else:
-            config = pretrained.read_config(base.trained) if base is not None and base.trained else None
+        config = _start_config(stage)
     except ValueError:
         return ()
     return () if config is None else knowledge.brought_by(config)

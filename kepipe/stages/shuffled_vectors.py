@@ -28,7 +28,7 @@ def shuffle(inputs: ShuffledVectorsInputs, _config: ShuffledVectorsConfig, conte
     """
     import numpy as np
 
-    from kg.vectors import RELATION_IDS, TABLE, map_table, open_vectors, read_ids, save_vectors
+    from kg.vectors import open_vectors, save_with_relations_of
 
     vectors = open_vectors(inputs.vectors.folder)
     if len(vectors) < 2:
@@ -36,12 +36,7 @@ def shuffle(inputs: ShuffledVectorsInputs, _config: ShuffledVectorsConfig, conte
     order = np.random.default_rng(context.seed).permutation(len(vectors))
     matrix = np.empty_like(vectors.matrix)
     matrix[order] = vectors.matrix[np.roll(order, 1)]  # one cycle through all: nobody keeps its own
-    relations = inputs.vectors.folder / RELATION_IDS
-    if relations.is_file():
-        table = map_table(inputs.vectors.folder / TABLE, "relations")
-        save_vectors(context.out, vectors.ids, matrix, table, read_ids(relations))
-    else:
-        save_vectors(context.out, vectors.ids, matrix)
+    save_with_relations_of(inputs.vectors.folder, context.out, vectors.ids, matrix)
     context.log({"entities": len(vectors)})
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
-from kepipe.data.batch import TokenRows
+from kepipe.data.batch import ExampleRefs, TokenRows
+from kepipe.objectives.base import Objective
 from kepipe.tokenization.tokenizer import Tokenizer
 
 PAD, UNK, CLS, SEP, MASK = range(5)
@@ -53,3 +56,21 @@ def rows(count: int = 8, length: int = 32, seed: int = 0, pairs: bool = False, *
         "next_sentence_labels": rng.integers(0, 2, count) if pairs else None,
     }
     return TokenRows(**(made | changes))
+
+
+def corruptions(objective: Objective, epochs: int = 7) -> list[Tensor]:
+    """What each epoch makes of the same eight examples, which stand in another order in each; in the first order."""
+    made = []
+    for epoch in range(epochs):
+        order = np.random.default_rng(epoch).permutation(8)
+        clean = rows(refs=ExampleRefs(order, epoch, 5))
+        shuffled = replace(
+            clean,
+            tokens=clean.tokens[order],
+            documents=clean.documents[order],
+            special=clean.special[order],
+            units={level: units[order] for level, units in clean.units.items()},
+        )
+        batch = objective.collate(shuffled, np.random.default_rng([0, epoch]), 0.0)
+        made.append(batch.tokens[np.argsort(order)])
+    return made

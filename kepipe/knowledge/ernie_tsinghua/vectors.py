@@ -25,10 +25,8 @@ from kg.vectors import (
     TABLE,
     Vectors,
     has_vectors,
-    map_table,
     open_vectors,
-    read_ids,
-    save_vectors,
+    save_with_relations_of,
 )
 from kg.warm_start import start_from
 
@@ -95,11 +93,7 @@ class EntityVectors:
                     link_or_copy(self.vectors.folder / name, folder / name)
             return
         ids, entities = [*self.vectors.ids, *self._rows], self.table() if trained is None else trained
-        if (self.vectors.folder / RELATION_IDS).is_file():
-            relations = map_table(self.vectors.folder / TABLE, "relations")
-            save_vectors(folder, ids, entities, relations, read_ids(self.vectors.folder / RELATION_IDS))
-        else:
-            save_vectors(folder, ids, entities)
+        save_with_relations_of(self.vectors.folder, folder, ids, entities)
 
     def table(self) -> Floats32:
         """All vectors at once, float32 [rows, E]."""

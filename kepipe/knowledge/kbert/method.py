@@ -158,8 +158,8 @@ class KBertMethod(KnowledgeMethod):
             return
         row = table.row_of(use.objective)
         if row.stack == "encoder-decoder":
-            stacks = row.stack if use.model is None else use.model.stacks
-            fitting = [name for name, its in table.TABLE.items() if its.stack == stacks != "encoder-decoder"]
+            stacks = None if use.model is None or use.model.stacks == "encoder-decoder" else use.model.stacks
+            fitting = [name for name, its in table.TABLE.items() if its.stack == stacks]
             instead = f"set `objective: {fitting[0]}`{others(fitting)}, or " if fitting else ""
             yield ConfigConflict(
                 "objective",

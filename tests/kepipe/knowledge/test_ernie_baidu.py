@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,12 +9,11 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from kepipe.data.batch import ExampleRefs
 from kepipe.knowledge import table as knowledge
 from kepipe.knowledge.ernie_baidu import ErnieBaidu, MaskedUnits, Stages
 from kepipe.objectives import table
 from kepipe.objectives.base import Objective
-from tests.support.rows import TOKENIZER, rows
+from tests.support.rows import TOKENIZER, corruptions, rows
 
 
 def objective(masking: Any = "mlm", **settings: Any) -> Objective:
@@ -83,19 +81,7 @@ def test_stage_shares_are_weights() -> None:
 def test_a_schedule_says_how_many_corruptions_an_example_has(schedule: str, distinct: int) -> None:
     """Whichever batch an example stands in, its corruption is one of as many as the schedule draws."""
     scheduled = objective({"name": "mlm", "schedule": schedule, "copies": 3})
-    made = []
-    for epoch in range(7):
-        order = np.random.default_rng(epoch).permutation(8)
-        clean = rows(refs=ExampleRefs(order, epoch, 5))
-        shuffled = replace(
-            clean,
-            tokens=clean.tokens[order],
-            documents=clean.documents[order],
-            special=clean.special[order],
-            units={level: units[order] for level, units in clean.units.items()},
-        )
-        batch = scheduled.collate(shuffled, np.random.default_rng([0, epoch]), 0.0)
-        made.append(batch.tokens[np.argsort(order)])
+    made = corruptions(scheduled)
     assert len({one.numpy().tobytes() for one in made}) == distinct
     if schedule == "duplicated":
         assert torch.equal(made[1], made[4])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,9 @@ import torch
 import torch.nn.functional as F
 from pydantic import BaseModel, ValidationError
 
-from kepipe.data.batch import ExampleRefs
 from kepipe.models.base import Base, build
 from kepipe.objectives import table
-from tests.support.rows import MASK, SENTINELS, TOKENIZER, VOCABULARY, rows
+from tests.support.rows import MASK, SENTINELS, TOKENIZER, VOCABULARY, corruptions, rows
 
 
 class Config(BaseModel):
@@ -98,19 +96,7 @@ def test_mistakes_are_named(value: Any, said: str) -> None:
 def test_a_schedule_says_how_many_corruptions_an_example_has(name: str, schedule: str, distinct: int) -> None:
     """Whichever batch an example stands in, its corruption is one of as many as the schedule draws."""
     scheduled = objective({"name": name, "schedule": schedule, "copies": 3})
-    made = []
-    for epoch in range(7):
-        order = np.random.default_rng(epoch).permutation(8)
-        clean = rows(refs=ExampleRefs(order, epoch, 5))
-        shuffled = replace(
-            clean,
-            tokens=clean.tokens[order],
-            documents=clean.documents[order],
-            special=clean.special[order],
-            units={level: units[order] for level, units in clean.units.items()},
-        )
-        batch = scheduled.collate(shuffled, np.random.default_rng([0, epoch]), 0.0)
-        made.append(batch.tokens[np.argsort(order)])
+    made = corruptions(scheduled)
     assert len({one.numpy().tobytes() for one in made}) == distinct
     if schedule == "duplicated":
         assert torch.equal(made[1], made[4])
