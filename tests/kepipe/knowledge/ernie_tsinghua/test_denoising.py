@@ -160,6 +160,20 @@ def test_the_loss_by_hand(vectors: EntityVectors) -> None:
     }  # fmt: skip
 
 
+def test_the_label_of_a_row_keeps_its_objectives_name(vectors: EntityVectors) -> None:
+    """A dialogue's rows are told real from fake, and weigh as the next sentence does."""
+    dialogues = table.build(table.read("dlm"), TOKENIZER)
+    fused = FusedEntities(vectors, ErnieTsinghua(weights={"nsp": 0.5})).objective(dialogues)
+    assert fused.criterion.terms == ("mlm", "real", "dea")
+    batch = fused.collate(linked(pairs=True), np.random.default_rng(1), 0.0)
+    fresh = model()
+    plain = dialogues.criterion(fresh, batch)
+    losses = fused.criterion(fresh, batch)
+    assert set(fused.criterion.counts(batch)) >= losses.keys()
+    torch.testing.assert_close(losses["real"], 0.5 * plain["real"])
+    torch.testing.assert_close(losses["mlm"], plain["mlm"])
+
+
 def test_rows_without_any_link(vectors: EntityVectors) -> None:
     denoising = objective(vectors)
     batch = denoising.collate(linked(share=0.0), np.random.default_rng(0), 0.0)
