@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from kepipe.knowledge.kbert.choices import ChoiceName
+from kepipe.knowledge.choosing.choices import ChoiceName
 
 if TYPE_CHECKING:
     from kepipe.data.document import Mention

@@ -15,7 +15,7 @@ import numpy as np
 from kepipe.arrays import pad
 from kepipe.data.batch import MentionSpans
 from kepipe.data.document import Mention
-from kepipe.knowledge.kbert.choices import CHOICES
+from kepipe.knowledge.choosing.choices import CHOICES
 from kepipe.knowledge.kbert.injector import Injector
 from kepipe.knowledge.kbert.settings import KBert
 from kepipe.knowledge.name_matcher import to_tokens
@@ -59,7 +59,7 @@ def main(folder: Path, split: str = "test") -> None:
         print(
             f"{choice:10} the asked triple is written for {np.mean(hit):.3f}, the same as `graph` for {same:.3f}"
         )
-    known = injector.facts.count(np.array(entities))
+    known = injector.chooser.facts.count(np.array(entities))
     luck = np.mean(np.minimum(BRANCHES / known, 1))
     print(
         f"at random  the asked triple would be written for {luck:.3f}; {known.mean():.1f} triples an entity"

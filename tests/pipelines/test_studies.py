@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from kepipe.knowledge.choosing.choices import CHOICES
 from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
-from kepipe.knowledge.kbert.choices import CHOICES
 from kepipe.models import folder
 from tests.benchmarks import choices
 from tests.support.kepipe_run import EXAMPLE, ROOT, Kepipe, Outcome

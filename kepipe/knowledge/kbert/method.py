@@ -19,7 +19,7 @@ from kepipe.knowledge.base import (
     Use,
     applied,
 )
-from kepipe.knowledge.kbert.choices import CHOICES
+from kepipe.knowledge.choosing.choices import CHOICES
 from kepipe.knowledge.kbert.settings import KBert
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class InjectedTriples:
 
     def __init__(self, injector: Injector, folder: Path) -> None:
         self.injector, self.folder = injector, folder
-        self._lookup = EntityLookup(lambda ids: np.array([injector.row(id) for id in ids], np.int64))
+        self._lookup = EntityLookup(lambda ids: np.array([injector.chooser.row(id) for id in ids], np.int64))
 
     def objective(self, objective: Objective) -> Objective:
         """See `Knowledge`. No ranking sees what is hidden."""
@@ -64,7 +64,7 @@ class InjectedTriples:
 
     def knows(self, entity: str) -> bool:
         """See `Knowledge`."""
-        return self.injector.row(entity) >= 0
+        return self.injector.chooser.row(entity) >= 0
 
     def coverage(self, mentions: Ints, ids: Sequence[str]) -> Coverage:  # noqa: ARG002
         """See `Knowledge`."""

@@ -134,7 +134,7 @@ def test_a_folder_brings_everything_for_use(sources: Sources, tmp_path: Path) ->
     assert isinstance(injected, InjectedTriples)
     assert fused.vectors.rows(["a", "b", "c"]).tolist() == [0, 1, -1]
     assert injected.injector.settings == kbert
-    assert injected.injector.graph.folder == moved / GRAPH
+    assert injected.injector.chooser.graph.folder == moved / GRAPH
 
 
 def test_a_given_source_takes_the_place_of_the_folder_s(sources: Sources, tmp_path: Path) -> None:
