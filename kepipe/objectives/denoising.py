@@ -36,7 +36,7 @@ class DenoisingLM(ObjectiveSettings):
 
 def build(section: DenoisingLM, tokenizer: Tokenizer) -> Objective:
     """The objective over a tokenizer's ids."""
-    from kepipe.noise.sentences import Denoising, corrupt, frame, take_text
+    from kepipe.noise.sentences import Denoising, corrupt, frame, hide_span, take_text
     from kepipe.objectives.base import Objective
     from kepipe.objectives.seq2seq_lm import TokenCriterion, teacher_forced
 
@@ -44,7 +44,11 @@ def build(section: DenoisingLM, tokenizer: Tokenizer) -> Objective:
 
     def collate(rows: TokenRows, rng: np.random.Generator, _progress: float) -> Batch:
         text = take_text(rows)
-        source, lengths = corrupt(text, noise, tokenizer.mask, rng)
+        source, lengths = (
+            corrupt(text, noise, tokenizer.mask, rng)
+            if rows.salient is None
+            else hide_span(text, rows.salient[~rows.special], tokenizer.mask)
+        )
         framed = [
             frame(rows, sizes, begin=tokenizer.cls, end=tokenizer.sep, pad_id=tokenizer.pad)
             for rows, sizes in ((source, lengths), (text.tokens, text.lengths))

@@ -57,11 +57,14 @@ class MaskedCollator:
         return self.mask_rows(rows, self.draws(rows, rng), progress)
 
     def mask_rows(self, rows: TokenRows, draws: Draws, progress: float) -> Batch:
-        """The rows with tokens hidden."""
-        selected_BT = self.select(rows, draws, progress)
-        replacement_BT = draw_replacements(
-            rows.tokens.shape, self.mask, self.ordinary, draws, self.mask_prob, self.random_prob
-        )
+        """The rows with tokens hidden: those that are selected, or all that are salient (Guu et al. 2020, §3.4)."""
+        if rows.salient is None:
+            selected_BT = self.select(rows, draws, progress)
+            replacement_BT = draw_replacements(
+                rows.tokens.shape, self.mask, self.ordinary, draws, self.mask_prob, self.random_prob
+            )
+        else:
+            selected_BT, replacement_BT = rows.salient, np.full_like(rows.tokens, self.mask)
         labels = rows.next_sentence_labels
         return Batch(
             tokens=tensor(replace(rows.tokens, selected_BT, replacement_BT)),

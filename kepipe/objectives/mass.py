@@ -55,7 +55,11 @@ def build(section: Mass, tokenizer: Tokenizer) -> Objective:
     from kepipe.objectives.seq2seq_lm import TokenCriterion
 
     def collate(rows: TokenRows, rng: np.random.Generator, _progress: float) -> Batch:
-        start_B, length_B = draw_fragment(rows.special, rng, section.span_fraction)
+        start_B, length_B = (
+            draw_fragment(rows.special, rng, section.span_fraction)
+            if rows.salient is None
+            else (rows.salient.argmax(1), rows.salient.sum(1))
+        )
         hidden_BT = mark(start_B, length_B, rows.tokens.shape[1])
         shown_BT = draw_replacements(
             hidden_BT.shape, tokenizer.mask, tokenizer.ordinary, rng, section.mask_prob, section.random_prob

@@ -49,7 +49,11 @@ def build(section: SpanCorruption, tokenizer: Tokenizer) -> Objective:
     signs = sentinels(tokenizer)
 
     def collate(rows: TokenRows, rng: np.random.Generator, _progress: float) -> Batch:
-        noise_BT = draw_spans(rows.special, rng, section.noise_density, section.mean_span)
+        noise_BT = (
+            draw_spans(rows.special, rng, section.noise_density, section.mean_span)
+            if rows.salient is None
+            else rows.salient
+        )
         made = collapse_spans(
             rows.tokens,
             noise_BT,
