@@ -21,15 +21,12 @@ from kepipe.knowledge.base import (
 )
 from kepipe.knowledge.choosing.choices import CHOICES
 from kepipe.knowledge.kbert.settings import KBert
+from kepipe.knowledge.moved_rows import move
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-    from torch import Tensor
-
     from kepipe.arrays import Ints
     from kepipe.data.batch import Batch, Mentions
     from kepipe.knowledge.kbert.injector import Injector
-    from kepipe.knowledge.kbert.tree import InjectedRows
     from kepipe.models.transformer import Transformer
     from kepipe.objectives.base import Objective
 
@@ -60,7 +57,7 @@ class InjectedTriples:
         )
         columns = self.injector.descriptors(injected)
         tree = {name: None if values is None else tensor(values) for name, values in columns.items()}
-        return replace(move(batch, injected), **tree)  # type: ignore[arg-type]  # names of tensors alone
+        return replace(move(batch, injected, self.injector.settings.method), **tree)  # type: ignore[arg-type]  # names of tensors alone
 
     def knows(self, entity: str) -> bool:
         """See `Knowledge`."""
@@ -81,52 +78,6 @@ class InjectedTriples:
 
         link_folder(self.folder, folder / GRAPH)
         write_settings(folder, self.injector.settings)
-
-
-def move(batch: Batch, injected: InjectedRows) -> Batch:
-    """A batch of plain rows as one of trees: what belongs to a token goes where the token goes.
-
-    A branch has the document, segment and prefix of its mention, and no entity. Labels of tokens that were cut off are
-    left out.
-    """
-    import torch
-
-    from kepipe.objectives.losses import tensor
-
-    assert batch.decoder_tokens is None, "what a decoder reads from is not in the places of the rows any more"
-    if batch.extra:
-        raise ValueError(
-            "knowledge: k-bert moves tokens, and what the model starts from brings a method that asks for entities at "
-            "places that do not move: name that in `knowledge` too, with what `kepipe plan` then says to write"
-        )
-
-    def spread(values: Tensor | None, branches: bool = True) -> Tensor | None:
-        if values is None:
-            return None
-        moved: npt.NDArray[np.int64] = injected.spread(values.numpy())
-        return tensor(moved if branches else np.where(injected.sentence, moved, 0))
-
-    positions, labels = batch.label_positions, batch.labels
-    if positions is not None:
-        rows, columns = np.divmod(positions.numpy(), batch.tokens.shape[1])
-        places = injected.places[rows, columns]
-        left = places >= 0
-        positions = tensor((rows * injected.tokens.shape[1] + places)[left])
-        labels = None if labels is None else labels[torch.from_numpy(left)]
-    documents = spread(batch.documents)
-    assert documents is not None
-    return replace(
-        batch,
-        tokens=tensor(injected.tokens),
-        documents=documents,
-        segments=spread(batch.segments),
-        prefix=spread(batch.prefix),
-        tasks=spread(batch.tasks),
-        entities=spread(batch.entities, branches=False),
-        label_positions=positions,
-        labels=labels,
-        moved=tensor(injected.places),
-    )
 
 
 class KBertMethod(KnowledgeMethod):
