@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from kg.names_only import NAMED
 from kg.schema import Relation
 from kg.store import Graph
 
@@ -67,18 +68,24 @@ Templates = Sequence[tuple[Template, ...]]
 """The templates of each relation of a graph, by its row: one at least."""
 
 
-def templates_of(graph: Graph, file: Path | None = None) -> Templates:
-    """The templates of a graph's relations: those of `file` (see `read_templates`), and made from labels elsewhere.
+def templates_of(graph: Graph, given: Path | Mapping[str, Sequence[str]] | None = None) -> Templates:
+    """The templates of a graph's relations: those `given`, in a file (see `read_templates`) or by the id of their
+    relation, and made from labels elsewhere.
 
-    Raises ValueError for a file that names a relation which the graph does not have.
+    Raises ValueError for templates of a relation that the graph does not have, and for what is no template.
     """
-    given = {} if file is None else read_templates(file)
-    unknown = given.keys() - {relation.id for relation in graph.relations}
+    own = read_templates(given) if isinstance(given, Path) else _parse(given or {})
+    unknown = own.keys() - {relation.id for relation in graph.relations}
     if unknown:
+        place = f"{given}" if isinstance(given, Path) else "templates"
         raise ValueError(
-            f"{file}: the graph has no relation {min(unknown)!r}; `kepipe graph describe` lists those it has"
+            f"{place}: the graph has no relation {min(unknown)!r}; `kepipe graph describe` lists those it has"
         )
-    return [given.get(relation.id) or (from_label(relation),) for relation in graph.relations]
+    return [own.get(relation.id) or (from_label(relation),) for relation in graph.relations]
+
+
+def _parse(given: Mapping[str, Sequence[str]]) -> Mapping[str, tuple[Template, ...]]:
+    return {relation: tuple(Template(text) for text in texts) for relation, texts in given.items()}
 
 
 def read_templates(file: Path) -> Mapping[str, tuple[Template, ...]]:
@@ -108,6 +115,8 @@ def from_label(relation: Relation) -> Template:
     order: `educated at` → `[X] is educated at [Y].`, `member of` → `[X] is a member of [Y].`, `shares border with` →
     `[X] shares border with [Y].`, `位于` → `[X]位于[Y]。`. Labels in other languages are taken for English nouns.
     """
+    if relation == NAMED:
+        return Template(f"{SUBJECT}: {OBJECT}.")
     words = _words(relation.label or relation.id)
     if _HAN.search(words):
         joined = words if _CHINESE_VERB.fullmatch(words) else f"的{words}是"

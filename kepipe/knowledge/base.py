@@ -15,6 +15,7 @@ from kepipe.config import ConfigConflict, Section
 if TYPE_CHECKING:
     from kepipe.arrays import Ints
     from kepipe.data.batch import Batch, Mentions, TokenRows
+    from kepipe.data.row_batches import RowStream
     from kepipe.models.config import TransformerConfig
     from kepipe.models.transformer import Transformer
     from kepipe.objectives.base import Objective
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 KNOWLEDGE_FILE = "knowledge.json"
 """What a model's folder says of the method that goes with the model: its name and settings."""
+
+
+GRAPH_FOLDER = "graph"
+"""Folder of a model's folder that holds the graph which a method reads."""
 
 
 class KnowledgeSettings(Section):
@@ -40,14 +45,15 @@ class TakesKnowledge(Protocol):
 
 
 class Control(NamedTuple):
-    """An arm that shows what a method's knowledge is worth: the method left out, or with wrong or no facts.
+    """An arm that shows what a method's knowledge is worth: the method left out, with wrong or no facts, or another.
 
     `name`: of the arm; methods whose controls mean the same give them the same name. `replaced_by`: input of the stage
-    → the kind of stage that makes what fills it instead; empty: the method is left out.
+    → the kind of stage that makes what fills it instead; empty: the method is left out, or `method` takes its place.
     """
 
     name: str
     replaced_by: Mapping[str, str]
+    method: str | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,10 @@ class Knowledge(Protocol):
         """Whether the model has weights for it, so that it goes wherever the model goes."""
         ...
 
+    def rows(self, text: RowStream) -> RowStream:
+        """The rows that a pretraining reads: those of the text, and what the method puts among them."""
+        ...
+
     def objective(self, objective: Objective) -> Objective:
         """The objective as it is learned with this knowledge."""
         ...
@@ -120,13 +130,37 @@ class Knowledge(Protocol):
         ...
 
 
+def graph_coverage(rows: Ints) -> Coverage:
+    """What a graph knows of the entities of a text. `rows`: the graph's row of each, −1: none."""
+    known = int((rows >= 0).sum())
+    message = f"{known:,} of {len(rows):,} entities of the text are in the graph"
+    if not known:
+        message += ": nothing is said of them. Were the texts linked to this graph?"
+    return Coverage(message, not known)
+
+
+def save_graph(graph: Path, folder: Path) -> None:
+    """Have a stored graph beside a model: linked where the file system can, else copied."""
+    from kepipe.models.files import link_folder
+
+    link_folder(graph, folder / GRAPH_FOLDER)
+
+
 class LearnedKnowledge:
     """What a method that only changes what is learned has in common: nothing enters a batch, nothing is saved.
 
-    `Knowledge.objective` is what it has to say.
+    `Knowledge.rows` or `Knowledge.objective` is what it has to say.
     """
 
     in_weights: ClassVar[bool] = False
+
+    def rows(self, text: RowStream) -> RowStream:
+        """See `Knowledge`."""
+        return text
+
+    def objective(self, objective: Objective) -> Objective:
+        """See `Knowledge`."""
+        return objective
 
     def apply(self, batch: Batch, mentions: Mentions) -> Batch:  # noqa: ARG002
         """See `Knowledge`."""
@@ -207,6 +241,10 @@ class KnowledgeMethod(ABC):
     def open(self, settings: Any, sources: Sources, note: Callable[[str], None]) -> Knowledge:
         """The method over these sources. Raises ValueError where one is missing or does not fit."""
 
+    def open_to_learn(self, settings: Any, sources: Sources, note: Callable[[str], None]) -> Knowledge:
+        """The same as a pretraining uses it, where that is not how a model reads with it."""
+        return self.open(settings, sources, note)
+
 
 def applied(knowledge: Knowledge, objective: Objective) -> Objective:
     """The objective over batches to which the knowledge is applied after their rows were corrupted: with a graph, with
@@ -253,6 +291,12 @@ class Together:
     def in_weights(self) -> bool:
         """See `Knowledge`."""
         return any(part.in_weights for part in self.parts)
+
+    def rows(self, text: RowStream) -> RowStream:
+        """See `Knowledge`."""
+        for part in self.parts:
+            text = part.rows(text)
+        return text
 
     def objective(self, objective: Objective) -> Objective:
         """See `Knowledge`."""

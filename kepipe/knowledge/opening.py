@@ -42,18 +42,21 @@ def prepare(
     seed: int,
     note: Callable[[str], None],
     folder: Path | None = None,
+    *,
+    to_learn: bool = False,
 ) -> tuple[Transformer, Knowledge | None]:
     """The model with the weights that its knowledge adds, and that knowledge: what the folder that the model is from
     brings, and `methods`, which take the place of the folder's own of their names.
 
-    Raises ValueError where a source is missing or does not fit.
+    `to_learn`: for a pretraining (see `KnowledgeMethod.open_to_learn`). Raises ValueError where a source is missing or
+    does not fit.
     """
     full = _with_folder(sources, folder)
     parts = []
     for settings in _with_own(methods, folder, full):
-        method = table.method_of(settings)
-        opened = method.open(settings, full, note)
-        if settings in methods:
+        method, given = table.method_of(settings), settings in methods
+        opened = (method.open_to_learn if to_learn and given else method.open)(settings, full, note)
+        if given:
             model = method.extend_model(model, opened, seed, note)
         parts.append(opened)
     return model, together(parts)

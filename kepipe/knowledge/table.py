@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 from pydantic import AfterValidator, BeforeValidator, Discriminator, TypeAdapter
 
 from kepipe.config import ConfigConflict, suggest
-from kepipe.knowledge.base import KnowledgeMethod, KnowledgeSettings, Use
+from kepipe.knowledge.base import Control, KnowledgeMethod, KnowledgeSettings, Use
 from kepipe.knowledge.ernie_baidu import ErnieBaiduMethod
 from kepipe.knowledge.ernie_tsinghua.method import ErnieTsinghuaMethod
 from kepipe.knowledge.kbert.method import KBertMethod
+from kepipe.knowledge.triples_as_text.method import TriplesAsTextMethod
 
 if TYPE_CHECKING:
     from kepipe.models.config import TransformerConfig
@@ -20,11 +21,22 @@ METHODS: Mapping[str, KnowledgeMethod] = {
     "ernie-baidu": ErnieBaiduMethod(),
     "ernie-tsinghua": ErnieTsinghuaMethod(),
     "k-bert": KBertMethod(),
+    "triples-as-text": TriplesAsTextMethod(),
 }
 
 
+AS_TEXT = Control("triples-as-text", {}, "triples-as-text")
+"""What every method that brings facts has to beat: the same facts, written as sentences."""
+
+
+def controls_of(method: KnowledgeMethod) -> tuple[Control, ...]:
+    """The control arms of a method."""
+    brings_facts = bool(method.inputs(method.section()))
+    return (*method.controls, *([AS_TEXT] if brings_facts and method is not METHODS[AS_TEXT.name] else []))
+
+
 CONTROLS: tuple[str, ...] = tuple(
-    dict.fromkeys(control.name for method in METHODS.values() for control in method.controls)
+    dict.fromkeys(control.name for method in METHODS.values() for control in controls_of(method))
 )
 """Names of the control arms that methods may have."""
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from kepipe.arrays import Ints
 from kepipe.data.alignment import ENTITY
-from kepipe.data.row_batches import RowBatches, open_batches
+from kepipe.data.row_batches import RowBatches, RowStream, open_batches
 from kepipe.data.shards import Shard, open_shard
 from kepipe.flow.stage import StageContext
 from kepipe.knowledge.base import Knowledge, Sources, Use, applied
@@ -36,7 +36,7 @@ class Pretraining:
     model: Transformer
     knowledge: Knowledge | None
     objective: Objective
-    rows: RowBatches
+    rows: RowStream
     held_out_rows: RowBatches | None
     config: PretrainConfig
     context: StageContext
@@ -78,7 +78,8 @@ class Pretraining:
             evaluator = _evaluator(config, tokenizer, knowledge, held_out_rows)
         else:
             context.warn("no text is held out: the held-out loss is not measured")
-        return cls(model, knowledge, objective, rows, held_out_rows, config, context, evaluator)
+        stream = rows if knowledge is None else knowledge.rows(rows)
+        return cls(model, knowledge, objective, stream, held_out_rows, config, context, evaluator)
 
     def held_out_metrics(self) -> dict[str, float]:
         """What the objective itself tells of the held-out text at the end besides its loss, such as an accuracy.
@@ -131,7 +132,9 @@ def _model(
     special = {"pad": tokenizer.pad, "sep": tokenizer.sep}
     model = build(base, tokenizer.vocab_size, context.seed, context.note, special, counts)
     sources = Sources(tokenizer, model.config, **folders(inputs.graph, inputs.vectors, inputs.neighbours))
-    model, knowledge = prepare(model, config.knowledge, sources, context.seed, context.note, folder_of(base))
+    model, knowledge = prepare(
+        model, config.knowledge, sources, context.seed, context.note, folder_of(base), to_learn=True
+    )
     name = inputs.start.name if inputs.start is not None else config.base.trained or config.base.family
     requirements.check(config.objective, model.config, name, config.rows)
     check(config.knowledge, Use(model.config, config.length, config.objective))

@@ -27,6 +27,7 @@ from kg.vectors import has_vectors
 if TYPE_CHECKING:
     from kepipe.arrays import Ints
     from kepipe.data.batch import Batch, Mentions
+    from kepipe.data.row_batches import RowStream
     from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
     from kepipe.models.config import TransformerConfig
     from kepipe.models.transformer import Transformer
@@ -46,6 +47,10 @@ class FusedEntities:
     def __init__(self, vectors: EntityVectors, settings: ErnieTsinghua) -> None:
         self.vectors, self.settings = vectors, settings
         self._lookup = EntityLookup(vectors.rows)
+
+    def rows(self, text: RowStream) -> RowStream:
+        """See `Knowledge`: the text alone."""
+        return text
 
     def objective(self, objective: Objective) -> Objective:
         """See `Knowledge`: the denoising entity auto-encoder where the settings ask for it."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from kepipe.config import ConfigConflict
 from kepipe.knowledge.base import (
+    GRAPH_FOLDER,
     Control,
     Coverage,
     EntityLookup,
@@ -18,6 +19,8 @@ from kepipe.knowledge.base import (
     Sources,
     Use,
     applied,
+    graph_coverage,
+    save_graph,
 )
 from kepipe.knowledge.choosing.choices import CHOICES
 from kepipe.knowledge.kbert.settings import KBert
@@ -26,12 +29,10 @@ from kepipe.knowledge.moved_rows import move
 if TYPE_CHECKING:
     from kepipe.arrays import Ints
     from kepipe.data.batch import Batch, Mentions
+    from kepipe.data.row_batches import RowStream
     from kepipe.knowledge.kbert.injector import Injector
     from kepipe.models.transformer import Transformer
     from kepipe.objectives.base import Objective
-
-GRAPH = "graph"
-"""Folder of a model's folder that holds the graph."""
 
 
 class InjectedTriples:
@@ -42,6 +43,10 @@ class InjectedTriples:
     def __init__(self, injector: Injector, folder: Path) -> None:
         self.injector, self.folder = injector, folder
         self._lookup = EntityLookup(lambda ids: np.array([injector.chooser.row(id) for id in ids], np.int64))
+
+    def rows(self, text: RowStream) -> RowStream:
+        """See `Knowledge`: the text alone."""
+        return text
 
     def objective(self, objective: Objective) -> Objective:
         """See `Knowledge`. No ranking sees what is hidden."""
@@ -65,18 +70,13 @@ class InjectedTriples:
 
     def coverage(self, mentions: Ints, ids: Sequence[str]) -> Coverage:  # noqa: ARG002
         """See `Knowledge`."""
-        known = int((self._lookup.rows_of(ids) >= 0).sum())
-        message = f"{known:,} of {len(ids):,} entities of the text are in the graph"
-        if not known:
-            message += ": nothing is injected. Were the texts linked to this graph?"
-        return Coverage(message, not known)
+        return graph_coverage(self._lookup.rows_of(ids)[:-1])
 
     def save(self, folder: Path, model: Transformer) -> None:  # noqa: ARG002
         """See `Knowledge`: the graph, linked where the file system can, else copied."""
         from kepipe.knowledge.opening import write_settings
-        from kepipe.models.files import link_folder
 
-        link_folder(self.folder, folder / GRAPH)
+        save_graph(self.folder, folder)
         write_settings(folder, self.injector.settings)
 
 
@@ -98,7 +98,7 @@ class KBertMethod(KnowledgeMethod):
 
     def carried(self, folder: Path) -> Mapping[str, Path]:
         """See `KnowledgeMethod`."""
-        return {"graph": folder / GRAPH} if (folder / GRAPH).exists() else {}
+        return {"graph": folder / GRAPH_FOLDER} if (folder / GRAPH_FOLDER).exists() else {}
 
     def conflicts(self, settings: KBert, use: Use) -> Iterator[ConfigConflict]:
         """See `KnowledgeMethod`."""

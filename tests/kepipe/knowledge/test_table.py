@@ -107,14 +107,17 @@ def test_a_method_that_is_named_is_noticed(line: str, told: set[str]) -> None:
 
 @pytest.mark.parametrize(("name", "method"), ROWS)
 def test_a_method_has_controls_that_stages_can_make(name: str, method: KnowledgeMethod) -> None:
-    """Every method can be left out; one that reads an input can be given wrong facts, and names without facts."""
+    """Every method can be left out; one that reads an input can be given wrong facts, names without facts, and is
+    compared with the same facts as sentences."""
     settings = table.read(name)
-    names = [control.name for control in method.controls]
+    controls = table.controls_of(method)
     inputs = method.inputs(settings)
-    assert names == (list(table.CONTROLS) if inputs else ["graph-off"])
+    expected = [control for control in table.CONTROLS if control != name] if inputs else ["graph-off"]
+    assert [control.name for control in controls] == expected
     makers = {stage.name: stage for stage in STAGES}
-    for control in method.controls:
-        assert bool(control.replaced_by) == (control.name != "graph-off")
+    for control in controls:
+        assert bool(control.replaced_by) == (control.name not in ("graph-off", "triples-as-text"))
+        assert control.method in (None, *table.METHODS)
         for slot, kind in control.replaced_by.items():
             assert slot in inputs
             assert makers[kind].makes is PRETRAIN.slots()[slot].takes
