@@ -24,6 +24,7 @@ _PREPOSITION = re.compile(
     "about|after|as|at|by|for|from|in|into|of|on|over|to|under|upon|via|with|within",
 )
 _AUXILIARY = re.compile("has|have|had|is|are|was|were|can|may")
+_ARTICLE = re.compile("the|a|an")
 _IRREGULAR_PARTICIPLE = re.compile(
     "born|built|done|drawn|driven|fought|found|given|grown|held|hidden|kept|known|laid|led|left|lost|made|met|seen"
     "|sent|set|sold|spoken|struck|sung|taken|taught|told|won|worn|written"
@@ -129,22 +130,26 @@ def _words(label: str) -> str:
     if " " not in label:
         label = re.split(r"[/#]", label.rstrip("/#"))[-1] or label
         label = _CAMEL.sub(" ", label.replace("_", " "))
-        if not label.isupper():
-            label = " ".join(word if word.isupper() else word.lower() for word in label.split())
+        acronyms = not label.isupper() or len(label) <= 3
+        label = " ".join(word if acronyms and word.isupper() else word.lower() for word in label.split())
     return label.replace(SUBJECT, "X").replace(OBJECT, "Y").strip(" .") or "relation"
 
 
 def _english(words: str) -> str:
     """The sentence of an English label, without its full stop."""
-    first, last = words.split()[0].lower(), words.split()[-1].lower()
-    if _AUXILIARY.fullmatch(first):
-        return f"{SUBJECT} {words} {OBJECT}"
+    first, *others = words.lower().split()
+    last = others[-1] if others else ""
+    verb = first.endswith("s") and not first.endswith(("ss", "us", "is"))
+    if _AUXILIARY.fullmatch(first) or (verb and (not others or _ARTICLE.fullmatch(others[0]))):
+        return f"{SUBJECT} {words} {OBJECT}"  # has part, uses the currency, causes
+    if not others and first.endswith("ed"):
+        return f"{SUBJECT} {words} {OBJECT}"  # directed
     if not _PREPOSITION.fullmatch(last):
         return f"The {words} of {SUBJECT} is {OBJECT}"
-    if first.endswith("s") and not first.endswith(("ss", "us", "is")):
+    if verb:
         return f"{SUBJECT} {words} {OBJECT}"  # shares border with, consists of
     participle = first.endswith("ed") or _IRREGULAR_PARTICIPLE.fullmatch(first)
-    if last != "of" or participle or first == "part":
-        return f"{SUBJECT} is {words} {OBJECT}"  # educated at, adjacent to, composed of
+    if last != "of" or participle or first == "part" or _PREPOSITION.fullmatch(first):
+        return f"{SUBJECT} is {words} {OBJECT}"  # educated at, in the state of, composed of
     article = "an" if first[0] in "aeiou" else "a"
     return f"{SUBJECT} is {article} {words} {OBJECT}"
