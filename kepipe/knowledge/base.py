@@ -66,7 +66,7 @@ class Sources:
 
 
 @dataclass(frozen=True)
-class Use:
+class KnowledgeContext:
     """Where a method is to be used, as far as a pipeline file says: the model (None: not known), the longest row in
     tokens, and the objective (None: outside of pretraining)."""
 
@@ -163,7 +163,7 @@ class KnowledgeMethod(ABC):
         """Inputs of a stage that it needs: "vectors", "graph". They are found by type where one stage makes such."""
         return ()
 
-    def conflicts(self, settings: Any, use: Use) -> Iterator[ConfigConflict]:  # noqa: ARG002
+    def conflicts(self, settings: Any, context: KnowledgeContext) -> Iterator[ConfigConflict]:  # noqa: ARG002
         """What it cannot be used with, as far as a pipeline file says. Keys are those of the stage."""
         yield from ()
 
@@ -208,7 +208,7 @@ class KnowledgeMethod(ABC):
         """The method over these sources. Raises ValueError where one is missing or does not fit."""
 
 
-def applied(knowledge: Knowledge, objective: Objective) -> Objective:
+def apply_after_corruption(knowledge: Knowledge, objective: Objective) -> Objective:
     """The objective over batches to which the knowledge is applied after their rows were corrupted: with a graph, with
     another or with none, the same tokens are hidden."""
     from dataclasses import replace
@@ -244,7 +244,7 @@ class EntityLookup:
 
 
 @dataclass(frozen=True)
-class Together:
+class CombinedKnowledge:
     """Several methods, one after the other: what a model's folder brings, then what a stage's settings add."""
 
     parts: tuple[Knowledge, ...]

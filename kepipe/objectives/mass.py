@@ -51,8 +51,7 @@ def build(section: Mass, tokenizer: Tokenizer) -> Objective:
     from kepipe.noise.fragment import cut_fragment, draw_fragment, mark
     from kepipe.noise.tokens import draw_replacements, replace
     from kepipe.objectives.base import Objective
-    from kepipe.objectives.losses import tensor
-    from kepipe.objectives.seq2seq_lm import TokenCriterion
+    from kepipe.objectives.losses import TokenLoss, tensor
 
     def collate(rows: TokenRows, rng: np.random.Generator, _progress: float) -> Batch:
         start_B, length_B = draw_fragment(rows.special, rng, section.span_fraction)
@@ -71,4 +70,4 @@ def build(section: Mass, tokenizer: Tokenizer) -> Objective:
             labels=tensor(fragment.labels[fragment.present]),
         )
 
-    return Objective(collate, TokenCriterion())
+    return Objective(collate, TokenLoss("lm"))
