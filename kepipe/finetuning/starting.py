@@ -48,7 +48,7 @@ def start(
     for conflict in too_long(config, model.config):
         raise conflict
     task = TASKS[config.task]
-    names = task.marks if config.marks_mentions else ()
+    names = task.markers if config.inserts_markers else ()
     placed = {} if folder is None else fine_tuned.placed_markers(folder)
     model, markers = place_markers(model, tokenizer, names, seed, placed)
     spec = fine_tuned.TaskSpec(

@@ -158,12 +158,8 @@ class KBertMethod(KnowledgeMethod):
             return
         row = table.row_of(context.objective)
         if row.stack == "encoder-decoder":
-            stacks = (
-                None
-                if context.model is None or context.model.stacks == "encoder-decoder"
-                else context.model.stacks
-            )
-            fitting = [name for name, its in table.TABLE.items() if its.stack == stacks]
+            stacks = None if context.model is None else context.model.stacks
+            fitting = [name for name, its in table.TABLE.items() if its.stack == stacks != row.stack]
             instead = f"set `objective: {fitting[0]}`{others(fitting)}, or " if fitting else ""
             yield ConfigConflict(
                 "objective",
@@ -173,8 +169,8 @@ class KBertMethod(KnowledgeMethod):
         if settings.length < context.length:
             yield ConfigConflict(
                 "knowledge.length",
-                f"{settings.length} would cut the text, whose rows have {context.length} tokens: set `knowledge: {{length: "
-                f"{2 * context.length}}}` to have room for triples",
+                f"{settings.length} would cut the text, whose rows have {context.length} tokens: set "
+                f"`knowledge: {{length: {2 * context.length}}}` to have room for triples",
             )
 
     def open(self, settings: KBert, sources: Sources, note: Callable[[str], None]) -> InjectedTriples:  # noqa: ARG002
