@@ -33,6 +33,10 @@ class TaskCollator:
 
     def __call__(self, rows: Sequence[Row]) -> Batch:
         """The batch, with labels where the rows have them."""
+        return self.output.collate(self.read(rows), rows, self.answers)
+
+    def read(self, rows: Sequence[Row]) -> Batch:
+        """The rows as the model reads them: padded, with what is known of their entities."""
         lengths_B = np.fromiter(map(len, rows), np.int64, len(rows))
         tokens_BT = pad(np.concatenate([row.tokens for row in rows]), lengths_B, self.answers.tokenizer.pad)
         segments_BT = pad(np.concatenate([row.segments for row in rows]), lengths_B, 0)
@@ -45,7 +49,7 @@ class TaskCollator:
         )
         if self.knowledge is not None:
             batch = self.knowledge.apply(batch, mentions_of(rows))
-        return self.output.collate(batch, rows, self.answers)
+        return batch
 
 
 def mentions_of(rows: Sequence[Row]) -> Mentions:

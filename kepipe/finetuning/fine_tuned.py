@@ -96,9 +96,9 @@ class FineTunedModel:
 
 def answer_format(spec: TaskSpec, tokenizer: Tokenizer, config: TransformerConfig) -> AnswerFormat:
     """How the answers of a model of this config look."""
-    marks = max(1, len(spec.row.marks))
+    tokens_per_case = max(1, len(spec.row.markers))
     start = tokenizer.sep if config.start is None else config.start
-    return AnswerFormat(tokenizer, spec.labels, start, spec.row.reads, marks, spec.mean)
+    return AnswerFormat(tokenizer, spec.labels, start, spec.row.reads, tokens_per_case, spec.mean)
 
 
 def with_head(

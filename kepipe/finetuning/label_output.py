@@ -1,4 +1,4 @@
-"""Labels as a task's output: a head over marked tokens gives each case one of them, or several."""
+"""Labels as a task's output: a head over some of a row's tokens gives each case one of them, or several."""
 
 from __future__ import annotations
 
@@ -45,17 +45,17 @@ class LabelOutput:
             replace(
                 row,
                 labels=tuple(numbers[label] for label in example.labels)[
-                    : len(row.marks) if answers.reads == "words" else None
+                    : len(row.read_positions) if answers.reads == "words" else None
                 ],
             )
             for row, example in zip(rows, examples, strict=True)
         ]
 
     def collate(self, batch: Batch, rows: Sequence[Row], answers: AnswerFormat) -> Batch:
-        """See `marked_places`."""
-        from kepipe.finetuning.marked_places import mark_places
+        """See `read_positions`."""
+        from kepipe.finetuning.read_positions import add_read_positions
 
-        return mark_places(batch, rows, answers, several=self.kind == "several")
+        return add_read_positions(batch, rows, answers, several=self.kind == "several")
 
     def head(
         self, model: Encoder, answers: AnswerFormat, *, dropout: float = 0.0, seed: int = 0
@@ -64,7 +64,11 @@ class LabelOutput:
         from kepipe.finetuning import heads
 
         head = heads.LabelHead(
-            model.hidden_size, answers.marks, len(answers.labels), mean=answers.mean, dropout=dropout
+            model.hidden_size,
+            answers.tokens_per_case,
+            len(answers.labels),
+            mean=answers.mean,
+            dropout=dropout,
         )
         return heads.initialise(head, seed)
 
@@ -79,7 +83,7 @@ class LabelOutput:
     ) -> list[Floats]:
         """The probabilities of each row's cases, float [cases, L]."""
         from kepipe.finetuning import heads
-        from kepipe.finetuning.marked_places import cases_of
+        from kepipe.finetuning.read_positions import cases_of
 
         probable_NL = heads.probabilities(model(batch), several=self.kind == "several")
         cases_B = cases_of(batch, answers)

@@ -25,11 +25,11 @@ def place_markers(
     seed: int,
     placed: Mapping[str, int] | None = None,
 ) -> tuple[Transformer, dict[str, int]]:
-    """The model with a row for each mark, and mark → id; the tokenizer learns the names of rows that are added.
+    """The model with a row for each marker, and marker → id; the tokenizer learns the names of rows that are added.
 
-    A mark's vector is drawn from a normal distribution with the mean and the deviation, number by number, of the
+    A marker's vector is drawn from a normal distribution with the mean and the deviation, number by number, of the
     vectors of ordinary tokens: it begins as a word that nobody knows. (What stands in an unused row was never trained.)
-    `placed`: the marks of a task that the model was fine-tuned for before; the same marks stay, with what they learned.
+    `placed`: the markers of a task that the model was fine-tuned for before; the same stay, with what they learned.
     """
     from tokenizers import AddedToken
 

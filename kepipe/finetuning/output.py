@@ -29,15 +29,16 @@ Labels = Sequence[str]
 class AnswerFormat:
     """How a model's answers look, known before the first row.
 
-    `labels`: what answers are chosen from. `start`: the token that a decoder reads before it writes. `reads`, `marks`:
-    which tokens a head reads, and how many for one answer. `mean`: whether it reads the mean of the row instead.
+    `labels`: what answers are chosen from. `start`: the token that a decoder reads before it writes. `reads`,
+    `tokens_per_case`: which tokens a head reads, and how many for one answer. `mean`: whether it reads the mean of the
+    row instead.
     """
 
     tokenizer: Tokenizer
     labels: Labels
     start: int
     reads: Reads
-    marks: int = 1
+    tokens_per_case: int = 1
     mean: bool = False
 
 

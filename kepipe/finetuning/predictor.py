@@ -1,4 +1,4 @@
-"""From raw texts to predictions: mark, link, look up, fuse or inject, answer."""
+"""From raw texts to predictions: link, look up, fuse or inject, answer."""
 
 from __future__ import annotations
 

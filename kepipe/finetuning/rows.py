@@ -1,4 +1,4 @@
-"""Rows of a task: an example as tokens, special tokens and marks in place, ready to be padded into a batch."""
+"""Rows of a task: an example as tokens, special tokens and markers in place, ready to be padded into a batch."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ class Named(NamedTuple):
 class Row:
     """One example as tokens. T tokens, without padding.
 
-    `tokens`, `segments`: int [T]. `marks`: the places of the tokens that the head reads, always as many for
+    `tokens`, `segments`: int [T]. `read_positions`: the tokens that the head reads, always as many for
     every row of a task, and in the same order ([CLS]; [HD] and [TL]; [ENT]), or for tagging one for each word that
     was not cut off, in order. `mentions`: what is named where, in order, without overlap. `labels`: the
     true answer as the task's output makes it, in numbers: the one label of a row, the several of typing, one for each
-    mark in tagging, the tokens of a text; empty where it is not known.
+    word in tagging, the tokens of a text; empty where it is not known.
     """
 
     tokens: Ints
     segments: Ints
-    marks: tuple[int, ...]
+    read_positions: tuple[int, ...]
     mentions: tuple[Named, ...] = ()
     labels: tuple[int, ...] = ()
 

@@ -13,7 +13,7 @@ from kepipe.finetuning.mention_finders import Source
 from kepipe.finetuning.settings import FinetuneConfig
 from kepipe.finetuning.splits import Splits
 from kepipe.finetuning.table import TASKS
-from kepipe.knowledge.base import Sources, Use
+from kepipe.knowledge.base import KnowledgeContext, Sources
 from kepipe.knowledge.opening import prepare
 from kepipe.knowledge.table import check
 from kepipe.models.base import Base, build
@@ -43,12 +43,12 @@ def start(
     special = {"pad": tokenizer.pad, "sep": tokenizer.sep}
     model = build(base, tokenizer.vocab_size, seed, note, special)
     sources = Sources(tokenizer, model.config, **folders)
-    check(config.knowledge, Use(model.config, config.length))
+    check(config.knowledge, KnowledgeContext(model.config, config.length))
     model, knowledge = prepare(model, config.knowledge, sources, seed, note, folder)
     for conflict in too_long(config, model.config):
         raise conflict
     task = TASKS[config.task]
-    names = task.marks if config.marks_mentions else ()
+    names = task.markers if config.inserts_markers else ()
     placed = {} if folder is None else fine_tuned.placed_markers(folder)
     model, markers = place_markers(model, tokenizer, names, seed, placed)
     spec = fine_tuned.TaskSpec(

@@ -72,7 +72,7 @@ class Sources:
 
 
 @dataclass(frozen=True)
-class Use:
+class KnowledgeContext:
     """Where a method is to be used, as far as a pipeline file says: the model (None: not known), the longest row in
     tokens, and the objective (None: outside of pretraining)."""
 
@@ -197,7 +197,7 @@ class KnowledgeMethod(ABC):
         """Inputs of a stage that it needs: "vectors", "graph". They are found by type where one stage makes such."""
         return ()
 
-    def conflicts(self, settings: Any, use: Use) -> Iterator[ConfigConflict]:  # noqa: ARG002
+    def conflicts(self, settings: Any, context: KnowledgeContext) -> Iterator[ConfigConflict]:  # noqa: ARG002
         """What it cannot be used with, as far as a pipeline file says. Keys are those of the stage."""
         yield from ()
 
@@ -246,7 +246,7 @@ class KnowledgeMethod(ABC):
         return self.open(settings, sources, note)
 
 
-def applied(knowledge: Knowledge, objective: Objective) -> Objective:
+def apply_after_corruption(knowledge: Knowledge, objective: Objective) -> Objective:
     """The objective over batches to which the knowledge is applied after their rows were corrupted: with a graph, with
     another or with none, the same tokens are hidden."""
     from dataclasses import replace
@@ -282,7 +282,7 @@ class EntityLookup:
 
 
 @dataclass(frozen=True)
-class Together:
+class CombinedKnowledge:
     """Several methods, one after the other: what a model's folder brings, then what a stage's settings add."""
 
     parts: tuple[Knowledge, ...]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kepipe.knowledge import table
-from kepipe.knowledge.base import KNOWLEDGE_FILE, Knowledge, KnowledgeSettings, Sources, Together
+from kepipe.knowledge.base import KNOWLEDGE_FILE, CombinedKnowledge, Knowledge, KnowledgeSettings, Sources
 
 if TYPE_CHECKING:
     from kepipe.models.transformer import Transformer
@@ -82,7 +82,7 @@ def open_own(
 
 def save(knowledge: Knowledge | None, folder: Path, model: Transformer, *, all_of_it: bool) -> None:
     """Write the knowledge beside a model: all of it, or what the model has weights for."""
-    parts = knowledge.parts if isinstance(knowledge, Together) else [knowledge] if knowledge else []
+    parts = knowledge.parts if isinstance(knowledge, CombinedKnowledge) else [knowledge] if knowledge else []
     for part in parts:
         if all_of_it or part.in_weights:
             part.save(folder, model)
@@ -90,7 +90,7 @@ def save(knowledge: Knowledge | None, folder: Path, model: Transformer, *, all_o
 
 def together(parts: Sequence[Knowledge]) -> Knowledge | None:
     """Several methods as one; None for none."""
-    return Together(tuple(parts)) if len(parts) > 1 else next(iter(parts), None)
+    return CombinedKnowledge(tuple(parts)) if len(parts) > 1 else next(iter(parts), None)
 
 
 def carried(folder: Path) -> dict[str, Path]:

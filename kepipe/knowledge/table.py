@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 from pydantic import AfterValidator, BeforeValidator, Discriminator, TypeAdapter
 
 from kepipe.config import ConfigConflict, suggest
-from kepipe.knowledge.base import Control, KnowledgeMethod, KnowledgeSettings, Use
+from kepipe.knowledge.base import Control, KnowledgeContext, KnowledgeMethod, KnowledgeSettings
 from kepipe.knowledge.ernie_baidu import ErnieBaiduMethod
 from kepipe.knowledge.ernie_tsinghua.method import ErnieTsinghuaMethod
 from kepipe.knowledge.kbert.method import KBertMethod
@@ -70,20 +70,20 @@ def advice(source: str) -> str:
     )
 
 
-def check(methods: Sequence[KnowledgeSettings], use: Use) -> None:
+def check(methods: Sequence[KnowledgeSettings], context: KnowledgeContext) -> None:
     """Raise the first of the methods' conflicts with their use or with each other, if there are any."""
     for settings in methods:
-        for conflict in conflicts(settings, methods, use):
+        for conflict in conflicts(settings, methods, context):
             raise conflict
 
 
 def conflicts(
-    settings: KnowledgeSettings, methods: Sequence[KnowledgeSettings], use: Use
+    settings: KnowledgeSettings, methods: Sequence[KnowledgeSettings], context: KnowledgeContext
 ) -> Iterator[ConfigConflict]:
     """What one of a stage's methods cannot be used with: its use, or another method that names what it moves."""
     method = method_of(settings)
-    yield from method.conflicts(settings, use)
-    if not method.moves_tokens or use.objective is None:
+    yield from method.conflicts(settings, context)
+    if not method.moves_tokens or context.objective is None:
         return
     for other in methods:
         remedy = method_of(other).names_places(other)

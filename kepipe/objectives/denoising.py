@@ -38,7 +38,8 @@ def build(section: DenoisingLM, tokenizer: Tokenizer) -> Objective:
     """The objective over a tokenizer's ids."""
     from kepipe.noise.sentences import Denoising, corrupt, frame, hide_span, take_text
     from kepipe.objectives.base import Objective
-    from kepipe.objectives.seq2seq_lm import TokenCriterion, teacher_forced
+    from kepipe.objectives.losses import TokenLoss
+    from kepipe.objectives.seq2seq_lm import teacher_forced
 
     noise = Denoising(**section.model_dump(exclude={"name"}))
 
@@ -57,4 +58,4 @@ def build(section: DenoisingLM, tokenizer: Tokenizer) -> Objective:
             framed[0], lengths + 2, framed[1], text.lengths + 2, start=tokenizer.sep, pad=tokenizer.pad
         )
 
-    return Objective(collate, TokenCriterion())
+    return Objective(collate, TokenLoss("lm"))

@@ -51,8 +51,7 @@ def build(section: Mass, tokenizer: Tokenizer) -> Objective:
     from kepipe.noise.fragment import cut_fragment, draw_fragment, mark
     from kepipe.noise.tokens import draw_replacements, replace
     from kepipe.objectives.base import Objective
-    from kepipe.objectives.losses import tensor
-    from kepipe.objectives.seq2seq_lm import TokenCriterion
+    from kepipe.objectives.losses import TokenLoss, tensor
 
     def collate(rows: TokenRows, rng: np.random.Generator, _progress: float) -> Batch:
         start_B, length_B = (
@@ -75,4 +74,4 @@ def build(section: Mass, tokenizer: Tokenizer) -> Objective:
             labels=tensor(fragment.labels[fragment.present]),
         )
 
-    return Objective(collate, TokenCriterion())
+    return Objective(collate, TokenLoss("lm"))

@@ -44,7 +44,8 @@ def build(section: SpanCorruption, tokenizer: Tokenizer) -> Objective:
     """The objective over a tokenizer's ids. Raises ValueError where it has no sentinels."""
     from kepipe.noise.spans import collapse_spans, draw_spans
     from kepipe.objectives.base import Objective
-    from kepipe.objectives.seq2seq_lm import TokenCriterion, teacher_forced
+    from kepipe.objectives.losses import TokenLoss
+    from kepipe.objectives.seq2seq_lm import teacher_forced
 
     signs = sentinels(tokenizer)
 
@@ -71,4 +72,4 @@ def build(section: SpanCorruption, tokenizer: Tokenizer) -> Objective:
             pad=tokenizer.pad,
         )
 
-    return Objective(collate, TokenCriterion())
+    return Objective(collate, TokenLoss("lm"))

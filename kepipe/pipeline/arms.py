@@ -95,21 +95,24 @@ def make_controls(nodes: Sequence[Node]) -> dict[str, Arm]:
             if control.replaced_by:
                 _replace_inputs(control, node, arm, added)
             else:
-                _replace_methods(control, node, methods, arm, nodes)
+                inputs = {name: None for name in inputs_of(methods) if name in node.inputs}
+                _replace_methods(control, node, of_nodes[node.name], inputs, arm, nodes)
     return {name: Arm(name, arm, before[name]) for name, arm in changes.items() if arm}
 
 
 def _replace_methods(
     control: Control,
     node: Node,
-    methods: Sequence[KnowledgeSettings],
+    own: Sequence[KnowledgeSettings],
+    inputs: dict[str, Sequence[str] | None],
     arm: dict[str, dict[str, Any]],
     nodes: Sequence[Node],
 ) -> None:
-    """Have a stage do without its methods that have the control, or with what takes their place."""
-    own: Sequence[KnowledgeSettings] = node.config.knowledge
+    """Have a stage do without those of its `own` methods that have the control, or with what takes their place.
+
+    `inputs`: what it is given for its own methods, or for those that its model brings, and has no use for.
+    """
     replaced = [settings for settings in own if control in controls_of(method_of(settings))]
-    inputs: dict[str, Any] = {name: None for name in inputs_of(methods) if name in node.inputs}
     change: dict[str, Any] = {}
     if control.method is None:
         change = {"knowledge": None} if own or inputs else {}

@@ -12,7 +12,7 @@ from kepipe.config import ConfigConflict, suggest
 from kepipe.flow.stage import Planned, Stage, StageContext
 from kepipe.inference.added_knowledge import AddedKnowledge
 from kepipe.knowledge import table as knowledge
-from kepipe.knowledge.base import Use
+from kepipe.knowledge.base import KnowledgeContext
 from kepipe.knowledge.table import KnowledgeMethods, inputs_of
 from kepipe.probes.evaluation import Given, answer_all, fitting, make_probes, score, write_files
 from kepipe.probes.settings import ProbeSettings
@@ -132,7 +132,9 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
             yield conflict
         yield from knowledge.unlearned(stage.config.knowledge, model, arm.name)
     for settings in stage.config.knowledge:
-        yield from knowledge.conflicts(settings, stage.config.knowledge, Use(None, stage.config.context))
+        yield from knowledge.conflicts(
+            settings, stage.config.knowledge, KnowledgeContext(None, stage.config.context)
+        )
 
 
 def _needs(config: EvaluateConfig) -> tuple[str, ...]:

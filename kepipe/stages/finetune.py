@@ -15,7 +15,7 @@ from kepipe.finetuning.settings import FinetuneConfig
 from kepipe.finetuning.splits import Data
 from kepipe.flow.artifact import hash_file
 from kepipe.flow.stage import Planned, Stage, StageContext
-from kepipe.knowledge.base import Use
+from kepipe.knowledge.base import KnowledgeContext
 from kepipe.knowledge.table import inputs_of
 from kepipe.models.base import fingerprint
 from kepipe.stages import preview
@@ -129,8 +129,8 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
     except ConfigConflict as conflict:
         yield conflict
         return
-    use = Use(model, config.length)
-    yield from preview.knowledge_conflicts(stage, use)
+    context = KnowledgeContext(model, config.length)
+    yield from preview.knowledge_conflicts(stage, context)
     if model is not None:
         yield from too_long(config, model)
 

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field
 from kepipe.config import ConfigConflict, cache_key_fields
 from kepipe.data.formats import FormatName
 from kepipe.flow.stage import Planned, Stage, StageContext
-from kepipe.knowledge.base import Use
+from kepipe.knowledge.base import KnowledgeContext
 from kepipe.knowledge.table import METHODS, KnowledgeMethods, inputs_of
 from kepipe.models.base import Base, fingerprint
 from kepipe.objectives import requirements, table
@@ -127,8 +127,8 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
     except ConfigConflict as conflict:
         model = None
         yield conflict
-    use = Use(model, config.length, config.objective)
-    yield from preview.knowledge_conflicts(stage, use)
+    context = KnowledgeContext(model, config.length, config.objective)
+    yield from preview.knowledge_conflicts(stage, context)
     if model is not None:
         yield from requirements.conflicts(config.objective, model, preview.display_name(stage), config.rows)
     yield from preview.incompatibilities(stage, config.objective, model)

@@ -12,7 +12,7 @@ from kepipe.data.alignment import ENTITY
 from kepipe.data.row_batches import RowBatches, RowStream, open_batches
 from kepipe.data.shards import Shard, open_shard
 from kepipe.flow.stage import StageContext
-from kepipe.knowledge.base import Knowledge, Sources, Use, applied
+from kepipe.knowledge.base import Knowledge, KnowledgeContext, Sources, apply_after_corruption
 from kepipe.knowledge.opening import prepare
 from kepipe.knowledge.table import check
 from kepipe.models.base import build
@@ -137,7 +137,7 @@ def _model(
     )
     name = inputs.start.name if inputs.start is not None else config.base.trained or config.base.family
     requirements.check(config.objective, model.config, name, config.rows)
-    check(config.knowledge, Use(model.config, config.length, config.objective))
+    check(config.knowledge, KnowledgeContext(model.config, config.length, config.objective))
     return model, knowledge
 
 
@@ -171,7 +171,7 @@ def _evaluator(
     objective = table.build(
         settings,
         tokenizer,
-        lambda objective: objective if knowledge is None else applied(knowledge, objective),
+        lambda objective: objective if knowledge is None else apply_after_corruption(knowledge, objective),
     )
     batches = held_out_batches(objective, rows.__getitem__, _held_out_count(config, rows))
     return HeldOutLoss(objective.criterion, batches)

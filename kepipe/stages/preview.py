@@ -17,7 +17,7 @@ from kepipe.tokenization.table import KINDS
 
 if TYPE_CHECKING:
     from kepipe.flow.stage import Planned
-    from kepipe.knowledge.base import KnowledgeSettings, Use
+    from kepipe.knowledge.base import KnowledgeContext, KnowledgeSettings
     from kepipe.models.config import TransformerConfig
     from kepipe.objectives.settings import ObjectiveSettings
     from kepipe.stages.shards import TokenizerConfig
@@ -91,7 +91,7 @@ def _inherited(stage: Planned) -> Sequence[KnowledgeSettings]:
     ]
 
 
-def knowledge_conflicts(stage: Planned, use: Use) -> Iterator[ConfigConflict]:
+def knowledge_conflicts(stage: Planned, context: KnowledgeContext) -> Iterator[ConfigConflict]:
     """What a stage's knowledge cannot be used with, and inputs that it lacks."""
     methods: Sequence[KnowledgeSettings] = stage.config.knowledge
     brought = _brought(stage) if methods else ()
@@ -103,7 +103,7 @@ def knowledge_conflicts(stage: Planned, use: Use) -> Iterator[ConfigConflict]:
                     f"{knowledge.name_of(settings)} needs the {name} of a graph: name the stage that makes them, or "
                     "leave the method out",
                 )
-        yield from knowledge.conflicts(settings, [*methods, *_inherited(stage)], use)
+        yield from knowledge.conflicts(settings, [*methods, *_inherited(stage)], context)
 
 
 def tokenizer_of(shards: Planned) -> Tokenizer | None:

@@ -16,10 +16,10 @@ from kepipe.knowledge.base import (
     Control,
     Coverage,
     EntityLookup,
+    KnowledgeContext,
     KnowledgeMethod,
     Sources,
-    Use,
-    applied,
+    apply_after_corruption,
 )
 from kepipe.knowledge.ernie_tsinghua.settings import ErnieTsinghua
 from kg.vectors import has_vectors
@@ -55,17 +55,23 @@ class FusedEntities:
     def objective(self, objective: Objective) -> Objective:
         """See `Knowledge`: the denoising entity auto-encoder where the settings ask for it."""
         if not self.settings.denoising:
-            return applied(self, objective)
-        from kepipe.knowledge.ernie_tsinghua.denoising import EntityCriterion, LinkDenoisingCollator
+            return apply_after_corruption(self, objective)
+        from kepipe.knowledge.ernie_tsinghua.denoising import EntityLoss, LinkDenoisingCollator
         from kepipe.objectives.base import Objective
-        from kepipe.objectives.masked_lm import MaskedCollator, MaskedCriterion
+        from kepipe.objectives.losses import LossSum
+        from kepipe.objectives.masked_lm import MaskedCollator
 
-        masked, criterion = objective.collate, objective.criterion
-        if not isinstance(masked, MaskedCollator) or not isinstance(criterion, MaskedCriterion):
+        masked, weights = objective.collate, self.settings.weights
+        if not isinstance(masked, MaskedCollator):
             raise ValueError("ernie-tsinghua asks for entities beside hidden tokens: set `denoising: false`")
+        of_tokens, of_rows, *_ = objective.criterion.terms
         return Objective(
             LinkDenoisingCollator(masked, self, self.settings),
-            EntityCriterion(criterion, self.settings.weights),
+            LossSum(
+                objective.criterion,
+                EntityLoss(),
+                weights={of_tokens: weights.mlm, of_rows: weights.nsp, "dea": weights.dea},
+            ),
         )
 
     def apply(self, batch: Batch, mentions: Mentions) -> Batch:
@@ -150,16 +156,16 @@ class ErnieTsinghuaMethod(KnowledgeMethod):
         """See `KnowledgeMethod`."""
         return () if config.fusion is None else ("vectors",)
 
-    def conflicts(self, settings: ErnieTsinghua, use: Use) -> Iterator[ConfigConflict]:
+    def conflicts(self, settings: ErnieTsinghua, context: KnowledgeContext) -> Iterator[ConfigConflict]:
         """See `KnowledgeMethod`."""
         from kepipe.objectives import table
 
-        if use.objective is None or not settings.denoising or table.row_of(use.objective).masks_units:
+        if context.objective is None or not settings.denoising or table.row_of(context.objective).masks_units:
             return
         yield ConfigConflict(
             "objective",
-            f"{table.name_of(use.objective)} has no hidden tokens beside which ernie-tsinghua could ask for entities: "
-            "set `objective: mlm`, or `denoising: false` in knowledge",
+            f"{table.name_of(context.objective)} has no hidden tokens beside which ernie-tsinghua could ask for "
+            "entities: set `objective: mlm`, or `denoising: false` in knowledge",
         )
 
     def extend_config(self, config: TransformerConfig, settings: ErnieTsinghua) -> TransformerConfig:

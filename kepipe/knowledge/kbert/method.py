@@ -15,10 +15,10 @@ from kepipe.knowledge.base import (
     Control,
     Coverage,
     EntityLookup,
+    KnowledgeContext,
     KnowledgeMethod,
     Sources,
-    Use,
-    applied,
+    apply_after_corruption,
     graph_coverage,
     save_graph,
 )
@@ -50,7 +50,7 @@ class InjectedTriples:
 
     def objective(self, objective: Objective) -> Objective:
         """See `Knowledge`. No ranking sees what is hidden."""
-        return applied(self, objective)
+        return apply_after_corruption(self, objective)
 
     def apply(self, batch: Batch, mentions: Mentions) -> Batch:
         """See `Knowledge`."""
@@ -100,28 +100,28 @@ class KBertMethod(KnowledgeMethod):
         """See `KnowledgeMethod`."""
         return {"graph": folder / GRAPH_FOLDER} if (folder / GRAPH_FOLDER).exists() else {}
 
-    def conflicts(self, settings: KBert, use: Use) -> Iterator[ConfigConflict]:
+    def conflicts(self, settings: KBert, context: KnowledgeContext) -> Iterator[ConfigConflict]:
         """See `KnowledgeMethod`."""
         from kepipe.objectives import table
         from kepipe.objectives.requirements import others
 
-        if use.objective is None:
+        if context.objective is None:
             return
-        row = table.row_of(use.objective)
+        row = table.row_of(context.objective)
         if row.stack == "encoder-decoder":
-            stacks = None if use.model is None or use.model.stacks == "encoder-decoder" else use.model.stacks
-            fitting = [name for name, its in table.TABLE.items() if its.stack == stacks]
+            stacks = None if context.model is None else context.model.stacks
+            fitting = [name for name, its in table.TABLE.items() if its.stack == stacks != row.stack]
             instead = f"set `objective: {fitting[0]}`{others(fitting)}, or " if fitting else ""
             yield ConfigConflict(
                 "objective",
-                f"{table.name_of(use.objective)} does not restore tokens where they stand, so no triples can be "
+                f"{table.name_of(context.objective)} does not restore tokens where they stand, so no triples can be "
                 f"written beside them: {instead}leave out `knowledge`",
             )
-        if settings.length < use.length:
+        if settings.length < context.length:
             yield ConfigConflict(
                 "knowledge.length",
-                f"{settings.length} would cut the text, whose rows have {use.length} tokens: set `knowledge: {{length: "
-                f"{2 * use.length}}}` to have room for triples",
+                f"{settings.length} would cut the text, whose rows have {context.length} tokens: set "
+                f"`knowledge: {{length: {2 * context.length}}}` to have room for triples",
             )
 
     def open(self, settings: KBert, sources: Sources, note: Callable[[str], None]) -> InjectedTriples:  # noqa: ARG002

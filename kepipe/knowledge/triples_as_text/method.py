@@ -16,11 +16,11 @@ from kepipe.knowledge.base import (
     Control,
     Coverage,
     EntityLookup,
+    KnowledgeContext,
     KnowledgeMethod,
     LearnedKnowledge,
     Sources,
-    Use,
-    applied,
+    apply_after_corruption,
     graph_coverage,
     save_graph,
 )
@@ -76,7 +76,7 @@ class FactsBesideText:
 
     def objective(self, objective: Objective) -> Objective:
         """See `Knowledge`."""
-        return applied(self, objective)
+        return apply_after_corruption(self, objective)
 
     def apply(self, batch: Batch, mentions: Mentions) -> Batch:
         """See `Knowledge`."""
@@ -123,13 +123,13 @@ class TriplesAsTextMethod(KnowledgeMethod):
         """See `KnowledgeMethod`."""
         return {"graph": folder / GRAPH_FOLDER} if (folder / GRAPH_FOLDER).exists() else {}
 
-    def conflicts(self, settings: TriplesAsText, use: Use) -> Iterator[ConfigConflict]:
+    def conflicts(self, settings: TriplesAsText, context: KnowledgeContext) -> Iterator[ConfigConflict]:
         """See `KnowledgeMethod`."""
-        if use.objective is None and settings.length < use.length:
+        if context.objective is None and settings.length < context.length:
             yield ConfigConflict(
                 "knowledge.length",
-                f"{settings.length} would cut the text, whose rows have {use.length} tokens: set `knowledge: {{length: "
-                f"{2 * use.length}}}` to have room for facts",
+                f"{settings.length} would cut the text, whose rows have {context.length} tokens: set `knowledge: "
+                f"{{length: {2 * context.length}}}` to have room for facts",
             )
 
     def open_to_learn(

@@ -53,9 +53,9 @@ def words(tokenizer: Tokenizer, batch: Batch, row: int = 0) -> str:
         ({"max_facts": 1}, ["tim cook is a person .", FACTS[0]]),
         (
             {"max_facts": 3},
-            ["tim cook is a person .", FACTS[0], "the leads of tim cook is apple .", *FACTS[1:]],
+            ["tim cook is a person .", FACTS[0], "tim cook leads apple .", *FACTS[1:]],
         ),
-        ({"max_facts": 1, "choice": "rarest"}, ["the leads of tim cook is apple .", FACTS[0]]),
+        ({"max_facts": 1, "choice": "rarest"}, ["tim cook leads apple .", FACTS[0]]),
         ({"max_facts": 1, "splits": ("test",)}, ["beijing is a person ."]),
         ({"max_facts": 1, "templates": {"is": ["the [Y] [X]"]}}, ["the person tim cook", "the city beijing"]),
         ({"max_facts": 1, "length": 15}, ["tim cook is a person ."]),
