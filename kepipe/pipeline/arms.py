@@ -95,8 +95,8 @@ def make_controls(nodes: Sequence[Node]) -> dict[str, Arm]:
             if control.replaced_by:
                 _replace_inputs(control, node, arm, added)
             else:
-                inputs = {name: None for name in inputs_of(methods) if name in node.inputs}
-                _replace_methods(control, node, of_nodes[node.name], inputs, arm, nodes)
+                unused = {name: None for name in inputs_of(methods) if name in node.inputs}
+                _replace_methods(control, node, of_nodes[node.name], unused, arm, nodes)
     return {name: Arm(name, arm, before[name]) for name, arm in changes.items() if arm}
 
 
@@ -104,16 +104,17 @@ def _replace_methods(
     control: Control,
     node: Node,
     own: Sequence[KnowledgeSettings],
-    inputs: dict[str, Sequence[str] | None],
+    unused: Mapping[str, None],
     arm: dict[str, dict[str, Any]],
     nodes: Sequence[Node],
 ) -> None:
     """Have a stage do without those of its `own` methods that have the control, or with what takes their place.
 
-    `inputs`: what it is given for its own methods, or for those that its model brings, and has no use for.
+    `unused`: inputs that it is given for its own methods, or for those that its model brings, and has no use for.
     """
     replaced = [settings for settings in own if control in controls_of(method_of(settings))]
     change: dict[str, Any] = {}
+    inputs: dict[str, Sequence[str] | None] = dict(unused)
     if control.method is None:
         change = {"knowledge": None} if own or inputs else {}
     elif replaced:
