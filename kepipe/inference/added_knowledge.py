@@ -23,10 +23,10 @@ class AddedKnowledge:
         """The model with it. Raises ValueError for one that has no weights for a method."""
         if not self.methods:
             return model
+        from kepipe.inference.opening import read_encoder_config
         from kepipe.knowledge.base import Sources
         from kepipe.knowledge.opening import open_own
-        from kepipe.models.config import read_config
         from kepipe.tokenization.tokenizer import load_tokenizer
 
-        sources = Sources(load_tokenizer(model.folder), read_config(model.folder), **self.folders)
+        sources = Sources(load_tokenizer(model.folder), read_encoder_config(model.folder), **self.folders)
         return replace(model, knowledge=open_own(model.folder, sources, methods=self.methods))

@@ -14,7 +14,7 @@ from kepipe.knowledge.ernie_tsinghua.method import ErnieTsinghuaMethod
 from kepipe.knowledge.kbert.method import KBertMethod
 
 if TYPE_CHECKING:
-    from kepipe.models.config import TransformerConfig
+    from kepipe.models.protocols import EncoderConfig
 
 METHODS: Mapping[str, KnowledgeMethod] = {
     "ernie-baidu": ErnieBaiduMethod(),
@@ -45,7 +45,7 @@ def inputs_of(methods: Sequence[KnowledgeSettings]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(needed))
 
 
-def brought_by(config: TransformerConfig) -> tuple[str, ...]:
+def brought_by(config: EncoderConfig) -> tuple[str, ...]:
     """Inputs that a trained model of this config brings (see `KnowledgeMethod.brought`)."""
     return tuple(dict.fromkeys(name for method in METHODS.values() for name in method.brought(config)))
 
@@ -84,7 +84,7 @@ def conflicts(
 
 
 def unlearned(
-    methods: Sequence[KnowledgeSettings], model: TransformerConfig, name: str
+    methods: Sequence[KnowledgeSettings], model: EncoderConfig, name: str
 ) -> Iterator[ConfigConflict]:
     """Methods that a trained model, called `name`, has no weights for."""
     for settings in methods:

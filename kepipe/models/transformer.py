@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -38,6 +39,8 @@ class Transformer(TrainableEncoder):
     Legend: B batch, T tokens, S memory tokens, D hidden, N selected places, V vocabulary.
     `config` says what the parts were built from, for saving; the modules never look at it.
     """
+
+    config: TransformerConfig
 
     def __init__(
         self,
@@ -160,6 +163,22 @@ class Transformer(TrainableEncoder):
         if cache is not None:
             cache.length += length
         return hidden_BTD
+
+    @property
+    def token_embeddings(self) -> nn.Embedding:
+        """See `ExtensibleVocabulary`."""
+        return self.tokens
+
+    def with_vocabulary(self, size: int) -> Transformer:
+        """See `ExtensibleVocabulary`."""
+        from kepipe.models.assemble import assemble  # it builds what this class is made of
+
+        grown = assemble(replace(self.config, vocabulary=size)).to_empty(device="cpu")
+        old = dict(self.named_parameters())
+        with torch.no_grad():
+            for name, weight in grown.named_parameters():
+                weight.zero_()[: len(old[name])] = old[name]
+        return grown
 
     @property
     def hidden_size(self) -> int:

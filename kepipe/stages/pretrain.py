@@ -14,6 +14,7 @@ from kepipe.flow.stage import Planned, Stage, StageContext
 from kepipe.knowledge.base import KnowledgeContext
 from kepipe.knowledge.table import METHODS, KnowledgeMethods, inputs_of
 from kepipe.models.base import Base, fingerprint
+from kepipe.models.config import TransformerConfig
 from kepipe.objectives import requirements, table
 from kepipe.objectives.mlm import MLM
 from kepipe.objectives.requirements import RowSettings
@@ -129,6 +130,11 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
         yield conflict
     context = KnowledgeContext(model, config.length, config.objective)
     yield from preview.knowledge_conflicts(stage, context)
+    if model is not None and not isinstance(model, TransformerConfig):
+        yield ConfigConflict(
+            "base", f"{preview.display_name(stage)} is no transformer, which is what this stage trains"
+        )
+        return
     if model is not None:
         yield from requirements.conflicts(config.objective, model, preview.display_name(stage), config.rows)
     yield from preview.incompatibilities(stage, config.objective, model)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from kepipe.data.batch import Batch, Mentions
     from kepipe.knowledge.kbert.injector import Injector
     from kepipe.knowledge.kbert.tree import InjectedRows
-    from kepipe.models.transformer import Transformer
+    from kepipe.models.protocols import EncoderConfig, TrainableEncoder
     from kepipe.objectives.base import Objective
 
 GRAPH = "graph"
@@ -74,7 +74,7 @@ class InjectedTriples:
             message += ": nothing is injected. Were the texts linked to this graph?"
         return Coverage(message, not known)
 
-    def save(self, folder: Path, model: Transformer) -> None:  # noqa: ARG002
+    def save(self, folder: Path, model: TrainableEncoder) -> None:  # noqa: ARG002
         """See `Knowledge`: the graph, linked where the file system can, else copied."""
         from kepipe.knowledge.opening import write_settings
         from kepipe.models.files import link_folder
@@ -158,7 +158,7 @@ class KBertMethod(KnowledgeMethod):
             return
         row = table.row_of(context.objective)
         if row.stack == "encoder-decoder":
-            stacks = None if context.model is None else context.model.stacks
+            stacks = getattr(context.model, "stacks", None)
             fitting = [name for name, its in table.TABLE.items() if its.stack == stacks != row.stack]
             instead = f"set `objective: {fitting[0]}`{others(fitting)}, or " if fitting else ""
             yield ConfigConflict(
@@ -172,6 +172,15 @@ class KBertMethod(KnowledgeMethod):
                 f"{settings.length} would cut the text, whose rows have {context.length} tokens: set "
                 f"`knowledge: {{length: {2 * context.length}}}` to have room for triples",
             )
+
+    def extend_config(self, config: EncoderConfig, settings: KBert) -> EncoderConfig:
+        """See `KnowledgeMethod`: no weights are added. A model that reads no trees takes triples as text alone."""
+        if not config.reads_trees and (settings.soft_positions or settings.visible_matrix):
+            raise ValueError(
+                "this model reads tokens one after the other, and no tree: set `knowledge: {method: k-bert, "
+                "soft_positions: false, visible_matrix: false}`, so that triples are read as text"
+            )
+        return config
 
     def open(self, settings: KBert, sources: Sources, note: Callable[[str], None]) -> InjectedTriples:  # noqa: ARG002
         """See `KnowledgeMethod`."""
