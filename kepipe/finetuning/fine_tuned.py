@@ -7,7 +7,7 @@ entities it fuses, `graph/` of the triples it injects, `linker/`.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,7 +23,7 @@ from kepipe.models.files import write_json, write_tensors
 from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
 
 if TYPE_CHECKING:
-    from kepipe.knowledge.base import Knowledge
+    from kepipe.knowledge.base import Knowledge, KnowledgeSettings
     from kepipe.models.protocols import EncoderConfig, TrainableEncoder
 
 SPEC, HEAD, LINKER = "task.json", "head.safetensors", "linker"
@@ -143,12 +143,14 @@ def read_spec(folder: Path) -> TaskSpec:
 def load(
     folder: Path,
     *,
+    methods: Sequence[KnowledgeSettings] = (),
     graph: Path | None = None,
     unknown: Unknown = "ignore",
     device: str = "cpu",
     note: Callable[[str], None] = lambda _: None,
 ) -> FineTunedModel:
-    """Open what `save` wrote. `graph`: a stored graph whose triples are injected instead of the folder's own.
+    """Open what `save` wrote. `methods`: knowledge in place of the folder's own of their names, or besides it.
+    `graph`: a stored graph that methods read instead of the folder's own.
 
     `unknown`: what becomes of entities of the graph that have no vector: they are ignored, or get one that is composed
     from their neighbours. Raises ValueError where that cannot be done.
@@ -157,7 +159,8 @@ def load(
 
     from kepipe.inference.opening import load_encoder
     from kepipe.knowledge.base import Sources
-    from kepipe.knowledge.opening import open_own
+    from kepipe.knowledge.opening import carried, open_own
+    from kepipe.knowledge.table import inputs_of, name_of
 
     spec, tokenizer = read_spec(folder), load_tokenizer(folder)
     encoder = load_encoder(folder)
@@ -165,9 +168,16 @@ def load(
     model.head.load_state_dict(load_file(folder / HEAD))
     neighbours = _neighbours(folder, encoder.config, graph) if unknown == "compose" else None
     sources = Sources(tokenizer, encoder.config, graph=graph, neighbours=neighbours)
-    knowledge = open_own(folder, sources, note)
+    for name in inputs_of(methods):
+        if name == "graph" and graph is None and name not in carried(folder):
+            raise ValueError(
+                f"{folder}: this model brings no graph for {name_of(methods[0])}: give one (--graph)"
+            )
+    knowledge = open_own(folder, sources, note, methods)
     if graph is not None and knowledge is None:
-        raise ValueError(f"{folder}: this model uses no knowledge: leave the graph out")
+        raise ValueError(
+            f"{folder}: this model uses no knowledge: leave the graph out, or say how it is used (--knowledge k-bert)"
+        )
     return FineTunedModel(spec, model.to(device).eval(), tokenizer, knowledge)
 
 

@@ -20,8 +20,11 @@ class AddedKnowledge:
     folders: Mapping[str, Path | None] = field(default_factory=dict)
 
     def to(self, model: OpenedModel) -> OpenedModel:
-        """The model with it. Raises ValueError for one that has no weights for a method."""
-        if not self.methods:
+        """The model with it; one that only says how likely a text is reads the text alone.
+
+        Raises ValueError for a model that has no weights for a method.
+        """
+        if not self.methods or model.encoder is None:
             return model
         from kepipe.inference.opening import read_encoder_config
         from kepipe.knowledge.base import Sources

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Union
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Union
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, TypeAdapter
 
-from kepipe.config import ConfigConflict, suggest
+from kepipe.config import ConfigConflict, Section, suggest
 from kepipe.knowledge.base import KnowledgeContext, KnowledgeMethod, KnowledgeSettings
 from kepipe.knowledge.ernie_baidu import ErnieBaiduMethod
 from kepipe.knowledge.ernie_tsinghua.method import ErnieTsinghuaMethod
@@ -141,3 +141,12 @@ else:
         tuple[AnyKnowledge, ...], BeforeValidator(_as_list), AfterValidator(in_order)
     ]
     """No, one or several methods, as the type of a config's field."""
+
+
+class KnowledgeSection(Section):
+    """The section `knowledge:` by itself, as a command takes it."""
+
+    shorthand: ClassVar[Mapping[str, str]] = {"knowledge": "method"}
+
+    knowledge: KnowledgeMethods = ()
+    """A method's name, `method:` with settings, or a list of such."""
