@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 
 from kepipe.arrays import Floats32
 from kepipe.data.batch import Batch
+from kepipe.models.batch_visibility import decoder_visibility, encoder_visibility, memory_visibility
 from kepipe.models.config import TransformerConfig
 from kepipe.models.protocols import TrainableEncoder
 from kepipe.nn.attention import Cache, Mask, build_mask
@@ -19,7 +19,7 @@ from kepipe.nn.heads import Pooler, PredictionTransform, VocabularyHead
 from kepipe.nn.layer import LayerContext, Stack
 from kepipe.nn.placement import EntityPlacement, LinkedEntities, place_entities
 from kepipe.nn.query_positions import plan_query_positions
-from kepipe.nn.visibility import Visibility, by_name, documents
+from kepipe.nn.visibility import Visibility
 
 
 class EntityParts(NamedTuple):
@@ -171,14 +171,9 @@ class Transformer(TrainableEncoder):
 
     def with_vocabulary(self, size: int) -> Transformer:
         """See `ExtensibleVocabulary`."""
-        from kepipe.models.assemble import assemble  # it builds what this class is made of
+        from kepipe.models.assemble import extend_vocabulary  # it builds what this class is made of
 
-        grown = assemble(replace(self.config, vocabulary=size)).to_empty(device="cpu")
-        old = dict(self.named_parameters())
-        with torch.no_grad():
-            for name, weight in grown.named_parameters():
-                weight.zero_()[: len(old[name])] = old[name]
-        return grown
+        return extend_vocabulary(self, size)
 
     @property
     def hidden_size(self) -> int:
@@ -334,26 +329,3 @@ def _scores(x: Tensor) -> torch.dtype:
     """The number format of attention scores where hidden states are as `x`."""
     kind = x.device.type
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
-
-
-def encoder_visibility(batch: Batch) -> Visibility:
-    """Who sees whom among a batch's tokens."""
-    return by_name(
-        batch.visibility,
-        batch.documents,
-        prefix_BT=batch.prefix,
-        branch_BT=batch.branch,
-        mention_BT=batch.mention,
-    )
-
-
-def decoder_visibility(batch: Batch) -> Visibility:
-    """Who sees whom among a batch's decoder tokens: left to right, within a document."""
-    return by_name("causal", batch.decoder_documents)
-
-
-def memory_visibility(batch: Batch) -> Visibility:
-    """Which of a batch's tokens its decoder tokens see: those of the same document."""
-    if batch.decoder_documents is None:
-        return documents(batch.documents.clamp(max=1))
-    return documents(batch.decoder_documents, batch.documents)
