@@ -21,6 +21,7 @@ from kepipe.stages.artifacts import FineTuned, Graph, Model
 from kepipe.tokenization.tokenizer import load_tokenizer
 from kepipe.tokenization.training import train_tokenizer
 from tests.support.bilstm import KIND, BiLSTM, BiLSTMConfig
+from tests.support.conflicts import complaint
 from tests.support.tasks import FILLER, finetune, tokenizer, write_task
 from tests.support.towns import OTHER, SIDE, SYLLABLES, UNSEEN, right, tune, write_world
 
@@ -129,6 +130,18 @@ def test_a_method_that_asks_for_more_refuses(
     inputs = {"graph": Graph(write_world(tmp_path / "graph", SIDE), ""), "start": bilstm}
     with pytest.raises(ValueError, match=message):
         tune(tmp_path, "", inputs, base=None, tokenizer=None, knowledge=knowledge)
+
+
+def test_what_does_not_fit_is_told_before_anything_runs(bilstm: Model, tmp_path: Path) -> None:
+    data = write_task(tmp_path, "typing", 8, 8)["train"]
+    stage = f"task: typing, data: {{train: {data}}}, base: {{from: {bilstm.folder}}}"
+    graph = "  graph: {}\n"
+    plain = complaint(tmp_path, f"{graph}  tune: {{use: finetune, {stage}}}\n")
+    assert "tune" not in plain
+    refused = complaint(tmp_path, f"{graph}  tune: {{use: finetune, {stage}, knowledge: k-bert}}\n")
+    assert "`stages.tune.knowledge`: this model reads tokens one after the other" in refused
+    pretrained = complaint(tmp_path, f"{graph}  pretrain: {{base: {{from: {bilstm.folder}}}}}\n")
+    assert "is no transformer, which is what this stage trains" in pretrained
 
 
 def test_pretraining_refuses_what_is_no_transformer(bilstm: Model) -> None:
