@@ -14,8 +14,8 @@ KnowledgeOption = Annotated[
     str | None,
     typer.Option(
         "--knowledge",
-        help="What a graph gives the model, in place of what its folder brings by the same method: a name (k-bert), or "
-        "YAML as in a stage, `{method: k-bert, max_branches: 1}`.",
+        help="What a graph gives the model, in place of what its folder brings by the same method: a method's name, or "
+        "YAML as in a stage, `{method: NAME, SETTING: VALUE}`.",
         show_default=False,
     ),
 ]

@@ -176,7 +176,7 @@ def load(
     knowledge = open_own(folder, sources, note, methods)
     if graph is not None and knowledge is None:
         raise ValueError(
-            f"{folder}: this model uses no knowledge: leave the graph out, or say how it is used (--knowledge k-bert)"
+            f"{folder}: this model uses no knowledge: leave the graph out, or say how it is used (--knowledge)"
         )
     return FineTunedModel(spec, model.to(device).eval(), tokenizer, knowledge)
 
