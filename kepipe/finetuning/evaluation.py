@@ -21,7 +21,7 @@ from kepipe.finetuning.task_model import TaskModel
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-    from kepipe.models.transformer import Transformer
+    from kepipe.models.protocols import TrainableEncoder
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class DevEvaluator:
 
 @torch.inference_mode()
 def answers(
-    model: TaskModel[Transformer],
+    model: TaskModel[TrainableEncoder],
     collator: TaskCollator,
     rows: Sequence[Row],
     tokens: int,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kepipe.data.batch import Batch
     from kepipe.finetuning.heads import LabelCriterion, LabelHead
     from kepipe.finetuning.task_model import TaskModel
-    from kepipe.models.protocols import Encoder, TrainableEncoder
+    from kepipe.models.protocols import TrainableEncoder
 
 LabelKind = Literal["one", "several"]
 """One label of each case (softmax), or several (a sigmoid for each label)."""
@@ -58,7 +58,7 @@ class LabelOutput:
         return add_read_positions(batch, rows, answers, several=self.kind == "several")
 
     def head(
-        self, model: Encoder, answers: AnswerFormat, *, dropout: float = 0.0, seed: int = 0
+        self, model: TrainableEncoder, answers: AnswerFormat, *, dropout: float = 0.0, seed: int = 0
     ) -> LabelHead:
         """A linear layer."""
         from kepipe.finetuning import heads

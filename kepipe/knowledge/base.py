@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from kepipe.arrays import Ints
     from kepipe.data.batch import Batch, Mentions, TokenRows
     from kepipe.data.row_batches import RowStream
-    from kepipe.models.config import TransformerConfig
-    from kepipe.models.transformer import Transformer
+    from kepipe.models.protocols import EncoderConfig, TrainableEncoder
     from kepipe.objectives.base import Objective
     from kepipe.objectives.settings import ObjectiveSettings
     from kepipe.tokenization.tokenizer import Tokenizer
 
+EncoderT = TypeVar("EncoderT", bound="TrainableEncoder")
 KNOWLEDGE_FILE = "knowledge.json"
 """What a model's folder says of the method that goes with the model: its name and settings."""
 
@@ -65,7 +65,7 @@ class Sources:
     """
 
     tokenizer: Tokenizer
-    config: TransformerConfig
+    config: EncoderConfig
     graph: Path | None = None
     vectors: Path | None = None
     neighbours: Path | None = None
@@ -76,7 +76,7 @@ class KnowledgeContext:
     """Where a method is to be used, as far as a pipeline file says: the model (None: not known), the longest row in
     tokens, and the objective (None: outside of pretraining)."""
 
-    model: TransformerConfig | None
+    model: EncoderConfig | None
     length: int
     objective: ObjectiveSettings | None = None
 
@@ -91,10 +91,7 @@ class Coverage:
 
 
 class Knowledge(Protocol):
-    """A method that is opened. It works wherever rows become batches: in training, measuring and prediction.
-
-    What the model gets weights of or writes beside itself is a `Transformer`'s: other models take no knowledge yet.
-    """
+    """A method that is opened. It works wherever rows become batches: in training, measuring and prediction."""
 
     @property
     def in_weights(self) -> bool:
@@ -125,7 +122,7 @@ class Knowledge(Protocol):
         """What is known of mentions, given as numbers among `ids`; None: nothing to say."""
         ...
 
-    def save(self, folder: Path, model: Transformer) -> None:
+    def save(self, folder: Path, model: TrainableEncoder) -> None:
         """Write what the method needs at inference beside the model."""
         ...
 
@@ -174,14 +171,15 @@ class LearnedKnowledge:
         """See `Knowledge`."""
         return None
 
-    def save(self, folder: Path, model: Transformer) -> None:
+    def save(self, folder: Path, model: TrainableEncoder) -> None:
         """See `Knowledge`: a trained model needs nothing of it."""
 
 
 class KnowledgeMethod(ABC):
     """A row of the table. One that is added is a file with such a class, and a line in `table.py`.
 
-    Nothing outside of its file or package names it. Models that it is added to are `Transformer`s.
+    Nothing outside of its file or package names it. A method that asks more of a model than that it encodes, such as
+    layers or who sees whom, refuses other models in `extend_config`.
     """
 
     section: ClassVar[type[KnowledgeSettings]]
@@ -215,12 +213,12 @@ class KnowledgeMethod(ABC):
         """What a model's folder carries for the method: the name of a source (see `Sources`) → its folder."""
         return {}
 
-    def brought(self, config: TransformerConfig) -> tuple[str, ...]:  # noqa: ARG002
+    def brought(self, config: EncoderConfig) -> tuple[str, ...]:  # noqa: ARG002
         """Inputs that a stage need not have where it starts from a trained model of this config: its folder carries
         them, as the model has weights for them."""
         return ()
 
-    def extend_config(self, config: TransformerConfig, settings: Any) -> TransformerConfig:  # noqa: ARG002
+    def extend_config(self, config: EncoderConfig, settings: Any) -> EncoderConfig:  # noqa: ARG002
         """The config of a model that it adds weights to, as far as it is known before there are vectors.
 
         Raises ValueError for a model that it cannot be added to.
@@ -229,11 +227,11 @@ class KnowledgeMethod(ABC):
 
     def extend_model(
         self,
-        model: Transformer,
+        model: EncoderT,
         knowledge: Any,  # noqa: ARG002
         seed: int,  # noqa: ARG002
         note: Callable[[str], None],  # noqa: ARG002
-    ) -> Transformer:
+    ) -> EncoderT:
         """The model with the weights that the opened method adds, drawn from `seed`; `note` is told of them."""
         return model
 
@@ -323,7 +321,7 @@ class CombinedKnowledge:
         message = "; ".join(coverage.message for coverage in found)
         return Coverage(message, any(coverage.nothing for coverage in found), metrics)
 
-    def save(self, folder: Path, model: Transformer) -> None:
+    def save(self, folder: Path, model: TrainableEncoder) -> None:
         """See `Knowledge`."""
         for part in self.parts:
             part.save(folder, model)

@@ -9,10 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kepipe.knowledge import table
-from kepipe.knowledge.base import KNOWLEDGE_FILE, CombinedKnowledge, Knowledge, KnowledgeSettings, Sources
+from kepipe.knowledge.base import (
+    KNOWLEDGE_FILE,
+    CombinedKnowledge,
+    EncoderT,
+    Knowledge,
+    KnowledgeSettings,
+    Sources,
+)
 
 if TYPE_CHECKING:
-    from kepipe.models.transformer import Transformer
+    from kepipe.models.protocols import TrainableEncoder
 
 
 def write_settings(folder: Path, settings: KnowledgeSettings) -> None:
@@ -36,7 +43,7 @@ def read_settings(folder: Path) -> list[KnowledgeSettings]:
 
 
 def prepare(
-    model: Transformer,
+    model: EncoderT,
     methods: Sequence[KnowledgeSettings],
     sources: Sources,
     seed: int,
@@ -44,7 +51,7 @@ def prepare(
     folder: Path | None = None,
     *,
     to_learn: bool = False,
-) -> tuple[Transformer, Knowledge | None]:
+) -> tuple[EncoderT, Knowledge | None]:
     """The model with the weights that its knowledge adds, and that knowledge: what the folder that the model is from
     brings, and `methods`, which take the place of the folder's own of their names.
 
@@ -55,6 +62,7 @@ def prepare(
     parts = []
     for settings in _with_own(methods, folder, full):
         method, given = table.method_of(settings), settings in methods
+        method.extend_config(full.config, settings)  # refuses a model that it cannot be added to
         opened = (method.open_to_learn if to_learn and given else method.open)(settings, full, note)
         if given:
             model = method.extend_model(model, opened, seed, note)
@@ -80,7 +88,7 @@ def open_own(
     return together([table.method_of(settings).open(settings, full, note) for settings in everything])
 
 
-def save(knowledge: Knowledge | None, folder: Path, model: Transformer, *, all_of_it: bool) -> None:
+def save(knowledge: Knowledge | None, folder: Path, model: TrainableEncoder, *, all_of_it: bool) -> None:
     """Write the knowledge beside a model: all of it, or what the model has weights for."""
     parts = knowledge.parts if isinstance(knowledge, CombinedKnowledge) else [knowledge] if knowledge else []
     for part in parts:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Union
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Union
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, TypeAdapter
 
-from kepipe.config import ConfigConflict, suggest
+from kepipe.config import ConfigConflict, Section, suggest
 from kepipe.knowledge.base import Control, KnowledgeContext, KnowledgeMethod, KnowledgeSettings
 from kepipe.knowledge.ernie_baidu import ErnieBaiduMethod
 from kepipe.knowledge.ernie_tsinghua.method import ErnieTsinghuaMethod
@@ -15,7 +15,7 @@ from kepipe.knowledge.kbert.method import KBertMethod
 from kepipe.knowledge.triples_as_text.method import TriplesAsTextMethod
 
 if TYPE_CHECKING:
-    from kepipe.models.config import TransformerConfig
+    from kepipe.models.protocols import EncoderConfig
 
 METHODS: Mapping[str, KnowledgeMethod] = {
     "ernie-baidu": ErnieBaiduMethod(),
@@ -57,7 +57,7 @@ def inputs_of(methods: Sequence[KnowledgeSettings]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(needed))
 
 
-def brought_by(config: TransformerConfig) -> tuple[str, ...]:
+def brought_by(config: EncoderConfig) -> tuple[str, ...]:
     """Inputs that a trained model of this config brings (see `KnowledgeMethod.brought`)."""
     return tuple(dict.fromkeys(name for method in METHODS.values() for name in method.brought(config)))
 
@@ -96,7 +96,7 @@ def conflicts(
 
 
 def unlearned(
-    methods: Sequence[KnowledgeSettings], model: TransformerConfig, name: str
+    methods: Sequence[KnowledgeSettings], model: EncoderConfig, name: str
 ) -> Iterator[ConfigConflict]:
     """Methods that a trained model, called `name`, has no weights for."""
     for settings in methods:
@@ -153,3 +153,12 @@ else:
         tuple[AnyKnowledge, ...], BeforeValidator(_as_list), AfterValidator(in_order)
     ]
     """No, one or several methods, as the type of a config's field."""
+
+
+class KnowledgeSection(Section):
+    """The section `knowledge:` by itself, as a command takes it."""
+
+    shorthand: ClassVar[Mapping[str, str]] = {"knowledge": "method"}
+
+    knowledge: KnowledgeMethods = ()
+    """A method's name, `method:` with settings, or a list of such."""

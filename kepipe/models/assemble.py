@@ -243,3 +243,13 @@ def _init_t5_weights(
     weight.normal_(0.0, deviation, generator=generator)
     if name.endswith((".qkv.weight", ".q.weight")):
         weight[:inner] *= config.head_width**-0.5
+
+
+def extend_vocabulary(model: Transformer, size: int) -> Transformer:
+    """The model with a larger vocabulary; what is added holds zeros."""
+    extended = assemble(replace(model.config, vocabulary=size)).to_empty(device="cpu")
+    old = dict(model.named_parameters())
+    with torch.no_grad():
+        for name, weight in extended.named_parameters():
+            weight.zero_()[: len(old[name])] = old[name]
+    return extended

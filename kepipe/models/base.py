@@ -146,12 +146,17 @@ def build(
     from kepipe.models.pretrained import from_pretrained
 
     model = from_pretrained(base.trained, seed=seed, dropout=base.dropout, note=note)
-    if model.config.vocabulary != vocab_size:
-        raise ValueError(
-            f"base: {base.trained} has a vocabulary of {model.config.vocabulary} tokens, the tokenizer of the shards "
-            f"has {vocab_size}; give the shards the tokenizer of {base.trained}"
-        )
+    require_vocabulary(base.trained, model.config.vocabulary, vocab_size)
     return model
+
+
+def require_vocabulary(name: str, vocabulary: int, vocab_size: int) -> None:
+    """Raises ValueError where a trained model, called `name`, has another vocabulary than the tokenizer."""
+    if vocabulary != vocab_size:
+        raise ValueError(
+            f"base: {name} has a vocabulary of {vocabulary} tokens, the tokenizer of the shards has {vocab_size}; give "
+            f"the shards the tokenizer of {name}"
+        )
 
 
 def fingerprint(base: Base) -> dict[str, str]:

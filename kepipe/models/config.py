@@ -6,12 +6,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from kepipe.models.families import Stacks, family_of
 
 if TYPE_CHECKING:
     from kepipe.models.protocols import Capability
 
-Stacks = Literal["encoder", "decoder", "encoder-decoder"]
 CONFIG = "config.json"
 FORMAT = "kepipe-transformer/2"
 """What the config of a model folder says of itself, so that it is not taken for another library's."""
@@ -42,6 +43,9 @@ class TransformerConfig:
     A stack with 0 layers is absent: BERT has no decoder, GPT no encoder. Sizes are counts; `position_offset`
     is the number of unused rows before position 0; `width` is a head's width (0: hidden / heads).
     """
+
+    format: ClassVar[str] = FORMAT
+    reads_trees: ClassVar[bool] = True
 
     family: str
     vocabulary: int
@@ -115,6 +119,11 @@ class TransformerConfig:
         return self.encoder_layers == 0
 
     @property
+    def begins_with_cls(self) -> bool:
+        """See `EncoderConfig`: not in GPT and T5."""
+        return family_of(self.family).begins_with_cls
+
+    @property
     def stacks(self) -> Stacks:
         """Which stacks there are."""
         if not self.encoder_layers:
@@ -167,12 +176,18 @@ def _read(file: Path) -> dict[str, Any]:
 def read_config(folder: Path) -> TransformerConfig:
     """The config of a model folder. Raises ValueError where there is none."""
     file = folder / CONFIG
-    values = _read(file)
-    if not is_ours(values):
-        raise ValueError(f"{file}: not the config of a kepipe model folder")
-    if values.pop("format") != FORMAT:
-        raise ValueError(f"{file}: made by another version of kepipe: train the model again")
     try:
-        return TransformerConfig.from_json(values)
+        return TransformerConfig.from_json(read_values(folder, FORMAT))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{file}: {error}") from None
+
+
+def read_values(folder: Path, format: str) -> dict[str, Any]:
+    """What a model folder's config says in this format. Raises ValueError for one of another format."""
+    values, kind = _read(folder / CONFIG), format.partition("/")[0]
+    found = str(values.pop("format", ""))
+    if found.partition("/")[0] != kind:
+        raise ValueError(f"not the config of a {kind} model folder")
+    if found != format:
+        raise ValueError("made by another version of kepipe: train the model again")
+    return values

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from kepipe.models.config import Stacks
 from kepipe.models.prompt_styles import PromptStyle
+
+Stacks = Literal["encoder", "decoder", "encoder-decoder"]
 
 
 class Size(NamedTuple):
@@ -163,11 +164,6 @@ FAMILIES: Mapping[str, Family] = {
 def family_of(name: str) -> Family:
     """The row of a model's `config.family`. A model of another family has the defaults."""
     return FAMILIES.get(name, Family({}, {}))
-
-
-def begins_with_cls(name: str) -> bool:
-    """Whether rows of a model's `config.family` begin with the first special token."""
-    return family_of(name).begins_with_cls
 
 
 if TYPE_CHECKING:

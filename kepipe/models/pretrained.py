@@ -6,7 +6,7 @@ To locate one does not import torch: that is part of every plan.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +37,17 @@ def locate(name: str) -> Path:
     return _fetch(name)
 
 
+def place_of_other_kind(name: str) -> Path | None:
+    """The folder of a trained model on this machine that is no transformer, by the format that its config states."""
+    if name == MINILM or not Path(name).expanduser().is_dir():
+        return None
+    from kepipe.models.config import is_ours
+
+    place = locate(name)
+    values = _read(place)[1]
+    return place if "format" in values and not is_ours(values) else None
+
+
 def read_config(name: str) -> TransformerConfig | None:
     """The config of a trained model on this machine, but for what its weights alone tell; None for one that would have
     to be fetched, and for the releases that are ported on their own.
@@ -52,6 +63,7 @@ def read_config(name: str) -> TransformerConfig | None:
     file, theirs = _read(place)
     if is_ours(theirs):
         return read_config(place)
+    _refuse_other_kind(file, theirs)
     if settings.release_of(theirs) is not None:
         return None
     port = settings.find_port(file, theirs)
@@ -69,6 +81,11 @@ def _read(place: Path) -> tuple[Path, dict[str, Any]]:
     if not isinstance(values, dict):
         raise ValueError(f'{file}: not the config of a model: expected {{"…": …}}')
     return file, values
+
+
+def _refuse_other_kind(file: Path, values: Mapping[str, Any]) -> None:
+    if "format" in values:
+        raise ValueError(f"{file}: expected a transformer, found a model of kind {values['format']}")
 
 
 def _weights(place: Path) -> set[str]:
@@ -97,10 +114,11 @@ def from_pretrained(
     from kepipe.models.hf import huggingface, settings, thunlp, uer
 
     place = locate(name)
-    _, config = _read(place)
+    file, config = _read(place)
     if is_ours(config):
         model = folder.load(place)
     else:
+        _refuse_other_kind(file, config)
         loads = {"thunlp": thunlp.load, "uer": uer.load, None: huggingface.load}
         ported = loads[settings.release_of(config)](place, seed)
         model = ported.model

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from kepipe.arrays import Floats32
 from kepipe.data.batch import Batch
+from kepipe.models.batch_visibility import decoder_visibility, encoder_visibility, memory_visibility
 from kepipe.models.config import TransformerConfig
 from kepipe.models.protocols import TrainableEncoder
 from kepipe.nn.attention import Cache, Mask, build_mask
@@ -18,7 +19,7 @@ from kepipe.nn.heads import Pooler, PredictionTransform, VocabularyHead
 from kepipe.nn.layer import LayerContext, Stack
 from kepipe.nn.placement import EntityPlacement, LinkedEntities, place_entities
 from kepipe.nn.query_positions import plan_query_positions
-from kepipe.nn.visibility import Visibility, by_name, documents
+from kepipe.nn.visibility import Visibility
 
 
 class EntityParts(NamedTuple):
@@ -38,6 +39,8 @@ class Transformer(TrainableEncoder):
     Legend: B batch, T tokens, S memory tokens, D hidden, N selected places, V vocabulary.
     `config` says what the parts were built from, for saving; the modules never look at it.
     """
+
+    config: TransformerConfig
 
     def __init__(
         self,
@@ -160,6 +163,17 @@ class Transformer(TrainableEncoder):
         if cache is not None:
             cache.length += length
         return hidden_BTD
+
+    @property
+    def token_embeddings(self) -> nn.Embedding:
+        """See `ExtensibleVocabulary`."""
+        return self.tokens
+
+    def with_vocabulary(self, size: int) -> Transformer:
+        """See `ExtensibleVocabulary`."""
+        from kepipe.models.assemble import extend_vocabulary  # it builds what this class is made of
+
+        return extend_vocabulary(self, size)
 
     @property
     def hidden_size(self) -> int:
@@ -315,26 +329,3 @@ def _scores(x: Tensor) -> torch.dtype:
     """The number format of attention scores where hidden states are as `x`."""
     kind = x.device.type
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
-
-
-def encoder_visibility(batch: Batch) -> Visibility:
-    """Who sees whom among a batch's tokens."""
-    return by_name(
-        batch.visibility,
-        batch.documents,
-        prefix_BT=batch.prefix,
-        branch_BT=batch.branch,
-        mention_BT=batch.mention,
-    )
-
-
-def decoder_visibility(batch: Batch) -> Visibility:
-    """Who sees whom among a batch's decoder tokens: left to right, within a document."""
-    return by_name("causal", batch.decoder_documents)
-
-
-def memory_visibility(batch: Batch) -> Visibility:
-    """Which of a batch's tokens its decoder tokens see: those of the same document."""
-    if batch.decoder_documents is None:
-        return documents(batch.documents.clamp(max=1))
-    return documents(batch.decoder_documents, batch.documents)

@@ -41,6 +41,11 @@ class ProbeRow:
     )
     """Files of JSON lines that are written beside the scores: name → the lines, from the probe and arms' answers."""
 
+    @property
+    def reads_text_alone(self) -> bool:
+        """Whether knowledge cannot go with its text: a `LanguageModel` is given tokens and nothing else."""
+        return self.capability == "language-model"
+
 
 PROBES: Mapping[str, ProbeRow] = {
     "entity-cloze": ProbeRow(

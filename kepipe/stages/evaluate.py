@@ -64,6 +64,7 @@ def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, context: StageConte
     chosen = {arm.name: fitting(config.probes, read_config(arm.folder), arm.name) for arm in inputs.arms}
     if config.probes is None:
         _note_chosen(chosen, context)
+    _warn_of_unused(config, chosen, context)
     held_out = held_out_documents(inputs.linked, inputs.candidates, inputs.shards, config, context.seed)
     probes = make_probes(held_out, {name for of_arm in chosen.values() for name in of_arm})
     added = AddedKnowledge(config.knowledge, folders(inputs.graph, inputs.vectors, None))
@@ -97,6 +98,17 @@ def _note_chosen(chosen: Mapping[str, Sequence[ProbeName]], context: StageContex
         context.note(f"{' and '.join(arms)}: {', '.join(probes)}")
 
 
+def _warn_of_unused(
+    config: EvaluateConfig, chosen: Mapping[str, Sequence[ProbeName]], context: StageContext
+) -> None:
+    """Tell which probes read the text alone although knowledge is asked for."""
+    methods = " and ".join(map(knowledge.name_of, config.knowledge))
+    for arm, probes in chosen.items():
+        alone = [name for name in probes if PROBES[name].reads_text_alone]
+        if methods and alone:
+            context.warn(f"{arm}: {' and '.join(alone)} reads the text alone, so {methods} is not used there")
+
+
 def _tell_given(given: Given, context: StageContext) -> None:
     for name, by_arm in given.items():
         for arm, counts in by_arm.items():
@@ -122,15 +134,23 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
     """Arms that cannot be measured so."""
     arms = stage.inputs["arms"]
     yield from _unknown_reference(stage.config, [arm.name for arm in arms])
+    asked: set[ProbeName] | None = set()
     for arm in arms:
         model = preview.model_of(arm)
         if model is None:
+            asked = None
             continue
         try:
-            fitting(stage.config.probes, model, arm.name)
+            probes = fitting(stage.config.probes, model, arm.name)
+            asked = None if asked is None else asked | set(probes)
         except ConfigConflict as conflict:
             yield conflict
         yield from knowledge.unlearned(stage.config.knowledge, model, arm.name)
+    if stage.config.knowledge and asked and all(PROBES[name].reads_text_alone for name in asked):
+        yield ConfigConflict(
+            "knowledge",
+            f"{' and '.join(sorted(asked))} reads the text alone, and no arm is asked anything else: leave it out",
+        )
     for settings in stage.config.knowledge:
         yield from knowledge.conflicts(
             settings, stage.config.knowledge, KnowledgeContext(None, stage.config.context)

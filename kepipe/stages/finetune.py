@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kepipe.config import ConfigConflict, cache_key_fields
+from kepipe.config import ConfigConflict
 from kepipe.finetuning.settings import FinetuneConfig
 from kepipe.finetuning.splits import Data
 from kepipe.flow.artifact import hash_file
@@ -20,6 +20,7 @@ from kepipe.knowledge.table import inputs_of
 from kepipe.models.base import fingerprint
 from kepipe.stages import preview
 from kepipe.stages.artifacts import FineTuned, Graph, Linked, Model, TaskData, Vectors
+from kepipe.stages.provenance import provenance
 
 
 @dataclass(frozen=True)
@@ -74,17 +75,9 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
         fresh.model.encoder.requires_grad_(False)
     training = config.training(batches.sampler.per_epoch)
     state = train(fresh.model, batches, task.output.criterion(), training, context, dev)
-    provenance = {
-        "stage": "finetune",
-        "config": cache_key_fields(config),
-        "seed": context.seed,
-        **{name: "" if artifact is None else artifact.digest for name, artifact in vars(inputs).items()},
-        "steps": state.step,
-        "best_step": state.best_step,
-    }
     fresh.model.eval()
     measure(fresh, splits, rows, 4 * config.batch_tokens, context)
-    fine_tuned.save(context.out, fresh, provenance)
+    fine_tuned.save(context.out, fresh, provenance("finetune", inputs, config, context, state))
     if inputs.linked is not None and fresh.knowledge is not None:
         link_folder(inputs.linked.folder / "linker", context.out / fine_tuned.LINKER)
 

@@ -8,17 +8,19 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field
 
-from kepipe.config import ConfigConflict, cache_key_fields
+from kepipe.config import ConfigConflict
 from kepipe.data.formats import FormatName
 from kepipe.flow.stage import Planned, Stage, StageContext
 from kepipe.knowledge.base import KnowledgeContext
 from kepipe.knowledge.table import METHODS, KnowledgeMethods, inputs_of
 from kepipe.models.base import Base, fingerprint
+from kepipe.models.config import TransformerConfig
 from kepipe.objectives import requirements, table
 from kepipe.objectives.mlm import MLM
 from kepipe.objectives.requirements import RowSettings
 from kepipe.stages import preview
 from kepipe.stages.artifacts import Graph, Model, Shards, Vectors
+from kepipe.stages.provenance import provenance
 from kepipe.training.settings import TrainingSettings
 
 
@@ -106,16 +108,9 @@ def fit(inputs: PretrainInputs, config: PretrainConfig, context: StageContext) -
         context.log({"final_held_out_loss": state.latest, "best_held_out_loss": state.best})
         if metrics := run.held_out_metrics():
             context.log(metrics)
-    provenance = {
-        "stage": "pretrain",
-        "config": cache_key_fields(config),
-        "seed": context.seed,
-        **{name: "" if artifact is None else artifact.digest for name, artifact in vars(inputs).items()},
-        "steps": state.step,
-        "best_step": state.best_step,
-        "prompt_style": table.row_of(config.objective).prompt_style,
-    }
-    folder.save(context.out, run.model, tokenizer=inputs.shards.folder / "tokenizer", provenance=provenance)
+    made_by = provenance("pretrain", inputs, config, context, state)
+    made_by["prompt_style"] = table.row_of(config.objective).prompt_style
+    folder.save(context.out, run.model, tokenizer=inputs.shards.folder / "tokenizer", provenance=made_by)
     opening.save(run.knowledge, context.out, run.model, all_of_it=False)
 
 
@@ -129,6 +124,11 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
         yield conflict
     context = KnowledgeContext(model, config.length, config.objective)
     yield from preview.knowledge_conflicts(stage, context)
+    if model is not None and not isinstance(model, TransformerConfig):
+        yield ConfigConflict(
+            "base", f"{preview.display_name(stage)} is no transformer, which is what this stage trains"
+        )
+        return
     if model is not None:
         yield from requirements.conflicts(config.objective, model, preview.display_name(stage), config.rows)
     yield from preview.incompatibilities(stage, config.objective, model)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from kepipe.data.batch import Batch, Mentions
     from kepipe.data.row_batches import RowStream
     from kepipe.knowledge.kbert.injector import Injector
-    from kepipe.models.transformer import Transformer
+    from kepipe.models.protocols import EncoderConfig, TrainableEncoder
     from kepipe.objectives.base import Objective
 
 
@@ -62,7 +62,8 @@ class InjectedTriples:
         )
         columns = self.injector.descriptors(injected)
         tree = {name: None if values is None else tensor(values) for name, values in columns.items()}
-        return replace(move(batch, injected, self.injector.settings.method), **tree)  # type: ignore[arg-type]  # names of tensors alone
+        moved = move(batch, injected, self.injector.settings.method)
+        return replace(moved, **tree)  # type: ignore[arg-type]  # names of tensors alone
 
     def knows(self, entity: str) -> bool:
         """See `Knowledge`."""
@@ -72,7 +73,7 @@ class InjectedTriples:
         """See `Knowledge`."""
         return graph_coverage(self._lookup.rows_of(ids)[:-1])
 
-    def save(self, folder: Path, model: Transformer) -> None:  # noqa: ARG002
+    def save(self, folder: Path, model: TrainableEncoder) -> None:  # noqa: ARG002
         """See `Knowledge`: the graph, linked where the file system can, else copied."""
         from kepipe.knowledge.opening import write_settings
 
@@ -109,7 +110,7 @@ class KBertMethod(KnowledgeMethod):
             return
         row = table.row_of(context.objective)
         if row.stack == "encoder-decoder":
-            stacks = None if context.model is None else context.model.stacks
+            stacks = getattr(context.model, "stacks", None)
             fitting = [name for name, its in table.TABLE.items() if its.stack == stacks != row.stack]
             instead = f"set `objective: {fitting[0]}`{others(fitting)}, or " if fitting else ""
             yield ConfigConflict(
@@ -123,6 +124,15 @@ class KBertMethod(KnowledgeMethod):
                 f"{settings.length} would cut the text, whose rows have {context.length} tokens: set "
                 f"`knowledge: {{length: {2 * context.length}}}` to have room for triples",
             )
+
+    def extend_config(self, config: EncoderConfig, settings: KBert) -> EncoderConfig:
+        """See `KnowledgeMethod`: no weights are added. A model that reads no trees takes triples as text alone."""
+        if not config.reads_trees and (settings.soft_positions or settings.visible_matrix):
+            raise ValueError(
+                "this model reads tokens one after the other, and no tree: set `knowledge: {method: k-bert, "
+                "soft_positions: false, visible_matrix: false}`, so that triples are read as text"
+            )
+        return config
 
     def open(self, settings: KBert, sources: Sources, note: Callable[[str], None]) -> InjectedTriples:  # noqa: ARG002
         """See `KnowledgeMethod`."""

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from kepipe.data.row_batches import RowStream
     from kepipe.knowledge.triples_as_text.appended_facts import FactAppender
     from kepipe.knowledge.triples_as_text.fact_rows import StatedFacts
-    from kepipe.models.transformer import Transformer
+    from kepipe.models.protocols import TrainableEncoder
     from kepipe.objectives.base import Objective
     from kepipe.tokenization.tokenizer import Tokenizer
     from kg.store import Graph
@@ -96,7 +96,7 @@ class FactsBesideText:
         """See `Knowledge`."""
         return graph_coverage(self._lookup.rows_of(ids)[:-1])
 
-    def save(self, folder: Path, model: Transformer) -> None:  # noqa: ARG002
+    def save(self, folder: Path, model: TrainableEncoder) -> None:  # noqa: ARG002
         """See `Knowledge`: the graph; templates stand among the settings."""
         from kepipe.knowledge.opening import write_settings
 

@@ -38,11 +38,20 @@ class Dialect:
     """Our config, their name of the activation, their values so far: corrects theirs."""
 
 
-def _read_roberta(_: Path, _values: Mapping[str, Any], ours: dict[str, Any]) -> None:
+def _read_roberta(file: Path, _values: Mapping[str, Any], ours: dict[str, Any]) -> None:
+    # their positions begin after the number of the padding token
+    if not isinstance(ours["pad"], int):
+        raise ValueError(f"{file}: pad_token_id is {ours['pad']!r}; expected the number of a token")
+    ours["position_offset"] = ours["pad"] + 1
     ours["positions"] -= ours["position_offset"]
 
 
 def _write_roberta(config: TransformerConfig, _: str, theirs: dict[str, Any]) -> None:
+    if config.position_offset != config.pad + 1:
+        raise ValueError(
+            f"roberta whose positions begin at row {config.position_offset} has no form at Hugging Face, where they "
+            f"begin after the padding token, {config.pad}"
+        )
     theirs["max_position_embeddings"] += config.position_offset
 
 

@@ -106,11 +106,11 @@ ROBERTA = Port(
         ),
     ),
     _BERT_SETTINGS,
-    {**_BERT_FIXED, "position_offset": 2},
+    _BERT_FIXED,
     prefix="roberta.",
     output="lm_head.decoder.weight",
     ignored=("lm_head.decoder.bias", "roberta.embeddings.position_ids"),
-    required={**_ABSOLUTE, "pad_token_id": (1,)},
+    required=_ABSOLUTE,
 )
 
 GPT2 = Port(
