@@ -40,7 +40,7 @@ def sections(scores: Scores, folder: Path) -> Iterator[Section]:
         if probe in scores.details:
             yield _Drawing(probe, row.presentation, scores).section()
         if probe in scores.details and row.presentation.examples:
-            examples = quote_examples(folder / row.presentation.examples, probe, scores)
+            examples = quote_examples(folder / row.presentation.examples, probe, row.presentation, scores)
             if examples is not None:
                 yield examples
 
@@ -138,8 +138,10 @@ def _mentions_given(counts: Mapping[str, Mapping[str, int]]) -> Text:
     )
 
 
-def quote_examples(file: Path, probe: str, scores: Scores, most: int = 4) -> Section | None:
-    """Blanks on which the arms differ most, in both directions.
+def quote_examples(
+    file: Path, probe: str, shown: Presentation, scores: Scores, most: int = 4
+) -> Section | None:
+    """Cases on which the arms differ most, in both directions.
 
     `file`: in the form of `kepipe.probes.entity_cloze.records`.
     """
@@ -154,11 +156,13 @@ def quote_examples(file: Path, probe: str, scores: Scores, most: int = 4) -> Sec
         items = tuple(_example(case, order) for case in _apart(gained, better, worse, most))
         won = sum(case["ranks"][better] < case["ranks"][worse] for case in cases)
         blocks.append(
-            Text(f"{better} ranks the true entity higher than {worse} in {won} of {len(cases)} blanks.")
+            Text(
+                f"{better} ranks the true entity higher than {worse} in {won} of {len(cases)} {shown.cases}."
+            )
         )
         if items:
             blocks.append(Quotes(items))
-    return Section("examples", "Where the arms differ", tuple(blocks))
+    return Section(f"{shown.anchor}-examples", f"{shown.title}: where the arms differ", tuple(blocks))
 
 
 def _apart(
