@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -119,12 +120,14 @@ Templates = Sequence[tuple[Template, ...]]
 
 
 def templates_of(graph: Graph, file: Path | None = None) -> Templates:
-    """The templates of a graph's relations: those of `file` (see `read_templates`), and made from labels elsewhere.
+    """The templates of a graph's relations: those of `file`, and made from labels elsewhere.
 
+    `file`: see `read_templates`; or a folder, see `read_pararel`, which may speak of more relations than the graph has.
     Raises ValueError for a file that names a relation which the graph does not have.
     """
-    given = {} if file is None else read_templates(file)
-    unknown = given.keys() - {relation.id for relation in graph.relations}
+    is_folder = file is not None and file.is_dir()
+    given = {} if file is None else read_pararel(file) if is_folder else read_templates(file)
+    unknown = set() if is_folder else given.keys() - {relation.id for relation in graph.relations}
     if unknown:
         raise ValueError(
             f"{file}: the graph has no relation {min(unknown)!r}; `kepipe graph describe` lists those it has"
@@ -150,6 +153,29 @@ def read_templates(file: Path) -> Mapping[str, tuple[Template, ...]]:
         except ValueError as error:
             raise ValueError(f"{file}, line {number}: {error}") from None
     return {relation: tuple(of_relation) for relation, of_relation in templates.items()}
+
+
+def read_pararel(folder: Path) -> Mapping[str, tuple[Template, ...]]:
+    """Relation → its templates, in the form of ParaRel (Elazar et al. 2021): a file `P19.jsonl` a relation of Wikidata,
+    with `{"pattern": "[X] was born in [Y]."}` a line.
+
+    Raises ValueError, with the line, for another one, and for a folder without such files.
+    """
+    templates: dict[str, tuple[Template, ...]] = {}
+    for file in sorted(folder.glob("P*.jsonl")):
+        patterns = []
+        for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), 1):
+            try:
+                patterns.append(Template(str(json.loads(line)["pattern"]).strip()))
+            except (ValueError, KeyError, TypeError) as error:
+                raise ValueError(
+                    f'{file}, line {number}: expected {{"pattern": "… [X] … [Y]"}} ({error})'
+                ) from None
+        if patterns:
+            templates[file.stem] = tuple(patterns)
+    if not templates:
+        raise ValueError(f"{folder}: expected ParaRel's patterns: files such as P19.jsonl, one a relation")
+    return templates
 
 
 def from_label(relation: Relation) -> Template:

@@ -76,17 +76,22 @@ class _Arm:
             return {array: stored[array] for array in stored.files}
 
     def count_given(self, probe: Probe) -> dict[str, int] | None:
-        """How many mentions a model with knowledge is given with the text, and of how many it knows something.
+        """See `count_given`."""
+        return count_given(self._model, probe)
 
-        None for a plain model, and where the probe gives none.
-        """
-        if (knowledge := self._model.knowledge) is None:
-            return None
-        entities = probe.entities_given(self._model)
-        if not len(entities):
-            return None
-        known = {entity: knowledge.knows(entity) for entity in set(entities)}
-        return {"given": len(entities), "known": sum(known[entity] for entity in entities)}
+
+def count_given(model: OpenedModel, probe: Probe) -> dict[str, int] | None:
+    """How many mentions a model with knowledge is given with the text, and of how many it knows something.
+
+    None for a plain model, and where the probe gives none.
+    """
+    if (knowledge := model.knowledge) is None:
+        return None
+    entities = probe.entities_given(model)
+    if not len(entities):
+        return None
+    known = {entity: knowledge.knows(entity) for entity in set(entities)}
+    return {"given": len(entities), "known": sum(known[entity] for entity in entities)}
 
 
 def answer_all(

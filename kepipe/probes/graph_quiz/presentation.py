@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from kepipe.probes.presentation import Details, Groups, Presentation, Verdict
 
+NAME = "graph_quiz"
+"""Of the probe in the scores."""
 GROUP_NAMES = {"stated": "facts stated", "held_out": "facts held out", "rare": "rare entities"}
 
 

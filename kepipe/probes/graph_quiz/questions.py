@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -64,28 +65,24 @@ def draw_questions(graph: Graph, settings: GraphQuizSettings, rng: np.random.Gen
     held_out = held_out[~np.isin(_codes(graph, held_out), _codes(graph, stated))]
     number = settings.questions
     from_held_out = min(len(held_out), max(number // 2, number - len(stated)))
+    options = _Options(graph, settings.options)
     drawn = [
-        facts[np.sort(balanced(facts[:, 1], facts[:, 2], rng)[:share])]
+        list(islice(_with_options(facts, options, rng, left_out), share))
         for facts, share in ((stated, number - from_held_out), (held_out, from_held_out))
     ]
-    facts = np.concatenate(drawn)
-    is_stated = np.repeat([True, False], [len(part) for part in drawn])
-    options, truths = _Options(graph, settings.options).draw(facts, rng)
-    asked = np.array([len(rows) >= FEWEST for rows in options], np.bool_)
-    if count := int((~asked).sum()):
-        left_out["fewer than two options"] += count
-    if not asked.any():
+    asked = [*drawn[0], *drawn[1]]
+    if not asked:
         raise ValueError(
             "graph-quiz: nothing can be asked: no relation has two objects with different names in the splits "
             f"{', '.join((*settings.stated, *settings.held_out))}"
         )
-    facts = facts[asked].astype(np.int64)
+    facts = np.array([fact for fact, _, _ in asked], np.int64)
     rare_E = graph.degrees <= np.quantile(graph.degrees, RARE)
     return Questions(
         facts,
-        tuple(rows for rows, kept in zip(options, asked, strict=True) if kept),
-        truths[asked],
-        is_stated[asked],
+        tuple(rows for _, rows, _ in asked),
+        np.array([truth for _, _, truth in asked], np.int64),
+        np.arange(len(asked)) < len(drawn[0]),
         rare_E[facts[:, 0]] | rare_E[facts[:, 2]],
         {reason: count for reason, count in left_out.items() if count},
     )
@@ -100,6 +97,18 @@ def balanced(relations_F: Ints, answers_F: Ints, rng: np.random.Generator) -> In
     pairs = np.stack([relations_F, answers_F], axis=1)[order]
     order = order[np.argsort(_occurrences(pairs), kind="stable")]
     return order[np.argsort(_occurrences(relations_F[order, None]), kind="stable")]
+
+
+def _with_options(
+    facts: Ints, options: _Options, rng: np.random.Generator, left_out: Counter[str]
+) -> Iterator[tuple[list[int], Ints, int]]:
+    """Facts in a balanced order, those that can be asked: each with its options and the place of the true one."""
+    for fact in facts[balanced(facts[:, 1], facts[:, 2], rng)].tolist():
+        rows, truth = options.of(*fact, rng)
+        if len(rows) >= FEWEST:
+            yield fact, rows, truth
+        else:
+            left_out["without another option"] += 1
 
 
 def _occurrences(keys_FC: Ints) -> Ints:
@@ -175,12 +184,8 @@ class _Options:
             relation: pairs[pairs[:, 0] == relation, 1] for relation in np.unique(pairs[:, 0]).tolist()
         }
 
-    def draw(self, facts: Ints, rng: np.random.Generator) -> tuple[list[Ints], Ints]:
-        """The options of each fact, and where the true one stands among them."""
-        drawn = [self._of(*fact, rng) for fact in facts.tolist()]
-        return [options for options, _ in drawn], np.array([truth for _, truth in drawn], np.int64)
-
-    def _of(self, head: int, relation: int, tail: int, rng: np.random.Generator) -> tuple[Ints, int]:
+    def of(self, head: int, relation: int, tail: int, rng: np.random.Generator) -> tuple[Ints, int]:
+        """The options of a fact, and where the true one stands among them."""
         truths = {_name(self._graph, row) for row in self._true[head, relation]}
         others = list(self._others(self._objects[relation], truths | {""}, rng))
         options = np.sort(np.array([tail, *others], np.int64))

@@ -20,8 +20,8 @@ class GraphQuizSettings(Section):
     options: int = Field(60, ge=2)
     """Options of a question, at most; the true one is always among them."""
     templates: UserPath | None = None
-    """Sentences for the relations: `relation TAB [X] was born in [Y].`, several lines for paraphrases. None, and for
-    relations that it lacks: made from labels."""
+    """Sentences for the relations: `relation TAB [X] was born in [Y].`, several lines for paraphrases; or a folder
+    in ParaRel's form. None, and for relations that it lacks: made from labels."""
     paraphrases: int | None = Field(None, ge=1)
     """Templates of a relation that are asked, at most; None: all."""
     relations: tuple[str, ...] = ()
