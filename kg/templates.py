@@ -20,66 +20,15 @@ SUBJECT, OBJECT = "[X]", "[Y]"
 
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_PREPOSITIONS = frozenset(
-    [
-        "about",
-        "after",
-        "as",
-        "at",
-        "by",
-        "for",
-        "from",
-        "in",
-        "into",
-        "of",
-        "on",
-        "over",
-        "to",
-        "under",
-        "upon",
-        "via",
-        "with",
-        "within",
-    ]
+_PREPOSITION = re.compile(
+    "about|after|as|at|by|for|from|in|into|of|on|over|to|under|upon|via|with|within",
 )
-_AUXILIARIES = frozenset(["has", "have", "had", "is", "are", "was", "were", "can", "may"])
-_PARTICIPLES = frozenset(
-    [
-        "born",
-        "built",
-        "done",
-        "drawn",
-        "driven",
-        "fought",
-        "found",
-        "given",
-        "grown",
-        "held",
-        "hidden",
-        "kept",
-        "known",
-        "laid",
-        "led",
-        "left",
-        "lost",
-        "made",
-        "met",
-        "seen",
-        "sent",
-        "set",
-        "sold",
-        "spoken",
-        "struck",
-        "sung",
-        "taken",
-        "taught",
-        "told",
-        "won",
-        "worn",
-        "written",
-    ]
+_AUXILIARY = re.compile("has|have|had|is|are|was|were|can|may")
+_IRREGULAR_PARTICIPLE = re.compile(
+    "born|built|done|drawn|driven|fought|found|given|grown|held|hidden|kept|known|laid|led|left|lost|made|met|seen"
+    "|sent|set|sold|spoken|struck|sung|taken|taught|told|won|worn|written"
 )
-_CHINESE_VERB_ENDS = frozenset("于在为是自到有含成")
+_CHINESE_VERB = re.compile(".*[于在为是自到有含成]")
 
 
 class Statement(NamedTuple):
@@ -187,7 +136,7 @@ def from_label(relation: Relation) -> Template:
     """
     words = _words(relation.label or relation.id)
     if _HAN.search(words):
-        joined = words if words[-1] in _CHINESE_VERB_ENDS else f"的{words}是"
+        joined = words if _CHINESE_VERB.fullmatch(words) else f"的{words}是"
         return Template(f"{SUBJECT}{joined}{OBJECT}。")
     return Template(f"{_english(words)}.")
 
@@ -205,13 +154,14 @@ def _words(label: str) -> str:
 def _english(words: str) -> str:
     """The sentence of an English label, without its full stop."""
     first, last = words.split()[0].lower(), words.split()[-1].lower()
-    if first in _AUXILIARIES:
+    if _AUXILIARY.fullmatch(first):
         return f"{SUBJECT} {words} {OBJECT}"
-    if last not in _PREPOSITIONS:
+    if not _PREPOSITION.fullmatch(last):
         return f"The {words} of {SUBJECT} is {OBJECT}"
     if first.endswith("s") and not first.endswith(("ss", "us", "is")):
         return f"{SUBJECT} {words} {OBJECT}"  # shares border with, consists of
-    if last != "of" or first == "part" or first.endswith("ed") or first in _PARTICIPLES:
+    participle = first.endswith("ed") or _IRREGULAR_PARTICIPLE.fullmatch(first)
+    if last != "of" or participle or first == "part":
         return f"{SUBJECT} is {words} {OBJECT}"  # educated at, adjacent to, composed of
     article = "an" if first[0] in "aeiou" else "a"
     return f"{SUBJECT} is {article} {words} {OBJECT}"
