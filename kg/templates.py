@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -70,19 +71,25 @@ Templates = Sequence[tuple[Template, ...]]
 
 
 def templates_of(graph: Graph, given: Path | Mapping[str, Sequence[str]] | None = None) -> Templates:
-    """The templates of a graph's relations: those `given`, in a file (see `read_templates`) or by the id of their
-    relation, and made from labels elsewhere.
+    """The templates of a graph's relations: those `given`, and made from labels elsewhere.
 
-    Raises ValueError for templates of a relation that the graph does not have, and for what is no template.
+    `given`: by the id of their relation; in a file, see `read_templates`; or in a folder, see `read_pararel`, which may
+    speak of more relations than the graph has. Raises ValueError for other templates of a relation that the graph does
+    not have, and for what is no template.
     """
-    own = read_templates(given) if isinstance(given, Path) else _parse(given or {})
-    unknown = own.keys() - {relation.id for relation in graph.relations}
+    is_folder = isinstance(given, Path) and given.is_dir()
+    own = _read(given) if isinstance(given, Path) else _parse(given or {})
+    unknown = set() if is_folder else own.keys() - {relation.id for relation in graph.relations}
     if unknown:
         place = f"{given}" if isinstance(given, Path) else "templates"
         raise ValueError(
             f"{place}: the graph has no relation {min(unknown)!r}; `kepipe graph describe` lists those it has"
         )
     return [own.get(relation.id) or (from_label(relation),) for relation in graph.relations]
+
+
+def _read(place: Path) -> Mapping[str, tuple[Template, ...]]:
+    return read_pararel(place) if place.is_dir() else read_templates(place)
 
 
 def _parse(given: Mapping[str, Sequence[str]]) -> Mapping[str, tuple[Template, ...]]:
@@ -107,6 +114,29 @@ def read_templates(file: Path) -> Mapping[str, tuple[Template, ...]]:
         except ValueError as error:
             raise ValueError(f"{file}, line {number}: {error}") from None
     return {relation: tuple(of_relation) for relation, of_relation in templates.items()}
+
+
+def read_pararel(folder: Path) -> Mapping[str, tuple[Template, ...]]:
+    """Relation → its templates, in the form of ParaRel (Elazar et al. 2021): a file `P19.jsonl` a relation of Wikidata,
+    with `{"pattern": "[X] was born in [Y]."}` a line.
+
+    Raises ValueError, with the line, for another one, and for a folder without such files.
+    """
+    templates: dict[str, tuple[Template, ...]] = {}
+    for file in sorted(folder.glob("P*.jsonl")):
+        patterns = []
+        for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), 1):
+            try:
+                patterns.append(Template(str(json.loads(line)["pattern"]).strip()))
+            except (ValueError, KeyError, TypeError) as error:
+                raise ValueError(
+                    f'{file}, line {number}: expected {{"pattern": "… [X] … [Y]"}} ({error})'
+                ) from None
+        if patterns:
+            templates[file.stem] = tuple(patterns)
+    if not templates:
+        raise ValueError(f"{folder}: expected ParaRel's patterns: files such as P19.jsonl, one a relation")
+    return templates
 
 
 def from_label(relation: Relation) -> Template:

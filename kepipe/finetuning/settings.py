@@ -31,7 +31,7 @@ class FinetuneConfig(Section):
     task: TaskName
     """What is asked. `docs/tasks.md` tells of each task's files."""
     data: Data | None = None
-    """The task's files, where no stage makes them (`inputs: {data: quiz}`)."""
+    """The task's files, where no stage makes them (`inputs: {data: graph-dataset}`)."""
     base: Base | None = None
     """The model to start from, where no stage's (`inputs: {start: pretrain}`)."""
     tokenizer: UserSource | None = None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from kepipe.config import ConfigConflict, suggest
+from kepipe.flow.artifact import hash_file
 from kepipe.flow.stage import Planned, Stage, StageContext
 from kepipe.inference.added_knowledge import AddedKnowledge
 from kepipe.knowledge import table as knowledge
@@ -16,7 +17,7 @@ from kepipe.knowledge.base import KnowledgeContext
 from kepipe.knowledge.table import KnowledgeMethods, inputs_of
 from kepipe.probes.evaluation import Given, answer_all, fitting, make_probes, score, write_files
 from kepipe.probes.settings import ProbeSettings
-from kepipe.probes.table import PROBES, ProbeName, described, score_name
+from kepipe.probes.table import PROBES, ProbeName, described, on_request, score_name
 from kepipe.stages import preview
 from kepipe.stages.artifacts import Evaluation, Graph, Linked, Model, Shards, Vectors
 from kepipe.stages.starting import folders
@@ -32,7 +33,7 @@ class EvaluateConfig(ProbeSettings):
     shorthand: ClassVar[Mapping[str, str]] = {"knowledge": "method"}
 
     probes: tuple[ProbeName, ...] | None = Field(
-        None, description=f"{described()}. None: those that fit each arm."
+        None, description=f"{described()}. None: those that fit each arm, but for {on_request()}."
     )
     knowledge: KnowledgeMethods = ()
     """What goes with the text, of all arms alike: a method's name, `method:` with settings, or a list of such. It takes
@@ -44,7 +45,7 @@ class EvaluateConfig(ProbeSettings):
 @dataclass(frozen=True)
 class EvaluateInputs:
     """The models to measure; what they are measured on, with the graph whose entities are asked for; the graph and the
-    vectors that knowledge is from, where not the model's own."""
+    vectors that knowledge is from, where not the model's own. The vectors answer the graph quiz as a baseline."""
 
     arms: tuple[Model, ...]
     linked: Linked
@@ -66,6 +67,8 @@ def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, context: StageConte
         _note_chosen(chosen, context)
     _warn_of_unused(config, chosen, context)
     held_out = held_out_documents(inputs.linked, inputs.candidates, inputs.shards, config, context.seed)
+    if inputs.vectors is not None:
+        held_out = replace(held_out, vectors=inputs.vectors.folder)
     probes = make_probes(held_out, {name for of_arm in chosen.values() for name in of_arm})
     added = AddedKnowledge(config.knowledge, folders(inputs.graph, inputs.vectors, None))
     answered, given = answer_all(inputs.arms, probes, chosen, added, context)
@@ -161,6 +164,12 @@ def _needs(config: EvaluateConfig) -> tuple[str, ...]:
     return inputs_of(config.knowledge)
 
 
+def _fingerprint(config: EvaluateConfig) -> Mapping[str, str]:
+    """The digest of the templates given."""
+    file = config.graph_quiz.templates
+    return {} if file is None else {file.name: hash_file(file)}
+
+
 EVALUATE = Stage(
-    "evaluate", 7, EvaluateInputs, EvaluateConfig, Evaluation, evaluate, conflicts=conflicts, needs=_needs
+    "evaluate", 8, EvaluateInputs, EvaluateConfig, Evaluation, evaluate, _fingerprint, conflicts, _needs
 )

@@ -86,7 +86,8 @@ def missing_inputs(config: FinetuneConfig, given: Collection[str]) -> Iterator[C
     """What the settings, and the names of the inputs that are given, leave open or say twice."""
     if ("data" in given) == (config.data is not None):
         yield ConfigConflict(
-            "data", "say what to learn from, either by `data: {train: FILE}` or by `inputs: {data: quiz}`"
+            "data",
+            "say what to learn from, either by `data: {train: FILE}` or by `inputs: {data: graph-dataset}`",
         )
     if ("start" in given) == (config.base is not None):
         yield ConfigConflict(

@@ -1,7 +1,8 @@
 """How often each ranking writes the triple that is asked for: `python -m tests.benchmarks.choices FOLDER`.
 
-The folder is that of the pipeline `k-bert-choices` in its workspace, or of another with the stages `graph`, `quiz` and
-`embed`. Of each question the two triples are chosen that would be written beside the name; nothing is trained.
+The folder is that of the pipeline `k-bert-choices` in its workspace, or of another with the stages `graph`,
+`graph-dataset` and `embed`. Of each question the two triples are chosen that would be written beside the name;
+nothing is trained.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ BRANCHES = 2
 def main(folder: Path, split: str = "test") -> None:
     """Print a line a ranking."""
     graph, tokenizer = open_graph(folder / "graph"), load_tokenizer("minilm")
-    lines = (folder / "quiz" / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (folder / "graph-dataset" / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()
     questions = [json.loads(line) for line in lines]
     encoded = tokenizer.encode([question["text"] for question in questions])
     ends = np.cumsum(encoded.lengths)
