@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -36,6 +36,26 @@ class FusionConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RotaryConfig:
+    """Positions as rotations of queries and keys (Su et al. 2021), and layers that look nearby alone (Warner et al.
+    2024, "Smarter, Better, Faster, Longer", §2.1). Layers 0, `every`, 2 · `every`, … look everywhere and turn by
+    `theta`; between them, layers see up to `window` / 2 tokens to either side and turn by `local_theta`."""
+
+    theta: float
+    local_theta: float
+    window: int
+    every: int
+
+    def __post_init__(self) -> None:
+        if self.every < 1 or self.window < 2:
+            raise ValueError(f"expected every from 1 and window from 2, not {self.every} and {self.window}")
+
+    def local_layers(self, layers: int) -> tuple[int, ...]:
+        """Numbers, from 0, of the layers that look nearby alone."""
+        return tuple(number for number in range(layers) if number % self.every)
+
+
+@dataclass(frozen=True, kw_only=True)
 class TransformerConfig:
     """Sizes and choices of parts. `families.py` holds the published combinations.
 
@@ -53,7 +73,9 @@ class TransformerConfig:
     width: int = 0
 
     positions: int = 512
-    """Rows of learned positions; 0: T5's relative bias instead."""
+    """Rows of learned positions, or the longest row with rotary ones; 0: T5's relative bias instead."""
+    rotary: RotaryConfig | None = None
+    """Positions as rotations; None: as `positions` says."""
     position_offset: int = 0
     relative_buckets: int = 32
     relative_farthest: int = 128
@@ -69,7 +91,7 @@ class TransformerConfig:
     activation: Literal["gelu", "gelu_tanh", "relu"] = "gelu"
     gated: bool = False
     bias: bool = True
-    """Whether projections have biases."""
+    """Whether projections and norms have biases."""
     scaled_scores: bool = True
     """Whether attention scores are divided by √width."""
 
@@ -99,6 +121,8 @@ class TransformerConfig:
         for name in ("vocabulary", "hidden", "heads", "feedforward"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.rotary is not None and self.decoder_layers:
+            raise ValueError("rotary positions are those of an encoder alone")
         if self.fusion is not None:
             if self.decoder_layers or self.norm_place == "pre" or self.gated:
                 raise ValueError(
@@ -141,8 +165,9 @@ class TransformerConfig:
         unknown = values.keys() - {field.name for field in fields(cls)}
         if unknown:
             raise ValueError(f"unknown keys of a model's config: {', '.join(sorted(unknown))}")
-        fusion = values.get("fusion")
-        return cls(**{**values, "fusion": None if fusion is None else FusionConfig(**fusion)})
+        parts: dict[str, Callable[..., Any]] = {"fusion": FusionConfig, "rotary": RotaryConfig}
+        read = {name: part(**values[name]) for name, part in parts.items() if values.get(name) is not None}
+        return cls(**{**values, **read})
 
 
 def is_ours(values: Mapping[str, Any]) -> bool:
