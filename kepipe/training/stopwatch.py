@@ -14,8 +14,7 @@ from kepipe.training.train_state import TrainState
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-    from kepipe.flow.events import Tick
-    from kepipe.flow.stage import StageContext
+    from kepipe.flow.stage import StageContext, Tick
 
 
 class Stopwatch:
