@@ -76,5 +76,5 @@ class TaskBatches:
         lengths = np.fromiter(map(len, rows), np.int64, len(rows))
         return cls(rows, BatchSampler(lengths, tokens, seed), collator)
 
-    def __call__(self, number: int) -> Batch:
+    def __call__(self, number: int, _share: float = 0.0) -> Batch:
         return self.collator([self.rows[n] for n in self.sampler.rows(number).tolist()])

@@ -131,8 +131,9 @@ def build(
     """The model that `base` names, on the CPU in fp32. `note` is told what a trained model lacked.
 
     `special`: the tokenizer's ids of `pad` and `sep`, which a fresh model takes instead of the family's published
-    ones. `counts`: how often each token stands in the text to be learned, int [V], by which a fresh model's output
-    bias is set (`init_output_bias`). Raises ValueError where a trained model has another vocabulary than `vocab_size`.
+    ones. `counts`: how often each token stands in the text to be learned, int [V], by which a fresh model's output bias
+    is set, or that of a head which a trained model came without (`kepipe.models.output_bias`). Raises ValueError where
+    a trained model has another vocabulary than `vocab_size`.
     """
     from kepipe.models.assemble import assemble, initialise
     from kepipe.models.output_bias import init_output_bias
@@ -145,7 +146,7 @@ def build(
         return model
     from kepipe.models.pretrained import from_pretrained
 
-    model = from_pretrained(base.trained, seed=seed, dropout=base.dropout, note=note)
+    model = from_pretrained(base.trained, seed=seed, dropout=base.dropout, note=note, counts=counts)
     require_vocabulary(base.trained, model.config.vocabulary, vocab_size)
     return model
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from kepipe.models.families import Stacks, family_of
+from kepipe.models.families import RotaryConfig, Stacks, family_of
 
 if TYPE_CHECKING:
     from kepipe.models.protocols import Capability
@@ -57,7 +57,9 @@ class TransformerConfig:
     width: int = 0
 
     positions: int = 512
-    """Rows of learned positions; 0: T5's relative bias instead."""
+    """Rows of learned positions, or the longest row with rotary ones; 0: T5's relative bias instead."""
+    rotary: RotaryConfig | None = None
+    """Positions as rotations; None: as `positions` says."""
     position_offset: int = 0
     relative_buckets: int = 32
     relative_farthest: int = 128
@@ -73,7 +75,7 @@ class TransformerConfig:
     activation: Literal["gelu", "gelu_tanh", "relu"] = "gelu"
     gated: bool = False
     bias: bool = True
-    """Whether projections have biases."""
+    """Whether projections and norms have biases."""
     scaled_scores: bool = True
     """Whether attention scores are divided by √width."""
 
@@ -103,6 +105,8 @@ class TransformerConfig:
         for name in ("vocabulary", "hidden", "heads", "feedforward"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.rotary is not None and self.decoder_layers:
+            raise ValueError("rotary positions are those of an encoder alone")
         if self.fusion is not None:
             if self.decoder_layers or self.norm_place == "pre" or self.gated:
                 raise ValueError(
@@ -150,8 +154,9 @@ class TransformerConfig:
         unknown = values.keys() - {field.name for field in fields(cls)}
         if unknown:
             raise ValueError(f"unknown keys of a model's config: {', '.join(sorted(unknown))}")
-        fusion = values.get("fusion")
-        return cls(**{**values, "fusion": None if fusion is None else FusionConfig(**fusion)})
+        parts: dict[str, Callable[..., Any]] = {"fusion": FusionConfig, "rotary": RotaryConfig}
+        read = {name: part(**values[name]) for name, part in parts.items() if values.get(name) is not None}
+        return cls(**{**values, **read})
 
 
 def is_ours(values: Mapping[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -19,7 +20,8 @@ from kepipe.nn.heads import Pooler, PredictionTransform, VocabularyHead
 from kepipe.nn.layer import LayerContext, Stack
 from kepipe.nn.placement import EntityPlacement, LinkedEntities, place_entities
 from kepipe.nn.query_positions import plan_query_positions
-from kepipe.nn.visibility import Visibility
+from kepipe.nn.rotary import rotation
+from kepipe.nn.visibility import Visibility, nearby
 
 
 class EntityParts(NamedTuple):
@@ -119,14 +121,14 @@ class Transformer(TrainableEncoder):
         x_BTD = self.encoder.embeddings(
             self.tokens(tokens_BT), positions_BT=positions_BT, segments_BT=segments_BT, tasks_BT=tasks_BT
         )
-        mask = self._mask(self.encoder, visibility, x_BTD, keys=x_BTD.shape[1], positions_BT=positions_BT)
+        layer_context = self._encoder_context(self.encoder, visibility, x_BTD, positions_BT)
         placement, entity_states = self._slots(tokens_BT, visibility, entities)
         narrow = None
-        if places_N is not None and self.encoder.narrows(mask):
+        if places_N is not None and self.encoder.narrows(layer_context.mask):
             narrow = plan_query_positions(places_N, *tokens_BT.shape)
         hidden_BTD: Tensor = self.encoder(
             x_BTD,
-            LayerContext(mask, placement=placement),
+            replace(layer_context, placement=placement),
             entity_states=entity_states,
             all_hidden_states=all_hidden_states,
             query_positions=narrow,
@@ -270,6 +272,23 @@ class Transformer(TrainableEncoder):
     def stacks(self) -> list[Stack]:
         """The encoder, the decoder, or both."""
         return [stack for stack in (self.encoder, self.decoder) if stack is not None]
+
+    def _encoder_context(
+        self, stack: Stack, visibility: Visibility, x_BTD: Tensor, positions_BT: Tensor | None
+    ) -> LayerContext:
+        """Who sees whom in the encoder, and how queries and keys are turned."""
+        length, rotary = x_BTD.shape[1], self.config.rotary
+        mask = self._mask(stack, visibility, x_BTD, keys=length, positions_BT=positions_BT)
+        if rotary is None:
+            return LayerContext(mask)
+        positions = torch.arange(length, device=x_BTD.device) if positions_BT is None else positions_BT
+        reach, local_mask = rotary.window // 2, mask
+        if length > reach + 1:
+            local_mask = self._mask(stack, visibility & nearby(reach), x_BTD, keys=length)
+        everywhere, here = (
+            rotation(positions, self.config.head_width, theta) for theta in (rotary.theta, rotary.local_theta)
+        )
+        return LayerContext(mask, rotation=everywhere, local=LayerContext(local_mask, rotation=here))
 
     def _mask(
         self,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from kepipe.config import ConfigConflict
 from kepipe.data.formats import FormatName
@@ -21,6 +21,7 @@ from kepipe.objectives.requirements import RowSettings
 from kepipe.stages import preview
 from kepipe.stages.artifacts import Graph, Model, Shards, Vectors
 from kepipe.stages.provenance import provenance
+from kepipe.training.recipes import RecipeName, settings_of
 from kepipe.training.settings import TrainingSettings
 
 
@@ -46,6 +47,9 @@ class PretrainConfig(TrainingSettings):
 
     base: Base = Base()
     """The model that training starts from."""
+    recipe: RecipeName = "fast"
+    """The settings of training that are not written here, where the base is a fresh one: those by which it learns most
+    in little time, or those with which its family was published. A trained base has the defaults."""
     objective: Annotated[table.AnyObjective, BeforeValidator(_no_method)] = MLM()
     """What is learned: a name, or `name:` with settings."""
     knowledge: KnowledgeMethods = ()
@@ -57,6 +61,18 @@ class PretrainConfig(TrainingSettings):
     """Longest row in tokens, special tokens included."""
     document_mask: bool = False
     """Hide the documents that share a row from one another."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _follow_recipe(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        base = values.get("base", {})
+        if isinstance(base, Base):
+            base = {"family": base.family, "from": base.trained}
+        if not isinstance(base, Mapping) or base.get("from") is not None:
+            return values
+        return {**settings_of(values.get("recipe", "fast"), base.get("family", "bert")), **values}
 
     @property
     def rows(self) -> RowSettings:
@@ -102,7 +118,7 @@ def fit(inputs: PretrainInputs, config: PretrainConfig, context: StageContext) -
     state = train(run.model, run.batches, run.objective.criterion, config, context, run.evaluator)
     if not is_main_process():
         return
-    epochs = state.step * config.accumulate / run.rows.per_epoch
+    epochs = state.micro_batches / run.rows.per_epoch
     context.log({"epochs": epochs, "parameters": sum(p.numel() for p in run.model.parameters())})
     if run.evaluator is not None:
         context.log({"final_held_out_loss": state.latest, "best_held_out_loss": state.best})
@@ -143,5 +159,5 @@ def _fingerprint(config: PretrainConfig) -> Mapping[str, str]:
 
 
 PRETRAIN = Stage(
-    "pretrain", 7, PretrainInputs, PretrainConfig, Model, pretrain, _fingerprint, conflicts, _needs
+    "pretrain", 8, PretrainInputs, PretrainConfig, Model, pretrain, _fingerprint, conflicts, _needs
 )

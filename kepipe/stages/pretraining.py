@@ -45,10 +45,7 @@ class Pretraining:
     @property
     def batches(self) -> CorruptedBatches:
         """Micro-batches of the training text."""
-        config = self.config
-        return CorruptedBatches(
-            self.rows.__getitem__, self.objective.collate, self.context.seed, config.steps, config.accumulate
-        )
+        return CorruptedBatches(self.rows.__getitem__, self.objective.collate, self.context.seed)
 
     @classmethod
     def prepare(cls, inputs: PretrainInputs, config: PretrainConfig, context: StageContext) -> Pretraining:
@@ -128,7 +125,7 @@ def _model(
 ) -> tuple[Transformer, Knowledge | None]:
     """The model that training starts from, fit for its objective, and the knowledge that goes with it."""
     base = config.base if inputs.start is None else resume_or_load(inputs.start, inputs.shards, config.base)
-    counts = _counts(config, tokenizer, rows) if base.trained is None else None
+    counts = _counts(config, tokenizer, rows)
     special = {"pad": tokenizer.pad, "sep": tokenizer.sep}
     model = build(base, tokenizer.vocab_size, context.seed, context.note, special, counts)
     sources = Sources(tokenizer, model.config, **folders(inputs.graph, inputs.vectors, inputs.neighbours))

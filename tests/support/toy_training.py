@@ -74,7 +74,7 @@ def fit(
     evaluator: Evaluator | None = None,
 ) -> TrainState:
     """Train on rows that an objective corrupts, as pretraining does."""
-    batches = CorruptedBatches(rows, objective.collate, context.seed, settings.steps, settings.accumulate)
+    batches = CorruptedBatches(rows, objective.collate, context.seed)
     return train(model, batches, objective.criterion, settings, context, evaluator)
 
 
@@ -119,7 +119,7 @@ def tiny(dropout: float = 0.1) -> Transformer:
 
 
 def settings(**changes: Any) -> TrainingSettings:
-    """12 steps in fp32, a checkpoint after every fourth."""
+    """12 steps, or the `budget` given, in fp32; a checkpoint after every fourth."""
     defaults: dict[str, Any] = {
         "steps": 12,
         "batch_tokens": ROWS * LENGTH,
@@ -129,6 +129,8 @@ def settings(**changes: Any) -> TrainingSettings:
         "checkpoint_every": 4,
         "eval_every": 6,
     }
+    if "budget" in changes:
+        del defaults["steps"]
     return TrainingSettings(**(defaults | changes))
 
 
