@@ -132,7 +132,8 @@ def from_pretrained(
         ported = loads[settings.release_of(config)](place, seed)
         model = ported.model
         fresh = list(ported.fresh)
-        if counts is not None and lacks_head(model, fresh):
+        fits = counts is not None and len(counts) == model.config.vocabulary  # else it is refused later
+        if counts is not None and fits and lacks_head(model, fresh):
             init_tied_head(model)
             init_output_bias(model, counts)
             fresh = [weight for weight in fresh if not weight.startswith("head.")]

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kepipe.probes import entity_cloze, masked_loss, perplexity
 from kepipe.probes.graph_quiz import probe as graph_quiz
-from kepipe.probes.graph_quiz.presentation import PRESENTATION as GRAPH_QUIZ
+from kepipe.probes.graph_quiz.presentation import PRESENTATION as QUIZ_PRESENTATION
+from kepipe.probes.graph_quiz.presentation import headlines as quiz_headlines
 from kepipe.probes.presentation import Presentation, headlines
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ PROBES: Mapping[str, ProbeRow] = {
         "choose the object of a fact of the graph among those of its relation",
         ("masked-lm", "language-model"),
         graph_quiz.make,
-        GRAPH_QUIZ,
+        QUIZ_PRESENTATION,
+        quiz_headlines,
         by_default=False,
         files={graph_quiz.FILE: graph_quiz.records},
     ),

@@ -30,15 +30,20 @@ class ReportInputs:
 
 
 def report(inputs: ReportInputs, config: ReportConfig, context: StageContext) -> None:
-    """Write `report.html`. Times and dates on it are those recorded beside the inputs: the page has none of its own."""
+    """Write `report.html`, and `quiz.png` where the graph quiz was asked. Times and dates on it are those recorded beside the inputs: the page has none of its own."""
+    from kepipe.probes.graph_quiz.presentation import NAME
     from kepipe.report.page import render
     from kepipe.report.pipeline import build
+    from kepipe.report.quiz_picture import draw_quiz
     from kepipe.report.wording import verdict
 
     with context.progress("drawing the page"):
         page = build(inputs, config.title)
         (context.out / "report.html").write_text(render(page), encoding="utf-8")
-    context.note(verdict(inputs.evaluation.scores()))
+        scores = inputs.evaluation.scores()
+        if NAME in scores.details:
+            draw_quiz(scores, context.out / "quiz.png")
+    context.note(verdict(scores))
 
 
-REPORT = Stage("report", 3, ReportInputs, ReportConfig, Report, report)
+REPORT = Stage("report", 4, ReportInputs, ReportConfig, Report, report)

@@ -60,7 +60,10 @@ def train(
     checkpoints = CheckpointManager(accelerator, inner, optimizer, settings, context)
     state = checkpoints.restore()
     if evaluator and state.step == 0:
-        context.log(evaluator.evaluate(accelerator, loss_module), step=0)
+        metrics = evaluator.evaluate(accelerator, loss_module)
+        context.log(metrics, step=0)
+        if state.finished(settings):
+            state.record(metrics[evaluator.selection_metric], keep=0)
     accumulator = MetricAccumulator(criterion.terms, criterion.metrics)
     with (
         freed_memory_kept(accelerator.device.type),

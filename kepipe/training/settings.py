@@ -24,8 +24,8 @@ class TrainingSettings(Section):
         "keep": "keep_last",
     }
 
-    steps: int = Field(1000, ge=1)
-    """Updates of the weights."""
+    steps: int = Field(1000, ge=0)
+    """Updates of the weights; 0: none, so that the model stays what it starts from, as an arm to compare with."""
     budget: Duration | None = Field(None, gt=0)
     """Time to train, such as `10m`, in place of `steps`: the learning rate, and all else that changes while a model
     learns, goes by the share of it that is used. Measurements and checkpoints count. A training that is interrupted
@@ -123,7 +123,7 @@ class TrainingSettings(Section):
         """The warm-up as a share of the training; of `steps`, whole ones."""
         if self.budget is not None:
             return self.warmup
-        return int(self.warmup if self.warmup >= 1 else self.warmup * self.steps) / self.steps
+        return int(self.warmup if self.warmup >= 1 else self.warmup * self.steps) / max(1, self.steps)
 
     def ramp(self) -> list[int]:
         """How many parts an update has, one stage of the batch ramp after the other."""

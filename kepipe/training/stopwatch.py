@@ -27,7 +27,7 @@ class Stopwatch:
     @property
     def share_of_update(self) -> float:
         """The share of the training that one update is; 0 where nobody knows how many there will be."""
-        return 0.0 if self.settings.budget else 1.0 / self.settings.steps
+        return 0.0 if self.settings.budget else 1.0 / max(1, self.settings.steps)
 
     def note(self, state: TrainState) -> int:
         """Write the time down in the state, after an update. Returns what a progress bar moves on by: one step, or the

@@ -45,7 +45,8 @@ class TrainState:
 
     def share(self, settings: TrainingSettings) -> float:
         """How much of the training is done, in 0..1: of its steps, or of its budget of time."""
-        done = self.step / settings.steps if settings.budget is None else self.seconds / settings.budget
+        total = settings.steps if settings.budget is None else settings.budget
+        done = (self.step if settings.budget is None else self.seconds) / total if total else 1.0
         return min(1.0, done)
 
     def finished(self, settings: TrainingSettings) -> bool:

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from kepipe.probes.presentation import Details, Groups, Presentation, Verdict
+from kepipe.studies.scores import Metrics, Scores
 
 NAME = "graph_quiz"
 """Of the probe in the scores."""
 GROUP_NAMES = {"stated": "facts stated", "held_out": "facts held out", "rare": "rare entities"}
+
+
+def headlines(name: str, presentation: Presentation, scores: Scores) -> Iterator[str]:
+    """For the console: how many facts stated and held out each arm knows, and what knows nothing of the entity."""
+    baselines = {presentation.baselines[of]: scores.baselines[name][of] for of in ("most_frequent", "chance")}
+    arms = {arm: measured[name] for arm, measured in scores.arms.items() if name in measured}
+    width = max(map(len, [*arms, *baselines]))
+    yield "graph quiz: accuracy on facts stated, and on facts held out"
+    for who, metrics in {**arms, **baselines}.items():
+        yield f"  {who:{width}}  {_figure(metrics, 'stated')}  {_figure(metrics, 'held_out')}"
+
+
+def _figure(metrics: Metrics, group: str) -> str:
+    accuracy = metrics.get(f"accuracy_{group}")
+    return "  – " if accuracy is None else f"{accuracy.value:.2f}"
 
 
 def _intro(details: Details) -> str:

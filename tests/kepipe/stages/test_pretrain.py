@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from pydantic import ValidationError
 
+from kepipe.flow.events import Metrics
 from kepipe.flow.stage import Nothing, StageContext
 from kepipe.models.folder import load
 from kepipe.stages.artifacts import Linked, Model, Shards
@@ -37,6 +39,18 @@ def test_it_writes_a_model_folder_that_loads(shards: Shards, tmp_path: Path) -> 
     assert [each["method"] for each in provenance["config"]["knowledge"]] == ["ernie-baidu"]
     assert provenance["shards"] == "digest"
     assert set(ear.metric("held_out_loss")) == {0, 6}
+
+
+def test_no_step_leaves_the_base_as_it_is(shards: Shards, tmp_path: Path) -> None:
+    (none, ear), (some, trained) = (run(shards, tmp_path / str(steps), steps=steps) for steps in (0, 6))
+    final = next(e.values for e in ear.events if isinstance(e, Metrics) and "final_held_out_loss" in e.values)
+    assert final["final_held_out_loss"] == ear.metric("held_out_loss")[0]
+    assert ear.metric("held_out_loss") == {0: trained.metric("held_out_loss")[0]}
+    before, after = load(none.out).state_dict(), load(some.out).state_dict()
+    again = load(run(shards, tmp_path / "again", steps=0)[0].out).state_dict()
+    assert all(torch.equal(before[name], again[name]) for name in before)
+    assert not torch.equal(before["tokens.weight"], after["tokens.weight"])
+    assert json.loads((none.out / "kepipe.json").read_text())["steps"] == 0
 
 
 def test_the_same_settings_give_the_same_files(shards: Shards, tmp_path: Path) -> None:
