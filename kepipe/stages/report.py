@@ -30,7 +30,10 @@ class ReportInputs:
 
 
 def report(inputs: ReportInputs, config: ReportConfig, context: StageContext) -> None:
-    """Write `report.html`, and `quiz.png` where the graph quiz was asked. Times and dates on it are those recorded beside the inputs: the page has none of its own."""
+    """Write `report.html`, and `quiz.png` where the graph quiz was asked.
+
+    Times and dates on the page are those recorded beside the inputs: it has none of its own.
+    """
     from kepipe.probes.graph_quiz.presentation import NAME
     from kepipe.report.page import render
     from kepipe.report.pipeline import build
