@@ -79,7 +79,8 @@ def quiz(
     with opened_graph(graph) as opened:
         probe = make_quiz(opened, settings, np.random.default_rng([seed, 4]), vectors)
         typer.echo(f"{graph}: {probe.steps:,} questions", err=True)
-        answered, known = {}, dict[str, Mapping[str, int]]()
+        answered: dict[str, Answers] = {}
+        known: dict[str, Mapping[str, int]] = {}
         for arm, name in names.items():
             answered[arm], counts = _ask(arm, name, probe)
             known |= {} if counts is None else {arm: counts}

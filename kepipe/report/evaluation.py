@@ -69,7 +69,7 @@ class _Drawing:
         """See `section`."""
         shown = self.shown
         blocks: list[Block] = [Text(shown.intro(self.details))]
-        drawn = shown.drawn or tuple(self.metrics)
+        drawn = tuple(metric for metric in shown.drawn or self.metrics if metric in self.metrics)
         unit = f"{shown.unit}, {shown.better} is better"
         scores = {
             self.metrics[metric]: {arm: metrics[metric] for arm, metrics in self.arms.items()}

@@ -165,9 +165,10 @@ def _needs(config: EvaluateConfig) -> tuple[str, ...]:
 
 
 def _fingerprint(config: EvaluateConfig) -> Mapping[str, str]:
-    """The digest of the templates given."""
-    file = config.graph_quiz.templates
-    return {} if file is None else {file.name: hash_file(file)}
+    """Digests of the templates given: a file, or a folder of such."""
+    given = config.graph_quiz.templates
+    files = [] if given is None else sorted(given.iterdir()) if given.is_dir() else [given]
+    return {file.name: hash_file(file) for file in files if file.is_file()}
 
 
 EVALUATE = Stage(

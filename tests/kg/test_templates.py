@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kg.schema import Relation
 from kg.store import Graph
-from kg.templates import Template, from_label, read_templates, templates_of
+from kg.templates import Template, from_label, read_pararel, read_templates, templates_of
 from kg.writer import GraphWriter
 
 
@@ -90,3 +90,16 @@ def _graph(folder: Path) -> Graph:
     writer.add_relation(Relation("borders", "shares border with"))
     writer.add_relation(Relation("capital", "capital"))
     return writer.finish()
+
+
+def test_a_folder_of_pararel_gives_paraphrases_and_speaks_of_other_relations_too(tmp_path: Path) -> None:
+    graph, folder = _graph(tmp_path), tmp_path / "patterns"
+    folder.mkdir()
+    (folder / "P36.jsonl").write_text('{"pattern": "[Y] is the capital of [X]."}\n', encoding="utf-8")
+    assert read_pararel(folder) == {"P36": (Template("[Y] is the capital of [X]."),)}
+    assert templates_of(graph, folder) == templates_of(graph)
+    (folder / "P19.jsonl").write_text('{"pattern": "[X] was born."}\n', encoding="utf-8")
+    with pytest.raises(ValueError, match=r"P19\.jsonl, line 1: .*pattern"):
+        read_pararel(folder)
+    with pytest.raises(ValueError, match="expected ParaRel's patterns"):
+        read_pararel(tmp_path)

@@ -1,4 +1,4 @@
-"""Graphs whose entities and relations are numbers."""
+"""Graphs for tests: whose entities and relations are numbers, and whose ids are their names."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from kg.schema import Entity, Relation
-from kg.store import Graph
-from kg.writer import GraphWriter
+from kg.schema import Entity, Relation, Triple
+from kg.store import Graph, open_graph
+from kg.writer import GraphWriter, write_graph
 
 
 def numbered_graph(folder: Path, entities: int, relations: int, **splits: np.ndarray) -> Graph:
@@ -21,3 +21,13 @@ def numbered_graph(folder: Path, entities: int, relations: int, **splits: np.nda
     for split, triples in splits.items():
         writer.add_triples(split, triples)
     return writer.finish()
+
+
+def named_graph(folder: Path, *, held_out: tuple[Triple, ...] = (), **facts: dict[str, str]) -> Graph:
+    """Relation → its facts; every name is its entity's id too."""
+    triples = [Triple(head, relation, tail) for relation, of in facts.items() for head, tail in of.items()]
+    names = dict.fromkeys(name for triple in (*triples, *held_out) for name in (triple.head, triple.tail))
+    relations = [Relation(name, name) for name in dict.fromkeys(t.relation for t in (*triples, *held_out))]
+    splits = {"train": triples} | ({"test": held_out} if held_out else {})
+    write_graph(folder, [Entity(name, name) for name in names], relations, splits)
+    return open_graph(folder)

@@ -104,7 +104,8 @@ def _with_options(
 ) -> Iterator[tuple[list[int], Ints, int]]:
     """Facts in a balanced order, those that can be asked: each with its options and the place of the true one."""
     for fact in facts[balanced(facts[:, 1], facts[:, 2], rng)].tolist():
-        rows, truth = options.of(fact[0], fact[1], fact[2], rng)
+        head, relation, tail = fact
+        rows, truth = options.of(head, relation, tail, rng)
         if len(rows) >= FEWEST:
             yield fact, rows, truth
         else:

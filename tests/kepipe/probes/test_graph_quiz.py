@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -20,15 +19,13 @@ from kepipe.models.mask_filler import MaskFiller
 from kepipe.probes.graph_quiz.causal_scores import log_likelihoods
 from kepipe.probes.graph_quiz.masked_scores import distinct_rows, pseudo_log_likelihoods
 from kepipe.probes.graph_quiz.probe import GraphQuiz, make_quiz, records
-from kepipe.probes.graph_quiz.questions import balanced, draw_questions
 from kepipe.probes.graph_quiz.settings import GraphQuizSettings
 from kepipe.probes.graph_quiz.statements import encode
 from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
-from kg.schema import Entity, Relation, Triple
-from kg.store import Graph, open_graph
+from kg.store import Graph
 from kg.templates import Template
 from kg.vectors import save_vectors
-from kg.writer import write_graph
+from tests.support.graphs import named_graph
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 LETTERS = [*"abcdefg", "##x", "##y", "##z"]
@@ -45,19 +42,9 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
     return load_tokenizer(file)
 
 
-def graph_of(folder: Path, *, held_out: tuple[Triple, ...] = (), **facts: dict[str, str]) -> Graph:
-    """Relation → its facts; every name is its entity's id too."""
-    triples = [Triple(head, relation, tail) for relation, of in facts.items() for head, tail in of.items()]
-    names = dict.fromkeys(name for triple in (*triples, *held_out) for name in (triple.head, triple.tail))
-    relations = [Relation(name, name) for name in dict.fromkeys(t.relation for t in (*triples, *held_out))]
-    splits = {"train": triples} | ({"test": held_out} if held_out else {})
-    write_graph(folder, [Entity(name, name) for name in names], relations, splits)
-    return open_graph(folder)
-
-
 @pytest.fixture
 def capitals(tmp_path: Path) -> Graph:
-    return graph_of(tmp_path / "graph", capital=COUNTRIES)
+    return named_graph(tmp_path / "graph", capital=COUNTRIES)
 
 
 class OfRow:
@@ -105,67 +92,8 @@ def asked(quiz: GraphQuiz, model: OpenedModel) -> dict[str, np.ndarray]:
     return dict(quiz.answer(model, lambda _: None))
 
 
-@given(
-    facts=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5)), max_size=60),
-    number=st.integers(0, 60),
-    seed=st.integers(0, 99),
-)
-def test_no_relation_and_no_answer_dominates(facts: list[tuple[int, int]], number: int, seed: int) -> None:
-    """One that is asked less often than another by more than one time has no more to ask."""
-    relations, answers = np.array(facts, np.int64).reshape(-1, 2).T
-    order = balanced(relations, answers, np.random.default_rng(seed))
-    assert sorted(order.tolist()) == list(range(len(facts)))
-    drawn = [facts[fact] for fact in order[:number].tolist()]
-    for key in (lambda fact: fact[0], *((lambda f, r=r: f if f[0] == r else None) for r in range(4))):
-        have, got = (Counter(k for f in some if (k := key(f)) is not None) for some in (facts, drawn))
-        most = max(got.values(), default=0)
-        assert all(got[one] >= min(have[one], most - 1) for one in have)
-
-
-def test_other_true_answers_are_no_options_in_any_split(tmp_path: Path) -> None:
-    later = (Triple("a", "speaks", "y"), Triple("c", "speaks", "z"))
-    graph = graph_of(tmp_path / "graph", held_out=later, speaks={"a": "x", "b": "y", "d": "z"})
-    questions = draw_questions(graph, GraphQuizSettings(held_out=("test",)), np.random.default_rng(0))
-    options = {
-        (graph.ids[head], graph.ids[tail]): {graph.ids[row] for row in rows}
-        for (head, _, tail), rows in zip(questions.facts.tolist(), questions.options, strict=True)
-    }
-    assert options["a", "x"] == {"x", "z"}, "y is true of a, as test says"
-    assert options["a", "y"] == {"y", "z"}
-    assert options["b", "y"] == options["d", "z"] == {"x", "y", "z"}
-    truths = [rows[truth] for rows, truth in zip(questions.options, questions.truths, strict=True)]
-    assert truths == questions.facts[:, 2].tolist()
-    assert {graph.ids[h] for h, _, _ in questions.facts[~questions.stated].tolist()} == {"a", "c"}
-
-
-def test_options_never_read_alike_and_are_no_more_than_asked_for(tmp_path: Path) -> None:
-    entities = [Entity(f"p{n}", f"P{n}") for n in range(40)] + [
-        Entity(f"o{n}", f"name {n % 20}") for n in range(40)
-    ]
-    facts = [Triple(f"p{n}", "r", f"o{n}") for n in range(40)]
-    write_graph(tmp_path / "graph", [*entities, Entity("none", "")], [Relation("r", "r")], {"train": facts})
-    questions = draw_questions(
-        open_graph(tmp_path / "graph"), GraphQuizSettings(options=7), np.random.default_rng(1)
-    )
-    graph = open_graph(tmp_path / "graph")
-    for options in questions.options:
-        assert len({graph.labels[row] for row in options.tolist()}) == len(options) == 7
-    everyone = draw_questions(graph, GraphQuizSettings(), np.random.default_rng(1))
-    assert set(everyone.sizes) == {20}
-
-
-def test_where_the_true_option_stands_says_nothing(tmp_path: Path) -> None:
-    """Of 10 options, over 2,000 draws, each place is the true one as often as chance has it."""
-    graph = graph_of(tmp_path / "graph", r={f"h{n}": f"t{n}" for n in range(50)})
-    places = np.concatenate([
-        draw_questions(graph, GraphQuizSettings(options=10), np.random.default_rng(seed)).truths for seed in range(40)
-    ])  # fmt: skip
-    counts = np.bincount(places, minlength=10)
-    assert ((counts - 200) ** 2 / 200).sum() < 27.9, "χ² with 9 degrees of freedom, p = 0.001"
-
-
 def test_what_cannot_be_asked_is_said(tmp_path: Path, capitals: Graph) -> None:
-    one = graph_of(tmp_path / "one", r={"a": "x", "b": "x"})
+    one = named_graph(tmp_path / "one", r={"a": "x", "b": "x"})
     with pytest.raises(ValueError, match="nothing can be asked: no relation has two objects"):
         quiz(one)
     with pytest.raises(ValueError, match="no relation 'captial'"):
@@ -178,7 +106,7 @@ def test_what_cannot_be_asked_is_said(tmp_path: Path, capitals: Graph) -> None:
 
 def test_a_model_of_three_words_by_hand(tmp_path: Path, tokenizer: Tokenizer) -> None:
     """p(paris) = ½, p(oslo) = p(lima) = ¼: one of three questions is right, in two the truth ties for rank 2."""
-    graph = graph_of(tmp_path / "graph", capital={k: COUNTRIES[k] for k in ("france", "norway", "peru")})
+    graph = named_graph(tmp_path / "graph", capital={k: COUNTRIES[k] for k in ("france", "norway", "peru")})
     model = OpenedModel(tmp_path, language_model=Fixed(tokenizer, paris=0.5, oslo=0.25, lima=0.25))
     probe = quiz(graph)
     answers = asked(probe, model)
@@ -355,7 +283,7 @@ def test_paraphrases_are_asked_and_their_agreement_is_told(
 def test_baselines_know_frequency_names_and_vectors(tmp_path: Path) -> None:
     facts = {f"p{n}": "north" if n < 4 else "south" for n in range(6)}
     language = {"german": "germany", "spanish": "spain"}
-    graph = graph_of(tmp_path / "graph", r=facts, language=language)
+    graph = named_graph(tmp_path / "graph", r=facts, language=language)
     settings = GraphQuizSettings()
     rng = np.random.default_rng(0)
     at = {id: row for row, id in enumerate(graph.ids)}
@@ -379,7 +307,7 @@ def test_baselines_know_frequency_names_and_vectors(tmp_path: Path) -> None:
 def test_intervals_resample_subjects(tmp_path: Path, tokenizer: Tokenizer) -> None:
     """Twelve facts of six subjects are six clusters; with fewer than five there is no interval."""
     facts = {"a": "f", "b": "g", "c": "f", "d": "g", "e": "f", "peru": "g"}
-    graph = graph_of(
+    graph = named_graph(
         tmp_path / "graph",
         r=facts,
         s={head: "paris" if tail == "f" else "oslo" for head, tail in facts.items()},

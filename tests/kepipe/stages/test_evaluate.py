@@ -16,7 +16,7 @@ from kepipe.models.folder import save
 from kepipe.probes.evaluation import score_model
 from kepipe.report import evaluation
 from kepipe.report.page import Text
-from kepipe.stages.artifacts import Model
+from kepipe.stages.artifacts import Model, Vectors
 from kepipe.stages.evaluate import EVALUATE, EvaluateConfig, EvaluateInputs, held_out_documents
 from kepipe.studies.scores import read_scores
 from kg.store import open_graph
@@ -249,3 +249,52 @@ def test_a_model_without_weights_for_a_method_is_refused(world, tmp_path):
     config = EvaluateConfig.model_validate({"context": 48, "knowledge": "ernie-tsinghua"})
     with pytest.raises(ValueError, match="no weights for ernie-tsinghua"):
         run(world, tmp_path, config)
+
+
+QUIZ = {"probes": ("graph-quiz",), "graph_quiz": {"questions": 12}}
+
+
+def test_the_quiz_needs_no_linked_text_and_goes_beside_the_other_probes(world, tmp_path):
+    """The documents link nothing: the other probes of the world could not ask about entities."""
+    unlinked = [replace(document, mentions=(), gold=()) for document in world.documents]
+    (tmp_path / "link").mkdir()
+    write_documents(tmp_path / "link" / "documents.jsonl", unlinked)
+    seal(tmp_path / "link", {}, "test-run")
+    bare = replace(world, linked=type(world.linked).open(tmp_path / "link", "link"))
+    scores, events = run(bare, tmp_path, EvaluateConfig(**QUIZ))
+    assert set(scores.details) == {"graph_quiz"}
+    assert scores.details["graph_quiz"]["questions"] == 12
+    (difference,) = scores.differences
+    apart = difference.scores["graph_quiz"]["accuracy"]
+    accuracy = {arm: measured["graph_quiz"]["accuracy"].value for arm, measured in scores.arms.items()}
+    assert apart.value == pytest.approx(accuracy["pretrain"] - accuracy["control"])
+    assert logged(events)["control/graph_quiz/accuracy"] == accuracy["control"]
+    lines = [json.loads(line) for line in (tmp_path / "out" / "quiz.jsonl").read_text().splitlines()]
+    assert len(lines) == 12
+    assert np.mean([1 / line["ranks"]["control"] for line in lines]) == pytest.approx(
+        scores.arms["control"]["graph_quiz"]["mrr"].value
+    )
+    drawn = [section.name for section in evaluation.sections(scores, tmp_path / "out")]
+    assert drawn == ["quiz", "quiz-examples"]
+
+
+def test_vectors_given_to_the_stage_answer_the_quiz(world, tmp_path):
+    graph = open_graph(world.graph.folder)
+    entities = np.zeros((len(graph), 3), np.float32)
+    for head, _, tail in graph.triples("train").tolist():
+        entities[head] = entities[tail] = [tail, tail**2, 1]
+    save_vectors(tmp_path / "embed", graph.ids, entities, np.zeros((1, 3), np.float32), ["capital"], "TransE")
+    seal(tmp_path / "embed", {}, "test-run")
+    vectors = Vectors.open(tmp_path / "embed", "embed")
+    scores, _ = run(world, tmp_path, EvaluateConfig(**QUIZ), vectors=vectors)
+    assert scores.baselines["graph_quiz"]["vectors"]["accuracy"].value == 1
+
+
+def test_other_templates_are_another_key(tmp_path):
+    file = tmp_path / "templates.tsv"
+    digests = []
+    for text in ("[X] is the capital of [Y].", "[X], the capital of [Y]."):
+        file.write_text(f"capital\t{text}\n")
+        digests.append(EVALUATE.fingerprint(EvaluateConfig(graph_quiz={"templates": file})))
+    assert digests[0].keys() == digests[1].keys() == {"templates.tsv"}
+    assert digests[0] != digests[1]

@@ -1,0 +1,99 @@
+"""`kepipe quiz`: any models, a graph of any format, a table, scores and a page."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from kepipe.cli import app
+from kepipe.cli.quiz import _arms
+from kepipe.models.base import Base, build
+from kepipe.models.folder import save
+from kepipe.studies.scores import read_scores
+from tests.support.world import World, make_world
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return make_world(tmp_path_factory.mktemp("world"))
+
+
+def quiz(*arguments: str | Path) -> str:
+    ended = CliRunner().invoke(app, ["quiz", *map(str, arguments)], env={"COLUMNS": "200"})
+    assert ended.exit_code == 0, ended.output
+    return ended.output
+
+
+def test_models_of_both_kinds_answer_and_the_page_shows_them(world: World, tmp_path: Path) -> None:
+    tokenizer = world.shards.folder / "tokenizer"
+    writer = build(Base(family="gpt2", layers=1, hidden=32, heads=2), world.tokenizer.vocab_size, 0)
+    save(tmp_path / "gpt2", writer, tokenizer=tokenizer, provenance={"seed": 0})
+    out, page = tmp_path / "scores.json", tmp_path / "quiz.html"
+    told = quiz(
+        world.arms[0].folder, tmp_path / "gpt2", "--graph", world.graph.folder, "--questions", 10, "--options", 4,
+        "--json", out, "--page", page,
+    )  # fmt: skip
+    scores = read_scores(out)
+    assert list(scores.arms) == ["pretrain", "gpt2"]
+    assert scores.details["graph_quiz"]["questions"] == 10
+    assert f"gpt2 {scores.arms['gpt2']['graph_quiz']['accuracy'].value:.3f}" in told
+    assert "By the sentence alone: pretrain, gpt2." in told
+    assert "<span" not in told
+    assert "most frequent" in told
+    html = page.read_text(encoding="utf-8")
+    assert "Best and worst relations" in html
+    assert "name overlap" in html
+
+
+def test_what_a_graph_says_is_escaped_on_the_page(world: World, tmp_path: Path) -> None:
+    file = tmp_path / "facts.tsv"
+    facts = ("Oslo\tin\t<b>Norway</b>", "Lima\tin\tPeru", "Paris\tin\tFrance")
+    file.write_text("head\trelation\ttail\n" + "\n".join(facts) + "\n", encoding="utf-8")
+    page = tmp_path / "quiz.html"
+    told = quiz(world.arms[0].folder, "--graph", file, "--page", page)
+    assert "<b>Norway</b>" in told
+    assert "<b>Norway" not in page.read_text(encoding="utf-8")
+    assert "&lt;b&gt;Norway" in page.read_text(encoding="utf-8")
+
+
+def test_knowledge_of_a_folder_is_given_and_said(world: World, tmp_path: Path) -> None:
+    """K-BERT's triples go with the entity asked about: with the facts themselves, that is."""
+    import shutil
+
+    from kepipe.knowledge.kbert.settings import KBert
+    from kepipe.knowledge.opening import write_settings
+
+    folder = tmp_path / "with-triples"
+    shutil.copytree(world.arms[0].folder, folder)
+    write_settings(folder, KBert(length=64))
+    shutil.copytree(world.graph.folder, folder / "graph")
+    told = quiz(folder, world.arms[1].folder, "--graph", world.graph.folder)
+    assert "With knowledge: with-triples (12 of 12 mentions known)." in " ".join(told.split())
+    assert "By the sentence alone: control." in told
+
+
+def test_arms_are_called_by_what_tells_them_apart() -> None:
+    assert _arms(["minilm"]) == {"minilm": "minilm"}
+    assert _arms(["w/a/pretrain", "w/b/pretrain"]) == {
+        "a/pretrain": "w/a/pretrain",
+        "b/pretrain": "w/b/pretrain",
+    }
+    with pytest.raises(ValueError, match="each model once"):
+        _arms(["minilm", "minilm"])
+
+
+@pytest.mark.data
+@pytest.mark.skipif("KEPIPE_DATA" not in os.environ, reason="KEPIPE_DATA is not set")
+def test_pararel_asks_in_several_words_and_tells_consistency(tmp_path: Path) -> None:
+    data, out = Path(os.environ["KEPIPE_DATA"]), tmp_path / "scores.json"
+    quiz(
+        "minilm", "--graph", data / "kg" / "codex-s", "--templates", data / "probes" / "pararel" / "patterns",
+        "--relation", "P37", "--relation", "P30", "--questions", 20, "--options", 5, "--paraphrases", 3, "--json", out,
+    )  # fmt: skip
+    details, metrics = (read_scores(out).details["graph_quiz"], read_scores(out).arms["minilm"]["graph_quiz"])
+    assert details["cases"] == 3 * details["questions"]
+    assert 0 <= metrics["consistency"].value <= 1
+    assert metrics["consistency"].cases == details["questions"]
