@@ -189,10 +189,10 @@ def initialise(model: Transformer, seed: int) -> Transformer:
 def _deviation_of_layers(config: TransformerConfig) -> float:
     """Of the matrices in layers. A product with one is as large, beside its input, as at the published width.
 
-    After a norm the input is not small, as the embeddings of a pre-norm model are: with 0.02 at a width of 128, what
+    After a norm the input is not small, as embeddings are that no norm follows: with 0.02 at a width of 128, what
     the layers add is so little that a model learns nothing but the frequencies of tokens for hundreds of updates.
     """
-    if config.norm_place == "pre":
+    if config.norm_place == "pre" and not config.embedding_norm:
         return DEVIATION
     return DEVIATION * math.sqrt(max(1.0, PUBLISHED_WIDTH / config.hidden))
 

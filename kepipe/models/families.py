@@ -76,7 +76,7 @@ class Family:
     """The settings with which it was trained, but for steps and batch, which go with a machine; those of the size
     "base". Empty where the paper does not say, or the optimiser is one that kepipe lacks."""
     fast: Mapping[str, Any] = field(default_factory=dict)
-    """The settings with which it learns most in little time (docs/training.md)."""
+    """Settings for little time (docs/training.md); empty where none were tried."""
 
     @property
     def stacks(self) -> Stacks:

@@ -13,16 +13,18 @@ from kepipe.nn.query_positions import QueryPositions
 
 @dataclass(frozen=True)
 class Rotation:
-    """Angles of the places of a row, as `cos` and `sin` of shape [B or 1, T, 1, K/2]."""
+    """Angles of the places of a row, as `cos` and `sin` of shape [B or 1, T, H, K], alike for all heads; the first half
+    of `sin` has its sign changed. They are written out for each head, so that a CPU goes over them in long runs."""
 
     cos: Tensor
     sin: Tensor
 
     def turn(self, x_BTHK: Tensor) -> Tensor:
         """Each pair (x_i, x_{i+K/2}) of a head turned by the i-th angle of its place (eq. 34)."""
-        cos, sin = self.cos.to(x_BTHK.dtype), self.sin.to(x_BTHK.dtype)
         first, second = x_BTHK.chunk(2, -1)
-        return torch.cat([first * cos - second * sin, second * cos + first * sin], -1)
+        swapped_BTHK = torch.cat([second, first], -1)
+        cos, sin = self.cos.to(x_BTHK.dtype), self.sin.to(x_BTHK.dtype)
+        return torch.addcmul(x_BTHK * cos, swapped_BTHK, sin)
 
     def at(self, query_positions: QueryPositions) -> Rotation:
         """The same for the queries at these places alone."""
@@ -34,9 +36,10 @@ class Rotation:
         return Rotation(cos, sin)
 
 
-def rotation(positions: Tensor, width: int, theta: float) -> Rotation:
-    """For positions [T] or [B, T] and heads of `width` K: angle i is position · theta^(−2i/K)."""
+def rotation(positions: Tensor, heads: int, width: int, theta: float) -> Rotation:
+    """For positions [T] or [B, T] and `heads` of `width` K: angle i is position · theta^(−2i/K)."""
     frequencies = theta ** (-torch.arange(0, width, 2, device=positions.device, dtype=torch.float32) / width)
-    angles = positions.float()[..., None, None] * frequencies
-    angles_BT1K = angles if angles.ndim == 4 else angles[None]
-    return Rotation(angles_BT1K.cos(), angles_BT1K.sin())
+    angles = (positions if positions.ndim == 2 else positions[None]).float()[..., None, None] * frequencies
+    angles_BTHK = angles.expand(-1, -1, heads, -1)
+    sin = angles_BTHK.sin()
+    return Rotation(angles_BTHK.cos().repeat(1, 1, 1, 2), torch.cat([-sin, sin], -1))

@@ -47,9 +47,9 @@ class PretrainConfig(TrainingSettings):
 
     base: Base = Base()
     """The model that training starts from."""
-    recipe: RecipeName = "fast"
-    """The settings of training that are not written here, where the base is a fresh one: those by which it learns most
-    in little time, or those with which its family was published. A trained base has the defaults."""
+    recipe: RecipeName = "default"
+    """The settings of training that are not written here, where the base is a fresh one: the defaults, others that may
+    learn more in little time, or those with which its family was published. A trained base has the defaults."""
     objective: Annotated[table.AnyObjective, BeforeValidator(_no_method)] = MLM()
     """What is learned: a name, or `name:` with settings."""
     knowledge: KnowledgeMethods = ()
@@ -72,7 +72,7 @@ class PretrainConfig(TrainingSettings):
             base = {"family": base.family, "from": base.trained}
         if not isinstance(base, Mapping) or base.get("from") is not None:
             return values
-        return {**settings_of(values.get("recipe", "fast"), base.get("family", "bert")), **values}
+        return {**settings_of(values.get("recipe", "default"), base.get("family", "bert")), **values}
 
     @property
     def rows(self) -> RowSettings:
@@ -159,5 +159,5 @@ def _fingerprint(config: PretrainConfig) -> Mapping[str, str]:
 
 
 PRETRAIN = Stage(
-    "pretrain", 8, PretrainInputs, PretrainConfig, Model, pretrain, _fingerprint, conflicts, _needs
+    "pretrain", 7, PretrainInputs, PretrainConfig, Model, pretrain, _fingerprint, conflicts, _needs
 )

@@ -108,7 +108,7 @@ def test_muon_in_two_processes_while_the_batch_grows(tmp_path: Path, parallel: s
 
 def test_processes_agree_on_when_a_budget_of_time_is_used(tmp_path: Path) -> None:
     """The first one's clock counts: else one would wait for the other without end."""
-    run(2, tmp_path, budget="2s", accumulate=8, batch_tokens=1024, batch_ramp=0.5)
+    run(2, tmp_path, budget="2s", accumulate=16, batch_tokens=2048, batch_ramp=0.5)
     first, second = (json.loads((tmp_path / f"end-{rank}.json").read_text()) for rank in (0, 1))
     assert first == second
     assert first[2] >= 2.0
