@@ -13,6 +13,7 @@ from kepipe.arrays import Floats32
 from kepipe.data.batch import Batch
 from kepipe.models.config import TransformerConfig
 from kepipe.models.protocols import TrainableEncoder
+from kepipe.models.visibility import decoder_visibility, encoder_visibility, memory_visibility
 from kepipe.nn.attention import Cache, Mask, build_mask
 from kepipe.nn.gather import pick
 from kepipe.nn.heads import Pooler, PredictionTransform, VocabularyHead
@@ -20,7 +21,7 @@ from kepipe.nn.layer import LayerContext, Stack
 from kepipe.nn.placement import EntityPlacement, LinkedEntities, place_entities
 from kepipe.nn.query_positions import plan_query_positions
 from kepipe.nn.rotary import rotation
-from kepipe.nn.visibility import Visibility, by_name, documents, nearby
+from kepipe.nn.visibility import Visibility, nearby
 
 
 class EntityParts(NamedTuple):
@@ -335,26 +336,3 @@ def _scores(x: Tensor) -> torch.dtype:
     """The number format of attention scores where hidden states are as `x`."""
     kind = x.device.type
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
-
-
-def encoder_visibility(batch: Batch) -> Visibility:
-    """Who sees whom among a batch's tokens."""
-    return by_name(
-        batch.visibility,
-        batch.documents,
-        prefix_BT=batch.prefix,
-        branch_BT=batch.branch,
-        mention_BT=batch.mention,
-    )
-
-
-def decoder_visibility(batch: Batch) -> Visibility:
-    """Who sees whom among a batch's decoder tokens: left to right, within a document."""
-    return by_name("causal", batch.decoder_documents)
-
-
-def memory_visibility(batch: Batch) -> Visibility:
-    """Which of a batch's tokens its decoder tokens see: those of the same document."""
-    if batch.decoder_documents is None:
-        return documents(batch.documents.clamp(max=1))
-    return documents(batch.decoder_documents, batch.documents)

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from kepipe.data.batch import Batch
 from kepipe.models.base import Base, build
-from kepipe.models.transformer import Transformer, encoder_visibility
+from kepipe.models.transformer import Transformer
+from kepipe.models.visibility import encoder_visibility
 from kepipe.nn.layer import Layer
 from kepipe.nn.query_positions import plan_query_positions
 
