@@ -27,7 +27,12 @@ def draw_quiz(scores: Scores, file: Path) -> None:
     from matplotlib.figure import Figure
 
     arms = {arm: measured[NAME] for arm, measured in scores.arms.items() if NAME in measured}
-    settings: Any = {"font.family": "sans-serif", "font.size": 11, "text.parse_math": False, "text.color": INK}
+    settings: Any = {
+        "font.family": "sans-serif",
+        "font.size": 11,
+        "text.parse_math": False,
+        "text.color": INK,
+    }
     with matplotlib.rc_context(settings):
         figure = Figure(
             figsize=(7.2, 1.3 + 0.5 * len(arms)), dpi=150, layout="constrained", facecolor="white"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
 
     from kepipe.models.protocols import TrainableModel
-    from kepipe.training.settings import TrainingSettings
+    from kepipe.training.settings import OptimizerName, TrainingSettings
 
 
 def adamw(model: TrainableModel, settings: TrainingSettings) -> torch.optim.Optimizer:
@@ -37,16 +37,10 @@ def muon(model: TrainableModel, settings: TrainingSettings) -> torch.optim.Optim
     return MuonWithAdamW(model, settings)
 
 
-OPTIMIZERS: Mapping[str, Callable[[TrainableModel, TrainingSettings], torch.optim.Optimizer]] = {
+OPTIMIZERS: Mapping[OptimizerName, Callable[[TrainableModel, TrainingSettings], torch.optim.Optimizer]] = {
     "adamw": adamw,
     "muon": muon,
 }
-
-if TYPE_CHECKING:
-    OptimizerName = str
-else:
-    OptimizerName = Literal[tuple(OPTIMIZERS)]
-    """The name of an optimiser, as the type of a config's field."""
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

@@ -8,8 +8,9 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from kepipe.config import Duration, Section, runtime_only
-from kepipe.training.optimizer import OptimizerName
 
+OptimizerName = Literal["adamw", "muon"]
+"""A row of `kepipe.training.optimizer.OPTIMIZERS`."""
 RAMP_STAGES = 4
 """Sizes of an update in a batch ramp, the full one included."""
 

@@ -182,15 +182,7 @@ MODERNBERT = Port(
         "attention_dropout": "attention_dropout",
         "pad": "pad_token_id",
     },
-    {
-        "norm_place": "pre",
-        "gated": True,
-        "bias": False,
-        "embedding_norm": True,
-        "segments": 0,
-        "transform": True,
-        "output_bias": True,
-    },
+    {**_BERT_FIXED, "norm_place": "pre", "gated": True, "bias": False, "segments": 0},
     prefix="model.",
     output="decoder.weight",
     required={

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from kepipe.models.protocols import TrainableModel
 from kepipe.training.distributed import make_accelerator
 from kepipe.training.muon import MuonWithAdamW
 from kepipe.training.optimizer import OPTIMIZERS, set_rate
+from kepipe.training.settings import OptimizerName
 from tests.support.toy_training import (
     HIDE_SOME,
     Ear,
@@ -27,6 +29,10 @@ from tests.support.toy_training import (
 
 class Stop(Exception):
     """Stands for whatever ends a process."""
+
+
+def test_settings_and_table_name_the_same_optimisers() -> None:
+    assert set(OPTIMIZERS) == set(get_args(OptimizerName))
 
 
 def test_matrices_of_layers_are_muons_and_the_rest_adamws_where_norms_and_biases_do_not_decay() -> None:

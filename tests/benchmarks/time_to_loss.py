@@ -1,0 +1,343 @@
+"""How long kepipe's recipe takes to the loss of Hugging Face's Trainer, and what each ingredient of it gives.
+
+    KEPIPE_DATA=/path/to/data python -m tests.benchmarks.time_to_loss [--size mini] [--updates 400] [--seeds 0 1 2]
+        [--rates 3e-4 1e-3 3e-3] [--warmups 0 0.06] [--fractions 0.25 0.5 1] [--ingredients] [--data FOLDER]
+
+The Trainer trains BERT (a) as shipped, batches of 8 rows at 5e-5 with dropout, and (b) at the best of the learning
+rates and warm-ups given, in kepipe's batches, without dropout. kepipe trains with `recipe: fast` for fractions of the
+updates of (b), each a training of its own with its own decay; the time to the loss at which (b) ends is interpolated
+between two of them. All have the same text, tokenizer, number format and one thread, and are judged on the same hidden
+tokens of held-out text, 15%, by the same code: the Trainer's weights are loaded into kepipe's model. Seconds are
+processor time of training alone, so that others on the machine matter little. Text: the Wikipedia sample of gensim's
+wheel and, where `KEPIPE_DATA` is set, texts of its `corpora`. Every measurement is a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import pairwise
+from math import exp, log
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+LENGTH, BATCH, SHIPPED_ROWS, JUDGED = 128, 4096, 8, 131_072
+SIZES = {"mini": (256, 4, 4), "base": (768, 12, 12)}
+TEXTS = ("biomedical-abstracts", "codex-s-extracts", "abc-news")
+FAMILY = "modernbert"
+FAST = {"recipe": "fast"}
+MODERN = {"family": FAMILY}
+INGREDIENTS: dict[str, dict[str, Any]] = {
+    "bert, adamw, 5e-4": {},
+    "rate 1e-3": {"learning_rate": 1e-3},
+    "rate 2e-3": {"learning_rate": 2e-3},
+    "rate 2e-3, pre-norm": {"learning_rate": 2e-3, "base": {"norm": "pre"}},
+    "rate 2e-3, modernbert": {"learning_rate": 2e-3, "base": MODERN},
+    "rate 1e-3, mask 30%": {"learning_rate": 1e-3, "objective": {"name": "mlm", "mlm_probability": 0.3}},
+    "rate 1e-3, batch ramp": {"learning_rate": 1e-3, "accumulate": 4, "batch_ramp": 0.5},
+    "muon": FAST,
+    "muon, pre-norm": {**FAST, "base": {"norm": "pre"}},
+    "muon, modernbert": {**FAST, "base": MODERN},
+    "muon, modernbert, mask 30%": {
+        **FAST,
+        "base": MODERN,
+        "objective": {"name": "mlm", "mlm_probability": 0.3},
+    },
+    "muon, modernbert, batch ramp": {**FAST, "base": MODERN, "accumulate": 4, "batch_ramp": 0.5},
+}
+"""Name → settings of `pretrain`; all have the same number of tokens but that with the ramp."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training: whose, of which size, for how many updates, with which settings."""
+
+    who: str
+    size: str
+    updates: int
+    seed: int
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The held-out loss at the end, and what the training took."""
+
+    loss: float
+    processor: float
+    wall: float
+
+
+def prepare(root: Path) -> None:
+    """Shards of all texts, with one tokenizer."""
+    from kepipe.data.document import Document
+    from kepipe.data.document_files import read_documents, write_documents
+    from kepipe.flow.stage import Nothing
+    from kepipe.stages.artifacts import Linked
+    from kepipe.stages.corpus import CORPUS
+    from kepipe.stages.shards import SHARDS
+
+    CORPUS.run(Nothing(), CORPUS.config(), corpus := context(root / "corpus"))
+
+    def documents() -> Iterator[Document]:
+        yield from read_documents(corpus.out / "documents.jsonl")
+        for name in TEXTS if "KEPIPE_DATA" in os.environ else ():
+            file = Path(os.environ["KEPIPE_DATA"]) / "corpora" / f"{name}.jsonl"
+            for number, line in enumerate(file.read_text(encoding="utf-8").splitlines()):
+                if text := json.loads(line)["text"].strip():
+                    yield Document(f"{name}-{number}", text)
+
+    (root / "text").mkdir()
+    write_documents(root / "text" / "documents.jsonl", documents())
+    (root / "text" / "corpus.json").write_text((corpus.out / "corpus.json").read_text())
+    settings = SHARDS.config.model_validate({"tokenizer": {"kind": "wordpiece", "size": 8192}})
+    SHARDS.run(SHARDS.inputs(Linked(root / "text", "")), settings, context(root / "shards"))
+
+
+def context(folder: Path, seed: int = 0) -> Any:
+    """A place to work, where nobody listens."""
+    from kepipe.flow.stage import StageContext
+
+    for part in ("out", "scratch"):
+        (folder / part).mkdir(parents=True)
+    return StageContext(folder / "out", folder / "scratch", seed, "cpu", lambda _event: None)
+
+
+def judge(model: Any, shards: Path) -> float:
+    """The loss of hidden tokens of held-out text, in fp32: always the same, of all models."""
+    import torch
+
+    from kepipe.data.row_batches import open_batches
+    from kepipe.data.shards import open_shard
+    from kepipe.objectives import table
+    from kepipe.objectives.batches import HELD_OUT_SEED, held_out_batches
+    from kepipe.objectives.mlm import MLM
+    from kepipe.tokenization.tokenizer import load_tokenizer
+
+    tokenizer = load_tokenizer(shards / "tokenizer")
+    rows = open_batches(
+        open_shard(shards / "held_out"),
+        tokenizer,
+        format="packed",
+        length=LENGTH,
+        tokens=BATCH,
+        seed=HELD_OUT_SEED,
+    )
+    objective = table.build(MLM(), tokenizer)
+    total, places = 0.0, 0
+    model.eval()
+    for batch in held_out_batches(objective, rows.__getitem__, min(JUDGED // BATCH, rows.per_epoch)):
+        count = objective.criterion.counts(batch)["mlm"]
+        with torch.no_grad():
+            total += float(objective.criterion(model, batch)["mlm"]) * count
+        places += count
+    return total / places
+
+
+def ours(run: Run, shards: Path, folder: Path) -> tuple[Any, float, float]:
+    """The stage `pretrain`: its model, and what it took."""
+    from kepipe.models import folder as model_folder
+    from kepipe.stages.artifacts import Shards
+    from kepipe.stages.pretrain import PRETRAIN
+
+    never = 10**9
+    config = PRETRAIN.config.model_validate(
+        {"objective": "mlm", "format": "packed", "length": LENGTH, "batch_tokens": BATCH, "precision": "bf16"}
+        | {"log_every": never, "eval_every": never, "checkpoint_every": never, "eval_tokens": 1}
+        | {"steps": run.updates, **run.settings, "base": {"size": run.size, **run.settings.get("base", {})}}
+    )
+    place = context(folder / "ours", run.seed)
+    before = time.process_time(), time.perf_counter()
+    PRETRAIN.run(PRETRAIN.inputs(Shards(shards, "")), config, place)
+    after = time.process_time(), time.perf_counter()
+    return model_folder.load(place.out), after[0] - before[0], after[1] - before[1]
+
+
+def theirs(run: Run, shards: Path, folder: Path) -> tuple[Any, float, float]:
+    """transformers' Trainer over rows of `LENGTH` tokens, with its own collator."""
+    import torch
+    import transformers as hf
+
+    from kepipe.data.row_batches import open_batches
+    from kepipe.data.shards import open_shard
+    from kepipe.models.hf import huggingface
+    from kepipe.tokenization.tokenizer import load_tokenizer
+
+    shipped = run.who == "shipped"
+    rows = SHIPPED_ROWS if shipped else BATCH // LENGTH
+    tokenizer = load_tokenizer(shards / "tokenizer")
+    batches = open_batches(
+        open_shard(shards / "train"),
+        tokenizer,
+        format="packed",
+        length=LENGTH,
+        tokens=rows * LENGTH,
+        seed=run.seed,
+    )
+    examples = [
+        {"input_ids": row.tolist()}
+        for number in range(min(run.updates, batches.per_epoch))
+        for row in batches[number].tokens
+    ]
+    hidden, layers, heads = SIZES[run.size]
+    dropout = {} if shipped else {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    config = hf.BertConfig(
+        vocab_size=tokenizer.vocab_size, hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=heads,
+        intermediate_size=4 * hidden, **dropout,
+    )  # fmt: skip
+    torch.manual_seed(run.seed)
+    model: Any = hf.BertForMaskedLM(config)
+    fast = hf.PreTrainedTokenizerFast.from_pretrained(str(shards / "tokenizer"))
+    arguments = hf.TrainingArguments(
+        output_dir=str(folder / "trainer"), use_cpu=True, bf16=True, max_steps=run.updates, save_strategy="no",
+        logging_strategy="no", report_to=[], per_device_train_batch_size=rows, disable_tqdm=True, seed=run.seed,
+        **({} if shipped else {"learning_rate": run.settings["learning_rate"]}),
+        **({} if shipped else {"warmup_steps": round(run.settings["warmup"] * run.updates)}),
+    )  # fmt: skip
+    collator = hf.DataCollatorForLanguageModeling(fast, mlm_probability=0.15)
+    trainer = hf.Trainer(model=model, args=arguments, train_dataset=examples, data_collator=collator)
+    before = time.process_time(), time.perf_counter()
+    trainer.train()
+    after = time.process_time(), time.perf_counter()
+    model.save_pretrained(folder / "theirs")
+    return huggingface.load(folder / "theirs").model, after[0] - before[0], after[1] - before[1]
+
+
+def work(run: Run, shards: Path) -> Outcome:
+    """Train, and judge the model."""
+    import torch
+
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as name:
+        train = ours if run.who == "kepipe" else theirs
+        model, processor, wall = train(run, shards, Path(name))
+        return Outcome(judge(model, shards), processor, wall)
+
+
+def measure(runs: Sequence[Run], root: Path) -> Outcome:
+    """The mean over runs, each in a process of its own; those that were measured before are read."""
+    outcomes = []
+    for run in runs:
+        spelt = json.dumps(asdict(run), sort_keys=True)
+        kept = root / "outcomes.jsonl"
+        before = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
+        outcome = next((line["outcome"] for line in before if line["run"] == spelt), None)
+        if outcome is None:
+            command = [
+                sys.executable,
+                "-m",
+                "tests.benchmarks.time_to_loss",
+                "--work",
+                spelt,
+                "--data",
+                str(root),
+            ]
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+            outcome = json.loads(done.stdout.splitlines()[-1])
+            with kept.open("a") as stream:
+                stream.write(json.dumps({"run": spelt, "outcome": outcome}) + "\n")
+        outcomes.append(outcome)
+    return Outcome(
+        **{name: mean(outcome[name] for outcome in outcomes) for name in ("loss", "processor", "wall")}
+    )
+
+
+def show(name: str, updates: int, outcome: Outcome) -> None:
+    """A row of the table."""
+    print(f"{name:44}{updates:9}{outcome.processor:12.0f}{outcome.wall:9.0f}{outcome.loss:9.3f}", flush=True)
+
+
+def seconds_to(target: float, ends: Sequence[Outcome]) -> float | None:
+    """Processor seconds after which a run with its own decay ends at the loss `target`: log-linear between the runs
+    around it; None where none reaches it; the shortest where all do."""
+    ends = sorted(ends, key=lambda end: end.processor)
+    if ends[0].loss <= target:
+        return ends[0].processor
+    for one, other in pairwise(ends):
+        if other.loss <= target:
+            share = (one.loss - target) / (one.loss - other.loss)
+            return exp(log(one.processor) + share * (log(other.processor) - log(one.processor)))
+    return None
+
+
+def compare(options: argparse.Namespace, root: Path) -> None:
+    """The Trainer as shipped and swept, and kepipe's time to its loss."""
+    size, updates, seeds = options.size, options.updates, options.seeds
+    shipped = updates * BATCH // (SHIPPED_ROWS * LENGTH)
+    show(
+        "(a) Trainer as shipped",
+        shipped,
+        measure([Run("shipped", size, shipped, seed) for seed in seeds], root),
+    )
+    sweep = {}
+    for rate in options.rates:
+        for warmup in options.warmups:
+            settings = {"learning_rate": rate, "warmup": warmup}
+            sweep[rate, warmup] = measure([Run("swept", size, updates, seeds[0], settings)], root)
+            show(f"(b) Trainer, rate {rate:g}, warm-up {warmup:g}", updates, sweep[rate, warmup])
+    rate, warmup = min(sweep, key=lambda key: sweep[key].loss)
+    best = {"learning_rate": rate, "warmup": warmup}
+    swept = measure([Run("swept", size, updates, seed, best) for seed in seeds], root)
+    show(f"(b) at its best, {rate:g} and {warmup:g}, {len(seeds)} seeds", updates, swept)
+    for family in ("bert", FAMILY):
+        ends = []
+        for fraction in options.fractions:
+            some = round(fraction * updates)
+            runs = [
+                Run("kepipe", size, some, seed, {"base": {"family": family}, "recipe": "fast"})
+                for seed in seeds
+            ]
+            ends.append(measure(runs, root))
+            show(f"kepipe, {family}", some, ends[-1])
+        reached = seconds_to(swept.loss, ends)
+        ratio = "not reached" if reached is None else f"{swept.processor / reached:.1f} times sooner"
+        print(f"{family} to the loss of (b), {swept.loss:.3f}: {ratio}", flush=True)
+
+
+def main() -> None:
+    """Print the tables, or one outcome as JSON."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--size", choices=list(SIZES), default="mini")
+    parser.add_argument("--updates", type=int, default=400, help=f"of (b), of {BATCH} tokens each")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--rates", type=float, nargs="+", default=[3e-4, 1e-3, 3e-3])
+    parser.add_argument("--warmups", type=float, nargs="+", default=[0.0, 0.06])
+    parser.add_argument("--fractions", type=float, nargs="+", default=[0.125, 0.25, 0.5, 1.0])
+    parser.add_argument(
+        "--ingredients", nargs="*", choices=list(INGREDIENTS), help="these alone; all where none is named"
+    )
+    parser.add_argument("--data", type=Path, help="keep shards and outcomes here and use them again")
+    parser.add_argument("--work", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.work:
+        outcome = work(Run(**json.loads(options.work)), options.data / "shards" / "out")
+        print(json.dumps(asdict(outcome)))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        root = options.data or Path(folder)
+        if not (root / "shards").exists():
+            prepare(root)
+        print(f"{'':44}{'updates':>9}{'processor s':>12}{'wall s':>9}{'loss':>9}", flush=True)
+        if options.ingredients is None:
+            compare(options, root)
+            return
+        for name in options.ingredients or INGREDIENTS:
+            runs = [
+                Run("kepipe", options.size, options.updates, seed, INGREDIENTS[name])
+                for seed in options.seeds
+            ]
+            show(name, options.updates, measure(runs, root))
+
+
+if __name__ == "__main__":
+    main()
