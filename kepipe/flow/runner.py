@@ -27,7 +27,7 @@ from kepipe.flow.events import (
     StageStarted,
 )
 from kepipe.flow.plan import Flow, Node, Workspace, cache_key_inputs, key_of
-from kepipe.flow.stage import StageContext
+from kepipe.flow.stage import SourcesChangedError, StageContext
 from kepipe.flow.store import WorkDir
 
 
@@ -153,15 +153,22 @@ class Run:
         store, device = self.workspace.store, self.device()
         resumed = store.resumable(key)
         workdir = store.start(key)
-        clock = _Clock(workdir)
+        clock, sources = _Clock(workdir), _Sources(node, parts["sources"])
         ended = partial(StageEnded, run=self.id, stage=node.name)
         self._announce(node, inputs, parts, key, resumed)
         try:
             seed, stamp = self.flow.seed_of(node), {"run": self.id, "stage": node.name}
             context = StageContext(
-                workdir.out, workdir.scratch, seed, device, self._recorder(workdir, clock), stamp
+                workdir.out,
+                workdir.scratch,
+                seed,
+                device,
+                self._recorder(workdir, clock),
+                stamp,
+                sources.check,
             )
             node.stage.run(self._typed(node, inputs), node.config, context)
+            sources.check_once()
             clock.save()
             record = self._record(node, clock, device, resumed)
             folder, digest = store.finish(key, workdir, parts, self.id, record)
@@ -169,6 +176,8 @@ class Run:
         except BaseException as cause:
             with suppress(OSError):
                 clock.save()
+            if sources.changed():
+                store.discard(workdir)  # its checkpoints may be of other data than its key says
             status = "killed" if isinstance(cause, KeyboardInterrupt) else "failed"
             self._emit_failure(ended(status=status, seconds=clock.seconds, error=str(cause)))
             if isinstance(cause, Exception):
@@ -253,6 +262,40 @@ class Run:
             f"--only {self.selection.only}: it needs `{node.name}`, which is not made yet; "
             f"use --until {self.selection.only}"
         )
+
+
+@dataclass
+class _Sources:
+    """The user's files that a node reads: whether they are still those of its key."""
+
+    node: Node
+    digests: Mapping[str, str]
+    checked: bool = False
+
+    def changed(self) -> list[str]:
+        """Names of those that were changed, removed or added, until all were read."""
+        if self.checked:
+            return []
+        try:
+            now = self.node.stage.fingerprint(self.node.config)
+        except (OSError, ValueError):  # gone
+            return sorted(self.digests)
+        names = self.digests.keys() | now.keys()
+        return sorted(name for name in names if self.digests.get(name) != now.get(name))
+
+    def check(self) -> None:
+        """Raise SourcesChangedError where some were changed while they were read."""
+        if names := self.changed():
+            raise SourcesChangedError(
+                f"{', '.join(names[:3])} changed while `{self.node.name}` was reading: nothing of it is kept; "
+                "run it again"
+            )
+        self.checked = True
+
+    def check_once(self) -> None:
+        """The same, unless the stage has said already that all was read."""
+        if not self.checked:
+            self.check()
 
 
 class _Clock:

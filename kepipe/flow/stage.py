@@ -21,6 +21,14 @@ Tick = Callable[[int], None]
 """Call with the number of units just done."""
 
 
+class SourcesChangedError(ValueError):
+    """The user's files changed while a stage was reading them."""
+
+
+def nothing() -> None:
+    """Do nothing."""
+
+
 @dataclass(frozen=True)
 class StageContext:
     """Where a stage works and how it speaks.
@@ -36,6 +44,9 @@ class StageContext:
     sink: Sink
     stamp: Mapping[str, Any] = field(default_factory=dict)
     """Fields that every event of this stage carries: run and stage."""
+    sources_read: Callable[[], None] = nothing
+    """A stage that works on for long may say when it has read the user's files: what becomes of them later does not
+    concern it. Of one that does not, they must not change before its end. Raises SourcesChangedError."""
 
     def emit(self, make: Callable[..., Event], **values: Any) -> None:
         """Tell whoever listens: `context.emit(Noted, level="info", message="…")`."""

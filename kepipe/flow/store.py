@@ -110,6 +110,10 @@ class Store:
         shutil.rmtree(workdir.out.parent, ignore_errors=True)
         return target, digest
 
+    def discard(self, workdir: WorkDir) -> None:
+        """Throw an attempt away, its checkpoints too. Call under the lock."""
+        shutil.rmtree(workdir.out.parent)
+
     def forget(self, key: str) -> None:
         """Remove a key's artifact. Work without one is an attempt to continue, and stays. Call under the lock."""
         if self.holds(key):

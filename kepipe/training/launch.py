@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from kepipe.flow.events import Event
-from kepipe.flow.stage import StageContext
+from kepipe.flow.stage import StageContext, nothing
 
 Job = Callable[[Any, Any, StageContext], None]
 """`(inputs, config, context)`, as a stage runs it; a function of a module, so that other processes can import it."""
@@ -49,7 +49,7 @@ def run(job: Job, inputs: Any, config: Any, context: StageContext, processes: in
 
     channel = multiprocessing.get_context("spawn").Queue()
     threads = max(1, torch.get_num_threads() // processes)
-    mute = replace(context, sink=_mute)
+    mute = replace(context, sink=_mute, sources_read=nothing)
     with TemporaryDirectory() as folder:
         meeting = _Meeting(processes, threads, Path(folder))
         arguments = (meeting, channel, job, inputs, config, mute)

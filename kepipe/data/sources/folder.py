@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from kepipe.data.document import Document
 from kepipe.data.document_files import read_documents, read_parquet
 from kepipe.data.line_readers import columns
-from kepipe.flow.artifact import hash_file
+from kepipe.flow.source_digests import digest_source
 from kg.problems import Problems
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ def digests(paths: Sequence[Path]) -> dict[str, str]:
     found: dict[str, str] = {}
     for number, path in enumerate(paths):
         root, before = path if path.is_dir() else path.parent, f"{number}/" if len(paths) > 1 else ""
-        found |= {before + file.relative_to(root).as_posix(): hash_file(file) for file in list_files(path)}
+        found |= {
+            before + file.relative_to(root).as_posix(): digest_source(file) for file in list_files(path)
+        }
     return found
 
 

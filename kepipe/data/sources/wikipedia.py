@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 from kepipe.data.document import Document
 from kepipe.data.sources.wikitext import convert
-from kepipe.flow.artifact import hash_file
+from kepipe.flow.source_digests import digest_source
 
 if TYPE_CHECKING:
     from kepipe.data.sources.table import Reading
@@ -39,7 +39,7 @@ def sample_file() -> Path:
 
 def sample_digests() -> dict[str, str]:
     """The digest of the sample's file."""
-    return {sample_file().name: hash_file(sample_file())}
+    return {sample_file().name: digest_source(sample_file())}
 
 
 def read_sample(reading: Reading) -> Iterator[Document]:
