@@ -31,7 +31,9 @@ def assemble(config: TransformerConfig) -> Transformer:
     """A transformer whose weights hold no values yet (device "meta"): `initialise` it or load into it."""
     with torch.device("meta"):
         transform = (
-            PredictionTransform(config.hidden, ACTIVATIONS[config.activation], _norm(config))
+            PredictionTransform(
+                config.hidden, ACTIVATIONS[config.transform_activation or config.activation], _norm(config)
+            )
             if config.transform
             else None
         )
@@ -129,13 +131,13 @@ def _layer(config: TransformerConfig, *, crosses: bool) -> Layer:
 
 
 def _fused_layer(config: TransformerConfig, fusion: FusionConfig, number: int) -> FusedLayer:
-    """The K-Encoder's layer: the first of them has no attention among entities."""
+    """The K-Encoder's layer: the first of them has no attention among entities, unless `first_attends`."""
     attention = SelfAttention(
         config.hidden, config.heads, config.head_width, bias=config.bias, dropout=config.attention_dropout
     )
     feed = FeedForward(config.hidden, config.feedforward, ACTIVATIONS[config.activation], bias=config.bias)
     among_entities = None
-    if number > fusion.first:
+    if number > fusion.first or fusion.first_attends:
         width = fusion.hidden // fusion.heads
         among_entities = PostNorm(
             SelfAttention(fusion.hidden, fusion.heads, width, dropout=config.attention_dropout),

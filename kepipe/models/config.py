@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 if TYPE_CHECKING:
     from kepipe.models.protocols import Capability
 
+Activation = Literal["gelu", "gelu_tanh", "relu"]
 Stacks = Literal["encoder", "decoder", "encoder-decoder"]
 CONFIG = "config.json"
 FORMAT = "kepipe-transformer/2"
@@ -27,6 +28,8 @@ class FusionConfig:
     hidden: int
     heads: int
     rows: int = 0
+    first_attends: bool = False
+    """Whether entities attend to one another in the first layer that fuses already."""
 
     def __post_init__(self) -> None:
         if self.hidden < 1 or self.heads < 1 or self.hidden % self.heads:
@@ -66,7 +69,7 @@ class TransformerConfig:
     norm_eps: float = 1e-5
     embedding_norm: bool = False
     embedding_scale: float = 1.0
-    activation: Literal["gelu", "gelu_tanh", "relu"] = "gelu"
+    activation: Activation = "gelu"
     gated: bool = False
     bias: bool = True
     """Whether projections have biases."""
@@ -75,6 +78,8 @@ class TransformerConfig:
 
     transform: bool = False
     """BERT's dense layer and norm before the vocabulary layer."""
+    transform_activation: Activation | None = None
+    """Of that layer; None: as the others'. RoBERTa's is always the exact GELU (as released, and in transformers)."""
     tied: bool = True
     tied_scale: bool = False
     """Whether hidden states are multiplied by hidden^-½ before the tied output matrix."""

@@ -153,5 +153,5 @@ def _fingerprint(config: FinetuneConfig) -> Mapping[str, str]:
 
 
 FINETUNE = Stage(
-    "finetune", 4, FinetuneInputs, FinetuneConfig, FineTuned, finetune, _fingerprint, conflicts, _needs
+    "finetune", 5, FinetuneInputs, FinetuneConfig, FineTuned, finetune, _fingerprint, conflicts, _needs
 )

@@ -143,5 +143,5 @@ def _fingerprint(config: PretrainConfig) -> Mapping[str, str]:
 
 
 PRETRAIN = Stage(
-    "pretrain", 7, PretrainInputs, PretrainConfig, Model, pretrain, _fingerprint, conflicts, _needs
+    "pretrain", 8, PretrainInputs, PretrainConfig, Model, pretrain, _fingerprint, conflicts, _needs
 )

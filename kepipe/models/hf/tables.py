@@ -28,6 +28,8 @@ class Port:
     fixed: Mapping[str, Any]
     prefix: str
     output: str
+    own_bias: tuple[str, str] | None = None
+    """The output bias of models that tie it to nothing, and its name in all others."""
     ignored: tuple[str, ...] = ()
     required: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
@@ -90,6 +92,7 @@ BERT = Port(
     _BERT_FIXED,
     prefix="bert.",
     output="cls.predictions.decoder.weight",
+    own_bias=("cls.predictions.decoder.bias", "cls.predictions.bias"),
     ignored=("cls.predictions.decoder.bias", "bert.embeddings.position_ids"),
     required=_ABSOLUTE,
 )
@@ -106,9 +109,10 @@ ROBERTA = Port(
         ),
     ),
     _BERT_SETTINGS,
-    {**_BERT_FIXED, "position_offset": 2},
+    {**_BERT_FIXED, "position_offset": 2, "transform_activation": "gelu"},
     prefix="roberta.",
     output="lm_head.decoder.weight",
+    own_bias=("lm_head.decoder.bias", "lm_head.bias"),
     ignored=("lm_head.decoder.bias", "roberta.embeddings.position_ids"),
     required={**_ABSOLUTE, "pad_token_id": (1,)},
 )
