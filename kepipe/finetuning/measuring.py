@@ -29,6 +29,10 @@ def encode(fresh: FineTunedModel, splits: Splits, context: StageContext) -> dict
     if stats.cut:
         lost = f", {stats.words_cut:,} words are cut off and count as missed" if stats.words_cut else ""
         context.warn(f"{stats.cut:,} of {stats.rows:,} rows are longer than `length` and are cut{lost}")
+    if stats.words_empty:
+        context.warn(
+            f"{stats.words_empty:,} words have no token: nothing is learned of them, and they are answered as outside"
+        )
     if stats.mentions:
         context.note(
             f"{stats.mentions:,} entities named, {stats.mentions_aligned:,} of them with tokens of their own"
