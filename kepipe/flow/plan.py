@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -89,6 +90,9 @@ class Workspace:
         """Let the link of a stage name `folder`, by one rename."""
         link = self.latest(pipeline, node)
         link.parent.mkdir(parents=True, exist_ok=True)
+        if link.is_dir() and not link.is_symlink():
+            with suppress(OSError):  # not an empty one, which the next line tells of
+                link.rmdir()
         with replacing(link, durable=False, concurrent=True) as unfinished:
             unfinished.symlink_to(Path("..") / folder.relative_to(self.root))
 

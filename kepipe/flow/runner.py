@@ -64,11 +64,18 @@ class StageSelection:
         return flow.nodes
 
 
+START_ANEW = (
+    "it went on from an interrupted attempt; should what that left be damaged, `kepipe cache clear --unfinished` lets "
+    "it start anew"
+)
+
+
 class StageFailed(Exception):
     """A stage could not do its work. The cause is chained."""
 
     def __init__(self, stage: str, cause: BaseException) -> None:
-        super().__init__(f"stage `{stage}` failed: {cause}")
+        notes = "".join(f"\n{note}" for note in getattr(cause, "__notes__", ()))
+        super().__init__(f"stage `{stage}` failed: {cause}{notes}")
         self.stage, self.cause = stage, cause
 
 
@@ -101,9 +108,12 @@ class Run:
         self.emit(RunStarted(run=self.id, pipeline=self.flow.name, config=self.config, tags=self.tags))
         artifacts: dict[str, Artifact] = {}
         try:
-            for node in nodes:
-                inputs = {slot: [artifacts[name] for name in names] for slot, names in node.inputs.items()}
-                artifacts[node.name] = self._provide(node, inputs)
+            with self.workspace.store.live.begin(self.id) as note_use:
+                for node in nodes:
+                    inputs = {
+                        slot: [artifacts[name] for name in names] for slot, names in node.inputs.items()
+                    }
+                    artifacts[node.name] = self._provide(node, inputs, note_use)
             status = "finished"
         except KeyboardInterrupt:
             status = "killed"
@@ -113,20 +123,25 @@ class Run:
             emit(RunEnded(run=self.id, status=status, seconds=time.time() - started))
         return artifacts
 
-    def _provide(self, node: Node, inputs: Mapping[str, Sequence[Artifact]]) -> Artifact:
+    def _provide(
+        self, node: Node, inputs: Mapping[str, Sequence[Artifact]], note_use: Callable[[str], None]
+    ) -> Artifact:
         """The node's artifact: found, or made under the lock of its key."""
         parts = cache_key_inputs(node, self.flow.seed_of(node), inputs)
         key, store = key_of(parts), self.workspace.store
         forced = node.name in self.selection.force
+        note_use(key)
         folder = None if forced else store.find(key, self._warner(node))
         if folder is None:
             if self.selection.only not in (None, node.name):
                 self._refuse(node)
             with store.lock(key, self._waiter(node)):
-                if forced:
-                    store.forget(key)
+                if forced and not store.forget(key, self.id):
+                    raise ConfigError(
+                        f"--force {node.name}: another run reads its result; wait for it to end"
+                    )
                 # Another process may have made it while we waited.
-                folder = store.find(key, self._warner(node))
+                folder = store.find(key, self._warner(node), locked=True)
                 if folder is None:
                     return self._work(node, inputs, parts, key)
         manifest = read_manifest(folder)
@@ -144,6 +159,9 @@ class Run:
             self.workspace.point(self.flow.name, node.name, folder)
         except OSError as cause:
             raise StageFailed(node.name, cause) from cause
+        stamp = {"run": self.id, "stage": node.name}
+        context = StageContext(folder, folder, self.flow.seed_of(node), "cpu", self.emit, stamp)
+        node.stage.repeat(self._typed(node, inputs), node.config, context)
         return node.stage.makes.open(folder, node.name)
 
     def _work(
@@ -178,6 +196,8 @@ class Run:
                 clock.save()
             if sources.changed():
                 store.discard(workdir)  # its checkpoints may be of other data than its key says
+            elif resumed and isinstance(cause, Exception):
+                cause.add_note(START_ANEW)
             status = "killed" if isinstance(cause, KeyboardInterrupt) else "failed"
             self._emit_failure(ended(status=status, seconds=clock.seconds, error=str(cause)))
             if isinstance(cause, Exception):

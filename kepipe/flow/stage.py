@@ -118,7 +118,8 @@ class Stage(Generic[I, C]):
     `inputs` names what with; what is named may be of a subclass. `fingerprint` digests data outside the store (the
     user's files); it becomes part of the key. `conflicts` tells of settings that do not go together, as far as a
     pipeline file alone says: it is asked before any stage runs. `needs`: optional inputs that the settings ask for,
-    which are then filled by their type as the others are.
+    which are then filled by their type as the others are. `repeat`: what is done again, with the artifact in
+    `context.out`, where the stage is cached: for one whose work is felt outside the store.
     """
 
     name: str
@@ -130,6 +131,7 @@ class Stage(Generic[I, C]):
     fingerprint: Callable[[C], Mapping[str, str]] = field(default=lambda _: {})
     conflicts: Callable[[Planned], Iterable[ConfigConflict]] = field(default=lambda _: ())
     needs: Callable[[C], Collection[str]] = field(default=lambda _: ())
+    repeat: Callable[[I, C, StageContext], None] = field(default=lambda *_: None)
 
     def slots(self) -> dict[str, Slot]:
         """The inputs by name."""

@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from kepipe.flow.events import Event, Metrics, Noted, RunEnded, StageEnded, Stag
 from kepipe.flow.plan import Flow, Node, Workspace, make_plan
 from kepipe.flow.runner import Run, StageFailed, StageSelection
 from kepipe.flow.stage import Nothing, Stage, StageContext
-from tests.support.flow import Bench, Number, flow
+from tests.support.flow import WRITE, Bench, Number, WriteConfig, flow
 
 Statuses = Callable[[list[Event]], dict[str, str]]
 
@@ -37,6 +38,16 @@ def test_an_unchanged_pipeline_does_no_work(bench: Bench, statuses: Statuses) ->
     bench.run(flow())
     _, events = bench.run(flow())
     assert set(statuses(events).values()) == {"cached"}
+
+
+def test_what_a_stage_does_outside_the_store_is_done_again_where_it_is_cached(bench: Bench) -> None:
+    repeated: list[Path] = []
+    stage = replace(WRITE, repeat=lambda _inputs, _config, context: repeated.append(context.out))
+    once = Flow("tiny", 0, "cpu", [Node("write", stage, WriteConfig(), {})])
+    bench.run(once)
+    assert repeated == []
+    made, _ = bench.run(once)
+    assert repeated == [made["write"].folder]
 
 
 def test_only_what_depends_on_a_change_runs_again(bench: Bench, statuses: Statuses) -> None:
@@ -100,15 +111,68 @@ def test_a_damaged_artifact_is_seen_kept_aside_and_made_again(
     assert len(list((bench.workspace.store.root / "damaged").iterdir())) == 1
 
 
-def test_a_change_that_keeps_size_and_time_is_found_by_a_thorough_check(bench: Bench) -> None:
-    made, _ = bench.run(flow())
-    file = made["write"].folder / "value.json"
+def rot(file: Path, text: str) -> None:
+    """Change a file, and neither its size nor its times."""
     stat = file.stat()
-    file.write_text("7")
+    file.write_text(text)
     os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def test_bit_rot_of_a_small_file_is_seen_by_the_next_run(bench: Bench, statuses: Statuses) -> None:
+    made, _ = bench.run(flow())
+    rot(made["write"].folder / "value.json", "7")
+    again, events = bench.run(flow())
+    assert statuses(events)["write"] == "ran"
+    assert again["add"].digest == made["add"].digest
+
+
+def test_bit_rot_of_a_large_file_is_seen_after_a_week_or_by_a_thorough_check(
+    bench: Bench, statuses: Statuses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kepipe.flow.artifact.SMALL", 0)
+    made, _ = bench.run(flow())
+    rot(made["write"].folder / "value.json", "7")
     verify(made["write"].folder)
     with pytest.raises(CorruptArtifact, match="does not match its digest"):
         verify(made["write"].folder, thorough=True)
+    assert statuses(bench.run(flow())[1])["write"] == "cached"
+    manifest = made["write"].folder / "artifact.json"
+    week_ago = time.time() - 8 * 24 * 3600
+    os.utime(manifest, (week_ago, week_ago))
+    assert statuses(bench.run(flow())[1])["write"] == "ran"
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    ["", "[]", '{"digest": "d"}', '{"digest": "d", "maker": "m", "cache_key_inputs": {}, "files": [1]}',
+     '{"digest": "d", "maker": "m", "cache_key_inputs": {}, "files": {"value.json": {}}}'],
+)  # fmt: skip
+def test_a_manifest_of_any_other_form_is_damage(bench: Bench, statuses: Statuses, manifest: str) -> None:
+    made, _ = bench.run(flow())
+    (made["double"].folder / "artifact.json").write_text(manifest)
+    assert statuses(bench.run(flow())[1])["double"] == "ran"
+
+
+def test_damaged_records_cost_nothing(bench: Bench) -> None:
+    made, _ = bench.run(flow())
+    file = made["write"].folder / "record" / "metrics.jsonl"
+    file.write_bytes(file.read_bytes() + b'{"step": 1\n\xff\n[1]\n{"loss": 2}\n')
+    assert made["write"].metrics() == [{"step": None, "value": 1.0}]
+
+
+def test_a_folder_in_a_links_place_is_told_and_an_empty_one_gives_way(bench: Bench) -> None:
+    bench.run(flow())
+    link = bench.workspace.latest("tiny", "add")
+    link.unlink()
+    link.mkdir()
+    bench.run(flow())
+    assert link.is_symlink()
+    link.unlink()
+    link.mkdir()
+    (link / "mine").touch()
+    with pytest.raises(StageFailed, match="add"):
+        bench.run(flow())
+    assert (link / "mine").exists()
 
 
 def test_the_newest_artifact_of_each_stage_is_linked_under_the_pipelines_name(bench: Bench) -> None:
