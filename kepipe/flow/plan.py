@@ -75,6 +75,8 @@ class Workspace:
             reason = "" if os.access(self.root, os.W_OK) else "it is not writable"
         except OSError as error:
             reason = str(error.strerror)
+        if not reason and set("?#") & set(str(self.root.resolve())):
+            reason = "MLflow's database cannot lie in a path with `?` or `#`"
         if reason:
             raise ConfigError(f"workspace {self.root}: {reason}; `--workspace DIR` puts it elsewhere")
 
