@@ -63,7 +63,7 @@ class Manifest(TypedDict):
     files: dict[str, FileEntry]
 
 
-_MANIFEST: TypeAdapter[dict[str, Any]] = TypeAdapter(Manifest)
+_MANIFEST = TypeAdapter(Manifest)
 
 
 class CorruptArtifact(Exception):
@@ -90,7 +90,7 @@ def read_metrics(file: Path) -> Iterator[dict[str, Any]]:
             yield entry
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> Manifest:
     """The manifest of a sealed folder. Raises CorruptArtifact."""
     try:
         return _MANIFEST.validate_json((folder / MANIFEST).read_bytes())
@@ -106,7 +106,7 @@ def verify(folder: Path, thorough: bool = False) -> None:
     is digested again. `thorough` digests every file.
     """
     manifest = read_manifest(folder)
-    expected: dict[str, Any] = manifest["files"]
+    expected = manifest["files"]
     present = {str(file.relative_to(folder)) for file in _content(folder)}
     if present != expected.keys():
         difference = ", ".join(sorted(present ^ expected.keys())[:3])

@@ -25,6 +25,7 @@ from kepipe.flow.events import (
     StageCached,
     StageEnded,
     StageStarted,
+    Status,
 )
 from kepipe.flow.plan import Flow, Node, Workspace, cache_key_inputs, key_of
 from kepipe.flow.stage import SourcesChangedError, StageContext
@@ -104,7 +105,8 @@ class Run:
     def execute(self) -> dict[str, Artifact]:
         """Artifacts by stage name. Raises ConfigError, StageFailed, or KeyboardInterrupt."""
         nodes = self.selection.select(self.flow)
-        started, status = time.time(), "failed"
+        started = time.time()
+        status: Status = "failed"
         self.emit(RunStarted(run=self.id, pipeline=self.flow.name, config=self.config, tags=self.tags))
         artifacts: dict[str, Artifact] = {}
         try:
@@ -198,7 +200,7 @@ class Run:
                 store.discard(workdir)  # its checkpoints may be of other data than its key says
             elif resumed and isinstance(cause, Exception):
                 cause.add_note(START_ANEW)
-            status = "killed" if isinstance(cause, KeyboardInterrupt) else "failed"
+            status: Status = "killed" if isinstance(cause, KeyboardInterrupt) else "failed"
             self._emit_failure(ended(status=status, seconds=clock.seconds, error=str(cause)))
             if isinstance(cause, Exception):
                 raise StageFailed(node.name, cause) from cause

@@ -67,7 +67,8 @@ def split_unrelated(rows: TokenRows, draw_B: Floats) -> Bools:
     if rows.next_sentence_labels is None:
         return np.zeros(rows.tokens.shape, np.bool_)
     second_BT = (rows.documents > 0) & (rows.segments == 1) & (rows.next_sentence_labels == 0)[:, None]
-    return second_BT & _before_a_sentence(rows, second_BT, draw_B)
+    beginning_BT: Bools = second_BT & _before_a_sentence(rows, second_BT, draw_B)
+    return beginning_BT
 
 
 def _before_a_sentence(rows: TokenRows, part_BT: Bools, draw_B: Floats) -> Bools:

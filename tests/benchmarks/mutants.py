@@ -1,10 +1,10 @@
 """Change the core one place at a time, and see whether a test fails: `python -m tests.benchmarks.mutants --minutes 30`.
 
 A mutant is one change of one expression (`<` → `<=`, `+` → `-`, `and` → `or`, `n` → `n + 1`, `not x` → `x`, …). It is
-tried on a copy of the checkout, by the tests of its module alone (`tests/P/test_Y.py` and `test_Y_and_more.py` of `P/Y.py`).
-Which are tried is drawn by a seed, a module as often as it has places. Printed are those that no test notices, each with
-its line, and the share that some test does. A mutant that changes no behaviour (a tolerance, a wording) survives as well:
-who reads the list tells which.
+tried on a copy of the checkout, by the tests of its module alone: `tests/P/test_Y.py` and `test_Y_and_more.py` of
+`P/Y.py`. Which are tried is drawn by a seed, a module as often as it has places. Printed are those that no test
+notices, each with its line, and the share that some test does. A mutant that changes no behaviour (a tolerance, a
+wording) survives as well: who reads the list tells which.
 """
 
 from __future__ import annotations
