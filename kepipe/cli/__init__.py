@@ -20,6 +20,7 @@ from kepipe.cli import (
     link,
     models,
     predict,
+    quiz,
     run,
     schedule,
     tokenizer,
@@ -40,6 +41,7 @@ app.command("generate")(generate.generate)
 app.command("few-shot")(generate.few_shot)
 app.command("export")(generate.export)
 app.command("predict")(predict.predict)
+app.command("quiz")(quiz.quiz)
 app.command("inject")(inject.inject)
 app.command("doctor")(doctor.doctor)
 app.command("dashboard")(dashboard.dashboard)

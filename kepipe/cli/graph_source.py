@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from kg.problems import Problems
     from kg.sources.reading import Choices
     from kg.sources.table import Format
+    from kg.store import Graph
     from kg.writer import GraphWriter
 
 
@@ -62,6 +64,29 @@ def read_into(
 
     with _progress(f"reading {format.name}", size(format, source)) as tick:
         return read_source(format, source, writer, problems, tick, choices)
+
+
+@contextmanager
+def opened_graph(path: Path) -> Iterator[Graph]:
+    """A stored graph as it is; one in another format is read into a folder that goes again."""
+    from kg.store import open_graph
+
+    if (path / "graph.json").is_file():
+        yield open_graph(path)
+        return
+    from kg.problems import Problems
+    from kg.sources.reading import Choices
+    from kg.sources.table import guess
+    from kg.writer import GraphWriter
+
+    if not path.exists():
+        raise ValueError(f"{path}: no such graph")
+    with tempfile.TemporaryDirectory() as folder:
+        writer, problems = GraphWriter(Path(folder)), Problems()
+        read_into(path, guess(path), writer, problems, Choices())
+        if problems:
+            typer.echo(problems.summary(), err=True)
+        yield writer.finish()
 
 
 @contextmanager

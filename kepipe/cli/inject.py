@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from kepipe.knowledge.kbert.choices import ChoiceName
+from kepipe.cli.graph_source import opened_graph
+from kepipe.knowledge.choosing.choices import ChoiceName
 
 if TYPE_CHECKING:
     from kepipe.data.document import Mention
     from kepipe.knowledge.kbert.show import Shown
-    from kg.store import Graph
 
 
 def inject(
@@ -46,7 +43,7 @@ def inject(
     settings = KBert(
         max_branches=branches, predicate=predicate, choice=choice, length=length, upstream=upstream
     )
-    with _open(graph) as opened:
+    with opened_graph(graph) as opened:
         shown = show(
             text,
             opened,
@@ -64,29 +61,6 @@ def inject(
         typer.echo(f"{html}: drawn")
         return
     _print(shown)
-
-
-@contextmanager
-def _open(path: Path) -> Iterator[Graph]:
-    """A stored graph as it is; one in another format is read into a folder that goes again."""
-    from kg.store import open_graph
-
-    if (path / "graph.json").is_file():
-        yield open_graph(path)
-        return
-    from kg.problems import Problems
-    from kg.sources.reading import Choices
-    from kg.sources.table import guess, read_source
-    from kg.writer import GraphWriter
-
-    if not path.exists():
-        raise ValueError(f"{path}: no such graph")
-    with tempfile.TemporaryDirectory() as folder:
-        writer, problems = GraphWriter(Path(folder)), Problems()
-        read_source(guess(path), path, writer, problems, lambda _: None, Choices())
-        if problems:
-            typer.echo(problems.summary(), err=True)
-        yield writer.finish()
 
 
 def _link(folder: Path, text: str) -> list[Mention]:

@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from kepipe.cli.knowledge_option import KnowledgeOption, read_knowledge
+
 
 def predict(
     model: Annotated[
@@ -33,6 +35,7 @@ def predict(
             "and compose vectors from it."
         ),
     ] = None,
+    knowledge: KnowledgeOption = None,
     linker: Annotated[
         Path | None, typer.Option(help="Link with this linker instead of the model's own.")
     ] = None,
@@ -51,7 +54,14 @@ def predict(
     from kepipe.finetuning.predictor import Predictor
 
     asked = texts or _lines(file)
-    predictor = Predictor.open(model, graph=graph, linker=linker, unknown=unknown, device=resolve("auto"))
+    predictor = Predictor.open(
+        model,
+        methods=read_knowledge(knowledge),
+        graph=graph,
+        linker=linker,
+        unknown=unknown,
+        device=resolve("auto"),
+    )
     for text, record in zip(asked, predictor.predict(asked), strict=True):
         if as_json:
             typer.echo(json.dumps({"text": text, **record}, ensure_ascii=False))

@@ -102,7 +102,7 @@ def show_page(page: Page) -> None:
     for section in page.sections:
         for block in section.blocks:
             if isinstance(block, Table):
-                drawn = table.Table(title=escape(section.title), title_justify="left")
+                drawn = table.Table(title=escape(block.caption or section.title), title_justify="left")
                 for place, head in enumerate(block.head):
                     drawn.add_column(
                         escape(head),
@@ -110,5 +110,12 @@ def show_page(page: Page) -> None:
                         overflow="fold",  # Chinese has no blanks at which a line could end
                     )
                 for row in block.rows:
-                    drawn.add_row(*(escape(str(cell)) for cell in row))
+                    drawn.add_row(*(escape(_plain(cell)) for cell in row))
                 console.print(drawn)
+
+
+def _plain(cell: object) -> str:
+    """A cell of a page as text."""
+    from markupsafe import Markup
+
+    return cell.striptags() if isinstance(cell, Markup) else str(cell)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
+
+from kepipe.config.descriptions import field_descriptions
 
 
 class Section(BaseModel):
@@ -21,7 +24,6 @@ class Section(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
-        use_attribute_docstrings=True,
         protected_namespaces=(),
         allow_inf_nan=False,
     )
@@ -33,6 +35,18 @@ class Section(BaseModel):
             if takes & {int, float} and bool not in takes and _NO_FLAG not in info.metadata:
                 info.metadata.append(_NO_FLAG)
         return handler(source)
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        schema = handler(core_schema)
+        properties = handler.resolve_ref_schema(schema).get("properties", {})
+        descriptions = field_descriptions(cls)
+        for name, info in cls.model_fields.items():
+            if name in descriptions and (info.alias or name) in properties:
+                properties[info.alias or name].setdefault("description", descriptions[name])
+        return schema
 
 
 def _refuse_flags(value: Any) -> Any:

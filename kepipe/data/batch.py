@@ -59,7 +59,8 @@ class TokenRows:
     entity of each token of a mention, −1 elsewhere. `sentences`: int [B, T], the row's sentence number of each
     token, −1 where special. `next_sentence_labels`: int [B] or None, 1 where the second segment truly follows the
     first. `refs`: where the rows come from; None for rows from elsewhere than a shard. `entity_ids`: the ids of the
-    entities by their numbers in `entities`.
+    entities by their numbers in `entities`. `salient`: bool [B, T], the tokens that are asked for, as a span in each
+    row; None: the objective draws them.
     """
 
     tokens: Ints
@@ -72,6 +73,7 @@ class TokenRows:
     next_sentence_labels: Ints | None = None
     refs: ExampleRefs | None = None
     entity_ids: Sequence[str] = ()
+    salient: Bools | None = None
 
     def mentions(self) -> Mentions:
         """The mentions of entities. One that a row's end cuts in two is one in both rows."""

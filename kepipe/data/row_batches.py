@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,35 @@ class SpecialTokens:
 
 
 @dataclass(frozen=True)
+class RowShape:
+    """How rows are made: `length`, the longest in tokens; `tokens`, of a batch; `begin`, whether a row begins with the
+    first special token; `seed`, of their order."""
+
+    length: int
+    tokens: int
+    begin: bool
+    seed: int
+
+
+class RowStream(Protocol):
+    """Batch n of clean rows, for n = 0, 1, … without end: a pure function, which several threads may call at once."""
+
+    @property
+    def shape(self) -> RowShape:
+        """How its rows are made."""
+        ...
+
+    @property
+    def per_epoch(self) -> float:
+        """Batches in which every example of the text is seen once."""
+        ...
+
+    def __getitem__(self, n: int, /) -> TokenRows:
+        """Batch n."""
+        ...
+
+
+@dataclass(frozen=True)
 class RowBatches:
     """Batch n of a shard in a format, for n = 0, 1, … without end: a function of (shard, format, seed, n).
 
@@ -38,6 +68,7 @@ class RowBatches:
     examples: Examples
     sampler: BatchSampler
     special_tokens: SpecialTokens
+    shape: RowShape
     entity_ids: Sequence[str] = ()
 
     @property
@@ -67,7 +98,8 @@ def open_batches(
     """Batches of about `tokens` tokens in rows of at most `length`; see `kepipe.data.formats.plan`."""
     examples = plan(shard, format, length, seed=seed, begin=begin, document_mask=document_mask)
     special_tokens = SpecialTokens(tokenizer.pad, tokenizer.cls if begin else tokenizer.sep, tokenizer.sep)
-    return RowBatches(shard, examples, BatchSampler(examples.lengths, tokens, seed), special_tokens)
+    shape = RowShape(length, tokens, begin, seed)
+    return RowBatches(shard, examples, BatchSampler(examples.lengths, tokens, seed), special_tokens, shape)
 
 
 def gather(shard: Shard, examples: Examples, rows_B: Ints, special_tokens: SpecialTokens) -> TokenRows:

@@ -19,7 +19,7 @@ from kepipe.finetuning.examples import Example, Record, mentions_of, read_record
 from kepipe.finetuning.label_output import best_label, label_numbers, likeliest, rounded
 from kepipe.finetuning.metrics import Metric, accuracy, mean
 from kepipe.finetuning.output import Labels
-from kepipe.finetuning.task import MarkedText, Task
+from kepipe.finetuning.task import ParsedMarkup, Task
 from kg.problems import Problems
 
 RIGHT = "1"
@@ -118,10 +118,10 @@ def _measure_ranking(
     return measure_ranking(groups_N, right_N, np.concatenate(answers)[:, labels.index(RIGHT)])
 
 
-def _pair(id: str, marked: MarkedText) -> Example | None:
+def _pair(id: str, parsed: ParsedMarkup) -> Example | None:
     """Two texts with a sign between them."""
-    first, between, second = marked.text.partition(BETWEEN)
-    return Example(id, first, second=second) if between and not set(marked.spans) - {""} else None
+    first, between, second = parsed.text.partition(BETWEEN)
+    return Example(id, first, second=second) if between and not set(parsed.spans) - {""} else None
 
 
 def _answer_record(example: Example, probabilities_1L: Floats, labels: Labels) -> dict[str, Any]:

@@ -33,6 +33,10 @@ class TaskCollator:
 
     def __call__(self, rows: Sequence[Row]) -> Batch:
         """The batch, with labels where the rows have them."""
+        return self.output.collate(self.read(rows), rows, self.answers)
+
+    def read(self, rows: Sequence[Row]) -> Batch:
+        """The rows as the model reads them: padded, with what is known of their entities."""
         lengths_B = np.fromiter(map(len, rows), np.int64, len(rows))
         tokens_BT = pad(np.concatenate([row.tokens for row in rows]), lengths_B, self.answers.tokenizer.pad)
         segments_BT = pad(np.concatenate([row.segments for row in rows]), lengths_B, 0)
@@ -45,7 +49,7 @@ class TaskCollator:
         )
         if self.knowledge is not None:
             batch = self.knowledge.apply(batch, mentions_of(rows))
-        return self.output.collate(batch, rows, self.answers)
+        return batch
 
 
 def mentions_of(rows: Sequence[Row]) -> Mentions:
@@ -72,5 +76,5 @@ class TaskBatches:
         lengths = np.fromiter(map(len, rows), np.int64, len(rows))
         return cls(rows, BatchSampler(lengths, tokens, seed), collator)
 
-    def __call__(self, number: int) -> Batch:
+    def __call__(self, number: int, _share: float = 0.0) -> Batch:
         return self.collator([self.rows[n] for n in self.sampler.rows(number).tolist()])

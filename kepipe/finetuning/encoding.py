@@ -1,4 +1,4 @@
-"""From examples to rows: tokenise, find the spans, put marks around them, cut to length, add [CLS] and [SEP]."""
+"""From examples to rows: tokenise, find the spans, put markers around them, cut to length, add [CLS] and [SEP]."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from kepipe.tokenization.tokenizer import Tokenizer
 class RowFormat:
     """How a model's rows look.
 
-    `begin`: whether [CLS] stands first (not in GPT and T5, whose rows end with the token that is read). `marks`: ids of
-    the tokens around span number 0, 1, …; empty: the spans stay bare. `reads`: which tokens the head reads: those of
-    the spans (their opening marks), the one of the row ([CLS] or the last), or every word's. `causal`: a token sees
-    only what stands left of it, so that closing marks and last tokens are read. `segments`: how many the model knows.
+    `begin`: whether [CLS] stands first (not in GPT and T5, whose rows end with the token that is read). `markers`: ids
+    of the tokens around span number 0, 1, …; empty: the spans stay bare. `reads`: which tokens the head reads: those of
+    the spans (their opening markers), the one of the row ([CLS] or the last), or every word's. `causal`: a token sees
+    only what stands left of it, so that closing markers and last tokens are read. `segments`: how many the model knows.
     """
 
     tokenizer: Tokenizer
     length: int
     reads: Reads
-    marks: tuple[int, ...] = ()
+    markers: tuple[int, ...] = ()
     begin: bool = True
     causal: bool = False
     segments: int = 2
@@ -38,7 +38,8 @@ class RowFormat:
 @dataclass
 class TruncationStats:
     """What did not fit: rows that were cut, words that tagging lost by it, words of which the tokenizer leaves nothing
-    (control characters, say), mentions without a token of their own."""
+    (control characters, say), mentions without a token of their own, and tokens that the head should read and that are
+    cut off where knowledge moves tokens."""
 
     rows: int = 0
     cut: int = 0
@@ -46,6 +47,7 @@ class TruncationStats:
     words_empty: int = 0
     mentions: int = 0
     mentions_aligned: int = 0
+    read_cut_off: int = 0
 
 
 class Text(NamedTuple):
@@ -63,11 +65,11 @@ def encode_rows(
 ) -> list[Row]:
     """A row of each example, without labels. `stats` is told what had to be left out.
 
-    Raises ValueError for a length in which not even the marks have room.
+    Raises ValueError for a length in which not even the markers have room.
     """
     stats = TruncationStats() if stats is None else stats
-    room = row_format.length - row_format.begin - 1 - 2 * len(row_format.marks)
-    if room < 2 * max(1, len(row_format.marks)):
+    room = row_format.length - row_format.begin - 1 - 2 * len(row_format.markers)
+    if room < 2 * max(1, len(row_format.markers)):
         raise ValueError(
             f"length: {row_format.length} tokens leave no room for a text between the special tokens"
         )
@@ -165,19 +167,21 @@ def _single(text: Text, row_format: RowFormat, room: int, stats: TruncationStats
         if len(numbers) and numbers[-1] >= len(numbers):
             words = tuple(numbers.tolist())
         text = text._replace(spans=text.spans[kept_N])
-    text, openings, closings = insert_markers(text, row_format.marks)
+    text, openings, closings = insert_markers(text, row_format.markers)
     begin = int(row_format.begin)
     tokens = np.concatenate([np.full(begin, _cls(row_format)), text.tokens, [row_format.tokenizer.sep]])
     if row_format.reads == "row":
-        marks = np.array([0 if row_format.begin else len(tokens) - 1])
-    elif row_format.marks:
-        marks = begin + (closings if row_format.causal else openings)
+        read_positions = np.array([0 if row_format.begin else len(tokens) - 1])
+    elif row_format.markers:
+        read_positions = begin + (closings if row_format.causal else openings)
     else:
-        marks = begin + (np.maximum(text.spans[:, 1] - 1, 0) if row_format.causal else text.spans[:, 0])
+        read_positions = begin + (
+            np.maximum(text.spans[:, 1] - 1, 0) if row_format.causal else text.spans[:, 0]
+        )
     return Row(
         tokens,
         np.zeros(len(tokens), np.int64),
-        tuple(np.minimum(marks, len(tokens) - 1).tolist()),
+        tuple(np.minimum(read_positions, len(tokens) - 1).tolist()),
         _named(text, begin),
         words=words,
     )
@@ -195,11 +199,11 @@ def _pair(first: Text, second: Text, row_format: RowFormat, room: int, stats: Tr
     tokens = np.concatenate([np.full(begin, _cls(row_format)), first.tokens, sep, second.tokens, sep])
     border = begin + len(first.tokens) + 1
     segments = (np.arange(len(tokens)) >= border).astype(np.int64)
-    marks = (0 if row_format.begin else len(tokens) - 1,)
+    read_positions = (0 if row_format.begin else len(tokens) - 1,)
     return Row(
         tokens,
         segments if row_format.segments > 1 else np.zeros_like(segments),
-        marks,
+        read_positions,
         _named(first, begin) + _named(second, border),
     )
 
@@ -228,16 +232,16 @@ def cut(text: Text, kept_T: Bools) -> Text:
     )
 
 
-def insert_markers(text: Text, marks: Sequence[int]) -> tuple[Text, Ints, Ints]:
-    """The text with mark number i before and after span number i, and the places of the opening and closing marks."""
-    if not marks:
+def insert_markers(text: Text, markers: Sequence[int]) -> tuple[Text, Ints, Ints]:
+    """The text with marker i before and after span i, and the places of the opening and of the closing markers."""
+    if not markers:
         none = np.zeros(0, np.int64)
         return text, none, none
     first, stop = text.spans.T
     at = np.concatenate([first, stop])
     opens = np.arange(len(at)) < len(first)
-    order = np.lexsort((opens, at))  # where two marks meet, the closing one stands first
-    ids = np.tile(np.asarray(marks, np.int64), 2)
+    order = np.lexsort((opens, at))  # where two markers meet, the closing one stands first
+    ids = np.tile(np.asarray(markers, np.int64), 2)
     places = np.empty(len(at), np.int64)
     places[order] = at[order] + np.arange(len(at))
     tokens = np.insert(text.tokens, at[order], ids[order])

@@ -22,7 +22,7 @@ from kepipe.finetuning.task_model import TaskModel
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-    from kepipe.models.transformer import Transformer
+    from kepipe.models.protocols import TrainableEncoder
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class DevEvaluator:
 
 @torch.inference_mode()
 def answers(
-    model: TaskModel[Transformer],
+    model: TaskModel[TrainableEncoder],
     collator: TaskCollator,
     rows: Sequence[Row],
     tokens: int,
@@ -75,7 +75,7 @@ def answers(
 
 def by_word(answer_NL: Floats, row: Row) -> Floats:
     """An answer to the words that were read as one to all words up to the last of them, NaN for the others."""
-    words = row.marked_words[: len(answer_NL)]  # knowledge may have pushed the last ones out
+    words = row.read_words[: len(answer_NL)]  # knowledge may have pushed the last ones out
     answer_WL = np.full((words[-1] + 1 if words else 0, answer_NL.shape[1]), np.nan)
     answer_WL[list(words)] = answer_NL
     return answer_WL

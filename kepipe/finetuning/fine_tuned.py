@@ -7,7 +7,7 @@ entities it fuses, `graph/` of the triples it injects, `linker/`.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,14 +19,12 @@ from kepipe.finetuning.output import AnswerFormat
 from kepipe.finetuning.table import TASKS, TaskName
 from kepipe.finetuning.task import Task
 from kepipe.finetuning.task_model import TaskModel
-from kepipe.models.families import begins_with_cls
 from kepipe.models.files import write_json, write_tensors
 from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
 
 if TYPE_CHECKING:
-    from kepipe.knowledge.base import Knowledge
-    from kepipe.models.config import TransformerConfig
-    from kepipe.models.transformer import Transformer
+    from kepipe.knowledge.base import Knowledge, KnowledgeSettings
+    from kepipe.models.protocols import EncoderConfig, TrainableEncoder
 
 SPEC, HEAD, LINKER = "task.json", "head.safetensors", "linker"
 FORMAT = 2
@@ -61,12 +59,12 @@ class FineTunedModel:
     """A model with its head, its tokenizer, what it is for, and the knowledge that goes with it."""
 
     spec: TaskSpec
-    model: TaskModel[Transformer]
+    model: TaskModel[TrainableEncoder]
     tokenizer: Tokenizer
     knowledge: Knowledge | None = None
 
     @property
-    def config(self) -> TransformerConfig:
+    def config(self) -> EncoderConfig:
         """Of the encoder."""
         return self.model.encoder.config
 
@@ -78,7 +76,7 @@ class FineTunedModel:
             self.spec.length,
             self.spec.row.reads,
             tuple(self.spec.markers.values()),
-            begin=begins_with_cls(self.config.family),
+            begin=self.config.begins_with_cls,
             causal=self.config.causal,
             segments=self.config.segments,
         )
@@ -94,16 +92,16 @@ class FineTunedModel:
         )
 
 
-def answer_format(spec: TaskSpec, tokenizer: Tokenizer, config: TransformerConfig) -> AnswerFormat:
+def answer_format(spec: TaskSpec, tokenizer: Tokenizer, config: EncoderConfig) -> AnswerFormat:
     """How the answers of a model of this config look."""
-    marks = max(1, len(spec.row.marks))
+    tokens_per_case = max(1, len(spec.row.markers))
     start = tokenizer.sep if config.start is None else config.start
-    return AnswerFormat(tokenizer, spec.labels, start, spec.row.reads, marks, spec.mean)
+    return AnswerFormat(tokenizer, spec.labels, start, spec.row.reads, tokens_per_case, spec.mean)
 
 
 def with_head(
-    encoder: Transformer, spec: TaskSpec, tokenizer: Tokenizer, *, dropout: float = 0.0, seed: int = 0
-) -> TaskModel[Transformer]:
+    encoder: TrainableEncoder, spec: TaskSpec, tokenizer: Tokenizer, *, dropout: float = 0.0, seed: int = 0
+) -> TaskModel[TrainableEncoder]:
     """The model with a fresh head. Raises ValueError where it cannot answer as the task asks."""
     answers = answer_format(spec, tokenizer, encoder.config)
     return TaskModel(encoder, spec.row.output.head(encoder, answers, dropout=dropout, seed=seed))
@@ -145,35 +143,45 @@ def read_spec(folder: Path) -> TaskSpec:
 def load(
     folder: Path,
     *,
+    methods: Sequence[KnowledgeSettings] = (),
     graph: Path | None = None,
     unknown: Unknown = "ignore",
     device: str = "cpu",
     note: Callable[[str], None] = lambda _: None,
 ) -> FineTunedModel:
-    """Open what `save` wrote. `graph`: a stored graph whose triples are injected instead of the folder's own.
+    """Open what `save` wrote. `methods`: knowledge in place of the folder's own of their names, or besides it.
+    `graph`: a stored graph that methods read instead of the folder's own.
 
     `unknown`: what becomes of entities of the graph that have no vector: they are ignored, or get one that is composed
     from their neighbours. Raises ValueError where that cannot be done.
     """
     from safetensors.torch import load_file
 
+    from kepipe.inference.opening import load_encoder
     from kepipe.knowledge.base import Sources
-    from kepipe.knowledge.opening import open_own
-    from kepipe.models import folder as models
+    from kepipe.knowledge.opening import carried, open_own
+    from kepipe.knowledge.table import inputs_of, name_of
 
     spec, tokenizer = read_spec(folder), load_tokenizer(folder)
-    encoder = models.load(folder)
+    encoder = load_encoder(folder)
     model = with_head(encoder, spec, tokenizer)
     model.head.load_state_dict(load_file(folder / HEAD))
     neighbours = _neighbours(folder, encoder.config, graph) if unknown == "compose" else None
     sources = Sources(tokenizer, encoder.config, graph=graph, neighbours=neighbours)
-    knowledge = open_own(folder, sources, note)
+    for name in inputs_of(methods):
+        if name == "graph" and graph is None and name not in carried(folder):
+            raise ValueError(
+                f"{folder}: this model brings no graph for {name_of(methods[0])}: give one (--graph)"
+            )
+    knowledge = open_own(folder, sources, note, methods)
     if graph is not None and knowledge is None:
-        raise ValueError(f"{folder}: this model uses no knowledge: leave the graph out")
+        raise ValueError(
+            f"{folder}: this model uses no knowledge: leave the graph out, or say how it is used (--knowledge)"
+        )
     return FineTunedModel(spec, model.to(device).eval(), tokenizer, knowledge)
 
 
-def _neighbours(folder: Path, config: TransformerConfig, graph: Path | None) -> Path:
+def _neighbours(folder: Path, config: EncoderConfig, graph: Path | None) -> Path:
     """The graph from which vectors are composed: that given, else the folder's own."""
     from kepipe.knowledge.opening import carried
     from kepipe.knowledge.table import brought_by

@@ -1,4 +1,4 @@
-"""A quiz whose answers stand in the graph alone: the task by which one sees whether knowledge gets through.
+"""A task whose answers stand in the graph alone: by it one sees whether knowledge gets through.
 
 "Which country of citizenship does Ada Lovelace have?" → United Kingdom; or, for entity typing, "Everybody spoke of Ada
 Lovelace." → human, mathematician, writer. Nobody is asked about in the training part and again later, so that no answer
@@ -46,14 +46,16 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Quiz:
+class GraphDataset:
     """Questions by split; `asked`: label of each relation, or each type, that is asked for → number of questions."""
 
     splits: dict[str, list[Question]]
     asked: dict[str, int]
 
 
-def make_quiz(graph: Graph, templates: Sequence[str], rng: np.random.Generator, limits: Limits) -> Quiz:
+def make_classification(
+    graph: Graph, templates: Sequence[str], rng: np.random.Generator, limits: Limits
+) -> GraphDataset:
     """Questions about the triples of the split "train" that are the only one of their subject and relation.
 
     A label that fewer than `fewest` triples have is not asked for; of one that more than `most` have, that many are
@@ -74,7 +76,8 @@ def make_quiz(graph: Graph, templates: Sequence[str], rng: np.random.Generator, 
             kept.append(place)
     if len(taken) < 2:
         raise ValueError(
-            f"quiz: the graph has {len(taken)} answers that {limits.fewest} entities or more share; set `fewest` lower"
+            f"graph-dataset: the graph has {len(taken)} answers that {limits.fewest} entities or more share; "
+            "set `fewest` lower"
         )
     split_of = _split_entities(np.unique(triples[kept, 0]), rng, limits.shares)
     splits: dict[str, list[Question]] = {name: [] for name in SPLITS}
@@ -88,10 +91,12 @@ def make_quiz(graph: Graph, templates: Sequence[str], rng: np.random.Generator, 
         text, mention = _ask(graph, head, template.replace(RELATION, label))
         question = Question(f"{mention.entity} {label}", text, mention, (labels[place],))
         splits[split_of[head]].append(question)
-    return Quiz(splits, _by_count(asked))
+    return GraphDataset(splits, _by_count(asked))
 
 
-def make_typing(graph: Graph, templates: Sequence[str], rng: np.random.Generator, limits: Limits) -> Quiz:
+def make_typing(
+    graph: Graph, templates: Sequence[str], rng: np.random.Generator, limits: Limits
+) -> GraphDataset:
     """Texts that name an entity, to be answered by all its types: those that the graph gives it, and the labels of
     what the `relations` (ids) lead to in the split "train", such as its occupations.
 
@@ -107,15 +112,15 @@ def make_typing(graph: Graph, templates: Sequence[str], rng: np.random.Generator
             kept.append(row)
     if len(taken) < 2:
         raise ValueError(
-            f"quiz: the graph has {len(taken)} types that {limits.fewest} entities or more have; set `fewest` lower, "
-            "or name `relations` whose objects say what an entity is"
+            f"graph-dataset: the graph has {len(taken)} types that {limits.fewest} entities or more have; "
+            "set `fewest` lower, or name `relations` whose objects say what an entity is"
         )
     split_of = _split_entities(np.array(sorted(kept), np.int32), rng, limits.shares)
     splits: dict[str, list[Question]] = {name: [] for name in SPLITS}
     for row in sorted(kept):
         text, mention = _ask(graph, row, templates[int(rng.integers(len(templates)))])
         splits[split_of[row]].append(Question(mention.entity, text, mention, types_of[row]))
-    return Quiz(splits, _by_count(taken))
+    return GraphDataset(splits, _by_count(taken))
 
 
 def _types(graph: Graph, relations: Sequence[str], fewest: int) -> dict[int, tuple[str, ...]]:

@@ -15,15 +15,15 @@ from kepipe.models.protocols import TrainableEncoder
 
 
 class LabelHead(nn.Module):
-    """W · dropout(h) + b, where h are the hidden states of a case's marked tokens side by side, or their row's mean."""
+    """W · dropout(h) + b, where h are the hidden states of a case's tokens side by side, or their row's mean."""
 
     def __init__(
-        self, hidden: int, marks: int, labels: int, *, mean: bool = False, dropout: float = 0.0
+        self, hidden: int, tokens_per_case: int, labels: int, *, mean: bool = False, dropout: float = 0.0
     ) -> None:
         super().__init__()
-        self.marks, self.mean = marks, mean
+        self.tokens_per_case, self.mean = tokens_per_case, mean
         self.dropout = nn.Dropout(dropout)
-        self.dense = nn.Linear(hidden if mean else hidden * marks, labels)
+        self.dense = nn.Linear(hidden if mean else hidden * tokens_per_case, labels)
 
     def forward(self, hidden_BTD: Tensor, batch: Batch) -> Tensor:
         """Logits [N, L] of the N cases of a batch: its rows, or in tagging its words."""
@@ -33,7 +33,7 @@ class LabelHead(nn.Module):
         else:
             assert batch.label_positions is not None
             read_ND = hidden_BTD.flatten(0, 1).index_select(0, batch.label_positions)
-            read_ND = read_ND.reshape(-1, self.marks * read_ND.shape[1])
+            read_ND = read_ND.reshape(-1, self.tokens_per_case * read_ND.shape[1])
         logits_NL: Tensor = self.dense(self.dropout(read_ND))
         return logits_NL
 

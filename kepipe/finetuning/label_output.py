@@ -1,4 +1,4 @@
-"""Labels as a task's output: a head over marked tokens gives each case one of them, or several."""
+"""Labels as a task's output: a head over some of a row's tokens gives each case one of them, or several."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kepipe.data.batch import Batch
     from kepipe.finetuning.heads import LabelCriterion, LabelHead
     from kepipe.finetuning.task_model import TaskModel
-    from kepipe.models.protocols import Encoder, TrainableEncoder
+    from kepipe.models.protocols import TrainableEncoder
 
 LabelKind = Literal["one", "several"]
 """One label of each case (softmax), or several (a sigmoid for each label)."""
@@ -45,7 +45,7 @@ class LabelOutput:
         def labels(row: Row, example: Example) -> Sequence[str]:
             if answers.reads != "words" or not example.labels:
                 return example.labels
-            return [example.labels[word] for word in row.marked_words]
+            return [example.labels[word] for word in row.read_words]
 
         return [
             replace(row, labels=tuple(numbers[label] for label in labels(row, example)))
@@ -53,19 +53,23 @@ class LabelOutput:
         ]
 
     def collate(self, batch: Batch, rows: Sequence[Row], answers: AnswerFormat) -> Batch:
-        """See `marked_places`."""
-        from kepipe.finetuning.marked_places import mark_places
+        """See `read_positions`."""
+        from kepipe.finetuning.read_positions import add_read_positions
 
-        return mark_places(batch, rows, answers, several=self.kind == "several")
+        return add_read_positions(batch, rows, answers, several=self.kind == "several")
 
     def head(
-        self, model: Encoder, answers: AnswerFormat, *, dropout: float = 0.0, seed: int = 0
+        self, model: TrainableEncoder, answers: AnswerFormat, *, dropout: float = 0.0, seed: int = 0
     ) -> LabelHead:
         """A linear layer."""
         from kepipe.finetuning import heads
 
         head = heads.LabelHead(
-            model.hidden_size, answers.marks, len(answers.labels), mean=answers.mean, dropout=dropout
+            model.hidden_size,
+            answers.tokens_per_case,
+            len(answers.labels),
+            mean=answers.mean,
+            dropout=dropout,
         )
         return heads.initialise(head, seed)
 
@@ -80,7 +84,7 @@ class LabelOutput:
     ) -> list[Floats]:
         """The probabilities of each row's cases, float [cases, L]."""
         from kepipe.finetuning import heads
-        from kepipe.finetuning.marked_places import cases_of
+        from kepipe.finetuning.read_positions import cases_of
 
         probable_NL = heads.probabilities(model(batch), several=self.kind == "several")
         cases_B = cases_of(batch, answers)

@@ -7,7 +7,6 @@ A BERT vocabulary has `[unused…]` rows, kepipe's own have sentinels: the last 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,50 +14,45 @@ import torch
 from kepipe.tokenization.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
-    from kepipe.models.transformer import Transformer
+    from kepipe.models.protocols import TrainableEncoder
 
 
 def place_markers(
-    model: Transformer,
+    model: TrainableEncoder,
     tokenizer: Tokenizer,
     names: Sequence[str],
     seed: int,
     placed: Mapping[str, int] | None = None,
-) -> tuple[Transformer, dict[str, int]]:
-    """The model with a row for each mark, and mark → id; the tokenizer learns the names of rows that are added.
+) -> tuple[TrainableEncoder, dict[str, int]]:
+    """The model with a row for each marker, and marker → id; the tokenizer learns the names of rows that are added.
 
-    A mark's vector is drawn from a normal distribution with the mean and the deviation, number by number, of the
+    A marker's vector is drawn from a normal distribution with the mean and the deviation, number by number, of the
     vectors of ordinary tokens: it begins as a word that nobody knows. (What stands in an unused row was never trained.)
-    `placed`: the marks of a task that the model was fine-tuned for before; the same marks stay, with what they learned.
+    `placed`: the markers of a task that the model was fine-tuned for before; the same stay, with what they learned.
+    Raises ValueError for a model without such vectors.
     """
     from tokenizers import AddedToken
+
+    from kepipe.models.protocols import ExtensibleVocabulary
 
     if not names:
         return model, {}
     if placed is not None and placed.keys() >= set(names):
         return model, {name: placed[name] for name in names}
+    if not isinstance(model, ExtensibleVocabulary):
+        raise ValueError(
+            "this model has no vectors of tokens to put markers among: set `entity_markers: false`"
+        )
     spare = tokenizer.sentinels[-len(names) :].tolist()
     if len(spare) < len(names):
         first = tokenizer.vocab_size
         tokenizer.backend.add_special_tokens([AddedToken(name, special=True) for name in names])
         tokenizer.__dict__.pop("vocab_size", None)  # cached before the vocabulary grew
         spare = list(range(first, first + len(names)))
-        model = grow(model, first + len(names))
-    generator = torch.Generator().manual_seed(seed)
+        model = model.with_vocabulary(first + len(names))
+    generator, vectors_VD = torch.Generator().manual_seed(seed), model.token_embeddings.weight
     with torch.no_grad():
-        ordinary_ND = model.tokens.weight[torch.from_numpy(tokenizer.ordinary)]
+        ordinary_ND = vectors_VD[torch.from_numpy(tokenizer.ordinary)]
         drawn = torch.randn(len(names), ordinary_ND.shape[1], generator=generator)
-        model.tokens.weight[spare] = ordinary_ND.mean(0) + ordinary_ND.std(0) * drawn
+        vectors_VD[spare] = ordinary_ND.mean(0) + ordinary_ND.std(0) * drawn
     return model, dict(zip(names, spare, strict=True))
-
-
-def grow(model: Transformer, vocabulary: int) -> Transformer:
-    """The model with a larger vocabulary; what is added holds zeros."""
-    from kepipe.models.assemble import assemble
-
-    grown = assemble(replace(model.config, vocabulary=vocabulary)).to_empty(device="cpu")
-    old = dict(model.named_parameters())
-    with torch.no_grad():
-        for name, weight in grown.named_parameters():
-            weight.zero_()[: len(old[name])] = old[name]
-    return grown

@@ -1,4 +1,4 @@
-"""A text as a user writes it for `kepipe predict` → an example: what is asked about is marked in the text itself.
+"""A text as a user writes it for `kepipe predict` → an example: what is asked about is written into the text itself.
 
 `[[Marie Curie|head]] was born in [[Warsaw|tail]].`, or with an entity of the graph, `[[Warsaw|tail|Q270]]`.
 """
@@ -11,36 +11,36 @@ from kepipe.data.document import Mention, Span
 from kepipe.finetuning.examples import Example
 from kepipe.finetuning.mention_finders import Language
 from kepipe.finetuning.table import TASKS, TaskName
-from kepipe.finetuning.task import MarkedText
+from kepipe.finetuning.task import ParsedMarkup
 
-_MARKED = re.compile(r"\[\[([^\[\]|]+)(?:\|([^\[\]|]*))?(?:\|([^\[\]|]+))?\]\]")
+_MARKUP = re.compile(r"\[\[([^\[\]|]+)(?:\|([^\[\]|]*))?(?:\|([^\[\]|]+))?\]\]")
 _WORD = re.compile(r"\w+|[^\w\s]")
 _CHARACTER = re.compile(r"\S")
 
 
 def ask(task: TaskName, text: str, language: Language, id: str) -> Example:
     """The example that a text asks. Raises ValueError telling how the task wants its texts."""
-    bare, spans, mentions = unmark(text)
+    bare, spans, mentions = parse_markup(text)
     if not bare.strip():
         raise ValueError(f"{id}: the text is empty")
     row = TASKS[task]
-    example = row.as_example(id, MarkedText(bare, spans, mentions, lambda: words(bare, language)))
+    example = row.as_example(id, ParsedMarkup(bare, spans, mentions, lambda: words(bare, language)))
     if example is None:
         raise ValueError(f"{id}: {task} asks for a text {row.asks}; found {text[:120]!r}")
     return example
 
 
-def unmark(text: str) -> tuple[str, dict[str, Span], tuple[Mention, ...]]:
-    """The text without its marks; role → the characters marked so; the entities that marks name."""
+def parse_markup(text: str) -> tuple[str, dict[str, Span], tuple[Mention, ...]]:
+    """The text without its markup; role → the characters of that role; the entities that the markup names."""
     bare, at, spans, mentions = "", 0, {}, []
-    for mark in _MARKED.finditer(text):
-        bare += text[at : mark.start()]
-        at = mark.end()
-        span = Span(len(bare), len(bare) + len(mark[1]))
-        bare += mark[1]
-        spans[mark[2] or ""] = span
-        if mark[3]:
-            mentions.append(Mention(*span, mark[3]))
+    for found in _MARKUP.finditer(text):
+        bare += text[at : found.start()]
+        at = found.end()
+        span = Span(len(bare), len(bare) + len(found[1]))
+        bare += found[1]
+        spans[found[2] or ""] = span
+        if found[3]:
+            mentions.append(Mention(*span, found[3]))
     return bare + text[at:], spans, tuple(mentions)
 
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from kepipe.finetuning.collator import TaskCollator
 from kepipe.finetuning.encoding import TruncationStats, encode_rows
 from kepipe.finetuning.evaluation import answers
 from kepipe.finetuning.fine_tuned import FineTunedModel
 from kepipe.finetuning.metrics import summarise
+from kepipe.finetuning.read_positions import count_cut_off
 from kepipe.finetuning.records import records
 from kepipe.finetuning.rows import Row
 from kepipe.finetuning.splits import Splits
 from kepipe.flow.stage import StageContext
 from kepipe.studies.scores import FILE, MODEL, Metrics, Scores, write_scores
+
+ROWS = 256
+"""Rows that are looked through at a time."""
 
 
 def encode(fresh: FineTunedModel, splits: Splits, context: StageContext) -> dict[str, list[Row]]:
@@ -25,6 +30,7 @@ def encode(fresh: FineTunedModel, splits: Splits, context: StageContext) -> dict
         )
         for split, examples in splits.items()
     }
+    stats.read_cut_off = sum(cut_off(split, fresh.collator) for split in rows.values())
     context.log({name: float(count) for name, count in vars(stats).items()})
     if stats.cut:
         lost = f", {stats.words_cut:,} words are cut off and count as missed" if stats.words_cut else ""
@@ -33,11 +39,36 @@ def encode(fresh: FineTunedModel, splits: Splits, context: StageContext) -> dict
         context.warn(
             f"{stats.words_empty:,} words have no token: nothing is learned of them, and they are answered as outside"
         )
+    if stats.read_cut_off:
+        words = fresh.spec.row.reads == "words"
+        what, instead = (
+            ("words", "count as missed")
+            if words
+            else ("tokens that the head reads", "the row's last token is read instead")
+        )
+        context.warn(
+            f"{stats.read_cut_off:,} {what} are cut off by what `knowledge` writes into the rows: {instead}; set a "
+            "larger `length` in `knowledge`, or a smaller one in the stage"
+        )
     if stats.mentions:
         context.note(
             f"{stats.mentions:,} entities named, {stats.mentions_aligned:,} of them with tokens of their own"
         )
     return rows
+
+
+def cut_off(rows: Sequence[Row], collator: TaskCollator) -> int:
+    """How many tokens that the head reads are cut off when knowledge moves the rows' tokens."""
+    if collator.knowledge is None:
+        return 0
+    count = 0
+    for begin in range(0, len(rows), ROWS):
+        part = rows[begin : begin + ROWS]
+        batch = collator.read(part)
+        if batch.moved is None:
+            break
+        count += count_cut_off(batch, part)
+    return count
 
 
 def measure(

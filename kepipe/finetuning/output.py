@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from kepipe.data.batch import Batch
     from kepipe.finetuning.task_model import TaskModel
-    from kepipe.models.transformer import Transformer
+    from kepipe.models.protocols import TrainableEncoder
     from kepipe.tokenization.tokenizer import Tokenizer
     from kepipe.training.criterion import Criterion
 
@@ -29,15 +29,16 @@ Labels = Sequence[str]
 class AnswerFormat:
     """How a model's answers look, known before the first row.
 
-    `labels`: what answers are chosen from. `start`: the token that a decoder reads before it writes. `reads`, `marks`:
-    which tokens a head reads, and how many for one answer. `mean`: whether it reads the mean of the row instead.
+    `labels`: what answers are chosen from. `start`: the token that a decoder reads before it writes. `reads`,
+    `tokens_per_case`: which tokens a head reads, and how many for one answer. `mean`: whether it reads the mean of the
+    row instead.
     """
 
     tokenizer: Tokenizer
     labels: Labels
     start: int
     reads: Reads
-    marks: int = 1
+    tokens_per_case: int = 1
     mean: bool = False
 
 
@@ -58,7 +59,7 @@ class TaskOutput(Protocol):
         ...
 
     def head(
-        self, model: Transformer, answers: AnswerFormat, *, dropout: float = 0.0, seed: int = 0
+        self, model: TrainableEncoder, answers: AnswerFormat, *, dropout: float = 0.0, seed: int = 0
     ) -> nn.Module:
         """What is put on the model, before it learns: `head(hidden_BTD, batch)`. One without weights where the model
         has all it takes. Raises ValueError for a model that cannot answer so."""
@@ -68,6 +69,6 @@ class TaskOutput(Protocol):
         """The loss of a `TaskModel`."""
         ...
 
-    def answers(self, model: TaskModel[Transformer], batch: Batch, answers: AnswerFormat) -> list[Answer]:
+    def answers(self, model: TaskModel[Any], batch: Batch, answers: AnswerFormat) -> list[Answer]:
         """One of each row of a batch that `collate` made. The model is in evaluation mode."""
         ...

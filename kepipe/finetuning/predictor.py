@@ -1,4 +1,4 @@
-"""From raw texts to predictions: mark, link, look up, fuse or inject, answer."""
+"""From raw texts to predictions: link, look up, fuse or inject, answer."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from kepipe.finetuning.fine_tuned import FineTunedModel, Unknown
 from kepipe.finetuning.markup import ask
 from kepipe.finetuning.mention_finders import Finder, make_finder
 from kepipe.finetuning.records import records
+from kepipe.knowledge.base import KnowledgeSettings
 from kepipe.knowledge.opening import carried
 
 TOKENS = 8192
@@ -37,19 +38,21 @@ class Predictor:
         cls,
         folder: Path,
         *,
+        methods: Sequence[KnowledgeSettings] = (),
         graph: Path | None = None,
         linker: Path | None = None,
         unknown: Unknown = "ignore",
         device: str = "cpu",
     ) -> Self:
-        """The model of a folder. `graph`: another stored graph to inject from; `linker`: another linker to link with.
+        """The model of a folder. `methods`: knowledge in place of the folder's own of their names, or besides it.
+        `graph`: another stored graph to inject from; `linker`: another linker to link with.
 
         Without a linker, of its own or given, entities are found by the names of the graph; a model that was tuned
         without entities (`mentions: none`) looks for them only where a linker or a graph is given. `unknown`: whether
         entities that came into the graph after the vectors were made are ignored or get a vector composed from their
         neighbours.
         """
-        opened = fine_tuned.load(folder, graph=graph, unknown=unknown, device=device)
+        opened = fine_tuned.load(folder, methods=methods, graph=graph, unknown=unknown, device=device)
         untaught = opened.spec.mentions == "none" and graph is None and linker is None
         if untaught or opened.knowledge is None:
             return cls(opened)

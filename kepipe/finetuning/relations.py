@@ -86,7 +86,7 @@ def _tacred(record: Record, id: str, label: str) -> Example:
 
 def _semeval(record: Record, id: str, label: str) -> Example:
     """SemEval-2010 task 8: `{"text": "… <e1>head</e1> … <e2>tail</e2> …", "relation": "Cause-Effect(e1,e2)"}`."""
-    text, spans = unmark(text_of(record["text"]))
+    text, spans = strip_tags(text_of(record["text"]))
     if spans.keys() != {"e1", "e2"}:
         raise ValueError(
             "expected `<e1>…</e1>` and `<e2>…</e2>` in the text, or `head` and `tail`, or `h` and `t`"
@@ -94,17 +94,17 @@ def _semeval(record: Record, id: str, label: str) -> Example:
     return Example(id, text, (spans["e1"], spans["e2"]), (label,))
 
 
-def unmark(marked: str) -> tuple[str, dict[str, Span]]:
+def strip_tags(tagged: str) -> tuple[str, dict[str, Span]]:
     """A text without its tags, and the characters that each tag stood around."""
     text, at, opened, spans = "", 0, {}, {}
-    for tag in _TAG.finditer(marked):
-        text += marked[at : tag.start()]
+    for tag in _TAG.finditer(tagged):
+        text += tagged[at : tag.start()]
         at = tag.end()
         if not tag[1]:
             opened[tag[2]] = len(text)
         elif tag[2] in opened and opened[tag[2]] < len(text):
             spans[tag[2]] = Span(opened[tag[2]], len(text))
-    return text + marked[at:], spans
+    return text + tagged[at:], spans
 
 
 def _mentions(spans: Sequence[Span], entities: Sequence[Any]) -> tuple[Mention, ...]:
@@ -154,7 +154,7 @@ TASK = Task(
     "spans",
     _measure,
     "micro_f1",
-    marks=("[HD]", "[TL]"),
+    markers=("[HD]", "[TL]"),
     asks="with head and tail marked, such as `[[Marie Curie|head]] was born in [[Warsaw|tail]].`",
     as_example=with_roles("head", "tail"),
 )

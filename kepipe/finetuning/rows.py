@@ -1,4 +1,4 @@
-"""Rows of a task: an example as tokens, special tokens and marks in place, ready to be padded into a batch."""
+"""Rows of a task: an example as tokens, special tokens and markers in place, ready to be padded into a batch."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ class Named(NamedTuple):
 class Row:
     """One example as tokens. T tokens, without padding.
 
-    `tokens`, `segments`: int [T]. `marks`: the places of the tokens that the head reads, always as many for every row
-    of a task, and in the same order ([CLS]; [HD] and [TL]; [ENT]), or for tagging one for each word that was not cut
+    `tokens`, `segments`: int [T]. `read_positions`: the tokens that the head reads, always as many for every row of a
+    task, and in the same order ([CLS]; [HD] and [TL]; [ENT]), or for tagging one for each word that was not cut
     off and of which the tokenizer leaves something, in order. `words`: the numbers of these words, where others stand
     between them; None: the first ones. `mentions`: what is named where, in order, without overlap. `labels`: the true
-    answer as the task's output makes it, in numbers: the one label of a row, the several of typing, one for each mark
-    in tagging, the tokens of a text; empty where it is not known.
+    answer as the task's output makes it, in numbers: the one label of a row, the several of typing, one for each
+    word that is read in tagging, the tokens of a text; empty where it is not known.
     """
 
     tokens: Ints
     segments: Ints
-    marks: tuple[int, ...]
+    read_positions: tuple[int, ...]
     mentions: tuple[Named, ...] = ()
     labels: tuple[int, ...] = ()
     words: tuple[int, ...] | None = None
@@ -43,6 +43,6 @@ class Row:
         return len(self.tokens)
 
     @property
-    def marked_words(self) -> Sequence[int]:
-        """The number of each mark's word, in tagging."""
-        return range(len(self.marks)) if self.words is None else self.words
+    def read_words(self) -> Sequence[int]:
+        """The number of the word of each token that is read, in tagging."""
+        return range(len(self.read_positions)) if self.words is None else self.words

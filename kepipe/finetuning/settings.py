@@ -31,7 +31,7 @@ class FinetuneConfig(Section):
     task: TaskName
     """What is asked. `docs/tasks.md` tells of each task's files."""
     data: Data | None = None
-    """The task's files, where no stage makes them (`inputs: {data: quiz}`)."""
+    """The task's files, where no stage makes them (`inputs: {data: graph-dataset}`)."""
     base: Base | None = None
     """The model to start from, where no stage's (`inputs: {start: pretrain}`)."""
     tokenizer: UserSource | None = None
@@ -39,11 +39,11 @@ class FinetuneConfig(Section):
     train: Literal["all", "head"] = "all"
     """What learns: the whole model, or the head alone over frozen features."""
     pooling: Literal["markers", "mean"] = "markers"
-    """What the head reads: the marked tokens ([CLS], [HD] and [TL], [ENT], each word), or the mean of the row."""
+    """What the head reads: the task's tokens ([CLS], [HD] and [TL], [ENT], each word), or the mean of the row."""
     entity_markers: bool | None = None
     """Put special tokens around the mentions asked about; none: where the whole model learns what they mean."""
     length: int = Field(128, ge=8)
-    """Longest row in tokens, special tokens and marks included; triples that are injected come on top."""
+    """Longest row in tokens, special tokens and markers included; triples that are injected come on top."""
     language: Literal["en", "zh"] = "en"
     """The texts' language, by which mentions are found."""
     mentions: Literal["auto", "data", "linker", "names", "none"] = "auto"
@@ -78,7 +78,7 @@ class FinetuneConfig(Section):
         return values
 
     @property
-    def marks_mentions(self) -> bool:
+    def inserts_markers(self) -> bool:
         """Whether special tokens are put around what is asked about."""
         return self.train == "all" if self.entity_markers is None else self.entity_markers
 

@@ -13,14 +13,14 @@ from kepipe.finetuning.mention_finders import Source
 from kepipe.finetuning.settings import FinetuneConfig
 from kepipe.finetuning.splits import Splits
 from kepipe.finetuning.table import TASKS
-from kepipe.knowledge.base import Sources, Use
+from kepipe.knowledge.base import KnowledgeContext, Sources
 from kepipe.knowledge.opening import prepare
 from kepipe.knowledge.table import check
-from kepipe.models.base import Base, build
+from kepipe.models.base import Base, build, require_vocabulary
 from kepipe.tokenization.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
-    from kepipe.models.config import TransformerConfig
+    from kepipe.models.protocols import EncoderConfig, TrainableEncoder
 
 
 def start(
@@ -37,18 +37,23 @@ def start(
 
     Raises ValueError where model, data and knowledge do not fit, with what to do.
     """
+    from kepipe.inference.opening import load_encoder
     from kepipe.models.pretrained import locate
 
     folder = None if base.trained is None else locate(base.trained)
-    special = {"pad": tokenizer.pad, "sep": tokenizer.sep}
-    model = build(base, tokenizer.vocab_size, seed, note, special)
+    model: TrainableEncoder
+    if folder is None:
+        model = build(base, tokenizer.vocab_size, seed, note, {"pad": tokenizer.pad, "sep": tokenizer.sep})
+    else:
+        model = load_encoder(folder, dropout=base.dropout, seed=seed, note=note)
+        require_vocabulary(str(base.trained), model.config.vocabulary, tokenizer.vocab_size)
     sources = Sources(tokenizer, model.config, **folders)
-    check(config.knowledge, Use(model.config, config.length))
+    check(config.knowledge, KnowledgeContext(model.config, config.length))
     model, knowledge = prepare(model, config.knowledge, sources, seed, note, folder)
     for conflict in too_long(config, model.config):
         raise conflict
     task = TASKS[config.task]
-    names = task.marks if config.marks_mentions else ()
+    names = task.markers if config.inserts_markers else ()
     placed = {} if folder is None else fine_tuned.placed_markers(folder)
     model, markers = place_markers(model, tokenizer, names, seed, placed)
     spec = fine_tuned.TaskSpec(
@@ -67,7 +72,7 @@ def start(
     return fine_tuned.FineTunedModel(spec, task_model, tokenizer, knowledge)
 
 
-def too_long(config: FinetuneConfig, model: TransformerConfig) -> list[ConfigConflict]:
+def too_long(config: FinetuneConfig, model: EncoderConfig) -> list[ConfigConflict]:
     """Rows that are longer than the model can read."""
     if 0 < model.positions < config.length:
         room = f"the model has {model.positions} positions: set `length: {model.positions}`"

@@ -19,7 +19,7 @@ from kepipe.finetuning.examples import Example, from_words
 from kepipe.finetuning.label_output import rounded
 from kepipe.finetuning.metrics import Metric, f1_of_counts, share
 from kepipe.finetuning.output import Labels
-from kepipe.finetuning.task import MarkedText, Task
+from kepipe.finetuning.task import ParsedMarkup, Task
 from kg.problems import Problems
 
 OUTSIDE = "O"
@@ -127,10 +127,10 @@ def _measure(examples: Sequence[Example], answers: Sequence[Floats], labels: Lab
     return measure([example.labels for example in examples], tags(examples, answers, labels))
 
 
-def _words(id: str, marked: MarkedText) -> Example | None:
-    if set(marked.spans) - {""}:
+def _words(id: str, parsed: ParsedMarkup) -> Example | None:
+    if set(parsed.spans) - {""}:
         return None
-    return Example(id, marked.text, marked.words(), mentions=marked.mentions)
+    return Example(id, parsed.text, parsed.words(), mentions=parsed.mentions)
 
 
 def _record(example: Example, probabilities_NL: Floats, labels: Labels) -> dict[str, Any]:

@@ -22,9 +22,9 @@ AsLine = Callable[[Mapping[str, Any]], str]
 
 
 @dataclass(frozen=True)
-class MarkedText:
-    """A text as a user writes it for a prediction, its marks taken out: the characters marked with each role, and the
-    entities that marks name. `words`: what gets a label each in tagging."""
+class ParsedMarkup:
+    """A text as a user writes it for a prediction, its markup taken out: the characters of each role, and the entities
+    that the markup names. `words`: what gets a label each in tagging."""
 
     text: str
     spans: dict[str, Span]
@@ -32,13 +32,13 @@ class MarkedText:
     words: Callable[[], tuple[Span, ...]]
 
 
-AsExample = Callable[[str, MarkedText], Example | None]
-"""An id and a marked text → the example that it asks; None where it is not written as the task wants it."""
+AsExample = Callable[[str, ParsedMarkup], Example | None]
+"""An id and a text with markup → the example that it asks; None where it is not written as the task wants it."""
 
 
-def plain_text(id: str, marked: MarkedText) -> Example | None:
+def plain_text(id: str, parsed: ParsedMarkup) -> Example | None:
     """A text without roles."""
-    return None if set(marked.spans) - {""} else Example(id, marked.text, mentions=marked.mentions)
+    return None if set(parsed.spans) - {""} else Example(id, parsed.text, mentions=parsed.mentions)
 
 
 def answer_line(record: Mapping[str, Any]) -> str:
@@ -49,7 +49,7 @@ def answer_line(record: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Task:
-    """A row of the table. `output`: what is learned and answered. `marks`: names of the special tokens around span 0,
+    """A row of the table. `output`: what is learned and answered. `markers`: names of the special tokens around span 0,
     1, …. `choose_by`: the metric that picks the best epoch. `asks`: how a text to be answered is written, for `kepipe
     predict`."""
 
@@ -60,7 +60,7 @@ class Task:
     measure: Measure
     choose_by: str
     output: TaskOutput = ONE_LABEL
-    marks: tuple[str, ...] = ()
+    markers: tuple[str, ...] = ()
     asks: str = "the text as it is"
     as_example: AsExample = plain_text
     as_record: AsRecord = best_label
@@ -68,14 +68,14 @@ class Task:
 
 
 def with_roles(*roles: str) -> AsExample:
-    """An example whose spans are those marked with these roles, in their order; one role need not be named."""
+    """An example whose spans are those of these roles, in their order; one role need not be named."""
 
-    def as_example(id: str, marked: MarkedText) -> Example | None:
-        spans = marked.spans
+    def as_example(id: str, parsed: ParsedMarkup) -> Example | None:
+        spans = parsed.spans
         if len(roles) == 1 and set(spans) == {""}:
             spans = {roles[0]: spans[""]}
         if set(spans) != set(roles):
             return None
-        return Example(id, marked.text, tuple(spans[role] for role in roles), mentions=marked.mentions)
+        return Example(id, parsed.text, tuple(spans[role] for role in roles), mentions=parsed.mentions)
 
     return as_example

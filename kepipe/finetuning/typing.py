@@ -166,7 +166,7 @@ TASK = Task(
     _measure,
     "loose_micro_f1",
     output=SEVERAL_LABELS,
-    marks=("[ENT]",),
+    markers=("[ENT]",),
     asks="with the mention marked, such as `[[Warsaw|mention]] lies on the Vistula.`",
     as_example=with_roles("mention"),
     as_record=_record,

@@ -16,7 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from kepipe import files
-from kepipe.flow.artifact import MANIFEST, RECORD, CorruptArtifact, read_manifest, read_metrics, seal, verify
+from kepipe.flow.artifact import (
+    MANIFEST,
+    RECORD,
+    CorruptArtifact,
+    Manifest,
+    read_manifest,
+    read_metrics,
+    seal,
+    verify,
+)
 from kepipe.flow.live_runs import LiveRuns
 
 VERIFY_EVERY = 7 * 24 * 3600.0
@@ -192,7 +201,7 @@ class Store:
             folder.rename(trash)
         return trash
 
-    def entries(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+    def entries(self) -> Iterator[tuple[Path, Manifest]]:
         """Every finished folder with its manifest; damaged ones are passed over."""
         for folder in self.finished():
             try:

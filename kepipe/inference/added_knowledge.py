@@ -20,13 +20,16 @@ class AddedKnowledge:
     folders: Mapping[str, Path | None] = field(default_factory=dict)
 
     def to(self, model: OpenedModel) -> OpenedModel:
-        """The model with it. Raises ValueError for one that has no weights for a method."""
-        if not self.methods:
+        """The model with it; one that only says how likely a text is reads the text alone.
+
+        Raises ValueError for a model that has no weights for a method.
+        """
+        if not self.methods or model.encoder is None:
             return model
+        from kepipe.inference.opening import read_encoder_config
         from kepipe.knowledge.base import Sources
         from kepipe.knowledge.opening import open_own
-        from kepipe.models.config import read_config
         from kepipe.tokenization.tokenizer import load_tokenizer
 
-        sources = Sources(load_tokenizer(model.folder), read_config(model.folder), **self.folders)
+        sources = Sources(load_tokenizer(model.folder), read_encoder_config(model.folder), **self.folders)
         return replace(model, knowledge=open_own(model.folder, sources, methods=self.methods))

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kepipe.inference.opening import open_model, read_config
+from kepipe.knowledge.opening import read_settings
+from kepipe.knowledge.table import name_of
 from kepipe.models.config import TransformerConfig
 from kepipe.models.pretrained import locate
 from kepipe.models.prompt_styles import PROMPT_STYLES, PromptStyle
@@ -32,6 +34,8 @@ def open_language_model(
         raise ValueError(f"{name} fills masks and does not generate; models of gpt2, bart and t5 do")
     if prompt_style is not None:
         _check(name, place, config, prompt_style)
+    for settings in read_settings(place):
+        note(f"{name}: its {name_of(settings)} is not used: what a model writes follows from the text alone")
     opened = open_model(place, note=note).language_model
     assert opened is not None, "its config says that it is one"
     if prompt_style is not None and isinstance(opened, LMScorer):

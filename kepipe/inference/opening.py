@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kepipe.models import config, pretrained
-from kepipe.models.protocols import Encoder, LanguageModel, MaskedLanguageModel, ModelConfig
+from kepipe.models.protocols import (
+    Encoder,
+    EncoderConfig,
+    LanguageModel,
+    MaskedLanguageModel,
+    ModelConfig,
+    TrainableEncoder,
+)
 
 if TYPE_CHECKING:
     from kepipe.knowledge.base import Knowledge
@@ -36,6 +43,10 @@ class OpenedModel:
     knowledge: Knowledge | None = None
 
 
+LoadEncoder = Callable[[Path, float, int, Note], TrainableEncoder]
+"""The folder, the dropout, the seed of weights that it lacks, who is told of these → the model on the CPU."""
+
+
 @dataclass(frozen=True)
 class ModelKind:
     """A row: how a folder of models of this kind is read."""
@@ -43,6 +54,8 @@ class ModelKind:
     read_config: Callable[[Path], ModelConfig]
     open: Callable[[Path, str, Note], OpenedModel]
     """The folder, the device, who is told what is odd about it → the model."""
+    load_encoder: LoadEncoder | None = None
+    """How a model is loaded that goes on learning, as in fine-tuning; None: models of this kind do not."""
 
 
 def open_transformer(folder: Path, device: str, note: Note) -> OpenedModel:
@@ -77,14 +90,18 @@ def _opened(folder: Path, model: Transformer, note: Note) -> OpenedModel:
     )
 
 
+def _load_transformer(folder: Path, dropout: float, seed: int, note: Note) -> TrainableEncoder:
+    return pretrained.from_pretrained(str(folder), seed=seed, dropout=dropout, note=note)
+
+
 def _read_hugging_face(folder: Path) -> ModelConfig:
     """The config of another library's folder; where it says too little, the weights are read too."""
     return pretrained.read_config(str(folder)) or pretrained.from_pretrained(str(folder)).config
 
 
 KINDS: Mapping[str, ModelKind] = {
-    "kepipe-transformer": ModelKind(config.read_config, open_transformer),
-    HUGGING_FACE: ModelKind(_read_hugging_face, open_hugging_face),
+    "kepipe-transformer": ModelKind(config.read_config, open_transformer, _load_transformer),
+    HUGGING_FACE: ModelKind(_read_hugging_face, open_hugging_face, _load_transformer),
 }
 """The table of kinds of models: the format of a `config.json`, without its version → what reads it. A new kind is a
 file and a row."""
@@ -93,6 +110,24 @@ file and a row."""
 def read_config(folder: Path) -> ModelConfig:
     """What the model of a folder is made of. Raises ValueError where the folder holds none."""
     return _kind(folder).read_config(folder)
+
+
+def read_encoder_config(folder: Path) -> EncoderConfig:
+    """The config of a folder's encoder. Raises ValueError for a model that can be none for tasks and knowledge."""
+    found = read_config(folder)
+    if not isinstance(found, EncoderConfig):
+        raise ValueError(f"{folder}: this model is no encoder on which a task or knowledge could be put")
+    return found
+
+
+def load_encoder(
+    folder: Path, *, dropout: float = 0.0, seed: int = 0, note: Note = lambda _: None
+) -> TrainableEncoder:
+    """The encoder of a folder, to be trained on. Raises ValueError where it is none that learns."""
+    load = _kind(folder).load_encoder
+    if load is None:
+        raise ValueError(f"{folder}: this model is no encoder that could be fine-tuned")
+    return load(folder, dropout, seed, note)
 
 
 def open_model(folder: Path, device: str = "cpu", note: Note = lambda _: None) -> OpenedModel:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -15,14 +15,19 @@ from kepipe.config import ConfigConflict, Section
 if TYPE_CHECKING:
     from kepipe.arrays import Ints
     from kepipe.data.batch import Batch, Mentions, TokenRows
-    from kepipe.models.config import TransformerConfig
-    from kepipe.models.transformer import Transformer
+    from kepipe.data.row_batches import RowStream
+    from kepipe.models.protocols import EncoderConfig, TrainableEncoder
     from kepipe.objectives.base import Objective
     from kepipe.objectives.settings import ObjectiveSettings
     from kepipe.tokenization.tokenizer import Tokenizer
 
+EncoderT = TypeVar("EncoderT", bound="TrainableEncoder")
 KNOWLEDGE_FILE = "knowledge.json"
 """What a model's folder says of the method that goes with the model: its name and settings."""
+
+
+GRAPH_FOLDER = "graph"
+"""Folder of a model's folder that holds the graph which a method reads."""
 
 
 class KnowledgeSettings(Section):
@@ -40,14 +45,15 @@ class TakesKnowledge(Protocol):
 
 
 class Control(NamedTuple):
-    """An arm that shows what a method's knowledge is worth: the method left out, or with wrong or no facts.
+    """An arm that shows what a method's knowledge is worth: the method left out, with wrong or no facts, or another.
 
     `name`: of the arm; methods whose controls mean the same give them the same name. `replaced_by`: input of the stage
-    → the kind of stage that makes what fills it instead; empty: the method is left out.
+    → the kind of stage that makes what fills it instead; empty: the method is left out, or `method` takes its place.
     """
 
     name: str
     replaced_by: Mapping[str, str]
+    method: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,18 +65,18 @@ class Sources:
     """
 
     tokenizer: Tokenizer
-    config: TransformerConfig
+    config: EncoderConfig
     graph: Path | None = None
     vectors: Path | None = None
     neighbours: Path | None = None
 
 
 @dataclass(frozen=True)
-class Use:
+class KnowledgeContext:
     """Where a method is to be used, as far as a pipeline file says: the model (None: not known), the longest row in
     tokens, and the objective (None: outside of pretraining)."""
 
-    model: TransformerConfig | None
+    model: EncoderConfig | None
     length: int
     objective: ObjectiveSettings | None = None
 
@@ -85,14 +91,15 @@ class Coverage:
 
 
 class Knowledge(Protocol):
-    """A method that is opened. It works wherever rows become batches: in training, measuring and prediction.
-
-    What the model gets weights of or writes beside itself is a `Transformer`'s: other models take no knowledge yet.
-    """
+    """A method that is opened. It works wherever rows become batches: in training, measuring and prediction."""
 
     @property
     def in_weights(self) -> bool:
         """Whether the model has weights for it, so that it goes wherever the model goes."""
+        ...
+
+    def rows(self, text: RowStream) -> RowStream:
+        """The rows that a pretraining reads: those of the text, and what the method puts among them."""
         ...
 
     def objective(self, objective: Objective) -> Objective:
@@ -115,18 +122,42 @@ class Knowledge(Protocol):
         """What is known of mentions, given as numbers among `ids`; None: nothing to say."""
         ...
 
-    def save(self, folder: Path, model: Transformer) -> None:
+    def save(self, folder: Path, model: TrainableEncoder) -> None:
         """Write what the method needs at inference beside the model."""
         ...
+
+
+def graph_coverage(rows: Ints) -> Coverage:
+    """What a graph knows of the entities of a text. `rows`: the graph's row of each, −1: none."""
+    known = int((rows >= 0).sum())
+    message = f"{known:,} of {len(rows):,} entities of the text are in the graph"
+    if not known:
+        message += ": nothing is said of them. Were the texts linked to this graph?"
+    return Coverage(message, not known)
+
+
+def save_graph(graph: Path, folder: Path) -> None:
+    """Have a stored graph beside a model: linked where the file system can, else copied."""
+    from kepipe.models.files import link_folder
+
+    link_folder(graph, folder / GRAPH_FOLDER)
 
 
 class LearnedKnowledge:
     """What a method that only changes what is learned has in common: nothing enters a batch, nothing is saved.
 
-    `Knowledge.objective` is what it has to say.
+    `Knowledge.rows` or `Knowledge.objective` is what it has to say.
     """
 
     in_weights: ClassVar[bool] = False
+
+    def rows(self, text: RowStream) -> RowStream:
+        """See `Knowledge`."""
+        return text
+
+    def objective(self, objective: Objective) -> Objective:
+        """See `Knowledge`."""
+        return objective
 
     def apply(self, batch: Batch, mentions: Mentions) -> Batch:  # noqa: ARG002
         """See `Knowledge`."""
@@ -140,14 +171,15 @@ class LearnedKnowledge:
         """See `Knowledge`."""
         return None
 
-    def save(self, folder: Path, model: Transformer) -> None:
+    def save(self, folder: Path, model: TrainableEncoder) -> None:
         """See `Knowledge`: a trained model needs nothing of it."""
 
 
 class KnowledgeMethod(ABC):
     """A row of the table. One that is added is a file with such a class, and a line in `table.py`.
 
-    Nothing outside of its file or package names it. Models that it is added to are `Transformer`s.
+    Nothing outside of its file or package names it. A method that asks more of a model than that it encodes, such as
+    layers or who sees whom, refuses other models in `extend_config`.
     """
 
     section: ClassVar[type[KnowledgeSettings]]
@@ -163,7 +195,7 @@ class KnowledgeMethod(ABC):
         """Inputs of a stage that it needs: "vectors", "graph". They are found by type where one stage makes such."""
         return ()
 
-    def conflicts(self, settings: Any, use: Use) -> Iterator[ConfigConflict]:  # noqa: ARG002
+    def conflicts(self, settings: Any, context: KnowledgeContext) -> Iterator[ConfigConflict]:  # noqa: ARG002
         """What it cannot be used with, as far as a pipeline file says. Keys are those of the stage."""
         yield from ()
 
@@ -181,12 +213,12 @@ class KnowledgeMethod(ABC):
         """What a model's folder carries for the method: the name of a source (see `Sources`) → its folder."""
         return {}
 
-    def brought(self, config: TransformerConfig) -> tuple[str, ...]:  # noqa: ARG002
+    def brought(self, config: EncoderConfig) -> tuple[str, ...]:  # noqa: ARG002
         """Inputs that a stage need not have where it starts from a trained model of this config: its folder carries
         them, as the model has weights for them."""
         return ()
 
-    def extend_config(self, config: TransformerConfig, settings: Any) -> TransformerConfig:  # noqa: ARG002
+    def extend_config(self, config: EncoderConfig, settings: Any) -> EncoderConfig:  # noqa: ARG002
         """The config of a model that it adds weights to, as far as it is known before there are vectors.
 
         Raises ValueError for a model that it cannot be added to.
@@ -195,11 +227,11 @@ class KnowledgeMethod(ABC):
 
     def extend_model(
         self,
-        model: Transformer,
+        model: EncoderT,
         knowledge: Any,  # noqa: ARG002
         seed: int,  # noqa: ARG002
         note: Callable[[str], None],  # noqa: ARG002
-    ) -> Transformer:
+    ) -> EncoderT:
         """The model with the weights that the opened method adds, drawn from `seed`; `note` is told of them."""
         return model
 
@@ -207,8 +239,12 @@ class KnowledgeMethod(ABC):
     def open(self, settings: Any, sources: Sources, note: Callable[[str], None]) -> Knowledge:
         """The method over these sources. Raises ValueError where one is missing or does not fit."""
 
+    def open_to_learn(self, settings: Any, sources: Sources, note: Callable[[str], None]) -> Knowledge:
+        """The same as a pretraining uses it, where that is not how a model reads with it."""
+        return self.open(settings, sources, note)
 
-def applied(knowledge: Knowledge, objective: Objective) -> Objective:
+
+def apply_after_corruption(knowledge: Knowledge, objective: Objective) -> Objective:
     """The objective over batches to which the knowledge is applied after their rows were corrupted: with a graph, with
     another or with none, the same tokens are hidden."""
     from dataclasses import replace
@@ -244,7 +280,7 @@ class EntityLookup:
 
 
 @dataclass(frozen=True)
-class Together:
+class CombinedKnowledge:
     """Several methods, one after the other: what a model's folder brings, then what a stage's settings add."""
 
     parts: tuple[Knowledge, ...]
@@ -253,6 +289,12 @@ class Together:
     def in_weights(self) -> bool:
         """See `Knowledge`."""
         return any(part.in_weights for part in self.parts)
+
+    def rows(self, text: RowStream) -> RowStream:
+        """See `Knowledge`."""
+        for part in self.parts:
+            text = part.rows(text)
+        return text
 
     def objective(self, objective: Objective) -> Objective:
         """See `Knowledge`."""
@@ -279,7 +321,7 @@ class Together:
         message = "; ".join(coverage.message for coverage in found)
         return Coverage(message, any(coverage.nothing for coverage in found), metrics)
 
-    def save(self, folder: Path, model: Transformer) -> None:
+    def save(self, folder: Path, model: TrainableEncoder) -> None:
         """See `Knowledge`."""
         for part in self.parts:
             part.save(folder, model)

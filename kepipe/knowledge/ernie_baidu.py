@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, model_validator
 
 from kepipe.config import ConfigConflict, Section
-from kepipe.knowledge.base import Control, KnowledgeMethod, KnowledgeSettings, LearnedKnowledge, Sources, Use
+from kepipe.knowledge.base import (
+    Control,
+    KnowledgeContext,
+    KnowledgeMethod,
+    KnowledgeSettings,
+    LearnedKnowledge,
+    Sources,
+)
 
 if TYPE_CHECKING:
     from kepipe.arrays import Bools
@@ -95,20 +102,20 @@ class ErnieBaiduMethod(KnowledgeMethod):
     about = "masks phrases and linked names of entities as a whole, in stages"
     controls = (Control("graph-off", {}),)
 
-    def conflicts(self, settings: ErnieBaidu, use: Use) -> Iterator[ConfigConflict]:  # noqa: ARG002
+    def conflicts(self, settings: ErnieBaidu, context: KnowledgeContext) -> Iterator[ConfigConflict]:  # noqa: ARG002
         """See `KnowledgeMethod`."""
         from kepipe.objectives import table
 
-        if use.objective is None:
+        if context.objective is None:
             yield ConfigConflict(
                 "knowledge",
                 "ernie-baidu chooses what pretraining masks: leave it out of other stages",
             )
-        elif not table.row_of(use.objective).masks_units:
+        elif not table.row_of(context.objective).masks_units:
             fitting = [name for name, row in table.TABLE.items() if row.masks_units]
             yield ConfigConflict(
                 "objective",
-                f"{table.name_of(use.objective)} masks no units, which ernie-baidu chooses: set `objective: "
+                f"{table.name_of(context.objective)} masks no units, which ernie-baidu chooses: set `objective: "
                 f"{fitting[0]}`",
             )
 

@@ -9,10 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kepipe.knowledge import table
-from kepipe.knowledge.base import KNOWLEDGE_FILE, Knowledge, KnowledgeSettings, Sources, Together
+from kepipe.knowledge.base import (
+    KNOWLEDGE_FILE,
+    CombinedKnowledge,
+    EncoderT,
+    Knowledge,
+    KnowledgeSettings,
+    Sources,
+)
 
 if TYPE_CHECKING:
-    from kepipe.models.transformer import Transformer
+    from kepipe.models.protocols import TrainableEncoder
 
 
 def write_settings(folder: Path, settings: KnowledgeSettings) -> None:
@@ -36,24 +43,28 @@ def read_settings(folder: Path) -> list[KnowledgeSettings]:
 
 
 def prepare(
-    model: Transformer,
+    model: EncoderT,
     methods: Sequence[KnowledgeSettings],
     sources: Sources,
     seed: int,
     note: Callable[[str], None],
     folder: Path | None = None,
-) -> tuple[Transformer, Knowledge | None]:
+    *,
+    to_learn: bool = False,
+) -> tuple[EncoderT, Knowledge | None]:
     """The model with the weights that its knowledge adds, and that knowledge: what the folder that the model is from
     brings, and `methods`, which take the place of the folder's own of their names.
 
-    Raises ValueError where a source is missing or does not fit.
+    `to_learn`: for a pretraining (see `KnowledgeMethod.open_to_learn`). Raises ValueError where a source is missing or
+    does not fit.
     """
     full = _with_folder(sources, folder)
     parts = []
     for settings in _with_own(methods, folder, full):
-        method = table.method_of(settings)
-        opened = method.open(settings, full, note)
-        if settings in methods:
+        method, given = table.method_of(settings), settings in methods
+        method.extend_config(full.config, settings)  # refuses a model that it cannot be added to
+        opened = (method.open_to_learn if to_learn and given else method.open)(settings, full, note)
+        if given:
             model = method.extend_model(model, opened, seed, note)
         parts.append(opened)
     return model, together(parts)
@@ -77,9 +88,9 @@ def open_own(
     return together([table.method_of(settings).open(settings, full, note) for settings in everything])
 
 
-def save(knowledge: Knowledge | None, folder: Path, model: Transformer, *, all_of_it: bool) -> None:
+def save(knowledge: Knowledge | None, folder: Path, model: TrainableEncoder, *, all_of_it: bool) -> None:
     """Write the knowledge beside a model: all of it, or what the model has weights for."""
-    parts = knowledge.parts if isinstance(knowledge, Together) else [knowledge] if knowledge else []
+    parts = knowledge.parts if isinstance(knowledge, CombinedKnowledge) else [knowledge] if knowledge else []
     for part in parts:
         if all_of_it or part.in_weights:
             part.save(folder, model)
@@ -87,7 +98,7 @@ def save(knowledge: Knowledge | None, folder: Path, model: Transformer, *, all_o
 
 def together(parts: Sequence[Knowledge]) -> Knowledge | None:
     """Several methods as one; None for none."""
-    return Together(tuple(parts)) if len(parts) > 1 else next(iter(parts), None)
+    return CombinedKnowledge(tuple(parts)) if len(parts) > 1 else next(iter(parts), None)
 
 
 def carried(folder: Path) -> dict[str, Path]:

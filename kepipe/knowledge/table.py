@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Union
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Union
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, TypeAdapter
 
-from kepipe.config import ConfigConflict, suggest
-from kepipe.knowledge.base import KnowledgeMethod, KnowledgeSettings, Use
+from kepipe.config import ConfigConflict, Section, suggest
+from kepipe.knowledge.base import Control, KnowledgeContext, KnowledgeMethod, KnowledgeSettings
 from kepipe.knowledge.ernie_baidu import ErnieBaiduMethod
 from kepipe.knowledge.ernie_tsinghua.method import ErnieTsinghuaMethod
 from kepipe.knowledge.kbert.method import KBertMethod
+from kepipe.knowledge.triples_as_text.method import TriplesAsTextMethod
 
 if TYPE_CHECKING:
-    from kepipe.models.config import TransformerConfig
+    from kepipe.models.protocols import EncoderConfig
 
 METHODS: Mapping[str, KnowledgeMethod] = {
     "ernie-baidu": ErnieBaiduMethod(),
     "ernie-tsinghua": ErnieTsinghuaMethod(),
     "k-bert": KBertMethod(),
+    "triples-as-text": TriplesAsTextMethod(),
 }
 
 
+AS_TEXT = Control("triples-as-text", {}, "triples-as-text")
+"""What every method that brings facts has to beat: the same facts, written as sentences."""
+
+
+def controls_of(method: KnowledgeMethod) -> tuple[Control, ...]:
+    """The control arms of a method."""
+    brings_facts = bool(method.inputs(method.section()))
+    return (*method.controls, *([AS_TEXT] if brings_facts and method is not METHODS[AS_TEXT.name] else []))
+
+
 CONTROLS: tuple[str, ...] = tuple(
-    dict.fromkeys(control.name for method in METHODS.values() for control in method.controls)
+    dict.fromkeys(control.name for method in METHODS.values() for control in controls_of(method))
 )
 """Names of the control arms that methods may have."""
 
@@ -45,7 +57,7 @@ def inputs_of(methods: Sequence[KnowledgeSettings]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(needed))
 
 
-def brought_by(config: TransformerConfig) -> tuple[str, ...]:
+def brought_by(config: EncoderConfig) -> tuple[str, ...]:
     """Inputs that a trained model of this config brings (see `KnowledgeMethod.brought`)."""
     return tuple(dict.fromkeys(name for method in METHODS.values() for name in method.brought(config)))
 
@@ -58,20 +70,20 @@ def advice(source: str) -> str:
     )
 
 
-def check(methods: Sequence[KnowledgeSettings], use: Use) -> None:
+def check(methods: Sequence[KnowledgeSettings], context: KnowledgeContext) -> None:
     """Raise the first of the methods' conflicts with their use or with each other, if there are any."""
     for settings in methods:
-        for conflict in conflicts(settings, methods, use):
+        for conflict in conflicts(settings, methods, context):
             raise conflict
 
 
 def conflicts(
-    settings: KnowledgeSettings, methods: Sequence[KnowledgeSettings], use: Use
+    settings: KnowledgeSettings, methods: Sequence[KnowledgeSettings], context: KnowledgeContext
 ) -> Iterator[ConfigConflict]:
     """What one of a stage's methods cannot be used with: its use, or another method that names what it moves."""
     method = method_of(settings)
-    yield from method.conflicts(settings, use)
-    if not method.moves_tokens or use.objective is None:
+    yield from method.conflicts(settings, context)
+    if not method.moves_tokens or context.objective is None:
         return
     for other in methods:
         remedy = method_of(other).names_places(other)
@@ -84,7 +96,7 @@ def conflicts(
 
 
 def unlearned(
-    methods: Sequence[KnowledgeSettings], model: TransformerConfig, name: str
+    methods: Sequence[KnowledgeSettings], model: EncoderConfig, name: str
 ) -> Iterator[ConfigConflict]:
     """Methods that a trained model, called `name`, has no weights for."""
     for settings in methods:
@@ -141,3 +153,12 @@ else:
         tuple[AnyKnowledge, ...], BeforeValidator(_as_list), AfterValidator(in_order)
     ]
     """No, one or several methods, as the type of a config's field."""
+
+
+class KnowledgeSection(Section):
+    """The section `knowledge:` by itself, as a command takes it."""
+
+    shorthand: ClassVar[Mapping[str, str]] = {"knowledge": "method"}
+
+    knowledge: KnowledgeMethods = ()
+    """A method's name, `method:` with settings, or a list of such."""

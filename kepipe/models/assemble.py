@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +33,10 @@ def assemble(config: TransformerConfig) -> Transformer:
     with torch.device("meta"):
         transform = (
             PredictionTransform(
-                config.hidden, ACTIVATIONS[config.transform_activation or config.activation], _norm(config)
+                config.hidden,
+                ACTIVATIONS[config.transform_activation or config.activation],
+                _norm(config),
+                bias=config.bias,
             )
             if config.transform
             else None
@@ -56,9 +60,12 @@ def assemble(config: TransformerConfig) -> Transformer:
 
 
 def _norm(config: TransformerConfig, width: int = 0) -> nn.Module:
-    kinds = {"layer": nn.LayerNorm, "rms": nn.RMSNorm, "unbiased": UnbiasedNorm}
-    kind: Callable[..., nn.Module] = kinds[config.norm]
-    return kind(width or config.hidden, eps=config.norm_eps)
+    kinds: dict[str, Callable[..., nn.Module]] = {
+        "layer": partial(nn.LayerNorm, bias=config.bias),
+        "rms": nn.RMSNorm,
+        "unbiased": UnbiasedNorm,
+    }
+    return kinds[config.norm](width or config.hidden, eps=config.norm_eps)
 
 
 def _entity_head(config: TransformerConfig) -> PredictionTransform | None:
@@ -89,21 +96,20 @@ def _stack(config: TransformerConfig, layers: int, *, decodes: bool) -> Stack | 
         [
             _fused_layer(config, config.fusion, number)
             if config.fusion is not None and number >= config.fusion.first
-            else _layer(config, crosses=crosses)
+            else _layer(config, crosses=crosses, is_normed=number == 0 and pre and config.embedding_norm)
             for number in range(layers)
         ],
         norm=_norm(config) if pre else None,
         relative=relative,
+        local=() if config.rotary is None else config.rotary.local_layers(layers),
         dropout=config.dropout if pre and not config.positions else 0.0,
     )
 
 
 def _embeddings(config: TransformerConfig, segments: int) -> Embeddings:
-    learned = (
-        LearnedPositions(config.positions, config.hidden, config.position_offset)
-        if config.positions
-        else None
-    )
+    learned = None
+    if config.positions and config.rotary is None:
+        learned = LearnedPositions(config.positions, config.hidden, config.position_offset)
     return Embeddings(
         positions=learned,
         segments=nn.Embedding(segments, config.hidden) if segments else None,
@@ -114,7 +120,8 @@ def _embeddings(config: TransformerConfig, segments: int) -> Embeddings:
     )
 
 
-def _layer(config: TransformerConfig, *, crosses: bool) -> Layer:
+def _layer(config: TransformerConfig, *, crosses: bool, is_normed: bool) -> Layer:
+    """`is_normed`: what enters a pre-norm layer comes from a norm, that of the embeddings, and needs no other."""
     sizes = (config.hidden, config.heads, config.head_width)
     scale = None if config.scaled_scores else 1.0
     attention = SelfAttention(*sizes, bias=config.bias, scale=scale, dropout=config.attention_dropout)
@@ -122,7 +129,7 @@ def _layer(config: TransformerConfig, *, crosses: bool) -> Layer:
     feed = GatedFeedForward if config.gated else FeedForward
     return attention_layer(
         PreNorm if config.norm_place == "pre" else PostNorm,
-        [_norm(config) for _ in range(3 if crosses else 2)],
+        [nn.Identity() if is_normed else _norm(config), *(_norm(config) for _ in range(2 if crosses else 1))],
         attention,
         feed(config.hidden, config.feedforward, ACTIVATIONS[config.activation], bias=config.bias),
         cross if crosses else None,
@@ -214,7 +221,7 @@ def init_weights(
             else:
                 deviation = in_layers if ".layers." in name else DEVIATION
                 if name.endswith(into_residual):
-                    deviation /= (2 * config.decoder_layers) ** 0.5
+                    deviation /= (2 * (config.encoder_layers + config.decoder_layers)) ** 0.5
                 weight.normal_(0.0, deviation, generator=generator)
 
 
@@ -245,3 +252,13 @@ def _init_t5_weights(
     weight.normal_(0.0, deviation, generator=generator)
     if name.endswith((".qkv.weight", ".q.weight")):
         weight[:inner] *= config.head_width**-0.5
+
+
+def extend_vocabulary(model: Transformer, size: int) -> Transformer:
+    """The model with a larger vocabulary; what is added holds zeros."""
+    extended = assemble(replace(model.config, vocabulary=size)).to_empty(device="cpu")
+    old = dict(model.named_parameters())
+    with torch.no_grad():
+        for name, weight in extended.named_parameters():
+            weight.zero_()[: len(old[name])] = old[name]
+    return extended

@@ -130,8 +130,9 @@ def build(
     """The model that `base` names, on the CPU in fp32. `note` is told what a trained model lacked.
 
     `special`: the tokenizer's ids of `pad` and `sep`, which a fresh model takes instead of the family's published
-    ones. `counts`: how often each token stands in the text to be learned, int [V], by which a fresh model's output
-    bias is set (`init_output_bias`). Raises ValueError where a trained model has another vocabulary than `vocab_size`.
+    ones. `counts`: how often each token stands in the text to be learned, int [V], by which a fresh model's output bias
+    is set, or that of a head which a trained model came without (`kepipe.models.output_bias`). Raises ValueError where
+    a trained model has another vocabulary than `vocab_size`.
     """
     from kepipe.models.assemble import assemble, initialise
     from kepipe.models.output_bias import init_output_bias
@@ -144,13 +145,18 @@ def build(
         return model
     from kepipe.models.pretrained import from_pretrained
 
-    model = from_pretrained(base.trained, seed=seed, dropout=base.dropout, note=note)
-    if model.config.vocabulary != vocab_size:
-        raise ValueError(
-            f"base: {base.trained} has a vocabulary of {model.config.vocabulary} tokens, the tokenizer of the shards "
-            f"has {vocab_size}; give the shards the tokenizer of {base.trained}"
-        )
+    model = from_pretrained(base.trained, seed=seed, dropout=base.dropout, note=note, counts=counts)
+    require_vocabulary(base.trained, model.config.vocabulary, vocab_size)
     return model
+
+
+def require_vocabulary(name: str, vocabulary: int, vocab_size: int) -> None:
+    """Raises ValueError where a trained model, called `name`, has another vocabulary than the tokenizer."""
+    if vocabulary != vocab_size:
+        raise ValueError(
+            f"base: {name} has a vocabulary of {vocabulary} tokens, the tokenizer of the shards has {vocab_size}; give "
+            f"the shards the tokenizer of {name}"
+        )
 
 
 def fingerprint(base: Base) -> dict[str, str]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from kepipe.models.families import RotaryConfig, Stacks, family_of
 
 if TYPE_CHECKING:
     from kepipe.models.protocols import Capability
 
 Activation = Literal["gelu", "gelu_tanh", "relu"]
-Stacks = Literal["encoder", "decoder", "encoder-decoder"]
 CONFIG = "config.json"
 FORMAT = "kepipe-transformer/2"
 """What the config of a model folder says of itself, so that it is not taken for another library's."""
@@ -46,6 +47,9 @@ class TransformerConfig:
     is the number of unused rows before position 0; `width` is a head's width (0: hidden / heads).
     """
 
+    format: ClassVar[str] = FORMAT
+    reads_trees: ClassVar[bool] = True
+
     family: str
     vocabulary: int
     hidden: int
@@ -56,7 +60,9 @@ class TransformerConfig:
     width: int = 0
 
     positions: int = 512
-    """Rows of learned positions; 0: T5's relative bias instead."""
+    """Rows of learned positions, or the longest row with rotary ones; 0: T5's relative bias instead."""
+    rotary: RotaryConfig | None = None
+    """Positions as rotations; None: as `positions` says."""
     position_offset: int = 0
     relative_buckets: int = 32
     relative_farthest: int = 128
@@ -72,7 +78,7 @@ class TransformerConfig:
     activation: Activation = "gelu"
     gated: bool = False
     bias: bool = True
-    """Whether projections have biases."""
+    """Whether projections and norms have biases."""
     scaled_scores: bool = True
     """Whether attention scores are divided by √width."""
 
@@ -104,6 +110,8 @@ class TransformerConfig:
         for name in ("vocabulary", "hidden", "heads", "feedforward"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.rotary is not None and self.decoder_layers:
+            raise ValueError("rotary positions are those of an encoder alone")
         if self.fusion is not None:
             if self.decoder_layers or self.norm_place == "pre" or self.gated:
                 raise ValueError(
@@ -118,6 +126,11 @@ class TransformerConfig:
     def causal(self) -> bool:
         """Whether tokens see only what stands left of them: a decoder alone."""
         return self.encoder_layers == 0
+
+    @property
+    def begins_with_cls(self) -> bool:
+        """See `EncoderConfig`: not in GPT and T5."""
+        return family_of(self.family).begins_with_cls
 
     @property
     def stacks(self) -> Stacks:
@@ -146,8 +159,9 @@ class TransformerConfig:
         unknown = values.keys() - {field.name for field in fields(cls)}
         if unknown:
             raise ValueError(f"unknown keys of a model's config: {', '.join(sorted(unknown))}")
-        fusion = values.get("fusion")
-        return cls(**{**values, "fusion": None if fusion is None else FusionConfig(**fusion)})
+        parts: dict[str, Callable[..., Any]] = {"fusion": FusionConfig, "rotary": RotaryConfig}
+        read = {name: part(**values[name]) for name, part in parts.items() if values.get(name) is not None}
+        return cls(**{**values, **read})
 
 
 def is_ours(values: Mapping[str, Any]) -> bool:
@@ -172,12 +186,18 @@ def _read(file: Path) -> dict[str, Any]:
 def read_config(folder: Path) -> TransformerConfig:
     """The config of a model folder. Raises ValueError where there is none."""
     file = folder / CONFIG
-    values = _read(file)
-    if not is_ours(values):
-        raise ValueError(f"{file}: not the config of a kepipe model folder")
-    if values.pop("format") != FORMAT:
-        raise ValueError(f"{file}: made by another version of kepipe: train the model again")
     try:
-        return TransformerConfig.from_json(values)
+        return TransformerConfig.from_json(read_values(folder, FORMAT))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{file}: {error}") from None
+
+
+def read_values(folder: Path, format: str) -> dict[str, Any]:
+    """What a model folder's config says in this format. Raises ValueError for one of another format."""
+    values, kind = _read(folder / CONFIG), format.partition("/")[0]
+    found = str(values.pop("format", ""))
+    if found.partition("/")[0] != kind:
+        raise ValueError(f"not the config of a {kind} model folder")
+    if found != format:
+        raise ValueError("made by another version of kepipe: train the model again")
+    return values

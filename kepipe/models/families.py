@@ -3,11 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from kepipe.models.config import Stacks
 from kepipe.models.prompt_styles import PromptStyle
+
+Stacks = Literal["encoder", "decoder", "encoder-decoder"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RotaryConfig:
+    """Positions as rotations of queries and keys (Su et al. 2021), and layers that look nearby alone (Warner et al.
+    2024, "Smarter, Better, Faster, Longer", §2.1). Layers 0, `every`, 2 · `every`, … look everywhere and turn by
+    `theta`; between them, layers see up to `window` / 2 tokens to either side and turn by `local_theta`."""
+
+    theta: float
+    local_theta: float
+    window: int
+    every: int
+
+    def __post_init__(self) -> None:
+        if self.every < 1 or self.window < 2:
+            raise ValueError(f"expected every from 1 and window from 2, not {self.every} and {self.window}")
+
+    def local_layers(self, layers: int) -> tuple[int, ...]:
+        """Numbers, from 0, of the layers that look nearby alone."""
+        return tuple(number for number in range(layers) if number % self.every)
 
 
 class Size(NamedTuple):
@@ -51,6 +72,11 @@ class Family:
     """Whether first weights of projections into the residual stream shrink with depth (of pre-norm models)."""
     t5_init: bool = False
     """Whether first weights are drawn as T5's."""
+    published: Mapping[str, Any] = field(default_factory=dict)
+    """The settings with which it was trained, but for steps and batch, which go with a machine; those of the size
+    "base". Empty where the paper does not say, or the optimiser is one that kepipe lacks."""
+    fast: Mapping[str, Any] = field(default_factory=dict)
+    """The settings with which it learns most in little time (docs/training.md)."""
 
     @property
     def stacks(self) -> Stacks:
@@ -60,6 +86,7 @@ class Family:
         return "encoder-decoder" if self.decoder else "encoder"
 
 
+_FAST = {"optimizer": "muon", "learning_rate": 3e-3}
 _BERT_HEAD = {"transform": True, "output_bias": True, "pooler": True}
 _T5 = {
     "positions": 0,
@@ -79,6 +106,8 @@ FAMILIES: Mapping[str, Family] = {
         {**_BERT_HEAD, "segments": 2, "norm_eps": 1e-12, "embedding_norm": True, "next_sentence": True},
         {**MINIATURES, **BASE_AND_LARGE},
         begins_with_cls=True,
+        published={"learning_rate": 1e-4, "warmup": 0.01, "betas": (0.9, 0.999)},  # appendix A.2
+        fast=_FAST,
     ),
     # Liu et al. 2019: no next sentence; positions begin after the row of padding
     "roberta": Family(
@@ -95,6 +124,38 @@ FAMILIES: Mapping[str, Family] = {
         {**MINIATURES, **BASE_AND_LARGE},
         begins_with_cls=True,
         offset_by_pad=True,
+        published={"learning_rate": 6e-4, "warmup": 0.048, "max_grad_norm": 0.0},  # table 9
+        fast=_FAST,
+    ),
+    # Warner et al. 2024; the small sizes have as many weights as BERT's
+    "modernbert": Family(
+        {
+            "positions": 8192,
+            "rotary": RotaryConfig(theta=160_000.0, local_theta=10_000.0, window=128, every=3),
+            "norm_place": "pre",
+            "embedding_norm": True,
+            "gated": True,
+            "bias": False,
+            "transform": True,
+            "output_bias": True,
+        },
+        {
+            "tiny": Size(2, 128, 2, 352),
+            "mini": Size(4, 256, 4, 704),
+            "small": Size(4, 512, 8, 1376),
+            "medium": Size(8, 512, 8, 1376),
+            "base": Size(22, 768, 12, 1152),
+            "large": Size(28, 1024, 16, 2624),
+        },
+        begins_with_cls=True,
+        scaled_residuals=True,
+        published={
+            "learning_rate": 8e-4,
+            "warmup": 0.002,
+            "schedule": "wsd",
+            "weight_decay": 1e-5,
+        },  # table 3
+        fast=_FAST,
     ),
     # Radford et al. 2019; `norm: post` gives GPT-1 (Radford et al. 2018)
     "gpt2": Family(
@@ -111,6 +172,14 @@ FAMILIES: Mapping[str, Family] = {
         decoder=True,
         prompt_style="append",
         scaled_residuals=True,
+        published={  # Brown et al. 2020, table 2.1 and appendix B: the report on GPT-2 does not say
+            "learning_rate": 6e-4,
+            "warmup": 0.00125,
+            "schedule": "cosine",
+            "weight_decay": 0.1,
+            "betas": (0.9, 0.95),
+            "epsilon": 1e-8,
+        },
     ),
     # Lewis et al. 2020; MASS (Song et al. 2019) is trained on the same stack
     "bart": Family(
@@ -164,11 +233,6 @@ FAMILIES: Mapping[str, Family] = {
 def family_of(name: str) -> Family:
     """The row of a model's `config.family`. A model of another family has the defaults."""
     return FAMILIES.get(name, Family({}, {}))
-
-
-def begins_with_cls(name: str) -> bool:
-    """Whether rows of a model's `config.family` begin with the first special token."""
-    return family_of(name).begins_with_cls
 
 
 if TYPE_CHECKING:

@@ -8,23 +8,25 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from kepipe.models.assemble import assemble
-from kepipe.models.config import CONFIG, FORMAT, read_config
+from kepipe.models.config import CONFIG, read_config
 from kepipe.models.files import copy_tokenizer, write_json, write_tensors
+from kepipe.models.protocols import TrainableEncoder
 from kepipe.models.transformer import Transformer
 
 WEIGHTS, PROVENANCE = "model.safetensors", "kepipe.json"
+EncoderT = TypeVar("EncoderT", bound=TrainableEncoder)
 
 
 def save(
     folder: Path,
-    model: Transformer,
+    model: TrainableEncoder,
     *,
     tokenizer: Path | None = None,
     provenance: Mapping[str, Any] | None = None,
@@ -37,21 +39,28 @@ def save(
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: value.detach().float() for name, value in model.named_parameters()}
     write_tensors(folder / WEIGHTS, weights)
-    write_json(folder / CONFIG, {"format": FORMAT, **model.config.to_json()})
+    write_json(folder / CONFIG, {"format": model.config.format, **model.config.to_json()})
     if tokenizer is not None:
         copy_tokenizer(tokenizer, folder)
     write_json(folder / PROVENANCE, provenance or {})
 
 
 def load(folder: Path, device: str = "cpu") -> Transformer:
-    """The model of a folder, in evaluation mode. Raises ValueError where files are missing or do not fit each other."""
-    config = read_config(folder)
+    """The transformer of a folder, in evaluation mode. Raises ValueError where files are missing or do not fit each
+    other."""
+    return load_weights(folder, assemble(read_config(folder)), device)
+
+
+def load_weights(folder: Path, model: EncoderT, device: str = "cpu") -> EncoderT:
+    """A model that was made by the folder's config with the weights of the folder, in evaluation mode.
+
+    Raises ValueError where these are missing or do not fit the config.
+    """
     file = folder / WEIGHTS
     try:
         weights = load_file(file, device=device)
     except (OSError, SafetensorError) as error:
         raise ValueError(f"{file}: no readable weights ({error})") from None
-    model = assemble(config)
     expected = {name: value.shape for name, value in model.named_parameters()}
     different = sorted(
         name

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from kepipe.arrays import Floats, Ints
-from kepipe.models.families import FAMILIES, begins_with_cls
+from kepipe.models.families import FAMILIES
 from kepipe.models.folder import PROVENANCE
 from kepipe.models.generation import DecodingState, Prompt, generate
 from kepipe.models.prompt_styles import PROMPT_STYLES, PromptStyle
@@ -91,7 +91,7 @@ class LMScorer:
         roles = self.tokenizer
         if self.prompt_style == "sentinel":
             return np.array([*text, roles.sentinels[0], roles.sep], np.int64)
-        if not begins_with_cls(self.model.config.family):
+        if not self.model.config.begins_with_cls:
             return np.array([*text, roles.sep], np.int64)
         hidden = {"infill": 1, "fragment": room}.get(self.prompt_style, 0)
         return np.array([roles.cls, *text, *[roles.mask] * hidden, roles.sep], np.int64)

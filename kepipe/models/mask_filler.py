@@ -27,8 +27,8 @@ def logits_at_blanks(model: Transformer, batch: Batch) -> Tensor:
     assert batch.label_positions is not None
     device = batch.tokens.device
     with torch.autocast(device.type, torch.bfloat16, enabled=native_bfloat16(str(device))):
-        hidden_BTD = model(batch)
-    return model.vocabulary(hidden_BTD.flatten(0, 1)[batch.label_positions].float())
+        hidden_ND = model(batch, batch.label_positions)
+    return model.vocabulary(hidden_ND.float())
 
 
 @dataclass(frozen=True)

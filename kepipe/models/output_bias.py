@@ -7,11 +7,14 @@ apart is then nearly gone, and BERT's, BART's and MASS's losses stay at the toke
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import torch
 
 from kepipe.arrays import Ints
 from kepipe.models.transformer import Transformer
+from kepipe.nn.heads import PredictionTransform
 
 
 def init_output_bias(model: Transformer, counts_V: Ints) -> None:
@@ -24,3 +27,30 @@ def init_output_bias(model: Transformer, counts_V: Ints) -> None:
     frequent_V = np.log((counts_V + 1.0) / (counts_V + 1.0).sum())
     with torch.no_grad():
         model.head.bias.copy_(torch.from_numpy(frequent_V))
+
+
+LINEAR = 4.0, 16.0
+"""Slope and offset of a transform that does nothing: gelu(4 x + 16) is 4 x + 16 to 1e-3 for x > −3, and the norm after
+it takes both away again. A smaller slope would lose more to rounding in bf16."""
+TIED_SCALE = 0.5
+"""Of such a head's hidden states: that with which the held-out loss of MiniLM begins lowest."""
+
+
+def lacks_head(model: Transformer, fresh: Collection[str]) -> bool:
+    """Whether a model came without its whole vocabulary head, one with BERT's transform over the token table. `fresh`:
+    names of the weights that it came without."""
+    if not isinstance(model.head.transform, PredictionTransform) or model.head.weight is not None:
+        return False
+    return all(f"head.{name}" in fresh for name, _ in model.head.named_parameters())
+
+
+def init_tied_head(model: Transformer, scale: float = TIED_SCALE) -> None:
+    """Let the head read the token table: its transform hands the hidden states on, normed, times `scale`."""
+    transform = model.head.transform
+    assert isinstance(transform, PredictionTransform)
+    slope, offset = LINEAR
+    with torch.no_grad():
+        transform.dense.weight.copy_(slope * torch.eye(model.config.hidden))
+        transform.dense.bias.fill_(offset)
+        for name, value in {"weight": scale, "bias": 0.0}.items():
+            transform.norm.get_parameter(name).fill_(value)

@@ -6,7 +6,7 @@ To locate one does not import torch: that is part of every plan.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from kepipe.flow.artifact import MANIFEST, RECORD
 from kepipe.model_names import MINILM, means_place, minilm_folder
 
 if TYPE_CHECKING:
+    from kepipe.arrays import Ints
     from kepipe.models.config import TransformerConfig
     from kepipe.models.transformer import Transformer
 
@@ -59,6 +60,17 @@ def files_of(folder: Path) -> dict[str, Path]:
     return files
 
 
+def place_of_other_kind(name: str) -> Path | None:
+    """The folder of a trained model on this machine that is no transformer, by the format that its config states."""
+    if name == MINILM or not Path(name).expanduser().is_dir():
+        return None
+    from kepipe.models.config import is_ours
+
+    place = locate(name)
+    values = _read(place)[1]
+    return place if "format" in values and not is_ours(values) else None
+
+
 def read_config(name: str) -> TransformerConfig | None:
     """The config of a trained model on this machine, but for what its weights alone tell; None for one that would have
     to be fetched, and for the releases that are ported on their own.
@@ -74,6 +86,7 @@ def read_config(name: str) -> TransformerConfig | None:
     file, theirs = _read(place)
     if is_ours(theirs):
         return read_config(place)
+    _refuse_other_kind(file, theirs)
     if settings.release_of(theirs) is not None:
         return None
     port = settings.find_port(file, theirs)
@@ -93,6 +106,11 @@ def _read(place: Path) -> tuple[Path, dict[str, Any]]:
     return file, values
 
 
+def _refuse_other_kind(file: Path, values: Mapping[str, Any]) -> None:
+    if "format" in values:
+        raise ValueError(f"{file}: expected a transformer, found a model of kind {values['format']}")
+
+
 def _weights(place: Path) -> set[str]:
     """Names of the weights in a folder, which are not read."""
     from safetensors import SafetensorError, safe_open
@@ -108,26 +126,43 @@ def _weights(place: Path) -> set[str]:
 
 
 def from_pretrained(
-    name: str, *, seed: int = 0, dropout: float = 0.0, note: Callable[[str], None] = lambda _: None
+    name: str,
+    *,
+    seed: int = 0,
+    dropout: float = 0.0,
+    note: Callable[[str], None] = lambda _: None,
+    counts: Ints | None = None,
 ) -> Transformer:
     """The model that `name` names, on the CPU in fp32, with this dropout.
 
-    `note` is told of weights that it lacked (drawn from `seed`) and of ones that were left out.
+    `note` is told of weights that it lacked (drawn from `seed`) and of ones that were left out. With `counts`, how
+    often each token stands in the text to be learned, int [V], a vocabulary head that it lacked is not drawn but reads
+    the token table (`init_tied_head`).
     """
     from kepipe.models import folder
     from kepipe.models.config import is_ours
     from kepipe.models.hf import huggingface, settings, thunlp, uer
+    from kepipe.models.output_bias import init_output_bias, init_tied_head, lacks_head
 
     place = locate(name)
-    _, config = _read(place)
+    file, config = _read(place)
     if is_ours(config):
         model = folder.load(place)
     else:
+        _refuse_other_kind(file, config)
         loads = {"thunlp": thunlp.load, "uer": uer.load, None: huggingface.load}
         ported = loads[settings.release_of(config)](place, seed)
         model = ported.model
-        if ported.fresh:
-            note(f"{name} lacks {_several(ported.fresh)}: drawn at random, to be trained")
+        fresh = list(ported.fresh)
+        if counts is not None and lacks_head(model, fresh):
+            init_tied_head(model)
+            init_output_bias(model, counts)
+            fresh = [weight for weight in fresh if not weight.startswith("head.")]
+            note(
+                f"{name} lacks a vocabulary head: it reads the token table, and expects the tokens' frequencies"
+            )
+        if fresh:
+            note(f"{name} lacks {_several(fresh)}: drawn at random, to be trained")
         if ported.unused:
             note(f"{name}: no place for {_several(ported.unused)}: left out")
     return _with_dropout(model, dropout)
@@ -155,5 +190,5 @@ def _fetch(name: str) -> Path:
         ) from None
 
 
-def _several(names: tuple[str, ...]) -> str:
+def _several(names: Sequence[str]) -> str:
     return f"{', '.join(names[:3])}" + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -28,6 +28,51 @@ class ModelConfig(Protocol):
     @property
     def capabilities(self) -> frozenset[Capability]:
         """What a model of this config can be used as."""
+        ...
+
+
+@runtime_checkable
+class EncoderConfig(ModelConfig, Protocol):
+    """The config of an encoder that tasks and knowledge can be put on: what has to be known to lay out its rows."""
+
+    format: ClassVar[str]
+    """What `config.json` says of itself: the kind of the model (see `kepipe.inference.opening`), `/`, a version."""
+    reads_trees: ClassVar[bool]
+    """Whether the model reads who sees whom and where a token stands from a batch (`Batch.positions`, `branch`,
+    `mention`), as triples beside their words need it."""
+
+    @property
+    def vocabulary(self) -> int:
+        """Rows of the table of tokens."""
+        ...
+
+    @property
+    def positions(self) -> int:
+        """The longest row in tokens; 0: of any length."""
+        ...
+
+    @property
+    def segments(self) -> int:
+        """Kinds of segments that rows may have."""
+        ...
+
+    @property
+    def causal(self) -> bool:
+        """Whether a token's hidden state knows only what stands left of it."""
+        ...
+
+    @property
+    def begins_with_cls(self) -> bool:
+        """Whether rows begin with the tokenizer's first special token; else the last token stands for the row."""
+        ...
+
+    @property
+    def start(self) -> int | None:
+        """Id of the token with which a decoder's input begins; None: the tokenizer's first special token."""
+        ...
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for `config.json`."""
         ...
 
 
@@ -129,6 +174,8 @@ class TrainableModel(nn.Module):
 class TrainableEncoder(TrainableModel):
     """An `Encoder` that learns, as tasks need it."""
 
+    config: EncoderConfig
+
     @property
     def hidden_size(self) -> int:
         """See `Encoder`."""
@@ -137,3 +184,17 @@ class TrainableEncoder(TrainableModel):
     def encode(self, batch: Batch) -> Tensor:
         """See `Encoder`."""
         raise NotImplementedError
+
+
+@runtime_checkable
+class ExtensibleVocabulary(Protocol):
+    """An encoder with a vector for each token, which can be given more tokens."""
+
+    @property
+    def token_embeddings(self) -> nn.Embedding:
+        """The table of tokens, [V, D]."""
+        ...
+
+    def with_vocabulary(self, size: int) -> Self:
+        """The model with a larger vocabulary; what is added holds zeros."""
+        ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from kepipe.arrays import Floats32
 from kepipe.data.batch import Batch
+from kepipe.models.batch_visibility import decoder_visibility, encoder_visibility, memory_visibility
 from kepipe.models.config import TransformerConfig
 from kepipe.models.protocols import TrainableEncoder
 from kepipe.nn.attention import Cache, Mask, build_mask
@@ -18,7 +20,8 @@ from kepipe.nn.heads import Pooler, PredictionTransform, VocabularyHead
 from kepipe.nn.layer import LayerContext, Stack
 from kepipe.nn.placement import EntityPlacement, LinkedEntities, place_entities
 from kepipe.nn.query_positions import plan_query_positions
-from kepipe.nn.visibility import Visibility, by_name, documents
+from kepipe.nn.rotary import rotation
+from kepipe.nn.visibility import Visibility, nearby
 
 
 class EntityParts(NamedTuple):
@@ -38,6 +41,8 @@ class Transformer(TrainableEncoder):
     Legend: B batch, T tokens, S memory tokens, D hidden, N selected places, V vocabulary.
     `config` says what the parts were built from, for saving; the modules never look at it.
     """
+
+    config: TransformerConfig
 
     def __init__(
         self,
@@ -116,14 +121,14 @@ class Transformer(TrainableEncoder):
         x_BTD = self.encoder.embeddings(
             self.tokens(tokens_BT), positions_BT=positions_BT, segments_BT=segments_BT, tasks_BT=tasks_BT
         )
-        mask = self._mask(self.encoder, visibility, x_BTD, keys=x_BTD.shape[1], positions_BT=positions_BT)
+        layer_context = self._encoder_context(self.encoder, visibility, x_BTD, positions_BT)
         placement, entity_states = self._slots(tokens_BT, visibility, entities)
         narrow = None
-        if places_N is not None and self.encoder.narrows(mask):
+        if places_N is not None and self.encoder.narrows(layer_context.mask):
             narrow = plan_query_positions(places_N, *tokens_BT.shape)
         hidden_BTD: Tensor = self.encoder(
             x_BTD,
-            LayerContext(mask, placement=placement),
+            replace(layer_context, placement=placement),
             entity_states=entity_states,
             all_hidden_states=all_hidden_states,
             query_positions=narrow,
@@ -160,6 +165,17 @@ class Transformer(TrainableEncoder):
         if cache is not None:
             cache.length += length
         return hidden_BTD
+
+    @property
+    def token_embeddings(self) -> nn.Embedding:
+        """See `ExtensibleVocabulary`."""
+        return self.tokens
+
+    def with_vocabulary(self, size: int) -> Transformer:
+        """See `ExtensibleVocabulary`."""
+        from kepipe.models.assemble import extend_vocabulary  # it builds what this class is made of
+
+        return extend_vocabulary(self, size)
 
     @property
     def hidden_size(self) -> int:
@@ -257,6 +273,23 @@ class Transformer(TrainableEncoder):
         """The encoder, the decoder, or both."""
         return [stack for stack in (self.encoder, self.decoder) if stack is not None]
 
+    def _encoder_context(
+        self, stack: Stack, visibility: Visibility, x_BTD: Tensor, positions_BT: Tensor | None
+    ) -> LayerContext:
+        """Who sees whom in the encoder, and how queries and keys are turned."""
+        length, rotary = x_BTD.shape[1], self.config.rotary
+        mask = self._mask(stack, visibility, x_BTD, keys=length, positions_BT=positions_BT)
+        if rotary is None:
+            return LayerContext(mask)
+        positions = torch.arange(length, device=x_BTD.device) if positions_BT is None else positions_BT
+        reach, local_mask = rotary.window // 2, mask
+        if length > reach + 1:
+            local_mask = self._mask(stack, visibility & nearby(reach), x_BTD, keys=length)
+        everywhere, here = (
+            rotation(positions, self.config.head_width, theta) for theta in (rotary.theta, rotary.local_theta)
+        )
+        return LayerContext(mask, rotation=everywhere, local=LayerContext(local_mask, rotation=here))
+
     def _mask(
         self,
         stack: Stack | None,
@@ -315,26 +348,3 @@ def _scores(x: Tensor) -> torch.dtype:
     """The number format of attention scores where hidden states are as `x`."""
     kind = x.device.type
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
-
-
-def encoder_visibility(batch: Batch) -> Visibility:
-    """Who sees whom among a batch's tokens."""
-    return by_name(
-        batch.visibility,
-        batch.documents,
-        prefix_BT=batch.prefix,
-        branch_BT=batch.branch,
-        mention_BT=batch.mention,
-    )
-
-
-def decoder_visibility(batch: Batch) -> Visibility:
-    """Who sees whom among a batch's decoder tokens: left to right, within a document."""
-    return by_name("causal", batch.decoder_documents)
-
-
-def memory_visibility(batch: Batch) -> Visibility:
-    """Which of a batch's tokens its decoder tokens see: those of the same document."""
-    if batch.decoder_documents is None:
-        return documents(batch.documents.clamp(max=1))
-    return documents(batch.decoder_documents, batch.documents)

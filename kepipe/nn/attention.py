@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
 from kepipe.nn.query_positions import QueryPositions
+from kepipe.nn.rotary import Rotation
 from kepipe.nn.visibility import Visibility
 
 Pair = tuple[Tensor, Tensor]
@@ -166,13 +167,18 @@ class SelfAttention(nn.Module):
         x_BTD: Tensor,
         mask: Mask,
         cache: Cache | None = None,
+        rotation: Rotation | None = None,
         query_positions: QueryPositions | None = None,
     ) -> Tensor:
-        """[B, T, D] → [B, T, D], or [B, R, D] at the places that are read, for which `mask` is then made."""
+        """[B, T, D] → [B, T, D], or [B, R, D] at the places that are read, for which `mask` is then made. `rotation`:
+        that of all places."""
         if query_positions is None:
             q, k, v = self.qkv(x_BTD).unflatten(-1, (3, self.heads, self.width)).unbind(2)
         else:
             q, k, v = self._narrowed(x_BTD, query_positions)
+        if rotation is not None:
+            of_queries = rotation if query_positions is None else rotation.at(query_positions)
+            q, k = of_queries.turn(q), rotation.turn(k)
         if cache is not None:
             k, v = cache.extend(self, k, v)
         dropout = self.dropout if self.training else 0.0

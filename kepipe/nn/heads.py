@@ -13,9 +13,11 @@ from kepipe.nn.feedforward import Activation
 class PredictionTransform(nn.Module):
     """norm(act(W h + b)), which BERT puts before its vocabulary layer; of another `width` where that is given."""
 
-    def __init__(self, hidden: int, activation: Activation, norm: nn.Module, width: int = 0) -> None:
+    def __init__(
+        self, hidden: int, activation: Activation, norm: nn.Module, width: int = 0, *, bias: bool = True
+    ) -> None:
         super().__init__()
-        self.dense = nn.Linear(hidden, width or hidden)
+        self.dense = nn.Linear(hidden, width or hidden, bias)
         self.activation = activation
         self.norm = norm
 

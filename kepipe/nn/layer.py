@@ -13,6 +13,7 @@ from kepipe.nn.embeddings import Embeddings
 from kepipe.nn.placement import EntityPlacement
 from kepipe.nn.positions import RelativeBias
 from kepipe.nn.query_positions import QueryPositions
+from kepipe.nn.rotary import Rotation
 
 
 class PostNorm(nn.Module):
@@ -68,7 +69,7 @@ class LayerContext:
     """What all layers of a stack look at in a forward pass besides their input. `memory`: [B, S, D].
 
     `placement`: at which tokens the second stream's entities stand. `query_positions`: at which places alone the last
-    layer is read."""
+    layer is read. `rotation`: how queries and keys are turned. `local`: the same for layers that look nearby alone."""
 
     mask: Mask
     memory: Tensor | None = None
@@ -76,6 +77,8 @@ class LayerContext:
     cache: Cache | None = None
     placement: EntityPlacement | None = None
     query_positions: QueryPositions | None = None
+    rotation: Rotation | None = None
+    local: LayerContext | None = None
 
 
 class Layer(nn.Module):
@@ -99,7 +102,11 @@ class Layer(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         """[B, T, D] → [B, T, D], and the stream beside it."""
         x_BTD = self.attention(
-            x_BTD, layer_context.mask, layer_context.cache, query_positions=layer_context.query_positions
+            x_BTD,
+            layer_context.mask,
+            layer_context.cache,
+            layer_context.rotation,
+            query_positions=layer_context.query_positions,
         )
         if self.cross_attention is not None and layer_context.memory is not None:
             x_BTD = self.cross_attention(
@@ -109,7 +116,10 @@ class Layer(nn.Module):
 
 
 class Stack(nn.Module):
-    """An encoder's or a decoder's embeddings, layers and final norm. `relative` is a position bias all layers share."""
+    """An encoder's or a decoder's embeddings, layers and final norm.
+
+    `relative` is a position bias all layers share; `local` are the numbers, from 0, of layers that look nearby alone.
+    """
 
     def __init__(
         self,
@@ -118,10 +128,12 @@ class Stack(nn.Module):
         *,
         norm: nn.Module | None = None,
         relative: RelativeBias | None = None,
+        local: Sequence[int] = (),
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.embeddings = embeddings
+        self.local = frozenset(local)
         self.layers = nn.ModuleList(layers)
         self.norm = nn.Identity() if norm is None else norm
         self.relative = relative
@@ -143,21 +155,18 @@ class Stack(nn.Module):
         With `query_positions`, where the stack `narrows`, [B, R, D].
         """
         recompute = self.recompute and self.training
-        for number, layer in enumerate(self.layers, 1):
-            if query_positions is not None and number == len(self.layers):
-                layer_context = replace(
-                    layer_context,
-                    mask=layer_context.mask.at(query_positions),
-                    query_positions=query_positions,
+        for number, layer in enumerate(self.layers):
+            context = layer_context.local if number in self.local and layer_context.local else layer_context
+            if query_positions is not None and number == len(self.layers) - 1:
+                context = replace(
+                    context, mask=context.mask.at(query_positions), query_positions=query_positions
                 )
             if all_hidden_states is not None:
                 all_hidden_states.append(x_BTD)
             if recompute:
-                x_BTD, entity_states = checkpoint(
-                    layer, x_BTD, layer_context, entity_states, use_reentrant=False
-                )
+                x_BTD, entity_states = checkpoint(layer, x_BTD, context, entity_states, use_reentrant=False)
             else:
-                x_BTD, entity_states = layer(x_BTD, layer_context, entity_states)
+                x_BTD, entity_states = layer(x_BTD, context, entity_states)
         x_BTD = self.dropout(self.norm(x_BTD))
         if all_hidden_states is not None:
             all_hidden_states.append(x_BTD)

@@ -96,6 +96,11 @@ def prefix(prefix_BT: Tensor) -> Visibility:
     return Visibility((sees,))
 
 
+def nearby(reach: int) -> Visibility:
+    """Each place sees up to `reach` places to either side."""
+    return Visibility((lambda _b, q, k: (q - k).abs() <= reach,))
+
+
 def tree(branch_BT: Tensor, mention_BT: Tensor) -> Visibility:
     """K-BERT's visible matrix (Liu et al. 2020, eq. 3).
 

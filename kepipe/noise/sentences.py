@@ -81,6 +81,21 @@ def corrupt(text: Text, noise: Denoising, mask: int, draws: Draws) -> tuple[Ints
     return tokens, lengths
 
 
+def hide_span(text: Text, span_N: Bools, mask: int) -> tuple[Ints, Ints]:
+    """The rows with one mask in place of a span of each, padded with −1, and their lengths: int [B, S], int [B].
+
+    `span_N`: the spans, over the tokens of all rows one after the other, bool [N]; none is empty.
+    """
+    inside_BT = np.arange(text.tokens.shape[1]) < text.lengths[:, None]
+    span_BT = np.zeros(inside_BT.shape, np.bool_)
+    span_BT[inside_BT] = span_N
+    first_BT = span_BT.copy()
+    first_BT[:, 1:] &= ~span_BT[:, :-1]
+    kept_BT = inside_BT & (~span_BT | first_BT)
+    lengths = kept_BT.sum(axis=1)
+    return pad(np.where(first_BT, mask, text.tokens)[kept_BT], lengths, -1), lengths
+
+
 def frame(tokens_BS: Ints, lengths_B: Ints, *, begin: int | None, end: int, pad_id: int) -> Ints:
     """Rows of text with the special tokens around them and padding after them: int [B, S + 1 or 2]."""
     lead = int(begin is not None)

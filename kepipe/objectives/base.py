@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from kepipe.data.batch import Batch, TokenRows
-    from kepipe.training.criterion import Criterion
+    from kepipe.objectives.losses import HiddenCriterion
 
 
 class Collator(Protocol):
@@ -28,4 +28,4 @@ class Objective:
     """A corruption, a visibility and a loss."""
 
     collate: Collator
-    criterion: Criterion
+    criterion: HiddenCriterion

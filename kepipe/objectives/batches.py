@@ -18,17 +18,14 @@ HELD_OUT_SEED = 20_190_419
 
 @dataclass(frozen=True)
 class CorruptedBatches:
-    """Number of a micro-batch → that batch. `updates`: of the whole training; `accumulate`: micro-batches of each."""
+    """Number of a micro-batch, and the share of the training that is done when it comes → that batch."""
 
     rows: RowSource
     collate: Collator
     seed: int
-    updates: int
-    accumulate: int = 1
 
-    def __call__(self, number: int) -> Batch:
-        progress = min(1.0, number // self.accumulate / self.updates)
-        return self.collate(self.rows(number), np.random.default_rng([self.seed, number]), progress)
+    def __call__(self, number: int, share: float) -> Batch:
+        return self.collate(self.rows(number), np.random.default_rng([self.seed, number]), share)
 
 
 def held_out_batches(objective: Objective, rows: RowSource, count: int) -> list[Batch]:

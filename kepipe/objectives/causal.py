@@ -45,8 +45,8 @@ def build_causal(_section: CausalLM, _tokenizer: Tokenizer) -> Objective:
 
     from kepipe.data.batch import Batch
     from kepipe.objectives.base import Objective
-    from kepipe.objectives.losses import tensor
-    from kepipe.objectives.seq2seq_lm import TokenCriterion, next_tokens
+    from kepipe.objectives.losses import TokenLoss, tensor
+    from kepipe.objectives.seq2seq_lm import next_tokens
 
     def collate(rows: TokenRows, _rng: np.random.Generator, _progress: float) -> Batch:
         writes_BT, next_BT = next_tokens(rows)
@@ -58,7 +58,7 @@ def build_causal(_section: CausalLM, _tokenizer: Tokenizer) -> Objective:
             labels=tensor(next_BT[writes_BT]),
         )
 
-    return Objective(collate, TokenCriterion())
+    return Objective(collate, TokenLoss("lm"))
 
 
 def build_prefix(section: PrefixLM, _tokenizer: Tokenizer) -> Objective:
@@ -67,8 +67,8 @@ def build_prefix(section: PrefixLM, _tokenizer: Tokenizer) -> Objective:
 
     from kepipe.data.batch import Batch
     from kepipe.objectives.base import Objective
-    from kepipe.objectives.losses import tensor
-    from kepipe.objectives.seq2seq_lm import TokenCriterion, next_tokens
+    from kepipe.objectives.losses import TokenLoss, tensor
+    from kepipe.objectives.seq2seq_lm import next_tokens
 
     def collate(rows: TokenRows, rng: np.random.Generator, _progress: float) -> Batch:
         lengths_B = (rows.documents > 0).sum(1)
@@ -85,4 +85,4 @@ def build_prefix(section: PrefixLM, _tokenizer: Tokenizer) -> Objective:
             labels=tensor(next_BT[writes_BT]),
         )
 
-    return Objective(collate, TokenCriterion())
+    return Objective(collate, TokenLoss("lm"))

@@ -36,15 +36,20 @@ class DenoisingLM(ObjectiveSettings):
 
 def build(section: DenoisingLM, tokenizer: Tokenizer) -> Objective:
     """The objective over a tokenizer's ids."""
-    from kepipe.noise.sentences import Denoising, corrupt, frame, take_text
+    from kepipe.noise.sentences import Denoising, corrupt, frame, hide_span, take_text
     from kepipe.objectives.base import Objective
-    from kepipe.objectives.seq2seq_lm import TokenCriterion, teacher_forced
+    from kepipe.objectives.losses import TokenLoss
+    from kepipe.objectives.seq2seq_lm import teacher_forced
 
     noise = Denoising(**section.model_dump(exclude={"name"}))
 
     def collate(rows: TokenRows, rng: np.random.Generator, _progress: float) -> Batch:
         text = take_text(rows)
-        source, lengths = corrupt(text, noise, tokenizer.mask, rng)
+        source, lengths = (
+            corrupt(text, noise, tokenizer.mask, rng)
+            if rows.salient is None
+            else hide_span(text, rows.salient[~rows.special], tokenizer.mask)
+        )
         framed = [
             frame(rows, sizes, begin=tokenizer.cls, end=tokenizer.sep, pad_id=tokenizer.pad)
             for rows, sizes in ((source, lengths), (text.tokens, text.lengths))
@@ -53,4 +58,4 @@ def build(section: DenoisingLM, tokenizer: Tokenizer) -> Objective:
             framed[0], lengths + 2, framed[1], text.lengths + 2, start=tokenizer.sep, pad=tokenizer.pad
         )
 
-    return Objective(collate, TokenCriterion())
+    return Objective(collate, TokenLoss("lm"))

@@ -1,7 +1,16 @@
-"""What criteria are made of."""
+"""What criteria are made of: terms that read hidden states at places, over one forward pass.
+
+A term says where it reads before the model runs. Terms of an objective, and those that a knowledge method adds to it,
+are a `LossSum`: the model runs once, and works out no more than what is read.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import chain, islice
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from kepipe.data.batch import Batch
+from kepipe.training.criterion import Losses
 
 
 class TokenModel(Protocol):
@@ -38,31 +48,146 @@ def tensor(values: npt.NDArray[Any]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(values, dtype=np.int64))
 
 
-def gather_hidden(model: TokenModel, batch: Batch, *positions: Tensor | None) -> tuple[Tensor, ...]:
-    """Hidden states [N, D] at each list of places among the batch's B·T; none for None.
+class HiddenCriterion(ABC):
+    """A `Criterion` that needs nothing of the forward pass but hidden states at places."""
 
-    All that a loss reads is asked for here at once, so that the model need not work out the rest.
-    """
-    given = [batch.tokens.new_zeros(0) if these is None else these for these in positions]
-    return torch.split(model(batch, torch.cat(given)), [len(these) for these in given])
+    @property
+    @abstractmethod
+    def terms(self) -> tuple[str, ...]:
+        """See `Criterion`."""
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """See `Criterion`."""
+        return ()
+
+    @abstractmethod
+    def counts(self, batch: Batch) -> Mapping[str, int]:
+        """See `Criterion`."""
+
+    @abstractmethod
+    def positions(self, batch: Batch) -> tuple[Tensor, ...]:
+        """The places that are read, each list int [N], among the B·T of the side that predicts."""
+
+    @abstractmethod
+    def losses(self, model: Any, hidden: tuple[Tensor, ...], batch: Batch) -> Losses:
+        """Each mean, from the hidden states [N, D] at each list of `positions`; 0, never NaN, where there is no place.
+
+        `model` is asked for its heads alone: it has run.
+        """
+
+    def __call__(self, model: TokenModel, batch: Batch) -> Losses:
+        """See `Criterion`: one forward pass."""
+        positions = self.positions(batch)
+        hidden = torch.split(model(batch, torch.cat(positions)), [len(these) for these in positions])
+        return self.losses(model, hidden, batch)
 
 
-def first_positions(batch: Batch) -> Tensor | None:
-    """Each row's first place, int [B], where the rows have a label; else None."""
-    rows, length = batch.tokens.shape
-    labelled = batch.next_sentence_labels is not None
-    return length * torch.arange(rows, device=batch.tokens.device) if labelled else None
+class LossTerm(HiddenCriterion):
+    """A criterion of one term, the mean over one list of places. What has a `name` and these two methods is one."""
+
+    name: str
+
+    @abstractmethod
+    def places(self, batch: Batch) -> Tensor | None:
+        """The places, int [N]; None: such a batch has nothing to say of the term."""
+
+    @abstractmethod
+    def mean(self, model: Any, hidden_ND: Tensor, batch: Batch) -> Tensor:
+        """The mean over the places, from the hidden states there; 0 where there are none."""
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """See `Criterion`."""
+        return (self.name,)
+
+    def counts(self, batch: Batch) -> Mapping[str, int]:
+        """See `Criterion`."""
+        places = self.places(batch)
+        return {} if places is None else {self.name: len(places)}
+
+    def positions(self, batch: Batch) -> tuple[Tensor, ...]:
+        """See `HiddenCriterion`."""
+        places = self.places(batch)
+        return () if places is None else (places,)
+
+    def losses(self, model: Any, hidden: tuple[Tensor, ...], batch: Batch) -> Losses:
+        """See `HiddenCriterion`."""
+        return {self.name: self.mean(model, hidden_ND, batch) for hidden_ND in hidden}  # noqa: B035  # one or none
 
 
-def token_loss(model: TokenModel, hidden_ND: Tensor, batch: Batch) -> Tensor:
-    """Mean negative log-likelihood of `batch.labels`, from the hidden states at `batch.label_positions`; 0 where there
-    are none."""
-    assert batch.labels is not None
-    return model.token_loss(hidden_ND, batch.labels) / max(1, len(batch.labels))
+@dataclass(frozen=True)
+class TokenLoss(LossTerm):
+    """−ln p of `batch.labels` at `batch.label_positions`."""
+
+    name: str
+
+    def places(self, batch: Batch) -> Tensor:
+        """See `LossTerm`."""
+        assert batch.label_positions is not None
+        return batch.label_positions
+
+    def mean(self, model: TokenModel, hidden_ND: Tensor, batch: Batch) -> Tensor:
+        """See `LossTerm`."""
+        assert batch.labels is not None
+        return model.token_loss(hidden_ND, batch.labels) / max(1, len(batch.labels))
 
 
-def next_sentence_loss(model: PairModel, first_BD: Tensor, batch: Batch) -> Tensor:
-    """Mean negative log-likelihood of `batch.next_sentence_labels`, from the hidden states at `first_positions` (Devlin
-    et al. 2019, §3.1, task 2)."""
-    assert batch.next_sentence_labels is not None
-    return F.cross_entropy(model.next_sentence(first_BD[:, None]), batch.next_sentence_labels)
+@dataclass(frozen=True)
+class NextSentenceLoss(LossTerm):
+    """−ln p of `batch.next_sentence_labels` at each row's first place, where rows have such labels (Devlin et al. 2019,
+    §3.1, task 2)."""
+
+    name: str
+
+    def places(self, batch: Batch) -> Tensor | None:
+        """See `LossTerm`."""
+        rows, length = batch.tokens.shape
+        labelled = batch.next_sentence_labels is not None
+        return length * torch.arange(rows, device=batch.tokens.device) if labelled else None
+
+    def mean(self, model: PairModel, hidden_ND: Tensor, batch: Batch) -> Tensor:
+        """See `LossTerm`."""
+        assert batch.next_sentence_labels is not None
+        return F.cross_entropy(model.next_sentence(hidden_ND[:, None]), batch.next_sentence_labels)
+
+
+class LossSum(HiddenCriterion):
+    """Several criteria over one forward pass."""
+
+    def __init__(self, *parts: HiddenCriterion, weights: Mapping[str, float] = MappingProxyType({})) -> None:
+        """`weights`: term → what its mean is multiplied with; that of others stays as it is.
+
+        Raises ValueError where two parts have a name in common.
+        """
+        self.parts, self.weights = parts, weights
+        names = [*self.terms, *self.metrics]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two parts of a loss have one name: {', '.join(names)}")
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """See `Criterion`."""
+        return tuple(chain.from_iterable(part.terms for part in self.parts))
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """See `Criterion`."""
+        return tuple(chain.from_iterable(part.metrics for part in self.parts))
+
+    def counts(self, batch: Batch) -> Mapping[str, int]:
+        """See `Criterion`."""
+        return {name: count for part in self.parts for name, count in part.counts(batch).items()}
+
+    def positions(self, batch: Batch) -> tuple[Tensor, ...]:
+        """See `HiddenCriterion`."""
+        return tuple(chain.from_iterable(part.positions(batch) for part in self.parts))
+
+    def losses(self, model: Any, hidden: tuple[Tensor, ...], batch: Batch) -> Losses:
+        """See `HiddenCriterion`."""
+        states, means = iter(hidden), dict[str, Tensor]()
+        for part in self.parts:
+            means |= part.losses(model, tuple(islice(states, len(part.positions(batch)))), batch)
+        return {
+            name: mean * self.weights[name] if name in self.weights else mean for name, mean in means.items()
+        }

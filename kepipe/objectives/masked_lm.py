@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,18 +13,9 @@ from kepipe.data.batch import Batch, TokenRows
 from kepipe.noise.draws import Draws, RowDraws, Schedule, visit_seeds
 from kepipe.noise.tokens import draw_replacements, replace
 from kepipe.objectives.base import Objective
-from kepipe.objectives.losses import (
-    PairModel,
-    first_positions,
-    gather_hidden,
-    next_sentence_loss,
-    tensor,
-    token_loss,
-)
+from kepipe.objectives.losses import LossSum, NextSentenceLoss, TokenLoss, tensor
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from kepipe.objectives.mlm import Masking
     from kepipe.tokenization.tokenizer import Tokenizer
 
@@ -57,11 +48,14 @@ class MaskedCollator:
         return self.mask_rows(rows, self.draws(rows, rng), progress)
 
     def mask_rows(self, rows: TokenRows, draws: Draws, progress: float) -> Batch:
-        """The rows with tokens hidden."""
-        selected_BT = self.select(rows, draws, progress)
-        replacement_BT = draw_replacements(
-            rows.tokens.shape, self.mask, self.ordinary, draws, self.mask_prob, self.random_prob
-        )
+        """The rows with tokens hidden: those that are selected, or all that are salient (Guu et al. 2020, §3.4)."""
+        if rows.salient is None:
+            selected_BT = self.select(rows, draws, progress)
+            replacement_BT = draw_replacements(
+                rows.tokens.shape, self.mask, self.ordinary, draws, self.mask_prob, self.random_prob
+            )
+        else:
+            selected_BT, replacement_BT = rows.salient, np.full_like(rows.tokens, self.mask)
         labels = rows.next_sentence_labels
         return Batch(
             tokens=tensor(replace(rows.tokens, selected_BT, replacement_BT)),
@@ -84,33 +78,11 @@ class MaskedCollator:
         )
 
 
-@dataclass(frozen=True)
-class MaskedCriterion:
-    """The loss of the hidden tokens and, where rows have labels, of these. `terms` names both."""
-
-    terms: tuple[str, ...] = ("mlm", "nsp")
-    metrics: tuple[str, ...] = ()
-
-    def counts(self, batch: Batch) -> Mapping[str, int]:
-        """Hidden tokens, and rows with a label where rows have one."""
-        assert batch.labels is not None
-        labels = batch.next_sentence_labels
-        counts = [len(batch.labels)] + ([] if labels is None else [len(labels)])
-        return dict(zip(self.terms, counts, strict=False))
-
-    def __call__(self, model: PairModel, batch: Batch) -> dict[str, Tensor]:
-        """See `Criterion`."""
-        hidden_ND, first_BD = gather_hidden(model, batch, batch.label_positions, first_positions(batch))
-        losses = [token_loss(model, hidden_ND, batch)]
-        if batch.next_sentence_labels is not None:
-            losses.append(next_sentence_loss(model, first_BD, batch))
-        return dict(zip(self.terms, losses, strict=False))
-
-
 def masked_lm(
     select: Select, tokenizer: Tokenizer, section: Masking, judges_rows: bool, row_term: str = "nsp"
 ) -> Objective:
-    """A masked language model over a tokenizer's ids; `row_term` names the loss of the rows' labels.
+    """A masked language model over a tokenizer's ids: the loss `mlm` of the hidden tokens and, where rows have labels,
+    that of these, which `row_term` names.
 
     Raises ValueError where the tokenizer has no mask token.
     """
@@ -125,4 +97,4 @@ def masked_lm(
         section.copies,
         judges_rows,
     )
-    return Objective(collator, MaskedCriterion(("mlm", row_term)))
+    return Objective(collator, LossSum(TokenLoss("mlm"), NextSentenceLoss(row_term)))

@@ -51,11 +51,14 @@ def build(section: Mass, tokenizer: Tokenizer) -> Objective:
     from kepipe.noise.fragment import cut_fragment, draw_fragment, mark
     from kepipe.noise.tokens import draw_replacements, replace
     from kepipe.objectives.base import Objective
-    from kepipe.objectives.losses import tensor
-    from kepipe.objectives.seq2seq_lm import TokenCriterion
+    from kepipe.objectives.losses import TokenLoss, tensor
 
     def collate(rows: TokenRows, rng: np.random.Generator, _progress: float) -> Batch:
-        start_B, length_B = draw_fragment(rows.special, rng, section.span_fraction)
+        start_B, length_B = (
+            draw_fragment(rows.special, rng, section.span_fraction)
+            if rows.salient is None
+            else (rows.salient.argmax(1), rows.salient.sum(1))
+        )
         hidden_BT = mark(start_B, length_B, rows.tokens.shape[1])
         shown_BT = draw_replacements(
             hidden_BT.shape, tokenizer.mask, tokenizer.ordinary, rng, section.mask_prob, section.random_prob
@@ -71,4 +74,4 @@ def build(section: Mass, tokenizer: Tokenizer) -> Objective:
             labels=tensor(fragment.labels[fragment.present]),
         )
 
-    return Objective(collate, TokenCriterion())
+    return Objective(collate, TokenLoss("lm"))

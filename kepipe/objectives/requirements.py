@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, get_args
 
 from kepipe.config import ConfigConflict
 from kepipe.data.formats import FORMATS
-from kepipe.models.config import Stacks
-from kepipe.models.families import FAMILIES
+from kepipe.models.families import FAMILIES, Stacks
 from kepipe.objectives import table
 
 if TYPE_CHECKING:

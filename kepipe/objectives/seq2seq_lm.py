@@ -2,33 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 import numpy as np
-from torch import Tensor
 
 from kepipe.arrays import Bools, Ints
 from kepipe.data.batch import Batch, TokenRows
-from kepipe.objectives.losses import TokenModel, gather_hidden, tensor, token_loss
-
-
-@dataclass(frozen=True)
-class TokenCriterion:
-    """A loss of one term, the mean over the tokens to write."""
-
-    terms: tuple[str, ...] = ("lm",)
-    metrics: tuple[str, ...] = ()
-
-    def counts(self, batch: Batch) -> Mapping[str, int]:
-        """Tokens to write."""
-        assert batch.labels is not None
-        return {"lm": len(batch.labels)}
-
-    def __call__(self, model: TokenModel, batch: Batch) -> dict[str, Tensor]:
-        """See `Criterion`."""
-        (hidden_ND,) = gather_hidden(model, batch, batch.label_positions)
-        return {"lm": token_loss(model, hidden_ND, batch)}
+from kepipe.objectives.losses import tensor
 
 
 def next_tokens(rows: TokenRows) -> tuple[Bools, Ints]:

@@ -50,12 +50,17 @@ def build(section: SpanCorruption, tokenizer: Tokenizer) -> Objective:
     """The objective over a tokenizer's ids. Raises ValueError where it has no sentinels."""
     from kepipe.noise.spans import collapse_spans, draw_spans
     from kepipe.objectives.base import Objective
-    from kepipe.objectives.seq2seq_lm import TokenCriterion, teacher_forced
+    from kepipe.objectives.losses import TokenLoss
+    from kepipe.objectives.seq2seq_lm import teacher_forced
 
     signs = sentinels(tokenizer)
 
     def collate(rows: TokenRows, rng: np.random.Generator, _progress: float) -> Batch:
-        noise_BT = draw_spans(rows.special, rng, section.noise_density, section.mean_span)
+        noise_BT = (
+            draw_spans(rows.special, rng, section.noise_density, section.mean_span)
+            if rows.salient is None
+            else rows.salient
+        )
         made = collapse_spans(
             rows.tokens,
             noise_BT,
@@ -73,4 +78,4 @@ def build(section: SpanCorruption, tokenizer: Tokenizer) -> Objective:
             pad=tokenizer.pad,
         )
 
-    return Objective(collate, TokenCriterion())
+    return Objective(collate, TokenLoss("lm"))

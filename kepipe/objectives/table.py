@@ -15,7 +15,7 @@ from kepipe.objectives.mixture import Mixture
 from kepipe.objectives.settings import ObjectiveSettings
 
 if TYPE_CHECKING:
-    from kepipe.models.config import Stacks
+    from kepipe.models.families import Stacks
     from kepipe.models.prompt_styles import PromptStyle
     from kepipe.objectives.base import Objective
     from kepipe.tokenization.tokenizer import Tokenizer

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from kepipe.data.batch import Batch, TokenRows
 from kepipe.objectives.base import Collator, Objective
-from kepipe.training.criterion import Criterion
+from kepipe.objectives.losses import HiddenCriterion
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ class MixtureCollator:
 
 
 @dataclass(frozen=True)
-class MixtureCriterion:
+class MixtureCriterion(HiddenCriterion):
     """The criterion of the batch's own objective. Terms are named "name.term"; a name that comes twice is numbered."""
 
-    parts: tuple[Criterion, ...]
+    parts: tuple[HiddenCriterion, ...]
     names: tuple[str, ...]
 
     @cached_property
@@ -60,9 +60,13 @@ class MixtureCriterion:
         counts = self.parts[batch.objective_id].counts(batch)
         return {self._name(batch.objective_id, name): count for name, count in counts.items()}
 
-    def __call__(self, model: Any, batch: Batch) -> dict[str, Tensor]:
-        """See `Criterion`."""
-        means = self.parts[batch.objective_id](model, batch)
+    def positions(self, batch: Batch) -> tuple[Tensor, ...]:
+        """See `HiddenCriterion`."""
+        return self.parts[batch.objective_id].positions(batch)
+
+    def losses(self, model: Any, hidden: tuple[Tensor, ...], batch: Batch) -> dict[str, Tensor]:
+        """See `HiddenCriterion`."""
+        means = self.parts[batch.objective_id].losses(model, hidden, batch)
         return {self._name(batch.objective_id, name): mean for name, mean in means.items()}
 
     def _name(self, part: int, term: str) -> str:

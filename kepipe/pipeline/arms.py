@@ -9,8 +9,8 @@ from typing import Any
 
 from kepipe.config import ConfigError, Key, Settings, merge, suggest
 from kepipe.flow.plan import Node
-from kepipe.knowledge.base import Control, TakesKnowledge
-from kepipe.knowledge.table import inputs_of, method_of
+from kepipe.knowledge.base import Control, KnowledgeSettings, TakesKnowledge
+from kepipe.knowledge.table import METHODS, controls_of, inputs_of, method_of, name_of
 from kepipe.pipeline.wiring import KINDS, Entries, lay_over
 
 ON = "graph-on"
@@ -79,25 +79,72 @@ def make_arms(given: Mapping[str, Changes], controls: Sequence[str], made: Mappi
 
 
 def make_controls(nodes: Sequence[Node]) -> dict[str, Arm]:
-    """The control arms of wired stages, as the knowledge methods of these name them (`KnowledgeMethod.controls`).
+    """The control arms of wired stages, as the knowledge methods of these name them (`controls_of`).
 
     None where no stage has knowledge. Without its graph, a stage has no knowledge at all. Where a control takes the
-    place of an input, a stage that makes what is wrong comes before the first that needs it.
+    place of an input, a stage that makes what is wrong comes before the first that needs it; where another method takes
+    the place of one, it has those of its settings that both have.
     """
     of_nodes = {node.name: node.config.knowledge for node in nodes if isinstance(node.config, TakesKnowledge)}
     methods = [settings for own in of_nodes.values() for settings in own]
     changes: dict[str, dict[str, dict[str, Any]]] = {}
     before: dict[str, dict[str, dict[str, Mapping[str, Any]]]] = {}
-    for control in (control for settings in methods for control in method_of(settings).controls):
+    for control in (control for settings in methods for control in controls_of(method_of(settings))):
         arm, added = changes.setdefault(control.name, {}), before.setdefault(control.name, {})
         for node in (node for node in nodes if node.name in of_nodes):
             if control.replaced_by:
                 _replace_inputs(control, node, arm, added)
-                continue
-            inputs = {name: None for name in inputs_of(methods) if name in node.inputs}
-            if inputs or of_nodes[node.name]:
-                arm[node.name] = {"knowledge": None, **({"inputs": inputs} if inputs else {})}
+            else:
+                unused = {name: None for name in inputs_of(methods) if name in node.inputs}
+                _replace_methods(control, node, of_nodes[node.name], unused, arm, nodes)
     return {name: Arm(name, arm, before[name]) for name, arm in changes.items() if arm}
+
+
+def _replace_methods(
+    control: Control,
+    node: Node,
+    own: Sequence[KnowledgeSettings],
+    unused: Mapping[str, None],
+    arm: dict[str, dict[str, Any]],
+    nodes: Sequence[Node],
+) -> None:
+    """Have a stage do without those of its `own` methods that have the control, or with what takes their place.
+
+    `unused`: inputs that it is given for its own methods, or for those that its model brings, and has no use for.
+    """
+    replaced = [settings for settings in own if control in controls_of(method_of(settings))]
+    change: dict[str, Any] = {}
+    inputs: dict[str, Sequence[str] | None] = dict(unused)
+    if control.method is None:
+        change = {"knowledge": None} if own or inputs else {}
+    elif replaced:
+        instead = _instead_of(control.method, replaced)
+        kept = [settings for settings in own if settings not in replaced]
+        change = {"knowledge": [_written(settings) for settings in (*kept, instead)]}
+        for name in inputs_of([instead]):
+            inputs[name] = node.inputs.get(name) or _input_of_vectors(name, node, nodes)
+    if change or inputs:
+        arm[node.name] = {**change, **({"inputs": inputs} if inputs else {})}
+
+
+def _instead_of(name: str, replaced: Sequence[KnowledgeSettings]) -> KnowledgeSettings:
+    """The settings of the method `name`, with those that it shares with methods that it takes the place of."""
+    fields = METHODS[name].section.model_fields
+    shared = {
+        key: value for settings in replaced for key, value in settings if key in fields and key != "method"
+    }
+    return METHODS[name].section.model_validate(shared)
+
+
+def _written(settings: KnowledgeSettings) -> dict[str, Any]:
+    """Settings as a pipeline file has them: what differs from the defaults."""
+    return {"method": name_of(settings), **settings.model_dump(mode="json", exclude_defaults=True)}
+
+
+def _input_of_vectors(name: str, node: Node, nodes: Sequence[Node]) -> Sequence[str] | None:
+    """What fills an input of the stage that made a stage's vectors: the graph that they are of."""
+    makers = [maker for maker in nodes if maker.name in node.inputs.get("vectors", ())]
+    return next((maker.inputs[name] for maker in makers if name in maker.inputs), None)
 
 
 def _replace_inputs(

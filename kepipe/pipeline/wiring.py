@@ -9,7 +9,7 @@ from kepipe.config import ConfigError, Key, Settings, merge, suggest, validate
 from kepipe.flow.artifact import Artifact
 from kepipe.flow.plan import Node
 from kepipe.flow.stage import Stage
-from kepipe.stages.table import STAGES
+from kepipe.stages.table import RENAMED, STAGES
 
 AnyStage = Stage[Any, Any]
 Entries = Mapping[str, Mapping[str, Any]]
@@ -83,7 +83,8 @@ def _add(nodes: list[Node], name: str, entry: Mapping[str, Any], settings: Setti
     """Append a node; stages that make what it needs and that the file does not name come before it."""
     kind = entry["use"]
     if kind not in KINDS:
-        hint = suggest(str(kind), list(KINDS))
+        new = RENAMED.get(str(kind))
+        hint = f": it is called `{new}` now" if new else suggest(str(kind), list(KINDS))
         raise ConfigError(f"{settings.where(at)}: there is no kind of stage `{kind}`{hint}")
     stage = KINDS[kind]
     config = validate(stage.config, {k: v for k, v in entry.items() if k not in WIRING}, settings, at)

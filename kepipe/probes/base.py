@@ -34,15 +34,15 @@ class Probe(Protocol):
         """Put the cases to a model. Raises ValueError for one that lacks what the probe's row asks for."""
         ...
 
-    def entities_given(self) -> Sequence[str]:
-        """The entity of each mention that a model with knowledge is given with the text; empty: of none.
+    def entities_given(self, model: OpenedModel) -> Sequence[str]:
+        """The entity of each mention that this model, which has knowledge, is given with the text; empty: of none.
 
         A mention counts with every case that it is given with.
         """
         ...
 
     def score(self, answers: Answers, seed: int) -> dict[str, Estimate]:
-        """Metric → its value; the interval resamples documents."""
+        """Metric → its value; the interval resamples documents, or what else cases share."""
         ...
 
     def difference(self, first: Answers, second: Answers, seed: int) -> dict[str, Estimate]:
@@ -71,7 +71,7 @@ class CaseProbe(ABC):
         """See `Probe`: a step a case."""
         return len(self.clusters)
 
-    def entities_given(self) -> Sequence[str]:
+    def entities_given(self, model: OpenedModel) -> Sequence[str]:  # noqa: ARG002
         """See `Probe`: none."""
         return ()
 

@@ -51,7 +51,7 @@ class EntityCloze:
         scores = score_candidates(filler, self.tokenizer, self.test, knowledge=model.knowledge, tick=tick)
         return {"ranks": self._ranks(scores)}
 
-    def entities_given(self) -> Sequence[str]:
+    def entities_given(self, model: OpenedModel) -> Sequence[str]:  # noqa: ARG002
         return [link.entity for case in self.test.cases for link in case.links]
 
     def score(self, answers: Answers, seed: int) -> dict[str, Estimate]:

@@ -32,16 +32,17 @@ Given = Mapping[ProbeName, Mapping[str, Mapping[str, int]]]
 
 
 def fitting(asked: Sequence[ProbeName] | None, model: ModelConfig, arm: str) -> tuple[ProbeName, ...]:
-    """The probes for an arm: those asked for, else all that fit. Raises ConfigConflict for one that does not."""
-    able = tuple(name for name, row in PROBES.items() if row.capability in model.capabilities)
+    """The probes for an arm: those asked for, else all that fit and need not be asked for. Raises ConfigConflict for
+    one that does not fit."""
+    able = tuple(name for name, row in PROBES.items() if model.capabilities & {*row.capabilities})
     for name in asked or ():
         if name not in able:
             raise ConfigConflict(
                 "probes",
-                f"`{arm}` cannot answer {name}, which asks a {PROBES[name].capability}, only "
+                f"`{arm}` cannot answer {name}, which asks a {PROBES[name].asks}, only "
                 f"{' and '.join(able) or 'none'}: leave `probes` out to have those chosen that fit each arm",
             )
-    return able if asked is None else tuple(asked)
+    return tuple(name for name in able if PROBES[name].by_default) if asked is None else tuple(asked)
 
 
 def make_probes(held_out: HeldOutDocuments, names: Collection[ProbeName]) -> dict[ProbeName, Probe]:
@@ -75,15 +76,22 @@ class _Arm:
             return {array: stored[array] for array in stored.files}
 
     def count_given(self, probe: Probe) -> dict[str, int] | None:
-        """How many mentions a model with knowledge is given with the text, and of how many it knows something.
+        """See `count_given`."""
+        return count_given(self._model, probe)
 
-        None for a plain model, and where the probe gives none.
-        """
-        entities = probe.entities_given()
-        if not len(entities) or (knowledge := self._model.knowledge) is None:
-            return None
-        known = {entity: knowledge.knows(entity) for entity in set(entities)}
-        return {"given": len(entities), "known": sum(known[entity] for entity in entities)}
+
+def count_given(model: OpenedModel, probe: Probe) -> dict[str, int] | None:
+    """How many mentions a model with knowledge is given with the text, and of how many it knows something.
+
+    None for a plain model, and where the probe gives none.
+    """
+    if (knowledge := model.knowledge) is None:
+        return None
+    entities = probe.entities_given(model)
+    if not len(entities):
+        return None
+    known = {entity: knowledge.knows(entity) for entity in set(entities)}
+    return {"given": len(entities), "known": sum(known[entity] for entity in entities)}
 
 
 def answer_all(

@@ -46,7 +46,7 @@ class Links:
 @dataclass(frozen=True)
 class HeldOutDocuments:
     """What probes are made of: the folders of linked documents, graph and shards; by which settings, in whose tokens,
-    and with which seed."""
+    and with which seed. `vectors`: those of the graph, where there are any."""
 
     linked: Path
     graph_folder: Path
@@ -54,6 +54,7 @@ class HeldOutDocuments:
     settings: ProbeSettings
     tokenizer: Tokenizer
     seed: int
+    vectors: Path | None = None
 
     @cached_property
     def shard(self) -> Shard:

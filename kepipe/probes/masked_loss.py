@@ -46,7 +46,7 @@ class MaskedLoss:
             )
         return losses_at_blanks(filler, self.tokenizer, self.blanks, knowledge=model.knowledge, tick=tick)
 
-    def entities_given(self) -> Sequence[str]:
+    def entities_given(self, model: OpenedModel) -> Sequence[str]:  # noqa: ARG002
         """In all the tests together: what one blanks, another gives."""
         return [
             mentions.ids[number]

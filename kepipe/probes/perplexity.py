@@ -46,7 +46,7 @@ class Perplexity:
             )
         return {"losses": losses(model.language_model, self.windows, tick)}
 
-    def entities_given(self) -> Sequence[str]:
+    def entities_given(self, model: OpenedModel) -> Sequence[str]:  # noqa: ARG002
         return ()
 
     def score(self, answers: Answers, seed: int) -> dict[str, Estimate]:

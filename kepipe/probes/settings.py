@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from kepipe.config import Section
+from kepipe.probes.graph_quiz.settings import GraphQuizSettings
 
 
 class ProbeSettings(Section):
@@ -24,5 +25,7 @@ class ProbeSettings(Section):
     """Candidates of a type, at most; every entity asked for is one in any case."""
     max_name_tokens: int = Field(6, ge=1)
     """Entities whose label has more tokens are neither asked for nor offered."""
+    graph_quiz: GraphQuizSettings = GraphQuizSettings()
+    """What `graph-quiz` asks; it reads no documents."""
     min_score: float = Field(0.9, ge=0, le=1)
     """Confidence from which a mention found by the linker is blanked."""

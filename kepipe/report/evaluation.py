@@ -38,11 +38,16 @@ def sections(scores: Scores, folder: Path) -> Iterator[Section]:
     """A section for each probe that was put to an arm; `folder`: the evaluation's, with the files of its probes."""
     for probe, row in rows():
         if probe in scores.details:
-            yield _Drawing(probe, row.presentation, scores).section()
+            yield section(probe, row.presentation, scores)
         if probe in scores.details and row.presentation.examples:
-            examples = quote_examples(folder / row.presentation.examples, probe, scores)
+            examples = quote_examples(folder / row.presentation.examples, probe, row.presentation, scores)
             if examples is not None:
                 yield examples
+
+
+def section(probe: str, shown: Presentation, scores: Scores, *, groups: bool = True) -> Section:
+    """What is known of one probe; without `groups`, only of all its cases together."""
+    return _Drawing(probe, shown, scores).section(groups=groups)
 
 
 class _Drawing:
@@ -60,8 +65,8 @@ class _Drawing:
         measured = {metric for metrics in self.arms.values() for metric in metrics}
         self.metrics = {metric: label for metric, label in shown.metrics.items() if metric in measured}
 
-    def section(self) -> Section:
-        """Everything that is known of the probe."""
+    def section(self, *, groups: bool) -> Section:
+        """See `section`."""
         shown = self.shown
         blocks: list[Block] = [Text(shown.intro(self.details))]
         drawn = shown.drawn or tuple(self.metrics)
@@ -77,7 +82,7 @@ class _Drawing:
         if self.differences:
             blocks.append(self._difference_figure(drawn))
         blocks.append(self._table())
-        if shown.groups is not None:
+        if groups and shown.groups is not None:
             blocks.append(self._group_table(shown.groups))
         if counts := self.details.get("mentions_given"):
             blocks.append(_mentions_given(counts))
@@ -138,8 +143,10 @@ def _mentions_given(counts: Mapping[str, Mapping[str, int]]) -> Text:
     )
 
 
-def quote_examples(file: Path, probe: str, scores: Scores, most: int = 4) -> Section | None:
-    """Blanks on which the arms differ most, in both directions.
+def quote_examples(
+    file: Path, probe: str, shown: Presentation, scores: Scores, most: int = 4
+) -> Section | None:
+    """Cases on which the arms differ most, in both directions.
 
     `file`: in the form of `kepipe.probes.entity_cloze.records`.
     """
@@ -154,11 +161,13 @@ def quote_examples(file: Path, probe: str, scores: Scores, most: int = 4) -> Sec
         items = tuple(_example(case, order) for case in _apart(gained, better, worse, most))
         won = sum(case["ranks"][better] < case["ranks"][worse] for case in cases)
         blocks.append(
-            Text(f"{better} ranks the true entity higher than {worse} in {won} of {len(cases)} blanks.")
+            Text(
+                f"{better} ranks the true entity higher than {worse} in {won} of {len(cases)} {shown.cases}."
+            )
         )
         if items:
             blocks.append(Quotes(items))
-    return Section("examples", "Where the arms differ", tuple(blocks))
+    return Section(f"{shown.anchor}-examples", f"{shown.title}: where the arms differ", tuple(blocks))
 
 
 def _apart(

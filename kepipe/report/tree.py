@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from markupsafe import Markup, escape
 
-from kepipe.knowledge.kbert.choices import CHOICES
+from kepipe.knowledge.choosing.choices import CHOICES
 from kepipe.knowledge.kbert.show import InjectedTriple, Shown
 from kepipe.report.matrix import draw, tint
 from kepipe.report.page import Fact, Figure, Page, Section, Table, Text

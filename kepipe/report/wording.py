@@ -27,7 +27,7 @@ def signed(value: float) -> str:
 def between(score: Estimate, sign: bool = False) -> str:
     """The 95% interval, or why there is none."""
     if score.low is None or score.high is None:
-        return f"no interval: {score.clusters} documents"
+        return f"no interval: {score.clusters} independent cases"
     low, high = (signed(end) if sign else plain(end) for end in (score.low, score.high))
     return f"{low} to {high}"
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from kepipe.config import ConfigConflict, suggest
+from kepipe.flow.source_digests import digest_source
 from kepipe.flow.stage import Planned, Stage, StageContext
 from kepipe.inference.added_knowledge import AddedKnowledge
 from kepipe.knowledge import table as knowledge
-from kepipe.knowledge.base import Use
+from kepipe.knowledge.base import KnowledgeContext
 from kepipe.knowledge.table import KnowledgeMethods, inputs_of
 from kepipe.probes.evaluation import Given, answer_all, fitting, make_probes, score, write_files
 from kepipe.probes.settings import ProbeSettings
-from kepipe.probes.table import PROBES, ProbeName, described, score_name
+from kepipe.probes.table import PROBES, ProbeName, described, on_request, score_name
 from kepipe.stages import preview
 from kepipe.stages.artifacts import Evaluation, Graph, Linked, Model, Shards, Vectors
 from kepipe.stages.starting import folders
@@ -32,7 +33,7 @@ class EvaluateConfig(ProbeSettings):
     shorthand: ClassVar[Mapping[str, str]] = {"knowledge": "method"}
 
     probes: tuple[ProbeName, ...] | None = Field(
-        None, description=f"{described()}. None: those that fit each arm."
+        None, description=f"{described()}. None: those that fit each arm, but for {on_request()}."
     )
     knowledge: KnowledgeMethods = ()
     """What goes with the text, of all arms alike: a method's name, `method:` with settings, or a list of such. It takes
@@ -44,7 +45,7 @@ class EvaluateConfig(ProbeSettings):
 @dataclass(frozen=True)
 class EvaluateInputs:
     """The models to measure; what they are measured on, with the graph whose entities are asked for; the graph and the
-    vectors that knowledge is from, where not the model's own."""
+    vectors that knowledge is from, where not the model's own. The vectors answer the graph quiz as a baseline."""
 
     arms: tuple[Model, ...]
     linked: Linked
@@ -64,7 +65,10 @@ def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, context: StageConte
     chosen = {arm.name: fitting(config.probes, read_config(arm.folder), arm.name) for arm in inputs.arms}
     if config.probes is None:
         _note_chosen(chosen, context)
+    _warn_of_unused(config, chosen, context)
     held_out = held_out_documents(inputs.linked, inputs.candidates, inputs.shards, config, context.seed)
+    if inputs.vectors is not None:
+        held_out = replace(held_out, vectors=inputs.vectors.folder)
     probes = make_probes(held_out, {name for of_arm in chosen.values() for name in of_arm})
     added = AddedKnowledge(config.knowledge, folders(inputs.graph, inputs.vectors, None))
     answered, given = answer_all(inputs.arms, probes, chosen, added, context)
@@ -97,6 +101,17 @@ def _note_chosen(chosen: Mapping[str, Sequence[ProbeName]], context: StageContex
         context.note(f"{' and '.join(arms)}: {', '.join(probes)}")
 
 
+def _warn_of_unused(
+    config: EvaluateConfig, chosen: Mapping[str, Sequence[ProbeName]], context: StageContext
+) -> None:
+    """Tell which probes read the text alone although knowledge is asked for."""
+    methods = " and ".join(map(knowledge.name_of, config.knowledge))
+    for arm, probes in chosen.items():
+        alone = [name for name in probes if PROBES[name].reads_text_alone]
+        if methods and alone:
+            context.warn(f"{arm}: {' and '.join(alone)} reads the text alone, so {methods} is not used there")
+
+
 def _tell_given(given: Given, context: StageContext) -> None:
     for name, by_arm in given.items():
         for arm, counts in by_arm.items():
@@ -122,23 +137,39 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
     """Arms that cannot be measured so."""
     arms = stage.inputs["arms"]
     yield from _unknown_reference(stage.config, [arm.name for arm in arms])
+    asked: set[ProbeName] | None = set()
     for arm in arms:
         model = preview.model_of(arm)
         if model is None:
+            asked = None
             continue
         try:
-            fitting(stage.config.probes, model, arm.name)
+            probes = fitting(stage.config.probes, model, arm.name)
+            asked = None if asked is None else asked | set(probes)
         except ConfigConflict as conflict:
             yield conflict
         yield from knowledge.unlearned(stage.config.knowledge, model, arm.name)
+    if stage.config.knowledge and asked and all(PROBES[name].reads_text_alone for name in asked):
+        yield ConfigConflict(
+            "knowledge",
+            f"{' and '.join(sorted(asked))} reads the text alone, and no arm is asked anything else: leave it out",
+        )
     for settings in stage.config.knowledge:
-        yield from knowledge.conflicts(settings, stage.config.knowledge, Use(None, stage.config.context))
+        yield from knowledge.conflicts(
+            settings, stage.config.knowledge, KnowledgeContext(None, stage.config.context)
+        )
 
 
 def _needs(config: EvaluateConfig) -> tuple[str, ...]:
     return inputs_of(config.knowledge)
 
 
+def _fingerprint(config: EvaluateConfig) -> Mapping[str, str]:
+    """The digest of the templates given."""
+    file = config.graph_quiz.templates
+    return {} if file is None else {file.name: digest_source(file)}
+
+
 EVALUATE = Stage(
-    "evaluate", 7, EvaluateInputs, EvaluateConfig, Evaluation, evaluate, conflicts=conflicts, needs=_needs
+    "evaluate", 8, EvaluateInputs, EvaluateConfig, Evaluation, evaluate, _fingerprint, conflicts, _needs
 )

@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from kepipe.config import ConfigConflict, cache_key_fields
+from kepipe.config import ConfigConflict
 from kepipe.finetuning.settings import FinetuneConfig
 from kepipe.finetuning.splits import Data
 from kepipe.flow.source_digests import digest_source
 from kepipe.flow.stage import Planned, Stage, StageContext
-from kepipe.knowledge.base import Use
+from kepipe.knowledge.base import KnowledgeContext
 from kepipe.knowledge.table import inputs_of
 from kepipe.models.base import fingerprint
 from kepipe.stages import preview
 from kepipe.stages.artifacts import FineTuned, Graph, Linked, Model, TaskData, Vectors
+from kepipe.stages.provenance import provenance
 from kepipe.tokenization.digests import tokenizer_digests
 
 
@@ -75,17 +76,9 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
         fresh.model.encoder.requires_grad_(False)
     training = config.training(batches.sampler.per_epoch)
     state = train(fresh.model, batches, task.output.criterion(), training, context, dev)
-    provenance = {
-        "stage": "finetune",
-        "config": cache_key_fields(config),
-        "seed": context.seed,
-        **{name: "" if artifact is None else artifact.digest for name, artifact in vars(inputs).items()},
-        "steps": state.step,
-        "best_step": state.best_step,
-    }
     fresh.model.eval()
     measure(fresh, splits, rows, 4 * config.batch_tokens, context)
-    fine_tuned.save(context.out, fresh, provenance)
+    fine_tuned.save(context.out, fresh, provenance("finetune", inputs, config, context, state))
     if inputs.linked is not None and fresh.knowledge is not None:
         link_folder(inputs.linked.folder / "linker", context.out / fine_tuned.LINKER)
 
@@ -94,7 +87,8 @@ def missing_inputs(config: FinetuneConfig, given: Collection[str]) -> Iterator[C
     """What the settings, and the names of the inputs that are given, leave open or say twice."""
     if ("data" in given) == (config.data is not None):
         yield ConfigConflict(
-            "data", "say what to learn from, either by `data: {train: FILE}` or by `inputs: {data: quiz}`"
+            "data",
+            "say what to learn from, either by `data: {train: FILE}` or by `inputs: {data: graph-dataset}`",
         )
     if ("start" in given) == (config.base is not None):
         yield ConfigConflict(
@@ -130,8 +124,8 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
     except ConfigConflict as conflict:
         yield conflict
         return
-    use = Use(model, config.length)
-    yield from preview.knowledge_conflicts(stage, use)
+    context = KnowledgeContext(model, config.length)
+    yield from preview.knowledge_conflicts(stage, context)
     if model is not None:
         yield from too_long(config, model)
 

@@ -6,19 +6,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
-from kepipe.config import ConfigConflict, cache_key_fields
+from kepipe.config import ConfigConflict
 from kepipe.data.formats import FormatName
 from kepipe.flow.stage import Planned, Stage, StageContext
-from kepipe.knowledge.base import Use
+from kepipe.knowledge.base import KnowledgeContext
 from kepipe.knowledge.table import METHODS, KnowledgeMethods, inputs_of
 from kepipe.models.base import Base, fingerprint
+from kepipe.models.config import TransformerConfig
 from kepipe.objectives import requirements, table
 from kepipe.objectives.mlm import MLM
 from kepipe.objectives.requirements import RowSettings
 from kepipe.stages import preview
 from kepipe.stages.artifacts import Graph, Model, Shards, Vectors
+from kepipe.stages.provenance import provenance
+from kepipe.training.recipes import RecipeName, settings_of
 from kepipe.training.settings import TrainingSettings
 
 
@@ -44,6 +47,9 @@ class PretrainConfig(TrainingSettings):
 
     base: Base = Base()
     """The model that training starts from."""
+    recipe: RecipeName = "fast"
+    """The settings of training that are not written here, where the base is a fresh one: those by which it learns most
+    in little time, or those with which its family was published. A trained base has the defaults."""
     objective: Annotated[table.AnyObjective, BeforeValidator(_no_method)] = MLM()
     """What is learned: a name, or `name:` with settings."""
     knowledge: KnowledgeMethods = ()
@@ -55,6 +61,18 @@ class PretrainConfig(TrainingSettings):
     """Longest row in tokens, special tokens included; of span-corruption, longest source, which is of more text."""
     document_mask: bool = False
     """Hide the documents that share a row from one another."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _follow_recipe(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        base = values.get("base", {})
+        if isinstance(base, Base):
+            base = {"family": base.family, "from": base.trained}
+        if not isinstance(base, Mapping) or base.get("from") is not None:
+            return values
+        return {**settings_of(values.get("recipe", "fast"), base.get("family", "bert")), **values}
 
     @property
     def rows(self) -> RowSettings:
@@ -100,22 +118,15 @@ def fit(inputs: PretrainInputs, config: PretrainConfig, context: StageContext) -
     state = train(run.model, run.batches, run.objective.criterion, config, context, run.evaluator)
     if not is_main_process():
         return
-    epochs = state.step * config.accumulate / run.rows.per_epoch
+    epochs = state.micro_batches / run.rows.per_epoch
     context.log({"epochs": epochs, "parameters": sum(p.numel() for p in run.model.parameters())})
     if run.evaluator is not None:
         context.log({"final_held_out_loss": state.latest, "best_held_out_loss": state.best})
         if metrics := run.held_out_metrics():
             context.log(metrics)
-    provenance = {
-        "stage": "pretrain",
-        "config": cache_key_fields(config),
-        "seed": context.seed,
-        **{name: "" if artifact is None else artifact.digest for name, artifact in vars(inputs).items()},
-        "steps": state.step,
-        "best_step": state.best_step,
-        "prompt_style": table.row_of(config.objective).prompt_style,
-    }
-    folder.save(context.out, run.model, tokenizer=inputs.shards.folder / "tokenizer", provenance=provenance)
+    made_by = provenance("pretrain", inputs, config, context, state)
+    made_by["prompt_style"] = table.row_of(config.objective).prompt_style
+    folder.save(context.out, run.model, tokenizer=inputs.shards.folder / "tokenizer", provenance=made_by)
     opening.save(run.knowledge, context.out, run.model, all_of_it=False)
 
 
@@ -127,8 +138,13 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
     except ConfigConflict as conflict:
         model = None
         yield conflict
-    use = Use(model, config.length, config.objective)
-    yield from preview.knowledge_conflicts(stage, use)
+    context = KnowledgeContext(model, config.length, config.objective)
+    yield from preview.knowledge_conflicts(stage, context)
+    if model is not None and not isinstance(model, TransformerConfig):
+        yield ConfigConflict(
+            "base", f"{preview.display_name(stage)} is no transformer, which is what this stage trains"
+        )
+        return
     if model is not None:
         yield from requirements.conflicts(config.objective, model, preview.display_name(stage), config.rows)
     yield from preview.incompatibilities(stage, config.objective, model)
@@ -143,5 +159,5 @@ def _fingerprint(config: PretrainConfig) -> Mapping[str, str]:
 
 
 PRETRAIN = Stage(
-    "pretrain", 8, PretrainInputs, PretrainConfig, Model, pretrain, _fingerprint, conflicts, _needs
+    "pretrain", 9, PretrainInputs, PretrainConfig, Model, pretrain, _fingerprint, conflicts, _needs
 )

@@ -9,10 +9,10 @@ import numpy as np
 
 from kepipe.arrays import Ints
 from kepipe.data.alignment import ENTITY
-from kepipe.data.row_batches import RowBatches, open_batches
+from kepipe.data.row_batches import RowBatches, RowStream, open_batches
 from kepipe.data.shards import Shard, open_shard
 from kepipe.flow.stage import StageContext
-from kepipe.knowledge.base import Knowledge, Sources, Use, applied
+from kepipe.knowledge.base import Knowledge, KnowledgeContext, Sources, apply_after_corruption
 from kepipe.knowledge.opening import prepare
 from kepipe.knowledge.table import check
 from kepipe.models.base import build
@@ -36,7 +36,7 @@ class Pretraining:
     model: Transformer
     knowledge: Knowledge | None
     objective: Objective
-    rows: RowBatches
+    rows: RowStream
     held_out_rows: RowBatches | None
     config: PretrainConfig
     context: StageContext
@@ -45,10 +45,7 @@ class Pretraining:
     @property
     def batches(self) -> CorruptedBatches:
         """Micro-batches of the training text."""
-        config = self.config
-        return CorruptedBatches(
-            self.rows.__getitem__, self.objective.collate, self.context.seed, config.steps, config.accumulate
-        )
+        return CorruptedBatches(self.rows.__getitem__, self.objective.collate, self.context.seed)
 
     @classmethod
     def prepare(cls, inputs: PretrainInputs, config: PretrainConfig, context: StageContext) -> Pretraining:
@@ -78,7 +75,8 @@ class Pretraining:
             evaluator = _evaluator(config, tokenizer, knowledge, held_out_rows)
         else:
             context.warn("no text is held out: the held-out loss is not measured")
-        return cls(model, knowledge, objective, rows, held_out_rows, config, context, evaluator)
+        stream = rows if knowledge is None else knowledge.rows(rows)
+        return cls(model, knowledge, objective, stream, held_out_rows, config, context, evaluator)
 
     def held_out_metrics(self) -> dict[str, float]:
         """What the objective itself tells of the held-out text at the end besides its loss, such as an accuracy.
@@ -127,14 +125,16 @@ def _model(
 ) -> tuple[Transformer, Knowledge | None]:
     """The model that training starts from, fit for its objective, and the knowledge that goes with it."""
     base = config.base if inputs.start is None else resume_or_load(inputs.start, inputs.shards, config.base)
-    counts = _counts(config, tokenizer, rows) if base.trained is None else None
+    counts = _counts(config, tokenizer, rows)
     special = {"pad": tokenizer.pad, "sep": tokenizer.sep}
     model = build(base, tokenizer.vocab_size, context.seed, context.note, special, counts)
     sources = Sources(tokenizer, model.config, **folders(inputs.graph, inputs.vectors, inputs.neighbours))
-    model, knowledge = prepare(model, config.knowledge, sources, context.seed, context.note, folder_of(base))
+    model, knowledge = prepare(
+        model, config.knowledge, sources, context.seed, context.note, folder_of(base), to_learn=True
+    )
     name = inputs.start.name if inputs.start is not None else config.base.trained or config.base.family
     requirements.check(config.objective, model.config, name, config.rows)
-    check(config.knowledge, Use(model.config, config.length, config.objective))
+    check(config.knowledge, KnowledgeContext(model.config, config.length, config.objective))
     return model, knowledge
 
 
@@ -168,7 +168,7 @@ def _evaluator(
     objective = table.build(
         settings,
         tokenizer,
-        lambda objective: objective if knowledge is None else applied(knowledge, objective),
+        lambda objective: objective if knowledge is None else apply_after_corruption(knowledge, objective),
     )
     batches = held_out_batches(objective, rows.__getitem__, _held_out_count(config, rows))
     return HeldOutLoss(objective.criterion, batches)

@@ -17,8 +17,8 @@ from kepipe.tokenization.table import KINDS
 
 if TYPE_CHECKING:
     from kepipe.flow.stage import Planned
-    from kepipe.knowledge.base import KnowledgeSettings, Use
-    from kepipe.models.config import TransformerConfig
+    from kepipe.knowledge.base import KnowledgeContext, KnowledgeSettings
+    from kepipe.models.protocols import EncoderConfig
     from kepipe.objectives.settings import ObjectiveSettings
     from kepipe.stages.shards import TokenizerConfig
     from kepipe.tokenization.tokenizer import Tokenizer
@@ -30,7 +30,7 @@ def display_name(stage: Planned) -> str:
     return before.name if before is not None else str(base.trained or base.family)
 
 
-def model_of(stage: Planned) -> TransformerConfig | None:
+def model_of(stage: Planned) -> EncoderConfig | None:
     """The model that a stage makes; None where it is not known before the run, or cannot be, which the stage tells of
     itself."""
     try:
@@ -39,7 +39,7 @@ def model_of(stage: Planned) -> TransformerConfig | None:
         return None
 
 
-def starting_model(stage: Planned) -> TransformerConfig | None:
+def starting_model(stage: Planned) -> EncoderConfig | None:
     """The model that a stage trains; None where it is not known before the run.
 
     A fresh one has the vocabulary 1, which stands for that of its shards. Raises ConfigConflict where the settings of
@@ -59,14 +59,24 @@ def starting_model(stage: Planned) -> TransformerConfig | None:
         raise ConfigConflict("knowledge", str(reason).removeprefix("knowledge: ")) from None
 
 
-def _start_config(stage: Planned) -> TransformerConfig | None:
+def _start_config(stage: Planned) -> EncoderConfig | None:
     """The model that a stage starts from, before its own knowledge. Raises ValueError for a base that cannot be."""
     before, base = stage.given("start"), getattr(stage.config, "base", None)
     if before is not None:
         return model_of(before)
     if base is None:
         return None
-    return pretrained.read_config(base.trained) if base.trained else configure(base, 1)
+    return _trained_config(base.trained) if base.trained else configure(base, 1)
+
+
+def _trained_config(name: str) -> EncoderConfig | None:
+    """The config of a trained model; None for one that would have to be fetched."""
+    place = pretrained.place_of_other_kind(name)
+    if place is None:
+        return pretrained.read_config(name)
+    from kepipe.inference.opening import read_encoder_config  # with torch, which planning else does without
+
+    return read_encoder_config(place)
 
 
 def _brought(stage: Planned) -> tuple[str, ...]:
@@ -91,7 +101,7 @@ def _inherited(stage: Planned) -> Sequence[KnowledgeSettings]:
     ]
 
 
-def knowledge_conflicts(stage: Planned, use: Use) -> Iterator[ConfigConflict]:
+def knowledge_conflicts(stage: Planned, context: KnowledgeContext) -> Iterator[ConfigConflict]:
     """What a stage's knowledge cannot be used with, and inputs that it lacks."""
     methods: Sequence[KnowledgeSettings] = stage.config.knowledge
     brought = _brought(stage) if methods else ()
@@ -103,7 +113,7 @@ def knowledge_conflicts(stage: Planned, use: Use) -> Iterator[ConfigConflict]:
                     f"{knowledge.name_of(settings)} needs the {name} of a graph: name the stage that makes them, or "
                     "leave the method out",
                 )
-        yield from knowledge.conflicts(settings, [*methods, *_inherited(stage)], use)
+        yield from knowledge.conflicts(settings, [*methods, *_inherited(stage)], context)
 
 
 def tokenizer_of(shards: Planned) -> Tokenizer | None:
@@ -150,7 +160,7 @@ def _open(source: str, _stamp: int) -> Tokenizer:
 
 
 def incompatibilities(
-    stage: Planned, objective: ObjectiveSettings, model: TransformerConfig | None
+    stage: Planned, objective: ObjectiveSettings, model: EncoderConfig | None
 ) -> Iterator[ConfigConflict]:
     """Where the tokenizer of a stage's shards lacks what the objective takes, or is not that of a trained model."""
     shards = stage.inputs["shards"][0]

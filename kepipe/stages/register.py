@@ -10,12 +10,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field
 
 from kepipe.config import Section
-from kepipe.flow.artifact import CorruptArtifact, read_manifest
+from kepipe.flow.artifact import CorruptArtifact, Manifest, read_manifest
 from kepipe.flow.stage import Stage, StageContext
 from kepipe.inference.added_knowledge import AddedKnowledge
 from kepipe.stages.artifacts import Evaluation, Graph, Linked, Model, Registration, Shards
@@ -116,7 +115,7 @@ def champion_score(model: Path, evaluation: Path, metric: str) -> float | None:
     return single_values(scores, ".").get(metric)
 
 
-def manifests(store: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+def manifests(store: Path) -> Iterator[tuple[Path, Manifest]]:
     """The sealed folders beside each other in a store, with their manifests."""
     for folder in sorted(store.iterdir()):
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from kepipe.flow.stage import Stage
@@ -10,11 +11,11 @@ from kepipe.stages.embed import EMBED
 from kepipe.stages.evaluate import EVALUATE
 from kepipe.stages.finetune import FINETUNE
 from kepipe.stages.graph import GRAPH
+from kepipe.stages.graph_dataset import GRAPH_DATASET
 from kepipe.stages.link import LINK
 from kepipe.stages.names_only_graph import NAMES_ONLY_GRAPH
 from kepipe.stages.names_only_vectors import NAMES_ONLY_VECTORS
 from kepipe.stages.pretrain import PRETRAIN
-from kepipe.stages.quiz import QUIZ
 from kepipe.stages.register import REGISTER
 from kepipe.stages.report import REPORT
 from kepipe.stages.shards import SHARDS
@@ -32,9 +33,12 @@ STAGES: tuple[Stage[Any, Any], ...] = (
     SHUFFLED_VECTORS,
     NAMES_ONLY_VECTORS,
     PRETRAIN,
-    QUIZ,
+    GRAPH_DATASET,
     FINETUNE,
     EVALUATE,
     REPORT,
     REGISTER,
 )
+
+RENAMED: Mapping[str, str] = {"quiz": "graph-dataset"}
+"""Kinds by the names that they once had, for the error that says the new one."""

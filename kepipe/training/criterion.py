@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -41,31 +40,3 @@ class Criterion(Protocol):
     def __call__(self, model: Any, batch: Batch) -> Losses:
         """Each mean; 0, never NaN, where there is no place. `model` is what the training was given."""
         ...
-
-
-@dataclass(frozen=True)
-class WithTerm:
-    """A criterion with one more term, called `name`. `mean`: of the model and a batch, over `count` places of it."""
-
-    inner: Criterion
-    name: str
-    count: Callable[[Batch], int]
-    mean: Callable[[Any, Batch], Tensor]
-
-    @property
-    def terms(self) -> tuple[str, ...]:
-        """See `Criterion`."""
-        return (*self.inner.terms, self.name)
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """See `Criterion`."""
-        return self.inner.metrics
-
-    def counts(self, batch: Batch) -> Mapping[str, int]:
-        """See `Criterion`."""
-        return {**self.inner.counts(batch), self.name: self.count(batch)}
-
-    def __call__(self, model: Any, batch: Batch) -> Losses:
-        """See `Criterion`."""
-        return {**self.inner(model, batch), self.name: self.mean(model, batch)}

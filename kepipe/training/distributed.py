@@ -19,7 +19,7 @@ from kepipe.data.batch import Batch
 from kepipe.device import compiler, native_bfloat16
 from kepipe.models.protocols import TrainableModel
 from kepipe.training.criterion import Criterion, Losses
-from kepipe.training.optimizer import adamw
+from kepipe.training.optimizer import OPTIMIZERS
 from kepipe.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def parallelize(
     if settings.compile:
         _compile(inner, scratch / f"kernels-{accelerator.process_index}")
     trained: nn.Module = ShardedLossModule(inner, accelerator) if cut_up else LossModule(inner)
-    optimizer: torch.optim.Optimizer = adamw(inner, settings)
+    optimizer = OPTIMIZERS[settings.optimizer](inner, settings)
     if isinstance(trained, ShardedLossModule):
         sharded = trained
         optimizer.register_step_pre_hook(lambda *_: sharded.clear_unused_grads())

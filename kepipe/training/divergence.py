@@ -20,7 +20,7 @@ class Diverged(ValueError):
 def diverged(reason: NotFinite, parts: Sequence[MicroBatch], folder: Path, rate: float) -> Diverged:
     """Save the parts of the bad update as safetensors in `folder` and make the error to raise."""
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"not-finite-step-{reason.step + 1:08d}.safetensors"
+    file = folder / f"not-finite-step-{reason.update.step + 1:08d}.safetensors"
     named = {
         f"part{n}.{name}": value for n, part in enumerate(parts) for name, value in _tensors(part).items()
     }

@@ -26,6 +26,7 @@ from kepipe.training.microbatches import Batches, MicroBatch, MicrobatchLoader
 from kepipe.training.optimizer import set_rate
 from kepipe.training.settings import TrainingSettings
 from kepipe.training.state_dict import restore_weights, weights, whole
+from kepipe.training.stopwatch import Stopwatch, training_progress
 from kepipe.training.throughput import Throughput
 from kepipe.training.train_state import CheckpointManager, TrainState
 
@@ -40,9 +41,9 @@ def train(
 ) -> TrainState:
     """Train `model` in place, continuing from the newest whole checkpoint in `context.scratch`.
 
-    `batches` gives a micro-batch by its number. Logs loss, what `evaluator` measures, learning_rate, gradient_norm and
-    the speed. Raises ValueError where the settings do not fit the machine, Diverged (a ValueError) where the loss stops
-    being a number, OSError where a checkpoint cannot be written.
+    `batches` gives a micro-batch by its number and the share of the training that is done. Logs loss, what `evaluator`
+    measures, learning_rate, gradient_norm and the speed. Raises ValueError where the settings do not fit the machine,
+    Diverged (a ValueError) where the loss stops being a number, OSError where a checkpoint cannot be written.
     """
     accelerator = make_accelerator(resolve_precision(settings.precision, context.device), context.device)
     loader = MicrobatchLoader(
@@ -63,20 +64,22 @@ def train(
     accumulator = MetricAccumulator(criterion.terms, criterion.metrics)
     with (
         freed_memory_kept(accelerator.device.type),
-        closing(loader.updates(state.step)) as updates,
-        context.progress("training", settings.steps, "steps", state.step) as tick,
+        closing(loader.updates(state)) as updates,
+        training_progress(context, settings, state) as tick,
     ):
+        stopwatch = Stopwatch(accelerator, settings, state)
         while not state.finished(settings):
-            micro_batches = accumulator.wait(updates)
-            rate = learning_rate(state.step, settings)
+            planned, micro_batches = accumulator.wait(updates)
+            rate = learning_rate(state.share(settings), settings, stopwatch.share_of_update)
             set_rate(optimizer, rate)
             sums, norm = update(
                 accelerator, loss_module, optimizer, criterion, micro_batches, settings.max_grad_norm
             )
-            accumulator.add(state.step, sums, micro_batches, norm)
+            accumulator.add(planned, sums, micro_batches, norm)
             state.step += 1
-            tick(1)
-            actions = settings.actions_at(state.step)
+            state.micro_batches = planned.numbers.stop
+            tick(stopwatch.note(state))
+            actions = settings.actions_at(state.step, state.share(settings) >= 1.0)
             if not actions:
                 continue
             try:
@@ -84,7 +87,7 @@ def train(
                     accumulator, accelerator.num_processes
                 )
             except NotFinite as reason:
-                raise diverged(reason, loader.update(reason.step), context.scratch, rate) from None
+                raise diverged(reason, loader.reload(reason.update), context.scratch, rate) from None
             worth_keeping = False
             if evaluator and "measure" in actions:
                 metrics |= evaluator.evaluate(accelerator, loss_module)

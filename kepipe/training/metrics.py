@@ -11,15 +11,15 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from kepipe.training.microbatches import MicroBatch
+from kepipe.training.microbatches import MicroBatch, PlannedUpdate
 
 
 class NotFinite(ArithmeticError):
-    """`what` of update `step` (from 0) is not a number any more."""
+    """`what` of an update is not a number any more."""
 
-    def __init__(self, step: int, what: str) -> None:
-        super().__init__(f"{what} of step {step + 1} is not finite")
-        self.step, self.what = step, what
+    def __init__(self, update: PlannedUpdate, what: str) -> None:
+        super().__init__(f"{what} of step {update.step + 1} is not finite")
+        self.update, self.what = update, what
 
 
 @dataclass
@@ -30,7 +30,7 @@ class MetricAccumulator:
     """Parts of the loss."""
     metrics: tuple[str, ...] = ()
     """What is logged besides."""
-    steps: list[int] = field(default_factory=list)
+    updates: list[PlannedUpdate] = field(default_factory=list)
     sums: list[Tensor] = field(default_factory=list)
     """An update's sum of each term and metric over its places, [K] on the device."""
     counts: list[Sequence[float]] = field(default_factory=list)
@@ -41,18 +41,22 @@ class MetricAccumulator:
     """Seconds in which the model had no batch to work on."""
     began: float = field(default_factory=time.perf_counter)
 
-    def wait(self, updates: Iterator[list[MicroBatch]]) -> list[MicroBatch]:
-        """The next update's parts; the time until they are there is kept."""
+    def wait(
+        self, updates: Iterator[tuple[PlannedUpdate, list[MicroBatch]]]
+    ) -> tuple[PlannedUpdate, list[MicroBatch]]:
+        """The next update and this process's parts of it; the time until they are there is kept."""
         start = time.perf_counter()
-        parts = next(updates)
+        update, parts = next(updates)
         self.waited += time.perf_counter() - start
         self.tokens += sum(part.tokens for part in parts)
-        return parts
+        return update, parts
 
-    def add(self, step: int, sums: Mapping[str, Tensor], parts: Sequence[MicroBatch], norm: Tensor) -> None:
+    def add(
+        self, update: PlannedUpdate, sums: Mapping[str, Tensor], parts: Sequence[MicroBatch], norm: Tensor
+    ) -> None:
         """Take note of an update."""
         zero = torch.zeros((), device=norm.device)
-        self.steps.append(step)
+        self.updates.append(update)
         names = self.terms + self.metrics
         self.sums.append(torch.stack([sums.get(name, zero) for name in names]))
         self.counts.append([sum(part.counts.get(name, 0) for part in parts) for name in names])
@@ -67,11 +71,11 @@ class MetricAccumulator:
         sums_SK, counts_SK = accelerator.reduce((sums_SK, counts_SK), "sum")
         norms_S = torch.stack(self.norms)
         overflow_is_normal = accelerator.scaler is not None  # fp16: the update was left out
-        for step, total, norm in zip(self.steps, sums_SK.sum(1).tolist(), norms_S.tolist(), strict=True):
+        for update, total, norm in zip(self.updates, sums_SK.sum(1).tolist(), norms_S.tolist(), strict=True):
             if not math.isfinite(total):
-                raise NotFinite(step, "the loss")
+                raise NotFinite(update, "the loss")
             if not (math.isfinite(norm) or overflow_is_normal):
-                raise NotFinite(step, "the gradient")
+                raise NotFinite(update, "the gradient")
         sums_K, counts_K = sums_SK.sum(0).tolist(), counts_SK.sum(0).tolist()
         names = self.terms + self.metrics
         means = {n: s / c for n, s, c in zip(names, sums_K, counts_K, strict=True) if c}

@@ -1,15 +1,21 @@
-"""The optimiser, and its learning rate."""
+"""The optimisers: a table, and the learning rate of whichever it is."""
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Literal
 
-from kepipe.models.protocols import TrainableModel
-from kepipe.training.settings import TrainingSettings
+if TYPE_CHECKING:
+    import torch
+
+    from kepipe.models.protocols import TrainableModel
+    from kepipe.training.settings import TrainingSettings
 
 
-def adamw(model: TrainableModel, settings: TrainingSettings) -> torch.optim.AdamW:
+def adamw(model: TrainableModel, settings: TrainingSettings) -> torch.optim.Optimizer:
     """AdamW (Loshchilov & Hutter 2019), the fused kernel, over the model's groups of parameters."""
+    import torch
+
     groups = [
         {"params": group.parameters, "weight_decay": settings.weight_decay if group.decays else 0.0}
         for group in model.parameter_groups()
@@ -22,6 +28,25 @@ def adamw(model: TrainableModel, settings: TrainingSettings) -> torch.optim.Adam
         eps=settings.epsilon,
         fused=True,
     )
+
+
+def muon(model: TrainableModel, settings: TrainingSettings) -> torch.optim.Optimizer:
+    """Muon for the matrices of layers, AdamW for embeddings, heads, norms and biases (`kepipe.training.muon`)."""
+    from kepipe.training.muon import MuonWithAdamW
+
+    return MuonWithAdamW(model, settings)
+
+
+OPTIMIZERS: Mapping[str, Callable[[TrainableModel, TrainingSettings], torch.optim.Optimizer]] = {
+    "adamw": adamw,
+    "muon": muon,
+}
+
+if TYPE_CHECKING:
+    OptimizerName = str
+else:
+    OptimizerName = Literal[tuple(OPTIMIZERS)]
+    """The name of an optimiser, as the type of a config's field."""
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

@@ -7,7 +7,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from kepipe.config import Section, runtime_only
+from kepipe.config import Duration, Section, runtime_only
+from kepipe.training.optimizer import OptimizerName
+
+RAMP_STAGES = 4
+"""Sizes of an update in a batch ramp, the full one included."""
 
 
 class TrainingSettings(Section):
@@ -22,17 +26,27 @@ class TrainingSettings(Section):
 
     steps: int = Field(1000, ge=1)
     """Updates of the weights."""
+    budget: Duration | None = Field(None, gt=0)
+    """Time to train, such as `10m`, in place of `steps`: the learning rate, and all else that changes while a model
+    learns, goes by the share of it that is used. Measurements and checkpoints count. A training that is interrupted
+    goes on with the time that is left, but how many updates fit into it differs from run to run."""
+    optimizer: OptimizerName = "adamw"
+    """adamw; or muon, which takes care of the layers' matrices, and leaves all else to AdamW."""
     batch_tokens: int = Field(8192, ge=1)
     """Tokens that make up one update, over all processes."""
     accumulate: int = Field(1, ge=1)
     """Parts that an update's batch is made of, one after the other or spread over processes: less memory. Rows are
     drawn part by part; how many processes share the parts changes nothing."""
+    batch_ramp: float = Field(0.0, ge=0, lt=1)
+    """Share of the training over which the parts of an update become more, from an eighth of `accumulate`, or what it
+    can be halved to, by doubling: small updates first, when any will do."""
     learning_rate: float = Field(5e-4, gt=0)
     """The highest rate, reached after the warm-up."""
     warmup: float = Field(0.06, ge=0)
-    """Steps over which the rate rises from 0; below 1, a share of all steps."""
-    schedule: Literal["linear", "cosine", "inverse-sqrt", "constant"] = "linear"
-    """How the rate falls after the warm-up."""
+    """Steps over which the rate rises from 0; below 1, a share of the training."""
+    schedule: Literal["linear", "cosine", "inverse-sqrt", "constant", "wsd"] = "linear"
+    """How the rate falls after the warm-up; wsd: not until the last fifth of the training (warm-up, stable, decay). A
+    one-cycle schedule is `linear` with `warmup: 0.5`."""
     weight_decay: float = Field(0.01, ge=0)
     """Decay of the matrices; vectors (biases, norms) do not decay."""
     betas: tuple[float, float] = (0.9, 0.98)
@@ -87,23 +101,49 @@ class TrainingSettings(Section):
                 f"{self.processes} processes cannot share the parts of an update evenly: "
                 f"set accumulate ({self.accumulate}) to a multiple of {self.processes}"
             )
-        if self.warmup >= 1 and self.warmup != int(self.warmup):
-            raise ValueError(f"warmup ({self.warmup}) must be a share below 1 or a whole number of steps")
+        if self.batch_ramp and self.accumulate % 2:
+            raise ValueError(
+                "batch_ramp needs an even number of parts to begin with fewer: set accumulate to 8"
+            )
+        if self.ramp()[0] % self.processes:
+            raise ValueError(
+                f"{self.processes} processes cannot share the {self.ramp()[0]} parts of the first updates: set "
+                f"accumulate ({self.accumulate}) to {8 * self.processes}, or leave batch_ramp out"
+            )
+        if self.budget is not None and "steps" in self.model_fields_set:
+            raise ValueError("steps and budget both say how long to train: leave one of them out")
+        if self.warmup >= 1 and (self.warmup != int(self.warmup) or self.budget is not None):
+            steps = "" if self.budget is not None else " or a whole number of steps"
+            raise ValueError(f"warmup ({self.warmup}) must be a share below 1{steps}")
         if not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError(f"betas {self.betas} must lie in 0..1, 1 excluded")
         return self
 
-    def warmup_steps(self) -> int:
-        """The warm-up in steps."""
-        return int(self.warmup if self.warmup >= 1 else self.warmup * self.steps)
+    def warmup_share(self) -> float:
+        """The warm-up as a share of the training; of `steps`, whole ones."""
+        if self.budget is not None:
+            return self.warmup
+        return int(self.warmup if self.warmup >= 1 else self.warmup * self.steps) / self.steps
+
+    def ramp(self) -> list[int]:
+        """How many parts an update has, one stage of the batch ramp after the other."""
+        parts = [self.accumulate]
+        while self.batch_ramp and len(parts) < RAMP_STAGES and parts[0] % 2 == 0:
+            parts.insert(0, parts[0] // 2)
+        return parts
+
+    def parts_at(self, share: float) -> int:
+        """Parts of an update when this share of the training is done."""
+        *growing, full = self.ramp()
+        return growing[int(share / self.batch_ramp * len(growing))] if share < self.batch_ramp else full
 
     def keeps_best(self) -> int:
         """How many of the best checkpoints have to stay."""
         return max(self.keep_best, 1 if self.final == "best" else 0)
 
-    def actions_at(self, step: int) -> frozenset[Literal["record", "measure", "save"]]:
-        """What has to be done after `step` updates; to measure and to save always means to record as well."""
-        last = step == self.steps
+    def actions_at(self, step: int, last: bool) -> frozenset[Literal["record", "measure", "save"]]:
+        """What has to be done after `step` updates, the `last` of them or not; to measure and to save always means to
+        record as well."""
         actions_at: set[Literal["record", "measure", "save"]] = set()
         if last or step % self.eval_every == 0:
             actions_at.add("measure")

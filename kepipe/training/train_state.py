@@ -19,6 +19,10 @@ class TrainState:
     """Updates done, and what the held-out text has said so far."""
 
     step: int = 0
+    micro_batches: int = 0
+    """Parts that these updates were made of, those of all processes."""
+    seconds: float = 0.0
+    """Time used of a budget; 0 where steps are counted."""
     best_step: int = 0
     best: float = float("inf")
     """The lowest held-out loss, that of `best_step`."""
@@ -39,9 +43,14 @@ class TrainState:
         self.lowest = sorted((*self.lowest, (loss, self.step)))[:keep]
         return (loss, self.step) in self.lowest
 
+    def share(self, settings: TrainingSettings) -> float:
+        """How much of the training is done, in 0..1: of its steps, or of its budget of time."""
+        done = self.step / settings.steps if settings.budget is None else self.seconds / settings.budget
+        return min(1.0, done)
+
     def finished(self, settings: TrainingSettings) -> bool:
-        """Whether all steps are done, or patience is at its end."""
-        return self.step >= settings.steps or self.out_of_patience(settings)
+        """Whether all steps are done or all time is used, or patience is at its end."""
+        return self.share(settings) >= 1.0 or self.out_of_patience(settings)
 
     def out_of_patience(self, settings: TrainingSettings) -> bool:
         """Whether the held-out loss has not fallen for `patience` measurements."""
@@ -76,7 +85,9 @@ class CheckpointManager:
             state_dict.restore_memory(self.model, self.optimizer, one.tensors("memory"))
             if self.accelerator.scaler is not None and one.state["scaler"]:
                 self.accelerator.scaler.load_state_dict(one.state["scaler"])
-            self.context.note(f"continuing after step {one.step} of {self.settings.steps}")
+            used = f" with {state.seconds:,.0f} s of its budget used" if state.seconds else ""
+            total = "" if self.settings.budget else f" of {self.settings.steps}"
+            self.context.note(f"continuing after step {one.step}{total}{used}")
             return state
         return TrainState()
 
@@ -98,11 +109,11 @@ class CheckpointManager:
 
     def finish(self, state: TrainState) -> None:
         """Say so where training stopped early, and put the best weights into the model where they are asked for."""
-        steps, patience = self.settings.steps, self.settings.patience
-        if state.step < steps:
+        if state.share(self.settings) < 1.0:
+            total = "" if self.settings.budget else f" of {self.settings.steps}"
             self.context.note(
-                f"stopped after step {state.step} of {steps}: {patience} measurements were no better than that of step "
-                f"{state.best_step}, {state.best:.4g}"
+                f"stopped after step {state.step}{total}: {self.settings.patience} measurements were no better than "
+                f"that of step {state.best_step}, {state.best:.4g}"
             )
         if self.settings.final == "best" and state.best_step:
             self._restore_best(state)

@@ -1,7 +1,8 @@
 """How often each ranking writes the triple that is asked for: `python -m tests.benchmarks.choices FOLDER`.
 
-The folder is that of the pipeline `k-bert-choices` in its workspace, or of another with the stages `graph`, `quiz` and
-`embed`. Of each question the two triples are chosen that would be written beside the name; nothing is trained.
+The folder is that of the pipeline `k-bert-choices` in its workspace, or of another with the stages `graph`,
+`graph-dataset` and `embed`. Of each question the two triples are chosen that would be written beside the name;
+nothing is trained.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from kepipe.arrays import pad
 from kepipe.data.batch import MentionSpans
 from kepipe.data.document import Mention
-from kepipe.knowledge.kbert.choices import CHOICES
+from kepipe.knowledge.choosing.choices import CHOICES
 from kepipe.knowledge.kbert.injector import Injector
 from kepipe.knowledge.kbert.settings import KBert
 from kepipe.knowledge.name_matcher import to_tokens
@@ -28,7 +29,7 @@ BRANCHES = 2
 def main(folder: Path, split: str = "test") -> None:
     """Print a line a ranking."""
     graph, tokenizer = open_graph(folder / "graph"), load_tokenizer("minilm")
-    lines = (folder / "quiz" / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (folder / "graph-dataset" / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()
     questions = [json.loads(line) for line in lines]
     encoded = tokenizer.encode([question["text"] for question in questions])
     ends = np.cumsum(encoded.lengths)
@@ -59,7 +60,7 @@ def main(folder: Path, split: str = "test") -> None:
         print(
             f"{choice:10} the asked triple is written for {np.mean(hit):.3f}, the same as `graph` for {same:.3f}"
         )
-    known = injector.facts.count(np.array(entities))
+    known = injector.chooser.facts.count(np.array(entities))
     luck = np.mean(np.minimum(BRANCHES / known, 1))
     print(
         f"at random  the asked triple would be written for {luck:.3f}; {known.mean():.1f} triples an entity"

@@ -106,7 +106,7 @@ def inject(injector: Injector, rows: Sequence[Row]) -> InjectedRows:
     lengths = np.fromiter(map(len, rows), np.int64, len(rows))
     tokens = pad(np.concatenate([row.tokens for row in rows]), lengths, 0)
     mentions = mentions_of(rows)
-    entities = np.array([injector.row(id) for id in mentions.ids], np.int64)[mentions.entities]
+    entities = np.array([injector.chooser.row(id) for id in mentions.ids], np.int64)[mentions.entities]
     return injector.build_rows(tokens, lengths, mentions, entities)
 
 

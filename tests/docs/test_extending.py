@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
 from kepipe.config import merge
+from kepipe.data.batch import Batch
+from kepipe.models.base import Base, build
+from kepipe.objectives import table
+from tests.support.rows import TOKENIZER, rows
+from tests.support.rows import VOCABULARY as ROWS_VOCABULARY
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
@@ -141,6 +149,29 @@ def test_a_knowledge_method(workspace: Path) -> None:
     values = logged(workspace, "described")
     assert values["loss_description"] > 0
     assert values["loss_mlm"] > 0
+
+
+def test_a_term_that_a_method_adds_shares_the_forward_pass(extended: Path) -> None:
+    spec = importlib.util.spec_from_file_location(
+        "descriptions", extended / "kepipe/knowledge/descriptions.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    clean = rows()
+    entities = np.where(clean.units["entity"] == 1, 0, -1)
+    named = replace(clean, entities=entities, entity_ids=["io"])
+    knowledge = module.DescribedEntities({"io": np.array([30, 31])}, 0.5)
+    described = knowledge.objective(table.build(table.read("mlm"), TOKENIZER))
+    model = build(Base.model_validate(BASE), ROWS_VOCABULARY, 0)
+    forwards: list[Batch] = []
+    model.register_forward_hook(lambda _model, given, _hidden: forwards.append(given[0]))
+    batch = described.collate(named, np.random.default_rng(0), 0.0)
+    losses = described.criterion(model, batch)
+    assert set(losses) == {"mlm", "description"}
+    assert described.criterion.counts(batch)["description"] == 2 * len(clean.tokens)
+    assert len(forwards) == 1
 
 
 def test_a_probe(workspace: Path) -> None:

@@ -119,6 +119,7 @@ def test_a_stage_starts_from_the_model_of_an_earlier_one_only_where_it_is_told(t
         ("a: {like: [link]}", r"p\.yaml:3: `like`: expected one name, found \['link'\]"),
         ("a: {inputs: {start: b}, use: pretrain}\n  b: {use: pretrain}", r"`b` makes no Model before `a`; only"),
         ("pretrian: {}", r"p\.yaml:3: there is no kind of stage `pretrian`; did you mean `pretrain`"),
+        ("quiz: {}", r"p\.yaml:3: there is no kind of stage `quiz`: it is called `graph-dataset` now"),
         ("pretrain:\n    stepz: 4", r"p\.yaml:4: unknown key `stages\.pretrain\.stepz`; did you mean `steps`"),
         ("a: {like: b}\n  b: {like: a}", r"names no other stage"),
         ("a: {like: pretrain}", r"p\.yaml:3: `like: pretrain` names no other stage"),

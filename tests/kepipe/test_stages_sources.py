@@ -16,6 +16,7 @@ from kepipe.flow.stage import Nothing, Stage
 from kepipe.stages.artifacts import Graph, Linked, Shards
 from kepipe.stages.corpus import CORPUS
 from kepipe.stages.embed import EMBED, EmbedInputs
+from kepipe.stages.evaluate import EVALUATE, EvaluateInputs
 from kepipe.stages.finetune import FINETUNE, FinetuneInputs
 from kepipe.stages.graph import GRAPH
 from kepipe.stages.pretrain import PRETRAIN, PretrainInputs
@@ -29,6 +30,7 @@ from tests.support.stages import run_stage
 from tests.support.tasks import SETTINGS, base_model, finetune, tokenizer, write_task
 from tests.support.towns import SIDE
 from tests.support.towns import write_world as write_towns
+from tests.support.world import make_world
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
 
@@ -141,6 +143,15 @@ def finetune_fresh(files: Path, _rest: Path) -> Case:
     )
 
 
+def evaluate(files: Path, rest: Path) -> Case:
+    """Templates of questions."""
+    world = make_world(rest / "world")
+    (files / "templates.tsv").write_text("capital\t[X] is the capital of [Y] .\n")
+    inputs = EvaluateInputs(world.arms, world.linked, world.graph, world.shards)
+    settings = {"probes": ["graph-quiz"], "context": 48, "graph_quiz": {"templates": files / "templates.tsv"}}
+    return Case(EVALUATE, inputs, settings, files, ("templates.tsv",))
+
+
 CASES: dict[str, tuple[Callable[[Path, Path], Case], ...]] = {
     "corpus": (corpus,),
     "graph": (graph,),
@@ -148,6 +159,7 @@ CASES: dict[str, tuple[Callable[[Path, Path], Case], ...]] = {
     "shards": (shards_folder, shards_vocabulary),
     "pretrain": (pretrain_fused,),
     "finetune": (finetune_again, finetune_fresh),
+    "evaluate": (evaluate,),
 }
 """Kind of stage → what it may be given of the user's."""
 ALL = [make for makes in CASES.values() for make in makes]

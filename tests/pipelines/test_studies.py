@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from kepipe.knowledge.choosing.choices import CHOICES
 from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
-from kepipe.knowledge.kbert.choices import CHOICES
 from kepipe.models import folder
 from tests.benchmarks import choices
 from tests.support.kepipe_run import EXAMPLE, ROOT, Kepipe, Outcome
@@ -107,12 +107,12 @@ def test_ernie_tsinghua_from_text_and_graph_to_a_comparison(tmp_path: Path) -> N
     assert not (true.table() == wrong.table()).all(1).any()
 
 
-def test_k_bert_asks_the_quiz_with_and_without_the_graph(tmp_path: Path) -> None:
+def test_k_bert_answers_from_the_graph_with_and_without_the_graph(tmp_path: Path) -> None:
     results, _ = run(
         tmp_path / "workspace",
         "k-bert",
         f"graph={{source: native, path: {EXAMPLE.parent}}}",
-        "stages.quiz={fewest: 4, most: 20, dev: 0.2, test: 0.2}",
+        "stages.graph-dataset={fewest: 4, most: 20, dev: 0.2, test: 0.2}",
         "stages.finetune.base={family: bert, hidden: 32, layers: 1, heads: 2}",
         f"stages.finetune.tokenizer={vocabulary(tmp_path / 'vocab.txt', example_characters())}",
         *of("finetune", TINY_FINETUNE),
@@ -120,7 +120,10 @@ def test_k_bert_asks_the_quiz_with_and_without_the_graph(tmp_path: Path) -> None
     assert arms(results) == {
         "similar", "graph-order", "all-see", "wrong-all-see", "graph-off", "graph-shuffled", "names-only"
     }  # fmt: skip
-    asked = [json.loads(line)["label"] for line in (results / "quiz" / "test.jsonl").open(encoding="utf-8")]
+    asked = [
+        json.loads(line)["label"]
+        for line in (results / "graph-dataset" / "test.jsonl").open(encoding="utf-8")
+    ]
     assert len(set(asked)) > 1
 
 
@@ -131,7 +134,7 @@ def test_k_bert_compares_rankings_and_counts_what_they_write(
         tmp_path / "workspace",
         "k-bert-choices",
         f"graph={{source: native, path: {EXAMPLE.parent}}}",
-        "stages.quiz={fewest: 4, most: 20, dev: 0.2, test: 0.2}",
+        "stages.graph-dataset={fewest: 4, most: 20, dev: 0.2, test: 0.2}",
         "stages.embed={dim: 8, epochs: 1}",
         "stages.finetune.base={family: bert, hidden: 32, layers: 1, heads: 2}",
         f"stages.finetune.tokenizer={vocabulary(tmp_path / 'vocab.txt', example_characters())}",
@@ -146,14 +149,14 @@ def test_k_bert_compares_rankings_and_counts_what_they_write(
     assert written == dict.fromkeys(CHOICES, 1.0), "the example's people have no more than two triples"
 
 
-def test_ernie_answers_the_quiz_and_types_entities_by_their_vectors(tmp_path: Path) -> None:
+def test_ernie_answers_from_the_graph_and_types_entities_by_their_vectors(tmp_path: Path) -> None:
     results, _ = run(
         tmp_path / "workspace",
-        "ernie-quiz",
+        "ernie-graph-dataset",
         f"graph={{source: native, path: {EXAMPLE.parent}}}",
         "stages.embed={dim: 8, epochs: 4}",
-        "stages.quiz={fewest: 4, most: 20, dev: 0.2, test: 0.2}",
-        "stages.types={use: quiz, ask: types, relations: [], fewest: 4, dev: 0.2, test: 0.2}",
+        "stages.graph-dataset={fewest: 4, most: 20, dev: 0.2, test: 0.2}",
+        "stages.types={use: graph-dataset, ask: types, relations: [], fewest: 4, dev: 0.2, test: 0.2}",
         "stages.finetune.base={family: bert, hidden: 32, layers: 2, heads: 2}",
         "stages.finetune.knowledge={method: ernie-tsinghua, entity_heads: 2}",
         f"stages.finetune.tokenizer={vocabulary(tmp_path / 'vocab.txt', example_characters())}",

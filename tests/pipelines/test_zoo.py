@@ -15,7 +15,7 @@ pytestmark = pytest.mark.xdist_group("example")
 
 FILLS = ("bert", "roberta", "unilm", "ernie-baidu")
 WRITES = ("gpt", "mass", "bart", "t5")
-STUDIES = ("ernie-quiz", "ernie-tsinghua", "k-bert", "k-bert-choices", "k-bert-zh")
+STUDIES = ("ernie-graph-dataset", "ernie-tsinghua", "k-bert", "k-bert-choices", "k-bert-zh")
 """Tested in `test_studies.py`."""
 
 

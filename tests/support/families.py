@@ -19,6 +19,15 @@ SIZES: dict[str, dict[str, Any]] = {
         "type_vocab_size": 1,
         "max_position_embeddings": 42,
     },
+    "modernbert": {
+        "hidden_size": 32,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 4,
+        "intermediate_size": 48,
+        "local_attention": 6,
+        "pad_token_id": 0,
+        "max_position_embeddings": 40,
+    },
     "gpt2": {
         "n_embd": 32,
         "n_layer": 3,
@@ -61,12 +70,13 @@ SIZES: dict[str, dict[str, Any]] = {
 CLASSES = {
     "bert": "BertForPreTraining",
     "roberta": "RobertaForMaskedLM",
+    "modernbert": "ModernBertForMaskedLM",
     "gpt2": "GPT2LMHeadModel",
     "bart": "BartForConditionalGeneration",
     "t5": "T5ForConditionalGeneration",
     "t5-v1.1": "T5ForConditionalGeneration",
 }
-ENCODERS, ENCODER_DECODERS = ("bert", "roberta"), ("bart", "t5", "t5-v1.1")
+ENCODERS, ENCODER_DECODERS = ("bert", "roberta", "modernbert"), ("bart", "t5", "t5-v1.1")
 
 
 def theirs(family: str, seed: int = 0, **changes: Any) -> nn.Module:

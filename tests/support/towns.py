@@ -14,7 +14,7 @@ from kepipe.stages.finetune import FINETUNE
 from kg.schema import Entity, Relation, Triple
 from kg.writer import write_graph
 from tests.support.tasks import SETTINGS, sentence
-from tests.support.toy_training import context_in
+from tests.support.toy_training import Ear, context_in
 
 SYLLABLES = ["ba", "do", "ki", "lu", "me", "no", "ra", "su"]
 NAMES = [first + middle + last for first in SYLLABLES for middle in SYLLABLES for last in SYLLABLES]
@@ -66,7 +66,9 @@ def write_towns(folder: Path) -> dict[str, str]:
     return data
 
 
-def tune(folder: Path, words: str, inputs: dict[str, Any], **changes: Any) -> FineTuned:
+def tune(
+    folder: Path, words: str, inputs: dict[str, Any], ear: Ear | None = None, **changes: Any
+) -> FineTuned:
     settings = {
         "task": "typing",
         "data": write_towns(folder / "data"),
@@ -74,7 +76,7 @@ def tune(folder: Path, words: str, inputs: dict[str, Any], **changes: Any) -> Fi
         "tokenizer": words,
         "entity_markers": False,  # the mention itself is read, which sees its branch
     }
-    context = context_in(folder)
+    context = context_in(folder, ear)
     FINETUNE.run(
         FINETUNE.inputs(**inputs), FINETUNE.config.model_validate(SETTINGS | settings | changes), context
     )

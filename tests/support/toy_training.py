@@ -17,15 +17,8 @@ from kepipe.models.protocols import TrainableModel
 from kepipe.models.transformer import Transformer
 from kepipe.objectives.base import Objective
 from kepipe.objectives.batches import CorruptedBatches, RowSource, held_out_batches
-from kepipe.objectives.losses import (
-    first_positions,
-    gather_hidden,
-    next_sentence_loss,
-    tensor,
-    token_loss,
-)
+from kepipe.objectives.losses import LossSum, NextSentenceLoss, TokenLoss, tensor
 from kepipe.objectives.task_mixture import task_mixture
-from kepipe.training.criterion import Losses
 from kepipe.training.evaluator import Evaluator, HeldOutLoss
 from kepipe.training.loop import train
 from kepipe.training.settings import TrainingSettings
@@ -61,37 +54,9 @@ def hide_some_of_pairs(rows: TokenRows, rng: np.random.Generator, progress: floa
     return replace(hide_some(rows, rng, progress), next_sentence_labels=tensor(rows.tokens[:, 1] % 2))
 
 
-class HiddenCriterion:
-    """The loss of the hidden tokens."""
-
-    terms: tuple[str, ...] = ("hidden",)
-    metrics: tuple[str, ...] = ()
-
-    def counts(self, batch: Batch) -> dict[str, int]:
-        assert batch.labels is not None
-        return {"hidden": len(batch.labels)}
-
-    def __call__(self, model: Transformer, batch: Batch) -> Losses:
-        (hidden_ND,) = gather_hidden(model, batch, batch.label_positions)
-        return {"hidden": token_loss(model, hidden_ND, batch)}
-
-
-class PairCriterion(HiddenCriterion):
-    """The same, and that of the rows' labels."""
-
-    terms: tuple[str, ...] = ("hidden", "judged")
-
-    def counts(self, batch: Batch) -> dict[str, int]:
-        return super().counts(batch) | {"judged": len(batch.tokens)}
-
-    def __call__(self, model: Transformer, batch: Batch) -> Losses:
-        hidden_ND, first_BD = gather_hidden(model, batch, batch.label_positions, first_positions(batch))
-        hidden = token_loss(model, hidden_ND, batch)
-        return {"hidden": hidden, "judged": next_sentence_loss(model, first_BD, batch)}
-
-
-HIDE_SOME = Objective(hide_some, HiddenCriterion())
-HIDE_SOME_OF_PAIRS = Objective(hide_some_of_pairs, PairCriterion())
+HIDDEN = TokenLoss("hidden")
+HIDE_SOME = Objective(hide_some, HIDDEN)
+HIDE_SOME_OF_PAIRS = Objective(hide_some_of_pairs, LossSum(HIDDEN, NextSentenceLoss("judged")))
 PARTS = (HIDE_SOME, HIDE_SOME_OF_PAIRS)
 
 
@@ -109,7 +74,7 @@ def fit(
     evaluator: Evaluator | None = None,
 ) -> TrainState:
     """Train on rows that an objective corrupts, as pretraining does."""
-    batches = CorruptedBatches(rows, objective.collate, context.seed, settings.steps, settings.accumulate)
+    batches = CorruptedBatches(rows, objective.collate, context.seed)
     return train(model, batches, objective.criterion, settings, context, evaluator)
 
 
@@ -154,7 +119,7 @@ def tiny(dropout: float = 0.1) -> Transformer:
 
 
 def settings(**changes: Any) -> TrainingSettings:
-    """12 steps in fp32, a checkpoint after every fourth."""
+    """12 steps, or the `budget` given, in fp32; a checkpoint after every fourth."""
     defaults: dict[str, Any] = {
         "steps": 12,
         "batch_tokens": ROWS * LENGTH,
@@ -164,6 +129,8 @@ def settings(**changes: Any) -> TrainingSettings:
         "checkpoint_every": 4,
         "eval_every": 6,
     }
+    if "budget" in changes:
+        del defaults["steps"]
     return TrainingSettings(**(defaults | changes))
 
 

@@ -14,20 +14,13 @@ from torch import Tensor
 from kepipe.arrays import VectorRows
 from kepipe.data.batch import Batch, TokenRows
 from kepipe.knowledge.ernie_tsinghua.link_noise import change_links, draw_links, draw_links_of_batch
-from kepipe.knowledge.ernie_tsinghua.settings import ErnieTsinghua, Weights
+from kepipe.knowledge.ernie_tsinghua.settings import ErnieTsinghua
 from kepipe.knowledge.ernie_tsinghua.vectors import attach
-from kepipe.objectives.losses import (
-    PairModel,
-    first_positions,
-    gather_hidden,
-    next_sentence_loss,
-    tensor,
-    token_loss,
-)
+from kepipe.objectives.losses import HiddenCriterion, PairModel, tensor
 
 if TYPE_CHECKING:
     from kepipe.knowledge.ernie_tsinghua.method import FusedEntities
-    from kepipe.objectives.masked_lm import MaskedCollator, MaskedCriterion
+    from kepipe.objectives.masked_lm import MaskedCollator
 
 
 class EntityModel(PairModel, Protocol):
@@ -82,55 +75,37 @@ class LinkDenoisingCollator:
         return replace(batch, extra={name: tensor(values) for name, values in extra.items()})
 
 
-@dataclass(frozen=True)
-class EntityCriterion:
-    """Total loss = MLM + NSP + dEA (Zhang et al. 2019, §3.4), each with its weight.
+class EntityLoss(HiddenCriterion):
+    """dEA: the cross-entropy of a mention's true entity among the entities of the batch's rows, sorted, at every linked
+    place, also where the link was changed (Zhang et al. 2019, §3.4)."""
 
-    dEA is the cross-entropy of the mention's true entity among the entities of the batch's rows, sorted, at every
-    linked place, also where the link was changed.
-    """
-
-    masked: MaskedCriterion
-    weights: Weights
-    metrics: tuple[str, ...] = ("entity_accuracy", "changed_entity_accuracy")
+    terms = ("dea",)
+    metrics = ("entity_accuracy", "changed_entity_accuracy")
     """Share of linked places at which the true entity scores highest; the same where the link was changed."""
 
-    @property
-    def terms(self) -> tuple[str, ...]:
-        """Those of the hidden tokens and of the rows' labels, and that of the entities."""
-        return (*self.masked.terms, "dea")
-
     def counts(self, batch: Batch) -> Mapping[str, int]:
-        """Hidden tokens, judged rows, linked places, changed links."""
-        linked = len(batch.extra["linked"])
-        return {
-            **self.masked.counts(batch),
-            "dea": linked,
-            "entity_accuracy": linked,
-            "changed_entity_accuracy": len(batch.extra["changed"]),
-        }
+        """Linked places, twice, and changed links."""
+        linked, changed = len(batch.extra["linked"]), len(batch.extra["changed"])
+        return {"dea": linked, "entity_accuracy": linked, "changed_entity_accuracy": changed}
 
-    def __call__(self, model: EntityModel, batch: Batch) -> dict[str, Tensor]:
-        """See `Criterion`."""
-        hidden_ND, first_BD, linked_ND = gather_hidden(
-            model, batch, batch.label_positions, first_positions(batch), batch.extra["linked"]
-        )
-        of_tokens, of_rows = self.masked.terms
-        losses = {of_tokens: token_loss(model, hidden_ND, batch)}
-        if batch.next_sentence_labels is not None:
-            losses[of_rows] = next_sentence_loss(model, first_BD, batch)
-        right_N = linked_ND.new_zeros(0)
-        losses["dea"] = linked_ND.new_zeros(())
+    def positions(self, batch: Batch) -> tuple[Tensor, ...]:
+        """The linked places."""
+        return (batch.extra["linked"],)
+
+    def losses(self, model: EntityModel, hidden: tuple[Tensor, ...], batch: Batch) -> dict[str, Tensor]:
+        """See `HiddenCriterion`."""
+        (linked_ND,) = hidden
+        right_N, loss = linked_ND.new_zeros(0), linked_ND.new_zeros(())
         truth_N, changed = batch.extra["truth"], batch.extra["changed"]
         if len(truth_N):
             scores_NC = self.scores(model, linked_ND, batch)
-            losses["dea"] = F.cross_entropy(scores_NC, truth_N)
+            loss = F.cross_entropy(scores_NC, truth_N)
             right_N = (scores_NC.detach().argmax(1) == truth_N).float()
-        weights = dict(zip(self.terms, (self.weights.mlm, self.weights.nsp, self.weights.dea), strict=True))
-        means = {name: weights[name] * mean for name, mean in losses.items()}
-        means["entity_accuracy"] = right_N.sum() / max(1, len(right_N))
-        means["changed_entity_accuracy"] = right_N[changed].sum() / max(1, len(changed))
-        return means
+        return {
+            "dea": loss,
+            "entity_accuracy": right_N.sum() / max(1, len(right_N)),
+            "changed_entity_accuracy": right_N[changed].sum() / max(1, len(changed)),
+        }
 
     def scores(self, model: EntityModel, linked_ND: Tensor, batch: Batch) -> Tensor:
         """Logits [N, C] of the batch's entities, from the hidden states at the linked places."""

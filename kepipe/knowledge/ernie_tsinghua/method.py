@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,20 +16,21 @@ from kepipe.knowledge.base import (
     Control,
     Coverage,
     EntityLookup,
+    KnowledgeContext,
     KnowledgeMethod,
     Sources,
-    Use,
-    applied,
+    apply_after_corruption,
 )
 from kepipe.knowledge.ernie_tsinghua.settings import ErnieTsinghua
+from kepipe.models.config import FusionConfig, TransformerConfig
 from kg.vectors import has_vectors
 
 if TYPE_CHECKING:
     from kepipe.arrays import Ints
     from kepipe.data.batch import Batch, Mentions
+    from kepipe.data.row_batches import RowStream
     from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
-    from kepipe.models.config import TransformerConfig
-    from kepipe.models.transformer import Transformer
+    from kepipe.models.protocols import EncoderConfig, TrainableEncoder
     from kepipe.objectives.base import Objective
 
 NO_VECTORS = (
@@ -47,20 +48,30 @@ class FusedEntities:
         self.vectors, self.settings = vectors, settings
         self._lookup = EntityLookup(vectors.rows)
 
+    def rows(self, text: RowStream) -> RowStream:
+        """See `Knowledge`: the text alone."""
+        return text
+
     def objective(self, objective: Objective) -> Objective:
         """See `Knowledge`: the denoising entity auto-encoder where the settings ask for it."""
         if not self.settings.denoising:
-            return applied(self, objective)
-        from kepipe.knowledge.ernie_tsinghua.denoising import EntityCriterion, LinkDenoisingCollator
+            return apply_after_corruption(self, objective)
+        from kepipe.knowledge.ernie_tsinghua.denoising import EntityLoss, LinkDenoisingCollator
         from kepipe.objectives.base import Objective
-        from kepipe.objectives.masked_lm import MaskedCollator, MaskedCriterion
+        from kepipe.objectives.losses import LossSum
+        from kepipe.objectives.masked_lm import MaskedCollator
 
-        masked, criterion = objective.collate, objective.criterion
-        if not isinstance(masked, MaskedCollator) or not isinstance(criterion, MaskedCriterion):
+        masked, weights = objective.collate, self.settings.weights
+        if not isinstance(masked, MaskedCollator):
             raise ValueError("ernie-tsinghua asks for entities beside hidden tokens: set `denoising: false`")
+        of_tokens, of_rows, *_ = objective.criterion.terms
         return Objective(
             LinkDenoisingCollator(masked, self, self.settings),
-            EntityCriterion(criterion, self.settings.weights),
+            LossSum(
+                objective.criterion,
+                EntityLoss(),
+                weights={of_tokens: weights.mlm, of_rows: weights.nsp, "dea": weights.dea},
+            ),
         )
 
     def apply(self, batch: Batch, mentions: Mentions) -> Batch:
@@ -104,10 +115,12 @@ class FusedEntities:
             message += ": the model learns nothing of the graph. Are text and vectors of the same graph?"
         return Coverage(message, not counts["mentions_with_vector"], counts)
 
-    def save(self, folder: Path, model: Transformer) -> None:
+    def save(self, folder: Path, model: TrainableEncoder) -> None:
         """See `Knowledge`: the vectors, as they became where they were trained."""
         from kepipe.knowledge.opening import write_settings
+        from kepipe.models.transformer import Transformer
 
+        assert isinstance(model, Transformer), "no other model fuses"
         self.vectors.save(folder, model.trained_entity_vectors())
         write_settings(folder, self.settings)
 
@@ -134,39 +147,41 @@ class ErnieTsinghuaMethod(KnowledgeMethod):
 
     def implied(self, sources: Sources) -> ErnieTsinghua | None:
         """See `KnowledgeMethod`: a model that fuses, and vectors."""
-        fuses = sources.config.fusion is not None and sources.vectors is not None
+        fuses = _fusion(sources.config) is not None and sources.vectors is not None
         return ErnieTsinghua() if fuses else None
 
     def carried(self, folder: Path) -> Mapping[str, Path]:
         """See `KnowledgeMethod`: vectors lie among the files of the model."""
         return {"vectors": folder} if has_vectors(folder) else {}
 
-    def brought(self, config: TransformerConfig) -> tuple[str, ...]:
+    def brought(self, config: EncoderConfig) -> tuple[str, ...]:
         """See `KnowledgeMethod`."""
-        return () if config.fusion is None else ("vectors",)
+        return () if _fusion(config) is None else ("vectors",)
 
-    def conflicts(self, settings: ErnieTsinghua, use: Use) -> Iterator[ConfigConflict]:
+    def conflicts(self, settings: ErnieTsinghua, context: KnowledgeContext) -> Iterator[ConfigConflict]:
         """See `KnowledgeMethod`."""
         from kepipe.objectives import table
 
-        if use.objective is None or not settings.denoising or table.row_of(use.objective).masks_units:
+        if context.objective is None or not settings.denoising or table.row_of(context.objective).masks_units:
             return
         yield ConfigConflict(
             "objective",
-            f"{table.name_of(use.objective)} has no hidden tokens beside which ernie-tsinghua could ask for entities: "
-            "set `objective: mlm`, or `denoising: false` in knowledge",
+            f"{table.name_of(context.objective)} has no hidden tokens beside which ernie-tsinghua could ask for "
+            "entities: set `objective: mlm`, or `denoising: false` in knowledge",
         )
 
-    def extend_config(self, config: TransformerConfig, settings: ErnieTsinghua) -> TransformerConfig:
+    def extend_config(self, config: EncoderConfig, settings: ErnieTsinghua) -> EncoderConfig:
         """See `KnowledgeMethod`. How wide the vectors are is known when they are made."""
+        if not isinstance(config, TransformerConfig):
+            raise ValueError("ernie-tsinghua adds layers to a transformer's encoder, which this model is not")
         if config.fusion is not None:
             return config
         width = settings.entity_hidden or settings.entity_heads
         return replace(config, fusion=settings.fusion(config.encoder_layers, width, 0))
 
     def extend_model(
-        self, model: Transformer, knowledge: FusedEntities, seed: int, note: Callable[[str], None]
-    ) -> Transformer:
+        self, model: Any, knowledge: FusedEntities, seed: int, note: Callable[[str], None]
+    ) -> Any:
         """See `KnowledgeMethod`: layers that fuse, and a head that scores entities. A model that has them stays."""
         import torch
 
@@ -200,7 +215,7 @@ class ErnieTsinghuaMethod(KnowledgeMethod):
 
             vectors = EntityVectors.open(sources.vectors, open_graph(sources.neighbours))
             note(f"{vectors.composed:,} entities without a vector got one composed from their neighbours")
-        fusion = sources.config.fusion
+        fusion = _fusion(sources.config)
         if fusion is not None and (vectors.width, fusion.rows or len(vectors)) != (
             fusion.hidden,
             len(vectors),
@@ -210,3 +225,8 @@ class ErnieTsinghuaMethod(KnowledgeMethod):
                 f"numbers, these are {len(vectors)} of {vectors.width}"
             )
         return FusedEntities(vectors, settings)
+
+
+def _fusion(config: EncoderConfig) -> FusionConfig | None:
+    """How a model fuses entities; None where it does not."""
+    return config.fusion if isinstance(config, TransformerConfig) else None

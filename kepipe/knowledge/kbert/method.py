@@ -11,30 +11,28 @@ import numpy as np
 
 from kepipe.config import ConfigConflict
 from kepipe.knowledge.base import (
+    GRAPH_FOLDER,
     Control,
     Coverage,
     EntityLookup,
+    KnowledgeContext,
     KnowledgeMethod,
     Sources,
-    Use,
-    applied,
+    apply_after_corruption,
+    graph_coverage,
+    save_graph,
 )
-from kepipe.knowledge.kbert.choices import CHOICES
+from kepipe.knowledge.choosing.choices import CHOICES
 from kepipe.knowledge.kbert.settings import KBert
+from kepipe.knowledge.moved_rows import move
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-    from torch import Tensor
-
     from kepipe.arrays import Ints
     from kepipe.data.batch import Batch, Mentions
+    from kepipe.data.row_batches import RowStream
     from kepipe.knowledge.kbert.injector import Injector
-    from kepipe.knowledge.kbert.tree import InjectedRows
-    from kepipe.models.transformer import Transformer
+    from kepipe.models.protocols import EncoderConfig, TrainableEncoder
     from kepipe.objectives.base import Objective
-
-GRAPH = "graph"
-"""Folder of a model's folder that holds the graph."""
 
 
 class InjectedTriples:
@@ -44,11 +42,15 @@ class InjectedTriples:
 
     def __init__(self, injector: Injector, folder: Path) -> None:
         self.injector, self.folder = injector, folder
-        self._lookup = EntityLookup(lambda ids: np.array([injector.row(id) for id in ids], np.int64))
+        self._lookup = EntityLookup(lambda ids: np.array([injector.chooser.row(id) for id in ids], np.int64))
+
+    def rows(self, text: RowStream) -> RowStream:
+        """See `Knowledge`: the text alone."""
+        return text
 
     def objective(self, objective: Objective) -> Objective:
         """See `Knowledge`. No ranking sees what is hidden."""
-        return applied(self, objective)
+        return apply_after_corruption(self, objective)
 
     def apply(self, batch: Batch, mentions: Mentions) -> Batch:
         """See `Knowledge`."""
@@ -60,73 +62,23 @@ class InjectedTriples:
         )
         columns = self.injector.descriptors(injected)
         tree = {name: None if values is None else tensor(values) for name, values in columns.items()}
-        return replace(move(batch, injected), **tree)  # type: ignore[arg-type]  # names of tensors alone
+        moved = move(batch, injected, self.injector.settings.method)
+        return replace(moved, **tree)  # type: ignore[arg-type]  # names of tensors alone
 
     def knows(self, entity: str) -> bool:
         """See `Knowledge`."""
-        return self.injector.row(entity) >= 0
+        return self.injector.chooser.row(entity) >= 0
 
     def coverage(self, mentions: Ints, ids: Sequence[str]) -> Coverage:  # noqa: ARG002
         """See `Knowledge`."""
-        known = int((self._lookup.rows_of(ids) >= 0).sum())
-        message = f"{known:,} of {len(ids):,} entities of the text are in the graph"
-        if not known:
-            message += ": nothing is injected. Were the texts linked to this graph?"
-        return Coverage(message, not known)
+        return graph_coverage(self._lookup.rows_of(ids)[:-1])
 
-    def save(self, folder: Path, model: Transformer) -> None:  # noqa: ARG002
+    def save(self, folder: Path, model: TrainableEncoder) -> None:  # noqa: ARG002
         """See `Knowledge`: the graph, linked where the file system can, else copied."""
         from kepipe.knowledge.opening import write_settings
-        from kepipe.models.files import link_folder
 
-        link_folder(self.folder, folder / GRAPH)
+        save_graph(self.folder, folder)
         write_settings(folder, self.injector.settings)
-
-
-def move(batch: Batch, injected: InjectedRows) -> Batch:
-    """A batch of plain rows as one of trees: what belongs to a token goes where the token goes.
-
-    A branch has the document, segment and prefix of its mention, and no entity. Labels of tokens that were cut off are
-    left out.
-    """
-    import torch
-
-    from kepipe.objectives.losses import tensor
-
-    assert batch.decoder_tokens is None, "what a decoder reads from is not in the places of the rows any more"
-    if batch.extra:
-        raise ValueError(
-            "knowledge: k-bert moves tokens, and what the model starts from brings a method that asks for entities at "
-            "places that do not move: name that in `knowledge` too, with what `kepipe plan` then says to write"
-        )
-
-    def spread(values: Tensor | None, branches: bool = True) -> Tensor | None:
-        if values is None:
-            return None
-        moved: npt.NDArray[np.int64] = injected.spread(values.numpy())
-        return tensor(moved if branches else np.where(injected.sentence, moved, 0))
-
-    positions, labels = batch.label_positions, batch.labels
-    if positions is not None:
-        rows, columns = np.divmod(positions.numpy(), batch.tokens.shape[1])
-        places = injected.places[rows, columns]
-        left = places >= 0
-        positions = tensor((rows * injected.tokens.shape[1] + places)[left])
-        labels = None if labels is None else labels[torch.from_numpy(left)]
-    documents = spread(batch.documents)
-    assert documents is not None
-    return replace(
-        batch,
-        tokens=tensor(injected.tokens),
-        documents=documents,
-        segments=spread(batch.segments),
-        prefix=spread(batch.prefix),
-        tasks=spread(batch.tasks),
-        entities=spread(batch.entities, branches=False),
-        label_positions=positions,
-        labels=labels,
-        moved=tensor(injected.places),
-    )
 
 
 class KBertMethod(KnowledgeMethod):
@@ -147,31 +99,40 @@ class KBertMethod(KnowledgeMethod):
 
     def carried(self, folder: Path) -> Mapping[str, Path]:
         """See `KnowledgeMethod`."""
-        return {"graph": folder / GRAPH} if (folder / GRAPH).exists() else {}
+        return {"graph": folder / GRAPH_FOLDER} if (folder / GRAPH_FOLDER).exists() else {}
 
-    def conflicts(self, settings: KBert, use: Use) -> Iterator[ConfigConflict]:
+    def conflicts(self, settings: KBert, context: KnowledgeContext) -> Iterator[ConfigConflict]:
         """See `KnowledgeMethod`."""
         from kepipe.objectives import table
         from kepipe.objectives.requirements import others
 
-        if use.objective is None:
+        if context.objective is None:
             return
-        row = table.row_of(use.objective)
+        row = table.row_of(context.objective)
         if row.stack == "encoder-decoder":
-            stacks = None if use.model is None or use.model.stacks == "encoder-decoder" else use.model.stacks
-            fitting = [name for name, its in table.TABLE.items() if its.stack == stacks]
+            stacks = getattr(context.model, "stacks", None)
+            fitting = [name for name, its in table.TABLE.items() if its.stack == stacks != row.stack]
             instead = f"set `objective: {fitting[0]}`{others(fitting)}, or " if fitting else ""
             yield ConfigConflict(
                 "objective",
-                f"{table.name_of(use.objective)} does not restore tokens where they stand, so no triples can be "
+                f"{table.name_of(context.objective)} does not restore tokens where they stand, so no triples can be "
                 f"written beside them: {instead}leave out `knowledge`",
             )
-        if settings.length < use.length:
+        if settings.length < context.length:
             yield ConfigConflict(
                 "knowledge.length",
-                f"{settings.length} would cut the text, whose rows have {use.length} tokens: set `knowledge: {{length: "
-                f"{2 * use.length}}}` to have room for triples",
+                f"{settings.length} would cut the text, whose rows have {context.length} tokens: set "
+                f"`knowledge: {{length: {2 * context.length}}}` to have room for triples",
             )
+
+    def extend_config(self, config: EncoderConfig, settings: KBert) -> EncoderConfig:
+        """See `KnowledgeMethod`: no weights are added. A model that reads no trees takes triples as text alone."""
+        if not config.reads_trees and (settings.soft_positions or settings.visible_matrix):
+            raise ValueError(
+                "this model reads tokens one after the other, and no tree: set `knowledge: {method: k-bert, "
+                "soft_positions: false, visible_matrix: false}`, so that triples are read as text"
+            )
+        return config
 
     def open(self, settings: KBert, sources: Sources, note: Callable[[str], None]) -> InjectedTriples:  # noqa: ARG002
         """See `KnowledgeMethod`."""

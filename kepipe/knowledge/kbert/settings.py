@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from kepipe.knowledge.base import KnowledgeSettings
-from kepipe.knowledge.kbert.choices import ChoiceName, described
+from kepipe.knowledge.choosing.choices import ChoiceName, described
 
 
 class KBert(KnowledgeSettings):

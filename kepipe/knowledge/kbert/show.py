@@ -13,8 +13,9 @@ import numpy as np
 from kepipe.arrays import Bools, Ints
 from kepipe.data.batch import MentionSpans
 from kepipe.data.document import Mention
-from kepipe.knowledge.kbert.choices import CHOICES
-from kepipe.knowledge.kbert.injector import Chosen, Injector
+from kepipe.knowledge.choosing.choices import CHOICES
+from kepipe.knowledge.choosing.chooser import Chosen
+from kepipe.knowledge.kbert.injector import Injector
 from kepipe.knowledge.kbert.settings import KBert
 from kepipe.knowledge.kbert.tree import InjectedRows
 from kepipe.knowledge.name_matcher import Dictionary, to_tokens
@@ -81,7 +82,7 @@ def show(
         np.zeros(len(placed), np.int64), *np.array([span[:2] for span in placed], np.int64).reshape(-1, 2).T
     )
     injector = Injector(graph, tokenizer, settings, causal=causal, vectors=vectors)
-    entities = np.array([injector.row(span[2]) for span in placed], np.int64)
+    entities = np.array([injector.chooser.row(span[2]) for span in placed], np.int64)
     chosen = injector.choose(tokens, lengths, spans, entities)
     injected = injector.attach_triples(tokens, lengths, spans, chosen)
     surfaces = [
@@ -93,7 +94,7 @@ def show(
         _read(tokenizer, injected, text, encoded, len(first)),
         injected,
         _visible(injector.descriptors(injected), injected.tokens.shape[1], causal),
-        list(_hung(graph, chosen, injected.kept, surfaces, injector.facts.count(entities))),
+        list(_hung(graph, chosen, injected.kept, surfaces, injector.chooser.facts.count(entities))),
         settings.choice,
         causal,
     )

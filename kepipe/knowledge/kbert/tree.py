@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from kepipe.arrays import Bools, Ints, ranges
 from kepipe.data.batch import MentionSpans
+from kepipe.knowledge.moved_rows import MovedRows
 
 
 @dataclass(frozen=True)
@@ -33,36 +34,19 @@ class Branches:
 
 
 @dataclass(frozen=True)
-class InjectedRows:
-    """A batch of trees, padded at the right to the longest.
+class InjectedRows(MovedRows):
+    """A batch of trees; the owner of a branch is the last token of the mention that it hangs from.
 
-    Int [B, T]: `tokens`; `positions`, the soft ones (0 on padding); `branch`, 0 on the sentence and on padding,
-    1, 2, … on the row's branches; `mention`, 1, 2, … on a mention and on its branches, else 0; `owner`, the
-    place in the plain row of the token itself, or of the last token of the mention that it hangs from (−1:
-    padding), by which segments and documents follow. `lengths`: int [B].
-    `places`: int [B, T_in], where each token of the plain row stands now (−1: padding, or cut off).
-    `kept`: bool [N], branches that found room.
+    Int [B, T]: `positions`, the soft ones (0 on padding); `branch`, 0 on the sentence and on padding, 1, 2, … on the
+    row's branches; `mention`, 1, 2, … on a mention and on its branches, else 0. `lengths`: int [B]. `kept`: bool [N],
+    branches that found room.
     """
 
-    tokens: Ints
     positions: Ints
     branch: Ints
     mention: Ints
-    owner: Ints
     lengths: Ints
-    places: Ints
     kept: Bools
-
-    @property
-    def sentence(self) -> Bools:
-        """The tokens of the plain row: bool [B, T]."""
-        sentence: Bools = (self.branch == 0) & (self.owner >= 0)
-        return sentence
-
-    def spread(self, values_BT: npt.NDArray[Any], padding: int = 0) -> npt.NDArray[Any]:
-        """Values of the plain row's tokens [B, T_in] → [B, T]; a branch takes those of its mention's last token."""
-        taken = np.take_along_axis(values_BT, np.maximum(self.owner, 0), axis=1)
-        return np.where(self.owner >= 0, taken, padding)
 
 
 @dataclass(frozen=True)

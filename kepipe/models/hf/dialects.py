@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kepipe.models.families import RotaryConfig
+
 if TYPE_CHECKING:
     from kepipe.models.config import TransformerConfig
 
@@ -38,11 +40,20 @@ class Dialect:
     """Our config, their name of the activation, their values so far: corrects theirs."""
 
 
-def _read_roberta(_: Path, _values: Mapping[str, Any], ours: dict[str, Any]) -> None:
+def _read_roberta(file: Path, _values: Mapping[str, Any], ours: dict[str, Any]) -> None:
+    # their positions begin after the number of the padding token
+    if not isinstance(ours["pad"], int):
+        raise ValueError(f"{file}: pad_token_id is {ours['pad']!r}; expected the number of a token")
+    ours["position_offset"] = ours["pad"] + 1
     ours["positions"] -= ours["position_offset"]
 
 
 def _write_roberta(config: TransformerConfig, _: str, theirs: dict[str, Any]) -> None:
+    if config.position_offset != config.pad + 1:
+        raise ValueError(
+            f"roberta whose positions begin at row {config.position_offset} has no form at Hugging Face, where they "
+            f"begin after the padding token, {config.pad}"
+        )
     theirs["max_position_embeddings"] += config.position_offset
 
 
@@ -97,6 +108,56 @@ def _write_t5(config: TransformerConfig, activation: str, theirs: dict[str, Any]
     }
 
 
+_LOCAL, _GLOBAL = "sliding_attention", "full_attention"
+
+
+def _read_modernbert(file: Path, values: Mapping[str, Any], ours: dict[str, Any]) -> None:
+    layers, every = ours["encoder_layers"], values["global_attn_every_n_layers"]
+    kinds = values.get("layer_types")
+    if kinds is not None:
+        every = kinds.index(_GLOBAL, 1) if _GLOBAL in kinds[1:] else layers
+    ropes = {
+        _GLOBAL: {"rope_theta": values["global_rope_theta"]},
+        _LOCAL: {"rope_theta": values["local_rope_theta"]},
+        **(values.get("rope_parameters") or {}),
+    }
+    for kind, rope in ropes.items():
+        if rope.get("rope_type", "default") != "default":
+            raise ValueError(
+                f"{file}: rope_type of {kind} is {rope['rope_type']!r}; kepipe knows 'default' only"
+            )
+    ours["rotary"] = RotaryConfig(
+        theta=ropes[_GLOBAL]["rope_theta"],
+        local_theta=ropes[_LOCAL]["rope_theta"],
+        window=values["local_attention"],
+        every=every,
+    )
+    if kinds is not None and kinds != _layer_types(ours["rotary"], layers):
+        raise ValueError(
+            f"{file}: layer_types {kinds}: expected every n-th to be {_GLOBAL}, the first one too"
+        )
+
+
+def _layer_types(rotary: RotaryConfig, layers: int) -> list[str]:
+    local = rotary.local_layers(layers)
+    return [_LOCAL if number in local else _GLOBAL for number in range(layers)]
+
+
+def _write_modernbert(config: TransformerConfig, _: str, theirs: dict[str, Any]) -> None:
+    rotary = config.rotary
+    if rotary is None:
+        raise ValueError("modernbert without rotary positions has no form at Hugging Face")
+    theirs |= {
+        "layer_types": _layer_types(rotary, config.encoder_layers),
+        "rope_parameters": {
+            _GLOBAL: {"rope_type": "default", "rope_theta": rotary.theta},
+            _LOCAL: {"rope_type": "default", "rope_theta": rotary.local_theta},
+        },
+        "local_attention": rotary.window,
+        "embedding_dropout": config.dropout,
+    }
+
+
 _BERT = {"type_vocab_size": 2, "hidden_act": "gelu", "layer_norm_eps": 1e-12}
 
 DIALECTS: Mapping[str, Dialect] = {
@@ -114,6 +175,22 @@ DIALECTS: Mapping[str, Dialect] = {
         "cls $A sep $B sep",
         read=_read_roberta,
         write=_write_roberta,
+    ),
+    "modernbert": Dialect(
+        {
+            "hidden_activation": "gelu",
+            "norm_eps": 1e-5,
+            "pad_token_id": 50283,
+            "local_attention": 128,
+            "global_attn_every_n_layers": 3,
+            "global_rope_theta": 160_000.0,
+            "local_rope_theta": 10_000.0,
+        },
+        lambda _: "ModernBertForMaskedLM",
+        "cls $A sep",
+        "cls $A sep $B sep",
+        read=_read_modernbert,
+        write=_write_modernbert,
     ),
     "gpt2": Dialect(
         {

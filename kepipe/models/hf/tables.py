@@ -109,12 +109,12 @@ ROBERTA = Port(
         ),
     ),
     _BERT_SETTINGS,
-    {**_BERT_FIXED, "position_offset": 2, "transform_activation": "gelu"},
+    {**_BERT_FIXED, "transform_activation": "gelu"},
     prefix="roberta.",
     output="lm_head.decoder.weight",
     own_bias=("lm_head.decoder.bias", "lm_head.bias"),
     ignored=("lm_head.decoder.bias", "roberta.embeddings.position_ids"),
-    required={**_ABSOLUTE, "pad_token_id": (1,)},
+    required=_ABSOLUTE,
 )
 
 GPT2 = Port(
@@ -152,6 +152,55 @@ GPT2 = Port(
         "scale_attn_weights": (True,),
         "scale_attn_by_inverse_layer_idx": (False,),
         "add_cross_attention": (False,),
+    },
+)
+
+
+MODERNBERT = Port(
+    "modernbert",
+    (
+        row("tokens", "model.embeddings.tok_embeddings"),
+        row("encoder.embeddings.norm", "model.embeddings.norm"),
+        row("encoder.layers.{i}.attention.norm", "model.layers.{i}.attn_norm"),
+        row("encoder.layers.{i}.attention.part.qkv", "model.layers.{i}.attn.Wqkv"),
+        row("encoder.layers.{i}.attention.part.output", "model.layers.{i}.attn.Wo"),
+        row("encoder.layers.{i}.mlp.norm", "model.layers.{i}.mlp_norm"),
+        row("encoder.layers.{i}.mlp.part.up_proj", "model.layers.{i}.mlp.Wi"),
+        row("encoder.layers.{i}.mlp.part.down_proj", "model.layers.{i}.mlp.Wo"),
+        row("encoder.norm", "model.final_norm"),
+        row("head.transform.dense", "head.dense"),
+        row("head.transform.norm", "head.norm"),
+        row("head.bias", "decoder.bias"),
+        row("head.weight", "decoder.weight"),
+    ),
+    {
+        "vocabulary": "vocab_size",
+        "hidden": "hidden_size",
+        "encoder_layers": "num_hidden_layers",
+        "heads": "num_attention_heads",
+        "feedforward": "intermediate_size",
+        "activation": "hidden_activation",
+        "norm_eps": "norm_eps",
+        "positions": "max_position_embeddings",
+        "dropout": "mlp_dropout",
+        "attention_dropout": "attention_dropout",
+        "pad": "pad_token_id",
+    },
+    {
+        "norm_place": "pre",
+        "gated": True,
+        "bias": False,
+        "embedding_norm": True,
+        "segments": 0,
+        "transform": True,
+        "output_bias": True,
+    },
+    prefix="model.",
+    output="decoder.weight",
+    required={
+        **dict.fromkeys(("norm_bias", "attention_bias", "mlp_bias", "classifier_bias"), (False,)),
+        "decoder_bias": (True,),
+        "classifier_activation": ("gelu",),
     },
 )
 
@@ -293,7 +342,7 @@ T5, T5_GATED = _t5("wi"), _t5("wi_0", "wi_1")
 
 
 PORTS: Mapping[str, tuple[Port, Port]] = {
-    **{port.model_type: (port, port) for port in (BERT, ROBERTA, GPT2, BART)},
+    **{port.model_type: (port, port) for port in (BERT, ROBERTA, MODERNBERT, GPT2, BART)},
     T5.model_type: (T5, T5_GATED),
 }
 """Family → its table, and that of its models with gated feed-forward parts."""

@@ -1,4 +1,4 @@
-"""Rows: marks stand where they should, spans survive the cut, labels and mentions move along."""
+"""Rows: markers stand where they should, spans survive the cut, labels and mentions move along."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def names(row: Row, tokenizer: Tokenizer = MINILM) -> list[str]:
 
 
 def row_format(**changes: Any) -> RowFormat:
-    return RowFormat(**({"tokenizer": MINILM, "length": 64, "reads": "spans", "marks": (HD, TL)} | changes))
+    return RowFormat(**({"tokenizer": MINILM, "length": 64, "reads": "spans", "markers": (HD, TL)} | changes))
 
 
 CURIE = Example(
@@ -40,12 +40,12 @@ def test_marks_surround_the_spans_and_their_openings_are_read() -> None:
     told = names(row)
     assert told[:3] == ["[CLS]", "(", "[HD]"]
     assert " ".join(told).endswith("[HD] ) lived in [TL] warsaw [TL] . [SEP]")
-    assert [told[place] for place in row.marks] == ["[HD]", "[TL]"]
-    assert row.marks[0] == 2
+    assert [told[place] for place in row.read_positions] == ["[HD]", "[TL]"]
+    assert row.read_positions[0] == 2
     (named,) = row.mentions
     assert (
         told[named.first - 1] == "[HD]"
-    )  # the entity sits on the first token of its mention, not on the mark
+    )  # the entity sits on the first token of its mention, not on the marker
     assert told[named.stop] == "[HD]"
 
 
@@ -53,14 +53,14 @@ def test_the_tail_may_stand_before_the_head() -> None:
     example = Example("x", "Oslo is in Norway", (Span(11, 17), Span(0, 4)))
     (row,) = encode_rows([example], row_format())
     assert names(row) == ["[CLS]", "[TL]", "oslo", "[TL]", "is", "in", "[HD]", "norway", "[HD]", "[SEP]"]
-    assert row.marks == (6, 1)
+    assert row.read_positions == (6, 1)
 
 
-def test_a_decoder_reads_the_closing_marks() -> None:
+def test_a_decoder_reads_the_closing_markers() -> None:
     example = Example("x", "Oslo is in Norway", (Span(0, 4), Span(11, 17)))
     (row,) = encode_rows([example], row_format(begin=False, causal=True))
     assert names(row) == ["[HD]", "oslo", "[HD]", "is", "in", "[TL]", "norway", "[TL]", "[SEP]"]
-    assert row.marks == (2, 7)
+    assert row.read_positions == (2, 7)
 
 
 def test_a_mark_written_in_the_text_is_text() -> None:
@@ -77,7 +77,7 @@ def test_the_cut_keeps_what_is_near_the_spans() -> None:
     told = names(row)
     assert len(row) == 20
     assert (told.count("oslo"), told.count("norway"), stats.cut) == (1, 1, 1)
-    assert [told[place] for place in row.marks] == ["[HD]", "[TL]"]
+    assert [told[place] for place in row.read_positions] == ["[HD]", "[TL]"]
 
 
 words = st.lists(
@@ -88,7 +88,7 @@ words = st.lists(
 @given(words, st.data())
 @settings(max_examples=60, deadline=None)
 def test_a_row_without_its_marks_is_the_text(pieces: list[str], data: st.DataObject) -> None:
-    """Whatever the spans are: all marks are there, each twice, and what stands between a span's two is the span."""
+    """Whatever the spans are: all markers are there, each twice, and what stands between a span's two is the span."""
     text, starts = " ".join(pieces), np.cumsum([0] + [len(piece) + 1 for piece in pieces])
     first, second = sorted(
         data.draw(st.lists(st.integers(0, len(pieces) - 1), min_size=2, max_size=2, unique=True))
@@ -103,26 +103,26 @@ def test_a_row_without_its_marks_is_the_text(pieces: list[str], data: st.DataObj
         assert row.tokens[opens + 1 : closes].tolist() == inside.tolist()
     short = encode_rows([Example("x", text, spans)], row_format(length=16))[0]
     assert len(short) <= 16
-    assert len(short.marks) == 2
+    assert len(short.read_positions) == 2
 
 
 def test_labels_follow_words_through_subwords() -> None:
     spans = (Span(0, 6), Span(7, 14), Span(15, 21))
     example = Example("x", "Skłodo visited Warsaw", spans, mentions=(Mention(15, 21, "Q270"),))
-    (row,) = encode_rows([example], row_format(reads="words", marks=()))
+    (row,) = encode_rows([example], row_format(reads="words", markers=()))
     told = names(row)
-    assert [told[place].removeprefix("##") for place in row.marks][1:] == ["visited", "warsaw"]
-    assert row.marks[0] == 1
-    assert row.marks[1] > 2  # the name has several pieces
-    assert row.mentions == ((row.marks[2], row.marks[2] + 1, "Q270"),)
+    assert [told[place].removeprefix("##") for place in row.read_positions][1:] == ["visited", "warsaw"]
+    assert row.read_positions[0] == 1
+    assert row.read_positions[1] > 2  # the name has several pieces
+    assert row.mentions == ((row.read_positions[2], row.read_positions[2] + 1, "Q270"),)
 
 
 def test_characters_are_tokens_of_their_own() -> None:
     """ "2017" is one token of BERT's, and four characters with a label each."""
     text = "于2017年"
     example = Example("x", text, tuple(Span(n, n + 1) for n in range(6)), mentions=(Mention(1, 5, "year"),))
-    (row,) = encode_rows([example], row_format(reads="words", marks=()))
-    assert row.marks == (1, 2, 3, 4, 5, 6)
+    (row,) = encode_rows([example], row_format(reads="words", markers=()))
+    assert row.read_positions == (1, 2, 3, 4, 5, 6)
     assert names(row)[2:6] == ["2", "0", "1", "7"]
     assert row.mentions == ((2, 6, "year"),)
 
@@ -131,28 +131,28 @@ def test_words_that_are_cut_off_have_no_mark() -> None:
     text = "a " * 20
     example = Example("x", text.strip(), tuple(Span(2 * n, 2 * n + 1) for n in range(20)))
     stats = TruncationStats()
-    (row,) = encode_rows([example], row_format(reads="words", marks=(), length=12), stats)
-    assert len(row.marks) == 10
+    (row,) = encode_rows([example], row_format(reads="words", markers=(), length=12), stats)
+    assert len(row.read_positions) == 10
     assert (stats.cut, stats.words_cut) == (1, 10)
 
 
 def test_pairs_are_cut_at_the_longer_text_and_have_segments() -> None:
     example = Example("x", "one " * 30, second="two " * 5, second_mentions=(Mention(0, 3, "Q2"),))
-    (row,) = encode_rows([example], row_format(reads="row", marks=(), length=23))
+    (row,) = encode_rows([example], row_format(reads="row", markers=(), length=23))
     told = names(row)
     assert (told.count("one"), told.count("two"), len(row)) == (15, 5, 23)
     assert row.segments.tolist() == [0] * 17 + [1] * 6
     assert row.mentions == ((17, 18, "Q2"),)
-    (row,) = encode_rows([example], row_format(reads="row", marks=(), length=23, segments=1))
+    (row,) = encode_rows([example], row_format(reads="row", markers=(), length=23, segments=1))
     assert not row.segments.any()
 
 
 def test_a_decoder_without_begin_reads_the_last_token() -> None:
     (row,) = encode_rows(
-        [Example("x", "all well")], row_format(reads="row", marks=(), begin=False, causal=True)
+        [Example("x", "all well")], row_format(reads="row", markers=(), begin=False, causal=True)
     )
     assert names(row) == ["all", "well", "[SEP]"]
-    assert row.marks == (2,)
+    assert row.read_positions == (2,)
 
 
 def test_no_room_is_refused() -> None:
@@ -161,7 +161,7 @@ def test_no_room_is_refused() -> None:
 
 
 def test_an_empty_text_has_a_row() -> None:
-    (row,) = encode_rows([Example("x", "\u200b", ())], row_format(reads="row", marks=()))
+    (row,) = encode_rows([Example("x", "\u200b", ())], row_format(reads="row", markers=()))
     assert names(row) == ["[CLS]", "[SEP]"]
 
 
@@ -170,9 +170,9 @@ def test_words_of_which_the_tokenizer_leaves_nothing_have_no_mark() -> None:
     pieces = ["\u200b", "Oslo", "\u200b", "\u200b", "is", "old", "\u200b"]
     stats = TruncationStats()
     example = sentence(pieces)
-    (row,) = encode_rows([example], row_format(reads="words", marks=()), stats)
-    assert [names(row)[place] for place in row.marks] == ["oslo", "is", "old"]
-    assert list(row.marked_words) == [1, 4, 5]
+    (row,) = encode_rows([example], row_format(reads="words", markers=()), stats)
+    assert [names(row)[place] for place in row.read_positions] == ["oslo", "is", "old"]
+    assert list(row.read_words) == [1, 4, 5]
     assert (stats.words_empty, stats.words_cut) == (4, 0)
     numbers = AnswerFormat(MINILM, ("A", "B"), 0, "words")
     (labelled,) = ONE_LABEL.encode([row], [example], numbers)
@@ -182,15 +182,15 @@ def test_words_of_which_the_tokenizer_leaves_nothing_have_no_mark() -> None:
 def test_cut_words_and_words_without_tokens_are_counted_apart() -> None:
     stats = TruncationStats()
     pieces = ["a", "\u200b"] * 20
-    (row,) = encode_rows([sentence(pieces)], row_format(reads="words", marks=(), length=12), stats)
-    assert list(row.marked_words) == list(range(0, 20, 2))
+    (row,) = encode_rows([sentence(pieces)], row_format(reads="words", markers=(), length=12), stats)
+    assert list(row.read_words) == list(range(0, 20, 2))
     assert (stats.words_empty, stats.words_cut) == (20, 10)
 
 
 def test_a_sentence_without_any_token_is_a_row() -> None:
-    (row,) = encode_rows([sentence(["\u200b"])], row_format(reads="words", marks=()))
+    (row,) = encode_rows([sentence(["\u200b"])], row_format(reads="words", markers=()))
     assert names(row) == ["[CLS]", "[SEP]"]
-    assert row.marks == ()
+    assert row.read_positions == ()
 
 
 def sentence(pieces: list[str]) -> Example:

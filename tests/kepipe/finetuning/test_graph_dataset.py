@@ -1,4 +1,4 @@
-"""The quiz asks only what the graph knows one answer to, and nobody twice in different parts."""
+"""A graph dataset asks only what the graph knows one answer to, and nobody twice in different parts."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kepipe.finetuning.graph_dataset import Limits, Quiz, make_quiz, make_typing
-from kepipe.stages.quiz import ENGLISH, ENGLISH_TYPES, QuizConfig
+from kepipe.finetuning.graph_dataset import GraphDataset, Limits, make_classification, make_typing
+from kepipe.stages.graph_dataset import ENGLISH, ENGLISH_TYPES, GraphDatasetConfig
 from kg.schema import Entity, Relation, Triple
 from kg.store import Graph, open_graph
 from kg.writer import write_graph
@@ -33,12 +33,12 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:
     return open_graph(folder)
 
 
-def quiz(graph: Graph, seed: int = 0, **changes: object) -> Quiz:
-    return make_quiz(graph, ENGLISH, np.random.default_rng(seed), Limits(fewest=5, **changes))  # type: ignore[arg-type]
+def dataset(graph: Graph, seed: int = 0, **changes: object) -> GraphDataset:
+    return make_classification(graph, ENGLISH, np.random.default_rng(seed), Limits(fewest=5, **changes))  # type: ignore[arg-type]
 
 
 def test_every_answer_is_the_only_object_of_a_triple(graph: Graph) -> None:
-    made = quiz(graph)
+    made = dataset(graph)
     assert made.asked == {"field of work": 50, "town": 30}
     for questions in made.splits.values():
         for question in questions:
@@ -54,25 +54,25 @@ def test_every_answer_is_the_only_object_of_a_triple(graph: Graph) -> None:
 
 @given(seed=st.integers(0, 2**32 - 1))
 def test_nobody_is_asked_about_in_two_parts(graph: Graph, seed: int) -> None:
-    parts = [{q.mention.entity for q in questions} for questions in quiz(graph, seed).splits.values()]
+    parts = [{q.mention.entity for q in questions} for questions in dataset(graph, seed).splits.values()]
     assert sum(map(len, parts)) == len(set.union(*parts))
     assert [len(part) for part in parts[1:]] == [round(0.1 * 55), round(0.3 * 55)]
 
 
 def test_frequent_answers_are_capped_and_relations_chosen(graph: Graph) -> None:
-    made = quiz(graph, most=6, relations=["town"])
+    made = dataset(graph, most=6, relations=["town"])
     answers = [q.answers[0] for questions in made.splits.values() for q in questions]
     assert sorted(answers) == ["North"] * 6 + ["South"] * 6
 
 
 def test_a_graph_with_nothing_to_ask_is_refused(graph: Graph) -> None:
     with pytest.raises(ValueError, match="0 answers that 500 entities or more share"):
-        make_quiz(graph, ENGLISH, np.random.default_rng(0), Limits(fewest=500))
+        make_classification(graph, ENGLISH, np.random.default_rng(0), Limits(fewest=500))
 
 
-def test_same_seed_same_quiz(graph: Graph) -> None:
-    assert quiz(graph, 3) == quiz(graph, 3)
-    assert quiz(graph, 3) != quiz(graph, 4)
+def test_same_seed_same_questions(graph: Graph) -> None:
+    assert dataset(graph, 3) == dataset(graph, 3)
+    assert dataset(graph, 3) != dataset(graph, 4)
 
 
 def test_an_entity_is_asked_for_all_its_types(graph: Graph) -> None:
@@ -103,4 +103,4 @@ def test_what_typing_cannot_ask_is_refused(graph: Graph) -> None:
     with pytest.raises(ValueError, match="1 types that 30 entities or more have"):
         make_typing(graph, ENGLISH_TYPES, np.random.default_rng(0), Limits(["town"], fewest=30))
     with pytest.raises(ValueError, match="asks for no relation"):
-        QuizConfig(ask="types", templates=["The {relation} of {name}"])
+        GraphDatasetConfig(ask="types", templates=["The {relation} of {name}"])

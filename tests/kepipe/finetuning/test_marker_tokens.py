@@ -18,12 +18,12 @@ def test_spare_rows_are_taken_and_look_like_words() -> None:
     words = tokenizer()
     model = build(TINY, words.vocab_size, 0)
     before = model.tokens.weight.detach().clone()
-    same, marks = place_markers(model, words, ("[HD]", "[TL]"), seed=1)
+    same, markers = place_markers(model, words, ("[HD]", "[TL]"), seed=1)
     assert same is model
-    assert list(marks.values()) == words.sentinels[-2:].tolist()
+    assert list(markers.values()) == words.sentinels[-2:].tolist()
     changed = (model.tokens.weight != before).any(1).nonzero().flatten().tolist()
-    assert sorted(changed) == sorted(marks.values())
-    head, tail = model.tokens.weight[list(marks.values())]
+    assert sorted(changed) == sorted(markers.values())
+    head, tail = model.tokens.weight[list(markers.values())]
     assert not torch.equal(head, tail)
     assert 0.3 < head.std() / before.std() < 3
 
@@ -33,8 +33,8 @@ def test_a_vocabulary_without_spare_rows_grows(tmp_path: Path) -> None:
     words = load_tokenizer(tmp_path / "vocab.txt")
     model = build(TINY, words.vocab_size, 0)
     old = dict(model.named_parameters())
-    grown, marks = place_markers(model, words, ("[HD]", "[TL]"), seed=1)
-    assert marks == {"[HD]": 7, "[TL]": 8}
+    grown, markers = place_markers(model, words, ("[HD]", "[TL]"), seed=1)
+    assert markers == {"[HD]": 7, "[TL]": 8}
     assert grown.config.vocabulary == words.vocab_size == 9
     assert all(torch.equal(weight[: len(old[name])], old[name]) for name, weight in grown.named_parameters())
     words.save(tmp_path / "saved")
@@ -45,11 +45,11 @@ def test_a_vocabulary_without_spare_rows_grows(tmp_path: Path) -> None:
 def test_marks_of_an_earlier_task_keep_what_they_learned(tmp_path: Path) -> None:
     (tmp_path / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b"]))
     words = load_tokenizer(tmp_path / "vocab.txt")
-    grown, marks = place_markers(build(TINY, words.vocab_size, 0), words, ("[HD]", "[TL]"), seed=1)
+    grown, markers = place_markers(build(TINY, words.vocab_size, 0), words, ("[HD]", "[TL]"), seed=1)
     before = grown.tokens.weight.detach().clone()
-    same, again = place_markers(grown, words, ("[HD]", "[TL]"), seed=2, placed=marks)
-    assert again == marks
+    same, again = place_markers(grown, words, ("[HD]", "[TL]"), seed=2, placed=markers)
+    assert again == markers
     assert torch.equal(same.tokens.weight, before)
-    other, typed = place_markers(grown, words, ("[ENT]",), seed=2, placed=marks)
+    other, typed = place_markers(grown, words, ("[ENT]",), seed=2, placed=markers)
     assert typed == {"[ENT]": 9}
     assert torch.equal(other.tokens.weight[:9], before)

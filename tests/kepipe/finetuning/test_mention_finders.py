@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 
 from kepipe.cli import app
 from kepipe.finetuning.predictor import Predictor
+from kepipe.knowledge.base import KNOWLEDGE_FILE
 from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
 from kepipe.stages.artifacts import FineTuned, Graph, Vectors
 from kepipe.tokenization.training import train_tokenizer
@@ -73,6 +75,48 @@ def test_predict_from_the_command_line(injected: FineTuned, tmp_path: Path) -> N
     said = CliRunner().invoke(app, ["predict", str(injected.folder), f"[[{name}]] and rain"])
     assert said.stdout.startswith(SIDE[name])
     assert f"{name} → Q{name}" in said.stdout
+
+
+def test_predict_has_a_section_of_its_own(injected: FineTuned, tmp_path: Path) -> None:
+    """A folder that brings no knowledge is given some: a name, or settings as in a stage."""
+    plain, graph = tmp_path / "plain", write_world(tmp_path / "graph", SIDE)
+    shutil.copytree(injected.folder, plain, ignore=shutil.ignore_patterns(KNOWLEDGE_FILE, "graph"))
+    texts = [f"we saw [[{name}|mention]] again" for name in UNSEEN[:40]]
+
+    def answers(*options: str) -> list[str]:
+        asked = CliRunner().invoke(app, ["predict", str(plain), *texts, "--json", *options])
+        assert asked.exception is None, asked.exception
+        return [next(iter(json.loads(line)["predicted"])) for line in asked.stdout.splitlines()]
+
+    def share(found: list[str]) -> float:
+        return float(np.mean([answer == SIDE[name] for answer, name in zip(found, UNSEEN, strict=False)]))
+
+    assert share(answers()) < 0.8
+    for option in (
+        "{method: k-bert, max_branches: 1}",
+        '[{"method": "k-bert", "max_branches": 1}]',
+        "k-bert",
+    ):
+        assert share(answers("--knowledge", option, "--graph", str(graph))) > 0.95
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("k-brt", "unknown knowledge method 'k-brt'; did you mean `k-bert`"),
+        ("{method: k-bert, length: 2}", "--knowledge: `knowledge.0.k-bert.length`: expected a number from 8"),
+        ("k-bert", r"brings no graph for k-bert: give one (--graph)"),
+        ("ernie-tsinghua", "has no weights for ernie-tsinghua"),
+        ("{", "is not a YAML value"),
+    ],
+)
+def test_a_section_that_cannot_be_used_is_refused(
+    injected: FineTuned, tmp_path: Path, option: str, message: str
+) -> None:
+    plain = tmp_path / "plain"
+    shutil.copytree(injected.folder, plain, ignore=shutil.ignore_patterns(KNOWLEDGE_FILE, "graph"))
+    asked = CliRunner().invoke(app, ["predict", str(plain), "[[x]]", "--knowledge", option])
+    assert message in str(asked.exception)
 
 
 def test_an_unmarked_text_is_told_how_to_mark_it(injected: FineTuned) -> None:

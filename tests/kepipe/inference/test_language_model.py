@@ -16,6 +16,8 @@ from kepipe.cli import app
 from kepipe.inference import opening
 from kepipe.inference.language_model import open_language_model
 from kepipe.inference.opening import ModelKind, OpenedModel
+from kepipe.knowledge.kbert.settings import KBert
+from kepipe.knowledge.opening import write_settings
 from kepipe.models import folder
 from kepipe.models.base import Base, build
 from kepipe.models.hf import huggingface
@@ -23,6 +25,8 @@ from kepipe.models.lm_scorer import LMScorer
 from kepipe.models.protocols import Capability, LanguageModel
 from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
 from kepipe.tokenization.training import train_tokenizer
+from kg.schema import Entity
+from kg.writer import write_graph
 
 TASK = "choices: [Mars, Jupiter]\ntemplate: '{question}: {answer}'\nquestions: [{question: Io, answer: Jupiter}]\n"
 
@@ -91,3 +95,15 @@ def test_a_transformer_goes_on_in_the_style_that_is_asked_for(tokenizer: Path, t
         assert isinstance(own, LMScorer)
         assert isinstance(other, LMScorer)
         assert (own.prompt_style, other.prompt_style) == ("append", "prefix")
+
+
+def test_knowledge_that_a_folder_brings_is_not_used_for_writing(tokenizer: Path, tmp_path: Path) -> None:
+    model = build(Base(family="gpt2", layers=1, hidden=32, heads=2), 420, 0)
+    folder.save(tmp_path / "m", model, tokenizer=tokenizer)
+    write_graph(tmp_path / "m" / "graph", [Entity("Q1", "Io")], [], {"train": []})
+    write_settings(tmp_path / "m", KBert())
+    notes: list[str] = []
+    open_language_model(str(tmp_path / "m"), note=notes.append)
+    assert any(
+        "its k-bert is not used: what a model writes follows from the text alone" in note for note in notes
+    )

@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from kepipe.knowledge import opening
-from kepipe.knowledge.base import KNOWLEDGE_FILE, KnowledgeSettings, Sources, Together
+from kepipe.knowledge.base import GRAPH_FOLDER as GRAPH
+from kepipe.knowledge.base import KNOWLEDGE_FILE, CombinedKnowledge, KnowledgeSettings, Sources
 from kepipe.knowledge.ernie_baidu import ErnieBaidu, MaskedUnits
 from kepipe.knowledge.ernie_tsinghua.method import FusedEntities
 from kepipe.knowledge.ernie_tsinghua.settings import ErnieTsinghua
-from kepipe.knowledge.kbert.method import GRAPH, InjectedTriples
+from kepipe.knowledge.kbert.method import InjectedTriples
 from kepipe.knowledge.kbert.settings import KBert
 from kepipe.models import folder
 from kepipe.models.base import Base, build
@@ -104,7 +105,7 @@ def test_a_method_that_adds_weights_changes_the_model(sources: Sources) -> None:
 def test_methods_work_in_the_table_s_order(sources: Sources) -> None:
     given = [KBert(), ErnieBaidu(), FUSION]
     _, knowledge = opening.prepare(plain(), given, sources, 0, NOTES.append)
-    assert isinstance(knowledge, Together)
+    assert isinstance(knowledge, CombinedKnowledge)
     assert [type(part) for part in knowledge.parts] == [MaskedUnits, FusedEntities, InjectedTriples]
     assert knowledge.in_weights
     assert [knowledge.knows(id) for id in ("a", "c", "nobody")] == [True, True, False]
@@ -128,13 +129,13 @@ def test_a_folder_brings_everything_for_use(sources: Sources, tmp_path: Path) ->
     moved = tmp_path / "elsewhere"
     (tmp_path / "model").rename(moved)
     own = opening.open_own(moved, without(sources, model))
-    assert isinstance(own, Together)
+    assert isinstance(own, CombinedKnowledge)
     fused, injected = own.parts
     assert isinstance(fused, FusedEntities)
     assert isinstance(injected, InjectedTriples)
     assert fused.vectors.rows(["a", "b", "c"]).tolist() == [0, 1, -1]
     assert injected.injector.settings == kbert
-    assert injected.injector.graph.folder == moved / GRAPH
+    assert injected.injector.chooser.graph.folder == moved / GRAPH
 
 
 def test_a_given_source_takes_the_place_of_the_folder_s(sources: Sources, tmp_path: Path) -> None:
@@ -151,7 +152,7 @@ def test_settings_of_a_stage_take_the_place_of_the_folder_s(sources: Sources, tm
     inputs = replace(sources, config=model.config, vectors=None)
     same, knowledge = opening.prepare(model, [KBert()], inputs, 0, NOTES.append, tmp_path)
     assert same is model
-    assert isinstance(knowledge, Together)
+    assert isinstance(knowledge, CombinedKnowledge)
     assert [type(part) for part in knowledge.parts] == [FusedEntities, InjectedTriples]
     plain_links = ErnieTsinghua(entity_heads=2, denoising=False)
     same, knowledge = opening.prepare(model, [plain_links], inputs, 0, NOTES.append, tmp_path)

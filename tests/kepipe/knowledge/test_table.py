@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from kepipe.config import ConfigConflict
 from kepipe.flow.stage import Stage
 from kepipe.knowledge import table
-from kepipe.knowledge.base import KnowledgeMethod, Use
+from kepipe.knowledge.base import KnowledgeContext, KnowledgeMethod
 from kepipe.knowledge.ernie_baidu import ErnieBaidu
 from kepipe.knowledge.ernie_tsinghua.settings import ErnieTsinghua
 from kepipe.knowledge.kbert.settings import KBert
@@ -107,14 +107,17 @@ def test_a_method_that_is_named_is_noticed(line: str, told: set[str]) -> None:
 
 @pytest.mark.parametrize(("name", "method"), ROWS)
 def test_a_method_has_controls_that_stages_can_make(name: str, method: KnowledgeMethod) -> None:
-    """Every method can be left out; one that reads an input can be given wrong facts, and names without facts."""
+    """Every method can be left out; one that reads an input can be given wrong facts, names without facts, and is
+    compared with the same facts as sentences."""
     settings = table.read(name)
-    names = [control.name for control in method.controls]
+    controls = table.controls_of(method)
     inputs = method.inputs(settings)
-    assert names == (list(table.CONTROLS) if inputs else ["graph-off"])
+    expected = [control for control in table.CONTROLS if control != name] if inputs else ["graph-off"]
+    assert [control.name for control in controls] == expected
     makers = {stage.name: stage for stage in STAGES}
-    for control in method.controls:
-        assert bool(control.replaced_by) == (control.name != "graph-off")
+    for control in controls:
+        assert bool(control.replaced_by) == (control.name not in ("graph-off", "triples-as-text"))
+        assert control.method in (None, *table.METHODS)
         for slot, kind in control.replaced_by.items():
             assert slot in inputs
             assert makers[kind].makes is PRETRAIN.slots()[slot].takes
@@ -184,9 +187,9 @@ def test_the_schema_of_a_stage_offers_the_table(stage: Stage[Any, Any]) -> None:
 def test_what_a_method_cannot_be_used_with_is_said(
     settings: Any, objective: Any, key: str, message: str
 ) -> None:
-    use = Use(None, 128, objective)
+    context = KnowledgeContext(None, 128, objective)
     with pytest.raises(ConfigConflict, match=message) as conflict:
-        table.check((settings,), use)
+        table.check((settings,), context)
     assert conflict.value.key == key
 
 
@@ -194,8 +197,8 @@ def test_places_that_one_method_names_are_not_moved_by_another() -> None:
     both = (ErnieTsinghua(), KBert())
     told = "k-bert moves tokens, and ernie-tsinghua asks for entities.*ernie-tsinghua, denoising: false}` beside it"
     with pytest.raises(ConfigConflict, match=told):
-        table.check(both, Use(None, 128, MLM()))
-    table.check(both, Use(None, 128))  # fine-tuning asks for none
+        table.check(both, KnowledgeContext(None, 128, MLM()))
+    table.check(both, KnowledgeContext(None, 128))  # fine-tuning asks for none
 
 
 def test_a_source_that_nobody_reads_is_advised_a_method() -> None:
@@ -204,6 +207,6 @@ def test_a_source_that_nobody_reads_is_advised_a_method() -> None:
 
 
 def test_what_fits_is_not_spoken_of() -> None:
-    table.check((ErnieBaidu(), ErnieTsinghua(denoising=False), KBert()), Use(None, 128, MLM()))
-    table.check((ErnieTsinghua(denoising=False),), Use(None, 128, SpanCorruption()))
-    table.check((ErnieTsinghua(), KBert(length=8)), Use(None, 128))
+    table.check((ErnieBaidu(), ErnieTsinghua(denoising=False), KBert()), KnowledgeContext(None, 128, MLM()))
+    table.check((ErnieTsinghua(denoising=False),), KnowledgeContext(None, 128, SpanCorruption()))
+    table.check((ErnieTsinghua(), KBert(length=8)), KnowledgeContext(None, 128))

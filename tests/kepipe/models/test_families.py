@@ -145,7 +145,7 @@ def test_hidden_states_of_every_layer() -> None:
     model = build(Base(layers=3, hidden=32, heads=2), 50, seed=0)
     batch = batch_for(model.config)
     all_hidden_states: list[torch.Tensor] = []
-    from kepipe.models.transformer import encoder_visibility
+    from kepipe.models.batch_visibility import encoder_visibility
 
     last = model.encode_tokens(batch.tokens, encoder_visibility(batch), all_hidden_states=all_hidden_states)
     assert [state.shape for state in all_hidden_states] == [(2, 7, 32)] * 4

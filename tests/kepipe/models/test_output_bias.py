@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -11,6 +13,8 @@ from torch import Tensor
 
 from kepipe.data.batch import Batch
 from kepipe.models.base import Base, build
+from kepipe.models.output_bias import TIED_SCALE
+from kepipe.models.pretrained import from_pretrained
 
 
 def test_a_fresh_model_expects_each_token_by_its_frequency() -> None:
@@ -57,3 +61,27 @@ def test_hidden_states_do_not_all_turn_towards_the_frequent_tokens(family: str) 
         return float(F.normalize(hidden.detach(), dim=-1).mean(0).norm())
 
     assert agreement((1e6 * shares).astype(np.int64)) < 0.6 * agreement(None)
+
+
+def test_a_trained_encoder_without_a_head_reads_the_token_table_and_expects_frequencies(
+    tmp_path: Path,
+) -> None:
+    """log p = scale · norm(h) · E + ln(frequency): no weight of the head is drawn at random."""
+    from transformers import BertConfig, BertModel
+
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    BertModel(BertConfig(vocab_size=30, **sizes)).save_pretrained(tmp_path)
+    counts = np.arange(30)
+    notes: list[str] = []
+    model = from_pretrained(str(tmp_path), note=notes.append, counts=counts).eval()
+    assert "lacks a vocabulary head: it reads the token table" in notes[0]
+    hidden = torch.randn(5, 16, generator=torch.Generator().manual_seed(0)) * 0.5
+    with torch.no_grad():
+        logits = model.vocabulary(hidden)
+        expected = TIED_SCALE * F.layer_norm(hidden, (16,)) @ model.tokens.weight.T
+    expected += torch.from_numpy(np.log((counts + 1.0) / (counts + 1.0).sum())).float()
+    torch.testing.assert_close(logits, expected, atol=1e-3, rtol=1e-3)
+
+    drawn = from_pretrained(str(tmp_path), note=notes.append)
+    assert "drawn at random" in notes[-1]
+    assert not torch.equal(drawn.head.bias, model.head.bias)

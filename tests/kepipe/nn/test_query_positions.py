@@ -12,7 +12,8 @@ from torch import Tensor
 
 from kepipe.data.batch import Batch
 from kepipe.models.base import Base, build
-from kepipe.models.transformer import Transformer, encoder_visibility
+from kepipe.models.batch_visibility import encoder_visibility
+from kepipe.models.transformer import Transformer
 from kepipe.nn.layer import Layer
 from kepipe.nn.query_positions import plan_query_positions
 
@@ -71,10 +72,10 @@ def fed(model: Transformer) -> list[int]:
     return seen
 
 
-@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize(("family", "recompute"), [("bert", False), ("bert", True), ("modernbert", False)])
 @pytest.mark.parametrize("case", CASES)
-def test_an_encoder_read_at_some_places(case: str, recompute: bool) -> None:
-    model = build(Base(layers=2, hidden=16, heads=2), V, 0).double().train()
+def test_an_encoder_read_at_some_places(case: str, family: str, recompute: bool) -> None:
+    model = build(Base(family=family, layers=2, hidden=16, heads=2), V, 0).double().train()
     model.set_gradient_checkpointing(recompute)
     worked = fed(model)
     whole_ND = model(CASES[case]).flatten(0, 1)[READS]

@@ -136,6 +136,12 @@ def test_an_objective_goes_with_the_families_of_its_stacks_alone(
         ),
         ("  embed:\n    warm_start: .\n", 4, "holds no vectors (vectors.safetensors is missing)"),
         ("  pretrain: {}\n  evaluate:\n    probes: [perplexity]\n", 5, "`pretrain` cannot answer perplexity"),
+        (
+            "  graph: {}\n  pretrain: {base: {family: gpt2}, objective: causal-lm}\n"
+            "  evaluate:\n    knowledge: k-bert\n",
+            6,
+            "perplexity reads the text alone, and no arm is asked anything else: leave it out",
+        ),
         ("  pretrain: {}\n  evaluate:\n    reference: pretrian\n", 5, "did you mean `pretrain`"),
     ],
 )

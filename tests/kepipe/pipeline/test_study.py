@@ -9,6 +9,8 @@ import pytest
 
 from kepipe.config import ConfigError
 from kepipe.flow.plan import Flow, Node
+from kepipe.knowledge.ernie_baidu import ErnieBaidu
+from kepipe.knowledge.triples_as_text.settings import TriplesAsText
 from kepipe.pipeline import load, schema
 from kepipe.studies.design import Design
 
@@ -112,7 +114,7 @@ def test_controls_are_made_from_the_wiring(tmp_path: Path) -> None:
     text = STAGES + "study: {seeds: 1, controls: true, measure: {evaluate: entity_cloze/mrr}}\n"
     flow = flow_of(tmp_path, text)
     nodes, found = by_name(flow), design(flow)
-    controls = ("graph-off", "graph-shuffled", "names-only")
+    controls = ("graph-off", "graph-shuffled", "names-only", "triples-as-text")
     assert found.arms() == ["graph-on", *controls]
     assert (found.reference, found.controls) == ("graph-off", controls)
     assert nodes["pretrain.graph-on.5"].inputs["vectors"] == ["embed"]
@@ -127,6 +129,10 @@ def test_controls_are_made_from_the_wiring(tmp_path: Path) -> None:
     assert nodes[names_only].inputs == {"vectors": ["embed"]}
     knowledge = [nodes[f"pretrain.{arm}.5"].config.knowledge for arm in ("graph-on", *controls[1:])]
     assert knowledge[0] == knowledge[1] == knowledge[2] != ()
+    as_text = nodes["pretrain.triples-as-text.5"]
+    assert knowledge[3] == (TriplesAsText(),)
+    assert as_text.inputs["graph"] == nodes["embed"].inputs["graph"]
+    assert "vectors" not in as_text.inputs
 
 
 GRAPH = """
@@ -135,7 +141,12 @@ seed: 5
 stages:
   graph: {}
   pretrain: {steps: 3}
-  tune: {use: finetune, task: classification, data: {train: p.yaml}, inputs: {start: pretrain}, knowledge: k-bert}
+  tune:
+    use: finetune
+    task: classification
+    data: {train: p.yaml}
+    inputs: {start: pretrain}
+    knowledge: {method: k-bert, choice: similar, max_branches: 3}
 """
 
 
@@ -150,6 +161,9 @@ def test_controls_of_a_method_that_takes_the_graph_itself(tmp_path: Path) -> Non
         (wrong,) = nodes[f"tune.{control}.5"].inputs["graph"]
         assert nodes[wrong].stage.name == kind
         assert nodes[wrong].inputs == {"graph": ["graph"]}
+    as_text = nodes["tune.triples-as-text.5"]
+    assert as_text.config.knowledge == (TriplesAsText(choice="similar"),)  # what both methods have
+    assert as_text.inputs["graph"] == ["graph"]
 
 
 def test_several_methods_are_put_wrong_together(tmp_path: Path) -> None:
@@ -164,6 +178,17 @@ def test_several_methods_are_put_wrong_together(tmp_path: Path) -> None:
         kinds = {slot: [nodes[name].stage.name for name in inputs[slot]] for slot in ("vectors", "graph")}
         assert kinds == {"vectors": [f"{suffix}-vectors"], "graph": [f"{suffix}-graph"]}
     assert {"vectors", "graph"}.isdisjoint(nodes["pretrain.graph-off.5"].inputs)
+    as_text = nodes["pretrain.triples-as-text.5"]
+    assert as_text.config.knowledge == (TriplesAsText(),)
+    assert (as_text.inputs["graph"], as_text.inputs.get("vectors")) == (["graph"], None)
+
+
+def test_what_is_not_replaced_stays(tmp_path: Path) -> None:
+    text = STAGES.replace("knowledge: ernie-tsinghua", "knowledge: [ernie-baidu, ernie-tsinghua]")
+    nodes = by_name(
+        flow_of(tmp_path, text + "study: {seeds: 1, controls: true, measure: {pretrain: loss}}\n")
+    )
+    assert nodes["pretrain.triples-as-text.5"].config.knowledge == (ErnieBaidu(), TriplesAsText())
 
 
 def test_a_method_has_the_controls_that_mean_something(tmp_path: Path) -> None:

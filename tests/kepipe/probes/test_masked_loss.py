@@ -45,7 +45,7 @@ def test_the_baseline_needs_no_model(loss):
 
 def test_details_and_mentions_count_what_is_asked_and_given(loss):
     assert set(loss.details()["blanks"]) == {"tokens", "phrases", "mentions"}
-    given = loss.entities_given()
+    given = loss.entities_given(OpenedModel(Path("model")))
     assert len(given) == sum(len(mentions) for mentions in loss.blanks.mentions.values()) > 0
 
 

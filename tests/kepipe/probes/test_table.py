@@ -21,10 +21,11 @@ def read(*patterns):
 @pytest.mark.parametrize("name", PROBES)
 def test_a_probe_is_documented_tested_and_in_use(name):
     row = PROBES[name]
-    assert f"| `{name}` | {row.capability} | {row.description} |\n" in read("docs/probes.md")
+    assert f"| `{name}` | {row.asks} | {row.description} |\n" in read("docs/probes.md")
     assert name in read("pipelines/*.yaml", "docs/*.md", "docs/example/*.yaml")
     module = inspect.getmodule(PROBES[name].make)
-    assert (ROOT / f"tests/kepipe/probes/test_{module.__name__.rpartition('.')[2]}.py").is_file()
+    file = module.__name__.removeprefix("kepipe.probes.").partition(".")[0]
+    assert (ROOT / f"tests/kepipe/probes/test_{file}.py").is_file()
 
 
 def test_the_schema_offers_the_table_and_says_what_each_probe_measures():
@@ -44,7 +45,7 @@ def test_a_row_shows_metrics_that_it_has(row):
 
 
 def test_names_in_the_scores_are_those_of_metrics():
-    assert [score_name(name) for name in PROBES] == ["entity_cloze", "perplexity", "mlm_loss"]
+    assert [score_name(name) for name in PROBES] == ["graph_quiz", "entity_cloze", "perplexity", "mlm_loss"]
 
 
 def test_probes_fit_by_what_a_model_can_do():
@@ -60,6 +61,7 @@ def test_probes_fit_by_what_a_model_can_do():
 
     assert fitting(None, Counted(), "arm") == ("perplexity",)
     with pytest.raises(
-        ValueError, match="`arm` cannot answer mlm-loss, which asks a masked-lm, only perplexity"
+        ValueError,
+        match="`arm` cannot answer mlm-loss, which asks a masked-lm, only graph-quiz and perplexity",
     ):
         fitting(("mlm-loss",), Counted(), "arm")

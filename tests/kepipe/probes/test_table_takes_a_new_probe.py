@@ -37,7 +37,7 @@ class FirstWords:
         tick(self.steps)
         return {"losses": losses_V[self.firsts]}
 
-    def entities_given(self):
+    def entities_given(self, model):
         return ()
 
     def score(self, answers, seed):
@@ -64,7 +64,7 @@ def make(held_out):
 
 ROW = ProbeRow(
     "how likely the first word of a document is",
-    "masked-lm",
+    ("masked-lm",),
     make,
     Presentation(
         anchor="first-words",

@@ -48,7 +48,7 @@ def test_tags_nest_and_ids_are_unique(html):
     assert len(structure.ids) == len(set(structure.ids))
     anchors = re.findall(r'<a href="#([^"]+)"', html)
     assert set(anchors) <= set(structure.ids)
-    assert anchors == ["cloze", "examples", "loss", "training", "linking", "vectors", "data", "run"]
+    assert anchors == ["cloze", "cloze-examples", "loss", "training", "linking", "vectors", "data", "run"]
 
 
 def test_the_same_inputs_give_the_same_bytes(inputs, html, tmp_path):

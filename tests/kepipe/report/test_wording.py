@@ -58,7 +58,7 @@ def test_explanation_tells_the_baseline_that_reads_nothing():
 def test_numbers():
     assert [plain(v) for v in (0.3124, 12.34, 1234.5)] == ["0.312", "12.3", "1,234"]
     assert signed(-0.0041) == "−0.004"
-    assert between(told(0, None, None, 2)) == "no interval: 2 documents"
+    assert between(told(0, None, None, 2)) == "no interval: 2 independent cases"
     assert cell(told(0.5, 0.4, 0.6)) == '0.500 <span class="interval">0.400 to 0.600</span>'
 
 

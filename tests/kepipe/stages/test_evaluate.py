@@ -229,6 +229,17 @@ def test_triples_of_a_graph_go_with_the_text_of_all_arms(world, tmp_path):
     assert unseen.arms == plain.arms, "no triple is written, so all is as without"
 
 
+def test_what_reads_the_text_alone_says_that_knowledge_is_not_used(world, tmp_path):
+    arms = (world.arms[0], writer(world, tmp_path))
+    plain, _ = run(world, tmp_path / "plain", arms=arms)
+    scores, events = run(world, tmp_path / "injected", with_triples(), arms, graph=world.graph)
+    assert scores.arms["writer"] == plain.arms["writer"]
+    assert scores.arms["pretrain"] != plain.arms["pretrain"]
+    notes = [event.message for event in events if hasattr(event, "message")]
+    assert "writer: perplexity reads the text alone, so k-bert is not used there" in notes
+    assert not any(note.startswith("pretrain:") and "not used" in note for note in notes)
+
+
 def test_knowledge_that_leaves_no_room_for_what_is_asked_is_refused(world, tmp_path):
     with pytest.raises(ValueError, match=r"no room for .* blanks of a batch: rows have"):
         run(world, tmp_path, with_triples(length=8), graph=world.graph)

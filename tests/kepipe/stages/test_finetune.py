@@ -96,13 +96,13 @@ def test_it_writes_a_model_folder_and_what_made_it(bert: Model, tmp_path: Path) 
 
 
 def test_a_task_can_begin_where_another_ended(bert: Model, tmp_path: Path) -> None:
-    """An intermediate task: a fresh head over frozen features finds the relations again, marks and all."""
+    """An intermediate task: a fresh head over frozen features finds the relations again, markers and all."""
     data = write_task(tmp_path, "relations")
     first = finetune(tmp_path / "first", bert, "relations", data)
     changes: dict[str, Any] = {"train": "head", "entity_markers": True, "epochs": 2, "learning_rate": 3e-2}
     again = finetune(tmp_path / "again", first, "relations", data, **changes)
-    marks = [json.loads((made.folder / "task.json").read_text())["markers"] for made in (first, again)]
-    assert marks[0] == marks[1]
+    markers = [json.loads((made.folder / "task.json").read_text())["markers"] for made in (first, again)]
+    assert markers[0] == markers[1]
     assert again.scores()["test"]["micro_f1"].value > 0.9
     finetune(tmp_path / "other", first, "typing", write_task(tmp_path, "typing", 40, 40), epochs=1)
 

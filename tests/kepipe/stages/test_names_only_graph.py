@@ -66,6 +66,8 @@ def test_a_branch_is_the_entity_s_own_name(
     for predicate in (True, False):
         injector = Injector(open_graph(names_only(graph, tmp_path / str(predicate))), words,
                             KBert(predicate=predicate))  # fmt: skip
-        tree = injector.build_rows(row[None], np.array([len(row)]), mention, np.array([injector.row("lima")]))
+        tree = injector.build_rows(
+            row[None], np.array([len(row)]), mention, np.array([injector.chooser.row("lima")])
+        )
         assert tree.tokens[0][tree.branch[0] > 0].tolist() == lima.tolist()
         assert tree.tokens[0][tree.branch[0] == 0].tolist() == row.tolist()

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ import torch
 from safetensors.torch import save_file
 from tests.support.toy_training import HIDE_SOME, Ear, context_in, fit, held_out_loss, in_turn, render, settings, tiny
 torch.set_num_threads(1)
-folder, stop, parallel = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+folder, stop, changes = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
 objective = in_turn() if sys.argv[4] == "mixture" else HIDE_SOME
 
 def until(number):
@@ -27,8 +28,10 @@ def until(number):
 
 ear, model = Ear(), tiny()
 try:
-    fit(model, objective, until, settings(accumulate=2, log_every=1, parallel=parallel), context_in(folder, ear),
-        held_out_loss(HIDE_SOME, lambda n: render(900 + n), 2))
+    state = fit(model, objective, until, settings(**{"accumulate": 2, "log_every": 1} | changes),
+        context_in(folder, ear), held_out_loss(HIDE_SOME, lambda n: render(900 + n), 2))
+    rank = torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
+    (folder / f"end-{rank}.json").write_text(json.dumps([state.step, state.micro_batches, state.seconds]))
 except KeyboardInterrupt:
     pass
 if not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0:
@@ -40,7 +43,7 @@ if torch.distributed.is_initialized():
 
 
 def run(
-    processes: int, folder: Path, stop: int = 1000, parallel: str = "ddp", objective: str = ""
+    processes: int, folder: Path, stop: int = 1000, objective: str = "", **changes: Any
 ) -> dict[str, dict[str, float]]:
     folder.mkdir(exist_ok=True)
     script = folder / "run.py"
@@ -52,7 +55,7 @@ def run(
         script,
         folder,
         str(stop),
-        parallel,
+        json.dumps(changes),
         objective,
     ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[3])}
@@ -88,3 +91,24 @@ def test_a_mixture_of_which_not_every_batch_uses_every_head(tmp_path: Path, para
     two = run(2, tmp_path / "two", parallel=parallel, objective="mixture")
     assert len(two["loss"]) == len(alone["loss"]) == 12
     agree(two, alone)
+
+
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp2"])
+def test_muon_in_two_processes_while_the_batch_grows(tmp_path: Path, parallel: str) -> None:
+    growing = {"optimizer": "muon", "accumulate": 16, "batch_tokens": 2048, "batch_ramp": 0.5}
+    chain = tmp_path / "chain"
+    alone = run(1, tmp_path / "alone", **growing)
+    two = run(2, chain, stop=40, parallel=parallel, **growing)
+    rest = run(1, chain, **growing)
+    assert set(two["loss"]) | set(rest["loss"]) == set(alone["loss"])
+    assert len(two["loss"]) > 4
+    for part in (two, rest):
+        agree(part, alone)
+
+
+def test_processes_agree_on_when_a_budget_of_time_is_used(tmp_path: Path) -> None:
+    """The first one's clock counts: else one would wait for the other without end."""
+    run(2, tmp_path, budget="2s", accumulate=8, batch_tokens=1024, batch_ramp=0.5)
+    first, second = (json.loads((tmp_path / f"end-{rank}.json").read_text()) for rank in (0, 1))
+    assert first == second
+    assert first[2] >= 2.0

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from kepipe.data.batch import Batch, TokenRows
-from kepipe.models.transformer import Transformer
 from kepipe.objectives.base import Objective
-from kepipe.training.criterion import Losses
+from kepipe.objectives.losses import TokenLoss, TokenModel
 from kepipe.training.distributed import LossModule, make_accelerator
 from kepipe.training.divergence import Diverged
 from kepipe.training.evaluator import HeldOutLoss
@@ -29,7 +29,6 @@ from tests.support.toy_training import (
     HIDE_SOME,
     PARTS,
     Ear,
-    HiddenCriterion,
     context_in,
     fit,
     held_out_loss,
@@ -152,12 +151,11 @@ def poisoned(rows: TokenRows, rng: np.random.Generator, progress: float) -> Batc
     return batch
 
 
-class PoisonedCriterion(HiddenCriterion):
-    """Adds the poison of a batch to each of its losses."""
+class PoisonedLoss(TokenLoss):
+    """Adds the poison of a batch to its loss."""
 
-    def __call__(self, model: Transformer, batch: Batch) -> Losses:
-        means = super().__call__(model, batch)
-        return {name: mean + batch.extra.get("poison", 0.0) for name, mean in means.items()}
+    def mean(self, model: TokenModel, hidden_ND: Tensor, batch: Batch) -> Tensor:
+        return super().mean(model, hidden_ND, batch) + batch.extra.get("poison", 0.0)
 
 
 def test_a_loss_that_is_no_number_stops_with_the_batch_saved(tmp_path: Path) -> None:
@@ -165,7 +163,7 @@ def test_a_loss_that_is_no_number_stops_with_the_batch_saved(tmp_path: Path) -> 
     with pytest.raises(Diverged, match="the loss of step 7 is not finite") as stopped:
         fit(
             tiny(),
-            Objective(poisoned, PoisonedCriterion()),
+            Objective(poisoned, PoisonedLoss("hidden")),
             render,
             settings(checkpoint_every=3, log_every=4),
             context,

@@ -14,7 +14,8 @@ from kepipe.training.settings import TrainingSettings
 
 def rates(**values: Any) -> list[float]:
     settings = TrainingSettings(learning_rate=1.0, **values)
-    return [learning_rate(step, settings) for step in range(settings.steps)]
+    steps = settings.steps
+    return [learning_rate(step / steps, settings, 1 / steps) for step in range(steps)]
 
 
 def test_linear_rises_and_falls_by_equal_steps() -> None:
@@ -36,13 +37,35 @@ def test_inverse_sqrt_meets_the_warmup_and_halves_at_four_times_its_steps() -> N
     assert found[39] == pytest.approx(0.5)
 
 
+def test_wsd_stays_at_the_peak_and_falls_to_nothing_over_the_last_fifth() -> None:
+    found = rates(steps=20, warmup=4, schedule="wsd")
+    assert found[4:17] == pytest.approx([1.0] * 13)
+    assert found[17:] == pytest.approx([1 - math.sqrt(n / 4) for n in (1, 2, 3)])
+
+
 def test_no_warmup_starts_at_the_peak() -> None:
     assert rates(steps=3, warmup=0, schedule="constant") == [1.0, 1.0, 1.0]
 
 
 def test_a_share_of_warmup_is_of_all_steps() -> None:
-    assert TrainingSettings(steps=200, warmup=0.1).warmup_steps() == 20
-    assert TrainingSettings(steps=200, warmup=30).warmup_steps() == 30
+    assert TrainingSettings(steps=200, warmup=0.1).warmup_share() == 20 / 200
+    assert TrainingSettings(steps=200, warmup=30).warmup_share() == 30 / 200
+    assert TrainingSettings(steps=25, warmup=0.1).warmup_share() == 2 / 25, "whole steps"
+
+
+def test_a_budget_of_time_is_written_with_its_unit_and_takes_the_place_of_steps() -> None:
+    settings = TrainingSettings.model_validate({"budget": "1h30m", "warmup": 0.1, "learning_rate": 1.0})
+    assert settings.budget == 5400.0
+    assert [learning_rate(share, settings) for share in (0.0, 0.05, 0.1, 0.55, 1.0)] == pytest.approx(
+        [0.0, 0.5, 1.0, 0.5, 0.0]
+    )
+
+
+def test_an_update_gets_more_parts_by_doubling_and_is_whole_after_the_ramp() -> None:
+    settings = TrainingSettings(accumulate=8, batch_ramp=0.6)
+    assert [settings.parts_at(share / 10) for share in range(11)] == [1, 1, 2, 2, 4, 4, 8, 8, 8, 8, 8]
+    assert TrainingSettings(batch_tokens=1200, accumulate=12, batch_ramp=0.5).ramp() == [3, 6, 12]
+    assert TrainingSettings(batch_tokens=600, accumulate=6).ramp() == [6]
 
 
 @pytest.mark.parametrize(
@@ -52,6 +75,14 @@ def test_a_share_of_warmup_is_of_all_steps() -> None:
         ({"warmup": 2.5}, "whole number"),
         ({"betas": (0.9, 1.0)}, "betas"),
         ({"stepz": 3}, "stepz"),
+        ({"budget": "10"}, "length of time"),
+        ({"budget": 600.0}, "length of time"),
+        ({"budget": "0s"}, "greater than 0"),
+        ({"budget": "10m", "steps": 100}, "leave one of them out"),
+        ({"budget": "10m", "warmup": 100}, "share below 1"),
+        ({"optimizer": "muonn"}, "'adamw' or 'muon'"),
+        ({"batch_ramp": 0.5}, "even number of parts"),
+        ({"batch_ramp": 0.5, "accumulate": 8, "processes": 2}, "set accumulate .8. to 16"),
     ],
 )
 def test_impossible_settings_are_refused(values: dict[str, Any], said: str) -> None:
@@ -61,7 +92,7 @@ def test_impossible_settings_are_refused(values: dict[str, Any], said: str) -> N
 
 def test_what_is_due_after_a_step() -> None:
     settings = TrainingSettings(steps=12, log_every=2, eval_every=3, checkpoint_every=5)
-    due = {step: settings.actions_at(step) for step in range(1, 13)}
+    due = {step: settings.actions_at(step, step == 12) for step in range(1, 13)}
     assert due[1] == set()
     assert due[2] == {"record"}
     assert due[3] == {"record", "measure"}

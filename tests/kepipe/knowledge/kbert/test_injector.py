@@ -14,13 +14,13 @@ from kepipe.data.batch import MentionSpans
 from kepipe.data.document import Mention
 from kepipe.finetuning.collator import mentions_of
 from kepipe.finetuning.rows import Named, Row
-from kepipe.knowledge.kbert.choices import CHOICES
-from kepipe.knowledge.kbert.facts import Facts
+from kepipe.knowledge.choosing.choices import CHOICES
+from kepipe.knowledge.choosing.facts import Facts
+from kepipe.knowledge.choosing.ranking import RankingContext, RankingSources, pagerank
+from kepipe.knowledge.choosing.triple_tokenizer import TripleTokenizer
 from kepipe.knowledge.kbert.injector import Injector
-from kepipe.knowledge.kbert.ranking import RankingContext, RankingSources, pagerank
 from kepipe.knowledge.kbert.settings import KBert
 from kepipe.knowledge.kbert.tree import InjectedRows
-from kepipe.knowledge.kbert.triple_tokenizer import TripleTokenizer
 from kepipe.knowledge.name_matcher import Dictionary, to_tokens
 from kepipe.tokenization.tokenizer import Tokenizer
 from kg.neighbourhood import Neighbourhood
@@ -48,7 +48,7 @@ def plant(injector: Injector, rows: Sequence[Row]) -> InjectedRows:
     """The trees of rows, whose entities the injector looks up."""
     lengths = np.array([len(each) for each in rows])
     mentions = mentions_of(rows)
-    graph_rows = np.array([*map(injector.row, mentions.ids), -1])
+    graph_rows = np.array([*map(injector.chooser.row, mentions.ids), -1])
     tokens = pad(np.concatenate([each.tokens for each in rows]), lengths, 0)
     return injector.build_rows(tokens, lengths, mentions, graph_rows[mentions.entities])
 
@@ -212,7 +212,7 @@ def test_rows_of_pretraining(graph: Graph, tokenizer: Tokenizer) -> None:
     plain = pretraining_rows(count=5, length=20, entities=entities, entity_ids=["beijing", "nobody", "cook"])
     injector = Injector(graph, tokenizer, KBert())
     there, mentions = plain.documents > 0, plain.mentions()
-    graph_rows = np.array([injector.row(id) for id in mentions.ids])
+    graph_rows = np.array([injector.chooser.row(id) for id in mentions.ids])
     injected = injector.build_rows(plain.tokens, there.sum(1), mentions, graph_rows[mentions.entities])
     for name in ("tokens", "segments", "documents", "entities"):
         moved = injected.tokens if name == "tokens" else injected.spread(getattr(plain, name), -1)

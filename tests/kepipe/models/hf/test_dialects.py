@@ -23,5 +23,5 @@ def test_a_row_names_what_there_is(name: str) -> None:
 
 def test_both_tables_have_the_same_families() -> None:
     assert list(DIALECTS) == list(PORTS)
-    with pytest.raises(ValueError, match="known: bert, roberta, gpt2, bart, t5"):
+    with pytest.raises(ValueError, match="known: bert, roberta, modernbert, gpt2, bart, t5"):
         dialect_of("elmo")

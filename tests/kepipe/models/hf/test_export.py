@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from tokenizers import Tokenizer as Backend
 from tokenizers.models import WordLevel
-from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
+from kepipe.data.batch import Batch
 from kepipe.models.base import Base, build
 from kepipe.models.hf.export import export, with_rows
 from kepipe.models.pretrained import from_pretrained, locate
@@ -34,12 +36,13 @@ def made(family: Any, kind: str, folder: Path) -> tuple[Transformer, Tokenizer]:
 
 
 @pytest.mark.parametrize(("family", "kind"), [
-    ("bert", "wordpiece"), ("roberta", "bpe"), ("bart", "bpe"), ("gpt2", "bpe"), ("t5", "unigram"),
+    ("bert", "wordpiece"), ("roberta", "bpe"), ("roberta", "wordpiece"), ("bart", "bpe"), ("gpt2", "bpe"),
+    ("t5", "unigram"), ("t5-v1.1", "unigram"),
 ])  # fmt: skip
 def test_rows_have_the_special_tokens_of_training(family: str, kind: str, tmp_path: Path) -> None:
     model, ours = made(family, kind, tmp_path)
     text = ours.encode(["the rose"]).tokens.tolist()
-    rows = {"gpt2": text, "t5": [*text, ours.sep]}
+    rows = {"gpt2": text, "t5": [*text, ours.sep], "t5-v1.1": [*text, ours.sep]}
     theirs = AutoTokenizer.from_pretrained(tmp_path / "theirs")
     assert theirs("the rose")["input_ids"] == rows.get(family, [ours.cls, *text, ours.sep])
     assert (theirs.pad_token_id, theirs.eos_token_id) == (ours.pad, ours.sep)
@@ -73,7 +76,26 @@ def test_two_texts_are_a_pair_with_its_segments(tmp_path: Path) -> None:
     assert row["token_type_ids"] == [0] * (len(first) + 2) + [1] * (len(second) + 1)
 
 
-@pytest.mark.parametrize(("family", "kind"), [("gpt2", "bpe"), ("bart", "bpe"), ("t5", "unigram")])
+@pytest.mark.parametrize("kind", ["wordpiece", "bpe"])
+def test_roberta_comes_back_with_its_positions_wherever_padding_stands(kind: str, tmp_path: Path) -> None:
+    """`AutoModel` gives the hidden states of ours, and so does what is read again."""
+    model, ours = made("roberta", kind, tmp_path)
+    assert model.config.position_offset == ours.pad + 1
+    text = ours.encode(["the rose stands"]).tokens.tolist()
+    tokens = torch.tensor([[ours.cls, *text, ours.sep]])
+    batch = Batch(tokens, torch.ones_like(tokens))
+    theirs = AutoModel.from_pretrained(tmp_path / "theirs").eval()
+    again = from_pretrained(str(tmp_path / "theirs")).eval()
+    assert again.config == model.config
+    with torch.no_grad():
+        expected = model.encode(batch)
+        torch.testing.assert_close(theirs(tokens).last_hidden_state, expected, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(again.encode(batch), expected)
+
+
+@pytest.mark.parametrize(
+    ("family", "kind"), [("gpt2", "bpe"), ("bart", "bpe"), ("t5", "unigram"), ("t5-v1.1", "unigram")]
+)
 def test_what_is_generated_begins_and_ends_as_ours(family: str, kind: str, tmp_path: Path) -> None:
     model, ours = made(family, kind, tmp_path)
     auto = AutoModelForCausalLM if family == "gpt2" else AutoModelForSeq2SeqLM

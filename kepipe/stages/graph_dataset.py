@@ -1,4 +1,4 @@
-"""Stage `quiz`: a graph → a task that only who knows the graph can do: classification, or entity typing."""
+"""Stage `graph-dataset`: a graph → a task that only who knows the graph can do: classification, or entity typing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kepipe.flow.stage import Stage, StageContext
 from kepipe.stages.artifacts import Graph, TaskData
 
 if TYPE_CHECKING:
-    from kepipe.finetuning.graph_dataset import Question, Quiz
+    from kepipe.finetuning.graph_dataset import GraphDataset, Question
     from kg.store import Graph as StoredGraph
 
 ENGLISH = (
@@ -32,7 +32,7 @@ ENGLISH_TYPES = (
 )
 
 
-class QuizConfig(Section):
+class GraphDatasetConfig(Section):
     """What is asked of the graph's entities, and how."""
 
     ask: Literal["objects", "types"] = "objects"
@@ -53,7 +53,7 @@ class QuizConfig(Section):
     """Share of the entities asked about at the end alone."""
 
     @model_validator(mode="after")
-    def _name_somebody(self) -> QuizConfig:
+    def _name_somebody(self) -> GraphDatasetConfig:
         for template in self.templates or ():
             if template.count("{name}") != 1:
                 raise ValueError(f"expected `{{name}}` once in {template!r}")
@@ -65,13 +65,13 @@ class QuizConfig(Section):
 
 
 @dataclass(frozen=True)
-class QuizInputs:
+class GraphDatasetInputs:
     """The graph that knows the answers."""
 
     graph: Graph
 
 
-def quiz(inputs: QuizInputs, config: QuizConfig, context: StageContext) -> None:
+def write_dataset(inputs: GraphDatasetInputs, config: GraphDatasetConfig, context: StageContext) -> None:
     """Write `train.jsonl`, `dev.jsonl` and `test.jsonl` for a task. See `kepipe.finetuning.graph_dataset`."""
     from kg.store import open_graph
 
@@ -90,18 +90,20 @@ def quiz(inputs: QuizInputs, config: QuizConfig, context: StageContext) -> None:
     context.note(f"{asked}, such as: {first.text} {', '.join(first.answers)}")
 
 
-def _make(graph: StoredGraph, config: QuizConfig, seed: int) -> Quiz:
+def _make(graph: StoredGraph, config: GraphDatasetConfig, seed: int) -> GraphDataset:
     """The questions. Raises ValueError for relations that the graph does not have."""
     import numpy as np
 
-    from kepipe.finetuning.graph_dataset import Limits, make_quiz, make_typing
+    from kepipe.finetuning.graph_dataset import Limits, make_classification, make_typing
 
     unknown = [id for id in config.relations if id not in {relation.id for relation in graph.relations}]
     if unknown:
         raise ValueError(
-            f"quiz: the graph has no relation `{unknown[0]}`; `kepipe graph describe` lists them"
+            f"graph-dataset: the graph has no relation `{unknown[0]}`; `kepipe graph describe` lists them"
         )
-    make, templates = (make_quiz, ENGLISH) if config.ask == "objects" else (make_typing, ENGLISH_TYPES)
+    make, templates = (
+        (make_classification, ENGLISH) if config.ask == "objects" else (make_typing, ENGLISH_TYPES)
+    )
     limits = Limits(config.relations, config.fewest, config.most, (config.dev, config.test))
     return make(graph, config.templates or templates, np.random.default_rng([seed, 23]), limits)
 
@@ -116,4 +118,4 @@ def _record(question: Question, ask: str) -> dict[str, Any]:
     return {**told, "mentions": [mention], "label": question.answers[0]}
 
 
-QUIZ = Stage("quiz", 1, QuizInputs, QuizConfig, TaskData, quiz)
+GRAPH_DATASET = Stage("graph-dataset", 1, GraphDatasetInputs, GraphDatasetConfig, TaskData, write_dataset)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from kepipe.arrays import Floats
-    from kepipe.knowledge.kbert.ranking import ContextScore, RankingSources
+    from kepipe.knowledge.choosing.ranking import ContextScore, RankingSources
 
 
 @dataclass(frozen=True)
@@ -31,25 +31,25 @@ class Choice:
 
 
 def _rarity(sources: RankingSources) -> Floats:
-    from kepipe.knowledge.kbert import ranking
+    from kepipe.knowledge.choosing import ranking
 
     return ranking.rarity(sources)
 
 
 def _plausibility(sources: RankingSources) -> Floats:
-    from kepipe.knowledge.kbert import ranking
+    from kepipe.knowledge.choosing import ranking
 
     return ranking.plausibility(sources)
 
 
 def _pagerank(sources: RankingSources) -> ContextScore:
-    from kepipe.knowledge.kbert import ranking
+    from kepipe.knowledge.choosing import ranking
 
     return ranking.pagerank(sources)
 
 
 def _similarity(sources: RankingSources) -> ContextScore:
-    from kepipe.knowledge.kbert import ranking
+    from kepipe.knowledge.choosing import ranking
 
     return ranking.similarity(sources)
 

@@ -1,4 +1,4 @@
-"""The rankings by which triples of an entity are chosen (`kepipe.knowledge.kbert.choices` has the table).
+"""The rankings by which triples of an entity are chosen (`kepipe.knowledge.choosing.choices` has the table).
 
 A ranking says what each triple of the graph is *worth* once and for all, or how well it *fits* the text in which its
 entity is met. Of equals the graph's order decides, so that every choice is deterministic.
@@ -15,8 +15,8 @@ import numpy as np
 
 from kepipe.arrays import Floats, Ints, ranges
 from kepipe.data.batch import MentionSpans
-from kepipe.knowledge.kbert.facts import Facts
-from kepipe.knowledge.kbert.triple_tokenizer import TripleTokenizer
+from kepipe.knowledge.choosing.facts import Facts
+from kepipe.knowledge.choosing.triple_tokenizer import TripleTokenizer
 from kg.store import Graph
 
 
@@ -33,7 +33,7 @@ class RankingSources:
 @dataclass(frozen=True)
 class RankingContext:
     """A batch and the C triples in question. `tokens`: int [B, T], `lengths`: int [B]; `entities`: int [M], the
-    graph's row of each anchor, −1 none; `owners`, `triples`: int [C], the anchor and the number of the triple.
+    graph's row of each mention, −1 none; `owners`, `triples`: int [C], the anchor and the number of the triple.
     """
 
     tokens: Ints

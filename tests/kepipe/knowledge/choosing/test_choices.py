@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kepipe.knowledge.kbert.choices import CHOICES
+from kepipe.knowledge.choosing.choices import CHOICES
 from kepipe.knowledge.kbert.settings import KBert
 from kepipe.knowledge.table import inputs_of
 
@@ -39,7 +39,7 @@ def test_the_schema_offers_the_table() -> None:
 def test_names_are_read_without_torch() -> None:
     """So are the names of tokenizers, sources, styles of prompts, and what the pipeline file offers."""
     modules = (
-        "kepipe.knowledge.kbert.choices, kepipe.tokenization.table, kepipe.data.sources.table, "
+        "kepipe.knowledge.choosing.choices, kepipe.tokenization.table, kepipe.data.sources.table, "
         "kepipe.models.prompt_styles, kepipe.inference.normalisation"
     )
     for names, heavy in ((modules, ("numpy", "pydantic", "torch")), ("kepipe.pipeline", ("torch",))):

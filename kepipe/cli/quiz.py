@@ -1,0 +1,149 @@
+"""`kepipe quiz`: how much of a graph models know."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kepipe.cli.graph_source import opened_graph
+from kepipe.probes.graph_quiz.settings import GraphQuizSettings, Reduction
+
+if TYPE_CHECKING:
+    from kepipe.probes.base import Answers
+    from kepipe.probes.graph_quiz.probe import GraphQuiz
+
+NAME = "graph-quiz"
+_DEFAULTS = GraphQuizSettings()
+TELL_EVERY = 10.0
+"""Seconds between lines of progress where there is no terminal."""
+
+
+def quiz(
+    models: Annotated[
+        list[str], typer.Argument(help="Model folders, `minilm`, hub ids: each an arm.", show_default=False)
+    ],
+    graph: Annotated[
+        Path,
+        typer.Option("--graph", "-g", help="A stored graph, or a file of any format that `graph` reads."),
+    ],
+    templates: Annotated[
+        Path | None,
+        typer.Option(
+            help="`relation TAB [X] was born in [Y].` a line, several for paraphrases, or a folder of ParaRel's "
+            "`P19.jsonl` …; else made from labels."
+        ),
+    ] = None,
+    paraphrases: Annotated[
+        int | None, typer.Option(min=1, help="Templates of a relation that are asked, at most. [all]")
+    ] = None,
+    questions: Annotated[int, typer.Option(min=1, help="Facts asked for, at most.")] = _DEFAULTS.questions,
+    options: Annotated[int, typer.Option(min=2, help="Options of a question, at most.")] = _DEFAULTS.options,
+    relation: Annotated[
+        list[str] | None, typer.Option(help="Ask for this relation; may be repeated. [all]")
+    ] = None,
+    stated: Annotated[str, typer.Option(help="Splits that training states.")] = ",".join(_DEFAULTS.stated),
+    held_out: Annotated[str, typer.Option(help="Splits that it never states.")] = ",".join(
+        _DEFAULTS.held_out
+    ),
+    vectors: Annotated[
+        Path | None, typer.Option(help="The graph's TransE vectors, which answer too.")
+    ] = None,
+    reduction: Annotated[Reduction, typer.Option(help="Over an option's tokens.")] = _DEFAULTS.reduction,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of what is drawn.")] = 0,
+    json: Annotated[Path | None, typer.Option(help="Write the scores to this file.")] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="Write a page with relations and examples to this file.")
+    ] = None,
+) -> None:
+    """Ask models for facts of a graph: accuracy with intervals, stated and held-out facts apart, beside baselines."""
+    import numpy as np
+
+    from kepipe.cli.tables import show_page
+    from kepipe.probes.evaluation import score
+    from kepipe.probes.graph_quiz.probe import make_quiz, records
+    from kepipe.report.page import render
+    from kepipe.report.quiz import quiz_page
+    from kepipe.studies.scores import write_scores
+
+    names = _arms(models)
+    settings = GraphQuizSettings(
+        questions=questions, options=options, templates=templates, paraphrases=paraphrases,
+        relations=tuple(relation or ()), stated=_splits(stated), held_out=_splits(held_out), reduction=reduction,
+    )  # fmt: skip
+    with opened_graph(graph) as opened:
+        probe = make_quiz(opened, settings, np.random.default_rng([seed, 4]), vectors)
+        typer.echo(f"{graph}: {probe.steps:,} questions", err=True)
+        answered, known = {}, dict[str, Mapping[str, int]]()
+        for arm, name in names.items():
+            answered[arm], counts = _ask(arm, name, probe)
+            known |= {} if counts is None else {arm: counts}
+        scores = score(
+            {NAME: probe}, {arm: {NAME: answers} for arm, answers in answered.items()}, {NAME: known},
+            [*names][-1], seed,
+        )  # fmt: skip
+        lines = list(records(probe, answered))
+        show_page(quiz_page(graph.name, scores, lines, short=True))
+        if json is not None:
+            write_scores(json, scores)
+        if page is not None:
+            page.write_text(render(quiz_page(graph.name, scores, lines)), encoding="utf-8")
+            typer.echo(f"{page}: drawn", err=True)
+
+
+def _arms(models: Sequence[str]) -> dict[str, str]:
+    """Arm → model: the last parts of paths that tell them apart."""
+    for parts in range(1, max(len(Path(model).parts) for model in models) + 1):
+        arms = {"/".join(Path(model).parts[-parts:]): model for model in models}
+        if len(arms) == len(models):
+            return arms
+    raise ValueError("kepipe quiz: each model once")
+
+
+def _splits(names: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in names.split(",") if name.strip())
+
+
+def _ask(arm: str, name: str, probe: GraphQuiz) -> tuple[Answers, Mapping[str, int] | None]:
+    """What a model answers, and how many subjects its knowledge is given and knows; None: it reads the text alone."""
+    from kepipe.device import resolve
+    from kepipe.inference.opening import open_model
+    from kepipe.models.pretrained import locate
+    from kepipe.probes.evaluation import count_given
+
+    model = open_model(
+        locate(name), resolve("auto"), lambda message: typer.echo(f"{arm}: {message}", err=True)
+    )
+    with _progress(arm, probe.steps) as tick:
+        answers = probe.answer(model, tick)
+    return answers, count_given(model, probe)
+
+
+@contextmanager
+def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal, elsewhere a line every ten seconds."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import Progress
+
+        with Progress(console=Console(stderr=True), transient=True) as bars:
+            task = bars.add_task(what, total=total)
+            yield lambda count: bars.advance(task, count)
+        return
+    start = told = time.monotonic()
+    done = 0
+
+    def tick(count: int) -> None:
+        nonlocal told, done
+        done += count
+        now = time.monotonic()
+        if now - told >= TELL_EVERY or done == total:
+            told = now
+            typer.echo(f"{what}: {done:,} of {total:,} questions, {now - start:.0f} s", err=True)
+
+    yield tick

@@ -1,0 +1,1 @@
+"""`triples-as-text`: facts of a graph written out as sentences."""

@@ -1,0 +1,29 @@
+"""Who sees whom in a batch, by its descriptors: for an encoder, for a decoder, and from a decoder to its encoder."""
+
+from __future__ import annotations
+
+from kepipe.data.batch import Batch
+from kepipe.nn.visibility import Visibility, by_name, documents
+
+
+def encoder_visibility(batch: Batch) -> Visibility:
+    """Who sees whom among a batch's tokens."""
+    return by_name(
+        batch.visibility,
+        batch.documents,
+        prefix_BT=batch.prefix,
+        branch_BT=batch.branch,
+        mention_BT=batch.mention,
+    )
+
+
+def decoder_visibility(batch: Batch) -> Visibility:
+    """Who sees whom among a batch's decoder tokens: left to right, within a document."""
+    return by_name("causal", batch.decoder_documents)
+
+
+def memory_visibility(batch: Batch) -> Visibility:
+    """Which of a batch's tokens its decoder tokens see: those of the same document."""
+    if batch.decoder_documents is None:
+        return documents(batch.documents.clamp(max=1))
+    return documents(batch.decoder_documents, batch.documents)

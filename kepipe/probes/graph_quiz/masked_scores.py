@@ -1,0 +1,132 @@
+"""A masked language model answers the quiz: the pseudo-log-likelihood of each option's tokens in its statement.
+
+Token k of an option is read at a mask, with the later tokens of its word masked too (within-word left-to-right,
+Kauf & Ivanova 2023, so that the rest of a word does not give its beginning away). Many options ask the same of the
+model: all words of L tokens that stand alone share the row of L masks, in which the first token of each is read. Such
+rows go through the model once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from kepipe.arrays import Floats, ShardEntities, pad
+from kepipe.data.batch import Batch, Mentions
+from kepipe.probes.given_knowledge import with_knowledge
+from kepipe.probes.graph_quiz.settings import Reduction
+
+if TYPE_CHECKING:
+    from kepipe.knowledge.base import Knowledge
+    from kepipe.models.protocols import MaskedLanguageModel
+    from kepipe.probes.graph_quiz.statements import TokenStatement
+    from kepipe.tokenization.tokenizer import Tokenizer
+
+TOKENS = 8192
+"""Tokens that go through the model together, about."""
+
+
+@dataclass
+class Row:
+    """Tokens with masks, the first of which is at `place`; what is read there: statements and their tokens.
+
+    `subject`: first, stop and number of the mention of the subject.
+    """
+
+    tokens: tuple[int, ...]
+    place: int
+    subject: tuple[int, int, int]
+    statements: list[int] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+
+
+@torch.inference_mode()
+def pseudo_log_likelihoods(
+    model: MaskedLanguageModel,
+    statements: Sequence[TokenStatement],
+    subjects: Sequence[int],
+    ids: Sequence[str],
+    *,
+    reduction: Reduction = "sum",
+    knowledge: Knowledge | None = None,
+) -> Floats:
+    """Of the option in each of S statements: float [S], −inf for one that cannot be said.
+
+    `subjects`: the number of each statement's subject among `ids`. `knowledge`: what goes with the mention of the
+    subject where the model reads it; None for a plain one.
+    """
+    scores_S = np.zeros(len(statements))
+    rows = distinct_rows(statements, subjects, model.tokenizer)
+    for part in _batches(rows):
+        batch = _batch(part, model.tokenizer)
+        if knowledge is not None:
+            batch = with_knowledge(batch, _mentions(part, ids), knowledge)
+        logp_BV = model.masked_logits(batch).log_softmax(-1)
+        counts = torch.tensor([len(row.labels) for row in part])
+        row_N = torch.repeat_interleave(torch.arange(len(part)), counts).to(logp_BV.device)
+        label_N = torch.tensor([label for row in part for label in row.labels], device=logp_BV.device)
+        logp_N = logp_BV[row_N, label_N]
+        np.add.at(scores_S, [s for row in part for s in row.statements], logp_N.double().cpu().numpy())
+    return reduced(scores_S, [statement.option for statement in statements], reduction)
+
+
+def reduced(scores_S: Floats, options: Sequence[tuple[int, int]], reduction: Reduction) -> Floats:
+    """Sums over the tokens of options, as they are or as means; −inf for an option without tokens."""
+    lengths_S = np.array([stop - first for first, stop in options])
+    divided: Floats = scores_S / np.maximum(lengths_S, 1) if reduction == "mean" else scores_S
+    return np.where(lengths_S > 0, divided, -np.inf)
+
+
+def distinct_rows(
+    statements: Sequence[TokenStatement], subjects: Sequence[int], tokenizer: Tokenizer
+) -> list[Row]:
+    """The rows that the statements ask the model, special tokens included; of each subject each once."""
+    mask, begin, end = tokenizer.mask, tokenizer.cls, tokenizer.sep
+    rows: dict[tuple[int, tuple[int, ...]], Row] = {}
+    for number, (statement, subject) in enumerate(zip(statements, subjects, strict=True)):
+        first, stop = statement.option
+        tokens = (begin, *statement.tokens, end)
+        for place, word_end in zip(range(first + 1, stop + 1), statement.words, strict=True):
+            masked = tokens[:place] + (mask,) * (word_end + 1 - place) + tokens[word_end + 1 :]
+            row = rows.get((subject, masked))
+            if row is None:
+                mention = (statement.subject[0] + 1, statement.subject[1] + 1, subject)
+                row = rows[subject, masked] = Row(masked, place, mention)
+            row.statements.append(number)
+            row.labels.append(tokens[place])
+    return list(rows.values())
+
+
+def _batches(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """Rows of about the same length, of about `TOKENS` tokens together."""
+    by_length = sorted(rows, key=lambda row: len(row.tokens))
+    start = 0
+    while start < len(by_length):
+        stop = start + max(1, TOKENS // len(by_length[start].tokens))
+        yield by_length[start:stop]
+        start = stop
+
+
+def _batch(rows: Sequence[Row], tokenizer: Tokenizer) -> Batch:
+    lengths_B = np.array([len(row.tokens) for row in rows])
+    tokens_N = np.array([token for row in rows for token in row.tokens], np.int64)
+    tokens_BT = pad(tokens_N, lengths_B, tokenizer.pad)
+    places_B = np.array([row.place for row in rows])
+    inside_BT = np.arange(tokens_BT.shape[1]) < lengths_B[:, None]
+    return Batch(
+        tokens=torch.from_numpy(tokens_BT),
+        documents=torch.from_numpy(inside_BT.astype(np.int64)),
+        segments=torch.zeros(tokens_BT.shape, dtype=torch.long),
+        label_positions=torch.from_numpy(np.arange(len(rows)) * tokens_BT.shape[1] + places_B),
+    )
+
+
+def _mentions(rows: Sequence[Row], ids: Sequence[str]) -> Mentions:
+    """The subjects' mentions in the batch of these rows; a subject without tokens has none."""
+    first, stop, numbers = np.array([row.subject for row in rows], np.int64).T
+    there = np.flatnonzero(stop > first)
+    return Mentions(there, first[there], stop[there], ShardEntities(numbers[there]), ids)

@@ -1,0 +1,58 @@
+"""The time that a training with a budget has used, the same in all its processes."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import torch
+
+from kepipe.training.settings import TrainingSettings
+from kepipe.training.train_state import TrainState
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from kepipe.flow.stage import StageContext, Tick
+
+
+class Stopwatch:
+    """Runs from where `state` says that it stood; says nothing where there is no budget."""
+
+    def __init__(self, accelerator: Accelerator, settings: TrainingSettings, state: TrainState) -> None:
+        self.accelerator, self.settings = accelerator, settings
+        self.began = perf_counter() - state.seconds
+
+    @property
+    def share_of_update(self) -> float:
+        """The share of the training that one update is; 0 where nobody knows how many there will be."""
+        return 0.0 if self.settings.budget else 1.0 / self.settings.steps
+
+    def note(self, state: TrainState) -> int:
+        """Write the time down in the state, after an update. Returns what a progress bar moves on by: one step, or the
+        whole seconds that have passed."""
+        if self.settings.budget is None:
+            return 1
+        before, state.seconds = state.seconds, self._agreed(perf_counter() - self.began)
+        return int(min(state.seconds, self.settings.budget)) - int(before)
+
+    def _agreed(self, seconds: float) -> float:
+        """The time of the first process: rates and the end have to be the same in all."""
+        if self.accelerator.num_processes == 1:
+            return seconds
+        exact = (
+            torch.float32 if self.accelerator.device.type == "mps" else torch.float64
+        )  # MPS has no float64
+        shared = torch.tensor([seconds], dtype=exact, device=self.accelerator.device)
+        torch.distributed.broadcast(shared, 0)
+        return float(shared)
+
+
+def training_progress(
+    context: StageContext, settings: TrainingSettings, state: TrainState
+) -> AbstractContextManager[Tick]:
+    """The progress of a training in steps, or in seconds of its budget."""
+    if settings.budget is None:
+        return context.progress("training", settings.steps, "steps", state.step)
+    return context.progress("training", int(settings.budget), "seconds", int(state.seconds))

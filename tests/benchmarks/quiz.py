@@ -1,0 +1,81 @@
+"""What the graph quiz costs: `python -m tests.benchmarks.quiz GRAPH [--models minilm …] [--questions 2000]`.
+
+Wall time and processor time of a model's answers, apart from opening it, with as many threads as cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from kepipe.cli.graph_source import opened_graph
+from kepipe.inference.opening import open_model
+from kepipe.models.pretrained import locate
+from kepipe.probes.graph_quiz.masked_scores import distinct_rows
+from kepipe.probes.graph_quiz.probe import GraphQuiz, make_quiz
+from kepipe.probes.graph_quiz.settings import GraphQuizSettings
+from kepipe.probes.graph_quiz.statements import TokenStatement, encode
+from kepipe.tokenization.tokenizer import Tokenizer
+
+SAMPLE = 100
+"""Questions of which rows are counted."""
+
+
+def main() -> None:
+    """Print a line a model."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("graph", type=Path)
+    parser.add_argument("--models", nargs="+", default=["minilm"])
+    parser.add_argument("--questions", type=int, default=2000)
+    parser.add_argument("--options", type=int, default=60)
+    parser.add_argument("--relations", nargs="*", default=[])
+    chosen = parser.parse_args()
+    settings = GraphQuizSettings(
+        questions=chosen.questions, options=chosen.options, relations=tuple(chosen.relations)
+    )
+    with opened_graph(chosen.graph) as graph:
+        quiz = make_quiz(graph, settings, np.random.default_rng(0))
+        sizes = quiz.questions.sizes
+        print(f"{len(sizes):,} questions, {sizes.sum():,} options, {torch.get_num_threads()} threads")
+        for name in chosen.models:
+            model = open_model(locate(name))
+            if model.masked_language_model is not None:
+                _count(
+                    _sample(quiz, model.masked_language_model.tokenizer),
+                    model.masked_language_model.tokenizer,
+                )
+            wall, processor = time.perf_counter(), time.process_time()
+            quiz.answer(model, lambda _: None)
+            wall, processor = time.perf_counter() - wall, time.process_time() - processor
+            print(f"{name}: {wall:.0f} s, {processor:.0f} s of processor time")
+
+
+def _sample(quiz: GraphQuiz, tokenizer: Tokenizer) -> list[list[TokenStatement]]:
+    """The statements of some questions, spread over all."""
+    cases = np.linspace(0, len(quiz.cases) - 1, min(SAMPLE, len(quiz.cases))).astype(int).tolist()
+    sizes = quiz.questions.sizes[quiz.cases[cases, 0]].tolist()
+    return [
+        encode([quiz.statement(case, option) for option in range(size)], tokenizer)
+        for case, size in zip(cases, sizes, strict=True)
+    ]
+
+
+def _count(questions: list[list[TokenStatement]], tokenizer: Tokenizer) -> None:
+    """How many rows the options need, and how many they would each by itself."""
+    rows = [distinct_rows(statements, [0] * len(statements), tokenizer) for statements in questions]
+    options = sum(map(len, questions))
+    each = sum(len(row.labels) for of_question in rows for row in of_question)
+    tokens = sum(len(row.tokens) for of_question in rows for row in of_question)
+    distinct = sum(map(len, rows))
+    print(
+        f"rows an option: {each / options:.2f} one by one, {distinct / options:.2f} where they are shared, "
+        f"of {tokens / distinct:.1f} tokens"
+    )
+
+
+if __name__ == "__main__":
+    main()

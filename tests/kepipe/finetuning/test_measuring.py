@@ -1,0 +1,34 @@
+"""What does not fit into a task's rows is counted and told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kepipe.flow.events import Metrics
+from kepipe.stages.artifacts import Graph
+from tests.support.tasks import tokenizer
+from tests.support.towns import SIDE, tune, write_world
+from tests.support.toy_training import Ear
+
+
+@pytest.mark.parametrize(("length", "cut_off"), [(64, False), (8, True)])
+def test_tokens_that_knowledge_cuts_off_from_the_head_are_told(
+    length: int, cut_off: bool, tmp_path: Path
+) -> None:
+    """GPT reads the marker behind a mention, and so behind its triples."""
+    words = tmp_path / "words"
+    tokenizer().save(words)
+    ear, graph = Ear(), Graph(write_world(tmp_path / "graph", SIDE), "")
+    method = {"method": "k-bert", "length": length}
+    changes = {
+        "base": {"family": "gpt2", "layers": 1, "hidden": 16, "heads": 2},
+        "entity_markers": True,
+        "knowledge": method,
+    }
+    tune(tmp_path, str(words), {"graph": graph}, ear, epochs=1, **changes)
+    message = "tokens that the head reads are cut off by what `knowledge` writes into the rows"
+    assert (message in ear.notes()) == cut_off
+    counts = [e.values["read_cut_off"] for e in ear.events if isinstance(e, Metrics) and "rows" in e.values]
+    assert [count > 0 for count in counts] == [cut_off]

@@ -1,0 +1,173 @@
+"""Facts as rows: each comes once an epoch, its object is asked for, and every objective asks for it in its way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kepipe.data.batch import TokenRows
+from kepipe.data.row_batches import RowShape
+from kepipe.knowledge.triples_as_text.fact_rows import FactRows, MixedRows, StatedFacts
+from kepipe.objectives import table
+from kepipe.tokenization.tokenizer import Tokenizer
+from kg.store import Graph
+from kg.templates import templates_of
+from tests.support.rows import CLS, MASK, PAD, SENTINELS, SEP, TOKENIZER
+
+SHAPE = RowShape(length=16, tokens=24, begin=True, seed=3)
+TEMPLATES = {"in": ["[X] lies in [Y].", "[Y] of [X]."]}
+
+
+def fact_rows(graph: Graph, tokenizer: Tokenizer, shape: RowShape = SHAPE) -> FactRows:
+    facts = StatedFacts.of(graph, ("train",), templates_of(graph, TEMPLATES))
+    return FactRows(facts, tokenizer, shape)
+
+
+def words(tokenizer: Tokenizer, ids: Any) -> str:
+    return " ".join(str(tokenizer.backend.id_to_token(int(id))) for id in ids)
+
+
+def sentences(tokenizer: Tokenizer, rows: TokenRows) -> list[tuple[str, str]]:
+    """Each row's text, and what is asked for in it."""
+    assert rows.salient is not None
+    return [
+        (words(tokenizer, tokens[~special]), words(tokenizer, tokens[salient]))
+        for tokens, special, salient in zip(rows.tokens, rows.special, rows.salient, strict=True)
+    ]
+
+
+def test_an_epoch_sees_each_fact_once_and_asks_for_its_object(graph: Graph, tokenizer: Tokenizer) -> None:
+    rows = fact_rows(graph, tokenizer)
+    asked = Counter(pair for n in range(rows.per_epoch) for pair in sentences(tokenizer, rows[n]))
+    assert sum(asked.values()) == len(graph.triples("train"))
+    assert ("tim cook is a person .", "person") in asked
+    wordings = {("great wall of china lies in china .", "china"), ("china of great wall of china .", "china")}
+    assert len(wordings & asked.keys()) == 1
+    assert not any(object == "person" and text.startswith("beijing") for text, object in asked)  # held out
+
+
+def test_templates_take_turns(graph: Graph, tokenizer: Tokenizer) -> None:
+    rows = fact_rows(graph, tokenizer)
+    texts = Counter(text for n in range(40 * rows.per_epoch) for text, _ in sentences(tokenizer, rows[n]))
+    first, second = texts["china lies in asia ."], texts["asia of china ."]
+    assert first + second == 40
+    assert 8 <= first <= 32  # a fair coin is out of here once in 13,000
+
+
+def test_rows_are_those_of_the_text(graph: Graph, tokenizer: Tokenizer) -> None:
+    one = fact_rows(graph, tokenizer)[0]
+    assert (one.tokens[:, 0] == tokenizer.cls).all()
+    ends = (one.documents > 0).sum(1) - 1
+    assert (one.tokens[np.arange(len(ends)), ends] == tokenizer.sep).all()
+    assert one.tokens.size <= SHAPE.tokens
+    assert one.tokens.shape == one.special.shape == one.sentences.shape == one.units["word"].shape
+    plain = fact_rows(graph, tokenizer, replace(SHAPE, begin=False))[0]
+    assert not (plain.tokens == tokenizer.cls).any()
+
+
+def test_a_batch_is_a_function_of_its_number(graph: Graph, tokenizer: Tokenizer) -> None:
+    first, second = fact_rows(graph, tokenizer), fact_rows(graph, tokenizer)
+    for n in (5, 0, 3):
+        np.testing.assert_array_equal(first[n].tokens, second[n].tokens)
+
+
+def test_what_is_longer_than_a_row_is_counted(graph: Graph, tokenizer: Tokenizer) -> None:
+    rows = fact_rows(graph, tokenizer, replace(SHAPE, length=8))
+    assert rows.too_long == 1  # of the great wall
+    with pytest.raises(ValueError, match="no fact fits into rows of 4 tokens"):
+        fact_rows(graph, tokenizer, replace(SHAPE, length=4))
+
+
+def test_facts_without_names_are_none(tmp_path: Any, graph: Graph) -> None:
+    with pytest.raises(ValueError, match="no fact in valid"):
+        StatedFacts.of(graph, ("valid",), templates_of(graph))
+
+
+class Text:
+    """Rows that tell their number."""
+
+    shape, per_epoch = SHAPE, 7.0
+
+    def __getitem__(self, n: int) -> Any:
+        return f"text {n}"
+
+
+class Facts(Text):
+    def __getitem__(self, n: int) -> Any:
+        return f"fact {n}"
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25, 1 / 3, 0.5, 0.9])
+def test_text_and_facts_come_in_their_own_order(share: float) -> None:
+    rows = MixedRows(Text(), Facts(), share)  # type: ignore[arg-type]  # only numbers are looked at
+    came: Any = [rows[n] for n in range(1000)]
+    for kind, count in (("text", 1000 - int(1000 * share)), ("fact", int(1000 * share))):
+        assert [each for each in came if each.startswith(kind)] == [f"{kind} {n}" for n in range(count)]
+    assert rows.per_epoch == pytest.approx(7 / (1 - share))
+    facts = np.cumsum([each.startswith("fact") for each in came])
+    assert (np.abs(facts - share * np.arange(1, 1001)) < 1).all()
+
+
+def collate(name: str, rows: TokenRows, tokenizer: Tokenizer) -> Any:
+    objective = table.build(table.read(name), tokenizer)
+    return objective.collate(rows, np.random.default_rng(0), 0.5)
+
+
+@pytest.mark.parametrize("name", ["mlm", "span-masking", "unilm"])
+def test_encoders_restore_the_object(graph: Graph, tokenizer: Tokenizer, name: str) -> None:
+    rows = fact_rows(graph, tokenizer)[0]
+    assert rows.salient is not None
+    batch = collate(name, rows, tokenizer)
+    np.testing.assert_array_equal(batch.tokens.numpy(), np.where(rows.salient, tokenizer.mask, rows.tokens))
+    np.testing.assert_array_equal(batch.labels.numpy(), rows.tokens[rows.salient])
+
+
+def test_decoders_write_the_whole_fact(graph: Graph, tokenizer: Tokenizer) -> None:
+    rows = fact_rows(graph, tokenizer)[0]
+    batch = collate("causal-lm", rows, tokenizer)
+    np.testing.assert_array_equal(batch.labels.numpy(), rows.tokens[:, 1:][rows.documents[:, 1:] > 0])
+
+
+@pytest.fixture
+def spans() -> TokenRows:
+    """Two rows of eight and six tokens of text, with a span of two and of one."""
+    tokens = np.array([[CLS, 30, 31, 32, 33, 34, 35, SEP], [CLS, 40, 41, 42, 43, SEP, PAD, PAD]])
+    text = tokens >= 25
+    salient = np.isin(tokens, [32, 33, 43])
+    word = np.where(text, np.arange(8) - 1, -1)
+    return TokenRows(
+        tokens=tokens,
+        segments=np.zeros_like(tokens),
+        documents=(tokens != PAD).astype(np.int64),
+        special=~text,
+        units={"word": word},
+        entities=np.full_like(tokens, -1),
+        sentences=np.where(text, 0, -1),
+        salient=salient,
+    )
+
+
+def test_bart_writes_the_fact_of_which_it_reads_one_mask(spans: TokenRows) -> None:
+    batch = collate("denoising", spans, TOKENIZER)
+    assert batch.tokens.tolist() == [[CLS, 30, 31, MASK, 34, 35, SEP], [CLS, 40, 41, 42, MASK, SEP, PAD]]
+    assert batch.labels.tolist() == [CLS, *range(30, 36), SEP, CLS, 40, 41, 42, 43, SEP]
+
+
+def test_t5_writes_the_object_after_its_sentinel(spans: TokenRows) -> None:
+    first, second = SENTINELS[:2].tolist()
+    batch = collate(
+        "span-corruption", replace(spans, tokens=np.where(spans.tokens == CLS, 29, spans.tokens)), TOKENIZER
+    )
+    assert batch.tokens.tolist() == [[29, 30, 31, first, 34, 35, SEP], [29, 40, 41, 42, first, SEP, PAD]]
+    assert batch.labels.tolist() == [first, 32, 33, second, SEP, first, 43, second, SEP]
+
+
+def test_mass_writes_the_object_in_its_place(spans: TokenRows) -> None:
+    batch = collate("mass", spans, TOKENIZER)
+    assert batch.labels.tolist() == [32, 33, 43]
+    assert batch.decoder_tokens.tolist() == [[31, 32], [42, PAD]]
+    assert batch.decoder_positions[0].tolist() == [3, 4]

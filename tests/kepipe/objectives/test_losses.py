@@ -1,0 +1,132 @@
+"""Criteria that read hidden states add up: their terms, counts and weights, over one forward pass."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from kepipe.data.batch import Batch, TokenRows
+from kepipe.models.transformer import Transformer
+from kepipe.objectives.base import Objective
+from kepipe.objectives.losses import LossSum, LossTerm, NextSentenceLoss, TokenLoss
+from tests.support.toy_training import (
+    HIDDEN,
+    Ear,
+    context_in,
+    fit,
+    hide_some,
+    hide_some_of_pairs,
+    in_turn,
+    render,
+    settings,
+    tiny,
+)
+
+
+class LengthLoss(LossTerm):
+    """The mean square of hidden states at each row's last token, where the batch says which these are."""
+
+    name = "length"
+
+    def places(self, batch: Batch) -> Tensor | None:
+        return batch.extra.get("last")
+
+    def mean(self, model: Transformer, hidden_ND: Tensor, batch: Batch) -> Tensor:
+        return (hidden_ND**2).sum() / max(1, hidden_ND.numel())
+
+
+def with_last(rows: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
+    batch = hide_some_of_pairs(rows, rng, progress)
+    count, length = batch.tokens.shape
+    return replace(batch, extra={"last": length * torch.arange(count) + length - 1})
+
+
+PAIRS = LossSum(HIDDEN, NextSentenceLoss("judged"))
+BOTH = LossSum(PAIRS, LengthLoss(), weights={"length": 0.25})
+
+
+def batch_of(collate: Any = with_last) -> Batch:
+    batch: Batch = collate(render(0), np.random.default_rng(0), 0.0)
+    return batch
+
+
+def forwards(model: Transformer) -> list[Tensor | None]:
+    """The places that each forward pass of the model is asked for, as they come."""
+    asked: list[Tensor | None] = []
+    model.register_forward_hook(lambda _model, given, _hidden: asked.append(given[1]))
+    return asked
+
+
+def test_terms_and_counts_are_those_of_all_parts() -> None:
+    batch = batch_of()
+    assert BOTH.terms == ("hidden", "judged", "length")
+    assert BOTH.metrics == ()
+    assert BOTH.counts(batch) == {**PAIRS.counts(batch), "length": 8}
+
+
+def test_all_parts_share_one_forward_pass_of_the_places_that_they_read() -> None:
+    model, batch = tiny(dropout=0.0), batch_of()
+    asked = forwards(model)
+    BOTH(model, batch)
+    (places,) = asked
+    assert places is not None
+    assert batch.label_positions is not None
+    assert len(places) == len(batch.label_positions) + 8 + 8
+
+
+def test_a_part_is_the_same_beside_others_and_weighs_as_it_is_told() -> None:
+    model, batch = tiny(dropout=0.0), batch_of()
+    means, alone = BOTH(model, batch), LengthLoss()(model, batch)
+    torch.testing.assert_close(means["length"], 0.25 * alone["length"])
+    plain = PAIRS(model, batch)
+    torch.testing.assert_close(means, {**plain, "length": 0.25 * alone["length"]})
+
+
+def test_what_a_batch_has_nothing_to_say_of_is_left_out() -> None:
+    model, batch = tiny(dropout=0.0), batch_of(hide_some)
+    assert set(BOTH.counts(batch)) == {"hidden"}
+    means = BOTH(model, batch)
+    assert set(means) == {"hidden"}
+    assert torch.equal(means["hidden"], HIDDEN(model, batch)["hidden"])
+
+
+def test_a_term_can_join_a_mixture() -> None:
+    model, mixture = tiny(dropout=0.0), in_turn()
+    criterion = LossSum(mixture.criterion, LengthLoss())
+    asked, present = forwards(model), set[str]()
+    for number in range(8):
+        made = mixture.collate(render(number), np.random.default_rng(number), 0.0)
+        batch = replace(made, extra={"last": torch.tensor([3, 9])})
+        means = criterion(model, batch)
+        assert set(means) == set(criterion.counts(batch))
+        assert {name: means[name] for name in means if name != "length"}.keys() == mixture.criterion.counts(
+            batch
+        ).keys()
+        present |= set(means)
+    assert len(asked) == 8
+    assert present == {"some.hidden", "pairs.hidden", "pairs.judged", "length"}
+
+
+def test_two_parts_of_one_name_are_refused() -> None:
+    with pytest.raises(ValueError, match="one name: hidden, hidden"):
+        LossSum(HIDDEN, TokenLoss("hidden"))
+
+
+def test_a_term_that_joins_is_minimised_and_logged(tmp_path: Path) -> None:
+    """It holds hidden states at last tokens small."""
+    ear, free, held = Ear(), tiny(dropout=0.0), tiny(dropout=0.0)
+    chosen = settings(steps=24, checkpoint_every=24, log_every=8)
+    fit(free, Objective(with_last, PAIRS), render, chosen, context_in(tmp_path / "free"))
+    criterion = LossSum(PAIRS, LengthLoss())
+    fit(held, Objective(with_last, criterion), render, chosen, context_in(tmp_path / "held", ear))
+    with torch.no_grad():
+        of_free, of_held = (LengthLoss()(model, batch_of())["length"] for model in (free, held))
+    assert of_held < 0.9 * of_free
+    parts = zip(*(ear.metric(f"loss_{name}").values() for name in criterion.terms), strict=True)
+    assert list(ear.metric("loss").values()) == pytest.approx([sum(part) for part in parts])

@@ -1,0 +1,400 @@
+"""The graph quiz: what is asked, what counts as an option, and how a model's answers become scores."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kepipe.data.batch import Batch
+from kepipe.inference.opening import OpenedModel
+from kepipe.knowledge.base import LearnedKnowledge
+from kepipe.models.base import Base, build
+from kepipe.models.lm_scorer import LMScorer
+from kepipe.models.mask_filler import MaskFiller
+from kepipe.probes.graph_quiz.causal_scores import log_likelihoods
+from kepipe.probes.graph_quiz.masked_scores import distinct_rows, pseudo_log_likelihoods
+from kepipe.probes.graph_quiz.probe import GraphQuiz, make_quiz, records
+from kepipe.probes.graph_quiz.questions import balanced, draw_questions
+from kepipe.probes.graph_quiz.settings import GraphQuizSettings
+from kepipe.probes.graph_quiz.statements import encode
+from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
+from kg.schema import Entity, Relation, Triple
+from kg.store import Graph, open_graph
+from kg.templates import Template
+from kg.vectors import save_vectors
+from kg.writer import write_graph
+
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+LETTERS = [*"abcdefg", "##x", "##y", "##z"]
+CITIES = ["paris", "oslo", "lima", "rome", "bern"]
+LANDS = ["france", "norway", "peru", "italy", "switzerland"]
+COUNTRIES = dict(zip(LANDS, CITIES, strict=True))
+WORDS = [*SPECIAL, "the", "capital", "of", "is", ".", "lies", "in", *LETTERS, *CITIES, *LANDS]
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
+    file = tmp_path_factory.mktemp("words") / "vocab.txt"
+    file.write_text("\n".join(WORDS) + "\n", encoding="utf-8")
+    return load_tokenizer(file)
+
+
+def graph_of(folder: Path, *, held_out: tuple[Triple, ...] = (), **facts: dict[str, str]) -> Graph:
+    """Relation → its facts; every name is its entity's id too."""
+    triples = [Triple(head, relation, tail) for relation, of in facts.items() for head, tail in of.items()]
+    names = dict.fromkeys(name for triple in (*triples, *held_out) for name in (triple.head, triple.tail))
+    relations = [Relation(name, name) for name in dict.fromkeys(t.relation for t in (*triples, *held_out))]
+    splits = {"train": triples} | ({"test": held_out} if held_out else {})
+    write_graph(folder, [Entity(name, name) for name in names], relations, splits)
+    return open_graph(folder)
+
+
+@pytest.fixture
+def capitals(tmp_path: Path) -> Graph:
+    return graph_of(tmp_path / "graph", capital=COUNTRIES)
+
+
+class OfRow:
+    """A masked language model that gives each token a logit drawn from the whole row and the place asked: what a row
+    holds matters, and nothing else does."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.tokenizer, self.rows = tokenizer, 0
+
+    def masked_logits(self, batch) -> torch.Tensor:
+        self.rows += len(batch.tokens)
+        width = batch.tokens.shape[1]
+        return torch.stack([
+            self.logits(batch.tokens[place // width][batch.documents[place // width] > 0].tolist(), place % width)
+            for place in batch.label_positions.tolist()
+        ])  # fmt: skip
+
+    def logits(self, row: list[int], place: int) -> torch.Tensor:
+        return torch.from_numpy(
+            np.random.default_rng([*row, place]).normal(size=self.tokenizer.vocab_size)
+        ).float()
+
+
+class Fixed:
+    """A language model in which a token has one probability, whatever stands before it."""
+
+    def __init__(self, tokenizer: Tokenizer, **probabilities: float) -> None:
+        self.tokenizer = tokenizer
+        self.logp_V = np.full(tokenizer.vocab_size, np.log(1e-3))
+        for word, probability in probabilities.items():
+            self.logp_V[tokenizer.id(word)] = np.log(probability)
+
+    def log_likelihoods(self, prompts, rows, targets):
+        likelihoods = np.zeros((len(targets), max(map(len, targets))))
+        for row, target in zip(likelihoods, targets, strict=True):
+            row[: len(target)] = self.logp_V[target]
+        return likelihoods
+
+
+def quiz(graph: Graph, **settings: object) -> GraphQuiz:
+    return make_quiz(graph, GraphQuizSettings(**settings), np.random.default_rng(0))
+
+
+def asked(quiz: GraphQuiz, model: OpenedModel) -> dict[str, np.ndarray]:
+    return dict(quiz.answer(model, lambda _: None))
+
+
+@given(
+    facts=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5)), max_size=60),
+    number=st.integers(0, 60),
+    seed=st.integers(0, 99),
+)
+def test_no_relation_and_no_answer_dominates(facts: list[tuple[int, int]], number: int, seed: int) -> None:
+    """One that is asked less often than another by more than one time has no more to ask."""
+    relations, answers = np.array(facts, np.int64).reshape(-1, 2).T
+    order = balanced(relations, answers, np.random.default_rng(seed))
+    assert sorted(order.tolist()) == list(range(len(facts)))
+    drawn = [facts[fact] for fact in order[:number].tolist()]
+    for key in (lambda fact: fact[0], *((lambda f, r=r: f if f[0] == r else None) for r in range(4))):
+        have, got = (Counter(k for f in some if (k := key(f)) is not None) for some in (facts, drawn))
+        most = max(got.values(), default=0)
+        assert all(got[one] >= min(have[one], most - 1) for one in have)
+
+
+def test_other_true_answers_are_no_options_in_any_split(tmp_path: Path) -> None:
+    later = (Triple("a", "speaks", "y"), Triple("c", "speaks", "z"))
+    graph = graph_of(tmp_path / "graph", held_out=later, speaks={"a": "x", "b": "y", "d": "z"})
+    questions = draw_questions(graph, GraphQuizSettings(held_out=("test",)), np.random.default_rng(0))
+    options = {
+        (graph.ids[head], graph.ids[tail]): {graph.ids[row] for row in rows}
+        for (head, _, tail), rows in zip(questions.facts.tolist(), questions.options, strict=True)
+    }
+    assert options["a", "x"] == {"x", "z"}, "y is true of a, as test says"
+    assert options["a", "y"] == {"y", "z"}
+    assert options["b", "y"] == options["d", "z"] == {"x", "y", "z"}
+    truths = [rows[truth] for rows, truth in zip(questions.options, questions.truths, strict=True)]
+    assert truths == questions.facts[:, 2].tolist()
+    assert {graph.ids[h] for h, _, _ in questions.facts[~questions.stated].tolist()} == {"a", "c"}
+
+
+def test_options_never_read_alike_and_are_no_more_than_asked_for(tmp_path: Path) -> None:
+    entities = [Entity(f"p{n}", f"P{n}") for n in range(40)] + [
+        Entity(f"o{n}", f"name {n % 20}") for n in range(40)
+    ]
+    facts = [Triple(f"p{n}", "r", f"o{n}") for n in range(40)]
+    write_graph(tmp_path / "graph", [*entities, Entity("none", "")], [Relation("r", "r")], {"train": facts})
+    questions = draw_questions(
+        open_graph(tmp_path / "graph"), GraphQuizSettings(options=7), np.random.default_rng(1)
+    )
+    graph = open_graph(tmp_path / "graph")
+    for options in questions.options:
+        assert len({graph.labels[row] for row in options.tolist()}) == len(options) == 7
+    everyone = draw_questions(graph, GraphQuizSettings(), np.random.default_rng(1))
+    assert set(everyone.sizes) == {20}
+
+
+def test_where_the_true_option_stands_says_nothing(tmp_path: Path) -> None:
+    """Of 10 options, over 2,000 draws, each place is the true one as often as chance has it."""
+    graph = graph_of(tmp_path / "graph", r={f"h{n}": f"t{n}" for n in range(50)})
+    places = np.concatenate([
+        draw_questions(graph, GraphQuizSettings(options=10), np.random.default_rng(seed)).truths for seed in range(40)
+    ])  # fmt: skip
+    counts = np.bincount(places, minlength=10)
+    assert ((counts - 200) ** 2 / 200).sum() < 27.9, "χ² with 9 degrees of freedom, p = 0.001"
+
+
+def test_what_cannot_be_asked_is_said(tmp_path: Path, capitals: Graph) -> None:
+    one = graph_of(tmp_path / "one", r={"a": "x", "b": "x"})
+    with pytest.raises(ValueError, match="nothing can be asked: no relation has two objects"):
+        quiz(one)
+    with pytest.raises(ValueError, match="no relation 'captial'"):
+        quiz(capitals, relations=("captial",))
+    with pytest.raises(ValueError, match="none of the splits dev; it has train"):
+        quiz(capitals, stated=(), held_out=("dev",))
+    with pytest.raises(ValueError, match="train is both stated and held out"):
+        quiz(capitals, held_out=("train",))
+
+
+def test_a_model_of_three_words_by_hand(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    """p(paris) = ½, p(oslo) = p(lima) = ¼: one of three questions is right, in two the truth ties for rank 2."""
+    graph = graph_of(tmp_path / "graph", capital={k: COUNTRIES[k] for k in ("france", "norway", "peru")})
+    model = OpenedModel(tmp_path, language_model=Fixed(tokenizer, paris=0.5, oslo=0.25, lima=0.25))
+    probe = quiz(graph)
+    answers = asked(probe, model)
+    ranks = {
+        graph.ids[f[0]]: r for f, r in zip(probe.questions.facts.tolist(), answers["ranks"], strict=True)
+    }
+    assert ranks == {"france": 1.0, "norway": 2.5, "peru": 2.5}
+    metrics = probe.score(answers, seed=0)
+    assert metrics["accuracy"].value == pytest.approx(1 / 3)
+    assert metrics["mrr"].value == pytest.approx((1 + 2 / 2.5) / 3)
+    assert metrics["accuracy"] == metrics["accuracy_stated"] == metrics["by_relation/capital/accuracy"]
+    assert "accuracy_held_out" not in metrics, "the graph holds nothing out"
+    chance = probe.baselines(0)["chance"]
+    assert chance["accuracy"].value == pytest.approx(1 / 3)
+    assert chance["mrr"].value == pytest.approx((1 + 1 / 2 + 1 / 3) / 3)
+
+
+def test_the_rest_of_a_sentence_is_scored_where_it_follows_the_option(
+    capitals: Graph, tokenizer: Tokenizer
+) -> None:
+    template = Template("[Y] is the capital of [X].")
+    model = Fixed(tokenizer, paris=0.5)
+    (statement,) = encode([template.state("france", "paris")], tokenizer)
+    rest = 6 * np.log(1e-3)
+    assert log_likelihoods(model, [statement])[0] == pytest.approx(np.log(0.5) + rest)
+    assert log_likelihoods(model, [statement], "mean")[0] == pytest.approx((np.log(0.5) + rest) / 7)
+
+
+@given(
+    names=st.lists(
+        st.lists(st.sampled_from(["a", "b", "ax", "axy", "bz", "bzyx"]), min_size=1, max_size=3).map(
+            " ".join
+        ),
+        min_size=1,
+        max_size=6,
+    ),
+    reduction=st.sampled_from(["sum", "mean"]),
+)
+def test_masks_are_those_of_within_word_left_to_right(
+    tokenizer: Tokenizer, names: list[str], reduction: str
+) -> None:
+    """Against one forward pass a token, written down again from Kauf & Ivanova (2023)."""
+    template = Template("the capital of [X] is [Y].")
+    model = OfRow(tokenizer)
+    statements = encode([template.state("c", name) for name in names], tokenizer)
+    scores = pseudo_log_likelihoods(model, statements, [0] * len(names), ["c"], reduction=reduction)
+    for name, score in zip(names, scores.tolist(), strict=True):
+        pieces = [tokenizer.backend.encode(word, add_special_tokens=False).ids for word in name.split()]
+        before = [tokenizer.cls, *tokenizer.encode(["the capital of c is"]).tokens.tolist()]
+        logps = []
+        for number, word in enumerate(pieces):
+            for place, token in enumerate(word):
+                row = [*before]
+                for other, tokens in enumerate(pieces):
+                    kept = tokens if other != number else tokens[:place]
+                    row += [*kept, *[tokenizer.mask] * (len(tokens) - len(kept))]
+                at = len(before) + sum(map(len, pieces[:number])) + place
+                row += [tokenizer.id("."), tokenizer.sep]
+                logps.append(float(model.logits(row, at).log_softmax(-1)[token]))
+        assert score == pytest.approx(sum(logps) if reduction == "sum" else np.mean(logps), rel=1e-5)
+
+
+def test_options_that_ask_the_same_share_a_forward_pass(tokenizer: Tokenizer) -> None:
+    template = Template("the capital of [X] is [Y].")
+    statements = encode(
+        [template.state("c", name) for name in ("a", "b", "ax", "ay", "bz", "a b")], tokenizer
+    )
+    rows = distinct_rows(statements, [0] * 6, tokenizer)
+    assert len(rows) == 5, (
+        "■ (a, b); ■■ (ax, ay, bz); a■ (ax, ay, and a b, which reads the same); b■ (bz); ■ b (a b)"
+    )
+    assert sum(len(row.labels) for row in rows) == 1 + 1 + 3 * 2 + 2
+
+
+def test_an_option_that_cannot_be_said_is_never_chosen(tokenizer: Tokenizer) -> None:
+    template = Template("the capital of [X] is [Y].")
+    statements = encode([template.state("c", name) for name in ("a", "Ω")], tokenizer)
+    assert pseudo_log_likelihoods(OfRow(tokenizer), statements, [0, 0], ["c"])[1] == -np.inf
+    assert log_likelihoods(Fixed(tokenizer), statements)[1] == -np.inf
+
+
+class Spelled(LearnedKnowledge):
+    """Notes which words the mentions that it is given cover."""
+
+    def __init__(self) -> None:
+        self.given: set[tuple[str, str]] = set()
+
+    def apply(self, batch, mentions):
+        for row, first, stop, entity in zip(
+            mentions.rows, mentions.first, mentions.stop, mentions.entities, strict=True
+        ):
+            words = " ".join(WORDS[token] for token in batch.tokens[row, first:stop].tolist())
+            self.given.add((words, mentions.ids[entity]))
+        return batch
+
+
+@pytest.mark.parametrize("template", ["the capital of [X] is [Y].", "[Y] is the capital of [X]."])
+def test_knowledge_is_given_with_the_subject(
+    capitals: Graph, tokenizer: Tokenizer, template: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "templates.tsv"
+    file.write_text(f"capital\t{template}\n")
+    probe, knowledge = quiz(capitals, templates=file), Spelled()
+    model = OpenedModel(tmp_path, masked_language_model=OfRow(tokenizer), knowledge=knowledge)
+    asked(probe, model)
+    assert knowledge.given == {(name, name) for name in COUNTRIES}
+    assert sorted(probe.entities_given(model)) == sorted(COUNTRIES)
+    assert probe.entities_given(OpenedModel(tmp_path, language_model=Fixed(tokenizer))) == ()
+
+
+def test_a_model_that_says_nothing_is_refused(capitals: Graph, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="fills masks or says how likely a text is"):
+        asked(quiz(capitals), OpenedModel(tmp_path))
+
+
+def taught(family: str, tokenizer: Tokenizer, facts: dict[str, str], steps: int = 80) -> OpenedModel:
+    """A tiny model that learned the objects of these facts, stated as the quiz states them."""
+    model = build(Base(family=family, layers=1, hidden=32, heads=2), tokenizer.vocab_size, 0)
+    rows = encode([Template("The capital of [X] is [Y].").state(*fact) for fact in facts.items()], tokenizer)
+    place, fills = rows[0].option[0], family == "bert"
+    tokens = torch.tensor(
+        [[tokenizer.cls, *row.tokens, tokenizer.sep] if fills else row.tokens for row in rows]
+    )
+    labels = torch.tensor([row.tokens[place] for row in rows])
+    if fills:
+        tokens[:, place + 1] = tokenizer.mask
+    visibility, read_at = ("full", place + 1) if fills else ("causal", place - 1)
+    batch = Batch(tokens, torch.ones_like(tokens), torch.zeros_like(tokens), visibility=visibility)
+    optimiser = torch.optim.Adam(model.parameters(), 1e-2)
+    for _ in range(steps):
+        loss = torch.nn.functional.cross_entropy(model.vocabulary(model(batch)[:, read_at]), labels)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    if fills:
+        return OpenedModel(Path("taught"), masked_language_model=MaskFiller(model, tokenizer))
+    return OpenedModel(Path("taught"), language_model=LMScorer(model, tokenizer, "append"))
+
+
+@pytest.mark.parametrize("family", ["bert", "gpt2"])
+def test_who_was_taught_the_facts_knows_them_and_who_was_taught_others_does_not(
+    family: str, capitals: Graph, tokenizer: Tokenizer
+) -> None:
+    probe = quiz(capitals)
+    others = dict(zip(COUNTRIES, [*list(COUNTRIES.values())[1:], "paris"], strict=True))
+    right, wrong = (
+        probe.score(asked(probe, taught(family, tokenizer, facts)), 0)["accuracy"].value
+        for facts in (COUNTRIES, others)
+    )
+    assert right == 1
+    assert wrong == 0, "five wrong facts, learned by heart"
+
+
+def test_paraphrases_are_asked_and_their_agreement_is_told(
+    capitals: Graph, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    file = tmp_path / "templates.tsv"
+    file.write_text(
+        "capital\tthe capital of [X] is [Y].\ncapital\tin [X] lies [Y].\ncapital\tof [X] is [Y].\n"
+    )
+    probe = quiz(capitals, templates=file)
+    assert probe.steps == 15
+    answers = asked(probe, OpenedModel(tmp_path, masked_language_model=OfRow(tokenizer)))
+    chosen = answers["chosen"].reshape(5, 3)
+    pairs = [(a == b) + (b == c) + (a == c) for a, b, c in chosen]
+    assert probe.score(answers, 0)["consistency"].value == pytest.approx(np.mean(pairs) / 3)
+    alike = {**answers, "chosen": np.repeat(np.arange(5.0), 3)}
+    assert probe.score(alike, 0)["consistency"].value == 1
+    assert probe.difference(alike, answers, 0)["consistency"].value == pytest.approx(1 - np.mean(pairs) / 3)
+    assert quiz(capitals, templates=file, paraphrases=1).steps == 5
+    assert "consistency" not in probe.baselines(0)["chance"]
+
+
+def test_baselines_know_frequency_names_and_vectors(tmp_path: Path) -> None:
+    facts = {f"p{n}": "north" if n < 4 else "south" for n in range(6)}
+    language = {"german": "germany", "spanish": "spain"}
+    graph = graph_of(tmp_path / "graph", r=facts, language=language)
+    settings = GraphQuizSettings()
+    rng = np.random.default_rng(0)
+    at = {id: row for row, id in enumerate(graph.ids)}
+    entities = np.zeros((len(graph), 2), np.float32)
+    for head, tail in {**facts, **language}.items():
+        entities[at[tail]] = [at[tail], at[tail] ** 2]
+        entities[at[head]] = entities[at[tail]] - [1, 1]
+    relations = np.ones((2, 2), np.float32)
+    save_vectors(tmp_path / "vectors", graph.ids, entities, relations, ["r", "language"], "TransE")
+    probe = make_quiz(graph, settings, rng, tmp_path / "vectors")
+    scores = probe.baselines(0)
+    assert scores["most_frequent"]["by_relation/r/accuracy"].value == pytest.approx(4 / 6)
+    assert scores["most_frequent"]["by_relation/language/accuracy"].value == 0.5, "a tie is right by half"
+    assert scores["name_overlap"]["by_relation/language/accuracy"].value == 1
+    assert scores["vectors"]["accuracy"].value == 1
+    save_vectors(tmp_path / "other", graph.ids, entities, relations, ["r", "language"], "DistMult")
+    with pytest.raises(ValueError, match="expected vectors of entities and relations of TransE"):
+        make_quiz(graph, settings, rng, tmp_path / "other").baselines(0)
+
+
+def test_intervals_resample_subjects(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    """Twelve facts of six subjects are six clusters; with fewer than five there is no interval."""
+    facts = {"a": "f", "b": "g", "c": "f", "d": "g", "e": "f", "peru": "g"}
+    graph = graph_of(
+        tmp_path / "graph",
+        r=facts,
+        s={head: "paris" if tail == "f" else "oslo" for head, tail in facts.items()},
+    )
+    probe = quiz(graph)
+    metrics = probe.score(asked(probe, OpenedModel(tmp_path, masked_language_model=OfRow(tokenizer))), 0)
+    assert (metrics["accuracy"].cases, metrics["accuracy"].clusters) == (12, 6)
+    assert metrics["accuracy"].low is not None
+
+
+def test_records_say_what_was_asked_and_chosen(capitals: Graph, tokenizer: Tokenizer, tmp_path: Path) -> None:
+    probe = quiz(capitals)
+    answers = asked(probe, OpenedModel(tmp_path, language_model=Fixed(tokenizer, paris=0.5)))
+    lines = {line["title"]: line for line in records(probe, {"arm": answers})}
+    assert lines.keys() == COUNTRIES.keys()
+    peru = lines["peru"]
+    assert (peru["before"], peru["label"], peru["after"]) == ("The capital of peru is ", "lima", ".")
+    assert (peru["candidates"], peru["chosen"], peru["stated"]) == (5, {"arm": "paris"}, True)

@@ -1,0 +1,115 @@
+"""Muon moves the matrices of layers, AdamW all else; and what they remember survives a stop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from kepipe.data.batch import TokenRows
+from kepipe.models.protocols import TrainableModel
+from kepipe.training.distributed import make_accelerator
+from kepipe.training.muon import MuonWithAdamW
+from kepipe.training.optimizer import OPTIMIZERS, set_rate
+from tests.support.toy_training import (
+    HIDE_SOME,
+    Ear,
+    context_in,
+    fit,
+    held_out_loss,
+    render,
+    same,
+    settings,
+    tiny,
+)
+
+
+class Stop(Exception):
+    """Stands for whatever ends a process."""
+
+
+def test_matrices_of_layers_are_muons_and_the_rest_adamws_where_norms_and_biases_do_not_decay() -> None:
+    model = tiny(0.0)
+    optimizer = OPTIMIZERS["muon"](model, settings(optimizer="muon", weight_decay=0.1))
+    names = {id(weight): name for name, weight in model.named_parameters()}
+    by_kind = {
+        ("momentum" in group, group["weight_decay"]): {names[id(weight)] for weight in group["params"]}
+        for group in optimizer.param_groups
+    }
+    matrices, tables, vectors = by_kind[True, 0.1], by_kind[False, 0.1], by_kind[False, 0.0]
+    assert len(matrices) == 2 * 4
+    assert all(".layers." in name and name.endswith("weight") for name in matrices)
+    assert {"tokens.weight", "head.transform.dense.weight"} <= tables
+    assert all("norm" in name or name.endswith("bias") for name in vectors)
+    assert matrices | tables | vectors == set(names.values())
+
+
+def test_a_matrix_moves_by_all_its_directions_alike_and_as_far_as_adamw_would_move_it() -> None:
+    model = tiny(0.0)
+    optimizer = OPTIMIZERS["muon"](model, settings(optimizer="muon", weight_decay=0.0))
+    weight = dict(model.named_parameters())["encoder.layers.0.mlp.part.up_proj.weight"]
+    before = weight.detach().clone()
+    generator = torch.Generator().manual_seed(0)
+    directions = torch.randn(weight.shape[0], 32, generator=generator) * torch.logspace(0, -2, 32)
+    weight.grad = directions
+    set_rate(optimizer, 0.01)
+    optimizer.step()
+    step = (weight - before).detach()
+    singular = torch.linalg.svdvals(step)
+    assert float(singular.max() / singular.min()) < 4, "those of the gradient differ by far more"
+    assert float(torch.linalg.svdvals(directions).max() / torch.linalg.svdvals(directions).min()) > 20
+    assert float(step.square().mean().sqrt()) == pytest.approx(0.2 * 0.01, rel=0.3)
+
+
+def test_a_rate_that_is_set_holds_for_both_also_behind_accelerate() -> None:
+    """Which loads an optimiser's state anew when it takes it over."""
+    model = tiny(0.0)
+    optimizer = make_accelerator("fp32", "cpu").prepare_optimizer(
+        OPTIMIZERS["muon"](model, settings(optimizer="muon", weight_decay=0.0))
+    )
+    before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+    for weight in model.parameters():
+        weight.grad = torch.ones_like(weight)
+    set_rate(optimizer, 0.0)
+    optimizer.step()
+    assert all(torch.equal(weight, before[name]) for name, weight in model.named_parameters())
+    set_rate(optimizer, 0.1)
+    optimizer.step()
+    assert not any(torch.equal(weight, before[name]) for name, weight in model.named_parameters())
+    assert all(
+        "exp_avg" in optimizer.state[p] or "momentum_buffer" in optimizer.state[p] for p in model.parameters()
+    )
+
+
+def test_it_learns_and_a_stop_changes_nothing(tmp_path: Path) -> None:
+    with_muon = settings(
+        steps=60, optimizer="muon", eval_every=30, accumulate=8, batch_ramp=0.6, batch_tokens=1024
+    )
+    held_out = held_out_loss(HIDE_SOME, lambda number: render(1_000 + number), 2)
+    ear, whole, again = Ear(), tiny(), tiny()
+    fit(whole, HIDE_SOME, render, with_muon, context_in(tmp_path / "whole", ear), held_out)
+    losses = ear.metric("held_out_loss")
+    assert losses[60] < 0.9 * losses[0]
+
+    def stopping(number: int) -> TokenRows:
+        if number > 60:  # while the batch grows
+            raise Stop
+        return render(number)
+
+    with pytest.raises(Stop):
+        fit(tiny(), HIDE_SOME, stopping, with_muon, context_in(tmp_path / "cut"), held_out)
+    cut = Ear()
+    fit(again, HIDE_SOME, render, with_muon, context_in(tmp_path / "cut", cut), held_out)
+    assert "continuing after step" in cut.notes()
+    assert same(whole, again)
+
+
+def test_a_model_without_layers_is_refused() -> None:
+    class Bag(TrainableModel):
+        def __init__(self) -> None:
+            super().__init__()
+            self.words = torch.nn.Embedding(10, 4)
+
+    with pytest.raises(ValueError, match="optimizer: muon: this model has no layers"):
+        MuonWithAdamW(Bag(), settings())

@@ -1,0 +1,54 @@
+"""A budget of time in place of steps: the rate falls by what is used, and a stop does not give it back."""
+
+from __future__ import annotations
+
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from kepipe.data.batch import TokenRows
+from kepipe.flow.events import Progressed
+from tests.support.toy_training import HIDE_SOME, Ear, context_in, fit, held_out_loss, render, settings, tiny
+
+
+class Stop(Exception):
+    """Stands for whatever ends a process."""
+
+
+@pytest.fixture
+def _half_a_second_an_update(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock is looked at once before the first update and once after each."""
+    times = count()
+    monkeypatch.setattr("kepipe.training.stopwatch.perf_counter", lambda: next(times) / 2)
+
+
+@pytest.mark.usefixtures("_half_a_second_an_update")
+def test_it_trains_until_the_time_is_used_and_the_rate_falls_to_the_end(tmp_path: Path) -> None:
+    ear = Ear()
+    held_out = held_out_loss(HIDE_SOME, lambda number: render(1_000 + number), 2)
+    half = settings(budget="10s", learning_rate=1.0, warmup=0.5, log_every=1, eval_every=7)
+    state = fit(tiny(), HIDE_SOME, render, half, context_in(tmp_path, ear), held_out)
+    assert (state.step, state.seconds) == (20, 10.0)
+    rates = ear.metric("learning_rate")
+    assert [rates[step] for step in (1, 6, 11, 16, 20)] == pytest.approx([0.0, 0.5, 1.0, 0.5, 0.1])
+    assert list(ear.metric("held_out_loss")) == [0, 7, 14, 20], "the last update is measured"
+    bar = [event for event in ear.events if isinstance(event, Progressed)]
+    assert (bar[-1].done, bar[-1].total, bar[-1].unit) == (10, 10, "seconds")
+
+
+@pytest.mark.usefixtures("_half_a_second_an_update")
+def test_after_a_stop_it_goes_on_with_the_time_that_is_left(tmp_path: Path) -> None:
+    def stopping(number: int) -> TokenRows:
+        if number > 20:
+            raise Stop
+        return render(number)
+
+    growing = settings(budget="10s", accumulate=4, batch_tokens=512, batch_ramp=0.5, checkpoint_every=5)
+    with pytest.raises(Stop):
+        fit(tiny(), HIDE_SOME, stopping, growing, context_in(tmp_path))
+    ear = Ear()
+    state = fit(tiny(), HIDE_SOME, render, growing, context_in(tmp_path, ear))
+    assert "continuing after step 15 with 8 s of its budget used" in ear.notes()
+    assert (state.step, state.seconds) == (20, 10.0)
+    assert 20 < state.micro_batches < 4 * 20, "updates had fewer parts first"
