@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TORCH_INDEX ?=
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 
-.PHONY: quickstart test lint format hooks coverage clean
+.PHONY: quickstart test lint format hooks coverage mutants clean
 
 quickstart: $(VENV)/installed
 	$(BIN)/kepipe run pipelines/quickstart.yaml
@@ -33,6 +33,10 @@ hooks: $(VENV)/installed-test
 
 coverage: $(VENV)/installed-test
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadgroup --cov --cov-report term-missing:skip-covered
+
+# Half an hour of small changes to the core, each of which some test should notice.
+mutants: $(VENV)/installed-test
+	$(BIN)/python -m tests.benchmarks.mutants --minutes 30
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' \

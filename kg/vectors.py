@@ -27,6 +27,7 @@ from kg.store import UnknownEntityError
 
 TABLE, IDS, RELATION_IDS = "vectors.safetensors", "entities.txt", "relations.txt"
 INDEX = "entities.safetensors"
+FILES = (TABLE, IDS, INDEX, RELATION_IDS)
 KINDS = {"F32": np.float32, "U64": np.uint64, "I64": np.int64, "I32": np.int32}
 """The formats of numbers that are read, by their names in a safetensors header."""
 
@@ -55,7 +56,7 @@ def save_vectors(
     folder.mkdir(parents=True, exist_ok=True)
     tables = {"entities": entities} if relations is None else {"entities": entities, "relations": relations}
     contiguous = {name: np.ascontiguousarray(table, np.float32) for name, table in tables.items()}
-    for name in (TABLE, IDS, INDEX, RELATION_IDS):
+    for name in FILES:
         # Not written over: another folder may share the file, or `ids` and `entities` be mapped from it.
         (folder / name).unlink(missing_ok=True)
     save_file(contiguous, folder / TABLE, None if model is None else {"model": model})

@@ -25,19 +25,15 @@ def list_(workspace: WorkspaceOption = WORKSPACE) -> None:
 @app.command()
 def verify(workspace: WorkspaceOption = WORKSPACE) -> None:
     """Digest every file again and name those that are damaged; a damaged stage is made again by the next run."""
-    from kepipe.flow.artifact import CorruptArtifact
-    from kepipe.flow.artifact import verify as verify_folder
     from kepipe.flow.plan import Workspace
 
     store = Workspace(workspace.resolve()).store
     damaged = 0
     for folder in store.finished():
-        try:
-            verify_folder(folder, thorough=True)
-        except CorruptArtifact as damage:
+        if (damage := store.damage(folder.name, thorough=True)) is not None:
             damaged += 1
             typer.echo(str(damage), err=True)
-            store.set_aside(folder)
+            store.set_aside(folder.name, lambda _: None, thorough=True)
     typer.echo(f"{damaged} damaged" if damaged else "all fine")
     raise typer.Exit(1 if damaged else 0)
 
@@ -64,7 +60,7 @@ def clear(
     freed = [store.remove(folder) for folder in unwanted]
     typer.echo(f"freed {sum(filter(None, freed)) / 1e6:.1f} MB")
     if None in freed:
-        typer.echo(f"{freed.count(None)} left: another process is at them")
+        typer.echo(f"{freed.count(None)} left: runs that go on use them")
     if kept := store.unfinished():
         held = sum(map(size, kept)) / 1e6
         typer.echo(

@@ -41,7 +41,7 @@ def promote(
     """Make a version champion, whatever the gate said."""
     from kepipe.tracking import registry
 
-    registry.promote(_store(workspace).client, name, version)
+    registry.promote(_store(workspace), name, version)
     typer.echo(f"{name} version {version} is champion")
 
 
@@ -50,7 +50,7 @@ def rollback(name: NameArgument, workspace: WorkspaceOption = WORKSPACE) -> None
     """Make the version champion that was it before."""
     from kepipe.tracking import registry
 
-    version = registry.rollback(_store(workspace).client, name)
+    version = registry.rollback(_store(workspace), name)
     typer.echo(f"{name} version {version} is champion again")
 
 

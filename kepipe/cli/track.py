@@ -18,7 +18,8 @@ def sync(
 ) -> None:
     """Deliver what earlier runs left, oldest first. What is there already is not doubled."""
     from kepipe.stages.register import champion_score
-    from kepipe.tracking.delivery import deliver_pending, forget_cursors
+    from kepipe.tracking.cursor import forget_cursors
+    from kepipe.tracking.delivery import deliver_pending
     from kepipe.tracking.store import StoreUnavailable, connect
     from kepipe.tracking.tracker import delivery_messages
 

@@ -12,8 +12,10 @@ from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
 def _locate(value: Any, info: ValidationInfo) -> Any:
     if not isinstance(value, str | Path):
         return value
-    text = os.path.expandvars(str(value))
-    if "$" in text:
+    text = str(value)
+    if not (_folder(info) / Path(text).expanduser()).exists():  # a `$` may stand in a name
+        text = os.path.expandvars(text)
+    if "$" in text and not (_folder(info) / Path(text).expanduser()).exists():
         raise ValueError(f"{text} names an environment variable that is not set")
     path = (_folder(info) / Path(text).expanduser()).resolve()
     if not path.exists():

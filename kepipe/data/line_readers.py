@@ -30,6 +30,10 @@ def json_lines(file: Path, problems: Problems) -> Iterator[tuple[int, Any]]:
                 yield number, json.loads(line)
             except json.JSONDecodeError as error:
                 problems.add(file, number, f"not JSON: {error.msg} at column {error.colno}")
+            except ValueError:
+                problems.add(file, number, "a number of thousands of digits")
+            except RecursionError:
+                problems.add(file, number, "nested too deeply")
 
 
 def columns(file: Path, problems: Problems, required: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:

@@ -43,10 +43,12 @@ class ShardProgress:
     def open(cls, scratch: Path) -> ShardProgress:
         """The progress of an earlier attempt, as far as its files are there; else none."""
         file = _file(scratch)
-        if file.exists():
+        try:
             progress = cls(**json.loads(file.read_text(encoding="utf-8")))
             if all(holds(scratch / split, sizes) for split, sizes in progress.sizes.items()):
                 return progress
+        except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):  # none, or a damaged one
+            pass
         return cls()
 
     def note(self, scratch: Path, writers: Mapping[str, ShardWriter]) -> None:

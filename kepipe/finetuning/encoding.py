@@ -37,19 +37,22 @@ class RowFormat:
 
 @dataclass
 class TruncationStats:
-    """What did not fit: rows that were cut, words that tagging lost by it, mentions without a token of their own, and
-    tokens that the head should read and that are cut off where knowledge moves tokens."""
+    """What did not fit: rows that were cut, words that tagging lost by it, words of which the tokenizer leaves nothing
+    (control characters, say), mentions without a token of their own, and tokens that the head should read and that are
+    cut off where knowledge moves tokens."""
 
     rows: int = 0
     cut: int = 0
     words_cut: int = 0
+    words_empty: int = 0
     mentions: int = 0
     mentions_aligned: int = 0
     read_cut_off: int = 0
 
 
 class Text(NamedTuple):
-    """One text as tokens: int [T]; places of the spans asked about and of the mentions, [n, 2] first and stop."""
+    """One text as tokens: int [T]; places of the spans asked about and of the mentions, [n, 2] first and stop. A word
+    without a token is 0 to 0."""
 
     tokens: Ints
     spans: Ints
@@ -70,7 +73,8 @@ def encode_rows(
         raise ValueError(
             f"length: {row_format.length} tokens leave no room for a text between the special tokens"
         )
-    firsts = _texts([_apart(e) if row_format.reads == "words" else e for e in examples], row_format.tokenizer)
+    words = row_format.reads == "words"
+    firsts = _texts([_apart(e) if words else e for e in examples], row_format.tokenizer, words=words)
     paired = any(example.second for example in examples)
     seconds = _texts([_second(example) for example in examples], row_format.tokenizer) if paired else []
     rows = []
@@ -112,8 +116,11 @@ def _second(example: Example) -> Example:
     return Example(example.id, example.second, mentions=example.second_mentions)
 
 
-def _texts(examples: Sequence[Example], tokenizer: Tokenizer) -> list[Text]:
-    """Tokens, spans and mentions of all texts: laid end to end, one search places every span."""
+def _texts(examples: Sequence[Example], tokenizer: Tokenizer, *, words: bool = False) -> list[Text]:
+    """Tokens, spans and mentions of all texts: laid end to end, one search places every span.
+
+    A span without a token gets the token behind it, unless spans are `words`, each with a label of its own.
+    """
     texts = [example.text for example in examples]
     encoded = tokenizer.encode(texts)
     codes = np.frombuffer("".join(texts).encode("utf-32-le"), dtype=np.uint32)
@@ -127,28 +134,39 @@ def _texts(examples: Sequence[Example], tokenizer: Tokenizer) -> list[Text]:
         flat = np.array([(s.start, s.end) for group in spans for s in group], np.int64).reshape(-1, 2)
         flat += np.repeat(bases, counts)[:, None]
         offset, size = np.repeat(opens, counts), np.repeat(encoded.lengths, counts)
-        first = np.clip(np.searchsorted(ends, flat[:, 0], side="right") - offset, 0, np.maximum(size - 1, 0))
-        stop = np.clip(np.searchsorted(starts, flat[:, 1], side="left") - offset, 0, size)
+        first = np.searchsorted(ends, flat[:, 0], side="right") - offset
+        stop = np.searchsorted(starts, flat[:, 1], side="left") - offset
+        empty = stop <= first
+        first, stop = np.clip(first, 0, np.maximum(size - 1, 0)), np.clip(stop, 0, size)
+        if words:
+            first[empty] = stop[empty] = 0
         return np.split(np.stack([first, stop], axis=1), np.cumsum(counts)[:-1])
 
     tokens = np.split(encoded.tokens, np.cumsum(encoded.lengths)[:-1])
     spans, mentions = place([e.spans for e in examples]), place([e.mentions for e in examples])
-    for found, piece in zip(spans, tokens, strict=True):  # a span of blanks gets the token behind it
-        found[:, 1] = np.maximum(found[:, 1], np.minimum(found[:, 0] + 1, len(piece)))
+    if not words:
+        for found, piece in zip(spans, tokens, strict=True):
+            found[:, 1] = np.maximum(found[:, 1], np.minimum(found[:, 0] + 1, len(piece)))
     entities = [[mention.entity for mention in e.mentions] for e in examples]
     return [Text(*parts) for parts in zip(tokens, spans, mentions, entities, strict=True)]
 
 
 def _single(text: Text, row_format: RowFormat, room: int, stats: TruncationStats) -> Row:
-    whole = text
+    read_N = text.spans[:, 1] > text.spans[:, 0]
     if len(text.tokens) > room:
         stats.cut += 1
         text = cut(
             text, keep_nearest(len(text.tokens), text.spans if row_format.reads == "spans" else None, room)
         )
-        if row_format.reads == "words":
-            text = text._replace(spans=text.spans[text.spans[:, 1] > text.spans[:, 0]])
-            stats.words_cut += len(whole.spans) - len(text.spans)
+    words = None
+    if row_format.reads == "words":
+        kept_N = text.spans[:, 1] > text.spans[:, 0]
+        stats.words_cut += int((read_N & ~kept_N).sum())
+        stats.words_empty += int((~read_N).sum())
+        numbers = np.flatnonzero(kept_N)
+        if len(numbers) and numbers[-1] >= len(numbers):
+            words = tuple(numbers.tolist())
+        text = text._replace(spans=text.spans[kept_N])
     text, openings, closings = insert_markers(text, row_format.markers)
     begin = int(row_format.begin)
     tokens = np.concatenate([np.full(begin, _cls(row_format)), text.tokens, [row_format.tokenizer.sep]])
@@ -165,6 +183,7 @@ def _single(text: Text, row_format: RowFormat, room: int, stats: TruncationStats
         np.zeros(len(tokens), np.int64),
         tuple(np.minimum(read_positions, len(tokens) - 1).tolist()),
         _named(text, begin),
+        words=words,
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from kepipe.arrays import Floats
 from kepipe.device import native_bfloat16
 from kepipe.finetuning.collator import TaskCollator
 from kepipe.finetuning.examples import Example
@@ -63,6 +64,18 @@ def answers(
         now, order = order[:size], order[size:]
         batch = collator([rows[n] for n in now]).to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=native_bfloat16(str(device))):
-            found |= zip(now, collator.output.answers(model, batch, collator.answers), strict=True)
+            made = collator.output.answers(model, batch, collator.answers)
+        found |= {
+            n: answer if rows[n].words is None else by_word(answer, rows[n])
+            for n, answer in zip(now, made, strict=True)
+        }
         tick(len(now))
     return [found[n] for n in range(len(rows))]
+
+
+def by_word(answer_NL: Floats, row: Row) -> Floats:
+    """An answer to the words that were read as one to all words up to the last of them, NaN for the others."""
+    words = row.read_words[: len(answer_NL)]  # knowledge may have pushed the last ones out
+    answer_WL = np.full((words[-1] + 1 if words else 0, answer_NL.shape[1]), np.nan)
+    answer_WL[list(words)] = answer_NL
+    return answer_WL

@@ -68,6 +68,8 @@ def initialise(head: LabelHead, seed: int) -> LabelHead:
 
 def loss(logits_NL: Tensor, labels: Tensor, *, several: bool) -> Tensor:
     """Mean over cases: cross-entropy of the one label [N]; for several the summed binary ones, of 0 and 1 [N, L]."""
+    if not len(labels):
+        return logits_NL.sum()
     if not several:
         return F.cross_entropy(logits_NL, labels)
     binary_NL = F.binary_cross_entropy_with_logits(logits_NL, labels.float(), reduction="none")

@@ -39,15 +39,16 @@ class LabelOutput:
         return found
 
     def encode(self, rows: Sequence[Row], examples: Sequence[Example], answers: AnswerFormat) -> list[Row]:
-        """Labels as numbers; where words are read, those of the words that were not cut off."""
+        """Labels as numbers; where words are read, those of the words that are."""
         numbers = {label: number for number, label in enumerate(answers.labels)}
+
+        def labels(row: Row, example: Example) -> Sequence[str]:
+            if answers.reads != "words" or not example.labels:
+                return example.labels
+            return [example.labels[word] for word in row.read_words]
+
         return [
-            replace(
-                row,
-                labels=tuple(numbers[label] for label in example.labels)[
-                    : len(row.read_positions) if answers.reads == "words" else None
-                ],
-            )
+            replace(row, labels=tuple(numbers[label] for label in labels(row, example)))
             for row, example in zip(rows, examples, strict=True)
         ]
 

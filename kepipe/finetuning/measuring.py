@@ -35,6 +35,10 @@ def encode(fresh: FineTunedModel, splits: Splits, context: StageContext) -> dict
     if stats.cut:
         lost = f", {stats.words_cut:,} words are cut off and count as missed" if stats.words_cut else ""
         context.warn(f"{stats.cut:,} of {stats.rows:,} rows are longer than `length` and are cut{lost}")
+    if stats.words_empty:
+        context.warn(
+            f"{stats.words_empty:,} words have no token: nothing is learned of them, and they are answered as outside"
+        )
     if stats.read_cut_off:
         words = fresh.spec.row.reads == "words"
         what, instead = (

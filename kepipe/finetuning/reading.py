@@ -9,7 +9,7 @@ from kepipe.finetuning.mention_finders import Source, make_finder, with_mentions
 from kepipe.finetuning.settings import FinetuneConfig
 from kepipe.finetuning.splits import Data, Splits, read_splits
 from kepipe.finetuning.table import TASKS
-from kepipe.flow.artifact import hash_file
+from kepipe.flow.source_digests import digest_source
 from kepipe.flow.stage import StageContext
 from kg.problems import Problems
 
@@ -26,7 +26,7 @@ def read_examples(
     if problems:
         context.warn(problems.summary())
     counts = {split: len(examples) for split, examples in splits.items()}
-    digest = hash_file(data.files()["train"])
+    digest = digest_source(data.files()["train"])
     context.dataset(config.task, digest, counts | {"bad_lines": problems.count})
     source = _source(splits, config, linker, graph)
     if source in ("linker", "names"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -23,11 +24,12 @@ class Named(NamedTuple):
 class Row:
     """One example as tokens. T tokens, without padding.
 
-    `tokens`, `segments`: int [T]. `read_positions`: the tokens that the head reads, always as many for
-    every row of a task, and in the same order ([CLS]; [HD] and [TL]; [ENT]), or for tagging one for each word that
-    was not cut off, in order. `mentions`: what is named where, in order, without overlap. `labels`: the
-    true answer as the task's output makes it, in numbers: the one label of a row, the several of typing, one for each
-    word in tagging, the tokens of a text; empty where it is not known.
+    `tokens`, `segments`: int [T]. `read_positions`: the tokens that the head reads, always as many for every row of a
+    task, and in the same order ([CLS]; [HD] and [TL]; [ENT]), or for tagging one for each word that was not cut
+    off and of which the tokenizer leaves something, in order. `words`: the numbers of these words, where others stand
+    between them; None: the first ones. `mentions`: what is named where, in order, without overlap. `labels`: the true
+    answer as the task's output makes it, in numbers: the one label of a row, the several of typing, one for each
+    word that is read in tagging, the tokens of a text; empty where it is not known.
     """
 
     tokens: Ints
@@ -35,6 +37,12 @@ class Row:
     read_positions: tuple[int, ...]
     mentions: tuple[Named, ...] = ()
     labels: tuple[int, ...] = ()
+    words: tuple[int, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.tokens)
+
+    @property
+    def read_words(self) -> Sequence[int]:
+        """The number of the word of each token that is read, in tagging."""
+        return range(len(self.read_positions)) if self.words is None else self.words

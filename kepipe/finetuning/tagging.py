@@ -98,9 +98,9 @@ def measure(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -
 
 
 def tags(examples: Sequence[Example], answers: Sequence[Floats], labels: Labels) -> list[list[str]]:
-    """The label of each word; words that were cut off are outside."""
+    """The label of each word; words that were cut off, or have no token to read, are outside."""
     return [
-        [labels[row] for row in answer_NL.argmax(axis=1).tolist()]
+        [OUTSIDE if np.isnan(answer_L).any() else labels[int(answer_L.argmax())] for answer_L in answer_NL]
         + [OUTSIDE] * (len(example.spans) - len(answer_NL))
         for example, answer_NL in zip(examples, answers, strict=True)
     ]

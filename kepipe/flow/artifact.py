@@ -13,8 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict
+
 MANIFEST = "artifact.json"
 RECORD = "record"
+SMALL = 1 << 20
+"""Bytes of a file that is digested whenever its artifact is used."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,27 @@ class Artifact:
     def metrics(self) -> list[dict[str, Any]]:
         """What the stage logged, in order: `{"step": …, name: value, …}`."""
         file = self.folder / RECORD / "metrics.jsonl"
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        return list(read_metrics(file)) if file.exists() else []
+
+
+class FileEntry(TypedDict):
+    """What the manifest says of a file."""
+
+    size: int
+    mtime_ns: int
+    sha256: str
+
+
+class Manifest(TypedDict):
+    """What `artifact.json` holds."""
+
+    digest: str
+    maker: str
+    cache_key_inputs: dict[str, Any]
+    files: dict[str, FileEntry]
+
+
+_MANIFEST = TypeAdapter(Manifest)
 
 
 class CorruptArtifact(Exception):
@@ -54,28 +79,34 @@ def seal(folder: Path, cache_key_inputs: Mapping[str, Any], maker: str) -> str:
     return digest
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
+def read_metrics(file: Path) -> Iterator[dict[str, Any]]:
+    """The entries of a file of metrics; lines that a kill or the disk has damaged are passed over."""
+    for line in file.read_text(errors="replace").splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and isinstance(entry.get("step", ""), int | None):
+            yield entry
+
+
+def read_manifest(folder: Path) -> Manifest:
     """The manifest of a sealed folder. Raises CorruptArtifact."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_text())
+        return _MANIFEST.validate_json((folder / MANIFEST).read_bytes())
     except (OSError, ValueError) as error:
-        raise CorruptArtifact(f"{folder}: no readable {MANIFEST} ({error})") from None
-    if (
-        not isinstance(manifest, dict)
-        or not {"digest", "maker", "cache_key_inputs", "files"} <= manifest.keys()
-    ):
-        raise CorruptArtifact(f"{folder}/{MANIFEST}: incomplete")
-    return manifest
+        reason = error.strerror if isinstance(error, OSError) else "it is damaged"
+        raise CorruptArtifact(f"{folder}: no readable {MANIFEST} ({reason})") from None
 
 
 def verify(folder: Path, thorough: bool = False) -> None:
     """Raise CorruptArtifact unless the files are those of the manifest.
 
-    A file whose size and modification time are as recorded is taken as unchanged; any other is
-    digested again. `thorough` digests every file.
+    A file of more than `SMALL` bytes whose size and modification time are as recorded is taken as unchanged; any other
+    is digested again. `thorough` digests every file.
     """
     manifest = read_manifest(folder)
-    expected: dict[str, Any] = manifest["files"]
+    expected = manifest["files"]
     present = {str(file.relative_to(folder)) for file in _content(folder)}
     if present != expected.keys():
         difference = ", ".join(sorted(present ^ expected.keys())[:3])
@@ -85,7 +116,8 @@ def verify(folder: Path, thorough: bool = False) -> None:
             stat = (folder / name).stat()
         except OSError as gone:  # another process clears the folder
             raise CorruptArtifact(f"{folder / name}: {gone}") from None
-        if not thorough and (stat.st_size, stat.st_mtime_ns) == (entry["size"], entry["mtime_ns"]):
+        as_recorded = (stat.st_size, stat.st_mtime_ns) == (entry["size"], entry["mtime_ns"])
+        if as_recorded and stat.st_size > SMALL and not thorough:
             continue
         if stat.st_size != entry["size"] or hash_file(folder / name) != entry["sha256"]:
             raise CorruptArtifact(f"{folder / name}: content does not match its digest")

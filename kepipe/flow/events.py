@@ -5,7 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
+
+Status = Literal["finished", "failed", "killed"]
+"""How a stage or a run ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +33,7 @@ class RunStarted(Event):
 class RunEnded(Event):
     """A pipeline run ends: `status` is "finished", "failed" or "killed"."""
 
-    status: str
+    status: Status
     seconds: float
 
 
@@ -54,7 +57,7 @@ class StageStarted(Event):
 class StageEnded(Event):
     """A stage ends: `status` is "finished", "failed" or "killed". `folder` holds the artifact of a finished one."""
 
-    status: str
+    status: Status
     seconds: float
     folder: str = ""
     digest: str = ""
@@ -98,6 +101,8 @@ class ModelOffered(Event):
     metrics: Mapping[str, float]
     gate: Mapping[str, Any]
     tags: Mapping[str, str]
+    again: bool = False
+    """The offer of an earlier run, in case the registry has lost the model since."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from pydantic import TypeAdapter, ValidationError
+
 from kepipe.files import lock
 from kepipe.flow import events
 from kepipe.flow.events import Event, Progressed, RunEnded, StageEnded
@@ -24,6 +26,9 @@ KINDS: dict[str, type[Event]] = {
     for kind in vars(events).values()
     if isinstance(kind, type) and issubclass(kind, Event)
 }
+
+
+_ADAPTERS: dict[str, TypeAdapter[Event]] = {name: TypeAdapter(kind) for name, kind in KINDS.items()}
 
 
 class Entry(NamedTuple):
@@ -84,10 +89,12 @@ def decode(line: bytes) -> Event:
     fields: Any = json.loads(line)
     if not isinstance(fields, dict) or fields.get("event") not in KINDS:
         raise ValueError(f"no event: {line[:80]!r}")
+    adapter, event = _ADAPTERS[fields.pop("event")], fields
     try:
-        return KINDS[fields.pop("event")](**fields)
-    except TypeError as error:
-        raise ValueError(f"event with other fields than expected: {error}") from None
+        return adapter.validate_python(event)
+    except ValidationError as error:
+        wrong = ", ".join(".".join(map(str, each["loc"])) for each in error.errors())
+        raise ValueError(f"event with other fields than expected: {wrong}") from None
 
 
 def read(file: Path, start: int = 0, on_bad: Callable[[str], None] | None = None) -> Iterator[Entry]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -74,6 +75,8 @@ class Workspace:
             reason = "" if os.access(self.root, os.W_OK) else "it is not writable"
         except OSError as error:
             reason = str(error.strerror)
+        if not reason and set("?#") & set(str(self.root.resolve())):
+            reason = "MLflow's database cannot lie in a path with `?` or `#`"
         if reason:
             raise ConfigError(f"workspace {self.root}: {reason}; `--workspace DIR` puts it elsewhere")
 
@@ -89,6 +92,9 @@ class Workspace:
         """Let the link of a stage name `folder`, by one rename."""
         link = self.latest(pipeline, node)
         link.parent.mkdir(parents=True, exist_ok=True)
+        if link.is_dir() and not link.is_symlink():
+            with suppress(OSError):  # not an empty one, which the next line tells of
+                link.rmdir()
         with replacing(link, durable=False, concurrent=True) as unfinished:
             unfinished.symlink_to(Path("..") / folder.relative_to(self.root))
 

@@ -25,9 +25,10 @@ from kepipe.flow.events import (
     StageCached,
     StageEnded,
     StageStarted,
+    Status,
 )
 from kepipe.flow.plan import Flow, Node, Workspace, cache_key_inputs, key_of
-from kepipe.flow.stage import StageContext
+from kepipe.flow.stage import SourcesChangedError, StageContext
 from kepipe.flow.store import WorkDir
 
 
@@ -64,11 +65,18 @@ class StageSelection:
         return flow.nodes
 
 
+START_ANEW = (
+    "it went on from an interrupted attempt; should what that left be damaged, `kepipe cache clear --unfinished` lets "
+    "it start anew"
+)
+
+
 class StageFailed(Exception):
     """A stage could not do its work. The cause is chained."""
 
     def __init__(self, stage: str, cause: BaseException) -> None:
-        super().__init__(f"stage `{stage}` failed: {cause}")
+        notes = "".join(f"\n{note}" for note in getattr(cause, "__notes__", ()))
+        super().__init__(f"stage `{stage}` failed: {cause}{notes}")
         self.stage, self.cause = stage, cause
 
 
@@ -97,13 +105,17 @@ class Run:
     def execute(self) -> dict[str, Artifact]:
         """Artifacts by stage name. Raises ConfigError, StageFailed, or KeyboardInterrupt."""
         nodes = self.selection.select(self.flow)
-        started, status = time.time(), "failed"
+        started = time.time()
+        status: Status = "failed"
         self.emit(RunStarted(run=self.id, pipeline=self.flow.name, config=self.config, tags=self.tags))
         artifacts: dict[str, Artifact] = {}
         try:
-            for node in nodes:
-                inputs = {slot: [artifacts[name] for name in names] for slot, names in node.inputs.items()}
-                artifacts[node.name] = self._provide(node, inputs)
+            with self.workspace.store.live.begin(self.id) as note_use:
+                for node in nodes:
+                    inputs = {
+                        slot: [artifacts[name] for name in names] for slot, names in node.inputs.items()
+                    }
+                    artifacts[node.name] = self._provide(node, inputs, note_use)
             status = "finished"
         except KeyboardInterrupt:
             status = "killed"
@@ -113,20 +125,25 @@ class Run:
             emit(RunEnded(run=self.id, status=status, seconds=time.time() - started))
         return artifacts
 
-    def _provide(self, node: Node, inputs: Mapping[str, Sequence[Artifact]]) -> Artifact:
+    def _provide(
+        self, node: Node, inputs: Mapping[str, Sequence[Artifact]], note_use: Callable[[str], None]
+    ) -> Artifact:
         """The node's artifact: found, or made under the lock of its key."""
         parts = cache_key_inputs(node, self.flow.seed_of(node), inputs)
         key, store = key_of(parts), self.workspace.store
         forced = node.name in self.selection.force
+        note_use(key)
         folder = None if forced else store.find(key, self._warner(node))
         if folder is None:
             if self.selection.only not in (None, node.name):
                 self._refuse(node)
             with store.lock(key, self._waiter(node)):
-                if forced:
-                    store.forget(key)
+                if forced and not store.forget(key, self.id):
+                    raise ConfigError(
+                        f"--force {node.name}: another run reads its result; wait for it to end"
+                    )
                 # Another process may have made it while we waited.
-                folder = store.find(key, self._warner(node))
+                folder = store.find(key, self._warner(node), locked=True)
                 if folder is None:
                     return self._work(node, inputs, parts, key)
         manifest = read_manifest(folder)
@@ -144,6 +161,9 @@ class Run:
             self.workspace.point(self.flow.name, node.name, folder)
         except OSError as cause:
             raise StageFailed(node.name, cause) from cause
+        stamp = {"run": self.id, "stage": node.name}
+        context = StageContext(folder, folder, self.flow.seed_of(node), "cpu", self.emit, stamp)
+        node.stage.repeat(self._typed(node, inputs), node.config, context)
         return node.stage.makes.open(folder, node.name)
 
     def _work(
@@ -153,15 +173,22 @@ class Run:
         store, device = self.workspace.store, self.device()
         resumed = store.resumable(key)
         workdir = store.start(key)
-        clock = _Clock(workdir)
+        clock, sources = _Clock(workdir), _Sources(node, parts["sources"])
         ended = partial(StageEnded, run=self.id, stage=node.name)
         self._announce(node, inputs, parts, key, resumed)
         try:
             seed, stamp = self.flow.seed_of(node), {"run": self.id, "stage": node.name}
             context = StageContext(
-                workdir.out, workdir.scratch, seed, device, self._recorder(workdir, clock), stamp
+                workdir.out,
+                workdir.scratch,
+                seed,
+                device,
+                self._recorder(workdir, clock),
+                stamp,
+                sources.check,
             )
             node.stage.run(self._typed(node, inputs), node.config, context)
+            sources.check_once()
             clock.save()
             record = self._record(node, clock, device, resumed)
             folder, digest = store.finish(key, workdir, parts, self.id, record)
@@ -169,7 +196,11 @@ class Run:
         except BaseException as cause:
             with suppress(OSError):
                 clock.save()
-            status = "killed" if isinstance(cause, KeyboardInterrupt) else "failed"
+            if sources.changed():
+                store.discard(workdir)  # its checkpoints may be of other data than its key says
+            elif resumed and isinstance(cause, Exception):
+                cause.add_note(START_ANEW)
+            status: Status = "killed" if isinstance(cause, KeyboardInterrupt) else "failed"
             self._emit_failure(ended(status=status, seconds=clock.seconds, error=str(cause)))
             if isinstance(cause, Exception):
                 raise StageFailed(node.name, cause) from cause
@@ -253,6 +284,40 @@ class Run:
             f"--only {self.selection.only}: it needs `{node.name}`, which is not made yet; "
             f"use --until {self.selection.only}"
         )
+
+
+@dataclass
+class _Sources:
+    """The user's files that a node reads: whether they are still those of its key."""
+
+    node: Node
+    digests: Mapping[str, str]
+    checked: bool = False
+
+    def changed(self) -> list[str]:
+        """Names of those that were changed, removed or added, until all were read."""
+        if self.checked:
+            return []
+        try:
+            now = self.node.stage.fingerprint(self.node.config)
+        except (OSError, ValueError):  # gone
+            return sorted(self.digests)
+        names = self.digests.keys() | now.keys()
+        return sorted(name for name in names if self.digests.get(name) != now.get(name))
+
+    def check(self) -> None:
+        """Raise SourcesChangedError where some were changed while they were read."""
+        if names := self.changed():
+            raise SourcesChangedError(
+                f"{', '.join(names[:3])} changed while `{self.node.name}` was reading: nothing of it is kept; "
+                "run it again"
+            )
+        self.checked = True
+
+    def check_once(self) -> None:
+        """The same, unless the stage has said already that all was read."""
+        if not self.checked:
+            self.check()
 
 
 class _Clock:

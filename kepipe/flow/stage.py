@@ -21,6 +21,14 @@ Tick = Callable[[int], None]
 """Call with the number of units just done."""
 
 
+class SourcesChangedError(ValueError):
+    """The user's files changed while a stage was reading them."""
+
+
+def nothing() -> None:
+    """Do nothing."""
+
+
 @dataclass(frozen=True)
 class StageContext:
     """Where a stage works and how it speaks.
@@ -36,6 +44,9 @@ class StageContext:
     sink: Sink
     stamp: Mapping[str, Any] = field(default_factory=dict)
     """Fields that every event of this stage carries: run and stage."""
+    sources_read: Callable[[], None] = nothing
+    """A stage that works on for long may say when it has read the user's files: what becomes of them later does not
+    concern it. Of one that does not, they must not change before its end. Raises SourcesChangedError."""
 
     def emit(self, make: Callable[..., Event], **values: Any) -> None:
         """Tell whoever listens: `context.emit(Noted, level="info", message="…")`."""
@@ -107,7 +118,8 @@ class Stage(Generic[I, C]):
     `inputs` names what with; what is named may be of a subclass. `fingerprint` digests data outside the store (the
     user's files); it becomes part of the key. `conflicts` tells of settings that do not go together, as far as a
     pipeline file alone says: it is asked before any stage runs. `needs`: optional inputs that the settings ask for,
-    which are then filled by their type as the others are.
+    which are then filled by their type as the others are. `repeat`: what is done again, with the artifact in
+    `context.out`, where the stage is cached: for one whose work is felt outside the store.
     """
 
     name: str
@@ -119,6 +131,7 @@ class Stage(Generic[I, C]):
     fingerprint: Callable[[C], Mapping[str, str]] = field(default=lambda _: {})
     conflicts: Callable[[Planned], Iterable[ConfigConflict]] = field(default=lambda _: ())
     needs: Callable[[C], Collection[str]] = field(default=lambda _: ())
+    repeat: Callable[[I, C, StageContext], None] = field(default=lambda *_: None)
 
     def slots(self) -> dict[str, Slot]:
         """The inputs by name."""

@@ -10,13 +10,26 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kepipe import files
-from kepipe.flow.artifact import RECORD, CorruptArtifact, read_manifest, seal, verify
+from kepipe.flow.artifact import (
+    MANIFEST,
+    RECORD,
+    CorruptArtifact,
+    Manifest,
+    read_manifest,
+    read_metrics,
+    seal,
+    verify,
+)
+from kepipe.flow.live_runs import LiveRuns
+
+VERIFY_EVERY = 7 * 24 * 3600.0
+"""Seconds after which every file of a result that is used is digested again, whatever its size and times say."""
 
 
 @dataclass(frozen=True)
@@ -42,29 +55,56 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._done, self._work, self._locks = root / "done", root / "work", root / "locks"
+        self.live = LiveRuns(root / "live")
 
-    def find(self, key: str, on_damage: Callable[[str], None]) -> Path | None:
-        """The sealed folder of a key, or None. A damaged one is set aside in `damaged/`, reported, and None."""
-        folder = self._done / key
+    def find(self, key: str, on_damage: Callable[[str], None], *, locked: bool = False) -> Path | None:
+        """The sealed folder of a key, or None. A damaged one is set aside in `damaged/`, reported, and None.
+
+        `locked`: the caller holds the key's lock. A folder that was not digested as a whole for `VERIFY_EVERY` is.
+        """
         if not self.holds(key):
             return None
+        if (damage := self.damage(key)) is None:
+            return self._done / key
+        if locked:
+            on_damage(f"{damage}; kept as {self._set_aside(key)}, to be made again")
+        else:
+            self.set_aside(key, on_damage)
+        return None
+
+    def damage(self, key: str, *, thorough: bool = False) -> CorruptArtifact | None:
+        """What is wrong with a key's artifact. `thorough`: digest every file, as from time to time in any case."""
+        folder = self._done / key
+        verified = folder / RECORD / "verified"
         try:
-            verify(folder)
+            since = max(file.stat().st_mtime for file in (folder / MANIFEST, verified) if file.exists())
+            thorough |= time.time() - since > VERIFY_EVERY
+            verify(folder, thorough)
+        except ValueError:
+            return CorruptArtifact(f"{folder}: no readable {MANIFEST}")
         except CorruptArtifact as damage:
-            on_damage(f"{damage}; kept as {self.set_aside(folder)}, to be made again")
-            return None
-        return folder
+            return damage
+        if thorough:
+            with suppress(OSError):  # a store that only others may write to
+                verified.touch()
+        return None
+
+    def set_aside(self, key: str, on_damage: Callable[[str], None], *, thorough: bool = False) -> None:
+        """Move a damaged artifact out of the way, unless another process is at its key already."""
+        with files.lock(self._lock(key), timeout=0) as held:
+            # meanwhile another process may have made it again
+            if held and self.holds(key) and (damage := self.damage(key, thorough=thorough)):
+                on_damage(f"{damage}; kept as {self._set_aside(key)}, to be made again")
+
+    def _set_aside(self, key: str) -> Path:
+        aside = self.root / "damaged" / f"{key}-{time.time_ns()}"
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        (self._done / key).rename(aside)
+        return aside
 
     def holds(self, key: str) -> bool:
         """Whether there is an artifact of a key, damaged or not."""
         return (self._done / key).exists()
-
-    def set_aside(self, folder: Path) -> Path:
-        """Move a damaged artifact out of the way; returns where it is kept."""
-        aside = self.root / "damaged" / f"{folder.name}-{time.time_ns()}"
-        aside.parent.mkdir(parents=True, exist_ok=True)
-        folder.rename(aside)
-        return aside
 
     def resumable(self, key: str) -> bool:
         """Whether an interrupted attempt left something to continue from."""
@@ -110,11 +150,23 @@ class Store:
         shutil.rmtree(workdir.out.parent, ignore_errors=True)
         return target, digest
 
-    def forget(self, key: str) -> None:
-        """Remove a key's artifact. Work without one is an attempt to continue, and stays. Call under the lock."""
-        if self.holds(key):
-            shutil.rmtree(self._work / key, ignore_errors=True)
-            shutil.rmtree(self._done / key)
+    def discard(self, workdir: WorkDir) -> None:
+        """Throw an attempt away, its checkpoints too. Call under the lock."""
+        shutil.rmtree(workdir.out.parent)
+
+    def forget(self, key: str, run: str = "") -> bool:
+        """Remove a key's artifact; False where another run than `run` uses it. Call under the lock.
+
+        Work without an artifact is an attempt to continue, and stays.
+        """
+        if not self.holds(key):
+            return True
+        trash = self._to_trash(self._done / key, run)
+        if trash is None:
+            return False
+        shutil.rmtree(self._work / key, ignore_errors=True)
+        _delete(trash)
+        return True
 
     def finished(self) -> list[Path]:
         """Every folder in `done`, damaged or not."""
@@ -129,15 +181,27 @@ class Store:
         return sorted((self.root / "damaged").glob("*"))
 
     def remove(self, folder: Path) -> int | None:
-        """Remove one of these folders; the bytes that this frees, or None where a process works on its key."""
+        """Remove one of these folders; the bytes that this frees, or None where a process works on its key, or a run
+        that goes on reads it."""
         with files.lock(self._lock(folder.name.partition("-")[0]), timeout=0) as held:
-            if not held:
+            trash = self._to_trash(folder) if held else None
+            if trash is None:
                 return None
-            freed = size(folder)
-            shutil.rmtree(folder)
+            freed = size(trash)
+            _delete(trash)
             return freed
 
-    def entries(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+    def _to_trash(self, folder: Path, run: str = "") -> Path | None:
+        """Take a folder out of the store by one rename, unless a run besides `run` uses it."""
+        trash = self.root / "trash" / f"{folder.name}-{time.time_ns()}"
+        trash.parent.mkdir(parents=True, exist_ok=True)
+        with self.live.guard():
+            if folder.parent == self._done and folder.name in self.live.used(besides=run):
+                return None
+            folder.rename(trash)
+        return trash
+
+    def entries(self) -> Iterator[tuple[Path, Manifest]]:
         """Every finished folder with its manifest; damaged ones are passed over."""
         for folder in self.finished():
             try:
@@ -149,8 +213,17 @@ class Store:
         return self._locks / f"{key}.lock"
 
 
+def _delete(place: Path) -> None:
+    if place.is_dir():
+        shutil.rmtree(place)
+    else:
+        place.unlink()
+
+
 def size(folder: Path) -> int:
     """Bytes of the files in a folder."""
+    if folder.is_file():
+        return folder.stat().st_size
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
@@ -160,11 +233,7 @@ def _latest_by_step(file: Path) -> str:
     A stage that continues from a checkpoint logs the steps after it once more.
     """
     merged: dict[int | None, dict[str, Any]] = {}
-    for line in file.read_text().splitlines():
-        try:
-            entry = json.loads(line)
-        except ValueError:  # torn by a kill
-            continue
+    for entry in read_metrics(file):
         merged.setdefault(entry["step"], {}).update(entry)
     ordered = sorted(merged.values(), key=lambda entry: (entry["step"] is None, entry["step"] or 0))
     return "".join(json.dumps(entry) + "\n" for entry in ordered)

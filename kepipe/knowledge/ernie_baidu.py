@@ -64,7 +64,7 @@ class ErnieBaidu(KnowledgeSettings):
     stages: Stages = Stages()
     """How long each level is trained."""
     upstream: bool = False
-    """Choose each unit by a coin of its own, as the released code does, not up to an exact share of the row."""
+    """Choose each token and unit by a coin of its own, as the released code does, not up to an exact share of a row."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class MaskedUnits(LearnedKnowledge):
 
     def objective(self, objective: Objective) -> Objective:
         """See `Knowledge`. Raises ValueError for an objective that masks no units."""
-        from kepipe.noise.tokens import select_tokens
+        from kepipe.noise.tokens import select_tokens, select_tokens_by_coin
         from kepipe.noise.units import select_units, select_units_by_coin
         from kepipe.objectives.masked_lm import MaskedCollator
 
@@ -84,11 +84,12 @@ class MaskedUnits(LearnedKnowledge):
             raise ValueError("ernie-baidu chooses what is masked, and this objective masks no units")
         share, stages = collator.mlm_probability, self.settings.stages
         choose = select_units_by_coin if self.settings.upstream else select_units
+        choose_tokens = select_tokens_by_coin if self.settings.upstream else select_tokens
 
         def select(rows: TokenRows, draws: Draws, progress: float) -> Bools:
             level = stages.level(progress)
             if level == "basic":
-                return select_tokens(rows.special, draws, share)
+                return choose_tokens(rows.special, draws, share)
             return choose(rows.units[level], draws, share)
 
         return replace(objective, collate=replace(collator, select=select))

@@ -33,7 +33,10 @@ def assemble(config: TransformerConfig) -> Transformer:
     with torch.device("meta"):
         transform = (
             PredictionTransform(
-                config.hidden, ACTIVATIONS[config.activation], _norm(config), bias=config.bias
+                config.hidden,
+                ACTIVATIONS[config.transform_activation or config.activation],
+                _norm(config),
+                bias=config.bias,
             )
             if config.transform
             else None
@@ -135,13 +138,13 @@ def _layer(config: TransformerConfig, *, crosses: bool, is_normed: bool) -> Laye
 
 
 def _fused_layer(config: TransformerConfig, fusion: FusionConfig, number: int) -> FusedLayer:
-    """The K-Encoder's layer: the first of them has no attention among entities."""
+    """The K-Encoder's layer: the first of them has no attention among entities, unless `first_attends`."""
     attention = SelfAttention(
         config.hidden, config.heads, config.head_width, bias=config.bias, dropout=config.attention_dropout
     )
     feed = FeedForward(config.hidden, config.feedforward, ACTIVATIONS[config.activation], bias=config.bias)
     among_entities = None
-    if number > fusion.first:
+    if number > fusion.first or fusion.first_attends:
         width = fusion.hidden // fusion.heads
         among_entities = PostNorm(
             SelfAttention(fusion.hidden, fusion.heads, width, dropout=config.attention_dropout),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, model_validator
@@ -161,12 +160,10 @@ def require_vocabulary(name: str, vocabulary: int, vocab_size: int) -> None:
 
 
 def fingerprint(base: Base) -> dict[str, str]:
-    """Digests of the trained weights that `base` names, for the key of a stage; empty for a fresh model."""
+    """Digests of the files of the trained model that `base` names, for the key of a stage; empty for a fresh model."""
     if base.trained is None:
         return {}
-    from kepipe.flow.artifact import hash_file
-    from kepipe.models.pretrained import locate
+    from kepipe.flow.source_digests import digest_source
+    from kepipe.models.pretrained import files_of, locate
 
-    folder = locate(base.trained)
-    files = sorted([folder / "config.json", *Path(folder).glob("*.safetensors")])
-    return {f"base/{file.name}": hash_file(file) for file in files}
+    return {f"base/{name}": digest_source(file) for name, file in files_of(locate(base.trained)).items()}

@@ -13,6 +13,7 @@ from kepipe.models.families import RotaryConfig, Stacks, family_of
 if TYPE_CHECKING:
     from kepipe.models.protocols import Capability
 
+Activation = Literal["gelu", "gelu_tanh", "relu"]
 CONFIG = "config.json"
 FORMAT = "kepipe-transformer/2"
 """What the config of a model folder says of itself, so that it is not taken for another library's."""
@@ -28,6 +29,8 @@ class FusionConfig:
     hidden: int
     heads: int
     rows: int = 0
+    first_attends: bool = False
+    """Whether entities attend to one another in the first layer that fuses already."""
 
     def __post_init__(self) -> None:
         if self.hidden < 1 or self.heads < 1 or self.hidden % self.heads:
@@ -72,7 +75,7 @@ class TransformerConfig:
     norm_eps: float = 1e-5
     embedding_norm: bool = False
     embedding_scale: float = 1.0
-    activation: Literal["gelu", "gelu_tanh", "relu"] = "gelu"
+    activation: Activation = "gelu"
     gated: bool = False
     bias: bool = True
     """Whether projections and norms have biases."""
@@ -81,6 +84,8 @@ class TransformerConfig:
 
     transform: bool = False
     """BERT's dense layer and norm before the vocabulary layer."""
+    transform_activation: Activation | None = None
+    """Of that layer; None: as the others'. RoBERTa's is always the exact GELU (as released, and in transformers)."""
     tied: bool = True
     tied_scale: bool = False
     """Whether hidden states are multiplied by hidden^-½ before the tied output matrix."""

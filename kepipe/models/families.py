@@ -114,6 +114,7 @@ FAMILIES: Mapping[str, Family] = {
         {
             **_BERT_HEAD,
             "pooler": False,
+            "transform_activation": "gelu",
             "segments": 1,
             "positions": 512,
             "position_offset": 2,

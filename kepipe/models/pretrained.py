@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kepipe.flow.artifact import MANIFEST, RECORD
 from kepipe.model_names import MINILM, means_place, minilm_folder
 
 if TYPE_CHECKING:
@@ -36,6 +37,27 @@ def locate(name: str) -> Path:
             f"base: {name}: expected a model folder (with config.json), a hub id, or `minilm`{hint}"
         )
     return _fetch(name)
+
+
+UNREAD = {".bin", ".ckpt", ".gguf", ".h5", ".md", ".msgpack", ".onnx", ".pt", ".pth", ".tflite"}
+"""Endings of files of a model folder that kepipe never opens: weights in other forms, and a page about them."""
+
+
+def files_of(folder: Path) -> dict[str, Path]:
+    """Path in a model folder → file, of all that may be read of it: config, weights, tokenizer, and what its knowledge
+    and its task bring, whatever they call it."""
+    files = {}
+    for file in sorted(folder.rglob("*")):
+        inside = file.relative_to(folder)
+        hidden = any(part.startswith(".") for part in inside.parts)
+        if (
+            file.is_file()
+            and not hidden
+            and file.suffix not in UNREAD
+            and inside.parts[0] not in (MANIFEST, RECORD)
+        ):
+            files[inside.as_posix()] = file
+    return files
 
 
 def place_of_other_kind(name: str) -> Path | None:

@@ -26,6 +26,11 @@ def select_tokens(special_BT: Bools, draws: Draws, share: float = SHARE) -> Bool
     return (keys_BT <= last_B) & ~special_BT & (count_B > 0)[:, None]
 
 
+def select_tokens_by_coin(special_BT: Bools, draws: Draws, share: float = SHARE) -> Bools:
+    """ERNIE's released rule (`upstream`): each text token by itself, with probability `share`: bool [B, T]."""
+    return (draws.random(special_BT.shape) <= share) & ~special_BT
+
+
 def draw_replacements(
     shape: tuple[int, int],
     mask: int,

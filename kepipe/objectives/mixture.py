@@ -63,6 +63,10 @@ class Mixture(ObjectiveSettings):
         """Those of the shares."""
         return tuple(share.objective for share in self.of)
 
+    def row_length(self, length: int) -> int:
+        """See `ObjectiveSettings`: no objective's rows are longer than `length`."""
+        return min(objective.row_length(length) for objective in self.objectives)
+
     def num_segments(self, pairs: bool) -> int:
         """See `ObjectiveSettings`."""
         return max(objective.num_segments(pairs) for objective in self.objectives)

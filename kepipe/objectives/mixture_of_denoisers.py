@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from kepipe.arrays import Bools
+from kepipe.arrays import Bools, Floats
 from kepipe.data.batch import Batch, TokenRows
 from kepipe.objectives.base import Collator
 from kepipe.objectives.losses import tensor
@@ -29,9 +29,11 @@ class MixtureOfDenoisers:
         """See `Collator`."""
         share = np.array(list(self.weights.values()))
         mode = str(rng.choice(list(self.weights), p=share / share.sum()))
-        source_BT = split(rows, rng)
+        draw_B = rng.random(len(rows.tokens))
+        source_BT = split(rows, draw_B)
         if mode == "prefix":
-            rows = replace(rows, special=rows.special & ~last_tokens(rows) | unrelated_pairs(rows))
+            source_BT |= split_unrelated(rows, draw_B)
+            rows = replace(rows, special=rows.special & ~last_tokens(rows))
         batch = self.masked(rows, rng, progress)
         segments = tensor(np.where(source_BT, *SEGMENTS[mode]))
         return replace(
@@ -43,34 +45,45 @@ class MixtureOfDenoisers:
         )
 
 
-def split(rows: TokenRows, rng: np.random.Generator) -> Bools:
+def split(rows: TokenRows, draw_B: Floats) -> Bools:
     """The source of each row, bool [B, T].
 
     The first segment of a pair, else what stands before a sentence that is drawn uniformly (not the first), else,
-    in a row of one sentence, the first half.
+    in a row of one sentence, the first half. `draw_B`: in [0, 1).
     """
-    draw_B = rng.random(len(rows.tokens))
     if rows.next_sentence_labels is not None:
         first_BT: Bools = rows.segments == 0
         return first_BT
-    first_B = 1 + (draw_B * np.maximum(rows.sentences.max(1), 1)).astype(np.int64)
-    target_BT = rows.sentences >= first_B[:, None]
-    half_B = (rows.documents > 0).sum(1) // 2
-    cut_B = np.where(target_BT.any(1), target_BT.argmax(1), half_B)
-    source_BT: Bools = np.arange(rows.tokens.shape[1]) < cut_B[:, None]
-    return source_BT
+    return _before_a_sentence(rows, rows.documents > 0, draw_B)
 
 
-def unrelated_pairs(rows: TokenRows) -> Bools:
-    """Rows whose second segment does not follow the first, bool [B, 1].
+def split_unrelated(rows: TokenRows, draw_B: Floats) -> Bools:
+    """What the source has besides the first segment where the second does not follow it, bool [B, T]: the beginning of
+    the second.
 
-    Nothing is asked of them from source to target: such a target says nothing of its source (there the segments of a
-    pair are one stretch of text, Dong et al. 2019, §2.3), and would teach not to look at it.
+    A target says nothing of a source that it does not follow, and would teach not to look at it (there the segments of
+    a pair are one stretch of text, Dong et al. 2019, §2.3). So it is what follows within the second segment.
     """
     if rows.next_sentence_labels is None:
-        return np.zeros((len(rows.tokens), 1), np.bool_)
-    no_pair_B1: Bools = rows.next_sentence_labels[:, None] == 0
-    return no_pair_B1
+        return np.zeros(rows.tokens.shape, np.bool_)
+    second_BT = (rows.documents > 0) & (rows.segments == 1) & (rows.next_sentence_labels == 0)[:, None]
+    beginning_BT: Bools = second_BT & _before_a_sentence(rows, second_BT, draw_B)
+    return beginning_BT
+
+
+def _before_a_sentence(rows: TokenRows, part_BT: Bools, draw_B: Floats) -> Bools:
+    """Places up to a sentence of each row's part that is drawn uniformly, not the part's first; of a part that is one
+    sentence, up to its middle."""
+    places_T = np.arange(part_BT.shape[1])
+    in_sentence_BT = part_BT & (rows.sentences >= 0)
+    latest_B = np.where(in_sentence_BT, rows.sentences, 0).max(1)
+    earliest_B = np.where(in_sentence_BT, rows.sentences, latest_B[:, None]).min(1)
+    first_B = earliest_B + 1 + (draw_B * np.maximum(latest_B - earliest_B, 1)).astype(np.int64)
+    target_BT = part_BT & (rows.sentences >= first_B[:, None])
+    middle_B = part_BT.argmax(1) + part_BT.sum(1) // 2
+    cut_B = np.where(target_BT.any(1), target_BT.argmax(1), middle_B)
+    before_BT: Bools = places_T < cut_B[:, None]
+    return before_BT
 
 
 def last_tokens(rows: TokenRows) -> Bools:

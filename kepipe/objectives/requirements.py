@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
@@ -55,12 +56,14 @@ def conflicts(
             "`format: doc-sentences` to have rows of one document",
         )
     framed = row.num_special_tokens if rows.format == "packed" else 0
-    if 0 < model.positions < rows.length + framed:
+    tokens = objective.row_length(rows.length)
+    if 0 < model.positions < tokens + framed:
         ends = f" and {framed} around them" if framed else ""
+        lengths = range(1, model.positions + 1)
+        fitting = bisect_right(lengths, model.positions - framed, lo=4, key=objective.row_length)
         yield ConfigConflict(
             "length",
-            f"{rows.length} tokens{ends}, and base {base} has {model.positions} positions: set "
-            f"`length: {model.positions - framed}`",
+            f"{tokens} tokens{ends}, and base {base} has {model.positions} positions: set `length: {fitting}`",
         )
     yield from _of_pairs(objective, name, model, base, rows.format)
 

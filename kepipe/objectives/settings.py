@@ -8,6 +8,10 @@ from kepipe.config import Section
 class ObjectiveSettings(Section):
     """The settings of an objective. What it needs beyond its row of the table depends on them."""
 
+    def row_length(self, length: int) -> int:
+        """Tokens of a row of text of which the model reads `length`."""
+        return length
+
     def num_segments(self, pairs: bool) -> int:
         """Kinds of segments that the model must know; `pairs`: whether rows have two segments."""
         return 2 if pairs else 0

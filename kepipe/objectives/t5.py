@@ -29,6 +29,12 @@ class SpanCorruption(ObjectiveSettings):
     mean_span: float = Field(3.0, ge=1)
     """Mean length of the missing spans."""
 
+    def row_length(self, length: int) -> int:
+        """See `ObjectiveSettings`: 568 for 512, as published."""
+        from kepipe.noise.spans import raw_length
+
+        return raw_length(length, self.noise_density, self.mean_span)[0]
+
 
 def sentinels(tokenizer: Tokenizer) -> Ints:
     """The ids that stand for missing spans, in order of use. Raises ValueError where the tokenizer has none."""

@@ -32,7 +32,9 @@ class MixtureCollator:
         joined = np.array(self.joins) <= progress
         weights = np.where(joined, self.weights, 0.0)
         chosen = int(rng.choice(len(self.parts), p=weights / weights.sum()))
-        batch = replace(self.parts[chosen](rows, rng, progress), objective_id=chosen)
+        # a part that has stages of its own goes through all of them, however late it joins
+        own_progress = (progress - self.joins[chosen]) / (1 - self.joins[chosen])
+        batch = replace(self.parts[chosen](rows, rng, own_progress), objective_id=chosen)
         return replace(batch, tasks=torch.full_like(batch.tokens, chosen)) if self.tasks else batch
 
 

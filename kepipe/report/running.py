@@ -14,9 +14,11 @@ from kepipe.report.page import Block, Code, Figure, Section, Table, Text
 
 def record(artifact: Artifact) -> dict[str, Any]:
     """What is recorded of the work that made an artifact: seconds, device, run; {} where nothing is."""
-    file = artifact.folder / RECORD / "run.json"
-    recorded: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    return recorded
+    try:
+        recorded = json.loads((artifact.folder / RECORD / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # none, or a damaged one: no result depends on it
+        return {}
+    return recorded if isinstance(recorded, dict) else {}
 
 
 def running(artifacts: Sequence[Artifact]) -> Section:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,11 +38,12 @@ class CorpusConfig(Section):
 def corpus(_inputs: Nothing, config: CorpusConfig, context: StageContext) -> None:
     """Write `documents.jsonl` and `corpus.json`. Raises ValueError where there is no text at all."""
     from kepipe.data.document_files import held_out, to_line
+    from kepipe.data.sections import sections
 
     problems = Problems(strict=config.strict)
     counts = dict.fromkeys(("documents", "words", "characters", "anchors", "held_out"), 0)
     with (context.out / "documents.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
-        for document in _read(config, problems, context):
+        for document in chain.from_iterable(map(sections, _read(config, problems, context))):
             stream.write(to_line(document))
             counts["documents"] += 1
             counts["words"] += len(document.text.split())
@@ -103,4 +104,4 @@ def _where(config: CorpusConfig) -> str:
     return ", ".join(map(str, _paths(config))) or config.source
 
 
-CORPUS = Stage("corpus", 1, Nothing, CorpusConfig, Corpus, corpus, fingerprint, conflicts)
+CORPUS = Stage("corpus", 2, Nothing, CorpusConfig, Corpus, corpus, fingerprint, conflicts)

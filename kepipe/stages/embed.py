@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from kepipe.config import ConfigConflict, Section, UserPath, runtime_only
-from kepipe.flow.artifact import hash_file
+from kepipe.flow.source_digests import digest_source
 from kepipe.flow.stage import Planned, Stage, StageContext
 from kepipe.stages.artifacts import Graph, Vectors
 from kg.embedding_models import TRANSE, fitting_width, name_model
+from kg.vectors import FILES
 
 if TYPE_CHECKING:
     from kg.ranking import Scorer
@@ -137,8 +138,8 @@ def fingerprint(config: EmbedConfig) -> Mapping[str, str]:
     """Digests of the vectors that training continues from."""
     if config.warm_start is None:
         return {}
-    files = (config.warm_start / name for name in ("vectors.safetensors", "entities.txt", "relations.txt"))
-    return {file.name: hash_file(file) for file in files if file.is_file()}
+    files = (config.warm_start / name for name in FILES)
+    return {file.name: digest_source(file) for file in files if file.is_file()}
 
 
 def _score(graph: StoredGraph, scorer: Scorer, context: StageContext) -> dict[str, dict[str, float]]:

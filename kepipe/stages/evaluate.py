@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from kepipe.config import ConfigConflict, suggest
-from kepipe.flow.artifact import hash_file
+from kepipe.flow.source_digests import digest_source
 from kepipe.flow.stage import Planned, Stage, StageContext
 from kepipe.inference.added_knowledge import AddedKnowledge
 from kepipe.knowledge import table as knowledge
@@ -165,10 +165,10 @@ def _needs(config: EvaluateConfig) -> tuple[str, ...]:
 
 
 def _fingerprint(config: EvaluateConfig) -> Mapping[str, str]:
-    """Digests of the templates given: a file, or a folder of such."""
+    """The digest of the templates given: a file, or a folder of such."""
     given = config.graph_quiz.templates
     files = [] if given is None else sorted(given.iterdir()) if given.is_dir() else [given]
-    return {file.name: hash_file(file) for file in files if file.is_file()}
+    return {file.name: digest_source(file) for file in files if file.is_file()}
 
 
 EVALUATE = Stage(

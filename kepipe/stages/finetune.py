@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from kepipe.config import ConfigConflict
 from kepipe.finetuning.settings import FinetuneConfig
 from kepipe.finetuning.splits import Data
-from kepipe.flow.artifact import hash_file
+from kepipe.flow.source_digests import digest_source
 from kepipe.flow.stage import Planned, Stage, StageContext
 from kepipe.knowledge.base import KnowledgeContext
 from kepipe.knowledge.table import inputs_of
@@ -21,6 +20,7 @@ from kepipe.models.base import fingerprint
 from kepipe.stages import preview
 from kepipe.stages.artifacts import FineTuned, Graph, Linked, Model, TaskData, Vectors
 from kepipe.stages.provenance import provenance
+from kepipe.tokenization.digests import tokenizer_digests
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
     fresh = start(base, tokenizer, config, splits, source, sources, context.seed, context.note)
     warn_of_unused(inputs.vectors, fresh.knowledge, context)
     rows = encode(fresh, splits, context)
+    context.sources_read()
     batches = TaskBatches.over(rows["train"], fresh.collator, config.batch_tokens, context.seed)
     task = fresh.spec.row
     dev = DevEvaluator(task, splits["dev"], rows["dev"], fresh.collator, config.batch_tokens)
@@ -135,10 +136,16 @@ def _needs(config: FinetuneConfig) -> tuple[str, ...]:
 
 def _fingerprint(config: FinetuneConfig) -> Mapping[str, str]:
     files = {} if config.data is None else config.data.files()
-    digests = {f"data/{split}": hash_file(Path(file)) for split, file in files.items()}
-    return digests | ({} if config.base is None else dict(fingerprint(config.base)))
+    digests = {f"data/{split}": digest_source(file) for split, file in files.items()}
+    if config.base is not None:
+        digests |= fingerprint(config.base)
+    if config.tokenizer is not None:
+        digests |= {
+            f"tokenizer/{name}": digest for name, digest in tokenizer_digests(config.tokenizer).items()
+        }
+    return digests
 
 
 FINETUNE = Stage(
-    "finetune", 4, FinetuneInputs, FinetuneConfig, FineTuned, finetune, _fingerprint, conflicts, _needs
+    "finetune", 5, FinetuneInputs, FinetuneConfig, FineTuned, finetune, _fingerprint, conflicts, _needs
 )

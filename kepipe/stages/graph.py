@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from kepipe.config import ConfigConflict, Section, UserPath, runtime_only
-from kepipe.flow.artifact import hash_file
+from kepipe.flow.source_digests import digest_source
 from kepipe.flow.stage import Nothing, Planned, Stage, StageContext
 from kepipe.stages.artifacts import Graph
 from kg.problems import Problems
@@ -113,7 +113,7 @@ def fingerprint(config: GraphConfig) -> Mapping[str, str]:
     format = FORMATS[config.source]
     if format.package:
         return {format.package: version(format.package)}
-    return {file.name: hash_file(file) for file in format.files(_path(config))}
+    return {file.name: digest_source(file) for file in format.files(_path(config))}
 
 
 def _path(config: GraphConfig) -> Path:

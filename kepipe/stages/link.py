@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -101,4 +102,11 @@ def _log(corpus: LinkedCorpus, config: LinkConfig, context: StageContext) -> Non
         )
 
 
-LINK = Stage("link", 10, LinkInputs, LinkConfig, Linked, link)
+def fingerprint(config: LinkConfig) -> Mapping[str, str]:
+    """The version of the language's pipeline, or digests of its folder's files."""
+    from kepipe.linking.text.annotators import pipeline_digests
+
+    return pipeline_digests(config.language, config.spacy_model)
+
+
+LINK = Stage("link", 10, LinkInputs, LinkConfig, Linked, link, fingerprint)

@@ -58,7 +58,7 @@ class PretrainConfig(TrainingSettings):
     format: FormatName = "doc-sentences"
     """What a row is made of (Liu et al. 2019, §4.2); packed: rows of exactly `length` tokens; dialogue: three turns."""
     length: int = Field(128, ge=8)
-    """Longest row in tokens, special tokens included."""
+    """Longest row in tokens, special tokens included; of span-corruption, longest source, which is of more text."""
     document_mask: bool = False
     """Hide the documents that share a row from one another."""
 
@@ -159,5 +159,5 @@ def _fingerprint(config: PretrainConfig) -> Mapping[str, str]:
 
 
 PRETRAIN = Stage(
-    "pretrain", 7, PretrainInputs, PretrainConfig, Model, pretrain, _fingerprint, conflicts, _needs
+    "pretrain", 9, PretrainInputs, PretrainConfig, Model, pretrain, _fingerprint, conflicts, _needs
 )

@@ -107,7 +107,7 @@ def _rows(
         shard,
         tokenizer,
         format=config.format,
-        length=config.length,
+        length=config.objective.row_length(config.length),
         tokens=config.batch_tokens // config.accumulate,
         seed=seed,
         begin=table.row_of(config.objective).begin,

@@ -134,7 +134,7 @@ def read_tokenizer(shards: Planned) -> Tokenizer | None:
     if source is None or not (source == MINILM or Path(source).exists()):
         return None
     place = pretrained.locate(source) if source == MINILM else Path(source)
-    return _open(str(source), max(file.stat().st_mtime_ns for file in (place, *place.glob("*.json"))))
+    return _open(str(source), max(file.stat().st_mtime_ns for file in (place, *place.glob("*"))))
 
 
 def _first(shards: Planned) -> Planned:

@@ -7,21 +7,22 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field
 
 from kepipe.config import Section
-from kepipe.flow.artifact import CorruptArtifact, read_manifest
+from kepipe.flow.artifact import CorruptArtifact, Manifest, read_manifest
 from kepipe.flow.stage import Stage, StageContext
 from kepipe.inference.added_knowledge import AddedKnowledge
 from kepipe.stages.artifacts import Evaluation, Graph, Linked, Model, Registration, Shards
 from kepipe.stages.evaluate import EvaluateConfig, held_out_documents
 from kepipe.studies.scores import single_values
 from kepipe.tracking.gate import Gate
+
+OFFER = "offer.json"
 
 
 @dataclass(frozen=True)
@@ -54,16 +55,34 @@ def register(inputs: RegisterInputs, config: RegisterConfig, context: StageConte
         )
     gate = config.gate.model_dump()
     offer = {"name": config.name, "model": inputs.model.digest, "gate": gate, "metrics": metrics}
-    (context.out / "offer.json").write_text(json.dumps(offer, indent=1, sort_keys=True) + "\n")
+    (context.out / OFFER).write_text(json.dumps(offer, indent=1, sort_keys=True) + "\n")
+    _offer(inputs, config, context, metrics, again=False)
+    context.log({metric: metrics[metric]})
+
+
+def offer_again(inputs: RegisterInputs, config: RegisterConfig, context: StageContext) -> None:
+    """Make the offer of a run before once more: a model that was deleted from the registry comes back."""
+    metrics = json.loads((context.out / OFFER).read_text(encoding="utf-8"))["metrics"]
+    _offer(inputs, config, context, metrics, again=True)
+
+
+def _offer(
+    inputs: RegisterInputs,
+    config: RegisterConfig,
+    context: StageContext,
+    metrics: Mapping[str, float],
+    *,
+    again: bool,
+) -> None:
     context.offer_model(
         name=config.name,
         folder=str(inputs.model.folder),
         digest=inputs.model.digest,
         metrics=metrics,
-        gate={**gate, "evaluation": str(inputs.evaluation.folder)},
-        tags={"kepipe.arm": arm},
+        gate={**config.gate.model_dump(), "evaluation": str(inputs.evaluation.folder)},
+        tags={"kepipe.arm": inputs.model.name},
+        again=again,
     )
-    context.log({metric: metrics[metric]})
 
 
 def champion_score(model: Path, evaluation: Path, metric: str) -> float | None:
@@ -96,7 +115,7 @@ def champion_score(model: Path, evaluation: Path, metric: str) -> float | None:
     return single_values(scores, ".").get(metric)
 
 
-def manifests(store: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+def manifests(store: Path) -> Iterator[tuple[Path, Manifest]]:
     """The sealed folders beside each other in a store, with their manifests."""
     for folder in sorted(store.iterdir()):
         try:
@@ -105,4 +124,4 @@ def manifests(store: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
             continue
 
 
-REGISTER = Stage("register", 1, RegisterInputs, RegisterConfig, Registration, register)
+REGISTER = Stage("register", 1, RegisterInputs, RegisterConfig, Registration, register, repeat=offer_again)

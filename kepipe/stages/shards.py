@@ -82,7 +82,10 @@ def _tokenizer(inputs: ShardsInputs, config: TokenizerConfig, context: StageCont
 
     folder = context.scratch / "tokenizer"
     if folder.exists():
-        return load_tokenizer(folder)
+        try:
+            return load_tokenizer(folder)
+        except ValueError:  # damaged since
+            shutil.rmtree(folder)
     unfinished = folder.with_suffix(".unfinished")
     if inputs.tokenizer is not None:  # its files unchanged
         shutil.copytree(inputs.tokenizer.folder / "tokenizer", unfinished, dirs_exist_ok=True)

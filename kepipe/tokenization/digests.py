@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kepipe.flow.artifact import hash_file
+from kepipe.flow.source_digests import digest_source
 from kepipe.model_names import MINILM, minilm_folder
 
 FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt")
@@ -14,5 +14,5 @@ def tokenizer_digests(source: str) -> dict[str, str]:
     """File → digest, of a tokenizer's folder, a vocabulary's file, or `minilm`; none of a hub id."""
     path = minilm_folder() if source == MINILM else Path(source)
     if path.is_file():
-        return {path.name: hash_file(path)}
-    return {name: hash_file(path / name) for name in FILES if (path / name).is_file()}
+        return {path.name: digest_source(path)}
+    return {name: digest_source(path / name) for name in FILES if (path / name).is_file()}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from kepipe.files import replacing
+from pydantic import TypeAdapter
+
+from kepipe.files import lock, replacing
 from kepipe.flow.journal import is_written
 
 SUFFIX = ".cursor"
@@ -32,8 +35,10 @@ class Cursor:
     def load(cls, journal: Path, store: str) -> Self:
         """The cursor of a journal. One that was being delivered to another store starts again."""
         try:
-            cursor = cls(**json.loads(journal.with_suffix(SUFFIX).read_text()))
-        except (FileNotFoundError, ValueError, TypeError):
+            cursor = TypeAdapter(cls).validate_json(journal.with_suffix(SUFFIX).read_bytes())
+            if cursor.sent > journal.stat().st_size:  # of another journal
+                return cls(store)
+        except (FileNotFoundError, ValueError):
             return cls(store)
         return cursor if cursor.done or cursor.store == store else cls(store)
 
@@ -66,3 +71,16 @@ def _born(journal: Path) -> float:
         return float(json.loads(line)["at"])
     except (ValueError, KeyError, TypeError):
         return float("inf")
+
+
+def forget_cursors(workspace: Path) -> None:
+    """Let every journal be delivered again, from its beginning."""
+    for journal in journals(workspace):
+        with claim(journal) as mine:
+            if mine:
+                journal.with_suffix(SUFFIX).unlink(missing_ok=True)
+
+
+def claim(journal: Path) -> AbstractContextManager[bool]:
+    """Hold the right to deliver a journal; False where another process has it."""
+    return lock(journal.with_suffix(".delivery"), timeout=0)

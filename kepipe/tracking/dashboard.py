@@ -12,6 +12,7 @@ import urllib.request
 from pathlib import Path
 
 from kepipe.config import ConfigError
+from kepipe.tracking.server_process import PATIENCE as PATIENCE_TO_END
 from kepipe.tracking.store import connect
 
 HOST = "127.0.0.1"
@@ -50,7 +51,8 @@ def start(workspace: Path, port: int) -> subprocess.Popen[bytes]:
     options = {"host": HOST, "port": str(port), "workers": "1", "backend-store-uri": store.uri}
     if store.artifacts is not None:
         options["default-artifact-root"] = store.artifacts
-    command = [sys.executable, "-m", "mlflow", "server"]
+    command = [sys.executable, "-m", "kepipe.tracking.server_process", str(os.getpid())]
+    command += [sys.executable, "-m", "mlflow", "server"]
     command += [word for name, value in options.items() for word in (f"--{name}", value)]
     log = workspace / "tracking" / "dashboard.log"
     with log.open("wb") as output:
@@ -73,7 +75,7 @@ def stop(server: subprocess.Popen[bytes]) -> None:
     """End a server and those that it started."""
     server.terminate()
     try:
-        server.wait(10)
+        server.wait(2 * PATIENCE_TO_END)
     except subprocess.TimeoutExpired:
         server.kill()
         server.wait()

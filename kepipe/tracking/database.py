@@ -8,6 +8,7 @@ it the store.
 from __future__ import annotations
 
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -22,15 +23,36 @@ PLACES = {
 """Table → column with the whole address of a file or folder."""
 
 
-def ensure(file: Path, artifacts: str) -> None:
-    """Make the store's file where there is none; `artifacts` is where MLflow's own first experiment keeps files."""
-    if file.exists():
-        return
+def ensure(file: Path, artifacts: str) -> Path | None:
+    """Make the store's file where there is none. One that is no database is set aside; returns where it is kept.
+
+    `artifacts` is where MLflow's own first experiment keeps files.
+    """
+    if is_store(file):
+        return None
     with lock(file.with_name(f"{file.name}.lock")):
-        if file.exists():
-            return
+        if is_store(file):
+            return None
+        aside = file.with_name(f"{file.name}.damaged-{time.time_ns()}") if file.exists() else None
+        if aside is not None:
+            file.rename(aside)
         with replacing(file) as unfinished:
             _lay_tables(unfinished, artifacts)
+        return aside
+
+
+def is_store(file: Path) -> bool:
+    """Whether a file is there and holds MLflow's tables, be it locked or read-only."""
+    if not file.is_file():
+        return False
+    try:
+        with closing(sqlite3.connect(file)) as connection:
+            connection.execute("SELECT count(*) FROM experiments").fetchone()
+    except sqlite3.OperationalError as error:
+        return "no such table" not in str(error)
+    except sqlite3.DatabaseError:
+        return False
+    return True
 
 
 def follow(file: Path, artifacts: str) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 
-from kepipe.files import lock
 from kepipe.flow.events import Event, Metrics, ModelOffered
 from kepipe.flow.journal import Entry, is_written, read
-from kepipe.tracking.cursor import SUFFIX, Cursor, journals
+from kepipe.tracking.cursor import Cursor, claim, journals
 from kepipe.tracking.registry import ChampionScore, offer
 from kepipe.tracking.runs import AT_ONCE, Runs
 from kepipe.tracking.store import RefusedError, Store
@@ -59,8 +57,9 @@ class Delivery:
     def _write(self, event: Event) -> None:
         if isinstance(event, ModelOffered):
             outcome = offer(self._store, event, self._runs, self._champion_score)
-            others = [known for known in self.cursor.registered if known != outcome]
-            self.cursor.registered = [*others, outcome]
+            if outcome is not None:
+                others = [known for known in self.cursor.registered if known != outcome]
+                self.cursor.registered = [*others, outcome]
         else:
             self._runs.write(event)
 
@@ -113,16 +112,3 @@ def deliver_pending(
                 delivery.advance()
                 cursors[journal.stem] = delivery.cursor
     return cursors
-
-
-def forget_cursors(workspace: Path) -> None:
-    """Let every journal be delivered again, from its beginning."""
-    for journal in journals(workspace):
-        with claim(journal) as mine:
-            if mine:
-                journal.with_suffix(SUFFIX).unlink(missing_ok=True)
-
-
-def claim(journal: Path) -> AbstractContextManager[bool]:
-    """Hold the right to deliver a journal; False where another process has it."""
-    return lock(journal.with_suffix(".delivery"), timeout=0)

@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 from kepipe.flow.journal import is_written
-from kepipe.tracking.cursor import Cursor, journal_of
-from kepipe.tracking.delivery import Delivery, claim, deliver_pending
+from kepipe.tracking.cursor import Cursor, claim, journal_of
+from kepipe.tracking.delivery import Delivery, deliver_pending
 from kepipe.tracking.registry import ChampionScore
 from kepipe.tracking.store import Store, StoreUnavailable, connect, store_uri
 

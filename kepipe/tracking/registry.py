@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 CHAMPION, CHALLENGER = "champion", "challenger"
 HISTORY = "kepipe.champions"
 """Tag of a registered model: its champions' versions, the present one last, as JSON."""
+AGAINST, NOBODY = "kepipe.gate.against", "nobody"
+"""Tag of a version: the number of the champion against which it was judged."""
 CARRIED_OUT = "kepipe.gate.done"
 """Tag of a version: the run whose offer has been decided and the decision carried out."""
 ChampionScore = Callable[[Path, Path, str], float | None]
@@ -56,24 +58,39 @@ class Version:
     tags: Mapping[str, str]
 
 
-def offer(store: Store, event: ModelOffered, source: Source, champion_score: ChampionScore) -> dict[str, Any]:
-    """Register an offered model and let the gate decide; safe to repeat.
+def offer(
+    store: Store, event: ModelOffered, source: Source, champion_score: ChampionScore
+) -> dict[str, Any] | None:
+    """Register an offered model and let the gate decide; safe to repeat, and by several processes at once.
 
     A model with the digest of a version that is there already is not stored again, but judged again. The
-    decision is noted before it is carried out, so that a repetition carries out the same one.
-    Returns model, version, whether it became champion, and why.
+    decision is noted before it is carried out, so that a repetition carries out the same one, unless another model has
+    become champion since.
+    Returns model, version, whether it became champion, and why; None for an offer that is made `again` of a model that
+    is there.
     """
-    client = store.client
-    _ensure_model(client, event.name)
-    version = _by_digest(client, event.name, event.digest) or _add(store, event, source)
-    number = str(version.version)
+    with store.lock(event.name):
+        _ensure_model(store.client, event.name)
+        there = _by_digest(store.client, event.name, event.digest)
+        if there is not None and event.again:
+            return None
+        return _judge(store.client, event, there or _add(store, event, source), champion_score)
+
+
+def _judge(
+    client: MlflowClient, event: ModelOffered, version: ModelVersion, champion_score: ChampionScore
+) -> dict[str, Any]:
+    """Decide on a version and carry the decision out. Call under the model's lock."""
+    number, carried_out = str(version.version), version.tags.get(CARRIED_OUT) == event.run
     decided = version.tags if version.tags.get("kepipe.gate.run") == event.run else {}
+    if not carried_out and decided.get(AGAINST) != _champion_number(client, event.name) != number:
+        decided = {}
     if not decided:
         decided = _decide(client, event, number, champion_score)
         for tag, value in {**_offer_tags(event), **decided}.items():
             client.set_model_version_tag(event.name, number, tag, value)
     promoted = decided["kepipe.gate.promoted"] == "true"
-    if version.tags.get(CARRIED_OUT) != event.run:
+    if not carried_out:
         client.set_registered_model_alias(event.name, CHALLENGER, number)
         if promoted:
             _promote(client, event.name, number)
@@ -93,6 +110,7 @@ def _decide(
     gate = Gate(**{name: value for name, value in event.gate.items() if name in Gate.model_fields})
     champion = _holder(client, event.name, CHAMPION)
     tags = {"kepipe.gate.metric": gate.metric, "kepipe.gate.basis": "no champion before"}
+    tags[AGAINST] = _champion_number(client, event.name)
     if champion is None:
         verdict = check(gate, event.metrics.get(gate.metric), None, holds=False)
     elif str(champion.version) == number:
@@ -100,7 +118,6 @@ def _decide(
     else:
         value, tags["kepipe.gate.basis"] = _champion_value(champion, event, gate.metric, champion_score)
         verdict = check(gate, event.metrics.get(gate.metric), value, holds=True)
-        tags["kepipe.gate.against"] = str(champion.version)
     promoted = str(verdict.promote).lower()
     return {
         **tags,
@@ -192,27 +209,31 @@ def versions(client: MlflowClient, name: str = "") -> list[Version]:
     return sorted(listed, key=lambda version: (version.model, -version.version))
 
 
-def promote(client: MlflowClient, name: str, version: int) -> None:
+def promote(store: Store, name: str, version: int) -> None:
     """Make a version champion, whatever the gate said. Raises ConfigError for a version that is not there."""
-    known = [each.version for each in versions(client, name)]
-    if version not in known:
-        raise ConfigError(f"model `{name}` has no version {version}; there are: {', '.join(map(str, known))}")
-    _promote(client, name, str(version))
+    with store.lock(name):
+        known = [each.version for each in versions(store.client, name)]
+        if version not in known:
+            listed = ", ".join(map(str, known))
+            raise ConfigError(f"model `{name}` has no version {version}; there are: {listed}")
+        _promote(store.client, name, str(version))
 
 
-def rollback(client: MlflowClient, name: str) -> int:
+def rollback(store: Store, name: str) -> int:
     """Give the title back to the version that held it before; returns its number.
 
     Raises ConfigError where no version held it before.
     """
-    there = {str(each.version) for each in versions(client, name)}
-    history = _history(client, name)
-    before = [number for number in history[:-1] if number in there]
-    if not before:
-        raise ConfigError(f"model `{name}`: no version was champion before; `kepipe models list` shows them")
-    client.set_registered_model_alias(name, CHAMPION, before[-1])
-    client.set_registered_model_tag(name, HISTORY, json.dumps(before))
-    return int(before[-1])
+    with store.lock(name):
+        there = {str(each.version) for each in versions(store.client, name)}
+        before = [number for number in _history(store.client, name)[:-1] if number in there]
+        if not before:
+            raise ConfigError(
+                f"model `{name}`: no version was champion before; `kepipe models list` shows them"
+            )
+        store.client.set_registered_model_alias(name, CHAMPION, before[-1])
+        store.client.set_registered_model_tag(name, HISTORY, json.dumps(before))
+        return int(before[-1])
 
 
 def _promote(client: MlflowClient, name: str, number: str) -> None:
@@ -238,6 +259,10 @@ def _ensure_model(client: MlflowClient, name: str) -> None:
 def _by_digest(client: MlflowClient, name: str, digest: str) -> ModelVersion | None:
     candidates = client.search_model_versions(f"name='{name}'")
     return next((version for version in candidates if version.tags.get("kepipe.digest") == digest), None)
+
+
+def _champion_number(client: MlflowClient, name: str) -> str:
+    return str(client.get_registered_model(name).aliases.get(CHAMPION, NOBODY))
 
 
 def _holder(client: MlflowClient, name: str, alias: str) -> ModelVersion | None:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlparse
 
+from kepipe.files import lock
+from kepipe.flow.artifact import hash_json
 from kepipe.tracking import database
+from kepipe.tracking.cursor import forget_cursors
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -93,6 +98,13 @@ class Store:
             self.client.restore_experiment(experiment.experiment_id)
         return str(experiment.experiment_id)
 
+    def lock(self, model: str) -> AbstractContextManager[bool]:
+        """Keep others of this store from changing a registered model. Of a server only those of this workspace: it has
+        no locks of its own."""
+        on_disk = self.uri.startswith("sqlite:///")
+        folder = Path(self.uri.removeprefix("sqlite:///")).parent / "tracking" if on_disk else self.scratch
+        return lock(folder / f"registry-{hash_json(model)[:16]}.lock")
+
     def attempt(self, action: Callable[[], T]) -> T:
         """Do it, again after a pause where that may help. Raises StoreUnavailable or RefusedError."""
         import mlflow.exceptions
@@ -137,7 +149,13 @@ def connect(workspace: Path) -> Store:
     try:
         if artifacts is not None:
             file = Path(uri.removeprefix("sqlite:///"))
-            database.ensure(file, artifacts)
+            if (aside := database.ensure(file, artifacts)) is not None:
+                print(
+                    f"tracking: {file.name} was no database and is kept as {aside.name}; a new one is filled from the "
+                    "journals",
+                    file=sys.stderr,
+                )
+                forget_cursors(workspace)
             if file == (workspace / "mlflow.db").resolve():  # else others may share it
                 database.follow(file, artifacts)
         client = MlflowClient(tracking_uri=uri, registry_uri=registry)
@@ -152,9 +170,13 @@ def _is_final(error: Exception) -> bool:
     """Whether the same request would fail again: a client error, or a file that is gone."""
     if isinstance(error, FileNotFoundError):
         return True
+    if "IntegrityError" in str(error):  # another process wrote the same at the same moment
+        return False
     status = getattr(error, "get_http_status_code", None)
     return status is not None and 400 <= status() < 500 and status() not in PASSING
 
 
 def _first_line(error: Exception) -> str:
+    if "malformed" in str(error):
+        return "the database is damaged: move it away, and `kepipe track sync --all` fills a new one from the journals"
     return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__

@@ -71,9 +71,14 @@ def whole(root: Path, warn: Callable[[str], None]) -> Iterator[Checkpoint]:
 
 def prune(root: Path, keep: set[int]) -> None:
     """Remove the checkpoints of all other steps."""
-    for folder in root.glob("step-*"):
-        if int(folder.name.removeprefix("step-")) not in keep:
-            shutil.rmtree(folder)
+    kept = {f"step-{step:08d}" for step in keep}
+    for place in root.glob("step-*"):
+        if place.name in kept:
+            continue
+        if place.is_dir():
+            shutil.rmtree(place)
+        else:
+            place.unlink()
 
 
 def _open(folder: Path) -> Checkpoint:

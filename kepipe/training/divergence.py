@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from kepipe.training.metrics import NotFinite
 from kepipe.training.microbatches import MicroBatch
@@ -29,6 +29,16 @@ def diverged(reason: NotFinite, parts: Sequence[MicroBatch], folder: Path, rate:
         f"{reason}: training stops. The batch is in {file}; the checkpoints before it are intact. "
         f"The learning rate was {rate:.3g}: try a lower one, a longer warm-up, or `precision: fp32`"
     )
+
+
+def require_finite(model: nn.Module, rate: float) -> None:
+    """Raise Diverged where a weight is no number: the last update may be the one that broke it, which no loss tells."""
+    bad = [name for name, weight in model.named_parameters() if not weight.isfinite().all()]
+    if bad:
+        raise Diverged(
+            f"{bad[0]} and {len(bad) - 1} other weights are not finite at the end: nothing is saved. The learning rate "
+            f"was {rate:.3g}: try a lower one, a longer warm-up, or `precision: fp32`"
+        )
 
 
 def _tensors(part: MicroBatch) -> dict[str, Tensor]:

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from multiprocessing.connection import wait
 from pathlib import Path
 from queue import Empty
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from kepipe.flow.events import Event
-from kepipe.flow.stage import StageContext
+from kepipe.flow.stage import StageContext, nothing
+from kepipe.worker_processes import end_with_parent
 
 Job = Callable[[Any, Any, StageContext], None]
 """`(inputs, config, context)`, as a stage runs it; a function of a module, so that other processes can import it."""
@@ -49,7 +48,7 @@ def run(job: Job, inputs: Any, config: Any, context: StageContext, processes: in
 
     channel = multiprocessing.get_context("spawn").Queue()
     threads = max(1, torch.get_num_threads() // processes)
-    mute = replace(context, sink=_mute)
+    mute = replace(context, sink=_mute, sources_read=nothing)
     with TemporaryDirectory() as folder:
         meeting = _Meeting(processes, threads, Path(folder))
         arguments = (meeting, channel, job, inputs, config, mute)
@@ -90,7 +89,7 @@ def _take_part(
     context: StageContext,
 ) -> None:
     """What each process does: join the group, run the job, leave."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     size = meeting.processes
     place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size}
     os.environ.update({name: str(value) for name, value in place.items()})
@@ -117,13 +116,6 @@ def _take_part(
         channel.close()
         channel.join_thread()
     group.destroy_process_group()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    wait([parent.sentinel])
-    os._exit(1)
 
 
 def _mute(_event: Event) -> None:

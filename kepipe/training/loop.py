@@ -18,7 +18,7 @@ from kepipe.flow.stage import StageContext
 from kepipe.models.protocols import TrainableModel
 from kepipe.training.criterion import Criterion
 from kepipe.training.distributed import make_accelerator, parallelize, resolve_precision
-from kepipe.training.divergence import diverged
+from kepipe.training.divergence import diverged, require_finite
 from kepipe.training.evaluator import Evaluator
 from kepipe.training.lr_schedule import learning_rate
 from kepipe.training.metrics import MetricAccumulator, NotFinite
@@ -102,6 +102,7 @@ def train(
     checkpoints.finish(state)
     if inner is not model:
         restore_weights(model, weights(inner))
+    require_finite(model, rate=learning_rate(state.step - 1, settings))
     return state
 
 

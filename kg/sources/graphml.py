@@ -140,7 +140,7 @@ def _text(value: Any) -> str:
 def _strings(value: Any) -> tuple[str, ...]:
     """A list, a JSON list in a string, or one string, as strings."""
     if isinstance(value, str) and value.startswith("["):
-        with suppress(json.JSONDecodeError, RecursionError):  # a name may begin with a bracket
+        with suppress(ValueError, RecursionError):  # a name may begin with a bracket
             value = json.loads(value)
     if isinstance(value, list | tuple | set):
         return tuple(str(entry) for entry in value)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from kg.inductive import (
     Encoder,
     InductiveTraining,
+    _exercise,
     average_neighbours,
     edges_into,
     embed_new,
@@ -49,6 +50,23 @@ def test_the_basis_decomposition() -> None:
     message = np.array([11.0, 0.0])
     weights = np.eye(2) + 2 * encoder.bases[0].numpy() - encoder.bases[1].numpy()
     np.testing.assert_allclose(found[0], message @ weights, rtol=1e-5)
+
+
+def test_what_is_asked_for_is_not_among_what_is_seen() -> None:
+    """Neither the edge itself nor another to the same neighbour: it could be read off."""
+    rng = np.random.default_rng(0)
+    facts = np.unique(
+        np.stack([rng.integers(0, 30, 300), rng.integers(0, 3, 300), rng.integers(0, 30, 300)], axis=1),
+        axis=0,
+    )
+    around = Neighbourhood(facts[facts[:, 0] != facts[:, 2]], 30, 3)
+    settings = InductiveTraining(batch=20, fanout=40)
+    seen, asked, rows = _exercise(around, np.flatnonzero(around.degrees >= 2), settings, rng)
+    assert len(rows) > 10
+    assert asked[:, 2].tolist() == rows.tolist()
+    pairs = set(map(tuple, seen[:, [0, 2]].tolist()))
+    assert pairs
+    assert not pairs & set(map(tuple, asked[:, [0, 2]].tolist()))
 
 
 facts = st.lists(

@@ -7,13 +7,18 @@ import resource
 import shutil
 import signal
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kepipe.flow.events import Metrics
+from kepipe.flow.journal import read
 from kepipe.flow.plan import Workspace
+from kepipe.studies.scores import read_scores, single_values
+from kepipe.tracking.names import allowed
 from tests.support.kepipe_run import EXAMPLE, TINY, Kepipe
 
 pytestmark = pytest.mark.xdist_group("example")
@@ -60,6 +65,23 @@ def test_every_stage_leaves_what_it_promises(finished: Kepipe) -> None:
     page = (result(finished, "report") / "report.html").read_text()
     assert page.count("<svg") >= 4
     assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_each_value_is_logged_once_under_a_name_of_its_own(finished: Kepipe) -> None:
+    """A count under the name of a loss would be the value that MLflow shows of it."""
+    logged: Counter[tuple[str, int | None, str]] = Counter()
+    for journal in (finished.workspace / "tracking").glob("*.jsonl"):
+        for entry in read(journal):
+            if isinstance(entry.event, Metrics):
+                logged.update(
+                    (entry.event.stage, entry.event.step, allowed(name)) for name in entry.event.values
+                )
+    assert {"evaluate", "pretrain", "link", "embed"} <= {stage for stage, _, _ in logged}
+    assert [name for name, times in logged.items() if times > 1] == []
+    scores = read_scores(result(finished, "evaluate") / "scores.json")
+    names = {name for stage, _, name in logged if stage == "evaluate"}
+    for arm, measured in scores.arms.items():
+        assert {allowed(f"{arm}/{name}") for name in single_values(measured)} <= names
 
 
 def test_the_arms_start_from_the_same_weights_and_see_the_same_data(finished: Kepipe) -> None:

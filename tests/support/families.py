@@ -79,12 +79,15 @@ CLASSES = {
 ENCODERS, ENCODER_DECODERS = ("bert", "roberta", "modernbert"), ("bart", "t5", "t5-v1.1")
 
 
-def theirs(family: str, seed: int = 0) -> nn.Module:
-    """transformers' model of the family in evaluation mode, every weight (biases and norms too) random."""
+def theirs(family: str, seed: int = 0, **changes: Any) -> nn.Module:
+    """transformers' model of the family in evaluation mode, every weight (biases and norms too) random.
+
+    `changes`: of its config.
+    """
     import transformers
 
     kind = getattr(transformers, CLASSES[family])
-    config = kind.config_class(vocab_size=VOCABULARY, **SIZES[family])
+    config = kind.config_class(vocab_size=VOCABULARY, **SIZES[family], **changes)
     model: nn.Module = kind(config).eval()
     if family == "t5-v1.1":  # transformers 5 ties these whatever the config says
         model.lm_head.weight = nn.Parameter(torch.empty(VOCABULARY, 32))

@@ -6,14 +6,15 @@ A `.txt` file is one document whose id is its path in the folder without the end
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from kepipe.data.document import Document
 from kepipe.data.document_files import read_documents, read_parquet
 from kepipe.data.line_readers import columns
-from kepipe.flow.artifact import hash_file
+from kepipe.flow.source_digests import digest_source
 from kg.problems import Problems
 
 if TYPE_CHECKING:
@@ -24,11 +25,26 @@ def list_files(path: Path) -> list[Path]:
     """The readable files under `path`, in order of their names. Raises ValueError where there is none."""
     if not path.exists():
         raise ValueError(f"{path}: no such file or folder; `path` must name your text")
-    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    files = sorted(_walk(path)) if path.is_dir() else [path]
     readable = [file for file in files if file.suffix in READERS]
+    for file in readable:
+        if not os.access(file, os.R_OK):
+            raise ValueError(f"{file}: may not be read: let its owner allow it, or take it out of {path}")
     if not readable:
         raise ValueError(f"{path}: no {' / '.join(READERS)} file here")
     return readable
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """The files in a folder and in those in it. Raises ValueError for one that may not be read."""
+
+    def refuse(error: OSError) -> NoReturn:
+        raise ValueError(
+            f"{error.filename}: a folder that cannot be read ({error.strerror}): allow it, or take it out of {folder}"
+        )
+
+    for place, _, names in os.walk(folder, onerror=refuse):
+        yield from (file for name in names if (file := Path(place) / name).is_file())
 
 
 def read(reading: Reading) -> Iterator[Document]:
@@ -46,7 +62,9 @@ def digests(paths: Sequence[Path]) -> dict[str, str]:
     found: dict[str, str] = {}
     for number, path in enumerate(paths):
         root, before = path if path.is_dir() else path.parent, f"{number}/" if len(paths) > 1 else ""
-        found |= {before + file.relative_to(root).as_posix(): hash_file(file) for file in list_files(path)}
+        found |= {
+            before + file.relative_to(root).as_posix(): digest_source(file) for file in list_files(path)
+        }
     return found
 
 

@@ -12,7 +12,8 @@ from xml.etree import ElementTree
 
 from kepipe.data.document import Document
 from kepipe.data.sources.wikitext import convert
-from kepipe.flow.artifact import hash_file
+from kepipe.flow.source_digests import digest_source
+from kepipe.worker_processes import end_with_parent
 
 if TYPE_CHECKING:
     from kepipe.data.sources.table import Reading
@@ -39,7 +40,7 @@ def sample_file() -> Path:
 
 def sample_digests() -> dict[str, str]:
     """The digest of the sample's file."""
-    return {sample_file().name: hash_file(sample_file())}
+    return {sample_file().name: digest_source(sample_file())}
 
 
 def read_sample(reading: Reading) -> Iterator[Document]:
@@ -47,7 +48,7 @@ def read_sample(reading: Reading) -> Iterator[Document]:
     from joblib import Parallel, delayed
 
     pages = list(islice(read_pages(sample_file()), reading.limit))
-    run = Parallel(n_jobs=-1, return_as="generator")
+    run = Parallel(n_jobs=-1, return_as="generator", backend="loky", initializer=end_with_parent)
     with reading.progress("parsing Wikipedia", len(pages), "documents") as tick:
         for document in run(delayed(to_document)(page) for page in pages):
             tick(1)

@@ -22,6 +22,7 @@ from kepipe.linking.corpus.scores import CorpusCounts, score_corpus
 from kepipe.linking.linker import Linker
 from kepipe.linking.text.casing import Casing
 from kepipe.linking.training.learn import Learned, learn
+from kepipe.worker_processes import end_with_parent
 from kg.store import open_graph
 
 Progress = Callable[[str, int, str], AbstractContextManager[Callable[[int], None]]]
@@ -57,7 +58,7 @@ class Workers:
         # One thread a process: more would only wait for each other.
         with (
             self.progress(what, sum(chunk.size for chunk in chunks), "documents") as tick,
-            parallel_config("loky", inner_max_num_threads=1),
+            parallel_config("loky", inner_max_num_threads=1, initializer=end_with_parent),
         ):
             results = Parallel(n_jobs=self.count, return_as="generator")(
                 delayed(do)(*args, chunk) for chunk in chunks

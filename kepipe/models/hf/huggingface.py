@@ -49,6 +49,9 @@ def load(folder: Path, seed: int = 0) -> Ported:
     port = settings.find_port(file, theirs)
     weights = modern(read(folder), port)
     model = initialise(assemble(configure(settings.to_ours(file, theirs, port), weights, port)), seed)
+    weights = _with_own_bias(
+        weights, port, tied=model.config.tied and theirs.get("tie_word_embeddings") is not False
+    )
     found, lacking, unused = rows.to_ours(port.weights, dict(model.named_parameters()), weights)
     rows.load_into(model, found, folder, CONFIG)
     copies = {port.output} if model.config.tied else set()
@@ -74,6 +77,9 @@ def save(
     weights = rows.to_theirs(
         port.weights, {name: value.detach().cpu() for name, value in model.named_parameters()}
     )
+    if port.own_bias is not None and not config.tied:
+        own, usual = port.own_bias
+        weights[own] = weights[usual].clone()
     write_tensors(folder / WEIGHTS, weights)
     write_json(folder / CONFIG, {**theirs, **(ids or {})})
     if tokenizer is not None:
@@ -108,6 +114,14 @@ def modern(weights: dict[str, Tensor], port: Port) -> dict[str, Tensor]:
     if any(name.startswith(port.prefix) for name in renamed):
         return renamed
     return {name if name.startswith(heads) else port.prefix + name: value for name, value in renamed.items()}
+
+
+def _with_own_bias(weights: dict[str, Tensor], port: Port, *, tied: bool) -> dict[str, Tensor]:
+    """Where nothing is tied, what they add to the logits is their output layer's bias, whatever stands beside it."""
+    if tied or port.own_bias is None or port.own_bias[0] not in weights:
+        return weights
+    own, usual = port.own_bias
+    return {**weights, usual: weights[own]}
 
 
 def configure(values: dict[str, Any], weights: dict[str, Tensor], port: Port) -> TransformerConfig:

@@ -8,8 +8,10 @@ from typing import Any, Literal
 
 from kepipe.models.config import TransformerConfig
 from kepipe.models.hf.dialects import dialect_of
-from kepipe.models.hf.tables import ACTIVATIONS, Port, port_of
+from kepipe.models.hf.tables import Port, port_of
 
+ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "relu": "relu"}
+"""Their name → ours; the first of several is written."""
 _OPTIONAL = ("dropout", "attention_dropout", "decoder_layers")
 
 

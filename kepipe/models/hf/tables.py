@@ -8,18 +8,15 @@ from typing import Any
 
 from kepipe.models.hf.rows import Row, row
 
-ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "relu": "relu"}
-"""Their name → ours; the first of several is written."""
-
 
 @dataclass(frozen=True)
 class Port:
     """A family at Hugging Face.
 
-    `settings`: our config key → theirs. `fixed`: choices of parts that the family always has. `prefix`: what
-    stands before the encoder's names in a model with a head, and may be absent. `output`: their name of an
-    output matrix that is not tied. `ignored`: names that hold nothing of their own (buffers, copies).
-    `required`: settings of theirs that only these values are understood of.
+    `settings`: our config key → theirs. `fixed`: choices of parts that the family always has. `prefix`: what stands
+    before the encoder's names in a model with a head, and may be absent. `output`: their name of an output matrix that
+    is not tied. `own_bias`: their names of the bias that goes with it, and of the one that tied models have. `ignored`:
+    names that hold nothing of their own (buffers, copies). `required`: the values understood of settings of theirs.
     """
 
     model_type: str
@@ -28,6 +25,7 @@ class Port:
     fixed: Mapping[str, Any]
     prefix: str
     output: str
+    own_bias: tuple[str, str] | None = None
     ignored: tuple[str, ...] = ()
     required: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
@@ -90,6 +88,7 @@ BERT = Port(
     _BERT_FIXED,
     prefix="bert.",
     output="cls.predictions.decoder.weight",
+    own_bias=("cls.predictions.decoder.bias", "cls.predictions.bias"),
     ignored=("cls.predictions.decoder.bias", "bert.embeddings.position_ids"),
     required=_ABSOLUTE,
 )
@@ -106,9 +105,10 @@ ROBERTA = Port(
         ),
     ),
     _BERT_SETTINGS,
-    _BERT_FIXED,
+    {**_BERT_FIXED, "transform_activation": "gelu"},
     prefix="roberta.",
     output="lm_head.decoder.weight",
+    own_bias=("lm_head.decoder.bias", "lm_head.bias"),
     ignored=("lm_head.decoder.bias", "roberta.embeddings.position_ids"),
     required=_ABSOLUTE,
 )
@@ -327,7 +327,6 @@ def _t5(*grow: str) -> Port:
 
 
 T5, T5_GATED = _t5("wi"), _t5("wi_0", "wi_1")
-
 
 PORTS: Mapping[str, tuple[Port, Port]] = {
     **{port.model_type: (port, port) for port in (BERT, ROBERTA, MODERNBERT, GPT2, BART)},

@@ -59,7 +59,8 @@ def load(folder: Path, seed: int = 0) -> huggingface.Ported:
     found, lacking, unused = rows.to_ours(
         (*port.weights, *ENTITY_SIDE), dict(model.named_parameters()), weights
     )
-    for i in range(_first(file, theirs), config.encoder_layers):
+    first = config.encoder_layers if config.fusion is None else config.fusion.first
+    for i in range(first, config.encoder_layers):
         second = LAYER.format(i=i) + SECOND_BIAS
         if second in weights:
             name = OURS.format(i=i) + "mlp.part.up_proj.bias"
@@ -70,23 +71,25 @@ def load(folder: Path, seed: int = 0) -> huggingface.Ported:
     return huggingface.Ported(model, tuple(lacking), tuple(real))
 
 
-def _first(file: Path, theirs: Mapping[str, Any]) -> int:
-    """How many plain layers come first."""
+def _fusion(file: Path, theirs: Mapping[str, Any], weights: Mapping[str, Tensor]) -> FusionConfig | None:
+    """The entity side, whose width is that of the weights; None where all layers are plain.
+
+    A layer is plain (sim), fuses (mix), or fuses after attention among entities (norm).
+    """
     kinds = [*theirs["layer_types"]]
     kinds += ["sim"] * (int(theirs["num_hidden_layers"]) - len(kinds))
-    first = kinds.index("mix") if "mix" in kinds else -1
-    if first < 0 or kinds != ["sim"] * first + ["mix"] + ["norm"] * (len(kinds) - first - 1):
+    first = next((number for number, kind in enumerate(kinds) if kind != "sim"), len(kinds))
+    if not set(kinds[first:]) <= {"mix", "norm"} or "mix" in kinds[first + 1 :]:
         raise ValueError(
-            f"{file}: layer_types {kinds}: expected plain layers (sim), one that fuses (mix), then others (norm)"
+            f"{file}: layer_types {kinds}: expected plain layers (sim), at most one that fuses (mix), then others "
+            "(norm)"
         )
-    return first
-
-
-def _fusion(file: Path, theirs: Mapping[str, Any], weights: Mapping[str, Tensor]) -> FusionConfig:
-    """Sizes of the entity side: its width is that of the weights."""
-    first = _first(file, theirs)
+    if first == len(kinds):
+        return None
     name = LAYER.format(i=first) + "intermediate.dense_ent.weight"
     if name not in weights:
         raise ValueError(f"{file.parent}: layer_types says that layer {first} fuses, but {name} is not there")
     heads = int(theirs.get("num_attention_heads_ent", HEADS))
-    return FusionConfig(first=first, hidden=weights[name].shape[1], heads=heads)
+    return FusionConfig(
+        first=first, hidden=weights[name].shape[1], heads=heads, first_attends=kinds[first] == "norm"
+    )

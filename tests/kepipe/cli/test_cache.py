@@ -37,7 +37,10 @@ def test_what_the_newest_runs_use_and_unfinished_work_are_kept(bench: Bench) -> 
     bench.run(flow(times=2))
     scratch = interrupted(bench)
     store = bench.workspace.store
-    store.set_aside(next(folder for folder in store.finished() if folder not in bench.workspace.in_use()))
+    unused = next(folder for folder in store.finished() if folder not in bench.workspace.in_use())
+    (unused / "value.json").write_text("damaged")
+    store.set_aside(unused.name, lambda _: None)
+    assert [folder.name.partition("-")[0] for folder in store.damaged()] == [unused.name]
     count = len(store.finished())
     said = clear(bench)
     assert "1.0 MB are those of 1 unfinished stages; `--unfinished` removes them too" in said
@@ -54,7 +57,7 @@ def test_what_the_newest_runs_use_and_unfinished_work_are_kept(bench: Bench) -> 
 def test_what_a_process_works_on_is_left_alone(bench: Bench) -> None:
     scratch = interrupted(bench)
     with bench.workspace.store.lock("0123456789", lambda: None):
-        assert "1 left: another process is at them" in clear(bench, "--unfinished")
+        assert "1 left: runs that go on use them" in clear(bench, "--unfinished")
     assert scratch.exists()
 
 
@@ -67,3 +70,32 @@ def test_a_damaged_result_is_named_and_made_again(bench: Bench) -> None:
     assert "value.json: content does not match its digest" in first.output
     assert second.output == "all fine\n"
     assert bench.run(flow())[0]["write"].folder == made["write"].folder
+
+
+def test_what_a_run_that_goes_on_reads_is_left_alone(bench: Bench) -> None:
+    """Killed runs count for nothing: their lists go with the next look."""
+    made, _ = bench.run(flow())
+    store = bench.workspace.store
+    with store.live.begin("other") as note_use:
+        note_use(made["write"].folder.name)
+        assert "1 left: runs that go on use them" in clear(bench, "--everything")
+        assert [folder.name for folder in store.finished()] == [made["write"].folder.name]
+        assert not store.forget(made["write"].folder.name)
+    (store.root / "live" / "killed.keys").write_text(f"{made['write'].folder.name}\n")
+    clear(bench, "--everything")
+    assert not store.finished()
+    assert not list((store.root / "live").glob("*.keys"))
+
+
+def test_a_result_that_another_process_makes_again_is_not_set_aside(bench: Bench) -> None:
+    """Both found it damaged; the one that came second would take away what the first has made."""
+    made, _ = bench.run(flow())
+    store, key = bench.workspace.store, made["write"].folder.name
+    (made["write"].folder / "value.json").write_text("damaged")
+    told: list[str] = []
+    with store.lock(key, lambda: None):
+        assert store.find(key, told.append) is None
+    assert (store.holds(key), told) == (True, [])
+    (made["write"].folder / "value.json").write_text("1")
+    store.set_aside(key, told.append)
+    assert (store.holds(key), told) == (True, [])

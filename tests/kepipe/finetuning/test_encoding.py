@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from kepipe.data.document import Mention, Span
 from kepipe.finetuning.encoding import RowFormat, TruncationStats, encode_rows
-from kepipe.finetuning.examples import Example
+from kepipe.finetuning.examples import Example, from_words
+from kepipe.finetuning.label_output import ONE_LABEL
+from kepipe.finetuning.output import AnswerFormat
 from kepipe.finetuning.rows import Row
 from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
 
@@ -161,3 +163,36 @@ def test_no_room_is_refused() -> None:
 def test_an_empty_text_has_a_row() -> None:
     (row,) = encode_rows([Example("x", "\u200b", ())], row_format(reads="row", markers=()))
     assert names(row) == ["[CLS]", "[SEP]"]
+
+
+def test_words_of_which_the_tokenizer_leaves_nothing_have_no_mark() -> None:
+    """Not that of the word behind them, or before them."""
+    pieces = ["\u200b", "Oslo", "\u200b", "\u200b", "is", "old", "\u200b"]
+    stats = TruncationStats()
+    example = sentence(pieces)
+    (row,) = encode_rows([example], row_format(reads="words", markers=()), stats)
+    assert [names(row)[place] for place in row.read_positions] == ["oslo", "is", "old"]
+    assert list(row.read_words) == [1, 4, 5]
+    assert (stats.words_empty, stats.words_cut) == (4, 0)
+    numbers = AnswerFormat(MINILM, ("A", "B"), 0, "words")
+    (labelled,) = ONE_LABEL.encode([row], [example], numbers)
+    assert labelled.labels == (1, 0, 1)
+
+
+def test_cut_words_and_words_without_tokens_are_counted_apart() -> None:
+    stats = TruncationStats()
+    pieces = ["a", "\u200b"] * 20
+    (row,) = encode_rows([sentence(pieces)], row_format(reads="words", markers=(), length=12), stats)
+    assert list(row.read_words) == list(range(0, 20, 2))
+    assert (stats.words_empty, stats.words_cut) == (20, 10)
+
+
+def test_a_sentence_without_any_token_is_a_row() -> None:
+    (row,) = encode_rows([sentence(["\u200b"])], row_format(reads="words", markers=()))
+    assert names(row) == ["[CLS]", "[SEP]"]
+    assert row.read_positions == ()
+
+
+def sentence(pieces: list[str]) -> Example:
+    text, spans = from_words(pieces)
+    return Example("x", text, tuple(spans), tuple("AB"[place % 2] for place in range(len(pieces))))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -112,3 +114,18 @@ def test_a_killed_writer_is_noticed_and_its_lines_are_there(tmp_path: Path) -> N
     assert not is_written(file)
     (event,) = events(file)
     assert isinstance(event, Noted)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"event": "Metrics", "values": {"loss": "x"}},
+        {"event": "Metrics", "values": [1]},
+        {"event": "Metrics", "values": {}, "at": "noon"},
+        {"event": "StageEnded", "status": "odd", "seconds": 1.0},
+        {"event": "StageEnded", "status": "finished", "seconds": None},
+    ],
+)
+def test_values_of_another_kind_are_a_bad_line(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="event with other fields than expected"):
+        decode(json.dumps(fields).encode())

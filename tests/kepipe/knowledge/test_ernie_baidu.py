@@ -108,3 +108,18 @@ def test_each_objective_of_a_mixture_masks_by_it() -> None:
 def test_an_objective_that_masks_no_units_is_refused() -> None:
     with pytest.raises(ValueError, match="masks no units"):
         objective("causal-lm")
+
+
+def test_upstream_tosses_a_coin_for_each_token_and_each_unit() -> None:
+    """[code]: no share of a row is kept to, in any stage; units are hidden as a whole."""
+    whole = rows(512, 66)
+    text_B = (~whole.special).sum(1)
+    for progress, level in ((0.0, None), (0.5, "phrase"), (0.9, "entity")):
+        batch = objective(upstream=True).collate(whole, draw(), progress)
+        hidden_B = np.bincount(batch.label_positions.numpy() // 66, minlength=512)
+        assert (hidden_B / text_B).mean() == pytest.approx(0.15, abs=0.01)
+        assert len(set(hidden_B[text_B > 50].tolist())) > 6, "as many as coins fall, not as the row is long"
+        if level is not None:
+            units, sizes = hidden_units(batch, whole, level)
+            full = np.array([(whole.units[level][u // 1000] == u % 1000).sum() for u in units])
+            assert (sizes == full).all()

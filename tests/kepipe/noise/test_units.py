@@ -74,3 +74,9 @@ def test_upstream_takes_a_share_of_units_whatever_their_size() -> None:
     error = 4 * np.sqrt(0.15 * 0.85 / 80_000)
     assert abs(short - 0.15) < error
     assert abs(long - 0.15) < error
+
+
+def test_the_first_unit_counts_as_text() -> None:
+    units = np.repeat([[0, 1]], 10, axis=1)
+    for seed in range(8):
+        assert select_units(units, np.random.default_rng(seed), 0.5).sum() == 10

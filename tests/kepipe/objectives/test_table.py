@@ -10,10 +10,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from kepipe.data.batch import Batch
+from kepipe.data.batch import Batch, TokenRows
 from kepipe.models.base import Base, build
 from kepipe.models.transformer import Transformer
 from kepipe.objectives import table
+from kepipe.objectives.task_mixture import MixtureCollator
 from tests.support.rows import CLS, MASK, PAD, SENTINELS, SEP, TOKENIZER, VOCABULARY, rows
 
 FAMILY = {"encoder": "bert", "decoder": "gpt2", "encoder-decoder": "bart"}
@@ -175,20 +176,41 @@ def test_unilm_lets_the_target_learn_its_end() -> None:
 
 
 def test_unilm_writes_no_target_that_does_not_follow_its_source() -> None:
-    learned, clean = objective("unilm"), rows(16, 24, pairs=True)
+    """Of segments that do not go together, the target is the end of the second, and its beginning is in the source."""
+    learned = objective({"name": "unilm", "modes": {"full": 0, "causal": 0, "backward": 0}})
+    clean = rows(64, 40, pairs=True)
     assert clean.next_sentence_labels is not None
-    asked: dict[str, set[int]] = {"full": set(), "prefix": set(), "causal": set(), "backward": set()}
-    for seed in range(60):
+    batch = learned.collate(clean, draw(), 0.0)
+    assert batch.prefix is not None
+    there, second = clean.documents > 0, clean.segments == 1
+    target = there & (batch.prefix.numpy() == 0)
+    follows = clean.next_sentence_labels == 1
+    assert (target[follows] == second[follows]).all()
+    assert (target <= second).all()
+    source_of_second = (second & ~target).sum(1)[~follows]
+    assert (source_of_second > 0).all()
+    assert (target.sum(1) > 0).all()
+    assert batch.next_sentence_labels is None
+
+
+def test_unilm_hides_as_much_of_pairs_in_every_mode() -> None:
+    learned, clean = objective("unilm"), rows(256, 64, pairs=True)
+    shares: dict[str, list[float]] = {}
+    for seed in range(40):
         batch = learned.collate(clean, draw(seed), 0.0)
-        asked[batch.visibility] |= set((batch.label_positions // batch.tokens.shape[1]).tolist())
-    assert asked.pop("prefix") == set(np.flatnonzero(clean.next_sentence_labels).tolist())
-    assert all(len(rows) == 16 for rows in asked.values())
-    unrelated_pairs = replace(clean, next_sentence_labels=np.zeros(16, np.int64))
-    counts = [
-        learned.criterion.counts(learned.collate(unrelated_pairs, draw(seed), 0.0))["mlm"]
-        for seed in range(20)
-    ]
-    assert 0 in counts, "a batch without true pairs teaches nothing then, and is no mistake"
+        shares.setdefault(batch.visibility, []).append(len(batch.labels) / int((~clean.special).sum()))
+    assert shares.keys() == {"full", "prefix", "causal", "backward"}
+    for mode, of_mode in shares.items():
+        assert np.mean(of_mode) == pytest.approx(0.15, abs=0.01), mode
+
+
+def test_unilm_judges_pairs_only_where_every_token_sees_every_other() -> None:
+    learned, clean = objective("unilm"), rows(8, 24, pairs=True)
+    judged = {
+        (batch.visibility, batch.next_sentence_labels is not None)
+        for batch in (learned.collate(clean, draw(seed), 0.0) for seed in range(60))
+    }
+    assert judged == {("full", True), ("prefix", False), ("causal", False), ("backward", False)}
 
 
 def test_unilm_target_begins_with_a_sentence() -> None:
@@ -237,6 +259,41 @@ def test_a_mixture_draws_by_weight_and_lets_parts_join_later() -> None:
 def test_mistakes_are_named(value: Any, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         objective(value)
+
+
+def test_what_joins_a_mixture_late_goes_through_all_its_stages() -> None:
+    told: list[float] = []
+
+    def part(clean: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
+        told.append(progress)
+        return objective("mlm").collate(clean, rng, progress)
+
+    mixture = MixtureCollator((part,), (1.0,), (0.0,), tasks=False)
+    late = MixtureCollator((objective("mlm").collate, part), (1e-9, 1.0), (0.0, 0.6), tasks=False)
+    for progress in (0.0, 0.5, 1.0):
+        mixture(rows(), draw(), progress)
+    assert told == [0.0, 0.5, 1.0]
+    told.clear()
+    for progress in (0.3, 0.6, 0.8, 1.0):
+        late(rows(), draw(), progress)
+    assert told == pytest.approx([0.0, 0.5, 1.0])
+
+
+def test_a_source_of_512_tokens_is_of_568_tokens_of_text() -> None:
+    """Raffel et al. 2020's figures, but for the last sentinel of their figure 2, which the release leaves out."""
+    section = table.read("span-corruption")
+    assert section.row_length(512) == 568
+    clean = rows(3, section.row_length(256))
+    whole = replace(
+        clean,
+        tokens=np.where(clean.special, 30, clean.tokens),
+        special=np.zeros_like(clean.special),
+        documents=np.ones_like(clean.documents),
+    )
+    batch = table.build(section, TOKENIZER).collate(whole, draw(), 0.0)
+    assert batch.tokens.shape == (3, 256)
+    assert batch.decoder_tokens is not None
+    assert batch.decoder_tokens.shape == (3, 58 + 1)
 
 
 def test_a_mixture_of_unlike_stacks_is_refused() -> None:

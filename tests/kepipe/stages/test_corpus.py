@@ -1,12 +1,18 @@
 import json
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from kepipe.data.document_files import read_documents
+from kepipe.data.sources.folder import read_folders
 from kepipe.flow.events import Event, Noted
 from kepipe.flow.stage import Nothing, StageContext
-from kepipe.stages.corpus import CorpusConfig, corpus, fingerprint
+from kepipe.stages.corpus import CORPUS, CorpusConfig, corpus, fingerprint
+from kg.problems import Problems
+from tests.support.stages import run_stage
 
 
 def run(config: CorpusConfig, out: Path) -> list[Event]:
@@ -64,3 +70,47 @@ def test_a_setting_that_a_source_does_not_heed_is_told(tmp_path: Path) -> None:
     events = run(CorpusConfig(max_documents=1, path=tmp_path), tmp_path / "out")
     warnings = [event.message for event in events if isinstance(event, Noted) and event.level == "warning"]
     assert warnings == ["corpus: `path` means nothing to the source wikipedia-sample"]
+
+
+def test_a_line_that_no_parser_takes_costs_itself_alone(tmp_path: Path) -> None:
+    lines = ['{"text": "Io."}', '{"text": "x", "n": ' + "9" * 5000 + "}", "[" * 100_000, '{"text": "Mars."}']
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    problems = Problems()
+    found = [document.text for document in read_folders([tmp_path], problems)]
+    assert found == ["Io.", "Mars."]
+    assert [(problem.line, problem.message) for problem in problems.first] == [
+        (2, "a number of thousands of digits"),
+        (3, "nested too deeply"),
+    ]
+
+
+def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    """In a process that is nobody's, since root may read all."""
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        root.chmod(0o755)
+        (root / "a.txt").write_text("Io.")
+        (root / "closed").mkdir()
+        (root / "closed" / "b.txt").write_text("Mars.")
+        (root / "closed").chmod(0)
+        program = (
+            "import os, sys; from pathlib import Path; from kepipe.data.sources.folder import list_files\n"
+            "os.getuid() or os.seteuid(65534)\n"
+            "try: list_files(Path(sys.argv[1]))\n"
+            "except ValueError as error: print(error)"
+        )
+        told = subprocess.run(
+            [sys.executable, "-c", program, name], capture_output=True, text=True, check=True
+        )
+        (root / "closed").chmod(0o755)
+    assert told.stdout.startswith(f"{name}/closed: a folder that cannot be read (Permission denied)")
+
+
+def test_a_very_long_document_becomes_sections(tmp_path: Path) -> None:
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").write_text("Mars is near Earth.\n" * 110_000)
+    config = CorpusConfig.model_validate({"source": "folder", "path": tmp_path / "texts"})
+    run_stage(CORPUS, Nothing(), config, tmp_path / "stage")
+    documents = list(read_documents(tmp_path / "stage" / "out" / "documents.jsonl"))
+    assert [document.id for document in documents] == ["a#1", "a#2", "a#3"]
+    assert sum(document.text.count("Mars") for document in documents) == 110_000

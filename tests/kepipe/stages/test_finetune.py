@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from kepipe.finetuning.predictor import Predictor
@@ -40,6 +41,31 @@ def test_every_task_is_learned(bert: Model, tmp_path: Path, task: TaskName) -> N
     records = [json.loads(line) for line in (made.folder / "predictions.jsonl").read_text().splitlines()]
     assert [record["split"] for record in records].count("test") == 100
     assert all({"id", "predicted", "labels"} <= record.keys() for record in records)
+
+
+def test_words_without_a_token_take_no_part_and_are_answered_outside(bert: Model, tmp_path: Path) -> None:
+    """Every second sentence has some, with labels that would teach nonsense, before the words that matter."""
+    data = write_task(tmp_path, "tagging")
+    for file in map(Path, data.values()):
+        header, *lines = file.read_text().splitlines()
+        pairs = [line.split("\t") for line in lines]
+        changed = [
+            (f"\u200b {words} \u200b", f"B-CITY {labels} B-PER") if number % 2 else (words, labels)
+            for number, (words, labels) in enumerate(pairs)
+        ]
+        file.write_text("\n".join([header, *map("\t".join, changed)]) + "\n")
+    ear = Ear()
+    made = finetune(tmp_path / "stage", bert, "tagging", data, ear)
+    assert "600 words have no token" in ear.notes()
+    records = [json.loads(line) for line in (made.folder / "predictions.jsonl").read_text().splitlines()]
+    right = [record["predicted"] == record["labels"] for record in records[0::2]]
+    inner = [record["predicted"][1:-1] == record["labels"][1:-1] for record in records[1::2]]
+    assert np.mean(right) > 0.9
+    assert np.mean(inner) > 0.9
+    assert all(record["predicted"][0] == record["predicted"][-1] == "O" for record in records[1::2])
+    (told,) = Predictor.open(made.folder).predict(["\u200b we saw oslo"])
+    assert told["predicted"] == ["O", "O", "O", "B-CITY"]
+    assert [span["text"] for span in told["spans"]] == ["oslo"]
 
 
 @pytest.mark.parametrize("family", ["gpt2", "bart", "t5", "roberta"])

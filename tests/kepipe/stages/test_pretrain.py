@@ -17,8 +17,9 @@ from kepipe.models.folder import load
 from kepipe.stages.artifacts import Linked, Model, Shards
 from kepipe.stages.corpus import CORPUS
 from kepipe.stages.pretrain import PRETRAIN, PretrainConfig
+from kepipe.stages.pretraining import Pretraining
 from kepipe.stages.shards import SHARDS
-from tests.support.pretraining import SMALL, TINY, WORDS
+from tests.support.pretraining import SMALL, TINY, WORDS, write_shards
 from tests.support.toy_training import Ear, context_in
 
 
@@ -179,6 +180,23 @@ def test_dialogues_are_learnt_in_turn_with_plain_masking(tmp_path: Path) -> None
     assert set(ear.metric("loss_dlm.real")) & set(ear.metric("loss_mlm.mlm"))
     with pytest.raises(ValueError, match="rows of the kind packed: set `format: dialogue`"):
         run(shards, tmp_path / "other", objective="dlm", format="packed")
+
+
+def test_weights_that_the_last_update_broke_are_not_saved(tmp_path: Path) -> None:
+    """Nothing is held out, and the only loss that is recorded is that of the batch before."""
+    whole = write_shards(tmp_path / "text", held_out=0)
+    bad = {"steps": 1, "learning_rate": 1e38, "max_grad_norm": 0, "warmup": 0, "schedule": "constant"}
+    with pytest.raises(ValueError, match=r"not finite at the end: nothing is saved.*try a lower one"):
+        run(whole, tmp_path / "stage", **bad)
+    assert not list((tmp_path / "stage" / "out").iterdir())
+
+
+def test_length_is_that_of_the_source_which_is_of_more_text(shards: Shards, tmp_path: Path) -> None:
+    changes = {"objective": "span-corruption", "format": "packed", "base": {**TINY, "family": "t5"}}
+    config = PretrainConfig.model_validate({**SMALL, **changes, "length": 64, "batch_tokens": 284})
+    run = Pretraining.prepare(PRETRAIN.inputs(shards), config, context_in(tmp_path / "stage"))
+    assert run.rows[0].tokens.shape[1] == config.objective.row_length(64) == 70
+    assert 62 <= run.batches(0).tokens.shape[1] <= 66
 
 
 @pytest.mark.parametrize("name", ["ernie-baidu", "ernie-tsinghua"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,20 @@ def test_the_offer(world: World, evaluation: Evaluation, tmp_path: Path) -> None
     written = json.loads((tmp_path / "offer.json").read_text())
     assert written["gate"] == {"metric": "entity_cloze.mrr", "better": "higher", "minimum": 0.01}
     assert str(world.arms[0].folder) not in (tmp_path / "offer.json").read_text()
+
+
+def test_a_cached_offer_is_made_again(world: World, evaluation: Evaluation, tmp_path: Path) -> None:
+    """The registry may have lost the model since; of a store that has it nothing changes."""
+    events = run(world.arms[0], evaluation, tmp_path)
+    config = REGISTER.config.model_validate({})
+    events_again: list[Event] = []
+    context = StageContext(tmp_path, tmp_path, 0, "cpu", events_again.append)
+    REGISTER.repeat(REGISTER.inputs(world.arms[0], evaluation), config, context)
+    (first,) = (event for event in events if isinstance(event, ModelOffered))
+    (second,) = events_again
+    assert isinstance(second, ModelOffered)
+    assert (first.again, second.again) == (False, True)
+    assert replace(second, again=False, at=first.at, run="r", stage="register") == first
 
 
 def test_mistakes_are_explained(world: World, evaluation: Evaluation, tmp_path: Path) -> None:

@@ -134,3 +134,14 @@ def test_one_seed_and_seeds_that_change_nothing_give_no_interval(values: list[fl
     assert not found.excludes_zero
     with pytest.raises(ValueError, match="a value for each seed"):
         mean_over_seeds([])
+
+
+def test_an_interval_of_skewed_values_reaches_further_to_the_long_tail() -> None:
+    """What a bootstrap-t interval is for (Efron & Tibshirani 1993, §12.5): its quantiles change sides."""
+    values = np.random.default_rng(3).lognormal(0, 1.2, 40)
+    for sign in (1, -1):
+        found = clustered_mean(sign * values, np.arange(40), np.random.default_rng(0))
+        assert found.low is not None
+        assert found.high is not None
+        above, below = found.high - found.value, found.value - found.low
+        assert (above if sign > 0 else below) > 1.3 * (below if sign > 0 else above)

@@ -12,8 +12,8 @@ import pytest
 
 from kepipe.flow.events import Event, Metrics
 from kepipe.flow.journal import Entry, Journal
-from kepipe.tracking.cursor import Cursor, pending
-from kepipe.tracking.delivery import Delivery, batches, claim, deliver_pending
+from kepipe.tracking.cursor import Cursor, claim, pending
+from kepipe.tracking.delivery import Delivery, batches, deliver_pending
 from kepipe.tracking.store import Store, StoreUnavailable, connect
 from tests.support import journals
 from tests.support.deliveries import deliver, no_score, runs

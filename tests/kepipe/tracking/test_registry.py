@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -44,7 +47,13 @@ class Offers:
         folder.mkdir(exist_ok=True)
         (folder / "model.safetensors").write_text(digest)
         event = offered(self.name, folder, digest, value, run or f"run-{digest}", **gate)
-        return offer(self.store, event, self.source, self.score)
+        outcome = offer(self.store, event, self.source, self.score)
+        assert outcome is not None
+        return outcome
+
+    def again(self, digest: str, value: float) -> dict[str, Any] | None:
+        event = offered(self.name, self.folder / digest, digest, value, run="later")
+        return offer(self.store, replace(event, again=True), self.source, self.score)
 
     def score(self, model: Path, evaluation: Path, metric: str) -> float | None:
         self.measured.append((model.name, evaluation.name, metric))
@@ -143,7 +152,7 @@ def test_an_offer_cut_off_at_every_call_and_repeated(offers: Offers, before: boo
             break
     assert cut > 15
     for earlier in range(cut - 1, 0, -1):
-        assert rollback(real.client, offers.name) == earlier
+        assert rollback(real, offers.name) == earlier
 
 
 def test_a_former_champion_may_come_back(offers: Offers, tmp_path: Path) -> None:
@@ -152,31 +161,31 @@ def test_a_former_champion_may_come_back(offers: Offers, tmp_path: Path) -> None
     offers.present = 0.2
     assert offers("one", 0.5, run="later", evaluation=str(tmp_path / "b"))["champion"]
     assert offers.aliases() == {"champion": 1, "challenger": 1}
-    assert rollback(offers.store.client, offers.name) == 2
+    assert rollback(offers.store, offers.name) == 2
 
 
 def test_promote_and_roll_back(offers: Offers) -> None:
     for digest, value in (("one", 0.3), ("two", 0.4), ("three", 0.2)):
         offers(digest, value)
-    client, name = offers.store.client, offers.name
-    promote(client, name, 3)
+    store, name = offers.store, offers.name
+    promote(store, name, 3)
     assert offers.aliases()["champion"] == 3
-    assert rollback(client, name) == 2
-    assert rollback(client, name) == 1
+    assert rollback(store, name) == 2
+    assert rollback(store, name) == 1
     assert offers.aliases()["champion"] == 1
     with pytest.raises(ConfigError, match="no version was champion before"):
-        rollback(client, name)
+        rollback(store, name)
     with pytest.raises(ConfigError, match=r"has no version 9; there are: 3, 2, 1"):
-        promote(client, name, 9)
+        promote(store, name, 9)
     with pytest.raises(ConfigError, match="no model `nobody`"):
-        versions(client, "nobody")
+        versions(store.client, "nobody")
 
 
 def test_roll_back_passes_over_deleted_versions(offers: Offers) -> None:
     for digest, value in (("one", 0.3), ("two", 0.4), ("three", 0.5)):
         offers(digest, value)
     offers.store.client.delete_model_version(offers.name, "2")
-    assert rollback(offers.store.client, offers.name) == 1
+    assert rollback(offers.store, offers.name) == 1
 
 
 def test_a_registered_model_answers(store: Store, source: Any, fresh: str, world: World) -> None:
@@ -199,3 +208,78 @@ def test_a_registered_model_answers(store: Store, source: Any, fresh: str, world
     stored = Path(mlflow.artifacts.download_artifacts(f"models:/{fresh}/1"))
     assert not list(stored.rglob("*.pkl"))
     assert [file.name for file in stored.rglob("*.safetensors")] == ["model.safetensors"]
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from kepipe.tracking.registry import offer
+from kepipe.tracking.store import connect
+from tests.support.journals import offered
+workspace, name, number = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+store = connect(workspace)
+experiment = store.experiment("at once")
+run = store.client.create_run(experiment).info.run_id
+source = SimpleNamespace(experiment=experiment, run_id=lambda stage: run, maker_id=lambda digest: None)
+folder = workspace / f"model-{number}"
+folder.mkdir(exist_ok=True)
+(folder / "config.json").write_text("{}")
+print("ready", flush=True)
+sys.stdin.readline()
+for turn in range(4):
+    event = offered(f"{name}-{turn}", folder, f"digest-{number}", number / 10, run=f"run-{turn}-{number}")
+    store.attempt(lambda: offer(store, event, source, lambda *_: None))
+"""
+
+
+def test_the_better_of_two_that_are_offered_at_once_is_champion(
+    store: Store, fresh: str, space: Path
+) -> None:
+    command = [sys.executable, "-c", PROGRAM, str(space), fresh]
+    offering = [
+        subprocess.Popen([*command, str(number)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for number in (1, 2)
+    ]
+    for process in offering:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in offering:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.close()
+    assert [process.wait() for process in offering] == [0, 0]
+    for turn in range(4):
+        first, second = versions(store.client, f"{fresh}-{turn}")
+        champion = next(version for version in (first, second) if "champion" in version.aliases)
+        assert champion.tags["kepipe.digest"] == "digest-2"
+
+
+def test_a_decision_is_made_anew_where_another_model_became_champion_meanwhile(
+    offers: Offers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between decision and promotion, repeated after a better model came."""
+    offers("one", 0.3)
+    with monkeypatch.context() as cut:
+        cut.setattr("kepipe.tracking.registry._promote", lambda *_: (_ for _ in ()).throw(CutError))
+        with pytest.raises(CutError):
+            offers("two", 0.4)
+    assert offers("three", 0.5)["champion"]
+    assert not offers("two", 0.4)["champion"]
+    assert offers.aliases()["champion"] == 3
+
+
+def test_a_model_that_was_deleted_from_the_registry_comes_back_and_no_other_is_touched(
+    offers: Offers,
+) -> None:
+    offers("one", 0.3)
+    offers("two", 0.2)
+    before = {version.version: dict(version.tags) for version in versions(offers.store.client, offers.name)}
+    assert offers.again("one", 0.3) is None
+    after = {version.version: dict(version.tags) for version in versions(offers.store.client, offers.name)}
+    assert after == before
+    assert offers.aliases() == {"champion": 1, "challenger": 2}
+    offers.store.client.delete_registered_model(offers.name)
+    outcome = offers.again("one", 0.3)
+    assert outcome is not None
+    assert (outcome["version"], outcome["champion"]) == (1, True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -23,11 +24,13 @@ CONFIG = {
     "vocab_size": V, "hidden_size": D, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS,
     "intermediate_size": F_, "hidden_act": "gelu", "max_position_embeddings": 16, "type_vocab_size": 2,
     "hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1, "initializer_range": 0.02,
-    "layer_types": ["sim"] * FIRST + ["mix"] + ["norm"] * (LAYERS - FIRST - 1), "num_attention_heads_ent": ENTITY_HEADS,
+    "num_attention_heads_ent": ENTITY_HEADS,
 }  # fmt: skip
+KINDS = ["sim"] * FIRST + ["mix"] + ["norm"] * (LAYERS - FIRST - 1)
+WITHOUT_MIX = ["sim"] * FIRST + ["norm"] * (LAYERS - FIRST)
 
 
-def release(seed: int = 0) -> dict[str, Tensor]:
+def release(seed: int = 0, kinds: Sequence[str] = KINDS) -> dict[str, Tensor]:
     """Random weights under the release's names, norms in their old spelling."""
     generator = torch.Generator().manual_seed(seed)
     weights: dict[str, Tensor] = {}
@@ -44,7 +47,7 @@ def release(seed: int = 0) -> dict[str, Tensor]:
     for table, rows in (("word", V), ("position", 16), ("token_type", 2)):
         weights[f"bert.embeddings.{table}_embeddings.weight"] = torch.randn(rows, D, generator=generator)
     norm("bert.embeddings.LayerNorm", D)
-    for i, kind in enumerate(CONFIG["layer_types"]):  # type: ignore[arg-type,var-annotated]
+    for i, kind in enumerate(kinds):
         layer = f"bert.encoder.layer.{i}"
         sides = [("", D)] + ([("_ent", E)] if kind == "norm" else [])
         for side, size in sides:
@@ -70,7 +73,8 @@ def release(seed: int = 0) -> dict[str, Tensor]:
 class Described:
     """What the release computes: entity tensors at every token, a mask that says where there is one, fp64."""
 
-    def __init__(self, weights: dict[str, Tensor]) -> None:
+    def __init__(self, weights: dict[str, Tensor], kinds: Sequence[str] = KINDS) -> None:
+        self.kinds = kinds
         self.w = {name: value.double() for name, value in weights.items()}
 
     def linear(self, name: str, x: Tensor) -> Tensor:
@@ -101,7 +105,7 @@ class Described:
         x = x + self.w[f"{embed}position_embeddings.weight"][: tokens.shape[1]]
         x = self.norm(f"{embed}LayerNorm", x + self.w[f"{embed}token_type_embeddings.weight"][segments])
         outputs = []
-        for i, kind in enumerate(CONFIG["layer_types"]):  # type: ignore[arg-type,var-annotated]
+        for i, kind in enumerate(self.kinds):
             layer = f"bert.encoder.layer.{i}"
             x = self.attention(layer, "", x, mask, HEADS)
             grown = self.linear(f"{layer}.intermediate.dense", x)
@@ -120,13 +124,16 @@ class Described:
         return outputs
 
 
+def write_release(folder: Path, kinds: Sequence[str] = KINDS) -> Path:
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({**CONFIG, "layer_types": kinds}))
+    save_file(release(kinds=kinds), folder / "model.safetensors")
+    return folder
+
+
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    folder = tmp_path / "release"
-    folder.mkdir()
-    (folder / "config.json").write_text(json.dumps(CONFIG))
-    save_file(release(), folder / "model.safetensors")
-    return folder
+    return write_release(tmp_path / "release")
 
 
 def batch() -> Batch:
@@ -143,12 +150,13 @@ def batch() -> Batch:
     )
 
 
-def test_every_layers_tokens_and_entities_are_the_releases(checkpoint: Path) -> None:
-    ported = thunlp.load(checkpoint)
+@pytest.mark.parametrize("kinds", [KINDS, WITHOUT_MIX, ["norm"] * LAYERS])
+def test_every_layers_tokens_and_entities_are_the_releases(kinds: Sequence[str], tmp_path: Path) -> None:
+    ported, first = thunlp.load(write_release(tmp_path / "release", kinds)), kinds.count("sim")
     assert (ported.fresh, ported.unused) == ((), ())
     model = ported.model.double().eval()
     assert model.config.fusion is not None
-    assert (model.config.fusion.first, model.config.fusion.hidden, model.config.fusion.heads) == (FIRST, E, 2)
+    assert (model.config.fusion.first, model.config.fusion.hidden, model.config.fusion.heads) == (first, E, 2)
     given = batch()
     ours: list[tuple[Tensor, Tensor]] = []
     assert model.encoder is not None
@@ -160,7 +168,7 @@ def test_every_layers_tokens_and_entities_are_the_releases(checkpoint: Path) -> 
     assert given.segments is not None
     linked = (given.entities > 0).double()
     linked[:, 0] = 1
-    described = Described(release())
+    described = Described(release(kinds=kinds), kinds)
     mask = (given.documents > 0).double()
     theirs = described.layers(
         given.tokens, given.segments, mask, given.entity_vectors[given.entities], linked
@@ -168,7 +176,7 @@ def test_every_layers_tokens_and_entities_are_the_releases(checkpoint: Path) -> 
     for i, ((x, beside), (their_x, their_e)) in enumerate(zip(ours, theirs, strict=True)):
         real = mask.bool()
         torch.testing.assert_close(x[real], their_x[real], atol=1e-11, rtol=0)
-        if i < FIRST:
+        if i < first:
             continue
         for row in range(3):
             at = linked[row].bool()
@@ -186,6 +194,16 @@ def test_every_layers_tokens_and_entities_are_the_releases(checkpoint: Path) -> 
     judged = described.linear("cls.seq_relationship", pooled)
     # Their column 0 says that the second segment follows; ours is column 1.
     torch.testing.assert_close(model.next_sentence(hidden).flip(1), judged, atol=1e-11, rtol=0)
+
+
+def test_plain_layers_alone_are_a_plain_bert(tmp_path: Path) -> None:
+    ported = thunlp.load(write_release(tmp_path / "release", ["sim"] * LAYERS))
+    assert ported.model.config.fusion is None
+    assert ported.fresh == ()
+    assert {name.rpartition(".")[0] for name in ported.unused} == {
+        "cls.predictions_ent.transform.dense",
+        "cls.predictions_ent.transform.LayerNorm",
+    }
 
 
 def test_our_own_folder_keeps_it(checkpoint: Path, tmp_path: Path) -> None:
@@ -243,7 +261,7 @@ def test_what_is_wrong_with_a_folder_is_said(checkpoint: Path) -> None:
     file.write_text(json.dumps(CONFIG | {"layer_types": ["sim", "mix", "norm", "norm", "norm"]}))
     with pytest.raises(ValueError, match=r"layer 1 fuses, but .* is not there"):
         thunlp.load(checkpoint)
-    file.write_text(json.dumps(CONFIG | {"intermediate_size": F_ + 1}))
+    file.write_text(json.dumps(CONFIG | {"layer_types": KINDS, "intermediate_size": F_ + 1}))
     with pytest.raises(ValueError, match="its config says"):
         thunlp.load(checkpoint)
 

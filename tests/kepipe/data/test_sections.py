@@ -1,0 +1,51 @@
+"""Sections of long documents: nothing is lost, and nothing that is marked is cut."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kepipe.data.document import Document, Mention, Span, Turn
+from kepipe.data.sections import sections
+
+
+@given(st.text(alphabet="ab .\n。", min_size=1, max_size=200), st.integers(4, 60))
+def test_the_sections_are_the_text(text: str, longest: int) -> None:
+    parts = list(sections(Document("d", text), longest))
+    assert all(len(part.text) <= longest for part in parts)
+    blank = not text.strip() and len(text) > longest
+    assert "".join(part.text for part in parts).split() == ([] if blank else text.split())
+
+
+def test_a_document_that_is_not_long_is_left_as_it_is() -> None:
+    document = Document("d", "Io is a moon.")
+    assert list(sections(document, 13)) == [document]
+
+
+def test_what_is_marked_is_not_cut_and_moves_along() -> None:
+    words = [f"word{number}" for number in range(100)]
+    text = " ".join(words)
+    starts = np.cumsum([0, *(len(word) + 1 for word in words[:-1])]).tolist()
+    pairs = [(starts[n], starts[n + 1] + len(words[n + 1])) for n in range(0, 100, 2)]
+    document = Document(
+        "d",
+        text,
+        sentences=tuple(Span(*pair) for pair in pairs),
+        gold=tuple(Mention(*pair, f"Q{n}") for n, pair in enumerate(pairs)),
+        turns=tuple(Turn(*pair, n % 2) for n, pair in enumerate(pairs)),
+    )
+    parts = list(sections(document, 70))
+    assert len(parts) > 5
+    assert [part.id for part in parts] == [f"d#{n}" for n in range(1, len(parts) + 1)]
+    marked = [(part.text[m.start : m.end], m.entity) for part in parts for m in part.gold]
+    assert marked == [(text[start:end], f"Q{n}") for n, (start, end) in enumerate(pairs)]
+    for field in ("sentences", "turns"):
+        spans = [part.text[span.start : span.end] for part in parts for span in getattr(part, field)]
+        assert spans == [text[start:end] for start, end in pairs]
+
+
+def test_it_is_cut_after_a_paragraph_where_there_is_one() -> None:
+    text = "One line.\nAnother. " * 3 + "\n\n" + "The next paragraph. " * 3
+    first, *_ = sections(Document("d", text), 80)
+    assert first.text.endswith("\n\n")

@@ -1,0 +1,105 @@
+"""Damage in the store is seen, set aside and made again."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kepipe.flow.artifact import CorruptArtifact, verify
+from kepipe.flow.events import Event, Noted
+from kepipe.flow.runner import StageFailed
+from tests.support.flow import Bench, flow
+
+Statuses = Callable[[list[Event]], dict[str, str]]
+
+
+@pytest.mark.parametrize("damage", ["change", "remove", "add", "manifest"])
+def test_a_damaged_artifact_is_seen_kept_aside_and_made_again(
+    bench: Bench, statuses: Statuses, damage: str
+) -> None:
+    made, _ = bench.run(flow())
+    folder = made["double"].folder
+    match damage:
+        case "change":
+            (folder / "value.json").write_text("9")
+        case "remove":
+            (folder / "value.json").unlink()
+        case "add":
+            (folder / "stray.txt").write_text("stray")
+        case "manifest":
+            (folder / "artifact.json").write_text("{")
+    again, events = bench.run(flow())
+    warnings = [event for event in events if isinstance(event, Noted) and event.level == "warning"]
+    assert len(warnings) == 1
+    assert "to be made again" in warnings[0].message
+    assert statuses(events)["double"] == "ran"
+    assert again["add"].digest == made["add"].digest
+    assert len(list((bench.workspace.store.root / "damaged").iterdir())) == 1
+
+
+def rot(file: Path, text: str) -> None:
+    """Change a file, and neither its size nor its times."""
+    stat = file.stat()
+    file.write_text(text)
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def test_bit_rot_of_a_small_file_is_seen_by_the_next_run(bench: Bench, statuses: Statuses) -> None:
+    made, _ = bench.run(flow())
+    rot(made["write"].folder / "value.json", "7")
+    again, events = bench.run(flow())
+    assert statuses(events)["write"] == "ran"
+    assert again["add"].digest == made["add"].digest
+
+
+def test_bit_rot_of_a_large_file_is_seen_after_a_week_or_by_a_thorough_check(
+    bench: Bench, statuses: Statuses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kepipe.flow.artifact.SMALL", 0)
+    made, _ = bench.run(flow())
+    rot(made["write"].folder / "value.json", "7")
+    verify(made["write"].folder)
+    with pytest.raises(CorruptArtifact, match="does not match its digest"):
+        verify(made["write"].folder, thorough=True)
+    assert statuses(bench.run(flow())[1])["write"] == "cached"
+    manifest = made["write"].folder / "artifact.json"
+    week_ago = time.time() - 8 * 24 * 3600
+    os.utime(manifest, (week_ago, week_ago))
+    assert statuses(bench.run(flow())[1])["write"] == "ran"
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    ["", "[]", '{"digest": "d"}', '{"digest": "d", "maker": "m", "cache_key_inputs": {}, "files": [1]}',
+     '{"digest": "d", "maker": "m", "cache_key_inputs": {}, "files": {"value.json": {}}}'],
+)  # fmt: skip
+def test_a_manifest_of_any_other_form_is_damage(bench: Bench, statuses: Statuses, manifest: str) -> None:
+    made, _ = bench.run(flow())
+    (made["double"].folder / "artifact.json").write_text(manifest)
+    assert statuses(bench.run(flow())[1])["double"] == "ran"
+
+
+def test_damaged_records_cost_nothing(bench: Bench) -> None:
+    made, _ = bench.run(flow())
+    file = made["write"].folder / "record" / "metrics.jsonl"
+    file.write_bytes(file.read_bytes() + b'{"step": 1\n\xff\n[1]\n{"loss": 2}\n')
+    assert made["write"].metrics() == [{"step": None, "value": 1.0}]
+
+
+def test_a_folder_in_a_links_place_is_told_and_an_empty_one_gives_way(bench: Bench) -> None:
+    bench.run(flow())
+    link = bench.workspace.latest("tiny", "add")
+    link.unlink()
+    link.mkdir()
+    bench.run(flow())
+    assert link.is_symlink()
+    link.unlink()
+    link.mkdir()
+    (link / "mine").touch()
+    with pytest.raises(StageFailed, match="add"):
+        bench.run(flow())
+    assert (link / "mine").exists()

@@ -1,0 +1,57 @@
+"""The store: an attempt begins with an empty `out`, and what it made appears by one rename."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kepipe.flow.store import Store, size
+
+
+def test_an_attempt_finds_its_checkpoints_and_nothing_of_what_the_last_one_wrote(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    first = store.start("key")
+    (first.out / "half").write_text("half")
+    (first.scratch / "checkpoint").write_text("whole")
+    second = store.start("key")
+    assert second == first
+    assert not list(second.out.iterdir())
+    assert (second.scratch / "checkpoint").read_text() == "whole"
+
+
+def test_a_result_is_the_very_folder_that_was_worked_in(tmp_path: Path) -> None:
+    """A rename cannot be seen half done; a copy can."""
+    store = Store(tmp_path)
+    workdir = store.start("key")
+    (workdir.out / "value").write_text("1")
+    folder, file = workdir.out.stat().st_ino, (workdir.out / "value").stat().st_ino
+    done, _ = store.finish("key", workdir, {}, "run", {})
+    assert (done.stat().st_ino, (done / "value").stat().st_ino) == (folder, file)
+    assert not store.unfinished()
+
+
+def finished(store: Store, key: str) -> Path:
+    workdir = store.start(key)
+    (workdir.out / "value").write_text("12345")
+    return store.finish(key, workdir, {}, "run", {})[0]
+
+
+def test_what_is_removed_is_gone_and_its_bytes_are_told(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    done = finished(store, "key")
+    expected = size(done)
+    assert expected > 5
+    assert store.remove(done) == expected
+    assert not store.holds("key")
+    assert not list((tmp_path / "trash").iterdir())
+
+
+def test_what_is_forced_goes_with_what_a_later_attempt_left(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    finished(store, "key")
+    (store.start("key").scratch / "checkpoint").touch()
+    assert store.forget("key")
+    assert not store.holds("key")
+    assert not store.resumable("key")
+    (store.start("key").scratch / "checkpoint").touch()
+    assert store.forget("key"), "there is no result"
+    assert store.resumable("key"), "an attempt goes on"

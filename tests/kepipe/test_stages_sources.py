@@ -1,0 +1,197 @@
+"""Each file of the user's that a stage opens is in its key, whichever library opens it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kepipe.flow.stage import Nothing, Stage
+from kepipe.stages.artifacts import Graph, Linked, Shards
+from kepipe.stages.corpus import CORPUS
+from kepipe.stages.embed import EMBED, EmbedInputs
+from kepipe.stages.evaluate import EVALUATE, EvaluateInputs
+from kepipe.stages.finetune import FINETUNE, FinetuneInputs
+from kepipe.stages.graph import GRAPH
+from kepipe.stages.pretrain import PRETRAIN, PretrainInputs
+from kepipe.stages.shards import SHARDS, ShardsInputs
+from kepipe.stages.table import STAGES
+from tests.support.fusion import pretrain, write_world
+from tests.support.graphs import numbered_graph
+from tests.support.opened import opened_files
+from tests.support.pretraining import SMALL, write_shards
+from tests.support.stages import run_stage
+from tests.support.tasks import SETTINGS, base_model, finetune, tokenizer, write_task
+from tests.support.towns import SIDE
+from tests.support.towns import write_world as write_towns
+from tests.support.world import make_world
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A stage with its inputs and settings, which name what lies in `files`."""
+
+    stage: Stage[Any, Any]
+    inputs: Any
+    settings: dict[str, Any]
+    files: Path
+    changes: tuple[str, ...]
+    """Some of the files, each of which decides the result."""
+
+
+def corpus(files: Path, _rest: Path) -> Case:
+    (files / "inner").mkdir()
+    (files / "a.txt").write_text("Io is a moon of Jupiter.")
+    (files / "inner" / "b.jsonl").write_text('{"id": "b", "text": "Mars has two moons."}\n')
+    return Case(CORPUS, Nothing(), {"source": "folder", "path": files}, files, ("a.txt", "inner/b.jsonl"))
+
+
+def graph(files: Path, _rest: Path) -> Case:
+    (files / "triples.tsv").write_text("io\tmoon of\tjupiter\n")
+    (files / "entities.jsonl").write_text('{"id": "io", "label": "Io"}\n')
+    (files / "relations.tsv").write_text("moon of\tis a moon of\n")
+    changes = ("triples.tsv", "entities.jsonl", "relations.tsv")
+    return Case(GRAPH, Nothing(), {"source": "native", "path": files}, files, changes)
+
+
+def embed(files: Path, rest: Path) -> Case:
+    triples = np.array([[0, 0, 1], [1, 0, 2], [2, 0, 3]])
+    numbered_graph(rest / "graph", 4, 1, train=triples)
+    inputs = EmbedInputs(Graph(rest / "graph", "digest"))
+    settings = {"dim": 4, "epochs": 1, "validate_every": 0}
+    run_stage(EMBED, inputs, EMBED.config(**settings), rest / "first")
+    shutil.copytree(rest / "first" / "out", files, dirs_exist_ok=True)
+    return Case(
+        EMBED, inputs, {**settings, "warm_start": files}, files, ("vectors.safetensors", "entities.txt")
+    )
+
+
+def shards_folder(files: Path, rest: Path) -> Case:
+    write_shards(rest)
+    tokenizer().save(files)
+    settings = {"tokenizer": {"from": str(files)}}
+    return Case(
+        SHARDS, ShardsInputs(Linked(rest, "")), settings, files, ("tokenizer.json", "tokenizer_config.json")
+    )
+
+
+def shards_vocabulary(files: Path, rest: Path) -> Case:
+    write_shards(rest)
+    (files / "vocab.txt").write_text(
+        "\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "near"]) + "\n"
+    )
+    settings = {"tokenizer": {"from": str(files / "vocab.txt")}}
+    return Case(SHARDS, ShardsInputs(Linked(rest, "")), settings, files, ("vocab.txt",))
+
+
+def pretrain_fused(files: Path, rest: Path) -> Case:
+    """A base that brings vectors of its own."""
+    world = write_world(rest / "world")
+    out, _ = pretrain(world, rest / "first", steps=2, eval_every=2)
+    shutil.copytree(out, files, dirs_exist_ok=True)
+    shards = PretrainInputs(Shards(world / "text" / "work" / "out", ""))
+    settings = {**SMALL, "base": {"from": str(files)}, "steps": 1, "format": "segment-pair"}
+    changes = ("model.safetensors", "entities.txt", "vectors.safetensors", "knowledge.json", "config.json")
+    return Case(PRETRAIN, shards, settings, files, changes)
+
+
+def finetune_again(files: Path, rest: Path) -> Case:
+    """A base that was fine-tuned with a graph, which it brings, as it brings its tokenizer and its markers."""
+    towns = Graph(write_towns(rest / "towns", SIDE), "")
+    data = write_task(rest / "data", "typing", 20, 20)
+    start = base_model(rest / "base")
+    changes = {"epochs": 1, "knowledge": {"method": "k-bert", "max_branches": 1}, "mentions": "names"}
+    made = finetune(rest / "first", start, "typing", data, inputs={"graph": towns}, **changes)
+    shutil.copytree(made.folder, files, dirs_exist_ok=True)
+    settings = SETTINGS | {
+        "task": "typing",
+        "data": data,
+        "base": {"from": str(files)},
+        "epochs": 1,
+        "mentions": "none",
+    }
+    read = ("model.safetensors", "tokenizer.json", "task.json", "knowledge.json", "graph/graph.json")
+    return Case(FINETUNE, FinetuneInputs(), settings, files, read)
+
+
+def finetune_fresh(files: Path, _rest: Path) -> Case:
+    """A fresh base over a vocabulary, and the task's data."""
+    data = write_task(files, "classification", 20, 20)
+    words = sorted({word for line in (files / "train.tsv").read_text().split("\n") for word in line.split()})
+    (files / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]) + "\n")
+    base = {"family": "bert", "layers": 1, "hidden": 32, "heads": 2}
+    settings = SETTINGS | {
+        "task": "classification",
+        "data": data,
+        "base": base,
+        "tokenizer": str(files / "vocab.txt"),
+    }
+    return Case(
+        FINETUNE,
+        FinetuneInputs(),
+        settings | {"epochs": 1},
+        files,
+        ("vocab.txt", "train.tsv", "dev.tsv", "test.tsv"),
+    )
+
+
+def evaluate(files: Path, rest: Path) -> Case:
+    """Templates of questions."""
+    world = make_world(rest / "world")
+    (files / "templates.tsv").write_text("capital\t[X] is the capital of [Y] .\n")
+    inputs = EvaluateInputs(world.arms, world.linked, world.graph, world.shards)
+    settings = {"probes": ["graph-quiz"], "context": 48, "graph_quiz": {"templates": files / "templates.tsv"}}
+    return Case(EVALUATE, inputs, settings, files, ("templates.tsv",))
+
+
+CASES: dict[str, tuple[Callable[[Path, Path], Case], ...]] = {
+    "corpus": (corpus,),
+    "graph": (graph,),
+    "embed": (embed,),
+    "shards": (shards_folder, shards_vocabulary),
+    "pretrain": (pretrain_fused,),
+    "finetune": (finetune_again, finetune_fresh),
+    "evaluate": (evaluate,),
+}
+"""Kind of stage → what it may be given of the user's."""
+ALL = [make for makes in CASES.values() for make in makes]
+PACKAGES_ONLY = {"link"}
+"""Kinds of stages that read no file of the user's but what a package installs, and have its version in their key."""
+
+
+def make_case(make: Callable[[Path, Path], Case], root: Path) -> Case:
+    for name in ("files", "rest"):
+        (root / name).mkdir()
+    return make(root / "files", root / "rest")
+
+
+def test_each_stage_that_reads_files_of_the_users_is_tried() -> None:
+    default = Stage.__dataclass_fields__["fingerprint"].default
+    with_sources = {stage.name for stage in STAGES if stage.fingerprint is not default}
+    assert with_sources - PACKAGES_ONLY == CASES.keys()
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_what_a_stage_opens_is_in_its_key(make: Callable[[Path, Path], Case], tmp_path: Path) -> None:
+    case = make_case(make, tmp_path)
+    config = case.stage.config.model_validate(case.settings)
+    before = case.stage.fingerprint(config)
+    with opened_files(case.files) as opened:
+        run_stage(case.stage, case.inputs, config, tmp_path / "work")
+    assert opened
+    for name in opened:
+        file = case.files / name
+        content = file.read_bytes()
+        file.write_bytes(content + b" ")
+        assert case.stage.fingerprint(config) != before, f"{name} is read, and is not in the key"
+        file.write_bytes(content)
+        assert case.stage.fingerprint(config) == before
+    assert set(case.changes) <= opened, "the case does not try what it says"
