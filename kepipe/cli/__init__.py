@@ -3,6 +3,7 @@ settings; 3 an error of kepipe's own; 130 interrupted."""
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 
@@ -62,6 +63,9 @@ def main() -> None:
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
+    os.environ["PYTHONSAFEPATH"] = (
+        "1"  # processes that we start import nothing from the folder we are called in
+    )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # `docker stop`, a batch system: like Ctrl-C
     try:
         app()
