@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from kepipe.knowledge.kbert.choices import ChoiceName
+from kepipe.terminal import console, echo
 
 if TYPE_CHECKING:
     from kepipe.data.document import Mention
@@ -61,7 +62,7 @@ def inject(
         from kepipe.report.tree import tree_page
 
         html.write_text(render(tree_page(shown, graph.name)), encoding="utf-8")
-        typer.echo(f"{html}: drawn")
+        echo(f"{html}: drawn")
         return
     _print(shown)
 
@@ -85,7 +86,7 @@ def _open(path: Path) -> Iterator[Graph]:
         writer, problems = GraphWriter(Path(folder)), Problems()
         read_source(guess(path), path, writer, problems, lambda _: None, Choices())
         if problems:
-            typer.echo(problems.summary(), err=True)
+            echo(problems.summary(), err=True)
         yield writer.finish()
 
 
@@ -100,14 +101,13 @@ def _link(folder: Path, text: str) -> list[Mention]:
 
 def _print(shown: Shown) -> None:
     """The tree, then the row as the model gets it."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
     from rich.tree import Tree
 
     from kepipe.knowledge.kbert.show import reason
 
-    console = Console(highlight=False, soft_wrap=True, emoji=False)
+    screen = console(highlight=False, soft_wrap=True)
     root = Tree(escape(shown.text))
     mentions: dict[int, Tree] = {}
     for hung in shown.hung:
@@ -117,7 +117,7 @@ def _print(shown: Shown) -> None:
         room = "" if hung.branch else ", no room"
         fact = escape(f"{hung.relation} → {hung.object}")
         mentions[hung.mention].add(f"{fact}  [dim]{escape(reason(hung, shown.choice))}{room}[/dim]")
-    console.print(root)
+    screen.print(root)
     injected = shown.injected
     table = Table("hard", "soft", "token", "hangs from", "branch", "sees", box=None, pad_edge=False)
     sentence = {int(place): n for n, place in enumerate(injected.places[0])}
@@ -133,8 +133,8 @@ def _print(shown: Shown) -> None:
             str(branch) if branch else "",
             _ranges([n for n in range(len(shown.tokens)) if shown.visible[place, n]]),
         )
-    console.print()
-    console.print(table)
+    screen.print()
+    screen.print(table)
 
 
 def _ranges(places: list[int]) -> str:

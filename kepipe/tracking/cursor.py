@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from kepipe.files import replacing
 from kepipe.flow.journal import is_written
+from kepipe.redaction import without_secrets
 
 SUFFIX = ".cursor"
 
@@ -29,13 +30,17 @@ class Cursor:
     """Why the store could not be reached at the last attempt; empty if it could."""
 
     @classmethod
-    def load(cls, journal: Path, store: str) -> Self:
-        """The cursor of a journal. One that was being delivered to another store starts again."""
+    def load(cls, journal: Path, store: str | None = None) -> Self:
+        """The cursor of a journal. One that was being delivered to another store than `store` starts again.
+
+        `store`: an address, which is kept without user and password.
+        """
+        address = without_secrets(store or "")
         try:
             cursor = cls(**json.loads(journal.with_suffix(SUFFIX).read_text()))
         except (FileNotFoundError, ValueError, TypeError):
-            return cls(store)
-        return cursor if cursor.done or cursor.store == store else cls(store)
+            return cls(address)
+        return cursor if cursor.done or store is None or cursor.store == address else cls(address)
 
     def save(self, journal: Path) -> None:
         """Write beside the journal, whole or not at all."""
@@ -50,7 +55,7 @@ def journals(workspace: Path) -> list[Path]:
 
 def pending(workspace: Path) -> int:
     """Number of ended runs that have not been delivered to the end."""
-    return sum(not Cursor.load(file, "").done and not is_written(file) for file in journals(workspace))
+    return sum(not Cursor.load(file).done and not is_written(file) for file in journals(workspace))
 
 
 def journal_of(workspace: Path, run: str) -> Path:

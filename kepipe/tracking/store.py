@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlparse
 
+from kepipe.redaction import redact, without_secrets
 from kepipe.tracking import database
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class Store:
         try:
             self.client.search_experiments(max_results=1)
         except (mlflow.exceptions.MlflowException, OSError) as error:
-            raise StoreUnavailable(f"{self.uri}: {_first_line(error)}") from error
+            raise StoreUnavailable(f"{without_secrets(self.uri)}: {_first_line(error)}") from error
 
 
 def connect(workspace: Path) -> Store:
@@ -144,7 +145,7 @@ def connect(workspace: Path) -> Store:
         store = Store(uri, client, artifacts, scratch=workspace / "tracking")
         store.check()
     except (mlflow.exceptions.MlflowException, OSError, sqlite3.Error) as error:
-        raise StoreUnavailable(f"{uri}: {_first_line(error)}") from error
+        raise StoreUnavailable(f"{without_secrets(uri)}: {_first_line(error)}") from error
     return store
 
 
@@ -157,4 +158,5 @@ def _is_final(error: Exception) -> bool:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+    message = redact(str(error)).strip()
+    return message.splitlines()[0][:300] if message else type(error).__name__
