@@ -232,11 +232,12 @@ def draw(
     match out.suffix.lower():
         case ".html":
             from kepipe.report.graph import entity_page
+            from kepipe.report.markup import drawing as as_drawing
             from kepipe.report.page import render
 
             triples = ego_triples(graph, row, hops, most)
             drawing, warnings = render_ego(graph, row, triples)
-            svg = drawing[drawing.index(b"<svg") :].decode()
+            svg = as_drawing(drawing[drawing.index(b"<svg") :].decode())
             out.write_text(render(entity_page(graph, row, svg, len(triples))), encoding="utf-8")
         case ".graphml":
             write_graphml(graph, out, ego_triples(graph, row, hops, most))

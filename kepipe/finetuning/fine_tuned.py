@@ -6,7 +6,6 @@ entities it fuses, `graph/` of the triples it injects, `linker/`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from kepipe.finetuning.task_model import TaskModel
 from kepipe.models.families import begins_with_cls
 from kepipe.models.files import write_json, write_tensors
 from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
+from kg.regular_files import read_json
 
 if TYPE_CHECKING:
     from kepipe.knowledge.base import Knowledge
@@ -134,7 +134,7 @@ def read_spec(folder: Path) -> TaskSpec:
         raise ValueError(
             f"{folder}: not fine-tuned for a task ({SPEC} is missing); a stage `finetune` makes such"
         )
-    values = json.loads(file.read_text(encoding="utf-8"))
+    values = read_json(file)
     if values.pop("format", None) != FORMAT:
         raise ValueError(f"{file}: of another version of kepipe; fine-tune again")
     if values["task"] not in TASKS:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from kg.regular_files import open_regular
+
 MANIFEST = "artifact.json"
 RECORD = "record"
 
@@ -95,7 +97,7 @@ def verify(folder: Path, thorough: bool = False) -> None:
 
 def hash_file(file: Path) -> str:
     """SHA-256 of a file's bytes, in hex."""
-    with file.open("rb") as stream:
+    with open_regular(file) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from markupsafe import Markup
-
 from kepipe.linking.evaluation.assess import Assessment, Decision, ambiguity, breakdown
 from kepipe.linking.evaluation.diagnosis import Diagnosis
 from kepipe.linking.evaluation.goldset import GoldText
 from kepipe.linking.text.spans import surrounding_text
+from kepipe.report.markup import Markup, fill
 from kepipe.report.page import Fact, Page, Quotes, Section, Table, Text
 
 AROUND = 90
@@ -152,7 +151,7 @@ def _mistakes(assessment: Assessment, texts: Sequence[GoldText], labels: Sequenc
 def _quote(decision: Decision, text: GoldText, labels: Sequence[str]) -> tuple[str, Markup, str]:
     raw = text.document.text
     before, after = surrounding_text(raw, decision.start, decision.end, AROUND)
-    passage = Markup("{}<mark>{}</mark>{}").format(before, raw[decision.start : decision.end], after)
+    passage = fill("{}<mark>{}</mark>{}", before, raw[decision.start : decision.end], after)
     linked = f"linked to {labels[decision.predicted]}" if decision.predicted >= 0 else "not linked"
     marked = (
         f"marked as {labels[decision.given]}" if decision.given >= 0 else "not in the graph, or not marked"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
-from markupsafe import Markup
+from kepipe.report.markup import Markup, shown
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Text:
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing (SVG from `charts`) over its caption; `wide` takes the width of the page."""
+    """A drawing (an SVG) over its caption; `wide` takes the width of the page."""
 
-    svg: str
+    svg: Markup
     caption: str
     wide: bool = False
     kind: str = "figure"
@@ -102,12 +102,14 @@ class Page:
 
 
 def render(page: Page) -> str:
-    """The page as one HTML file."""
+    """The page as one HTML file. A browser that shows it runs no script and loads nothing: the page's policy forbids
+    both, besides that no text of others becomes HTML."""
     import jinja2
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("kepipe.report", "."),
         autoescape=True,
+        finalize=shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
