@@ -15,9 +15,15 @@ from kepipe import __version__
 
 PACKAGES = ("torch", "transformers", "spacy", "pykeen", "dgl", "mlflow", "networkx")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_FLAG = ("true", "false")
-_PLAIN = dict.fromkeys(("core.filemode", "core.symlinks", "core.ignorecase", "core.precomposeunicode"), _FLAG)
-_PLAIN |= {"core.autocrlf": (*_FLAG, "input"), "core.eol": ("lf", "crlf", "native")}
+_FLAG: tuple[str, ...] = ("true", "false")
+_PLAIN = {
+    "core.filemode": _FLAG,
+    "core.symlinks": _FLAG,
+    "core.ignorecase": _FLAG,
+    "core.precomposeunicode": _FLAG,
+    "core.autocrlf": (*_FLAG, "input"),
+    "core.eol": ("lf", "crlf", "native"),
+}
 """Settings of git by which files are compared → the values that they may have."""
 
 

@@ -28,5 +28,6 @@ def chart_settings(settings: dict[str, Any]) -> Iterator[None]:
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update({"text.parse_math": False, **settings})
+        for name, value in {"text.parse_math": False, **settings}.items():
+            matplotlib.rcParams[name] = value  # type: ignore[literal-required]
         yield

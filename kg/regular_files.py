@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 SMALL = 64 << 20
 """Bytes of the largest file that is read as a whole: settings, a config, a tokenizer, an index of weights."""
@@ -17,7 +18,7 @@ _KINDS = {
 }  # fmt: skip
 
 
-def open_regular(file: Path, buffering: int = -1) -> BinaryIO:
+def open_regular(file: Path) -> BufferedReader:
     """The file, to be read as bytes. Raises ValueError for a pipe, a device or a socket, which may never end, and
     OSError as ever."""
     descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)  # a pipe without a writer would be waited for
@@ -25,7 +26,7 @@ def open_regular(file: Path, buffering: int = -1) -> BinaryIO:
         kind = _KINDS.get(stat.S_IFMT(os.fstat(descriptor).st_mode))
         if kind is not None:
             raise ValueError(f"{file}: expected a file, found {kind}")
-        stream: BinaryIO = os.fdopen(descriptor, "rb", buffering)
+        stream = os.fdopen(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
         raise

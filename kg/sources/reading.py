@@ -213,7 +213,7 @@ class _Watched(io.RawIOBase):
     """A file that tells how much of it was read; `count`: bytes."""
 
     def __init__(self, file: Path, tick: Tick) -> None:
-        self._stream, self._tick, self.count = open_regular(file, buffering=0), tick, 0
+        self._stream, self._tick, self.count = open_regular(file).detach(), tick, 0
 
     def readable(self) -> bool:
         return True
