@@ -32,8 +32,8 @@ def score_page(
     best = ", ".join(f"{fact.value} on {fact.label}" for fact in facts)
     sections = tuple(
         section
-        for name, assessments in sets.items()
-        for section in _sections(name, assessments, texts[name], labels, name_kind)
+        for number, (name, assessments) in enumerate(sets.items(), start=1)
+        for section in _sections(f"set-{number}", name, assessments, texts[name], labels, name_kind)
     )
     return Page(
         title="Linking",
@@ -57,6 +57,7 @@ def _first(assessments: Mapping[str, Assessment]) -> Assessment:
 
 
 def _sections(
+    anchor: str,
     name: str,
     assessments: Mapping[str, Assessment],
     texts: Sequence[GoldText],
@@ -86,7 +87,7 @@ def _sections(
     )
     return [
         Section(
-            name,
+            anchor,
             name,
             (
                 Table(head, rows, numbers=tuple(range(1, 7))),
@@ -96,7 +97,7 @@ def _sections(
             ),
         ),
         Section(
-            f"{name}-mistakes",
+            f"{anchor}-mistakes",
             f"{name}: mistakes",
             (_count_mistakes(ours), _mistakes(ours, texts, labels)) if ours.mistakes() else (Text("None."),),
         ),

@@ -6,6 +6,7 @@ values give equal bytes.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
@@ -71,11 +72,15 @@ Block = Text | Figure | Table | Code | Quotes
 
 @dataclass(frozen=True)
 class Section:
-    """A titled part; `name` is its anchor."""
+    """A titled part; `name` is its anchor: letters of ours, no title of others. Raises ValueError for another."""
 
     name: str
     title: str
     blocks: tuple[Block, ...]
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[\w-]+", self.name):
+            raise ValueError(f"a section's anchor {self.name!r}: expected letters, digits and dashes")
 
 
 @dataclass(frozen=True)
