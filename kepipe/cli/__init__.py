@@ -25,6 +25,7 @@ from kepipe.cli import (
     predict,
     run,
     schedule,
+    sign,
     tokenizer,
     track,
 )
@@ -45,6 +46,8 @@ app.command("few-shot")(generate.few_shot)
 app.command("export")(generate.export)
 app.command("predict")(predict.predict)
 app.command("inject")(inject.inject)
+app.command("sign")(sign.sign)
+app.command("verify")(sign.verify)
 app.command("doctor")(doctor.doctor)
 app.command("dashboard")(dashboard.dashboard)
 app.command("scheduler")(schedule.scheduler)
