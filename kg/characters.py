@@ -28,6 +28,6 @@ def chart_settings(settings: dict[str, Any]) -> Iterator[None]:
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        for name, value in {"text.parse_math": False, **settings}.items():
-            matplotlib.rcParams[name] = value  # type: ignore[literal-required]
+        chosen: Any = {"text.parse_math": False, **settings}
+        matplotlib.rcParams.update(chosen)
         yield

@@ -99,7 +99,7 @@ def _files_named(index: Path) -> list[str]:
     """The files of weights beside an index. Raises ValueError for a name that leads elsewhere."""
     listed = read_json(index)
     weights = listed.get("weight_map") if isinstance(listed, dict) else None
-    names = list(weights.values()) if isinstance(weights, dict) else [None]
+    names: list[Any] = list(weights.values()) if isinstance(weights, dict) else [None]
     for name in names:
         if not isinstance(name, str) or Path(name).name != name or not name.endswith(".safetensors"):
             raise ValueError(

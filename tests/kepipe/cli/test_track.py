@@ -64,3 +64,24 @@ def test_a_workspace_can_be_shared(tmp_path: Path) -> None:
     words = ("schedule", "add", str(EXAMPLE), "--cron", "@daily", "--workspace", str(tmp_path / "shared"))
     kepipe(*words, KEPIPE_UMASK="027")
     assert stat.S_IMODE((tmp_path / "shared").stat().st_mode) == 0o750
+
+
+def test_no_process_imports_a_module_of_the_folder_that_kepipe_is_called_in(tmp_path: Path) -> None:
+    """Neither kepipe, as its installed command starts, nor what delivers a run, nor the workers of the linker."""
+    for name in ("kepipe", "mlflow", "joblib", "spacy", "numpy", "sqlite3"):
+        module = f"open({str(tmp_path / 'ran')!r}, 'a').write({name!r})\nraise SystemExit(9)\n"
+        (tmp_path / f"{name}.py").write_text(module)
+    start = "from kepipe.cli import main; main()"
+    words = ["run", str(EXAMPLE), "--until", "link", "--set", "stages.link.workers=2"]
+    words += ["--set", "stages.link.spacy_model=null"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW")}
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", start, *words, "--workspace", str(tmp_path / "workspace")],
+        cwd=tmp_path,
+        env={**environment, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert not (tmp_path / "ran").exists(), (tmp_path / "ran").read_text()
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "workspace" / "mlflow.db").is_file()
