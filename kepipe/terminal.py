@@ -2,7 +2,7 @@
 
 A terminal obeys control characters: they move the cursor, set the title of the window, or turn text around. Here each
 stands as JSON writes it, `\\u001b`, so that a line of JSON stays the JSON that it was. Passwords in addresses are
-hidden. `tests/test_style.py` sees to it that nothing else prints.
+hidden. ruff sees to it that nothing else prints (`banned-api` in `pyproject.toml`).
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def test_running_mean():
 
 TEXT = "{http://www.w3.org/2000/svg}text"
 LABELS = (
-    "US$ and $\\frac", "$$", "$\\undefined{x}$", "100$ to 200$", "_hidden", "#fe0100", ' id="a"', "<svg onload=a>", "]]>",
+    "US$ $\\frac", "$$", "$\\undefined{x}$", "100$ to 200$", "_hidden", "#fe0100", ' id="a"', "<svg onload=a>", "]]>",
 )  # fmt: skip
 
 
