@@ -6,8 +6,8 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/kepipe
 WORKDIR /source
 COPY constraints.txt constraints-torch.txt ./
-RUN /opt/kepipe/bin/pip install --require-hashes --no-deps --requirement constraints.txt
-RUN /opt/kepipe/bin/pip install --constraint constraints-torch.txt --index-url "$TORCH_INDEX" torch
+RUN /opt/kepipe/bin/pip install --require-hashes --no-deps --requirement constraints.txt \
+    && /opt/kepipe/bin/pip install --constraint constraints-torch.txt --index-url "$TORCH_INDEX" torch
 COPY pyproject.toml setup.py README.md LICENSE ./
 COPY kepipe kepipe
 COPY kg kg
