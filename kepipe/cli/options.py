@@ -13,8 +13,6 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from kepipe.config import ConfigError
-
 UMASK = "KEPIPE_UMASK"
 """Environment variable: who may not read what is written to a workspace, as `umask` has it; else all but its owner."""
 
@@ -24,6 +22,8 @@ def _keep_private(workspace: Path) -> Path:
     user's alone."""
     mask = os.environ.get(UMASK) or "077"
     if not re.fullmatch("[0-7]{3,4}", mask):
+        from kepipe.config import ConfigError
+
         raise ConfigError(f"{UMASK}={mask}: expected octal digits as `umask` takes them, such as 027")
     os.umask(int(mask, 8))
     return workspace
