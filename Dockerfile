@@ -5,14 +5,15 @@ ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/kepipe
 WORKDIR /source
-COPY constraints.txt ./
-RUN /opt/kepipe/bin/pip install --constraint constraints.txt --index-url "$TORCH_INDEX" torch
+COPY constraints.txt constraints-torch.txt ./
+RUN /opt/kepipe/bin/pip install --require-hashes --no-deps --requirement constraints.txt \
+    && /opt/kepipe/bin/pip install --constraint constraints-torch.txt --index-url "$TORCH_INDEX" torch
 COPY pyproject.toml setup.py README.md LICENSE ./
 COPY kepipe kepipe
 COPY kg kg
 COPY pipelines pipelines
 COPY docs/example docs/example
-RUN /opt/kepipe/bin/pip install --constraint constraints.txt .
+RUN /opt/kepipe/bin/pip install --no-deps .
 
 FROM python:3.11-slim-bookworm
 # Debian keeps one version of a package: pinning it breaks the build at the next security fix.

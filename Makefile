@@ -4,9 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 # `make quickstart TORCH_INDEX=https://download.pytorch.org/whl/cpu` takes torch from another index.
 TORCH_INDEX ?=
-PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
+# Only the versions that these files list, and only files of the digests beside them.
+LOCKED := $(PIP) --require-hashes --no-deps --requirement
 
-.PHONY: quickstart test lint format hooks coverage mutants clean
+.PHONY: quickstart test lint format hooks coverage mutants lock sbom clean
 
 quickstart: $(VENV)/installed
 	$(BIN)/kepipe run pipelines/quickstart.yaml
@@ -43,16 +45,25 @@ $(VENV)/bin/python:
 		|| { echo "kepipe needs Python 3.11 or newer; name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { echo "The venv module is missing; on Debian: apt-get install python3-venv"; rm -rf $(VENV); exit 1; }
 
-# torch goes first: a package that asks for it must not choose its build.
-$(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
+$(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt constraints-torch.txt
 	@echo "Installing into $(VENV) (about 3 minutes) …"
-	$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
-	$(PIP) --editable .
+	$(LOCKED) constraints.txt
+	$(PIP) --constraint constraints-torch.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
+	$(PIP) --no-deps --editable .
 	@touch $@
 
-$(VENV)/installed-test: $(VENV)/installed
-	$(PIP) --editable '.[test]'
+$(VENV)/installed-test: $(VENV)/installed constraints-test.txt
+	$(LOCKED) constraints-test.txt
 	@touch $@
+
+# New versions within the ranges of pyproject.toml: `make lock UPGRADE=--upgrade`.
+lock: $(VENV)/installed-test
+	$(BIN)/python -m tests.support.lock $(UPGRADE)
+
+# What is installed, as CycloneDX 1.6 has it: kepipe.cdx.json.
+sbom: $(VENV)/installed-test
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible \
+		--output-file kepipe.cdx.json $(BIN)/python
 
 clean:
 	rm -rf $(VENV) workspace build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class BestSoFar:
-    """Remembers each score and the weights that had the best one.
+    """Remembers each score and the weights that had the best one."""
 
-    It stands where PyKEEN expects a `Stopper` when it writes a checkpoint, and so survives with the rest of it.
-    """
+    class State(NamedTuple):
+        """What is remembered: the scores in order, the best weights by name."""
+
+        scores: list[float]
+        weights: dict[str, Any] | None
 
     def __init__(self, patience: int) -> None:
         """With a `patience` of 0 nothing is kept and training is never over."""
@@ -35,10 +37,10 @@ class BestSoFar:
         if self._weights is not None:
             model.load_state_dict(self._weights)
 
-    def get_summary_dict(self) -> Mapping[str, Any]:
-        """The state, for PyKEEN's checkpoint."""
-        return {"scores": self._scores, "weights": self._weights}
+    def state(self) -> State:
+        """What a checkpoint keeps."""
+        return BestSoFar.State(self._scores, self._weights)
 
-    def resume(self, state: Mapping[str, Any]) -> None:
-        """Go on from `get_summary_dict`."""
-        self._scores, self._weights = list(state["scores"]), state["weights"]
+    def resume(self, state: State) -> None:
+        """Go on from `state`."""
+        self._scores, self._weights = list(state.scores), state.weights

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from kg import embedding_checkpoint
 from kg.arrays import Floats32, Ints, Ints32
 from kg.early_stopping import BestSoFar
 from kg.embedding_models import TRANSE, name_model
@@ -28,7 +29,7 @@ from kg.warm_start import WarmStart
 OnEpoch = Callable[[int, Mapping[str, float]], None]
 """Told the number of an epoch, from 1, and its figures: "loss", and "valid_mrr" where that was measured."""
 
-CHECKPOINT = "embedding.pt"
+CHECKPOINT = "embedding.safetensors"
 VALIDATED = 1000
 """Held-out triples, at most, by which training is judged on its way."""
 
@@ -109,8 +110,6 @@ def train(
     Interrupted or not, the vectors are the same (same seed and threads).
     Raises ValueError for a model that is not of `kg.embedding_models`, or a start that does not fit it.
     """
-    import torch
-
     _pykeen().utils.set_random_seed(seed)
     factory = _factory(graph, graph.triples("train"))
     model = _model(factory, settings, seed).to(device)
@@ -118,10 +117,8 @@ def train(
         _begin_with(model, settings, start)
     loop = _loop(model, factory, settings)
     checkpoint, best = folder / CHECKPOINT, BestSoFar(settings.patience)
-    resumed = checkpoint.is_file()
+    resumed = embedding_checkpoint.load(checkpoint, loop, best)
     if resumed:
-        loop._load_state(checkpoint, triples_factory=factory)
-        best.resume(torch.load(checkpoint, weights_only=False)["stopper_dict"])
         _set_rate(loop, settings, done=loop._epoch)
 
     def validate() -> float:
@@ -314,12 +311,10 @@ class _EachEpoch:
         _set_rate(self.loop, self.settings, done=epoch)
 
     def _save(self) -> None:
-        """Write a checkpoint in one step."""
-        # PyKEEN takes a checkpoint for its own only if the learning rate is the one set at first.
+        """Write a checkpoint."""
+        # Its checksum, PyKEEN's, knows the learning rate that was set at first.
         _set_rate(self.loop, self.settings, done=0)
-        unfinished = self.checkpoint.with_suffix(".partial")
-        self.loop._save_state(unfinished, stopper=self.best)
-        unfinished.replace(self.checkpoint)
+        embedding_checkpoint.save(self.checkpoint, self.loop, self.best)
 
 
 def _validate(graph: Graph, trained: Trained, seed: int) -> float:

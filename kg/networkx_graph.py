@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kg.characters import NOT_IN_XML
 from kg.store import Graph, Triples
 
 if TYPE_CHECKING:
     import networkx as nx
-
-NOT_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
 def to_networkx(graph: Graph, triples: Triples | None = None) -> nx.MultiDiGraph[str]:

@@ -17,7 +17,6 @@ An entity is known by its *row*, 0 … E − 1, in the order in which the source
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +27,7 @@ import numpy as np
 from kg.arrays import Floats, Ints, Ints32
 from kg.columns import Column, Strings, load
 from kg.id_index import IdIndex
+from kg.regular_files import read_json
 from kg.schema import Entity, Relation
 
 FORMAT = 1
@@ -45,7 +45,7 @@ def open_graph(folder: Path) -> Graph:
     """Open a stored graph. Raises ValueError if `folder` holds none, or one of another format."""
     file = folder / "graph.json"
     try:
-        about = json.loads(file.read_text(encoding="utf-8"))
+        about = read_json(file)
     except (FileNotFoundError, NotADirectoryError):
         hint = "; it is a file, to be imported first" if folder.is_file() else ""
         raise ValueError(f"{folder}: holds no stored graph (graph.json is missing){hint}") from None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kg.arrays import Ints
-from kg.networkx_graph import NOT_IN_XML
+from kg.characters import chart_settings, in_chart
 from kg.store import Graph, Triples
 
 if TYPE_CHECKING:
@@ -126,7 +126,6 @@ def render_ego(graph: Graph, row: int, triples: Triples, format: str = "svg") ->
     """
     import warnings
 
-    import matplotlib
     from matplotlib.figure import Figure
 
     angle, ring = _places(row, triples)
@@ -136,7 +135,7 @@ def render_ego(graph: Graph, row: int, triples: Triples, format: str = "svg") ->
     settings: Any = {
         "svg.fonttype": "none", "svg.hashsalt": "kg", "font.family": ["DejaVu Sans", *_installed(_CJK_FONTS)],
     }  # fmt: skip
-    with matplotlib.rc_context(settings), warnings.catch_warnings(record=True) as caught:
+    with chart_settings(settings), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         figure = Figure(figsize=(size * 1.35, size), facecolor=_PAPER)
         axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
@@ -274,7 +273,6 @@ def _draw_names(
                     "facecolor": _INK if center else _PAPER,
                     "edgecolor": _MUTED,
                 },
-                parse_math=False,
             )
             boxes[entity] = text.get_bbox_patch()
             continue
@@ -292,7 +290,6 @@ def _draw_names(
             va="center",
             color=_INK,
             fontsize=9,
-            parse_math=False,
         )
     return boxes
 
@@ -305,5 +302,5 @@ def _installed(names: tuple[str, ...]) -> list[str]:
 
 
 def _short(text: str) -> str:
-    text = NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", text)
+    text = in_chart(text)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

@@ -3,10 +3,13 @@ settings; 3 an error of kepipe's own; 130 interrupted."""
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+from typing import Any
 
 import typer
+from typer.rich_utils import rich_format_error
 
 from kepipe.cli import (
     cache,
@@ -23,9 +26,11 @@ from kepipe.cli import (
     quiz,
     run,
     schedule,
+    sign,
     tokenizer,
     track,
 )
+from kepipe.terminal import clean, echo
 
 app = typer.Typer(
     name="kepipe",
@@ -43,6 +48,8 @@ app.command("export")(generate.export)
 app.command("predict")(predict.predict)
 app.command("quiz")(quiz.quiz)
 app.command("inject")(inject.inject)
+app.command("sign")(sign.sign)
+app.command("verify")(sign.verify)
 app.command("doctor")(doctor.doctor)
 app.command("dashboard")(dashboard.dashboard)
 app.command("scheduler")(schedule.scheduler)
@@ -57,6 +64,8 @@ app.add_typer(track.app, name="track")
 
 INTERRUPTED = 130
 """The exit code into which typer turns Ctrl-C."""
+MISUSE: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+"""What a mistake in the command is raised as, by a class of typer's own that has no public name."""
 
 
 def main() -> None:
@@ -64,17 +73,23 @@ def main() -> None:
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
+    os.environ["PYTHONSAFEPATH"] = (
+        "1"  # processes that we start import nothing from the folder we are called in
+    )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # `docker stop`, a batch system: like Ctrl-C
     try:
-        app()
-    except SystemExit as end:
-        if end.code == INTERRUPTED:
-            _stop("interrupted; the same command continues where it stopped", INTERRUPTED)
-        raise
+        code = app(standalone_mode=False)
+    except MISUSE as mistake:
+        mistake.message = clean(mistake.message)
+        rich_format_error(mistake)
+        code = mistake.exit_code
     except Exception as error:  # the one place where every error ends: as a sentence, or whole with --debug
         if debug:
             raise
         _stop(*_explain(error))
+    if code == INTERRUPTED:
+        _stop("interrupted; the same command continues where it stopped", INTERRUPTED)
+    raise SystemExit(code)
 
 
 def _explain(error: Exception) -> tuple[str, int]:
@@ -100,5 +115,5 @@ def _explain(error: Exception) -> tuple[str, int]:
 
 
 def _stop(message: str, code: int) -> None:
-    print(f"kepipe: {message}", file=sys.stderr)
+    echo(f"kepipe: {message}", err=True)
     raise SystemExit(code)

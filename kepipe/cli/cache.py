@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from kepipe.cli.options import WORKSPACE, WorkspaceOption
+from kepipe.terminal import echo
 
 app = typer.Typer(help="List, verify and clear finished stages.", no_args_is_help=True)
 
@@ -19,7 +20,7 @@ def list_(workspace: WorkspaceOption = WORKSPACE) -> None:
     for folder, manifest in Workspace(workspace.resolve()).store.entries():
         size = sum(entry["size"] for entry in manifest["files"].values())
         kind, maker = manifest["cache_key_inputs"]["stage"], manifest["maker"]
-        typer.echo(f"{folder.name}  {kind:<10} {size / 1e6:>9.1f} MB  {maker}")
+        echo(f"{folder.name}  {kind:<10} {size / 1e6:>9.1f} MB  {maker}")
 
 
 @app.command()
@@ -32,9 +33,9 @@ def verify(workspace: WorkspaceOption = WORKSPACE) -> None:
     for folder in store.finished():
         if (damage := store.damage(folder.name, thorough=True)) is not None:
             damaged += 1
-            typer.echo(str(damage), err=True)
+            echo(str(damage), err=True)
             store.set_aside(folder.name, lambda _: None, thorough=True)
-    typer.echo(f"{damaged} damaged" if damaged else "all fine")
+    echo(f"{damaged} damaged" if damaged else "all fine")
     raise typer.Exit(1 if damaged else 0)
 
 
@@ -58,11 +59,9 @@ def clear(
     if unfinished or everything:
         unwanted += store.unfinished()
     freed = [store.remove(folder) for folder in unwanted]
-    typer.echo(f"freed {sum(filter(None, freed)) / 1e6:.1f} MB")
+    echo(f"freed {sum(filter(None, freed)) / 1e6:.1f} MB")
     if None in freed:
-        typer.echo(f"{freed.count(None)} left: runs that go on use them")
+        echo(f"{freed.count(None)} left: runs that go on use them")
     if kept := store.unfinished():
         held = sum(map(size, kept)) / 1e6
-        typer.echo(
-            f"{held:.1f} MB are those of {len(kept)} unfinished stages; `--unfinished` removes them too"
-        )
+        echo(f"{held:.1f} MB are those of {len(kept)} unfinished stages; `--unfinished` removes them too")

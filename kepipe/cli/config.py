@@ -7,6 +7,7 @@ import json
 import typer
 
 from kepipe.cli.options import PipelineArgument, SetOption
+from kepipe.terminal import echo, style
 
 app = typer.Typer(
     help="Check pipeline files, show all settings, list those that come with kepipe.", no_args_is_help=True
@@ -19,7 +20,7 @@ def list_() -> None:
     from kepipe.pipeline.shipped import shipped, summary
 
     for name, file in shipped().items():
-        typer.echo(f"{typer.style(name, bold=True)}\n    {summary(file)}")
+        echo(style(name, bold=True), f"\n    {summary(file)}")
 
 
 @app.command()
@@ -27,7 +28,7 @@ def schema() -> None:
     """Print the JSON Schema of pipeline files, by which editors complete and check them."""
     from kepipe.pipeline import schema as make_schema
 
-    typer.echo(json.dumps(make_schema(), indent=2, ensure_ascii=False))
+    echo(json.dumps(make_schema(), indent=2, ensure_ascii=False))
 
 
 @app.command()
@@ -36,7 +37,7 @@ def check(pipeline: PipelineArgument, set_: SetOption = None) -> None:
     from kepipe.pipeline import load
 
     flow, _ = load(pipeline, set_ or [])
-    typer.echo(f"{pipeline}: fine; stages {', '.join(node.name for node in flow.nodes)}")
+    echo(f"{pipeline}: fine; stages {', '.join(node.name for node in flow.nodes)}")
 
 
 @app.command()
@@ -56,4 +57,4 @@ def show(pipeline: PipelineArgument, set_: SetOption = None) -> None:
         for node in flow.nodes
     }
     whole = {"name": flow.name, "seed": flow.seed, "device": flow.device, "stages": stages}
-    typer.echo(yaml.safe_dump(whole, sort_keys=False, allow_unicode=True).rstrip())
+    echo(yaml.safe_dump(whole, sort_keys=False, allow_unicode=True).rstrip())

@@ -21,6 +21,7 @@ from kepipe.flow.events import (
     StageEnded,
     StageStarted,
 )
+from kepipe.terminal import echo
 
 
 @contextmanager
@@ -39,13 +40,13 @@ def open_console(log_json: bool) -> Iterator[Sink]:
 
 def _print_json(event: Event) -> None:
     if not isinstance(event, Progressed):
-        print(json.dumps({"event": type(event).__name__, **asdict(event)}, default=str), flush=True)
+        echo(json.dumps({"event": type(event).__name__, **asdict(event)}, default=str))
 
 
 def _print_line(event: Event) -> None:
     line = describe(event)
     if line:
-        print(line, flush=True)
+        echo(line)
 
 
 def describe(event: Event) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from kepipe.cli.options import WORKSPACE, WorkspaceOption
+from kepipe.terminal import echo
 
 
 def dashboard(
@@ -19,14 +20,14 @@ def dashboard(
 
     uri = store_uri(workspace)
     if is_server(uri):
-        typer.echo(f"runs are kept by the server {uri}: open it in the browser")
+        echo(f"runs are kept by the server {uri}: open it in the browser")
         return
-    typer.echo("MLflow starts …", err=True)
+    echo("MLflow starts …", err=True)
     server = pages.start(workspace.resolve(), port)
-    typer.echo(f"http://{pages.HOST}:{port}  shows {uri}; Ctrl-C stops it")
+    echo(f"http://{pages.HOST}:{port}  shows {uri}; Ctrl-C stops it")
     try:
         server.wait()
     except KeyboardInterrupt:
-        typer.echo("stopped")
+        echo("stopped")
     finally:
         pages.stop(server)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import typer
 
 from kepipe.cli.options import WORKSPACE, WorkspaceOption
+from kepipe.terminal import echo, style
 
 
 class SystemCheck(NamedTuple):
@@ -26,10 +27,10 @@ def doctor(workspace: WorkspaceOption = WORKSPACE) -> None:
     """Say what is here: versions, device, threads, bf16, tracking store, missing parts and how to get them."""
     checks = [*_machine(), *_packages(), *_language(), *_tracking(workspace)]
     for check in checks:
-        mark = typer.style("✓", fg="green") if check.good else typer.style("✗", fg="red")
-        typer.echo(f"{mark} {check.what:<14} {check.found}")
+        mark = style("✓", fg="green") if check.good else style("✗", fg="red")
+        echo(mark, f" {check.what:<14} {check.found}")
         if check.advice:
-            typer.echo(f"  {'':<14} → {check.advice}")
+            echo(f"  {'':<14} → {check.advice}")
     raise typer.Exit(0 if all(check.good for check in checks) else 1)
 
 

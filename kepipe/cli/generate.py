@@ -9,6 +9,7 @@ import typer
 
 from kepipe.inference.normalisation import Normalise
 from kepipe.models.prompt_styles import PromptStyle, described
+from kepipe.terminal import echo
 
 if TYPE_CHECKING:
     from kepipe.arrays import Ints
@@ -84,7 +85,7 @@ def generate(
     else:
         rows = _write(model, language_model, text, limit)
     for row in rows:
-        typer.echo(language_model.tokenizer.decode([*text.tolist(), *row]))
+        echo(language_model.tokenizer.decode([*text.tolist(), *row]))
 
 
 def few_shot(
@@ -110,16 +111,14 @@ def few_shot(
     asked, numbers = read_task(task), _numbers(shots)
     examples = {number: draw_examples(asked, number, np.random.default_rng(seed)) for number in numbers}
     language_model = _open(model, prompt_style)
-    typer.echo(f"{asked.name}: {len(asked.questions)} questions, {_chance(asked)}")
-    typer.echo(f"{'examples':>8}  {'right':>6}  95% interval")
+    echo(f"{asked.name}: {len(asked.questions)} questions, {_chance(asked)}")
+    echo(f"{'examples':>8}  {'right':>6}  95% interval")
     for number in numbers:
         result = evaluate(language_model, asked, examples[number], normalise=normalise, limit=limit)
-        typer.echo(f"{number:>8}  {_share(result.accuracy())}")
+        echo(f"{number:>8}  {_share(result.accuracy())}")
         for question, answer, right in zip(asked.questions, result.answers, result.right, strict=True):
             if show:
-                typer.echo(
-                    f"          {'✓' if right else '✗'} {question.question or question.given} → {answer}"
-                )
+                echo(f"          {'✓' if right else '✗'} {question.question or question.given} → {answer}")
 
 
 def export(
@@ -134,14 +133,14 @@ def export(
         raise typer.BadParameter(f"{folder} is not empty: name a new folder")
     source = locate(model)
     write(folder, from_pretrained(model), source)
-    typer.echo(f"{folder}: {', '.join(sorted(file.name for file in folder.iterdir()))}")
+    echo(f"{folder}: {', '.join(sorted(file.name for file in folder.iterdir()))}")
 
 
 def _open(model: str, prompt_style: PromptStyle | None) -> LanguageModel:
     """A model that says how likely texts are. Its notes go to the terminal."""
     from kepipe.inference.language_model import open_language_model
 
-    return open_language_model(model, prompt_style, lambda message: typer.echo(message, err=True))
+    return open_language_model(model, prompt_style, lambda message: echo(message, err=True))
 
 
 def _transformer(name: str, model: LanguageModel) -> LMScorer:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kepipe.cli.graph_source import choices_of, format_of, read_into, report_problems
+from kepipe.terminal import echo
 
 if TYPE_CHECKING:
     from kg.store import Graph
@@ -82,10 +83,10 @@ def import_(
         )
     report_problems(problems, left_out + writer.repeated)
     if hold_out and divided:
-        typer.echo("--hold-out is not heeded: the source brings a division of its own", err=True)
+        echo("--hold-out is not heeded: the source brings a division of its own", err=True)
     elif hold_out and not (writer.count("valid") and writer.count("test")):
-        typer.echo("--hold-out: too few triples can be spared, since each entity stays trained on", err=True)
-    typer.echo(f"{out}: {counted}")
+        echo("--hold-out: too few triples can be spared, since each entity stays trained on", err=True)
+    echo(f"{out}: {counted}")
 
 
 @app.command()
@@ -117,8 +118,8 @@ def validate(
         findings = examine(graph)
         report_problems(problems, left_out)
         for finding in findings:
-            typer.echo(str(finding))
-        typer.echo(f"{source}: {_counts(graph)}")
+            echo(str(finding))
+        echo(f"{source}: {_counts(graph)}")
     if problems or any(finding.level == "error" for finding in findings):
         raise typer.Exit(1)
 
@@ -135,20 +136,20 @@ def describe(
 
     graph = open_graph(store)
     figures = measure(graph)
-    typer.echo(_counts(graph))
-    typer.echo(
+    echo(_counts(graph))
+    echo(
         f"degree: mean {figures.degree_mean:.1f}, median {figures.degree_median:.0f}, most {figures.degree_max:,}"
     )
     largest = f", the largest of {figures.components[0]:,} entities" if figures.components else ""
-    typer.echo(f"connected parts: {len(figures.components):,}{largest}")
+    echo(f"connected parts: {len(figures.components):,}{largest}")
     for one in figures.relations[:_SHOWN]:
-        typer.echo(f"  {one.triples:>12,}  {one.cardinality}  {graph.relation(one.relation).label}")
+        echo(f"  {one.triples:>12,}  {one.cardinality}  {graph.relation(one.relation).label}")
     if len(figures.relations) > _SHOWN:
-        typer.echo(f"  {'…':>12}  and {len(figures.relations) - _SHOWN:,} more relations")
+        echo(f"  {'…':>12}  and {len(figures.relations) - _SHOWN:,} more relations")
     if figures.ambiguous:
-        typer.echo("names that most entities share:")
+        echo("names that most entities share:")
         for name in figures.ambiguous[:_SHOWN]:
-            typer.echo(f"  {name.entities:>12,}  {name.name}")
+            echo(f"  {name.entities:>12,}  {name.name}")
     if html:
         from kepipe.report.graph import statistics_page
         from kepipe.report.page import render
@@ -157,12 +158,12 @@ def describe(
         html.write_text(
             render(statistics_page(graph, figures, examine(graph), store.resolve().name)), encoding="utf-8"
         )
-        typer.echo(f"wrote {html}")
+        echo(f"wrote {html}")
     if graphml:
         from kg.networkx_graph import write_graphml
 
         write_graphml(graph, graphml)
-        typer.echo(f"wrote {graphml}")
+        echo(f"wrote {graphml}")
 
 
 @app.command()
@@ -178,26 +179,24 @@ def query(
     graph = open_graph(store)
     row, *others = _find(graph, name)
     entity = graph.entity(row)
-    typer.echo(f"{entity.label}  [{entity.id}]  {entity.description}".rstrip())
+    echo(f"{entity.label}  [{entity.id}]  {entity.description}".rstrip())
     if entity.types:
-        typer.echo(f"types: {', '.join(entity.types)}")
+        echo(f"types: {', '.join(entity.types)}")
     if entity.aliases:
         more = f", … {len(entity.aliases) - limit:,} more (--limit)" if len(entity.aliases) > limit else ""
-        typer.echo(f"also called: {', '.join(entity.aliases[:limit])}{more}")
+        echo(f"also called: {', '.join(entity.aliases[:limit])}{more}")
     if entity.prior:
-        typer.echo(
-            f"prior: {entity.prior:,.0f}" if entity.prior.is_integer() else f"prior: {entity.prior:,.6g}"
-        )
+        echo(f"prior: {entity.prior:,.0f}" if entity.prior.is_integer() else f"prior: {entity.prior:,.6g}")
     for title, facts in zip(("out", "in"), facts_of(graph, row), strict=True):
         total = sum(len(one.others) for one in facts)
-        typer.echo(f"{title}: {total:,}")
+        echo(f"{title}: {total:,}")
         for one in _share(facts, limit):
             named = graph.relation(one.relation).label
             for other in one.others:
                 head, tail = (row, other) if title == "out" else (other, row)
-                typer.echo(f"  {graph.labels[head]} – {named} → {graph.labels[tail]}")
+                echo(f"  {graph.labels[head]} – {named} → {graph.labels[tail]}")
         if total > limit:
-            typer.echo(f"  … {total - limit:,} more (--limit)")
+            echo(f"  … {total - limit:,} more (--limit)")
     _say_others(graph, others)
 
 
@@ -233,11 +232,12 @@ def draw(
     match out.suffix.lower():
         case ".html":
             from kepipe.report.graph import entity_page
+            from kepipe.report.markup import drawing as as_drawing
             from kepipe.report.page import render
 
             triples = ego_triples(graph, row, hops, most)
             drawing, warnings = render_ego(graph, row, triples)
-            svg = drawing[drawing.index(b"<svg") :].decode()
+            svg = as_drawing(drawing[drawing.index(b"<svg") :].decode())
             out.write_text(render(entity_page(graph, row, svg, len(triples))), encoding="utf-8")
         case ".graphml":
             write_graphml(graph, out, ego_triples(graph, row, hops, most))
@@ -248,8 +248,8 @@ def draw(
                 f"--out {out}: expected a name that ends with .png, .svg, .pdf, .html or .graphml"
             )
     for warning in warnings:
-        typer.echo(f"warning: {warning}", err=True)
-    typer.echo(f"wrote {out}: {graph.labels[row]} [{graph.ids[row]}]")
+        echo(f"warning: {warning}", err=True)
+    echo(f"wrote {out}: {graph.labels[row]} [{graph.ids[row]}]")
     _say_others(graph, others)
 
 
@@ -265,7 +265,7 @@ def _counts(graph: Graph) -> str:
 def _say_others(graph: Graph, others: list[int]) -> None:
     if others:
         names = (f"{graph.labels[other]} [{graph.ids[other]}]" for other in others[:_SHOWN])
-        typer.echo(f"{len(others):,} more of this name: {', '.join(names)}")
+        echo(f"{len(others):,} more of this name: {', '.join(names)}")
 
 
 def _find(graph: Graph, name: str) -> list[int]:

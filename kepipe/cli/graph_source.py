@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
+from kepipe.terminal import console, echo
 
 if TYPE_CHECKING:
     from kg.problems import Problems
@@ -52,7 +52,7 @@ def choices_of(
         ("--min-population", "min_population"),
     ):  # fmt: skip
         if getattr(choices, field) != getattr(Choices(), field) and field not in format.options:
-            typer.echo(f"{option} means nothing to the format {format.name}", err=True)
+            echo(f"{option} means nothing to the format {format.name}", err=True)
     return choices
 
 
@@ -85,7 +85,7 @@ def opened_graph(path: Path) -> Iterator[Graph]:
         writer, problems = GraphWriter(Path(folder)), Problems()
         read_into(path, guess(path), writer, problems, Choices())
         if problems:
-            typer.echo(problems.summary(), err=True)
+            echo(problems.summary(), err=True)
         yield writer.finish()
 
 
@@ -95,7 +95,6 @@ def _progress(what: str, size: int) -> Iterator[Callable[[int], None]]:
     if not sys.stderr.isatty():
         yield lambda _: None
         return
-    from rich.console import Console
     from rich.progress import (
         BarColumn,
         DownloadColumn,
@@ -107,7 +106,7 @@ def _progress(what: str, size: int) -> Iterator[Callable[[int], None]]:
 
     bars = Progress(
         TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(),
-        console=Console(stderr=True), transient=True,
+        console=console(stderr=True), transient=True,
     )  # fmt: skip
     with bars:
         task = bars.add_task(what, total=size)
@@ -117,7 +116,7 @@ def _progress(what: str, size: int) -> Iterator[Callable[[int], None]]:
 def report_problems(problems: Problems, left_out: Counter[str]) -> None:
     """Say on standard error what was bad and what was left out."""
     if problems:
-        typer.echo(problems.summary(), err=True)
+        echo(problems.summary(), err=True)
     for reason, count in sorted(left_out.items()):
         if count:
-            typer.echo(f"left out: {reason}: {count:,}", err=True)
+            echo(f"left out: {reason}: {count:,}", err=True)

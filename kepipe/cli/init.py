@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from kepipe.terminal import echo
+
 
 def init(
     folder: Annotated[Path, typer.Argument(help="Folder to lay it in.", show_default=False)],
@@ -18,7 +20,7 @@ def init(
     from kepipe.pipeline.shipped import copy, summary
 
     file = copy(pipeline, folder)
-    typer.echo(f"{file}: {summary(file)}")
-    typer.echo(f"  run it             kepipe run {file}")
-    typer.echo(f"  see its settings   kepipe config show {file}")
-    typer.echo(f"  check your changes kepipe config check {file}")
+    echo(f"{file}: {summary(file)}")
+    echo(f"  run it             kepipe run {file}")
+    echo(f"  see its settings   kepipe config show {file}")
+    echo(f"  check your changes kepipe config check {file}")

@@ -9,6 +9,7 @@ import typer
 
 from kepipe.cli.graph_source import opened_graph
 from kepipe.knowledge.choosing.choices import ChoiceName
+from kepipe.terminal import console, echo
 
 if TYPE_CHECKING:
     from kepipe.data.document import Mention
@@ -58,7 +59,7 @@ def inject(
         from kepipe.report.tree import tree_page
 
         html.write_text(render(tree_page(shown, graph.name)), encoding="utf-8")
-        typer.echo(f"{html}: drawn")
+        echo(f"{html}: drawn")
         return
     _print(shown)
 
@@ -74,14 +75,13 @@ def _link(folder: Path, text: str) -> list[Mention]:
 
 def _print(shown: Shown) -> None:
     """The tree, then the row as the model gets it."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
     from rich.tree import Tree
 
     from kepipe.knowledge.kbert.show import reason
 
-    console = Console(highlight=False, soft_wrap=True, emoji=False)
+    screen = console(highlight=False, soft_wrap=True)
     root = Tree(escape(shown.text))
     mentions: dict[int, Tree] = {}
     for hung in shown.hung:
@@ -91,7 +91,7 @@ def _print(shown: Shown) -> None:
         room = "" if hung.branch else ", no room"
         fact = escape(f"{hung.relation} → {hung.object}")
         mentions[hung.mention].add(f"{fact}  [dim]{escape(reason(hung, shown.choice))}{room}[/dim]")
-    console.print(root)
+    screen.print(root)
     injected = shown.injected
     table = Table("hard", "soft", "token", "hangs from", "branch", "sees", box=None, pad_edge=False)
     sentence = {int(place): n for n, place in enumerate(injected.places[0])}
@@ -107,8 +107,8 @@ def _print(shown: Shown) -> None:
             str(branch) if branch else "",
             _ranges([n for n in range(len(shown.tokens)) if shown.visible[place, n]]),
         )
-    console.print()
-    console.print(table)
+    screen.print()
+    screen.print(table)
 
 
 def _ranges(places: list[int]) -> str:

@@ -31,6 +31,7 @@ from kepipe.cli.link_options import (
     require_persons,
 )
 from kepipe.cli.options import with_groups
+from kepipe.terminal import echo
 
 if TYPE_CHECKING:
     from kepipe.data.document import Document
@@ -100,7 +101,7 @@ def texts(
             count += 1
             mentions += len(document.mentions)
     show_problems(problems)
-    typer.echo(f"{out or 'standard output'}: {count:,} documents, {mentions:,} mentions", err=True)
+    echo(f"{out or 'standard output'}: {count:,} documents, {mentions:,} mentions", err=True)
 
 
 @app.command()
@@ -164,7 +165,7 @@ def train(
     marked = persons and marks_pronouns(learned_from) if pronouns is None else pronouns
     linker.with_ranker(replace(learned.ranker, pronouns=marked, join=joined)).save(out)
     scores = learned.validation
-    typer.echo(
+    echo(
         f"{out}: trained on {len(examples)} texts, {scores.given} links; threshold {learned.ranker.threshold}; "
         f"on texts left out in turn: precision {scores.precision:.3f}, recall {scores.recall:.3f}, F1 {scores.f1:.3f}; "
         f"pronouns: {'linked too' if marked else 'not linked'}; "
@@ -224,7 +225,7 @@ def score(
         labels = opened.knowledge.labels
         page = score_page(sets, read, labels, lambda kind: known.name_kind(kind, labels))
         html.write_text(render(page), encoding="utf-8")
-        typer.echo(f"{html}: every mistake in its sentence")
+        echo(f"{html}: every mistake in its sentence")
 
 
 @app.command()
@@ -258,7 +259,7 @@ def doctor(
     tables.show_page(page)
     if html is not None:
         html.write_text(render(page), encoding="utf-8")
-        typer.echo(f"{html}: the same as a page")
+        echo(f"{html}: the same as a page")
 
 
 def _link(

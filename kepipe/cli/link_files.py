@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import TextIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
-import typer
+from kepipe.terminal import Screen, echo
 
 if TYPE_CHECKING:
     from kepipe.data.document import Document
@@ -72,10 +72,10 @@ def by_name(files: Iterable[Path]) -> dict[str, Path]:
 
 
 @contextmanager
-def writing(out: Path | None) -> Iterator[TextIO]:
+def writing(out: Path | None) -> Iterator[TextIOBase]:
     """Standard output, or a file that appears when it is whole."""
     if out is None:
-        yield sys.stdout
+        yield Screen()
         return
     partial = out.with_name(f"{out.name}.partial")
     try:
@@ -97,4 +97,4 @@ def require_writable(*files: Path | None) -> None:
 
 def show_problems(problems: Problems) -> None:
     if problems:
-        typer.echo(problems.summary(), err=True)
+        echo(problems.summary(), err=True)

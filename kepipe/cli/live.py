@@ -29,6 +29,7 @@ from kepipe.flow.events import (
     StageCached,
     StageEnded,
 )
+from kepipe.terminal import console
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Live:
             TimeRemainingColumn(),
             TextColumn("left"),
             TextColumn("{task.fields[latest]}"),
+            console=console(),
             transient=True,
         )
         self._bars: dict[tuple[str, str], Bar] = {}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kepipe.cli.options import WORKSPACE, WorkspaceOption
+from kepipe.terminal import echo, style
 
 if TYPE_CHECKING:
     from kepipe.tracking.registry import Version
@@ -27,9 +28,9 @@ def list_(
 
     registered = versions(_store(workspace).client, name)
     if not registered:
-        typer.echo("no model is registered; a pipeline with the stage `register` does it")
+        echo("no model is registered; a pipeline with the stage `register` does it")
     for version in registered:
-        typer.echo(_line(version))
+        echo(*_line(version))
 
 
 @app.command()
@@ -42,7 +43,7 @@ def promote(
     from kepipe.tracking import registry
 
     registry.promote(_store(workspace), name, version)
-    typer.echo(f"{name} version {version} is champion")
+    echo(f"{name} version {version} is champion")
 
 
 @app.command()
@@ -51,7 +52,7 @@ def rollback(name: NameArgument, workspace: WorkspaceOption = WORKSPACE) -> None
     from kepipe.tracking import registry
 
     version = registry.rollback(_store(workspace), name)
-    typer.echo(f"{name} version {version} is champion again")
+    echo(f"{name} version {version} is champion again")
 
 
 def _store(workspace: Path) -> Store:
@@ -64,11 +65,13 @@ def _store(workspace: Path) -> Store:
         raise ConfigError(f"the model registry cannot be reached: {reason}") from None
 
 
-def _line(version: Version) -> str:
+def _line(version: Version) -> tuple[str, ...]:
     from datetime import datetime
 
     at = f"{datetime.fromtimestamp(version.created):%Y-%m-%d %H:%M}"
-    aliases = typer.style(f"{' '.join(version.aliases):<22}", fg=typer.colors.GREEN)
+    aliases = style(f"{' '.join(version.aliases):<22}", fg=typer.colors.GREEN)
     return (
-        f"{version.model}  {version.version:>3}  {at}  {aliases}  {version.tags.get('kepipe.gate.why', '')}"
+        f"{version.model}  {version.version:>3}  {at}  ",
+        aliases,
+        f"  {version.tags.get('kepipe.gate.why', '')}",
     )

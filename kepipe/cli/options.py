@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import os
+import re
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from functools import wraps
@@ -11,9 +13,31 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+UMASK = "KEPIPE_UMASK"
+"""Environment variable: who may not read what is written to a workspace, as `umask` has it; else all but its owner."""
+
+
+def _keep_private(workspace: Path) -> Path:
+    """Texts, graphs and models may be confidential: what this process writes, and those that it starts, is its
+    user's alone."""
+    mask = os.environ.get(UMASK) or "077"
+    if not re.fullmatch("[0-7]{3,4}", mask):
+        from kepipe.config import ConfigError
+
+        raise ConfigError(f"{UMASK}={mask}: expected octal digits as `umask` takes them, such as 027")
+    os.umask(int(mask, 8))
+    return workspace
+
+
 WorkspaceOption = Annotated[
     Path,
-    typer.Option("--workspace", "-w", envvar="KEPIPE_WORKSPACE", help="Folder for all that kepipe makes."),
+    typer.Option(
+        "--workspace",
+        "-w",
+        envvar="KEPIPE_WORKSPACE",
+        help="Folder for all that kepipe makes.",
+        callback=_keep_private,
+    ),
 ]
 WORKSPACE = Path("workspace")
 

@@ -8,14 +8,15 @@ from itertools import groupby
 import typer
 
 from kepipe.flow.plan import Step
+from kepipe.terminal import Styled, style
 
 MANY = 8
 """Inputs that are not listed one by one."""
 COLOURS = {"cached": typer.colors.GREEN, "resumable": typer.colors.YELLOW, "to run": typer.colors.CYAN}
 
 
-def lines(steps: Sequence[Step]) -> Iterator[str]:
-    """The plan, line by line."""
+def lines(steps: Sequence[Step]) -> Iterator[tuple[str, ...]]:
+    """The plan, line by line, each in parts for `echo`."""
     for copied, several in groupby(steps, lambda step: bool(step.node.labels)):
         if copied:
             yield from _by_arm(list(several))
@@ -23,15 +24,15 @@ def lines(steps: Sequence[Step]) -> Iterator[str]:
         for step in several:
             waits = step.key is None and sum(map(len, step.node.inputs.values())) > MANY
             why = "its inputs are to be made first" if waits else step.why
-            yield f"{step.node.name:<12}{_status(step)} {step.key or '':<21}{why}"
+            yield f"{step.node.name:<12}", _status(step), f" {step.key or '':<21}{why}"
 
 
-def _by_arm(steps: Sequence[Step]) -> Iterator[str]:
+def _by_arm(steps: Sequence[Step]) -> Iterator[tuple[str, ...]]:
     """Arm → stage → the seeds, those of which the same is to be said on one line."""
     arms = list(dict.fromkeys(step.node.labels["arm"] for step in steps))
     width = max(len(step.node.labels["stage"]) for step in steps) + 2
     for arm in arms:
-        yield f"  {typer.style(arm, bold=True)}"
+        yield "  ", style(arm, bold=True)
         mine = [step for step in steps if step.node.labels["arm"] == arm]
         groups: dict[tuple[str, str, str], list[Step]] = {}
         for step in mine:
@@ -39,7 +40,7 @@ def _by_arm(steps: Sequence[Step]) -> Iterator[str]:
         stages = list(dict.fromkeys(step.node.labels["stage"] for step in mine))
         for (stage, _, why), alike in sorted(groups.items(), key=lambda entry: stages.index(entry[0][0])):
             seeds = [step.node.labels["seed"] for step in alike]
-            yield f"    {stage:<{width}}{_spans(seeds):<16}{_status(alike[0])} {why}"
+            yield f"    {stage:<{width}}{_spans(seeds):<16}", _status(alike[0]), f" {why}"
 
 
 def _why(step: Step) -> str:
@@ -59,5 +60,5 @@ def _spans(seeds: Sequence[str]) -> str:
     return f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(spans)}"
 
 
-def _status(step: Step) -> str:
-    return typer.style(f"{step.status:<10}", fg=COLOURS[step.status])
+def _status(step: Step) -> Styled:
+    return style(f"{step.status:<10}", fg=COLOURS[step.status])

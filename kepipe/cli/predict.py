@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from kepipe.cli.knowledge_option import KnowledgeOption, read_knowledge
+from kepipe.terminal import echo
 
 
 def predict(
@@ -64,12 +65,12 @@ def predict(
     )
     for text, record in zip(asked, predictor.predict(asked), strict=True):
         if as_json:
-            typer.echo(json.dumps({"text": text, **record}, ensure_ascii=False))
+            echo(json.dumps({"text": text, **record}, ensure_ascii=False))
         else:
-            typer.echo(f"{predictor.fine_tuned.spec.row.as_line(record)}\t{text}")
+            echo(f"{predictor.fine_tuned.spec.row.as_line(record)}\t{text}")
             for entity in record.get("entities", ()):
                 ignored = "" if entity["known"] else " (unknown to the model: ignored)"
-                typer.echo(f"    {entity['text']} → {entity['entity']}{ignored}")
+                echo(f"    {entity['text']} → {entity['entity']}{ignored}")
 
 
 def _lines(file: Path | None) -> list[str]:

@@ -13,6 +13,7 @@ import typer
 
 from kepipe.cli.graph_source import opened_graph
 from kepipe.probes.graph_quiz.settings import GraphQuizSettings, Reduction
+from kepipe.terminal import console, echo
 
 if TYPE_CHECKING:
     from kepipe.probes.base import Answers
@@ -78,7 +79,7 @@ def quiz(
     )  # fmt: skip
     with opened_graph(graph) as opened:
         probe = make_quiz(opened, settings, np.random.default_rng([seed, 4]), vectors)
-        typer.echo(f"{graph}: {probe.steps:,} questions", err=True)
+        echo(f"{graph}: {probe.steps:,} questions", err=True)
         answered: dict[str, Answers] = {}
         known: dict[str, Mapping[str, int]] = {}
         for arm, name in names.items():
@@ -94,7 +95,7 @@ def quiz(
             write_scores(json, scores)
         if page is not None:
             page.write_text(render(quiz_page(graph.name, scores, lines)), encoding="utf-8")
-            typer.echo(f"{page}: drawn", err=True)
+            echo(f"{page}: drawn", err=True)
 
 
 def _arms(models: Sequence[str]) -> dict[str, str]:
@@ -117,9 +118,7 @@ def _ask(arm: str, name: str, probe: GraphQuiz) -> tuple[Answers, Mapping[str, i
     from kepipe.models.pretrained import locate
     from kepipe.probes.evaluation import count_given
 
-    model = open_model(
-        locate(name), resolve("auto"), lambda message: typer.echo(f"{arm}: {message}", err=True)
-    )
+    model = open_model(locate(name), resolve("auto"), lambda message: echo(f"{arm}: {message}", err=True))
     with _progress(arm, probe.steps) as tick:
         answers = probe.answer(model, tick)
     return answers, count_given(model, probe)
@@ -129,10 +128,9 @@ def _ask(arm: str, name: str, probe: GraphQuiz) -> tuple[Answers, Mapping[str, i
 def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
     """A bar on a terminal, elsewhere a line every ten seconds."""
     if sys.stderr.isatty():
-        from rich.console import Console
         from rich.progress import Progress
 
-        with Progress(console=Console(stderr=True), transient=True) as bars:
+        with Progress(console=console(stderr=True), transient=True) as bars:
             task = bars.add_task(what, total=total)
             yield lambda count: bars.advance(task, count)
         return
@@ -145,6 +143,6 @@ def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
         now = time.monotonic()
         if now - told >= TELL_EVERY or done == total:
             told = now
-            typer.echo(f"{what}: {done:,} of {total:,} questions, {now - start:.0f} s", err=True)
+            echo(f"{what}: {done:,} of {total:,} questions, {now - start:.0f} s", err=True)
 
     yield tick

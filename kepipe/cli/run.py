@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kepipe.cli.options import WORKSPACE, PipelineArgument, SetOption, WorkspaceOption
+from kepipe.terminal import echo
 
 if TYPE_CHECKING:
     from kepipe.flow.artifact import Artifact
@@ -80,11 +81,11 @@ def plan(
     flow, _ = pipelines.load(pipeline, set_ or [])
     selected = {node.name for node in StageSelection(until, only, force or ()).select(flow)}
     steps = make_plan(
-        flow, Workspace(workspace.resolve()), force or (), warn=lambda text: typer.echo(text, err=True)
+        flow, Workspace(workspace.resolve()), force or (), warn=lambda text: echo(text, err=True)
     )
     shown = [step for step in steps if step.node.name in selected and only in (None, step.node.name)]
     for line in lines(shown):
-        typer.echo(line)
+        echo(*line)
 
 
 def _point_out(flow: Flow, place: Workspace, artifacts: dict[str, Artifact], workspace: Path) -> None:
@@ -104,4 +105,4 @@ def _point_out(flow: Flow, place: Workspace, artifacts: dict[str, Artifact], wor
         ]
     flag = "" if workspace == WORKSPACE else f" --workspace {workspace}"
     lines.append(f"  {'dashboard':<10} kepipe dashboard{flag}")
-    typer.echo("\n".join(lines))
+    echo("\n".join(lines))

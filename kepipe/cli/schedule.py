@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kepipe.cli.options import WORKSPACE, PipelineArgument, SetOption, WorkspaceOption
+from kepipe.terminal import echo
 
 if TYPE_CHECKING:
     from kepipe.flow.schedules import Entry
@@ -32,9 +33,9 @@ def add(
 
     flow, _ = pipelines.load(pipeline, set_ or [])
     entry = schedules.add(workspace, pipeline, cron, set_ or (), name or flow.name)
-    typer.echo(_line(entry))
+    echo(_line(entry))
     if not schedules.is_served(workspace):
-        typer.echo("no scheduler runs yet; `kepipe scheduler` starts it")
+        echo("no scheduler runs yet; `kepipe scheduler` starts it")
 
 
 @app.command("list")
@@ -43,9 +44,9 @@ def list_(workspace: WorkspaceOption = WORKSPACE) -> None:
     from kepipe.flow import schedules
 
     for entry in schedules.entries(workspace):
-        typer.echo(_line(entry))
+        echo(_line(entry))
     served = schedules.is_served(workspace)
-    typer.echo("the scheduler runs" if served else "no scheduler runs; `kepipe scheduler` starts it")
+    echo("the scheduler runs" if served else "no scheduler runs; `kepipe scheduler` starts it")
 
 
 @app.command()
@@ -54,7 +55,7 @@ def remove(name: NameArgument, workspace: WorkspaceOption = WORKSPACE) -> None:
     from kepipe.flow import schedules
 
     schedules.remove(workspace, name)
-    typer.echo(f"{name} is not scheduled any more")
+    echo(f"{name} is not scheduled any more")
 
 
 @app.command("run-now")
@@ -64,9 +65,9 @@ def run_now(name: NameArgument, workspace: WorkspaceOption = WORKSPACE) -> None:
 
     result = schedules.run_now(workspace, name)
     if result.outcome == "skipped":
-        typer.echo(f"{name} is at work already")
+        echo(f"{name} is at work already")
         raise typer.Exit(1)
-    typer.echo(f"{name} {result.outcome} after {result.seconds:.1f} s; see {result.log}")
+    echo(f"{name} {result.outcome} after {result.seconds:.1f} s; see {result.log}")
     raise typer.Exit(0 if result.outcome == "finished" else 1)
 
 
@@ -74,7 +75,7 @@ def scheduler(workspace: WorkspaceOption = WORKSPACE) -> None:
     """Fire schedules when they are due, until Ctrl-C; the one process of a workspace that does so."""
     from kepipe.flow import schedules
 
-    schedules.serve(workspace, lambda line: print(line, flush=True))
+    schedules.serve(workspace, echo)
 
 
 def _line(entry: Entry) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from kepipe.terminal import console
+
 if TYPE_CHECKING:
     from kepipe.linking.evaluation.assess import Assessment
     from kepipe.linking.evaluation.explain import Explained
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
 
 def show_scores(name: str, assessments: Mapping[str, Assessment]) -> None:
     """How a linker, first, and its baselines do on a gold set, and the linker's mistakes."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
@@ -33,13 +34,13 @@ def show_scores(name: str, assessments: Mapping[str, Assessment]) -> None:
         )
         table.add_row(escape(who), *(f"{figure:.3f}" for figure in figures))
     ours = next(iter(assessments.values()))
-    console = Console(emoji=False)
-    console.print(table)
-    console.print(
+    screen = console()
+    screen.print(table)
+    screen.print(
         f"{ours.in_graph.given:,} marked names in the graph, {ours.outside.given:,} outside it; the right entity is "
         f"among the candidates of {ours.candidate_recall:.1%}."
     )
-    console.print(
+    screen.print(
         "Mistakes of the linker: "
         + ", ".join(f"{count} {mistake}" for mistake, count in ours.mistakes().most_common())
     )
@@ -47,14 +48,13 @@ def show_scores(name: str, assessments: Mapping[str, Assessment]) -> None:
 
 def show_decisions(explained: Sequence[Explained], linker: Linker, threshold: float | None) -> None:
     """Each name of a text with its candidates and what decided between them."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    console = Console(emoji=False)
+    screen = console()
     limit = linker.ranker.threshold if threshold is None else threshold
     if not explained:
-        console.print("No name of the graph stands in the text.")
+        screen.print("No name of the graph stands in the text.")
     colours = {
         "linked": "green",
         "below the threshold": "red",
@@ -86,19 +86,18 @@ def show_decisions(explained: Sequence[Explained], linker: Linker, threshold: fl
                 escape(parts),
                 style=style,
             )
-        console.print(table)
+        screen.print(table)
 
 
 def show_page(page: Page) -> None:
     """A page's headline and tables, without its pictures."""
     from rich import table
-    from rich.console import Console
     from rich.markup import escape
 
     from kepipe.report.page import Table
 
-    console = Console(emoji=False)
-    console.print(f"[bold]{escape(page.headline)}[/]\n{escape(page.lead)}")
+    screen = console()
+    screen.print(f"[bold]{escape(page.headline)}[/]\n{escape(page.lead)}")
     for section in page.sections:
         for block in section.blocks:
             if isinstance(block, Table):
@@ -111,11 +110,11 @@ def show_page(page: Page) -> None:
                     )
                 for row in block.rows:
                     drawn.add_row(*(escape(_plain(cell)) for cell in row))
-                console.print(drawn)
+                screen.print(drawn)
 
 
 def _plain(cell: object) -> str:
     """A cell of a page as text."""
-    from markupsafe import Markup
+    from kepipe.report.markup import Markup
 
     return cell.striptags() if isinstance(cell, Markup) else str(cell)

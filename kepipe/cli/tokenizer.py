@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from kepipe.terminal import echo
 from kepipe.tokenization.table import KindName, described
 
 app = typer.Typer(help="Train a tokenizer and try it on text.", no_args_is_help=True)
@@ -33,9 +34,9 @@ def train(
         raise typer.BadParameter(f"{out} is not empty: name a new folder")
     tokenizer = train_tokenizer(TextFiles(tuple(files)), kind, size, lowercase)
     tokenizer.save(out)
-    typer.echo(f"{out}: {tokenizer.vocab_size:,} entries, {len(tokenizer.special)} of them special")
+    echo(f"{out}: {tokenizer.vocab_size:,} entries, {len(tokenizer.special)} of them special")
     if tokenizer.vocab_size < size:
-        typer.echo(f"the text has no more than these to give; {size:,} were asked for", err=True)
+        echo(f"the text has no more than these to give; {size:,} were asked for", err=True)
 
 
 @app.command()
@@ -52,6 +53,4 @@ def show(
         encoded.tokens, encoded.starts, encoded.ends, encoded.words, strict=True
     ):
         bar = "|" if word else " "
-        typer.echo(
-            f"{bar} {int(token):>7}  {tokenizer.backend.id_to_token(int(token))!r}  {text[start:end]!r}"
-        )
+        echo(f"{bar} {int(token):>7}  {tokenizer.backend.id_to_token(int(token))!r}  {text[start:end]!r}")

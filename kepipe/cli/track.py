@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from kepipe.cli.options import WORKSPACE, WorkspaceOption
+from kepipe.terminal import echo
 
 app = typer.Typer(help="Delivery of runs to MLflow.", no_args_is_help=True)
 
@@ -28,14 +29,14 @@ def sync(
     try:
         delivered = deliver_pending(workspace, connect(workspace), champion_score)
     except StoreUnavailable as reason:
-        typer.echo(f"kepipe: not delivered: {reason}", err=True)
+        echo(f"kepipe: not delivered: {reason}", err=True)
         raise typer.Exit(1) from None
     for run, cursor in delivered.items():
-        typer.echo(f"{run}  {'delivered' if cursor.done else 'goes on'}")
+        echo(f"{run}  {'delivered' if cursor.done else 'goes on'}")
         for line in delivery_messages(cursor):
-            typer.echo(f"  {line}")
+            echo(f"  {line}")
     if not delivered:
-        typer.echo("everything was delivered before")
+        echo("everything was delivered before")
 
 
 @app.command()
@@ -46,16 +47,16 @@ def status(workspace: WorkspaceOption = WORKSPACE) -> None:
     from kepipe.tracking.store import store_uri
     from kepipe.tracking.tracker import delivery_messages
 
-    typer.echo(f"store: {store_uri(workspace)}")
+    echo(f"store: {store_uri(workspace)}")
     for journal in journals(workspace):
-        cursor = Cursor.load(journal, "")
+        cursor = Cursor.load(journal)
         share = 100 * cursor.sent / max(journal.stat().st_size, 1)
         state = (
             "delivered" if cursor.done else f"{share:.0f}% delivered{', runs' if is_written(journal) else ''}"
         )
-        typer.echo(f"{journal.stem}  {state}")
+        echo(f"{journal.stem}  {state}")
         for line in delivery_messages(cursor):
-            typer.echo(f"  {line}")
+            echo(f"  {line}")
 
 
 @app.command(hidden=True)

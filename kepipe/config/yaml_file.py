@@ -10,8 +10,13 @@ from typing import Any
 import yaml
 
 from kepipe.config.errors import ConfigError
+from kg.regular_files import read_small
 
 Key = tuple[str | int, ...]
+LARGEST = 16 << 20
+"""Bytes of the largest file of settings."""
+DEEPEST, MOST = 100, 1_000_000
+"""How deep its values may be nested, and how many there may be with all that its aliases stand for."""
 
 
 @dataclass(frozen=True)
@@ -33,24 +38,74 @@ class Settings:
 def read(file: Path) -> Settings:
     """Parse a YAML file by the safe loader. Raises ConfigError for a missing file, bad YAML or a duplicate key."""
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_small(file, LARGEST).decode()
     except FileNotFoundError:
         raise ConfigError(f"{file}: no such file") from None
     except (IsADirectoryError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: not a UTF-8 text file ({error})") from None
-    loader = yaml.SafeLoader(text)
-    try:
-        root = loader.get_single_node()
-        lines: dict[Key, int] = {(): 1}
-        data = _construct(loader, root, (), lines, file) if root is not None else {}
-    except yaml.MarkedYAMLError as error:
-        line, problem = _in_words(error)
-        raise ConfigError(f"{file}:{line}: not valid YAML: {problem}") from None
-    finally:
-        loader.dispose()
+    lines: dict[Key, int] = {(): 1}
+    data = _parse(text, str(file), lines)
+    if data is None:
+        data = {}
     if not isinstance(data, dict):
         raise ConfigError(f"{file}:1: expected `key: value` lines, found {type(data).__name__}")
     return Settings(data, file, lines)
+
+
+def _parse(text: str, place: str, lines: dict[Key, int]) -> Any:
+    """What a text of YAML holds, by the safe loader; fills in the lines of its keys. Raises ConfigError."""
+    try:
+        loader = yaml.SafeLoader(text)
+        try:
+            root = loader.get_single_node()
+            if root is None:
+                return None
+            _require_bounded(root, place)
+            return _construct(loader, root, (), lines, place)
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        line, problem = _in_words(error)
+        raise ConfigError(f"{place}:{line}: not valid YAML: {problem}") from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise ConfigError(
+            f"{place}:{line}: not valid YAML: the character U+{ord(text[error.position]):04X}"
+        ) from None
+    except RecursionError:
+        raise ConfigError(
+            f"{place}: its groups and lists are nested more than {DEEPEST} deep: refused"
+        ) from None
+
+
+def _require_bounded(root: yaml.Node, place: str) -> None:
+    """Raise ConfigError where aliases (`*name`) lead into themselves, or stand for so much that they fill the memory.
+
+    An alias is the node that it names, and each is measured once.
+    """
+    sizes: dict[int, int] = {}
+    inside: set[int] = set()
+
+    def size(node: yaml.Node, depth: int) -> int:
+        line = node.start_mark.line + 1
+        if id(node) in inside:
+            raise ConfigError(f"{place}:{line}: what begins here has an alias of itself in it: refused")
+        if depth > DEEPEST:
+            raise ConfigError(f"{place}:{line}: nested more than {DEEPEST} deep: refused")
+        if id(node) not in sizes:
+            inside.add(id(node))
+            values = [] if isinstance(node, yaml.ScalarNode) else node.value
+            parts = [part for value in values for part in (value if isinstance(value, tuple) else (value,))]
+            sizes[id(node)] = 1 + sum(size(part, depth + 1) for part in parts)
+            inside.remove(id(node))
+        if sizes[id(node)] > MOST:
+            raise ConfigError(
+                f"{place}:{line}: with its aliases this stands for more than {MOST:,} values: refused, as it may be "
+                "meant to fill the memory"
+            )
+        return sizes[id(node)]
+
+    size(root, 0)
 
 
 def _in_words(error: yaml.MarkedYAMLError) -> tuple[int, str]:
@@ -69,31 +124,31 @@ def _in_words(error: yaml.MarkedYAMLError) -> tuple[int, str]:
     return line, problem
 
 
-def _construct(loader: yaml.SafeLoader, node: yaml.Node, at: Key, lines: dict[Key, int], file: Path) -> Any:
+def _construct(loader: yaml.SafeLoader, node: yaml.Node, at: Key, lines: dict[Key, int], place: str) -> Any:
     if isinstance(node, yaml.MappingNode) and node.tag == "tag:yaml.org,2002:map":
-        _refuse_doubles(node, file)
+        _refuse_doubles(node, place)
         loader.flatten_mapping(node)  # `<<: *base` comes first, so that what stands beside it overrides it
         values: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = str(loader.construct_object(key_node))
             lines[(*at, key)] = key_node.start_mark.line + 1
-            values[key] = _construct(loader, value_node, (*at, key), lines, file)
+            values[key] = _construct(loader, value_node, (*at, key), lines, place)
         return values
     if isinstance(node, yaml.SequenceNode) and node.tag == "tag:yaml.org,2002:seq":
         items = []
         for index, item in enumerate(node.value):
             lines[(*at, index)] = item.start_mark.line + 1
-            items.append(_construct(loader, item, (*at, index), lines, file))
+            items.append(_construct(loader, item, (*at, index), lines, place))
         return items
     return loader.construct_object(node)
 
 
-def _refuse_doubles(node: yaml.MappingNode, file: Path) -> None:
+def _refuse_doubles(node: yaml.MappingNode, place: str) -> None:
     first: dict[str, int] = {}
     for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
         line = key.start_mark.line + 1
         if key.value in first:
-            raise ConfigError(f"{file}:{line}: `{key.value}` is set twice, first on line {first[key.value]}")
+            raise ConfigError(f"{place}:{line}: `{key.value}` is set twice, first on line {first[key.value]}")
         first[key.value] = line
 
 
@@ -105,8 +160,8 @@ def override(settings: Settings, assignments: Sequence[str]) -> Settings:
         if not equals or not path:
             raise ConfigError(f"--set {assignment}: expected KEY=VALUE, such as stages.pretrain.steps=50")
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
+            value = _parse(text, "", {})
+        except ConfigError:
             raise ConfigError(f"--set {assignment}: {text!r} is not a YAML value") from None
         place = data
         *parents, last = path.split(".")

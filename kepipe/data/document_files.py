@@ -20,6 +20,7 @@ from typing import Any
 from kepipe.data.document import Document, Mention, Span, Turn
 from kepipe.data.line_readers import json_lines
 from kg.problems import Problems
+from kg.regular_files import open_regular
 
 HELD_OUT = 0.1
 """The default share of documents kept for evaluation."""
@@ -180,7 +181,7 @@ def read_parquet(file: Path, problems: Problems | None = None) -> Iterator[Docum
 
     problems = Problems(strict=True) if problems is None else problems
     try:
-        table = pyarrow.parquet.ParquetFile(file)
+        table = pyarrow.parquet.ParquetFile(open_regular(file))
     except pyarrow.ArrowInvalid as error:
         raise ValueError(f"{file}: not a Parquet file ({error})") from None
     if "text" not in table.schema_arrow.names:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from kg.problems import Problems
+from kg.regular_files import LONGEST_LINE, JsonError, open_regular, parse_json
 
 
 def text_lines(file: Path, problems: Problems) -> Iterator[tuple[int, str]]:
     """The lines of a UTF-8 file without their ends, numbered from 1."""
-    with file.open("rb") as stream:
-        for number, line in enumerate(stream, start=1):
+    with open_regular(file) as stream:
+        for number, line in enumerate(iter(lambda: stream.readline(LONGEST_LINE + 1), b""), start=1):
+            if len(line) > LONGEST_LINE:
+                raise ValueError(f"{file}:{number}: a line of more than {LONGEST_LINE >> 20} MB: refused")
             try:
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
@@ -27,13 +29,9 @@ def json_lines(file: Path, problems: Problems) -> Iterator[tuple[int, Any]]:
     for number, line in text_lines(file, problems):
         if line.strip(" \t"):
             try:
-                yield number, json.loads(line)
-            except json.JSONDecodeError as error:
-                problems.add(file, number, f"not JSON: {error.msg} at column {error.colno}")
-            except ValueError:
-                problems.add(file, number, "a number of thousands of digits")
-            except RecursionError:
-                problems.add(file, number, "nested too deeply")
+                yield number, parse_json(line)
+            except JsonError as error:
+                problems.add(file, number, str(error))
 
 
 def columns(file: Path, problems: Problems, required: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:

@@ -16,6 +16,7 @@ from kepipe.data.document_files import held_out
 from kepipe.data.document_stream import DocumentStream
 from kepipe.data.shards import ShardWriter, holds, open_shard
 from kepipe.tokenization.tokenizer import Tokenizer
+from kg.regular_files import read_json
 
 CHUNK = 1_000_000
 """Characters that are tokenised together."""
@@ -44,7 +45,7 @@ class ShardProgress:
         """The progress of an earlier attempt, as far as its files are there; else none."""
         file = _file(scratch)
         try:
-            progress = cls(**json.loads(file.read_text(encoding="utf-8")))
+            progress = cls(**read_json(file))
             if all(holds(scratch / split, sizes) for split, sizes in progress.sizes.items()):
                 return progress
         except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):  # none, or a damaged one

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from kepipe.arrays import Ints, Ints32
 from kepipe.data.alignment import DOCUMENT, SENTENCE, TURN, Columns
+from kg.regular_files import read_json
 
 STRETCH = 2**24
 """Tokens of a stream that are counted at a time."""
@@ -71,7 +72,7 @@ class Shard:
 def open_shard(folder: Path) -> Shard:
     """Map a shard. Raises ValueError where the files do not fit together."""
     try:
-        about = json.loads((folder / "shard.json").read_text())
+        about = read_json(folder / "shard.json")
         length, dtype = int(about["tokens"]), np.dtype(about["dtype"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{folder}: not a shard ({error})") from None

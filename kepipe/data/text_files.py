@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from kepipe.data.document_files import read_documents
+from kg.regular_files import open_regular
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class TextFiles:
             if file.suffix == ".jsonl":
                 yield from (document.text for document in read_documents(file))
                 continue
-            with file.open(encoding="utf-8") as stream:
+            with io.TextIOWrapper(open_regular(file), encoding="utf-8") as stream:
                 try:
                     yield from (line.rstrip("\n") for line in stream)
                 except UnicodeDecodeError as error:

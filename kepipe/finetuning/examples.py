@@ -11,6 +11,7 @@ from typing import Any
 from kepipe.data.document import Mention, Span
 from kepipe.data.line_readers import json_lines
 from kg.problems import Problems
+from kg.regular_files import LONGEST_LINE, JsonError, open_regular, parse_json, read_small
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ Reader = Callable[[Path, Problems], Iterator[Example]]
 
 def records(file: Path, problems: Problems) -> Iterator[tuple[int, Record]]:
     """The objects of a JSON-lines file with their lines, or of a file that is one JSON array with their numbers."""
-    with file.open("rb") as stream:
+    with open_regular(file) as stream:
         array = stream.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
     entries = _array(file) if array else json_lines(file, problems)
     for number, entry in entries:
@@ -52,9 +53,9 @@ def records(file: Path, problems: Problems) -> Iterator[tuple[int, Record]]:
 
 def _array(file: Path) -> Iterator[tuple[int, Any]]:
     try:
-        entries = json.loads(file.read_text(encoding="utf-8-sig"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{file}:{error.lineno}: not JSON: {error.msg} at column {error.colno}") from None
+        entries = parse_json(read_small(file, LONGEST_LINE).decode("utf-8-sig"))
+    except JsonError as error:
+        raise ValueError(f"{file}:{error.line}: {error}") from None
     yield from enumerate(entries, start=1)
 
 

@@ -6,7 +6,6 @@ entities it fuses, `graph/` of the triples it injects, `linker/`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from kepipe.finetuning.task import Task
 from kepipe.finetuning.task_model import TaskModel
 from kepipe.models.files import write_json, write_tensors
 from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
+from kg.regular_files import read_json
 
 if TYPE_CHECKING:
     from kepipe.knowledge.base import Knowledge, KnowledgeSettings
@@ -132,7 +132,7 @@ def read_spec(folder: Path) -> TaskSpec:
         raise ValueError(
             f"{folder}: not fine-tuned for a task ({SPEC} is missing); a stage `finetune` makes such"
         )
-    values = json.loads(file.read_text(encoding="utf-8"))
+    values = read_json(file)
     if values.pop("format", None) != FORMAT:
         raise ValueError(f"{file}: of another version of kepipe; fine-tune again")
     if values["task"] not in TASKS:

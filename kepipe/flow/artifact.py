@@ -16,6 +16,8 @@ from typing import Any, Self
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
+from kg.regular_files import open_regular
+
 MANIFEST = "artifact.json"
 RECORD = "record"
 SMALL = 1 << 20
@@ -127,7 +129,7 @@ def verify(folder: Path, thorough: bool = False) -> None:
 
 def hash_file(file: Path) -> str:
     """SHA-256 of a file's bytes, in hex."""
-    with file.open("rb") as stream:
+    with open_regular(file) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

@@ -1,50 +1,156 @@
-"""The file of scheduled jobs, made safe for several processes. Importing this imports APScheduler and SQLAlchemy."""
+"""The file of scheduled jobs, made safe for several processes. Importing this imports APScheduler."""
 
 from __future__ import annotations
 
+import json
 import os
-import pickle
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from apscheduler.job import Job
-from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
-from apscheduler.util import datetime_to_utc_timestamp
+from apscheduler.jobstores.base import BaseJobStore, ConflictingIdError, JobLookupError
+from apscheduler.util import datetime_to_utc_timestamp, utc_timestamp_to_datetime
+
+from kepipe.config import ConfigError
+from kepipe.flow.cron import trigger
+
+FIRE = "kepipe.flow.scheduled_run:fire"
+"""What every job calls."""
+NAME = re.compile(r"\w[\w.-]*")
+"""Names of schedules: folders are called so."""
+_PICKLED = "apscheduler_jobs"
+"""The table of APScheduler's own store, which unpickles what it reads."""
 
 
-class JobStore(SQLAlchemyJobStore):  # type: ignore[misc]
-    """APScheduler's store of jobs in an SQLite file, where other processes add and remove jobs too.
+class JobStore(BaseJobStore):  # type: ignore[misc]
+    """APScheduler's jobs in an SQLite file, where other processes add and remove jobs too.
 
-    APScheduler pickles its jobs into the file. It is written by us alone and is its owner's alone; one from
-    elsewhere must not be put in its place. A job is of the workspace in which the file lies now: it may have been
-    moved since the job was added.
+    A job is kept as JSON (pipeline, cron expression, overrides) and calls nothing but `fire`: a file from elsewhere
+    can name another pipeline, and runs nothing by being read. A job is of the workspace in which the file lies now:
+    it may have been moved since the job was added. Raises ConfigError for a file of another form.
     """
 
     def __init__(self, file: Path, scheduled_run: bool) -> None:
+        super().__init__()
         file.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
-        super().__init__(f"sqlite:///{file.resolve()}", engine_options={"connect_args": {"timeout": 30}})
-        self.workspace, self.scheduled_run = str(file.parent.resolve()), scheduled_run
-        """Whether jobs may be fired. A scheduler takes what is due once more while it shuts down, even a
-        paused one, and notes it as fired."""
+        self.file, self.scheduled_run = file.resolve(), scheduled_run
+        """`scheduled_run`: whether jobs may be fired. A scheduler takes what is due once more while it shuts down, even
+        a paused one, and notes it as fired."""
+        with self._connection() as connection:
+            if connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (_PICKLED,)).fetchone():
+                raise ConfigError(
+                    f"{file}: its schedules are pickled, and nothing is unpickled; "
+                    "remove the file and add the schedules again"
+                )
+            connection.execute("CREATE TABLE IF NOT EXISTS jobs (id TEXT PRIMARY KEY, next REAL, job TEXT)")
 
-    def _reconstitute_job(self, job_state: bytes) -> Job:
-        job: Job = super()._reconstitute_job(job_state)
-        job.kwargs = {**job.kwargs, "workspace": self.workspace}
-        return job
+    def lookup_job(self, job_id: str) -> Job | None:
+        return next(iter(self._jobs("id = ?", job_id)), None)
 
     def get_due_jobs(self, now: datetime) -> list[Job]:
-        due: list[Job] = super().get_due_jobs(now) if self.scheduled_run else []
-        return due
+        return self._jobs("next <= ?", datetime_to_utc_timestamp(now)) if self.scheduled_run else []
+
+    def get_next_run_time(self) -> datetime | None:
+        with self._connection() as connection:
+            (soonest,) = connection.execute("SELECT min(next) FROM jobs").fetchone()
+        following: datetime | None = utc_timestamp_to_datetime(soonest)
+        return following
+
+    def get_all_jobs(self) -> list[Job]:
+        return self._jobs("true")
+
+    def add_job(self, job: Job) -> None:
+        row = (job.id, datetime_to_utc_timestamp(job.next_run_time), _to_json(job))
+        try:
+            with self._connection() as connection:
+                connection.execute("INSERT INTO jobs VALUES (?, ?, ?)", row)
+        except sqlite3.IntegrityError:
+            raise ConflictingIdError(job.id) from None
 
     def update_job(self, job: Job) -> None:
         """Note the next firing of a job that is due, unless another process has removed or replaced it."""
-        state: dict[str, Any] = {
-            "next_run_time": datetime_to_utc_timestamp(job.next_run_time),
-            "job_state": pickle.dumps(job.__getstate__(), self.pickle_protocol),
-        }
-        table = self.jobs_t
-        still_due = (table.c.id == job.id) & (table.c.next_run_time <= datetime.now().timestamp())
-        with self.engine.begin() as connection:
-            connection.execute(table.update().values(**state).where(still_due))
+        following = datetime_to_utc_timestamp(job.next_run_time)
+        with self._connection() as connection:
+            connection.execute(
+                "UPDATE jobs SET next = ? WHERE id = ? AND next <= ?",
+                (following, job.id, datetime.now().timestamp()),
+            )
+
+    def remove_job(self, job_id: str) -> None:
+        with self._connection() as connection:
+            if not connection.execute("DELETE FROM jobs WHERE id = ?", (job_id,)).rowcount:
+                raise JobLookupError(job_id)
+
+    def remove_all_jobs(self) -> None:
+        with self._connection() as connection:
+            connection.execute("DELETE FROM jobs")
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with closing(sqlite3.connect(self.file, timeout=30)) as connection, connection:
+                yield connection
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.IntegrityError | sqlite3.OperationalError):
+                raise
+            raise ConfigError(f"{self.file}: not a file of schedules ({error})") from None
+
+    def _jobs(self, condition: str, *values: Any) -> list[Job]:
+        """The jobs that meet a condition in SQL, the one that fires next first."""
+        query = f"SELECT id, next, job FROM jobs WHERE {condition} ORDER BY next IS NULL, next"
+        with self._connection() as connection:
+            return [self._job(*row) for row in connection.execute(query, values).fetchall()]
+
+    def _job(self, id: Any, following: Any, text: Any) -> Job:
+        try:
+            kept = _read(id, text)
+            state = {
+                "id": id,
+                "name": kept["cron"],
+                "func": FIRE,
+                "trigger": trigger(kept["cron"]),
+                "executor": "default",
+                "args": (),
+                "kwargs": {"workspace": str(self.file.parent), "name": id} | _arguments(kept),
+                "misfire_grace_time": None,
+                "coalesce": True,
+                "max_instances": 1,
+                "next_run_time": utc_timestamp_to_datetime(following),
+            }
+        except (ValueError, TypeError) as error:
+            raise ConfigError(
+                f"{self.file}: the schedule {str(id)[:80]!r} cannot be read ({error}); "
+                "remove the file and add the schedules again"
+            ) from None
+        job = Job.__new__(Job)
+        job.__setstate__(state)
+        job._scheduler, job._jobstore_alias = self._scheduler, self._alias
+        return job
+
+
+def _to_json(job: Job) -> str:
+    return json.dumps({"cron": job.name} | _arguments(job.kwargs))
+
+
+def _arguments(values: dict[str, Any]) -> dict[str, Any]:
+    """What differs from one job to another."""
+    return {"pipeline": values["pipeline"], "overrides": values["overrides"]}
+
+
+def _read(id: Any, text: Any) -> dict[str, Any]:
+    """The fields of a job. Raises ValueError where they are not what they should be."""
+    fields = json.loads(text)
+    if not isinstance(id, str) or not NAME.fullmatch(id):
+        raise ValueError("expected a name of letters, digits, dots, dashes and underscores")
+    if not isinstance(fields, dict) or set(fields) != {"cron", "pipeline", "overrides"}:
+        raise ValueError("expected `cron`, `pipeline` and `overrides`")
+    texts = [fields["cron"], fields["pipeline"], *fields["overrides"]]
+    if not isinstance(fields["overrides"], list) or not all(isinstance(one, str) for one in texts):
+        raise ValueError("expected texts")
+    return fields

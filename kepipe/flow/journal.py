@@ -20,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from kepipe.files import lock
 from kepipe.flow import events
 from kepipe.flow.events import Event, Progressed, RunEnded, StageEnded
+from kg.regular_files import parse_json
 
 KINDS: dict[str, type[Event]] = {
     kind.__name__: kind
@@ -86,7 +87,7 @@ def encode(event: Event) -> bytes:
 
 def decode(line: bytes) -> Event:
     """The event of a line. Raises ValueError for anything else than a known event with its fields."""
-    fields: Any = json.loads(line)
+    fields: Any = parse_json(line)
     if not isinstance(fields, dict) or fields.get("event") not in KINDS:
         raise ValueError(f"no event: {line[:80]!r}")
     adapter, event = _ADAPTERS[fields.pop("event")], fields

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -44,10 +43,12 @@ def add(workspace: Path, pipeline: Path, cron: str, overrides: Sequence[str] = (
 
     Raises ConfigError for a bad expression or name, FileNotFoundError for a pipeline that is not there.
     """
+    from kepipe.flow.jobstore import FIRE, NAME
+
     when, name = trigger(cron), name or pipeline.stem
     if not pipeline.is_file():
         raise FileNotFoundError(f"{pipeline}: no such pipeline file")
-    if not re.fullmatch(r"\w[\w.-]*", name) or name == "locks":
+    if not NAME.fullmatch(name) or name == "locks":
         raise ConfigError(f"schedule name {name!r}: expected letters, digits, dots, dashes and underscores")
     arguments = {
         "workspace": str(workspace.resolve()),
@@ -58,7 +59,7 @@ def add(workspace: Path, pipeline: Path, cron: str, overrides: Sequence[str] = (
     with _jobs(workspace) as scheduler:
         _drop(scheduler, name)
         scheduler.add_job(
-            "kepipe.flow.scheduled_run:fire",
+            FIRE,
             when,
             id=name,
             name=cron,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from kepipe.knowledge.base import (
     KnowledgeSettings,
     Sources,
 )
+from kg.regular_files import read_json
 
 if TYPE_CHECKING:
     from kepipe.models.protocols import TrainableEncoder
@@ -37,7 +37,7 @@ def read_settings(folder: Path) -> list[KnowledgeSettings]:
     if not file.is_file():
         return []
     try:
-        return [table.read(entry) for entry in json.loads(file.read_text(encoding="utf-8"))["methods"]]
+        return [table.read(entry) for entry in read_json(file)["methods"]]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file}: not the knowledge of a model ({error})") from None
 

@@ -39,6 +39,7 @@ from kepipe.linking.text.batch import TextBatch, text_batches
 from kepipe.linking.text.casing import Casing
 from kepipe.linking.text.namelike import name_spans
 from kg.lexicon import Lexicon
+from kg.regular_files import read_json
 from kg.store import Graph
 
 FORMAT = 7
@@ -184,7 +185,7 @@ class Linker:
         """The linker that `save` wrote. Raises ValueError where `folder` holds none."""
         file = folder / "linker.json"
         try:
-            about = json.loads(file.read_text(encoding="utf-8"))
+            about = read_json(file)
         except FileNotFoundError:
             raise ValueError(f"{folder}: holds no linker (linker.json is missing)") from None
         if about.get("format") != FORMAT or set(about["weights"]) != set(FEATURES):

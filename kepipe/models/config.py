@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from kepipe.models.families import RotaryConfig, Stacks, family_of
+from kg.regular_files import read_json
 
 if TYPE_CHECKING:
     from kepipe.models.protocols import Capability
@@ -17,6 +17,24 @@ Activation = Literal["gelu", "gelu_tanh", "relu"]
 CONFIG = "config.json"
 FORMAT = "kepipe-transformer/2"
 """What the config of a model folder says of itself, so that it is not taken for another library's."""
+
+
+LARGEST = {
+    "vocabulary": 1 << 24, "hidden": 1 << 17, "heads": 1 << 12, "feedforward": 1 << 20, "encoder_layers": 1 << 10,
+    "decoder_layers": 1 << 10, "width": 1 << 16, "positions": 1 << 24, "position_offset": 1 << 10,
+    "relative_buckets": 1 << 16, "relative_farthest": 1 << 24, "segments": 1 << 16, "tasks": 1 << 16, "rows": 1 << 31,
+    "first": 1 << 10,
+}  # fmt: skip
+"""Size → the largest that a config may state, far above any published model's: a config comes with a folder of others,
+and a model is built to its sizes before a weight is read."""
+
+
+def require_sizes(config: Any) -> None:
+    """Raise ValueError where a size of a config is no whole number, or one that is out of bounds."""
+    for name, largest in LARGEST.items():
+        size = getattr(config, name, 0)
+        if type(size) is not int or not 0 <= size <= largest:
+            raise ValueError(f"`{name}`: expected a whole number up to {largest:,}, found {str(size)[:40]}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +51,7 @@ class FusionConfig:
     """Whether entities attend to one another in the first layer that fuses already."""
 
     def __post_init__(self) -> None:
+        require_sizes(self)
         if self.hidden < 1 or self.heads < 1 or self.hidden % self.heads:
             raise ValueError(
                 f"entity vectors of width {self.hidden} cannot be shared out to {self.heads} heads"
@@ -103,6 +122,7 @@ class TransformerConfig:
     """Entities that go with the tokens; None: a plain model."""
 
     def __post_init__(self) -> None:
+        require_sizes(self)
         if self.width == 0 and self.hidden % self.heads:
             raise ValueError(f"hidden {self.hidden} is not a multiple of heads {self.heads}")
         if self.encoder_layers + self.decoder_layers < 1:
@@ -177,7 +197,7 @@ def read_format(folder: Path) -> str:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))
+        values = read_json(file)
     except (OSError, ValueError) as error:
         raise ValueError(f"{file}: no readable config of a model ({error})") from None
     return values if isinstance(values, dict) else {}

@@ -5,7 +5,6 @@ Knowledge that goes with the model lies beside them (`Knowledge.save`): `knowled
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +18,7 @@ from kepipe.models.config import CONFIG, read_config
 from kepipe.models.files import copy_tokenizer, write_json, write_tensors
 from kepipe.models.protocols import TrainableEncoder
 from kepipe.models.transformer import Transformer
+from kg.regular_files import read_json
 
 WEIGHTS, PROVENANCE = "model.safetensors", "kepipe.json"
 EncoderT = TypeVar("EncoderT", bound=TrainableEncoder)
@@ -78,5 +78,5 @@ def load_weights(folder: Path, model: EncoderT, device: str = "cpu") -> EncoderT
 
 def read_provenance(folder: Path) -> dict[str, Any]:
     """What made the model, as its maker stated it."""
-    provenance: dict[str, Any] = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
+    provenance: dict[str, Any] = read_json(folder / PROVENANCE)
     return provenance

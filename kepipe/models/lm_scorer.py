@@ -7,7 +7,6 @@ masked places from the token before them. A model that was fine-tuned from sourc
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from kepipe.models.families import FAMILIES
 from kepipe.models.folder import PROVENANCE
 from kepipe.models.generation import DecodingState, Prompt, generate
 from kepipe.models.prompt_styles import PROMPT_STYLES, PromptStyle
+from kg.regular_files import read_json
 
 if TYPE_CHECKING:
     from kepipe.models.config import TransformerConfig
@@ -54,7 +54,7 @@ def _trained_style(folder: Path | None) -> PromptStyle | None:
     file = None if folder is None else folder / PROVENANCE
     if file is None or not file.is_file():
         return None
-    style: PromptStyle | None = json.loads(file.read_text(encoding="utf-8")).get("prompt_style")
+    style: PromptStyle | None = read_json(file).get("prompt_style")
     return style
 
 

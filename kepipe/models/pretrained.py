@@ -5,7 +5,6 @@ To locate one does not import torch: that is part of every plan.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kepipe.flow.artifact import MANIFEST, RECORD
 from kepipe.model_names import MINILM, means_place, minilm_folder
+from kg.regular_files import read_json
 
 if TYPE_CHECKING:
     from kepipe.arrays import Ints
@@ -98,7 +98,7 @@ def _read(place: Path) -> tuple[Path, dict[str, Any]]:
     """The file of a folder's config, and what it holds, whosever it is. Raises ValueError where it is no config."""
     file = place / "config.json"
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))
+        values = read_json(file)
     except (OSError, ValueError) as error:
         raise ValueError(f"{file}: no readable config of a model ({error})") from None
     if not isinstance(values, dict):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from markupsafe import Markup
-
 from kepipe.report import charts
+from kepipe.report.markup import Markup, fill
 from kepipe.report.wording import plain, signed
 from kepipe.studies.design import Design
 from kepipe.studies.findings import Difference
@@ -26,8 +25,8 @@ def swatch(design: Design, arm: str) -> Markup:
     """An arm's name behind a dot of its colour."""
     number = series(design, arm)
     color = "muted" if number < 0 else f"series-{number}"
-    role = Markup(' <span class="interval">control</span>') if number < 0 else ""
-    return Markup('<span class="swatch" style="--mark: var(--{})"></span>{}').format(color, arm) + role
+    role = fill(' <span class="interval">control</span>') if number < 0 else ""
+    return fill('<span class="swatch" style="--mark: var(--{})"></span>{}{}', color, arm, role)
 
 
 def pair(difference: Difference) -> str:

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kepipe.report.markup import Markup, drawing
 from kepipe.studies.intervals import Estimate
+from kg.characters import chart_settings, in_chart, in_xml
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,13 +36,15 @@ def series(number: int) -> str:
     return f"#fe00{number % SERIES:02x}"
 
 
-def curves(lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str) -> str:
+def curves(lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str) -> Markup:
     """Label → (xs, ys) as lines, each labelled at its end."""
     with _chart(5.4, 3.2) as (axes, finish):
         for number, (label, (xs, ys)) in enumerate(lines.items()):
-            axes.plot(xs, ys, color=series(number), linewidth=1.8, label=label, solid_joinstyle="round")
-        axes.set_xlabel(x, color=_MUTED)
-        axes.set_ylabel(y, color=_MUTED)
+            axes.plot(
+                xs, ys, color=series(number), linewidth=1.8, label=in_chart(label), solid_joinstyle="round"
+            )
+        axes.set_xlabel(in_xml(x), color=_MUTED)
+        axes.set_ylabel(in_xml(y), color=_MUTED)
         axes.grid(axis="y", color=_LINE, linewidth=0.8)
         _legend(axes)
     return finish()
@@ -53,7 +57,7 @@ def dots(
     *,
     zero: bool = False,
     from_zero: bool = True,
-) -> str:
+) -> Markup:
     """Row → series → estimate with its interval (or a bare value), one line a row. `order` fixes the colours.
 
     Series that are not in `order` are baselines: small grey marks. `zero` draws the line of no difference;
@@ -66,14 +70,14 @@ def dots(
             for name, value in row.items():
                 offset = 0.26 * (shown.index(name) - (len(shown) - 1) / 2) if name in order else 0.0
                 _dot(axes, value, place + offset, order, baselines, name)
-        axes.set_yticks(range(len(rows)), list(rows))
+        axes.set_yticks(range(len(rows)), [in_chart(name) for name in rows])
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.grid(axis="x", color=_LINE, linewidth=0.8)
         if zero:
             axes.axvline(0, color=_INK, linewidth=1)
         elif from_zero:
             axes.set_xlim(left=0)
-        axes.set_xlabel(x, color=_MUTED)
+        axes.set_xlabel(in_xml(x), color=_MUTED)
         _legend(axes, above=True)
     return finish()
 
@@ -81,8 +85,8 @@ def dots(
 def _dot(
     axes: Axes, value: Estimate | float, y: float, order: Sequence[str], baselines: Sequence[str], name: str
 ) -> None:
-    labelled = name not in axes.get_legend_handles_labels()[1]
-    label = name if labelled else None
+    written = in_chart(name)
+    label = written if written not in axes.get_legend_handles_labels()[1] else None
     if name not in order:
         mark = "|x+1"[baselines.index(name) % 4]
         center = value.value if isinstance(value, Estimate) else value
@@ -98,12 +102,12 @@ def _dot(
 
 def strips(
     rows: Mapping[str, tuple[Sequence[float], Estimate]], x: str, colors: Sequence[int], *, zero: bool = False
-) -> str:
+) -> Markup:
     """Row → every value as a small ring, their mean as a dot on its interval. `colors`: a series a row, −1: grey.
 
     `zero` draws the line of no difference.
     """
-    label = textwrap.fill(x, LABEL)
+    label = textwrap.fill(in_xml(x), LABEL)
     with _chart(5.4, 0.75 + 0.46 * len(rows) + 0.18 * label.count("\n")) as (axes, finish):
         for place, ((values, mean), number) in enumerate(zip(rows.values(), colors, strict=True)):
             color = _MUTED if number < 0 else series(number)
@@ -114,7 +118,7 @@ def strips(
             axes.plot([mean.value], [place], "o", color=color, markersize=7)
             above = [place - 0.28] * len(values)
             axes.plot(values, above, "o", color=color, markersize=4.5, fillstyle="none", markeredgewidth=1.2)
-        axes.set_yticks(range(len(rows)), list(rows))
+        axes.set_yticks(range(len(rows)), [in_chart(name) for name in rows])
         axes.set_ylim(len(rows) - 0.5, -0.6)
         axes.grid(axis="x", color=_LINE, linewidth=0.8)
         axes.margins(x=0.06)
@@ -125,7 +129,7 @@ def strips(
     return finish()
 
 
-def bars(rows: Mapping[str, float], x: str, first: int = 0) -> str:
+def bars(rows: Mapping[str, float], x: str, first: int = 0) -> Markup:
     """Label → value as bars with the value at their end; the first bar has the colour of arm `first`."""
     with _chart(5.4, 0.6 + 0.4 * len(rows)) as (axes, finish):
         values = list(rows.values())
@@ -135,17 +139,17 @@ def bars(rows: Mapping[str, float], x: str, first: int = 0) -> str:
             axes.annotate(
                 _short(value), (value, place), (5, 0), textcoords="offset points", va="center", color=_INK
             )
-        axes.set_yticks(range(len(values)), list(rows))
+        axes.set_yticks(range(len(values)), [in_chart(name) for name in rows])
         axes.set_ylim(len(values) - 0.5, -0.5)
         axes.set_xlim(0, max([*values, 1e-9]) * 1.15)
         axes.locator_params(axis="x", nbins=4)  # long numbers side by side
         if max([*values, 0]) >= 1000:
             axes.xaxis.set_major_formatter("{x:,.0f}")
-        axes.set_xlabel(x, color=_MUTED)
+        axes.set_xlabel(in_xml(x), color=_MUTED)
     return finish()
 
 
-def timeline(stages: Mapping[str, tuple[float, float]]) -> str:
+def timeline(stages: Mapping[str, tuple[float, float]]) -> Markup:
     """Stage → (start, seconds), both in seconds from the first, as a plan with the durations written out."""
     with _chart(10.8, 0.6 + 0.34 * len(stages)) as (axes, finish):
         end = max((start + seconds for start, seconds in stages.values()), default=1.0)
@@ -162,7 +166,7 @@ def timeline(stages: Mapping[str, tuple[float, float]]) -> str:
                 ha=side,
                 color=_INK,
             )
-        axes.set_yticks(range(len(stages)), list(stages))
+        axes.set_yticks(range(len(stages)), [in_chart(name) for name in stages])
         axes.set_ylim(len(stages) - 0.5, -0.5)
         axes.set_xlim(0, end * 1.02)
         axes.set_xlabel("seconds of work", color=_MUTED)
@@ -215,20 +219,20 @@ def _legend(axes: Axes, above: bool = False) -> None:
 class _Finished:
     """The drawing, once its `with` block has ended."""
 
-    svg = ""
+    svg = Markup()
 
-    def __call__(self) -> str:
+    def __call__(self) -> Markup:
         return self.svg
 
 
 @contextmanager
 def _chart(width: float, height: float) -> Iterator[tuple[Axes, _Finished]]:
     """An empty chart of so many inches in the page's style."""
-    import matplotlib
     from matplotlib.figure import Figure
 
     settings: Any = {
         "svg.fonttype": "none",
+        "svg.hashsalt": "kepipe",
         "font.family": "sans-serif",
         "font.size": 11,
         "axes.spines.top": False,
@@ -243,34 +247,34 @@ def _chart(width: float, height: float) -> Iterator[tuple[Axes, _Finished]]:
         "ytick.major.size": 0,
     }
     finished = _Finished()
-    with matplotlib.rc_context(settings):
+    with chart_settings(settings):
         figure = Figure(figsize=(width, height), layout="constrained")
         axes = figure.add_subplot()
         yield axes, finished
         finished.svg = _to_svg(figure)
 
 
-def _to_svg(figure: Any) -> str:
+def _to_svg(figure: Any) -> Markup:
     """Only the `<svg>` element, without size or date; the ids that are referred to are unique to the drawing."""
     import hashlib
     import re
 
-    import matplotlib
-
     stream = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": "kepipe"}):
-        figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    drawing = stream.getvalue()
-    drawing = drawing[drawing.index("<svg") :]
-    drawing = re.sub(r"<metadata>.*?</metadata>", "", drawing, flags=re.DOTALL)
-    drawing = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", drawing, count=1, flags=re.DOTALL)
-    drawing = re.sub(r'(<svg[^>]*?) height="[^"]*"', r'\1 role="img"', drawing, count=1, flags=re.DOTALL)
-    used, mark = (
-        set(re.findall(r"#([\w.-]+)", drawing)),
-        "c" + hashlib.sha256(drawing.encode()).hexdigest()[:8],
-    )
-    drawing = re.sub(
-        r' id="([\w.-]+)"', lambda match: f' id="{mark}-{match[1]}"' if match[1] in used else "", drawing
-    )
-    drawing = re.sub(r'(href="|url\()#', rf"\1#{mark}-", drawing)
-    return re.sub("#fe0[01]0[0-5]", lambda match: _VARIABLES[match[0]], drawing)
+    figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    drawn = stream.getvalue()
+    drawn = drawn[drawn.index("<svg") :]
+    drawn = re.sub(r"<metadata>.*?</metadata>", "", drawn, flags=re.DOTALL)
+    drawn = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", drawn, count=1, flags=re.DOTALL)
+    drawn = re.sub(r'(<svg[^>]*?) height="[^"]*"', r'\1 role="img"', drawn, count=1, flags=re.DOTALL)
+    used = set(re.findall(r'(?:href="|url\()#([\w.-]+)', drawn))
+    mark = "c" + hashlib.sha256(drawn.encode()).hexdigest()[:8]
+
+    def rename(tag: re.Match[str]) -> str:
+        """A tag, for a label may look like an id, or be called as a colour is."""
+        named = re.sub(
+            r' id="([\w.-]+)"', lambda id: f' id="{mark}-{id[1]}"' if id[1] in used else "", tag[0]
+        )
+        named = re.sub(r'(href="|url\()#', rf"\1#{mark}-", named)
+        return re.sub("#fe0[01]0[0-5]", lambda colour: _VARIABLES[colour[0]], named)
+
+    return drawing(re.sub(r"<[^>]*>", rename, drawn))

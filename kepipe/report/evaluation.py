@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-
 from kepipe.probes.presentation import Groups, Presentation
 from kepipe.probes.table import rows
 from kepipe.report import charts
+from kepipe.report.markup import fill
 from kepipe.report.page import Block, Fact, Figure, Quotes, Section, Table, Text
 from kepipe.report.wording import between, cell, pair, plain, signed, swatch
 from kepipe.studies.scores import Metrics, Scores
@@ -186,9 +185,7 @@ def _apart(
 def _example(case: Mapping[str, Any], order: Sequence[str]) -> tuple[str, str, str]:
     before, after = (" ".join(case[side].split()) for side in ("before", "after"))
     gaps = (" " if case["before"][-1:].isspace() else "", " " if case["after"][:1].isspace() else "")
-    passage = Markup('{}{}<span class="blank">{}</span>{}{}').format(
-        before, gaps[0], case["label"], gaps[1], after
-    )
+    passage = fill('{}{}<span class="blank">{}</span>{}{}', before, gaps[0], case["label"], gaps[1], after)
     ranks = " · ".join(f"{arm}: rank {case['ranks'][arm]:g}" for arm in order)
     return (
         f"{case['title'] or case['document']} · {case['type']}",

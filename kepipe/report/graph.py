@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from kepipe.report.charts import bars
+from kepipe.report.markup import Markup
 from kepipe.report.page import Block, Fact, Figure, Page, Section, Table, Text
 from kg.schema import Entity
 from kg.statistics import Statistics
@@ -52,7 +53,7 @@ def statistics_page(graph: Graph, figures: Statistics, findings: Sequence[Findin
     )
 
 
-def entity_page(graph: Graph, row: int, svg: str, drawn: int) -> Page:
+def entity_page(graph: Graph, row: int, svg: Markup, drawn: int) -> Page:
     """The page of `kepipe graph draw --out X.html`: a drawing of an entity's surroundings, and its facts.
 
     `drawn`: the triples in the drawing.
@@ -76,7 +77,7 @@ def entity_page(graph: Graph, row: int, svg: str, drawn: int) -> Page:
     )
 
 
-def _surroundings(svg: str, drawn: int) -> tuple[Block, ...]:
+def _surroundings(svg: Markup, drawn: int) -> tuple[Block, ...]:
     if not drawn:
         return (Text("No triple names it."),)
     caption = "Arrows point from head to tail. Each neighbour stands once; the relations take turns, and in each those "

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from markupsafe import Markup
-
 from kepipe.linking.evaluation.assess import Assessment, Decision, ambiguity, breakdown
 from kepipe.linking.evaluation.diagnosis import Diagnosis
 from kepipe.linking.evaluation.goldset import GoldText
 from kepipe.linking.text.spans import surrounding_text
+from kepipe.report.markup import Markup, fill
 from kepipe.report.page import Fact, Page, Quotes, Section, Table, Text
 
 AROUND = 90
@@ -33,8 +32,8 @@ def score_page(
     best = ", ".join(f"{fact.value} on {fact.label}" for fact in facts)
     sections = tuple(
         section
-        for name, assessments in sets.items()
-        for section in _sections(name, assessments, texts[name], labels, name_kind)
+        for number, (name, assessments) in enumerate(sets.items(), start=1)
+        for section in _sections(f"set-{number}", name, assessments, texts[name], labels, name_kind)
     )
     return Page(
         title="Linking",
@@ -58,6 +57,7 @@ def _first(assessments: Mapping[str, Assessment]) -> Assessment:
 
 
 def _sections(
+    anchor: str,
     name: str,
     assessments: Mapping[str, Assessment],
     texts: Sequence[GoldText],
@@ -87,7 +87,7 @@ def _sections(
     )
     return [
         Section(
-            name,
+            anchor,
             name,
             (
                 Table(head, rows, numbers=tuple(range(1, 7))),
@@ -97,7 +97,7 @@ def _sections(
             ),
         ),
         Section(
-            f"{name}-mistakes",
+            f"{anchor}-mistakes",
             f"{name}: mistakes",
             (_count_mistakes(ours), _mistakes(ours, texts, labels)) if ours.mistakes() else (Text("None."),),
         ),
@@ -152,7 +152,7 @@ def _mistakes(assessment: Assessment, texts: Sequence[GoldText], labels: Sequenc
 def _quote(decision: Decision, text: GoldText, labels: Sequence[str]) -> tuple[str, Markup, str]:
     raw = text.document.text
     before, after = surrounding_text(raw, decision.start, decision.end, AROUND)
-    passage = Markup("{}<mark>{}</mark>{}").format(before, raw[decision.start : decision.end], after)
+    passage = fill("{}<mark>{}</mark>{}", before, raw[decision.start : decision.end], after)
     linked = f"linked to {labels[decision.predicted]}" if decision.predicted >= 0 else "not linked"
     marked = (
         f"marked as {labels[decision.given]}" if decision.given >= 0 else "not in the graph, or not marked"

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from markupsafe import escape
-
 from kepipe.knowledge.kbert.show import Shown
+from kepipe.report.markup import Markup, fill, join
 
 TINTS = 6
 """Colours that a page has for mentions."""
@@ -20,14 +19,16 @@ def tint(mention: int) -> int:
     return (mention - 1) % TINTS
 
 
-def draw(shown: Shown, width: int) -> str:
+def draw(shown: Shown, width: int) -> Markup:
     """The visible matrix as an SVG of at most `width` units, a rectangle for each run of cells of one kind."""
     T = len(shown.tokens)
     margin = 76 if T <= LABELLED else 4
     cell = min((width - margin) / T, 26)
     parts = [
-        f'<rect x="{margin}" y="{margin}" width="{T * cell:.2f}" height="{T * cell:.2f}" fill="var(--raised)" '
-        'stroke="var(--line)"/>'
+        fill(
+            '<rect x="{}" y="{}" width="{:.2f}" height="{:.2f}" fill="var(--raised)" stroke="var(--line)"/>',
+            *(margin, margin, T * cell, T * cell),
+        )
     ]
     for row in range(T):
         parts += _cells(shown, row, margin, cell)
@@ -36,12 +37,14 @@ def draw(shown: Shown, width: int) -> str:
     side = margin + T * cell + 4
     # On a narrow screen labels stay readable, and the drawing is scrolled.
     least = min(side, side * 9 / _label_size(cell)) if T <= LABELLED else 0
-    style = f"max-width:{max(side, 420):.0f}px;min-width:{least:.0f}px"
-    box = f'viewBox="0 0 {side:.0f} {side:.0f}" style="{style}"'
-    return f'<svg {box} role="img" aria-label="visible matrix">{"".join(parts)}</svg>'
+    return fill(
+        '<svg viewBox="0 0 {:.0f} {:.0f}" style="max-width:{:.0f}px;min-width:{:.0f}px" role="img" '
+        'aria-label="visible matrix">{}</svg>',
+        *(side, side, max(side, 420), least, join(parts)),
+    )
 
 
-def _cells(shown: Shown, row: int, margin: int, cell: float) -> Iterator[str]:
+def _cells(shown: Shown, row: int, margin: int, cell: float) -> Iterator[Markup]:
     """A row's runs of cells of one kind; large cells have blanks between the rows."""
     branch, mention = shown.injected.branch[0].tolist(), shown.injected.mention[0].tolist()
     blank = 0.6 if cell > 8 else 0.0
@@ -49,27 +52,29 @@ def _cells(shown: Shown, row: int, margin: int, cell: float) -> Iterator[str]:
     for kind, run in groupby(_kind(shown, row, column, branch, mention) for column in range(len(branch))):
         size = len(list(run))
         if kind:
-            yield (
-                f'<rect x="{margin + start * cell:.2f}" y="{margin + row * cell:.2f}" '
-                f'width="{size * cell - blank:.2f}" height="{cell - blank:.2f}" {kind}/>'
+            yield fill(
+                '<rect x="{:.2f}" y="{:.2f}" width="{:.2f}" height="{:.2f}" fill="{}" opacity="{}"/>',
+                *(margin + start * cell, margin + row * cell, size * cell - blank, cell - blank, *kind),
             )
         start += size
 
 
-def _label(shown: Shown, place: int, margin: int, cell: float) -> str:
+def _label(shown: Shown, place: int, margin: int, cell: float) -> Markup:
     """A token beside its row and above its column: there upright where it is one character."""
     mention, branch = int(shown.injected.mention[0, place]), int(shown.injected.branch[0, place])
-    fill = f"var(--series-{tint(mention)})" if mention else "var(--ink)"
-    weight = ' font-weight="600"' if mention and not branch else ""
-    size = _label_size(cell)
-    style, text = f'font-size="{size:.1f}" fill="{fill}"{weight}', escape(shown.tokens[place][:10])
+    ink = f"var(--series-{tint(mention)})" if mention else "var(--ink)"
+    size, text = _label_size(cell), shown.tokens[place][:10]
+    weight = 600 if mention and not branch else 400
+    look = fill('font-size="{:.1f}" fill="{}" font-weight="{}"', size, ink, weight)
     middle = margin + (place + 0.5) * cell
-    above = f'transform="translate({middle + size * 0.36:.1f} {margin - 5}) rotate(-90)"'
+    base = middle + size * 0.36
+    above = fill('transform="translate({:.1f} {}) rotate(-90)"', base, margin - 5)
     if len(shown.tokens[place]) == 1:
-        above = f'x="{middle:.1f}" y="{margin - 7}" text-anchor="middle"'
-    return (
-        f'<text x="{margin - 5}" y="{middle + size * 0.36:.1f}" text-anchor="end" {style}>{text}</text>'
-        f"<text {above} {style}>{text}</text>"
+        above = fill('x="{:.1f}" y="{}" text-anchor="middle"', middle, margin - 7)
+    return fill(
+        '<text x="{}" y="{:.1f}" text-anchor="end" {}>{}</text><text {} {}>{}</text>',
+        *(margin - 5, base, look, text),
+        *(above, look, text),
     )
 
 
@@ -77,15 +82,13 @@ def _label_size(cell: float) -> float:
     return min(cell * 0.62, 12)
 
 
-def _kind(shown: Shown, row: int, column: int, branch: Sequence[int], mention: Sequence[int]) -> str:
-    """How a cell is filled; "" where nothing is seen."""
+def _kind(
+    shown: Shown, row: int, column: int, branch: Sequence[int], mention: Sequence[int]
+) -> tuple[str, float] | None:
+    """Colour and opacity of a cell; None where nothing is seen."""
     if not shown.visible[row, column]:
-        return ""
+        return None
     if branch[row] == branch[column]:
-        return (
-            f'fill="var(--series-{tint(mention[row])})"'
-            if branch[row]
-            else 'fill="var(--muted)" opacity=".38"'
-        )
+        return (f"var(--series-{tint(mention[row])})", 1.0) if branch[row] else ("var(--muted)", 0.38)
     of = mention[row] if branch[row] else mention[column]
-    return f'fill="var(--series-{tint(of)})" opacity=".42"'
+    return f"var(--series-{tint(of)})", 0.42

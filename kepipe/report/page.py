@@ -6,11 +6,12 @@ values give equal bytes.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
-from markupsafe import Markup
+from kepipe.report.markup import Markup, shown
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,9 @@ class Text:
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing (SVG from `charts`) over its caption; `wide` takes the width of the page."""
+    """A drawing (an SVG) over its caption; `wide` takes the width of the page."""
 
-    svg: str
+    svg: Markup
     caption: str
     wide: bool = False
     kind: str = "figure"
@@ -71,11 +72,15 @@ Block = Text | Figure | Table | Code | Quotes
 
 @dataclass(frozen=True)
 class Section:
-    """A titled part; `name` is its anchor."""
+    """A titled part; `name` is its anchor: letters of ours, no title of others. Raises ValueError for another."""
 
     name: str
     title: str
     blocks: tuple[Block, ...]
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[\w-]+", self.name):
+            raise ValueError(f"a section's anchor {self.name!r}: expected letters, digits and dashes")
 
 
 @dataclass(frozen=True)
@@ -102,12 +107,14 @@ class Page:
 
 
 def render(page: Page) -> str:
-    """The page as one HTML file."""
+    """The page as one HTML file. A browser that shows it runs no script and loads nothing: the page's policy forbids
+    both, besides that no text of others becomes HTML."""
     import jinja2
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("kepipe.report", "."),
         autoescape=True,
+        finalize=shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup
-
 from kepipe.data.document import Document, Mention, Span
+from kepipe.report.markup import Markup, fill, join, shown
 from kg.store import Graph
 
 TINTS = 6
@@ -47,14 +46,15 @@ def draw(passages: Sequence[Passage], graph: Graph) -> Markup:
         for mention in passage.mentions:
             type, label = _type(graph, mention), graph.labels[graph.row(mention.entity)]
             name = type if label == text[mention.start : mention.end] else f"{label}, {type}"
-            colors[name.upper()] = tint[type]
-            entities.append({"start": mention.start - start, "end": mention.end - start, "label": name})
-        source = {"text": text[start : passage.sentence.end], "ents": entities, "title": None}
+            written = str(fill("{}", name))  # displaCy escapes the text, and no label
+            colors[written.upper()] = tint[type]
+            entities.append({"start": mention.start - start, "end": mention.end - start, "label": written})
+        source = {"text": shown(text[start : passage.sentence.end]), "ents": entities, "title": None}
         options = {"colors": colors, "template": TEMPLATE}
         drawn.append(
             displacy.render(source, style="ent", manual=True, page=False, jupyter=False, options=options)
         )
-    return Markup("".join(drawn))
+    return join(map(Markup, drawn))
 
 
 def _passages(document: Document) -> Iterable[Passage]:

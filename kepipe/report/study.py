@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from markupsafe import Markup
-
 from kepipe.flow.artifact import Artifact
 from kepipe.report import charts, tasks
 from kepipe.report.arms import bracketed, pair, series, sure, swatch, titled
+from kepipe.report.markup import fill
 from kepipe.report.page import Block, Fact, Figure, Page, Section, Table, Text
 from kepipe.report.running import day, record
 from kepipe.report.wording import plain, signed
@@ -124,7 +123,7 @@ def _differences(finding: Finding) -> Table:
 
 def _outcome(difference: Difference) -> Any:
     text = explain(difference)
-    return Markup("<strong>{}</strong>").format(text) if difference.answer in ("gain", "loss") else text
+    return fill("<strong>{}</strong>", text) if difference.answer in ("gain", "loss") else text
 
 
 def _arms(design: Design) -> Section:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from markupsafe import Markup
-
 from kepipe.report import charts
 from kepipe.report.arms import pair, series, sure, swatch
+from kepipe.report.markup import Markup, fill
 from kepipe.report.page import Block, Fact, Figure, Section, Table
 from kepipe.report.wording import plain, signed
 from kepipe.studies.design import Design
@@ -69,4 +68,4 @@ def _counting(design: Design, finding: Finding) -> list[Difference]:
 
 
 def _reached(values: Values) -> Markup:
-    return Markup('{} <span class="interval">{}</span>').format(plain(values.mean.value), sure(values.mean))
+    return fill('{} <span class="interval">{}</span>', plain(values.mean.value), sure(values.mean))

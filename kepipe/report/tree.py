@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from markupsafe import Markup, escape
 
 from kepipe.knowledge.choosing.choices import CHOICES
 from kepipe.knowledge.kbert.show import InjectedTriple, Shown
+from kepipe.report.markup import Markup, fill, join
 from kepipe.report.matrix import draw, tint
 from kepipe.report.page import Fact, Figure, Page, Section, Table, Text
 
@@ -95,7 +95,7 @@ def _facts(hung: Sequence[InjectedTriple], choice: str) -> Table:
 
 
 def _chip(text: str, mention: int) -> Markup:
-    return Markup('<mark class="entity" style="--tint: var(--tint-{})">{}</mark>').format(tint(mention), text)
+    return fill('<mark class="entity" style="--tint: var(--tint-{})">{}</mark>', tint(mention), text)
 
 
 STRIP = (
@@ -117,10 +117,10 @@ def _row(shown: Shown) -> Markup:
     injected = shown.injected
     for place, token in enumerate(shown.tokens):
         mention, branch = int(injected.mention[0, place]), int(injected.branch[0, place])
-        fill = f"background:var(--tint-{tint(mention)});color:var(--tint-ink);" if mention else ""
+        back = f"background:var(--tint-{tint(mention)});color:var(--tint-ink);" if mention else ""
         edge = f"border-bottom:3px solid var(--series-{tint(mention)});" if branch else ""
-        cells.append(Markup(CELL).format(place, Markup(fill + edge), token, injected.positions[0, place]))
-    return Markup('<div style="{}">{}</div>').format(STRIP, Markup("").join(cells))
+        cells.append(fill(CELL, place, back + edge, token, injected.positions[0, place]))
+    return fill('<div style="{}">{}</div>', STRIP, join(cells))
 
 
 def _size(text: str) -> float:
@@ -128,7 +128,7 @@ def _size(text: str) -> float:
     return sum(14.5 if ord(char) > 0x2E7F else 8.2 for char in text)
 
 
-def _tree(shown: Shown) -> str:
+def _tree(shown: Shown) -> Markup:
     """The sentence on lines of the page's width; under each line the branches of its mentions, one below the other.
 
     A mention stands as far to the right as the branches before it reach, so that no line crosses a box.
@@ -179,8 +179,8 @@ class _Drawing:
     """Boxes and lines of an SVG."""
 
     def __init__(self) -> None:
-        self._under: list[str] = []
-        self._over: list[str] = []
+        self._under: list[Markup] = []
+        self._over: list[Markup] = []
         self._reach = 0.0
 
     def width(self, shown: Shown, places: Sequence[int]) -> float:
@@ -190,17 +190,19 @@ class _Drawing:
         """Draw tokens from x on; where the next may begin."""
         for place in places:
             width, mention = self.width(shown, [place]) - GAP, int(shown.injected.mention[0, place])
-            fill = f"var(--tint-{tint(mention)})" if mention else "var(--raised)"
+            back = f"var(--tint-{tint(mention)})" if mention else "var(--raised)"
             ink = "var(--tint-ink)" if mention else "var(--ink)"
             edge = f"var(--series-{tint(mention)})" if mention else "var(--line)"
             middle = x + width / 2
             self._over.append(
-                f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{BOX - 8}" rx="4" fill="{fill}" '
-                f'stroke="{edge}"/>'
-                f'<text x="{middle:.1f}" y="{y + 18:.1f}" text-anchor="middle" font-size="14" fill="{ink}">'
-                f"{escape(shown.tokens[place])}</text>"
-                f'<text x="{middle:.1f}" y="{y + 39:.1f}" text-anchor="middle" font-size="10.5" fill="var(--muted)">'
-                f"{shown.injected.positions[0, place]}</text>"
+                fill(
+                    '<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{}" rx="4" fill="{}" stroke="{}"/>'
+                    '<text x="{:.1f}" y="{:.1f}" text-anchor="middle" font-size="14" fill="{}">{}</text>'
+                    '<text x="{:.1f}" y="{:.1f}" text-anchor="middle" font-size="10.5" fill="var(--muted)">{}</text>',
+                    *(x, y, width, BOX - 8, back, edge),
+                    *(middle, y + 18, ink, shown.tokens[place]),
+                    *(middle, y + 39, shown.injected.positions[0, place]),
+                )
             )
             x += width + GAP
         self._reach = max(self._reach, x)
@@ -209,13 +211,18 @@ class _Drawing:
     def hang(self, x: float, y: float, under: float, mention: int) -> None:
         """The line from a mention down to one of its branches."""
         self._under.append(
-            f'<path d="M{x:.1f},{y + BOX - 8:.1f} V{under + 7:.1f} q0,6 6,6 h17" fill="none" '
-            f'stroke="var(--series-{tint(mention)})" stroke-width="1.6"/>'
+            fill(
+                '<path d="M{:.1f},{:.1f} V{:.1f} q0,6 6,6 h17" fill="none" '
+                'stroke="var(--series-{})" stroke-width="1.6"/>',
+                *(x, y + BOX - 8, under + 7, tint(mention)),
+            )
         )
 
-    def svg(self, height: float) -> str:
+    def svg(self, height: float) -> Markup:
         """As wide as what was drawn, and never so small that the tokens cannot be read: then the page scrolls it."""
-        parts, width = "".join(self._under + self._over), self._reach + 4
-        size = f'style="max-width:{width:.0f}px;min-width:{0.75 * width:.0f}px"'
-        box = f'viewBox="-2 0 {width:.0f} {height:.0f}" {size}'
-        return f'<svg {box} role="img" aria-label="sentence tree">{parts}</svg>'
+        width = self._reach + 4
+        return fill(
+            '<svg viewBox="-2 0 {:.0f} {:.0f}" style="max-width:{:.0f}px;min-width:{:.0f}px" role="img" '
+            'aria-label="sentence tree">{}</svg>',
+            *(width, height, width, 0.75 * width, join(self._under + self._over)),
+        )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from markupsafe import Markup
-
 from kepipe.probes.presentation import Presentation, Verdict
 from kepipe.probes.table import rows
+from kepipe.report.markup import Markup, fill
 from kepipe.studies.intervals import Estimate
 from kepipe.studies.scores import Difference, Metrics, Scores
 
@@ -35,12 +34,12 @@ def between(score: Estimate, sign: bool = False) -> str:
 def cell(score: Estimate, sign: bool = False) -> Markup:
     """A value with its interval in small, for a table."""
     value = signed(score.value) if sign else plain(score.value)
-    return Markup('{} <span class="interval">{}</span>').format(value, between(score, sign))
+    return fill('{} <span class="interval">{}</span>', value, between(score, sign))
 
 
 def swatch(name: str, number: int) -> Markup:
     """An arm's name behind a dot of its colour."""
-    return Markup('<span class="swatch" style="--mark: var(--series-{})"></span>{}').format(number, name)
+    return fill('<span class="swatch" style="--mark: var(--series-{})"></span>{}', number, name)
 
 
 def pair(scores: Scores) -> Difference | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 from kepipe.flow.artifact import Artifact
 from kepipe.studies.scores import FILE, MODEL, Metrics, Scores, read_scores
+from kg.regular_files import read_json
 
 
 class Graph(Artifact):
@@ -18,7 +18,7 @@ class Corpus(Artifact):
 
     def held_out_share(self) -> float:
         """The share of documents kept for evaluation: `kepipe.data.document_files.held_out(id, share)`."""
-        return float(json.loads((self.folder / "corpus.json").read_text())["held_out_share"])
+        return float(read_json(self.folder / "corpus.json")["held_out_share"])
 
 
 class Linked(Corpus):

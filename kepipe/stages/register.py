@@ -6,7 +6,6 @@ The offer is a file and an event: where the registry is away, it waits in the ru
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from kepipe.inference.added_knowledge import AddedKnowledge
 from kepipe.stages.artifacts import Evaluation, Graph, Linked, Model, Registration, Shards
 from kepipe.stages.evaluate import EvaluateConfig, held_out_documents
 from kepipe.studies.scores import single_values
+from kepipe.terminal import echo
 from kepipe.tracking.gate import Gate
 
 OFFER = "offer.json"
@@ -110,7 +110,7 @@ def champion_score(model: Path, evaluation: Path, metric: str) -> float | None:
         held_out = held_out_documents(linked, candidates, shards, config, parts["seed"])
         scores = score_model(model, held_out, config.probes, added, resolve("auto"))
     except ValueError as reason:
-        print(f"the champion {model} was not measured again: {reason}", file=sys.stderr)
+        echo(f"the champion {model} was not measured again: {reason}", err=True)
         return None
     return single_values(scores, ".").get(metric)
 

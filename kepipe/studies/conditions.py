@@ -11,6 +11,7 @@ from typing import Any
 
 from kepipe.flow.artifact import Artifact, hash_json, read_manifest
 from kepipe.studies.design import DATA_SETTINGS, Design
+from kg.regular_files import read_json
 
 STATED = ("seed", "steps", "shards", "data", "tokens", "rows")
 """Keys of a model's `kepipe.json` that say what it was trained on and for how long."""
@@ -83,7 +84,7 @@ def _stated(artifact: Artifact) -> dict[str, Any] | None:
     file = artifact.folder / "kepipe.json"
     if not file.exists():
         return None
-    provenance: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    provenance: dict[str, Any] = read_json(file)
     config, sources = (
         provenance.get("config", {}),
         read_manifest(artifact.folder)["cache_key_inputs"].get("sources"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from kepipe.config import suggest
 from kepipe.flow.artifact import Artifact
 from kepipe.studies.scores import FILE, MODEL, Metrics, Scores, from_json, is_scores
+from kg.regular_files import read_json
 
 
 class NoFigure(ValueError):
@@ -45,7 +45,7 @@ def read_figure(artifact: Artifact, metric: str, stages: Mapping[str, str]) -> F
 def _scores(artifact: Artifact, stages: Mapping[str, str]) -> dict[str, Figure]:
     """The figures of `scores.json`, nodes called by the stages that they are copies of."""
     file = artifact.folder / FILE
-    values = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    values = read_json(file) if file.exists() else {}
     return dict(_of_scores(from_json(values), stages) if is_scores(values) else _flatten(values))
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from kepipe.studies.intervals import Estimate
+from kg.regular_files import read_json
 
 FILE, FORMAT = "scores.json", "kepipe-scores/1"
 MODEL = "model"
@@ -82,7 +83,7 @@ def write_scores(file: Path, scores: Scores) -> None:
 
 def read_scores(file: Path) -> Scores:
     """The scores of a file. Raises ValueError for one of another form."""
-    values = json.loads(file.read_text(encoding="utf-8"))
+    values = read_json(file)
     if not is_scores(values):
         raise ValueError(f"{file}: expected scores of the format {FORMAT}; run the stage that makes it again")
     return from_json(values)

@@ -17,6 +17,7 @@ import numpy as np
 
 from kepipe.arrays import Bools, Ints
 from kepipe.model_names import MINILM, means_place, minilm_folder
+from kg.regular_files import read_json
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as Backend
@@ -65,7 +66,12 @@ class Tokenizer:
 
     def encode(self, texts: Sequence[str]) -> Encoded:
         """Encode texts without special tokens, in parallel over texts where the process allows it."""
-        encodings = self.backend.encode_batch(list(texts), add_special_tokens=False)
+        try:
+            encodings = self.backend.encode_batch(list(texts), add_special_tokens=False)
+        except BaseException as error:  # the library's errors are no Exception where its own code gave up
+            if type(error).__name__ != "PanicException":
+                raise
+            raise ValueError(f"the tokenizer cannot split these texts: {error}") from None
         lengths = np.fromiter((len(e) for e in encodings), np.int64, len(encodings))
         total = int(lengths.sum())
         tokens = np.fromiter(chain.from_iterable(e.ids for e in encodings), np.int64, total)
@@ -254,7 +260,7 @@ def _read_json(file: Path) -> dict[str, Any]:
     if not file.exists():
         return {}
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
+        data = read_json(file)
     except ValueError as error:
         raise ValueError(f"{file}: not JSON: {error}") from None
     if not isinstance(data, dict):

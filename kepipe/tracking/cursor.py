@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from kepipe.files import lock, replacing
 from kepipe.flow.journal import is_written
+from kepipe.redaction import without_secrets
 
 SUFFIX = ".cursor"
 
@@ -32,15 +33,19 @@ class Cursor:
     """Why the store could not be reached at the last attempt; empty if it could."""
 
     @classmethod
-    def load(cls, journal: Path, store: str) -> Self:
-        """The cursor of a journal. One that was being delivered to another store starts again."""
+    def load(cls, journal: Path, store: str | None = None) -> Self:
+        """The cursor of a journal. One that was being delivered to another store than `store` starts again.
+
+        `store`: an address, which is kept without user and password.
+        """
+        address = without_secrets(store or "")
         try:
             cursor = TypeAdapter(cls).validate_json(journal.with_suffix(SUFFIX).read_bytes())
             if cursor.sent > journal.stat().st_size:  # of another journal
-                return cls(store)
+                return cls(address)
         except (FileNotFoundError, ValueError):
-            return cls(store)
-        return cursor if cursor.done or cursor.store == store else cls(store)
+            return cls(address)
+        return cursor if cursor.done or store is None or cursor.store == address else cls(address)
 
     def save(self, journal: Path) -> None:
         """Write beside the journal, whole or not at all."""
@@ -55,7 +60,7 @@ def journals(workspace: Path) -> list[Path]:
 
 def pending(workspace: Path) -> int:
     """Number of ended runs that have not been delivered to the end."""
-    return sum(not Cursor.load(file, "").done and not is_written(file) for file in journals(workspace))
+    return sum(not Cursor.load(file).done and not is_written(file) for file in journals(workspace))
 
 
 def journal_of(workspace: Path, run: str) -> Path:

@@ -48,7 +48,7 @@ def start(workspace: Path, port: int) -> subprocess.Popen[bytes]:
     if not is_free(port):
         raise ConfigError(f"port {port} is taken; `kepipe dashboard --port {next_free(port + 1)}` would do")
     store = connect(workspace)
-    options = {"host": HOST, "port": str(port), "workers": "1", "backend-store-uri": store.uri}
+    options = {"host": HOST, "port": str(port), "workers": "1"}
     if store.artifacts is not None:
         options["default-artifact-root"] = store.artifacts
     command = [sys.executable, "-m", "kepipe.tracking.server_process", str(os.getpid())]
@@ -57,7 +57,12 @@ def start(workspace: Path, port: int) -> subprocess.Popen[bytes]:
     log = workspace / "tracking" / "dashboard.log"
     with log.open("wb") as output:
         server = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=_quiet()
+            command,
+            cwd=sys.prefix,  # uvicorn imports from the folder it stands in
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=_environment(store.uri),
         )
     end = time.monotonic() + PATIENCE
     while not _answers(port):
@@ -89,6 +94,8 @@ def _answers(port: int) -> bool:
         return False
 
 
-def _quiet() -> dict[str, str]:
-    """The environment without a tracking address: the server is to open the store, not another server."""
-    return {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+def _environment(uri: str) -> dict[str, str]:
+    """The environment without a tracking address: the server is to open the store, not another server. The store's
+    address, which may hold a password, stands here and not on the command line, which every user can read."""
+    kept = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+    return {**kept, "MLFLOW_BACKEND_STORE_URI": uri}

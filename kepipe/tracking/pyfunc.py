@@ -1,7 +1,8 @@
 """A model folder as an MLflow model: texts in, predictions out.
 
-MLflow finds this module by its name in the file `MLmodel` and calls `_load_pyfunc`; nothing is pickled. Where the
-model is served, kepipe has to be installed.
+MLflow finds this module by its name in the file `MLmodel` and calls `_load_pyfunc`; nothing is pickled. The model
+carries the code of kepipe that registered it, and pins the versions of what that needs: a server installs nothing by
+the name `kepipe`, which on a public index is not ours.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kepipe import __version__
+import kepipe
+import kg
 from kepipe.files import link_or_copy
+from kepipe.provenance import pinned_requirements
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -62,7 +65,8 @@ def write(folder: Path, target: Path, model_id: str, run: str) -> None:
             data_path=empty,
             signature=signature(),
             mlflow_model=Model(model_id=model_id, run_id=run),
-            pip_requirements=[f"kepipe=={__version__}"],
+            code_paths=[str(Path(str(package.__file__)).parent) for package in (kepipe, kg)],
+            pip_requirements=pinned_requirements(),
         )
     data = target / str(Model.load(str(target)).flavors["python_function"]["data"])
     data.rmdir()

@@ -164,7 +164,7 @@ class Runs:
     def _pipeline_tags(self) -> dict[str, str]:
         tags = {f"kepipe.{name.removeprefix('kepipe.')}": value for name, value in self._begun.tags.items()}
         if "git.commit" in self._begun.tags:
-            tags["mlflow.source.git.commit"] = self._begun.tags["git.commit"].removesuffix("+changes")
+            tags["mlflow.source.git.commit"] = self._begun.tags["git.commit"].partition("+")[0]
         return {
             **tags,
             "mlflow.source.name": f"kepipe run {self._begun.pipeline}",

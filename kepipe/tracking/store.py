@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -18,6 +17,8 @@ from urllib.parse import urlparse
 
 from kepipe.files import lock
 from kepipe.flow.artifact import hash_json
+from kepipe.redaction import redact, without_secrets
+from kepipe.terminal import echo
 from kepipe.tracking import database
 from kepipe.tracking.cursor import forget_cursors
 
@@ -127,7 +128,7 @@ class Store:
         try:
             self.client.search_experiments(max_results=1)
         except (mlflow.exceptions.MlflowException, OSError) as error:
-            raise StoreUnavailable(f"{self.uri}: {_first_line(error)}") from error
+            raise StoreUnavailable(f"{without_secrets(self.uri)}: {_first_line(error)}") from error
 
 
 def connect(workspace: Path) -> Store:
@@ -150,10 +151,10 @@ def connect(workspace: Path) -> Store:
         if artifacts is not None:
             file = Path(uri.removeprefix("sqlite:///"))
             if (aside := database.ensure(file, artifacts)) is not None:
-                print(
+                echo(
                     f"tracking: {file.name} was no database and is kept as {aside.name}; a new one is filled from the "
                     "journals",
-                    file=sys.stderr,
+                    err=True,
                 )
                 forget_cursors(workspace)
             if file == (workspace / "mlflow.db").resolve():  # else others may share it
@@ -162,7 +163,7 @@ def connect(workspace: Path) -> Store:
         store = Store(uri, client, artifacts, scratch=workspace / "tracking")
         store.check()
     except (mlflow.exceptions.MlflowException, OSError, sqlite3.Error) as error:
-        raise StoreUnavailable(f"{uri}: {_first_line(error)}") from error
+        raise StoreUnavailable(f"{without_secrets(uri)}: {_first_line(error)}") from error
     return store
 
 
@@ -177,6 +178,7 @@ def _is_final(error: Exception) -> bool:
 
 
 def _first_line(error: Exception) -> str:
-    if "malformed" in str(error):
+    message = redact(str(error)).strip()
+    if "malformed" in message:
         return "the database is damaged: move it away, and `kepipe track sync --all` fills a new one from the journals"
-    return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+    return message.splitlines()[0][:300] if message else type(error).__name__

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from kepipe.flow.events import Event, RunStarted, StageEnded, StageStarted
 from kepipe.flow.journal import Journal
+from kepipe.terminal import echo
 from kepipe.tracking.cursor import Cursor, journal_of
 from kepipe.tracking.system_metrics import SystemMetrics
 
@@ -67,7 +68,7 @@ class Tracker:
             return [
                 "tracking: delivery failed, see delivery.log beside the journal; `kepipe track sync` repeats it"
             ]
-        return list(delivery_messages(Cursor.load(self._journal.file, "")))
+        return list(delivery_messages(Cursor.load(self._journal.file)))
 
 
 @contextmanager
@@ -80,7 +81,7 @@ def track(workspace: Path) -> Iterator[Tracker]:
         tracker.close(patience=0)
         raise
     for line in tracker.close():
-        print(line, file=sys.stderr)
+        echo(line, err=True)
 
 
 def delivery_messages(cursor: Cursor) -> Iterator[str]:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from kepipe.files import filling, remove_leftovers
 from kepipe.flow.artifact import hash_file
+from kg.regular_files import read_json
 
 STATE = "state.json"
 Tensors = Mapping[str, Mapping[str, Tensor]]
@@ -82,7 +83,7 @@ def prune(root: Path, keep: set[int]) -> None:
 
 
 def _open(folder: Path) -> Checkpoint:
-    written = json.loads((folder / STATE).read_text())
+    written = read_json(folder / STATE)
     for name, digest in written["files"].items():
         if hash_file(folder / name) != digest:
             raise ValueError(f"{name} does not match its digest")

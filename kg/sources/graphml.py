@@ -10,7 +10,6 @@ What `kg.networkx_graph` writes comes back as it was.
 from __future__ import annotations
 
 import io
-import json
 import math
 import re
 from collections import Counter
@@ -20,6 +19,7 @@ from typing import Any
 from xml.etree.ElementTree import ParseError
 
 from kg.problems import Problems
+from kg.regular_files import JsonError, parse_json
 from kg.schema import Entity, Relation
 from kg.sources.reading import DAMAGE, Choices, Tick, TriplesById, one_line, open_bytes
 from kg.writer import SPLITS, GraphWriter
@@ -106,9 +106,9 @@ def read_networkx(
 def _relations(listed: Any) -> list[tuple[str, str]]:
     """Pairs of id and label in a JSON list; [] for anything else, which another program may have put there."""
     try:
-        found = json.loads(listed)
+        found = parse_json(listed)
         return [(id, label) for id, label in found if isinstance(id, str) and isinstance(label, str) and id]
-    except (TypeError, ValueError, RecursionError):
+    except (TypeError, ValueError):
         return []
 
 
@@ -140,8 +140,8 @@ def _text(value: Any) -> str:
 def _strings(value: Any) -> tuple[str, ...]:
     """A list, a JSON list in a string, or one string, as strings."""
     if isinstance(value, str) and value.startswith("["):
-        with suppress(ValueError, RecursionError):  # a name may begin with a bracket
-            value = json.loads(value)
+        with suppress(JsonError):  # a name may begin with a bracket
+            value = parse_json(value)
     if isinstance(value, list | tuple | set):
         return tuple(str(entry) for entry in value)
     return (str(value),) if value else ()

@@ -8,7 +8,6 @@ and `relations.tsv` (id, label). Whatever is named in a triple only gets its id 
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 
 from kg.arrays import Ints
 from kg.problems import Problems
+from kg.regular_files import JsonError, parse_json
 from kg.schema import Entity, Relation
 from kg.sources.reading import Choices, Tick, explain, packed_or_not, read_blocks, read_lines
 from kg.writer import SPLITS, GraphWriter
@@ -74,18 +74,14 @@ def _read_entities(file: Path, writer: GraphWriter, problems: Problems, tick: Ti
     unknown: Counter[str] = Counter()
     for number, line in read_lines(file, problems, tick):
         try:
-            fields = json.loads(line)
+            fields = parse_json(line)
             writer.add_entity(_entity(fields))
             if more := fields.keys() - _KEYS:
                 unknown.update(more if len(unknown) < _KEYS_COUNTED else more & unknown.keys())
-        except UnicodeDecodeError as error:
-            problems.add(file, number, f"not UTF-8 (byte {error.start + 1})")
-        except json.JSONDecodeError as error:
-            problems.add(file, number, f"not JSON ({error.msg}, column {error.colno}); one object a line")
+        except JsonError as error:
+            problems.add(file, number, f"{error}; one object a line")
         except ValueError as error:
             problems.add(file, number, str(error))
-        except RecursionError:
-            problems.add(file, number, "not an entity: nested too deeply")
     return Counter({f"values under the key {key!r} of {file.name}": n for key, n in unknown.items()})
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from kg.problems import Problems
+from kg.sources.rdf_nesting import DEEPEST, Nesting
 from kg.sources.reading import Tick, explain, read_blocks
-from kg.sources.xml_entities import Expansion
+from kg.sources.xml_bounds import XmlBounds
 
 FORMATS = {
     ".nt": "N_TRIPLES", ".nq": "N_QUADS", ".ttl": "TURTLE", ".trig": "TRIG", ".rdf": "RDF_XML", ".owl": "RDF_XML",
@@ -52,6 +53,8 @@ def _parse_lines(file: Path, format: Any, problems: Problems, tick: Tick) -> Ite
     from pyoxigraph import parse
 
     for first, block in read_blocks(file, problems, tick, _BLOCK):
+        if b"<<" in block:
+            block = _without_deep_lines(file, first, block, problems)
         parsed = 0  # statements that are passed over where the block is parsed again
         try:
             for subject, predicate, object, *_ in parse(block, format):
@@ -68,11 +71,24 @@ def _parse_lines(file: Path, format: Any, problems: Problems, tick: Tick) -> Ite
                     problems.add(file, number, _explain(error, line))
 
 
+def _without_deep_lines(file: Path, first: int, block: bytes, problems: Problems) -> bytes:
+    """The block with a blank line for each in which statements about statements are nested too deeply: pyoxigraph
+    would run out of stack, and end the process."""
+    lines = block.split(b"\n")
+    for place, line in enumerate(lines):
+        if Nesting().most(line) > DEEPEST:
+            problems.add(file, first + place, f"statements about statements, nested more than {DEEPEST} deep")
+            lines[place] = b""
+    return b"\n".join(lines)
+
+
 def _parse_whole(file: Path, format: Any, problems: Problems, tick: Tick) -> Iterator[Statement]:
-    """Turtle, TriG and RDF/XML, where a statement may take many lines. Raises ValueError as `Expansion`."""
+    """Turtle, TriG and RDF/XML, where a statement may take many lines. Raises ValueError as `XmlBounds`, and for
+    statements about statements that are nested too deeply."""
     from pyoxigraph import RdfFormat, parse
 
-    text = _Text(file, problems, tick, Expansion(file) if format == RdfFormat.RDF_XML else None)
+    is_xml = format == RdfFormat.RDF_XML
+    text = _Text(file, problems, tick, XmlBounds(file) if is_xml else None, None if is_xml else Nesting())
     # Relative IRIs need some base; this one says that the file gave none.
     statements = parse(cast("IO[bytes]", text), format, base_iri="file:///")
     while True:
@@ -118,8 +134,10 @@ class _Text:
     Bytes that are no UTF-8, at which the parser would end, become the replacement character, each line a problem.
     """
 
-    def __init__(self, file: Path, problems: Problems, tick: Tick, expansion: Expansion | None) -> None:
-        self._file, self._problems, self._expansion = file, problems, expansion
+    def __init__(
+        self, file: Path, problems: Problems, tick: Tick, xml: XmlBounds | None, nesting: Nesting | None
+    ) -> None:
+        self._file, self._problems, self._xml, self._nesting = file, problems, xml, nesting
         self._blocks = read_blocks(file, problems, tick, _BLOCK)
         self._block, self._place = b"", 0
         self._recent: deque[tuple[int, int]] = deque()
@@ -131,12 +149,17 @@ class _Text:
         """The next bytes; none at the end."""
         if self._place == len(self._block):
             first, block = next(self._blocks, (0, b""))
-            if self._expansion is not None:
-                self._expansion.check(first, block)
+            if self._xml is not None:
+                self._xml.check(first, block)
+            if self._nesting is not None and self._nesting.most(block) > DEEPEST:
+                raise ValueError(
+                    f"{self._file}:{first}: in the lines from here on statements about statements are nested more than "
+                    f"{DEEPEST} deep: refused"
+                )
             self._block, self._place = self._repair(first, block), 0
         end = self._place + most
         # The errors of XML do not say where; read by a few lines, so that `line` does.
-        if self._expansion is not None:
+        if self._xml is not None:
             end = min(end, self._block.find(b"\n", self._place + _FEW) + 1 or end)
         piece = self._block[self._place : end]
         self._recent.append((self._given, self.line))

@@ -17,6 +17,7 @@ from typing import Any, cast
 import numpy as np
 
 from kg.problems import Problems
+from kg.regular_files import LONGEST_LINE, open_regular
 from kg.schema import Entity, Relation
 from kg.writer import GraphWriter
 
@@ -37,6 +38,9 @@ _OF_ANOTHER_KIND = dict.fromkeys((b"\xff\xfe", b"\xfe\xff"), _UTF_16) | {
 """How files begin of which no line can be read."""
 _PACKINGS = (".gz", ".bz2")
 _BREAK = re.compile(r"[\r\n]")
+FREE, TIMES = 1 << 28, 200
+"""Bytes that any packed file may unpack to, and how many times its own size, whichever is more; texts and graphs shrink
+to a tenth, at most to a fiftieth."""
 _BUFFER = 1 << 20
 _BLOCK = 1 << 22
 
@@ -64,15 +68,17 @@ def open_bytes(file: Path, tick: Tick) -> Iterator[io.BufferedReader[Any]]:
     """The content of a file, unpacked if it is gzip or bzip2 (told by its first bytes, not by its name)."""
     with ExitStack() as stack:
         raw = stack.enter_context(_Watched(file, tick))
+
+        def bounded(read: Callable[[int], bytes]) -> io.BufferedReader[Any]:
+            unpacked = cast("Any", _Unpacked(read, raw, file))
+            return stack.enter_context(io.BufferedReader(unpacked, _BUFFER))
+
         buffered = stack.enter_context(io.BufferedReader(raw, _BUFFER))
         magic = buffered.peek(3)
         if magic.startswith(b"\x1f\x8b"):
-            yield cast("io.BufferedReader[Any]", stack.enter_context(gzip.GzipFile(fileobj=buffered)))
+            yield bounded(stack.enter_context(gzip.GzipFile(fileobj=buffered)).read1)
         elif magic.startswith(b"BZh"):
-            yield cast(
-                "io.BufferedReader[Any]",
-                stack.enter_context(io.BufferedReader(_Bunzipped(buffered), _BUFFER)),
-            )
+            yield bounded(cast("Any", stack.enter_context(_Bunzipped(buffered))).read)
         else:
             yield buffered
 
@@ -113,6 +119,9 @@ def read_blocks(
                         return
                     begun = True
                 end = rest.rfind(b"\n", len(rest) - len(piece)) + 1
+                if not end and len(rest) > LONGEST_LINE:
+                    line = first + rest.count(b"\n")
+                    raise ValueError(f"{file}:{line}: a line of more than {LONGEST_LINE >> 20} MB: refused")
                 if end and len(rest) >= size:
                     block = whole_lines(end)
                     yield first, block
@@ -178,17 +187,40 @@ class _Bunzipped(io.RawIOBase):
                 return len(data)
 
 
-class _Watched(io.RawIOBase):
-    """A file that tells how much of it was read."""
+class _Unpacked(io.RawIOBase):
+    """What a packed file unpacks to, by `read`. Raises ValueError where it is so much more than the file that it may be
+    meant to fill the memory."""
 
-    def __init__(self, file: Path, tick: Tick) -> None:
-        self._stream, self._tick = file.open("rb", buffering=0), tick
+    def __init__(self, read: Callable[[int], bytes], packed: _Watched, file: Path) -> None:
+        self._read, self._packed, self._file, self._count = read, packed, file, 0
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        count = self._stream.readinto(buffer) or 0
+        data = self._read(len(buffer))
+        buffer[: len(data)] = data
+        self._count += len(data)
+        if self._count > max(FREE, TIMES * self._packed.count):
+            raise ValueError(
+                f"{self._file}: unpacks to more than {TIMES} times its size: refused, as it may be meant to fill the "
+                "memory; if it is right, unpack it first"
+            )
+        return len(data)
+
+
+class _Watched(io.RawIOBase):
+    """A file that tells how much of it was read; `count`: bytes."""
+
+    def __init__(self, file: Path, tick: Tick) -> None:
+        self._stream, self._tick, self.count = open_regular(file).detach(), tick, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        count: int = cast("Any", self._stream).readinto(buffer) or 0
+        self.count += count
         self._tick(count)
         return count
 

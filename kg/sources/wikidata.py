@@ -23,6 +23,7 @@ import numpy as np
 from kg.arrays import Ints
 from kg.columns import encode
 from kg.problems import Problems
+from kg.regular_files import JsonError, parse_json
 from kg.schema import Entity, Relation
 from kg.sources.reading import Choices, Tick, explain, rank_language, read_lines
 from kg.writer import GraphWriter
@@ -43,7 +44,7 @@ def read_wikidata(
             if text in (b"[", b"]"):
                 continue
             try:
-                parsed = json.loads(text)
+                parsed = parse_json(text)
                 if _kind(parsed) == "property":
                     relation = _number(parsed.get("id"), "P")
                     names = _names(parsed, choices.languages)
@@ -56,12 +57,10 @@ def read_wikidata(
                     item, facts = _item(parsed, number, choices.languages, left_out)
                     items.write(json.dumps(item.fields()) + "\n")
                     triples.extend(facts)
-            except json.JSONDecodeError as error:
-                problems.add(file, number, f"not JSON ({error.msg}, column {error.colno}); one entity a line")
+            except JsonError as error:
+                problems.add(file, number, f"{error}; one entity a line")
             except ValueError as error:
                 problems.add(file, number, explain(error))
-            except RecursionError:
-                problems.add(file, number, "not an entity: nested too deeply")
         _write_items(file, items, writer, problems)
     _write_triples(triples, property_labels, writer, left_out)
     return left_out

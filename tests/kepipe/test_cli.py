@@ -1,13 +1,16 @@
-"""What people write is printed as it stands: brackets are no markup, and `:cat:` is no picture."""
+"""What people write is printed as it stands: brackets are no markup, `:cat:` is no picture, an escape moves nothing."""
 
 from __future__ import annotations
 
+import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from kepipe.cli import app
+from kepipe.cli import app, main
 from kg.schema import Entity, Relation, Triple
 from kg.writer import write_graph
 
@@ -55,3 +58,86 @@ def test_a_text_with_brackets_is_drawn_whole(graph: Path) -> None:
     told = run("inject", TEXT, "-g", str(graph))
     for written in (TEXT, "Lincoln (Lincoln [bold])", "[/in] → [bold]Nebraska"):
         assert written in told
+
+
+HOSTILE = "\x1b]0;title\x07\x1b[31mred\x1b[2J\x9b31m\u202e"
+OBEYED = ("\x1b]", "\x1b[31mred", "\x1b[2J", "\x07", "\x9b", "\u202e")
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A graph, texts and a pipeline in whose labels, ids and names of files a terminal's commands stand."""
+    folder = tmp_path_factory.mktemp("hostile")
+    (folder / "texts").mkdir()
+    entities = [
+        {
+            "id": f"E{number}{HOSTILE}",
+            "label": f"Name{number} {HOSTILE}",
+            "aliases": [f"Name{number}", f"N{HOSTILE}"],
+            "description": HOSTILE,
+            "types": [f"t{HOSTILE}"],
+        }
+        for number in range(4)
+    ]
+    (folder / "entities.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in entities))
+    triples = [f"{one['id']}\tr{HOSTILE}\t{entities[0]['id']}\n" for one in entities]
+    (folder / "triples.tsv").write_text("".join(triples) + f"bad line {HOSTILE}\n", encoding="utf-8")
+    (folder / "relations.tsv").write_text(f"r{HOSTILE}\trel {HOSTILE}\n", encoding="utf-8")
+    text = f"Name1 met Name2 {HOSTILE} and Name3, again and again."
+    (folder / "texts" / f"a{HOSTILE.replace('/', '')}.txt").write_text(text, encoding="utf-8")
+    (folder / "texts" / f"b{HOSTILE}.jsonl").write_text(f"not JSON {HOSTILE}\n", encoding="utf-8")
+    (folder / f"p{HOSTILE}.yaml").write_text(
+        "name: p\ngraph: {source: native, path: .}\ncorpus: {source: folder, path: texts, held_out: 0}\n"
+        "stages: {link: {spacy_model: null}}\n"
+    )
+    write_graph(
+        folder / "stored",
+        [Entity(f"E{number}{HOSTILE}", f"Name{number} {HOSTILE}", (f"Name{number}",)) for number in range(4)],
+        [Relation(f"r{HOSTILE}", f"rel {HOSTILE}")],
+        {"train": [Triple(f"E1{HOSTILE}", f"r{HOSTILE}", f"E2{HOSTILE}")]},
+    )
+    return folder
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "graph import {0} --out {1}",
+        "graph validate {0}",
+        "graph describe {0}/stored",
+        "graph query {0}/stored Name1",
+        "graph query {0}/stored {2}",
+        "link --explain {2}Name1 -l {0}/stored --rules",
+        "link {0}/texts -l {0}/stored --rules",
+        "link doctor {0}/texts -l {0}/stored --rules",
+        "link doctor {0}/none{2} -l {0}/stored --rules",
+        "link nosuchcommand{2} --rules{2}",
+        "inject Name1 -g {0}/stored",
+        "config check {0}/p{2}.yaml",
+        "config check {0}/p{2}.yaml --set stages.link.a{2}=1",
+        "run {0}/p{2}.yaml -w {1} --until link",
+        "run {0}/p{2}.yaml -w {1} --until {2}",
+        "run {0}/p{2}.yaml -w {1} --until link --log-json",
+        "schedule remove {2} -w {1}",
+        "predict {0}/none{2} text",
+        "few-shot {0}/none{2} {0}/none{2}",
+    ],
+)
+def test_nothing_printed_is_obeyed_by_a_terminal(
+    hostile: Path,
+    tmp_path: Path,
+    command: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("KEPIPE_TRACKING", "off")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")  # `main` sets it
+    words = [word.format(hostile, tmp_path / "out", HOSTILE) for word in command.split()]
+    monkeypatch.setattr(sys, "argv", ["kepipe", *words])
+    monkeypatch.setattr(os, "umask", lambda mask: None)
+    with pytest.raises(SystemExit):
+        main()
+    printed = "".join(capsys.readouterr())
+    assert printed
+    assert not [mark for mark in OBEYED if mark in printed], printed

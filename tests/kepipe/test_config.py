@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -211,3 +212,50 @@ def test_a_merged_group_is_overridden_by_what_stands_beside_it(tmp_path: Path) -
     text = "steps: 1\nbase: &base {rate: 0.5, kind: sgd}\noptimiser: {<<: *base, rate: 0.25}\n"
     settings = read(written(tmp_path, text))
     assert settings.data["optimiser"] == {"rate": 0.25, "kind": "sgd"}
+
+
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]\n" for level in range(1, 10)
+)
+MERGED = "a0: &a0 {k: 1}\n" + "".join(
+    f"a{level}: &a{level} {{<<: [{', '.join([f'*a{level - 1}'] * 10)}], k{level}: 1}}\n"
+    for level in range(1, 9)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (BOMB, r"p\.yaml:6: with its aliases this stands for more than 1,000,000 values: refused"),
+        (MERGED, r"p\.yaml:\d: with its aliases this stands for more than 1,000,000 values: refused"),
+        ("name: x\nstages: &s {link: *s}\n", r"p\.yaml:2: what begins here has an alias of itself in it"),
+        ("seeds: &a [*a]\n", r"p\.yaml:1: what begins here has an alias of itself in it"),
+        ("a: " + "{a: " * 150 + "1" + "}" * 150, r"p\.yaml:1: nested more than 100 deep"),
+        ("a: " + "{a: " * 3000 + "1" + "}" * 3000, r"p\.yaml: .*nested more than 100 deep"),
+        ("a: " + "[" * 100_000, r"p\.yaml: .*nested more than 100 deep"),
+        ("a: 1\nname: x\0\n", r"p\.yaml:2: not valid YAML: the character U\+0000"),
+    ],
+)
+def test_yaml_that_is_meant_to_fill_the_memory_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "p.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        read(tmp_path / "p.yaml")
+
+
+def test_aliases_are_read_where_they_stand_for_little(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text("a: &a {k: 1}\nb: [*a, *a]\nc: {<<: *a, l: 2}\n")
+    assert read(tmp_path / "p.yaml").data == {"a": {"k": 1}, "b": [{"k": 1}, {"k": 1}], "c": {"k": 1, "l": 2}}
+
+
+def test_settings_that_are_a_pipe_or_a_device_are_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    for file in (tmp_path / "pipe.yaml", Path("/dev/zero")):
+        with pytest.raises(ValueError, match="expected a file, found a"):
+            read(file)
+
+
+def test_an_assignment_that_is_meant_to_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text("a: 1\n")
+    for value in ("[" * 100_000, "&a [*a]"):
+        with pytest.raises(ConfigError, match="is not a YAML value"):
+            override(read(tmp_path / "p.yaml"), [f"a={value}"])

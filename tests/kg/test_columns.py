@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from kg.columns import Strings, load, save, save_strings
 
@@ -23,3 +24,19 @@ def test_strings_over_their_own_files(tmp_path: Path) -> None:
     mapped = Strings.load(tmp_path, "words")
     save_strings(tmp_path, "words", mapped)
     assert list(mapped) == list(Strings.load(tmp_path, "words")) == words
+
+
+class Touch:
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.mark,)
+
+
+def test_a_pickle_in_a_column_is_refused_and_does_not_run(tmp_path: Path) -> None:
+    mark = tmp_path / "ran"
+    np.save(tmp_path / "numbers.npy", np.array([Touch(mark)], dtype=object), allow_pickle=True)
+    with pytest.raises(ValueError, match=r"numbers\.npy: damaged"):
+        load(tmp_path, "numbers")
+    assert not mark.exists()

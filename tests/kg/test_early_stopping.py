@@ -18,7 +18,7 @@ def test_over_after_patience_and_best_restored() -> None:
     best.restore(model)
     assert model.weight.item() == torch.tensor(0.4)
     resumed = BestSoFar(patience=2)
-    resumed.resume(best.get_summary_dict())
+    resumed.resume(best.state())
     assert resumed.over
 
 

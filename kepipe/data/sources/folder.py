@@ -16,9 +16,14 @@ from kepipe.data.document_files import read_documents, read_parquet
 from kepipe.data.line_readers import columns
 from kepipe.flow.source_digests import digest_source
 from kg.problems import Problems
+from kg.regular_files import read_small
 
 if TYPE_CHECKING:
     from kepipe.data.sources.table import Reading
+
+
+LONGEST_TEXT = 1 << 30
+"""Bytes of the largest `.txt`, which is one document."""
 
 
 def list_files(path: Path) -> list[Path]:
@@ -84,7 +89,7 @@ def read_folders(paths: Sequence[Path], problems: Problems) -> Iterator[Document
 
 
 def _read_text(file: Path, root: Path, problems: Problems) -> Iterator[Document]:
-    raw = file.read_bytes()
+    raw = read_small(file, LONGEST_TEXT)
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from kepipe.linking.text.annotations import Annotator
 from kepipe.linking.text.annotators import make_annotator
+from kg.regular_files import read_json
 
 CHUNK = 200_000
 """A chunk ends after the document that brings it to this many bytes."""
@@ -99,7 +100,7 @@ def save_chunks(file: Path, chunks: list[Chunk]) -> None:
 
 def open_chunks(file: Path) -> list[Chunk]:
     """The chunks that `save_chunks` wrote."""
-    return [Chunk(**fields) for fields in json.loads(file.read_text())]
+    return [Chunk(**fields) for fields in read_json(file)]
 
 
 def write_atomically(file: Path, text: str) -> None:

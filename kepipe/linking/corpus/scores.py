@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from kepipe.linking.evaluation.score import Counts, summarise
 from kepipe.linking.training.learn import Learned
+from kg.regular_files import read_json
 
 PRECISION_ON = {
     True: "all predictions",
@@ -25,7 +25,7 @@ class CorpusCounts(NamedTuple):
     @classmethod
     def read(cls, files: Sequence[Path]) -> CorpusCounts:
         """Those of all chunks."""
-        chunks = [json.loads(file.read_text()) for file in files]
+        chunks = [read_json(file) for file in files]
         documents = [entry for chunk in chunks for entry in chunk["documents"]]
         return cls(sum(chunk["mentions"] for chunk in chunks), documents)
 

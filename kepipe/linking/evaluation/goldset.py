@@ -6,7 +6,7 @@ A line of JSON a text: `{"id", "text", "mentions": [{"start", "end", "entity", "
 
 from __future__ import annotations
 
-import json
+import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from kepipe.data.line_readers import json_lines
 from kepipe.linking.decision.pronouns import PRONOUN
 from kepipe.linking.kb.links import NIL, Link
 from kg.problems import Problems
+from kg.regular_files import JsonError, open_regular, parse_json
 
 
 @dataclass(frozen=True)
@@ -73,19 +74,19 @@ class EntityIds:
 
 
 def _read_jsonl(file: Path, key: str) -> Iterator[tuple[str, str]]:
-    with file.open(encoding="utf-8") as stream:
+    with io.TextIOWrapper(open_regular(file), encoding="utf-8") as stream:
         for number, line in enumerate(stream, start=1):
             try:
-                record = json.loads(line)
+                record = parse_json(line)
                 own, other = record["id"], record.get(key)
-            except (json.JSONDecodeError, KeyError, TypeError, AttributeError):
+            except (JsonError, KeyError, TypeError, AttributeError):
                 raise ValueError(f"{file}:{number}: expected a JSON object with `id` and `{key}`") from None
             if other:
                 yield str(other), str(own)
 
 
 def _read_tsv(file: Path) -> Iterator[tuple[str, str]]:
-    with file.open(encoding="utf-8") as stream:
+    with io.TextIOWrapper(open_regular(file), encoding="utf-8") as stream:
         for number, line in enumerate(stream, start=1):
             other, tab, own = line.rstrip("\n").partition("\t")
             if not tab or "\t" in own:

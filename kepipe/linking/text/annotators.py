@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from spacy.language import Language
     from spacy.tokens import Doc
 from kepipe.linking.text.annotations import Annotations, Annotator, Name
+from kepipe.linking.text.chinese_words import open_jieba
 
 LONGEST = 100_000
 """Longer paragraphs are cut at this many characters, since a parser's memory grows with their length."""
@@ -161,11 +162,7 @@ class ChineseAnnotator:
     """Chinese: sentences by punctuation; a phrase is a word of jieba's of at least two characters."""
 
     def annotate(self, texts: Iterable[str]) -> Iterator[Annotations]:
-        import logging
-
-        import jieba
-
-        jieba.setLogLevel(logging.WARNING)
+        jieba = open_jieba()
         for text in texts:
             sentences = tuple(split_sentences(text, _CHINESE_STOP))
             words = (

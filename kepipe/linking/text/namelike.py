@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from kepipe.linking.text.annotations import Annotations
 from kepipe.linking.text.casing import Casing, capital_runs
+from kepipe.linking.text.chinese_words import open_jieba
 from kepipe.linking.text.words import is_chinese
 
 _NAMES = ("nr", "ns", "nt", "nz")
@@ -52,12 +53,9 @@ def _skip_common(text: str, begin: int, end: int, casing: Casing) -> int:
 
 def _chinese(text: str) -> Iterator[tuple[int, int]]:
     """Proper names; the parts of a foreign one, 比尔·盖茨, together."""
-    import logging
-
-    import jieba
+    open_jieba()
     from jieba import posseg
 
-    jieba.setLogLevel(logging.WARNING)
     place = begin = end = 0
     linked = False
     for word, tag in posseg.cut(text):

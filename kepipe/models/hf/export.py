@@ -15,6 +15,7 @@ from kepipe.models.hf import huggingface
 from kepipe.models.hf.dialects import dialect_of
 from kepipe.models.transformer import Transformer
 from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
+from kg.regular_files import read_json
 
 
 def export(folder: Path, model: Transformer, source: Path) -> None:
@@ -26,7 +27,7 @@ def export(folder: Path, model: Transformer, source: Path) -> None:
     huggingface.save(folder, model, source, special_ids(model, tokenizer))
     write_json(folder / "tokenizer.json", with_rows(tokenizer, model.config.family))
     file = folder / "tokenizer_config.json"
-    theirs = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    theirs = read_json(file) if file.exists() else {}
     write_json(file, {**told(model, tokenizer), **theirs})
 
 

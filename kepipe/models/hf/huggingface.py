@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from kepipe.models.files import copy_tokenizer, write_json, write_tensors
 from kepipe.models.hf import rows, settings
 from kepipe.models.hf.tables import Port, port_of
 from kepipe.models.transformer import Transformer
+from kg.regular_files import read_json
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 
@@ -43,7 +43,7 @@ def load(folder: Path, seed: int = 0) -> Ported:
     """
     file = folder / CONFIG
     try:
-        theirs = json.loads(file.read_text(encoding="utf-8"))
+        theirs = read_json(file)
     except (OSError, ValueError) as error:
         raise ValueError(f"{file}: no readable config of a model ({error})") from None
     port = settings.find_port(file, theirs)
@@ -90,8 +90,7 @@ def read(folder: Path) -> dict[str, Tensor]:
     """All tensors of a folder, in one file or in the several that its index names."""
     index = folder / INDEX
     if index.exists():
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        files = [folder / Path(name).name for name in names]
+        files = [folder / name for name in _files_named(index)]
     else:
         files = [folder / WEIGHTS]
     weights: dict[str, Tensor] = {}
@@ -100,6 +99,19 @@ def read(folder: Path) -> dict[str, Tensor]:
             raise ValueError(f"{file}: no such file. Weights are read from safetensors only, never unpickled")
         weights.update(load_file(file))
     return weights
+
+
+def _files_named(index: Path) -> list[str]:
+    """The files of weights beside an index. Raises ValueError for a name that leads elsewhere."""
+    listed = read_json(index)
+    weights = listed.get("weight_map") if isinstance(listed, dict) else None
+    names: list[Any] = list(weights.values()) if isinstance(weights, dict) else [None]
+    for name in names:
+        if not isinstance(name, str) or Path(name).name != name or not name.endswith(".safetensors"):
+            raise ValueError(
+                f"{index}: `weight_map`: expected names of .safetensors files beside it, found {name!r}"
+            )
+    return sorted(set(names))
 
 
 def modern(weights: dict[str, Tensor], port: Port) -> dict[str, Tensor]:

@@ -9,7 +9,6 @@ weights; they are converted once, by whoever trusts the file:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from kepipe.models.config import FusionConfig
 from kepipe.models.hf import huggingface, rows, settings
 from kepipe.models.hf.rows import row
 from kepipe.models.hf.tables import port_of
+from kg.regular_files import read_json
 
 HEADS = 4
 """Entity heads, which the release has in its code alone; a config may say otherwise under `num_attention_heads_ent`."""
@@ -50,7 +50,7 @@ def load(folder: Path, seed: int = 0) -> huggingface.Ported:
     and for weights of another shape than the config says.
     """
     file = folder / huggingface.CONFIG
-    theirs = json.loads(file.read_text(encoding="utf-8"))
+    theirs = read_json(file)
     port = port_of("bert")
     weights = huggingface.modern(huggingface.read(folder), port)
     without_fusion = huggingface.configure(settings.to_ours(file, theirs, port), weights, port)

@@ -12,7 +12,6 @@ right for weights that were fine-tuned by it; without, as BERT does, which is ri
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from kepipe.models.assemble import assemble, initialise
 from kepipe.models.config import TransformerConfig
 from kepipe.models.hf import huggingface, rows
 from kepipe.models.hf.rows import row
+from kg.regular_files import read_json
 
 LAYER, OURS = "encoder.transformer.{i}.", "encoder.layers.{i}."
 WEIGHTS = (
@@ -56,7 +56,7 @@ def load(folder: Path, seed: int = 0) -> huggingface.Ported:
     Raises ValueError, naming file and key, where the config lacks a size or a weight has another one.
     """
     file = folder / huggingface.CONFIG
-    theirs = json.loads(file.read_text(encoding="utf-8"))
+    theirs = read_json(file)
     missing = [name for name in NEEDED if name not in theirs]
     if missing:
         raise ValueError(f"{file}: `{missing[0]}` is missing")

@@ -19,8 +19,8 @@ def copy(stage: str, arm: str, seed: int, status: Status = "cached", why: str = 
     return step(f"{stage}.{arm}.{seed}", status, why, stage=stage, arm=arm, seed=str(seed))
 
 
-def words(line: str) -> list[str]:
-    return re.sub(r"\x1b\[[0-9;]*m", "", line).split()
+def words(*line: str) -> list[str]:
+    return re.sub(r"\x1b\[[0-9;]*m", "", "".join(line)).split()
 
 
 def test_seeds_of_which_the_same_is_said_share_a_line() -> None:
@@ -32,7 +32,7 @@ def test_seeds_of_which_the_same_is_said_share_a_line() -> None:
     steps[1] = copy("pretrain", "on", 0, "resumable", "an attempt was interrupted")
     steps.append(step("study", "to run", "never made before"))
     waiting = "evaluate seeds 0-2, 4 to run its input `pretrain.on` is to be made first"
-    told = [words(line) for line in lines(steps)]
+    told = [words(*line) for line in lines(steps)]
     assert told == [
         ["graph", "cached", "k1", "made", "by", "run", "r"],
         ["on"],
@@ -47,7 +47,7 @@ def test_seeds_of_which_the_same_is_said_share_a_line() -> None:
 
 def test_what_all_seeds_share_says_so() -> None:
     shared = step("embed.wide", stage="embed", arm="wide", seed="all seeds")
-    assert words(list(lines([shared]))[1])[:4] == [
+    assert words(*list(lines([shared]))[1])[:4] == [
         "embed",
         "all",
         "seeds",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -189,6 +191,63 @@ def test_mistakes_are_explained(tmp_path: Path, script: Path) -> None:
         schedules.add(tmp_path, script, "@daily", name="../x")
     with pytest.raises(ValueError, match="no schedule `tiny`; there are: none"):
         schedules.remove(tmp_path, "tiny")
+
+
+class Touch:
+    """Makes a file where it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.mark,)
+
+
+def test_a_file_of_schedules_runs_nothing_by_being_read(tmp_path: Path) -> None:
+    """Neither as APScheduler pickles its jobs, nor with a pickle where our JSON should be."""
+    mark, file = tmp_path / "ran", tmp_path / "schedule.sqlite"
+    pickled = pickle.dumps(Touch(mark))
+    pickle.loads(pickled)
+    mark.unlink()  # it does run where it is unpickled
+    with closing(sqlite3.connect(file)) as other, other:
+        other.execute("CREATE TABLE apscheduler_jobs (id TEXT, next_run_time REAL, job_state BLOB)")
+        other.execute("INSERT INTO apscheduler_jobs VALUES ('x', 1, ?)", (pickled,))
+    with pytest.raises(
+        ValueError, match=r"schedule\.sqlite: its schedules are pickled, .*add the schedules again"
+    ):
+        schedules.entries(tmp_path)
+    file.unlink()
+    assert schedules.entries(tmp_path) == []
+    with closing(sqlite3.connect(file)) as other, other:
+        other.execute("INSERT INTO jobs VALUES ('x', 1, ?)", (pickled,))
+    with pytest.raises(ValueError, match=r"schedule\.sqlite: the schedule 'x' cannot be read"):
+        schedules.entries(tmp_path)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("id", "job"),
+    [
+        ("x", '{"cron": "@daily", "pipeline": "p", "overrides": [], "func": "os:system"}'),
+        ("x", '{"cron": "@daily", "pipeline": ["p"], "overrides": []}'),
+        ("x", '{"cron": "@daily", "pipeline": "p", "overrides": {"a": "b"}}'),
+        ("x", '{"cron": "no cron", "pipeline": "p", "overrides": []}'),
+        ("x", "[]"),
+        ("../../x", '{"cron": "@daily", "pipeline": "p", "overrides": []}'),
+    ],
+)
+def test_a_schedule_of_another_form_is_refused(tmp_path: Path, id: str, job: str) -> None:
+    assert schedules.entries(tmp_path) == []
+    with closing(sqlite3.connect(tmp_path / "schedule.sqlite")) as other, other:
+        other.execute("INSERT INTO jobs VALUES (?, 1, ?)", (id, job))
+    with pytest.raises(ValueError, match="cannot be read"):
+        schedules.entries(tmp_path)
+
+
+def test_a_file_that_is_no_database_is_called_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "schedule.sqlite").write_bytes(b"no database" * 100)
+    with pytest.raises(ValueError, match=r"schedule\.sqlite: not a file of schedules"):
+        schedules.entries(tmp_path)
 
 
 def test_the_job_store_is_its_owners_alone(tmp_path: Path, script: Path) -> None:

@@ -99,3 +99,36 @@ def test_training_goes_on_from_a_folder_with_its_own_dropout(tmp_path: Path) -> 
 def test_a_name_that_leads_nowhere(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="expected a model folder"):
         locate(str(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("encoder_layers", 10**9),
+        ("hidden", 10**12),
+        ("vocabulary", 1 << 40),
+        ("positions", -5),
+        ("heads", 2.5),
+        ("feedforward", "64"),
+        ("encoder_layers", True),
+    ],
+)
+def test_a_config_that_asks_for_the_impossible_is_refused_before_anything_is_built(
+    tmp_path: Path, name: str, size: object
+) -> None:
+    folder.save(tmp_path, small())
+    values = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**values, name: size}))
+    with pytest.raises(ValueError, match=rf"config\.json: `{name}`: expected a whole number up to"):
+        folder.load(tmp_path)
+
+
+def test_an_index_of_weights_names_files_beside_it(tmp_path: Path) -> None:
+    from kepipe.models.hf import huggingface
+
+    for names in ({"a": "../../etc/passwd.safetensors"}, {"a": 3}, [], {"a": "model.bin"}):
+        (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": names}))
+        with pytest.raises(
+            ValueError, match=r"index\.json: `weight_map`: expected names of \.safetensors files"
+        ):
+            huggingface.read(tmp_path)

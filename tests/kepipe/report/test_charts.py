@@ -55,3 +55,47 @@ def test_durations(seconds, words):
 def test_running_mean():
     assert charts.smooth([1, 2, 3, 4], 2) == [1, 1.5, 2.5, 3.5]
     assert charts.smooth([], 3) == []
+
+
+TEXT = "{http://www.w3.org/2000/svg}text"
+LABELS = (
+    "US$ $\\frac", "$$", "$\\undefined{x}$", "100$ to 200$", "_hidden", "#fe0100", ' id="a"', "<svg onload=a>", "]]>",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_a_label_is_text_whatever_stands_in_it(label):
+    estimate = Estimate(0.3, 0.2, 0.4, 9, 9)
+    drawn = (
+        charts.curves({label: ([1, 2], [3, 4]), "b": ([1, 2], [2, 3])}, label, label),
+        charts.dots({label: {label: 1.0, "b": estimate}}, label, [label]),
+        charts.strips({label: ([0.2], estimate)}, label, [0]),
+        charts.bars({label: 1.0, "b": 2.0}, label),
+        charts.timeline({label: (0, 3), "b": (3, 4)}),
+    )
+    for svg in drawn:
+        texts = ["".join(element.itertext()) for element in ElementTree.fromstring(svg).iter(TEXT)]
+        assert label in [text.removeprefix("\u200b") for text in texts]
+
+
+@pytest.mark.parametrize("label", ["\x00nul", "\x1b[31m", "\ud800", "a\x08b"])
+def test_what_xml_cannot_hold_is_replaced(label):
+    for svg in (
+        charts.bars({label: 1.0}, label),
+        charts.curves({label: ([1], [2]), "b": ([1], [2])}, label, "y"),
+    ):
+        assert "\ufffd" in "".join(ElementTree.fromstring(svg).itertext())
+
+
+def test_no_settings_of_matplotlib_change_a_chart(monkeypatch):
+    import matplotlib
+
+    before = charts.bars({"a": 1.0}, "x")
+    for name, value in {
+        "text.usetex": True,
+        "font.size": 30,
+        "axes.grid": True,
+        "text.parse_math": True,
+    }.items():
+        monkeypatch.setitem(matplotlib.rcParams, name, value)
+    assert charts.bars({"a": 1.0}, "x") == before

@@ -96,7 +96,7 @@ config = EmbedConfig(**{CONFIG.model_dump()!r})
 run_stage(EMBED, EmbedInputs(graph), config, Path({str(tmp_path / "killed")!r}))
 """
     child = subprocess.Popen([sys.executable, "-c", program])
-    checkpoint = tmp_path / "killed/scratch/embedding.pt"
+    checkpoint = tmp_path / "killed/scratch/embedding.safetensors"
     deadline = time.monotonic() + 120
     while not checkpoint.exists() and child.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -283,3 +285,35 @@ def test_a_model_that_was_deleted_from_the_registry_comes_back_and_no_other_is_t
     outcome = offers.again("one", 0.3)
     assert outcome is not None
     assert (outcome["version"], outcome["champion"]) == (1, True)
+
+
+def test_a_registered_model_brings_its_own_code(store: Store, source: Any, fresh: str, world: World) -> None:
+    """On a public index the name `kepipe` is not ours: nothing is installed by it, and the code that answers is the
+    model's own."""
+    arm = world.arms[0]
+    offer(store, offered(fresh, arm.folder, arm.digest, 0.5), source, lambda *_: None)
+    stored = Path(mlflow.artifacts.download_artifacts(f"models:/{fresh}@champion"))
+    pinned = (stored / "requirements.txt").read_text().split()
+    assert f"torch=={version('torch')}" in pinned
+    assert all("==" in line and not line.startswith(("kepipe", "kg")) for line in pinned)
+    program = (
+        "import sys, mlflow.pyfunc\n"
+        "model = mlflow.pyfunc.load_model(sys.argv[1])\n"
+        "import kepipe, kg\n"
+        "print(len(model.predict([sys.argv[2]])), kepipe.__file__, kg.__file__)"
+    )
+    elsewhere = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    text = f"The capital of France is {world.tokenizer.named['mask']}."
+    answer = subprocess.run(
+        [sys.executable, "-P", "-c", program, str(stored), text],
+        env=elsewhere,
+        cwd=stored,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    count, *files = answer.stdout.split()[-3:]
+    assert int(count) == 5
+    assert [Path(file) for file in files] == [
+        stored / "code" / name / "__init__.py" for name in ("kepipe", "kg")
+    ]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from kg.problems import Problems
+from kg.sources import reading
 from kg.sources.reading import read_lines
 
 Pack = Callable[[bytes], bytes]
@@ -56,3 +60,34 @@ def test_utf_16_is_told_with_and_without_its_mark(tmp_path: Path, encoding: str)
     problems = Problems()
     assert lines(file, problems) == b""
     assert "UTF-16" in str(problems.first[0])
+
+
+@pytest.mark.parametrize("packing", [gzip, bz2])
+def test_what_unpacks_to_far_more_than_its_size_is_refused(
+    tmp_path: Path, packing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "FREE", 1 << 20)
+    line, file = b"a\tb\tc\n", tmp_path / "bomb.tsv"
+    file.write_bytes(packing.compress(line * 100_000))  # 600 kB, and nearly nothing packed
+    assert sum(len(block) for _, block in reading.read_blocks(file, Problems(), lambda _: None)) == 600_000
+    file.write_bytes(packing.compress(line * 1_000_000))
+    with pytest.raises(ValueError, match=r"bomb\.tsv: unpacks to more than 200 times its size"):
+        list(reading.read_blocks(file, Problems(), lambda _: None))
+    varied = np.random.default_rng(0).integers(97, 105, 3 << 20, np.uint8).tobytes()
+    file.write_bytes(packing.compress(varied))
+    assert sum(len(block) for _, block in reading.read_blocks(file, Problems(), lambda _: None)) == 3 << 20
+
+
+def test_a_line_without_an_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "LONGEST_LINE", 1 << 20)
+    file = tmp_path / "long.tsv"
+    file.write_bytes(b"a\tb\tc\n" * 2 + b"x" * (3 << 20))
+    with pytest.raises(ValueError, match=r"long\.tsv:3: a line of more than 1 MB: refused"):
+        list(reading.read_blocks(file, Problems(), lambda _: None))
+
+
+def test_a_graph_that_is_a_pipe_or_a_device_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.tsv")
+    for file in (tmp_path / "pipe.tsv", Path("/dev/zero")):
+        with pytest.raises(ValueError, match="expected a file, found a"):
+            list(reading.read_blocks(file, Problems(), lambda _: None))

@@ -1,7 +1,8 @@
-"""Entities that an XML file declares for itself: refused where they stand for so much that they fill the memory.
+"""XML that would fill the memory or take for ever: refused by its entities and by how deep its elements are nested.
 
-Each may be made of others, so that a page of declarations stands for gigabytes ("billion laughs"), and expat limits
-this, but pyoxigraph does not.
+An entity that a file declares for itself may be made of others, so that a page of declarations stands for gigabytes
+("billion laughs"). expat limits this, but pyoxigraph does not. Nor does it limit the depth, with the square of which
+its time grows.
 """
 
 from __future__ import annotations
@@ -9,6 +10,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
+
+DEEPEST = 2000
+"""Elements within each other; RDF/XML that people write has a dozen."""
 LONGEST = 1 << 16
 """Bytes that one entity may stand for; those of ontologies are beginnings of IRIs."""
 _FREE, _TIMES = 1 << 26, 100
@@ -17,14 +22,15 @@ _START = b"<!ENTITY"
 _DECLARATION = re.compile(rb"""<!ENTITY[^<"']*(?:"([^<"]*)"|'([^<']*)')""")
 
 
-class Expansion:
-    """What the entities of a file stand for, at most, told while the file is read."""
+class XmlBounds:
+    """What the entities of a file stand for, at most, and how deep its elements are, told while the file is read."""
 
     def __init__(self, file: Path) -> None:
-        self._file, self._largest, self._unfinished = file, 0, b""
+        self._file, self._largest, self._unfinished, self._depth = file, 0, b"", 0
 
     def check(self, first: int, block: bytes) -> None:
         """Take the next stretch of the file, of which `first` is the first line. Raises ValueError, with the line."""
+        self._descend(first, block)
         if self._unfinished or _START in block:
             self._declare(first - self._unfinished.count(b"\n"), self._unfinished + block)
         stands_for = block.count(b"&") * self._largest
@@ -34,6 +40,17 @@ class Expansion:
                 f"{self._file}:{first}: the entities in lines {first} to {last} stand for up to {stands_for:,} "
                 "bytes: refused, as they may be meant to fill the memory"
             )
+
+    def _descend(self, first: int, block: bytes) -> None:
+        """Count the tags that begin and end elements, as they stand, in comments too."""
+        after, at = np.frombuffer(block[1:] + b" ", np.uint8), np.frombuffer(block, np.uint8)
+        tag, other = at == ord("<"), (after == ord("!")) | (after == ord("?"))
+        ends = (tag & (after == ord("/"))) | ((at == ord("/")) & (after == ord(">")))
+        depth = self._depth + np.cumsum((tag & ~other & ~ends).astype(np.int64) - ends)
+        if len(depth) and depth.max() > DEEPEST:
+            line = first + block.count(b"\n", 0, int((depth > DEEPEST).argmax()))
+            raise ValueError(f"{self._file}:{line}: elements nested more than {DEEPEST:,} deep: refused")
+        self._depth = max(int(depth[-1]), 0) if len(depth) else self._depth
 
     def _declare(self, first: int, text: bytes) -> None:
         for found in _DECLARATION.finditer(text):

@@ -1,0 +1,51 @@
+"""The one place where what others wrote becomes a part of a page or of a drawing: escaped, always.
+
+A label, a text, a file's name is a `str`, and whatever a page is made of escapes it. HTML and SVG of our own are
+`Markup`, made by `fill`, which escapes what is filled in. ruff sees to it that `markupsafe` is imported
+nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from markupsafe import Markup
+
+from kg.characters import in_xml
+
+__all__ = ["Markup", "drawing", "fill", "join", "shown"]
+
+
+def shown(value: Any) -> Any:
+    """A value as it is shown: a text without characters that neither HTML nor SVG can hold; else as it is."""
+    return in_xml(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def fill(template: str, *values: Any) -> Markup:
+    """The template, HTML or SVG written here in the code, with each value in place of `{}`, escaped unless `Markup`."""
+    return Markup(template).format(*map(shown, values))
+
+
+def join(parts: Iterable[Any]) -> Markup:
+    """The parts one after the other, those escaped that are no `Markup`."""
+    return Markup("").join(map(shown, parts))
+
+
+def drawing(svg: str) -> Markup:
+    """An SVG by a library that has escaped its texts: matplotlib, which writes it by an XML writer of its own.
+
+    Raises ValueError for what is no well-formed XML, or holds what is no drawing.
+    """
+    from xml.etree import ElementTree
+
+    root = ElementTree.fromstring(svg.replace("xlink:href", "href"))
+    for element in root.iter():
+        kind = element.tag.rpartition("}")[2]
+        if kind in _ALIVE or any(name.rpartition("}")[2].startswith("on") for name in element.attrib):
+            raise ValueError(f"a drawing with <{kind}>")
+    return Markup(svg)
+
+
+_ALIVE = {"script", "foreignObject", "iframe", "image", "a", "animate", "set", "handler"}
+"""Elements by which an SVG does more than be looked at."""

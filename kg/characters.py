@@ -1,0 +1,33 @@
+"""Labels in files of XML and in drawings by matplotlib, which hold less than a label may."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+"""XML 1.0, section 2.2: control characters but for tab, line feed and carriage return; halves of surrogate pairs."""
+
+
+def in_xml(text: str) -> str:
+    """The text with a replacement character for each that XML cannot hold."""
+    return NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def in_chart(text: str) -> str:
+    """The text as a label for matplotlib, which leaves out of a legend what begins with `_`."""
+    return in_xml(f"\N{ZERO WIDTH SPACE}{text}" if text.startswith("_") else text)
+
+
+@contextmanager
+def chart_settings(settings: dict[str, Any]) -> Iterator[None]:
+    """matplotlib's own settings and these, none of a `matplotlibrc` that lies in the folder; no text is a formula."""
+    import matplotlib
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        chosen: Any = {"text.parse_math": False, **settings}
+        matplotlib.rcParams.update(chosen)
+        yield

@@ -1,0 +1,72 @@
+"""Files of others, opened and read within bounds: no pipe that never ends, no text that fills the memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from io import BufferedReader
+from pathlib import Path
+from typing import Any
+
+SMALL = 64 << 20
+"""Bytes of the largest file that is read as a whole: settings, a config, a tokenizer, an index of weights."""
+LONGEST_LINE = 256 << 20
+"""Bytes of the longest line that is read; a text of a corpus may be a book."""
+_KINDS = {
+    stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
+}  # fmt: skip
+
+
+def open_regular(file: Path) -> BufferedReader:
+    """The file, to be read as bytes. Raises ValueError for a pipe, a device or a socket, which may never end, and
+    OSError as ever."""
+    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)  # a pipe without a writer would be waited for
+    try:
+        kind = _KINDS.get(stat.S_IFMT(os.fstat(descriptor).st_mode))
+        if kind is not None:
+            raise ValueError(f"{file}: expected a file, found {kind}")
+        stream = os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return stream
+
+
+def read_small(file: Path, most: int = SMALL) -> bytes:
+    """The content of a file that is never large. Raises ValueError for one of more than `most` bytes."""
+    with open_regular(file) as stream:
+        content = stream.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"{file}: larger than {most >> 20} MB, which no file of its kind is")
+    return content
+
+
+def read_json(file: Path) -> Any:
+    """What a small file of JSON holds. Raises ValueError that names the file, and OSError as ever."""
+    try:
+        return parse_json(read_small(file))
+    except JsonError as error:
+        raise ValueError(f"{file}: {error}") from None
+
+
+class JsonError(ValueError):
+    """A text is no JSON; `str` says what it is instead, `line` where, from 1."""
+
+    def __init__(self, message: str, line: int = 1) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+def parse_json(text: str | bytes) -> Any:
+    """A value of JSON. Raises JsonError, also for what is nested too deeply and for numbers of thousands of digits."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise JsonError(f"not JSON: {error.msg} at column {error.colno}", error.lineno) from None
+    except UnicodeDecodeError as error:
+        raise JsonError(f"not UTF-8 (byte {error.start + 1})") from None
+    except RecursionError:
+        raise JsonError("not read: its lists and objects are nested too deeply") from None
+    except ValueError:  # more digits than Python turns into a number
+        raise JsonError("not read: a number of too many digits") from None

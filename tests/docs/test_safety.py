@@ -1,0 +1,65 @@
+"""What docs/safety.md names is there: the tests of its promises, and weights of third parties with their digests."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "safety.md").read_text(encoding="utf-8")
+ROWS = [
+    [cell.strip() for cell in line.strip("|").split("|")]
+    for line in PAGE.splitlines()
+    if line.startswith("| ")
+]
+DIGEST = re.compile(r"`([0-9a-f]{64})`")
+
+
+def weights() -> list[tuple[str, str, str]]:
+    """Package, file in it, digest."""
+    listed, package = [], ""
+    for row in ROWS:
+        if (digest := DIGEST.fullmatch(row[-1])) is not None:
+            package = row[2].strip("`") or package
+            listed.append((package, row[3].strip("`"), digest[1]))
+    return listed
+
+
+def test_every_promise_has_a_test() -> None:
+    sections = re.split(r"^## ", PAGE, flags=re.MULTILINE)
+    promised = [part for part in sections if part.startswith(("What others", "Secrets", "What is too large"))]
+    assert len(promised) == 4
+    for part in promised:
+        rows = [line for line in part.splitlines() if line.startswith("| ") and "---" not in line][1:]
+        assert rows
+        assert all("`tests/" in row for row in rows), part
+    tests = re.findall(r"`(tests/[^`]+)`", PAGE)
+    assert [test for test in tests if not (ROOT / test).is_file()] == []
+
+
+def test_versions_are_those_that_are_pinned() -> None:
+    constraints = (ROOT / "constraints.txt").read_text()
+    for name, number in re.findall(r"^\| `([\w-]+)` ([\d.]+) \|", PAGE, re.MULTILINE):
+        assert f"{name}=={number} " in constraints
+        assert version(name) == number
+
+
+@pytest.mark.parametrize(("package", "file", "digest"), weights())
+def test_weights_of_third_parties_are_those_that_are_named(package: str, file: str, digest: str) -> None:
+    found = find_spec(package)
+    assert found is not None
+    assert found.origin is not None
+    assert hashlib.sha256((Path(found.origin).parent / file).read_bytes()).hexdigest() == digest
+
+
+def test_every_pinned_package_has_digests() -> None:
+    for name in ("constraints.txt", "constraints-test.txt"):
+        text = (ROOT / name).read_text()
+        pins = re.findall(r"^[\w.-]+==[^\n]*(?:\n    --hash=[^\n]*)*", text, re.MULTILINE)
+        assert len(pins) > 150
+        assert [pin.split("\n")[0] for pin in pins if "--hash=sha256:" not in pin] == []

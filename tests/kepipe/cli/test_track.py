@@ -1,0 +1,87 @@
+"""What the commands of tracking show of a store whose address holds a password."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.kepipe_run import EXAMPLE
+
+SECRET = "s3cr3t-pa55"
+
+
+def kepipe(*words: str, **environment: str) -> str:
+    """What a command prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "kepipe", *words],
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose store is away: nobody listens at port 9."""
+    place = tmp_path_factory.mktemp("secret") / "workspace"
+    uri = f"http://alice:{SECRET}@127.0.0.1:9"
+    words = ("run", str(EXAMPLE), "--until", "corpus", "--workspace", str(place))
+    printed = kepipe(*words, MLFLOW_TRACKING_URI=uri, HF_TOKEN=f"hf_{SECRET}")
+    assert "not delivered yet" in printed
+    assert "http://***@127.0.0.1:9" in printed
+    assert SECRET not in printed
+    return place
+
+
+@pytest.mark.parametrize("command", ["track status", "track sync", "doctor", "dashboard", "models list"])
+def test_no_command_shows_the_password_of_the_store(workspace: Path, command: str) -> None:
+    uri = f"http://alice:{SECRET}@127.0.0.1:9"
+    printed = kepipe(*command.split(), "--workspace", str(workspace), MLFLOW_TRACKING_URI=uri)
+    assert "http://***@127.0.0.1:9" in printed
+    assert SECRET not in printed
+
+
+def test_no_file_holds_the_password_and_all_are_their_owners_alone(workspace: Path) -> None:
+    files = [workspace, *workspace.rglob("*")]
+    assert not [file for file in files if file.is_file() and SECRET.encode() in file.read_bytes()]
+    assert [file for file in files if file.suffix == ".cursor"]
+    open_to_others = [
+        file for file in files if not file.is_symlink() and stat.S_IMODE(file.stat().st_mode) & 0o077
+    ]
+    assert not open_to_others
+
+
+def test_a_workspace_can_be_shared(tmp_path: Path) -> None:
+    printed = kepipe("plan", str(EXAMPLE), "--workspace", str(tmp_path), KEPIPE_UMASK="9")
+    assert "KEPIPE_UMASK=9: expected octal digits as `umask` takes them, such as 027" in printed
+    words = ("schedule", "add", str(EXAMPLE), "--cron", "@daily", "--workspace", str(tmp_path / "shared"))
+    kepipe(*words, KEPIPE_UMASK="027")
+    assert stat.S_IMODE((tmp_path / "shared").stat().st_mode) == 0o750
+
+
+def test_no_process_imports_a_module_of_the_folder_that_kepipe_is_called_in(tmp_path: Path) -> None:
+    """Neither kepipe, as its installed command starts, nor what delivers a run, nor the workers of the linker."""
+    for name in ("kepipe", "mlflow", "joblib", "spacy", "numpy", "sqlite3"):
+        module = f"open({str(tmp_path / 'ran')!r}, 'a').write({name!r})\nraise SystemExit(9)\n"
+        (tmp_path / f"{name}.py").write_text(module)
+    start = "from kepipe.cli import main; main()"
+    words = ["run", str(EXAMPLE), "--until", "link", "--set", "stages.link.workers=2"]
+    words += ["--set", "stages.link.spacy_model=null"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW")}
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", start, *words, "--workspace", str(tmp_path / "workspace")],
+        cwd=tmp_path,
+        env={**environment, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert not (tmp_path / "ran").exists(), (tmp_path / "ran").read_text()
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "workspace" / "mlflow.db").is_file()

@@ -1,0 +1,51 @@
+"""How deep statements about statements are, whatever stands in literals, IRIs and comments."""
+
+from __future__ import annotations
+
+import pytest
+
+from kg.sources.rdf_nesting import Nesting
+
+
+def nested(levels: int, inner: bytes = b":x") -> bytes:
+    return b"<<( :a :b " * levels + inner + b" )>>" * levels + b" .\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "depth"),
+    [
+        (b":a :b :c .\n", 0),
+        (nested(1), 1),
+        (nested(7), 7),
+        (nested(3) + nested(4), 4),
+        (b'<<( :a :b ">>" )>> .\n', 1),
+        (b'<<( :a :b """>> " >>\n""" )>> .\n', 1),
+        (b"<<( :a :b '''>>''' )>> .\n", 1),
+        (b"<<( :a :b '>>' )>> .\n", 1),
+        (b"<<( # >> >>\n :a :b :c )>> .\n", 1),
+        (b'<<( <http://a#b> :b "\\">>" )>> .\n', 1),
+        (b':a :b "<< << <<" . # << <<\n', 0),
+        (b':a :b "" , """<<""" , "<<" .\n', 0),
+    ],
+)
+def test_depth(text: bytes, depth: int) -> None:
+    assert Nesting().most(text) == depth
+
+
+def test_a_statement_and_a_literal_may_take_several_blocks() -> None:
+    nesting = Nesting()
+    assert nesting.most(b"<<( :a :b <<( :a :b\n") == 2
+    assert nesting.most(b'"""begun\n') == 2
+    assert nesting.most(b">> >> << << << <<\n") == 2
+    assert nesting.most(b'ends""" , <<( :a :b\n') == 3
+    assert nesting.most(b":c )>> )>> )>> .\n") == 3
+    assert nesting.most(b":a :b :c .\n") == 0
+    nesting = Nesting()
+    assert nesting.most(b':a :b """begun\n') == 0
+    assert nesting.most(b"<< <<\n") == 0
+    assert nesting.most(b'""" , <<( :a :b :c )>> .\n') == 1
+
+
+def test_it_takes_time_in_proportion() -> None:
+    assert Nesting().most(b'"' * 1_000_000 + b"\n") == 0
+    assert Nesting().most(b'"""' + b'" "" ' * 300_000 + b"\n") == 0

@@ -1,0 +1,130 @@
+"""Labels, types, titles and names of files that are HTML, scripts or formulas: no page obeys them, each shows them."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from kepipe.cli import app
+from tests.support.browser import shown
+from tests.support.kepipe_run import EXAMPLE, Kepipe
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("hostile-pages")]
+
+SCRIPT = "<script>document.title='PWNED'</script>"
+IMAGE = "<img src=x onerror=document.title='PWNED'>"
+EVIL = f"$$ \"'> {IMAGE} {SCRIPT} $\\undefined{{x}}$ ]]> \x1b[31m {{{{7*7}}}}"
+FILE = f"$x$ {IMAGE}"
+STUDY = """
+  quiz: {fewest: 2, most: 60}
+  finetune: {inputs: {start: pretrain, data: quiz}, task: classification, length: 32, epochs: 1, batch_tokens: 384}
+  evaluate: {context: 64}
+  report: {}
+study:
+  seeds: 1
+  arms: {knowledge: {}, plain: {pretrain: {knowledge: null}}}
+  controls: [plain]
+  measure: {evaluate: entity_cloze/mrr, finetune: test/accuracy}
+"""
+
+
+def write_example(folder: Path) -> Path:
+    """The docs' example with hostile types, descriptions, relations, titles, texts and names of files, and half of the
+    labels; the true labels are aliases, so that all is linked as ever. The other half are short enough for clozes."""
+    shutil.copytree(EXAMPLE.parent, folder)
+    entities = [json.loads(line) for line in (folder / "entities.jsonl").read_text().splitlines()]
+    for number, entity in enumerate(entities):
+        entity["aliases"] = [entity["label"], *entity.get("aliases", ())]
+        entity["label"] += f" {EVIL}" if number % 2 else ""
+        entity["description"] = f"{entity.get('description', '')} {EVIL}"
+        entity["types"] = [f"{kind} {EVIL}" for kind in entity.get("types", ())]
+    (folder / "entities.jsonl").write_text("".join(f"{json.dumps(entity)}\n" for entity in entities))
+    relations = (folder / "relations.tsv").read_text().splitlines()
+    (folder / "relations.tsv").write_text("".join(f"{line} {EVIL}\n" for line in relations))
+    for file in (folder / "texts").glob("*.txt"):
+        file.write_text(f"{EVIL} {file.read_text()}")
+        file.rename(file.with_name(f"{file.stem} {FILE}.txt"))
+    lines = (folder / "texts" / "moons.jsonl").read_text().splitlines()
+    records = [{**record, "title": f"{record.get('title', '')} {EVIL}"} for record in map(json.loads, lines)]
+    (folder / "texts" / "moons.jsonl").write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    file = folder / "pipeline.yaml"
+    settings = file.read_text().split("  control:")[0].replace("held_out: 0.2", "held_out: 0.4")
+    file.write_text(settings + STUDY)
+    return file
+
+
+def gold(folder: Path) -> Path:
+    """A gold set in which some names are marked rightly and some wrongly, so that there are mistakes to show."""
+    text = f"Mars and Jupiter were seen by Galileo {EVIL}."
+    marks = [("Mars", "jupiter"), ("Jupiter", "jupiter"), ("Galileo", "no such entity")]
+    mentions = [
+        {"start": text.index(name), "end": text.index(name) + len(name), "entity": entity, "type": EVIL}
+        for name, entity in marks
+    ]
+    file = folder / f"gold {FILE}.jsonl"
+    records = [{"id": f"d{number} {EVIL}", "text": text, "mentions": mentions} for number in range(3)]
+    file.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    return file
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Every page that kepipe makes, of a whole study and by each command."""
+    folder = tmp_path_factory.mktemp("hostile")
+    pipeline = write_example(folder / "example")
+    kepipe = Kepipe(folder / "workspace", pipeline)
+    outcome = kepipe.run()
+    assert outcome.code == 0, outcome.errors
+    graph = kepipe.workspace / "example" / "graph"
+    texts = next((folder / "example" / "texts").glob("mars*"))
+    out = {name: folder / f"{name}.html" for name in ("describe", "draw", "doctor", "score", "inject")}
+    out["picture"] = folder / "picture.svg"
+    for command in (
+        ("graph", "describe", graph, "--html", out["describe"]),
+        ("graph", "draw", graph, "Mars", "--out", out["draw"]),
+        ("graph", "draw", graph, "Jupiter", "--out", out["picture"]),
+        ("link", "doctor", texts, "-l", graph, "--rules", "--html", out["doctor"]),
+        ("link", "score", gold(folder), "-l", graph, "--rules", "--html", out["score"]),
+        ("inject", f"Mars {EVIL} is near Jupiter.", "--graph", graph, "--html", out["inject"]),
+    ):
+        result = CliRunner().invoke(app, [str(word) for word in command])
+        assert result.exit_code == 0, result.output
+    results = kepipe.workspace / "example"
+    return {**out, "report": results / "report" / "report.html", "study": results / "study" / "report.html"}
+
+
+def obeyed(document: str) -> list[str]:
+    """What in a document of the browser's came of a text that was taken for HTML."""
+    ran = ["a script ran"] if re.search(r"<title>\s*PWNED\s*</title>", document) else []
+    elements = re.findall(r"<(?:script|img|iframe|object|embed)\b", document)
+    return (
+        ran
+        + elements
+        + re.findall(r"<[a-z]+\b[^>]*\son\w+=", document)
+        + re.findall('href="javascript:', document)
+    )
+
+
+def test_the_browser_would_obey_them(tmp_path: Path) -> None:
+    for number, text in enumerate((SCRIPT, IMAGE, f"<svg><text>{IMAGE}</text></svg>")):
+        page = tmp_path / f"{number}.html"
+        page.write_text(f"<!doctype html><title>x</title><body>{text}")
+        assert "a script ran" in obeyed(shown(page))
+        assert len(obeyed(shown(page))) > 1
+
+
+@pytest.mark.parametrize(
+    "name", ["describe", "draw", "picture", "doctor", "score", "inject", "report", "study"]
+)
+def test_no_page_obeys_a_text(pages: dict[str, Path], name: str) -> None:
+    assert obeyed(shown(pages[name])) == []
+    written = pages[name].read_text(encoding="utf-8")
+    assert "\x1b" not in written
+    if name in ("describe", "draw", "report"):  # the others have no room for all of it
+        assert "$$ &#34;&#39;&gt; &lt;img src=x" in written
+        assert "{{7*7}}" in written

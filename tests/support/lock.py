@@ -1,0 +1,63 @@
+"""Writes the three files of constraints anew: `make lock`. Versions in them stay, unless `--upgrade` is given."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+RUN, TEST, TORCH = (ROOT / f"constraints{name}.txt" for name in ("", "-test", "-torch"))
+BUILD = re.compile(r"^((?:torch|triton|nvidia-[\w-]+|cuda-[\w-]+)==\S+(?: ; [^\\\n]*)?)", re.MULTILINE)
+"""torch and what its builds bring, of which no digest fits every index."""
+PIN = re.compile(r"^([\w.-]+==\S+)", re.MULTILINE)
+
+
+def compile_(requirements: str, *options: str, pins: Sequence[str] = (), leave: Sequence[str] = ()) -> str:
+    """The versions that meet the requirements, each with its digests; `leave`: packages not to list."""
+    with tempfile.TemporaryDirectory() as folder:
+        kept = Path(folder, "pins.txt")
+        kept.write_text("\n".join(pins))
+        command = [
+            sys.executable,
+            "-m",
+            "uv",
+            "pip",
+            "compile",
+            "-",
+            "--quiet",
+            "--universal",
+            "--generate-hashes",
+        ]
+        command += [
+            "--no-annotate",
+            "--no-header",
+            "--python-version",
+            "3.11",
+            "--constraint",
+            str(kept),
+            *options,
+        ]
+        command += [word for name in leave for word in ("--no-emit-package", name)]
+        done = subprocess.run(
+            command, input=requirements, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
+        )
+    return done.stdout
+
+
+def main(upgrade: bool) -> None:
+    heads = {file: re.match(r"(?:#.*\n)*", file.read_text())[0] for file in (RUN, TEST, TORCH)}  # type: ignore[index]
+    pins = [] if upgrade else [pin for file in heads for pin in PIN.findall(file.read_text())]
+    torch = BUILD.findall(compile_("torch", pins=pins))
+    names = [pin.partition("==")[0] for pin in torch]
+    TORCH.write_text(heads[TORCH] + "".join(f"{pin.strip()}\n" for pin in torch))
+    chosen = [*pins, *PIN.findall("\n".join(torch))]
+    for file, project in ((RUN, "."), (TEST, ".[test]")):
+        file.write_text(heads[file] + compile_(project, pins=chosen, leave=[*names, "kepipe"]))
+
+
+if __name__ == "__main__":
+    main("--upgrade" in sys.argv)
