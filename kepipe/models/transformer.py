@@ -285,10 +285,9 @@ class Transformer(TrainableEncoder):
         reach, local_mask = rotary.window // 2, mask
         if length > reach + 1:
             local_mask = self._mask(stack, visibility & nearby(reach), x_BTD, keys=length)
-        sizes = (self.config.heads, self.config.head_width)
-        everywhere, here = (
-            rotation(positions, *sizes, theta) for theta in (rotary.theta, rotary.local_theta)
-        )
+        heads, width = self.config.heads, self.config.head_width
+        everywhere = rotation(positions, heads, width, rotary.theta)
+        here = rotation(positions, heads, width, rotary.local_theta)
         return LayerContext(mask, rotation=everywhere, local=LayerContext(local_mask, rotation=here))
 
     def _mask(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kepipe.probes.graph_quiz.presentation import GROUP_NAMES, NAME, PRESENTATION
 from kepipe.studies.intervals import Estimate
 from kepipe.studies.scores import Metrics, Scores
+from kg.characters import chart_settings, in_chart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,17 +24,15 @@ def draw_quiz(scores: Scores, file: Path) -> None:
 
     Equal scores give equal bytes with the same version of matplotlib.
     """
-    import matplotlib
     from matplotlib.figure import Figure
 
     arms = {arm: measured[NAME] for arm, measured in scores.arms.items() if NAME in measured}
     settings: Any = {
         "font.family": "sans-serif",
         "font.size": 11,
-        "text.parse_math": False,
         "text.color": INK,
     }
-    with matplotlib.rc_context(settings):
+    with chart_settings(settings):
         figure = Figure(
             figsize=(7.2, 1.3 + 0.5 * len(arms)), dpi=150, layout="constrained", facecolor="white"
         )
@@ -46,7 +45,7 @@ def draw_quiz(scores: Scores, file: Path) -> None:
             axes.plot([], [], "o", color=color, label=GROUP_NAMES[group])
         for name, style in BASELINES.items():
             axes.plot([], [], style, color=MUTED, label=PRESENTATION.baselines[name])
-        axes.set_yticks(range(len(arms)), list(arms), color=INK)
+        axes.set_yticks(range(len(arms)), [in_chart(arm) for arm in arms], color=INK)
         axes.set_ylim(len(arms) - 0.5, -0.5)
         axes.set_xlim(0, 1)
         axes.set_xlabel("accuracy in the graph quiz", color=MUTED)
