@@ -64,7 +64,7 @@ def train(
         context.log(metrics, step=0)
         if state.finished(settings):
             state.record(metrics[evaluator.selection_metric], keep=0)
-    accumulator = MetricAccumulator(criterion.terms, criterion.metrics)
+    accumulator, rate = MetricAccumulator(criterion.terms, criterion.metrics), 0.0
     with (
         freed_memory_kept(accelerator.device.type),
         closing(loader.updates(state)) as updates,
@@ -102,7 +102,7 @@ def train(
     checkpoints.finish(state)
     if inner is not model:
         restore_weights(model, weights(inner))
-    require_finite(model, rate=learning_rate(state.step - 1, settings))
+    require_finite(model, rate=rate)
     return state
 
 
