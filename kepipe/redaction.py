@@ -20,6 +20,8 @@ ADDRESSES = (
 _WORDS = "password|passwd|pwd|secret|token|credential|credentials|key|signature|sig"
 NAMED = re.compile(rf"(?i)(?:^|[_.-]|ssl)(?:{_WORDS})(?:$|[_.-])")
 """Environment variables, and parameters of an address, of such names hold a secret."""
+_FOLDERS = ("PWD", "OLDPWD")
+"""Environment variables of a shell that hold its folders: no passwords, whatever their names."""
 _SHORTEST = 6
 """Characters from which a secret is hidden wherever it stands; a shorter one would be seen in any word."""
 
@@ -54,7 +56,7 @@ def _secrets() -> list[tuple[str, str]]:
                 password = user.partition(":")[2]
                 values |= {password, unquote(password)}
             values |= {secret for parameter, secret in parse_qsl(parts.query) if NAMED.search(parameter)}
-        elif NAMED.search(name):
+        elif NAMED.search(name) and name not in _FOLDERS:
             values.add(value)
     pairs += [(value, HIDDEN) for value in values if len(value) >= _SHORTEST]
     return sorted(pairs, key=lambda pair: -len(pair[0]))

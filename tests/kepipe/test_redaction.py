@@ -54,3 +54,11 @@ def test_secrets_of_the_environment_are_hidden_wherever_they_stand(text: str, sh
 )
 def test_an_address_keeps_its_host(address: str, shown: str) -> None:
     assert without_secrets(address) == shown
+
+
+def test_the_folder_in_which_one_works_is_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PWD", "OLDPWD"):
+        monkeypatch.setenv(name, "/home/me/project")
+    assert redact("/home/me/project/report.html") == "/home/me/project/report.html"
+    monkeypatch.setenv("DB_PWD", "correct horse")
+    assert redact("a correct horse") == "a ***"
