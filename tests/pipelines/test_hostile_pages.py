@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+import kepipe
 from kepipe.cli import app
 from tests.support.browser import shown
 from tests.support.kepipe_run import EXAMPLE, Kepipe
@@ -21,8 +22,8 @@ IMAGE = "<img src=x onerror=document.title='PWNED'>"
 EVIL = f"$$ \"'> {IMAGE} {SCRIPT} $\\undefined{{x}}$ ]]> \x1b[31m {{{{7*7}}}}"
 FILE = f"$x$ {IMAGE}"
 STUDY = """
-  quiz: {fewest: 2, most: 60}
-  finetune: {inputs: {start: pretrain, data: quiz}, task: classification, length: 32, epochs: 1, batch_tokens: 384}
+  graph-dataset: {fewest: 2, most: 60}
+  finetune: {inputs: {start: pretrain, data: graph-dataset}, task: classification, length: 32, epochs: 1}
   evaluate: {context: 64}
   report: {}
 study:
@@ -77,12 +78,15 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Every page that kepipe makes, of a whole study and by each command."""
     folder = tmp_path_factory.mktemp("hostile")
     pipeline = write_example(folder / "example")
-    kepipe = Kepipe(folder / "workspace", pipeline)
-    outcome = kepipe.run()
+    runner = Kepipe(folder / "workspace", pipeline)
+    outcome = runner.run()
     assert outcome.code == 0, outcome.errors
-    graph = kepipe.workspace / "example" / "graph"
+    results = runner.workspace / "example"
+    graph = results / "graph"
     texts = next((folder / "example" / "texts").glob("mars*"))
-    out = {name: folder / f"{name}.html" for name in ("describe", "draw", "doctor", "score", "inject")}
+    out = {
+        name: folder / f"{name}.html" for name in ("describe", "draw", "doctor", "score", "inject", "quiz")
+    }
     out["picture"] = folder / "picture.svg"
     for command in (
         ("graph", "describe", graph, "--html", out["describe"]),
@@ -90,12 +94,32 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         ("graph", "draw", graph, "Jupiter", "--out", out["picture"]),
         ("link", "doctor", texts, "-l", graph, "--rules", "--html", out["doctor"]),
         ("link", "score", gold(folder), "-l", graph, "--rules", "--html", out["score"]),
+        (
+            "quiz",
+            results / "pretrain",
+            "--graph",
+            graph,
+            "--questions",
+            "20",
+            "--page",
+            out["quiz"],
+        ),
         ("inject", f"Mars {EVIL} is near Jupiter.", "--graph", graph, "--html", out["inject"]),
     ):
         result = CliRunner().invoke(app, [str(word) for word in command])
         assert result.exit_code == 0, result.output
-    results = kepipe.workspace / "example"
     return {**out, "report": results / "report" / "report.html", "study": results / "study" / "report.html"}
+
+
+def test_no_page_is_missing_here() -> None:
+    """A page that is made by a function of its own is looked at by a browser, and so by the `pages` above."""
+    files = (Path(kepipe.__file__).parent / "report").glob("*.py")
+    made = {
+        name for file in files for name in re.findall(r"^def (\w+_page)\(", file.read_text(), re.MULTILINE)
+    }
+    assert made == {
+        "statistics_page", "entity_page", "diagnosis_page", "score_page", "tree_page", "quiz_page"
+    }  # fmt: skip
 
 
 def obeyed(document: str) -> list[str]:
@@ -119,7 +143,7 @@ def test_the_browser_would_obey_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["describe", "draw", "picture", "doctor", "score", "inject", "report", "study"]
+    "name", ["describe", "draw", "picture", "doctor", "score", "inject", "quiz", "report", "study"]
 )
 def test_no_page_obeys_a_text(pages: dict[str, Path], name: str) -> None:
     assert obeyed(shown(pages[name])) == []
