@@ -71,7 +71,10 @@ def open_hugging_face(folder: Path, device: str, note: Note) -> OpenedModel:
 
 
 def _opened(folder: Path, model: Transformer, note: Note) -> OpenedModel:
-    """A transformer with all that it can be used as, and the knowledge that lies beside it."""
+    """A transformer with all that it can be used as, and the knowledge that lies beside it.
+
+    Raises ValueError where the tokenizer has tokens that the model has no vectors for.
+    """
     from kepipe.knowledge.base import Sources
     from kepipe.knowledge.opening import open_own
     from kepipe.models.lm_scorer import LMScorer, prompt_style_of, writes
@@ -79,6 +82,11 @@ def _opened(folder: Path, model: Transformer, note: Note) -> OpenedModel:
     from kepipe.tokenization.tokenizer import load_tokenizer
 
     tokenizer = load_tokenizer(folder)
+    if tokenizer.vocab_size > model.config.vocabulary:
+        raise ValueError(
+            f"{folder}: the tokenizer has ids up to {tokenizer.vocab_size - 1:,}, the model vectors for "
+            f"{model.config.vocabulary:,} tokens: they do not belong together"
+        )
     return OpenedModel(
         folder,
         language_model=LMScorer(model, tokenizer, prompt_style_of(model.config, folder))

@@ -67,3 +67,14 @@ def test_every_kind_is_documented() -> None:
     glossary = (ROOT / "docs/glossary.md").read_text(encoding="utf-8")
     for name in KINDS:
         assert f"`{name}`" in glossary
+
+
+def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(tokenizer: Path, tmp_path: Path) -> None:
+    folder.save(tmp_path, small("bert"), tokenizer=tokenizer)
+    values = json.loads((tmp_path / "tokenizer.json").read_text(encoding="utf-8"))
+    values["model"]["vocab"]["moonlight"] = 10**7
+    (tmp_path / "tokenizer.json").write_text(json.dumps(values), encoding="utf-8")
+    with pytest.raises(
+        ValueError, match=r"the tokenizer has ids up to 10,000,000, the model vectors for 420 tokens"
+    ):
+        open_model(tmp_path)
