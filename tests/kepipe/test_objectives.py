@@ -12,7 +12,7 @@ import pytest
 
 from kepipe.data.batch_sampler import BatchSampler
 from kepipe.data.formats import FormatName, plan
-from kepipe.data.row_batches import RowBatches, SpecialTokens
+from kepipe.data.row_batches import RowBatches, RowShape, SpecialTokens
 from kepipe.objectives import table
 from tests.support.rows import CLS, PAD, SEP, TOKENIZER
 from tests.support.shards import random_documents, write_shard
@@ -30,7 +30,11 @@ def test_less_than_five_percent_of_an_epoch_is_padding(
     row, learned = table.TABLE[objective], table.build(table.read(objective), TOKENIZER)
     examples = plan(shard, format, 128, begin=row.begin)
     batches = RowBatches(
-        shard, examples, BatchSampler(examples.lengths, 4096, 0), SpecialTokens(PAD, CLS, SEP)
+        shard,
+        examples,
+        BatchSampler(examples.lengths, 4096, 0),
+        SpecialTokens(PAD, CLS, SEP),
+        RowShape(64, 4096, begin=True, seed=0),
     )
     padding = []
     for n in range(batches.per_epoch):

@@ -22,7 +22,7 @@ FOLLOWS = np.array([[1, 1, 2], [2, 3, 3], [4, 4, 4], [0, 0, 5], [5, 5, 5], [0, 1
 """Token → what may follow it, each as likely."""
 
 
-def batch(number: int) -> Batch:
+def batch(number: int, share: float = 0.0) -> Batch:
     """Rows of a Markov chain, of unequal lengths: batch `number` of `COUNT`, again and again."""
     rng = np.random.default_rng(number % COUNT)
     lengths = rng.integers(2, 13, 4 + number % COUNT)
@@ -84,7 +84,7 @@ def test_a_table_of_bigrams_learns_what_counting_finds(tmp_path: Path) -> None:
 
 
 def test_a_stop_changes_no_byte_of_it(tmp_path: Path) -> None:
-    def stopping(number: int) -> Batch:
+    def stopping(number: int, share: float) -> Batch:
         if number > 6:
             raise KeyboardInterrupt
         return batch(number)

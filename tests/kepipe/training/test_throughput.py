@@ -10,7 +10,7 @@ import pytest
 
 from kepipe.data.batch_sampler import BatchSampler
 from kepipe.data.formats import plan
-from kepipe.data.row_batches import RowBatches, SpecialTokens
+from kepipe.data.row_batches import RowBatches, RowShape, SpecialTokens
 from kepipe.models.base import Base, build
 from kepipe.objectives import table
 from tests.support.rows import CLS, PAD, SEP, TOKENIZER
@@ -29,7 +29,11 @@ def test_the_model_waits_for_less_than_three_percent_of_a_step(
     shard = write_shard(tmp_path / "shard", random_documents(np.random.default_rng(0), 30))
     examples = plan(shard, "doc-sentences", 64)
     batches = RowBatches(
-        shard, examples, BatchSampler(examples.lengths, TOKENS, 0), SpecialTokens(PAD, CLS, SEP)
+        shard,
+        examples,
+        BatchSampler(examples.lengths, TOKENS, 0),
+        SpecialTokens(PAD, CLS, SEP),
+        RowShape(64, TOKENS, begin=True, seed=0),
     )
     sizes = {"layers": 2, "hidden": 128, "heads": 2, "positions": 80}
     model = build(Base(family=family, **sizes), 10 + len(shard), 0)
