@@ -26,10 +26,6 @@ KNOWLEDGE_FILE = "knowledge.json"
 """What a model's folder says of the method that goes with the model: its name and settings."""
 
 
-GRAPH_FOLDER = "graph"
-"""Folder of a model's folder that holds the graph which a method reads."""
-
-
 class KnowledgeSettings(Section):
     """The settings of a method. `method`, its name, is declared by each."""
 
@@ -125,22 +121,6 @@ class Knowledge(Protocol):
     def save(self, folder: Path, model: TrainableEncoder) -> None:
         """Write what the method needs at inference beside the model."""
         ...
-
-
-def graph_coverage(rows: Ints) -> Coverage:
-    """What a graph knows of the entities of a text. `rows`: the graph's row of each, −1: none."""
-    known = int((rows >= 0).sum())
-    message = f"{known:,} of {len(rows):,} entities of the text are in the graph"
-    if not known:
-        message += ": nothing is said of them. Were the texts linked to this graph?"
-    return Coverage(message, not known)
-
-
-def save_graph(graph: Path, folder: Path) -> None:
-    """Have a stored graph beside a model: linked where the file system can, else copied."""
-    from kepipe.models.files import link_folder
-
-    link_folder(graph, folder / GRAPH_FOLDER)
 
 
 class LearnedKnowledge:

@@ -2,104 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from kepipe.config import ConfigConflict
-from kepipe.knowledge.base import (
-    GRAPH_FOLDER,
-    Control,
-    Coverage,
-    EntityLookup,
-    KnowledgeContext,
-    KnowledgeMethod,
-    Sources,
-    apply_after_corruption,
-    graph_coverage,
-    save_graph,
+from kepipe.knowledge.base import KnowledgeContext, Sources
+from kepipe.knowledge.graph_method import (
+    FactsInText,
+    GraphMethod,
+    ranking_vectors,
+    stored_graph,
+    too_short,
 )
-from kepipe.knowledge.choosing.choices import CHOICES
 from kepipe.knowledge.kbert.settings import KBert
-from kepipe.knowledge.moved_rows import move
 
 if TYPE_CHECKING:
     from kepipe.arrays import Ints
     from kepipe.data.batch import Batch, Mentions
-    from kepipe.data.row_batches import RowStream
     from kepipe.knowledge.kbert.injector import Injector
-    from kepipe.models.protocols import EncoderConfig, TrainableEncoder
-    from kepipe.objectives.base import Objective
+    from kepipe.models.protocols import EncoderConfig
 
 
-class InjectedTriples:
-    """Triples that are written beside the mentions of their heads. `folder`: the stored graph."""
-
-    in_weights = False
+class InjectedTriples(FactsInText):
+    """Triples that are written beside the mentions of their heads."""
 
     def __init__(self, injector: Injector, folder: Path) -> None:
-        self.injector, self.folder = injector, folder
-        self._lookup = EntityLookup(lambda ids: np.array([injector.chooser.row(id) for id in ids], np.int64))
+        super().__init__(injector.chooser, injector.settings, folder)
+        self.injector = injector
 
-    def rows(self, text: RowStream) -> RowStream:
-        """See `Knowledge`: the text alone."""
-        return text
-
-    def objective(self, objective: Objective) -> Objective:
-        """See `Knowledge`. No ranking sees what is hidden."""
-        return apply_after_corruption(self, objective)
-
-    def apply(self, batch: Batch, mentions: Mentions) -> Batch:
-        """See `Knowledge`."""
+    def write(self, batch: Batch, lengths_B: Ints, mentions: Mentions, entities_M: Ints) -> Batch:
+        """See `FactsInText`."""
+        from kepipe.knowledge.moved_rows import move
         from kepipe.objectives.losses import tensor
 
-        lengths_B = (batch.documents.numpy() > 0).sum(1)
-        injected = self.injector.build_rows(
-            batch.tokens.numpy(), lengths_B, mentions, self._lookup.rows(mentions)
-        )
+        injected = self.injector.build_rows(batch.tokens.numpy(), lengths_B, mentions, entities_M)
         columns = self.injector.descriptors(injected)
         tree = {name: None if values is None else tensor(values) for name, values in columns.items()}
         moved = move(batch, injected, self.injector.settings.method)
         return replace(moved, **tree)  # type: ignore[arg-type]  # names of tensors alone
 
-    def knows(self, entity: str) -> bool:
-        """See `Knowledge`."""
-        return self.injector.chooser.row(entity) >= 0
 
-    def coverage(self, mentions: Ints, ids: Sequence[str]) -> Coverage:  # noqa: ARG002
-        """See `Knowledge`."""
-        return graph_coverage(self._lookup.rows_of(ids)[:-1])
-
-    def save(self, folder: Path, model: TrainableEncoder) -> None:  # noqa: ARG002
-        """See `Knowledge`: the graph, linked where the file system can, else copied."""
-        from kepipe.knowledge.opening import write_settings
-
-        save_graph(self.folder, folder)
-        write_settings(folder, self.injector.settings)
-
-
-class KBertMethod(KnowledgeMethod):
+class KBertMethod(GraphMethod):
     """The row of the table."""
 
     section = KBert
     moves_tokens = True
     about = "writes triples into the text, where each is seen by its mention alone"
-    controls = (
-        Control("graph-off", {}),
-        Control("graph-shuffled", {"graph": "shuffled-graph"}),
-        Control("names-only", {"graph": "names-only-graph"}),
-    )
-
-    def inputs(self, settings: KBert) -> tuple[str, ...]:
-        """See `KnowledgeMethod`."""
-        return ("graph", "vectors") if CHOICES[settings.choice].needs_vectors else ("graph",)
-
-    def carried(self, folder: Path) -> Mapping[str, Path]:
-        """See `KnowledgeMethod`."""
-        return {"graph": folder / GRAPH_FOLDER} if (folder / GRAPH_FOLDER).exists() else {}
 
     def conflicts(self, settings: KBert, context: KnowledgeContext) -> Iterator[ConfigConflict]:
         """See `KnowledgeMethod`."""
@@ -119,11 +69,7 @@ class KBertMethod(KnowledgeMethod):
                 f"written beside them: {instead}leave out `knowledge`",
             )
         if settings.length < context.length:
-            yield ConfigConflict(
-                "knowledge.length",
-                f"{settings.length} would cut the text, whose rows have {context.length} tokens: set "
-                f"`knowledge: {{length: {2 * context.length}}}` to have room for triples",
-            )
+            yield too_short(settings.length, context.length, "triples")
 
     def extend_config(self, config: EncoderConfig, settings: KBert) -> EncoderConfig:
         """See `KnowledgeMethod`: no weights are added. A model that reads no trees takes triples as text alone."""
@@ -137,21 +83,14 @@ class KBertMethod(KnowledgeMethod):
     def open(self, settings: KBert, sources: Sources, note: Callable[[str], None]) -> InjectedTriples:  # noqa: ARG002
         """See `KnowledgeMethod`."""
         from kepipe.knowledge.kbert.injector import Injector
-        from kg.store import open_graph
-        from kg.vectors import has_vectors
 
-        if sources.graph is None:
-            raise ValueError(
-                "knowledge: k-bert needs a graph: set `inputs: {graph: graph}` in the stage, where `graph` is the "
-                "stage that makes it"
-            )
-        vectors = sources.vectors
+        graph = stored_graph(sources, settings.method)
         injector = Injector(
-            open_graph(sources.graph),
+            graph,
             sources.tokenizer,
             settings,
             causal=sources.config.causal,
             positions=sources.config.positions,
-            vectors=vectors if vectors is not None and has_vectors(vectors) else None,
+            vectors=ranking_vectors(sources),
         )
-        return InjectedTriples(injector, sources.graph)
+        return InjectedTriples(injector, graph.folder)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from kepipe.arrays import Ints, Ints32, ranges
@@ -108,8 +106,3 @@ def _fit(rows: Ints, sizes: Ints, room_B: Ints) -> Ints:
     begins = np.searchsorted(rows, np.arange(len(room_B)))
     before = np.append(0, used)[begins]
     return np.flatnonzero((used - before[rows] <= room_B[rows]) & (sizes > 0))
-
-
-def known_rows(chooser: FactChooser, ids: Sequence[str]) -> Ints:
-    """The graph's row of each id, int [ids], −1 for one that it does not have."""
-    return np.array([chooser.row(id) for id in ids], np.int64)

@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from kepipe.knowledge import opening
-from kepipe.knowledge.base import GRAPH_FOLDER as GRAPH
 from kepipe.knowledge.base import KNOWLEDGE_FILE, CombinedKnowledge, KnowledgeSettings, Sources
 from kepipe.knowledge.ernie_baidu import ErnieBaidu, MaskedUnits
 from kepipe.knowledge.ernie_tsinghua.method import FusedEntities
 from kepipe.knowledge.ernie_tsinghua.settings import ErnieTsinghua
+from kepipe.knowledge.graph_method import GRAPH_FOLDER as GRAPH
 from kepipe.knowledge.kbert.method import InjectedTriples
 from kepipe.knowledge.kbert.settings import KBert
 from kepipe.models import folder
