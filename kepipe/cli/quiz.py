@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kepipe.cli.graph_source import opened_graph
-from kepipe.probes.graph_quiz.settings import GraphQuizSettings, Reduction
+from kepipe.probes.graph_quiz.defaults import HELD_OUT, OPTIONS, QUESTIONS, REDUCTION, STATED, Reduction
 from kepipe.terminal import console, echo
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from kepipe.probes.graph_quiz.probe import GraphQuiz
 
 NAME = "graph-quiz"
-_DEFAULTS = GraphQuizSettings()
 TELL_EVERY = 10.0
 """Seconds between lines of progress where there is no terminal."""
 
@@ -43,19 +42,17 @@ def quiz(
     paraphrases: Annotated[
         int | None, typer.Option(min=1, help="Templates of a relation that are asked, at most. [all]")
     ] = None,
-    questions: Annotated[int, typer.Option(min=1, help="Facts asked for, at most.")] = _DEFAULTS.questions,
-    options: Annotated[int, typer.Option(min=2, help="Options of a question, at most.")] = _DEFAULTS.options,
+    questions: Annotated[int, typer.Option(min=1, help="Facts asked for, at most.")] = QUESTIONS,
+    options: Annotated[int, typer.Option(min=2, help="Options of a question, at most.")] = OPTIONS,
     relation: Annotated[
         list[str] | None, typer.Option(help="Ask for this relation; may be repeated. [all]")
     ] = None,
-    stated: Annotated[str, typer.Option(help="Splits that training states.")] = ",".join(_DEFAULTS.stated),
-    held_out: Annotated[str, typer.Option(help="Splits that it never states.")] = ",".join(
-        _DEFAULTS.held_out
-    ),
+    stated: Annotated[str, typer.Option(help="Splits that training states.")] = ",".join(STATED),
+    held_out: Annotated[str, typer.Option(help="Splits that it never states.")] = ",".join(HELD_OUT),
     vectors: Annotated[
         Path | None, typer.Option(help="The graph's TransE vectors, which answer too.")
     ] = None,
-    reduction: Annotated[Reduction, typer.Option(help="Over an option's tokens.")] = _DEFAULTS.reduction,
+    reduction: Annotated[Reduction, typer.Option(help="Over an option's tokens.")] = REDUCTION,
     seed: Annotated[int, typer.Option(min=0, help="Seed of what is drawn.")] = 0,
     json: Annotated[Path | None, typer.Option(help="Write the scores to this file.")] = None,
     page: Annotated[
@@ -68,6 +65,7 @@ def quiz(
     from kepipe.cli.tables import show_page
     from kepipe.probes.evaluation import score
     from kepipe.probes.graph_quiz.probe import make_quiz, records
+    from kepipe.probes.graph_quiz.settings import GraphQuizSettings
     from kepipe.report.page import render
     from kepipe.report.quiz import quiz_page
     from kepipe.studies.scores import write_scores

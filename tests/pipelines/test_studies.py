@@ -118,7 +118,8 @@ def test_k_bert_answers_from_the_graph_with_and_without_the_graph(tmp_path: Path
         *of("finetune", TINY_FINETUNE),
     )
     assert arms(results) == {
-        "similar", "graph-order", "all-see", "wrong-all-see", "graph-off", "graph-shuffled", "names-only"
+        "similar", "graph-order", "all-see", "wrong-all-see", "graph-off", "graph-shuffled", "names-only",
+        "triples-as-text",
     }  # fmt: skip
     asked = [
         json.loads(line)["label"]
@@ -162,7 +163,7 @@ def test_ernie_answers_from_the_graph_and_types_entities_by_their_vectors(tmp_pa
         f"stages.finetune.tokenizer={vocabulary(tmp_path / 'vocab.txt', example_characters())}",
         *of("finetune", TINY_FINETUNE),
     )
-    assert arms(results) == {"entities", "graph-off", "graph-shuffled", "names-only"}
+    assert arms(results) == {"entities", "graph-off", "graph-shuffled", "names-only", "triples-as-text"}
     for stage, task in (("finetune", "classification"), ("typing", "typing")):
         told = json.loads((results / f"{stage}.entities.0" / "task.json").read_text())
         assert (told["task"], told["mentions"]) == (task, "data")
@@ -196,7 +197,7 @@ def test_k_bert_in_chinese(tmp_path: Path) -> None:
         f"stages.records.data={{train: {records}, test: {records}}}",
         *of("hotels", TINY_FINETUNE),
     )
-    assert arms(results) == {"graph-on", "graph-off", "graph-shuffled", "names-only"}
+    assert arms(results) == {"graph-on", "graph-off", "graph-shuffled", "names-only", "triples-as-text"}
     (told,) = json.loads((results / "hotels.graph-on.0" / "knowledge.json").read_text())["methods"]
     assert (told["method"], told["predicate"], told["length"]) == ("k-bert", True, 144)
     (told,) = json.loads((results / "records.graph-on.0" / "knowledge.json").read_text())["methods"]

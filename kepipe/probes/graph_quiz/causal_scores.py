@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kepipe.arrays import Floats, Ints
-from kepipe.probes.graph_quiz.settings import Reduction
+from kepipe.probes.graph_quiz.defaults import Reduction
 
 if TYPE_CHECKING:
     from kepipe.models.protocols import LanguageModel

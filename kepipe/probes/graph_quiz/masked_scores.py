@@ -18,7 +18,7 @@ import torch
 from kepipe.arrays import Floats, ShardEntities, pad
 from kepipe.data.batch import Batch, Mentions
 from kepipe.probes.given_knowledge import with_knowledge
-from kepipe.probes.graph_quiz.settings import Reduction
+from kepipe.probes.graph_quiz.defaults import Reduction
 
 if TYPE_CHECKING:
     from kepipe.knowledge.base import Knowledge

@@ -27,6 +27,7 @@ def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def kepipe(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
     """The exit code of a command run in this process."""
     monkeypatch.setattr(sys, "argv", ["kepipe", *map(str, arguments)])
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")  # `main` sets it, and the tests that follow must not have it
     with pytest.raises(SystemExit) as ended:
         main()
     return int(ended.value.code or 0)

@@ -156,7 +156,9 @@ def test_each_arm_answers_what_fits_it(world, tmp_path):
     notes = [event.message for event in events if hasattr(event, "message")]
     assert "pretrain: entity-cloze, mlm-loss" in notes
     assert "writer: perplexity" in notes
-    with pytest.raises(ValueError, match=r"`writer` cannot answer entity-cloze, .* only perplexity"):
+    with pytest.raises(
+        ValueError, match=r"`writer` cannot answer entity-cloze, .* only graph-quiz and perplexity:"
+    ):
         run(world, tmp_path / "asked", CONFIG.model_copy(update={"probes": ("entity-cloze",)}), arms)
 
 
