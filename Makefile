@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 # Only the versions that these files list, and only files of the digests beside them.
 LOCKED := $(PIP) --require-hashes --no-deps --requirement
 
-.PHONY: quickstart test lint format hooks coverage mutants lock sbom clean
+.PHONY: quickstart test lint format hooks coverage mutants gpu-check lock sbom clean
 
 quickstart: $(VENV)/installed
 	$(BIN)/kepipe run pipelines/quickstart.yaml
@@ -39,6 +39,10 @@ coverage: $(VENV)/installed-test
 # Half an hour of small changes to the core, each of which some test should notice.
 mutants: $(VENV)/installed-test
 	$(BIN)/python -m tests.benchmarks.mutants --minutes 30
+
+# What a GPU has to prove, in six minutes: a table, gpu-check.json, gpu-check.png.
+gpu-check: $(VENV)/installed-test
+	$(BIN)/python -m tests.gpu
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' \

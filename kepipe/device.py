@@ -10,8 +10,12 @@ import sysconfig
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kepipe.config import ConfigError
+
+if TYPE_CHECKING:
+    import torch
 
 
 def resolve(device: str) -> str:
@@ -32,6 +36,13 @@ def resolve(device: str) -> str:
     return device
 
 
+def exact(device: torch.device) -> torch.dtype:
+    """The widest floating-point numbers of a device: float64, but on Apple's GPUs, which have none, float32."""
+    import torch
+
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 def native_bfloat16(device: str) -> bool:
     """Whether the device multiplies bfloat16 matrices in hardware, so that autocast makes training faster."""
     import torch
@@ -41,6 +52,16 @@ def native_bfloat16(device: str) -> bool:
     if device == "cpu":
         return any(flag in cpu_flags() for flag in ("avx512_bf16", "amx_bf16", "bf16"))
     return False
+
+
+def fast_float16(device: str) -> bool:
+    """Whether the device multiplies float16 matrices in hardware: NVIDIA's from compute capability 7.0 on (V100, T4),
+    and whatever else torch calls CUDA."""
+    import torch
+
+    if not device.startswith("cuda"):
+        return False
+    return torch.version.cuda is None or torch.cuda.get_device_capability(device) >= (7, 0)
 
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3

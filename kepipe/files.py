@@ -62,24 +62,26 @@ def copy_file(source: Path, target: Path) -> None:
 
 
 @contextmanager
-def filling(folder: Path) -> Iterator[Path]:
-    """An empty folder to fill, beside `folder`, whose place it takes at the end of the block, forced to disk.
+def filling(folder: Path, *, durable: bool = True) -> Iterator[Path]:
+    """An empty folder to fill, beside `folder`, whose place it takes at the end of the block.
 
-    After an error nothing has changed. Killed while the place is taken, there is the old folder or none.
+    After an error nothing has changed. Killed while the place is taken, there is the old folder or none. `durable`: as
+    in `replacing`.
     """
     unfinished = folder.with_name(f".{folder.name}{_ENDING}")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
         unfinished.mkdir(parents=True)
         yield unfinished
-        sync_tree(unfinished)
+        if durable:
+            sync_tree(unfinished)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
-    if folder.exists():
-        shutil.rmtree(folder)
+    remove(folder)
     unfinished.rename(folder)
-    _sync(folder.parent)
+    if durable:
+        _sync(folder.parent)
 
 
 def publish(folder: Path, target: Path) -> None:
@@ -93,10 +95,15 @@ def publish(folder: Path, target: Path) -> None:
 def remove_leftovers(parent: Path) -> None:
     """Remove what writers that were killed left in a folder. Call where no writer is at work."""
     for leftover in parent.glob(f".*{_ENDING}"):
-        if leftover.is_dir() and not leftover.is_symlink():
-            shutil.rmtree(leftover)
-        else:
-            leftover.unlink()
+        remove(leftover)
+
+
+def remove(place: Path) -> None:
+    """Remove what stands there, if anything does: a folder with all in it, a file, or a link, not what it names."""
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place)
+    else:
+        place.unlink(missing_ok=True)
 
 
 def sync_tree(folder: Path) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shlex
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
-from kepipe import __version__
+from kepipe.version import __version__
 
 PACKAGES = ("torch", "transformers", "spacy", "pykeen", "dgl", "mlflow", "networkx")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -27,9 +28,12 @@ _PLAIN = {
 """Settings of git by which files are compared → the values that they may have."""
 
 
-def run_tags(pipeline: Path, seed: int) -> dict[str, str]:
-    """Tags of a pipeline run: the pipeline's file, its git commit where it has one, the seed, the versions."""
+def run_tags(pipeline: Path, seed: int, assignments: Sequence[str] = ()) -> dict[str, str]:
+    """Tags of a pipeline run: the pipeline's file, what `--set` changed of it as a shell takes it, its git commit where
+    it has one, the seed, the versions."""
     tags = {"pipeline.file": str(pipeline), "seed": str(seed), "kepipe.version": __version__}
+    if assignments:
+        tags["pipeline.set"] = " ".join(f"--set {shlex.quote(assignment)}" for assignment in assignments)
     tags["python.version"] = platform.python_version()
     commit = git_commit(pipeline.resolve().parent)
     if commit:

@@ -15,6 +15,7 @@ ADDRESSES = (
     "MLFLOW_REGISTRY_URI",
     "MLFLOW_BACKEND_STORE_URI",
     "MLFLOW_S3_ENDPOINT_URL",
+    "KEPIPE_SMTP",
 )
 """Environment variables with an address, in which a user and a password may stand."""
 _WORDS = "password|passwd|pwd|secret|token|credential|credentials|key|signature|sig"

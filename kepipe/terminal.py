@@ -48,6 +48,13 @@ def echo(*parts: str, err: bool = False) -> None:
     (sys.stderr if err else sys.stdout).flush()
 
 
+def print_all_letters() -> None:
+    """Have letters that the terminal's encoding lacks printed as JSON writes them, too."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 class Screen(io.TextIOBase):
     """Standard output as a file to write to, cleaned."""
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kg.arrays import Ints
+from kg.regular_files import open_regular
 
 Column = npt.NDArray[Any]
 
@@ -43,7 +44,7 @@ def _explain(error: object) -> str:
 
 def map_bytes(file: Path, scattered: bool = False) -> bytes | mmap.mmap:
     """The content of a file, memory-mapped. `scattered`: what is asked for says nothing of what will be."""
-    with file.open("rb") as stream:
+    with open_regular(file) as stream:
         if stream.seek(0, 2) == 0:
             return b""  # an empty file cannot be mapped
         mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)

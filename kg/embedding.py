@@ -1,6 +1,6 @@
 """Entity vectors by PyKEEN (Ali et al. 2021): train, resume exactly, score.
 
-PyKEEN is imported here and in `kg.shared_negatives`, and nowhere else.
+PyKEEN is imported here, in `kg.shared_negatives` and `kg.embedding_divergence`, and nowhere else.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 from kg import embedding_checkpoint
 from kg.arrays import Floats32, Ints, Ints32
 from kg.early_stopping import BestSoFar
+from kg.embedding_divergence import require_finite, told
 from kg.embedding_models import TRANSE, name_model
 from kg.pykeen_scorer import NUMBERS_AT_ONCE, PykeenScorer
 from kg.ranking import Scorer, Translation, filtered_ranks, summarise
@@ -108,7 +109,8 @@ def train(
     Entities and relations of `start` begin with its vectors, the others with random ones. A checkpoint is written at
     the end of an epoch when `save_every` seconds have passed, in one step, so that a kill leaves the last one whole.
     Interrupted or not, the vectors are the same (same seed and threads).
-    Raises ValueError for a model that is not of `kg.embedding_models`, or a start that does not fit it.
+    Raises ValueError for a model that is not of `kg.embedding_models`, a start that does not fit it, and where the loss
+    or the vectors are infinite or no numbers.
     """
     _pykeen().utils.set_random_seed(seed)
     factory = _factory(graph, graph.triples("train"))
@@ -130,7 +132,7 @@ def train(
     batch = settings.batch_of(factory.num_triples)
     watched = bool(settings.validate_every) and "valid" in graph.splits
     each = _EachEpoch(loop, settings, checkpoint, on_epoch, save_every, best, validate if watched else None)
-    with _undisturbed():
+    with _undisturbed(), told(settings.model, settings.learning_rate):
         if not best.over:
             loop.train(
                 factory,
@@ -144,7 +146,9 @@ def train(
                 checkpoint_directory=folder,
             )
     best.restore(model)
-    return _trained(model.eval(), settings)
+    trained = _trained(model.eval(), settings)
+    require_finite((trained.entities, trained.relations), settings.model, settings.learning_rate)
+    return trained
 
 
 def _pykeen() -> ModuleType:

@@ -21,6 +21,7 @@ import numpy as np
 
 from kg.arrays import Floats32, Ints
 from kg.neighbourhood import Neighbourhood, pool
+from kg.regular_files import require_regular
 from kg.store import Triples
 
 if TYPE_CHECKING:
@@ -93,9 +94,14 @@ class Encoder:
     @classmethod
     def load(cls, file: Path) -> Encoder:
         """The layer that `save` wrote. Raises ValueError where the file holds another thing."""
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        tensors = load_file(file)
+        try:
+            require_regular(file)
+            tensors = load_file(file)
+        except (OSError, SafetensorError) as error:
+            raise ValueError(f"{file}: no R-GCN layer ({error})") from None
         if tensors.keys() != {piece.name for piece in fields(cls)}:
             raise ValueError(f"{file}: no R-GCN layer; it holds {', '.join(sorted(tensors))}")
         return cls(**tensors)

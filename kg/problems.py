@@ -1,10 +1,13 @@
-"""Bad lines of a user's files: all counted, the first few kept with their place, or refused at once."""
+"""Bad lines of a user's files: all counted, the first few kept with their place, or refused at once. Beside them, what
+a reader took and what it left out on purpose."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from kg.sources.account import Account
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,8 @@ class Problems:
     keep: int = 20
     count: int = 0
     first: list[Problem] = field(default_factory=list)
+    account: Account = field(default_factory=Account)
+    """What readers that return nothing but what they read took and left out."""
 
     def add(self, file: Path, line: int, message: str) -> None:
         """Record a problem. Raises ValueError if strict."""

@@ -42,6 +42,20 @@ def read_small(file: Path, most: int = SMALL) -> bytes:
     return content
 
 
+def require_regular(file: Path) -> None:
+    """Raise ValueError for a pipe, a device or a socket, before a library opens it, and OSError as ever."""
+    open_regular(file).close()
+
+
+def read_text(file: Path) -> str:
+    """What a small file of text holds, UTF-8 with or without a mark of byte order. Raises ValueError that names the
+    file, and OSError as ever."""
+    try:
+        return read_small(file).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file}: not UTF-8 (byte {error.start + 1})") from None
+
+
 def read_json(file: Path) -> Any:
     """What a small file of JSON holds. Raises ValueError that names the file, and OSError as ever."""
     try:

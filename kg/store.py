@@ -8,6 +8,7 @@ An entity is known by its *row*, 0 … E − 1, in the order in which the source
     types, type_starts           int32 rows of type_names, and int64 [E + 1]
     type_members, member_starts  the inverse: the entities of each type
     prior                        float64 [E]
+    further_ids, further_id_rows strings, and int32 the row of each: ids of other sources, where there are any
     id_hashes, id_rows           uint64 [E] sorted, and the row of each
     relation_ids, relation_labels
     split.train, split.valid, …  int32 [n, 3] head, relation, tail: distinct, sorted
@@ -17,7 +18,7 @@ An entity is known by its *row*, 0 … E − 1, in the order in which the source
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,15 @@ class Graph:
     @property
     def alias_starts(self) -> Ints:
         return self._column("alias_starts")
+
+    def further_ids(self) -> Iterator[tuple[str, int]]:
+        """Ids by which other sources know entities, each with the row; one id may stand for several entities."""
+        if (self.folder / "further_id_rows.npy").is_file():
+            yield from zip(
+                Strings.load(self.folder, "further_ids"),
+                self._column("further_id_rows").tolist(),
+                strict=True,
+            )
 
     @property
     def prior(self) -> Floats:

@@ -9,28 +9,36 @@ from importlib.resources import files
 
 import numpy as np
 
-from kg.arrays import Ints32
+from kg.arrays import Bools, Ints32
 
 INVISIBLE = "\u00ad\u200b\u2060\ufeff"
 """What `normalise` leaves out: soft hyphen, zero-width blank, word joiner, byte order mark."""
 _ALIKE = str.maketrans(
     dict.fromkeys("\u2018\u2019\u02bc\u2032`\u00b4", "'")
     | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-")
+    | dict.fromkeys("\u2022\u2027\u2219\u22c5\u30fb\uff65", "\u00b7")
     | dict.fromkeys(INVISIBLE, None)
 )
 _INVISIBLE = re.compile(f"[{INVISIBLE}]")
-_ODD = re.compile(rf"[\u2018\u2019\u02bc\u2032`\u00b4\u2010-\u2014\u2212{INVISIBLE}]|[^\S ]")
+_ODD = re.compile(
+    rf"[\u2018\u2019\u02bc\u2032`\u00b4\u2010-\u2014\u2212\u2022\u2027\u2219\u22c5\u30fb\uff65{INVISIBLE}]|[^\S ]"
+)
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _SPACE = re.compile(r"\s")
+_RUN = re.compile(r"\s{2,}")
+_BREAK = re.compile(r"\r\n|[\n\r\x0b\x0c\x1c-\x1e\x85\u2028]|\u2029")
+_FULL_DOT = re.compile(r"(?<=[\u3400-\u9fff\uf900-\ufaff])\uff0e(?=[\u3400-\u9fff\uf900-\ufaff])")
+"""A dot of full width between Chinese characters, which parts a foreign name; elsewhere it is a full stop."""
 
 
 def normalise(name: str) -> str:
-    """The normal form of a name: Unicode NFKC, plain apostrophes and hyphens, single inner spaces.
+    """The normal form of a name: Unicode NFKC, plain apostrophes, hyphens and middle dots, single inner spaces.
 
     Case and diacritics are kept: which case fits is for `fits_case`, and `fold` gives the key to look up.
     """
     if name.isascii() and "`" not in name:
         return " ".join(name.split())
+    name = _FULL_DOT.sub("\u00b7", name)
     return " ".join(unicodedata.normalize("NFKC", name).translate(_ALIKE).split())
 
 
@@ -66,10 +74,31 @@ def lower(text: str) -> str:
 def align(text: str) -> tuple[str, Ints32 | None]:
     """A running text in the form of `normalise`, and int32 [n + 1], where in `text` each character came from.
 
-    The last offset is the text's length, so a match a..b of the normal text is `text[at[a]:at[b]]`. None
-    stands for "each in its place", which holds for most texts. White space becomes blanks but is not shortened: a
-    name does not continue over an empty line.
+    The last offset is the text's length, so a match a..b of the normal text is `text[at[a]:at[b]]`. None stands for
+    "each in its place", which holds for most texts. White space becomes one blank, but where it holds an empty line a
+    blank for each character: a name does not continue over that.
     """
+    text = _FULL_DOT.sub("\u00b7", text)
+    blanks = _surplus_blanks(text)
+    if blanks is None:
+        return _align(text)
+    kept = np.flatnonzero(~blanks).astype(np.int32)
+    normal, places = _align("".join(map(text.__getitem__, kept.tolist())))
+    raw = np.append(kept, np.int32(len(text)))
+    return normal, raw if places is None else raw[places]
+
+
+def _surplus_blanks(text: str) -> Bools | None:
+    """Which characters go on a run of white space within a paragraph: bool [n]; None where none does."""
+    found = None
+    for run in _RUN.finditer(text):
+        if len(_BREAK.findall(run[0])) + run[0].count("\u2029") < 2:
+            found = np.zeros(len(text), bool) if found is None else found
+            found[run.start() + 1 : run.end()] = True
+    return found
+
+
+def _align(text: str) -> tuple[str, Ints32 | None]:
     if unicodedata.is_normalized("NFKC", text) and not _INVISIBLE.search(text):
         return (_SPACE.sub(" ", text.translate(_ALIKE)) if _ODD.search(text) else text), None
     pieces: list[str] = []
@@ -96,9 +125,9 @@ def _clusters(text: str) -> list[tuple[int, int]]:
 def fits_case(surface: str, name: str) -> bool:
     """Whether text written as `surface` can mean `name`; both are normalised and equal when folded.
 
-    Capitals of the name must be capitals in the text ("reading" is not Reading, "us" is not US). The text
-    may capitalise the first letter of a word ("Cancer" is cancer), write a name of at least four letters in
-    capitals (BERLIN), and write such an acronym as a word (Unesco).
+    Capitals of the name must be capitals in the text ("reading" is not Reading, "us" is not US). The text may
+    capitalise the first letter of a word ("Cancer" is cancer), write a name of at least four letters in capitals
+    (BERLIN), and write such an acronym as a word (Unesco).
     """
     if surface == name:
         return True

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kg.names_only import NAMED
+from kg.regular_files import parse_json, read_text
 from kg.schema import Relation
 from kg.store import Graph
 
@@ -103,7 +103,7 @@ def read_templates(file: Path) -> Mapping[str, tuple[Template, ...]]:
     Raises ValueError, with the line, for any other.
     """
     templates: dict[str, list[Template]] = defaultdict(list)
-    for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), 1):
+    for number, line in enumerate(read_text(file).splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
         relation, tab, text = line.partition("\t")
@@ -125,9 +125,9 @@ def read_pararel(folder: Path) -> Mapping[str, tuple[Template, ...]]:
     templates: dict[str, tuple[Template, ...]] = {}
     for file in sorted(folder.glob("P*.jsonl")):
         patterns = []
-        for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), 1):
+        for number, line in enumerate(read_text(file).splitlines(), 1):
             try:
-                patterns.append(Template(str(json.loads(line)["pattern"]).strip()))
+                patterns.append(Template(str(parse_json(line)["pattern"]).strip()))
             except (ValueError, KeyError, TypeError) as error:
                 raise ValueError(
                     f'{file}, line {number}: expected {{"pattern": "… [X] … [Y]"}} ({error})'

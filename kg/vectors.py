@@ -9,7 +9,6 @@ others.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ import numpy.typing as npt
 from kg.arrays import Floats32, Ints
 from kg.columns import Strings, map_bytes, offsets
 from kg.id_index import IdIndex, hash_ids
+from kg.regular_files import open_regular, parse_json
 from kg.store import UnknownEntityError
 
 TABLE, IDS, RELATION_IDS = "vectors.safetensors", "entities.txt", "relations.txt"
@@ -144,11 +144,11 @@ def map_tensor(file: Path, name: str, scattered: bool = False) -> npt.NDArray[An
 def _read_header(file: Path) -> tuple[dict[str, Any], int]:
     """The header and its length in bytes. Raises ValueError where the file is no safetensors, or not there."""
     try:
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             length = int.from_bytes(stream.read(8), "little")
             if length >= file.stat().st_size:
                 raise ValueError("a header longer than the file")
-            header = json.loads(stream.read(length))
+            header = parse_json(stream.read(length))
     except (FileNotFoundError, NotADirectoryError):
         raise ValueError(f"{file.parent}: holds no vectors ({file.name} is missing)") from None
     except ValueError as error:

@@ -10,7 +10,8 @@ import hashlib
 import json
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,6 +49,8 @@ class GraphWriter:
         self._alias_counts, self._prior = array("q"), array("d")
         self._types: dict[str, int] = {}
         self._entity_types, self._type_counts = array("i"), array("q")
+        self._further_ids: StringsWriter | None = None
+        self._further_rows = array("i")
         self.repeated: Counter[str] = Counter()
         """Triples that `finish` stored once though they were added again: what they are → how many."""
 
@@ -81,6 +84,16 @@ class GraphWriter:
         self._entity_types.extend(self._types.setdefault(type, len(self._types)) for type in entity.types)
         self._type_counts.append(len(entity.types))
         return row
+
+    def add_further_ids(self, row: int, ids: Iterable[str]) -> None:
+        """Store ids by which others know the entity of a row; what is no text is passed over."""
+        for id in ids:
+            with suppress(ValueError):
+                data = encode(id)
+                if self._further_ids is None:
+                    self._further_ids = StringsWriter(self.folder, "further_ids")
+                self._further_ids.append(data)
+                self._further_rows.append(row)
 
     def add_relation(self, relation: Relation) -> int:
         """Store a relation and return its row. Raises ValueError as `add_entity`."""
@@ -122,6 +135,31 @@ class GraphWriter:
         """The triples added under a split so far."""
         return np.concatenate(self._triples.get(split) or [np.zeros((0, 3), np.int32)])
 
+    def relations(self) -> list[Relation]:
+        """The relations named so far, by row."""
+        return [Relation(id, label) for id, label in zip(self._relations, self._relation_labels, strict=True)]
+
+    def keep_relations(self, keep: Callable[[Relation], bool]) -> Counter[str]:
+        """Leave out the triples of other relations, and these; the label of each that goes → its triples."""
+        relations = self.relations()
+        kept = np.array([keep(relation) for relation in relations], bool)
+        gone: Counter[str] = Counter()
+        splits = {split: self.triples(split) for split in SPLITS if self.count(split)}
+        renumbered = np.cumsum(kept, dtype=np.int32) - 1
+        for split, triples in splits.items():
+            counts = np.bincount(triples[:, 1], minlength=len(relations))
+            gone.update(
+                {relations[row].label: int(counts[row]) for row in np.flatnonzero(~kept) if counts[row]}
+            )
+            splits[split] = triples[kept[triples[:, 1]]]
+            splits[split][:, 1] = renumbered[splits[split][:, 1]]
+        self._relations, self._relation_labels = Numbering(), []
+        for relation, is_kept in zip(relations, kept, strict=True):
+            if is_kept:
+                self.add_relation(relation)
+        self.replace_triples(splits)
+        return gone
+
     def replace_triples(self, splits: Mapping[str, Triples]) -> None:
         """Take these triples in place of all that were added, for a new division into splits."""
         self._triples = {}
@@ -132,6 +170,9 @@ class GraphWriter:
         """Write indexes and `graph.json`, and open the graph. Triples are stored once, `repeated` counts the others."""
         for strings in (self._ids, self._labels, self._descriptions, self._aliases):
             strings.close()
+        if self._further_ids is not None:
+            self._further_ids.close()
+            save(self.folder, "further_id_rows", np.frombuffer(self._further_rows, np.int32))
         save(self.folder, "alias_starts", offsets(np.frombuffer(self._alias_counts, np.int64)))
         save(self.folder, "prior", np.frombuffer(self._prior, np.float64))
         save_strings(self.folder, "relation_ids", self._relations)

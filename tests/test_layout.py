@@ -10,14 +10,23 @@ import pytest
 ROOT = Path(__file__).parents[1]
 TESTS = ROOT / "tests"
 FILES = sorted(TESTS.rglob("*.py"))
-HOUSE_RULES = ("test_imports.py", "test_layout.py", "test_style.py", "test_tables.py", "docs/test_yaml.py")
-"""Tests of all modules or pages at once."""
+HOUSE_RULES = (
+    "test_imports.py",
+    "test_layout.py",
+    "test_mutants.py",
+    "test_pages.py",
+    "test_style.py",
+    "test_snippets.py",
+    "test_tables.py",
+    "docs/test_yaml.py",
+)
+"""Tests of all modules or pages at once, and of what tries them."""
 TEST_FILES = [
     file for file in sorted(TESTS.rglob("test_*.py")) if file.relative_to(TESTS).as_posix() not in HOUSE_RULES
 ]
 
-SHARED = ("tests.support", "tests.benchmarks")
-OF_THE_WHOLE = ("parity", "pipelines")
+SHARED = ("tests.support", "tests.benchmarks", "tests.gpu")
+OF_THE_WHOLE = ("gpu", "parity", "pipelines")
 """Folders whose tests belong to no single module."""
 
 IMPORT = re.compile(r"""^\s*["']?(?:from|import) +(tests\b[\w.]*|conftest\b|\.[\w.]*)""", re.MULTILINE)

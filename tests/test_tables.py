@@ -14,13 +14,14 @@ import pytest
 
 from kepipe.data.formats import FORMATS
 from kepipe.finetuning.table import TASKS
+from kepipe.models.any_base import OTHERS
 from kepipe.models.families import FAMILIES
 from kepipe.objectives.table import SECTIONS
 from kg.sources.table import FORMATS as SOURCES
 
 ROOT = Path(__file__).parents[1]
 TABLES: dict[str, tuple[Iterable[str], tuple[str, ...]]] = {
-    "families": (FAMILIES, ("family",)),
+    "families": ({**FAMILIES, **OTHERS}, ("family",)),
     "objectives": (SECTIONS, ("objective", "name")),
     "formats": (FORMATS, ("format",)),
     "tasks": (TASKS, ("task",)),

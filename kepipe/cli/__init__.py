@@ -6,31 +6,42 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.rich_utils import rich_format_error
 
+from kepipe.api.privacy import SAFE_PATH
 from kepipe.cli import (
+    arpa,
     cache,
     config,
     dashboard,
     doctor,
+    drift,
+    elmo,
+    few_shot,
     generate,
     graph,
     init,
     inject,
     link,
     models,
+    perplexity,
     predict,
     quiz,
     run,
+    runs,
     schedule,
+    serve,
     sign,
     tokenizer,
     track,
+    tune,
+    vectors,
 )
-from kepipe.terminal import clean, echo
+from kepipe.terminal import clean, echo, print_all_letters
+from kepipe.version import __version__
 
 app = typer.Typer(
     name="kepipe",
@@ -39,28 +50,54 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        echo(f"kepipe {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
 app.command("init")(init.init)
 app.command("run")(run.run)
 app.command("plan")(run.plan)
+app.command("tune")(tune.tune)
 app.command("generate")(generate.generate)
-app.command("few-shot")(generate.few_shot)
+app.command("few-shot")(few_shot.few_shot)
+app.command("perplexity")(perplexity.perplexity)
 app.command("export")(generate.export)
+app.command("import-arpa")(arpa.import_arpa)
+app.command("import-elmo")(elmo.import_elmo)
 app.command("predict")(predict.predict)
 app.command("quiz")(quiz.quiz)
 app.command("inject")(inject.inject)
 app.command("sign")(sign.sign)
 app.command("verify")(sign.verify)
+app.command("drift")(drift.drift)
+app.command("lineage")(runs.lineage)
 app.command("doctor")(doctor.doctor)
 app.command("dashboard")(dashboard.dashboard)
+app.command("serve")(serve.serve)
 app.command("scheduler")(schedule.scheduler)
 app.add_typer(config.app, name="config")
 app.add_typer(cache.app, name="cache")
 app.add_typer(graph.app, name="graph")
 app.add_typer(link.app, name="link")
 app.add_typer(models.app, name="models")
+app.add_typer(runs.app, name="runs")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(tokenizer.app, name="tokenizer")
 app.add_typer(track.app, name="track")
+app.add_typer(vectors.app, name="vectors")
 
 INTERRUPTED = 130
 """The exit code into which typer turns Ctrl-C."""
@@ -68,14 +105,22 @@ MISUSE: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ 
 """What a mistake in the command is raised as, by a class of typer's own that has no public name."""
 
 
+def _in_utf8() -> None:
+    """Begin anew where Python takes the names of files for anything but UTF-8, as in the locale C: their letters would
+    be halves of surrogate pairs, which no file of kepipe's can hold."""
+    if sys.getfilesystemencoding() != "utf-8":
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
 def main() -> None:
     """Run the command; turn the user's mistakes into a sentence and an exit code, without a traceback."""
+    _in_utf8()
+    print_all_letters()
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
-    os.environ["PYTHONSAFEPATH"] = (
-        "1"  # processes that we start import nothing from the folder we are called in
-    )
+    os.environ[SAFE_PATH] = "1"
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # `docker stop`, a batch system: like Ctrl-C
     try:
         code = app(standalone_mode=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from typing import Annotated
 
 import typer
@@ -12,15 +14,76 @@ from kepipe.terminal import echo
 app = typer.Typer(help="List, verify and clear finished stages.", no_args_is_help=True)
 
 
+ARTIFACTS = "mlartifacts"
+"""Folder of a workspace in which MLflow keeps reports and registered models."""
+
+
 @app.command("list")
 def list_(workspace: WorkspaceOption = WORKSPACE) -> None:
-    """List the finished stages: key, kind, size, the run that made it."""
+    """List the finished stages by pipeline: key, stage, size, when they were made, and whether the newest run uses
+    them; then what MLflow keeps, and the total."""
     from kepipe.flow.plan import Workspace
+    from kepipe.flow.usage import DiskUsage, results
 
-    for folder, manifest in Workspace(workspace.resolve()).store.entries():
-        size = sum(entry["size"] for entry in manifest["files"].values())
-        kind, maker = manifest["cache_key_inputs"]["stage"], manifest["maker"]
-        echo(f"{folder.name}  {kind:<10} {size / 1e6:>9.1f} MB  {maker}")
+    place, usage, total, pipeline = Workspace(workspace.resolve()), DiskUsage(), 0, None
+    for result in results(place):
+        if result.pipeline != pipeline:
+            pipeline = result.pipeline
+            echo(pipeline)
+        size = usage.of(result.folder)
+        total += size
+        made = time.strftime("%Y-%m-%d %H:%M", time.localtime(result.made)) if result.made else ""
+        mark = "" if result.used else "  not used by the newest run"
+        echo(f"  {result.folder.name}  {result.stage:<20} {_megabytes(size)}  {made}{mark}")
+    if kept := usage.of(place.root / ARTIFACTS):
+        total += kept
+        echo(f"{ARTIFACTS}, what only MLflow has: {_megabytes(kept).strip()}")
+    echo(f"total {_megabytes(total).strip()}")
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:>9.1f} MB"
+
+
+@app.command()
+def prune(
+    workspace: WorkspaceOption = WORKSPACE,
+    keep: Annotated[int, typer.Option(min=0, help="Keep so many results of each stage, the newest.")] = 1,
+    older: Annotated[
+        str, typer.Option(help="Remove only what was made longer ago: 30d, 12h.", metavar="TIME")
+    ] = "0d",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")
+    ] = False,
+) -> None:
+    """Remove old results. What a pipeline's newest run uses stays in any case."""
+    from kepipe.flow.plan import Workspace
+    from kepipe.flow.usage import DiskUsage, outdated, results
+
+    place, usage, freed, left = Workspace(workspace.resolve()), DiskUsage(), 0, 0
+    for result in outdated(results(place), keep, time.time() - _seconds(older)):
+        size = usage.of(result.folder)
+        removed = size if dry_run else place.store.remove(result.folder)
+        if removed is None:
+            left += 1
+            continue
+        freed += removed
+        echo(f"{result.folder.name}  {result.pipeline}, {result.stage}  {_megabytes(size).strip()}")
+    echo(f"{'would free' if dry_run else 'freed'} {freed / 1e6:.1f} MB")
+    if left:
+        echo(f"{left} left: runs that go on use them")
+
+
+def _seconds(length: str) -> float:
+    """`30d`, or what `kepipe.config.duration` reads. Raises BadParameter for something else."""
+    from kepipe.config.duration import seconds
+
+    if re.fullmatch(r"\d+d", length):
+        return 86400.0 * int(length[:-1])
+    try:
+        return float(seconds(length))
+    except ValueError as reason:
+        raise typer.BadParameter(f"--older {length}: {reason}, or 30d") from None
 
 
 @app.command()

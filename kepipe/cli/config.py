@@ -6,7 +6,7 @@ import json
 
 import typer
 
-from kepipe.cli.options import PipelineArgument, SetOption
+from kepipe.cli.options import PipelineArgument, PipelineArguments, SetOption
 from kepipe.terminal import echo, style
 
 app = typer.Typer(
@@ -32,29 +32,32 @@ def schema() -> None:
 
 
 @app.command()
-def check(pipeline: PipelineArgument, set_: SetOption = None) -> None:
-    """Check a pipeline file without running anything."""
+def check(pipelines: PipelineArguments, set_: SetOption = None) -> None:
+    """Check pipeline files without running anything, and look at the beginning of the data that they name."""
+    from kepipe.config import ConfigError
     from kepipe.pipeline import load
+    from kepipe.pipeline.inspection import inspect
 
-    flow, _ = load(pipeline, set_ or [])
-    echo(f"{pipeline}: fine; stages {', '.join(node.name for node in flow.nodes)}")
+    wrong = False
+    for pipeline in pipelines:
+        try:
+            flow, _ = load(pipeline, set_ or [])
+        except ConfigError as error:
+            echo(f"kepipe: {error}", err=True)
+            wrong = True
+            continue
+        for warning in inspect(flow):
+            echo(f"{pipeline}: warning: {warning}", err=True)
+        echo(f"{pipeline}: fine; stages {', '.join(node.name for node in flow.nodes)}")
+    if wrong:
+        raise typer.Exit(2)
 
 
 @app.command()
 def show(pipeline: PipelineArgument, set_: SetOption = None) -> None:
-    """Print every setting with its value, defaults included."""
+    """Print every setting with its value, defaults included: a pipeline file that says the same."""
     import yaml
 
-    from kepipe.pipeline import load
+    from kepipe.pipeline import spelt_out
 
-    flow, _ = load(pipeline, set_ or [])
-    stages = {
-        node.name: {
-            **({} if node.stage.name == node.name else {"use": node.stage.name}),
-            **({"inputs": {slot: list(names) for slot, names in node.inputs.items()}} if node.inputs else {}),
-            **node.config.model_dump(mode="json"),
-        }
-        for node in flow.nodes
-    }
-    whole = {"name": flow.name, "seed": flow.seed, "device": flow.device, "stages": stages}
-    echo(yaml.safe_dump(whole, sort_keys=False, allow_unicode=True).rstrip())
+    echo(yaml.safe_dump(spelt_out(pipeline, set_ or []), sort_keys=False, allow_unicode=True).rstrip())

@@ -54,8 +54,30 @@ def _machine() -> Iterator[SystemCheck]:
         True, "memory", f"{memory.available / 2**30:.1f} GiB free of {memory.total / 2**30:.1f} GiB"
     )
     fast = native_bfloat16(device)
-    yield SystemCheck(True, "bf16", "native; used by default" if fast else "not native; training uses fp32")
+    yield SystemCheck(True, "bf16", "native; used by default" if fast else "not native")
+    yield SystemCheck(True, "training", _training(device))
     yield _compiler()
+
+
+def _training(device: str) -> str:
+    """What a training with the default settings does here."""
+    import torch
+
+    from kepipe.models.families import FAMILIES
+    from kepipe.training.batch_size import fitting_tokens
+    from kepipe.training.distributed import resolve_precision
+    from kepipe.training.settings import TrainingSettings
+
+    precision, default = resolve_precision("auto", device), TrainingSettings()
+    chosen = (
+        f"`device: auto` is {device}, `precision: auto` is {precision}, batch_tokens {default.batch_tokens:,}"
+    )
+    if not device.startswith("cuda"):
+        return chosen
+    size = FAMILIES["bert"].sizes["base"]
+    memory = torch.cuda.get_device_properties(device).total_memory
+    fitting = fitting_tokens(memory, size.layers, size.hidden, 30_000)
+    return f"{chosen}; of BERT-base there is room for about {fitting:,}"
 
 
 def _compiler() -> SystemCheck:
@@ -70,8 +92,8 @@ def _compiler() -> SystemCheck:
 
 
 def _packages() -> Iterator[SystemCheck]:
-    from kepipe import __version__
     from kepipe.provenance import versions
+    from kepipe.version import __version__
 
     yield SystemCheck(True, "kepipe", __version__)
     for name, found in versions().items():

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kepipe.cli.graph_source import choices_of, format_of, read_into, report_problems
+from kepipe.api.graphs import read_into, report_problems
+from kepipe.cli.graph_source import choices_of, format_of
 from kepipe.terminal import echo
 
 if TYPE_CHECKING:
@@ -26,16 +27,22 @@ StoreArgument = Annotated[
 SourceArgument = Annotated[str, typer.Argument(help="A file or folder, or `geonames`.")]
 FormatOption = Annotated[
     str | None,
-    typer.Option("--format", help="native, csv, spo, rdf, wikidata, wordnet, graphml; else by the name."),
+    typer.Option("--format", help="As docs/formats.md lists them; else by the content and the name."),
 ]
 LanguageOption = Annotated[
-    list[str] | None, typer.Option("--language", "-l", help="Of names, best first; may be repeated. [en]")
+    list[str] | None, typer.Option("--language", "-l", help="Of names, best first; may be repeated. \\[en]")
 ]
 ColumnsOption = Annotated[
     str | None, typer.Option(help="CSV: the columns with head, relation, tail: `item,property,value`.")
 ]
 SitelinksOption = Annotated[int, typer.Option(min=0, help="Wikidata: leave out items with fewer site links.")]
 PopulationOption = Annotated[int, typer.Option(min=0, help="GeoNames: the smallest city, from 500 on.")]
+RelationOption = Annotated[
+    list[str] | None, typer.Option(help="Take its triples alone, by id or label; may be repeated.")
+]
+WithoutRelationOption = Annotated[
+    list[str] | None, typer.Option(help="Leave out its triples, likewise; may be repeated.")
+]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Stop at the first bad line.")]
 
 
@@ -48,6 +55,8 @@ def import_(
     columns: ColumnsOption = None,
     min_sitelinks: SitelinksOption = 0,
     min_population: PopulationOption = 15000,
+    relation: RelationOption = None,
+    without_relation: WithoutRelationOption = None,
     hold_out: Annotated[float, typer.Option(min=0, max=0.4, help="Share for each of valid and test.")] = 0.0,
     seed: Annotated[int, typer.Option(min=0, help="Of the draw of what is held out.")] = 0,
     strict: StrictOption = False,
@@ -60,6 +69,7 @@ def import_(
 
     from kepipe.cli.graph_place import replacing
     from kg.problems import Problems
+    from kg.sources.reading import Relations
     from kg.splits import hold_out as divide
     from kg.writer import GraphWriter
 
@@ -69,10 +79,11 @@ def import_(
         raise FileExistsError(f"{out}: holds a graph; --force replaces it")
     problems = Problems(strict=strict)
     chosen = format_of(source, format)
-    choices = choices_of(chosen, language, columns, min_sitelinks, min_population)
+    relations = Relations(tuple(relation or ()), tuple(without_relation or ()))
+    choices = choices_of(chosen, language, columns, min_sitelinks, min_population, relations)
     with replacing(out) as folder:
         writer = GraphWriter(folder)
-        left_out = read_into(Path(source), chosen, writer, problems, choices)
+        account = read_into(Path(source), chosen, writer, problems, choices)
         divided = writer.count("valid") or writer.count("test")
         if hold_out and not divided:
             rng = np.random.default_rng([seed, 0])
@@ -81,7 +92,7 @@ def import_(
         (writer.folder / "problems.json").write_text(
             json.dumps(problems.to_json(), indent=1, ensure_ascii=False), encoding="utf-8"
         )
-    report_problems(problems, left_out + writer.repeated)
+    report_problems(problems, account, writer.repeated)
     if hold_out and divided:
         echo("--hold-out is not heeded: the source brings a division of its own", err=True)
     elif hold_out and not (writer.count("valid") and writer.count("test")):
@@ -104,19 +115,17 @@ def validate(
     from kg.writer import GraphWriter
 
     problems = Problems(strict=strict)
-    left_out: Counter[str] = Counter()
+    account, repeated = None, Counter[str]()
     with tempfile.TemporaryDirectory() as folder:
         if (Path(source) / "graph.json").is_file():
             graph = open_graph(Path(source))
         else:
             chosen, writer = format_of(source, format), GraphWriter(Path(folder))
-            left_out = read_into(
-                Path(source), chosen, writer, problems, choices_of(chosen, language, columns)
-            )
+            account = read_into(Path(source), chosen, writer, problems, choices_of(chosen, language, columns))
             graph = writer.finish()
-            left_out += writer.repeated
+            repeated = writer.repeated
         findings = examine(graph)
-        report_problems(problems, left_out)
+        report_problems(problems, account, repeated)
         for finding in findings:
             echo(str(finding))
         echo(f"{source}: {_counts(graph)}")

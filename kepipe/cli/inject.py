@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kepipe.cli.graph_source import opened_graph
+from kepipe.api.graphs import opened_graph
 from kepipe.knowledge.choosing.choices import ChoiceName
 from kepipe.terminal import console, echo
 
@@ -65,11 +65,11 @@ def inject(
 
 
 def _link(folder: Path, text: str) -> list[Mention]:
+    from kepipe.finetuning.mention_finders import language_of
     from kepipe.linking.linker import Linker
     from kepipe.linking.text.annotators import make_annotator
 
-    language: Literal["en", "zh"] = "zh" if any("\u4e00" <= char <= "\u9fff" for char in text) else "en"
-    linker, annotator = Linker.open(folder), make_annotator(language, None)
+    linker, annotator = Linker.open(folder), make_annotator(language_of([text]), None)
     return list(linker.link(text, next(iter(annotator.annotate([text])))))
 
 

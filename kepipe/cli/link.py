@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +11,7 @@ from typer.core import TyperGroup
 from kepipe.cli import tables
 from kepipe.cli.link_files import (
     by_name,
+    in_sections,
     open_linker,
     read_gold_sets,
     read_texts,
@@ -34,12 +34,9 @@ from kepipe.cli.options import with_groups
 from kepipe.terminal import echo
 
 if TYPE_CHECKING:
-    from kepipe.data.document import Document
-    from kepipe.linking.decision.policy import Policy
     from kepipe.linking.evaluation.assess import Assessment, Predict
     from kepipe.linking.evaluation.goldset import GoldText
     from kepipe.linking.linker import Linker
-    from kepipe.linking.text.annotations import Annotator
 
 
 class TextsByDefault(TyperGroup):
@@ -50,6 +47,12 @@ class TextsByDefault(TyperGroup):
             args = ["texts", *args]
         parsed: list[str] = super().parse_args(ctx, args)
         return parsed
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The commands, and the options of that which is meant where none is named."""
+        super().format_help(ctx, formatter)
+        texts = self.commands["texts"]
+        texts.format_help(texts.context_class(texts, info_name="texts", parent=ctx), formatter)
 
 
 app = typer.Typer(
@@ -75,6 +78,7 @@ def texts(
     asked: Asked = AS_LEARNED,
 ) -> None:
     """Link files and write documents as JSON lines; or, with --explain, show why a text is linked as it is."""
+    from kepipe.api.linking import link_documents
     from kepipe.data.document_files import to_line
     from kg.problems import Problems
 
@@ -93,7 +97,7 @@ def texts(
         )
         return
     problems = Problems()
-    linked = _link(read_texts(files or [], problems), opened, annotator, policy)
+    linked = link_documents(in_sections(read_texts(files or [], problems)), opened, annotator, policy)
     count = mentions = 0
     with writing(out) as stream:
         for document in linked:
@@ -142,7 +146,7 @@ def train(
     if out.is_file():
         raise ValueError(f"{out}: is a file; name a folder for the linker")
     store = open_graph(graph)
-    known = EntityIds.read(store.ids, ids)
+    known = EntityIds.read(store.ids, ids or str(graph))
     held = {text.document.text for text in read_gold_sets(without or [], known)}
     once: dict[tuple[str, int, int], GoldText] = {}
     for text in read_gold_sets(
@@ -197,7 +201,8 @@ def score(
     policy = asked.policy(english.finds_persons(language))
     require_writable(html, json_out)
     opened, annotator = open_linker(linker), english.annotator(language)
-    known = EntityIds.read(opened.knowledge.ids, ids)
+    stored = str(linker) if (linker / "graph.json").is_file() else None
+    known = EntityIds.read(opened.knowledge.ids, ids or stored)
     sets: dict[str, dict[str, Assessment]] = {}
     read: dict[str, list[GoldText]] = {}
     for name, file in by_name(gold).items():
@@ -249,7 +254,7 @@ def doctor(
 
     require_writable(html)
     opened, problems = open_linker(linker, files), Problems()
-    documents = list(read_texts(files, problems))
+    documents = list(in_sections(read_texts(files, problems)))
     if not documents:
         raise ValueError(f"{', '.join(map(str, files))}: no texts there; {problems.summary()}")
     annotations = english.annotator(language).annotate([document.text for document in documents])
@@ -260,23 +265,6 @@ def doctor(
     if html is not None:
         html.write_text(render(page), encoding="utf-8")
         echo(f"{html}: the same as a page")
-
-
-def _link(
-    documents: Iterable[Document], linker: Linker, annotator: Annotator, policy: Policy
-) -> Iterator[Document]:
-    from dataclasses import replace
-    from itertools import islice
-
-    documents = iter(documents)
-    while batch := list(islice(documents, 256)):
-        annotations = list(annotator.annotate([document.text for document in batch]))
-        rows = zip((d.text for d in batch), (d.title for d in batch), annotations, strict=True)
-        linked = linker.link_all(rows, policy)
-        for document, annotation, mentions in zip(batch, annotations, linked, strict=True):
-            yield replace(
-                document, sentences=annotation.sentences, phrases=annotation.phrases, mentions=mentions
-            )
 
 
 def _assess(

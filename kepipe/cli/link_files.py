@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import TextIOBase
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,47 +19,63 @@ if TYPE_CHECKING:
 
 
 def open_linker(path: Path, files: Iterable[Path] = ()) -> Linker:
-    """A linker folder, or an untrained linker over a stored graph, which learns from its descriptions and from `files`
-    which words are common. Raises ValueError where `path` holds neither.
-    """
-    from kepipe.linking.linker import Linker
-    from kepipe.linking.text.casing import Casing
+    """See `kepipe.api.linking.open_linker`; an untrained one learns from `files`."""
+    from kepipe.api.linking import open_linker
     from kg.problems import Problems
-    from kg.store import open_graph
 
-    if (path / "linker.json").is_file():
-        return Linker.open(path)
-    if (path / "graph.json").is_file():
-        graph = open_graph(path)
-        texts = (document.text for document in read_texts(files, Problems()))
-        return Linker.build(graph, Casing.count_with(graph.descriptions, texts))
-    raise ValueError(
-        f"--linker {path}: holds neither a linker nor a stored graph; `kepipe graph import` makes the one, "
-        "`kepipe link train` or a pipeline's stage link the other"
-    )
+    return open_linker(path, (document.text for document in read_texts(files, Problems(), quiet=True)))
 
 
-def read_texts(files: Iterable[Path], problems: Problems) -> Iterator[Document]:
-    """The documents of all files. Raises ValueError, before any is read, where one is not there."""
-    from itertools import chain
-
+def read_texts(files: Iterable[Path], problems: Problems, quiet: bool = False) -> Iterator[Document]:
+    """The documents of all files; what was read and what was passed over is said unless
+    `quiet`. Raises ValueError, before any is read, where one is not there."""
     from kepipe.data.sources.folder import read_folders
 
     files = list(files)
     for file in files:
         if not file.exists():
             raise ValueError(f"{file}: no such file or folder")
-    return chain.from_iterable(read_folders([file], problems) for file in files)
+
+    def note(line: str) -> None:
+        if not quiet:
+            echo(line, err=True)
+
+    return read_folders(files, problems, note, apart=True)
+
+
+def in_sections(documents: Iterable[Document]) -> Iterator[Document]:
+    """The documents, very long ones in sections, as a corpus has them."""
+    from kepipe.data.sections import sections
+
+    return chain.from_iterable(map(sections, documents))
+
+
+def batches(documents: Iterable[Document], most: int = 256) -> Iterator[list[Document]]:
+    """Documents that are linked together: at most so many, and no more once they have the characters of a section."""
+    from kepipe.data.sections import LONGEST
+
+    batch: list[Document] = []
+    characters = 0
+    for document in documents:
+        batch.append(document)
+        characters += len(document.text)
+        if len(batch) == most or characters >= LONGEST:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
 
 
 def read_gold_sets(files: Iterable[Path], ids: EntityIds) -> list[GoldText]:
-    """The texts of gold sets; bad lines are told."""
+    """The texts of gold sets; what was taken and left out, and bad lines, are told."""
     from kepipe.linking.evaluation.goldset import read_gold
     from kg.problems import Problems
 
     problems = Problems()
     texts = [text for file in files for text in read_gold(file, ids, problems)]
     show_problems(problems)
+    for line in problems.account.lines():
+        echo(line, err=True)
     return texts
 
 

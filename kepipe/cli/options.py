@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import re
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from functools import wraps
@@ -13,20 +12,35 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-UMASK = "KEPIPE_UMASK"
-"""Environment variable: who may not read what is written to a workspace, as `umask` has it; else all but its owner."""
+from kepipe.api.privacy import umask
+from kepipe.api.running import WORKSPACE, WORKSPACE_VARIABLE
+
+__all__ = [
+    "WORKSPACE",
+    "HostOption",
+    "PipelineArgument",
+    "PipelineArguments",
+    "SetOption",
+    "WorkspaceOption",
+    "with_groups",
+]
 
 
 def _keep_private(workspace: Path) -> Path:
-    """Texts, graphs and models may be confidential: what this process writes, and those that it starts, is its
-    user's alone."""
-    mask = os.environ.get(UMASK) or "077"
-    if not re.fullmatch("[0-7]{3,4}", mask):
+    """What this process writes, and those that it starts, is its user's alone."""
+    os.umask(umask())
+    return workspace
+
+
+def _check_workspace(workspace: Path) -> Path:
+    """Refuse a place that the address of a database cannot name."""
+    from kepipe.flow.plan import NOT_NAMEABLE, nameable
+
+    if not nameable(workspace):
         from kepipe.config import ConfigError
 
-        raise ConfigError(f"{UMASK}={mask}: expected octal digits as `umask` takes them, such as 027")
-    os.umask(int(mask, 8))
-    return workspace
+        raise ConfigError(f"--workspace {workspace}: {NOT_NAMEABLE}; choose another")
+    return _keep_private(workspace)
 
 
 WorkspaceOption = Annotated[
@@ -34,12 +48,11 @@ WorkspaceOption = Annotated[
     typer.Option(
         "--workspace",
         "-w",
-        envvar="KEPIPE_WORKSPACE",
+        envvar=WORKSPACE_VARIABLE,
         help="Folder for all that kepipe makes.",
-        callback=_keep_private,
+        callback=_check_workspace,
     ),
 ]
-WORKSPACE = Path("workspace")
 
 
 def _find_pipeline(pipeline: Path) -> Path:
@@ -54,6 +67,20 @@ PipelineArgument = Annotated[
         help="The pipeline's YAML file, or the name of one that comes with kepipe.",
         show_default=False,
         callback=_find_pipeline,
+    ),
+]
+PipelineArguments = Annotated[
+    list[Path],
+    typer.Argument(
+        help="Pipelines' YAML files, or names of those that come with kepipe.",
+        show_default=False,
+        callback=lambda pipelines: [_find_pipeline(pipeline) for pipeline in pipelines],
+    ),
+]
+HostOption = Annotated[
+    str,
+    typer.Option(
+        help="Address to listen at: 0.0.0.0 lets other machines in, and has no password.", metavar="ADDRESS"
     ),
 ]
 SetOption = Annotated[

@@ -17,6 +17,7 @@ COLOURS = {"cached": typer.colors.GREEN, "resumable": typer.colors.YELLOW, "to r
 
 def lines(steps: Sequence[Step]) -> Iterator[tuple[str, ...]]:
     """The plan, line by line, each in parts for `echo`."""
+    width = max((len(step.node.name) for step in steps if not step.node.labels), default=0) + 1
     for copied, several in groupby(steps, lambda step: bool(step.node.labels)):
         if copied:
             yield from _by_arm(list(several))
@@ -24,7 +25,7 @@ def lines(steps: Sequence[Step]) -> Iterator[tuple[str, ...]]:
         for step in several:
             waits = step.key is None and sum(map(len, step.node.inputs.values())) > MANY
             why = "its inputs are to be made first" if waits else step.why
-            yield f"{step.node.name:<12}", _status(step), f" {step.key or '':<21}{why}"
+            yield f"{step.node.name:<{max(12, width)}}", _status(step), f" {step.key or '':<21}{why}"
 
 
 def _by_arm(steps: Sequence[Step]) -> Iterator[tuple[str, ...]]:

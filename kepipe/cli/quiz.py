@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kepipe.cli.graph_source import opened_graph
+from kepipe.api.graphs import opened_graph
+from kepipe.api.knowledge import NO_KNOWLEDGE, read_added
+from kepipe.cli.arms import arms
+from kepipe.console.progress import progress
 from kepipe.probes.graph_quiz.defaults import HELD_OUT, OPTIONS, QUESTIONS, REDUCTION, STATED, Reduction
-from kepipe.terminal import console, echo
+from kepipe.terminal import echo
 
 if TYPE_CHECKING:
+    from kepipe.inference.added_knowledge import AddedKnowledge
     from kepipe.probes.base import Answers
     from kepipe.probes.graph_quiz.probe import GraphQuiz
 
 NAME = "graph-quiz"
-TELL_EVERY = 10.0
-"""Seconds between lines of progress where there is no terminal."""
 
 
 def quiz(
@@ -40,17 +39,26 @@ def quiz(
         ),
     ] = None,
     paraphrases: Annotated[
-        int | None, typer.Option(min=1, help="Templates of a relation that are asked, at most. [all]")
+        int | None, typer.Option(min=1, help="Templates of a relation that are asked, at most. \\[all]")
     ] = None,
     questions: Annotated[int, typer.Option(min=1, help="Facts asked for, at most.")] = QUESTIONS,
     options: Annotated[int, typer.Option(min=2, help="Options of a question, at most.")] = OPTIONS,
     relation: Annotated[
-        list[str] | None, typer.Option(help="Ask for this relation; may be repeated. [all]")
+        list[str] | None, typer.Option(help="Ask for this relation; may be repeated. \\[all]")
     ] = None,
     stated: Annotated[str, typer.Option(help="Splits that training states.")] = ",".join(STATED),
     held_out: Annotated[str, typer.Option(help="Splits that it never states.")] = ",".join(HELD_OUT),
     vectors: Annotated[
         Path | None, typer.Option(help="The graph's TransE vectors, which answer too.")
+    ] = None,
+    knowledge: Annotated[
+        str | None,
+        typer.Option(
+            "--knowledge",
+            help="What this graph, with --vectors, gives the models beside the question, in place of what their "
+            "folders bring by the same method: a method's name, or YAML as in a stage; `none`: the sentence alone.",
+            show_default=False,
+        ),
     ] = None,
     reduction: Annotated[Reduction, typer.Option(help="Over an option's tokens.")] = REDUCTION,
     seed: Annotated[int, typer.Option(min=0, help="Seed of what is drawn.")] = 0,
@@ -70,7 +78,8 @@ def quiz(
     from kepipe.report.quiz import quiz_page
     from kepipe.studies.scores import write_scores
 
-    names = _arms(models)
+    names = arms(models)
+    of_graph = knowledge not in (None, NO_KNOWLEDGE)
     settings = GraphQuizSettings(
         questions=questions, options=options, templates=templates, paraphrases=paraphrases,
         relations=tuple(relation or ()), stated=_splits(stated), held_out=_splits(held_out), reduction=reduction,
@@ -78,10 +87,13 @@ def quiz(
     with opened_graph(graph) as opened:
         probe = make_quiz(opened, settings, np.random.default_rng([seed, 4]), vectors)
         echo(f"{graph}: {probe.steps:,} questions", err=True)
+        added = read_added(
+            knowledge, opened.folder if of_graph else None, vectors if of_graph else None, None
+        )
         answered: dict[str, Answers] = {}
         known: dict[str, Mapping[str, int]] = {}
         for arm, name in names.items():
-            answered[arm], counts = _ask(arm, name, probe)
+            answered[arm], counts = _ask(arm, name, probe, added)
             known |= {} if counts is None else {arm: counts}
         scores = score(
             {NAME: probe}, {arm: {NAME: answers} for arm, answers in answered.items()}, {NAME: known},
@@ -96,51 +108,22 @@ def quiz(
             echo(f"{page}: drawn", err=True)
 
 
-def _arms(models: Sequence[str]) -> dict[str, str]:
-    """Arm → model: the last parts of paths that tell them apart."""
-    for parts in range(1, max(len(Path(model).parts) for model in models) + 1):
-        arms = {"/".join(Path(model).parts[-parts:]): model for model in models}
-        if len(arms) == len(models):
-            return arms
-    raise ValueError("kepipe quiz: each model once")
-
-
 def _splits(names: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in names.split(",") if name.strip())
 
 
-def _ask(arm: str, name: str, probe: GraphQuiz) -> tuple[Answers, Mapping[str, int] | None]:
+def _ask(
+    arm: str, name: str, probe: GraphQuiz, added: AddedKnowledge | None
+) -> tuple[Answers, Mapping[str, int] | None]:
     """What a model answers, and how many subjects its knowledge is given and knows; None: it reads the text alone."""
     from kepipe.device import resolve
     from kepipe.inference.opening import open_model
     from kepipe.models.pretrained import locate
     from kepipe.probes.evaluation import count_given
 
-    model = open_model(locate(name), resolve("auto"), lambda message: echo(f"{arm}: {message}", err=True))
-    with _progress(arm, probe.steps) as tick:
+    model = open_model(
+        locate(name), resolve("auto"), lambda message: echo(f"{arm}: {message}", err=True), added
+    )
+    with progress(arm, probe.steps, "questions") as tick:
         answers = probe.answer(model, tick)
     return answers, count_given(model, probe)
-
-
-@contextmanager
-def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal, elsewhere a line every ten seconds."""
-    if sys.stderr.isatty():
-        from rich.progress import Progress
-
-        with Progress(console=console(stderr=True), transient=True) as bars:
-            task = bars.add_task(what, total=total)
-            yield lambda count: bars.advance(task, count)
-        return
-    start = told = time.monotonic()
-    done = 0
-
-    def tick(count: int) -> None:
-        nonlocal told, done
-        done += count
-        now = time.monotonic()
-        if now - told >= TELL_EVERY or done == total:
-            told = now
-            echo(f"{what}: {done:,} of {total:,} questions, {now - start:.0f} s", err=True)
-
-    yield tick

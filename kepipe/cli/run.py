@@ -11,8 +11,7 @@ from kepipe.cli.options import WORKSPACE, PipelineArgument, SetOption, Workspace
 from kepipe.terminal import echo
 
 if TYPE_CHECKING:
-    from kepipe.flow.artifact import Artifact
-    from kepipe.flow.plan import Flow, Workspace
+    from kepipe.api.result import RunResult
 
 UntilOption = Annotated[str | None, typer.Option(help="Run up to this stage, included.")]
 OnlyOption = Annotated[
@@ -35,33 +34,19 @@ def run(
     log_json: Annotated[bool, typer.Option("--log-json", help="Print events as JSON lines.")] = False,
 ) -> None:
     """Run a pipeline. What is cached is not done again; what was interrupted continues."""
+    from kepipe.api.running import run_pipeline
+    from kepipe.console.run import open_console
+    from kepipe.flow.runner import StageSelection
+
     if dry_run:
         plan(pipeline, workspace, set_, until, only, force)
         return
-    from kepipe import pipeline as pipelines
-    from kepipe.cli.console import open_console
-    from kepipe.device import resolve
-    from kepipe.flow.plan import Workspace
-    from kepipe.flow.runner import Run, StageSelection
-    from kepipe.provenance import run_tags
-    from kepipe.tracking import track
-
-    flow, settings = pipelines.load(pipeline, set_ or [])
-    place = Workspace(workspace.resolve())
-    place.make()
-    with open_console(log_json) as console, track(place.root) as tracker:
-        job = Run(
-            flow,
-            place,
-            StageSelection(until, only, force or ()),
-            [console, tracker],
-            device=lambda: resolve(flow.device),
-            config=settings,
-            tags=run_tags(pipeline, flow.seed),
+    with open_console(log_json) as console:
+        result = run_pipeline(
+            pipeline, workspace, set_ or (), StageSelection(until, only, force or ()), console
         )
-        artifacts = job.execute()
     if not log_json:
-        _point_out(flow, place, artifacts, workspace)
+        _point_out(result, workspace)
 
 
 def plan(
@@ -88,20 +73,15 @@ def plan(
         echo(*line)
 
 
-def _point_out(flow: Flow, place: Workspace, artifacts: dict[str, Artifact], workspace: Path) -> None:
+def _point_out(result: RunResult, workspace: Path) -> None:
     """Say where the results are; the many copies of a study's stages are found by way of its page."""
     files = {"report": "report.html", "model": "model.safetensors"}
-    copies = {node.name for node in flow.nodes if node.labels}
     lines = []
     for title, file in files.items():
-        results = [
-            name
-            for name in artifacts
-            if name not in copies and (place.latest(flow.name, name) / file).exists()
-        ]
         lines += [
-            f"  {title:<10} {workspace / flow.name / name}/{file if title == 'report' else ''}"
-            for name in results
+            f"  {title:<10} {workspace / result.pipeline / name}/{file if title == 'report' else ''}"
+            for name, folder in result.folders.items()
+            if name not in result.copies and (folder / file).exists()
         ]
     flag = "" if workspace == WORKSPACE else f" --workspace {workspace}"
     lines.append(f"  {'dashboard':<10} kepipe dashboard{flag}")

@@ -6,47 +6,122 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kepipe.cli.options import WORKSPACE, PipelineArgument, SetOption, WorkspaceOption
+from kepipe.cli.options import WORKSPACE, PipelineArgument, SetOption, WorkspaceOption, with_groups
+from kepipe.cli.schedule_options import Failing, Telling, When, means, sources
 from kepipe.terminal import echo
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from kepipe.flow.history import Result
     from kepipe.flow.schedules import Entry
 
-app = typer.Typer(help="Run pipelines at set times.", no_args_is_help=True)
+app = typer.Typer(help="Run pipelines at set times, or when something has changed.", no_args_is_help=True)
 NameArgument = Annotated[str, typer.Argument(help="Name of the schedule.", show_default=False)]
-CronOption = Annotated[
-    str, typer.Option(help='When: "0 2 * * *" is every night at two; six fields begin with seconds; @daily.')
-]
 
 
-@app.command()
+@with_groups
 def add(
     pipeline: PipelineArgument,
-    cron: CronOption,
+    when: When,
+    failing: Failing,
     workspace: WorkspaceOption = WORKSPACE,
     set_: SetOption = None,
     name: Annotated[str, typer.Option(help="Name of the schedule, if not the pipeline's.")] = "",
 ) -> None:
-    """Run a pipeline at set times; a schedule of the same name is replaced."""
+    """Run a pipeline whenever something says so; a schedule of the same name is replaced."""
     from kepipe import pipeline as pipelines
     from kepipe.flow import schedules
+    from kepipe.flow.firing import Means
+    from kepipe.flow.schedule import Schedule
+    from kepipe.flow.scheduler import is_served
 
     flow, _ = pipelines.load(pipeline, set_ or [])
-    entry = schedules.add(workspace, pipeline, cron, set_ or (), name or flow.name)
+    schedule = Schedule(
+        pipeline=str(pipeline),
+        overrides=tuple(set_ or ()),
+        when=when.trigger(),
+        retries=failing.retries,
+        backoff=failing.backoff,
+        timeout=failing.timeout,
+    )
+    entry = schedules.add(workspace, name or flow.name, schedule, Means(sources))
     echo(_line(entry))
-    if not schedules.is_served(workspace):
+    if not is_served(workspace):
         echo("no scheduler runs yet; `kepipe scheduler` starts it")
+
+
+app.command()(add)
 
 
 @app.command("list")
 def list_(workspace: WorkspaceOption = WORKSPACE) -> None:
-    """Show schedules: when they fire next, and how the last firing went."""
+    """Show schedules: when they fire or look next, and how the last firing went."""
     from kepipe.flow import schedules
+    from kepipe.flow.scheduler import is_served
 
     for entry in schedules.entries(workspace):
         echo(_line(entry))
-    served = schedules.is_served(workspace)
+    served = is_served(workspace)
     echo("the scheduler runs" if served else "no scheduler runs; `kepipe scheduler` starts it")
+
+
+@app.command("next")
+def next_(
+    name: NameArgument,
+    count: Annotated[int, typer.Option("--count", "-n", min=1, max=1000, help="How many.")] = 5,
+    workspace: WorkspaceOption = WORKSPACE,
+) -> None:
+    """Show when a schedule fires next, by its own time zone."""
+    from kepipe.flow import schedules
+
+    entry = schedules.find(workspace, name)
+    times = list(schedules.coming(entry, 1 if entry.schedule.when.looks else count))
+    for at in times:
+        echo(f"{at:%a %Y-%m-%d %H:%M:%S %Z}" + ("  looks" if entry.schedule.when.looks else ""))
+    if not times:
+        echo(f"{name} is paused" if entry.next is None else "never again")
+
+
+@app.command()
+def history(
+    name: NameArgument,
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many.")] = 20,
+    workspace: WorkspaceOption = WORKSPACE,
+) -> None:
+    """Show the last firings of a schedule, the newest first: outcome, duration, attempts, and why it fired."""
+    from itertools import islice
+
+    from kepipe.flow import schedules
+    from kepipe.flow.history import results
+
+    schedules.find(workspace, name)
+    shown = list(islice(results(workspace, name), count))
+    for result in shown:
+        tries = f"{result.attempts} attempts" if result.attempts > 1 else ""
+        echo(
+            f"{_at(result)}  {result.outcome:<10}{result.seconds:>9.1f} s  {tries:<12}{result.reason}"
+            + (f"  {result.log}" if result.outcome not in ("finished", "stopped") else "")
+        )
+    if not shown:
+        echo(f"{name} has never fired")
+
+
+@app.command()
+def pause(name: NameArgument, workspace: WorkspaceOption = WORKSPACE) -> None:
+    """Fire a schedule no more until it is resumed; what runs goes on."""
+    from kepipe.flow import schedules
+
+    schedules.pause(workspace, name)
+    echo(f"{name} is paused")
+
+
+@app.command()
+def resume(name: NameArgument, workspace: WorkspaceOption = WORKSPACE) -> None:
+    """Fire a paused schedule again, from now on."""
+    from kepipe.flow import schedules
+
+    echo(_line(schedules.resume(workspace, name)))
 
 
 @app.command()
@@ -62,8 +137,9 @@ def remove(name: NameArgument, workspace: WorkspaceOption = WORKSPACE) -> None:
 def run_now(name: NameArgument, workspace: WorkspaceOption = WORKSPACE) -> None:
     """Fire a schedule once, now, and wait for it."""
     from kepipe.flow import schedules
+    from kepipe.flow.firing import Means
 
-    result = schedules.run_now(workspace, name)
+    result = schedules.run_now(workspace, name, Means(sources))
     if result.outcome == "skipped":
         echo(f"{name} is at work already")
         raise typer.Exit(1)
@@ -71,18 +147,41 @@ def run_now(name: NameArgument, workspace: WorkspaceOption = WORKSPACE) -> None:
     raise typer.Exit(0 if result.outcome == "finished" else 1)
 
 
-def scheduler(workspace: WorkspaceOption = WORKSPACE) -> None:
+@with_groups
+def scheduler(
+    telling: Telling,
+    workspace: WorkspaceOption = WORKSPACE,
+    once: Annotated[
+        bool,
+        typer.Option("--once", help="Fire what is due now and end: for cron and CI. 1 where a run failed."),
+    ] = False,
+    at_once: Annotated[int, typer.Option(min=1, help="The most runs at a time, of all pipelines.")] = 2,
+) -> None:
     """Fire schedules when they are due, until Ctrl-C; the one process of a workspace that does so."""
-    from kepipe.flow import schedules
+    from kepipe.flow.scheduler import serve, serve_once
 
-    schedules.serve(workspace, echo)
+    how = means(workspace, telling, at_once)
+    if not once:
+        serve(workspace, how)
+        return
+    results = serve_once(workspace, how)
+    if not results:
+        echo("nothing is due, and nothing has changed")
+    raise typer.Exit(any(result.outcome in ("failed", "timed out") for result in results))
 
 
 def _line(entry: Entry) -> str:
+    verb = "looks" if entry.schedule.when.looks else "next"
+    following = f"{verb} {_local(entry.next)}" if entry.next else "paused"
+    last = "never fired" if entry.last is None else f"{entry.last.outcome} {_at(entry.last)}"
+    return f"{entry.name:<16}{entry.schedule.when.said:<18}  {following}   last {last}   {entry.pipeline}"
+
+
+def _local(at: datetime) -> str:
+    return f"{at.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def _at(result: Result) -> str:
     from datetime import datetime
 
-    following = f"{entry.next:%Y-%m-%d %H:%M:%S}" if entry.next else "never again"
-    last = "never fired"
-    if entry.last is not None:
-        last = f"{entry.last.outcome} {datetime.fromtimestamp(entry.last.started):%Y-%m-%d %H:%M:%S}"
-    return f"{entry.name:<16}{entry.cron:<18}next {following}   last {last}   {entry.pipeline}"
+    return f"{datetime.fromtimestamp(result.started):%Y-%m-%d %H:%M:%S}"

@@ -18,7 +18,7 @@ def sync(
     again: Annotated[bool, typer.Option("--all", help="Also what was delivered, as to a new store.")] = False,
 ) -> None:
     """Deliver what earlier runs left, oldest first. What is there already is not doubled."""
-    from kepipe.stages.register import champion_score
+    from kepipe.stages.champion import rematch
     from kepipe.tracking.cursor import forget_cursors
     from kepipe.tracking.delivery import deliver_pending
     from kepipe.tracking.store import StoreUnavailable, connect
@@ -27,7 +27,7 @@ def sync(
     if again:
         forget_cursors(workspace)
     try:
-        delivered = deliver_pending(workspace, connect(workspace), champion_score)
+        delivered = deliver_pending(workspace, connect(workspace), rematch)
     except StoreUnavailable as reason:
         echo(f"kepipe: not delivered: {reason}", err=True)
         raise typer.Exit(1) from None
@@ -62,7 +62,7 @@ def status(workspace: WorkspaceOption = WORKSPACE) -> None:
 @app.command(hidden=True)
 def follow(workspace: WorkspaceOption, run: str) -> None:
     """Deliver a run while it goes on. Runs start this themselves."""
-    from kepipe.stages.register import champion_score
+    from kepipe.stages.champion import rematch
     from kepipe.tracking import delivery_worker
 
-    delivery_worker.follow(workspace, run, champion_score)
+    delivery_worker.follow(workspace, run, rematch)

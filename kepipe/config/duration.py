@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import BeforeValidator, PlainSerializer, SerializationInfo, WithJsonSchema
 
 SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0}
 PATTERN = r"^(\d+(\.\d+)?[hms])+$"
@@ -18,5 +18,15 @@ def seconds(value: Any) -> Any:
     raise ValueError("expected a length of time, such as 90s, 10m or 1h30m")
 
 
-Duration = Annotated[float, BeforeValidator(seconds), WithJsonSchema({"type": "string", "pattern": PATTERN})]
+def _written(value: Any, info: SerializationInfo) -> Any:
+    """As a file has it, where one is written; elsewhere the number."""
+    return f"{value:.10g}s" if info.context and info.context.get("yaml") else value
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(seconds),
+    PlainSerializer(_written),
+    WithJsonSchema({"type": "string", "pattern": PATTERN}),
+]
 """Seconds, written with their unit."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -27,6 +27,24 @@ class Section(BaseModel):
         protected_namespaces=(),
         allow_inf_nan=False,
     )
+
+    def as_yaml(self) -> dict[str, Any]:
+        """Every setting with its value, as a file that says the same has it."""
+        written = self.model_dump(mode="json", by_alias=True, context={"yaml": True})
+        for name, info in type(self).model_fields.items():
+            key, value = info.alias or name, getattr(self, name)
+            if name in self.not_written():
+                del written[key]
+            elif isinstance(value, Section):
+                written[key] = value.as_yaml()
+            elif isinstance(value, tuple | list) and value and all(isinstance(one, Section) for one in value):
+                listed = [one.as_yaml() for one in value]
+                written[key] = listed[0] if key in self.shorthand and len(listed) == 1 else listed
+        return written
+
+    def not_written(self) -> Collection[str]:
+        """Fields that mean nothing beside the others' values, and that a file may not name with them."""
+        return ()
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -82,7 +100,10 @@ def cache_key_fields(config: BaseModel) -> dict[str, Any]:
         if isinstance(extra, dict) and extra.get("in_key") is False:
             continue
         value = getattr(config, name)
-        part[name] = (
-            cache_key_fields(value) if isinstance(value, BaseModel) else config.model_dump(mode="json")[name]
-        )
+        if isinstance(value, BaseModel):
+            part[name] = cache_key_fields(value)
+        elif isinstance(value, tuple) and value and all(isinstance(one, BaseModel) for one in value):
+            part[name] = [cache_key_fields(one) for one in value]
+        else:
+            part[name] = config.model_dump(mode="json")[name]
     return part

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -21,15 +21,15 @@ def validate(model: type[S], data: Any, settings: Settings, at: Key = ()) -> S:
     try:
         return model.model_validate(data, context={"folder": settings.file.parent})
     except ValidationError as error:
-        problems = [_explain(problem, model, settings, at) for problem in error.errors()]
+        problems = [_explain(problem, model, data, settings, at) for problem in error.errors()]
         raise ConfigError("\n".join(problems)) from None
 
 
-def _explain(problem: Any, model: type[BaseModel], settings: Settings, at: Key) -> str:
-    location: Key = tuple(problem["loc"])
+def _explain(problem: Any, model: type[BaseModel], data: Any, settings: Settings, at: Key) -> str:
+    location, sections = _written(model, data, tuple(problem["loc"]))
     where, name = settings.where((*at, *location)), ".".join(str(part) for part in (*at, *location))
     if problem["type"] == "extra_forbidden":
-        key, sections = str(location[-1]), _sections_at(model, location[:-1])
+        key = str(location[-1])
         if advice := _renamed_keys(sections).get(key):
             return (
                 f"{where}: `{name}`{f' is now called `{advice}`' if advice.isidentifier() else f': {advice}'}"
@@ -87,19 +87,57 @@ def _hint(problem: Any) -> str:
     return suggest(problem["input"], known) if difflib.get_close_matches(problem["input"], known) else ""
 
 
-def _sections_at(model: type[BaseModel], location: Key) -> list[type[BaseModel]]:
-    """What the section at `location` may be, found by walking the model's fields through unions and optionals."""
-    candidates: list[type[BaseModel]] = [model]
+def _written(model: type[BaseModel], data: Any, location: Key) -> tuple[Key, list[type[BaseModel]]]:
+    """The key of `data` at a location of pydantic's, which names the member of a union, and the element of a list, also
+    where the file does not; and what the section that holds it may be, found by walking the model's fields through
+    unions and optionals."""
+    key: list[str | int] = []
+    sections: list[type[BaseModel]] = []
+    candidates = [model]
     for part in location:
+        chosen = _chosen(candidates, data)
+        if isinstance(data, Mapping) and part not in data and any(part in _tags(c) for c in chosen):
+            continue
+        if isinstance(part, int) and not isinstance(data, list | tuple):
+            continue
+        key.append(part)
+        sections = chosen
         inner = [
             section
-            for candidate in candidates
+            for candidate in chosen
             if part in candidate.model_fields
             for section in _sections(candidate.model_fields[str(part)].annotation)
         ]
-        tagged = [c for c in candidates if part in _tags(c)]
-        candidates = inner or tagged or candidates
-    return candidates
+        candidates = inner or chosen
+        data = _part(data, part)
+    return tuple(key), sections
+
+
+def _chosen(sections: list[type[BaseModel]], data: Any) -> list[type[BaseModel]]:
+    """Those of several kinds of sections that `data` names by a word that no two kinds share, such as its family; the
+    first where it leaves the word out."""
+    if len(sections) < 2 or not isinstance(data, Mapping):
+        return sections
+    for name in sections[0].model_fields:
+        words = [_words(section, name) for section in sections]
+        if all(words) and len(set[Any]().union(*words)) == sum(len(each) for each in words):
+            if name not in data:
+                return sections[:1]
+            return [s for s, own in zip(sections, words, strict=True) if data[name] in own] or sections
+    return sections
+
+
+def _words(section: type[BaseModel], name: str) -> tuple[Any, ...]:
+    """What a field may be, where that is one of some words."""
+    annotation = section.model_fields[name].annotation if name in section.model_fields else None
+    return get_args(annotation) if get_origin(annotation) is Literal else ()
+
+
+def _part(data: Any, part: str | int) -> Any:
+    """What stands in plain data at a key; None where it holds no such key."""
+    if isinstance(data, Mapping):
+        return data.get(part)
+    return data[part] if isinstance(part, int) and isinstance(data, list | tuple) else None
 
 
 def _known_keys(sections: Sequence[type[BaseModel]]) -> list[str]:

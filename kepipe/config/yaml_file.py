@@ -160,7 +160,7 @@ def override(settings: Settings, assignments: Sequence[str]) -> Settings:
         if not equals or not path:
             raise ConfigError(f"--set {assignment}: expected KEY=VALUE, such as stages.pretrain.steps=50")
         try:
-            value = _parse(text, "", {})
+            value = parse_value(text)
         except ConfigError:
             raise ConfigError(f"--set {assignment}: {text!r} is not a YAML value") from None
         place = data
@@ -173,6 +173,18 @@ def override(settings: Settings, assignments: Sequence[str]) -> Settings:
                 raise ConfigError(f"--set {assignment}: `{name}` holds a value, not a group of keys")
         place[last] = value
     return Settings(data, settings.file, settings.lines)
+
+
+def parse_value(text: str) -> Any:
+    """The value that a text of YAML is. Raises ConfigError where it is none."""
+    return _parse(text, "", {})
+
+
+def as_yaml(value: Any) -> str:
+    """A value as YAML reads it, on one line where it can be: JSON's 1e-05 would be a text there. A path is a text."""
+    plain = str(value) if isinstance(value, Path) else value
+    text = yaml.safe_dump(plain, default_flow_style=True, allow_unicode=True, sort_keys=False, width=1 << 30)
+    return text.removesuffix("...\n").rstrip("\n")
 
 
 def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,22 +5,23 @@ All texts of a chunk are laid end to end, so that one search places every span o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from kepipe.arrays import Bools, Ints, Ints32, ranges
 from kepipe.data.document import Document
+from kepipe.data.document_columns import DocumentColumns, Links, Rows
 from kepipe.tokenization.tokenizer import Encoded, Tokenizer
 
 WORD, PHRASE, ENTITY, SENTENCE, DOCUMENT, TURN = 1, 2, 4, 8, 16, 32
 """Bits of `bounds`: a unit of this level starts here."""
 REPLY = 64
 """Beside TURN: who speaks is not who began the dialogue."""
+CAPITAL = 128
+"""Beside WORD: the word begins with a capital letter."""
 SPACES = [code for code in range(0x3001) if chr(code).isspace()]
 LEVELS = {"word": WORD, "phrase": PHRASE, "entity": ENTITY}
 
@@ -41,28 +42,34 @@ class Columns:
 
 
 def tokenise(documents: Sequence[Document], tokenizer: Tokenizer, row: Callable[[str], int]) -> Columns:
+    """Tokens of documents with their units, as `tokenise_columns`."""
+    return tokenise_columns(DocumentColumns.of(documents), tokenizer, row)
+
+
+def tokenise_columns(documents: DocumentColumns, tokenizer: Tokenizer, row: Callable[[str], int]) -> Columns:
     """Tokens of documents with their units. `row` gives the number of an entity.
 
     A word is what the tokenizer's pre-tokenisation splits; between Chinese characters, which nothing splits,
     it is the document's phrase (ERNIE's lexical units; jieba's words), or else the character. At phrase level
     a unit is a phrase, elsewhere a word; at entity level a mention, elsewhere a word (ERNIE 1.0, section 3.2).
     """
-    encoded = tokenizer.encode([document.text for document in documents])
-    codes = np.frombuffer("".join(d.text for d in documents).encode("utf-32-le"), dtype=np.uint32)
-    sizes = np.fromiter((len(document.text) for document in documents), np.int64, len(documents))
+    texts = list(documents.texts)
+    encoded = tokenizer.encode(texts)
+    codes = np.frombuffer("".join(texts).encode("utf-32-le"), dtype=np.uint32)
+    sizes = np.fromiter(map(len, texts), np.int64, len(texts))
     bases = np.cumsum(sizes) - sizes
     starts, ends = stream_offsets(encoded, bases, codes)
     opens = (np.cumsum(encoded.lengths) - encoded.lengths)[encoded.lengths > 0]
 
-    phrase_from, phrase_to = _spans((d.phrases for d in documents), bases)
+    phrase_from, phrase_to = _lay(documents.phrases, bases)
     words = _words(encoded.words, starts, ends, codes, phrase_from, phrase_to)
-    sentence_from, _ = _spans((d.sentences for d in documents), bases)
+    sentence_from, _ = _lay(documents.sentences, bases)
     sentences = np.zeros_like(words)
     first_of_sentence = np.searchsorted(ends, sentence_from, side="right")
     sentences[first_of_sentence[first_of_sentence < len(starts)]] = True
 
     phrases = _units(words, *cover(starts, ends, phrase_from, phrase_to))
-    first, stop, names = _place_mentions(documents, bases, starts, ends)
+    first, stop, names = _place_mentions(documents.mentions, bases, starts, ends)
     entities = np.full(len(starts), -1, dtype=np.int32)
     rows = np.fromiter(map(row, names), np.int32, len(names))
     entities[ranges(first, stop - first)] = np.repeat(rows, stop - first)
@@ -73,8 +80,9 @@ def tokenise(documents: Sequence[Document], tokenizer: Tokenizer, row: Callable[
     ):  # fmt: skip
         bounds[marks] |= bit
     bounds[opens] |= WORD | PHRASE | ENTITY | SENTENCE | DOCUMENT
-    bounds |= _turns(documents, bases, ends)
-    mentions = sum(len(document.mentions) for document in documents)
+    bounds |= _turns(documents.turns, bases, ends)
+    bounds[((bounds & WORD) > 0) & _capitals(starts, codes)] |= CAPITAL
+    mentions = len(documents.mentions.entities)
     return Columns(encoded.tokens, bounds, entities, encoded.lengths, mentions, len(names))
 
 
@@ -137,13 +145,20 @@ def _words(
     return words
 
 
-def _turns(documents: Sequence[Document], bases: Ints, ends: Ints) -> npt.NDArray[np.uint8]:
+def _capitals(starts: Ints, codes: npt.NDArray[np.uint32]) -> Bools:
+    """Which tokens begin with a capital letter: bool [N]."""
+    if not len(starts):
+        return np.zeros(0, np.bool_)
+    found, which = np.unique(codes[np.minimum(starts, len(codes) - 1)], return_inverse=True)
+    return np.array([chr(code).isupper() for code in found.tolist()])[which]
+
+
+def _turns(turns: Rows, bases: Ints, ends: Ints) -> npt.NDArray[np.uint8]:
     """TURN and REPLY where turns start: uint8 [N]. A turn without tokens gives way to the one after it."""
-    turn_from, _ = _spans(([turn[:2] for turn in d.turns] for d in documents), bases)
-    roles = np.array([turn.role for document in documents for turn in document.turns], dtype=np.uint8)
+    turn_from, _ = _lay(turns, bases)
     first = np.searchsorted(ends, turn_from, side="right")
     marks = np.zeros(len(ends) + 1, dtype=np.uint8)
-    marks[first] = TURN + REPLY * roles
+    marks[first] = TURN + REPLY * turns.values[:, 2]
     return marks[:-1]
 
 
@@ -156,31 +171,22 @@ def _units(words: Bools, first: Ints, stop: Ints) -> Bools:
     return units
 
 
-def _place_mentions(
-    documents: Sequence[Document], bases: Ints, starts: Ints, ends: Ints
-) -> tuple[Ints, Ints, list[str]]:
+def _place_mentions(mentions: Links, bases: Ints, starts: Ints, ends: Ints) -> tuple[Ints, Ints, list[str]]:
     """Token ranges and entities of the mentions, in order; one that needs a token of an earlier one is left out."""
-    mentions = [
-        (int(base) + m.start, int(base) + m.end, m.entity)
-        for document, base in zip(documents, bases, strict=True)
-        for m in sorted(document.mentions, key=lambda m: (m.start, -m.end))
-    ]
-    span_from = np.array([m[0] for m in mentions], dtype=np.int64)
-    span_to = np.array([m[1] for m in mentions], dtype=np.int64)
-    first = np.searchsorted(ends, span_from, side="right")
-    stop = np.searchsorted(starts, span_to, side="left")
+    span_from, span_to = _lay(mentions.spans, bases)
+    document = np.repeat(np.arange(len(bases)), mentions.spans.counts)
+    order = np.lexsort((-span_to, span_from, document))
+    first = np.searchsorted(ends, span_from[order], side="right")
+    stop = np.searchsorted(starts, span_to[order], side="left")
     kept, reached = [], 0
-    for place in range(len(mentions)):
-        if reached <= first[place] < stop[place]:
+    for place, (start, end) in enumerate(zip(first.tolist(), stop.tolist(), strict=True)):
+        if reached <= start < end:
             kept.append(place)
-            reached = int(stop[place])
-    return first[kept], stop[kept], [mentions[place][2] for place in kept]
+            reached = end
+    return first[kept], stop[kept], mentions.entities.take(order[kept])
 
 
-def _spans(of_documents: Iterable[Sequence[Any]], bases: Ints) -> tuple[Ints, Ints]:
+def _lay(rows: Rows, bases: Ints) -> tuple[Ints, Ints]:
     """Starts and ends of all spans in the texts laid end to end."""
-    groups = list(of_documents)
-    counts = [len(spans) for spans in groups]
-    flat = chain.from_iterable(chain.from_iterable(groups))
-    pairs = np.fromiter(flat, np.int64, 2 * sum(counts)).reshape(-1, 2) + np.repeat(bases, counts)[:, None]
-    return pairs[:, 0], pairs[:, 1]
+    laid = rows.values[:, :2] + np.repeat(bases, rows.counts)[:, None]
+    return laid[:, 0], laid[:, 1]

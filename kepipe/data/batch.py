@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
@@ -20,6 +20,10 @@ class ExampleRefs:
     examples: Ints
     times: int
     seed: int
+
+
+NamedTokens = tuple[int, int, str]
+"""Tokens first … stop − 1 of a row name an entity: first, stop, its id."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,16 @@ class Mentions(MentionSpans):
     entities: ShardEntities
     ids: Sequence[str]
 
+    @classmethod
+    def in_rows(cls, rows: Sequence[Sequence[NamedTokens]]) -> Self:
+        """What each row names, in order, with the ids that occur."""
+        named = [(number, *mention) for number, mentions in enumerate(rows) for mention in mentions]
+        numbers = {id: number for number, id in enumerate(dict.fromkeys(mention[3] for mention in named))}
+        places = np.array([mention[:3] for mention in named], np.int64).reshape(-1, 3)
+        entities = np.fromiter((numbers[mention[3]] for mention in named), np.int64, len(named))
+        row_M, first_M, stop_M = places.T
+        return cls(row_M, first_M, stop_M, ShardEntities(entities), list(numbers))
+
 
 @dataclass(frozen=True)
 class TokenRows:
@@ -60,7 +74,10 @@ class TokenRows:
     token, −1 where special. `next_sentence_labels`: int [B] or None, 1 where the second segment truly follows the
     first. `refs`: where the rows come from; None for rows from elsewhere than a shard. `entity_ids`: the ids of the
     entities by their numbers in `entities`. `salient`: bool [B, T], the tokens that are asked for, as a span in each
-    row; None: the objective draws them.
+    row; None: the objective draws them. Of batches that go on from one another: `continues`, bool [B], whether each row
+    goes on from the same row of the latest batch of the same `stream`; `from_right`, bool [B], whether it is read from
+    the right to the left. Of rows that an objective has of its own: `row_labels`, int [B], what is to be
+    told of each row; `token_labels`, int [B, T], of each token, −1 where nothing is asked.
     """
 
     tokens: Ints
@@ -74,6 +91,11 @@ class TokenRows:
     refs: ExampleRefs | None = None
     entity_ids: Sequence[str] = ()
     salient: Bools | None = None
+    continues: Bools | None = None
+    stream: int = 0
+    from_right: Bools | None = None
+    row_labels: Ints | None = None
+    token_labels: Ints | None = None
 
     def mentions(self) -> Mentions:
         """The mentions of entities. One that a row's end cuts in two is one in both rows."""
@@ -110,6 +132,10 @@ class Batch:
     [M], their rows in the whole table (−1 for row 0), by which a model that trains its own table finds them.
     `moved`: where tokens have moved since the rows were made, int [B, T before], the place where each stands now (−1:
     cut off). `extra`: anything a single objective needs. `objective_id`: which objective of a mixture made the batch.
+    `continues`, `from_right`: bool [B], and `stream`, as in `TokenRows`. `state`: what a model carries from batch to
+    batch, name → tensor whose first dimension is the rows': it finds what the batch before has left, zeros for rows
+    that begin, or nothing at all, and puts in its place what the next batch is to find. None: nothing is carried.
+    `origin`: of a batch on another device, that on the CPU.
     """
 
     tokens: Tensor
@@ -133,13 +159,33 @@ class Batch:
     extra: Mapping[str, Tensor] = field(default_factory=dict)
     objective_id: int = 0
     moved: Tensor | None = None
+    continues: Tensor | None = None
+    stream: int = 0
+    from_right: Tensor | None = None
+    state: dict[str, Tensor] | None = None
+    origin: Self | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def host(self) -> Self:
+        """The same batch on the CPU where it was moved from there, else itself. What is to be known of a batch before
+        the device can be told what to do is looked up here: to ask the device would be to wait for all it has to do."""
+        return self if self.origin is None else self.origin
 
     def to(self, device: torch.device | str) -> Self:
         """The same batch on a device."""
-        moved: dict[str, Any] = {
-            name: value.to(device, non_blocking=True)
+        moved = self._each(lambda value: value.to(device, non_blocking=True))
+        leaves = self.tokens.device.type == "cpu" and torch.device(device).type != "cpu"
+        return replace(moved, origin=self if leaves else None)
+
+    def pinned(self) -> Self:
+        """The same batch in memory from which a GPU copies by itself."""
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
+        changed: dict[str, Any] = {
+            name: change(value)
             for name, value in ((f.name, getattr(self, f.name)) for f in fields(self))
             if isinstance(value, Tensor)
         }
-        moved["extra"] = {name: value.to(device, non_blocking=True) for name, value in self.extra.items()}
-        return replace(self, **moved)
+        changed["extra"] = {name: change(value) for name, value in self.extra.items()}
+        return replace(self, **changed)

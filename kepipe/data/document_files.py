@@ -22,6 +22,8 @@ from kepipe.data.line_readers import json_lines
 from kg.problems import Problems
 from kg.regular_files import open_regular
 
+KEYS = ("id", "text", "title", "sentences", "phrases", "mentions", "gold", "turns")
+"""The keys of a document that are read."""
 HELD_OUT = 0.1
 """The default share of documents kept for evaluation."""
 
@@ -186,8 +188,7 @@ def read_parquet(file: Path, problems: Problems | None = None) -> Iterator[Docum
         raise ValueError(f"{file}: not a Parquet file ({error})") from None
     if "text" not in table.schema_arrow.names:
         raise ValueError(f"{file}: no column `text`; it has {', '.join(table.schema_arrow.names)}")
-    known = ["id", "text", "title", "sentences", "phrases", "mentions", "gold", "turns"]
-    columns = [name for name in known if name in table.schema_arrow.names]
+    columns = [name for name in KEYS if name in table.schema_arrow.names]
     row = 0
     for batch in table.iter_batches(batch_size=1024, columns=columns):
         for record in batch.to_pylist():

@@ -15,17 +15,19 @@ from kepipe.data.document_files import from_record
 class DocumentStream:
     """Streams a `documents.jsonl`; `offset` (bytes) and `line` say how far it is, the document given last included.
 
-    Reading raises ValueError naming file and line where a line holds no document.
+    `end`: no document is given that begins at this byte or later; None: all are. Reading raises ValueError naming file
+    and line where a line holds no document.
     """
 
     file: Path
     offset: int = 0
     line: int = 0
+    end: int | None = None
 
     def __iter__(self) -> Iterator[Document]:
         with self.file.open("rb") as stream:
             stream.seek(self.offset)
-            for text in stream:
+            while (self.end is None or self.offset < self.end) and (text := stream.readline()):
                 self.offset += len(text)
                 self.line += 1
                 try:

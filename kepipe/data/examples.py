@@ -60,3 +60,11 @@ def follow_chain(successors: Sequence[int], end: int) -> Ints:
         visited.append(place)
         place = successors[place]
     return np.array(visited, dtype=np.int64)
+
+
+def fill_rows(cuts: Ints, of: Ints, room: int) -> Ints:
+    """The first sentence of each row, where as many sentences of one document as fit into `room` tokens make a row:
+    int [rows]. `cuts`, `of`: as `cut_sentences` gives them."""
+    fitting = np.searchsorted(cuts, room + cuts[:-1], side="right") - 1
+    ends = np.searchsorted(of, of, side="right")
+    return follow_chain(np.minimum(fitting, ends).tolist(), len(of))

@@ -13,7 +13,7 @@ import numpy as np
 
 from kepipe.arrays import Ints
 from kepipe.data.dialogues import plan_dialogues
-from kepipe.data.examples import Examples, cut_sentences, follow_chain
+from kepipe.data.examples import Examples, cut_sentences, fill_rows, follow_chain
 from kepipe.data.pairs import plan_pairs
 from kepipe.data.shards import Shard
 
@@ -83,6 +83,27 @@ def _packed(shard: Shard, how: RowPlan) -> Examples:
     )
 
 
+def _doc_packed(shard: Shard, how: RowPlan) -> Examples:
+    """Rows of `length` tokens of one document, which go on from one another; its last row is shorter. [CLS] stands
+    before the first, [SEP] after the last."""
+    length, opening = how.length, int(how.begin)
+    sizes = np.diff(shard.documents)
+    parts = -(-(opening + sizes + 1) // length)
+    of = np.repeat(np.arange(len(sizes)), parts)
+    within = (np.arange(len(of)) - np.repeat(np.cumsum(parts) - parts, parts)) * length
+    begins_text = shard.documents[of]
+    ones = np.ones(len(of), dtype=np.int64)
+    return Examples(
+        first=np.arange(len(of) + 1),
+        starts=begins_text + np.clip(within - opening, 0, sizes[of]),
+        stops=begins_text + np.clip(within - opening + length, 0, sizes[of]),
+        opens=(within == 0) & how.begin,
+        closes=within + length > opening + sizes[of],
+        segment=0 * ones,
+        document=ones,
+    )
+
+
 def _full_sentences(shard: Shard, how: RowPlan) -> Examples:
     """As many whole sentences as fit, across documents, with [SEP] after each document's part."""
     length, begin, document_mask, _ = how
@@ -110,23 +131,21 @@ def _full_sentences(shard: Shard, how: RowPlan) -> Examples:
     )
 
 
-def _doc_sentences(shard: Shard, how: RowPlan) -> Examples:
+def plan_documents(shard: Shard, how: RowPlan) -> Examples:
     """As many whole sentences of one document as fit."""
     length, begin, _, _ = how
-    cuts, of = cut_sentences(shard, length - int(begin) - 1)
-    fitting = np.searchsorted(cuts, length - int(begin) - 1 + cuts[:-1], side="right") - 1
-    ends = np.searchsorted(of, of, side="right")
-    rows = follow_chain(np.minimum(fitting, ends).tolist(), len(of))
-    starts = cuts[rows]
-    ones = np.ones(len(rows), dtype=np.bool_)
+    room = length - int(begin) - 1
+    cuts, of = cut_sentences(shard, room)
+    starts = cuts[fill_rows(cuts, of, room)]
+    ones = np.ones(len(starts), dtype=np.bool_)
     return Examples(
-        first=np.arange(len(rows) + 1),
+        first=np.arange(len(starts) + 1),
         starts=starts,
         stops=np.append(starts[1:], len(shard)),
         opens=ones & begin,
         closes=ones,
-        segment=np.zeros(len(rows), dtype=np.int64),
-        document=np.ones(len(rows), dtype=np.int64),
+        segment=np.zeros(len(starts), dtype=np.int64),
+        document=np.ones(len(starts), dtype=np.int64),
     )
 
 
@@ -144,8 +163,9 @@ FORMATS: Mapping[str, Format] = {
         lambda shard, how: plan_pairs(shard, how.length, how.rng, natural=True), pairs=True
     ),
     "full-sentences": Format(_full_sentences),
-    "doc-sentences": Format(_doc_sentences),
+    "doc-sentences": Format(plan_documents),
     "packed": Format(_packed),
+    "doc-packed": Format(_doc_packed),
     "dialogue": Format(lambda shard, how: plan_dialogues(shard, how.length, how.rng), pairs=True),
 }
 

@@ -62,16 +62,16 @@ def plan_pairs(shard: Shard, length: int, rng: np.random.Generator, natural: boo
         )
     true = next_sentence_labels[a]
     wanted = np.maximum(target[a] - (cuts[middle[a]] - cuts[a]), 1)
-    other = _other_sentence(of[a], begins, ends, shard, of, rng)
+    other = other_sentence(of[a], begins, ends, shard, of, rng)
     other_end = (
         other + 1 if natural else np.clip(np.searchsorted(cuts, cuts[other] + wanted), other + 1, ends[other])
     )
     b, b_end = np.where(true, middle[a], other), np.where(true, reach[a], other_end)
     sides = truncate(Sides(cuts[a], cuts[middle[a]], cuts[b], cuts[b_end]), room, rng)
-    return _pair(sides, true.astype(np.int64))
+    return pair_up(sides, true.astype(np.int64))
 
 
-def _other_sentence(
+def other_sentence(
     mine: Ints, begins: Ints, ends: Ints, shard: Shard, of: Ints, rng: np.random.Generator
 ) -> Ints:
     """A uniform sentence of a uniform other document for each of `mine`."""
@@ -103,8 +103,9 @@ def excess(a: Ints, b: Ints, room: int) -> tuple[Ints, Ints]:
     return level_a + rest // 2, level_b + (rest + 1) // 2
 
 
-def _pair(sides: Sides, next_sentence_labels: Ints) -> Examples:
-    count = len(next_sentence_labels)
+def pair_up(sides: Sides, next_sentence_labels: Ints | None = None) -> Examples:
+    """Rows `[CLS] a [SEP] b [SEP]` of the pairs."""
+    count = len(sides.a_from)
     return Examples(
         first=np.arange(0, 2 * count + 1, 2),
         starts=np.stack([sides.a_from, sides.b_from], axis=1).ravel(),

@@ -5,24 +5,19 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from kepipe.data.alignment import WORD, tokenise
-from kepipe.data.document import Document
-from kepipe.data.document_files import held_out
-from kepipe.data.document_stream import DocumentStream
+from kepipe.data.alignment import WORD, tokenise_columns
+from kepipe.data.parsed_chunks import SPLITS, ParsedChunks
 from kepipe.data.shards import ShardWriter, holds, open_shard
 from kepipe.tokenization.tokenizer import Tokenizer
 from kg.regular_files import read_json
 
-CHUNK = 1_000_000
-"""Characters that are tokenised together."""
 NOTE_EVERY = 5.0
 """Seconds between two notes of progress."""
-SPLITS = ("train", "held_out")
 
 
 @dataclass
@@ -69,14 +64,10 @@ def _file(scratch: Path) -> Path:
 
 
 def write_shards(
-    file: Path, tokenizer: Tokenizer, share: float, progress: ShardProgress, scratch: Path
+    chunks: ParsedChunks, tokenizer: Tokenizer, progress: ShardProgress, scratch: Path
 ) -> Iterator[int]:
-    """Append the documents after `progress` to the shards in `scratch`, chunk by chunk; yields the bytes of each.
-
-    `share`: of the documents, held out.
-    """
+    """Append the documents after `progress` to the shards in `scratch`, chunk by chunk; yields the bytes of each."""
     unknown = tokenizer.id(tokenizer.named.get("unk", ""))
-    stream = DocumentStream(file, progress.offset, progress.documents)
     with ExitStack() as stack:
         writers = {
             split: stack.enter_context(
@@ -85,21 +76,21 @@ def write_shards(
             for split in SPLITS
         }
         noted = time.monotonic()
-        for chunk in _chunks(stream):
-            for split, writer in writers.items():
-                part = [
-                    document for document in chunk if held_out(document.id, share) == (split == "held_out")
-                ]
-                if not part:
+        for chunk in chunks.read(progress.offset, progress.documents):
+            for split, documents in chunk.splits.items():
+                if not len(documents):
                     continue
-                columns = tokenise(part, tokenizer, progress.row)
-                writer.append(columns, (document.id for document in part))
+                columns = tokenise_columns(documents, tokenizer, progress.row)
+                writers[split].append(columns, documents.ids, documents.titles)
                 progress.mentions += columns.mentions
                 progress.aligned += columns.aligned
                 progress.words += int((columns.bounds & WORD > 0).sum())
                 progress.unknown += int((columns.tokens == unknown).sum())
-            size, progress.offset = stream.offset - progress.offset, stream.offset
-            progress.documents += len(chunk)
+            size, progress.offset, progress.documents = (
+                chunk.offset - progress.offset,
+                chunk.offset,
+                chunk.line,
+            )
             if time.monotonic() - noted > NOTE_EVERY:
                 progress.note(scratch, writers)
                 noted = time.monotonic()
@@ -107,20 +98,6 @@ def write_shards(
         progress.note(scratch, writers)
         for writer in writers.values():
             writer.finish()
-
-
-def _chunks(documents: Iterable[Document]) -> Iterator[list[Document]]:
-    """Documents in lists of about CHUNK characters."""
-    chunk: list[Document] = []
-    size = 0
-    for document in documents:
-        chunk.append(document)
-        size += len(document.text)
-        if size >= CHUNK:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
 
 
 def publish(progress: ShardProgress, scratch: Path, out: Path, share: float) -> dict[str, float]:

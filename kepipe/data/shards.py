@@ -1,7 +1,8 @@
 """Tokenised documents on disk: memory-mapped columns of equal length, written as a stream, read in place.
 
 A shard is a folder: `tokens.bin` (uint16 or uint32), `bounds.bin` (uint8, bits in `kepipe.data.alignment`),
-`entities.bin` (int32, row of `entities.txt`, −1 none), `ids.jsonl` (a document's id a line), `shard.json`.
+`entities.bin` (int32, row of `entities.txt`, −1 none), `ids.jsonl` and `titles.jsonl` (a document's id and title a
+line), `shard.json`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from kg.regular_files import read_json
 
 STRETCH = 2**24
 """Tokens of a stream that are counted at a time."""
-FILES = ("tokens.bin", "bounds.bin", "entities.bin", "ids.jsonl")
+FILES = ("tokens.bin", "bounds.bin", "entities.bin", "ids.jsonl", "titles.jsonl")
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,14 @@ class Shard:
 
     def ids(self) -> list[str]:
         """The ids of the documents that have tokens, in order."""
-        with (self.folder / "ids.jsonl").open(encoding="utf-8") as stream:
+        return self._lines("ids.jsonl")
+
+    def titles(self) -> list[str]:
+        """Their titles; empty where there is none."""
+        return self._lines("titles.jsonl")
+
+    def _lines(self, name: str) -> list[str]:
+        with (self.folder / name).open(encoding="utf-8") as stream:
             return [json.loads(line) for line in stream]
 
     def _starts(self, bit: int) -> Ints:
@@ -110,17 +118,19 @@ class ShardWriter:
             file.truncate(sizes[name] if sizes else 0)
             self._files[name] = file
 
-    def append(self, columns: Columns, ids: Iterable[str]) -> None:
-        """Add a chunk of documents; `ids` has one for each of `columns.documents`."""
+    def append(self, columns: Columns, ids: Iterable[str], titles: Iterable[str] = ()) -> None:
+        """Add a chunk of documents; `ids` and `titles`, if any, have one for each of `columns.documents`."""
         self._files["tokens.bin"].write(columns.tokens.astype(self.dtype).tobytes())
         self._files["bounds.bin"].write(columns.bounds.tobytes())
         self._files["entities.bin"].write(columns.entities.tobytes())
-        lines = (
-            json.dumps(id, ensure_ascii=False) + "\n"
-            for id, tokens in zip(ids, columns.documents, strict=True)
-            if tokens
-        )
-        self._files["ids.jsonl"].write("".join(lines).encode())
+        named = {"ids.jsonl": ids, "titles.jsonl": tuple(titles) or [""] * len(columns.documents)}
+        for name, values in named.items():
+            lines = (
+                json.dumps(value, ensure_ascii=False) + "\n"
+                for value, tokens in zip(values, columns.documents, strict=True)
+                if tokens
+            )
+            self._files[name].write("".join(lines).encode())
 
     def sizes(self) -> dict[str, int]:
         """Bytes of each file, all of them handed to the operating system."""

@@ -16,6 +16,7 @@ import numpy as np
 from kepipe.arrays import Bools, Floats, Ints
 from kepipe.data.line_readers import columns
 from kepipe.finetuning.examples import Example, Record, mentions_of, read_records, text_of
+from kepipe.finetuning.in_words import InWords, of_texts
 from kepipe.finetuning.label_output import best_label, label_numbers, likeliest, rounded
 from kepipe.finetuning.metrics import Metric, accuracy, mean
 from kepipe.finetuning.output import Labels
@@ -131,7 +132,15 @@ def _answer_record(example: Example, probabilities_1L: Floats, labels: Labels) -
     }
 
 
-CLASSIFICATION = Task("the class of a text", read_texts, "row", _measure, "accuracy")
+CLASSIFICATION = Task(
+    "the class of a text",
+    read_texts,
+    "row",
+    _measure,
+    "accuracy",
+    metrics=("accuracy",),
+    in_words=InWords("Say what the text is: {labels}.", "Text: {text}\nLabel: {answer}", of_texts),
+)
 PAIRS = Task(
     "the class of a pair of texts",
     read_pairs,
@@ -140,6 +149,12 @@ PAIRS = Task(
     "accuracy",
     asks="as two texts with ` ||| ` between them",
     as_example=_pair,
+    metrics=("accuracy",),
+    in_words=InWords(
+        "Say what the two texts are to each other: {labels}.",
+        "First: {text}\nSecond: {second}\nLabel: {answer}",
+        of_texts,
+    ),
 )
 RANKING = Task(
     "which of a question's pairs answers it",
@@ -150,4 +165,10 @@ RANKING = Task(
     asks="as a question and an answer with ` ||| ` between them",
     as_example=_pair,
     as_record=_answer_record,
+    metrics=("mrr", "first_right"),
+    in_words=InWords(
+        "Say whether the text answers the question: {labels}.",
+        "Question: {text}\nText: {second}\nLabel: {answer}",
+        of_texts,
+    ),
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kepipe.arrays import ShardEntities, pad
+from kepipe.arrays import pad
 from kepipe.data.batch import Batch, Mentions
 from kepipe.data.batch_sampler import BatchSampler
 from kepipe.finetuning.output import AnswerFormat, TaskOutput
@@ -48,18 +48,8 @@ class TaskCollator:
             visibility="causal" if self.causal else "full",
         )
         if self.knowledge is not None:
-            batch = self.knowledge.apply(batch, mentions_of(rows))
+            batch = self.knowledge.apply(batch, Mentions.in_rows([row.mentions for row in rows]))
         return batch
-
-
-def mentions_of(rows: Sequence[Row]) -> Mentions:
-    """What the rows of a batch name, with the ids that occur."""
-    named = [(number, *mention) for number, row in enumerate(rows) for mention in row.mentions]
-    numbers = {id: number for number, id in enumerate(dict.fromkeys(mention[3] for mention in named))}
-    places = np.array([mention[:3] for mention in named], np.int64).reshape(-1, 3)
-    entities = np.fromiter((numbers[mention[3]] for mention in named), np.int64, len(named))
-    row_M, first_M, stop_M = places.T
-    return Mentions(row_M, first_M, stop_M, ShardEntities(entities), list(numbers))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 from kepipe.data.document import Mention, Span
 from kepipe.data.line_readers import json_lines
+from kepipe.data.watched_records import watched
 from kg.problems import Problems
 from kg.regular_files import LONGEST_LINE, JsonError, open_regular, parse_json, read_small
 
@@ -40,10 +41,17 @@ Reader = Callable[[Path, Problems], Iterator[Example]]
 
 
 def records(file: Path, problems: Problems) -> Iterator[tuple[int, Record]]:
-    """The objects of a JSON-lines file with their lines, or of a file that is one JSON array with their numbers."""
+    """The objects of a JSON-lines file with their lines, or of a file that is one JSON array with their numbers. The
+    account of `problems` is told which keys are asked for."""
     with open_regular(file) as stream:
         array = stream.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
     entries = _array(file) if array else json_lines(file, problems)
+    yield from watched(_objects(entries, file, problems), problems.account)
+
+
+def _objects(
+    entries: Iterable[tuple[int, Any]], file: Path, problems: Problems
+) -> Iterator[tuple[int, Record]]:
     for number, entry in entries:
         if isinstance(entry, dict):
             yield number, entry

@@ -7,18 +7,19 @@ entities it fuses, `graph/` of the triples it injects, `linker/`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from kepipe.finetuning.collator import TaskCollator
 from kepipe.finetuning.encoding import RowFormat
+from kepipe.finetuning.generation_settings import GenerationSettings
 from kepipe.finetuning.mention_finders import Language, Source
 from kepipe.finetuning.output import AnswerFormat
 from kepipe.finetuning.table import TASKS, TaskName
 from kepipe.finetuning.task import Task
 from kepipe.finetuning.task_model import TaskModel
-from kepipe.models.files import write_json, write_tensors
+from kepipe.models.files import read_tensors, write_json, write_tensors
 from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
 from kg.regular_files import read_json
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from kepipe.knowledge.base import Knowledge, KnowledgeSettings
     from kepipe.models.protocols import EncoderConfig, TrainableEncoder
 
-SPEC, HEAD, LINKER = "task.json", "head.safetensors", "linker"
+SPEC, HEAD = "task.json", "head.safetensors"
 FORMAT = 2
 Unknown = Literal["ignore", "compose"]
 """What becomes of entities without a vector."""
@@ -47,6 +48,8 @@ class TaskSpec:
     mean: bool = False
     language: Language = "en"
     mentions: Source = "none"
+    generation: GenerationSettings | None = None
+    """Of a task whose answers are written."""
 
     @property
     def row(self) -> Task:
@@ -96,7 +99,16 @@ def answer_format(spec: TaskSpec, tokenizer: Tokenizer, config: EncoderConfig) -
     """How the answers of a model of this config look."""
     tokens_per_case = max(1, len(spec.row.markers))
     start = tokenizer.sep if config.start is None else config.start
-    return AnswerFormat(tokenizer, spec.labels, start, spec.row.reads, tokens_per_case, spec.mean)
+    return AnswerFormat(
+        tokenizer,
+        spec.labels,
+        start,
+        spec.row.reads,
+        tokens_per_case,
+        spec.mean,
+        config.causal,
+        spec.generation,
+    )
 
 
 def with_head(
@@ -117,7 +129,12 @@ def save(folder: Path, fine_tuned: FineTunedModel, provenance: dict[str, Any]) -
     models.save(folder, model.encoder, provenance=provenance)
     opening.save(fine_tuned.knowledge, folder, model.encoder, all_of_it=True)
     fine_tuned.tokenizer.save(folder)
-    write_json(folder / SPEC, {"format": FORMAT, **asdict(fine_tuned.spec)})
+    settings = fine_tuned.spec.generation
+    values = asdict(replace(fine_tuned.spec, generation=None))
+    del values["generation"]
+    if settings is not None:
+        values["generation"] = settings.model_dump()
+    write_json(folder / SPEC, {"format": FORMAT, **values})
 
 
 def placed_markers(folder: Path) -> dict[str, int]:
@@ -137,7 +154,11 @@ def read_spec(folder: Path) -> TaskSpec:
         raise ValueError(f"{file}: of another version of kepipe; fine-tune again")
     if values["task"] not in TASKS:
         raise ValueError(f"{file}: unknown task {values['task']!r}; known: {', '.join(TASKS)}")
-    return TaskSpec(**{**values, "labels": tuple(values["labels"])})
+    settings = values.pop("generation", None)
+    spec = TaskSpec(**{**values, "labels": tuple(values["labels"])})
+    if settings is None:
+        return spec
+    return replace(spec, generation=GenerationSettings.model_validate(settings))
 
 
 def load(
@@ -145,38 +166,36 @@ def load(
     *,
     methods: Sequence[KnowledgeSettings] = (),
     graph: Path | None = None,
+    vectors: Path | None = None,
     unknown: Unknown = "ignore",
     device: str = "cpu",
     note: Callable[[str], None] = lambda _: None,
 ) -> FineTunedModel:
     """Open what `save` wrote. `methods`: knowledge in place of the folder's own of their names, or besides it.
-    `graph`: a stored graph that methods read instead of the folder's own.
+    `graph`, `vectors`: a stored graph and a folder of entity vectors that methods read instead of the folder's own.
 
     `unknown`: what becomes of entities of the graph that have no vector: they are ignored, or get one that is composed
     from their neighbours. Raises ValueError where that cannot be done.
     """
-    from safetensors.torch import load_file
-
     from kepipe.inference.opening import load_encoder
     from kepipe.knowledge.base import Sources
-    from kepipe.knowledge.opening import carried, open_own
-    from kepipe.knowledge.table import inputs_of, name_of
+    from kepipe.knowledge.opening import check_sources, open_own
+    from kepipe.knowledge.table import unlearned
 
     spec, tokenizer = read_spec(folder), load_tokenizer(folder)
     encoder = load_encoder(folder)
     model = with_head(encoder, spec, tokenizer)
-    model.head.load_state_dict(load_file(folder / HEAD))
+    model.head.load_state_dict(read_tensors(folder / HEAD))
     neighbours = _neighbours(folder, encoder.config, graph) if unknown == "compose" else None
-    sources = Sources(tokenizer, encoder.config, graph=graph, neighbours=neighbours)
-    for name in inputs_of(methods):
-        if name == "graph" and graph is None and name not in carried(folder):
-            raise ValueError(
-                f"{folder}: this model brings no graph for {name_of(methods[0])}: give one (--graph)"
-            )
+    sources = Sources(tokenizer, encoder.config, graph=graph, vectors=vectors, neighbours=neighbours)
+    for conflict in unlearned(methods, encoder.config, str(folder)):
+        raise conflict
+    check_sources(folder, methods, graph=graph, vectors=vectors)
     knowledge = open_own(folder, sources, note, methods)
-    if graph is not None and knowledge is None:
+    given = " and ".join(name for name, path in (("graph", graph), ("vectors", vectors)) if path is not None)
+    if given and knowledge is None:
         raise ValueError(
-            f"{folder}: this model uses no knowledge: leave the graph out, or say how it is used (--knowledge)"
+            f"{folder}: this model uses no knowledge: leave the {given} out, or say how it is used (--knowledge)"
         )
     return FineTunedModel(spec, model.to(device).eval(), tokenizer, knowledge)
 

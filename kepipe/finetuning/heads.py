@@ -40,9 +40,11 @@ class LabelHead(nn.Module):
 
 @dataclass(frozen=True)
 class LabelCriterion:
-    """The mean loss of cases with labels. `several`: whether a case has more than one."""
+    """The mean loss of cases with labels. `several`: whether a case has more than one. `label_smoothing`: of one label,
+    the share that goes to all alike (Szegedy et al. 2016, §7)."""
 
     several: bool
+    label_smoothing: float = 0.0
     terms: tuple[str, ...] = ("task",)
     metrics: tuple[str, ...] = ()
 
@@ -54,7 +56,7 @@ class LabelCriterion:
     def __call__(self, model: TaskModel[TrainableEncoder], batch: Batch) -> dict[str, Tensor]:
         """See `Criterion`."""
         assert batch.labels is not None
-        return {"task": loss(model(batch), batch.labels, several=self.several)}
+        return {"task": loss(model(batch), batch.labels, self.label_smoothing, several=self.several)}
 
 
 def initialise(head: LabelHead, seed: int) -> LabelHead:
@@ -66,12 +68,12 @@ def initialise(head: LabelHead, seed: int) -> LabelHead:
     return head
 
 
-def loss(logits_NL: Tensor, labels: Tensor, *, several: bool) -> Tensor:
+def loss(logits_NL: Tensor, labels: Tensor, label_smoothing: float = 0.0, *, several: bool) -> Tensor:
     """Mean over cases: cross-entropy of the one label [N]; for several the summed binary ones, of 0 and 1 [N, L]."""
     if not len(labels):
         return logits_NL.sum()
     if not several:
-        return F.cross_entropy(logits_NL, labels)
+        return F.cross_entropy(logits_NL, labels, label_smoothing=label_smoothing)
     binary_NL = F.binary_cross_entropy_with_logits(logits_NL, labels.float(), reduction="none")
     return binary_NL.sum(1).mean()
 

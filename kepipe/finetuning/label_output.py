@@ -73,11 +73,11 @@ class LabelOutput:
         )
         return heads.initialise(head, seed)
 
-    def criterion(self) -> LabelCriterion:
+    def criterion(self, label_smoothing: float = 0.0) -> LabelCriterion:
         """The mean over cases."""
         from kepipe.finetuning.heads import LabelCriterion
 
-        return LabelCriterion(several=self.kind == "several")
+        return LabelCriterion(self.kind == "several", label_smoothing)
 
     def answers(
         self, model: TaskModel[TrainableEncoder], batch: Batch, answers: AnswerFormat

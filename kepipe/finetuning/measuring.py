@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any
 
 from kepipe.finetuning.collator import TaskCollator
 from kepipe.finetuning.encoding import TruncationStats, encode_rows
 from kepipe.finetuning.evaluation import answers
+from kepipe.finetuning.examples import Example
 from kepipe.finetuning.fine_tuned import FineTunedModel
 from kepipe.finetuning.metrics import summarise
 from kepipe.finetuning.read_positions import count_cut_off
@@ -19,6 +22,12 @@ from kepipe.studies.scores import FILE, MODEL, Metrics, Scores, write_scores
 
 ROWS = 256
 """Rows that are looked through at a time."""
+
+
+def _asked(example: Example) -> dict[str, Any]:
+    """What was asked: the text, the other one of a pair, the characters of what is asked about."""
+    second = {"second": example.second} if example.second else {}
+    return {"text": example.text, **second, **({"asked": example.spans} if example.spans else {})}
 
 
 def encode(fresh: FineTunedModel, splits: Splits, context: StageContext) -> dict[str, list[Row]]:
@@ -35,6 +44,16 @@ def encode(fresh: FineTunedModel, splits: Splits, context: StageContext) -> dict
     if stats.cut:
         lost = f", {stats.words_cut:,} words are cut off and count as missed" if stats.words_cut else ""
         context.warn(f"{stats.cut:,} of {stats.rows:,} rows are longer than `length` and are cut{lost}")
+    settings = fresh.collator.answers.generation
+    full = (
+        0
+        if settings is None
+        else sum(len(row.labels) == settings.max_new_tokens for row in chain(*rows.values()))
+    )
+    if full:
+        context.warn(
+            f"{full:,} of {stats.rows:,} true answers fill `max_new_tokens`: what longer ones have beyond is cut off"
+        )
     if stats.words_empty:
         context.warn(
             f"{stats.words_empty:,} words have no token: nothing is learned of them, and they are answered as outside"
@@ -58,17 +77,16 @@ def encode(fresh: FineTunedModel, splits: Splits, context: StageContext) -> dict
 
 
 def cut_off(rows: Sequence[Row], collator: TaskCollator) -> int:
-    """How many tokens that the head reads are cut off when knowledge moves the rows' tokens."""
-    if collator.knowledge is None:
+    """How many tokens that the head reads are cut off when knowledge moves the rows' tokens.
+
+    Only rows that are long enough to lose any are laid out for it.
+    """
+    keeps = None if collator.knowledge is None else collator.knowledge.keeps
+    if keeps is None:
         return 0
-    count = 0
-    for begin in range(0, len(rows), ROWS):
-        part = rows[begin : begin + ROWS]
-        batch = collator.read(part)
-        if batch.moved is None:
-            break
-        count += count_cut_off(batch, part)
-    return count
+    long = [row for row in rows if len(row) > keeps]
+    parts = [long[begin : begin + ROWS] for begin in range(0, len(long), ROWS)]
+    return sum(count_cut_off(collator.read(part), part) for part in parts)
 
 
 def measure(
@@ -83,8 +101,9 @@ def measure(
                 found = answers(tuned.model, tuned.collator, rows[split], tokens, tick)
             metrics = spec.row.measure(splits[split], found, spec.labels)
             scores[split] = summarise(metrics, context.seed)
-            for record in records(spec, splits[split], found):
-                stream.write(json.dumps({"split": split, **record}, ensure_ascii=False) + "\n")
+            for example, record in zip(splits[split], records(spec, splits[split], found), strict=True):
+                line = {"split": split, **_asked(example), **record}
+                stream.write(json.dumps(line, ensure_ascii=False) + "\n")
     write_scores(context.out / FILE, Scores({MODEL: scores}))
     for split, values in scores.items():
         context.log({f"{split}/{name}": score.value for name, score in values.items()})

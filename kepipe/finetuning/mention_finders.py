@@ -13,6 +13,8 @@ from kepipe.finetuning.examples import Example
 
 Source = Literal["data", "linker", "names", "none"]
 Language = Literal["en", "zh"]
+LINKER = "linker"
+"""Folder of a model's folder that holds the linker by which its texts were read."""
 
 
 class Finder(Protocol):
@@ -47,6 +49,21 @@ class ByNames:
 
     def find(self, texts: Iterable[str]) -> Iterator[tuple[Mention, ...]]:
         return (self._dictionary.find(text) for text in texts)
+
+
+def language_of(texts: Iterable[str]) -> Language:
+    """Chinese where a text has a Chinese character, else English."""
+    return "zh" if any("\u4e00" <= char <= "\u9fff" for text in texts for char in text) else "en"
+
+
+def finder_for(folder: Path, linker: Path | None, graph: Path | None, language: Language) -> Finder | None:
+    """What finds entities for a model's folder: the `linker` given, the names of the `graph` given, else the folder's
+    own linker, or the names of its own graph."""
+    from kepipe.knowledge.opening import carried
+
+    if linker is None and graph is None and (folder / LINKER).exists():
+        linker = folder / LINKER
+    return make_finder(linker, graph or carried(folder).get("graph"), language)
 
 
 def make_finder(linker: Path | None, graph: Path | None, language: Language) -> Finder | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kepipe.finetuning.examples import Example
+from kepipe.finetuning.generation_settings import GenerationSettings
 from kepipe.finetuning.rows import Reads, Row
 from kepipe.finetuning.splits import Splits
 
@@ -31,7 +32,7 @@ class AnswerFormat:
 
     `labels`: what answers are chosen from. `start`: the token that a decoder reads before it writes. `reads`,
     `tokens_per_case`: which tokens a head reads, and how many for one answer. `mean`: whether it reads the mean of the
-    row instead.
+    row instead. `causal`: a decoder, whose answer follows the text. `generation`: of answers that are written.
     """
 
     tokenizer: Tokenizer
@@ -40,6 +41,8 @@ class AnswerFormat:
     reads: Reads
     tokens_per_case: int = 1
     mean: bool = False
+    causal: bool = False
+    generation: GenerationSettings | None = None
 
 
 class TaskOutput(Protocol):
@@ -65,8 +68,8 @@ class TaskOutput(Protocol):
         has all it takes. Raises ValueError for a model that cannot answer so."""
         ...
 
-    def criterion(self) -> Criterion:
-        """The loss of a `TaskModel`."""
+    def criterion(self, label_smoothing: float = 0.0) -> Criterion:
+        """The loss of a `TaskModel`. `label_smoothing`: the share of each true label that goes to all alike."""
         ...
 
     def answers(self, model: TaskModel[Any], batch: Batch, answers: AnswerFormat) -> list[Answer]:

@@ -13,10 +13,9 @@ from kepipe.finetuning.evaluation import answers
 from kepipe.finetuning.examples import Example
 from kepipe.finetuning.fine_tuned import FineTunedModel, Unknown
 from kepipe.finetuning.markup import ask
-from kepipe.finetuning.mention_finders import Finder, make_finder
+from kepipe.finetuning.mention_finders import Finder, finder_for
 from kepipe.finetuning.records import records
 from kepipe.knowledge.base import KnowledgeSettings
-from kepipe.knowledge.opening import carried
 
 TOKENS = 8192
 """Tokens of a batch."""
@@ -40,26 +39,32 @@ class Predictor:
         *,
         methods: Sequence[KnowledgeSettings] = (),
         graph: Path | None = None,
+        vectors: Path | None = None,
         linker: Path | None = None,
         unknown: Unknown = "ignore",
         device: str = "cpu",
     ) -> Self:
         """The model of a folder. `methods`: knowledge in place of the folder's own of their names, or besides it.
-        `graph`: another stored graph to inject from; `linker`: another linker to link with.
+        `graph`: another stored graph to inject from; `vectors`: other entity vectors; `linker`: another linker to link
+        with.
 
         Without a linker, of its own or given, entities are found by the names of the graph; a model that was tuned
         without entities (`mentions: none`) looks for them only where a linker or a graph is given. `unknown`: whether
         entities that came into the graph after the vectors were made are ignored or get a vector composed from their
         neighbours.
         """
-        opened = fine_tuned.load(folder, methods=methods, graph=graph, unknown=unknown, device=device)
+        opened = fine_tuned.load(
+            folder, methods=methods, graph=graph, vectors=vectors, unknown=unknown, device=device
+        )
         untaught = opened.spec.mentions == "none" and graph is None and linker is None
         if untaught or opened.knowledge is None:
             return cls(opened)
-        own_linker = folder / fine_tuned.LINKER
-        if linker is None and graph is None and own_linker.exists():
-            linker = own_linker
-        return cls(opened, make_finder(linker, graph or carried(folder).get("graph"), opened.spec.language))
+        return cls(opened, finder_for(folder, linker, graph, opened.spec.language))
+
+    @property
+    def takes_entities(self) -> bool:
+        """Whether the model was taught with entities in its texts."""
+        return self.fine_tuned.knowledge is not None and self.fine_tuned.spec.mentions != "none"
 
     def predict(self, texts: Sequence[str]) -> list[dict[str, Any]]:
         """A record of each text (see `predictions.records`), with the entities that were found in it.

@@ -23,6 +23,8 @@ def read_examples(
     """
     problems = Problems(strict=data.strict)
     splits = read_splits(data, TASKS[config.task].read, context.seed, problems)
+    for line in problems.account.lines():
+        context.note(line)
     if problems:
         context.warn(problems.summary())
     counts = {split: len(examples) for split, examples in splits.items()}

@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kepipe.finetuning.examples import Example
 from kepipe.finetuning.output import Answer
 
 if TYPE_CHECKING:
     from kepipe.finetuning.fine_tuned import TaskSpec
+
+
+class Piece(NamedTuple):
+    """A part of an answer that is right or wrong by itself: a label; in tagging a span, words start … stop − 1."""
+
+    label: str
+    start: int = 0
+    stop: int = 0
+
+
+def pieces(record: Mapping[str, Any]) -> tuple[frozenset[Piece], frozenset[Piece]]:
+    """The true answer of a record and the model's, in pieces: spans of a list of tags, keys of a mapping, a label."""
+    predicted, labels = record["predicted"], record["labels"]
+    if isinstance(predicted, list):
+        return _spans([labels] if isinstance(labels, str) else labels), _spans(predicted)
+    told = [labels] if isinstance(labels, str) else labels
+    answered = list(predicted) if isinstance(predicted, Mapping) else [str(predicted)]
+    return frozenset(map(Piece, told)), frozenset(map(Piece, answered))
+
+
+def _spans(tags: Sequence[str]) -> frozenset[Piece]:
+    from seqeval.metrics.sequence_labeling import get_entities
+
+    return frozenset(Piece(type, first, last + 1) for type, first, last in get_entities(list(tags)))
 
 
 def records(

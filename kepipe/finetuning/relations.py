@@ -23,6 +23,7 @@ from kepipe.finetuning.examples import (
     text_of,
     within,
 )
+from kepipe.finetuning.in_words import InWords, of_spans
 from kepipe.finetuning.label_output import label_numbers, likeliest
 from kepipe.finetuning.metrics import Metric, accuracy, micro_f1, one_hot
 from kepipe.finetuning.output import Labels
@@ -157,4 +158,10 @@ TASK = Task(
     markers=("[HD]", "[TL]"),
     asks="with head and tail marked, such as `[[Marie Curie|head]] was born in [[Warsaw|tail]].`",
     as_example=with_roles("head", "tail"),
+    metrics=("micro_f1", "accuracy", "macro_f1"),
+    in_words=InWords(
+        "Say how the two names are related: {labels}.",
+        "Text: {text}\nFirst: {head}\nSecond: {tail}\nRelation: {answer}",
+        of_spans("head", "tail"),
+    ),
 )

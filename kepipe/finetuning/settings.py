@@ -8,10 +8,13 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from kepipe.config import Section, UserSource
+from kepipe.finetuning.generation_settings import GenerationSettings
+from kepipe.finetuning.label_output import SEVERAL_LABELS
 from kepipe.finetuning.splits import Data
-from kepipe.finetuning.table import TaskName
+from kepipe.finetuning.table import TASKS, TaskName
+from kepipe.finetuning.text_output import TextOutput
 from kepipe.knowledge.table import KnowledgeMethods
-from kepipe.models.base import Base
+from kepipe.models.any_base import TrainedBase
 from kepipe.training.settings import TrainingSettings
 
 FEATURES_RATE = 1e-3
@@ -32,7 +35,7 @@ class FinetuneConfig(Section):
     """What is asked. `docs/tasks.md` tells of each task's files."""
     data: Data | None = None
     """The task's files, where no stage makes them (`inputs: {data: graph-dataset}`)."""
-    base: Base | None = None
+    base: TrainedBase | None = None
     """The model to start from, where no stage's (`inputs: {start: pretrain}`)."""
     tokenizer: UserSource | None = None
     """The tokenizer of a fresh base: a folder, a vocab.txt, `minilm`. A trained model has its own."""
@@ -42,6 +45,8 @@ class FinetuneConfig(Section):
     """What the head reads: the task's tokens ([CLS], [HD] and [TL], [ENT], each word), or the mean of the row."""
     entity_markers: bool | None = None
     """Put special tokens around the mentions asked about; none: where the whole model learns what they mean."""
+    mixture: bool | None = None
+    """Of a model that mixes its layers (ELMo): whether a task does; false: its head reads the last layer alone."""
     length: int = Field(128, ge=8)
     """Longest row in tokens, special tokens and markers included; triples that are injected come on top."""
     language: Literal["en", "zh"] = "en"
@@ -52,6 +57,12 @@ class FinetuneConfig(Section):
     knowledge: KnowledgeMethods = ()
     """What a graph gives the model, and how: a method's name, or `method:` with settings. None: what the model that
     training starts from brings."""
+
+    generation: GenerationSettings = GenerationSettings()
+    """Of `task: text-to-text`: how answers are searched for."""
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    """In training, this share of each true label, or token of a text, goes to all alike; not of tasks with several
+    labels at once."""
 
     epochs: int = Field(3, ge=1)
     """Passes over the training data, at most."""
@@ -67,7 +78,7 @@ class FinetuneConfig(Section):
     """Decay of the matrices."""
     dropout: float = Field(0.1, ge=0, lt=1)
     """Dropout in training; frozen features have none."""
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = "auto"
     """Number format of matrix products."""
 
     @model_validator(mode="before")
@@ -76,6 +87,15 @@ class FinetuneConfig(Section):
         if isinstance(values, dict) and values.get("train") == "head":
             return {"learning_rate": FEATURES_RATE, **values}
         return values
+
+    @model_validator(mode="after")
+    def _of_the_task(self) -> FinetuneConfig:
+        output = TASKS[self.task].output
+        if self.generation != GenerationSettings() and not isinstance(output, TextOutput):
+            raise ValueError("`generation` is of `task: text-to-text`: leave it out")
+        if self.label_smoothing and output == SEVERAL_LABELS:
+            raise ValueError("`label_smoothing` is of tasks with one label a case: leave it out")
+        return self
 
     @property
     def inserts_markers(self) -> bool:

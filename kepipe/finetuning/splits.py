@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -29,6 +30,10 @@ class Data(Section):
     """Share of `train` that stands in for `dev`, chosen by a hash of the ids (of the questions): it never moves."""
     max_train: int | None = Field(None, ge=1)
     """Train on no more examples than this, drawn by the seed; fewer are among the more."""
+    max_dev: int | None = Field(None, ge=1)
+    """Choose the epoch by no more examples than this, drawn by no seed: all runs have the same."""
+    max_test: int | None = Field(None, ge=1)
+    """Measure on no more examples than this, drawn likewise."""
     strict: bool = False
     """Refuse bad lines instead of leaving them out and counting them."""
 
@@ -49,11 +54,28 @@ def read_splits(data: Data, read: Reader, seed: int, problems: Problems) -> dict
         train = splits["train"]
         drawn = np.random.default_rng([seed, 17]).permutation(len(train))[: data.max_train]
         splits["train"] = [train[place] for place in np.sort(drawn).tolist()]
+    for split, most in {"dev": data.max_dev, "test": data.max_test}.items():
+        if most is not None and split in splits:
+            splits[split] = draw(splits[split], most)
     for split, examples in splits.items():
         if not examples:
             file = data.files().get(split, data.train)
             raise ValueError(f"{file}: no example for `{split}`. {problems.summary()}".rstrip())
     return {split: splits[split] for split in ("train", "dev", "test") if split in splits}
+
+
+def draw(examples: Sequence[Example], most: int) -> list[Example]:
+    """So many examples in their order, the same with every seed; of the pairs of one question all or none."""
+    questions = [example.group or str(place) for place, example in enumerate(examples)]
+    sizes = Counter(questions)
+    names = list(sizes)
+    chosen: set[str] = set()
+    left = most
+    for at in np.random.default_rng(18).permutation(len(names)).tolist():
+        if sizes[names[at]] <= left:
+            chosen.add(names[at])
+            left -= sizes[names[at]]
+    return [example for example, question in zip(examples, questions, strict=True) if question in chosen]
 
 
 def _stands_in(example: Example, share: float) -> bool:

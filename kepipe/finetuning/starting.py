@@ -13,10 +13,12 @@ from kepipe.finetuning.mention_finders import Source
 from kepipe.finetuning.settings import FinetuneConfig
 from kepipe.finetuning.splits import Splits
 from kepipe.finetuning.table import TASKS
+from kepipe.finetuning.text_output import TextOutput
 from kepipe.knowledge.base import KnowledgeContext, Sources
 from kepipe.knowledge.opening import prepare
 from kepipe.knowledge.table import check
-from kepipe.models.base import Base, build, require_vocabulary
+from kepipe.models.any_base import TrainedBase, build
+from kepipe.models.base import require_vocabulary
 from kepipe.tokenization.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def start(
-    base: Base,
+    base: TrainedBase,
     tokenizer: Tokenizer,
     config: FinetuneConfig,
     splits: Splits,
@@ -43,10 +45,12 @@ def start(
     folder = None if base.trained is None else locate(base.trained)
     model: TrainableEncoder
     if folder is None:
-        model = build(base, tokenizer.vocab_size, seed, note, {"pad": tokenizer.pad, "sep": tokenizer.sep})
+        model = build(base, tokenizer, seed, note)
     else:
         model = load_encoder(folder, dropout=base.dropout, seed=seed, note=note)
         require_vocabulary(str(base.trained), model.config.vocabulary, tokenizer.vocab_size)
+    if config.mixture is not None:
+        model = mixed(model, learned=config.mixture)
     sources = Sources(tokenizer, model.config, **folders)
     check(config.knowledge, KnowledgeContext(model.config, config.length))
     model, knowledge = prepare(model, config.knowledge, sources, seed, note, folder)
@@ -56,20 +60,39 @@ def start(
     names = task.markers if config.inserts_markers else ()
     placed = {} if folder is None else fine_tuned.placed_markers(folder)
     model, markers = place_markers(model, tokenizer, names, seed, placed)
+    writes = isinstance(task.output, TextOutput)
+    labels = task.output.labels(splits)
     spec = fine_tuned.TaskSpec(
         config.task,
-        task.output.labels(splits),
+        labels,
         config.length,
         markers,
         config.pooling == "mean" and task.reads != "words",
         config.language,
         source,
+        config.generation if writes else None,
     )
     dropout = config.dropout if config.train == "all" else 0.0
     task_model = fine_tuned.with_head(model, spec, tokenizer, dropout=dropout, seed=seed)
     if config.train == "head" and not list(task_model.head.parameters()):
         raise ValueError(f"train: {config.task} has no head that could learn alone; set `train: all`")
     return fine_tuned.FineTunedModel(spec, task_model, tokenizer, knowledge)
+
+
+def mixed(model: TrainableEncoder, *, learned: bool) -> TrainableEncoder:
+    """The model with a mixture of layers that a task learns, or without. Raises ValueError for one that mixes none."""
+    from kepipe.models.protocols import LayerMixture
+
+    if not isinstance(model, LayerMixture) or (learned and not model.task_parameters()):
+        raise ValueError("`mixture`: this model mixes no layers, as ELMo does: leave it out")
+    return model if learned else model.top_layer_alone()
+
+
+def freeze(encoder: TrainableEncoder) -> None:
+    """Have nothing of an encoder learn but what is the task's own."""
+    encoder.requires_grad_(False)
+    for weight in encoder.task_parameters():
+        weight.requires_grad_(True)
 
 
 def too_long(config: FinetuneConfig, model: EncoderConfig) -> list[ConfigConflict]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
-from kepipe.finetuning import classification, relations, tagging, typing
+from kepipe.finetuning import classification, relations, tagging, text_to_text, typing
 from kepipe.finetuning.task import Task
 
 TASKS: Mapping[str, Task] = {
@@ -15,6 +15,7 @@ TASKS: Mapping[str, Task] = {
     "pairs": classification.PAIRS,
     "ranking": classification.RANKING,
     "tagging": tagging.TASK,
+    "text-to-text": text_to_text.TASK,
 }
 
 if TYPE_CHECKING:

@@ -1,12 +1,14 @@
 """Tagging: a label for each word, of which F1 counts whole spans with their type.
 
 Read are TSV files with a header `text_a`, `label`, words and labels each separated by blanks (K-BERT's), and the
-two columns of CoNLL: a word and its label a line, a blank line after each sentence.
+columns of CoNLL (`kepipe.finetuning.conll`): a word and its label a line, a blank line after each sentence;
+and JSON lines with lists of words and labels, as Hugging Face's data sets are written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +17,17 @@ import numpy as np
 from kepipe.arrays import Floats
 from kepipe.data.document import Span
 from kepipe.data.line_readers import columns, text_lines
-from kepipe.finetuning.examples import Example, from_words
+from kepipe.finetuning.conll import OUTSIDE, biluo_to_bio, find_layout, is_comment, label_problem
+from kepipe.finetuning.examples import Example, Record, from_words, read_records, text_of
+from kepipe.finetuning.in_words import InWords, Word, Written, of_texts
 from kepipe.finetuning.label_output import rounded
 from kepipe.finetuning.metrics import Metric, f1_of_counts, share
 from kepipe.finetuning.output import Labels
 from kepipe.finetuning.task import ParsedMarkup, Task
 from kg.problems import Problems
 
-OUTSIDE = "O"
+LABEL_KEYS = ("ner_tags", "labels", "tags")
+"""Keys under which a JSON object of a sentence has its labels."""
 
 
 def read(file: Path, problems: Problems) -> Iterator[Example]:
@@ -30,48 +35,70 @@ def read(file: Path, problems: Problems) -> Iterator[Example]:
     _, first = next(text_lines(file, Problems()), (1, ""))
     if "text_a" in first.split("\t"):
         return _table(file, problems)
-    return _conll(file, problems)
+    return _conll(file, problems) if _is_conll(first) else read_records(file, problems, _record_of)
+
+
+def _is_conll(first: str) -> bool:
+    """Whether a file is CoNLL and not JSON, by its first line: a label may end a line that begins with a bracket."""
+    ends_with_label = not label_problem((first.split() or [""])[-1])
+    return ends_with_label or (not first.lstrip().startswith(("{", "[{")) and first.strip() != "[")
 
 
 def _table(file: Path, problems: Problems) -> Iterator[Example]:
     for number, cells in columns(file, problems, ["text_a", "label"]):
-        words, labels = cells["text_a"].split(), cells["label"].split()
+        words, labels = (list(filter(None, cells[name].split(" "))) for name in ("text_a", "label"))
         if len(words) != len(labels) or not words:
             problems.add(file, number, f"{len(words)} words and {len(labels)} labels: expected one for each")
         elif bad := _bad(labels):
             problems.add(file, number, bad)
         else:
-            yield _sentence(words, labels, f"{file.stem}:{number}")
+            yield _sentence(words, biluo_to_bio(labels), f"{file.stem}:{number}")
+
+
+def _record_of(record: Record, id: str) -> Example:
+    """`{"tokens": [words], "ner_tags": [labels]}`; the labels may be called `labels` or `tags`."""
+    key = next((name for name in LABEL_KEYS if name in record), LABEL_KEYS[0])
+    words, labels = record["tokens"], record[key]
+    if not isinstance(words, list) or not isinstance(labels, list) or len(words) != len(labels) or not words:
+        raise ValueError(f"expected `tokens` and `{key}`, lists of one length")
+    if any(isinstance(label, int) for label in labels):
+        raise ValueError(f"`{key}` has numbers: write the labels that they stand for, such as B-PER")
+    labels = [text_of(label) for label in labels]
+    if bad := _bad(labels):
+        raise ValueError(bad)
+    return _sentence([text_of(word) for word in words], biluo_to_bio(labels), id)
 
 
 def _conll(file: Path, problems: Problems) -> Iterator[Example]:
-    """A word and its label a line, whatever stands between them (CoNLL 2003 has two more columns)."""
-    words: list[str] = []
-    labels: list[str] = []
+    """Sentences of CoNLL's columns, a blank line after each; a sentence with a bad line is left out."""
+    layout = find_layout(file)
+    if layout.label is not None:
+        problems.account.take("columns", f"words in the column {layout.word + 1} of {file.name}")
+        problems.account.take("columns", f"labels in the column {layout.label + 1} of {file.name}")
+        problems.account.leave("columns", file.name, layout.width - 2)
+    lines: list[tuple[int, list[str]]] = []
     begun, broken = 1, False
-    for number, line in text_lines(file, problems):
-        cells = line.split()
-        if not cells or cells[0] == "-DOCSTART-":
-            if words and not broken:
-                yield _sentence(words, labels, f"{file.stem}:{begun}")
-            words, labels, begun, broken = [], [], number + 1, False
+    for number, line in chain(text_lines(file, problems), [(0, "")]):
+        if is_comment(line):
             continue
-        bad = _bad(cells[-1:]) if len(cells) >= 2 else f"expected a word and its label, found {line!r}"
+        if not line.strip(" \t") or line.startswith("-DOCSTART-"):
+            if lines and not broken:
+                words, labels = zip(*(layout.word_and_label(cells) for _, cells in lines), strict=True)
+                yield _sentence(words, biluo_to_bio(labels), f"{file.stem}:{begun}")
+            lines, begun, broken = [], number + 1, False
+            continue
+        cells = layout.cells(line)
+        bad = layout.problem(cells, line)
         if bad:
             problems.add(file, number, f"{bad}; the sentence is left out")
             broken = True
-        words.append(cells[0])
-        labels.append(cells[-1])
-    if words and not broken:
-        yield _sentence(words, labels, f"{file.stem}:{begun}")
+        else:
+            lines.append((number, cells))
 
 
 def _bad(labels: Sequence[str]) -> str:
     """What is wrong with labels; empty where nothing is."""
-    for label in labels:
-        if label != OUTSIDE and label[:2] not in ("B-", "I-", "E-", "S-", "M-"):
-            return f"label {label!r}: expected O, or B-, I-, E-, S- with a type"
-    return ""
+    return next(filter(None, map(label_problem, labels)), "")
 
 
 def _sentence(words: Sequence[str], labels: Sequence[str], id: str) -> Example:
@@ -145,6 +172,63 @@ def _line(record: Mapping[str, Any]) -> str:
     return ", ".join(spans) or "–"
 
 
+NOTHING = "none"
+"""What is written where a text has no span."""
+
+
+def write_spans(example: Example, word: Word) -> str:
+    """The typed spans of a sentence in words: "Io (moon); Mars (planet)"."""
+    from seqeval.metrics.sequence_labeling import get_entities
+
+    found = get_entities(list(example.labels))
+    texts = [
+        f"{example.text[example.spans[first].start : example.spans[last].end]} ({word(kind)})"
+        for kind, first, last in found
+    ]
+    return "; ".join(texts) or NOTHING
+
+
+def read_spans(answer: str, example: Example, kinds: Mapping[str, str]) -> list[str]:
+    """The labels of a sentence's words by what was written of it. `kinds`: the word for a type → the type.
+
+    A span that is named twice stands at the first two places of its words; what is no span of the sentence, or of no
+    type, is left out.
+    """
+    words = [example.text[span.start : span.end] for span in example.spans]
+    labels = [OUTSIDE] * len(words)
+    for part in answer.split(";"):
+        text, _, kind = part.strip().removesuffix(")").rpartition(" (")
+        wanted = "".join(text.split()).casefold()
+        if kind not in kinds or not wanted:
+            continue
+        for first, last in _places(words, wanted):
+            if set(labels[first : last + 1]) == {OUTSIDE}:
+                labels[first : last + 1] = [f"B-{kinds[kind]}"] + [f"I-{kinds[kind]}"] * (last - first)
+                break
+    return labels
+
+
+def _places(words: Sequence[str], wanted: str) -> Iterator[tuple[int, int]]:
+    """First and last word of each stretch of words that make up a text without its blanks."""
+    for first in range(len(words)):
+        joined = ""
+        for last in range(first, len(words)):
+            joined += "".join(words[last].split()).casefold()
+            if joined == wanted:
+                yield first, last
+            if len(joined) >= len(wanted):
+                break
+
+
+def _measure_written(examples: Sequence[Example], answers: Sequence[str], word: Word) -> dict[str, Metric]:
+    types = {label.partition("-")[2] for example in examples for label in example.labels} - {""}
+    kinds = {word(kind): kind for kind in types}
+    predicted = [
+        read_spans(answer, example, kinds) for answer, example in zip(answers, examples, strict=True)
+    ]
+    return measure([example.labels for example in examples], predicted)
+
+
 TASK = Task(
     "the label of each word of a sentence",
     read,
@@ -154,4 +238,11 @@ TASK = Task(
     as_example=_words,
     as_record=_record,
     as_line=_line,
+    metrics=("span_f1", "span_precision", "span_recall"),
+    in_words=InWords(
+        "List the names in the text, each with its type.",
+        "Text: {text}\nNames: {answer}",
+        of_texts,
+        Written(write_spans, _measure_written),
+    ),
 )

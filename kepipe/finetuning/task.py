@@ -8,6 +8,7 @@ from typing import Any
 
 from kepipe.data.document import Mention, Span
 from kepipe.finetuning.examples import Example, Reader
+from kepipe.finetuning.in_words import InWords
 from kepipe.finetuning.label_output import ONE_LABEL, best_label
 from kepipe.finetuning.metrics import Metric
 from kepipe.finetuning.output import Answer, Labels, TaskOutput
@@ -65,6 +66,10 @@ class Task:
     as_example: AsExample = plain_text
     as_record: AsRecord = best_label
     as_line: AsLine = answer_line
+    metrics: tuple[str, ...] = ()
+    """Names of what `measure` gives, for those who ask before it runs; (): not told."""
+    in_words: InWords | None = None
+    """How it is put to a language model in words; None: it is not."""
 
 
 def with_roles(*roles: str) -> AsExample:

@@ -23,6 +23,7 @@ from kepipe.finetuning.examples import (
     text_of,
     within,
 )
+from kepipe.finetuning.in_words import InWords, of_spans
 from kepipe.finetuning.label_output import SEVERAL_LABELS, rounded
 from kepipe.finetuning.metrics import Metric, f1_of_counts, mean, share
 from kepipe.finetuning.output import Labels
@@ -171,4 +172,10 @@ TASK = Task(
     as_example=with_roles("mention"),
     as_record=_record,
     as_line=_line,
+    metrics=("loose_micro_f1", "loose_micro_precision", "loose_micro_recall", "loose_macro_f1", "strict"),
+    in_words=InWords(
+        "Say of which type the mention is: {labels}.",
+        "Text: {text}\nMention: {mention}\nType: {answer}",
+        of_spans("mention"),
+    ),
 )

@@ -16,7 +16,7 @@ from typing import Any, Self
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
-from kg.regular_files import open_regular
+from kg.regular_files import open_regular, parse_json
 
 MANIFEST = "artifact.json"
 RECORD = "record"
@@ -85,7 +85,7 @@ def read_metrics(file: Path) -> Iterator[dict[str, Any]]:
     """The entries of a file of metrics; lines that a kill or the disk has damaged are passed over."""
     for line in file.read_text(errors="replace").splitlines():
         try:
-            entry = json.loads(line)
+            entry = parse_json(line)
         except ValueError:
             continue
         if isinstance(entry, dict) and isinstance(entry.get("step", ""), int | None):
@@ -107,6 +107,16 @@ def verify(folder: Path, thorough: bool = False) -> None:
     A file of more than `SMALL` bytes whose size and modification time are as recorded is taken as unchanged; any other
     is digested again. `thorough` digests every file.
     """
+    try:
+        _compare(folder, thorough)
+    except (
+        FileNotFoundError,
+        NotADirectoryError,
+    ) as gone:  # another process clears the folder, or sets it aside
+        raise CorruptArtifact(f"{gone.filename or folder}: {gone.strerror}") from None
+
+
+def _compare(folder: Path, thorough: bool) -> None:
     manifest = read_manifest(folder)
     expected = manifest["files"]
     present = {str(file.relative_to(folder)) for file in _content(folder)}
@@ -114,10 +124,7 @@ def verify(folder: Path, thorough: bool = False) -> None:
         difference = ", ".join(sorted(present ^ expected.keys())[:3])
         raise CorruptArtifact(f"{folder}: files missing or added: {difference}")
     for name, entry in expected.items():
-        try:
-            stat = (folder / name).stat()
-        except OSError as gone:  # another process clears the folder
-            raise CorruptArtifact(f"{folder / name}: {gone}") from None
+        stat = (folder / name).stat()
         as_recorded = (stat.st_size, stat.st_mtime_ns) == (entry["size"], entry["mtime_ns"])
         if as_recorded and stat.st_size > SMALL and not thorough:
             continue

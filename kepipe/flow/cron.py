@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from kepipe.config import ConfigError
 
@@ -21,12 +22,12 @@ SHORT = {
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 
 
-def trigger(expression: str) -> BaseTrigger:
+def trigger(expression: str, zone: str = "") -> BaseTrigger:
     """When an expression of five fields (minute hour day month weekday), of six (second first), or one such
-    as `@daily`, comes true in local time.
+    as `@daily`, comes true in a time zone of the IANA's names, `Europe/Berlin`; "": in local time.
 
     As in cron, weekday 0 and 7 are Sunday, and where day and weekday are both given, either will do.
-    Raises ConfigError that names the field.
+    Raises ConfigError that names the field, or the zone.
     """
     from apscheduler.triggers.combining import OrTrigger
 
@@ -39,12 +40,23 @@ def trigger(expression: str) -> BaseTrigger:
     fields = dict(zip(FIELDS, ["0", *parts][-6:], strict=True))
     either = not any(fields[day].startswith("*") for day in ("day", "day_of_week"))
     fields["day_of_week"] = _weekdays(fields["day_of_week"], expression)
+    timezone = _zone(zone)
     if not either:
-        return _trigger(fields, expression)
-    return OrTrigger([_trigger({**fields, field: "*"}, expression) for field in ("day", "day_of_week")])
+        return _trigger(fields, expression, timezone)
+    parts_of_day = ({**fields, field: "*"} for field in ("day", "day_of_week"))
+    return OrTrigger([_trigger(part, expression, timezone) for part in parts_of_day])
 
 
-def _trigger(fields: dict[str, str], expression: str) -> BaseTrigger:
+def _zone(name: str) -> ZoneInfo | None:
+    if not name:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ConfigError(f"time zone {name!r}: unknown; expected one such as Europe/Berlin or UTC") from None
+
+
+def _trigger(fields: dict[str, str], expression: str, timezone: ZoneInfo | None) -> BaseTrigger:
     from apscheduler.triggers.cron import CronTrigger
 
     for name, value in fields.items():
@@ -52,7 +64,7 @@ def _trigger(fields: dict[str, str], expression: str) -> BaseTrigger:
             CronTrigger(**{name: value})
         except ValueError as error:
             raise ConfigError(f"cron {expression!r}: field {name.replace('_', ' ')}: {error}") from None
-    return CronTrigger(**fields)
+    return CronTrigger(**fields, timezone=timezone)
 
 
 def _weekdays(field: str, expression: str) -> str:

@@ -22,11 +22,13 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted(Event):
-    """A pipeline run begins. `tags` hold the git commit, the seed and versions; `config` the whole pipeline."""
+    """A pipeline run begins. `tags` hold the git commit, the seed and versions; `config` the whole pipeline. `labels`:
+    of each stage of a study that is to be run, where it stands there, as `StageStarted.labels`."""
 
     pipeline: str
     config: Mapping[str, Any]
     tags: Mapping[str, str]
+    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,3 +126,7 @@ class Noted(Event):
 
 
 Sink = Callable[[Event], None]
+
+
+class RunStopped(BaseException):
+    """A sink raises it where the run is not to go on: what works then ends as one that was killed."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -17,30 +15,35 @@ from apscheduler.jobstores.base import BaseJobStore, ConflictingIdError, JobLook
 from apscheduler.util import datetime_to_utc_timestamp, utc_timestamp_to_datetime
 
 from kepipe.config import ConfigError
-from kepipe.flow.cron import trigger
+from kepipe.flow.history import Result
+from kepipe.flow.schedule import NAME, Schedule
 
-FIRE = "kepipe.flow.scheduled_run:fire"
-"""What every job calls."""
-NAME = re.compile(r"\w[\w.-]*")
-"""Names of schedules: folders are called so."""
+Fire = Callable[[str, Schedule], Result | None]
+"""(name, schedule) → how it went, or None where there was no reason to fire."""
+_FIRE = "kepipe.flow.jobstore:refuse"
 _PICKLED = "apscheduler_jobs"
 """The table of APScheduler's own store, which unpickles what it reads."""
+
+
+def refuse(name: str, schedule: Schedule) -> Result | None:
+    """What a job calls where none may be fired."""
+    raise RuntimeError(f"{name} ({schedule.pipeline}): this process fires no schedules")
 
 
 class JobStore(BaseJobStore):  # type: ignore[misc]
     """APScheduler's jobs in an SQLite file, where other processes add and remove jobs too.
 
-    A job is kept as JSON (pipeline, cron expression, overrides) and calls nothing but `fire`: a file from elsewhere
+    A job is kept as JSON, a `Schedule`, and calls nothing but `fire`: a file from elsewhere
     can name another pipeline, and runs nothing by being read. A job is of the workspace in which the file lies now:
     it may have been moved since the job was added. Raises ConfigError for a file of another form.
     """
 
-    def __init__(self, file: Path, scheduled_run: bool) -> None:
+    def __init__(self, file: Path, fire: Fire | None = None) -> None:
         super().__init__()
         file.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
-        self.file, self.scheduled_run = file.resolve(), scheduled_run
-        """`scheduled_run`: whether jobs may be fired. A scheduler takes what is due once more while it shuts down, even
+        self.file, self.fire = file.resolve(), fire
+        """`fire`: None where no job may be fired. A scheduler takes what is due once more while it shuts down, even
         a paused one, and notes it as fired."""
         with self._connection() as connection:
             if connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (_PICKLED,)).fetchone():
@@ -54,7 +57,7 @@ class JobStore(BaseJobStore):  # type: ignore[misc]
         return next(iter(self._jobs("id = ?", job_id)), None)
 
     def get_due_jobs(self, now: datetime) -> list[Job]:
-        return self._jobs("next <= ?", datetime_to_utc_timestamp(now)) if self.scheduled_run else []
+        return self._jobs("next <= ?", datetime_to_utc_timestamp(now)) if self.fire else []
 
     def get_next_run_time(self) -> datetime | None:
         with self._connection() as connection:
@@ -66,7 +69,7 @@ class JobStore(BaseJobStore):  # type: ignore[misc]
         return self._jobs("true")
 
     def add_job(self, job: Job) -> None:
-        row = (job.id, datetime_to_utc_timestamp(job.next_run_time), _to_json(job))
+        row = (job.id, datetime_to_utc_timestamp(job.next_run_time), job.kwargs["schedule"].model_dump_json())
         try:
             with self._connection() as connection:
                 connection.execute("INSERT INTO jobs VALUES (?, ?, ?)", row)
@@ -80,6 +83,13 @@ class JobStore(BaseJobStore):  # type: ignore[misc]
             connection.execute(
                 "UPDATE jobs SET next = ? WHERE id = ? AND next <= ?",
                 (following, job.id, datetime.now().timestamp()),
+            )
+
+    def set_next(self, job_id: str, following: datetime | None) -> None:
+        """Say when a job is due, whatever was said before; None: it is paused."""
+        with self._connection() as connection:
+            connection.execute(
+                "UPDATE jobs SET next = ? WHERE id = ?", (datetime_to_utc_timestamp(following), job_id)
             )
 
     def remove_job(self, job_id: str) -> None:
@@ -109,15 +119,17 @@ class JobStore(BaseJobStore):  # type: ignore[misc]
 
     def _job(self, id: Any, following: Any, text: Any) -> Job:
         try:
-            kept = _read(id, text)
+            if not isinstance(id, str) or not NAME.fullmatch(id):
+                raise ValueError("expected a name of letters, digits, dots, dashes and underscores")
+            schedule = Schedule.model_validate_json(text)
             state = {
                 "id": id,
-                "name": kept["cron"],
-                "func": FIRE,
-                "trigger": trigger(kept["cron"]),
+                "name": schedule.when.said,
+                "func": _FIRE,
+                "trigger": schedule.when.timetable(),
                 "executor": "default",
                 "args": (),
-                "kwargs": {"workspace": str(self.file.parent), "name": id} | _arguments(kept),
+                "kwargs": {"name": id, "schedule": schedule},
                 "misfire_grace_time": None,
                 "coalesce": True,
                 "max_instances": 1,
@@ -130,27 +142,6 @@ class JobStore(BaseJobStore):  # type: ignore[misc]
             ) from None
         job = Job.__new__(Job)
         job.__setstate__(state)
+        job.func = self.fire or refuse
         job._scheduler, job._jobstore_alias = self._scheduler, self._alias
         return job
-
-
-def _to_json(job: Job) -> str:
-    return json.dumps({"cron": job.name} | _arguments(job.kwargs))
-
-
-def _arguments(values: dict[str, Any]) -> dict[str, Any]:
-    """What differs from one job to another."""
-    return {"pipeline": values["pipeline"], "overrides": values["overrides"]}
-
-
-def _read(id: Any, text: Any) -> dict[str, Any]:
-    """The fields of a job. Raises ValueError where they are not what they should be."""
-    fields = json.loads(text)
-    if not isinstance(id, str) or not NAME.fullmatch(id):
-        raise ValueError("expected a name of letters, digits, dots, dashes and underscores")
-    if not isinstance(fields, dict) or set(fields) != {"cron", "pipeline", "overrides"}:
-        raise ValueError("expected `cron`, `pipeline` and `overrides`")
-    texts = [fields["cron"], fields["pipeline"], *fields["overrides"]]
-    if not isinstance(fields["overrides"], list) or not all(isinstance(one, str) for one in texts):
-        raise ValueError("expected texts")
-    return fields

@@ -15,6 +15,13 @@ from kepipe.flow.artifact import Artifact, CorruptArtifact, hash_json, read_mani
 from kepipe.flow.stage import Stage
 from kepipe.flow.store import Store
 
+NOT_NAMEABLE = "MLflow's database cannot lie in a path with `?` or `#`"
+
+
+def nameable(workspace: Path) -> bool:
+    """Whether the address of a database can name a file in a workspace: it ends at `?` and at `#`."""
+    return not set("?#") & set(str(workspace.resolve()))
+
 
 @dataclass(frozen=True)
 class Node:
@@ -61,7 +68,7 @@ class Step:
 class Workspace:
     """A folder with the store and, for each pipeline, links to the newest artifact of each stage."""
 
-    RESERVED = frozenset({"store", "tracking", "schedule", "mlartifacts"})
+    RESERVED = frozenset({"store", "tracking", "schedule", "mlartifacts", "tuning", "drift"})
     """Names of its folders that are no pipeline's."""
 
     def __init__(self, root: Path) -> None:
@@ -75,8 +82,8 @@ class Workspace:
             reason = "" if os.access(self.root, os.W_OK) else "it is not writable"
         except OSError as error:
             reason = str(error.strerror)
-        if not reason and set("?#") & set(str(self.root.resolve())):
-            reason = "MLflow's database cannot lie in a path with `?` or `#`"
+        if not reason and not nameable(self.root):
+            reason = NOT_NAMEABLE
         if reason:
             raise ConfigError(f"workspace {self.root}: {reason}; `--workspace DIR` puts it elsewhere")
 
@@ -186,7 +193,7 @@ def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]
     if before["seed"] != now["seed"]:
         yield f"seed changed, {before['seed']} → {now['seed']}"
     for title in ("config", "inputs", "sources"):
-        old, new = dict(_leaves(before[title])), dict(_leaves(now[title]))
+        old, new = dict(leaves(before[title])), dict(leaves(now[title]))
         for name in sorted(old.keys() | new.keys()):
             if old.get(name) == new.get(name):
                 continue
@@ -196,9 +203,10 @@ def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]
                 yield f"{'input' if title == 'inputs' else 'data'} `{name}` changed"
 
 
-def _leaves(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of nested settings with their keys, `base.hidden`."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
-            yield from _leaves(inner, f"{at}.{name}" if at else str(name))
+            yield from leaves(inner, f"{at}.{name}" if at else str(name))
     else:
         yield at, value

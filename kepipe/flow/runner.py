@@ -21,6 +21,7 @@ from kepipe.flow.events import (
     Noted,
     RunEnded,
     RunStarted,
+    RunStopped,
     Sink,
     StageCached,
     StageEnded,
@@ -80,6 +81,10 @@ class StageFailed(Exception):
         self.stage, self.cause = stage, cause
 
 
+STOPPED = (KeyboardInterrupt, RunStopped)
+"""What ends a run without a fault of its own."""
+
+
 @dataclass
 class Run:
     """One run of a pipeline. `device` is asked for only when a stage has to work."""
@@ -103,11 +108,16 @@ class Run:
                 sink(event)
 
     def execute(self) -> dict[str, Artifact]:
-        """Artifacts by stage name. Raises ConfigError, StageFailed, or KeyboardInterrupt."""
+        """Artifacts by stage name. Raises ConfigError, StageFailed, KeyboardInterrupt, or RunStopped."""
         nodes = self.selection.select(self.flow)
         started = time.time()
         status: Status = "failed"
-        self.emit(RunStarted(run=self.id, pipeline=self.flow.name, config=self.config, tags=self.tags))
+        labels = {node.name: node.labels for node in nodes if node.labels}
+        self.emit(
+            RunStarted(
+                run=self.id, pipeline=self.flow.name, config=self.config, tags=self.tags, labels=labels
+            )
+        )
         artifacts: dict[str, Artifact] = {}
         try:
             with self.workspace.store.live.begin(self.id) as note_use:
@@ -117,7 +127,7 @@ class Run:
                     }
                     artifacts[node.name] = self._provide(node, inputs, note_use)
             status = "finished"
-        except KeyboardInterrupt:
+        except STOPPED:
             status = "killed"
             raise
         finally:
@@ -200,7 +210,7 @@ class Run:
                 store.discard(workdir)  # its checkpoints may be of other data than its key says
             elif resumed and isinstance(cause, Exception):
                 cause.add_note(START_ANEW)
-            status: Status = "killed" if isinstance(cause, KeyboardInterrupt) else "failed"
+            status: Status = "killed" if isinstance(cause, STOPPED) else "failed"
             self._emit_failure(ended(status=status, seconds=clock.seconds, error=str(cause)))
             if isinstance(cause, Exception):
                 raise StageFailed(node.name, cause) from cause

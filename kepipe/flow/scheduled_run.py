@@ -1,111 +1,109 @@
-"""One firing of a schedule: a pipeline run in a process of its own, under the lock of its pipeline."""
+"""One run of a scheduled pipeline, in a process of its own, under the lock of its pipeline."""
 
 from __future__ import annotations
 
 import fcntl
-import json
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from kepipe.files import replacing
 from kepipe.flow.artifact import hash_json
+from kepipe.flow.history import Result
+from kepipe.flow.schedule import Schedule
 
 COMMAND: Sequence[str] = (sys.executable, "-m", "kepipe", "run")
 KEPT = 50
-"""Logs of firings that are kept for each schedule."""
+"""Logs of runs that are kept for each schedule."""
 INTERRUPTED = (130, -signal.SIGINT, -signal.SIGTERM)
 """Exit codes of a run that was told to stop."""
+GRACE = 60.0
+"""Seconds that a run that was told to stop has for it, before it is killed."""
 
 
-@dataclass(frozen=True)
-class Result:
-    """How a firing went: `outcome` is "finished", "failed", "stopped", or "skipped" because one was at work."""
+def run_pipeline(workspace: Path, name: str, schedule: Schedule, inherit: Sequence[int] = ()) -> Result:
+    """Run a pipeline with its output in `<workspace>/schedule/<name>/<time>.log`.
 
-    started: float
-    """Unix time."""
-    seconds: float
-    outcome: str
-    code: int | None = None
-    log: str = ""
-    """File of the run's output."""
-
-
-def fire(workspace: str, name: str, pipeline: str, overrides: Sequence[str]) -> Result:
-    """Run a pipeline with its output in `<workspace>/schedule/<name>/<time>.log`. This is what a job calls.
-
-    The run inherits the pipeline's lock: were this process killed, its successor would still find it held.
+    The run inherits the pipeline's lock, and the handles of `inherit`: were this process killed, its successor would
+    still find them held. Out of time, it is told to stop, and continues from there when it is run again.
     """
-    folder, started = Path(workspace) / "schedule" / name, time.time()
+    folder, started = workspace / "schedule" / name, time.time()
     folder.mkdir(parents=True, exist_ok=True)
-    with _lock(Path(workspace), Path(pipeline)) as handle:
+    with pipeline_lock(workspace, Path(schedule.pipeline)) as handle:
         if handle is None:
-            return _keep(folder, Result(started, 0.0, "skipped"))
+            return Result(started, 0.0, "skipped")
         log = folder / f"{datetime.fromtimestamp(started):%Y%m%d-%H%M%S-%f}.log"
-        flags = [flag for assignment in overrides for flag in ("--set", assignment)]
-        code = _run([*COMMAND, pipeline, "--workspace", workspace, *flags], log, handle)
+        flags = [flag for assignment in schedule.overrides for flag in ("--set", assignment)]
+        command = [*COMMAND, schedule.pipeline, "--workspace", str(workspace), *flags]
+        code, late = _run(command, log, [handle, *inherit], schedule.timeout)
+    for old in sorted(folder.glob("*.log"))[:-KEPT]:
+        old.unlink(missing_ok=True)
     outcome = "finished" if code == 0 else "stopped" if code in INTERRUPTED else "failed"
-    return _keep(folder, Result(started, time.time() - started, outcome, code, str(log)))
+    outcome = "timed out" if late and code else outcome
+    return Result(started, time.time() - started, outcome, code, str(log))
 
 
 def interrupt_all() -> None:
-    """Tell the runs that this process fired to stop. They continue from there at their next firing."""
+    """Tell the runs that this process started to stop. They continue from there when they are run again."""
     for process in list(_WORKING):
         process.send_signal(signal.SIGINT)
-
-
-def last_result(workspace: Path, name: str) -> Result | None:
-    """How the last firing of a schedule went; None before the first one."""
-    try:
-        return Result(**json.loads((workspace / "schedule" / name / "last.json").read_text()))
-    except FileNotFoundError:
-        return None
 
 
 _WORKING: set[subprocess.Popen[bytes]] = set()
 
 
-def _run(command: Sequence[str], log: Path, handle: int) -> int:
-    """Exit code of the command. It has a session of its own: Ctrl-C reaches it once, from us."""
+def _run(
+    command: Sequence[str], log: Path, handles: Sequence[int], timeout: float | None
+) -> tuple[int, bool]:
+    """Exit code of the command, and whether its time was up. It has a session of its own: Ctrl-C reaches it once,
+    from us."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            pass_fds=[handle],
+            pass_fds=handles,
             start_new_session=True,
         )
     _WORKING.add(process)
     try:
-        return process.wait()
+        return process.wait(timeout), False
+    except subprocess.TimeoutExpired:
+        return _stop(process), True
     except KeyboardInterrupt:
-        process.send_signal(signal.SIGINT)
-        return process.wait()
+        return _stop(process), False
     finally:
         _WORKING.discard(process)
 
 
-def _keep(folder: Path, result: Result) -> Result:
-    """Note a result for `last_result`, and keep only the newest logs. A firing that was skipped changes nothing."""
-    if result.outcome != "skipped":
-        with replacing(folder / "last.json", concurrent=True) as unfinished:
-            unfinished.write_text(json.dumps(asdict(result)))
-    for old in sorted(folder.glob("*.log"))[:-KEPT]:
-        old.unlink(missing_ok=True)
-    return result
+def _stop(process: subprocess.Popen[bytes]) -> int:
+    """Exit code of a run that is told to stop: by SIGTERM, which it takes as Ctrl-C, and which is heard also where this
+    process was started in a shell's background, with Ctrl-C ignored."""
+    process.terminate()
+    try:
+        return process.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
 
 
 @contextmanager
-def _lock(workspace: Path, pipeline: Path) -> Iterator[int | None]:
-    """The open, locked lock file of a pipeline; None where a firing of it is at work."""
-    file = workspace / "schedule" / "locks" / f"{pipeline.stem}-{hash_json(str(pipeline))[:8]}"
+def pipeline_lock(workspace: Path, pipeline: Path) -> Iterator[int | None]:
+    """The open, locked lock file of a pipeline; None where a run of it is at work."""
+    with locked(
+        workspace / "schedule" / "locks" / f"{pipeline.stem}-{hash_json(str(pipeline))[:8]}"
+    ) as handle:
+        yield handle
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[int | None]:
+    """A lock file, open and locked until all processes that inherited it have ended; None where others hold it."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a") as stream:
         try:

@@ -1,79 +1,87 @@
-"""Pipelines on a schedule: a job store in a file, and one process that fires what is due.
+"""The schedules of a workspace, in a file: added, listed, paused, removed and fired by hand from any process.
 
-`add`, `entries` and `remove` may be called from any process; a scheduler that runs notices within a second.
+A scheduler that runs (`kepipe.flow.scheduler`) notices within a second.
 """
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kepipe.config import ConfigError
-from kepipe.files import lock
-from kepipe.flow.cron import trigger
-from kepipe.flow.scheduled_run import Result, fire, interrupt_all, last_result
+from kepipe.config import ConfigError, suggest
+from kepipe.flow.firing import Firings, Means, keep, sight
+from kepipe.flow.history import Result, last_result
+from kepipe.flow.schedule import Schedule, check_name
+from kepipe.flow.triggers.follows import After
 
 if TYPE_CHECKING:
     from apscheduler.schedulers.background import BackgroundScheduler
 
-BEAT = 1.0
-"""Seconds between looks at the job store, where other processes write."""
+    from kepipe.flow.jobstore import Fire, JobStore
+
+THREADS = 32
+"""Schedules that may look, run or wait for a retry at a time."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A schedule. `next` is when it fires next, `last` how the last firing went."""
+    """A schedule. `next` is when it fires or looks next, None where it is paused; `last` how the last firing went."""
 
     name: str
-    pipeline: Path
-    cron: str
-    overrides: tuple[str, ...]
+    schedule: Schedule
     next: datetime | None
     last: Result | None
 
+    @property
+    def pipeline(self) -> Path:
+        """The pipeline's file."""
+        return Path(self.schedule.pipeline)
 
-def add(workspace: Path, pipeline: Path, cron: str, overrides: Sequence[str] = (), name: str = "") -> Entry:
-    """Run a pipeline whenever `cron` says so. A schedule of the same name (the file's, unless given) is replaced.
 
-    Raises ConfigError for a bad expression or name, FileNotFoundError for a pipeline that is not there.
+def add(workspace: Path, name: str, schedule: Schedule, means: Means | None = None) -> Entry:
+    """Keep a schedule; one of the same name is replaced.
+
+    Raises ConfigError for a bad name, a trigger that means nothing, or a schedule to follow that is not there,
+    FileNotFoundError for a pipeline that is not there.
     """
-    from kepipe.flow.jobstore import FIRE, NAME
-
-    when, name = trigger(cron), name or pipeline.stem
+    pipeline = Path(schedule.pipeline).resolve()
     if not pipeline.is_file():
         raise FileNotFoundError(f"{pipeline}: no such pipeline file")
-    if not NAME.fullmatch(name) or name == "locks":
-        raise ConfigError(f"schedule name {name!r}: expected letters, digits, dots, dashes and underscores")
-    arguments = {
-        "workspace": str(workspace.resolve()),
-        "name": name,
-        "pipeline": str(pipeline.resolve()),
-        "overrides": list(overrides),
-    }
-    with _jobs(workspace) as scheduler:
+    check_name(name)
+    schedule = schedule.model_copy(update={"pipeline": str(pipeline)})
+    timetable = schedule.when.timetable()
+    _check_chain(name, schedule, {entry.name: entry.schedule for entry in entries(workspace)})
+    with jobs_of(workspace) as scheduler:
         _drop(scheduler, name)
-        scheduler.add_job(
-            FIRE,
-            when,
-            id=name,
-            name=cron,
-            kwargs=arguments,
-            coalesce=True,  # what was missed is made up for by one firing, however late
-            misfire_grace_time=None,
-            max_instances=1,
-        )
+        from kepipe.flow.jobstore import refuse
+
+        scheduler.add_job(refuse, timetable, id=name, name=schedule.when.said,
+                          kwargs={"name": name, "schedule": schedule})  # fmt: skip
+    means = means or Means()
+    keep(workspace, name, schedule.when.begin(sight(workspace, name, schedule, means.sources)))
     return find(workspace, name)
+
+
+def _check_chain(name: str, schedule: Schedule, known: dict[str, Schedule]) -> None:
+    """Raise ConfigError where a schedule would follow one that is not there, or in the end itself."""
+    known = {**known, name: schedule}
+    chain = [name]
+    while isinstance(when := known[chain[-1]].when, After):
+        if when.after not in known:
+            names = sorted(known.keys() - {name})
+            raise ConfigError(f"no schedule `{when.after}`{suggest(when.after, names)} to fire after")
+        if when.after in chain:
+            raise ConfigError(f"{' after '.join([*chain, when.after])}: none of them would ever fire")
+        chain.append(when.after)
 
 
 def entries(workspace: Path) -> list[Entry]:
     """Every schedule, the one that fires next first."""
-    with _jobs(workspace) as scheduler:
+    with jobs_of(workspace) as scheduler:
         return [_entry(workspace, job) for job in scheduler.get_jobs()]
 
 
@@ -86,51 +94,53 @@ def find(workspace: Path, name: str) -> Entry:
 
 
 def remove(workspace: Path, name: str) -> None:
-    """Forget a schedule. Raises ConfigError for a name that is not there."""
+    """Forget a schedule. Raises ConfigError for a name that is not there, or that another schedule follows."""
     find(workspace, name)
-    with _jobs(workspace) as scheduler:
+    following = [
+        each.name
+        for each in entries(workspace)
+        if isinstance(each.schedule.when, After) and each.schedule.when.after == name
+    ]
+    if following:
+        raise ConfigError(f"{', '.join(following)} would never fire again after {name}: remove that first")
+    with jobs_of(workspace) as scheduler:
         _drop(scheduler, name)
 
 
-def run_now(workspace: Path, name: str) -> Result:
-    """Fire a schedule once, now, and wait for it. Raises ConfigError for a name that is not there."""
+def pause(workspace: Path, name: str) -> None:
+    """Have a schedule fire no more until it is resumed; what runs goes on. Raises ConfigError for an unknown name."""
+    find(workspace, name)
+    with open_store(workspace) as store:
+        store.set_next(name, None)
+
+
+def resume(workspace: Path, name: str) -> Entry:
+    """Have a paused schedule fire again, from now on. Raises ConfigError for a name that is not there."""
     entry = find(workspace, name)
-    return fire(str(workspace.resolve()), name, str(entry.pipeline), entry.overrides)
+    if entry.next is None:
+        now = datetime.now().astimezone()
+        with open_store(workspace) as store:
+            store.set_next(name, entry.schedule.when.timetable().get_next_fire_time(None, now))
+    return find(workspace, name)
 
 
-def is_served(workspace: Path) -> bool:
-    """Whether a scheduler runs for this workspace."""
-    with _only_one(workspace) as mine:
-        return not mine
+def coming(entry: Entry, count: int) -> Iterator[datetime]:
+    """The next times at which a schedule fires or looks."""
+    timetable, at = entry.schedule.when.timetable(), entry.next
+    for _ in range(count):
+        if at is None:
+            return
+        yield at
+        at = timetable.get_next_fire_time(at, at)
 
 
-def serve(workspace: Path, tell: Callable[[str], None]) -> None:
-    """Fire what is due until SIGTERM or Ctrl-C comes; pipelines at work are interrupted then.
-
-    What was missed while no scheduler ran is fired once, at the start. Raises ConfigError where another
-    scheduler serves the workspace.
-    """
-    stop = threading.Event()
-    with _only_one(workspace) as mine:
-        if not mine:
-            raise ConfigError(
-                f"{workspace}: a scheduler runs already; `kepipe schedule list` shows what it does"
-            )
-        with _on_signal(stop):
-            tell(f"schedules of {workspace}: {len(entries(workspace))}; Ctrl-C stops")
-            _fire_until(stop, workspace, tell)
-
-
-def _fire_until(stop: threading.Event, workspace: Path, tell: Callable[[str], None]) -> None:
-    with _jobs(workspace, scheduled_run=True) as scheduler:
-        _announce(scheduler, tell)
-        while not stop.wait(BEAT):
-            scheduler.wakeup()  # it would sleep until the next firing that it knew of
+def run_now(workspace: Path, name: str, means: Means | None = None) -> Result:
+    """Fire a schedule once, now, and wait for it. Raises ConfigError for a name that is not there."""
+    return Firings(workspace, means or Means()).fire_by_hand(name, find(workspace, name).schedule)
 
 
 def _entry(workspace: Path, job: Any) -> Entry:
-    pipeline, overrides = Path(job.kwargs["pipeline"]), tuple(job.kwargs["overrides"])
-    return Entry(job.id, pipeline, job.name, overrides, job.next_run_time, last_result(workspace, job.id))
+    return Entry(job.id, job.kwargs["schedule"], job.next_run_time, last_result(workspace, job.id))
 
 
 def _drop(scheduler: BackgroundScheduler, name: str) -> None:
@@ -141,56 +151,33 @@ def _drop(scheduler: BackgroundScheduler, name: str) -> None:
 
 
 @contextmanager
-def _jobs(workspace: Path, scheduled_run: bool = False) -> Iterator[BackgroundScheduler]:
-    """A scheduler on the workspace's job store. Unless `scheduled_run`, it only reads and writes there."""
+def open_store(workspace: Path) -> Iterator[JobStore]:
+    """The job store of a workspace, to read and write."""
+    with jobs_of(workspace) as scheduler:
+        yield scheduler._jobstores["default"]
+
+
+@contextmanager
+def jobs_of(
+    workspace: Path, fire: Fire | None = None, stop: Callable[[], None] = lambda: None
+) -> Iterator[BackgroundScheduler]:
+    """A scheduler on the workspace's job store. Unless it is to `fire`, it only reads and writes there; `stop` is
+    called before it waits for what it fired."""
     from apscheduler.executors.pool import ThreadPoolExecutor
     from apscheduler.schedulers.background import BackgroundScheduler
 
     from kepipe.flow.jobstore import JobStore
 
-    store = JobStore(workspace / "schedule.sqlite", scheduled_run)
+    store = JobStore(workspace / "schedule.sqlite", fire)
     scheduler = BackgroundScheduler(
-        jobstores={"default": store}, executors={"default": ThreadPoolExecutor(8)}
+        jobstores={"default": store},
+        executors={"default": ThreadPoolExecutor(THREADS)},
+        job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1},
     )
-    scheduler.start(paused=not scheduled_run)
+    scheduler.start(paused=fire is None)
     try:
         yield scheduler
     finally:
-        store.scheduled_run = False
-        interrupt_all()
+        store.fire = None
+        stop()
         scheduler.shutdown(wait=True)
-
-
-def _announce(scheduler: BackgroundScheduler, tell: Callable[[str], None]) -> None:
-    from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_EXECUTED, EVENT_JOB_SUBMITTED
-
-    def say(event: Any) -> None:
-        at = f"{datetime.now():%Y-%m-%d %H:%M:%S}  {event.job_id}"
-        if event.code == EVENT_JOB_SUBMITTED:
-            tell(f"{at}  fires")
-        elif event.code == EVENT_JOB_ERROR:
-            tell(f"{at}  failed: {event.exception}")
-        else:
-            result: Result = event.retval
-            log = f"; see {result.log}" if result.outcome == "failed" else ""
-            tell(f"{at}  {result.outcome} after {result.seconds:.1f} s{log}")
-
-    scheduler.add_listener(say, EVENT_JOB_SUBMITTED | EVENT_JOB_EXECUTED | EVENT_JOB_ERROR)
-
-
-@contextmanager
-def _on_signal(stop: threading.Event) -> Iterator[None]:
-    """Let SIGTERM and Ctrl-C set `stop`."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    for number in before:
-        signal.signal(number, lambda *_: stop.set())
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _only_one(workspace: Path) -> AbstractContextManager[bool]:
-    """Hold the right to be the scheduler of a workspace; False where another process has it."""
-    return lock(workspace / "schedule.lock", timeout=0)

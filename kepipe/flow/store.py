@@ -80,7 +80,7 @@ class Store:
             since = max(file.stat().st_mtime for file in (folder / MANIFEST, verified) if file.exists())
             thorough |= time.time() - since > VERIFY_EVERY
             verify(folder, thorough)
-        except ValueError:
+        except (ValueError, FileNotFoundError):  # none, or taken away between two looks
             return CorruptArtifact(f"{folder}: no readable {MANIFEST}")
         except CorruptArtifact as damage:
             return damage

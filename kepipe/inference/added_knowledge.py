@@ -1,15 +1,17 @@
-"""Knowledge for a model that is only measured: methods besides those that the model's folder brings."""
+"""Knowledge for a model that is only used: methods besides those that the model's folder brings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kepipe.config import ConfigConflict
+
 if TYPE_CHECKING:
-    from kepipe.inference.opening import OpenedModel
     from kepipe.knowledge.base import KnowledgeSettings
+    from kepipe.models.protocols import ModelConfig
 
 
 @dataclass(frozen=True)
@@ -19,17 +21,22 @@ class AddedKnowledge:
     methods: Sequence[KnowledgeSettings] = ()
     folders: Mapping[str, Path | None] = field(default_factory=dict)
 
-    def to(self, model: OpenedModel) -> OpenedModel:
-        """The model with it; one that only says how likely a text is reads the text alone.
 
-        Raises ValueError for a model that has no weights for a method.
-        """
-        if not self.methods or model.encoder is None:
-            return model
-        from kepipe.inference.opening import read_encoder_config
-        from kepipe.knowledge.base import Sources
-        from kepipe.knowledge.opening import open_own
-        from kepipe.tokenization.tokenizer import load_tokenizer
+OWN = AddedKnowledge()
+"""What the folder carries, and nothing else."""
 
-        sources = Sources(load_tokenizer(model.folder), read_encoder_config(model.folder), **self.folders)
-        return replace(model, knowledge=open_own(model.folder, sources, methods=self.methods))
+
+def refusals(methods: Sequence[KnowledgeSettings], model: ModelConfig, name: str) -> Iterator[ConfigConflict]:
+    """Why a model, called `name`, cannot be asked with these methods: it is no encoder, has no weights for one, or only
+    goes on with texts, which one does not enter."""
+    if not methods:
+        return
+    from kepipe.knowledge import table
+    from kepipe.models.protocols import EncoderConfig  # with torch, which planning else does without
+
+    if not isinstance(model, EncoderConfig):
+        yield ConfigConflict("knowledge", f"`{name}` is of a kind that takes no knowledge: leave it out")
+        return
+    yield from table.unlearned(methods, model, name)
+    if "language-model" in model.capabilities and "masked-lm" not in model.capabilities:
+        yield from table.not_with_prompts(methods, model, name)

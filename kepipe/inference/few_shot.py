@@ -13,8 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from kepipe.arrays import Floats, Ints
+from kepipe.inference.calibration import calibrate, without_content
 from kepipe.inference.normalisation import LENGTHS, Normalise
+from kepipe.inference.prompt_facts import PromptFacts
 from kepipe.inference.prompt_task import Question, Task
+from kepipe.models.prompting import PromptTokens, generate, log_likelihoods
 from kepipe.models.protocols import LanguageModel, TextGenerator
 from kepipe.studies.intervals import Estimate
 
@@ -23,11 +26,13 @@ TOKENS_PER_BATCH = 4096
 
 @dataclass(frozen=True)
 class Result:
-    """What a model answered with some number of examples: `answers` in words, `right` 0 or 1, each [questions]."""
+    """What a model answered with some number of examples: `answers` in words, `right` 0 or 1, each [questions].
+    `scores`: of each question's choices, float [K]; empty where the model wrote."""
 
     shots: int
     answers: tuple[str, ...]
     right: Floats
+    scores: tuple[Floats, ...] = ()
 
     def accuracy(self) -> Estimate:
         """Share of right answers, with Wilson's 95% interval: one that few questions, all right or all wrong, have too.
@@ -60,22 +65,36 @@ def evaluate(
     *,
     normalise: Normalise = "tokens",
     limit: int = 16,
+    calibrated: bool = False,
+    facts: PromptFacts | None = None,
     tick: Callable[[int], None] = lambda _: None,
 ) -> Result:
-    """Put every question of the task to a model after these examples. `limit`: tokens that it may write.
+    """Put every question of the task to a model after these examples. `limit`: tokens that it may write. `calibrated`:
+    whether what the prompt alone says for each choice is taken out (`kepipe.inference.calibration`). `facts`: of what
+    prompts name, before each; None: the prompts alone.
 
     Raises ValueError where a prompt does not fit the model's positions, and where there are no choices and the model
-    does not write.
+    does not write, or is to be calibrated.
     """
+    scores: list[Floats] = []
     if task.questions[0].choices:
-        answers = _choose(model, task, examples, normalise, tick)
+        scores = _choice_scores(model, task, examples, normalise, facts, tick)
+        if calibrated:
+            empty = _choice_scores(model, without_content(task), examples, normalise, None, lambda _: None)
+            scores = calibrate(scores, task, empty)
+        pairs = zip(task.questions, scores, strict=True)
+        answers = [question.choices[int(scores_K.argmax())] for question, scores_K in pairs]
+    elif calibrated:
+        raise ValueError(f"{task.name}: answers are written, and calibration is of choices: give `choices`")
     elif isinstance(model, TextGenerator):
-        answers = _write(model, task, examples, limit, tick)
+        answers = _write(model, task, examples, limit, facts, tick)
     else:
         raise ValueError(f"{task.name}: the model does not write: give the questions `choices`")
-    pairs = zip(answers, task.questions, strict=True)
-    right = [any(same(answer, wanted) for wanted in question.answers) for answer, question in pairs]
-    return Result(len(examples), tuple(answers), np.array(right, np.float64))
+    right = [
+        any(same(answer, wanted) for wanted in question.answers)
+        for answer, question in zip(answers, task.questions, strict=True)
+    ]
+    return Result(len(examples), tuple(answers), np.array(right, np.float64), tuple(scores))
 
 
 def same(answer: str, wanted: str) -> bool:
@@ -94,33 +113,36 @@ def choice_scores(likelihoods: Sequence[Floats], choices: Sequence[str], normali
     return scores_K
 
 
-def _choose(
+def _choice_scores(
     model: LanguageModel,
     task: Task,
     examples: Sequence[Question],
     normalise: Normalise,
+    facts: PromptFacts | None,
     tick: Callable[[int], None],
-) -> list[str]:
-    """The likeliest choice of each question."""
-    answers = []
+) -> list[Floats]:
+    """The scores of each question's K choices, float [K] each."""
+    scores: list[Floats] = []
     for questions in _batches(model, task, examples):
         pairs = [
             (task.prompt(question, examples), choice) for question in questions for choice in question.choices
         ]
         cut = [split(model, prompt, task.answer_after(choice)) for prompt, choice in pairs]
         # A question's choices share their prompt, which is read once.
-        numbers = {prompt.tobytes(): prompt for prompt, _ in cut}
-        places = {key: place for place, key in enumerate(numbers)}
+        read = {prompt.tobytes(): (text, prompt) for (text, _), (prompt, _) in zip(pairs, cut, strict=True)}
+        places = {key: place for place, key in enumerate(read)}
         rows = [places[prompt.tobytes()] for prompt, _ in cut]
         targets = [target for _, target in cut]
-        found_NU = model.log_likelihoods(list(numbers.values()), rows, targets)
+        texts, prompts = zip(*read.values(), strict=True)
+        found_NU = log_likelihoods(
+            model, _informed(facts, texts, prompts, max(map(len, targets))), rows, targets
+        )
         found = iter([values[: len(target)] for values, target in zip(found_NU, targets, strict=True)])
         for question in questions:
             likelihoods = [next(found) for _ in question.choices]
-            scores_K = choice_scores(likelihoods, question.choices, normalise)
-            answers.append(question.choices[int(scores_K.argmax())])
+            scores.append(choice_scores(likelihoods, question.choices, normalise))
         tick(len(questions))
-    return answers
+    return scores
 
 
 def split(model: LanguageModel, prompt: str, answer: str) -> tuple[Ints, Ints]:
@@ -135,15 +157,28 @@ def split(model: LanguageModel, prompt: str, answer: str) -> tuple[Ints, Ints]:
     return encoded.tokens[:first], encoded.tokens[first:]
 
 
+def _informed(
+    facts: PromptFacts | None, texts: Sequence[str], prompts: Sequence[Ints], room: int
+) -> Sequence[PromptTokens]:
+    """The prompts, with their facts where there are any."""
+    return prompts if facts is None else facts.before(texts, prompts, room)
+
+
 def _write(
-    model: TextGenerator, task: Task, examples: Sequence[Question], limit: int, tick: Callable[[int], None]
+    model: TextGenerator,
+    task: Task,
+    examples: Sequence[Question],
+    limit: int,
+    facts: PromptFacts | None,
+    tick: Callable[[int], None],
 ) -> list[str]:
     """What the model writes after each question, to the end of the line."""
     answers = []
     for questions in _batches(model, task, examples):
-        encoded = model.tokenizer.encode([task.prompt(question, examples) for question in questions])
-        texts = np.split(encoded.tokens, np.cumsum(encoded.lengths)[:-1])
-        for tokens_N in model.generate(texts, limit=limit):
+        texts = [task.prompt(question, examples) for question in questions]
+        encoded = model.tokenizer.encode(texts)
+        prompts = np.split(encoded.tokens, np.cumsum(encoded.lengths)[:-1])
+        for tokens_N in generate(model, _informed(facts, texts, prompts, limit), limit=limit):
             lines = model.tokenizer.decode(tokens_N.tolist()).strip().splitlines()
             answers.append(lines[0].strip() if lines else "")
         tick(len(questions))

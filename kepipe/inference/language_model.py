@@ -7,39 +7,56 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kepipe.inference.opening import open_model, read_config
-from kepipe.knowledge.opening import read_settings
-from kepipe.knowledge.table import name_of
+from kepipe.config import ConfigConflict
+from kepipe.inference.added_knowledge import OWN, AddedKnowledge, refusals
+from kepipe.inference.opening import OpenedModel, open_model, read_config
+from kepipe.knowledge.opening import check_sources
+from kepipe.models.any_base import families_that_write
 from kepipe.models.config import TransformerConfig
 from kepipe.models.pretrained import locate
 from kepipe.models.prompt_styles import PROMPT_STYLES, PromptStyle
 
 if TYPE_CHECKING:
-    from kepipe.models.protocols import LanguageModel, ModelConfig
+    from kepipe.models.protocols import ModelConfig
 
 
 def open_language_model(
-    name: str, prompt_style: PromptStyle | None = None, note: Callable[[str], None] = lambda _: None
-) -> LanguageModel:
-    """The language model that `name` names: a model folder, a folder of Hugging Face's, a hub id.
+    name: str,
+    prompt_style: PromptStyle | None = None,
+    note: Callable[[str], None] = lambda _: None,
+    added: AddedKnowledge | None = OWN,
+    device: str = "cpu",
+) -> OpenedModel:
+    """The model that `name` names, whose `language_model` is there: a model folder, a folder of Hugging Face's, a hub
+    id.
 
-    `prompt_style`: another than it was trained in. Before weights are read, raises ValueError for a model that fills
-    masks, and for a style in which it cannot write.
+    `prompt_style`: another than it was trained in. `added`: see `open_model`. Before weights are read, raises
+    ValueError for a model that fills masks, and for a style in which it cannot write; and for knowledge that does not
+    go with prompts.
     """
     from kepipe.models.lm_scorer import LMScorer
 
     place = locate(name)
     config = read_config(place)
     if "language-model" not in config.capabilities:
-        raise ValueError(f"{name} fills masks and does not generate; models of gpt2, bart and t5 do")
+        fills = "fills masks and " if "masked-lm" in config.capabilities else ""
+        raise ValueError(f"{name} {fills}does not generate; models of {families_that_write()} do")
     if prompt_style is not None:
         _check(name, place, config, prompt_style)
-    for settings in read_settings(place):
-        note(f"{name}: its {name_of(settings)} is not used: what a model writes follows from the text alone")
-    opened = open_model(place, note=note).language_model
-    assert opened is not None, "its config says that it is one"
-    if prompt_style is not None and isinstance(opened, LMScorer):
-        return replace(opened, prompt_style=prompt_style)
+    if added is not None:
+        for refusal in refusals(added.methods, config, name):
+            raise refusal
+        check_sources(place, added.methods, **added.folders)
+    try:
+        opened = open_model(place, device, note, added)
+    except ConfigConflict as conflict:
+        if added is None or added.methods:
+            raise
+        raise ValueError(f"{conflict}; `--knowledge none` has the model read the text alone") from None
+    model = opened.language_model
+    assert model is not None, "its config says that it is one"
+    if prompt_style is not None and isinstance(model, LMScorer):
+        return replace(opened, language_model=replace(model, prompt_style=prompt_style))
     return opened
 
 
@@ -48,9 +65,7 @@ def _check(name: str, place: Path, config: ModelConfig, prompt_style: PromptStyl
     from kepipe.models.lm_scorer import prompt_style_of
 
     if not isinstance(config, TransformerConfig):
-        raise ValueError(
-            f"--prompt-style {prompt_style}: {name} is no transformer and has no styles of prompts"
-        )
+        raise ValueError(f"--prompt-style {prompt_style}: {name} has no styles of prompts: leave it out")
     own = prompt_style_of(config, place)
     if PROMPT_STYLES[prompt_style].decoder_alone != PROMPT_STYLES[own].decoder_alone:
         has = "a decoder alone" if config.stacks == "decoder" else "an encoder too"

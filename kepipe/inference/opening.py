@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from kepipe.inference.added_knowledge import OWN, AddedKnowledge, refusals
 from kepipe.models import config, pretrained
+from kepipe.models.elmo.config import read_elmo_config
+from kepipe.models.hf.xlnet import read_config as read_xlnet_config
+from kepipe.models.interpolation import read_interpolation_config
+from kepipe.models.networks.families import read_network_config
+from kepipe.models.ngram.config import read_ngram_config
 from kepipe.models.protocols import (
     Encoder,
     EncoderConfig,
@@ -16,24 +22,23 @@ from kepipe.models.protocols import (
     ModelConfig,
     TrainableEncoder,
 )
+from kepipe.models.static.config import read_static_config
 
 if TYPE_CHECKING:
     from kepipe.knowledge.base import Knowledge
+    from kepipe.models.networks.network import Network
     from kepipe.models.transformer import Transformer
 
 Note = Callable[[str], None]
 """Is told what a user should know of a model."""
 
 
-HUGGING_FACE = "hugging-face"
-"""The kind of a folder whose config states no format."""
-
-
 @dataclass(frozen=True)
 class OpenedModel:
     """What a model folder can be used as; None where it cannot.
 
-    `knowledge`: what goes with the text where the model reads it (`Knowledge.apply`).
+    `knowledge`: what goes with the text where the model reads it (`Knowledge.apply`), for a language model with its
+    prompts (`kepipe.inference.prompt_facts`).
     """
 
     folder: Path
@@ -43,40 +48,42 @@ class OpenedModel:
     knowledge: Knowledge | None = None
 
 
+Export = Callable[[Path, Path], None]
+"""The model's folder, the folder to fill: in the form in which others read models of this kind."""
 LoadEncoder = Callable[[Path, float, int, Note], TrainableEncoder]
 """The folder, the dropout, the seed of weights that it lacks, who is told of these → the model on the CPU."""
 
 
 @dataclass(frozen=True)
 class ModelKind:
-    """A row: how a folder of models of this kind is read."""
+    """A row: how a folder of models of this kind is read. `open_model` adds the knowledge that the folder carries."""
 
     read_config: Callable[[Path], ModelConfig]
     open: Callable[[Path, str, Note], OpenedModel]
     """The folder, the device, who is told what is odd about it → the model."""
     load_encoder: LoadEncoder | None = None
     """How a model is loaded that goes on learning, as in fine-tuning; None: models of this kind do not."""
+    export: Export | None = None
+    """How `kepipe export` writes it; None: nobody else reads models of this kind."""
 
 
-def open_transformer(folder: Path, device: str, note: Note) -> OpenedModel:
+def open_transformer(folder: Path, device: str, note: Note) -> OpenedModel:  # noqa: ARG001
     """A transformer that kepipe trained."""
     from kepipe.models import folder as models
 
-    return _opened(folder, models.load(folder).to(device), note)
+    return _opened(folder, models.load(folder).to(device))
 
 
 def open_hugging_face(folder: Path, device: str, note: Note) -> OpenedModel:
     """A transformer in a folder of Hugging Face's, or of a release that is ported."""
-    return _opened(folder, pretrained.from_pretrained(str(folder), note=note).eval().to(device), note)
+    return _opened(folder, pretrained.from_pretrained(str(folder), note=note).eval().to(device))
 
 
-def _opened(folder: Path, model: Transformer, note: Note) -> OpenedModel:
-    """A transformer with all that it can be used as, and the knowledge that lies beside it.
+def _opened(folder: Path, model: Transformer) -> OpenedModel:
+    """A transformer with all that it can be used as.
 
     Raises ValueError where the tokenizer has tokens that the model has no vectors for.
     """
-    from kepipe.knowledge.base import Sources
-    from kepipe.knowledge.opening import open_own
     from kepipe.models.lm_scorer import LMScorer, prompt_style_of, writes
     from kepipe.models.mask_filler import MaskFiller, fills_masks
     from kepipe.tokenization.tokenizer import load_tokenizer
@@ -94,7 +101,6 @@ def _opened(folder: Path, model: Transformer, note: Note) -> OpenedModel:
         else None,
         masked_language_model=MaskFiller(model, tokenizer) if fills_masks(model) else None,
         encoder=model,
-        knowledge=open_own(folder, Sources(tokenizer, model.config), note),
     )
 
 
@@ -107,9 +113,168 @@ def _read_hugging_face(folder: Path) -> ModelConfig:
     return pretrained.read_config(str(folder)) or pretrained.from_pretrained(str(folder)).config
 
 
+def _export_transformer(source: Path, folder: Path) -> None:
+    """A folder that transformers opens."""
+    from kepipe.models.hf.export import export
+
+    export(folder, pretrained.from_pretrained(str(source)), source)
+
+
+def _open_ngram(folder: Path, _device: str, _note: Note) -> OpenedModel:
+    from kepipe.models.ngram.model import load
+
+    return OpenedModel(folder, language_model=load(folder))
+
+
+def _export_ngram(source: Path, folder: Path) -> None:
+    """An ARPA file, gzipped, and the tokenizer."""
+    from kepipe.models.files import copy_tokenizer
+    from kepipe.models.ngram import arpa
+    from kepipe.models.ngram.model import load
+
+    model = load(source)
+    folder.mkdir(parents=True, exist_ok=True)
+    arpa.write(folder / "model.arpa.gz", model.tables, [*model.vocabulary.words])
+    copy_tokenizer(source, folder)
+
+
+def _open_static(folder: Path, device: str, _note: Note) -> OpenedModel:
+    from kepipe.models.static.encoder import load
+
+    return OpenedModel(folder, encoder=load(folder, device))
+
+
+def _load_static(folder: Path, _dropout: float, _seed: int, _note: Note) -> TrainableEncoder:
+    from kepipe.models.static.encoder import load
+
+    return load(folder)
+
+
+def _export_static(source: Path, folder: Path) -> None:
+    """word2vec's text format, and the tokenizer."""
+    from kepipe.inference.word_vectors import vectors_of_folder
+    from kepipe.models.files import copy_tokenizer
+    from kepipe.models.static import formats
+
+    vectors = vectors_of_folder(source)
+    folder.mkdir(parents=True, exist_ok=True)
+    formats.write(folder / "vectors.txt", vectors)
+    copy_tokenizer(source, folder)
+
+
+def _open_elmo(folder: Path, device: str, _note: Note) -> OpenedModel:
+    from kepipe.models.elmo.language_model import ElmoLanguageModel
+    from kepipe.models.elmo.model import load
+    from kepipe.tokenization.tokenizer import load_tokenizer
+
+    model = load(folder, device)
+    told = None if model.head is None else ElmoLanguageModel(model, load_tokenizer(folder))
+    return OpenedModel(folder, language_model=told, encoder=model)
+
+
+def _load_elmo(folder: Path, dropout: float, _seed: int, _note: Note) -> TrainableEncoder:
+    from kepipe.models.elmo.model import load
+
+    return load(folder, dropout=dropout)
+
+
+def _export_elmo(source: Path, folder: Path) -> None:
+    """The published files, and the tokenizer."""
+    from kepipe.models.elmo import published
+    from kepipe.models.elmo.model import load
+    from kepipe.models.files import copy_tokenizer
+
+    published.save(folder, load(source))
+    copy_tokenizer(source, folder)
+
+
+def _open_network(folder: Path, device: str, _note: Note) -> OpenedModel:
+    from kepipe.models.networks.families import load
+
+    return _opened_network(folder, load(folder).to(device))
+
+
+def _opened_network(folder: Path, model: Network) -> OpenedModel:
+    """A network with all that it can be used as."""
+    from kepipe.models.mask_filler import MaskFiller
+    from kepipe.models.networks.network import ReadingNetwork
+    from kepipe.models.networks.reader import Reader
+    from kepipe.tokenization.tokenizer import load_tokenizer
+
+    tokenizer, can = load_tokenizer(folder), model.config.capabilities
+    writes = isinstance(model, ReadingNetwork) and "language-model" in can
+    return OpenedModel(
+        folder,
+        language_model=Reader(cast("ReadingNetwork", model), tokenizer) if writes else None,
+        masked_language_model=MaskFiller(model, tokenizer) if "masked-lm" in can else None,
+        encoder=model if "encoder" in can else None,
+    )
+
+
+def _load_network(folder: Path, dropout: float, _seed: int, _note: Note) -> TrainableEncoder:
+    from kepipe.models.networks.families import load
+
+    return load(folder, dropout)
+
+
+def _export_network(source: Path, folder: Path) -> None:
+    """The form of its family. Raises ValueError for one that nobody else reads."""
+    from kepipe.models.networks.families import NETWORKS, load
+
+    write = NETWORKS[read_network_config(source).family].export
+    if write is None:
+        raise _no_form(source)
+    write(source, folder, load(source))
+
+
+def _no_form(source: Path) -> ValueError:
+    return ValueError(f"{source}: there is no form in which others read a model of this kind")
+
+
+def _load_xlnet(folder: Path, dropout: float, seed: int, note: Note) -> Network:
+    from kepipe.models.hf.xlnet import load
+
+    return load(folder, dropout, seed, note)
+
+
+def _export_xlnet(source: Path, folder: Path) -> None:
+    """The same with the rows and names of today's transformers."""
+    from kepipe.models.hf.xlnet import export
+
+    export(source, folder, _load_xlnet(source, 0.0, 0, lambda _: None))
+
+
+def _open_interpolation(folder: Path, device: str, note: Note) -> OpenedModel:
+    from kepipe.models.interpolation import Interpolation
+
+    its_config = read_interpolation_config(folder)
+    members = []
+    for name in its_config.members:
+        member = _kind(folder / name).open(folder / name, device, note).language_model
+        if member is None:
+            raise ValueError(f"{folder / name}: this model says not how likely a text is")
+        members.append(member)
+    return OpenedModel(folder, language_model=Interpolation(tuple(members), its_config.weights))
+
+
 KINDS: Mapping[str, ModelKind] = {
-    "kepipe-transformer": ModelKind(config.read_config, open_transformer, _load_transformer),
-    HUGGING_FACE: ModelKind(_read_hugging_face, open_hugging_face, _load_transformer),
+    "kepipe-transformer": ModelKind(
+        config.read_config, open_transformer, _load_transformer, _export_transformer
+    ),
+    pretrained.HUGGING_FACE: ModelKind(
+        _read_hugging_face, open_hugging_face, _load_transformer, _export_transformer
+    ),
+    pretrained.OTHER_KINDS["xlnet"]: ModelKind(
+        read_xlnet_config,
+        lambda folder, device, note: _opened_network(folder, _load_xlnet(folder, 0.0, 0, note).to(device)),
+        _load_xlnet,
+        _export_xlnet,
+    ),
+    "kepipe-network": ModelKind(read_network_config, _open_network, _load_network, _export_network),
+    "kepipe-ngram": ModelKind(read_ngram_config, _open_ngram, export=_export_ngram),
+    "kepipe-elmo": ModelKind(read_elmo_config, _open_elmo, _load_elmo, _export_elmo),
+    "kepipe-interpolation": ModelKind(read_interpolation_config, _open_interpolation),
+    "kepipe-static": ModelKind(read_static_config, _open_static, _load_static, _export_static),
 }
 """The table of kinds of models: the format of a `config.json`, without its version → what reads it. A new kind is a
 file and a row."""
@@ -138,13 +303,48 @@ def load_encoder(
     return load(folder, dropout, seed, note)
 
 
-def open_model(folder: Path, device: str = "cpu", note: Note = lambda _: None) -> OpenedModel:
-    """The model of a folder on a device, in evaluation mode. Raises ValueError where the folder holds none."""
-    return _kind(folder).open(folder, device, note)
+def open_model(
+    folder: Path,
+    device: str = "cpu",
+    note: Note = lambda _: None,
+    added: AddedKnowledge | None = OWN,
+) -> OpenedModel:
+    """The model of a folder on a device, in evaluation mode, with the knowledge that the folder carries and what is
+    `added` to it; None: with none, so that it reads the text alone.
+
+    Raises ValueError where the folder holds no model, and for knowledge that the model cannot be given.
+    """
+    opened = _kind(folder).open(folder, device, note)
+    return opened if added is None else replace(opened, knowledge=_knowledge(opened, added, note))
+
+
+def _knowledge(opened: OpenedModel, added: AddedKnowledge, note: Note) -> Knowledge | None:
+    """What goes with the texts of a model. One that fills masks reads them whole; one that only writes goes on."""
+    from kepipe.knowledge.base import PromptSources, Sources
+    from kepipe.knowledge.opening import open_own
+    from kepipe.tokenization.tokenizer import load_tokenizer
+
+    its_config = getattr(opened.encoder, "config", None) or read_config(opened.folder)
+    if not isinstance(its_config, EncoderConfig):
+        for refusal in refusals(added.methods, its_config, str(opened.folder)):
+            raise refusal
+        return None
+    only_writes = opened.language_model is not None and opened.masked_language_model is None
+    kind = PromptSources if only_writes else Sources
+    sources = kind(load_tokenizer(opened.folder), its_config, **added.folders)
+    return open_own(opened.folder, sources, note, added.methods)
+
+
+def export_model(source: Path, folder: Path) -> None:
+    """Write a folder's model in the form in which others read it. Raises ValueError where there is none."""
+    write = _kind(source).export
+    if write is None:
+        raise _no_form(source)
+    write(source, folder)
 
 
 def _kind(folder: Path) -> ModelKind:
-    name = config.read_format(folder).partition("/")[0] or HUGGING_FACE
+    name = config.read_format(folder).partition("/")[0] or pretrained.kind_at_hugging_face(folder)
     if name not in KINDS:
         raise ValueError(f"{folder / config.CONFIG}: not the config of a kepipe model folder")
     return KINDS[name]

@@ -57,7 +57,7 @@ class Sources:
     """What a method is opened from.
 
     `graph`: a stored graph. `vectors`: a folder with the vectors of entities. `neighbours`: a stored graph from which
-    vectors are composed for entities that have none.
+    vectors are composed for entities that have none. `brought_vectors`: the vectors that the model's folder brings.
     """
 
     tokenizer: Tokenizer
@@ -65,6 +65,20 @@ class Sources:
     graph: Path | None = None
     vectors: Path | None = None
     neighbours: Path | None = None
+    brought_vectors: Path | None = None
+    for_prompts: ClassVar[bool] = False
+
+    @property
+    def facts_first(self) -> bool:
+        """Whether what is written into a row has to stand before what it belongs to, as only that is known later on."""
+        return self.for_prompts or self.config.causal
+
+
+@dataclass(frozen=True)
+class PromptSources(Sources):
+    """The same for prompts, with which a language model goes on, whatever it is made of."""
+
+    for_prompts: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)
@@ -110,6 +124,11 @@ class Knowledge(Protocol):
         """
         ...
 
+    @property
+    def keeps(self) -> int | None:
+        """Rows of up to so many tokens lose none of them to what is written into rows; None: no row does."""
+        ...
+
     def knows(self, entity: str) -> bool:
         """Whether there is anything to say of an entity: a vector, a triple."""
         ...
@@ -130,6 +149,7 @@ class LearnedKnowledge:
     """
 
     in_weights: ClassVar[bool] = False
+    keeps: ClassVar[int | None] = None
 
     def rows(self, text: RowStream) -> RowStream:
         """See `Knowledge`."""
@@ -192,6 +212,10 @@ class KnowledgeMethod(ABC):
     def carried(self, folder: Path) -> Mapping[str, Path]:  # noqa: ARG002
         """What a model's folder carries for the method: the name of a source (see `Sources`) → its folder."""
         return {}
+
+    def not_with_prompts(self, settings: Any, config: EncoderConfig) -> str | None:  # noqa: ARG002
+        """Why a language model cannot be given it with a prompt; None: it can."""
+        return "it writes nothing into a text, and a prompt is nothing but text"
 
     def brought(self, config: EncoderConfig) -> tuple[str, ...]:  # noqa: ARG002
         """Inputs that a stage need not have where it starts from a trained model of this config: its folder carries
@@ -269,6 +293,12 @@ class CombinedKnowledge:
     def in_weights(self) -> bool:
         """See `Knowledge`."""
         return any(part.in_weights for part in self.parts)
+
+    @property
+    def keeps(self) -> int | None:
+        """See `Knowledge`: where several write, one may cut what another has made longer."""
+        limits = [part.keeps for part in self.parts if part.keeps is not None]
+        return 0 if len(limits) > 1 else next(iter(limits), None)
 
     def rows(self, text: RowStream) -> RowStream:
         """See `Knowledge`."""

@@ -25,6 +25,7 @@ from kepipe.knowledge.base import (
 if TYPE_CHECKING:
     from kepipe.arrays import Bools
     from kepipe.data.batch import TokenRows
+    from kepipe.models.protocols import EncoderConfig
     from kepipe.noise.draws import Draws
     from kepipe.objectives.base import Objective
 
@@ -74,10 +75,15 @@ class MaskedUnits(LearnedKnowledge):
     settings: ErnieBaidu
 
     def objective(self, objective: Objective) -> Objective:
-        """See `Knowledge`. Raises ValueError for an objective that masks no units."""
+        """See `Knowledge`: one that tells labels hides nothing, and stays as it is. Raises ValueError for an objective
+        that masks otherwise."""
         from kepipe.noise.tokens import select_tokens, select_tokens_by_coin
         from kepipe.noise.units import select_units, select_units_by_coin
+        from kepipe.objectives.ernie2.label_loss import LabelLoss
         from kepipe.objectives.masked_lm import MaskedCollator
+
+        if isinstance(objective.criterion, LabelLoss):
+            return objective
 
         collator = objective.collate
         if not isinstance(collator, MaskedCollator):
@@ -118,6 +124,10 @@ class ErnieBaiduMethod(KnowledgeMethod):
                 f"{table.name_of(context.objective)} masks no units, which ernie-baidu chooses: set `objective: "
                 f"{fitting[0]}`",
             )
+
+    def not_with_prompts(self, settings: ErnieBaidu, config: EncoderConfig) -> str:  # noqa: ARG002
+        """See `KnowledgeMethod`."""
+        return "it chooses what pretraining masks, and tells a trained model nothing"
 
     def open(
         self,

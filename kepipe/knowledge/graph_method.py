@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kepipe.data.batch import Batch, Mentions
     from kepipe.data.row_batches import RowStream
     from kepipe.knowledge.choosing.chooser import FactChooser
-    from kepipe.models.protocols import TrainableEncoder
+    from kepipe.models.protocols import EncoderConfig, TrainableEncoder
     from kepipe.objectives.base import Objective
     from kg.store import Graph
 
@@ -46,6 +46,11 @@ class FactsInText(ABC):
         self.folder = folder
         self._chooser, self._settings = chooser, settings
         self._lookup = EntityLookup(lambda ids: np.array([chooser.row(id) for id in ids], np.int64))
+
+    @property
+    @abstractmethod
+    def keeps(self) -> int:
+        """See `Knowledge`: the longest row that is left whole."""
 
     @abstractmethod
     def write(self, batch: Batch, lengths_B: Ints, mentions: Mentions, entities_M: Ints) -> Batch:
@@ -98,6 +103,10 @@ class GraphMethod(KnowledgeMethod):
     def inputs(self, settings: Any) -> tuple[str, ...]:
         """See `KnowledgeMethod`."""
         return ("graph", "vectors") if CHOICES[settings.choice].needs_vectors else ("graph",)
+
+    def not_with_prompts(self, settings: Any, config: EncoderConfig) -> str | None:  # noqa: ARG002
+        """See `KnowledgeMethod`: facts stand before the text."""
+        return None
 
     def carried(self, folder: Path) -> Mapping[str, Path]:
         """See `KnowledgeMethod`."""

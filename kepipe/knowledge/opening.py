@@ -79,12 +79,16 @@ def open_own(
     """What a model's folder brings for use: its vectors, its graph; None where it brings nothing.
 
     What `sources` names takes the place of what the folder has, and `methods` that of its own of their names. Raises
-    ValueError for a method that the model has no weights for.
+    ValueError for a method that the model has no weights for, and for one that does not go with prompts where
+    `sources` are for prompts.
     """
     for conflict in table.unlearned(methods, sources.config, str(folder)):
         raise conflict
     full = _with_folder(sources, folder)
     everything = _with_own(methods, folder, full)
+    if sources.for_prompts:
+        for conflict in table.not_with_prompts(everything, sources.config, str(folder)):
+            raise conflict
     return together([table.method_of(settings).open(settings, full, note) for settings in everything])
 
 
@@ -104,6 +108,18 @@ def together(parts: Sequence[Knowledge]) -> Knowledge | None:
 def carried(folder: Path) -> dict[str, Path]:
     """The sources that a model's folder carries: the name of a source (see `Sources`) → its folder."""
     return {name: path for method in table.METHODS.values() for name, path in method.carried(folder).items()}
+
+
+def check_sources(folder: Path, methods: Sequence[KnowledgeSettings], **given: Path | None) -> None:
+    """Raises ValueError where a method needs a source that is neither `given`, as an option of a command, nor carried
+    by the model's folder."""
+    own = carried(folder)
+    for settings in methods:
+        for name in table.method_of(settings).inputs(settings):
+            if given.get(name) is None and name not in own:
+                raise ValueError(
+                    f"{folder}: this model brings no {name} for {table.name_of(settings)}: give it (--{name})"
+                )
 
 
 def _with_own(
@@ -127,6 +143,10 @@ def _with_folder(sources: Sources, folder: Path | None) -> Sources:
     if folder is None:
         return sources
     own = carried(folder)
+    vectors = own.get("vectors")
     return replace(
-        sources, graph=sources.graph or own.get("graph"), vectors=sources.vectors or own.get("vectors")
+        sources,
+        graph=sources.graph or own.get("graph"),
+        vectors=sources.vectors or vectors,
+        brought_vectors=vectors,
     )

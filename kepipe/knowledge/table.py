@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Union
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, TypeAdapter
 
-from kepipe.config import ConfigConflict, Section, suggest
+from kepipe.config import ConfigConflict, Section, named_section
 from kepipe.knowledge.base import Control, KnowledgeContext, KnowledgeMethod, KnowledgeSettings
 from kepipe.knowledge.ernie_baidu import ErnieBaiduMethod
 from kepipe.knowledge.ernie_tsinghua.method import ErnieTsinghuaMethod
@@ -100,26 +100,33 @@ def unlearned(
 ) -> Iterator[ConfigConflict]:
     """Methods that a trained model, called `name`, has no weights for."""
     for settings in methods:
-        if method_of(settings).extend_config(model, settings) != model:
+        try:
+            extended = method_of(settings).extend_config(model, settings)
+        except ValueError as refusal:
+            yield ConfigConflict("knowledge", str(refusal))
+            continue
+        if extended != model:
             method = name_of(settings)
             message = f"`{name}` has no weights for {method}: pretrain it with `knowledge: {method}`"
             yield ConfigConflict("knowledge", message)
+
+
+def not_with_prompts(
+    methods: Sequence[KnowledgeSettings], model: EncoderConfig, name: str
+) -> Iterator[ConfigConflict]:
+    """Methods that a language model, called `name`, cannot be given with a prompt."""
+    for settings in methods:
+        reason = method_of(settings).not_with_prompts(settings, model)
+        if reason is not None:
+            yield ConfigConflict(
+                "knowledge", f"`{name}` goes on with texts, and {name_of(settings)} cannot help it: {reason}"
+            )
 
 
 def read(value: Any) -> KnowledgeSettings:
     """Settings from plain data: a name, or a mapping with `method`. Raises ValueError, pydantic's included."""
     settings: KnowledgeSettings = TypeAdapter(AnyKnowledge).validate_python(value)
     return settings
-
-
-def _spell_out(value: Any) -> Any:
-    """`knowledge: k-bert` → `knowledge: {method: k-bert}`; a name that is not in the table is a mistake."""
-    spelt = {"method": value} if isinstance(value, str) else value
-    if isinstance(spelt, Mapping) and spelt.get("method") not in METHODS:
-        name = spelt.get("method")
-        problem = "expected `method`" if name is None else f"unknown knowledge method {name!r}"
-        raise ValueError(f"{problem}{suggest(str(name), list(METHODS))}")
-    return spelt
 
 
 def _as_list(value: Any) -> Any:
@@ -146,7 +153,7 @@ else:
     AnyKnowledge = Annotated[
         Union[tuple(method.section for method in METHODS.values())],  # noqa: UP007
         Discriminator("method"),
-        BeforeValidator(_spell_out),
+        BeforeValidator(named_section("method", "knowledge method", METHODS)),
     ]
     """The settings of any method, or its name alone."""
     KnowledgeMethods = Annotated[

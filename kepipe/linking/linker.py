@@ -188,19 +188,27 @@ class Linker:
             about = read_json(file)
         except FileNotFoundError:
             raise ValueError(f"{folder}: holds no linker (linker.json is missing)") from None
-        if about.get("format") != FORMAT or set(about["weights"]) != set(FEATURES):
+        if (
+            not isinstance(about, dict)
+            or about.get("format") != FORMAT
+            or {*about.get("weights", ())} != {*FEATURES}
+        ):
             raise ValueError(f"{file}: made by another version of kepipe; link again to make it anew")
-        ranker = Ranker(
-            np.asarray([about["weights"][name] for name in FEATURES]),
-            about["bias"],
-            about["threshold"],
-            Affinity(np.asarray([about["affinity"][group] for group in GROUPS])),
-            about["trained"],
-            about["pronouns"],
-            about["join"],
-        )
+        try:
+            ranker = Ranker(
+                np.asarray([about["weights"][name] for name in FEATURES]),
+                about["bias"],
+                about["threshold"],
+                Affinity(np.asarray([about["affinity"][group] for group in GROUPS])),
+                about["trained"],
+                about["pronouns"],
+                about["join"],
+            )
+            bounds = about["min_length"], about["limit"]
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{file}: damaged: no usable {error}; link again to make it anew") from None
         lexicon, matcher = Lexicon.open(folder / "lexicon"), Matcher.open(folder / "matcher")
-        gazetteer = Gazetteer(lexicon, about["min_length"], about["limit"], matcher)
+        gazetteer = Gazetteer(lexicon, *bounds, matcher)
         return cls(gazetteer, Knowledge.open(folder / "knowledge"), Casing.open(folder / "casing"), ranker)
 
     @cached_property

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from kepipe.models.config import FusionConfig, TransformerConfig
 from kepipe.models.families import family_of
-from kepipe.models.transformer import EntityParts, Transformer
+from kepipe.models.transformer import Transformer
 from kepipe.nn.attention import CrossAttention, SelfAttention
 from kepipe.nn.embeddings import Embeddings
 from kepipe.nn.feedforward import ACTIVATIONS, FeedForward, GatedFeedForward
 from kepipe.nn.fusion import FusedLayer, Fusion
-from kepipe.nn.heads import Pooler, PredictionTransform, VocabularyHead
+from kepipe.nn.heads import EntityParts, LabelParts, Pooler, PredictionTransform, VocabularyHead
 from kepipe.nn.layer import Layer, PostNorm, PreNorm, Stack, attention_layer
 from kepipe.nn.norms import UnbiasedNorm
 from kepipe.nn.positions import LearnedPositions, RelativeBias
@@ -53,8 +53,7 @@ def assemble(config: TransformerConfig) -> Transformer:
             head,
             encoder=_stack(config, config.encoder_layers, decodes=False),
             decoder=_stack(config, config.decoder_layers, decodes=True),
-            pooler=Pooler(config.hidden) if config.pooler else None,
-            next_sentence_head=nn.Linear(config.hidden, 2) if config.next_sentence else None,
+            label_parts=_label_parts(config),
             entity_parts=EntityParts(_entity_head(config), _entity_table(config)),
         )
 
@@ -66,6 +65,15 @@ def _norm(config: TransformerConfig, width: int = 0) -> nn.Module:
         "unbiased": UnbiasedNorm,
     }
     return kinds[config.norm](width or config.hidden, eps=config.norm_eps)
+
+
+def _label_parts(config: TransformerConfig) -> LabelParts:
+    heads = {name: nn.Linear(config.hidden, labels) for name, labels in config.label_heads.items()}
+    return LabelParts(
+        pooler=Pooler(config.hidden) if config.pooler else None,
+        next_sentence=nn.Linear(config.hidden, 2) if config.next_sentence else None,
+        heads=nn.ModuleDict(heads) if heads else None,
+    )
 
 
 def _entity_head(config: TransformerConfig) -> PredictionTransform | None:
@@ -163,14 +171,39 @@ def fuse(model: Transformer, fusion: FusionConfig, seed: int) -> tuple[Transform
 
     All others are the model's own. Raises ValueError where the model has no encoder that can take entities.
     """
-    fused = assemble(replace(model.config, fusion=fusion)).to_empty(device="cpu")
-    old, new = dict(model.named_parameters()), dict(fused.named_parameters())
+    return _extended(model, replace(model.config, fusion=fusion), seed)
+
+
+def with_label_heads(model: Transformer, heads: Mapping[str, int], seed: int) -> Transformer:
+    """The model with a head for each name, for so many labels; those that it lacks are drawn from `seed`.
+
+    Raises ValueError where it has one of the name for another number of labels.
+    """
+    for name, labels in model.config.label_heads.items():
+        if heads.get(name, labels) != labels:
+            raise ValueError(
+                f"the model that training starts from tells {labels} labels of {name}, not {heads[name]}: set the "
+                "objective as it was, or start from another model"
+            )
+    if heads.keys() <= model.config.label_heads.keys():
+        return model
+    wanted = dict(sorted({**model.config.label_heads, **heads}.items()))
+    return _extended(model, replace(model.config, label_heads=wanted), seed)[0]
+
+
+def _extended(
+    model: Transformer, config: TransformerConfig, seed: int
+) -> tuple[Transformer, tuple[str, ...]]:
+    """A model of a config that has more parts, with the weights of `model`; the names of the new ones, which are drawn
+    from `seed`."""
+    extended = assemble(config).to_empty(device="cpu")
+    old, new = dict(model.named_parameters()), dict(extended.named_parameters())
     fresh = {name: weight for name, weight in new.items() if name not in old}
-    init_weights(fresh, fused.config, torch.Generator().manual_seed(seed), DEVIATION)
+    init_weights(fresh, config, torch.Generator().manual_seed(seed), DEVIATION)
     with torch.no_grad():
         for name, weight in old.items():
             new[name].copy_(weight)
-    return fused, tuple(fresh)
+    return extended, tuple(fresh)
 
 
 def without_fusion(model: Transformer) -> Transformer:

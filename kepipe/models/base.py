@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, model_validator
@@ -12,9 +13,11 @@ from kepipe.arrays import Ints
 from kepipe.config import Section, UserSource
 from kepipe.models.config import TransformerConfig
 from kepipe.models.families import FAMILIES, FamilyName, Size, family_of
+from kepipe.models.networks.config import NetworkBase
 
 if TYPE_CHECKING:
     from kepipe.models.transformer import Transformer
+    from kepipe.tokenization.tokenizer import Tokenizer
 
 
 class Base(Section):
@@ -49,8 +52,18 @@ class Base(Section):
     """Kinds of tasks (ERNIE 2.0)."""
     norm: Literal["pre", "post"] | None = None
     """Where norms stand (default: as the family; `gpt2` with `post` is GPT-1's arrangement)."""
+    init: Literal["positional-heads", "normal"] = "positional-heads"
+    """First weights. normal: drawn as the family's; positional-heads: besides, heads of an encoder look at the
+    tokens nearby, which a model otherwise needs hundreds of updates to find."""
+    embeddings: UserSource | None = None
+    """Word vectors with which the table of tokens begins: a model folder of word2vec, fasttext or glove, or a file of
+    vectors."""
     dropout: float = Field(0.0, ge=0.0, lt=1.0)
     """Dropout in training. 0 by default: a short pretraining sees no text twice."""
+
+    def not_written(self) -> Collection[str]:
+        """See `Section`: what a trained model fixes."""
+        return () if self.trained is None else type(self).model_fields.keys() - {"trained", "dropout"}
 
     @model_validator(mode="after")
     def _one_source(self) -> Base:
@@ -126,13 +139,15 @@ def build(
     note: Callable[[str], None] = lambda _: None,
     special: Mapping[str, int] | None = None,
     counts: Ints | None = None,
+    tokenizer: Tokenizer | None = None,
 ) -> Transformer:
     """The model that `base` names, on the CPU in fp32. `note` is told what a trained model lacked.
 
     `special`: the tokenizer's ids of `pad` and `sep`, which a fresh model takes instead of the family's published
     ones. `counts`: how often each token stands in the text to be learned, int [V], by which a fresh model's output bias
-    is set, or that of a head which a trained model came without (`kepipe.models.output_bias`). Raises ValueError where
-    a trained model has another vocabulary than `vocab_size`.
+    is set, or that of a head which a trained model came without (`kepipe.models.output_bias`). `tokenizer`: by whose
+    tokens the `embeddings` of a base are laid in. Raises ValueError where a trained model has another vocabulary than
+    `vocab_size`, and where embeddings do not fit.
     """
     from kepipe.models.assemble import assemble, initialise
     from kepipe.models.output_bias import init_output_bias
@@ -140,6 +155,15 @@ def build(
     if base.trained is None:
         config = configure(base, vocab_size)
         model = initialise(assemble(config if special is None else with_special_ids(config, **special)), seed)
+        if base.init == "positional-heads":
+            from kepipe.models.positional_heads import init_positional_heads
+
+            init_positional_heads(model, seed)
+        if base.embeddings is not None:
+            from kepipe.models.first_embeddings import init_embeddings
+
+            assert tokenizer is not None  # of every stage that makes a fresh model
+            init_embeddings(model, base.embeddings, tokenizer, note)
         if counts is not None:
             init_output_bias(model, counts)
         return model
@@ -159,11 +183,17 @@ def require_vocabulary(name: str, vocabulary: int, vocab_size: int) -> None:
         )
 
 
-def fingerprint(base: Base) -> dict[str, str]:
-    """Digests of the files of the trained model that `base` names, for the key of a stage; empty for a fresh model."""
-    if base.trained is None:
-        return {}
+def fingerprint(base: Base | NetworkBase) -> dict[str, str]:
+    """Digests of the files that `base` names, of a trained model or of first embeddings, for the key of a stage; empty
+    for a fresh model without."""
     from kepipe.flow.source_digests import digest_source
     from kepipe.models.pretrained import files_of, locate
 
-    return {f"base/{name}": digest_source(file) for name, file in files_of(locate(base.trained)).items()}
+    if base.trained is not None:
+        return {f"base/{name}": digest_source(file) for name, file in files_of(locate(base.trained)).items()}
+    embeddings = getattr(base, "embeddings", None)
+    if embeddings is None:
+        return {}
+    place = Path(embeddings).expanduser()
+    files = files_of(place) if place.is_dir() else {place.name: place}
+    return {f"embeddings/{name}": digest_source(file) for name, file in files.items() if file.is_file()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from kepipe.models.generation import DecodingState, Prompt
+from kepipe.models.generation import DecodingState, Prompt, ban_repeats
 from kepipe.models.transformer import Transformer
 
 NEVER = -1.0e9
@@ -20,13 +20,14 @@ def search(
     beams: int,
     end: int | None = None,
     length_penalty: float = 1.0,
+    no_repeat_ngram_size: int = 0,
 ) -> tuple[Tensor, Tensor]:
     """The best `beams` continuations of each row, best first: tokens [B, beams, N], scores [B, beams].
 
     A score is the summed log-likelihood / length^`length_penalty` (end token included); rows are filled up
     with the padding token. A continuation is finished at `end` or at `limit` tokens, and counts only where it is among
     the step's best `beams`. A row is settled once the best open hypothesis, at its present length, scores below
-    all of `beams` finished ones.
+    all of `beams` finished ones. `no_repeat_ngram_size`: see `generation.ban_repeats`.
     """
     rows, device = len(prompt.tokens), prompt.tokens.device
     state = DecodingState(model, prompt, limit)
@@ -41,7 +42,10 @@ def search(
     settled = torch.zeros(rows, 1, dtype=torch.bool, device=device)
 
     for length in range(1, limit + 1):
-        candidates = state.logits.log_softmax(-1).view(rows, beams, -1) + open_scores[..., None]
+        likely = state.logits.log_softmax(-1)
+        if no_repeat_ngram_size:
+            likely = ban_repeats(likely, opened[:, :, : length - 1].flatten(0, 1), no_repeat_ngram_size)
+        candidates = likely.view(rows, beams, -1) + open_scores[..., None]
         vocabulary = candidates.shape[-1]
         # twice the beam, so that enough go on should the whole beam end here
         sums, at = candidates.flatten(1).topk(min(2 * beams, beams * vocabulary))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -23,10 +23,17 @@ LARGEST = {
     "vocabulary": 1 << 24, "hidden": 1 << 17, "heads": 1 << 12, "feedforward": 1 << 20, "encoder_layers": 1 << 10,
     "decoder_layers": 1 << 10, "width": 1 << 16, "positions": 1 << 24, "position_offset": 1 << 10,
     "relative_buckets": 1 << 16, "relative_farthest": 1 << 24, "segments": 1 << 16, "tasks": 1 << 16, "rows": 1 << 31,
-    "first": 1 << 10,
+    "first": 1 << 10, "embedding": 1 << 17, "layers": 1 << 10,
 }  # fmt: skip
 """Size → the largest that a config may state, far above any published model's: a config comes with a folder of others,
 and a model is built to its sizes before a weight is read."""
+
+
+def require_known(values: Mapping[str, Any], config: type[Any]) -> None:
+    """Raise ValueError where a config's file has keys that its dataclass has not."""
+    unknown = values.keys() - {field.name for field in fields(config)}
+    if unknown:
+        raise ValueError(f"unknown keys of a model's config: {', '.join(sorted(unknown))}")
 
 
 def require_sizes(config: Any) -> None:
@@ -68,6 +75,8 @@ class TransformerConfig:
 
     format: ClassVar[str] = FORMAT
     reads_trees: ClassVar[bool] = True
+    carries_state: ClassVar[bool] = False
+    objectives: ClassVar[frozenset[str] | None] = None
 
     family: str
     vocabulary: int
@@ -111,6 +120,8 @@ class TransformerConfig:
     output_bias: bool = False
     pooler: bool = False
     next_sentence: bool = False
+    label_heads: Mapping[str, int] = field(default_factory=dict)
+    """Heads for labels of rows or tokens that pretraining tells (ERNIE 2.0): name → labels."""
 
     dropout: float = 0.0
     attention_dropout: float = 0.0
@@ -125,6 +136,11 @@ class TransformerConfig:
         require_sizes(self)
         if self.width == 0 and self.hidden % self.heads:
             raise ValueError(f"hidden {self.hidden} is not a multiple of heads {self.heads}")
+        for name, labels in self.label_heads.items():
+            if type(labels) is not int or not 2 <= labels <= 1 << 16 or "." in name:
+                raise ValueError(
+                    f"label_heads: expected a name and 2 labels or more, found {str(name)[:40]!r}"
+                )
         if self.encoder_layers + self.decoder_layers < 1:
             raise ValueError("a transformer needs encoder_layers or decoder_layers")
         for name in ("vocabulary", "hidden", "heads", "feedforward"):
@@ -160,6 +176,11 @@ class TransformerConfig:
         return "encoder-decoder" if self.decoder_layers else "encoder"
 
     @property
+    def masks_documents(self) -> bool:
+        """See `TrainableConfig`: an encoder-decoder writes rows as a whole."""
+        return self.stacks != "encoder-decoder"
+
+    @property
     def capabilities(self) -> frozenset[Capability]:
         """What the model can be used as: an encoder alone fills masks, a decoder writes."""
         return frozenset({"encoder", "language-model" if self.decoder_layers else "masked-lm"})
@@ -176,9 +197,7 @@ class TransformerConfig:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """The inverse of `to_json`. Raises ValueError for keys that this version does not know."""
-        unknown = values.keys() - {field.name for field in fields(cls)}
-        if unknown:
-            raise ValueError(f"unknown keys of a model's config: {', '.join(sorted(unknown))}")
+        require_known(values, cls)
         parts: dict[str, Callable[..., Any]] = {"fusion": FusionConfig, "rotary": RotaryConfig}
         read = {name: part(**values[name]) for name, part in parts.items() if values.get(name) is not None}
         return cls(**{**values, **read})

@@ -75,8 +75,9 @@ class Family:
     published: Mapping[str, Any] = field(default_factory=dict)
     """The settings with which it was trained, but for steps and batch, which go with a machine; those of the size
     "base". Empty where the paper does not say, or the optimiser is one that kepipe lacks."""
-    fast: Mapping[str, Any] = field(default_factory=dict)
-    """Settings for little time (docs/training.md); empty where none were tried."""
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    """Settings with which it learns most in little time, where those of all families are not the best that were tried
+    (docs/training.md)."""
 
     @property
     def stacks(self) -> Stacks:
@@ -86,7 +87,7 @@ class Family:
         return "encoder-decoder" if self.decoder else "encoder"
 
 
-_FAST = {"optimizer": "muon", "learning_rate": 3e-3}
+_MUON = {"optimizer": "muon", "learning_rate": 3e-3}
 _BERT_HEAD = {"transform": True, "output_bias": True, "pooler": True}
 _T5 = {
     "positions": 0,
@@ -107,7 +108,7 @@ FAMILIES: Mapping[str, Family] = {
         {**MINIATURES, **BASE_AND_LARGE},
         begins_with_cls=True,
         published={"learning_rate": 1e-4, "warmup": 0.01, "betas": (0.9, 0.999)},  # appendix A.2
-        fast=_FAST,
+        recipe=_MUON,
     ),
     # Liu et al. 2019: no next sentence; positions begin after the row of padding
     "roberta": Family(
@@ -125,7 +126,7 @@ FAMILIES: Mapping[str, Family] = {
         begins_with_cls=True,
         offset_by_pad=True,
         published={"learning_rate": 6e-4, "warmup": 0.048, "max_grad_norm": 0.0},  # table 9
-        fast=_FAST,
+        recipe=_MUON,
     ),
     # Warner et al. 2024; the small sizes have as many weights as BERT's
     "modernbert": Family(
@@ -155,7 +156,7 @@ FAMILIES: Mapping[str, Family] = {
             "schedule": "wsd",
             "weight_decay": 1e-5,
         },  # table 3
-        fast=_FAST,
+        recipe=_MUON,
     ),
     # Radford et al. 2019; `norm: post` gives GPT-1 (Radford et al. 2018)
     "gpt2": Family(

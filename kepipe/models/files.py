@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from kepipe.files import copy_file, link_or_copy, write_file, write_text
 from kepipe.flow.artifact import MANIFEST, RECORD
+from kg.regular_files import require_regular
 
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -37,6 +38,26 @@ def write_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:
             raise OSError(str(error)) from error
 
     write_file(file, save)
+
+
+def read_tensors(file: Path, device: str = "cpu") -> dict[str, Tensor]:
+    """What a file of safetensors holds. Raises ValueError for one that is missing, damaged or no file, and for weights
+    that are infinite or no numbers: all that a model computes by them would be none either."""
+    try:
+        require_regular(file)
+        loaded: dict[str, Tensor] = load_file(file, device=device)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{file}: no readable weights ({error})") from None
+    bad = sorted(
+        name for name, value in loaded.items() if value.is_floating_point() and not value.isfinite().all()
+    )
+    if bad:
+        more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+        raise ValueError(
+            f"{file}: {bad[0]!r}{more} of {len(loaded)} weights hold values that are infinite or no numbers: the "
+            f"model's training went wrong, or the file is damaged"
+        )
+    return loaded
 
 
 def write_json(file: Path, value: Mapping[str, Any]) -> None:

@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from kepipe.models.assemble import assemble
 from kepipe.models.config import CONFIG, read_config
-from kepipe.models.files import copy_tokenizer, write_json, write_tensors
+from kepipe.models.files import copy_tokenizer, read_tensors, write_json, write_tensors
 from kepipe.models.protocols import TrainableEncoder
 from kepipe.models.transformer import Transformer
 from kg.regular_files import read_json
@@ -57,10 +55,7 @@ def load_weights(folder: Path, model: EncoderT, device: str = "cpu") -> EncoderT
     Raises ValueError where these are missing or do not fit the config.
     """
     file = folder / WEIGHTS
-    try:
-        weights = load_file(file, device=device)
-    except (OSError, SafetensorError) as error:
-        raise ValueError(f"{file}: no readable weights ({error})") from None
+    weights = read_tensors(file, device)
     expected = {name: value.shape for name, value in model.named_parameters()}
     different = sorted(
         name

@@ -1,4 +1,4 @@
-"""Text from a decoder, token by token: greedy and sampling. `beam.py` searches.
+"""Text from a decoder, token by token: greedy and sampling. `beam_search.py` searches.
 
 The draw is apart from what it is drawn from: `filter_logits` reshapes logits, a `Sampler` picks from them.
 """
@@ -11,12 +11,26 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kepipe.arrays import Ints
 from kepipe.models.transformer import Transformer
 from kepipe.nn.attention import Cache
-from kepipe.nn.visibility import Visibility, causal, documents, full
+from kepipe.nn.visibility import Visibility, causal, documents, full, tree
 
 Sampler = Callable[[Tensor], Tensor]
 """Logits [B, V] → tokens [B]."""
+
+
+@dataclass(frozen=True)
+class PromptTree:
+    """One prompt with triples written into it as branches, int [T] each (see `kepipe.data.batch.Batch`).
+
+    `positions`: None where tokens count as they stand; `branch`, `mention`: None where everybody sees the branches.
+    """
+
+    tokens: Ints
+    positions: Ints | None = None
+    branch: Ints | None = None
+    mention: Ints | None = None
 
 
 @dataclass(frozen=True)
@@ -25,7 +39,8 @@ class Prompt:
 
     `documents` and `source_documents` are 1 on tokens and 0 on padding at the right; None where there is none.
     `first`: position of each row's first token, int [B], where that is not 0 (MASS). `both_ways`: whether these tokens
-    see each other in both directions (a prefix LM).
+    see each other in both directions (a prefix LM). `positions`, `branch`, `mention`: of trees, [B, T] (see
+    `PromptTree`); what follows stands on the trunk.
     """
 
     tokens: Tensor
@@ -34,6 +49,9 @@ class Prompt:
     source_documents: Tensor | None = None
     first: Tensor | None = None
     both_ways: bool = False
+    positions: Tensor | None = None
+    branch: Tensor | None = None
+    mention: Tensor | None = None
 
 
 def prompt_for(model: Transformer, source_BS: Tensor, source_documents_BS: Tensor | None = None) -> Prompt:
@@ -54,14 +72,17 @@ class DecodingState:
     def __init__(self, model: Transformer, prompt: Prompt, limit: int) -> None:
         places = model.config.positions
         begins = 0 if prompt.first is None else int(prompt.first.max())
+        self.next_B = self._next(prompt)
         longest = begins + prompt.tokens.shape[1] + limit
+        if prompt.positions is not None and self.next_B is not None:
+            longest = int(self.next_B.max()) + limit
         if places and longest > places:
             raise ValueError(
                 f"a prompt with {limit} tokens to come is {longest} long; the model has {places} positions"
             )
         self.model, self.cache = model, Cache()
         self.documents = prompt.documents
-        self.next_B = self._next(prompt)
+        self.branch, self.mention = prompt.branch, prompt.mention
         self.memory: Tensor | None = None
         self.source_documents = prompt.source_documents
         if prompt.source is not None:
@@ -73,21 +94,20 @@ class DecodingState:
     @staticmethod
     def _next(prompt: Prompt) -> Tensor | None:
         """The position of each row's next token, int [B]; None where it is the number of tokens so far."""
+        if prompt.positions is not None:
+            return _last(prompt.positions, prompt.documents) + 1  # a row ends on the trunk
         if prompt.documents is None and prompt.first is None:
             return None
         first_B = torch.zeros_like(prompt.tokens[:, 0]) if prompt.first is None else prompt.first
         return first_B + (prompt.tokens.shape[1] if prompt.documents is None else prompt.documents.sum(1))
 
     def _begin(self, prompt: Prompt) -> Tensor:
-        positions_BT, first_B = None, prompt.first
+        positions_BT, first_B = prompt.positions, prompt.first
         if first_B is not None:
             positions_BT = first_B[:, None] + torch.arange(prompt.tokens.shape[1], device=first_B.device)
         sight = full() if prompt.both_ways else causal()
         hidden_BTD = self._decode(prompt.tokens, positions_BT, sight)
-        if self.documents is None:
-            return self._read(hidden_BTD[:, -1])
-        last_B = self.documents.sum(1) - 1
-        return self._read(hidden_BTD[torch.arange(len(last_B), device=last_B.device), last_B])
+        return self._read(_last(hidden_BTD, self.documents))
 
     def append(self, tokens_B: Tensor) -> None:
         """Append a token to each row."""
@@ -98,6 +118,10 @@ class DecodingState:
         positions_BU = None
         if self.documents is not None:
             self.documents = torch.cat([self.documents, torch.ones_like(tokens_BU)], 1)
+        if self.branch is not None and self.mention is not None:
+            on_trunk_BU = torch.zeros_like(tokens_BU)
+            self.branch = torch.cat([self.branch, on_trunk_BU], 1)
+            self.mention = torch.cat([self.mention, on_trunk_BU], 1)
         if self.next_B is not None:
             positions_BU = self.next_B[:, None] + torch.arange(tokens_BU.shape[1], device=tokens_BU.device)
             self.next_B = self.next_B + tokens_BU.shape[1]
@@ -107,13 +131,17 @@ class DecodingState:
         """Go on with these rows, in this order."""
         self.cache.select(rows_N)
         self.logits = self.logits[rows_N]
-        self.documents, self.memory, self.source_documents, self.next_B = (
+        self.documents, self.memory, self.source_documents, self.next_B, self.branch, self.mention = (
             None if kept is None else kept[rows_N]
-            for kept in (self.documents, self.memory, self.source_documents, self.next_B)
-        )
+            for kept in (
+                self.documents, self.memory, self.source_documents, self.next_B, self.branch, self.mention,
+            )
+        )  # fmt: skip
 
     def _decode(self, tokens_BT: Tensor, positions_BT: Tensor | None, sight: Visibility) -> Tensor:
         visibility = sight if self.documents is None else sight & documents(self.documents)
+        if self.branch is not None and self.mention is not None:
+            visibility &= tree(self.branch, self.mention)
         memory_visibility = None
         if self.source_documents is not None:
             memory_visibility = documents(torch.ones_like(tokens_BT), self.source_documents)
@@ -130,20 +158,38 @@ class DecodingState:
         return self.model.vocabulary(hidden_BD).float()
 
 
+def _last(values_BT: Tensor, documents_BT: Tensor | None) -> Tensor:
+    """What stands at each row's last token, [B, …]."""
+    if documents_BT is None:
+        return values_BT[:, -1]
+    last_B = documents_BT.sum(1) - 1
+    return values_BT[torch.arange(len(last_B), device=last_B.device), last_B]
+
+
 @torch.no_grad()
 def generate(
-    model: Transformer, prompt: Prompt, *, limit: int, end: int | None = None, sampler: Sampler | None = None
+    model: Transformer,
+    prompt: Prompt,
+    *,
+    limit: int,
+    end: int | None = None,
+    sampler: Sampler | None = None,
+    no_repeat_ngram_size: int = 0,
 ) -> Tensor:
     """At most `limit` new tokens a row, [B, N]; a row stops at `end` and is filled up with the padding token.
 
-    The model should be in evaluation mode. `sampler` is greedy by default, or `sampling(…)`.
+    The model should be in evaluation mode. `sampler` is greedy by default, or `sampling(…)`. `no_repeat_ngram_size`:
+    see `ban_repeats`.
     """
     sampler = sampler or greedy
     state = DecodingState(model, prompt, limit)
     chosen: list[Tensor] = []
     ended_B = torch.zeros(len(prompt.tokens), dtype=torch.bool, device=prompt.tokens.device)
     for step in range(limit):
-        tokens_B = sampler(state.logits).masked_fill(ended_B, model.config.pad)
+        logits_BV = state.logits
+        if no_repeat_ngram_size and chosen:
+            logits_BV = ban_repeats(logits_BV, torch.stack(chosen, 1), no_repeat_ngram_size)
+        tokens_B = sampler(logits_BV).masked_fill(ended_B, model.config.pad)
         chosen.append(tokens_B)
         if end is not None:
             ended_B |= tokens_B == end
@@ -154,6 +200,19 @@ def generate(
     return torch.stack(chosen, 1)
 
 
+def ban_repeats(logits_BV: Tensor, written_BN: Tensor, size: int) -> Tensor:
+    """Logits [B, V] with −∞ for every token that would complete an n-gram of `size` tokens that is in `written_BN`, int
+    [B, N], already (Paulus et al. 2018, §2.5)."""
+    if written_BN.shape[1] < size:
+        return logits_BV
+    runs_BKn = written_BN.unfold(1, size, 1)
+    last_B1n = written_BN[:, None, written_BN.shape[1] - size + 1 :]
+    same_BK = (runs_BKn[..., :-1] == last_B1n).all(-1)
+    times_BV = torch.zeros_like(logits_BV, dtype=torch.long)
+    times_BV.scatter_add_(1, runs_BKn[..., -1], same_BK.long())
+    return logits_BV.masked_fill(times_BV > 0, -torch.inf)
+
+
 def greedy(logits_BV: Tensor) -> Tensor:
     """The likeliest token of each row."""
     return logits_BV.argmax(-1)
@@ -162,11 +221,13 @@ def greedy(logits_BV: Tensor) -> Tensor:
 def sampling(
     generator: torch.Generator, *, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0
 ) -> Sampler:
-    """A choice that draws from the restricted distribution (arguments as `filter_logits`)."""
+    """A choice that draws from the restricted distribution (arguments as `filter_logits`), where the generator is:
+    one of the CPU draws the same for a model on any device."""
 
     def sampler(logits_BV: Tensor) -> Tensor:
         shares_BV = filter_logits(logits_BV, temperature=temperature, top_k=top_k, top_p=top_p).softmax(-1)
-        return torch.multinomial(shares_BV, 1, generator=generator).squeeze(1)
+        drawn_B1 = torch.multinomial(shares_BV.to(generator.device), 1, generator=generator)
+        return drawn_B1.squeeze(1).to(logits_BV.device)
 
     return sampler
 

@@ -8,7 +8,7 @@ masked places from the token before them. A model that was fine-tuned from sourc
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from torch import Tensor
 from kepipe.arrays import Floats, Ints
 from kepipe.models.families import FAMILIES
 from kepipe.models.folder import PROVENANCE
-from kepipe.models.generation import DecodingState, Prompt, generate
+from kepipe.models.generation import DecodingState, Prompt, PromptTree, generate
 from kepipe.models.prompt_styles import PROMPT_STYLES, PromptStyle
 from kg.regular_files import read_json
 
@@ -40,9 +40,7 @@ def prompt_style_of(config: TransformerConfig, folder: Path | None = None) -> Pr
     Raises ValueError for a model without a decoder.
     """
     if not config.decoder_layers:
-        raise ValueError(
-            f"{config.family}: this model fills masks and does not generate; gpt2, bart and t5 do"
-        )
+        raise ValueError(f"{config.family}: this model fills masks and does not generate")
     family = FAMILIES.get(config.family)
     style = _trained_style(folder) or (None if family is None else family.prompt_style) or "answer"
     fits = config.encoder_layers > 0 or PROMPT_STYLES[style].decoder_alone
@@ -66,16 +64,25 @@ class LMScorer:
     tokenizer: Tokenizer
     prompt_style: PromptStyle
 
-    def prompt(self, texts: Sequence[Ints], room: int) -> Prompt:
+    @property
+    def num_parameters(self) -> int:
+        """See `CountsParameters`."""
+        return sum(weight.numel() for weight in self.model.parameters())
+
+    def prompt(self, prompts: Sequence[Ints | PromptTree], room: int) -> Prompt:
         """The prompt that has the model go on after each of the texts (int [T] without special tokens).
 
-        `room`: how many tokens are to come, which MASS has to be told in masks.
+        `room`: how many tokens are to come, which MASS has to be told in masks. A decoder alone reads trees too.
         """
         kind, roles = self.prompt_style, self.tokenizer
         device = str(next(self.model.parameters()).device)
+        texts = [prompt.tokens if isinstance(prompt, PromptTree) else prompt for prompt in prompts]
         if PROMPT_STYLES[kind].decoder_alone:
             begun = [text if len(text) else np.array([roles.sep]) for text in texts]
-            return Prompt(*_rows(begun, roles.pad, device), both_ways=kind == "prefix")
+            plain = Prompt(*_rows(begun, roles.pad, device), both_ways=kind == "prefix")
+            return _as_trees(plain, prompts)
+        if any(isinstance(prompt, PromptTree) for prompt in prompts):
+            raise ValueError("a decoder alone (gpt2) goes on with a tree; this model has an encoder")
         sources = [self._source(text, room) for text in texts]
         source, there = _rows(sources, roles.pad, device)
         if kind == "fragment":
@@ -108,7 +115,7 @@ class LMScorer:
 
     @torch.inference_mode()
     def log_likelihoods(
-        self, prompts: Sequence[Ints], rows: Sequence[int], targets: Sequence[Ints]
+        self, prompts: Sequence[Ints | PromptTree], rows: Sequence[int], targets: Sequence[Ints]
     ) -> Floats:
         """See `LanguageModel.log_likelihoods`. In fp32.
 
@@ -127,7 +134,7 @@ class LMScorer:
         return likelihoods_NU
 
     @torch.inference_mode()
-    def generate(self, prompts: Sequence[Ints], *, limit: int) -> list[Ints]:
+    def generate(self, prompts: Sequence[Ints | PromptTree], *, limit: int) -> list[Ints]:
         """See `TextGenerator.generate`."""
         end = self.tokenizer.sep
         rows_BN = generate(self.model.eval(), self.prompt(prompts, limit), limit=limit, end=end)
@@ -147,6 +154,30 @@ def _padded(rows: Sequence[Ints], pad: int, device: str | torch.device) -> tuple
     tokens_BT = np.full(there_BT.shape, pad, np.int64)
     tokens_BT[there_BT] = np.concatenate(rows)
     return torch.from_numpy(tokens_BT).to(device), torch.from_numpy(there_BT.astype(np.int64)).to(device)
+
+
+def _as_trees(plain: Prompt, prompts: Sequence[Ints | PromptTree]) -> Prompt:
+    """The prompt with the descriptors of those that are trees; others are all trunk."""
+    trees = [prompt if isinstance(prompt, PromptTree) else None for prompt in prompts]
+    tokens_BT = plain.tokens
+
+    def column(name: str, otherwise_BT: Tensor) -> Tensor | None:
+        found = [None if tree is None else getattr(tree, name) for tree in trees]
+        if all(values is None for values in found):
+            return None
+        column_BT = otherwise_BT.expand(tokens_BT.shape).clone()
+        for row, values in enumerate(found):
+            if values is not None:
+                column_BT[row, : len(values)] = torch.from_numpy(values).to(column_BT.device)
+        return column_BT
+
+    trunk_BT = torch.zeros_like(tokens_BT)
+    return replace(
+        plain,
+        positions=column("positions", torch.arange(tokens_BT.shape[1], device=tokens_BT.device)),
+        branch=column("branch", trunk_BT),
+        mention=column("mention", trunk_BT),
+    )
 
 
 def _rows(rows: Sequence[Ints], pad: int, device: str | torch.device) -> tuple[Tensor, Tensor | None]:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from kepipe.data.batch import Batch
 from kepipe.device import native_bfloat16
+from kepipe.models.networks.network import Network
 from kepipe.models.transformer import Transformer
 from kepipe.tokenization.tokenizer import Tokenizer
 
@@ -18,7 +19,7 @@ def fills_masks(model: Transformer) -> bool:
     return model.encoder is not None and model.decoder is None
 
 
-def logits_at_blanks(model: Transformer, batch: Batch) -> Tensor:
+def logits_at_blanks(model: Transformer | Network, batch: Batch) -> Tensor:
     """Logits [N, V] in float32 at `batch.label_positions`; the batch is on the model's device.
 
     The layers run in bfloat16 where the device does so natively. The vocabulary layer does not: logits of 8
@@ -33,9 +34,9 @@ def logits_at_blanks(model: Transformer, batch: Batch) -> Tensor:
 
 @dataclass(frozen=True)
 class MaskFiller:
-    """A `MaskedLanguageModel` of BERT's kind."""
+    """A `MaskedLanguageModel` of BERT's kind, or a network that reads in both directions."""
 
-    model: Transformer
+    model: Transformer | Network
     tokenizer: Tokenizer
 
     @torch.inference_mode()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kepipe.flow.artifact import MANIFEST, RECORD
 from kepipe.model_names import MINILM, means_place, minilm_folder
-from kg.regular_files import read_json
+from kg.regular_files import read_json, require_regular
 
 if TYPE_CHECKING:
     from kepipe.arrays import Ints
@@ -39,6 +39,11 @@ def locate(name: str) -> Path:
     return _fetch(name)
 
 
+HUGGING_FACE = "hugging-face"
+"""The kind of a folder whose config states no format."""
+OTHER_KINDS = {"xlnet": "hugging-face-xlnet"}
+"""The type of a model in a folder of Hugging Face's that is not the one transformer → its kind
+(`kepipe.inference.opening.KINDS`)."""
 UNREAD = {".bin", ".ckpt", ".gguf", ".h5", ".md", ".msgpack", ".onnx", ".pt", ".pth", ".tflite"}
 """Endings of files of a model folder that kepipe never opens: weights in other forms, and a page about them."""
 
@@ -61,14 +66,21 @@ def files_of(folder: Path) -> dict[str, Path]:
 
 
 def place_of_other_kind(name: str) -> Path | None:
-    """The folder of a trained model on this machine that is no transformer, by the format that its config states."""
+    """The folder of a trained model on this machine that is not the one transformer: as its config says, by the format
+    of another kind, or by the type of a model that is ported on its own."""
     if name == MINILM or not Path(name).expanduser().is_dir():
         return None
     from kepipe.models.config import is_ours
 
     place = locate(name)
     values = _read(place)[1]
-    return place if "format" in values and not is_ours(values) else None
+    other = "format" in values and not is_ours(values)
+    return place if other or values.get("model_type") in OTHER_KINDS else None
+
+
+def kind_at_hugging_face(folder: Path) -> str:
+    """The kind of a folder of Hugging Face's. Raises ValueError where it holds no config."""
+    return OTHER_KINDS.get(str(_read(folder)[1].get("model_type")), HUGGING_FACE)
 
 
 def read_config(name: str) -> TransformerConfig | None:
@@ -118,6 +130,7 @@ def _weights(place: Path) -> set[str]:
     names: set[str] = set()
     for file in sorted(place.glob("*.safetensors")):
         try:
+            require_regular(file)
             with safe_open(file, "np") as stored:
                 names.update(stored.keys())
         except (OSError, SafetensorError) as error:
@@ -163,9 +176,9 @@ def from_pretrained(
                 f"{name} lacks a vocabulary head: it reads the token table, and expects the tokens' frequencies"
             )
         if fresh:
-            note(f"{name} lacks {_several(fresh)}: drawn at random, to be trained")
+            note(f"{name} lacks {several(fresh)}: drawn at random, to be trained")
         if ported.unused:
-            note(f"{name}: no place for {_several(ported.unused)}: left out")
+            note(f"{name}: no place for {several(ported.unused)}: left out")
     return _with_dropout(model, dropout)
 
 
@@ -191,5 +204,6 @@ def _fetch(name: str) -> Path:
         ) from None
 
 
-def _several(names: Sequence[str]) -> str:
+def several(names: Sequence[str]) -> str:
+    """The first of several names, and how many more there are, for messages."""
     return f"{', '.join(names[:3])}" + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, runtim
 
 from torch import Tensor, nn
 
-from kepipe.arrays import Floats, Ints
+from kepipe.arrays import Bools, Floats, Ints
 
 if TYPE_CHECKING:
     from kepipe.data.batch import Batch
+    from kepipe.models.families import Stacks
     from kepipe.tokenization.tokenizer import Tokenizer
 
 Capability = Literal["language-model", "masked-lm", "encoder"]
@@ -40,6 +41,11 @@ class EncoderConfig(ModelConfig, Protocol):
     reads_trees: ClassVar[bool]
     """Whether the model reads who sees whom and where a token stands from a batch (`Batch.positions`, `branch`,
     `mention`), as triples beside their words need it."""
+
+    @property
+    def carries_state(self) -> bool:
+        """Whether something is carried from batch to batch (`Batch.state`)."""
+        ...
 
     @property
     def vocabulary(self) -> int:
@@ -77,6 +83,41 @@ class EncoderConfig(ModelConfig, Protocol):
 
 
 @runtime_checkable
+class TrainableConfig(EncoderConfig, Protocol):
+    """The config of a model that objectives train: what they ask for."""
+
+    @property
+    def masks_documents(self) -> bool:
+        """Whether the documents of a row can be hidden from one another."""
+        ...
+
+    @property
+    def family(self) -> str:
+        """Its row in a table of families."""
+        ...
+
+    @property
+    def stacks(self) -> Stacks:
+        """An encoder sees both sides of a token, a decoder what stands left of it."""
+        ...
+
+    @property
+    def objectives(self) -> frozenset[str] | None:
+        """Names of the objectives that alone train it; None: all that train its stacks."""
+        ...
+
+    @property
+    def tasks(self) -> int:
+        """Kinds of tasks that it can be told of."""
+        ...
+
+    @property
+    def next_sentence(self) -> bool:
+        """Whether it has a head that judges rows."""
+        ...
+
+
+@runtime_checkable
 class LanguageModel(Protocol):
     """Says how likely a text is, token by token: an n-gram model, GPT, BART, T5."""
 
@@ -102,6 +143,42 @@ class TextGenerator(LanguageModel, Protocol):
 
     def generate(self, prompts: Sequence[Ints], *, limit: int) -> list[Ints]:
         """The likeliest next tokens of each prompt, one after the other: int [≤ limit], without the end token."""
+        ...
+
+
+@runtime_checkable
+class NextTokenModel(TextGenerator, Protocol):
+    """A language model whose next token can be drawn."""
+
+    @property
+    def end(self) -> int:
+        """The token that ends a text; −1: it has none."""
+        ...
+
+    def log_probabilities(self, texts: Sequence[Ints]) -> Floats:
+        """ln p of every token after each of B texts: float [B, V], −∞ for what is not written.
+
+        `texts`: tokens without special tokens, int [T].
+        """
+        ...
+
+
+@runtime_checkable
+class OwnVocabulary(LanguageModel, Protocol):
+    """A language model whose words need not be all of its tokenizer's tokens: `kepipe.models.prompting.unknown`."""
+
+    def unknown(self, tokens_T: Ints) -> Bools:
+        """Which tokens the model reads as the unknown word, bool [T]."""
+        ...
+
+
+@runtime_checkable
+class CountsParameters(Protocol):
+    """A model that says how large it is."""
+
+    @property
+    def num_parameters(self) -> int:
+        """Its weights; of a model that counts, its probabilities and back-off weights."""
         ...
 
 
@@ -163,12 +240,14 @@ class TrainableModel(nn.Module):
     def set_gradient_checkpointing(self, on: bool) -> None:
         """Compute activations again in the backward pass. Raises ValueError where that cannot be done."""
         if on:
-            raise ValueError(f"gradient_checkpointing: {type(self).__name__} has no layers to compute again")
+            raise ValueError(
+                f"gradient_checkpointing: not implemented for {type(self).__name__}: leave it out"
+            )
 
     def set_flex_attention(self, on: bool) -> None:
         """Use FlexAttention's block masks. Raises ValueError where that cannot be done."""
         if on:
-            raise ValueError(f"flex_attention: {type(self).__name__} has no attention")
+            raise ValueError(f"flex_attention: not implemented for {type(self).__name__}: leave it out")
 
 
 class TrainableEncoder(TrainableModel):
@@ -184,6 +263,28 @@ class TrainableEncoder(TrainableModel):
     def encode(self, batch: Batch) -> Tensor:
         """See `Encoder`."""
         raise NotImplementedError
+
+    def task_parameters(self) -> list[nn.Parameter]:
+        """Weights that are a task's own, such as a mixture of layers: they learn where all others are frozen."""
+        return []
+
+
+@runtime_checkable
+class SpelledVocabulary(Protocol):
+    """An encoder that reads tokens by how their names are written, and so any tokens that a tokenizer has."""
+
+    def with_tokenizer(self, tokenizer: Tokenizer) -> Self:
+        """The model for a tokenizer that has more tokens. Its weights are the same."""
+        ...
+
+
+@runtime_checkable
+class LayerMixture(Protocol):
+    """An encoder whose states are a mixture of its layers."""
+
+    def top_layer_alone(self) -> Self:
+        """The model whose states are those of its last layer."""
+        ...
 
 
 @runtime_checkable

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -16,23 +15,12 @@ from kepipe.models.config import TransformerConfig
 from kepipe.models.protocols import TrainableEncoder
 from kepipe.nn.attention import Cache, Mask, build_mask
 from kepipe.nn.gather import pick
-from kepipe.nn.heads import Pooler, PredictionTransform, VocabularyHead
+from kepipe.nn.heads import NO_ENTITIES, NO_LABELS, EntityParts, LabelParts, VocabularyHead
 from kepipe.nn.layer import LayerContext, Stack
 from kepipe.nn.placement import EntityPlacement, LinkedEntities, place_entities
 from kepipe.nn.query_positions import plan_query_positions
 from kepipe.nn.rotary import rotation
 from kepipe.nn.visibility import Visibility, nearby
-
-
-class EntityParts(NamedTuple):
-    """What a model that fuses entities has beside its stack: a head that scores entities, and a table of their vectors
-    where these are trained."""
-
-    head: PredictionTransform | None = None
-    table: nn.Embedding | None = None
-
-
-PLAIN = EntityParts()
 
 
 class Transformer(TrainableEncoder):
@@ -52,22 +40,22 @@ class Transformer(TrainableEncoder):
         *,
         encoder: Stack | None = None,
         decoder: Stack | None = None,
-        pooler: Pooler | None = None,
-        next_sentence_head: nn.Linear | None = None,
-        entity_parts: EntityParts = PLAIN,
+        label_parts: LabelParts = NO_LABELS,
+        entity_parts: EntityParts = NO_ENTITIES,
     ) -> None:
         super().__init__()
         self.config = config
         self.tokens = tokens
         self.encoder, self.decoder = encoder, decoder
-        self.head, self.pooler, self.next_sentence_head = head, pooler, next_sentence_head
+        self.head, (self.pooler, self.next_sentence_head, self.label_heads) = head, label_parts
         self.entity_head, self.entity_table = entity_parts
         self.flex = False
 
     def forward(self, batch: Batch, places_N: Tensor | None = None) -> Tensor:
         """Hidden states of the side that predicts: the decoder's where there is one, else the encoder's.
 
-        [B, T, D]; where `places_N` are given, among that side's B·T, those at these places alone: [N, D].
+        [B, T, D]; where `places_N` are given, among that side's B·T, those at these places alone: [N, D]. Places on
+        the CPU are fine on any device: how many a row has is told without waiting for it.
         """
         visibility = encoder_visibility(batch)
         if self.encoder is None:
@@ -126,6 +114,7 @@ class Transformer(TrainableEncoder):
         narrow = None
         if places_N is not None and self.encoder.narrows(layer_context.mask):
             narrow = plan_query_positions(places_N, *tokens_BT.shape)
+            narrow = None if narrow is None else narrow.to(x_BTD.device)
         hidden_BTD: Tensor = self.encoder(
             x_BTD,
             replace(layer_context, placement=placement),
@@ -265,7 +254,8 @@ class Transformer(TrainableEncoder):
 
     def partially_used_parameters(self) -> list[nn.Parameter]:
         """See `TrainableModel`."""
-        heads = (self.pooler, self.next_sentence_head, self.entity_head, self.entity_table)
+        of_labels = (self.pooler, self.next_sentence_head, self.label_heads)
+        heads = (*of_labels, self.entity_head, self.entity_table)
         return [weight for head in heads if head is not None for weight in head.parameters()]
 
     @property
@@ -323,7 +313,7 @@ class Transformer(TrainableEncoder):
         vectors_ME = self.entity_vectors(batch)
         if batch.entities is None or vectors_ME is None:
             return None
-        return LinkedEntities(batch.entities, vectors_ME)
+        return LinkedEntities(batch.entities, vectors_ME, batch.host.entities)
 
     def _slots(
         self, tokens_BT: Tensor, visibility: Visibility, entities: LinkedEntities | None
@@ -335,7 +325,7 @@ class Transformer(TrainableEncoder):
         weight = self.tokens.weight
         if entities is None:
             entities = LinkedEntities(torch.zeros_like(tokens_BT), weight.new_zeros(1, fusion.hidden))
-        placement = place_entities(entities.rows, visibility, _scores(weight))
+        placement = place_entities(entities.rows, visibility, _scores(weight), entities.known_rows)
         return placement, F.embedding(placement.entities, entities.vectors)
 
 

@@ -24,6 +24,10 @@ EXPLICIT_LIMIT = 512 * 512
 more (tests/benchmarks/attention.py)."""
 
 
+KERNELS = "inductor"
+"""What makes FlexAttention's kernels."""
+
+
 @dataclass(frozen=True)
 class Mask:
     """A visibility made concrete for the sizes, device and precision of a forward pass.
@@ -83,7 +87,9 @@ def build_mask(
         bias = torch.zeros((), dtype=dtype, device=device)
     hidden = ~allowed[:, None]
     bias = torch.where(hidden, torch.finfo(dtype).min, bias)
-    return Mask(bias, None if bool(query_mask.all()) else query_mask.to(dtype))
+    # To leave it out where it says nothing, a GPU would have to be waited for.
+    says_nothing = device.type == "cpu" and bool(query_mask.all())
+    return Mask(bias, None if says_nothing else query_mask.to(dtype))
 
 
 def attend(
@@ -111,9 +117,18 @@ def attend(
 
 @functools.cache
 def _flex(compiled: bool) -> Callable[..., Tensor]:
-    """FlexAttention makes its fused kernel only when compiled; otherwise it writes out all scores."""
+    """FlexAttention makes its fused kernel only when compiled; otherwise it writes out all scores.
+
+    A kernel for each length: one for all of them, which torch.compile would try at the second length, cannot be made
+    of rules that read descriptors of that length.
+    """
     plain: Any = flex_attention
-    kernel: Callable[..., Tensor] = torch.compile(plain) if compiled else plain
+    if compiled:  # at the 9th length torch would give up and write out all scores
+        limits: Any = torch._dynamo.config
+        limits.recompile_limit = max(limits.recompile_limit, 64)
+    kernel: Callable[..., Tensor] = (
+        torch.compile(plain, dynamic=False, backend=KERNELS) if compiled else plain
+    )
     return kernel
 
 

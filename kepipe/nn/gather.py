@@ -7,9 +7,9 @@ from torch import Tensor
 
 
 def pick(x_BTD: Tensor, flat_N: Tensor) -> Tensor:
-    """[N, D] at places among the B·T."""
+    """[N, D] at places among the B·T, which may lie on the CPU while `x_BTD` is on a device."""
     # On a CPU the backward pass of index_select is far faster than that of x[places].
-    return x_BTD.flatten(0, 1).index_select(0, flat_N)
+    return x_BTD.flatten(0, 1).index_select(0, flat_N.to(x_BTD.device, non_blocking=True))
 
 
 def slots(row_N: Tensor, place_N: Tensor, rows: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -32,3 +32,11 @@ def flat(places_BS: Tensor, length: int) -> Tensor:
     """Places in rows of `length` as places among the B·T, int [B·S]."""
     rows = torch.arange(len(places_BS), device=places_BS.device)
     return (places_BS + length * rows[:, None]).flatten()
+
+
+def turned_places(there_BT: Tensor, from_right_B: Tensor | None = None) -> Tensor:
+    """The place of each token in its row with the rows `from_right_B` turned around, all where it is None, int [B, T];
+    what is beyond a row's end stays. It is its own inverse."""
+    places_T = torch.arange(there_BT.shape[1], device=there_BT.device)
+    turns_BT = there_BT if from_right_B is None else there_BT & from_right_B[:, None]
+    return torch.where(turns_BT, there_BT.sum(1, keepdim=True) - 1 - places_T, places_T)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -36,7 +38,7 @@ class VocabularyHead(nn.Module):
     def __init__(
         self,
         *,
-        transform: PredictionTransform | None = None,
+        transform: nn.Module | None = None,
         weight: Tensor | None = None,
         bias: int = 0,
         scale: float = 1.0,
@@ -71,3 +73,23 @@ class Pooler(nn.Module):
     def forward(self, hidden_BTD: Tensor) -> Tensor:
         """[B, T, D] → [B, D]."""
         return torch.tanh(self.dense(hidden_BTD[:, 0]))
+
+
+class LabelParts(NamedTuple):
+    """What tells labels, of rows or of tokens: BERT's pooler, its head for next sentences, and a head for each task of
+    pretraining that has labels of its own."""
+
+    pooler: Pooler | None = None
+    next_sentence: nn.Linear | None = None
+    heads: nn.ModuleDict | None = None
+
+
+class EntityParts(NamedTuple):
+    """What a model that fuses entities has beside its stack: a head that scores entities, and a table of their vectors
+    where these are trained."""
+
+    head: PredictionTransform | None = None
+    table: nn.Embedding | None = None
+
+
+NO_LABELS, NO_ENTITIES = LabelParts(), EntityParts()

@@ -182,8 +182,8 @@ def attention_layer(
     norms: list[nn.Module],
     attention: SelfAttention,
     mlp: nn.Module,
-    cross_attention: CrossAttention | None = None,
-    dropout: float = 0.0,
+    cross_attention: CrossAttention | None,
+    dropout: float,
 ) -> Layer:
     """A layer whose parts all have their norm in the same place; a norm for each part, in the order of use."""
     first, *between, last = norms

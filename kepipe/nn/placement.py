@@ -20,11 +20,13 @@ from kepipe.nn.visibility import Visibility
 class LinkedEntities:
     """`rows`: int [B, T], the row in `vectors` of the entity whose mention starts at each token; 0: none.
 
-    `vectors`: [M, E]; row 0 is all zeros.
+    `vectors`: [M, E]; row 0 is all zeros. `known_rows`: `rows` on the CPU, where they can be looked at without waiting
+    for the device; None: there is no such copy.
     """
 
     rows: Tensor
     vectors: Tensor
+    known_rows: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -43,17 +45,20 @@ class EntityPlacement:
     mask: Mask
 
 
-def place_entities(entities_BT: Tensor, visibility: Visibility, dtype: torch.dtype) -> EntityPlacement:
+def place_entities(
+    entities_BT: Tensor, visibility: Visibility, dtype: torch.dtype, known_BT: Tensor | None = None
+) -> EntityPlacement:
     """The slots of a batch. Entities see one another where their tokens do.
 
-    `dtype` is that of the attention scores.
+    `dtype` is that of the attention scores; `known_BT`: `entities_BT` on the CPU.
     """
     rows, length = entities_BT.shape
     device = entities_BT.device
-    linked_BT = entities_BT > 0
+    linked_BT = (entities_BT if known_BT is None else known_BT) > 0
     linked_BT[:, 0] = True
     b, t = linked_BT.nonzero(as_tuple=True)
     places_BS, _, count_B = slots(b, t, rows)
+    places_BS, count_B = (each.to(device, non_blocking=True) for each in (places_BS, count_B))
     used_BS = torch.arange(places_BS.shape[1], device=device) < count_B[:, None]
     seen_BSS = used_BS[:, None, :]
     among_BSS = visibility.among(places_BS)

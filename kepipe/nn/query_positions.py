@@ -25,6 +25,12 @@ class QueryPositions:
     places: Tensor
     slots: Tensor
 
+    def to(self, device: torch.device) -> QueryPositions:
+        """The same on a device."""
+        return QueryPositions(
+            self.places.to(device, non_blocking=True), self.slots.to(device, non_blocking=True)
+        )
+
     def narrow(self, x_BTD: Tensor) -> Tensor:
         """[B, T, D] → [B, R, D]."""
         return pick(x_BTD, flat(self.places, x_BTD.shape[1])).view(*self.places.shape, -1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -119,21 +120,34 @@ def tree(branch_BT: Tensor, mention_BT: Tensor) -> Visibility:
     return Visibility((sees,))
 
 
-def documents(query_BT: Tensor, key_BS: Tensor | None = None) -> Visibility:
-    """Padding (0) is seen by nobody; where rows are packed, a document is seen only by its own places.
+Layout = Literal["whole", "padded", "packed"]
+"""How rows hold documents: each is one; one and padding; or several are kept apart."""
 
-    Rows of one document each need no rule, and padded ones only a look at the key: the descriptors are
-    examined once here (on a GPU that waits for them) to keep masks out of the kernels where they say nothing.
-    """
+
+def layout_of(query_BT: Tensor, key_BS: Tensor | None = None) -> Layout:
+    """What the descriptors `documents` say, by looking at them: on a GPU that would wait for it."""
     key_BS = query_BT if key_BS is None else key_BS
     single = bool((query_BT.amax() <= 1) & (key_BS.amax() <= 1))
     if single:
-        return Visibility() if bool((key_BS > 0).all()) else Visibility((lambda b, _q, k: key_BS[b, k] > 0,))
+        return "whole" if bool((key_BS > 0).all()) else "padded"
     alike = key_BS.shape == query_BT.shape and bool(
         ((key_BS == key_BS[:, :1]) & (key_BS > 0) & (query_BT == key_BS)).all()
     )
-    if alike:
+    return "whole" if alike else "packed"
+
+
+def documents(query_BT: Tensor, key_BS: Tensor | None = None, layout: Layout | None = None) -> Visibility:
+    """Padding (0) is seen by nobody; where rows are packed, a document is seen only by its own places.
+
+    Rows of one document each need no rule, and padded ones only a look at the key. `layout` says which they are; None:
+    the descriptors are examined, to keep masks out of the kernels where they say nothing.
+    """
+    key_BS = query_BT if key_BS is None else key_BS
+    layout = layout or layout_of(query_BT, key_BS)
+    if layout == "whole":
         return Visibility()
+    if layout == "padded":
+        return Visibility((lambda b, _q, k: key_BS[b, k] > 0,))
     return Visibility((lambda b, q, k: (query_BT[b, q] == key_BS[b, k]) & (key_BS[b, k] > 0),))
 
 
@@ -144,8 +158,10 @@ def by_name(
     prefix_BT: Tensor | None = None,
     branch_BT: Tensor | None = None,
     mention_BT: Tensor | None = None,
+    layout: Layout | None = None,
 ) -> Visibility:
-    """The visibility that a batch names, combined with its documents and, where there are branches, its tree."""
+    """The visibility that a batch names, combined with its documents, of that `layout`, and, where there are branches,
+    its tree."""
     if name == "full":
         visibility = full()
     elif name == "causal":
@@ -160,4 +176,4 @@ def by_name(
         raise ValueError(f"unknown visibility {name!r}; known: {', '.join(NAMES)}")
     if branch_BT is not None and mention_BT is not None:
         visibility &= tree(branch_BT, mention_BT)
-    return visibility if documents_BT is None else visibility & documents(documents_BT)
+    return visibility if documents_BT is None else visibility & documents(documents_BT, layout=layout)

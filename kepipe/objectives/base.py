@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
 
     from kepipe.data.batch import Batch, TokenRows
+    from kepipe.data.row_batches import RowStream
     from kepipe.objectives.losses import HiddenCriterion
 
 
@@ -29,3 +31,32 @@ class Objective:
 
     collate: Collator
     criterion: HiddenCriterion
+    rows: RowStream | None = None
+    """Rows of its own; None: it learns from those of the stage's format."""
+
+    def batch(
+        self, number: int, rows: Callable[[int], TokenRows], rng: np.random.Generator, progress: float
+    ) -> Batch:
+        """Batch `number`, of its own rows where it has any, else of `rows`."""
+        clean = rows(number) if self.rows is None else self.rows[number]
+        return _of_stream(self.collate(clean, rng, progress), clean)
+
+    def held_out(
+        self, rows: Callable[[int], TokenRows], count: int, rng: Callable[[int], np.random.Generator]
+    ) -> list[Batch]:
+        """The first `count` batches as at the end of a training, no more than its own rows make in an epoch. `rng`: of
+        a batch's number."""
+        if self.rows is not None:
+            count = min(count, int(self.rows.per_epoch))
+        return [self.batch(number, rows, rng(number), 1.0) for number in range(count)]
+
+
+def _of_stream(batch: Batch, rows: TokenRows) -> Batch:
+    """The batch, with what is known of the streams that its rows are of."""
+    if rows.continues is None:
+        return batch
+    import torch
+
+    from_right = None if rows.from_right is None else torch.from_numpy(rows.from_right.copy())
+    continues = torch.from_numpy(rows.continues.copy())
+    return replace(batch, continues=continues, stream=rows.stream, from_right=from_right)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kepipe.data.batch import Batch, TokenRows
-from kepipe.objectives.base import Collator, Objective
+from kepipe.objectives.base import Objective
 
 RowSource = Callable[[int], TokenRows]
 """Batch number → clean rows: a pure function."""
@@ -21,16 +21,13 @@ class CorruptedBatches:
     """Number of a micro-batch, and the share of the training that is done when it comes → that batch."""
 
     rows: RowSource
-    collate: Collator
+    objective: Objective
     seed: int
 
     def __call__(self, number: int, share: float) -> Batch:
-        return self.collate(self.rows(number), np.random.default_rng([self.seed, number]), share)
+        return self.objective.batch(number, self.rows, np.random.default_rng([self.seed, number]), share)
 
 
 def held_out_batches(objective: Objective, rows: RowSource, count: int) -> list[Batch]:
-    """The first `count` batches of held-out text, as at the end of a training."""
-    return [
-        objective.collate(rows(number), np.random.default_rng([HELD_OUT_SEED, number]), 1.0)
-        for number in range(count)
-    ]
+    """The first `count` batches of held-out text, as at the end of a training; of a mixture, as many of each part."""
+    return objective.held_out(rows, count, lambda number: np.random.default_rng([HELD_OUT_SEED, number]))

@@ -78,7 +78,7 @@ class HiddenCriterion(ABC):
 
     def __call__(self, model: TokenModel, batch: Batch) -> Losses:
         """See `Criterion`: one forward pass."""
-        positions = self.positions(batch)
+        positions = self.positions(batch.host)  # how many there are is known without waiting for a device
         hidden = torch.split(model(batch, torch.cat(positions)), [len(these) for these in positions])
         return self.losses(model, hidden, batch)
 

@@ -3,12 +3,15 @@ et al. 2020, §3.2: a new task is trained together with all tasks so far)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SerializeAsAny, field_validator, model_validator
+from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
 
 from kepipe.config import Section
 from kepipe.objectives.settings import ObjectiveSettings
+from kepipe.objectives.turns import ScheduleName
 
 
 class Share(Section):
@@ -23,10 +26,10 @@ class Share(Section):
 
     @field_validator("objective", mode="before")
     @classmethod
-    def _look_up(cls, value: Any) -> Any:
+    def _look_up(cls, value: Any, info: ValidationInfo) -> Any:
         from kepipe.objectives.table import read
 
-        return read(value)
+        return read(value, info.context)
 
 
 class Mixture(ObjectiveSettings):
@@ -35,6 +38,9 @@ class Mixture(ObjectiveSettings):
     name: Literal["mixture"] = "mixture"
     of: tuple[Share, ...] = Field((), min_length=1, validate_default=True)
     """The objectives."""
+    schedule: ScheduleName = "joint"
+    """All that have joined at once (joint); each new one together with all before it, in the order in which they stand
+    (continual); or one after the other (sequential). By all three an objective has the same share of the training."""
     tasks: bool = False
     """Tell the model which objective a batch is of, by a task embedding; needs a base with as many `tasks`."""
 
@@ -42,6 +48,12 @@ class Mixture(ObjectiveSettings):
     def _somebody_begins(self) -> Mixture:
         if all(share.joins > 0 for share in self.of):
             raise ValueError("at least one objective must be there from the beginning: set its joins to 0")
+        return self
+
+    @model_validator(mode="after")
+    def _one_schedule(self) -> Mixture:
+        if self.schedule != "joint" and any(share.joins > 0 for share in self.of):
+            raise ValueError(f"schedule {self.schedule} says when each objective joins: leave `joins` out")
         return self
 
     @model_validator(mode="after")
@@ -74,6 +86,25 @@ class Mixture(ObjectiveSettings):
     def num_tasks(self) -> int:
         """See `ObjectiveSettings`."""
         return len(self.of) if self.tasks else 0
+
+    def both_directions(self) -> bool:
+        """See `ObjectiveSettings`."""
+        return any(objective.both_directions() for objective in self.objectives)
+
+    def label_heads(self) -> Mapping[str, int]:
+        """See `ObjectiveSettings`. Raises ValueError where two objectives have one name and unlike labels."""
+        heads: dict[str, int] = {}
+        for objective in self.objectives:
+            for name, count in objective.label_heads().items():
+                if heads.setdefault(name, count) != count:
+                    raise ValueError(
+                        f"two objectives {name} have {heads[name]} and {count} labels: use one of them"
+                    )
+        return heads
+
+    def files(self) -> tuple[Path, ...]:
+        """See `ObjectiveSettings`."""
+        return tuple(file for objective in self.objectives for file in objective.files())
 
     def row_label_setting(self) -> str | None:
         """See `ObjectiveSettings`."""

@@ -13,7 +13,7 @@ from kepipe.models.families import FAMILIES, Stacks
 from kepipe.objectives import table
 
 if TYPE_CHECKING:
-    from kepipe.models.config import TransformerConfig
+    from kepipe.models.protocols import EncoderConfig, TrainableConfig
     from kepipe.objectives.settings import ObjectiveSettings
 
 WITH_ARTICLE = {stacks: f"a{'n' * stacks.startswith('e')} {stacks}" for stacks in get_args(Stacks)}
@@ -22,25 +22,40 @@ WITH_ARTICLE = {stacks: f"a{'n' * stacks.startswith('e')} {stacks}" for stacks i
 @dataclass(frozen=True)
 class RowSettings:
     """What rows are made of: their format, their longest length in tokens, and whether the documents of a row are
-    hidden from one another."""
+    hidden from one another; whether they are streams, from which `ramp` says that an update takes ever more."""
 
     format: str
     length: int
     document_mask: bool = False
+    streams: bool = False
+    ramp: bool = False
 
 
-def check(objective: ObjectiveSettings, model: TransformerConfig, base: str, rows: RowSettings) -> None:
+def check(objective: ObjectiveSettings, model: TrainableConfig, base: str, rows: RowSettings) -> None:
     """Raise the first of the `conflicts`, if there are any."""
     for conflict in conflicts(objective, model, base, rows):
         raise conflict
 
 
 def conflicts(
-    objective: ObjectiveSettings, model: TransformerConfig, base: str, rows: RowSettings
+    objective: ObjectiveSettings, model: TrainableConfig, base: str, rows: RowSettings
 ) -> Iterator[ConfigConflict]:
     """Where a model, called `base` in messages, or the rows do not give what the objective asks for. Keys are those of
     the stage `pretrain`."""
     row, name = table.row_of(objective), table.name_of(objective)
+    if model.objectives is not None:
+        strangers = {table.name_of(part) for part in table.parts_of(objective)} - model.objectives
+        if strangers:
+            known = sorted(model.objectives)
+            yield ConfigConflict(
+                "objective",
+                f"{' and '.join(sorted(strangers))} cannot train base {base} as it is set: set `objective: {known[0]}`"
+                f"{others(known)}",
+            )
+            return
+    if row.families and model.family not in row.families:
+        yield _wrong_family(name, row, base, model)
+        return
     if model.stacks != row.stack:
         yield _wrong_stacks(name, row, base, model)
         return
@@ -49,11 +64,11 @@ def conflicts(
             "format",
             f"{name} does not learn from rows of the kind {rows.format}: set `format: {row.formats[0]}`",
         )
-    if rows.document_mask and model.stacks == "encoder-decoder":
+    if rows.document_mask and not model.masks_documents:
         yield ConfigConflict(
             "document_mask",
-            f"{name} writes rows as a whole and cannot keep their documents apart: leave `document_mask` out, and set "
-            "`format: doc-sentences` to have rows of one document",
+            f"base {base} reads rows as a whole, and {name} cannot keep their documents apart: leave `document_mask` "
+            "out, and set `format: doc-sentences` to have rows of one document",
         )
     framed = row.num_special_tokens if rows.format == "packed" else 0
     tokens = objective.row_length(rows.length)
@@ -66,10 +81,12 @@ def conflicts(
             f"{tokens} tokens{ends}, and base {base} has {model.positions} positions: set `length: {fitting}`",
         )
     yield from _of_pairs(objective, name, model, base, rows.format)
+    if rows.streams:
+        yield from _of_streams(model, base, rows)
 
 
-def _wrong_stacks(name: str, row: table.Row, base: str, model: TransformerConfig) -> ConfigConflict:
-    objectives = [other for other, its in table.TABLE.items() if its.stack == model.stacks]
+def _wrong_stacks(name: str, row: table.Row, base: str, model: TrainableConfig) -> ConfigConflict:
+    objectives = _objectives_of(model)
     families = [family for family, its in FAMILIES.items() if its.stacks == row.stack]
     return ConfigConflict(
         "objective",
@@ -78,17 +95,35 @@ def _wrong_stacks(name: str, row: table.Row, base: str, model: TransformerConfig
     )
 
 
+def _wrong_family(name: str, row: table.Row, base: str, model: TrainableConfig) -> ConfigConflict:
+    objectives = _objectives_of(model)
+    return ConfigConflict(
+        "objective",
+        f"{name} trains {' and '.join(row.families)} alone, and not base {base}: set `objective: {objectives[0]}`"
+        f"{others(objectives)}, or `base: {{family: {row.families[0]}}}`",
+    )
+
+
+def _objectives_of(model: TrainableConfig) -> list[str]:
+    """The objectives that train a model's stacks."""
+    return [
+        name
+        for name, row in table.TABLE.items()
+        if row.stack == model.stacks and (not row.families or model.family in row.families)
+    ]
+
+
 def others(names: Sequence[str]) -> str:
     """What might be set instead of the first."""
     return f" (or {', '.join(names[1:])})" if names[1:] else ""
 
 
 def _of_pairs(
-    objective: ObjectiveSettings, name: str, model: TransformerConfig, base: str, format: str
+    objective: ObjectiveSettings, name: str, model: TrainableConfig, base: str, format: str
 ) -> Iterator[ConfigConflict]:
     """What tells two segments, or several tasks, apart."""
     pairs = FORMATS[format].pairs
-    if pairs and model.stacks == "decoder":
+    if pairs and (model.stacks == "decoder" or (model.objectives is not None and not model.segments)):
         yield ConfigConflict(
             "format", f"base {base} reads no pairs, as {format} makes them: set `format: packed`"
         )
@@ -110,11 +145,28 @@ def _of_pairs(
         )
 
 
+def _of_streams(model: EncoderConfig, base: str, rows: RowSettings) -> Iterator[ConfigConflict]:
+    """What keeps batches from going on from one another."""
+    if FORMATS[rows.format].pairs:
+        yield ConfigConflict(
+            "streams",
+            f"pairs, as {rows.format} makes them, do not go on from one another: set `format: packed`",
+        )
+    if not model.carries_state:
+        yield ConfigConflict(
+            "streams", f"base {base} carries nothing from batch to batch: leave `streams` out"
+        )
+    if rows.ramp:
+        yield ConfigConflict(
+            "batch_ramp", "streams take the same number of parts in every update: leave it out"
+        )
+
+
 def _without(kind: str, count: int, objective: ObjectiveSettings) -> str:
     """What spares a trained model the segments or tasks that it lacks."""
     setting = objective.without(kind)
     if setting is not None:
         return f"set `{setting}` in the objective"
-    return (
-        f"start from one with {count}" if table.row_of(objective).formats else "set `format: doc-sentences`"
-    )
+    own_rows = any(table.row_of(part).rows is not None for part in table.parts_of(objective))
+    fixed = own_rows or table.row_of(objective).formats
+    return f"start from one with {count}" if fixed else "set `format: doc-sentences`"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 from kepipe.config import Section
 
 
@@ -19,6 +22,19 @@ class ObjectiveSettings(Section):
     def num_tasks(self) -> int:
         """Kinds of tasks that the model must know."""
         return 0
+
+    def both_directions(self) -> bool:
+        """Whether streams are read from the right as well, by every second row of a batch."""
+        return False
+
+    def label_heads(self) -> Mapping[str, int]:
+        """Heads that the model must have: name → labels that it chooses from. Raises ValueError where a file that says
+        them cannot be read."""
+        return {}
+
+    def files(self) -> tuple[Path, ...]:
+        """Files of the user's that it learns from."""
+        return ()
 
     def row_label_setting(self) -> str | None:
         """The setting that has labels of rows learned, which takes a head; None where none are."""

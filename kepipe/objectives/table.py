@@ -9,15 +9,38 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 
 from pydantic import BeforeValidator, Discriminator, TypeAdapter
 
-from kepipe.config import suggest
-from kepipe.objectives import causal, denoising, dlm, mass, mlm, span_masking, t5, unilm
+from kepipe.config import named_section
+from kepipe.objectives import (
+    bidirectional,
+    causal,
+    denoising,
+    dlm,
+    mass,
+    mlm,
+    permutation,
+    span_masking,
+    t5,
+    unilm,
+)
+from kepipe.objectives.ernie2 import (
+    capitalisation,
+    discourse_relation,
+    ir_relevance,
+    labelled,
+    sentence_distance,
+    sentence_reordering,
+    token_document,
+)
 from kepipe.objectives.mixture import Mixture
 from kepipe.objectives.settings import ObjectiveSettings
+from kepipe.objectives.turns import SCHEDULES
 
 if TYPE_CHECKING:
+    from kepipe.data.row_batches import RowStream
     from kepipe.models.families import Stacks
     from kepipe.models.prompt_styles import PromptStyle
     from kepipe.objectives.base import Objective
+    from kepipe.objectives.ernie2.labelled import Text
     from kepipe.tokenization.tokenizer import Tokenizer
 
 
@@ -29,6 +52,8 @@ class Row:
     build: Callable[[Any, Tokenizer], Objective]
     stack: Stacks = "encoder"
     """Parts that the model must have."""
+    families: tuple[str, ...] = ()
+    """Families that alone it trains; (): all that have these parts."""
     begin: bool = True
     """Whether rows begin with the first special token ([CLS])."""
     formats: tuple[str, ...] = ()
@@ -36,13 +61,16 @@ class Row:
     held_out_objective: ObjectiveSettings | None = None
     """What measures the held-out loss, so that arms compare; None: the objective itself."""
     masks_units: bool = False
-    """Whether its collator is a `MaskedCollator`, so that a knowledge method may say what is masked as a whole."""
+    """Whether its collator is a `MaskedCollator`, so that a knowledge method may say what is masked as a whole; of a
+    mixture, whether that is so of all its objectives that hide tokens."""
     num_special_tokens: int = 0
     """Special tokens that it puts around a row's text itself: rows that have none of their own grow by so many."""
     prompt_style: PromptStyle | None = None
     """How a model that was trained so goes on with a text; None: it does not write, or as its family does."""
     tokens: Callable[[Tokenizer], object] = attrgetter("mask")
     """What it takes from a tokenizer; raises ValueError where that has none."""
+    rows: Callable[[Any, Text], RowStream] | None = None
+    """How rows with labels are made of a text, where it learns from such of its own; None: from those of the format."""
 
 
 TABLE: Mapping[str, Row] = {
@@ -52,6 +80,37 @@ TABLE: Mapping[str, Row] = {
     ),
     "dlm": Row(dlm.DLM, dlm.build, formats=("dialogue",), masks_units=True),
     "unilm": Row(unilm.UniLM, unilm.build),
+    "capitalisation": Row(
+        capitalisation.Capitalisation,
+        labelled.build_tokens,
+        tokens=capitalisation.require_lowercase,
+        rows=capitalisation.rows,
+    ),
+    "token-document": Row(
+        token_document.TokenDocument,
+        labelled.build_tokens,
+        tokens=attrgetter("cls"),
+        rows=token_document.rows,
+    ),
+    "sentence-reordering": Row(
+        sentence_reordering.SentenceReordering,
+        labelled.build_rows,
+        tokens=attrgetter("cls"),
+        rows=sentence_reordering.rows,
+    ),
+    "sentence-distance": Row(
+        sentence_distance.SentenceDistance,
+        labelled.build_rows,
+        tokens=attrgetter("cls"),
+        rows=sentence_distance.rows,
+    ),
+    "discourse-relation": Row(
+        discourse_relation.DiscourseRelation,
+        labelled.build_rows,
+        tokens=attrgetter("cls"),
+        rows=discourse_relation.rows,
+    ),
+    "ir-relevance": Row(ir_relevance.IRRelevance, labelled.build_rows, rows=ir_relevance.rows),
     "causal-lm": Row(
         causal.CausalLM,
         causal.build_causal,
@@ -66,6 +125,16 @@ TABLE: Mapping[str, Row] = {
         "decoder",
         begin=False,
         prompt_style="prefix",
+        tokens=attrgetter("sep"),
+    ),
+    "bidirectional-lm": Row(
+        bidirectional.BidirectionalLM, bidirectional.build, families=("elmo",), tokens=attrgetter("sep")
+    ),
+    "permutation-lm": Row(
+        permutation.PermutationLM,
+        permutation.build,
+        families=("xlnet",),
+        begin=False,
         tokens=attrgetter("sep"),
     ),
     "mass": Row(mass.Mass, mass.build, "encoder-decoder", prompt_style="fragment"),
@@ -97,7 +166,9 @@ def row_of(section: ObjectiveSettings) -> Row:
             rows[0],
             formats=next((row.formats for row in rows if row.formats), ()),
             held_out_objective=rows[0].held_out_objective or section.objectives[0],
-            masks_units=all(row.masks_units for row in rows),
+            masks_units=any(row.masks_units for row in rows)
+            and all(row.masks_units or row.rows is not None for row in rows),
+            rows=None,
             num_special_tokens=max(row.num_special_tokens for row in rows),
         )
     return next(row for row in TABLE.values() if isinstance(section, row.section))
@@ -119,39 +190,37 @@ def build(
     section: ObjectiveSettings,
     tokenizer: Tokenizer,
     extend: Callable[[Objective], Objective] = lambda objective: objective,
+    text: Text | None = None,
 ) -> Objective:
-    """The objective that the settings describe, or each of those that it mixes, extended.
+    """The objective that the settings describe, or each of those that it mixes, extended. `text`: what those that have
+    rows of their own make them of; None: rows are given to them.
 
-    Raises ValueError where the tokenizer lacks a token that it needs.
+    Raises ValueError where the tokenizer lacks a token that it needs, and where no rows can be made.
     """
     if isinstance(section, Mixture):
         from kepipe.objectives.task_mixture import task_mixture
 
         return task_mixture(
-            [build(objective, tokenizer, extend) for objective in section.objectives],
+            [build(objective, tokenizer, extend, text) for objective in section.objectives],
             [name_of(objective) for objective in section.objectives],
-            [share.weight for share in section.of],
-            [share.joins for share in section.of],
+            SCHEDULES[section.schedule](
+                [share.weight for share in section.of], [share.joins for share in section.of]
+            ),
             section.tasks,
         )
-    return extend(row_of(section).build(section, tokenizer))
+    row = row_of(section)
+    objective = row.build(section, tokenizer)
+    if row.rows is not None and text is not None:
+        objective = replace(objective, rows=row.rows(section, text))
+    return extend(objective)
 
 
-def read(value: Any) -> ObjectiveSettings:
-    """Settings from what the YAML says: a name, or a mapping with `name`. Raises ValueError, pydantic's included."""
+def read(value: Any, context: Any = None) -> ObjectiveSettings:
+    """Settings from what the YAML says: a name, or a mapping with `name`. `context`: of the validation of the file.
+    Raises ValueError, pydantic's included."""
     if isinstance(value, ObjectiveSettings):
         return value
-    return TypeAdapter(AnyObjective).validate_python(value)
-
-
-def _spell_out(value: Any) -> Any:
-    """`objective: mlm` → `objective: {name: mlm}`; a name that is not in the table is a mistake."""
-    spelt = {"name": value} if isinstance(value, str) else value
-    if isinstance(spelt, Mapping) and spelt.get("name") not in SECTIONS:
-        raise ValueError(
-            f"unknown objective {spelt.get('name')!r}{suggest(str(spelt.get('name')), list(SECTIONS))}"
-        )
-    return spelt
+    return TypeAdapter(AnyObjective).validate_python(value, context=context)
 
 
 if TYPE_CHECKING:
@@ -160,6 +229,6 @@ else:
     AnyObjective = Annotated[
         Union[tuple(SECTIONS.values())],  # noqa: UP007
         Discriminator("name"),
-        BeforeValidator(_spell_out),
+        BeforeValidator(named_section("name", "objective", SECTIONS)),
     ]
     """The settings of any objective, or its name alone, as the type of a config's field."""

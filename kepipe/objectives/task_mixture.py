@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -14,6 +14,7 @@ from torch import Tensor
 from kepipe.data.batch import Batch, TokenRows
 from kepipe.objectives.base import Collator, Objective
 from kepipe.objectives.losses import HiddenCriterion
+from kepipe.objectives.turns import Turns
 
 
 @dataclass(frozen=True)
@@ -21,21 +22,25 @@ class MixtureCollator:
     """`Batch.objective_id` says by which of `parts` a batch was made."""
 
     parts: tuple[Collator, ...]
-    weights: tuple[float, ...]
-    joins: tuple[float, ...]
-    """Share of the training after which each part joins."""
+    turns: Turns
     tasks: bool
     """Whether the model is told, by a task embedding, to which part a batch belongs."""
 
     def __call__(self, rows: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
         """See `Collator`."""
-        joined = np.array(self.joins) <= progress
-        weights = np.where(joined, self.weights, 0.0)
+        chosen, own_progress = self.choose(rng, progress)
+        return self.told(self.parts[chosen](rows, rng, own_progress), chosen)
+
+    def choose(self, rng: np.random.Generator, progress: float) -> tuple[int, float]:
+        """The part that a batch belongs to, and the share of that part's training that is done."""
+        weights = self.turns.weights_at(progress)
         chosen = int(rng.choice(len(self.parts), p=weights / weights.sum()))
-        # a part that has stages of its own goes through all of them, however late it joins
-        own_progress = (progress - self.joins[chosen]) / (1 - self.joins[chosen])
-        batch = replace(self.parts[chosen](rows, rng, own_progress), objective_id=chosen)
-        return replace(batch, tasks=torch.full_like(batch.tokens, chosen)) if self.tasks else batch
+        return chosen, self.turns.own_progress(chosen, progress)
+
+    def told(self, batch: Batch, part: int) -> Batch:
+        """The batch of a part, with what says of which it is."""
+        batch = replace(batch, objective_id=part)
+        return replace(batch, tasks=torch.full_like(batch.tokens, part)) if self.tasks else batch
 
 
 @dataclass(frozen=True)
@@ -75,15 +80,37 @@ class MixtureCriterion(HiddenCriterion):
         return f"{name}{earlier + 1 if earlier else ''}.{term}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class TaskMixture(Objective):
+    """Objectives in turn, each on rows of its own where it has any."""
+
+    collate: MixtureCollator
+    parts: tuple[Objective, ...]
+
+    def batch(
+        self, number: int, rows: Callable[[int], TokenRows], rng: np.random.Generator, progress: float
+    ) -> Batch:
+        """See `Objective`."""
+        chosen, own_progress = self.collate.choose(rng, progress)
+        return self.collate.told(self.parts[chosen].batch(number, rows, rng, own_progress), chosen)
+
+    def held_out(
+        self, rows: Callable[[int], TokenRows], count: int, rng: Callable[[int], np.random.Generator]
+    ) -> list[Batch]:
+        """See `Objective`: those of every part."""
+        return [
+            self.collate.told(batch, number)
+            for number, part in enumerate(self.parts)
+            for batch in part.held_out(rows, count, rng)
+        ]
+
+
 def task_mixture(
-    parts: Sequence[Objective],
-    names: Sequence[str],
-    weights: Sequence[float],
-    joins: Sequence[float],
-    tasks: bool = False,
-) -> Objective:
+    parts: Sequence[Objective], names: Sequence[str], turns: Turns, tasks: bool = False
+) -> TaskMixture:
     """The parts in turn (see `MixtureCollator` and `MixtureCriterion`)."""
-    return Objective(
-        MixtureCollator(tuple(part.collate for part in parts), tuple(weights), tuple(joins), tasks),
-        MixtureCriterion(tuple(part.criterion for part in parts), tuple(names)),
+    return TaskMixture(
+        collate=MixtureCollator(tuple(part.collate for part in parts), turns, tasks),
+        criterion=MixtureCriterion(tuple(part.criterion for part in parts), tuple(names)),
+        parts=tuple(parts),
     )

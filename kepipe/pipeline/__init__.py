@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
 from kepipe.config import ConfigError, Key, Section, Settings, override, read, validate
-from kepipe.flow.plan import Flow, Workspace
+from kepipe.flow.plan import Flow, Node, Workspace
 from kepipe.pipeline import conflicts
+from kepipe.pipeline.study import NAME as STUDY
 from kepipe.pipeline.study import Study, expand
-from kepipe.pipeline.wiring import KINDS, wire
+from kepipe.pipeline.wiring import KINDS, Entries, resolve, wire
 
-__all__ = ["KINDS", "Pipeline", "load", "schema"]
+__all__ = ["KINDS", "Pipeline", "load", "schema", "spelt_out"]
 
 
 class Pipeline(Section):
@@ -43,6 +45,61 @@ def load(file: Path, assignments: Sequence[str] = ()) -> tuple[Flow, dict[str, A
 
     Raises ConfigError with file and line.
     """
+    wired = _wire(file, assignments)
+    pipeline, settings, places = wired.pipeline, wired.settings, dict(wired.places)
+    nodes = wired.nodes
+    if pipeline.study is not None:
+        nodes = expand(pipeline.study, pipeline.seed, nodes, wired.entries, settings, places)
+        places |= {STUDY: (STUDY,)}
+    conflicts.refuse(nodes, settings, places)
+    return Flow(pipeline.name, pipeline.seed, pipeline.device, nodes), settings.data
+
+
+def spelt_out(file: Path, assignments: Sequence[str] = ()) -> dict[str, Any]:
+    """A pipeline file that says the same with every setting written, those of stages that nobody named included, as
+    plain data. Raises ConfigError as `load` does.
+
+    In a study, what is `like` another stage stays so, for it follows the arms; inputs that nobody named are found anew
+    for each arm.
+    """
+    load(file, assignments)
+    wired = _wire(file, assignments)
+    study = wired.pipeline.study
+    stages = {node.name: _entry(node, wired, arms=study is not None) for node in wired.nodes}
+    pipeline = wired.pipeline
+    whole = {"name": pipeline.name, "seed": pipeline.seed, "device": pipeline.device, "stages": stages}
+    return whole if study is None else {**whole, STUDY: study.as_yaml()}
+
+
+def _entry(node: Node, wired: _Wired, *, arms: bool) -> dict[str, Any]:
+    """What a file says of a stage."""
+    entry: Mapping[str, Any] = wired.entries.get(node.name, {})
+    if arms and "like" in entry:
+        return dict(entry)
+    if node.name in wired.entries:
+        entry = resolve(node.name, wired.entries, wired.settings, wired.places, {})
+    inputs = dict(entry.get("inputs") or {})
+    if not arms:
+        inputs |= {slot: list(names) for slot, names in node.inputs.items()}
+    return {
+        **({} if node.stage.name == node.name else {"use": node.stage.name}),
+        **({"inputs": inputs} if inputs else {}),
+        **node.config.as_yaml(),
+    }
+
+
+@dataclass(frozen=True)
+class _Wired:
+    """A pipeline file before a study makes copies of its stages. `entries`: what it says of each; `places`: where."""
+
+    pipeline: Pipeline
+    settings: Settings
+    entries: Entries
+    places: Mapping[str, Key]
+    nodes: list[Node]
+
+
+def _wire(file: Path, assignments: Sequence[str]) -> _Wired:
     settings = override(read(file), assignments)
     pipeline = validate(Pipeline, settings.data, settings)
     _check_names(pipeline, settings)
@@ -52,11 +109,7 @@ def load(file: Path, assignments: Sequence[str] = ()) -> tuple[Flow, dict[str, A
     places: dict[str, Key] = {
         name: ("stages", name) if name in pipeline.stages else (name,) for name in entries
     }
-    nodes = wire(entries, settings, places)
-    if pipeline.study is not None:
-        nodes = expand(pipeline.study, pipeline.seed, nodes, entries, settings, places)
-    conflicts.refuse(nodes, settings, places)
-    return Flow(pipeline.name, pipeline.seed, pipeline.device, nodes), settings.data
+    return _Wired(pipeline, settings, entries, places, wire(entries, settings, places))
 
 
 def _check_names(pipeline: Pipeline, settings: Settings) -> None:

@@ -46,7 +46,8 @@ class Arm:
         for name, entry in entries.items():
             for added, its_entry in self.before.get(name, {}).items():
                 laid[added], at[added] = its_entry, ("study", "controls")
-            laid[name] = lay_over(entry, self.changes.get(name, {}))
+            named = entry if "like" in entry else {"use": name, **entry}
+            laid[name] = lay_over(named, self.changes.get(name, {}))
             at[name] = (*root, name) if name in self.changes else places[name]
         return laid, at
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache
 from typing import Any
 
-from kepipe.config import ConfigError, Key, Settings, merge, suggest, validate
+from kepipe.config import ConfigError, Key, Section, Settings, merge, suggest, validate
 from kepipe.flow.artifact import Artifact
 from kepipe.flow.plan import Node
-from kepipe.flow.stage import Stage
+from kepipe.flow.stage import Slot, Stage
 from kepipe.stages.table import RENAMED, STAGES
 
 AnyStage = Stage[Any, Any]
@@ -18,32 +21,95 @@ WIRING = ("use", "like", "inputs")
 KINDS: Mapping[str, AnyStage] = {stage.name: stage for stage in STAGES}
 
 
+class Wired:
+    """Nodes in order, with an index for what is asked of them: time grows with the number of stages, not its square."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self._makes: dict[str, type[Artifact]] = {}
+        self._by_type: dict[type[Artifact], list[str]] = defaultdict(list)
+
+    def append(self, node: Node) -> None:
+        """Add a node, which comes after its inputs."""
+        self.nodes.append(node)
+        self._makes[node.name] = node.stage.makes
+        if not is_variation(node.stage):
+            self._by_type[node.stage.makes].append(node.name)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._makes
+
+    def makes(self, name: str, takes: type[Artifact]) -> bool:
+        """Whether there is a node of this name that makes an artifact of this type, or one more special."""
+        return name in self and issubclass(self._makes[name], takes)
+
+    def made_by(self, name: str) -> type[Artifact]:
+        """What the node of this name makes."""
+        return self._makes[name]
+
+    def makers(self, takes: type[Artifact]) -> list[str]:
+        """Names of all nodes that make an artifact of this type, or one more special."""
+        return [name for name in self._makes if self.makes(name, takes)]
+
+    def found_by_type(self, takes: type[Artifact]) -> list[str]:
+        """Names of the nodes that fill an input where the pipeline names none."""
+        return list(self._by_type[takes])
+
+
 def wire(entries: Entries, settings: Settings, places: Mapping[str, Key]) -> list[Node]:
     """The nodes in an order in which each comes after its inputs. `places`: where the file speaks of a stage.
 
     Raises ConfigError with file and line.
     """
-    nodes: list[Node] = []
+    wired, resolved = Wired(), dict[str, dict[str, Any]]()
     for name in entries:
         at = places[name]
-        _add(nodes, name, _resolve(name, entries, settings, at, ()), settings, at)
-    return nodes
+        _add(wired, name, resolve(name, entries, settings, places, resolved), settings, at)
+    return _adopted(wired.nodes)
 
 
-def _resolve(
-    name: str, entries: Entries, settings: Settings, at: Key, seen: tuple[str, ...]
+def _adopted(nodes: Sequence[Node]) -> list[Node]:
+    """The nodes with the settings that follow from what they take, and from those that take what they make."""
+    takers: dict[str, list[Section]] = defaultdict(list)
+    for node in nodes:
+        for name in dict.fromkeys(name for names in node.inputs.values() for name in names):
+            takers[name].append(node.config)
+    adopted = []
+    for node in nodes:
+        given = [slot for slot, names in node.inputs.items() if names]
+        adopted.append(replace(node, config=node.stage.adopt(node.config, given, takers[node.name])))
+    return adopted
+
+
+def resolve(
+    name: str,
+    entries: Entries,
+    settings: Settings,
+    places: Mapping[str, Key],
+    resolved: dict[str, dict[str, Any]],
 ) -> dict[str, Any]:
-    """A stage's entry with `like` followed and `use` filled in."""
-    entry = entries[name]
-    _check_wiring(entry, settings, at)
-    model = entry.get("like")
-    if model is None:
-        return {"use": name, **entry}
-    if model not in entries or model in (*seen, name):
-        hint = suggest(str(model), [other for other in entries if other != name])
-        raise ConfigError(f"{settings.where((*at, 'like'))}: `like: {model}` names no other stage{hint}")
-    copied = _resolve(model, entries, settings, at, (*seen, name))
-    return lay_over(copied, {key: value for key, value in entry.items() if key != "like"})
+    """A stage's entry with `like` followed, however far it leads, and `use` filled in. `resolved`: those known."""
+    chain = [name]
+    while (last := chain[-1]) not in resolved:
+        entry, at = entries[last], places[last]
+        _check_wiring(entry, settings, at)
+        model = entry.get("like")
+        if model is None:
+            resolved[last] = {"use": last, **entry}
+        elif model in chain:
+            circle = " → ".join([*chain[chain.index(model) :], model])
+            raise ConfigError(
+                f"{settings.where((*at, 'like'))}: `like: {model}` leads back to itself: {circle}"
+            )
+        elif model not in entries:
+            hint = suggest(str(model), [other for other in entries if other != last])
+            raise ConfigError(f"{settings.where((*at, 'like'))}: `like: {model}` names no other stage{hint}")
+        else:
+            chain.append(model)
+    for model, copy in zip(chain[:0:-1], chain[-2::-1], strict=True):
+        changes = {key: value for key, value in entries[copy].items() if key != "like"}
+        resolved[copy] = lay_over(resolved[model], changes)
+    return resolved[name]
 
 
 def lay_over(entry: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,7 +145,7 @@ def _check_wiring(entry: Mapping[str, Any], settings: Settings, at: Key) -> None
             )
 
 
-def _add(nodes: list[Node], name: str, entry: Mapping[str, Any], settings: Settings, at: Key) -> None:
+def _add(wired: Wired, name: str, entry: Mapping[str, Any], settings: Settings, at: Key) -> None:
     """Append a node; stages that make what it needs and that the file does not name come before it."""
     kind = entry["use"]
     if kind not in KINDS:
@@ -90,25 +156,31 @@ def _add(nodes: list[Node], name: str, entry: Mapping[str, Any], settings: Setti
     config = validate(stage.config, {k: v for k, v in entry.items() if k not in WIRING}, settings, at)
     given = entry.get("inputs") or {}
     chosen = {slot: names for slot, names in given.items() if names is not None}
-    needed = {slot for slot in stage.needs(config) if slot not in given}
-    unknown = [slot for slot in chosen if slot not in stage.slots()]
+    named = {slot: [names] if isinstance(names, str) else names for slot, names in chosen.items()}
+    filled = {
+        slot: wired.made_by(names[0])
+        for slot, names in named.items()
+        if len(names) == 1 and names[0] in wired
+    }
+    needed = {slot for slot in stage.needs(config, filled) if slot not in given}
+    slots = stage.slots()
+    unknown = [slot for slot in chosen if slot not in slots]
     if unknown:
-        hint = suggest(unknown[0], list(stage.slots()))
+        hint = suggest(unknown[0], list(slots))
         raise ConfigError(f"{settings.where((*at, 'inputs'))}: `{name}` has no input `{unknown[0]}`{hint}")
     inputs = {
-        slot: _producers(nodes, name, slot, takes, several, chosen.get(slot), settings, at)
-        for slot, (takes, several, optional) in stage.slots().items()
-        if slot in chosen or slot in needed or not optional
+        name_of_slot: _producers(wired, name, name_of_slot, slot, chosen.get(name_of_slot), settings, at)
+        for name_of_slot, slot in slots.items()
+        if name_of_slot in chosen or name_of_slot in needed or not slot.optional
     }
-    nodes.append(Node(name, stage, config, inputs))
+    wired.append(Node(name, stage, config, inputs))
 
 
 def _producers(
-    nodes: list[Node],
+    wired: Wired,
     name: str,
     slot: str,
-    takes: type[Artifact],
-    several: bool,
+    wanted: Slot,
     chosen: str | list[str] | None,
     settings: Settings,
     at: Key,
@@ -118,27 +190,31 @@ def _producers(
     Named ones may make something more special than what is wanted (a fine-tuned model is a model); what nobody names is
     filled by exactly what is wanted, so that an evaluation of models does not take up those for a task.
     """
-    where = settings.where((*at, "inputs", slot))
-    producers = [node.name for node in nodes if issubclass(node.stage.makes, takes)]
+    where, takes, several = settings.where((*at, "inputs", slot)), wanted.takes, wanted.several
     if chosen is not None:
         names = [chosen] if isinstance(chosen, str) else chosen
         if not several and len(names) != 1:
             raise ConfigError(f"{where}: `{name}` takes one {takes.__name__}, not {len(names)}")
         for other in names:
-            if other not in producers and _may_be_added(other, takes, settings):
-                _add(nodes, other, {"use": other}, settings, at)
-            elif other not in producers:
-                stages = settings.data.get("stages", {})
-                later = other in stages and other not in [node.name for node in nodes]
-                hint = "; only a stage that stands before it can" if later else suggest(other, producers)
+            if wired.makes(other, takes):
+                continue
+            if _may_be_added(other, takes, settings):
+                _add(wired, other, {"use": other}, settings, at)
+            else:
+                later = other in settings.data.get("stages", {}) and other not in wired
+                hint = (
+                    "; only a stage that stands before it can"
+                    if later
+                    else suggest(other, wired.makers(takes))
+                )
                 raise ConfigError(f"{where}: `{other}` makes no {takes.__name__} before `{name}`{hint}")
         return names
-    producers = [node.name for node in nodes if node.stage.makes is takes and not is_variation(node.stage)]
-    if not producers:
+    producers = wired.found_by_type(takes)
+    if not producers and not wanted.if_there:
         kind = next(stage.name for stage in STAGES if stage.makes is takes and not is_variation(stage))
         if kind in settings.data.get("stages", {}):
             raise ConfigError(f"{where}: `{name}` needs what `{kind}` makes; put `{kind}` before it")
-        _add(nodes, kind, {"use": kind}, settings, at)
+        _add(wired, kind, {"use": kind}, settings, at)
         return [kind]
     if len(producers) > 1 and not several:
         choices = " and ".join(f"`{other}`" for other in producers)
@@ -154,6 +230,9 @@ def _may_be_added(name: str, takes: type[Artifact], settings: Settings) -> bool:
     return kind is not None and issubclass(kind.makes, takes) and name not in settings.data.get("stages", {})
 
 
+@cache
 def is_variation(stage: AnyStage) -> bool:
-    """Whether a stage needs what it makes, as one that shuffles a graph: it serves only where it is asked for."""
-    return any(slot.takes is stage.makes and not slot.optional for slot in stage.slots().values())
+    """Whether a stage needs what it makes, as one that shuffles a graph: it serves only where it is asked for. One that
+    takes what there is, as a mixture of models does, is none."""
+    slots = stage.slots().values()
+    return any(slot.takes is stage.makes and not (slot.optional or slot.if_there) for slot in slots)

@@ -22,6 +22,10 @@ Tick = Callable[[int], None]
 """Call with the number of steps just done."""
 
 
+class NothingToAsk(ValueError):
+    """A probe finds nothing to ask of this data; the message says why. The others go on without it."""
+
+
 class Probe(Protocol):
     """A set of cases, how a model answers them, and how answers are scored."""
 

@@ -10,7 +10,7 @@ the one that is asked for, and none whose mention reaches into the blank.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -20,7 +20,9 @@ import numpy as np
 from kepipe.arrays import Floats, Ints
 from kepipe.data.alignment import ENTITY, tokenise
 from kepipe.data.document import Document, Mention
+from kepipe.probes.base import NothingToAsk
 from kepipe.probes.held_out import Links
+from kepipe.studies.intervals import FEWEST_CLUSTERS
 from kepipe.tokenization.tokenizer import Tokenizer
 from kg.store import Graph
 
@@ -72,12 +74,14 @@ class Candidates:
 
 @dataclass(frozen=True)
 class ClozeTest:
-    """Cases, and candidates by type. `left_out`: why mentions were not asked for, with their number."""
+    """Cases, and candidates by type. `left_out`: why mentions were not asked for, with their number; `min_score`: from
+    which confidence of the linker they are, None of given ones."""
 
     source: str
     cases: tuple[Case, ...]
     candidates: dict[str, Candidates]
     left_out: dict[str, int]
+    min_score: float | None = None
 
     @cached_property
     def entities(self) -> tuple[str, ...]:
@@ -109,13 +113,18 @@ class ClozeMaker:
     context_tokens: int = 128
     max_name_tokens: int = 6
     min_score: float = 0.9
+    """Confidence from which the linker's mentions are asked for. Where they stand in too few documents for an interval,
+    the surer half of all are."""
     mentions: Literal["auto", "gold", "linked"] = "auto"
     """Which mentions are blanked: those given with the data ("gold"), those the linker is sure of ("linked");
     "auto" takes the given ones where they make at least half of `max_cases`, else the linked."""
 
     def make(self, links: Links, rng: np.random.Generator) -> ClozeTest:
-        """Draw cases from the held-out documents, then the candidates of each type that occurs."""
-        source, found, left_out = self._find(links.held_out)
+        """Draw cases from the held-out documents, then the candidates of each type that occurs.
+
+        Raises NothingToAsk where no mention can be asked for.
+        """
+        source, min_score, found, left_out = self._find(links.held_out)
         drawn = [found[place] for place in np.sort(rng.permutation(len(found))[: self.max_cases])]
         left_out["not drawn"] = len(found) - len(drawn)
         links_by_row = {self.graph.row(id): links.training[id] for id in links.anywhere if id in self.graph}
@@ -125,31 +134,42 @@ class ClozeMaker:
         }
         cases = tuple(case for case in drawn if len(tables[case.type].names) >= FEWEST)
         left_out["nothing else of its type"] = len(drawn) - len(cases)
-        return ClozeTest(
-            source,
-            cases,
-            {type: table for type, table in tables.items() if len(table.names) >= FEWEST},
-            {reason: count for reason, count in left_out.items() if count},
-        )
+        reasons = {reason: count for reason, count in left_out.items() if count}
+        if not cases:
+            raise NothingToAsk(_nothing(source, reasons))
+        asked = {type: table for type, table in tables.items() if len(table.names) >= FEWEST}
+        return ClozeTest(source, cases, asked, reasons, min_score)
 
-    def _find(self, documents: Sequence[Document]) -> tuple[str, list[Case], Counter[str]]:
+    def _find(self, documents: Sequence[Document]) -> tuple[str, float | None, list[Case], Counter[str]]:
+        """Whose mentions are asked for, from which confidence of the linker, the cases, and what was left out."""
         if self.mentions != "linked":
-            cases, left_out = self._cases(documents, gold=True)
+            cases, left_out = self._cases(documents, None)
             if self.mentions == "gold" or 2 * len(cases) >= self.max_cases:
-                return "gold", cases, left_out
-        return "linked", *self._cases(documents, gold=False)
+                return "gold", None, cases, left_out
+        found = self._cases(documents, self.min_score)
+        if (number := _documents(found[0])) < FEWEST_CLUSTERS:
+            scores = [mention.score for document in documents for mention in document.mentions]
+            lower = min(self.min_score, float(np.median(scores)) if scores else 0.0)
+            surer_half = self._cases(documents, lower)
+            if _documents(surer_half[0]) > number:
+                return "linked", lower, *surer_half
+        return "linked", self.min_score, *found
 
-    def _cases(self, documents: Sequence[Document], *, gold: bool) -> tuple[list[Case], Counter[str]]:
-        """Every mention that can be asked for, in the order of the text."""
+    def _cases(
+        self, documents: Sequence[Document], min_score: float | None
+    ) -> tuple[list[Case], Counter[str]]:
+        """Every mention that can be asked for, in the order of the text: of the linker's from `min_score` up, or of
+        those given with the text (None)."""
         cases: list[Case] = []
         left_out: Counter[str] = Counter()
         for document in documents:
-            mentions = document.gold if gold else document.mentions
+            mentions = document.gold if min_score is None else document.mentions
             if not mentions:
                 continue
             window = _Windows(document, self.tokenizer, self.context_tokens - self.max_name_tokens - 2)
             for mention in sorted(mentions, key=lambda mention: mention.start):
-                case = self._case(document, mention, window)
+                sure = min_score is None or mention.score >= min_score
+                case = self._case(document, mention, window) if sure else "the linker is not sure"
                 if isinstance(case, Case):
                     cases.append(case)
                 else:
@@ -158,8 +178,6 @@ class ClozeMaker:
 
     def _case(self, document: Document, mention: Mention, windows: _Windows) -> Case | str:
         """The case that blanks a mention, or why there is none."""
-        if mention.score < self.min_score:
-            return "the linker is not sure"
         if mention.entity not in self.graph:
             return "not in the graph"
         row = self.graph.row(mention.entity)
@@ -228,6 +246,20 @@ class ClozeMaker:
             tuple(piece.tolist()) if len(piece) <= self.max_name_tokens and unknown not in piece else ()
             for piece in pieces
         ]
+
+
+def _documents(cases: Sequence[Case]) -> int:
+    """In how many documents cases stand."""
+    return len({case.document for case in cases})
+
+
+def _nothing(source: str, left_out: Mapping[str, int]) -> str:
+    """Why there is no case."""
+    if not left_out:
+        missing = "link given with it" if source == "gold" else "mention of an entity"
+        return f"the held-out text has no {missing}"
+    reasons = "; ".join(f"{count:,} {reason}" for reason, count in left_out.items())
+    return f"no mention in the held-out text can be asked for: {reasons}"
 
 
 class _Window(NamedTuple):

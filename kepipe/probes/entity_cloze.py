@@ -33,6 +33,8 @@ class EntityCloze:
 
     test: ClozeTest
     tokenizer: Tokenizer
+    min_score: float = 0.0
+    """The linker's confidence that was asked for."""
 
     @property
     def steps(self) -> int:
@@ -76,6 +78,8 @@ class EntityCloze:
             "cases": len(types),
             "documents": len({case.document for case in self.test.cases}),
             "left_out": self.test.left_out,
+            "min_score": self.test.min_score,
+            "min_score_asked": self.min_score,
             "types": {
                 type: {"cases": types.count(type), "candidates": len(table.names)}
                 for type, table in self.test.candidates.items()
@@ -117,7 +121,27 @@ def make(held_out: HeldOutDocuments) -> EntityCloze:
         min_score=settings.min_score,
         mentions=settings.mentions,
     )
-    return EntityCloze(maker.make(links, held_out.rng(2)), held_out.tokenizer)
+    return EntityCloze(maker.make(links, held_out.rng(2)), held_out.tokenizer, settings.min_score)
+
+
+def match(
+    probe: EntityCloze, other: EntityCloze, ours: Answers, theirs: Answers
+) -> tuple[EntityCloze, Answers, Answers] | None:
+    """The blanks that both tests have: the same characters of the same document, for the same entity."""
+    at = {(case.document, case.start, case.end, case.entity): n for n, case in enumerate(other.test.cases)}
+    pairs = [
+        (n, at[key])
+        for n, case in enumerate(probe.test.cases)
+        if (key := (case.document, case.start, case.end, case.entity)) in at
+    ]
+    if not pairs:
+        return None
+    mine, its = np.array(pairs).T
+    cases = tuple(probe.test.cases[n] for n in mine)
+    types = {case.type for case in cases}
+    candidates = {type: table for type, table in probe.test.candidates.items() if type in types}
+    test = replace(probe.test, cases=cases, candidates=candidates)
+    return replace(probe, test=test), {"ranks": ours["ranks"][mine]}, {"ranks": theirs["ranks"][its]}
 
 
 def records(probe: EntityCloze, answers: Mapping[str, Answers]) -> Iterator[dict[str, Any]]:
@@ -159,6 +183,16 @@ def _notes(details: Details) -> str:
     return f"Mentions not asked for: {reasons}." if reasons else ""
 
 
+def _caution(details: Details) -> str:
+    used, asked = details["min_score"], details["min_score_asked"]
+    if used is None or used >= asked:
+        return ""
+    return (
+        f"too few mentions reach `min_score` {asked:g}, so the surer half of the linker's are blanked, from {used:.2g} "
+        "up: some of these links may be wrong"
+    )
+
+
 PRESENTATION = Presentation(
     anchor="cloze",
     title="Entity cloze",
@@ -169,6 +203,7 @@ PRESENTATION = Presentation(
     intro=_intro,
     cases="blanks",
     notes=_notes,
+    caution=_caution,
     caption=(
         "Scores with 95% intervals, which resample documents. “By links” orders candidates by how often the training "
         "text links them and does not read the sentence."

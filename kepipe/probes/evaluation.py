@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kepipe.config import ConfigConflict
+from kepipe.probes.base import NothingToAsk
 from kepipe.probes.table import PROBES, ProbeName, score_name
 from kepipe.studies.scores import Difference, Scores
 
@@ -45,9 +46,24 @@ def fitting(asked: Sequence[ProbeName] | None, model: ModelConfig, arm: str) -> 
     return tuple(name for name in able if PROBES[name].by_default) if asked is None else tuple(asked)
 
 
-def make_probes(held_out: HeldOutDocuments, names: Collection[ProbeName]) -> dict[ProbeName, Probe]:
-    """The probes of these names, in the table's order. Raises ValueError where nothing is held out."""
-    return {name: row.make(held_out) for name, row in PROBES.items() if name in names}
+def make_probes(
+    held_out: HeldOutDocuments, names: Collection[ProbeName]
+) -> tuple[dict[ProbeName, Probe], dict[ProbeName, str]]:
+    """The probes of these names, in the table's order, and why there are none of the others.
+
+    Raises ValueError where nothing is held out, and where there is nothing to ask by any of them.
+    """
+    made: dict[ProbeName, Probe] = {}
+    skipped: dict[ProbeName, str] = {}
+    for name, row in PROBES.items():
+        if name in names:
+            try:
+                made[name] = row.make(held_out)
+            except NothingToAsk as reason:
+                skipped[name] = str(reason)
+    if names and not made:
+        raise ValueError("; ".join(f"{name}: {reason}" for name, reason in skipped.items()))
+    return made, skipped
 
 
 class _Arm:
@@ -60,7 +76,7 @@ class _Arm:
     def _model(self) -> OpenedModel:
         from kepipe.inference.opening import open_model
 
-        return self._added.to(open_model(self._artifact.folder, self._context.device))
+        return open_model(self._artifact.folder, self._context.device, added=self._added)
 
     def answer(self, name: ProbeName, probe: Probe) -> Answers:
         """Its answers: computed, or found in the scratch folder where an interrupted attempt left them."""
@@ -123,8 +139,10 @@ def score(
     given: Given,
     reference: str,
     seed: int,
+    skipped: Mapping[ProbeName, str] | None = None,
 ) -> Scores:
-    """The scores of all arms; `reference`: the one that the others are compared with."""
+    """The scores of all arms; `reference`: the one that the others are compared with; `skipped`: why what was wanted
+    could not be asked."""
     details: dict[str, dict[str, Any]] = {}
     for name, probe in probes.items():
         details[score_name(name)] = probe.details() | (
@@ -138,6 +156,7 @@ def score(
         _differences(probes, answered, reference, seed),
         {score_name(name): probe.baselines(seed) for name, probe in probes.items()},
         details,
+        {score_name(name): reason for name, reason in (skipped or {}).items()},
     )
 
 
@@ -166,14 +185,14 @@ def write_files(folder: Path, probes: Mapping[ProbeName, Probe], answered: Answe
                     stream.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
-def score_model(
+def ask_model(
     folder: Path,
     held_out: HeldOutDocuments,
     asked: Sequence[ProbeName] | None,
     added: AddedKnowledge,
     device: str = "cpu",
-) -> dict[str, Metrics]:
-    """The scores of one model folder on the held-out documents, as one arm of `Scores`.
+) -> dict[ProbeName, tuple[Probe, Answers]]:
+    """The probes of a model folder on the held-out documents, with its answers.
 
     It is asked in its own tokens, so that a model of another vocabulary is judged fairly; probes whose scores depend on
     the tokens are then left out, because they do not compare.
@@ -188,9 +207,44 @@ def score_model(
         for name in fitting(asked, read_config(folder), folder.name)
         if same or not PROBES[name].same_tokens_only
     ]
-    probes = make_probes(replace(held_out, tokenizer=tokenizer), names)
-    model, seed = added.to(open_model(folder, device)), held_out.seed
+    probes, _ = make_probes(replace(held_out, tokenizer=tokenizer), names)
+    model = open_model(folder, device, added=added)
+    return {name: (probe, probe.answer(model, lambda _: None)) for name, probe in probes.items()}
+
+
+def score_model(
+    folder: Path,
+    held_out: HeldOutDocuments,
+    asked: Sequence[ProbeName] | None,
+    added: AddedKnowledge,
+    device: str = "cpu",
+) -> dict[str, Metrics]:
+    """The scores of one model folder on the held-out documents, as one arm of `Scores`; see `ask_model`."""
+    answered = ask_model(folder, held_out, asked, added, device)
     return {
-        score_name(name): probe.score(probe.answer(model, lambda _: None), seed)
-        for name, probe in probes.items()
+        score_name(name): probe.score(answers, held_out.seed) for name, (probe, answers) in answered.items()
     }
+
+
+def pair(
+    first: Mapping[ProbeName, tuple[Probe, Answers]],
+    second: Mapping[ProbeName, tuple[Probe, Answers]],
+    seed: int,
+    same_tokens: bool,
+) -> dict[str, Metrics]:
+    """Probe → metric → first − second, over the cases that both answered.
+
+    Models of other tokens answer other cases: of a probe whose row matches them, those that are the same are compared;
+    other probes are left out.
+    """
+    differences: dict[str, Metrics] = {}
+    for name in first.keys() & second.keys():
+        (probe, ours), (other, theirs) = first[name], second[name]
+        if not same_tokens:
+            if (match := PROBES[name].match) is None or (
+                matched := match(probe, other, ours, theirs)
+            ) is None:
+                continue
+            probe, ours, theirs = matched
+        differences[score_name(name)] = probe.difference(ours, theirs, seed)
+    return differences

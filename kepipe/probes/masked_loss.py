@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kepipe.arrays import Ints
-from kepipe.probes.base import Answers, Tick
+from kepipe.probes.base import Answers, NothingToAsk, Tick
 from kepipe.probes.presentation import Details, Presentation
 from kepipe.studies.cases import Cases, compare, summarise
 
@@ -89,7 +89,7 @@ class MaskedLoss:
 
 
 def make(held_out: HeldOutDocuments) -> MaskedLoss:
-    """Blanks in the held-out text."""
+    """Blanks in the held-out text. Raises NothingToAsk where it is too short for any."""
     from kepipe.probes.blanks import draw_blanks
 
     settings = held_out.settings
@@ -101,6 +101,8 @@ def make(held_out: HeldOutDocuments) -> MaskedLoss:
         settings.loss_tokens,
         held_out.entities,
     )
+    if not any(map(len, blanks.places.values())):
+        raise NothingToAsk("the held-out text is too short for a blank")
     return MaskedLoss(blanks, held_out.tokenizer, held_out.training_counts())
 
 

@@ -1,7 +1,8 @@
 """Probe `perplexity`: how well a model goes on with held-out text, with one rule for GPT and for encoder-decoders.
 
 Each window is scored token by token after the one before it. Tokens of different vocabularies do not compare, so losses
-are told per word and per byte of the original text as well.
+are told per word and per byte of the original text as well. Knowledge that a model has stands before the prompt: facts
+of the entities that the prompt names. They are read and not scored.
 """
 
 from __future__ import annotations
@@ -21,9 +22,16 @@ from kepipe.studies.scores import Scores
 
 if TYPE_CHECKING:
     from kepipe.inference.opening import OpenedModel
+    from kepipe.knowledge.base import Knowledge
+    from kepipe.models.prompting import PromptTokens
     from kepipe.models.protocols import LanguageModel
     from kepipe.probes.held_out import HeldOutDocuments
 
+FACT_TOKENS = "fact_tokens"
+NO_FACTS = (
+    "the graph states none in these splits, or none has room; a `context` below the model's positions leaves some, and "
+    "so does a larger `length` in `knowledge`"
+)
 ROWS = 16
 """Windows that go through the model together."""
 
@@ -41,16 +49,39 @@ class Perplexity:
 
     def answer(self, model: OpenedModel, tick: Tick) -> Answers:
         if model.language_model is None:
+            from kepipe.models.any_base import families_that_write
+
             raise ValueError(
-                f"{model.folder}: perplexity needs a model that says how likely a text is (GPT, T5)"
+                f"{model.folder}: perplexity needs a model that says how likely a text is: of "
+                f"{families_that_write()}"
             )
-        return {"losses": losses(model.language_model, self.windows, tick)}
+        if model.knowledge is None:
+            return {"losses": losses(model.language_model, self.windows, tick)}
+        from kepipe.models.prompting import size
+
+        prompts = informed(model.knowledge, self.windows, model.language_model.tokenizer.pad)
+        longer_R = [
+            size(given) - len(plain) for given, plain in zip(prompts, self.windows.prompts, strict=True)
+        ]
+        return {
+            "losses": losses(model.language_model, self.windows, tick, prompts),
+            FACT_TOKENS: np.array(longer_R, np.float64),
+        }
+
+    def _named(self) -> list[str]:
+        return [entity for named in self.windows.named for _, _, entity in named]
 
     def entities_given(self, model: OpenedModel) -> Sequence[str]:  # noqa: ARG002
-        return ()
+        """See `Probe`: what the prompts name. What is named where the model goes on is not told before."""
+        return self._named()
 
     def score(self, answers: Answers, seed: int) -> dict[str, Estimate]:
-        return summarise(answers["losses"], self.windows, seed)
+        """See `summarise`; where facts were given, `fact_tokens`, how many tokens of them a stretch has before it."""
+        found = summarise(answers["losses"], self.windows, seed)
+        if FACT_TOKENS in answers:
+            stretches_R = np.ones(len(self.windows), np.int64)
+            found[FACT_TOKENS] = _estimate(answers[FACT_TOKENS], stretches_R, self.windows, seed)
+        return found
 
     def difference(self, first: Answers, second: Answers, seed: int) -> dict[str, Estimate]:
         return compare(first["losses"], second["losses"], self.windows, seed)
@@ -78,16 +109,60 @@ def make(held_out: HeldOutDocuments) -> Perplexity:
     return Perplexity(windows, held_out.training_counts())
 
 
-def losses(model: LanguageModel, windows: EvalWindows, tick: Tick = lambda _: None) -> Floats:
-    """Nats of each target given its prompt, float [R]."""
-    found = np.zeros(len(windows))
+def informed(knowledge: Knowledge, windows: EvalWindows, pad: int) -> list[PromptTokens]:
+    """The prompts of windows with the facts of what they name. `pad`: the token that fills rows up."""
+    from kepipe.inference.prompt_facts import with_facts
+
+    found: list[PromptTokens] = []
+    room = int(windows.tokens.max())
+    for start in range(0, len(windows), ROWS):
+        rows = slice(start, start + ROWS)
+        prompts = windows.prompts[rows]
+        named = windows.named[rows] or [()] * len(prompts)
+        found += with_facts(knowledge, prompts, named, room, pad)
+    return found
+
+
+def losses(
+    model: LanguageModel,
+    windows: EvalWindows,
+    tick: Tick = lambda _: None,
+    prompts: Sequence[PromptTokens] | None = None,
+) -> Floats:
+    """Nats of each target given its prompt, float [R]. `prompts`: see `token_losses`."""
+    return np.array([nats_S.sum() for nats_S in token_losses(model, windows, tick, prompts)])
+
+
+def token_losses(
+    model: LanguageModel,
+    windows: EvalWindows,
+    tick: Tick = lambda _: None,
+    prompts: Sequence[PromptTokens] | None = None,
+) -> list[Floats]:
+    """Nats of each token of the R targets, float [S]. `prompts`: others than those of the windows, with facts."""
+    from kepipe.models.prompting import log_likelihoods
+
+    prompts = windows.prompts if prompts is None else prompts
+    found: list[Floats] = []
     for start in range(0, len(windows), ROWS):
         rows = slice(start, min(start + ROWS, len(windows)))
         targets = windows.targets[rows]
-        likelihoods_NU = model.log_likelihoods(windows.prompts[rows], range(len(targets)), targets)
-        found[rows] = -likelihoods_NU.sum(1)
+        likelihoods_NU = log_likelihoods(model, prompts[rows], range(len(targets)), targets)
+        found += [-own_U[: len(target)] for own_U, target in zip(likelihoods_NU, targets, strict=True)]
         tick(len(targets))
     return found
+
+
+def loss_of_known(
+    model: LanguageModel, windows: EvalWindows, nats: Sequence[Floats]
+) -> tuple[float | None, int]:
+    """Nats a token without the tokens that are unknown to the model, None where all are; and how many these are.
+    `nats`: see `token_losses`."""
+    from kepipe.models.prompting import unknown
+
+    unknown_N = unknown(model, np.concatenate(windows.targets))
+    known_N = np.concatenate(nats)[~unknown_N]
+    return float(known_N.mean()) if len(known_N) else None, int(unknown_N.sum())
 
 
 def summarise(losses_R: Floats, windows: EvalWindows, seed: int) -> dict[str, Estimate]:
@@ -138,6 +213,9 @@ def headlines(name: str, _: Presentation, scores: Scores) -> Iterator[str]:
                 f"{arm}: perplexity {values['token_perplexity']:,} per token, {values['word_perplexity']:,} per word; "
                 f"{values['bits_per_byte']} bits per byte"
             )
+            if FACT_TOKENS in values:
+                none = "" if values[FACT_TOKENS] else f": {NO_FACTS}"
+                yield f"{arm}: {values[FACT_TOKENS]} tokens of facts stand before a stretch{none}"
 
 
 def _intro(details: Details) -> str:

@@ -50,7 +50,8 @@ class Presentation:
     `anchor`, `title`: of its section. `metrics`: name → label, in the order of the table; those that a model lacks are
     left out. `deciding`: the metric by which arms are compared. `drawn`: metrics of the chart, which share a scale; ():
     all. `unit`: what the chart's axis shows. `cases`: what one calls the cases. `intro`, `notes`: what is asked, and
-    what was left out, in words. `facts`: metric → label of the numbers at the head of the page; `compared_fact`: label
+    what was left out, in words. `caution`: what one has to know before one trusts the figures; the console warns of it.
+    `facts`: metric → label of the numbers at the head of the page; `compared_fact`: label
     of the deciding difference there. `alone`: a sentence of a single arm, a template of `{arm}` and metrics' names.
     `examples`: the probe's file of single blanks that a page quotes (`kepipe.probes.entity_cloze.records`).
     """
@@ -64,6 +65,7 @@ class Presentation:
     intro: Callable[[Details], str]
     cases: str = "cases"
     notes: Callable[[Details], str] = field(default=lambda _: "")
+    caution: Callable[[Details], str] = field(default=lambda _: "")
     drawn: tuple[str, ...] = ()
     from_zero: bool = True
     caption: str = ""

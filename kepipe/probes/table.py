@@ -41,15 +41,22 @@ class ProbeRow:
     """Whether it is put to every model that can answer it where nobody says which are."""
     same_tokens_only: bool = False
     """Whether scores of models with other tokens do not compare."""
+    match: Callable[[Any, Any, Answers, Answers], tuple[Probe, Answers, Answers] | None] | None = None
+    """(probe, the same probe in other tokens, the answers to each) → a probe of the cases that both have, with the
+    answers to these alone, or None where there are none. None: cases in other tokens are others."""
     files: Mapping[str, Callable[[Any, Mapping[str, Answers]], Iterable[Mapping[str, Any]]]] = field(
         default_factory=dict
     )
     """Files of JSON lines that are written beside the scores: name → the lines, from the probe and arms' answers."""
+    more_figures: tuple[str, ...] = ()
+    """Metrics beside those that the report shows."""
 
     @property
-    def reads_text_alone(self) -> bool:
-        """Whether knowledge cannot go with its text: a `LanguageModel` is given tokens and nothing else."""
-        return "masked-lm" not in self.capabilities
+    def figures(self) -> tuple[str, ...]:
+        """The names of its metrics, of groups too: `*` stands for what the data decides."""
+        groups = self.presentation.groups
+        main = dict.fromkeys((*self.presentation.metrics, *self.more_figures))
+        return (*main, *(f"{groups.prefix}/*/{name}" for name in main if groups is not None), "mentions_*")
 
     @property
     def asks(self) -> str:
@@ -66,6 +73,7 @@ PROBES: Mapping[str, ProbeRow] = {
         quiz_headlines,
         by_default=False,
         files={graph_quiz.FILE: graph_quiz.records},
+        more_figures=tuple(f"mrr_{group}" for group in graph_quiz.GROUPS),
     ),
     "entity-cloze": ProbeRow(
         "rank of a blanked mention's entity among those of its type",
@@ -73,6 +81,7 @@ PROBES: Mapping[str, ProbeRow] = {
         entity_cloze.make,
         entity_cloze.PRESENTATION,
         entity_cloze.headlines,
+        match=entity_cloze.match,
         files={entity_cloze.FILE: entity_cloze.records},
     ),
     "perplexity": ProbeRow(

@@ -6,17 +6,19 @@ with half of it overlapping.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kepipe.arrays import Ints
 from kepipe.data.document import Document
+from kepipe.probes.base import NothingToAsk
 from kepipe.tokenization.tokenizer import Tokenizer
 
-AROUND = 4
-"""Special tokens that stand around a prompt and its continuation, at most."""
+if TYPE_CHECKING:
+    from kepipe.data.batch import NamedTokens
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class EvalWindows:
     """R pieces of held-out text and what stands before each.
 
     `prompts`, `targets`: tokens, int [S] and at most that; `documents`: int [R]. Of each target `words`
-    (begun by white space) and `bytes` (UTF-8) of the original text that it covers, int [R].
+    (begun by white space) and `bytes` (UTF-8) of the original text that it covers, int [R]. `named`: what each prompt
+    names as a whole; empty where no document is linked.
     """
 
     prompts: tuple[Ints, ...]
@@ -32,6 +35,7 @@ class EvalWindows:
     documents: Ints
     words: Ints
     bytes: Ints
+    named: tuple[Sequence[NamedTokens], ...] = ()
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -50,6 +54,7 @@ class EvalWindows:
             documents=self.documents[chosen],
             words=self.words[chosen],
             bytes=self.bytes[chosen],
+            named=tuple(self.named[row] for row in chosen) if self.named else (),
         )
 
 
@@ -62,34 +67,45 @@ def draw_windows(
 ) -> EvalWindows:
     """Cut documents so that a prompt and its continuation fill `length` tokens; draw `max_tokens` worth of them.
 
-    Raises ValueError where no document is longer than a prompt.
+    Raises NothingToAsk where no document is longer than a prompt.
     """
+    from kepipe.models.prompting import AROUND
+
     size = (length - AROUND) // 2
     cut = cut_windows(list(documents), tokenizer, size)
     if not len(cut):
-        raise ValueError(
-            f"perplexity: no held-out document has more than {size} tokens; lower `context` or hold out more"
+        raise NothingToAsk(
+            f"no held-out document has more than {size} tokens; lower `context` or hold out more"
         )
     return cut.only(np.sort(rng.permutation(len(cut))[: max(1, max_tokens // size)]))
 
 
 def cut_windows(documents: list[Document], tokenizer: Tokenizer, size: int) -> EvalWindows:
     """Every stretch of `size` tokens that has one before it in its document, and the shorter last ones."""
-    prompts, targets, of, words, sizes = [], [], [], [], []
+    from kepipe.knowledge.name_matcher import to_tokens
+
+    prompts, targets, named, of, words, sizes = [], [], [], [], [], []
     for number, document in enumerate(documents):
         encoded = tokenizer.encode([document.text])
         words_C, bytes_C = _measures(document.text)
+        mentions = to_tokens(document.text, document.mentions, encoded.starts, encoded.ends)
         # A token answers for the text up to where the next one starts, so that nothing is left out or counted twice.
         starts = np.append(encoded.starts, len(document.text))
         for start in range(size, len(encoded.tokens), size):
             stop = min(start + size, len(encoded.tokens))
             prompts.append(encoded.tokens[start - size : start])
             targets.append(encoded.tokens[start:stop])
+            named.append(_within(mentions, start - size, start))
             of.append(number)
             words.append(words_C[starts[stop]] - words_C[starts[start]])
             sizes.append(bytes_C[starts[stop]] - bytes_C[starts[start]])
-    counts = (np.array(values, np.int64) for values in (of, words, sizes))
-    return EvalWindows(tuple(prompts), tuple(targets), *counts)
+    documents_R, words_R, bytes_R = (np.array(values, np.int64) for values in (of, words, sizes))
+    return EvalWindows(tuple(prompts), tuple(targets), documents_R, words_R, bytes_R, tuple(named))
+
+
+def _within(mentions: Iterable[NamedTokens], first: int, stop: int) -> list[NamedTokens]:
+    """The mentions whose tokens all lie from `first` to `stop`, counted from there."""
+    return [(begin - first, end - first, id) for begin, end, id in mentions if begin >= first and end <= stop]
 
 
 def _measures(text: str) -> tuple[Ints, Ints]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 LABEL = 42
 """Characters of a label on one line."""
+LEGEND_WIDTH, LEGEND_LINE = 62, 0.22
+"""Of a legend above a chart: characters side by side, marks counted; the height of a line in inches."""
 SERIES = 6
 """Colours that a page has for arms; a seventh arm has the first one's again."""
 _INK, _MUTED, _LINE = "#fe0100", "#fe0101", "#fe0102"
@@ -36,17 +39,21 @@ def series(number: int) -> str:
     return f"#fe00{number % SERIES:02x}"
 
 
-def curves(lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str) -> Markup:
-    """Label → (xs, ys) as lines, each labelled at its end."""
+def curves(
+    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str, *, log_x: bool = False
+) -> Markup:
+    """Label → (xs, ys) as lines, each labelled at its end. `log_x`: over the logarithm of x."""
     with _chart(5.4, 3.2) as (axes, finish):
         for number, (label, (xs, ys)) in enumerate(lines.items()):
             axes.plot(
                 xs, ys, color=series(number), linewidth=1.8, label=in_chart(label), solid_joinstyle="round"
             )
+        if log_x:
+            axes.set_xscale("log")
         axes.set_xlabel(in_xml(x), color=_MUTED)
         axes.set_ylabel(in_xml(y), color=_MUTED)
         axes.grid(axis="y", color=_LINE, linewidth=0.8)
-        _legend(axes)
+        _legend(axes, _legend_columns(lines) if len(lines) > 1 else 0)  # beside the curves, not over them
     return finish()
 
 
@@ -63,12 +70,17 @@ def dots(
     Series that are not in `order` are baselines: small grey marks. `zero` draws the line of no difference;
     without it the axis begins at 0 if `from_zero`.
     """
-    with _chart(5.4, 0.75 + 0.52 * len(rows)) as (axes, finish):
-        baselines = sorted({name for row in rows.values() for name in row} - set(order))
+    names = {name for row in rows.values() for name in row}
+    columns = _legend_columns(names)
+    most = max((sum(name in row for name in order) for row in rows.values()), default=1)
+    height = 0.55 + LEGEND_LINE * ceil(len(names) / columns) + max(0.52, 0.16 * most) * len(rows)
+    with _chart(5.4, height) as (axes, finish):
+        baselines = sorted(names - set(order))
         for place, row in enumerate(rows.values()):
             shown = [name for name in order if name in row]
+            apart = min(0.26, 0.84 / max(1, len(shown)))
             for name, value in row.items():
-                offset = 0.26 * (shown.index(name) - (len(shown) - 1) / 2) if name in order else 0.0
+                offset = apart * (shown.index(name) - (len(shown) - 1) / 2) if name in order else 0.0
                 _dot(axes, value, place + offset, order, baselines, name)
         axes.set_yticks(range(len(rows)), [in_chart(name) for name in rows])
         axes.set_ylim(len(rows) - 0.5, -0.5)
@@ -78,7 +90,7 @@ def dots(
         elif from_zero:
             axes.set_xlim(left=0)
         axes.set_xlabel(in_xml(x), color=_MUTED)
-        _legend(axes, above=True)
+        _legend(axes, columns)
     return finish()
 
 
@@ -200,16 +212,22 @@ def _short(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _legend(axes: Axes, above: bool = False) -> None:
+def _legend_columns(names: Collection[str]) -> int:
+    """How many entries of a legend stand side by side above a chart."""
+    return max(1, min(4, LEGEND_WIDTH // (max(map(len, names), default=0) + 5)))
+
+
+def _legend(axes: Axes, columns: int = 0) -> None:
+    """Within the chart, or in so many columns above it."""
     handles, labels = axes.get_legend_handles_labels()
-    if len(labels) < 2 and not above:
+    if len(labels) < 2 and not columns:
         return
     where: dict[str, Any] = {"loc": "upper right"}
-    if above:
+    if columns:
         where = {
             "loc": "lower left",
             "bbox_to_anchor": (0, 1.0),
-            "ncols": 4,
+            "ncols": columns,
             "columnspacing": 1.2,
             "borderpad": 0,
         }

@@ -42,6 +42,10 @@ def sections(scores: Scores, folder: Path) -> Iterator[Section]:
             examples = quote_examples(folder / row.presentation.examples, probe, row.presentation, scores)
             if examples is not None:
                 yield examples
+    if scores.skipped:
+        titles = {probe: row.presentation.title for probe, row in rows()}
+        blocks = tuple(Text(f"{titles[probe]}: {reason}.") for probe, reason in scores.skipped.items())
+        yield Section("skipped", "What could not be asked", blocks)
 
 
 def section(probe: str, shown: Presentation, scores: Scores, *, groups: bool = True) -> Section:
@@ -68,6 +72,8 @@ class _Drawing:
         """See `section`."""
         shown = self.shown
         blocks: list[Block] = [Text(shown.intro(self.details))]
+        if caution := shown.caution(self.details):
+            blocks.append(Text(f"Take care: {caution}."))
         drawn = tuple(metric for metric in shown.drawn or self.metrics if metric in self.metrics)
         unit = f"{shown.unit}, {shown.better} is better"
         scores = {

@@ -17,6 +17,9 @@ from kg.view import Facts, facts_of
 _RELATIONS_SHOWN = 100
 _NAMES_SHOWN = 30
 """Entities of one relation, on the page of an entity."""
+LONGEST_NAME, LONGEST_DESCRIPTION = 80, 140
+"""Characters of a name that is a heading, and of a description beside a name: what is longer stands whole once, in the
+page's second line."""
 _KINDS = {
     "1-1": "one head, one tail",
     "1-N": "one head, many tails",
@@ -60,17 +63,26 @@ def entity_page(graph: Graph, row: int, svg: Markup, drawn: int) -> Page:
     """
     entity = graph.entity(row)
     away, to = facts_of(graph, row)
+    name, told = _short(entity.label, LONGEST_NAME), []
+    fits = len(entity.description) <= LONGEST_DESCRIPTION
+    if name != entity.label:
+        told.append(entity.label)
+    if not fits:
+        told.append(entity.description)
+    if entity.aliases:
+        also = ", ".join(_short(alias, LONGEST_NAME) for alias in entity.aliases[:20])
+        told.append(f"Also called {also}.")
     return Page(
-        title=entity.label,
+        title=name,
         kicker=" · ".join([entity.id, *entity.types]),
-        headline=f"{entity.label}: {entity.description}" if entity.description else entity.label,
-        lead=f"Also called {', '.join(entity.aliases[:20])}." if entity.aliases else "",
+        headline=f"{name}: {entity.description}" if entity.description and fits else name,
+        lead=" ".join(told),
         sections=(
             Section("around", "Surroundings", _surroundings(svg, drawn)),
             Section(
                 "facts",
                 "Facts",
-                (_facts(graph, away, f"{entity.label} → …"), _facts(graph, to, f"… → {entity.label}")),
+                (_facts(graph, away, f"{name} → …"), _facts(graph, to, f"… → {name}")),
             ),
         ),
         footer=f"graph {graph.digest}",
@@ -155,7 +167,7 @@ def _facts(graph: Graph, facts: Sequence[Facts], direction: str) -> Block:
 
 
 def _named(graph: Graph, rows: Sequence[int]) -> str:
-    shown = "; ".join(graph.labels[row] for row in rows[:_NAMES_SHOWN])
+    shown = "; ".join(_short(graph.labels[row], LONGEST_NAME) for row in rows[:_NAMES_SHOWN])
     return f"{shown}; and {len(rows) - _NAMES_SHOWN:,} more" if len(rows) > _NAMES_SHOWN else shown
 
 
@@ -164,8 +176,17 @@ def _count(number: int, one: str, many: str = "") -> str:
 
 
 def _name(entity: Entity) -> str:
-    return f"{entity.label} ({entity.description})" if entity.description else entity.label
+    name = _short(entity.label, LONGEST_NAME)
+    return f"{name} ({_short(entity.description, LONGEST_DESCRIPTION)})" if entity.description else name
+
+
+def _short(text: str, longest: int) -> str:
+    """The beginning of a text that is too long, up to a word's end where it has words."""
+    if len(text) <= longest:
+        return text
+    begun, blank, _ = text[:longest].rpartition(" ")
+    return f"{begun if blank and len(begun) > longest // 2 else text[:longest]} …"
 
 
 def _label(graph: Graph, hubs: Sequence[tuple[int, int]]) -> str:
-    return graph.labels[hubs[0][0]] if hubs else ""
+    return _short(graph.labels[hubs[0][0]], LONGEST_NAME) if hubs else ""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
+from kepipe.data.script import language_of
 from kepipe.report.markup import Markup, shown
 
 
@@ -106,6 +107,13 @@ class Page:
     footer: str = ""
 
 
+def _lang(text: Any) -> Markup:
+    """The attribute that says of a passage or a cell that it is Chinese, so that a browser reads and writes it so; the
+    pages' own words are English."""
+    language = language_of([re.sub("<[^>]*>", "", str(text))], fewest=1)
+    return Markup(' lang="zh"') if language == "zh" else Markup()
+
+
 def render(page: Page) -> str:
     """The page as one HTML file. A browser that shows it runs no script and loads nothing: the page's policy forbids
     both, besides that no text of others becomes HTML."""
@@ -118,5 +126,6 @@ def render(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["lang"] = _lang
     style = resources.files("kepipe.report").joinpath("page.css").read_text(encoding="utf-8")
     return environment.get_template("page.html.jinja").render(page=page, style=Markup(style)) + "\n"

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from kepipe.data.shards import open_shard
 from kepipe.flow.artifact import Artifact
-from kepipe.report import data, evaluation
+from kepipe.report import data, evaluation, fine_tuned
 from kepipe.report.page import Page
 from kepipe.report.running import day, record, running
 from kepipe.report.training import training
@@ -16,7 +16,7 @@ from kepipe.studies.scores import FILE, read_scores
 
 
 class RunArtifacts(Protocol):
-    """What the stages of a run made; `arms` are the models that were measured."""
+    """What the stages of a run made; `arms` are the models that were measured, `tuned` those for tasks."""
 
     @property
     def graph(self) -> Artifact: ...
@@ -31,6 +31,8 @@ class RunArtifacts(Protocol):
     @property
     def arms(self) -> Sequence[Artifact]: ...
     @property
+    def tuned(self) -> Sequence[Artifact]: ...
+    @property
     def evaluation(self) -> Artifact: ...
 
 
@@ -38,10 +40,11 @@ def build(run: RunArtifacts, title: str = "") -> Page:
     """The page of a run."""
     graph, corpus, shards, evaluated = run.graph.folder, run.corpus.folder, run.shards.folder, run.evaluation
     scores = read_scores(evaluated.folder / FILE)
-    stages = (run.graph, run.corpus, run.linked, run.shards, *run.vectors, *run.arms, evaluated)
+    stages = (run.graph, run.corpus, run.linked, run.shards, *run.vectors, *run.arms, evaluated, *run.tuned)
     held_out = set(open_shard(shards / "held_out").ids())
     sections = [
         *evaluation.sections(scores, evaluated.folder),
+        *fine_tuned.task_sections(run.tuned),
         training(run.arms),
         data.linking(run.linked.folder, graph, held_out),
         *(data.vectors(vectors.folder) for vectors in run.vectors),

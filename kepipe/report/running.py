@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -10,12 +9,13 @@ from typing import Any
 from kepipe.flow.artifact import RECORD, Artifact, read_manifest
 from kepipe.report import charts
 from kepipe.report.page import Block, Code, Figure, Section, Table, Text
+from kg.regular_files import read_json
 
 
 def record(artifact: Artifact) -> dict[str, Any]:
     """What is recorded of the work that made an artifact: seconds, device, run; {} where nothing is."""
     try:
-        recorded = json.loads((artifact.folder / RECORD / "run.json").read_text(encoding="utf-8"))
+        recorded = read_json(artifact.folder / RECORD / "run.json")
     except (OSError, ValueError):  # none, or a damaged one: no result depends on it
         return {}
     return recorded if isinstance(recorded, dict) else {}
@@ -47,10 +47,13 @@ def running(artifacts: Sequence[Artifact]) -> Section:
     blocks.append(Table(head, tuple(rows), numbers=(1,)))
     tags = _tags(records)
     blocks.append(Text("To do it again:"))
-    blocks.append(Code(f"kepipe run {tags.get('pipeline.file', 'PIPELINE.yaml')}"))
+    words = ("kepipe run", tags.get("pipeline.file", "PIPELINE.yaml"), tags.get("pipeline.set", ""))
+    blocks.append(Code(" ".join(word for word in words if word)))
     seed = read_manifest(artifacts[-1].folder)["cache_key_inputs"].get("seed")
     provenance = {"seed": str(seed)} if seed is not None else {}
-    provenance |= {name: value for name, value in tags.items() if name not in ("pipeline.file", "seed")}
+    provenance |= {
+        name: value for name, value in tags.items() if name not in ("pipeline.file", "pipeline.set", "seed")
+    }
     if provenance:
         blocks.append(
             Text(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from kepipe.config import ConfigConflict, suggest
+from kepipe.flow.artifact import Artifact
 from kepipe.flow.source_digests import digest_source
 from kepipe.flow.stage import Planned, Stage, StageContext
-from kepipe.inference.added_knowledge import AddedKnowledge
+from kepipe.inference.added_knowledge import AddedKnowledge, refusals
 from kepipe.knowledge import table as knowledge
 from kepipe.knowledge.base import KnowledgeContext
 from kepipe.knowledge.table import KnowledgeMethods, inputs_of
@@ -24,6 +25,7 @@ from kepipe.stages.starting import folders
 from kepipe.studies.scores import FILE, single_values, write_scores
 
 if TYPE_CHECKING:
+    from kepipe.probes.base import Probe
     from kepipe.probes.held_out import HeldOutDocuments
 
 
@@ -37,7 +39,8 @@ class EvaluateConfig(ProbeSettings):
     )
     knowledge: KnowledgeMethods = ()
     """What goes with the text, of all arms alike: a method's name, `method:` with settings, or a list of such. It takes
-    the place of what a model's folder brings by the same method. None: what each brings."""
+    the place of what a model's folder brings by the same method. None: what each brings. A language model reads the
+    facts of what a prompt names before the prompt."""
     reference: str | None = None
     """The arm that the others are compared with; none: `control` where there is one, else the last."""
 
@@ -56,7 +59,10 @@ class EvaluateInputs:
 
 
 def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, context: StageContext) -> None:
-    """Write `scores.json` and the probes' files. Raises ValueError where the held-out documents ask nothing."""
+    """Write `scores.json` and the probes' files. A probe that finds nothing to ask is left out, which is told.
+
+    Raises ValueError where no probe does.
+    """
     from kepipe.inference.opening import read_config
 
     names = [arm.name for arm in inputs.arms]
@@ -65,15 +71,15 @@ def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, context: StageConte
     chosen = {arm.name: fitting(config.probes, read_config(arm.folder), arm.name) for arm in inputs.arms}
     if config.probes is None:
         _note_chosen(chosen, context)
-    _warn_of_unused(config, chosen, context)
     held_out = held_out_documents(inputs.linked, inputs.candidates, inputs.shards, config, context.seed)
     if inputs.vectors is not None:
         held_out = replace(held_out, vectors=inputs.vectors.folder)
-    probes = make_probes(held_out, {name for of_arm in chosen.values() for name in of_arm})
+    probes, skipped = make_probes(held_out, {name for of_arm in chosen.values() for name in of_arm})
+    _warn_of_made(probes, skipped, context)
     added = AddedKnowledge(config.knowledge, folders(inputs.graph, inputs.vectors, None))
     answered, given = answer_all(inputs.arms, probes, chosen, added, context)
     reference = config.reference or ("control" if "control" in names else names[-1])
-    scores = score(probes, answered, given, reference, context.seed)
+    scores = score(probes, answered, given, reference, context.seed, skipped)
     write_scores(context.out / FILE, scores)
     write_files(context.out, probes, answered)
     for arm, measured in scores.arms.items():
@@ -101,15 +107,15 @@ def _note_chosen(chosen: Mapping[str, Sequence[ProbeName]], context: StageContex
         context.note(f"{' and '.join(arms)}: {', '.join(probes)}")
 
 
-def _warn_of_unused(
-    config: EvaluateConfig, chosen: Mapping[str, Sequence[ProbeName]], context: StageContext
+def _warn_of_made(
+    probes: Mapping[ProbeName, Probe], skipped: Mapping[ProbeName, str], context: StageContext
 ) -> None:
-    """Tell which probes read the text alone although knowledge is asked for."""
-    methods = " and ".join(map(knowledge.name_of, config.knowledge))
-    for arm, probes in chosen.items():
-        alone = [name for name in probes if PROBES[name].reads_text_alone]
-        if methods and alone:
-            context.warn(f"{arm}: {' and '.join(alone)} reads the text alone, so {methods} is not used there")
+    """Tell which probes are left out, and what one has to know of those that are made."""
+    for name, reason in skipped.items():
+        context.warn(f"{name} is left out: {reason}")
+    for name, probe in probes.items():
+        if caution := PROBES[name].presentation.caution(probe.details()):
+            context.warn(f"{name}: {caution}")
 
 
 def _tell_given(given: Given, context: StageContext) -> None:
@@ -137,30 +143,22 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
     """Arms that cannot be measured so."""
     arms = stage.inputs["arms"]
     yield from _unknown_reference(stage.config, [arm.name for arm in arms])
-    asked: set[ProbeName] | None = set()
     for arm in arms:
         model = preview.model_of(arm)
         if model is None:
-            asked = None
             continue
         try:
-            probes = fitting(stage.config.probes, model, arm.name)
-            asked = None if asked is None else asked | set(probes)
+            fitting(stage.config.probes, model, arm.name)
         except ConfigConflict as conflict:
             yield conflict
-        yield from knowledge.unlearned(stage.config.knowledge, model, arm.name)
-    if stage.config.knowledge and asked and all(PROBES[name].reads_text_alone for name in asked):
-        yield ConfigConflict(
-            "knowledge",
-            f"{' and '.join(sorted(asked))} reads the text alone, and no arm is asked anything else: leave it out",
-        )
+        yield from refusals(stage.config.knowledge, model, arm.name)
     for settings in stage.config.knowledge:
         yield from knowledge.conflicts(
             settings, stage.config.knowledge, KnowledgeContext(None, stage.config.context)
         )
 
 
-def _needs(config: EvaluateConfig) -> tuple[str, ...]:
+def _needs(config: EvaluateConfig, _given: Mapping[str, type[Artifact]]) -> tuple[str, ...]:
     return inputs_of(config.knowledge)
 
 
@@ -171,6 +169,27 @@ def _fingerprint(config: EvaluateConfig) -> Mapping[str, str]:
     return {file.name: digest_source(file) for file in files if file.is_file()}
 
 
+def _figures(stage: Planned) -> Collection[str]:
+    """Of each probe that is asked, for all arms together and for each."""
+    models = [preview.model_of(arm) for arm in stage.inputs["arms"]]
+    asked = stage.config.probes
+    if asked is None:
+        by_default = [name for name, row in PROBES.items() if row.by_default]
+        fit = [by_default if model is None else fitting(None, model, "") for model in models]
+        asked = [name for name in PROBES if any(name in names for names in fit)]
+    of_probes = [f"{score_name(name)}/{metric}" for name in asked for metric in PROBES[name].figures]
+    return [*of_probes, *(f"*/{name}" for name in of_probes)]
+
+
 EVALUATE = Stage(
-    "evaluate", 8, EvaluateInputs, EvaluateConfig, Evaluation, evaluate, _fingerprint, conflicts, _needs
+    "evaluate",
+    10,
+    EvaluateInputs,
+    EvaluateConfig,
+    Evaluation,
+    evaluate,
+    _fingerprint,
+    conflicts,
+    _needs,
+    figures=_figures,
 )

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from kepipe.config import ConfigConflict
 from kepipe.finetuning.settings import FinetuneConfig
 from kepipe.finetuning.splits import Data
+from kepipe.finetuning.table import TASKS
+from kepipe.finetuning.text_output import TextOutput, cannot_write, no_room
+from kepipe.flow.artifact import Artifact
 from kepipe.flow.source_digests import digest_source
 from kepipe.flow.stage import Planned, Stage, StageContext
 from kepipe.knowledge.base import KnowledgeContext
@@ -21,6 +24,10 @@ from kepipe.stages import preview
 from kepipe.stages.artifacts import FineTuned, Graph, Linked, Model, TaskData, Vectors
 from kepipe.stages.provenance import provenance
 from kepipe.tokenization.digests import tokenizer_digests
+from kepipe.training.settings import TRAINING_FIGURES
+
+COUNTS = ("rows", "cut", "words_cut", "words_empty", "mentions", "mentions_aligned", "read_cut_off")
+"""What is logged of rows that did not fit."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +53,9 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
     from kepipe.finetuning.collator import TaskBatches
     from kepipe.finetuning.evaluation import DevEvaluator
     from kepipe.finetuning.measuring import encode, measure
+    from kepipe.finetuning.mention_finders import LINKER
     from kepipe.finetuning.reading import read_examples
-    from kepipe.finetuning.starting import start
+    from kepipe.finetuning.starting import freeze, start
     from kepipe.models.files import link_folder
     from kepipe.stages.starting import choose, folders, warn_of_unused
     from kepipe.training.loop import train
@@ -73,14 +81,14 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
     task = fresh.spec.row
     dev = DevEvaluator(task, splits["dev"], rows["dev"], fresh.collator, config.batch_tokens)
     if config.train == "head":
-        fresh.model.encoder.requires_grad_(False)
+        freeze(fresh.model.encoder)
     training = config.training(batches.sampler.per_epoch)
-    state = train(fresh.model, batches, task.output.criterion(), training, context, dev)
+    state = train(fresh.model, batches, task.output.criterion(config.label_smoothing), training, context, dev)
     fresh.model.eval()
     measure(fresh, splits, rows, 4 * config.batch_tokens, context)
     fine_tuned.save(context.out, fresh, provenance("finetune", inputs, config, context, state))
     if inputs.linked is not None and fresh.knowledge is not None:
-        link_folder(inputs.linked.folder / "linker", context.out / fine_tuned.LINKER)
+        link_folder(inputs.linked.folder / "linker", context.out / LINKER)
 
 
 def missing_inputs(config: FinetuneConfig, given: Collection[str]) -> Iterator[ConfigConflict]:
@@ -124,13 +132,24 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
     except ConfigConflict as conflict:
         yield conflict
         return
+    if model is not None and not preview.is_encoder(model):
+        yield ConfigConflict(
+            "inputs.start", f"{preview.display_name(stage)} is no encoder, on which a task could be put"
+        )
+        return
     context = KnowledgeContext(model, config.length)
     yield from preview.knowledge_conflicts(stage, context)
     if model is not None:
         yield from too_long(config, model)
+        output = TASKS[config.task].output
+        if isinstance(output, TextOutput):
+            if reason := cannot_write(model):
+                yield ConfigConflict("task", reason)
+            elif reason := no_room(model, config.length, config.generation.max_new_tokens):
+                yield ConfigConflict("generation.max_new_tokens", reason)
 
 
-def _needs(config: FinetuneConfig) -> tuple[str, ...]:
+def _needs(config: FinetuneConfig, _given: Mapping[str, type[Artifact]]) -> tuple[str, ...]:
     return inputs_of(config.knowledge)
 
 
@@ -146,6 +165,39 @@ def _fingerprint(config: FinetuneConfig) -> Mapping[str, str]:
     return digests
 
 
+def _figures(stage: Planned) -> Collection[str] | None:
+    """Of each split, and what is logged while the model learns."""
+    config: FinetuneConfig = stage.config
+    metrics = TASKS[config.task].metrics
+    if not metrics:
+        return None
+    tested = config.data is None or config.data.test is not None
+    measured = [f"{split}/{name}" for split in (("test", "dev") if tested else ("dev",)) for name in metrics]
+    return [
+        *measured,
+        *(f"held_out_{name}" for name in metrics),
+        "held_out_error",
+        *TRAINING_FIGURES,
+        *COUNTS,
+    ]
+
+
+def _inspect(stage: Planned) -> Iterator[str]:
+    from kepipe.finetuning.inspection import inspect
+
+    return inspect(stage.config)
+
+
 FINETUNE = Stage(
-    "finetune", 5, FinetuneInputs, FinetuneConfig, FineTuned, finetune, _fingerprint, conflicts, _needs
+    "finetune",
+    7,
+    FinetuneInputs,
+    FinetuneConfig,
+    FineTuned,
+    finetune,
+    _fingerprint,
+    conflicts,
+    _needs,
+    figures=_figures,
+    inspect=_inspect,
 )

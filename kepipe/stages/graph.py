@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -16,7 +16,7 @@ from kepipe.flow.source_digests import digest_source
 from kepipe.flow.stage import Nothing, Planned, Stage, StageContext
 from kepipe.stages.artifacts import Graph
 from kg.problems import Problems
-from kg.sources.reading import Choices
+from kg.sources.reading import Choices, Relations
 from kg.sources.table import FORMATS, Format, read_source, size
 from kg.splits import hold_out
 from kg.writer import GraphWriter
@@ -34,8 +34,17 @@ def _for(option: str) -> str:
     return "For " + ", ".join(f"`{name}`" for name, format in FORMATS.items() if option in format.options)
 
 
+class RelationsConfig(Section):
+    """Relations by id or label."""
+
+    include: tuple[str, ...] = ()
+    """None but these, where any is named."""
+    exclude: tuple[str, ...] = ()
+    """None of these."""
+
+
 class GraphConfig(Section):
-    """Where the graph comes from. Sources and their options are described in docs/graph.md."""
+    """Where the graph comes from. Sources and their options are described in docs/formats.md."""
 
     source: SourceName = Field(
         "geonames",
@@ -59,12 +68,18 @@ class GraphConfig(Section):
         description=f"{_for('min_population')}: the smallest city taken; its lists begin at 500, capitals and seats of "
         "government at less.",
     )
+    relations: RelationsConfig = RelationsConfig()
+    """Whose triples are taken."""
     valid: Share = 0.05
     """Share of the triples held out for validation, where the source brings no division of its own."""
     test: Share = 0.05
     """Share of the triples held out for the final score, likewise."""
     strict: bool = False
     """Refuse bad lines instead of skipping and counting them."""
+
+    def not_written(self) -> Collection[str]:
+        """See `Section`: what means nothing to the source."""
+        return {name for name in _CHOICES if name not in FORMATS[self.source].options}
 
 
 _CHOICES = ("languages", "columns", "min_sitelinks", "min_population")
@@ -78,9 +93,10 @@ def graph(_inputs: Nothing, config: GraphConfig, context: StageContext) -> None:
     for name in _CHOICES:
         if name in config.model_fields_set and name not in format.options:
             context.warn(f"graph: `{name}` means nothing to the source {format.name}")
-    choices = Choices(**{name: getattr(config, name) for name in _CHOICES})
+    relations = Relations(config.relations.include, config.relations.exclude)
+    choices = Choices(**{name: getattr(config, name) for name in _CHOICES}, relations=relations)
     with context.progress(f"reading {format.name}", size(format, path) or None, "bytes") as tick:
-        left_out = read_source(format, path, writer, problems, tick, choices)
+        account = read_source(format, path, writer, problems, tick, choices)
     if not writer.count("valid") and not writer.count("test"):
         rng = np.random.default_rng([context.seed, 0])
         writer.replace_triples(hold_out(writer.triples("train"), rng, config.valid, config.test))
@@ -89,7 +105,9 @@ def graph(_inputs: Nothing, config: GraphConfig, context: StageContext) -> None:
     (context.out / "problems.json").write_text(found, encoding="utf-8")
     if problems:
         context.warn(problems.summary())
-    for reason, count in sorted((left_out + writer.repeated).items()):
+    for line in account.lines():
+        context.note(line)
+    for reason, count in sorted((+writer.repeated).items()):
         context.note(f"left out: {reason}: {count:,}")
     counts = stored.describe()
     context.log(counts)
@@ -124,4 +142,4 @@ def _path(config: GraphConfig) -> Path:
     return config.path or Path(format.name)
 
 
-GRAPH = Stage("graph", 4, Nothing, GraphConfig, Graph, graph, fingerprint, conflicts)
+GRAPH = Stage("graph", 5, Nothing, GraphConfig, Graph, graph, fingerprint, conflicts)

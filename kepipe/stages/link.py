@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
 from kepipe.config import Section, runtime_only
-from kepipe.flow.stage import Stage, StageContext
+from kepipe.data.script import language_of
+from kepipe.flow.stage import Planned, Stage, StageContext
 from kepipe.stages.artifacts import Corpus, Graph, Linked
+from kepipe.stages.corpus import first_documents
 
 if TYPE_CHECKING:
     from kepipe.linking.corpus.run import LinkedCorpus
+    from kepipe.linking.linker import Linker
 
 
 @dataclass(frozen=True)
@@ -75,15 +79,22 @@ def link(inputs: LinkInputs, config: LinkConfig, context: StageContext) -> None:
         config.max_candidates, config.min_length, config.train, threshold, config.pronouns
     )
     workers = Workers(config.workers, context.progress)
-    corpus = link_corpus(job, settings, workers, context.out / "documents.jsonl")
+    first: list[str] = []
+
+    def begun(texts: list[str]) -> None:
+        first.extend(text[:2000] for text in texts)
+        for warning in _language_warning(config, first):
+            context.warn(warning)
+
+    corpus = link_corpus(job, settings, workers, context.out / "documents.jsonl", begun)
     corpus.linker.save(context.out / "linker")
     (context.out / "corpus.json").write_bytes((inputs.corpus.folder / "corpus.json").read_bytes())
     (context.out / "scores.json").write_text(json.dumps(corpus.scores, indent=1), encoding="utf-8")
-    _log(corpus, config, context)
+    _log(corpus, first, config, context)
 
 
-def _log(corpus: LinkedCorpus, config: LinkConfig, context: StageContext) -> None:
-    """Log scores, and say in a sentence how good the links are."""
+def _log(corpus: LinkedCorpus, texts: Iterable[str], config: LinkConfig, context: StageContext) -> None:
+    """Log scores, and say in a sentence how good the links are; `texts`: the first of the corpus."""
     scores, note = corpus.scores, f"{corpus.mentions:,} mentions linked"
     context.log({"mentions": corpus.mentions, "threshold": corpus.linker.ranker.threshold})
     if scores["linker"]:
@@ -96,10 +107,24 @@ def _log(corpus: LinkedCorpus, config: LinkConfig, context: StageContext) -> Non
         note += f"; F1 {linker['f1']:.3f} on held-out links, exact names {baseline['f1']:.3f}"
     context.note(note)
     if not corpus.mentions:
-        context.warn(
+        context.warn(_why_nothing(corpus.linker, texts, config))
+
+
+def _why_nothing(linker: Linker, texts: Iterable[str], config: LinkConfig) -> str:
+    """Why nothing was linked, by the first texts: no name stands there, or it is one of too many entities."""
+    found = Counter(surface for text in texts for surface in linker.gazetteer.find(text).surfaces)
+    if not found:
+        return (
             f"no name of the graph was found: are the labels and aliases of its entities in the language of the text, "
             f"and is that `language: {config.language}`?"
         )
+    name, times = found.most_common(1)[0]
+    entities = len(linker.gazetteer.lexicon.candidates(name))
+    return (
+        f"names of the graph were found, and none is linked: for none is an entity sure enough. {name!r} stands there "
+        f"most often ({times:,} times in the first texts) and is a name of {entities:,} entities; given links, from "
+        f"which the linker learns, or a lower `threshold` change that"
+    )
 
 
 def fingerprint(config: LinkConfig) -> Mapping[str, str]:
@@ -109,4 +134,21 @@ def fingerprint(config: LinkConfig) -> Mapping[str, str]:
     return pipeline_digests(config.language, config.spacy_model)
 
 
-LINK = Stage("link", 10, LinkInputs, LinkConfig, Linked, link, fingerprint)
+def _language_warning(config: LinkConfig, texts: Iterable[str]) -> Iterator[str]:
+    """Where the text looks like the other language."""
+    found = language_of(texts)
+    if found not in (None, config.language):
+        yield (
+            f"`language: {config.language}`, but the text looks like `{found}`: fewer names will be found; set "
+            f"`language: {found}`"
+        )
+
+
+def inspect(stage: Planned) -> Iterator[str]:
+    """The text's language, by its first documents."""
+    corpus = stage.given("corpus")
+    documents = [] if corpus is None else first_documents(corpus.config)
+    return _language_warning(stage.config, (document.text[:2000] for document in documents))
+
+
+LINK = Stage("link", 11, LinkInputs, LinkConfig, Linked, link, fingerprint, inspect=inspect)

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from kepipe.config import ConfigConflict
+from kepipe.config import ConfigConflict, Section
 from kepipe.data.formats import FormatName
+from kepipe.flow.artifact import Artifact
+from kepipe.flow.source_digests import digest_source
 from kepipe.flow.stage import Planned, Stage, StageContext
 from kepipe.knowledge.base import KnowledgeContext
 from kepipe.knowledge.table import METHODS, KnowledgeMethods, inputs_of
+from kepipe.models.any_base import AnyBase, token_width
 from kepipe.models.base import Base, fingerprint
-from kepipe.models.config import TransformerConfig
+from kepipe.models.counted import CountedBase
+from kepipe.models.networks.config import NetworkBase
+from kepipe.models.static.config import StaticConfig
 from kepipe.objectives import requirements, table
 from kepipe.objectives.mlm import MLM
 from kepipe.objectives.requirements import RowSettings
-from kepipe.stages import preview
+from kepipe.stages import counted, preview
 from kepipe.stages.artifacts import Graph, Model, Shards, Vectors
 from kepipe.stages.provenance import provenance
 from kepipe.training.recipes import RecipeName, settings_of
-from kepipe.training.settings import TrainingSettings
+from kepipe.training.settings import TRAINING_FIGURES, TrainingSettings
 
 
 def _no_method(value: Any) -> Any:
@@ -45,8 +50,9 @@ class PretrainConfig(TrainingSettings):
 
     shorthand: ClassVar[Mapping[str, str]] = {"objective": "name", "knowledge": "method"}
 
-    base: Base = Base()
-    """The model that training starts from."""
+    base: AnyBase = Base()
+    """The model that training starts from; or one that is counted in a pass of its own, without the settings of
+    training."""
     recipe: RecipeName = "default"
     """The settings of training that are not written here, where the base is a fresh one: the defaults, others that may
     learn more in little time, or those with which its family was published. A trained base has the defaults."""
@@ -56,40 +62,64 @@ class PretrainConfig(TrainingSettings):
     """What a graph gives the model, and how: a method's name, `method:` with settings, or a list of such. None: what
     the model that training starts from brings."""
     format: FormatName = "doc-sentences"
-    """What a row is made of (Liu et al. 2019, §4.2); packed: rows of exactly `length` tokens; dialogue: three turns."""
+    """What a row is made of (Liu et al. 2019, §4.2); packed: rows of exactly `length` tokens; doc-packed: such rows of
+    one document; dialogue: three turns. Objectives that tell labels (sentence-distance, …) make rows of their own."""
     length: int = Field(128, ge=8)
     """Longest row in tokens, special tokens included; of span-corruption, longest source, which is of more text."""
     document_mask: bool = False
     """Hide the documents that share a row from one another."""
+    streams: bool = False
+    """Batches go on from one another: each row from the same row of the batch before, and a model that carries states
+    or a memory takes them along. Else rows are shuffled."""
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _follow_recipe(cls, values: Any) -> Any:
+    def _follow_recipe(cls, values: Any, validate: Callable[[Any], Self]) -> Self:
+        """Fill in what the recipe sets. These fields stay out of `model_fields_set`, so that `without_recipe` can undo
+        them. With another optimizer than the recipe's, its learning rate is dropped."""
         if not isinstance(values, Mapping):
-            return values
+            return validate(values)
         base = values.get("base", {})
         if isinstance(base, Base):
-            base = {"family": base.family, "from": base.trained}
+            base = base.model_dump(by_alias=True, exclude_unset=True)
         if not isinstance(base, Mapping) or base.get("from") is not None:
-            return values
-        return {**settings_of(values.get("recipe", "default"), base.get("family", "bert")), **values}
+            return validate(values)
+        settings = settings_of(values.get("recipe", "default"), base.get("family", "bert"))
+        if settings.get("optimizer") != values.get("optimizer", settings.get("optimizer")):
+            settings = {name: value for name, value in settings.items() if name != "learning_rate"}
+        of_base = {**settings.get("base", {}), **base}
+        config = validate({**settings, **values, **({"base": of_base} if of_base else {})})
+        config.model_fields_set.difference_update(settings.keys() - values.keys())
+        return config
+
+    def without_recipe(self) -> Self:
+        """The settings with the defaults in place of the recipe's, which is made for fresh models."""
+        fields = type(self).model_fields
+        unwritten = fields.keys() - self.model_fields_set - {"base"}
+        return self.model_copy(
+            update={n: fields[n].get_default(call_default_factory=True) for n in unwritten}
+        )
 
     @property
     def rows(self) -> RowSettings:
         """What rows are made of."""
-        return RowSettings(self.format, self.length, self.document_mask)
+        return RowSettings(
+            self.format, self.length, self.document_mask, self.streams, ramp=self.batch_ramp > 0
+        )
 
 
 @dataclass(frozen=True)
 class PretrainInputs:
     """The text; a model to start from: that of an earlier stage, in place of `base`; the vectors and the graph that
-    knowledge is from; a graph by which entities that have no vector get one, composed from their neighbours."""
+    knowledge is from; a graph by which entities that have no vector get one, composed from their neighbours; the word
+    vectors of an earlier stage, with which the table of tokens begins."""
 
     shards: Shards
     start: Model | None = None
     vectors: Vectors | None = None
     graph: Graph | None = None
     neighbours: Graph | None = None
+    embeddings: Model | None = None
 
 
 def pretrain(inputs: PretrainInputs, config: PretrainConfig, context: StageContext) -> None:
@@ -98,6 +128,9 @@ def pretrain(inputs: PretrainInputs, config: PretrainConfig, context: StageConte
     The seed gives the first weights and the order of the text, whatever the objective: arms differ in nothing
     else.
     """
+    if isinstance(config.base, CountedBase):
+        counted.fit(config.base, inputs.shards, provenance("pretrain", inputs, config, context), context)
+        return
     if config.processes == 1:
         fit(inputs, config, context)
         return
@@ -130,34 +163,96 @@ def fit(inputs: PretrainInputs, config: PretrainConfig, context: StageContext) -
     opening.save(run.knowledge, context.out, run.model, all_of_it=False)
 
 
+def _figures(_: Planned) -> tuple[str, ...]:
+    """What is logged: losses and accuracies, on held-out text too, at the end too."""
+    return (
+        "final_held_out_loss", "best_held_out_loss", "held_out_loss", "held_out_*", "final_held_out_*", "*accuracy",
+        *TRAINING_FIGURES, "mentions_*", "epochs", "parameters",
+    )  # fmt: skip
+
+
 def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
     """What the settings of base, objective, knowledge, rows and tokenizer exclude of each other."""
     config: PretrainConfig = stage.config
+    if isinstance(config.base, CountedBase):
+        yield from counted.conflicts(stage)
+        return
+    yield from _embeddings_conflicts(stage)
     try:
         model = preview.starting_model(stage)
     except ConfigConflict as conflict:
         model = None
         yield conflict
+    name = preview.display_name(stage)
+    if isinstance(config.base, NetworkBase) and config.recipe != "default":
+        yield ConfigConflict("recipe", f"there is none for {config.base.family}: leave `recipe` out")
+    for setting in ("gradient_checkpointing", "flex_attention"):
+        if getattr(config, setting) and isinstance(config.base, NetworkBase):
+            yield ConfigConflict(setting, f"not implemented for {config.base.family}: leave it out")
+    if getattr(config.base, "memory", 0) and not config.streams:
+        reason = "what is remembered goes from batch to batch: set `streams: true`, or leave it out"
+        yield ConfigConflict("base.memory", reason)
+    if model is not None and not preview.is_trainable(model):
+        key = "base" if stage.given("start") is None else "inputs.start"
+        yield ConfigConflict(key, f"{name} is of a kind that no objective trains")
+        return
     context = KnowledgeContext(model, config.length, config.objective)
     yield from preview.knowledge_conflicts(stage, context)
-    if model is not None and not isinstance(model, TransformerConfig):
-        yield ConfigConflict(
-            "base", f"{preview.display_name(stage)} is no transformer, which is what this stage trains"
-        )
-        return
     if model is not None:
-        yield from requirements.conflicts(config.objective, model, preview.display_name(stage), config.rows)
+        yield from requirements.conflicts(config.objective, model, name, config.rows)
     yield from preview.incompatibilities(stage, config.objective, model)
 
 
-def _needs(config: PretrainConfig) -> tuple[str, ...]:
+def _embeddings_conflicts(stage: Planned) -> Iterator[ConfigConflict]:
+    """First embeddings that are no word vectors, are not as wide as the model, or have no place in it."""
+    before, base = stage.given("embeddings"), stage.config.base
+    if before is None:
+        return
+    if not hasattr(base, "embeddings"):
+        reason = f"{base.family} has no table of tokens that could begin with them: leave it out"
+        yield ConfigConflict("inputs.embeddings", reason)
+        return
+    given = [name for name, value in (("from", base.trained), ("embeddings", base.embeddings)) if value]
+    if given or stage.given("start") is not None:
+        what = f"base.{given[0]}" if given else "inputs.start"
+        yield ConfigConflict("inputs.embeddings", f"{what} gives the table of tokens: leave one of both out")
+        return
+    vectors = preview.model_of(before)
+    setting, width = token_width(base)
+    if vectors is not None and not isinstance(vectors, StaticConfig):
+        known = "word2vec, fasttext or glove"
+        yield ConfigConflict("inputs.embeddings", f"`{before.name}` is no stage of {known}: name one")
+    elif vectors is not None and vectors.hidden != width:
+        wide = vectors.hidden
+        yield ConfigConflict(
+            f"base.{setting}", f"`{before.name}` is {wide} wide, the model {width}: set `{setting}: {wide}`"
+        )
+
+
+def _adopt(config: PretrainConfig, inputs: Collection[str], _takers: Sequence[Section]) -> PretrainConfig:
+    return config.without_recipe() if "start" in inputs else config
+
+
+def _needs(config: PretrainConfig, _given: Mapping[str, type[Artifact]]) -> tuple[str, ...]:
     return inputs_of(config.knowledge)
 
 
 def _fingerprint(config: PretrainConfig) -> Mapping[str, str]:
-    return fingerprint(config.base)
+    files = config.objective.files()
+    digests = {f"objective/{number}": digest_source(file) for number, file in enumerate(files)}
+    return {**fingerprint(config.base), **digests} if isinstance(config.base, Base | NetworkBase) else {}
 
 
 PRETRAIN = Stage(
-    "pretrain", 9, PretrainInputs, PretrainConfig, Model, pretrain, _fingerprint, conflicts, _needs
+    "pretrain",
+    11,
+    PretrainInputs,
+    PretrainConfig,
+    Model,
+    pretrain,
+    _fingerprint,
+    conflicts,
+    _needs,
+    figures=_figures,
+    adopt=_adopt,
 )

@@ -11,16 +11,23 @@ from kepipe.arrays import Ints
 from kepipe.data.alignment import ENTITY
 from kepipe.data.row_batches import RowBatches, RowStream, open_batches
 from kepipe.data.shards import Shard, open_shard
+from kepipe.data.stream_batches import StreamBatches, as_streams
 from kepipe.flow.stage import StageContext
 from kepipe.knowledge.base import Knowledge, KnowledgeContext, Sources, apply_after_corruption
 from kepipe.knowledge.opening import prepare
 from kepipe.knowledge.table import check
-from kepipe.models.base import build
+from kepipe.models.assemble import with_label_heads
+from kepipe.models.base import Base
+from kepipe.models.networks.config import NetworkBase
+from kepipe.models.protocols import TrainableEncoder
 from kepipe.models.transformer import Transformer
 from kepipe.objectives import requirements, table
 from kepipe.objectives.base import Objective
 from kepipe.objectives.batches import HELD_OUT_SEED, CorruptedBatches, held_out_batches
-from kepipe.stages.starting import folder_of, folders, resume_or_load, warn_of_unused
+from kepipe.objectives.ernie2.labelled import Text
+from kepipe.objectives.settings import ObjectiveSettings
+from kepipe.stages.preview import is_trainable
+from kepipe.stages.starting import folder_of, folders, load_to_train, resume_or_load, warn_of_unused
 from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
 from kepipe.training.evaluator import HeldOutLoss
 from kg.vectors import read_ids
@@ -29,23 +36,29 @@ if TYPE_CHECKING:
     from kepipe.stages.pretrain import PretrainConfig, PretrainInputs
 
 
+TextRows = RowBatches | StreamBatches
+"""A shard's rows, shuffled or in streams."""
+
+
 @dataclass(frozen=True)
 class Pretraining:
     """A pretraining that is ready to begin. `evaluator`: None where no text is held out."""
 
-    model: Transformer
+    model: TrainableEncoder
     knowledge: Knowledge | None
     objective: Objective
     rows: RowStream
-    held_out_rows: RowBatches | None
+    held_out_rows: TextRows | None
     config: PretrainConfig
     context: StageContext
     evaluator: HeldOutLoss | None
+    measured: Objective | None
+    """The objective on held-out text; None where there is too little of it."""
 
     @property
     def batches(self) -> CorruptedBatches:
         """Micro-batches of the training text."""
-        return CorruptedBatches(self.rows.__getitem__, self.objective.collate, self.context.seed)
+        return CorruptedBatches(self.rows.__getitem__, self.objective, self.context.seed)
 
     @classmethod
     def prepare(cls, inputs: PretrainInputs, config: PretrainConfig, context: StageContext) -> Pretraining:
@@ -63,20 +76,22 @@ class Pretraining:
             inputs.shards.digest,
             {"tokens": len(train), "rows": len(rows.examples), "batches_per_epoch": rows.per_epoch},
         )
-        objective = table.build(
-            config.objective,
-            tokenizer,
-            (lambda objective: objective) if knowledge is None else knowledge.objective,
-        )
+        objective = _objective(config.objective, tokenizer, knowledge, rows)
         held_out = open_shard(inputs.shards.folder / "held_out")
-        held_out_rows, evaluator = None, None
+        held_out_rows, measured, evaluator = None, None, None
         if len(held_out):
-            held_out_rows = _rows(held_out, tokenizer, config, HELD_OUT_SEED, ids)
-            evaluator = _evaluator(config, tokenizer, knowledge, held_out_rows)
+            held_out_rows = _rows(held_out, tokenizer, config, HELD_OUT_SEED, ids, parts=1)
+            try:
+                measured = _objective(config.objective, tokenizer, knowledge, held_out_rows, evaluation=True)
+            except ValueError as reason:  # too little text for rows of its own
+                context.warn(f"not all is measured on held-out text: {reason}")
+            if measured is not None or table.row_of(config.objective).held_out_objective is not None:
+                evaluator = _evaluator(config, tokenizer, knowledge, held_out_rows)
         else:
             context.warn("no text is held out: the held-out loss is not measured")
         stream = rows if knowledge is None else knowledge.rows(rows)
-        return cls(model, knowledge, objective, stream, held_out_rows, config, context, evaluator)
+        stream = objective.rows or stream
+        return cls(model, knowledge, objective, stream, held_out_rows, config, context, evaluator, measured)
 
     def held_out_metrics(self) -> dict[str, float]:
         """What the objective itself tells of the held-out text at the end besides its loss, such as an accuracy.
@@ -87,12 +102,12 @@ class Pretraining:
         from kepipe.training.distributed import LossModule, make_accelerator, resolve_precision
 
         criterion = self.objective.criterion
-        if not criterion.metrics or self.held_out_rows is None:
+        if not criterion.metrics or self.held_out_rows is None or self.measured is None:
             return {}
         device = self.context.device
         accelerator = make_accelerator(resolve_precision(self.config.precision, device), device)
         batches = held_out_batches(
-            self.objective, self.held_out_rows.__getitem__, _held_out_count(self.config, self.held_out_rows)
+            self.measured, self.held_out_rows.__getitem__, _held_out_count(self.config, self.held_out_rows)
         )
         loss_module = accelerator.prepare_model(LossModule(self.model), evaluation_mode=True)
         metrics = HeldOutLoss(criterion, batches).evaluate(accelerator, loss_module)
@@ -100,9 +115,14 @@ class Pretraining:
 
 
 def _rows(
-    shard: Shard, tokenizer: Tokenizer, config: PretrainConfig, seed: int, ids: list[str]
-) -> RowBatches:
-    """The shard's rows, one micro-batch of an update each."""
+    shard: Shard,
+    tokenizer: Tokenizer,
+    config: PretrainConfig,
+    seed: int,
+    ids: list[str],
+    parts: int | None = None,
+) -> TextRows:
+    """The shard's rows, one micro-batch of an update each. `parts`: sets of streams; None: one for each part."""
     rows = open_batches(
         shard,
         tokenizer,
@@ -113,32 +133,59 @@ def _rows(
         begin=table.row_of(config.objective).begin,
         document_mask=config.document_mask,
     )
-    return replace(rows, entity_ids=ids)
+    rows = replace(rows, entity_ids=ids)
+    if not config.streams:
+        return rows
+    parts = config.accumulate if parts is None else parts
+    return as_streams(rows, parts=parts, both_directions=config.objective.both_directions())
+
+
+def _objective(
+    settings: ObjectiveSettings,
+    tokenizer: Tokenizer,
+    knowledge: Knowledge | None,
+    rows: TextRows,
+    *,
+    evaluation: bool = False,
+) -> Objective:
+    """The objective with what knowledge changes of it, and with rows of its own where it has any. `rows`: of the
+    format, from whose shard those are made."""
+    text = Text(rows.shard, tokenizer, rows.shape, evaluation, rows.entity_ids)
+    if knowledge is None:
+        return table.build(settings, tokenizer, text=text)
+    return table.build(settings, tokenizer, knowledge.objective, text)
 
 
 def _model(
     inputs: PretrainInputs,
     config: PretrainConfig,
     tokenizer: Tokenizer,
-    rows: RowBatches,
+    rows: TextRows,
     context: StageContext,
-) -> tuple[Transformer, Knowledge | None]:
+) -> tuple[TrainableEncoder, Knowledge | None]:
     """The model that training starts from, fit for its objective, and the knowledge that goes with it."""
+    assert isinstance(config.base, Base | NetworkBase)  # what is counted is not trained
     base = config.base if inputs.start is None else resume_or_load(inputs.start, inputs.shards, config.base)
-    counts = _counts(config, tokenizer, rows)
-    special = {"pad": tokenizer.pad, "sep": tokenizer.sep}
-    model = build(base, tokenizer.vocab_size, context.seed, context.note, special, counts)
+    if inputs.embeddings is not None:
+        base = base.model_copy(update={"embeddings": str(inputs.embeddings.folder)})
+    model = load_to_train(base, tokenizer, context.seed, context.note, _counts(config, tokenizer, rows))
     sources = Sources(tokenizer, model.config, **folders(inputs.graph, inputs.vectors, inputs.neighbours))
     model, knowledge = prepare(
         model, config.knowledge, sources, context.seed, context.note, folder_of(base), to_learn=True
     )
     name = inputs.start.name if inputs.start is not None else config.base.trained or config.base.family
+    if not is_trainable(model.config):
+        raise ValueError(f"base: {name} is of a kind that no objective trains")
     requirements.check(config.objective, model.config, name, config.rows)
+    heads = config.objective.label_heads()
+    if heads:
+        assert isinstance(model, Transformer), "no other model is trained by objectives that tell labels"
+        model = with_label_heads(model, heads, context.seed)
     check(config.knowledge, KnowledgeContext(model.config, config.length, config.objective))
     return model, knowledge
 
 
-def _counts(config: PretrainConfig, tokenizer: Tokenizer, rows: RowBatches) -> Ints:
+def _counts(config: PretrainConfig, tokenizer: Tokenizer, rows: TextRows) -> Ints:
     """How often each token stands in what is to be learned, int [V]: in the text, and where rows are written out, at
     their beginning and end."""
     counts = rows.shard.counts(tokenizer.vocab_size)
@@ -161,7 +208,7 @@ def _log_coverage(knowledge: Knowledge, shard: Shard, ids: list[str], context: S
 
 
 def _evaluator(
-    config: PretrainConfig, tokenizer: Tokenizer, knowledge: Knowledge | None, rows: RowBatches
+    config: PretrainConfig, tokenizer: Tokenizer, knowledge: Knowledge | None, rows: TextRows
 ) -> HeldOutLoss:
     """What the held-out loss is measured on: the same text and the same hidden tokens for all arms and seeds."""
     settings = table.row_of(config.objective).held_out_objective or config.objective
@@ -169,11 +216,12 @@ def _evaluator(
         settings,
         tokenizer,
         lambda objective: objective if knowledge is None else apply_after_corruption(knowledge, objective),
+        Text(rows.shard, tokenizer, rows.shape, evaluation=True, entity_ids=rows.entity_ids),
     )
     batches = held_out_batches(objective, rows.__getitem__, _held_out_count(config, rows))
     return HeldOutLoss(objective.criterion, batches)
 
 
-def _held_out_count(config: PretrainConfig, rows: RowBatches) -> int:
+def _held_out_count(config: PretrainConfig, rows: TextRows) -> int:
     """How many batches make up `eval_tokens`; no more than there are."""
     return min(-(-config.eval_tokens * config.accumulate // config.batch_tokens), rows.per_epoch)

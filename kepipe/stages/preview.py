@@ -8,17 +8,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kepipe.config import ConfigConflict
+from kepipe.flow.stage import Planned, along
 from kepipe.knowledge import table as knowledge
 from kepipe.model_names import MINILM
 from kepipe.models import pretrained
+from kepipe.models.any_base import token_width
 from kepipe.models.base import configure
+from kepipe.models.first_embeddings import require_width
+from kepipe.models.fresh_base import FreshBase
 from kepipe.objectives import table
 from kepipe.tokenization.table import KINDS
 
 if TYPE_CHECKING:
-    from kepipe.flow.stage import Planned
+    from typing_extensions import TypeIs
+
     from kepipe.knowledge.base import KnowledgeContext, KnowledgeSettings
-    from kepipe.models.protocols import EncoderConfig
+    from kepipe.models.protocols import EncoderConfig, ModelConfig, TrainableConfig
     from kepipe.objectives.settings import ObjectiveSettings
     from kepipe.stages.shards import TokenizerConfig
     from kepipe.tokenization.tokenizer import Tokenizer
@@ -30,7 +35,8 @@ def display_name(stage: Planned) -> str:
     return before.name if before is not None else str(base.trained or base.family)
 
 
-def model_of(stage: Planned) -> EncoderConfig | None:
+@along("start")
+def model_of(stage: Planned) -> ModelConfig | None:
     """The model that a stage makes; None where it is not known before the run, or cannot be, which the stage tells of
     itself."""
     try:
@@ -39,7 +45,7 @@ def model_of(stage: Planned) -> EncoderConfig | None:
         return None
 
 
-def starting_model(stage: Planned) -> EncoderConfig | None:
+def starting_model(stage: Planned) -> ModelConfig | None:
     """The model that a stage trains; None where it is not known before the run.
 
     A fresh one has the vocabulary 1, which stands for that of its shards. Raises ConfigConflict where the settings of
@@ -49,8 +55,8 @@ def starting_model(stage: Planned) -> EncoderConfig | None:
         config = _start_config(stage)
     except ValueError as reason:
         raise ConfigConflict("base", str(reason).removeprefix("base: ")) from None
-    if config is None:
-        return None
+    if config is None or not (is_encoder(config) or is_trainable(config)):
+        return config
     try:
         for settings in getattr(stage.config, "knowledge", ()):
             config = knowledge.method_of(settings).extend_config(config, settings)
@@ -59,14 +65,29 @@ def starting_model(stage: Planned) -> EncoderConfig | None:
         raise ConfigConflict("knowledge", str(reason).removeprefix("knowledge: ")) from None
 
 
-def _start_config(stage: Planned) -> EncoderConfig | None:
+def is_encoder(config: ModelConfig) -> TypeIs[EncoderConfig]:
+    """Whether tasks and knowledge can be put on a model of this config."""
+    return "encoder" in config.capabilities
+
+
+def is_trainable(config: ModelConfig) -> TypeIs[TrainableConfig]:
+    """Whether objectives train a model of this config: it says which."""
+    return hasattr(config, "objectives")
+
+
+def _start_config(stage: Planned) -> ModelConfig | None:
     """The model that a stage starts from, before its own knowledge. Raises ValueError for a base that cannot be."""
     before, base = stage.given("start"), getattr(stage.config, "base", None)
     if before is not None:
         return model_of(before)
     if base is None:
         return None
-    return _trained_config(base.trained) if base.trained else configure(base, 1)
+    if base.trained:
+        return _trained_config(base.trained)
+    if getattr(base, "embeddings", None):
+        setting, width = token_width(base)
+        require_width(base.embeddings, width, setting)
+    return base.configure(1) if isinstance(base, FreshBase) else configure(base, 1)
 
 
 def _trained_config(name: str) -> EncoderConfig | None:
@@ -85,9 +106,10 @@ def _brought(stage: Planned) -> tuple[str, ...]:
         config = _start_config(stage)
     except ValueError:
         return ()
-    return () if config is None else knowledge.brought_by(config)
+    return knowledge.brought_by(config) if config is not None and is_encoder(config) else ()
 
 
+@along("start")
 def _inherited(stage: Planned) -> Sequence[KnowledgeSettings]:
     """Methods of the stage before that its model has weights for, and this stage does not name itself."""
     before = stage.given("start")
@@ -128,21 +150,24 @@ def tokenizer_of(shards: Planned) -> Tokenizer | None:
 def read_tokenizer(shards: Planned) -> Tokenizer | None:
     """The tokenizer that shards will have, where it is on this machine already. Raises ValueError where the one that
     they name cannot be read."""
-    other, source = shards.given("tokenizer"), shards.config.tokenizer.from_
-    if other is not None:
-        return tokenizer_of(other)
+    first = _first(shards)
+    if first is not shards:
+        return tokenizer_of(first)
+    source = shards.config.tokenizer.from_
     if source is None or not (source == MINILM or Path(source).exists()):
         return None
     place = pretrained.locate(source) if source == MINILM else Path(source)
     return _open(str(source), max(file.stat().st_mtime_ns for file in (place, *place.glob("*"))))
 
 
+@along("tokenizer")
 def _first(shards: Planned) -> Planned:
     """The shards whose tokenizer these take over; else these."""
     other = shards.given("tokenizer")
     return shards if other is None else _first(other)
 
 
+@along("start")
 def _learnt_from(stage: Planned) -> Planned | None:
     """The shards that a stage's model has its tokenizer from; None where it has it from elsewhere."""
     shards, before = stage.given("shards"), stage.given("start")

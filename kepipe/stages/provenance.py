@@ -9,21 +9,30 @@ from kepipe.config import cache_key_fields
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from kepipe.flow.artifact import Artifact
     from kepipe.flow.stage import StageContext
     from kepipe.training.train_state import TrainState
 
 
 def provenance(
-    stage: str, inputs: Any, config: BaseModel, context: StageContext, state: TrainState
+    stage: str, inputs: Any, config: BaseModel, context: StageContext, state: TrainState | None = None
 ) -> dict[str, Any]:
     """The kind of stage, the settings and digests of inputs that its key is made of, the seed, and the steps: how many
-    there were, and after which the weights were taken. An input that there was not has the digest ""."""
-    digests = {name: "" if artifact is None else artifact.digest for name, artifact in vars(inputs).items()}
+    there were, and after which the weights were taken, both 0 of what is made without. An input that there was not has
+    the digest ""."""
+    digests = {name: _digest(artifact) for name, artifact in vars(inputs).items()}
     return {
         "stage": stage,
         "config": cache_key_fields(config),
         "seed": context.seed,
         **digests,
-        "steps": state.step,
-        "best_step": state.best_step,
+        "steps": 0 if state is None else state.step,
+        "best_step": 0 if state is None else state.best_step,
     }
+
+
+def _digest(filled: Artifact | tuple[Artifact, ...] | None) -> str | list[str]:
+    """That of what fills an input, or of each of several."""
+    if isinstance(filled, tuple):
+        return [artifact.digest for artifact in filled]
+    return "" if filled is None else filled.digest

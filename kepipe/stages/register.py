@@ -8,18 +8,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from fnmatch import fnmatchcase
 
 from pydantic import Field
 
-from kepipe.config import Section
-from kepipe.flow.artifact import CorruptArtifact, Manifest, read_manifest
-from kepipe.flow.stage import Stage, StageContext
-from kepipe.inference.added_knowledge import AddedKnowledge
-from kepipe.stages.artifacts import Evaluation, Graph, Linked, Model, Registration, Shards
-from kepipe.stages.evaluate import EvaluateConfig, held_out_documents
-from kepipe.studies.scores import single_values
-from kepipe.terminal import echo
+from kepipe.config import ConfigConflict, Section, suggest
+from kepipe.flow.artifact import Artifact
+from kepipe.flow.stage import Planned, Stage, StageContext
+from kepipe.stages.artifacts import Evaluation, FineTuned, Model, Registration
+from kepipe.stages.scored import ModelScores, scores_of
+from kepipe.studies.design import better_by_name
+from kepipe.studies.figures import refusal
+from kepipe.tracking.card import CardSettings
 from kepipe.tracking.gate import Gate
 
 OFFER = "offer.json"
@@ -27,10 +27,11 @@ OFFER = "offer.json"
 
 @dataclass(frozen=True)
 class RegisterInputs:
-    """The model, and an evaluation in which it took part."""
+    """The model, and an evaluation in which it took part; a model that was fine-tuned for a task has scores of its
+    own."""
 
     model: Model
-    evaluation: Evaluation
+    evaluation: Evaluation | None = None
 
 
 class RegisterConfig(Section):
@@ -39,89 +40,115 @@ class RegisterConfig(Section):
     name: str = Field("kepipe", pattern=r"^[\w][\w. -]*$")
     """Name of the registered model; each run that makes another model adds a version."""
     gate: Gate = Gate()
-    """The new version becomes champion if it is better than the champion by this measure."""
+    """The new version becomes champion if it is better than the champion by this measure, or meets its conditions."""
+    card: CardSettings = CardSettings()
+    """What the model's card says: licences, intended use, limits, contact."""
 
 
 def register(inputs: RegisterInputs, config: RegisterConfig, context: StageContext) -> None:
-    """Write `offer.json` and make the offer. Raises ValueError where the evaluation lacks the gate's metric."""
-    arms, arm = inputs.evaluation.scores().arms, inputs.model.name
-    if arm not in arms:
-        raise ValueError(f"the evaluation has no scores of `{arm}`; it has those of {', '.join(arms)}")
-    metrics = single_values(arms[arm], ".")
-    metric = config.gate.metric
-    if metric not in metrics:
-        raise ValueError(
-            f"gate: the evaluation of `{arm}` has no {metric}; it has {', '.join(sorted(metrics))}"
-        )
-    gate = config.gate.model_dump()
-    offer = {"name": config.name, "model": inputs.model.digest, "gate": gate, "metrics": metrics}
+    """Write `offer.json` and make the offer. Raises ValueError where the scores lack the gate's metric."""
+    from kepipe.tracking.costs import measure
+    from kepipe.tracking.predictors import predictor_of
+
+    scores = scores_of(inputs.model, inputs.evaluation)
+    gate, metrics = _resolved(config.gate, scores), scores.main()
+    assert gate.metric is not None
+    values = scores.all()
+    if gate.metric not in values:
+        known = suggest(gate.metric, list(values)) or f"; there are {', '.join(sorted(metrics))}"
+        raise ValueError(f"gate: `{inputs.model.name}` has no score {gate.metric}{known}")
+    metrics[gate.metric] = values[gate.metric]
+    metrics |= _asked_for(gate, values, inputs.model.name)
+    metrics |= measure(inputs.model.folder, gate.costs())
+    offer = {
+        "name": config.name, "model": inputs.model.digest, "gate": gate.plain(), "metrics": metrics,
+    }  # fmt: skip
     (context.out / OFFER).write_text(json.dumps(offer, indent=1, sort_keys=True) + "\n")
-    _offer(inputs, config, context, metrics, again=False)
-    context.log({metric: metrics[metric]})
+    if predictor_of(inputs.model.folder) is None:
+        context.warn(
+            f"`{inputs.model.name}` neither fills masks, writes nor answers a task: MLflow keeps it, and cannot ask it"
+        )
+    _offer(inputs, config, gate, scores.data, context, metrics, again=False)
+    context.log({gate.metric: metrics[gate.metric]})
+
+
+def _asked_for(gate: Gate, values: Mapping[str, float], model: str) -> dict[str, float]:
+    """The figures that the gate's conditions name. Raises ValueError for one that is not there."""
+    found: dict[str, float] = {}
+    for pattern in (name for each in gate.conditions for name in each.metrics()):
+        matching = {name: value for name, value in values.items() if fnmatchcase(name, pattern)}
+        if not matching:
+            raise ValueError(f"gate: `{model}` has no score {pattern}{suggest(pattern, list(values))}")
+        found |= matching
+    return found
+
+
+def _resolved(gate: Gate, scores: ModelScores) -> Gate:
+    """The gate with what is left open filled in."""
+    if gate.metric is not None:
+        return gate.model_copy(update={"better": gate.better or better_by_name(gate.metric)})
+    metric, better = scores.deciding
+    return gate.model_copy(update={"metric": metric, "better": gate.better or better})
 
 
 def offer_again(inputs: RegisterInputs, config: RegisterConfig, context: StageContext) -> None:
     """Make the offer of a run before once more: a model that was deleted from the registry comes back."""
-    metrics = json.loads((context.out / OFFER).read_text(encoding="utf-8"))["metrics"]
-    _offer(inputs, config, context, metrics, again=True)
+    offer = json.loads((context.out / OFFER).read_text(encoding="utf-8"))
+    scores = scores_of(inputs.model, inputs.evaluation)
+    _offer(inputs, config, Gate(**offer["gate"]), scores.data, context, offer["metrics"], again=True)
 
 
 def _offer(
     inputs: RegisterInputs,
     config: RegisterConfig,
+    gate: Gate,
+    data: str,
     context: StageContext,
     metrics: Mapping[str, float],
     *,
     again: bool,
 ) -> None:
+    source = inputs.evaluation or inputs.model
     context.offer_model(
         name=config.name,
         folder=str(inputs.model.folder),
         digest=inputs.model.digest,
         metrics=metrics,
-        gate={**config.gate.model_dump(), "evaluation": str(inputs.evaluation.folder)},
-        tags={"kepipe.arm": inputs.model.name},
+        gate={**gate.plain(), "evaluation": str(source.folder), "data": data},
+        tags={"kepipe.arm": inputs.model.name, **config.card.tags()},
         again=again,
     )
 
 
-def champion_score(model: Path, evaluation: Path, metric: str) -> float | None:
-    """A model folder's value of the gate's metric, measured as in `evaluation`: on its inputs, with its settings.
-
-    None where that cannot be done: an input is no longer in the store, or the model cannot answer.
-    """
-    from kepipe.device import resolve
-    from kepipe.probes.evaluation import score_model
-
-    try:
-        parts = read_manifest(evaluation)["cache_key_inputs"]
-    except CorruptArtifact:
-        return None
-    stored = {manifest["digest"]: folder for folder, manifest in manifests(evaluation.parent)}
-    digests = {name: digest for name, digest in parts["inputs"].items() if name != "arms"}
-    folders = {name: stored[digest] for name, digest in digests.items() if digest in stored}
-    if folders.keys() < digests.keys() | {"linked", "candidates", "shards"}:
-        return None
-    linked, shards = Linked.open(folders["linked"]), Shards.open(folders["shards"])
-    candidates = Graph.open(folders["candidates"])
-    try:
-        config = EvaluateConfig(**parts["config"])
-        added = AddedKnowledge(config.knowledge, {name: folders.get(name) for name in ("graph", "vectors")})
-        held_out = held_out_documents(linked, candidates, shards, config, parts["seed"])
-        scores = score_model(model, held_out, config.probes, added, resolve("auto"))
-    except ValueError as reason:
-        echo(f"the champion {model} was not measured again: {reason}", err=True)
-        return None
-    return single_values(scores, ".").get(metric)
+def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
+    """A gate whose metric is none of the scores, or has the form of another kind of name."""
+    gate, judge = stage.config.gate, stage.given("evaluation") or stage.given("model")
+    asked = [("gate.metric", gate.metric)] if gate.metric is not None else []
+    asked += [
+        (f"gate.conditions.{number}.metric", name)
+        for number, condition in enumerate(gate.conditions)
+        for name in condition.metrics()
+    ]
+    for place, metric in asked:
+        if "/" not in metric:
+            new = metric.replace(".", "/", 1) if "." in metric else f"{metric}/…"
+            yield ConfigConflict(place, f"expected `probe/metric` or `split/metric`: write `{new}`")
+        elif judge is not None and (why := refusal(judge.name, metric, judge.figures)):
+            yield ConfigConflict(place, why)
 
 
-def manifests(store: Path) -> Iterator[tuple[Path, Manifest]]:
-    """The sealed folders beside each other in a store, with their manifests."""
-    for folder in sorted(store.iterdir()):
-        try:
-            yield folder, read_manifest(folder)
-        except CorruptArtifact:
-            continue
+def _needs(_config: RegisterConfig, given: Mapping[str, type[Artifact]]) -> tuple[str, ...]:
+    return () if issubclass(given.get("model", Model), FineTuned) else ("evaluation",)
 
 
-REGISTER = Stage("register", 1, RegisterInputs, RegisterConfig, Registration, register, repeat=offer_again)
+REGISTER = Stage(
+    "register",
+    2,
+    RegisterInputs,
+    RegisterConfig,
+    Registration,
+    register,
+    conflicts=conflicts,
+    needs=_needs,
+    repeat=offer_again,
+)

@@ -1,13 +1,13 @@
 """Stage `shards`: linked documents → a tokenizer, and tokens in memory-mapped columns, train and held out.
 
-The documents are read once to tokenise them; before that once or twice to train a tokenizer, where none is given
-(WordPiece counts the characters first).
+The documents are parsed once. Where a tokenizer is trained on them first, what was parsed waits in the scratch folder,
+in columns, and is tokenised from there.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from kepipe.stages.artifacts import Linked, Shards
 from kepipe.tokenization.table import KindName, described
 
 if TYPE_CHECKING:
+    from kepipe.data.parsed_chunks import ParsedChunks
     from kepipe.tokenization.tokenizer import Tokenizer
 
 
@@ -38,7 +39,8 @@ class ShardsConfig(Section):
     """How text becomes tokens."""
 
     tokenizer: TokenizerConfig = TokenizerConfig()
-    """The tokenizer."""
+    """The tokenizer. None given: that of the trained model from which the stages that take the shards start, if they
+    all start from one; else one is trained."""
 
 
 @dataclass(frozen=True)
@@ -51,15 +53,18 @@ class ShardsInputs:
 
 def shards(inputs: ShardsInputs, config: ShardsConfig, context: StageContext) -> None:
     """Write `tokenizer/`, `train/`, `held_out/` and `entities.txt`. ValueError where no text is left to train on."""
+    from kepipe.data.parsed_chunks import ParsedChunks
     from kepipe.data.sharding import ShardProgress, publish, write_shards
 
     file, share = inputs.linked.folder / "documents.jsonl", inputs.linked.held_out_share()
-    tokenizer = _tokenizer(inputs, config.tokenizer, context)
+    trained = inputs.tokenizer is None and config.tokenizer.from_ is None
+    chunks = ParsedChunks(file, share, context.scratch / "documents" if trained else None)
+    tokenizer = _tokenizer(inputs, config.tokenizer, chunks, context)
     progress = ShardProgress.open(context.scratch)
     if progress.documents:
         context.note(f"continuing after {progress.documents:,} documents")
     with context.progress("tokenising", file.stat().st_size, "bytes", done=progress.offset) as tick:
-        for size in write_shards(file, tokenizer, share, progress, context.scratch):
+        for size in write_shards(chunks, tokenizer, progress, context.scratch):
             tick(size)
     figures = publish(progress, context.scratch, context.out, share)
     shutil.copytree(context.scratch / "tokenizer", context.out / "tokenizer")
@@ -74,9 +79,11 @@ def shards(inputs: ShardsInputs, config: ShardsConfig, context: StageContext) ->
         )
 
 
-def _tokenizer(inputs: ShardsInputs, config: TokenizerConfig, context: StageContext) -> Tokenizer:
+def _tokenizer(
+    inputs: ShardsInputs, config: TokenizerConfig, chunks: ParsedChunks, context: StageContext
+) -> Tokenizer:
     """The tokenizer, made once: a later attempt finds it in the scratch folder."""
-    from kepipe.data.training_texts import TrainingTexts
+    from kepipe.data.parsed_chunks import TrainingTexts
     from kepipe.tokenization.tokenizer import load_tokenizer
     from kepipe.tokenization.training import train_tokenizer
 
@@ -92,9 +99,8 @@ def _tokenizer(inputs: ShardsInputs, config: TokenizerConfig, context: StageCont
     elif config.from_ is not None:
         load_tokenizer(config.from_).save(unfinished)
     else:
-        file, share = inputs.linked.folder / "documents.jsonl", inputs.linked.held_out_share()
         with context.progress(f"training a {config.kind} tokenizer", unit="documents") as tick:
-            texts = TrainingTexts(file, share, tick)
+            texts = TrainingTexts(chunks, tick)
             train_tokenizer(texts, config.kind, config.size, config.lowercase).save(unfinished)
     unfinished.rename(folder)
     return load_tokenizer(folder)
@@ -117,4 +123,13 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
         yield ConfigConflict("tokenizer.from", str(reason))
 
 
-SHARDS = Stage("shards", 2, ShardsInputs, ShardsConfig, Shards, shards, fingerprint, conflicts)
+def adopt(config: ShardsConfig, _inputs: Collection[str], takers: Sequence[Section]) -> ShardsConfig:
+    """The tokenizer of the trained base of the stages that train on the shards, where none is given."""
+    bases = {base.trained for taker in takers if (base := getattr(taker, "base", None)) is not None} - {None}
+    if "tokenizer" in config.model_fields_set or len(bases) != 1:
+        return config
+    (base,) = bases
+    return config.model_copy(update={"tokenizer": config.tokenizer.model_copy(update={"from_": base})})
+
+
+SHARDS = Stage("shards", 3, ShardsInputs, ShardsConfig, Shards, shards, fingerprint, conflicts, adopt=adopt)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kepipe.models.base import Base
 
 if TYPE_CHECKING:
+    from kepipe.arrays import Ints
     from kepipe.finetuning.settings import FinetuneConfig
     from kepipe.flow.stage import StageContext
     from kepipe.knowledge.base import Knowledge
+    from kepipe.models.any_base import TrainedBase
+    from kepipe.models.protocols import TrainableEncoder
     from kepipe.stages.artifacts import Graph, Model, Shards, Vectors
     from kepipe.tokenization.tokenizer import Tokenizer
 
 
-def resume_or_load(start: Model, shards: Shards, base: Base) -> Base:
+def resume_or_load(start: Model, shards: Shards, base: TrainedBase) -> Base:
     """The model of an earlier stage as a base, with the dropout that `base` asks for.
 
     Raises ValueError where the shards were made with another tokenizer than that model's.
@@ -31,7 +35,32 @@ def resume_or_load(start: Model, shards: Shards, base: Base) -> Base:
     return Base.model_validate({"from": str(start.folder), "dropout": base.dropout})
 
 
-def choose(start: Model | None, config: FinetuneConfig) -> tuple[Base, Tokenizer]:
+def load_to_train(
+    base: TrainedBase,
+    tokenizer: Tokenizer,
+    seed: int,
+    note: Callable[[str], None],
+    counts: Ints,
+) -> TrainableEncoder:
+    """The model of a pretraining's base, fresh or trained, whatever it is made of. `counts`: how often each token
+    stands in what is to be learned, int [V].
+
+    Raises ValueError where a trained model has another vocabulary than the tokenizer, or none goes on learning.
+    """
+    from kepipe.inference.opening import load_encoder
+    from kepipe.models import any_base
+    from kepipe.models.base import require_vocabulary
+    from kepipe.models.pretrained import place_of_other_kind
+
+    place = None if base.trained is None else place_of_other_kind(base.trained)
+    if place is None:
+        return any_base.build(base, tokenizer, seed, note, counts)
+    model = load_encoder(place, dropout=base.dropout, seed=seed, note=note)
+    require_vocabulary(str(base.trained), model.config.vocabulary, tokenizer.vocab_size)
+    return model
+
+
+def choose(start: Model | None, config: FinetuneConfig) -> tuple[TrainedBase, Tokenizer]:
     """The base to fine-tune, the model of a stage or that of the settings, and its tokenizer."""
     from kepipe.models.pretrained import locate
     from kepipe.tokenization.tokenizer import load_tokenizer
@@ -48,7 +77,7 @@ def choose(start: Model | None, config: FinetuneConfig) -> tuple[Base, Tokenizer
     return base, load_tokenizer(config.tokenizer)
 
 
-def folder_of(base: Base) -> Path | None:
+def folder_of(base: TrainedBase) -> Path | None:
     """The folder of a trained base, which may bring knowledge; None for a fresh one."""
     from kepipe.models.pretrained import locate
 

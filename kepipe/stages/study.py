@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kepipe.config import ConfigConflict
 from kepipe.flow.artifact import Artifact
-from kepipe.flow.stage import Stage, StageContext
+from kepipe.flow.stage import Planned, Stage, StageContext
 from kepipe.stages.artifacts import Study
 from kepipe.studies.design import Design
+from kepipe.studies.figures import refusal
 
 if TYPE_CHECKING:
     from kepipe.studies.findings import Finding
@@ -78,4 +80,16 @@ def _told(finding: Finding, several: bool) -> Iterator[str]:
         yield f"{task}{pair}: {apart.value:+.4f}{sure}, {explain(difference)}"
 
 
-STUDY = Stage("study", 3, StudyInputs, Design, Study, study)
+def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
+    """Figures that no copy of a measured stage will have, and a deciding one that some copies will not have."""
+    design: Design = stage.config
+    results = {planned.name: planned for planned in stage.inputs["results"]}
+    for measure in design.measures:
+        copies = [results[copy.nodes[measure.stage]] for copy in design.copies if measure.stage in copy.nodes]
+        refusals = [refusal(measure.stage, measure.metric, copy.figures) for copy in copies]
+        first = next((reason for reason in refusals if reason), None)
+        if first and (all(refusals) or measure in design.deciding()):
+            yield ConfigConflict(f"measure.{measure.stage}", first)
+
+
+STUDY = Stage("study", 3, StudyInputs, Design, Study, study, conflicts=conflicts)

@@ -10,17 +10,22 @@ from kepipe.stages.corpus import CORPUS
 from kepipe.stages.embed import EMBED
 from kepipe.stages.evaluate import EVALUATE
 from kepipe.stages.finetune import FINETUNE
+from kepipe.stages.from_champion import CHAMPION_STAGE
 from kepipe.stages.graph import GRAPH
 from kepipe.stages.graph_dataset import GRAPH_DATASET
+from kepipe.stages.interpolate import INTERPOLATE
 from kepipe.stages.link import LINK
 from kepipe.stages.names_only_graph import NAMES_ONLY_GRAPH
 from kepipe.stages.names_only_vectors import NAMES_ONLY_VECTORS
 from kepipe.stages.pretrain import PRETRAIN
 from kepipe.stages.register import REGISTER
+from kepipe.stages.replay import REPLAY
 from kepipe.stages.report import REPORT
 from kepipe.stages.shards import SHARDS
 from kepipe.stages.shuffled_graph import SHUFFLED_GRAPH
 from kepipe.stages.shuffled_vectors import SHUFFLED_VECTORS
+from kepipe.stages.task_report import TASK_REPORT
+from kepipe.stages.vectors import VECTORS
 
 STAGES: tuple[Stage[Any, Any], ...] = (
     GRAPH,
@@ -28,15 +33,20 @@ STAGES: tuple[Stage[Any, Any], ...] = (
     NAMES_ONLY_GRAPH,
     CORPUS,
     LINK,
+    CHAMPION_STAGE,
+    REPLAY,
     SHARDS,
     EMBED,
+    VECTORS,
     SHUFFLED_VECTORS,
     NAMES_ONLY_VECTORS,
     PRETRAIN,
+    INTERPOLATE,
     GRAPH_DATASET,
     FINETUNE,
     EVALUATE,
     REPORT,
+    TASK_REPORT,
     REGISTER,
 )
 

@@ -9,8 +9,13 @@ from pydantic import Field
 
 from kepipe.config import Section
 
+Better = Literal["higher", "lower"]
+"""Which values of a metric are better."""
 LESS_IS_BETTER = ("loss", "perplexity", "bits_per", "error", "mean_rank")
 """A metric whose name has one of these parts is better when lower, unless the study says otherwise."""
+
+NAMES_ONLY = "names-only"
+"""The control in which entities are found and marked, and nothing is said of them."""
 
 DATA_SETTINGS = (
     "steps",
@@ -30,7 +35,7 @@ class Measure(Section):
 
     stage: str
     metric: str
-    better: Literal["higher", "lower"]
+    better: Better
 
     @property
     def name(self) -> str:
@@ -43,7 +48,7 @@ class Measure(Section):
         return 1 if self.better == "higher" else -1
 
 
-def better_by_name(metric: str) -> Literal["higher", "lower"]:
+def better_by_name(metric: str) -> Better:
     """Whether higher or lower is better, told from the metric's name."""
     return "lower" if any(part in metric for part in LESS_IS_BETTER) else "higher"
 

@@ -4,7 +4,8 @@
      "arms": {arm: {measured: {metric: {value, low, high, cases, clusters}}}},
      "differences": [{"first": arm, "second": arm, "scores": {measured: {metric: {…}}}}],
      "baselines": {measured: {baseline: {metric: {…}}}},
-     "details": {measured: …}}
+     "details": {measured: …},
+     "skipped": {measured: why it could not be}}
 
 `measured` is a probe of an evaluation, or the split of a task's data. A metric `group/name` is over some of the cases.
 """
@@ -44,12 +45,14 @@ class Difference:
 
 @dataclass(frozen=True)
 class Scores:
-    """What arms reached in what was measured, how they differ, what needs no model, and what was asked."""
+    """What arms reached in what was measured, how they differ, what needs no model, what was asked, and what could not
+    be."""
 
     arms: Mapping[str, Mapping[str, Metrics]]
     differences: tuple[Difference, ...] = ()
     baselines: Mapping[str, Mapping[str, Metrics]] = field(default_factory=dict)
     details: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    skipped: Mapping[str, str] = field(default_factory=dict)
 
 
 def main_metrics(metrics: Metrics) -> dict[str, Estimate]:
@@ -57,10 +60,19 @@ def main_metrics(metrics: Metrics) -> dict[str, Estimate]:
     return {name: score for name, score in metrics.items() if "/" not in name}
 
 
-def single_values(scores: Mapping[str, Metrics], separator: str = "/") -> dict[str, float]:
+def all_values(scores: Mapping[str, Metrics]) -> dict[str, float]:
+    """`measured/metric` → value, of one arm."""
+    return {
+        f"{measured}/{name}": score.value
+        for measured, metrics in scores.items()
+        for name, score in metrics.items()
+    }
+
+
+def single_values(scores: Mapping[str, Metrics]) -> dict[str, float]:
     """`measured/metric` → value, of one arm; groups are left out."""
     return {
-        f"{measured}{separator}{name}": score.value
+        f"{measured}/{name}": score.value
         for measured, metrics in scores.items()
         for name, score in main_metrics(metrics).items()
     }
@@ -77,6 +89,7 @@ def write_scores(file: Path, scores: Scores) -> None:
         ],
         "baselines": {measured: _plain(named) for measured, named in scores.baselines.items()},
         "details": scores.details,
+        "skipped": scores.skipped,
     }
     file.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -104,6 +117,7 @@ def from_json(values: Mapping[str, Any]) -> Scores:
         ),
         {measured: _typed(named) for measured, named in values["baselines"].items()},
         values["details"],
+        values.get("skipped", {}),
     )
 
 

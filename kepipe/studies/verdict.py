@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kepipe.studies.design import Design
+from kepipe.studies.design import NAMES_ONLY, Design
 from kepipe.studies.findings import Difference, Finding, helped
 
 
@@ -14,6 +14,8 @@ def headline(design: Design, deciding: Sequence[Finding]) -> str:
         return answer(design, deciding[0])
     gained = [finding.measure.stage for finding in deciding if gains(design, finding)]
     others = [finding.measure.stage for finding in deciding if finding.measure.stage not in gained]
+    if all(map(nothing_learned, deciding)):
+        return f"Nothing was learned in any of {len(deciding)} tasks: every arm has 0 with every seed."
     if not gained:
         return f"No gain shown in any of {len(deciding)} tasks: {listed(others)}."
     if not others:
@@ -32,12 +34,30 @@ def answer(design: Design, finding: Finding) -> str:
     tested, what, rivals = _tested(design), finding.measure.name, _rivals(design)
     if not tested:
         return f"One arm was measured: {what} is known, and nothing is compared."
+    if nothing_learned(finding):
+        return (
+            f"Nothing was learned: every arm has {what} 0 with every seed, so that nothing is said of the knowledge. "
+            "Train longer, or measure what can be reached."
+        )
     gained = gains(design, finding)
     if gained:
         return f"A gain is shown: {listed(gained)} {_does(gained)} better than {listed(rivals)} on {what}."
     if len(tested) == 1 and tested[0] not in rivals:
         return _why_not(finding, tested[0], rivals, what)
     return f"No gain shown: no arm does better than {listed(rivals)} on {what}."
+
+
+def nothing_learned(finding: Finding) -> bool:
+    """Whether every arm has the worst value there can be with every seed: 0, of a measure of which more is better."""
+    return finding.measure.better == "higher" and not any(any(values.by_seed) for values in finding.values)
+
+
+def _names_help(finding: Finding, arm: str) -> bool:
+    """Whether the control of which entities are marked and nothing is told does better than the reference, and the arm
+    not surely better than it."""
+    against = {(d.first, d.second): d.answer for d in finding.differences}
+    gained = any(first == NAMES_ONLY and answer == "gain" for (first, _), answer in against.items())
+    return gained and against.get((arm, NAMES_ONLY)) in ("open", "same")
 
 
 def _tested(design: Design) -> list[str]:
@@ -60,9 +80,14 @@ def _why_not(finding: Finding, arm: str, rivals: Sequence[str], what: str) -> st
     better = [rival for rival in rivals if answers[rival] == "gain"]
     open_to = [rival for rival in rivals if rival not in better]
     if better:
+        names = (
+            " Names alone do better too: it is these that help, no facts."
+            if _names_help(finding, arm)
+            else ""
+        )
         return (
             f"No gain from the knowledge shown: {arm} does better than {listed(better)} on {what}, "
-            f"but not surely better than {listed(open_to)}."
+            f"but not surely better than {listed(open_to)}.{names}"
         )
     return f"No gain shown: whether {arm} does better than {listed(open_to)} on {what} stays open."
 

@@ -52,6 +52,18 @@ def _characters(texts: Iterable[str], size: int, lowercase: bool) -> Tokenizer:
     return trainers.wordpiece(texts, size, lowercase, whole_alphabet=True)
 
 
+def _words(texts: Iterable[str], size: int, lowercase: bool) -> Tokenizer:
+    from kepipe.tokenization import trainers
+
+    return trainers.words(texts, size, lowercase)
+
+
+def _words_or_bytes(texts: Iterable[str], size: int, lowercase: bool) -> Tokenizer:
+    from kepipe.tokenization import trainers
+
+    return trainers.words_or_bytes(texts, size, lowercase)
+
+
 KINDS: Mapping[str, TokenizerKind] = {
     "wordpiece": TokenizerKind("WordPiece (BERT)", _wordpiece, "WordPiece"),
     "bpe": TokenizerKind("byte-level BPE (GPT, RoBERTa, BART)", _byte_level, "BPE", can_lowercase=False),
@@ -60,6 +72,12 @@ KINDS: Mapping[str, TokenizerKind] = {
         "a token for every Chinese character, WordPiece for other scripts (Chinese BERT)",
         _characters,
         "WordPiece",
+    ),
+    "words": TokenizerKind(
+        "whole words, the frequent ones; others are unknown (n-gram models)", _words, "WordLevel"
+    ),
+    "words-or-bytes": TokenizerKind(
+        "whole words, the frequent ones; others byte by byte (ELMo)", _words_or_bytes, "BPE"
     ),
 }
 

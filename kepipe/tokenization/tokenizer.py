@@ -17,7 +17,7 @@ import numpy as np
 
 from kepipe.arrays import Bools, Ints
 from kepipe.model_names import MINILM, means_place, minilm_folder
-from kg.regular_files import read_json
+from kg.regular_files import read_json, read_text, require_regular
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as Backend
@@ -194,7 +194,7 @@ def _open_folder(folder: Path) -> Tokenizer:
     file = folder / "tokenizer.json"
     if file.exists():
         try:
-            backend = Backend.from_str(file.read_text(encoding="utf-8"))
+            backend = Backend.from_str(read_text(file))
         except Exception as error:  # the Rust side raises bare Exception for whatever it cannot parse
             raise ValueError(f"{file}: not a tokenizer that `tokenizers` reads: {error}") from None
         return Tokenizer(backend, _name_roles(backend, config))
@@ -203,8 +203,11 @@ def _open_folder(folder: Path) -> Tokenizer:
     if (folder / "vocab.json").exists() and (folder / "merges.txt").exists():
         from tokenizers import ByteLevelBPETokenizer
 
-        files = str(folder / "vocab.json"), str(folder / "merges.txt")
-        backend = Backend.from_str(ByteLevelBPETokenizer.from_file(*files, trim_offsets=True).to_str())
+        files = folder / "vocab.json", folder / "merges.txt"
+        for file in files:
+            require_regular(file)
+        made = ByteLevelBPETokenizer.from_file(*map(str, files), trim_offsets=True)
+        backend = Backend.from_str(made.to_str())
         return Tokenizer(backend, _name_roles(backend, config))
     raise ValueError(f"{folder}: holds no tokenizer.json, vocab.txt, or vocab.json with merges.txt")
 
@@ -215,7 +218,7 @@ def _from_vocabulary(file: Path, lowercase: bool | None) -> Tokenizer:
     from tokenizers import Tokenizer as Backend
 
     # not splitlines(): multilingual vocabularies have pieces such as U+2028, which that takes for ends of lines
-    pieces = file.read_text(encoding="utf-8").rstrip("\n").split("\n")
+    pieces = read_text(file).rstrip("\n").split("\n")
     if "[UNK]" not in pieces:
         raise ValueError(f"{file}: expected a WordPiece vocabulary, one piece a line, with [UNK] among them")
     if lowercase is None:

@@ -1,11 +1,12 @@
-"""The trainers of tokenizers: WordPiece, byte-level BPE, Unigram."""
+"""The trainers of tokenizers: WordPiece, byte-level BPE, Unigram, whole words."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from kepipe.tokenization import byte_letters
 from kepipe.tokenization.tokenizer import ROLES, SENTINELS, Tokenizer
 
 if TYPE_CHECKING:
@@ -108,6 +109,65 @@ def unigram(texts: Iterable[str], size: int, lowercase: bool) -> Tokenizer:
     )
     backend.train_from_iterator(_nonempty(texts), trainer)
     return Tokenizer(backend, dict(ROBERTA_NAMES))
+
+
+def words(texts: Iterable[str], size: int, lowercase: bool) -> Tokenizer:
+    """Whole words and marks of punctuation, the most frequent ones, cut as BERT does before its pieces: every Chinese
+    character stands alone. All others are unknown."""
+    special = _specials(BERT_NAMES)
+    if size < 2 * len(special):
+        raise ValueError(
+            f"a vocabulary of {size} is too small: {len(special)} special tokens are in it; choose at least 1000"
+        )
+    return Tokenizer(_count_words(texts, size, lowercase, special), dict(BERT_NAMES))
+
+
+def words_or_bytes(texts: Iterable[str], size: int, lowercase: bool) -> Tokenizer:
+    """As `words`, but a word that is not among the most frequent ones is written byte by byte, after a token that opens
+    it: any text can be written, and read back."""
+    special = _specials(BERT_NAMES)
+    if size <= len(special) + 256:
+        raise ValueError(
+            f"a vocabulary of {size} is too small: {len(special)} special tokens and 256 bytes are in it; choose at "
+            "least 1000"
+        )
+    counted = _count_words(texts, size - 256, lowercase, special)
+    known = sorted(counted.get_vocab(with_added_tokens=False).items(), key=lambda entry: entry[1])
+    return words_or_bytes_tokenizer([word for word, _ in known[len(special) :]], lowercase=lowercase)
+
+
+def _count_words(texts: Iterable[str], size: int, lowercase: bool, special: list[str]) -> Backend:
+    """A tokenizer of the most frequent words, the special ones first."""
+    from tokenizers import Tokenizer as Backend
+    from tokenizers import models, normalizers, pre_tokenizers, trainers
+
+    backend = Backend(models.WordLevel(unk_token="[UNK]"))
+    backend.normalizer = normalizers.BertNormalizer(lowercase=lowercase, strip_accents=lowercase)
+    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordLevelTrainer(vocab_size=size, special_tokens=special, show_progress=False)
+    backend.train_from_iterator(_nonempty(texts), trainer)
+    return backend
+
+
+def words_or_bytes_tokenizer(words: Sequence[str], *, lowercase: bool = False) -> Tokenizer:
+    """A tokenizer of these words, in this order, after special tokens and bytes (see `words_or_bytes`)."""
+    from tokenizers import Tokenizer as Backend
+    from tokenizers import decoders, models, normalizers, pre_tokenizers
+
+    special = _specials(BERT_NAMES)
+    alphabet = sorted(byte_letters.letters())
+    names = dict.fromkeys([*special, *alphabet, *(byte_letters.written(f" {word}") for word in words)])
+    vocabulary = {name: row for row, name in enumerate(names)}
+    backend = Backend(models.BPE(vocabulary, [], ignore_merges=True))
+    backend.normalizer = normalizers.BertNormalizer(lowercase=lowercase, strip_accents=lowercase)
+    cut, write = (
+        pre_tokenizers.BertPreTokenizer(),
+        pre_tokenizers.ByteLevel(add_prefix_space=True, use_regex=False),
+    )
+    backend.pre_tokenizer = pre_tokenizers.Sequence([cut, write])
+    backend.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Strip(" ", 1, 0)])
+    backend.add_special_tokens(special)
+    return Tokenizer(backend, dict(BERT_NAMES))
 
 
 def _nonempty(texts: Iterable[str]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from kepipe.files import lock, replacing
 from kepipe.flow.journal import is_written
 from kepipe.redaction import without_secrets
+from kg.regular_files import parse_json
 
 SUFFIX = ".cursor"
 
@@ -68,12 +69,17 @@ def journal_of(workspace: Path, run: str) -> Path:
     return workspace / "tracking" / f"{run}.jsonl"
 
 
+def trials_of(journal: Path) -> list[Path]:
+    """The journals of a tuning's trials, beside its own, oldest first."""
+    return sorted(journal.parent.glob(f"{journal.stem}.*.jsonl"), key=lambda file: (_born(file), file.name))
+
+
 def _born(journal: Path) -> float:
     """When the run began, by its first line; an empty journal is the newest."""
     with journal.open("rb") as stream:
         line = stream.readline()
     try:
-        return float(json.loads(line)["at"])
+        return float(parse_json(line)["at"])
     except (ValueError, KeyError, TypeError):
         return float("inf")
 

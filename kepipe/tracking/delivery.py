@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from kepipe.flow.events import Event, Metrics, ModelOffered
 from kepipe.flow.journal import Entry, is_written, read
 from kepipe.tracking.cursor import Cursor, claim, journals
-from kepipe.tracking.registry import ChampionScore, offer
+from kepipe.tracking.decision import AskAgain
+from kepipe.tracking.registry import offer
 from kepipe.tracking.runs import AT_ONCE, Runs
 from kepipe.tracking.store import RefusedError, Store
 
@@ -16,8 +17,8 @@ from kepipe.tracking.store import RefusedError, Store
 class Delivery:
     """Delivers one journal, which may still grow. Use under `claim`."""
 
-    def __init__(self, journal: Path, store: Store, champion_score: ChampionScore) -> None:
-        self.journal, self._store, self._champion_score = journal, store, champion_score
+    def __init__(self, journal: Path, store: Store, rematch: AskAgain) -> None:
+        self.journal, self._store, self._rematch = journal, store, rematch
         self.cursor = Cursor.load(journal, store.uri)
         self._runs = Runs(store)
         for entry in read(journal, on_bad=self._ignore):
@@ -56,7 +57,7 @@ class Delivery:
 
     def _write(self, event: Event) -> None:
         if isinstance(event, ModelOffered):
-            outcome = offer(self._store, event, self._runs, self._champion_score)
+            outcome = offer(self._store, event, self._runs, self._rematch)
             if outcome is not None:
                 others = [known for known in self.cursor.registered if known != outcome]
                 self.cursor.registered = [*others, outcome]
@@ -96,19 +97,26 @@ def batches(entries: Iterator[Entry]) -> Iterator[list[Entry]]:
 
 
 def deliver_pending(
-    workspace: Path, store: Store, champion_score: ChampionScore, leave: Path | None = None
+    workspace: Path, store: Store, rematch: AskAgain, leave: Path | None = None
 ) -> dict[str, Cursor]:
     """Deliver, oldest first, the journals that wait, except `leave`. Raises StoreUnavailable.
 
     Returns the cursor of each run that was looked after.
     """
+    return deliver_each(journals(workspace), store, rematch, leave)
+
+
+def deliver_each(
+    waiting: Iterable[Path], store: Store, rematch: AskAgain, leave: Path | None = None
+) -> dict[str, Cursor]:
+    """The same of these journals, in their order."""
     cursors = {}
-    for journal in journals(workspace):
+    for journal in waiting:
         if journal == leave or Cursor.load(journal, store.uri).done:
             continue
         with claim(journal) as mine:
             if mine:
-                delivery = Delivery(journal, store, champion_score)
+                delivery = Delivery(journal, store, rematch)
                 delivery.advance()
                 cursors[journal.stem] = delivery.cursor
     return cursors

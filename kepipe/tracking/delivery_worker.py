@@ -1,6 +1,7 @@
 """The process that delivers while a run goes on. A run starts it: `kepipe track follow`.
 
-First the journals that earlier runs left, then that of the run, until the run has ended. A store that
+First the journals that earlier runs left, then that of the run, and of a tuning those of its trials, until the run has
+ended. A store that
 cannot be reached is tried again as long as the run lives, and once more at its end.
 """
 
@@ -11,9 +12,9 @@ import time
 from pathlib import Path
 
 from kepipe.flow.journal import is_written
-from kepipe.tracking.cursor import Cursor, claim, journal_of
-from kepipe.tracking.delivery import Delivery, deliver_pending
-from kepipe.tracking.registry import ChampionScore
+from kepipe.tracking.cursor import Cursor, claim, journal_of, trials_of
+from kepipe.tracking.decision import AskAgain
+from kepipe.tracking.delivery import Delivery, deliver_each, deliver_pending
 from kepipe.tracking.store import Store, StoreUnavailable, connect, store_uri
 
 BEAT = 2.0
@@ -24,7 +25,7 @@ NICE = 10
 """The training has the right of way on the processor."""
 
 
-def follow(workspace: Path, run: str, champion_score: ChampionScore) -> None:
+def follow(workspace: Path, run: str, rematch: AskAgain) -> None:
     """Deliver the run's journal until it is complete, or its writer has gone while the store cannot be reached."""
     os.nice(NICE)
     journal = journal_of(workspace, run)
@@ -35,7 +36,7 @@ def follow(workspace: Path, run: str, champion_score: ChampionScore) -> None:
         while True:
             last = not is_written(journal)
             try:
-                _deliver(workspace, journal, connect(workspace), champion_score)
+                _deliver(workspace, journal, connect(workspace), rematch)
                 return
             except StoreUnavailable as reason:
                 cursor = Cursor.load(journal, store_uri(workspace))
@@ -47,11 +48,15 @@ def follow(workspace: Path, run: str, champion_score: ChampionScore) -> None:
             pause = min(2 * pause, LONGEST)
 
 
-def _deliver(workspace: Path, journal: Path, store: Store, champion_score: ChampionScore) -> None:
-    deliver_pending(workspace, store, champion_score, leave=journal)
-    delivery = Delivery(journal, store, champion_score)
-    while not delivery.advance():
-        _sleep(journal, BEAT)
+def _deliver(workspace: Path, journal: Path, store: Store, rematch: AskAgain) -> None:
+    deliver_pending(workspace, store, rematch, leave=journal)
+    delivery = Delivery(journal, store, rematch)
+    done = False
+    while not done:
+        done = delivery.advance()
+        deliver_each(trials_of(journal), store, rematch)  # under the run, which is there now
+        if not done:
+            _sleep(journal, BEAT)
 
 
 def _sleep(journal: Path, seconds: float) -> None:

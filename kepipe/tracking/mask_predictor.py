@@ -10,8 +10,10 @@ import numpy as np
 import torch
 
 from kepipe.data.batch import Batch
+from kepipe.device import resolve
 from kepipe.inference.opening import open_model
 from kepipe.models.protocols import MaskedLanguageModel
+from kepipe.tracking.texts import texts_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +33,7 @@ class MaskPredictor:
     @classmethod
     def load(cls, folder: Path) -> Self:
         """The model of a folder. Raises ValueError for one that does not fill masks."""
-        model = open_model(folder).masked_language_model
+        model = open_model(folder, resolve("auto")).masked_language_model
         if model is None:
             raise ValueError(f"{folder}: this model does not fill masks")
         return cls(model)
@@ -44,7 +46,7 @@ class MaskPredictor:
         """
         import pandas as pd
 
-        texts = _texts(model_input)
+        texts = texts_of(model_input)
         top = int((params or {}).get("top", 5))
         rows: list[tuple[int, int, str, float]] = []
         for start in range(0, len(texts), AT_ONCE):
@@ -96,9 +98,3 @@ class MaskPredictor:
             label_positions=masks_BT.flatten().nonzero().squeeze(1),
         )
         return batch, places
-
-
-def _texts(model_input: Any) -> list[str]:
-    """The texts of whatever MLflow passes on: a list, a series, the first column of a table."""
-    values = model_input.iloc[:, 0] if hasattr(model_input, "iloc") and model_input.ndim == 2 else model_input
-    return [str(value) for value in values]

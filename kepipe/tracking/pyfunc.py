@@ -13,7 +13,6 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import kepipe
 import kg
 from kepipe.files import link_or_copy
 from kepipe.provenance import pinned_requirements
@@ -21,31 +20,35 @@ from kepipe.provenance import pinned_requirements
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
-    from kepipe.tracking.mask_predictor import MaskPredictor
+    from kepipe.tracking.predictors import ServedModel
 
 
-def _load_pyfunc(path: str) -> MaskPredictor:
-    """MLflow's entry point; `path` is the model folder."""
-    from kepipe.tracking.mask_predictor import MaskPredictor
+def _load_pyfunc(path: str) -> ServedModel:
+    """MLflow's entry point; `path` is the model folder. Raises ValueError for a model that cannot be asked."""
+    from kepipe.tracking.predictors import predictor_of
 
-    return MaskPredictor.load(Path(path))
+    row = predictor_of(Path(path))
+    if row is None:
+        raise ValueError(f"{path}: this model neither fills masks, writes nor answers a task")
+    return row.load(Path(path))
 
 
-def signature() -> ModelSignature:
-    """Texts, with the tokenizer's mask where something is to be filled in → one row a prediction."""
+def signature(folder: Path) -> ModelSignature | None:
+    """Texts → the table that the model of a folder answers with; None where it cannot be asked."""
     from mlflow.models import ModelSignature
     from mlflow.types.schema import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
-    columns = {
-        "text": DataType.long,
-        "place": DataType.long,
-        "prediction": DataType.string,
-        "probability": DataType.double,
-    }
+    from kepipe.tracking.predictors import predictor_of
+
+    row = predictor_of(folder)
+    if row is None:
+        return None
     return ModelSignature(
         inputs=Schema([ColSpec(DataType.string)]),
-        outputs=Schema([ColSpec(kind, name) for name, kind in columns.items()]),
-        params=ParamSchema([ParamSpec("top", DataType.long, 5)]),
+        outputs=Schema([ColSpec(DataType[kind], name) for name, kind in row.columns.items()]),
+        params=ParamSchema(
+            [ParamSpec(name, DataType.long, param.default) for name, param in row.params.items()]
+        ),
     )
 
 
@@ -63,9 +66,9 @@ def write(folder: Path, target: Path, model_id: str, run: str) -> None:
             str(target),
             loader_module=__name__,
             data_path=empty,
-            signature=signature(),
+            signature=signature(folder),
             mlflow_model=Model(model_id=model_id, run_id=run),
-            code_paths=[str(Path(str(package.__file__)).parent) for package in (kepipe, kg)],
+            code_paths=[str(Path(__file__).parents[1]), str(Path(str(kg.__file__)).parent)],
             pip_requirements=pinned_requirements(),
         )
     data = target / str(Model.load(str(target)).flavors["python_function"]["data"])

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kepipe.config import ConfigError
 from kepipe.flow.events import ModelOffered
-from kepipe.tracking.gate import Gate, Verdict, check
-from kepipe.tracking.names import allowed
-from kepipe.tracking.store import RefusedError, Store
+from kepipe.tracking.decision import PROMOTED, RUN, WAITS, WHY, AskAgain, decision, note, offer_tags, page
+from kepipe.tracking.store import RefusedError, Store, every
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -29,10 +29,12 @@ HISTORY = "kepipe.champions"
 """Tag of a registered model: its champions' versions, the present one last, as JSON."""
 AGAINST, NOBODY = "kepipe.gate.against", "nobody"
 """Tag of a version: the number of the champion against which it was judged."""
+ARCHIVED = "kepipe.archived"
+"""Tag of a version whose files were deleted: since when."""
+EVENTS = "kepipe.events"
+"""Tag of a registered model: what people did to its champion, as JSON: [Unix time, what, version] each."""
 CARRIED_OUT = "kepipe.gate.done"
 """Tag of a version: the run whose offer has been decided and the decision carried out."""
-ChampionScore = Callable[[Path, Path, str], float | None]
-"""(model folder, folder of the present evaluation, metric) → the model's value on the present data, or None."""
 
 
 class Source(Protocol):
@@ -58,9 +60,7 @@ class Version:
     tags: Mapping[str, str]
 
 
-def offer(
-    store: Store, event: ModelOffered, source: Source, champion_score: ChampionScore
-) -> dict[str, Any] | None:
+def offer(store: Store, event: ModelOffered, source: Source, rematch: AskAgain) -> dict[str, Any] | None:
     """Register an offered model and let the gate decide; safe to repeat, and by several processes at once.
 
     A model with the digest of a version that is there already is not stored again, but judged again. The
@@ -74,80 +74,39 @@ def offer(
         there = _by_digest(store.client, event.name, event.digest)
         if there is not None and event.again:
             return None
-        return _judge(store.client, event, there or _add(store, event, source), champion_score)
+        return _judge(store.client, event, there or _add(store, event, source), rematch, source)
 
 
 def _judge(
-    client: MlflowClient, event: ModelOffered, version: ModelVersion, champion_score: ChampionScore
+    client: MlflowClient, event: ModelOffered, version: ModelVersion, rematch: AskAgain, source: Source
 ) -> dict[str, Any]:
     """Decide on a version and carry the decision out. Call under the model's lock."""
     number, carried_out = str(version.version), version.tags.get(CARRIED_OUT) == event.run
-    decided = version.tags if version.tags.get("kepipe.gate.run") == event.run else {}
+    decided = version.tags if version.tags.get(RUN) == event.run else {}
     if not carried_out and decided.get(AGAINST) != _champion_number(client, event.name) != number:
         decided = {}
     if not decided:
-        decided = _decide(client, event, number, champion_score)
-        for tag, value in {**_offer_tags(event), **decided}.items():
+        champion = _holder(client, event.name, CHAMPION)
+        against = {AGAINST: NOBODY if champion is None else str(champion.version)}
+        decided = {**offer_tags(event), **against, **decision(event, champion, number, rematch)}
+        for tag, value in decided.items():
             client.set_model_version_tag(event.name, number, tag, value)
-    promoted = decided["kepipe.gate.promoted"] == "true"
+    promoted = decided[PROMOTED] == "true"
     if not carried_out:
         client.set_registered_model_alias(event.name, CHALLENGER, number)
         if promoted:
             _promote(client, event.name, number)
+        _show(client, event.name, number, decided, source.run_id(event.stage))
         client.set_model_version_tag(event.name, number, CARRIED_OUT, event.run)
-    return {
-        "model": event.name,
-        "version": int(number),
-        "champion": promoted,
-        "why": decided["kepipe.gate.why"],
-    }
+    return {"model": event.name, "version": int(number), "champion": promoted, "why": decided[WHY]}
 
 
-def _decide(
-    client: MlflowClient, event: ModelOffered, number: str, champion_score: ChampionScore
-) -> dict[str, str]:
-    """The gate's decision as tags. `kepipe.gate.run` comes last: it says that the decision stands."""
-    gate = Gate(**{name: value for name, value in event.gate.items() if name in Gate.model_fields})
-    champion = _holder(client, event.name, CHAMPION)
-    tags = {"kepipe.gate.metric": gate.metric, "kepipe.gate.basis": "no champion before"}
-    tags[AGAINST] = _champion_number(client, event.name)
-    if champion is None:
-        verdict = check(gate, event.metrics.get(gate.metric), None, holds=False)
-    elif str(champion.version) == number:
-        verdict = Verdict(True, "it is the champion already")
-    else:
-        value, tags["kepipe.gate.basis"] = _champion_value(champion, event, gate.metric, champion_score)
-        verdict = check(gate, event.metrics.get(gate.metric), value, holds=True)
-    promoted = str(verdict.promote).lower()
-    return {
-        **tags,
-        "kepipe.gate.why": verdict.why,
-        "kepipe.gate.promoted": promoted,
-        "kepipe.gate.run": event.run,
-    }
-
-
-def _champion_value(
-    champion: ModelVersion, event: ModelOffered, metric: str, champion_score: ChampionScore
-) -> tuple[float | None, str]:
-    """The champion's value of the gate's metric, and on what it was measured."""
-    evaluation = str(event.gate.get("evaluation", ""))
-    stored = champion.tags.get(_metric_tag(metric))
-    if stored and evaluation == champion.tags.get("kepipe.evaluation"):
-        return float(stored), "measured on the same data"
-    value = None
-    if evaluation and (folder := _folder_of(champion, Path(evaluation).parent)).is_dir():
-        value = champion_score(folder, Path(evaluation), metric)
-    if value is not None:
-        return value, "measured again on the present data"
-    return (float(stored) if stored else None), "the value of its own registration; it was not measured again"
-
-
-def _folder_of(champion: ModelVersion, done: Path) -> Path:
-    """The champion's model folder: where it was offered, or else of the same name in `done`, the store of the present
-    evaluation, should the workspace have been moved in between."""
-    folder = Path(champion.tags["kepipe.folder"])
-    return folder if folder.is_dir() else done / folder.name
+def _show(client: MlflowClient, name: str, number: str, tags: Mapping[str, str], run: str) -> None:
+    """Put the decision where people look: at the version, at the run that offered it, and on a page there."""
+    words = note(name, number, tags)
+    client.update_model_version(name, number, words)
+    client.set_tag(run, "mlflow.note.content", words[:8000])
+    client.log_text(run, page(name, number, tags), "gate.html")
 
 
 def _add(store: Store, event: ModelOffered, source: Source) -> ModelVersion:
@@ -179,20 +138,10 @@ def _add(store: Store, event: ModelOffered, source: Source) -> ModelVersion:
     )
 
 
-def _offer_tags(event: ModelOffered) -> dict[str, str]:
-    tags = {"kepipe.run": event.run, "kepipe.digest": event.digest, "kepipe.folder": event.folder}
-    tags["kepipe.evaluation"] = str(event.gate.get("evaluation", ""))
-    tags |= {_metric_tag(name): repr(value) for name, value in event.metrics.items()}
-    return tags | {allowed(name): value for name, value in event.tags.items()}
-
-
-def _metric_tag(metric: str) -> str:
-    return allowed(f"metric.{metric}")
-
-
 def versions(client: MlflowClient, name: str = "") -> list[Version]:
     """Versions of a model, or of all models, newest first. Raises ConfigError for a name that is not registered."""
-    models = {model.name: model for model in client.search_registered_models()}
+    found = every(lambda page: client.search_registered_models(page_token=page))
+    models = {model.name: model for model in found}
     if name and name not in models:
         raise ConfigError(
             f"no model `{name}` is registered; there are: {', '.join(sorted(models)) or 'none'}"
@@ -202,7 +151,7 @@ def versions(client: MlflowClient, name: str = "") -> list[Version]:
         aliases = {
             alias: str(number) for alias, number in client.get_registered_model(model.name).aliases.items()
         }
-        for version in client.search_model_versions(f"name='{model.name}'"):
+        for version in _versions_of(client, model.name):
             held = tuple(sorted(a for a, number in aliases.items() if number == str(version.version)))
             created = version.creation_timestamp / 1000
             listed.append(Version(model.name, int(version.version), held, created, dict(version.tags)))
@@ -212,11 +161,17 @@ def versions(client: MlflowClient, name: str = "") -> list[Version]:
 def promote(store: Store, name: str, version: int) -> None:
     """Make a version champion, whatever the gate said. Raises ConfigError for a version that is not there."""
     with store.lock(name):
-        known = [each.version for each in versions(store.client, name)]
-        if version not in known:
-            listed = ", ".join(map(str, known))
-            raise ConfigError(f"model `{name}` has no version {version}; there are: {listed}")
+        known = {each.version: ARCHIVED in each.tags for each in versions(store.client, name)}
+        if known.get(version, True):
+            listed = ", ".join(str(number) for number, archived in known.items() if not archived)
+            gone = (
+                f": version {version} is archived, without files"
+                if version in known
+                else f" has no version {version}"
+            )
+            raise ConfigError(f"model `{name}`{gone}; there are: {listed}")
         _promote(store.client, name, str(version))
+        _note_event(store.client, name, "promoted by hand", version)
 
 
 def rollback(store: Store, name: str) -> int:
@@ -225,7 +180,7 @@ def rollback(store: Store, name: str) -> int:
     Raises ConfigError where no version held it before.
     """
     with store.lock(name):
-        there = {str(each.version) for each in versions(store.client, name)}
+        there = {str(v.version) for v in versions(store.client, name) if ARCHIVED not in v.tags}
         before = [number for number in _history(store.client, name)[:-1] if number in there]
         if not before:
             raise ConfigError(
@@ -233,7 +188,71 @@ def rollback(store: Store, name: str) -> int:
             )
         store.client.set_registered_model_alias(name, CHAMPION, before[-1])
         store.client.set_registered_model_tag(name, HISTORY, json.dumps(before))
+        _note_event(store.client, name, "rolled back to", int(before[-1]))
         return int(before[-1])
+
+
+def approve(store: Store, name: str, version: int, by: str) -> None:
+    """Say yes to a version that waits for it, and make it champion.
+
+    Raises ConfigError for a version that does not wait, or where another model has become champion since.
+    """
+    with store.lock(name):
+        known = {each.version: each for each in versions(store.client, name)}
+        if version not in known or not known[version].tags.get(WAITS):
+            waiting = (
+                ", ".join(str(each.version) for each in known.values() if each.tags.get(WAITS)) or "none"
+            )
+            raise ConfigError(f"model `{name}`: version {version} waits for no approval (waiting: {waiting})")
+        tags = known[version].tags
+        if tags.get(AGAINST) != _champion_number(store.client, name):
+            raise ConfigError(
+                f"model `{name}`: version {version} was compared with champion {tags.get(AGAINST)}, and another "
+                "model has become champion since; offer it again (`kepipe run --force register`)"
+            )
+        why = f"approved by {by}; {tags.get(WHY, '')}"
+        _promote(store.client, name, str(version))
+        _note_event(store.client, name, f"approved by {by}:", version)
+        for tag, value in {WHY: why, PROMOTED: "true", "kepipe.gate.approved": by, WAITS: ""}.items():
+            store.client.set_model_version_tag(name, str(version), tag, value)
+
+
+def events(store: Store, name: str) -> list[tuple[float, str, int]]:
+    """What people did to a model's champion, in order: Unix time, what, version. Raises ConfigError for an unknown
+    name."""
+    versions(store.client, name)
+    return [(float(at), str(what), int(version)) for at, what, version in _events(store.client, name)]
+
+
+def _events(client: MlflowClient, name: str) -> list[Any]:
+    noted: list[Any] = json.loads(client.get_registered_model(name).tags.get(EVENTS, "[]"))
+    return noted
+
+
+def _note_event(client: MlflowClient, name: str, what: str, version: int) -> None:
+    """The newest hundred are kept."""
+    noted = [*_events(client, name), [time.time(), what, version]][-100:]
+    client.set_registered_model_tag(name, EVENTS, json.dumps(noted))
+
+
+def champion_of(store: Store, name: str) -> int | None:
+    """The version that is champion; None where there is none, or no model of this name."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        number = store.client.get_registered_model(name).aliases.get(CHAMPION)
+    except MlflowException as error:
+        store.check()  # it answers: there is no such model
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
+    return None if number is None else int(number)
+
+
+def champions(store: Store, name: str) -> list[int]:
+    """The versions that were champion, in order, the present one last. Raises ConfigError for an unknown name."""
+    versions(store.client, name)
+    return [int(number) for number in _history(store.client, name)]
 
 
 def _promote(client: MlflowClient, name: str, number: str) -> None:
@@ -257,8 +276,12 @@ def _ensure_model(client: MlflowClient, name: str) -> None:
 
 
 def _by_digest(client: MlflowClient, name: str, digest: str) -> ModelVersion | None:
-    candidates = client.search_model_versions(f"name='{name}'")
-    return next((version for version in candidates if version.tags.get("kepipe.digest") == digest), None)
+    of_digest = (v for v in _versions_of(client, name) if v.tags.get("kepipe.digest") == digest)
+    return next((version for version in of_digest if ARCHIVED not in version.tags), None)
+
+
+def _versions_of(client: MlflowClient, name: str) -> Iterator[ModelVersion]:
+    return every(lambda page: client.search_model_versions(f"name='{name}'", page_token=page))
 
 
 def _champion_number(client: MlflowClient, name: str) -> str:

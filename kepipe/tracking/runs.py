@@ -25,8 +25,10 @@ from kepipe.flow.events import (
     StageEnded,
     StageStarted,
 )
+from kepipe.tracking import runs_table
 from kepipe.tracking.names import allowed
 from kepipe.tracking.store import Store
+from kepipe.tracking.tunings import TUNING, identity, is_trial, name_of, tuning_of
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric
@@ -34,6 +36,10 @@ if TYPE_CHECKING:
 STATUS = {"finished": "FINISHED", "failed": "FAILED", "killed": "KILLED"}
 AT_ONCE = {"metrics": 1000, "params": 100, "tags": 100}
 """Most entries that MLflow takes in one request."""
+CONCLUDING = ("report", "task-report", "study")
+"""Kinds of stages whose last word is the run's description."""
+DESCRIPTION = "mlflow.note.content"
+"""Tag that MLflow's pages show as a run's description."""
 PAGES = {".html", ".png", ".svg", ".pdf"}
 RESULTS = {".json", ".md"}
 LARGEST = 16 << 20
@@ -53,9 +59,13 @@ class Runs:
         self._stages: dict[str, StageStarted] = {}
         self._open: dict[str, float] = {}
         self._copies: dict[str, dict[str, str]] = {}
+        self._done: set[str] = set()
+        self._cached: set[str] = set()
         self._ids: dict[str, str] = {}
         self._steps: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
+        self._final: dict[str, dict[str, None]] = defaultdict(dict)
         self._notes: list[str] = []
+        self._verdict = ""
         self._experiment = ""
 
     @property
@@ -78,13 +88,24 @@ class Runs:
                     self._copies[copy] = {f"kepipe.{name}": event.labels[name] for name in ("arm", "seed")}
             case StageEnded():
                 self._open.pop(event.stage, None)
+                if event.status == "finished":
+                    self._done.add(event.stage)
+            case StageCached():
+                self._done.add(event.stage)
+                self._cached.add(event.stage)
             case RunEnded():
                 self._open.pop("", None)
             case Metrics(step=int(step)):
                 for name in event.values:
                     self._steps[event.stage][name].add(step)
+            case Metrics(stage=str(stage)) if stage in self._stages:
+                self._final[self._above(stage)[1]].update(dict.fromkeys(event.values))
             case Noted():
                 self._notes.append(f"{event.level}: {event.stage}: {event.message}")
+                begun = self._stages.get(event.stage)
+                concludes = not event.stage or (begun is not None and begun.kind in CONCLUDING)
+                if concludes and event.level == "info":
+                    self._verdict = event.message
         self._open.update(dict.fromkeys(self._open, event.at))
 
     def write(self, event: Event) -> None:
@@ -92,6 +113,8 @@ class Runs:
         self.replay(event)
         match event:
             case RunStarted():
+                if TUNING in event.tags:  # it may have been interrupted before
+                    self._client.update_run(self.run_id(""), "RUNNING")
                 self._write_params(self.run_id(""), event.config)
             case StageStarted():
                 self._write_params(self.run_id(event.stage), event.config)
@@ -130,15 +153,19 @@ class Runs:
     def end_abandoned(self) -> None:
         """Close what a killed process left open, at the time of the last that was heard of it."""
         if "" in self._open:
-            for copy in self._copies:
-                self._client.set_terminated(self.run_id(copy), STATUS["killed"], int(self._open[""] * 1000))
+            self._end_copies("killed", self._open[""])
             for stage, at in reversed(self._open.items()):
                 self._client.set_terminated(self.run_id(stage), STATUS["killed"], int(at * 1000))
 
     def run_id(self, stage: str) -> str:
-        """The MLflow run of a stage, or of the pipeline (""): the one with its tags, or a new one."""
+        """The MLflow run of a stage, or of the pipeline (""): the one with its tags, or a new one.
+
+        A stage that was cached did nothing in this run, and has none of its own, which nobody would end: the pipeline's
+        is its."""
+        if stage in self._cached:
+            return self.run_id("")
         if stage not in self._ids:
-            self._ids[stage] = self._find(stage) or self._create(stage)
+            self._ids[stage] = self._find(identity(self._begun, stage)) or self._create(stage)
         return self._ids[stage]
 
     def maker_id(self, digest: str) -> str | None:
@@ -147,8 +174,7 @@ class Runs:
         runs = self._client.search_runs([self.experiment], query, max_results=1, order_by=order)
         return runs[0].info.run_id if runs else None
 
-    def _find(self, stage: str) -> str | None:
-        tags = {"kepipe.run": self._begun.run, "kepipe.stage": stage or "(pipeline)"}
+    def _find(self, tags: Mapping[str, str]) -> str | None:
         query = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
         runs = self._client.search_runs([self.experiment], query, max_results=1)
         return runs[0].info.run_id if runs else None
@@ -156,9 +182,12 @@ class Runs:
     def _create(self, stage: str) -> str:
         begun = self._stages.get(stage, self._begun)
         tags = self._pipeline_tags() if not stage else self._stage_tags(stage)
-        tags["kepipe.run"], tags["kepipe.stage"] = self._begun.run, stage or "(pipeline)"
+        tags |= {"kepipe.run": self._begun.run, **identity(self._begun, stage)}
+        if not stage and is_trial(self._begun) and (above := self._find(tuning_of(self._begun))):
+            tags["mlflow.parentRunId"] = above
         kept = {allowed(name): str(value)[:5000] for name, value in tags.items()}
-        run = self._client.create_run(self.experiment, int(begun.at * 1000), kept, stage or self._begun.run)
+        name = stage or name_of(self._begun)
+        run = self._client.create_run(self.experiment, int(begun.at * 1000), kept, name)
         return str(run.info.run_id)
 
     def _pipeline_tags(self) -> dict[str, str]:
@@ -237,9 +266,24 @@ class Runs:
         run = self.run_id("")
         if self._notes:
             self._client.log_text(run, "\n".join(self._notes) + "\n", "notes.txt")
-        for copy in self._copies:
-            self._client.set_terminated(self.run_id(copy), STATUS[status], int(at * 1000))
+        if self._verdict:
+            self._client.set_tag(run, DESCRIPTION, self._verdict)
+        kinds = {self._above(stage)[1]: begun.kind for stage, begun in self._stages.items()}
+        if shown := runs_table.deciding(self._final, kinds):
+            self._client.set_experiment_tag(
+                self.experiment, runs_table.TAG, runs_table.view(map(allowed, shown))
+            )
+        self._end_copies(status, at)
         self._client.set_terminated(run, STATUS[status], int(at * 1000))
+
+    def _end_copies(self, status: str, at: float) -> None:
+        """End the runs of a study's arms: one whose stages are all done has finished, whatever became of the others."""
+        for copy in self._copies:
+            stages = [stage for stage, labels in self._begun.labels.items() if _copy(labels) == copy]
+            done = bool(stages) and self._done.issuperset(stages)
+            self._client.set_terminated(
+                self.run_id(copy), STATUS["finished" if done else status], int(at * 1000)
+            )
 
     def _above(self, stage: str) -> tuple[str, str]:
         """The run that a stage's run is a child of, and what the stage is called there."""
@@ -268,7 +312,11 @@ class Runs:
 
 def _copy_of(begun: StageStarted) -> str:
     """The run under which a study's stages of one arm and seed stand, `graph-on, seed 0`; "" outside of a study."""
-    return f"{begun.labels['arm']}, seed {begun.labels['seed']}" if begun.labels else ""
+    return _copy(begun.labels)
+
+
+def _copy(labels: Mapping[str, str]) -> str:
+    return f"{labels['arm']}, seed {labels['seed']}" if labels else ""
 
 
 def flatten(config: Mapping[str, Any], at: str = "") -> Iterator[tuple[str, str]]:

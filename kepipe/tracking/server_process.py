@@ -14,11 +14,19 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType
+from typing import Any
 
 BEAT = 0.5
 """Seconds between two looks at the parent."""
 PATIENCE = 5.0
 """Seconds that a server has to end by itself."""
+
+
+def launch(command: Sequence[str], **how: Any) -> subprocess.Popen[bytes]:
+    """Start a server that ends with this process; `how` as for `Popen`. The process that watches has a session of its
+    own: a signal to the group of this one, also a kill -9, leaves it to end the server."""
+    watching = [sys.executable, "-m", "kepipe.tracking.server_process", str(os.getpid())]
+    return subprocess.Popen([*watching, *command], start_new_session=True, **how)
 
 
 def main(parent: int, command: Sequence[str]) -> int:

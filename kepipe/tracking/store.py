@@ -8,7 +8,7 @@ import sqlite3
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from kepipe.tracking import database
 from kepipe.tracking.cursor import forget_cursors
 
 if TYPE_CHECKING:
+    from mlflow.store.entities.paged_list import PagedList
     from mlflow.tracking import MlflowClient
 
 T = TypeVar("T")
@@ -34,6 +35,7 @@ QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_UV_AUTO_DETECT": "false",
     "MLFLOW_DISABLE_AGENT_HINT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 KIND = {"mlflow.experimentKind": "custom_model_development"}
 """What MLflow's pages open an experiment as: training runs and models, not prompts and traces."""
@@ -89,12 +91,19 @@ class Store:
     """Where files are put together, in the workspace: what is linked from there takes no space."""
 
     def experiment(self, name: str) -> str:
-        """Id of the experiment of this name, created or restored where it has to be."""
+        """Id of the experiment of this name, created or restored where it has to be, be it by others at once."""
+        from mlflow.exceptions import MlflowException
+
         experiment = self.client.get_experiment_by_name(name)
         if experiment is None:
             place = f"{self.artifacts}/{name}" if self.artifacts else None
-            created: str = self.client.create_experiment(name, artifact_location=place, tags=KIND)
-            return created
+            try:
+                created: str = self.client.create_experiment(name, artifact_location=place, tags=KIND)
+                return created
+            except MlflowException:
+                experiment = self.client.get_experiment_by_name(name)
+                if experiment is None:  # no other made it meanwhile
+                    raise
         if experiment.lifecycle_stage == "deleted":
             self.client.restore_experiment(experiment.experiment_id)
         return str(experiment.experiment_id)
@@ -165,6 +174,18 @@ def connect(workspace: Path) -> Store:
     except (mlflow.exceptions.MlflowException, OSError, sqlite3.Error) as error:
         raise StoreUnavailable(f"{without_secrets(uri)}: {_first_line(error)}") from error
     return store
+
+
+def every(search: Callable[[str | None], PagedList[T]]) -> Iterator[T]:
+    """All that a search of MLflow's finds: it answers in pages, each with the token of the next one.
+
+    `search` is given a token, None for the first page.
+    """
+    page = search(None)
+    yield from page
+    while page.token:
+        page = search(page.token)
+        yield from page
 
 
 def _is_final(error: Exception) -> bool:

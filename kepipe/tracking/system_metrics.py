@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from kepipe.flow.events import Metrics, Sink
@@ -91,7 +92,7 @@ def _traffic() -> list[float]:
 
 
 def _gpus() -> Callable[[], Reading]:
-    """Reads the load and memory of NVIDIA GPUs; nothing where there are none."""
+    """Reads the load and memory of NVIDIA GPUs, what each of them tells; nothing where there are none."""
     import pynvml
 
     try:
@@ -103,10 +104,13 @@ def _gpus() -> Callable[[], Reading]:
     def read() -> Reading:
         reading: Reading = {}
         for index, handle in enumerate(handles):
-            memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
-            reading[f"gpu_{index}_utilization_percentage"] = pynvml.nvmlDeviceGetUtilizationRates(handle).gpu
-            reading[f"gpu_{index}_memory_usage_percentage"] = 100 * memory.used / memory.total
-            reading[f"gpu_{index}_memory_usage_megabytes"] = memory.used / 1e6
+            with suppress(pynvml.NVMLError):
+                memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+                reading[f"gpu_{index}_memory_usage_percentage"] = 100 * memory.used / memory.total
+                reading[f"gpu_{index}_memory_usage_megabytes"] = memory.used / 1e6
+            with suppress(pynvml.NVMLError):  # a GPU that is cut into instances (MIG) does not tell its load
+                load = pynvml.nvmlDeviceGetUtilizationRates(handle).gpu
+                reading[f"gpu_{index}_utilization_percentage"] = load
         return reading
 
     return read

@@ -11,12 +11,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from kepipe.flow.events import Event, RunStarted, StageEnded, StageStarted
 from kepipe.flow.journal import Journal
 from kepipe.terminal import echo
-from kepipe.tracking.cursor import Cursor, journal_of
+from kepipe.tracking.cursor import Cursor, journal_of, journals
 from kepipe.tracking.system_metrics import SystemMetrics
 
 SWITCH = "KEPIPE_TRACKING"
@@ -24,10 +25,10 @@ SWITCH = "KEPIPE_TRACKING"
 
 
 class Tracker:
-    """Keeps the events of one run."""
+    """Keeps the events of one run. `delivers`: by a process of its own; else one that delivers for it takes them."""
 
-    def __init__(self, workspace: Path) -> None:
-        self._workspace = workspace
+    def __init__(self, workspace: Path, delivers: bool = True) -> None:
+        self._workspace, self._delivers = workspace, delivers
         self._journal: Journal | None = None
         self._system_metrics: SystemMetrics | None = None
         self._worker: subprocess.Popen[bytes] | None = None
@@ -48,7 +49,7 @@ class Tracker:
     def _open(self, run: str) -> None:
         self._journal = Journal(journal_of(self._workspace, run))
         self._system_metrics = SystemMetrics(self._journal)
-        if os.environ.get(SWITCH, "").lower() != "off":
+        if self._delivers and os.environ.get(SWITCH, "").lower() != "off":
             self._worker = _start_worker(self._workspace, run)
 
     def close(self, patience: float = 30.0) -> list[str]:
@@ -58,27 +59,54 @@ class Tracker:
             return []
         self._system_metrics.stop()
         self._journal.close()
-        if self._worker is None or not self._worked:
+        if self._worker is None:
             return []
         try:
-            self._worker.wait(patience)
+            self._worker.wait(patience if self._worked else 0)
         except subprocess.TimeoutExpired:
-            return ["tracking: delivery goes on in the background; `kepipe track status` shows how far it is"]
+            return self._waiting()
         if self._worker.returncode:
-            return [
-                "tracking: delivery failed, see delivery.log beside the journal; `kepipe track sync` repeats it"
-            ]
-        return list(delivery_messages(Cursor.load(self._journal.file)))
+            log = self._journal.file.with_name("delivery.log")
+            return [f"tracking: delivery failed, see {log}; `{self._sync}` repeats it"]
+        delivered = replace(Cursor.load(self._journal.file), unavailable="")
+        return [*delivery_messages(delivered), *self._undelivered()]
+
+    @property
+    def _sync(self) -> str:
+        """The command that delivers what waits."""
+        return f"kepipe track sync --workspace {self._workspace}"
+
+    def _waiting(self) -> list[str]:
+        """What to say while the delivery is still at work."""
+        if messages := self._undelivered():
+            return messages
+        if not self._worked:
+            return []
+        return ["tracking: delivery goes on in the background; `kepipe track status` shows how far it is"]
+
+    def _undelivered(self) -> list[str]:
+        """What waits for a store that could not be reached at the last attempt, and what delivers it."""
+        cursors = [Cursor.load(file) for file in journals(self._workspace)]
+        waiting = [cursor for cursor in cursors if not cursor.done]
+        reasons = [cursor.unavailable for cursor in waiting if cursor.unavailable]
+        if not reasons:
+            return []
+        runs = "this run waits" if len(waiting) == 1 else f"{len(waiting)} runs wait"
+        return [
+            f"tracking: MLflow could not be reached ({reasons[-1]}). Nothing is lost: {runs} in "
+            f"{self._workspace / 'tracking'}; the next run delivers what waits, and so does `{self._sync}`"
+        ]
 
 
 @contextmanager
-def track(workspace: Path) -> Iterator[Tracker]:
+def track(workspace: Path, delivers: bool = True) -> Iterator[Tracker]:
     """Keep a run in `<workspace>/tracking` and deliver it to MLflow. What the user should know goes to stderr."""
-    tracker = Tracker(workspace)
+    tracker = Tracker(workspace, delivers)
     try:
         yield tracker
     except BaseException:
-        tracker.close(patience=0)
+        for line in tracker.close(patience=0):
+            echo(line, err=True)
         raise
     for line in tracker.close():
         echo(line, err=True)

@@ -7,8 +7,9 @@ digests of the tensor files. Nothing is unpickled.
 from __future__ import annotations
 
 import json
+import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from kepipe.files import filling, remove_leftovers
+from kepipe.files import filling, remove, remove_leftovers
 from kepipe.flow.artifact import hash_file
 from kg.regular_files import read_json
 
@@ -28,15 +29,18 @@ Tensors = Mapping[str, Mapping[str, Tensor]]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A whole checkpoint on disk: the update it stands after, and what was stored as JSON."""
+    """A whole checkpoint on disk: the update it stands after, what was stored as JSON, and the names of its files of
+    tensors."""
 
     folder: Path
     step: int
     state: Mapping[str, Any]
+    files: Collection[str]
 
     def tensors(self, name: str) -> dict[str, Tensor]:
-        """The tensors of one file."""
-        loaded: dict[str, Tensor] = load_file(self.folder / f"{name}.safetensors")
+        """The tensors of one file; none where none were saved."""
+        file = self.folder / f"{name}.safetensors"
+        loaded: dict[str, Tensor] = load_file(file) if file.name in self.files else {}
         return loaded
 
 
@@ -46,10 +50,12 @@ def save(root: Path, step: int, tensors: Tensors, state: Mapping[str, Any]) -> C
     Raises OSError (a full disk, a limit) with what to do; the checkpoints before it are left as they were.
     """
     folder = root / f"step-{step:08d}"
+    digests = {}
     try:
         with filling(folder) as unfinished:
-            digests = {}
             for name, group in tensors.items():
+                if not group:
+                    continue
                 file = unfinished / f"{name}.safetensors"
                 save_file({key: value.contiguous() for key, value in group.items()}, file)
                 digests[file.name] = hash_file(file)
@@ -57,7 +63,7 @@ def save(root: Path, step: int, tensors: Tensors, state: Mapping[str, Any]) -> C
                 json.dump({"step": step, "files": digests, "state": state}, stream, indent=1)
     except (OSError, SafetensorError) as error:
         raise OSError(_no_room(root, step, error)) from error
-    return Checkpoint(folder, step, state)
+    return Checkpoint(folder, step, state, digests.keys())
 
 
 def whole(root: Path, warn: Callable[[str], None]) -> Iterator[Checkpoint]:
@@ -70,16 +76,18 @@ def whole(root: Path, warn: Callable[[str], None]) -> Iterator[Checkpoint]:
             warn(f"checkpoint {folder} is damaged and is passed over ({error})")
 
 
+def steps(root: Path) -> list[int]:
+    """The steps of which something stands there under a checkpoint's name, in order."""
+    names = (re.fullmatch(r"step-(\d{8,})", place.name) for place in root.glob("step-*"))
+    return sorted(int(name[1]) for name in names if name)
+
+
 def prune(root: Path, keep: set[int]) -> None:
     """Remove the checkpoints of all other steps."""
     kept = {f"step-{step:08d}" for step in keep}
     for place in root.glob("step-*"):
-        if place.name in kept:
-            continue
-        if place.is_dir():
-            shutil.rmtree(place)
-        else:
-            place.unlink()
+        if place.name not in kept:
+            remove(place)
 
 
 def _open(folder: Path) -> Checkpoint:
@@ -87,12 +95,12 @@ def _open(folder: Path) -> Checkpoint:
     for name, digest in written["files"].items():
         if hash_file(folder / name) != digest:
             raise ValueError(f"{name} does not match its digest")
-    return Checkpoint(folder, written["step"], written["state"])
+    return Checkpoint(folder, written["step"], written["state"], written["files"].keys())
 
 
 def _no_room(root: Path, step: int, error: Exception) -> str:
-    before = sorted(root.glob("step-*"))
-    kept = f"{before[-1].name} is intact" if before else "there is none before it"
+    before = next(whole(root, lambda _: None), None)
+    kept = f"{before.folder.name} is intact" if before else "none is intact"
     free = shutil.disk_usage(root).free / 1e6
     return (
         f"{root}: cannot write the checkpoint of step {step} ({error}; {free:,.0f} MB free). "

@@ -10,6 +10,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from kepipe.data.batch import Batch
+from kepipe.training.carried_states import CarriedStates
 from kepipe.training.criterion import Criterion
 from kepipe.training.metrics import name_terms
 
@@ -41,10 +42,12 @@ class HeldOutLoss:
         names = self.criterion.metrics
         sums = dict.fromkeys(self.criterion.terms + names, 0.0)
         places = dict.fromkeys(sums, 0)
+        carried = CarriedStates()
         loss_module.eval()
         for batch in self.batches:
             counts = self.criterion.counts(batch)
-            for name, mean in loss_module(self.criterion, batch.to(accelerator.device)).items():
+            followed = carried.attach(batch.to(accelerator.device))
+            for name, mean in loss_module(self.criterion, followed).items():
                 sums[name] += float(mean) * counts[name]
                 places[name] += counts[name]
         loss_module.train()

@@ -41,8 +41,10 @@ def run(job: Job, inputs: Any, config: Any, context: StageContext, processes: in
     """Run `job` in `processes` new processes that form one group of torch.distributed, and wait for them.
 
     Raises what a process raised: a ValueError or OSError as it is, anything else with its traceback. When one
-    fails, or this one is stopped, the others are ended; when this one is killed, they end by themselves.
+    fails, or this one is stopped, the others are ended; when this one is killed, they end by themselves. Raises
+    ValueError where there are fewer GPUs than processes.
     """
+    _check_devices(context.device, processes)
     import torch
     from torch.multiprocessing.spawn import ProcessRaisedException, start_processes
 
@@ -65,6 +67,25 @@ def run(job: Job, inputs: Any, config: Any, context: StageContext, processes: in
             for process in group.processes:
                 process.kill()
         _pass_on(channel, context)
+
+
+def _check_devices(device: str, processes: int) -> None:
+    """Raise ValueError where not each process can have a GPU to itself."""
+    import torch
+
+    place = torch.device(device)
+    if place.type != "cuda":
+        return
+    if place.index is not None:
+        raise ValueError(
+            f"processes: {processes} need as many GPUs, and `device: {device}` is one: set `device: cuda`, or leave "
+            "`processes` out"
+        )
+    there = torch.cuda.device_count()
+    if processes > there:
+        raise ValueError(
+            f"processes: {processes}, but this machine has {there} GPUs: set processes to {there}"
+        )
 
 
 def _pass_on(channel: Any, context: StageContext) -> None:

@@ -1,7 +1,7 @@
 """The training loop.
 
 Everything random in it is a function of the seed and of the number of a batch, so that to continue means to
-load the weights, the optimiser's memory and one integer.
+load the weights, the optimiser's memory, what the model carries from batch to batch, and one integer.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from kepipe.device import freed_memory_kept
 from kepipe.flow.stage import StageContext
 from kepipe.models.protocols import TrainableModel
+from kepipe.training.carried_states import CarriedStates
 from kepipe.training.criterion import Criterion
 from kepipe.training.distributed import make_accelerator, parallelize, resolve_precision
 from kepipe.training.divergence import diverged, require_finite
@@ -53,11 +54,13 @@ def train(
         context.seed,
         accelerator.process_index,
         accelerator.num_processes,
+        pin=accelerator.device.type == "cuda",
     )
     throughput = Throughput.measure(accelerator, model, criterion, loader)
     inner, loss_module, optimizer = parallelize(accelerator, model, settings, context.scratch)
     inner.set_flex_attention(settings.flex_attention)
-    checkpoints = CheckpointManager(accelerator, inner, optimizer, settings, context)
+    carried = CarriedStates()
+    checkpoints = CheckpointManager(accelerator, inner, optimizer, carried, settings, context)
     state = checkpoints.restore()
     if evaluator and state.step == 0:
         metrics = evaluator.evaluate(accelerator, loss_module)
@@ -76,7 +79,7 @@ def train(
             rate = learning_rate(state.share(settings), settings, stopwatch.share_of_update)
             set_rate(optimizer, rate)
             sums, norm = update(
-                accelerator, loss_module, optimizer, criterion, micro_batches, settings.max_grad_norm
+                accelerator, loss_module, optimizer, criterion, micro_batches, carried, settings.max_grad_norm
             )
             accumulator.add(planned, sums, micro_batches, norm)
             state.step += 1
@@ -112,6 +115,7 @@ def update(
     optimizer: torch.optim.Optimizer,
     criterion: Criterion,
     micro_batches: Sequence[MicroBatch],
+    carried: CarriedStates,
     max_grad_norm: float,
 ) -> tuple[dict[str, Tensor], Tensor]:
     """One update of the weights from this process's micro-batches.
@@ -132,7 +136,7 @@ def update(
     for part in micro_batches:
         torch.manual_seed(part.seed)
         with nullcontext() if part is micro_batches[-1] else accelerator.no_sync(loss_module):
-            means = loss_module(criterion, part.batch.to(accelerator.device))
+            means = loss_module(criterion, carried.attach(part.batch.to(accelerator.device)))
             weighted = [
                 mean * (part.counts[name] / max(1, totals[name]) * (shares[name] / len(micro_batches)))
                 for name, mean in means.items()

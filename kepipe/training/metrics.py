@@ -11,6 +11,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from kepipe.device import exact
 from kepipe.training.microbatches import MicroBatch, PlannedUpdate
 
 
@@ -65,9 +66,9 @@ class MetricAccumulator:
     def means(self, accelerator: Accelerator) -> dict[str, float]:
         """Mean of each term and metric over all updates and processes; NotFinite for the first bad update."""
         sums_SK = torch.stack(self.sums)
-        exact = torch.float32 if sums_SK.device.type == "mps" else torch.float64  # MPS has no float64
-        sums_SK = sums_SK.to(exact)
-        counts_SK = torch.tensor(self.counts, dtype=exact, device=sums_SK.device)
+        kind = exact(sums_SK.device)
+        sums_SK = sums_SK.to(kind)
+        counts_SK = torch.tensor(self.counts, dtype=kind, device=sums_SK.device)
         sums_SK, counts_SK = accelerator.reduce((sums_SK, counts_SK), "sum")
         norms_S = torch.stack(self.norms)
         overflow_is_normal = accelerator.scaler is not None  # fp16: the update was left out

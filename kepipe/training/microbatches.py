@@ -55,6 +55,8 @@ class MicrobatchLoader:
     seed: int
     process: int = 0
     processes: int = 1
+    pin: bool = False
+    """Whether batches are to be copied to a GPU."""
 
     def __post_init__(self) -> None:
         fewest = self.settings.ramp()[0]
@@ -71,7 +73,8 @@ class MicrobatchLoader:
         if batch.decoder_documents is not None:
             tokens += int((batch.decoder_documents > 0).sum())
         dropout = int(np.random.SeedSequence([self.seed, number, 1]).generate_state(1)[0])
-        return MicroBatch(batch, self.counts(batch), tokens, dropout)
+        counts = self.counts(batch)
+        return MicroBatch(batch.pinned() if self.pin else batch, counts, tokens, dropout)
 
     def reload(self, update: PlannedUpdate) -> list[MicroBatch]:
         """All micro-batches of an update, those of other processes too."""

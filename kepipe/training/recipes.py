@@ -8,15 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from kepipe.models.families import FAMILIES, Family
 
 
-def _default(_name: str, _family: Family) -> Mapping[str, Any]:
-    return {}
-
-
-def _fast(name: str, family: Family) -> Mapping[str, Any]:
-    if not family.fast:
-        known = ", ".join(other for other, row in FAMILIES.items() if row.fast)
-        raise ValueError(f"there is no fast recipe for {name}, only for {known}: leave `recipe` out")
-    return family.fast
+def _default(_name: str, family: Family) -> Mapping[str, Any]:
+    return family.recipe
 
 
 def _published(name: str, family: Family) -> Mapping[str, Any]:
@@ -25,12 +18,11 @@ def _published(name: str, family: Family) -> Mapping[str, Any]:
         raise ValueError(
             f"there are no published settings of {name} to be followed here, only of {known}: leave `recipe` out"
         )
-    return {"optimizer": "adamw", **family.published}
+    return {"optimizer": "adamw", **family.published, "base": {"init": "normal"}}
 
 
 RECIPES: Mapping[str, Callable[[str, Family], Mapping[str, Any]]] = {
     "default": _default,
-    "fast": _fast,
     "published": _published,
 }
 """Name → the settings of a fresh model of a family that differ from the defaults."""
@@ -45,6 +37,8 @@ else:
 def settings_of(recipe: object, family: object) -> Mapping[str, Any]:
     """What a recipe sets for a fresh model of a family; nothing for what is no name of one, which is told where it is
     read. Raises ValueError where a recipe has nothing for the family."""
-    if not isinstance(recipe, str) or not isinstance(family, str) or {recipe, family} - {*RECIPES, *FAMILIES}:
+    if not isinstance(recipe, str) or not isinstance(family, str):
+        return {}
+    if recipe not in RECIPES or family not in FAMILIES:
         return {}
     return RECIPES[recipe](family, FAMILIES[family])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -13,6 +13,13 @@ OptimizerName = Literal["adamw", "muon"]
 """A row of `kepipe.training.optimizer.OPTIMIZERS`."""
 RAMP_STAGES = 4
 """Sizes of an update in a batch ramp, the full one included."""
+
+
+TRAINING_FIGURES = (
+    "loss", "loss_*", "gradient_norm", "learning_rate", "tokens_per_second", "model_flops_utilisation",
+    "data_wait_share",
+)  # fmt: skip
+"""What the loop logs, whatever it trains; `*` stands for the terms of a loss."""
 
 
 class TrainingSettings(Section):
@@ -56,8 +63,9 @@ class TrainingSettings(Section):
     """AdamW's floor of the denominator."""
     max_grad_norm: float = Field(1.0, ge=0)
     """Largest norm of the gradient; 0 does not clip."""
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """Number format of matrix products; auto: bf16 where the processor computes it natively, else fp32."""
+    precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = "auto"
+    """Number format of matrix products; auto: bf16 where the processor or GPU computes it natively, fp16 on a GPU that
+    does that alone, else fp32. tf32: fp32, of which an NVIDIA GPU rounds the factors to 10 bits."""
     gradient_checkpointing: bool = False
     """Compute activations again in the backward pass (gradient checkpointing): less memory, a third more time."""
     compile: bool = False
@@ -90,6 +98,10 @@ class TrainingSettings(Section):
     """Weights the model ends with: the last ones, or those of the lowest held-out loss."""
     patience: int | None = Field(None, ge=1)
     """Measurements without a lower held-out loss after which training stops; none: train all steps."""
+
+    def not_written(self) -> Collection[str]:
+        """See `Section`: the steps beside a budget."""
+        return () if self.budget is None else ("steps",)
 
     @model_validator(mode="after")
     def _fit_together(self) -> TrainingSettings:

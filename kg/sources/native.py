@@ -1,7 +1,8 @@
 """A user's own graph: triples as tab-separated lines, entities as JSON lines.
 
 Either a folder with `train.tsv` (also `valid.tsv`, `test.tsv`) or `triples.tsv`, or one file of triples.
-Beside them may stand `entities.jsonl` (`id`, and any of `label`, `aliases`, `description`, `types`, `prior`)
+Beside them may stand `entities.jsonl` (`id`, and any of `label`, `aliases`, `description`, `types`, `prior`,
+`xrefs`: ids of other sources)
 and `relations.tsv` (id, label). Whatever is named in a triple only gets its id as label. Each file may be packed
 (`train.tsv.gz`, `train.tsv.bz2`).
 """
@@ -19,12 +20,21 @@ from kg.arrays import Ints
 from kg.problems import Problems
 from kg.regular_files import JsonError, parse_json
 from kg.schema import Entity, Relation
+from kg.sources.account import Account
 from kg.sources.reading import Choices, Tick, explain, packed_or_not, read_blocks, read_lines
 from kg.writer import SPLITS, GraphWriter
 
 _HEADERS = {(b"head", b"relation", b"tail"), (b"subject", b"predicate", b"object")}
 _NAMES = ("head", "relation", "tail")
-_KEYS = frozenset(("id", "label", "aliases", "description", "types", "prior"))
+_KEYS = frozenset(("id", "label", "aliases", "description", "types", "prior", "xrefs"))
+_TOLD = {
+    "label": "names",
+    "aliases": "aliases",
+    "description": "descriptions",
+    "types": "types",
+    "prior": "priors",
+}
+"""Key of an entity → as what it is counted."""
 _KEYS_COUNTED = 20
 """Keys that mean nothing here, at most about so many, are counted each."""
 _SPACE = ord(" ")
@@ -41,7 +51,10 @@ def find_files(path: Path) -> dict[str, Path]:
     if path.is_file():
         splits: dict[str, Path | None] = {"train": path}
     else:
-        splits = {split: packed_or_not(folder / f"{split}.tsv") for split in SPLITS}
+        splits = {
+            split: packed_or_not(folder / f"{split}.tsv") or packed_or_not(folder / f"{split}.txt")
+            for split in SPLITS
+        }
         if splits["train"] is None:
             splits = {"train": packed_or_not(folder / "triples.tsv")}
         if splits["train"] is None:
@@ -55,34 +68,57 @@ def find_files(path: Path) -> dict[str, Path]:
 
 def read_native(
     path: Path, writer: GraphWriter, problems: Problems, tick: Tick, _choices: Choices
-) -> Counter[str]:
+) -> Account:
     """Read the graph at `path` into `writer`; bad lines go to `problems`. Raises ValueError as `find_files`."""
     files = find_files(path)
-    unknown: Counter[str] = Counter()
+    account = Account()
     if "entities" in files:
-        unknown = _read_entities(files["entities"], writer, problems, tick)
+        _read_entities(files["entities"], writer, problems, tick, account)
     if "relations" in files:
         _read_relations(files["relations"], writer, problems, tick)
+        account.take("relations", files["relations"].name, len(writer.relation_rows))
     for split in SPLITS:
         if split in files:
             _read_triples(files[split], split, writer, problems, tick, files)
-    return unknown
+            account.take("facts", files[split].name, writer.count(split))
+    if path.is_dir():
+        for file in sorted(set(path.iterdir()) - set(files.values())):
+            if file.is_file() and not file.name.startswith("."):
+                account.leave("files", file.name)
+    return account
 
 
-def _read_entities(file: Path, writer: GraphWriter, problems: Problems, tick: Tick) -> Counter[str]:
-    """Read the entities; what stands under keys that mean nothing here: which keys → on how many lines."""
+def _read_entities(file: Path, writer: GraphWriter, problems: Problems, tick: Tick, account: Account) -> None:
+    """Read the entities; values under keys that mean nothing here are counted as left out."""
     unknown: Counter[str] = Counter()
     for number, line in read_lines(file, problems, tick):
         try:
             fields = parse_json(line)
-            writer.add_entity(_entity(fields))
+            entity, further = _entity(fields), _further_ids(fields)
+            row = writer.add_entity(entity)
+            account.take("entities", file.name)
+            for key, what in _TOLD.items():
+                if value := fields.get(key):
+                    account.take(what, key, len(value) if isinstance(value, list) else 1)
+            if further:
+                writer.add_further_ids(row, further)
+                account.take("further ids", "xrefs", len(further))
             if more := fields.keys() - _KEYS:
                 unknown.update(more if len(unknown) < _KEYS_COUNTED else more & unknown.keys())
         except JsonError as error:
             problems.add(file, number, f"{error}; one object a line")
         except ValueError as error:
             problems.add(file, number, str(error))
-    return Counter({f"values under the key {key!r} of {file.name}": n for key, n in unknown.items()})
+    for key, count in unknown.items():
+        account.leave(f"values under the key {key!r} of {file.name}", count=count)
+
+
+def _further_ids(fields: Any) -> list[str]:
+    """The ids of other sources under `xrefs`. Raises ValueError where they are no list of strings."""
+    ids = fields.get("xrefs") or []
+    if not isinstance(ids, list) or not all(isinstance(id, str) and id for id in ids):
+        raise ValueError(f"`xrefs` of {fields['id']!r} must be a list of ids, found {str(ids)[:60]}")
+    return ids
 
 
 def _entity(fields: Any) -> Entity:

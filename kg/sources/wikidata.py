@@ -1,8 +1,9 @@
-"""Wikidata's JSON dump: one entity a line, as in `latest-all.json.bz2`; plain, gzip or bzip2.
+"""Wikidata's JSON: the dump, one entity a line, as in `latest-all.json.bz2`, and what its API answers; packed or
+not.
 
-Both forms are read: the array (`[`, lines ending with a comma, `]`) and plain JSON lines. Items become
-entities (the prior is the number of site links, types are "instance of"), properties become relations, and each
-statement whose value is another item of the file becomes a triple, unless its rank is "deprecated".
+All forms of `kg.sources.wikidata_files` are read. Items become entities (the prior is the number of site links, types
+are "instance of"), properties become relations, and each statement whose value is another item of the file becomes a
+triple, unless its rank is "deprecated".
 
 The names lie in a temporary file until the last line is read; memory holds ids and triples alone.
 """
@@ -12,7 +13,6 @@ from __future__ import annotations
 import json
 import tempfile
 from array import array
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,9 @@ from kg.columns import encode
 from kg.problems import Problems
 from kg.regular_files import JsonError, parse_json
 from kg.schema import Entity, Relation
-from kg.sources.reading import Choices, Tick, explain, rank_language, read_lines
+from kg.sources.account import Account
+from kg.sources.reading import Choices, Tick, explain, rank_language
+from kg.sources.wikidata_files import entity_texts
 from kg.writer import GraphWriter
 
 INSTANCE_OF = 31
@@ -33,37 +35,36 @@ INSTANCE_OF = 31
 
 def read_wikidata(
     file: Path, writer: GraphWriter, problems: Problems, tick: Tick, choices: Choices
-) -> Counter[str]:
+) -> Account:
     """Read `file` into `writer`. Heeds `languages` and `min_sitelinks`; ids are Wikidata's, "Q64" and "P17"."""
-    left_out: Counter[str] = Counter()
+    account = Account()
     property_labels: dict[int, str] = {}
     triples = array("q")
     with tempfile.TemporaryFile("w+", encoding="utf-8") as items:
-        for number, line in read_lines(file, problems, tick):
-            text = line.strip().rstrip(b",")
-            if text in (b"[", b"]"):
-                continue
+        for number, text in entity_texts(file, problems, tick):
             try:
-                parsed = parse_json(text)
+                parsed = parse_json(text) if isinstance(text, bytes) else text
                 if _kind(parsed) == "property":
                     relation = _number(parsed.get("id"), "P")
                     names = _names(parsed, choices.languages)
                     property_labels[relation] = names[0] if names else f"P{relation}"
+                    account.take("properties")
                 elif _kind(parsed) != "item":
-                    left_out[f"entities of the kind {_kind(parsed)}"] += 1
+                    account.leave(f"entities of the kind {_kind(parsed)}")
                 elif len(_table(parsed, "sitelinks")) < choices.min_sitelinks:
-                    left_out["items with too few site links"] += 1
+                    account.leave("items with too few site links")
                 else:
-                    item, facts = _item(parsed, number, choices.languages, left_out)
+                    item, facts = _item(parsed, number, choices.languages, account)
                     items.write(json.dumps(item.fields()) + "\n")
                     triples.extend(facts)
+                    account.take("items")
             except JsonError as error:
                 problems.add(file, number, f"{error}; one entity a line")
             except ValueError as error:
                 problems.add(file, number, explain(error))
         _write_items(file, items, writer, problems)
-    _write_triples(triples, property_labels, writer, left_out)
-    return left_out
+    _write_triples(triples, property_labels, writer, account)
+    return account
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,30 +82,31 @@ class _Item:
         return [self.line, self.number, self.names, self.description, self.kinds, self.sitelinks]
 
 
-def _item(
-    parsed: Any, line: int, languages: tuple[str, ...], left_out: Counter[str]
-) -> tuple[_Item, list[int]]:
+def _item(parsed: Any, line: int, languages: tuple[str, ...], account: Account) -> tuple[_Item, list[int]]:
     """An item of a dump's line, and its statements: head, property, tail; head, … Raises ValueError."""
     number = _number(parsed.get("id"), "Q")
     facts, kinds = [], []
     for property, statements in _table(parsed, "claims").items():
         relation = _number(property, "P")
-        for tail in _values(statements, left_out):
+        for tail in _values(statements, account):
             if relation == INSTANCE_OF:
                 kinds.append(tail)
             else:
                 facts += [number, relation, tail]
     descriptions = _texts(_table(parsed, "descriptions"), languages)
     names = _names(parsed, languages)
+    sitelinks = len(_table(parsed, "sitelinks"))
+    account.take("names", "labels, aliases", len(names))
+    account.take("descriptions", "descriptions", len(descriptions[:1]))
+    account.take("types", f"P{INSTANCE_OF}", len(kinds))
+    account.take("priors", "sitelinks", int(sitelinks > 0))
     if not names:
-        left_out["items without a name in these languages, called by their id"] += 1
-    item = _Item(
-        line, number, names, descriptions[0] if descriptions else "", kinds, len(_table(parsed, "sitelinks"))
-    )
+        account.leave("items without a name in these languages, called by their id")
+    item = _Item(line, number, names, descriptions[0] if descriptions else "", kinds, sitelinks)
     return item, facts
 
 
-def _values(statements: Any, left_out: Counter[str]) -> Iterator[int]:
+def _values(statements: Any, account: Account) -> Iterator[int]:
     """The items that the statements of one property name. Raises ValueError where one is not of Wikidata's form."""
     if not isinstance(statements, list):
         raise ValueError(f"`claims`: expected a list of statements, found {str(statements)[:40]!r}")
@@ -112,13 +114,13 @@ def _values(statements: Any, left_out: Counter[str]) -> Iterator[int]:
         try:
             snak = statement["mainsnak"]
             if statement.get("rank") == "deprecated":
-                left_out["deprecated statements"] += 1
+                account.leave("deprecated statements")
             elif snak["snaktype"] != "value":
-                left_out["statements of an unknown value or none"] += 1
+                account.leave("statements of an unknown value or none")
             elif snak["datavalue"]["type"] != "wikibase-entityid":
-                left_out["literal values"] += 1
+                account.leave("literal values")
             elif snak["datavalue"]["value"].get("entity-type", "item") != "item":
-                left_out["statements about other than items"] += 1
+                account.leave("statements about other than items")
             else:
                 value = snak["datavalue"]["value"]
                 # Old dumps have the number alone.
@@ -150,15 +152,13 @@ def _read(line: str) -> _Item:
     return _Item(*json.loads(line))
 
 
-def _write_triples(
-    flat: array[int], labels: dict[int, str], writer: GraphWriter, left_out: Counter[str]
-) -> None:
+def _write_triples(flat: array[int], labels: dict[int, str], writer: GraphWriter, account: Account) -> None:
     """Add the triples between items that the file has, and the relations they use."""
     triples = np.frombuffer(flat, np.int64).reshape(-1, 3)
     ids = np.fromiter((int(id[1:]) for id in writer.entity_rows), np.int64, len(writer.entity_rows))
     order = np.argsort(ids)
     known = np.isin(triples[:, 2], ids)
-    left_out["statements about items that the file lacks"] += int((~known).sum())
+    account.leave("statements about items that the file lacks", count=int((~known).sum()))
     triples = triples[known]
     properties, relations = np.unique(triples[:, 1], return_inverse=True)
     for property in properties.tolist():
@@ -169,14 +169,14 @@ def _write_triples(
 
     coded = np.stack([rows(triples[:, 0]), relations.reshape(-1), rows(triples[:, 2])], axis=1)
     writer.add_triples("train", coded.astype(np.int32))
+    for row, count in enumerate(np.bincount(relations.reshape(-1)).tolist()):
+        account.take("facts", f"P{properties[row]} {labels.get(int(properties[row]), '')}".rstrip(), count)
 
 
 # The form of an entity, checked
 
 
 def _kind(parsed: Any) -> str:
-    if isinstance(parsed, list):
-        raise ValueError("expected one entity a line, found a list of them")
     if not isinstance(parsed, dict) or not isinstance(parsed.get("type"), str):
         raise ValueError('expected an entity such as {"type": "item", "id": "Q64", …}')
     return str(parsed["type"])

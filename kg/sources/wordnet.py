@@ -1,9 +1,9 @@
 """WordNet's database files (wndb(5WN)): `data.noun`, `data.verb`, `data.adj`, `data.adv`, and `index.sense`.
 
-A synset is an entity: its id is offset and part of speech ("00001740-n"), its label the first word, its aliases
-the others, its description the gloss, its types the part of speech and the lexicographer's file ("noun.animal").
-The prior is how often its words occur in SemCor in this sense (`index.sense`). Pointers are triples; one
-that ties two words of the synsets (antonym, derivation) ties the synsets.
+A synset is an entity: its id is offset and part of speech ("00001740-n"), its label the first word, its aliases the
+others, its description the gloss, its types the part of speech and the lexicographer's file ("noun.animal"). The
+prior is how often its words occur in SemCor in this sense (`index.sense`). Pointers are triples; one that ties two
+words of the synsets (antonym, derivation) ties the synsets.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 
 from kg.problems import Problems
 from kg.schema import Entity, Relation
+from kg.sources.account import Account
 from kg.sources.reading import Choices, Tick, explain, packed_or_not, read_lines, unpacked_name
 from kg.writer import GraphWriter
 
@@ -62,7 +63,7 @@ def find_files(path: Path) -> list[Path]:
 
 def read_wordnet(
     path: Path, writer: GraphWriter, problems: Problems, tick: Tick, _choices: Choices
-) -> Counter[str]:
+) -> Account:
     """Read the database at `path` into `writer`. Raises ValueError as `find_files`."""
     files = find_files(path)
     data = [file for file in files if unpacked_name(file) != _SENSES]
@@ -125,9 +126,10 @@ def _read_counts(file: Path, problems: Problems, tick: Tick) -> Counter[str]:
 
 def _write_pointers(
     pointers: list[tuple[Path, int, int, str, str]], writer: GraphWriter, problems: Problems, read: set[str]
-) -> Counter[str]:
+) -> Account:
     """Add the pointers as triples; those into a file that was not read are left out."""
-    left_out: Counter[str] = Counter()
+    account = Account()
+    account.take("synsets", count=len(writer.entity_rows))
     flat = array("i")
     for file, number, row, symbol, target in pointers:
         if symbol not in RELATIONS:
@@ -136,13 +138,14 @@ def _write_pointers(
             id = RELATIONS[symbol].replace(" ", "_")
             if id not in writer.relation_rows:
                 writer.add_relation(Relation(id, RELATIONS[symbol]))
+            account.take("facts", RELATIONS[symbol])
             flat.extend((row, writer.relation_rows[id], writer.entity_rows[target]))
         elif _DATA_OF[target[-1]] in read:
             problems.add(file, number, f"points to {target}, which is no synset")
         else:
-            left_out["pointers into a file that was not read"] += 1
+            account.leave("pointers into a file that was not read", _DATA_OF[target[-1]])
     writer.add_triples("train", np.frombuffer(flat, np.int32))
-    return left_out
+    return account
 
 
 def _id(offset: str, part: str) -> str:

@@ -19,8 +19,7 @@ import numpy as np
 import torch
 
 from kepipe.arrays import pad
-from kepipe.data.batch import Batch
-from kepipe.finetuning.collator import mentions_of
+from kepipe.data.batch import Batch, Mentions
 from kepipe.finetuning.rows import Named, Row
 from kepipe.knowledge.kbert.injector import Injector
 from kepipe.knowledge.kbert.settings import KBert
@@ -105,7 +104,7 @@ def inject(injector: Injector, rows: Sequence[Row]) -> InjectedRows:
     """The trees of rows: padded, entities looked up, triples chosen and written."""
     lengths = np.fromiter(map(len, rows), np.int64, len(rows))
     tokens = pad(np.concatenate([row.tokens for row in rows]), lengths, 0)
-    mentions = mentions_of(rows)
+    mentions = Mentions.in_rows([row.mentions for row in rows])
     entities = np.array([injector.chooser.row(id) for id in mentions.ids], np.int64)[mentions.entities]
     return injector.build_rows(tokens, lengths, mentions, entities)
 

@@ -116,7 +116,6 @@ def compare_processes(graph: Path, linker: Path, texts: Sequence[str], folder: P
     from kepipe.data.document import Document
     from kepipe.data.document_files import write_documents
     from kepipe.flow.stage import StageContext
-    from kepipe.linking.corpus.job import Chunk, cut, save_chunks
     from kepipe.stages.artifacts import Corpus
     from kepipe.stages.artifacts import Graph as GraphArtifact
     from kepipe.stages.link import LINK
@@ -126,16 +125,13 @@ def compare_processes(graph: Path, linker: Path, texts: Sequence[str], folder: P
     corpus.mkdir()
     write_documents(corpus / "documents.jsonl", (Document(str(n), text) for n, text in enumerate(texts)))
     (corpus / "corpus.json").write_text('{"held_out_share": 0}')
-    chunks: list[Chunk] = []
-    list(cut(corpus / "documents.jsonl", chunks))
     inputs = LINK.inputs(GraphArtifact(graph, ""), Corpus(corpus, ""))
     for workers in sorted({1, os.cpu_count() or 1}):
         context = StageContext(
             folder / f"out{workers}", folder / f"scratch{workers}", 0, "cpu", lambda event: None
         )
         context.out.mkdir()
-        shutil.copytree(linker, context.scratch / "linker")
-        save_chunks(context.scratch / "chunks.json", chunks)  # with these the linker counts as built
+        shutil.copytree(linker, context.scratch / "linker")  # which then counts as built
         config = LINK.config.model_validate({"spacy_model": None, "train": False, "workers": workers})
         started = time.perf_counter()
         LINK.run(inputs, config, context)

@@ -1,137 +1,191 @@
 """Change the core one place at a time, and see whether a test fails: `python -m tests.benchmarks.mutants --minutes 30`.
 
-A mutant is one change of one expression (`<` → `<=`, `+` → `-`, `and` → `or`, `n` → `n + 1`, `not x` → `x`, …). It is
-tried on a copy of the checkout, by the tests of its module alone: `tests/P/test_Y.py` and `test_Y_and_more.py` of
-`P/Y.py`. Which are tried is drawn by a seed, a module as often as it has places. Printed are those that no test
-notices, each with its line, and the share that some test does. A mutant that changes no behaviour (a tolerance, a
-wording) survives as well: who reads the list tells which.
+Which mutants (`tests/support/mutation.py`) are tried is drawn by a seed, a module as often as it has places. Each is
+tried on a copy of the checkout, in a fork of a process that has imported the libraries: first by the tests of its
+module, `tests/P/test_Y.py` and `test_Y_and_more.py` of `P/Y.py`, and where these pass by the others of its package and
+by those that import the module. The first failure ends it. Printed are those that no test notices, each with its line,
+and the share that some test does, of those that `equivalent_mutants.yaml` does not list as changing no behaviour.
+
+`--log FILE` keeps one line of JSON for each; `--again FILE` tries those that survived there once more. Many are tried
+fast by `--named-alone --log FILE`, then `--again FILE`.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
+import compileall
+import json
+import multiprocessing
 import os
 import random
+import re
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support.mutation import Change, Mutant, equivalents, mutants
+
 ROOT = Path(__file__).parents[2]
+EQUIVALENT = Path(__file__).with_name("equivalent_mutants.yaml")
 CORE = (
     "kepipe/files.py", "kepipe/flow", "kepipe/noise", "kepipe/nn", "kepipe/objectives", "kepipe/data/alignment.py",
-    "kepipe/data/sections.py", "kepipe/finetuning/encoding.py", "kepipe/studies/intervals.py",
-    "kepipe/studies/verdict.py", "kepipe/tracking/gate.py", "kg/inductive.py", "kg/ranking.py", "kg/splits.py",
+    "kepipe/data/batch_sampler.py", "kepipe/data/sections.py", "kepipe/finetuning/encoding.py",
+    "kepipe/finetuning/metrics.py", "kepipe/probes/cloze_scoring.py", "kepipe/probes/ranking.py",
+    "kepipe/probes/windows.py", "kepipe/studies/intervals.py", "kepipe/studies/verdict.py", "kepipe/tracking/gate.py",
+    "kepipe/tracking/registry.py", "kepipe/training/checkpoint.py", "kepipe/training/train_state.py", "kg/inductive.py",
+    "kg/ranking.py", "kg/shuffle.py", "kg/splits.py",
 )  # fmt: skip
 """Where results are made: files and folders."""
-COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
-    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
-    ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
-}  # fmt: skip
-OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
-    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult,
-    ast.Mod: ast.FloorDiv, ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd, ast.Pow: ast.Mult,
-}  # fmt: skip
+FEW = 3
+"""A module without tests of its own is tried by those of the modules that use it where these have no more files."""
+COPIED = (
+    "kepipe",
+    "kg",
+    "tests",
+    "docs",
+    "pipelines",
+    "pyproject.toml",
+    "README.md",
+    "CHANGELOG.md",
+    "Makefile",
+)
+IMPORTED_ONCE = (
+    "torch",
+    "numpy",
+    "scipy.stats",
+    "pydantic",
+    "yaml",
+    "pytest",
+    "hypothesis",
+    "safetensors.torch",
+)
 
 
-@dataclass(frozen=True)
-class Mutant:
-    """A module with one expression changed."""
-
-    file: Path
-    line: int
-    before: str
-    after: str
-    start: int
-    stop: int
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.before} → {self.after}"
-
-    def source(self, text: str) -> str:
-        """The module's text with the change."""
-        return text[: self.start] + self.after + text[self.stop :]
-
-
-def mutants(file: Path, text: str) -> Iterator[Mutant]:
-    """All of a module's, in order of their places. Docstrings, annotations and what is raised are left as they are."""
-    lines = [0]
-    for line in text.splitlines(keepends=True):
-        lines.append(lines[-1] + len(line.encode()))
-    data = text.encode()
-
-    def place(row: int, column: int) -> int:
-        return len(data[: lines[row - 1] + column].decode())
-
-    for node in _expressions(ast.parse(text)):
-        assert node.end_lineno is not None
-        assert node.end_col_offset is not None
-        start = place(node.lineno, node.col_offset)
-        stop = place(node.end_lineno, node.end_col_offset)
-        before = text[start:stop]
-        for after in _changes(node):
-            yield Mutant(file, node.lineno, " ".join(before.split()), f"({after})", start, stop)
-
-
-def _expressions(tree: ast.AST) -> Iterator[ast.expr]:
-    skipped: set[int] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Raise | ast.Assert | ast.JoinedStr):
-            skipped.update(id(each) for each in ast.walk(node))
-        for field in ("annotation", "returns"):
-            if (hint := getattr(node, field, None)) is not None:
-                skipped.update(id(each) for each in ast.walk(hint))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.expr) and id(node) not in skipped:
-            yield node
-
-
-def _changes(node: ast.expr) -> Iterator[str]:
-    """What an expression may become."""
-    match node:
-        case ast.Compare(left, [operator], [right]) if type(operator) in COMPARISONS:
-            yield ast.unparse(ast.Compare(left, [COMPARISONS[type(operator)]()], [right]))
-        case ast.BinOp(left, operator, right) if type(operator) in OPERATORS:
-            if not (isinstance(left, ast.Constant) and isinstance(left.value, str)):
-                yield ast.unparse(ast.BinOp(left, OPERATORS[type(operator)](), right))
-        case ast.BoolOp(operator, values):
-            yield ast.unparse(ast.BoolOp(ast.Or() if isinstance(operator, ast.And) else ast.And(), values))
-        case ast.UnaryOp(ast.Not() | ast.Invert() | ast.USub(), operand):
-            yield ast.unparse(operand)
-        case ast.IfExp(test, body, orelse):
-            yield ast.unparse(ast.IfExp(test, orelse, body))
-        case ast.Constant(bool() as value):
-            yield str(not value)
-        case ast.Constant(int() | float() as value):
-            yield repr(value + 1)
-
-
-def tests_of(file: Path) -> list[Path]:
+def named_tests(file: Path) -> list[Path]:
     """The tests of a module, by their names."""
     folder, stem = ROOT / "tests" / file.parent, file.stem
     found = [*folder.glob(f"test_{stem}.py"), *folder.glob(f"test_{stem}_*.py")]
     package = [*folder.parent.glob(f"test_{folder.name}.py"), *folder.parent.glob(f"test_{folder.name}_*.py")]
     whole = [*folder.glob("test_table.py")] if file.parts[:2] == ("kepipe", "objectives") else []
-    return sorted({*found, *package, *whole}) or sorted(folder.glob("test_*.py"))
+    named, users = {*found, *package, *whole}, _tests_of_users(file)
+    return sorted(named or (users if len(users) <= FEW else ())) or sorted(folder.glob("test_*.py"))
+
+
+def _tests_of_users(file: Path) -> set[Path]:
+    """The tests, by their names, of the modules that import one that has none of its own."""
+    users = [user.relative_to(ROOT) for part in ("kepipe", "kg") for user in _importing(file, ROOT / part)]
+    return {test for user in users for test in (ROOT / "tests" / user.parent).glob(f"test_{user.stem}.py")}
+
+
+def _importing(file: Path, folder: Path, names: str = "*.py") -> Iterator[Path]:
+    imported = re.compile(rf"\b{re.escape('.'.join(file.with_suffix('').parts))}\b")
+    return (each for each in folder.rglob(names) if imported.search(each.read_text(encoding="utf-8")))
+
+
+def other_tests(file: Path) -> list[Path]:
+    """The tests that look at a module from beside: of its package, those that import it, for layers whole models'."""
+    tests = {*(ROOT / "tests" / file.parent).glob("test_*.py")} if len(file.parts) > 2 else set()
+    tests.update(_importing(file, ROOT / "tests", "test_*.py"))
+    if file.parts[:2] == ("kepipe", "nn"):
+        tests.add(ROOT / "tests" / "parity" / "test_families.py")
+    return sorted(tests.difference(named_tests(file)))
+
+
+def _run_tests(checkout: Path, names: list[str]) -> None:
+    """In a process of its own: pytest in the checkout, nothing of it from elsewhere."""
+    os.setsid()
+    os.chdir(checkout)
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 1)
+    os.dup2(silence, 2)
+    sys.path[:] = [str(checkout), *(place for place in sys.path if place not in ("", str(ROOT)))]
+    sys.dont_write_bytecode = True
+    for name in [name for name in sys.modules if name.split(".")[0] in ("tests", "kepipe", "kg")]:
+        del sys.modules[name]
+    os.environ |= {"PYTHONPATH": str(checkout), "PYTHONDONTWRITEBYTECODE": "1"}
+    import pytest
+
+    os._exit(int(pytest.main(["-q", "-x", "-n", "0", "-p", "no:cacheprovider", *names])))
 
 
 def passes(checkout: Path, tests: Sequence[Path], seconds: float) -> bool:
-    """Whether the tests pass in a checkout, within so many seconds."""
-    names = [str(test.relative_to(ROOT)) for test in tests]
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider", *names]
-    environment = {**os.environ, "PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1"}
-    try:
-        done = subprocess.run(
-            command, cwd=checkout, env=environment, capture_output=True, timeout=seconds, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return False  # a mutant that does not end is noticed
-    return done.returncode == 0
+    """Whether the tests pass in a checkout, within so many seconds: a mutant that does not end is noticed."""
+    inside = [str(test.relative_to(ROOT)) for test in tests]
+    names = [name for name in inside if (checkout / name).is_file()]  # not those that were written since
+    process = multiprocessing.get_context("fork").Process(target=_run_tests, args=(checkout, names))
+    process.start()
+    process.join(seconds)
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid or 0, signal.SIGKILL)
+    process.join()
+    return process.exitcode == 0
+
+
+@dataclass
+class Trial:
+    """A copy of the checkout on which one mutant after the other is tried."""
+
+    checkout: Path
+    seconds: dict[Path, float] = field(default_factory=dict)
+
+    def prepare(self) -> None:
+        """Copy what tests read, compiled, and import what all of them import."""
+        for part in COPIED:
+            copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy2
+            self.checkout.mkdir(exist_ok=True)
+            copy(ROOT / part, self.checkout / part)
+        compileall.compile_dir(self.checkout, quiet=2)
+        for name in IMPORTED_ONCE:
+            __import__(name)
+
+    def noticed(self, mutant: Mutant, named_alone: bool = False) -> bool:
+        """Whether a test fails on a mutant; `named_alone`: of its module's own. Raises ValueError where those fail
+        without it."""
+        tests, others = named_tests(mutant.file), [] if named_alone else other_tests(mutant.file)
+        if mutant.file not in self.seconds:
+            start = time.monotonic()
+            if not passes(self.checkout, tests, 3600):
+                raise ValueError(f"{mutant.file}: its tests fail as it is")
+            self.seconds[mutant.file] = time.monotonic() - start
+        file = self.checkout / mutant.file
+        text, stat = file.read_text(encoding="utf-8"), file.stat()
+        try:
+            file.write_text(mutant.source(text), encoding="utf-8")
+            limit = 20 + 5 * self.seconds[mutant.file]
+            return not (
+                passes(self.checkout, tests, limit) and (not others or passes(self.checkout, others, 3600))
+            )
+        finally:
+            file.write_text(text, encoding="utf-8")
+            os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # what was compiled of it holds again
+
+
+def drawn(only: Sequence[str], seed: int, again: Path | None) -> list[Mutant]:
+    """The mutants to try, in the order in which they are tried."""
+    files = sorted(
+        {
+            file
+            for name in only
+            for file in ([ROOT / name] if name.endswith(".py") else (ROOT / name).rglob("*.py"))
+        }
+    )
+    found = [
+        each for file in files for each in mutants(file.relative_to(ROOT), file.read_text(encoding="utf-8"))
+    ]
+    print(f"{len(found)} mutants of {len(files)} modules")
+    listed = equivalents(EQUIVALENT)
+    if again is not None:
+        lines = map(json.loads, again.read_text(encoding="utf-8").splitlines())
+        wanted = {Change(*line["where"]) for line in lines if not line["noticed"]}
+        return [each for each in found if each.where in wanted and each.where not in listed]
+    random.Random(seed).shuffle(found)
+    return [each for each in found if each.where not in listed]
 
 
 def main() -> int:
@@ -140,46 +194,39 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--share", type=float, default=0.0, help="fail where fewer are noticed")
+    parser.add_argument("--skip", type=int, default=0, help="leave out the first of the drawn")
+    parser.add_argument("--most", type=int, default=sys.maxsize, help="try no more mutants")
+    parser.add_argument("--log", type=Path, help="append a line of JSON for each")
+    parser.add_argument("--again", type=Path, help="a log: try those that survived there")
+    parser.add_argument(
+        "--named-alone", action="store_true", help="ask the module's own tests; then --again the rest"
+    )
     parser.add_argument("only", nargs="*", default=CORE, help="files and folders of the core")
     options = parser.parse_args()
-    begun, rng = time.monotonic(), random.Random(options.seed)
-    files = sorted(
-        {
-            file
-            for name in options.only
-            for file in ([ROOT / name] if name.endswith(".py") else (ROOT / name).rglob("*.py"))
-        }
-    )
-    drawn = [
-        each for file in files for each in mutants(file.relative_to(ROOT), file.read_text(encoding="utf-8"))
-    ]
-    rng.shuffle(drawn)
-    print(f"{len(drawn)} mutants of {len(files)} modules")
-    survived, tried, seconds = [], 0, dict[Path, float]()
+    os.environ["OMP_NUM_THREADS"] = "1"
+    begun, survived, tried = time.monotonic(), 0, 0
+    chosen = drawn(options.only, options.seed, options.again)[options.skip :][: options.most]
     with tempfile.TemporaryDirectory() as name:
-        checkout = Path(name) / "checkout"
-        for part in ("kepipe", "kg", "tests", "docs", "pipelines", "pyproject.toml"):
-            copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
-            checkout.mkdir(exist_ok=True)
-            copy(ROOT / part, checkout / part)
-        for mutant in drawn:
+        trial = Trial(Path(name) / "checkout")
+        trial.prepare()
+        for mutant in chosen:
             if time.monotonic() - begun > 60 * options.minutes:
                 break
-            text, tests = (ROOT / mutant.file).read_text(encoding="utf-8"), tests_of(mutant.file)
-            if mutant.file not in seconds:
-                start = time.monotonic()
-                if not passes(checkout, tests, 3600):
-                    print(f"{mutant.file}: its tests fail as it is")
-                    return 2
-                seconds[mutant.file] = time.monotonic() - start
-            (checkout / mutant.file).write_text(mutant.source(text), encoding="utf-8")
-            tried += 1
-            if passes(checkout, tests, 60 + 5 * seconds[mutant.file]):
-                survived.append(mutant)
+            start = time.monotonic()
+            noticed = trial.noticed(mutant, options.named_alone)
+            tried, survived = tried + 1, survived + (not noticed)
+            if not noticed:
                 print(f"survived: {mutant}", flush=True)
-            (checkout / mutant.file).write_text(text, encoding="utf-8")
-    share = 1 - len(survived) / max(1, tried)
-    print(f"{tried} tried, {len(survived)} survived: {share:.1%} noticed (seed {options.seed})")
+            if options.log is not None:
+                entry = {
+                    "where": mutant.where,
+                    "noticed": noticed,
+                    "seconds": round(time.monotonic() - start, 1),
+                }
+                with options.log.open("a", encoding="utf-8") as stream:
+                    stream.write(json.dumps(entry, ensure_ascii=False) + "\n")
+    share = 1 - survived / max(1, tried)
+    print(f"{tried} tried, {survived} survived: {share:.1%} noticed (seed {options.seed})")
     return int(share < options.share)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from kepipe.cli.graph_source import opened_graph
+from kepipe.api.graphs import opened_graph
 from kepipe.inference.opening import open_model
 from kepipe.models.pretrained import locate
 from kepipe.probes.graph_quiz.masked_scores import distinct_rows

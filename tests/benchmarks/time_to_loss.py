@@ -4,12 +4,12 @@
         [--rates 3e-4 1e-3 3e-3] [--warmups 0 0.06] [--fractions 0.25 0.5 1] [--ingredients] [--data FOLDER]
 
 The Trainer trains BERT (a) as shipped, batches of 8 rows at 5e-5 with dropout, and (b) at the best of the learning
-rates and warm-ups given, in kepipe's batches, without dropout. kepipe trains with `recipe: fast` for fractions of the
-updates of (b), each a training of its own with its own decay; the time to the loss at which (b) ends is interpolated
-between two of them. All have the same text, tokenizer, number format and one thread, and are judged on the same hidden
-tokens of held-out text, 15%, by the same code: the Trainer's weights are loaded into kepipe's model. Seconds are
-processor time of training alone, so that others on the machine matter little. Text: the Wikipedia sample of gensim's
-wheel and, where `KEPIPE_DATA` is set, texts of its `corpora`. Every measurement is a process of its own.
+rates and warm-ups given, in kepipe's batches, without dropout. kepipe trains with its default recipe for fractions of
+the updates of (b), each a training of its own with its own decay; the time to the loss at which (b) ends is
+interpolated between two of them. All have the same text, tokenizer, number format and one thread, and are judged on the
+same hidden tokens of held-out text, 15%, by the same code: the Trainer's weights are loaded into kepipe's model.
+Seconds are processor time of training alone, so that others on the machine matter little. Text: the Wikipedia sample of
+gensim's wheel and, where `KEPIPE_DATA` is set, texts of its `corpora`. Every measurement is a process of its own.
 """
 
 from __future__ import annotations
@@ -33,25 +33,29 @@ LENGTH, BATCH, SHIPPED_ROWS, JUDGED = 128, 4096, 8, 131_072
 SIZES = {"mini": (256, 4, 4), "base": (768, 12, 12)}
 TEXTS = ("biomedical-abstracts", "codex-s-extracts", "abc-news")
 FAMILY = "modernbert"
-FAST = {"recipe": "fast"}
+PLAIN = {"optimizer": "adamw", "base": {"init": "normal"}}
+HEADS = {"optimizer": "adamw"}
 MODERN = {"family": FAMILY}
 INGREDIENTS: dict[str, dict[str, Any]] = {
-    "bert, adamw, 5e-4": {},
-    "rate 1e-3": {"learning_rate": 1e-3},
-    "rate 2e-3": {"learning_rate": 2e-3},
-    "rate 2e-3, pre-norm": {"learning_rate": 2e-3, "base": {"norm": "pre"}},
-    "rate 2e-3, modernbert": {"learning_rate": 2e-3, "base": MODERN},
-    "rate 1e-3, mask 30%": {"learning_rate": 1e-3, "objective": {"name": "mlm", "mlm_probability": 0.3}},
-    "rate 1e-3, batch ramp": {"learning_rate": 1e-3, "accumulate": 4, "batch_ramp": 0.5},
-    "muon": FAST,
-    "muon, pre-norm": {**FAST, "base": {"norm": "pre"}},
-    "muon, modernbert": {**FAST, "base": MODERN},
-    "muon, modernbert, mask 30%": {
-        **FAST,
-        "base": MODERN,
+    "adamw, first weights normal, rate 5e-4": PLAIN,
+    "rate 1e-3": {**PLAIN, "learning_rate": 1e-3},
+    "rate 3e-3": {**PLAIN, "learning_rate": 3e-3},
+    "rate 1e-3, mask 30%": {
+        **PLAIN,
+        "learning_rate": 1e-3,
         "objective": {"name": "mlm", "mlm_probability": 0.3},
     },
-    "muon, modernbert, batch ramp": {**FAST, "base": MODERN, "accumulate": 4, "batch_ramp": 0.5},
+    "rate 1e-3, batch ramp": {**PLAIN, "learning_rate": 1e-3, "accumulate": 4, "batch_ramp": 0.5},
+    "rate 1e-3, pre-norm": {**PLAIN, "learning_rate": 1e-3, "base": {"init": "normal", "norm": "pre"}},
+    "rate 1e-3, modernbert": {**PLAIN, "learning_rate": 1e-3, "base": MODERN},
+    "muon": {"base": {"init": "normal"}},
+    "positional heads, rate 1e-3": {**HEADS, "learning_rate": 1e-3},
+    "positional heads, rate 3e-3": {**HEADS, "learning_rate": 3e-3},
+    "positional heads, muon: the default": {},
+    "default, mask 30%": {"objective": {"name": "mlm", "mlm_probability": 0.3}},
+    "default, batch ramp": {"accumulate": 4, "batch_ramp": 0.5},
+    "default, pre-norm": {"base": {"norm": "pre"}},
+    "default, modernbert": {"base": MODERN},
 }
 """Name → settings of `pretrain`; all have the same number of tokens but that with the ramp."""
 
@@ -269,14 +273,8 @@ def seconds_to(target: float, ends: Sequence[Outcome]) -> float | None:
 
 
 def compare(options: argparse.Namespace, root: Path) -> None:
-    """The Trainer as shipped and swept, and kepipe's time to its loss."""
+    """The Trainer swept, kepipe's time to its loss, and the Trainer as shipped."""
     size, updates, seeds = options.size, options.updates, options.seeds
-    shipped = updates * BATCH // (SHIPPED_ROWS * LENGTH)
-    show(
-        "(a) Trainer as shipped",
-        shipped,
-        measure([Run("shipped", size, shipped, seed) for seed in seeds], root),
-    )
     sweep = {}
     for rate in options.rates:
         for warmup in options.warmups:
@@ -291,15 +289,18 @@ def compare(options: argparse.Namespace, root: Path) -> None:
         ends = []
         for fraction in options.fractions:
             some = round(fraction * updates)
-            runs = [
-                Run("kepipe", size, some, seed, {"base": {"family": family}, "recipe": "fast"})
-                for seed in seeds
-            ]
+            runs = [Run("kepipe", size, some, seed, {"base": {"family": family}}) for seed in seeds]
             ends.append(measure(runs, root))
             show(f"kepipe, {family}", some, ends[-1])
         reached = seconds_to(swept.loss, ends)
         ratio = "not reached" if reached is None else f"{swept.processor / reached:.1f} times sooner"
         print(f"{family} to the loss of (b), {swept.loss:.3f}: {ratio}", flush=True)
+    shipped = updates * BATCH // (SHIPPED_ROWS * LENGTH)
+    show(
+        "(a) Trainer as shipped",
+        shipped,
+        measure([Run("shipped", size, shipped, seed) for seed in seeds], root),
+    )
 
 
 def main() -> None:

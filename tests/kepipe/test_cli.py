@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
+from kepipe import __version__
 from kepipe.cli import app, main
 from kg.schema import Entity, Relation, Triple
 from kg.writer import write_graph
@@ -141,3 +146,57 @@ def test_nothing_printed_is_obeyed_by_a_terminal(
     printed = "".join(capsys.readouterr())
     assert printed
     assert not [mark for mark in OBEYED if mark in printed], printed
+
+
+def test_files_are_named_in_utf_8_in_any_locale(tmp_path: Path) -> None:
+    (tmp_path / "Zürich ☃.tsv").write_text("Łódź\tliegt in\tPolen\n" * 2, encoding="utf-8")
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-m", "kepipe", "graph", "import", "Zürich ☃.tsv", "--out", "Städte"],
+        cwd=tmp_path,
+        env={**os.environ, **plain},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "Städte" / "graph.json").is_file()
+
+
+def test_letters_that_the_terminal_lacks_are_printed_as_json_has_them(graph: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "kepipe", "graph", "query", str(graph), "Zürich ☃"],
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+        capture_output=True,
+        check=False,
+    )
+    assert b"Z\xfcrich \\u2603" in done.stdout + done.stderr
+
+
+def test_the_version_and_the_options_of_link_are_shown() -> None:
+    shown = CliRunner().invoke(app, ["--version"])
+    assert (shown.exit_code, shown.output) == (0, f"kepipe {__version__}\n")
+    shown = CliRunner().invoke(app, ["link", "--help"], env={"COLUMNS": "200"})
+    assert {"--explain", "--fuzzy", "train"} <= set(shown.output.split())
+
+
+def commands(command: Any) -> Iterator[Any]:
+    """A command, and those below it."""
+    yield command
+    for below in getattr(command, "commands", {}).values():
+        yield from commands(below)
+
+
+def squeezed(text: str) -> str:
+    return "".join(text.replace("│", "").split())
+
+
+def test_help_is_printed_with_its_brackets(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")
+    for command in commands(get_command(app)):
+        command.main(["--help"], "kepipe", standalone_mode=False)
+        shown = squeezed(capsys.readouterr().out)
+        written = [command.help, *(getattr(one, "help", None) for one in command.params)]
+        for text in filter(None, written):
+            assert squeezed(text.replace("\\[", "[")) in shown

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
-from pydantic import Field
+from pydantic import Discriminator, Field, ValidatorFunctionWrapHandler, WrapValidator
 
 from kepipe.config import (
     ConfigError,
@@ -259,3 +259,55 @@ def test_an_assignment_that_is_meant_to_fill_the_memory_is_refused(tmp_path: Pat
     for value in ("[" * 100_000, "&a [*a]"):
         with pytest.raises(ConfigError, match="is not a YAML value"):
             override(read(tmp_path / "p.yaml"), [f"a={value}"])
+
+
+class Bert(Section):
+    family: Literal["bert", "gpt2"] = "bert"
+    hidden: int = 4
+
+
+class Glove(Section):
+    family: Literal["glove"] = "glove"
+    alpha: float = 0.75
+
+
+class Causal(Section):
+    name: Literal["causal-lm"] = "causal-lm"
+
+
+class Permutation(Section):
+    name: Literal["permutation-lm"] = "permutation-lm"
+    partial: int = 6
+
+
+def of_family(value: Any, _: ValidatorFunctionWrapHandler) -> Bert | Glove:
+    return (Glove if value.get("family") == "glove" else Bert).model_validate(value)
+
+
+class Named(Section):
+    base: Annotated[Bert | Glove, WrapValidator(of_family)] = Bert()
+    objective: Annotated[Causal | Permutation, Discriminator("name")] = Causal()
+
+
+@pytest.mark.parametrize(
+    ("text", "messages"),
+    [
+        ("base: {family: gpt2, alpha: 3}", ["p.yaml:1: unknown key `base.alpha`; known: family, hidden"]),
+        ("base: {hiddn: 3}", ["p.yaml:1: unknown key `base.hiddn`; did you mean `hidden`?"]),
+        (
+            "objective: {name: permutation-lm, parts: 3}",
+            ["p.yaml:1: unknown key `objective.parts`; did you mean `partial`?"],
+        ),
+        (
+            "objective: {name: permutation-lm, partial: many}",
+            ["p.yaml:1: `objective.partial`: expected a whole number, found 'many'"],
+        ),
+    ],
+)
+def test_a_mistake_among_several_kinds_is_told_as_the_file_has_it(
+    tmp_path: Path, text: str, messages: list[str]
+) -> None:
+    settings = read(written(tmp_path, text))
+    with pytest.raises(ConfigError) as caught:
+        validate(Named, settings.data, settings)
+    assert str(caught.value).splitlines() == [str(tmp_path / message) for message in messages]

@@ -1,11 +1,24 @@
-"""Memory that training keeps while it lasts."""
+"""Memory that training keeps while it lasts; numbers that a device has; what answers, answers on the best device."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+import torch
+
+from kepipe.api.loading import load
+from kepipe.cli.generate import open_writer
+from kepipe.device import exact
+from kepipe.tracking.mask_predictor import MaskPredictor
+from kepipe.tracking.text_predictor import TextPredictor
+from tests.support.tasks import base_model
+
+SOURCES = sorted((Path(__file__).parents[2] / "kepipe").rglob("*.py"))
 
 PROGRAM = """
 import resource
@@ -42,3 +55,41 @@ def test_pages_are_used_again_while_it_lasts_and_given_back_after() -> None:
     assert kept >= 60
     assert int(after) < 10
     assert int(usual) >= 1000, "elsewhere memory is asked for as always"
+
+
+def test_apples_gpus_have_no_float64() -> None:
+    kinds = [exact(torch.device(name)) for name in ("cpu", "cuda", "mps")]
+    assert kinds == [torch.float64, torch.float64, torch.float32]
+
+
+def test_numbers_become_double_on_the_cpu_alone() -> None:
+    """Or as `exact` says: another device may have no such numbers."""
+    pattern = r"^.*(?:(?<!\.cpu\(\))\.double\(\)|torch\.float64[^\n]*device=).*$"
+    found = [line for file in SOURCES for line in re.findall(pattern, file.read_text(), re.MULTILINE)]
+    assert found == ["        losses[test] = torch.cat(pieces).double().numpy()"], (
+        "pieces that are on the CPU"
+    )
+
+
+@pytest.fixture
+def _best_device_is_meta(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ "meta" stands for a GPU: models can be moved there, wherever this runs."""
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("meta"))
+
+
+OPENED: dict[str, tuple[str, Callable[[Path], object]]] = {
+    "generate, few-shot, perplexity": ("gpt2", lambda at: open_writer(str(at), None, None).language_model),
+    "a writer of Python": ("gpt2", lambda at: load(at)._writer.language_model),
+    "a writer of MLflow": ("gpt2", lambda at: TextPredictor.load(at)._model),
+    "a filler of masks": ("bert", lambda at: MaskPredictor.load(at)._model),
+}
+
+
+@pytest.mark.usefixtures("_best_device_is_meta")
+@pytest.mark.parametrize("name", OPENED)
+def test_what_answers_is_on_the_best_device_there_is(name: str, tmp_path: Path) -> None:
+    family, opened = OPENED[name]
+    answering = opened(base_model(tmp_path, family).folder)
+    weights = answering.model.parameters()  # type: ignore[attr-defined]
+    assert {weight.device.type for weight in weights} == {"meta"}

@@ -120,8 +120,8 @@ def test_a_link_is_replaced_in_one_step(tmp_path: Path) -> None:
 def test_a_published_folder_is_moved(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a").write_text("a")
-    files.publish(tmp_path / "out", tmp_path / "done" / "key")
-    assert (names(tmp_path), names(tmp_path / "done" / "key")) == (["done"], ["a"])
+    files.publish(tmp_path / "out", tmp_path / "store" / "done" / "key")
+    assert (names(tmp_path), names(tmp_path / "store" / "done" / "key")) == (["store"], ["a"])
 
 
 def test_everything_is_forced_to_disk_before_it_is_renamed(
@@ -159,8 +159,8 @@ def test_everything_is_forced_to_disk_before_it_is_renamed(
 
 def test_a_linked_file_takes_no_room_twice(tmp_path: Path) -> None:
     (tmp_path / "table").write_text("vectors")
-    files.link_or_copy(tmp_path / "table", tmp_path / "model" / "table")
-    assert (tmp_path / "model" / "table").samefile(tmp_path / "table")
+    files.link_or_copy(tmp_path / "table", tmp_path / "models" / "new" / "table")
+    assert (tmp_path / "models" / "new" / "table").samefile(tmp_path / "table")
 
 
 def test_linking_replaces_and_does_not_write_through(tmp_path: Path) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import cProfile
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kepipe.config import ConfigError
+from kepipe.config import ConfigError, Settings
 from kepipe.pipeline import KINDS, load, schema
+from kepipe.pipeline.wiring import wire
 from kepipe.stages.pretrain import PretrainConfig
 
 ROOT = Path(__file__).parents[2]
@@ -107,6 +109,16 @@ def test_a_stage_starts_from_the_model_of_an_earlier_one_only_where_it_is_told(t
         flow_of(tmp_path, text.replace("start: pretrain", "start: shards"))
 
 
+def test_a_model_that_goes_on_has_no_recipe_of_fresh_ones(tmp_path: Path) -> None:
+    text = "name: p\nstages:\n  pretrain: {}\n  more: {like: pretrain, inputs: {start: pretrain}}\n"
+    text += "  as-before: {like: more, optimizer: muon, learning_rate: 1.0e-3}\n"
+    nodes: dict[str, Any] = {node.name: node.config for node in flow_of(tmp_path, text).nodes}
+    rates = {
+        name: (nodes[name].optimizer, nodes[name].learning_rate) for name in ("pretrain", "more", "as-before")
+    }
+    assert rates == {"pretrain": ("muon", 3e-3), "more": ("adamw", 5e-4), "as-before": ("muon", 1e-3)}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -121,7 +133,7 @@ def test_a_stage_starts_from_the_model_of_an_earlier_one_only_where_it_is_told(t
         ("pretrian: {}", r"p\.yaml:3: there is no kind of stage `pretrian`; did you mean `pretrain`"),
         ("quiz: {}", r"p\.yaml:3: there is no kind of stage `quiz`: it is called `graph-dataset` now"),
         ("pretrain:\n    stepz: 4", r"p\.yaml:4: unknown key `stages\.pretrain\.stepz`; did you mean `steps`"),
-        ("a: {like: b}\n  b: {like: a}", r"names no other stage"),
+        ("a: {like: b}\n  b: {like: a}", r"p\.yaml:4: `like: a` leads back to itself: a → b → a"),
         ("a: {like: pretrain}", r"p\.yaml:3: `like: pretrain` names no other stage"),
         ("pretrain: {inputs: {shrads: shards}}", r"has no input `shrads`; did you mean `shards`"),
         ("pretrain: {inputs: {shards: link}}", r"`link` makes no Shards before `pretrain`"),
@@ -212,3 +224,41 @@ def test_a_model_is_no_fine_tuned_one(tmp_path: Path) -> None:
     """The other way round it does not hold: what is more special is asked for by its own name."""
     with pytest.raises(ConfigError, match="`corpus` makes no Linked before `shards`"):
         flow_of(tmp_path, "name: p\nstages:\n  shards: {inputs: {linked: corpus}}\n")
+
+
+def test_however_many_stages_follow_upon_each_other_none_is_too_many(tmp_path: Path) -> None:
+    """Each like the one before it, and each going on with its model; the other way round in the file too."""
+    count = 1200
+    first = "  s0: {use: pretrain, knowledge: {method: ernie-tsinghua}, length: 64}\n"
+    chained = "".join(
+        f"  s{n}: {{like: s{n - 1}, inputs: {{start: s{n - 1}}}, steps: {n}}}\n" for n in range(1, count)
+    )
+    node = flow_of(tmp_path, f"name: p\nstages:\n  embed: {{}}\n{first}{chained}").nodes[-1]
+    assert (node.name, node.config.length, node.config.steps) == (f"s{count - 1}", 64, count - 1)
+    backwards = [f"  s{n}: {{like: s{n + 1}, most: {n + 9}}}\n" for n in range(count)]
+    last = f"  s{count}: {{use: graph-dataset, fewest: 3}}\n"
+    nodes = flow_of(tmp_path, f"name: p\nstages:\n{''.join(backwards)}{last}").nodes
+    assert {node.config.fewest for node in nodes if node.stage.name == "graph-dataset"} == {3}
+    taken = [f"  s{n}: {{use: shards, inputs: {{tokenizer: s{n - 1}}}}}\n" for n in range(1, count)]
+    flow_of(tmp_path, f"name: p\nstages:\n  s0: {{use: shards}}\n{''.join(taken)}")
+
+
+def test_a_circle_of_likes_is_told_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"p\.yaml:5: `like: a` leads back to itself: a → b → c → a"):
+        flow_of(tmp_path, "name: p\nstages:\n  a: {like: b}\n  b: {like: c}\n  c: {like: a}\n")
+
+
+def test_work_grows_with_the_number_of_stages_and_not_with_its_square(tmp_path: Path) -> None:
+    """Calls of functions, which no busy machine makes more: four times the stages, about four times the calls."""
+
+    def calls(count: int) -> int:
+        entries: dict[str, dict[str, Any]] = {"graph": {}, "pretrain": {}}
+        entries |= {f"s{n}": {"use": "pretrain", "inputs": {"start": "pretrain"}} for n in range(count)}
+        entries |= {f"d{n}": {"use": "graph-dataset"} for n in range(count)}
+        settings = Settings({"stages": entries}, tmp_path / "p.yaml")
+        profile = cProfile.Profile()
+        profile.runcall(wire, entries, settings, {name: ("stages", name) for name in entries})
+        return sum(entry.callcount for entry in profile.getstats())
+
+    calls(10)  # what is found out once
+    assert calls(800) < 5 * calls(200)

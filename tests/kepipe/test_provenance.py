@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from kepipe.provenance import git_commit
+from kepipe.provenance import git_commit, run_tags
 
 IDENTITY = ("-c", "user.name=a", "-c", "user.email=a@b", "-c", "protocol.file.allow=always")
 
@@ -108,3 +109,10 @@ def test_a_repository_runs_nothing(checkout: Path) -> None:
         assert mark.exists(), f"{name} would not have run anything"
         mark.unlink()
         git(place, "config", "--unset", name)
+
+
+def test_what_was_set_on_the_command_line_is_told_as_a_shell_takes_it(checkout: Path) -> None:
+    assignments = ("stages.pretrain.steps=9", "corpus.path=my texts")
+    told = run_tags(checkout / "p.yaml", 3, assignments)["pipeline.set"]
+    assert shlex.split(told) == ["--set", assignments[0], "--set", assignments[1]]
+    assert "pipeline.set" not in run_tags(checkout / "p.yaml", 3)

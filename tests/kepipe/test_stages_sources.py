@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 from kepipe.flow.stage import Nothing, Stage
+from kepipe.inference.word_vectors import import_vectors
+from kepipe.models.static import formats
 from kepipe.stages.artifacts import Graph, Linked, Shards
 from kepipe.stages.corpus import CORPUS
 from kepipe.stages.embed import EMBED, EmbedInputs
@@ -22,6 +24,9 @@ from kepipe.stages.graph import GRAPH
 from kepipe.stages.pretrain import PRETRAIN, PretrainInputs
 from kepipe.stages.shards import SHARDS, ShardsInputs
 from kepipe.stages.table import STAGES
+from kepipe.stages.vectors import VECTORS, VectorsInputs
+from kepipe.tokenization.tokenizer import load_tokenizer
+from kg.store import open_graph
 from tests.support.fusion import pretrain, write_world
 from tests.support.graphs import numbered_graph
 from tests.support.opened import opened_files
@@ -74,6 +79,14 @@ def embed(files: Path, rest: Path) -> Case:
     )
 
 
+def vectors(files: Path, rest: Path) -> Case:
+    numbered_graph(rest / "graph", 4, 1, train=np.array([[0, 0, 1]]))
+    lines = [f"{id} {place} 0.5\n" for place, id in enumerate(open_graph(rest / "graph").ids)]
+    (files / "v.txt").write_text("".join(lines))
+    inputs = VectorsInputs(Graph(rest / "graph", "digest"))
+    return Case(VECTORS, inputs, {"path": files / "v.txt"}, files, ("v.txt",))
+
+
 def shards_folder(files: Path, rest: Path) -> Case:
     write_shards(rest)
     tokenizer().save(files)
@@ -101,6 +114,29 @@ def pretrain_fused(files: Path, rest: Path) -> Case:
     settings = {**SMALL, "base": {"from": str(files)}, "steps": 1, "format": "segment-pair"}
     changes = ("model.safetensors", "entities.txt", "vectors.safetensors", "knowledge.json", "config.json")
     return Case(PRETRAIN, shards, settings, files, changes)
+
+
+def pretrain_embeddings(files: Path, rest: Path) -> Case:
+    """A fresh base whose table of tokens begins with the vectors of a file."""
+    world = write_world(rest / "world")
+    shards = Shards(world / "text" / "work" / "out", "")
+    backend = load_tokenizer(shards.folder / "tokenizer").backend
+    words = [backend.id_to_token(number) for number in range(backend.get_vocab_size())]
+    (files / "v.txt").write_text("".join(f"{word} {' 0.5' * 32}\n".replace("  ", " ") for word in words))
+    base = {"family": "bert", "layers": 1, "hidden": 32, "heads": 2, "embeddings": str(files / "v.txt")}
+    settings = {**SMALL, "base": base, "steps": 1, "format": "segment-pair"}
+    return Case(PRETRAIN, PretrainInputs(shards), settings, files, ("v.txt",))
+
+
+def pretrain_vector_folder(files: Path, rest: Path) -> Case:
+    """A fresh base whose table of tokens begins with that of a model of word vectors."""
+    case = pretrain_embeddings(files, rest)
+    vectors = formats.read(files / "v.txt")
+    (files / "v.txt").unlink()
+    import_vectors(vectors, files, family="word2vec")
+    base = {**case.settings["base"], "embeddings": str(files)}
+    changes = ("config.json", "model.safetensors", "tokenizer.json")
+    return replace(case, settings=case.settings | {"base": base}, changes=changes)
 
 
 def finetune_again(files: Path, rest: Path) -> Case:
@@ -156,15 +192,17 @@ CASES: dict[str, tuple[Callable[[Path, Path], Case], ...]] = {
     "corpus": (corpus,),
     "graph": (graph,),
     "embed": (embed,),
+    "vectors": (vectors,),
     "shards": (shards_folder, shards_vocabulary),
-    "pretrain": (pretrain_fused,),
+    "pretrain": (pretrain_fused, pretrain_embeddings, pretrain_vector_folder),
     "finetune": (finetune_again, finetune_fresh),
     "evaluate": (evaluate,),
 }
 """Kind of stage → what it may be given of the user's."""
 ALL = [make for makes in CASES.values() for make in makes]
-PACKAGES_ONLY = {"link"}
-"""Kinds of stages that read no file of the user's but what a package installs, and have its version in their key."""
+PACKAGES_ONLY = {"link", "champion"}
+"""Kinds of stages that read no file of the user's but what a package installs, and have its version in their key; or a
+model of the registry, by its digest."""
 
 
 def make_case(make: Callable[[Path, Path], Case], root: Path) -> Case:

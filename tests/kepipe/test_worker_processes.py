@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
-WORKER = """
+from tests.support.waiting import PATIENCE, lives, until
+
+WORKER = f"""
 import time
 from kepipe.worker_processes import end_with_parent
 end_with_parent()
 print("ready", flush=True)
-time.sleep(600)
+time.sleep({2 * PATIENCE})
 """
 PARENT = f"""
 import subprocess, sys
@@ -26,14 +26,6 @@ worker.wait()
 """
 
 
-def lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
 def test_a_worker_ends_with_its_parent(number: signal.Signals) -> None:
     parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
@@ -42,7 +34,4 @@ def test_a_worker_ends_with_its_parent(number: signal.Signals) -> None:
     assert lives(worker)
     parent.send_signal(number)
     parent.wait()
-    end = time.monotonic() + 120
-    while lives(worker) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert not lives(worker)
+    until(lambda: not lives(worker))

@@ -228,6 +228,21 @@ def test_what_cannot_be_trained_is_refused_with_what_can(
     assert "Literal," not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("model", "epochs", "what"), [("DistMult", 4, "the loss is"), ("DistMult", 1, "the vectors are")]
+)
+def test_vectors_that_are_no_numbers_are_not_given(
+    tiny: Graph, tmp_path: Path, caplog: pytest.LogCaptureFixture, model: str, epochs: int, what: str
+) -> None:
+    """Told at the next loss, or at the end where the last step broke them."""
+    settings = Training(model=model, dim=8, epochs=epochs, learning_rate=1e38, batch=10_000)
+    with pytest.raises(
+        ValueError, match=rf"{model}: {what} infinite or no number: .*The learning rate was 1e\+38"
+    ):
+        train(tiny, settings, tmp_path, seed=0)
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+
+
 def test_vectors_by_id(tmp_path: Path) -> None:
     table = np.arange(6, dtype=np.float32).reshape(3, 2)
     save_vectors(tmp_path, ["a", "é b", "柏林"], table, np.ones((1, 2), np.float32))

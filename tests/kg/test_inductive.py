@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from kg.inductive import (
     Encoder,
     InductiveTraining,
     _exercise,
+    _loss,
     average_neighbours,
     edges_into,
     embed_new,
@@ -67,6 +69,48 @@ def test_what_is_asked_for_is_not_among_what_is_seen() -> None:
     pairs = set(map(tuple, seen[:, [0, 2]].tolist()))
     assert pairs
     assert not pairs & set(map(tuple, asked[:, [0, 2]].tolist()))
+
+
+def test_the_loss_by_hand() -> None:
+    """On a line: v = 1 is asked for u = 3 along t = 1, and 0 and 3 are drawn as wrong answers. v − t = 0 is 3 away from
+    u, and as far as 0 from 0; 3 is right and left out. u + t = 4 is 3 away from v, 4 from 0 and 1 from 3."""
+    import torch
+
+    entities = torch.tensor([[0.0], [3.0], [9.0]])
+    asked, others = np.array([[1, 0, 2]]), np.array([0, 1])
+    loss = _loss(torch.tensor([[1.0]]), asked, torch.tensor([[1.0]]), entities, others, 2.0)
+    near, zero, one, four = np.exp(-3.0), 1.0, np.exp(-1.0), np.exp(-4.0)
+    assert float(loss) == pytest.approx(-np.log(near / (near + zero)) - np.log(near / (near + four + one)))
+
+
+def test_the_learning_rate_falls_from_the_first_step_to_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    rates: list[float] = []
+    step = torch.optim.Adam.step
+
+    def noted(self: torch.optim.Adam, *arguments: object) -> object:
+        rates.append(self.param_groups[0]["lr"])
+        return step(self, *arguments)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", noted)
+    around = Neighbourhood(FACTS, 4, 2)
+    settings = InductiveTraining(steps=4, bases=2, negatives=3, learning_rate=0.4)
+    train_encoder(around, VECTORS, RELATIONS, settings, 0)
+    assert rates == pytest.approx([0.4, 0.3, 0.2, 0.1])
+
+
+def test_wrong_answers_are_drawn_from_all_entities(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: set[int] = set()
+
+    def noted(*given: Any) -> Any:
+        drawn.update(given[4].tolist())
+        return _loss(*given)
+
+    monkeypatch.setattr("kg.inductive._loss", noted)
+    around = Neighbourhood(FACTS, 4, 2)
+    train_encoder(around, VECTORS, RELATIONS, InductiveTraining(steps=1, bases=2, negatives=200), 0)
+    assert drawn == set(range(4))
 
 
 facts = st.lists(
@@ -134,3 +178,7 @@ def test_a_saved_encoder_gives_the_same_vectors(tmp_path: Path) -> None:
     save_vectors(tmp_path, ["a"], entities[:1])
     with pytest.raises(ValueError, match="no R-GCN layer; it holds entities"):
         Encoder.load(tmp_path / "vectors.safetensors")
+    for content in (b"", b"no tensors"):
+        (tmp_path / "junk").write_bytes(content)
+        with pytest.raises(ValueError, match="junk: no R-GCN layer"):
+            Encoder.load(tmp_path / "junk")

@@ -24,6 +24,22 @@ def test_ranks_by_hand(tmp_path: Path) -> None:
     assert ranks.tolist() == [[2, 1], [1, 1]]
 
 
+@pytest.mark.parametrize("at_once", [1, 2, 5])
+def test_ranks_do_not_depend_on_how_many_questions_are_asked_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    rng = np.random.default_rng(0)
+    triples = np.unique(rng.integers(0, (12, 3, 12), (60, 3)), axis=0)
+    graph = numbered_graph(tmp_path, 12, 3, train=triples[::2], test=triples[1::2])
+    scorer = Translation(
+        rng.normal(size=(12, 4)).astype(np.float32), rng.normal(size=(3, 4)).astype(np.float32)
+    )
+    asked = rng.permutation(graph.triples("test"))
+    whole = filtered_ranks(graph, asked, scorer)
+    monkeypatch.setattr("kg.ranking._BLOCK_VALUES", at_once * 12)
+    assert (filtered_ranks(graph, asked, scorer) == whole).all()
+
+
 def test_ties_count_half(tmp_path: Path) -> None:
     graph = numbered_graph(tmp_path, 5, 1, test=np.array([[0, 0, 1]]))
     nowhere = Translation(np.zeros((5, 2), np.float32), np.zeros((1, 2), np.float32))

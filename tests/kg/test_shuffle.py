@@ -60,6 +60,16 @@ def test_objects_go_to_all_triples_of_their_relation_alike() -> None:
     assert all(150 < counts[object] < 250 for object in range(6, 10)), counts
 
 
+def test_where_half_of_all_triples_are_true_exchanges_go_on_while_they_succeed() -> None:
+    """Few pairs can be exchanged at a time there; ten rounds alone would leave every second triple true."""
+    rng = np.random.default_rng(0)
+    heads, objects = np.nonzero(rng.random((20, 20)) < 0.5)
+    rows = np.stack([heads, np.zeros_like(heads), objects], 1).astype(np.int32)
+    shuffled = shuffle_objects(rows, rng)
+    assert len(distinct(shuffled)) == len(rows)
+    assert len(distinct(shuffled) & distinct(rows)) < len(rows) / 3
+
+
 def test_what_cannot_be_exchanged_stays() -> None:
     rows = np.array([[0, 0, 9], [1, 0, 9], [2, 1, 7]], np.int32)
     assert (shuffle_objects(rows, np.random.default_rng(0)) == rows).all()

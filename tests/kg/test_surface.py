@@ -21,6 +21,8 @@ from kg.surface import align, fits_case, fold, normalise
         ("Ｂｅｒｌｉｎ", "Berlin"),
         ("Ber\u00adlin", "Berlin"),
         ("柏林", "柏林"),
+        *((f"安娜{dot}卡列尼娜", "安娜·卡列尼娜") for dot in "·•・‧･．∙⋅"),
+        ("１．５", "1.5"),
     ],
 )
 def test_normal_form(raw: str, normal: str) -> None:
@@ -51,12 +53,26 @@ def test_aligned_offsets_lead_back_to_the_text() -> None:
     assert places[len(normal)] == len(text)
 
 
+@pytest.mark.parametrize("run", ["  ", "\r\n", " \n", "\n\t ", "\u00a0 ", "\u2009\u2009"])
+def test_white_space_within_a_paragraph_is_one_blank(run: str) -> None:
+    normal, places = align(f"in New{run}York,{run}")
+    assert normal == "in New York, "
+    assert places is not None
+    start = normal.index("New York")
+    assert f"in New{run}York,{run}"[places[start] : places[start + 8]] == f"New{run}York"
+
+
+@pytest.mark.parametrize("run", ["\n\n", "\r\n\r\n", "\n \t\n", "\r\r"])
+def test_an_empty_line_is_more_than_a_blank(run: str) -> None:
+    assert align(f"New{run}York")[0] == f"New{' ' * len(run)}York" != "New York"
+
+
 def test_most_text_is_left_alone() -> None:
     assert align("Plain text, with Müller.") == ("Plain text, with Müller.", None)
 
 
 @given(st.text())
-def test_aligning_is_normalising_without_shortening(text: str) -> None:
+def test_aligning_is_normalising(text: str) -> None:
     normal, places = align(text)
     assert normalise(normal) == normalise(text)
     if places is not None:

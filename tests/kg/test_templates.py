@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -102,4 +103,13 @@ def test_a_folder_of_pararel_gives_paraphrases_and_speaks_of_other_relations_too
     with pytest.raises(ValueError, match=r"P19\.jsonl, line 1: .*pattern"):
         read_pararel(folder)
     with pytest.raises(ValueError, match="expected ParaRel's patterns"):
+        read_pararel(tmp_path)
+
+
+def test_a_pipe_and_a_line_that_is_meant_to_break_the_reader_are_told(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "t.tsv")
+    with pytest.raises(ValueError, match=r"t\.tsv: expected a file, found a pipe"):
+        read_templates(tmp_path / "t.tsv")
+    (tmp_path / "P1.jsonl").write_text('{"pattern": "[X] [Y]"}\n{"pattern": ' + "[" * 500_000 + "\n")
+    with pytest.raises(ValueError, match=r"P1\.jsonl, line 2: .*nested too deeply"):
         read_pararel(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +61,12 @@ def test_ids_that_are_not_as_many_as_vectors_are_refused(tmp_path: Path, ids: st
 def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"nowhere: holds no vectors \(vectors\.safetensors is missing\)"):
         open_vectors(tmp_path / "nowhere")
-    for junk in (b"", b"junk", b"\xff" * 8 + b"{}", b"\x02" + b"\x00" * 7 + b"{]" + b" " * 9):
+    nested = (1 << 18).to_bytes(8, "little") + b"[" * (1 << 19)
+    for junk in (b"", b"junk", b"\xff" * 8 + b"{}", b"\x02" + b"\x00" * 7 + b"{]" + b" " * 9, nested):
         (tmp_path / FILE).write_bytes(junk)
         with pytest.raises(ValueError, match=r"vectors\.safetensors: no safetensors file"):
             open_vectors(tmp_path)
+    (tmp_path / FILE).unlink()
+    os.mkfifo(tmp_path / FILE)
+    with pytest.raises(ValueError, match=r"vectors\.safetensors: expected a file, found a pipe"):
+        open_vectors(tmp_path)

@@ -106,3 +106,18 @@ def test_beam(family: str, length_penalty: float, tmp_path: Path) -> None:
     )
     assert torch.equal(filled(new.flatten(0, 1), model), best)
     assert bool((scores.diff(dim=1) <= 0).all())
+
+
+@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("family", ["bart", "t5"])
+def test_no_run_of_tokens_twice(family: str, size: int, tmp_path: Path) -> None:
+    reference, model = both(family, tmp_path)
+    asked, inputs = prompt(model)
+    options = {"do_sample": False, "no_repeat_ngram_size": size}
+    new = generate(model, asked, limit=LIMIT, end=END, no_repeat_ngram_size=size)
+    assert torch.equal(filled(new, model), expected(reference, model, inputs, num_beams=1, **options))
+    best, _ = search(model, asked, limit=LIMIT, end=END, beams=3, no_repeat_ngram_size=size)
+    assert torch.equal(
+        filled(best[:, 0], model),
+        expected(reference, model, inputs, num_beams=3, early_stopping=False, **options),
+    )

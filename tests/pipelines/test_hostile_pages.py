@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 
 import kepipe
 from kepipe.cli import app
+from kepipe.stages.artifacts import Report
+from kepipe.stages.table import STAGES
 from tests.support.browser import shown
 from tests.support.kepipe_run import EXAMPLE, Kepipe
 
@@ -26,6 +28,7 @@ STUDY = """
   finetune: {inputs: {start: pretrain, data: graph-dataset}, task: classification, length: 32, epochs: 1}
   evaluate: {context: 64}
   report: {}
+  task-report: {}
 study:
   seeds: 1
   arms: {knowledge: {}, plain: {pretrain: {knowledge: null}}}
@@ -73,6 +76,21 @@ def gold(folder: Path) -> Path:
     return file
 
 
+ARPA = "\\data\\\nngram 1=5\n\n\\1-grams:\n-1\t<unk>\n-99\t<s>\n-1\t</s>\n-0.5\tyes\n-0.6\tno\n\n\\end\\\n"
+
+
+def question(folder: Path) -> tuple[Path, Path]:
+    """A model that counts, and a question to it, both with names that no page may obey."""
+    (folder / "model.arpa").write_text(ARPA)
+    model = folder / f"model {FILE}"
+    result = CliRunner().invoke(app, ["import-arpa", str(folder / "model.arpa"), str(model)])
+    assert result.exit_code == 0, result.output
+    choices = ["yes", f"no {EVIL}"]
+    asked = {"name": EVIL, "choices": choices, "questions": [{"question": EVIL, "answer": "yes"}]}
+    (folder / "question.json").write_text(json.dumps(asked))
+    return model, folder / "question.json"
+
+
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Every page that kepipe makes, of a whole study and by each command."""
@@ -85,7 +103,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     graph = results / "graph"
     texts = next((folder / "example" / "texts").glob("mars*"))
     out = {
-        name: folder / f"{name}.html" for name in ("describe", "draw", "doctor", "score", "inject", "quiz")
+        name: folder / f"{name}.html"
+        for name in ("describe", "draw", "doctor", "score", "inject", "quiz", "few-shot")
     }
     out["picture"] = folder / "picture.svg"
     for command in (
@@ -104,22 +123,28 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             "--page",
             out["quiz"],
         ),
+        ("few-shot", *question(folder), "--shots", "0", "--page", out["few-shot"]),
         ("inject", f"Mars {EVIL} is near Jupiter.", "--graph", graph, "--html", out["inject"]),
     ):
         result = CliRunner().invoke(app, [str(word) for word in command])
         assert result.exit_code == 0, result.output
-    return {**out, "report": results / "report" / "report.html", "study": results / "study" / "report.html"}
+    made = {name: results / name / "report.html" for name in ("report", "task-report", "study")}
+    return {**out, **made}
 
 
 def test_no_page_is_missing_here() -> None:
-    """A page that is made by a function of its own is looked at by a browser, and so by the `pages` above."""
+    """A page that is made by a function of its own, or by a stage, is looked at by a browser, and so by the `pages`
+    above."""
     files = (Path(kepipe.__file__).parent / "report").glob("*.py")
     made = {
         name for file in files for name in re.findall(r"^def (\w+_page)\(", file.read_text(), re.MULTILINE)
     }
-    assert made == {
-        "statistics_page", "entity_page", "diagnosis_page", "score_page", "tree_page", "quiz_page"
+    looked_at = {
+        "statistics_page", "entity_page", "diagnosis_page", "score_page", "tree_page", "quiz_page", "few_shot_page"
     }  # fmt: skip
+    of_names_and_figures = {"lineage_page", "gate_page", "drift_page"}
+    assert made == looked_at | of_names_and_figures
+    assert {stage.name for stage in STAGES if stage.makes is Report} == {"report", "task-report"}
 
 
 def obeyed(document: str) -> list[str]:
@@ -143,7 +168,8 @@ def test_the_browser_would_obey_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["describe", "draw", "picture", "doctor", "score", "inject", "quiz", "report", "study"]
+    "name",
+    ["describe", "draw", "picture", "doctor", "score", "inject", "quiz", "report", "task-report", "study"],
 )
 def test_no_page_obeys_a_text(pages: dict[str, Path], name: str) -> None:
     assert obeyed(shown(pages[name])) == []

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.kepipe_run import EXAMPLE, TINY, Kepipe
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.xdist_group("retraining")
 
@@ -50,7 +51,7 @@ def versions(kepipe: Kepipe) -> dict[int, list[str]]:
     return {int(line[1]): line[2].split() for line in lines}
 
 
-def wait_for(kepipe: Kepipe, number: int, alias: str, seconds: float = 480) -> None:
+def wait_for(kepipe: Kepipe, number: int, alias: str, seconds: float = PATIENCE / 2) -> None:
     """Until a version is there and has its alias, which it gets a moment later."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -110,8 +110,9 @@ def test_where_nothing_differs_no_gain_is_shown(studied: Kepipe, tmp_path: Path)
 
 def test_a_figure_that_is_not_there_costs_no_training(studied: Kepipe) -> None:
     outcome = studied.run(settings=(*SETTINGS, "study.measure={evaluate: entity_cloze/mmr}"))
-    assert outcome.code == 1
-    assert "did you mean" in outcome.errors
+    assert outcome.code == 2, "told before anything runs"
+    assert "entity_cloze/mmr" in outcome.errors
+    assert "entity_cloze/mrr" in outcome.errors
     assert "Traceback" not in outcome.errors
     assert studied.run(settings=SETTINGS).code == 0
 

@@ -15,6 +15,8 @@ pytestmark = pytest.mark.xdist_group("example")
 
 FILLS = ("bert", "roberta", "unilm", "ernie-baidu")
 WRITES = ("gpt", "mass", "bart", "t5")
+COUNTS = ("ngram",)
+"""Made without training."""
 STUDIES = ("ernie-graph-dataset", "ernie-tsinghua", "k-bert", "k-bert-choices", "k-bert-zh")
 """Tested in `test_studies.py`."""
 
@@ -22,12 +24,18 @@ STUDIES = ("ernie-graph-dataset", "ernie-tsinghua", "k-bert", "k-bert-choices", 
 def small(name: str) -> tuple[str, ...]:
     """Settings for seconds: the example's graph and text, tiny models, 12 steps."""
     folder = EXAMPLE.parent
-    size = {"t5": 700, "mass": 600, "bart": 600, "gpt": 600, "roberta": 600}.get(name, 900)
-    return (
+    size = {"t5": 700, "mass": 600, "bart": 600, "gpt": 600, "roberta": 600, "ngram": 600}.get(name, 900)
+    text = (
         f"graph={{source: native, path: {folder}}}",
         f"corpus={{source: folder, path: {folder / 'texts'}, held_out: 0.3}}",
         "stages.link.spacy_model=null",
         f"stages.shards.tokenizer.size={size}",
+        "stages.evaluate.context=48",
+    )
+    if name in COUNTS:
+        return text
+    return (
+        *text,
         "stages.pretrain.base.hidden=32",
         "stages.pretrain.base.layers=1",
         "stages.pretrain.base.heads=2",
@@ -35,7 +43,6 @@ def small(name: str) -> tuple[str, ...]:
         "stages.pretrain.steps=12",
         "stages.pretrain.batch_tokens=512",
         "stages.pretrain.log_every=4",
-        "stages.evaluate.context=48",
     )
 
 
@@ -60,10 +67,25 @@ def kepipe(*arguments: str) -> str:
 
 def test_every_pipeline_of_the_zoo_is_tested() -> None:
     named = {file.stem for file in (ROOT / "pipelines").glob("*.yaml")}
-    assert named == {*FILLS, *WRITES, "quickstart", "codex", "fb15k-237", *STUDIES}
+    assert named == {
+        *FILLS,
+        *WRITES,
+        *COUNTS,
+        "quickstart",
+        "codex",
+        "fb15k-237",
+        "word-vectors",
+        "elmo",
+        "ernie-2",
+        "history",
+        "nnlm",
+        "three-units",
+        "xlnet",
+        *STUDIES,
+    }
 
 
-@pytest.mark.parametrize("name", FILLS + WRITES)
+@pytest.mark.parametrize("name", FILLS + WRITES + COUNTS)
 def test_the_header_says_what_it_does_how_and_what_to_expect(name: str) -> None:
     text = (ROOT / "pipelines" / f"{name}.yaml").read_text()
     assert all(f"# {part}:" in text for part in ("What", "Command", "Hardware", "Figure"))
@@ -78,11 +100,11 @@ def test_models_that_fill_masks_train_and_are_asked_for_entities(workspace: Path
     assert "Entity cloze" in (results / "report" / "report.html").read_text()
 
 
-@pytest.mark.parametrize("name", WRITES)
+@pytest.mark.parametrize("name", WRITES + COUNTS)
 def test_models_that_write_train_and_go_on_with_text(workspace: Path, name: str) -> None:
     results = run(workspace, name)
     scores = json.loads((results / "evaluate" / "scores.json").read_text())
-    assert set(scores["arms"]["pretrain"]) == {"perplexity"}
+    assert all(set(probes) == {"perplexity"} for probes in scores["arms"].values())
     assert scores["arms"]["pretrain"]["perplexity"]["token_perplexity"]["value"] > 1
     assert "Going on with held-out text" in (results / "report" / "report.html").read_text()
 
@@ -110,3 +132,20 @@ def test_a_task_is_put_with_no_and_with_two_examples(workspace: Path) -> None:
     assert "right by chance" in lines[0]
     assert [line.split()[0] for line in lines[2:]] == ["0", "2"]
     assert all("%" in line for line in lines[2:])
+
+
+def test_n_grams_write_draw_are_asked_and_move_as_arpa(workspace: Path, tmp_path: Path) -> None:
+    model = str(run(workspace, "ngram") / "pretrain")
+    assert kepipe("generate", model, "Saturn has", "--limit", "8").startswith("Saturn has")
+    drawn = [kepipe("generate", model, "Saturn has", "--top-p", "0.9", "--seed", seed) for seed in "112"]
+    assert drawn[0] == drawn[1] != drawn[2]
+    told = kepipe("few-shot", model, str(ROOT / "docs" / "example" / "task.yaml"), "--shots", "0,2")
+    kepipe("export", model, str(tmp_path / "exported"))
+    arpa = str(tmp_path / "exported" / "model.arpa.gz")
+    kepipe("import-arpa", arpa, str(tmp_path / "again"), "--tokenizer", str(tmp_path / "exported"))
+    again = kepipe(
+        "few-shot", str(tmp_path / "again"), str(ROOT / "docs/example/task.yaml"), "--shots", "0,2"
+    )
+    assert again == told
+    kepipe("import-arpa", arpa, str(tmp_path / "words"))
+    assert kepipe("generate", str(tmp_path / "words"), "Saturn has", "--limit", "3")

@@ -12,12 +12,9 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from kepipe.data.batch import Batch
 from kepipe.inference.opening import ModelKind, Note, OpenedModel
-from kepipe.knowledge.base import Sources
-from kepipe.knowledge.opening import open_own
 from kepipe.models import folder as folders
 from kepipe.models.config import read_values
 from kepipe.models.protocols import Capability, TrainableEncoder
-from kepipe.tokenization.tokenizer import load_tokenizer
 
 
 @dataclass(frozen=True)
@@ -26,6 +23,7 @@ class BiLSTMConfig:
 
     format: ClassVar[str] = "bilstm/1"
     reads_trees: ClassVar[bool] = False
+    carries_state: ClassVar[bool] = False
 
     vocabulary: int
     width: int
@@ -87,9 +85,7 @@ def load(folder: Path, _dropout: float, _seed: int, _note: Note) -> BiLSTM:
 
 
 def open_bilstm(folder: Path, device: str, note: Note) -> OpenedModel:
-    sources = Sources(load_tokenizer(folder), read_config(folder))
-    model = load(folder, 0.0, 0, note).to(device)
-    return OpenedModel(folder, encoder=model, knowledge=open_own(folder, sources, note))
+    return OpenedModel(folder, encoder=load(folder, 0.0, 0, note).to(device))
 
 
 KIND = ModelKind(read_config, open_bilstm, load)

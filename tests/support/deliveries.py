@@ -10,7 +10,7 @@ from kepipe.tracking.delivery import Delivery
 from kepipe.tracking.store import Store
 
 
-def no_score(_model: Path, _evaluation: Path, _metric: str) -> float | None:
+def no_score(_champion: Path, _offered: Path | None, _evaluation: Path) -> None:
     return None
 
 
@@ -21,8 +21,8 @@ def deliver(journal: Path, store: Store) -> Cursor:
 
 
 def runs(store: Store, pipeline: str) -> dict[str, Any]:
-    """MLflow runs of a pipeline by name."""
+    """MLflow runs of a pipeline by name; that of the pipeline by its id."""
     experiment = store.client.get_experiment_by_name(pipeline)
     found = store.client.search_runs([experiment.experiment_id])
     assert len({run.info.run_name for run in found}) == len(found)
-    return {run.info.run_name: run for run in found}
+    return {run.info.run_name.removeprefix(f"{pipeline}, "): run for run in found}

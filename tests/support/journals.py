@@ -74,8 +74,8 @@ def run(
 
 def offered(name: str, folder: Path, digest: str, value: float, run: str = "r", **gate: Any) -> ModelOffered:
     """An offer of a model with a value of the gate's metric."""
-    gate = {"metric": "entity_cloze.mrr", "better": "higher", "minimum": None, **gate}
-    metrics = {"entity_cloze.mrr": value, "entity_cloze.hits@1": value / 2}
+    gate = {"metric": "entity_cloze/mrr", "better": "higher", "minimum": None, **gate}
+    metrics = {"entity_cloze/mrr": value, "entity_cloze/hits@1": value / 2}
     return ModelOffered(
         run=run,
         stage="train",

@@ -38,13 +38,13 @@ def document(number: int, rng: np.random.Generator) -> Document:
     return Document(f"d{number}", text, sentences=tuple(sentences), mentions=tuple(mentions))
 
 
-def write_shards(root: Path, held_out: float = 0.1) -> Shards:
-    """What the stage `shards` makes in `root` of forty documents."""
+def write_shards(root: Path, held_out: float = 0.1, **tokenizer: Any) -> Shards:
+    """What the stage `shards` makes in `root` of forty documents. `tokenizer`: its settings."""
     root.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
     write_documents(root / "documents.jsonl", (document(n, rng) for n in range(40)))
     (root / "corpus.json").write_text(f'{{"held_out_share": {held_out}}}')
     context = context_in(root / "work")
-    config = SHARDS.config.model_validate({"tokenizer": {"size": 320}})
+    config = SHARDS.config.model_validate({"tokenizer": {"size": 320} | tokenizer})
     SHARDS.run(SHARDS.inputs(Linked(root, "")), config, context)
     return Shards(context.out, "digest")

@@ -54,6 +54,8 @@ def rows(count: int = 8, length: int = 32, seed: int = 0, pairs: bool = False, *
         "entities": np.full((count, length), -1),
         "sentences": units(6),
         "next_sentence_labels": rng.integers(0, 2, count) if pairs else None,
+        "row_labels": lengths[:, 0] % 2,
+        "token_labels": np.where(text, tokens % 2, -1),
     }
     return TokenRows(**(made | changes))
 

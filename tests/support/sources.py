@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from kg.sources.account import Account
 from kg.store import Graph
 
 
@@ -13,8 +14,13 @@ class Reading(NamedTuple):
 
     graph: Graph
     problems: list[str]
-    left_out: dict[str, int]
+    account: Account
     bytes_told: int
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """Why something was left out → how many."""
+        return self.account.left_out
 
     def facts(self) -> set[tuple[str, str, str]]:
         """All triples by id."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from kepipe.flow.events import Event
 from kepipe.flow.stage import Stage, StageContext
@@ -18,3 +22,17 @@ def run_stage(stage: Stage[Any, Any], inputs: Any, config: Any, folder: Path) ->
     events: list[Event] = []
     stage.run(inputs, config, StageContext(folder / "out", folder / "scratch", 0, "cpu", events.append))
     return events
+
+
+def count_parsed(file: Path, monkeypatch: pytest.MonkeyPatch) -> Counter[bytes]:
+    """How often each line of a JSON-lines file is parsed in this process, by whatever reader, from now on."""
+    lines, parsed, real = set(file.read_bytes().splitlines()), Counter[bytes](), json.loads
+
+    def count(text: str | bytes, *args: Any, **settings: Any) -> Any:
+        line = (text.encode() if isinstance(text, str) else text).rstrip(b"\n")
+        if line in lines:
+            parsed[line] += 1
+        return real(text, *args, **settings)
+
+    monkeypatch.setattr(json, "loads", count)
+    return parsed

@@ -90,6 +90,13 @@ def tagged(rng: np.random.Generator, _: int) -> str:
     return f"{' '.join(words)}\t{' '.join(labels)}"
 
 
+def written(rng: np.random.Generator, _: int) -> str:
+    """What is written hangs on one word of the text."""
+    good = bool(rng.integers(2))
+    text = " ".join(sentence(rng, str(rng.choice(GOOD if good else BAD))))
+    return f"{text}\t{'we saw a lovely day' if good else 'the rain was long'}"
+
+
 KINDS: dict[TaskName, tuple[str, Callable[[np.random.Generator, int], str]]] = {
     "relations": ("", relation),
     "typing": ("", typing),
@@ -97,6 +104,7 @@ KINDS: dict[TaskName, tuple[str, Callable[[np.random.Generator, int], str]]] = {
     "pairs": ("label\ttext_a\ttext_b\n", pair),
     "ranking": ("qid\tlabel\ttext_a\ttext_b\n", question),
     "tagging": ("text_a\tlabel\n", tagged),
+    "text-to-text": ("text\ttarget\n", written),
 }
 
 

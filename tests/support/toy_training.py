@@ -19,6 +19,7 @@ from kepipe.objectives.base import Objective
 from kepipe.objectives.batches import CorruptedBatches, RowSource, held_out_batches
 from kepipe.objectives.losses import LossSum, NextSentenceLoss, TokenLoss, tensor
 from kepipe.objectives.task_mixture import task_mixture
+from kepipe.objectives.turns import joint
 from kepipe.training.evaluator import Evaluator, HeldOutLoss
 from kepipe.training.loop import train
 from kepipe.training.settings import TrainingSettings
@@ -62,7 +63,7 @@ PARTS = (HIDE_SOME, HIDE_SOME_OF_PAIRS)
 
 def in_turn() -> Objective:
     """Batches of the two in turn, two of three without the head that judges."""
-    return task_mixture(PARTS, ("some", "pairs"), (2.0, 1.0), (0.0, 0.0), tasks=False)
+    return task_mixture(PARTS, ("some", "pairs"), joint((2.0, 1.0), (0.0, 0.0)))
 
 
 def fit(
@@ -74,7 +75,7 @@ def fit(
     evaluator: Evaluator | None = None,
 ) -> TrainState:
     """Train on rows that an objective corrupts, as pretraining does."""
-    batches = CorruptedBatches(rows, objective.collate, context.seed)
+    batches = CorruptedBatches(rows, objective, context.seed)
     return train(model, batches, objective.criterion, settings, context, evaluator)
 
 
@@ -113,9 +114,8 @@ def context_in(folder: Path, ear: Ear | None = None, seed: int = 3) -> StageCont
 
 def tiny(dropout: float = 0.1) -> Transformer:
     """BERT of 2 layers × 32."""
-    return build(
-        Base(family="bert", layers=2, hidden=32, heads=2, positions=LENGTH, dropout=dropout), VOCABULARY, 5
-    )
+    sizes = {"layers": 2, "hidden": 32, "heads": 2, "positions": LENGTH}
+    return build(Base(**sizes, dropout=dropout, init="normal"), VOCABULARY, 5)
 
 
 def settings(**changes: Any) -> TrainingSettings:

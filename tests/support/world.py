@@ -134,3 +134,13 @@ def make_world(folder: Path, arms: tuple[str, str] = ("pretrain", "control")) ->
         documents,
         held_out,
     )
+
+
+def in_other_tokens(world: World, folder: Path) -> Path:
+    """A fresh model whose tokenizer was trained on half of the documents: a smaller vocabulary, other pieces."""
+    texts = [document.text for document in world.documents[::2]]
+    tokenizer = train_tokenizer(texts, "wordpiece", 200, True)
+    tokenizer.save(folder.with_name(f"{folder.name}-tokenizer"))
+    model = build(Base(family="bert", layers=2, hidden=32, heads=2), tokenizer.vocab_size, 3)
+    save(folder, model, tokenizer=folder.with_name(f"{folder.name}-tokenizer"), provenance={"seed": 3})
+    return folder

@@ -1,43 +1,75 @@
-"""Folders of `.txt`, `.jsonl`, `.parquet` and `.tsv` files, or such files.
+"""Folders of files of text, or such files, in any of the formats of `kepipe.data.text_formats`, plain, packed or in
+archives.
 
-A `.txt` file is one document whose id is its path in the folder without the ending. A `.tsv` file has a header with
-`text`, or `text_a` and perhaps `text_b`, as the data of tasks has; each line is a document.
+A file's id is its path in the folder without the ending. Hidden files are no texts; what no format reads is passed
+over and said.
 """
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from io import BufferedIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
+from zipfile import BadZipFile
 
 from kepipe.data.document import Document
-from kepipe.data.document_files import read_documents, read_parquet
-from kepipe.data.line_readers import columns
+from kepipe.data.text_formats.archives import is_archive, members, path_in
+from kepipe.data.text_formats.table import BY_ENDING, FORMATS, format_of
+from kepipe.data.text_formats.text_file import TextFile
 from kepipe.flow.source_digests import digest_source
 from kg.problems import Problems
-from kg.regular_files import read_small
+from kg.sources.account import Account
+from kg.sources.reading import DAMAGE, open_bytes, unpacked_name
 
 if TYPE_CHECKING:
     from kepipe.data.sources.table import Reading
 
-
-LONGEST_TEXT = 1 << 30
-"""Bytes of the largest `.txt`, which is one document."""
+Note = Callable[[str], None]
+_HIDDEN = "hidden files"
+_NO_FORMAT = "of no format that is read"
 
 
 def list_files(path: Path) -> list[Path]:
     """The readable files under `path`, in order of their names. Raises ValueError where there is none."""
+    return _survey(path)[0]
+
+
+def _survey(path: Path) -> tuple[list[Path], Counter[str]]:
+    """The readable files, and what is passed over: ending, or `_HIDDEN` → how many."""
     if not path.exists():
         raise ValueError(f"{path}: no such file or folder; `path` must name your text")
-    files = sorted(_walk(path)) if path.is_dir() else [path]
-    readable = [file for file in files if file.suffix in READERS]
-    for file in readable:
-        if not os.access(file, os.R_OK):
-            raise ValueError(f"{file}: may not be read: let its owner allow it, or take it out of {path}")
+    passed_over: Counter[str] = Counter()
+    readable = []
+    for file in sorted(_walk(path)) if path.is_dir() else [path]:
+        inside = file.relative_to(path).parts if path.is_dir() else ()
+        if any(part.startswith(".") or part == "__MACOSX" for part in inside):
+            passed_over[_HIDDEN] += 1
+        elif not os.access(file, os.R_OK):
+            if _may_be_text(file.name):
+                raise ValueError(f"{file}: may not be read: let its owner allow it, or take it out of {path}")
+            passed_over[file.suffix or file.name] += 1
+        elif is_archive(file.name) or format_of(_text_file(file, path)) is not None:
+            readable.append(file)
+        else:
+            passed_over[file.suffix.lower() or file.name] += 1
     if not readable:
-        raise ValueError(f"{path}: no {' / '.join(READERS)} file here")
-    return readable
+        endings = " / ".join(BY_ENDING)
+        found = (
+            f"; found {', '.join(f'{n:,} {what}' for what, n in passed_over.most_common(5))}"
+            if passed_over
+            else ""
+        )
+        raise ValueError(f"{path}: no {endings} file here{found}")
+    return readable, passed_over
+
+
+def _may_be_text(name: str) -> bool:
+    return is_archive(name) or Path(unpacked_name(Path(name))).suffix.lower() in BY_ENDING
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -57,7 +89,7 @@ def read(reading: Reading) -> Iterator[Document]:
     count, places = sum(len(list_files(path)) for path in reading.paths), ", ".join(map(str, reading.paths))
     reading.note(f"reading {count} files of {places}")
     with reading.progress("reading", None, "documents") as tick:
-        for document in read_folders(reading.paths, reading.problems):
+        for document in read_folders(reading.paths, reading.problems, reading.note, reading.documents):
             tick(1)
             yield document
 
@@ -73,57 +105,90 @@ def digests(paths: Sequence[Path]) -> dict[str, str]:
     return found
 
 
-def read_folders(paths: Sequence[Path], problems: Problems) -> Iterator[Document]:
-    """Stream the documents of all files; a second document of the same id is a problem and is skipped."""
+def read_folders(
+    paths: Sequence[Path],
+    problems: Problems,
+    note: Note = lambda _line: None,
+    documents: str = "auto",
+    apart: bool = False,
+) -> Iterator[Document]:
+    """Stream the documents of all files; a second document of the same id is a problem and is skipped. `note` is told
+    what was taken and left out, and what was passed over; `documents`: where those of a plain text end."""
     seen: set[str] = set()
+    account = Account()
+    passed_over: Counter[str] = Counter()
     for path in paths:
-        for file in list_files(path):
-            for document in READERS[file.suffix](file, path, problems):
-                if document.id in seen:
-                    problems.add(
-                        file, 0, f"the id {document.id!r} stands twice; the later document is skipped"
-                    )
+        if apart:
+            seen.clear()
+        files, others = _survey(path)
+        passed_over += others
+        for file in files:
+            for one in _text_files(file, path, problems, documents, note):
+                text_file = replace(one, account=account)
+                row = format_of(text_file)
+                if row is None:
+                    passed_over[Path(text_file.name).suffix.lower() or text_file.name] += 1
                     continue
-                seen.add(document.id)
-                yield document
+                for document in _read(row.read, text_file, problems):
+                    if document.id in seen:
+                        message = f"the id {document.id!r} stands twice; the later document is skipped"
+                        text_file.problem(problems, 0, message)
+                        continue
+                    seen.add(document.id)
+                    account.take("documents", row.name)
+                    yield document
+    for line in account.lines():
+        note(line)
+    if passed_over:
+        kinds = ", ".join(f"{n:,} {what}" for what, n in passed_over.most_common(20))
+        note(f"passed over: {passed_over.total():,} files that are hidden or {_NO_FORMAT}: {kinds}")
 
 
-def _read_text(file: Path, root: Path, problems: Problems) -> Iterator[Document]:
-    raw = read_small(file, LONGEST_TEXT)
+def _read(
+    read: Callable[[TextFile, Problems], Iterator[Document]], file: TextFile, problems: Problems
+) -> Iterator[Document]:
+    """A file's documents; packed data that is damaged is a problem where it ends."""
     try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        problems.add(file, line, f"invalid UTF-8 at byte {error.start} of the file")
-        return
-    text = text.replace("\r\n", "\n").replace("\r", "\n").strip()
-    if not text:
-        problems.add(file, 0, "the file is empty")
-        return
-    yield Document(id=_inside(file, root), text=text, title=file.stem)
+        yield from read(file, problems)
+    except (*DAMAGE, BadZipFile) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's fault, not the file's
+        file.problem(problems, 0, f"the packed data is damaged ({error}); not read from there on")
 
 
-def _inside(file: Path, root: Path) -> str:
+def _text_files(file: Path, root: Path, problems: Problems, documents: str, note: Note) -> Iterator[TextFile]:
+    """The file, or the files in an archive."""
+    if not is_archive(file.name):
+        yield _text_file(file, root, documents, note)
+        return
+    for name, opener in members(file, problems):
+        inside = path_in(name)
+        if inside and not any(part.startswith(".") or part == "__MACOSX" for part in inside.split("/")):
+            id = f"{_id(file, root)}/{_without_ending(inside)}"
+            yield TextFile(file, inside, id, opener, inside, documents, note)
+
+
+def _text_file(file: Path, root: Path, documents: str = "auto", note: Note = lambda _line: None) -> TextFile:
+    def opener() -> AbstractContextManager[BufferedIOBase]:
+        return open_bytes(file, lambda _count: None)
+
+    return TextFile(file, unpacked_name(file), _id(file, root), opener, documents=documents, note=note)
+
+
+def _id(file: Path, root: Path) -> str:
     """A file's path in the folder that was named, without the ending."""
     inside = file.relative_to(root) if root.is_dir() else Path(file.name)
-    return inside.with_suffix("").as_posix()
+    return inside.with_name(_without_ending(unpacked_name(inside))).as_posix()
 
 
-def _read_table(file: Path, root: Path, problems: Problems) -> Iterator[Document]:
-    """A document a line; the id is `file:line`. The texts of a pair are paragraphs of one document."""
-    for number, cells in columns(file, problems, ()):
-        texts = [cells[name].strip() for name in ("text", "text_a", "text_b") if name in cells]
-        if not texts:
-            raise ValueError(f"{file}:1: expected a header with `text` or `text_a`; found {', '.join(cells)}")
-        if any(texts):
-            yield Document(id=f"{_inside(file, root)}:{number}", text="\n".join(texts).strip())
-        else:
-            problems.add(file, number, "the text is empty")
+def _without_ending(name: str) -> str:
+    archive = next((end for end in (".tar",) if name.lower().endswith(end)), "")
+    name = name[: len(name) - len(archive)]
+    return (
+        str(Path(name).with_suffix("")) if Path(name).suffix.lower() in {*BY_ENDING, ".zip", ".tgz"} else name
+    )
 
 
-READERS: dict[str, Callable[[Path, Path, Problems], Iterator[Document]]] = {
-    ".txt": _read_text,
-    ".jsonl": lambda file, _root, problems: read_documents(file, problems),
-    ".tsv": _read_table,
-    ".parquet": lambda file, _root, problems: read_parquet(file, problems),
-}
+def endings() -> str:
+    """The endings of files that are read, for messages and docs."""
+    return ", ".join(ending for row in FORMATS for ending in row.endings)

@@ -28,14 +28,28 @@ class Progress(Protocol):
 
 
 @dataclass(frozen=True)
+class Dataset:
+    """A data set of Hugging Face's hub: its id, configuration, split, and the column of texts."""
+
+    name: str
+    config: str | None = None
+    split: str = "train"
+    column: str = "text"
+    revision: str | None = None
+
+
+@dataclass(frozen=True)
 class Reading:
-    """What a source is read with. `paths`: the user's text; `limit`: no more documents than this are wanted."""
+    """What a source is read with. `paths`: the user's text; `limit`: no more documents than this are wanted;
+    `documents`: where those of a plain text end; `dataset`: what is asked of Hugging Face."""
 
     paths: tuple[Path, ...]
     limit: int | None
     problems: Problems
     progress: Progress
     note: Callable[[str], None]
+    documents: str = "auto"
+    dataset: Dataset | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +66,8 @@ class Source:
     """What `path` must name; empty: none is needed."""
     options: tuple[str, ...] = ()
     """Settings of the stage that mean something to this source and not to all."""
+    package: str | None = None
+    """A package that it needs and that kepipe does not bring."""
 
 
 def _read_folder(reading: Reading) -> Iterator[Document]:
@@ -64,6 +80,12 @@ def _folder_digests(paths: tuple[Path, ...]) -> Mapping[str, str]:
     from kepipe.data.sources import folder
 
     return folder.digests(paths)
+
+
+def _read_hugging_face(reading: Reading) -> Iterator[Document]:
+    from kepipe.data.sources import hugging_face
+
+    return hugging_face.read(reading)
 
 
 def _read_wikipedia_sample(reading: Reading) -> Iterator[Document]:
@@ -88,8 +110,15 @@ SOURCES: Mapping[str, Source] = {
         "your own files",
         _read_folder,
         _folder_digests,
-        path="a folder of .txt, .jsonl, .parquet or .tsv files",
-        options=("path", "strict"),
+        path="a folder of text files, or such a file (docs/formats.md)",
+        options=("path", "strict", "documents"),
+    ),
+    "hugging-face": Source(
+        "a data set of Hugging Face's hub, by the package `datasets`",
+        _read_hugging_face,
+        lambda _paths: {},
+        options=("dataset", "strict"),
+        package="datasets",
     ),
 }
 

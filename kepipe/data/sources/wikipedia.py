@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bz2
 import importlib.util
 from collections.abc import Iterator
 from itertools import islice
@@ -14,6 +13,7 @@ from kepipe.data.document import Document
 from kepipe.data.sources.wikitext import convert
 from kepipe.flow.source_digests import digest_source
 from kepipe.worker_processes import end_with_parent
+from kg.sources.reading import open_bytes
 
 if TYPE_CHECKING:
     from kepipe.data.sources.table import Reading
@@ -58,7 +58,7 @@ def read_sample(reading: Reading) -> Iterator[Document]:
 
 def read_pages(dump: Path) -> Iterator[Page]:
     """Stream the articles (namespace 0, no redirects) of a dump."""
-    with bz2.open(dump) if dump.suffix == ".bz2" else dump.open("rb") as stream:
+    with open_bytes(dump, lambda _: None) as stream:
         for _, element in ElementTree.iterparse(stream):
             if not element.tag.endswith("}page"):
                 continue

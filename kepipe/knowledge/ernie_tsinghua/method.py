@@ -43,6 +43,7 @@ class FusedEntities:
     """Entity vectors that go with the tokens at which mentions start."""
 
     in_weights = True
+    keeps = None
 
     def __init__(self, vectors: EntityVectors, settings: ErnieTsinghua) -> None:
         self.vectors, self.settings = vectors, settings
@@ -54,7 +55,9 @@ class FusedEntities:
 
     def objective(self, objective: Objective) -> Objective:
         """See `Knowledge`: the denoising entity auto-encoder where the settings ask for it."""
-        if not self.settings.denoising:
+        from kepipe.objectives.ernie2.label_loss import LabelLoss
+
+        if not self.settings.denoising or isinstance(objective.criterion, LabelLoss):
             return apply_after_corruption(self, objective)
         from kepipe.knowledge.ernie_tsinghua.denoising import EntityLoss, LinkDenoisingCollator
         from kepipe.objectives.base import Objective
@@ -154,6 +157,10 @@ class ErnieTsinghuaMethod(KnowledgeMethod):
         """See `KnowledgeMethod`: vectors lie among the files of the model."""
         return {"vectors": folder} if has_vectors(folder) else {}
 
+    def not_with_prompts(self, settings: ErnieTsinghua, config: EncoderConfig) -> str | None:  # noqa: ARG002
+        """See `KnowledgeMethod`."""
+        return "its vectors enter the layers of an encoder, and a model that goes on with a prompt is given text alone"
+
     def brought(self, config: EncoderConfig) -> tuple[str, ...]:
         """See `KnowledgeMethod`."""
         return () if _fusion(config) is None else ("vectors",)
@@ -224,7 +231,23 @@ class ErnieTsinghuaMethod(KnowledgeMethod):
                 f"base: the model was made for {fusion.rows or 'any number of'} entity vectors of {fusion.hidden} "
                 f"numbers, these are {len(vectors)} of {vectors.width}"
             )
+        if fusion is not None and fusion.rows:
+            _check_order(vectors, sources)
         return FusedEntities(vectors, settings)
+
+
+def _check_order(vectors: EntityVectors, sources: Sources) -> None:
+    """A model that trains its vectors has them in the order of its own ids. Raises ValueError for those of others."""
+    from kg.vectors import open_vectors
+
+    brought = sources.brought_vectors
+    if brought in (None, sources.vectors):
+        return
+    assert brought is not None
+    if list(open_vectors(brought).ids) != list(vectors.vectors.ids):
+        raise ValueError(
+            f"{sources.vectors}: the model trained the vectors of other entities, and reads its own: leave these out"
+        )
 
 
 def _fusion(config: EncoderConfig) -> FusionConfig | None:

@@ -32,6 +32,12 @@ class InjectedTriples(FactsInText):
         super().__init__(injector.chooser, injector.settings, folder)
         self.injector = injector
 
+    @property
+    def keeps(self) -> int:
+        """See `Knowledge`. As the release does it, branches push out the end of a sentence of any length."""
+        settings = self.injector.settings
+        return 0 if settings.upstream else settings.length
+
     def write(self, batch: Batch, lengths_B: Ints, mentions: Mentions, entities_M: Ints) -> Batch:
         """See `FactsInText`."""
         from kepipe.knowledge.moved_rows import move
@@ -80,6 +86,15 @@ class KBertMethod(GraphMethod):
             )
         return config
 
+    def not_with_prompts(self, settings: KBert, config: EncoderConfig) -> str | None:
+        """See `KnowledgeMethod`: a tree is laid out for a decoder alone; triples as text are read by any model."""
+        if config.causal or not (settings.soft_positions or settings.visible_matrix):
+            return None
+        return (
+            "its tree is laid out for a decoder alone (gpt2): set `{method: k-bert, soft_positions: false, "
+            "visible_matrix: false}`, so that triples are read as text"
+        )
+
     def open(self, settings: KBert, sources: Sources, note: Callable[[str], None]) -> InjectedTriples:  # noqa: ARG002
         """See `KnowledgeMethod`."""
         from kepipe.knowledge.kbert.injector import Injector
@@ -89,7 +104,7 @@ class KBertMethod(GraphMethod):
             graph,
             sources.tokenizer,
             settings,
-            causal=sources.config.causal,
+            causal=sources.facts_first,
             positions=sources.config.positions,
             vectors=ranking_vectors(sources),
         )

@@ -33,7 +33,7 @@ class FactAppender:
     ) -> None:
         self.chooser, self.settings = chooser, settings
         self._graph, self._templates, self._tokenizer = graph, templates, tokenizer
-        self._length = min(settings.length, positions) if positions else settings.length
+        self.length = min(settings.length, positions) if positions else settings.length
         self._causal = causal
 
     def build_rows(
@@ -47,8 +47,8 @@ class FactAppender:
         chosen = self.chooser.choose(tokens_BT, lengths_B, mentions, entities_M, self.settings.max_facts)
         rows, triples = _once_a_row(mentions.rows[chosen.mentions], _ranks(chosen.mentions), chosen.triples)
         sizes, tokens = self._encode(triples)
-        whole = np.minimum(lengths_B, self._length)
-        kept = _fit(rows, sizes, self._length - whole)
+        whole = np.minimum(lengths_B, self.length)
+        kept = _fit(rows, sizes, self.length - whole)
         starts = (np.cumsum(sizes) - sizes)[kept]
         return self._lay_out(tokens_BT, whole, rows[kept], sizes[kept], tokens[ranges(starts, sizes[kept])])
 

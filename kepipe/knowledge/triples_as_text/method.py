@@ -57,6 +57,11 @@ class FactsBesideText(FactsInText):
         super().__init__(appender.chooser, appender.settings, folder)
         self.appender = appender
 
+    @property
+    def keeps(self) -> int:
+        """See `Knowledge`."""
+        return self.appender.length
+
     def write(self, batch: Batch, lengths_B: Ints, mentions: Mentions, entities_M: Ints) -> Batch:
         """See `FactsInText`."""
         from kepipe.knowledge.moved_rows import move
@@ -69,7 +74,7 @@ class TriplesAsTextMethod(GraphMethod):
     """The row of the table."""
 
     section = TriplesAsText
-    about = "writes facts as sentences, which a pretraining learns among its text, and which elsewhere follow a text"
+    about = "writes facts as sentences, which a pretraining learns among its text, and which elsewhere go with a text"
 
     def conflicts(self, settings: TriplesAsText, context: KnowledgeContext) -> Iterator[ConfigConflict]:
         """See `KnowledgeMethod`."""
@@ -107,7 +112,7 @@ class TriplesAsTextMethod(GraphMethod):
             templates_of(graph, settings.templates),
             sources.tokenizer,
             settings,
-            causal=sources.config.causal,
+            causal=sources.facts_first,
             positions=sources.config.positions,
         )
         return FactsBesideText(appender, graph.folder)

@@ -1,21 +1,24 @@
-"""What worker processes do with a chunk of documents: annotate it, link it.
+"""What worker processes do with a chunk of documents: annotate it, learn from it, link it.
 
-What is done is a file in the scratch folder, written atomically: `annotated-00012.jsonl` (the slow part), then
+What is done is a file in the scratch folder, written whole or not at all: `annotated-00012.npz` (the slow part), then
 `counts-00012.json` and `linked-00012.jsonl`. What is dear to load is kept between chunks.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections import Counter
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from kepipe.data.document import Document, Span
-from kepipe.data.document_files import from_record, held_out, to_line
-from kepipe.linking.corpus.job import AnnotatorChoice, Chunk, Job, write_atomically
+from kepipe.data.document import Document
+from kepipe.data.document_files import held_out, to_line
+from kepipe.data.document_stream import DocumentStream
+from kepipe.files import write_text
+from kepipe.linking.corpus.annotated import AnnotatedChunk
+from kepipe.linking.corpus.job import AnnotatorChoice, Chunk, Job
 from kepipe.linking.decision.decide import decide_by_prior
 from kepipe.linking.decision.policy import Policy
 from kepipe.linking.evaluation.gold import Titles
@@ -23,38 +26,47 @@ from kepipe.linking.evaluation.score import candidate_recall, count
 from kepipe.linking.kb.links import Link
 from kepipe.linking.linker import Linker
 from kepipe.linking.ranking.ranker import Ranker
-from kepipe.linking.text.annotations import Annotations, Annotator, Name
-from kepipe.linking.text.casing import Casing
+from kepipe.linking.text.annotations import Annotator
+from kepipe.linking.text.casing import Casing, count_spellings
 from kepipe.linking.training.examples import TrainingExample, training_example
 from kg.lexicon import Lexicon
 from kg.store import open_graph
 
 
-def annotate_chunk(job: Job, train: bool, chunk: Chunk) -> list[TrainingExample]:
-    """Annotate a chunk into its file, unless it is there.
+def annotate_chunk(job: Job, chunk: Chunk) -> Counter[str]:
+    """Parse and annotate a chunk into its file, unless it is there; its words, as `count_spellings` counts them."""
+    if (done := AnnotatedChunk.open(job.annotated(chunk))) is not None:
+        return count_spellings(done.columns.texts)
+    documents = list(DocumentStream(job.documents, chunk.begin, chunk.line, chunk.end))
+    texts = [document.text for document in documents]
+    annotations = list(_annotator(job.annotator).annotate(texts))
+    AnnotatedChunk.of(documents, annotations).save(job.annotated(chunk))
+    return count_spellings(texts)
 
-    With `train`, the training documents that have given links, as the ranker's examples; else none.
-    """
-    file = job.annotated(chunk)
-    if file.exists() and not train:
+
+def open_chunk(job: Job, chunk: Chunk) -> AnnotatedChunk:
+    """A chunk that is annotated. Raises ValueError where its file is gone or damaged."""
+    if (annotated := AnnotatedChunk.open(job.annotated(chunk))) is None:
+        raise ValueError(f"{job.annotated(chunk)}: missing or damaged; run again")
+    return annotated
+
+
+def examples_of_chunk(job: Job, chunk: Chunk) -> list[TrainingExample]:
+    """The training documents of a chunk that have given links, as the ranker's examples."""
+    annotated = open_chunk(job, chunk)
+    if not len(annotated.columns.gold.entities):
         return []
-    documents = _documents(job, chunk)
-    if file.exists():
-        annotations = _annotations(job, chunk)
-    else:
-        annotations = list(_annotator(job.annotator).annotate([document.text for document in documents]))
-        write_atomically(file, "".join(map(_to_line, annotations)))
-    return _examples(job, zip(documents, annotations, strict=True)) if train else []
-
-
-def _examples(job: Job, annotated: Iterable[tuple[Document, Annotations]]) -> list[TrainingExample]:
+    given = [
+        (document, annotation)
+        for document, annotation in zip(annotated.documents, annotated.annotations, strict=True)
+        if document.gold and not held_out(document.id, job.held_out_share)
+    ]
     linker, titles = _linker(job.linker), _titles(job.graph, job.linker)
     return [
         training_example(
             linker, document.text, annotation, titles.resolve(document.gold, document.text), document.title
         )
-        for document, annotation in annotated
-        if document.gold and not held_out(document.id, job.held_out_share)
+        for document, annotation in given
     ]
 
 
@@ -63,23 +75,22 @@ def link_chunk(job: Job, ranker: Ranker, chunk: Chunk) -> None:
     if job.linked(chunk).exists() and job.counts(chunk).exists():
         return
     linker = _linker(job.linker).with_ranker(ranker)
-    documents, annotations = _documents(job, chunk), _annotations(job, chunk)
+    annotated = open_chunk(job, chunk)
     rows = (
         (document.text, document.title, annotation)
-        for document, annotation in zip(documents, annotations, strict=True)
+        for document, annotation in zip(annotated.documents, annotated.annotations, strict=True)
     )
+    found = linker.link_all(rows, Policy(fuzzy=job.fuzzy))
     linked = [
-        replace(document, sentences=annotation.sentences, phrases=annotation.phrases, mentions=mentions)
-        for document, annotation, mentions in zip(
-            documents, annotations, linker.link_all(rows, Policy(fuzzy=job.fuzzy)), strict=True
-        )
+        replace(document, mentions=mentions)
+        for document, mentions in zip(annotated.documents, found, strict=True)
     ]
     counts = {
         "mentions": sum(len(document.mentions) for document in linked),
         "documents": [_count(job, linker, document) for document in linked if document.gold],
     }
-    write_atomically(job.counts(chunk), json.dumps(counts))
-    write_atomically(job.linked(chunk), "".join(map(to_line, linked)))
+    write_text(job.counts(chunk), json.dumps(counts))
+    write_text(job.linked(chunk), "".join(map(to_line, linked)))
 
 
 def _count(job: Job, linker: Linker, document: Document) -> dict[str, Any]:
@@ -100,32 +111,6 @@ def _count(job: Job, linker: Linker, document: Document) -> dict[str, Any]:
         "baseline": count(decide_by_prior(matches), given, job.complete_gold),
         "candidates": candidate_recall(candidates, given),
     }
-
-
-def _documents(job: Job, chunk: Chunk) -> list[Document]:
-    with job.documents.open("rb") as stream:
-        stream.seek(chunk.begin)
-        lines = stream.read(chunk.end - chunk.begin).splitlines()
-    return [from_record(json.loads(line), default_id="") for line in lines]
-
-
-def _annotations(job: Job, chunk: Chunk) -> Sequence[Annotations]:
-    text = job.annotated(chunk).read_text(encoding="utf-8")
-    return [_from_line(line) for line in text.splitlines()]
-
-
-def _to_line(annotation: Annotations) -> str:
-    return json.dumps([annotation.sentences, annotation.phrases, annotation.proper, annotation.names]) + "\n"
-
-
-def _from_line(line: str) -> Annotations:
-    sentences, phrases, proper, names = json.loads(line)
-    return Annotations(
-        tuple(Span(*span) for span in sentences),
-        tuple(Span(*span) for span in phrases),
-        None if proper is None else tuple(Span(*span) for span in proper),
-        None if names is None else tuple(Name(*name) for name in names),
-    )
 
 
 @lru_cache(maxsize=1)

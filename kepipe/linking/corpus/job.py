@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from kepipe.linking.text.annotations import Annotator
 from kepipe.linking.text.annotators import make_annotator
-from kg.regular_files import read_json
 
 CHUNK = 200_000
 """A chunk ends after the document that brings it to this many bytes."""
@@ -31,12 +28,12 @@ class AnnotatorChoice(NamedTuple):
 
 @dataclass(frozen=True)
 class Chunk:
-    """Bytes `begin`..`end` of the documents, whole lines; `size` documents."""
+    """Bytes `begin`..`end` of the documents, whole lines; `line`: lines before."""
 
     number: int
     begin: int
     end: int
-    size: int
+    line: int
 
 
 @dataclass(frozen=True)
@@ -60,14 +57,9 @@ class Job:
         """The folder of the untrained linker."""
         return self.scratch / "linker"
 
-    @property
-    def chunks(self) -> Path:
-        """The file of the chunks."""
-        return self.scratch / "chunks.json"
-
     def annotated(self, chunk: Chunk) -> Path:
-        """The file of a chunk's annotations."""
-        return self.scratch / f"annotated-{chunk.number:05}.jsonl"
+        """The file of a chunk's documents and annotations (`AnnotatedChunk`)."""
+        return self.scratch / f"annotated-{chunk.number:05}.npz"
 
     def linked(self, chunk: Chunk) -> Path:
         """The file of a chunk's linked documents."""
@@ -78,36 +70,15 @@ class Job:
         return self.scratch / f"counts-{chunk.number:05}.json"
 
 
-def cut(documents: Path, chunks: list[Chunk], size: int = CHUNK) -> Iterator[bytes]:
-    """The lines of a `documents.jsonl`; once all are read, `chunks` holds the chunks that they make."""
-    begin = end = lines = 0
+def cut(documents: Path, size: int = CHUNK) -> Iterator[Chunk]:
+    """The chunks of a `documents.jsonl`, each as soon as its end is found; no line is parsed."""
+    number = begin = end = line = lines = 0
     with documents.open("rb") as stream:
-        for line in stream:
-            yield line
-            end += len(line)
+        for text in stream:
+            end += len(text)
             lines += 1
             if end - begin >= size:
-                chunks.append(Chunk(len(chunks), begin, end, lines))
-                begin, lines = end, 0
-    if lines:
-        chunks.append(Chunk(len(chunks), begin, end, lines))
-
-
-def save_chunks(file: Path, chunks: list[Chunk]) -> None:
-    """Write the chunks, for a later attempt."""
-    write_atomically(file, json.dumps([asdict(chunk) for chunk in chunks]))
-
-
-def open_chunks(file: Path) -> list[Chunk]:
-    """The chunks that `save_chunks` wrote."""
-    return [Chunk(**fields) for fields in read_json(file)]
-
-
-def write_atomically(file: Path, text: str) -> None:
-    """Write a file that is either whole or not there."""
-    partial = file.with_name(file.name + ".partial")
-    with partial.open("w", encoding="utf-8", newline="\n") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(file)
+                yield Chunk(number, begin, end, line)
+                number, begin, line = number + 1, end, lines
+    if end > begin:
+        yield Chunk(number, begin, end, line)

@@ -1,23 +1,23 @@
 """Link a large corpus chunk by chunk, in parallel, so that a killed run goes on from the chunks it has.
 
-The documents are read three times, since each step needs what the one before learned of all of them: once to count
-which words are common (that pass also cuts the chunks), once to annotate them and to make training examples with the
-linker that knows the common words, and once to link them with the ranker that learned from the examples. No more than
-a chunk of them is held by a process at a time.
+A document is parsed once: annotated, it goes into the file of its chunk, from which the later passes read it. Each step
+needs what the one before learned of all chunks: the untrained linker needs to know which words are common, the ranker
+needs examples that this linker makes, and the links need the ranker. A process holds no more than a chunk at a time.
 """
 
 from __future__ import annotations
 
-import json
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kepipe.linking.corpus.chunks import annotate_chunk, link_chunk
-from kepipe.linking.corpus.job import Chunk, Job, cut, open_chunks, save_chunks
+from kepipe.files import filling
+from kepipe.linking.corpus.chunks import annotate_chunk, examples_of_chunk, link_chunk, open_chunk
+from kepipe.linking.corpus.job import Chunk, Job, cut
 from kepipe.linking.corpus.scores import CorpusCounts, score_corpus
 from kepipe.linking.linker import Linker
 from kepipe.linking.text.casing import Casing
@@ -27,6 +27,10 @@ from kg.store import open_graph
 
 Progress = Callable[[str, int, str], AbstractContextManager[Callable[[int], None]]]
 """What is done, how many of what: a bar to be told how many are done (`StageContext.progress`)."""
+
+
+FIRST = 20
+"""Texts by which the user is told what may be wrong."""
 
 
 @dataclass(frozen=True)
@@ -49,23 +53,30 @@ class Workers:
     count: int
     progress: Progress
 
-    def run(self, what: str, chunks: Sequence[Chunk], do: Callable[..., Any], *args: Any) -> Iterator[Any]:
-        """`do(*args, chunk)` of each chunk, in order, with a progress bar in documents."""
+    def run(
+        self, what: str, job: Job, chunks: Iterable[Chunk], do: Callable[..., Any], *args: Any
+    ) -> Iterator[tuple[Chunk, Any]]:
+        """Each chunk of a job with `do(job, *args, chunk)`, in order, with a progress bar in bytes."""
         from joblib import Parallel, delayed, parallel_config
 
         # loky renews a process that has grown much, as one does that loads spaCy; no job is lost by it.
         warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
+        sent: list[Chunk] = []  # not `chunks`, of which each is asked for once, by whoever sends it
+
+        def calls() -> Iterator[Any]:
+            for chunk in chunks:
+                sent.append(chunk)
+                yield delayed(do)(job, *args, chunk)
+
         # One thread a process: more would only wait for each other.
         with (
-            self.progress(what, sum(chunk.size for chunk in chunks), "documents") as tick,
+            self.progress(what, job.documents.stat().st_size, "bytes") as tick,
             parallel_config("loky", inner_max_num_threads=1, initializer=end_with_parent),
         ):
-            results = Parallel(n_jobs=self.count, return_as="generator")(
-                delayed(do)(*args, chunk) for chunk in chunks
-            )
-            for chunk, result in zip(chunks, results, strict=True):
-                tick(chunk.size)
-                yield result
+            results = Parallel(n_jobs=self.count, return_as="generator")(calls())
+            for number, result in enumerate(results):
+                tick(sent[number].end - sent[number].begin)
+                yield sent[number], result
 
 
 @dataclass(frozen=True)
@@ -77,19 +88,34 @@ class LinkedCorpus:
     scores: dict[str, Any]
 
 
-def link_corpus(job: Job, settings: LinkerSettings, workers: Workers, documents: Path) -> LinkedCorpus:
-    """Link the documents of a job and write them to `documents`, in order."""
-    chunks = build_linker(job, settings.max_candidates, settings.min_length)
-    annotated = workers.run("annotating", chunks, annotate_chunk, job, settings.train)
-    examples = [example for part in annotated for example in part]
+def link_corpus(
+    job: Job, settings: LinkerSettings, workers: Workers, documents: Path, begun: Callable[[list[str]], None]
+) -> LinkedCorpus:
+    """Link the documents of a job and write them to `documents`, in order.
+
+    `begun` is called with the first texts, up to FIRST, as soon as they are annotated.
+    """
+    chunks: list[Chunk] = []
+    spellings: Counter[str] = Counter()
+    for chunk, counted in workers.run("annotating", job, cut(job.documents), annotate_chunk):
+        if not chunks:
+            begun(open_chunk(job, chunk).columns.texts[:FIRST])
+        chunks.append(chunk)
+        spellings.update(counted)
+    build_linker(job, spellings, settings.max_candidates, settings.min_length)
     linker = Linker.open(job.linker)
     learned: Learned | None = None
     if settings.train:
+        examples = [
+            example
+            for _, part in workers.run("reading the given links", job, chunks, examples_of_chunk)
+            for example in part
+        ]
         learned = learn(examples, len(linker.knowledge.type_names), job.complete_gold)
     ranker = linker.ranker if learned is None else learned.ranker
     threshold = ranker.threshold if settings.threshold is None else settings.threshold
     ranker = replace(ranker, pronouns=settings.pronouns, threshold=threshold)
-    for _ in workers.run("linking", chunks, link_chunk, job, ranker):
+    for _ in workers.run("linking", job, chunks, link_chunk, ranker):
         pass
     with documents.open("wb") as stream:
         for chunk in chunks:
@@ -99,17 +125,21 @@ def link_corpus(job: Job, settings: LinkerSettings, workers: Workers, documents:
     return LinkedCorpus(linker.with_ranker(ranker), counts.mentions, scores)
 
 
-def build_linker(job: Job, max_candidates: int, min_length: int) -> list[Chunk]:
-    """Build the untrained linker of a graph in its folder and cut the documents, unless both are there; the chunks."""
-    if job.chunks.exists() and job.linker.exists():
-        return open_chunks(job.chunks)
-    chunks: list[Chunk] = []
+def build_linker(job: Job, spellings: Mapping[str, int], max_candidates: int, min_length: int) -> None:
+    """Build the untrained linker of a graph and of the words of the documents in its folder, unless it is there and
+    whole."""
+    if _opens(job.linker):
+        return
     graph = open_graph(job.graph)
-    texts = (json.loads(line)["text"] for line in cut(job.documents, chunks))
-    casing = Casing.count_with(graph.descriptions, texts)
-    save_chunks(job.chunks, chunks)
-    fresh = job.linker.with_name(job.linker.name + ".partial")
-    fresh.mkdir(parents=True, exist_ok=True)
-    Linker.build(graph, casing, limit=max_candidates, min_length=min_length).save(fresh)
-    fresh.rename(job.linker)
-    return chunks
+    casing = Casing.count_with(graph.descriptions, spellings)
+    with filling(job.linker, durable=False) as folder:
+        Linker.build(graph, casing, limit=max_candidates, min_length=min_length).save(folder)
+
+
+def _opens(folder: Path) -> bool:
+    """Whether an earlier attempt left a linker there that is not damaged."""
+    try:
+        Linker.open(folder)
+    except (OSError, ValueError):
+        return False
+    return True

@@ -1,24 +1,28 @@
 """Gold sets: texts in which people have marked what names mean, and which stretch of each they looked at.
 
-A line of JSON a text: `{"id", "text", "mentions": [{"start", "end", "entity", "type"}, …], "evaluation_span":
-[start, end]}`; `gold` may stand for `mentions`, and without `evaluation_span` the whole text counts.
+A line of JSON a text (`kepipe.data.gold_formats` has other forms): `{"id", "text", "mentions": [{"start", "end",
+"entity", "type"}, …], "evaluation_span": [start, end]}`; `gold` may stand for `mentions`, and without
+`evaluation_span` the whole text counts.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kepipe.data.document import Document
 from kepipe.data.document_files import from_record
-from kepipe.data.line_readers import json_lines
+from kepipe.data.gold_formats.offsets import Marks, offsets_problem
+from kepipe.data.gold_formats.table import format_of
 from kepipe.linking.decision.pronouns import PRONOUN
 from kepipe.linking.kb.links import NIL, Link
 from kg.problems import Problems
 from kg.regular_files import JsonError, open_regular, parse_json
+from kg.store import open_graph
 
 
 @dataclass(frozen=True)
@@ -45,13 +49,19 @@ class EntityIds:
     @classmethod
     def read(cls, own: Iterable[str], source: str | None = None) -> EntityIds:
         """`own`: the graph's ids by row. `source` names other ids: `entities.jsonl:qid`, a key of a
-        JSONL file with `id`, or a TSV of other id TAB id.
+        JSONL file with `id`, a TSV of other id TAB id, or a stored graph, with the further ids that it has.
 
         Raises ValueError naming file and line where that cannot be read.
         """
         rows = {id: row for row, id in enumerate(own)}
         if source is None:
             return cls(rows, {})
+        if (Path(source) / "graph.json").is_file():
+            graph = open_graph(Path(source))
+            further: dict[str, str] = {}
+            for other, row in graph.further_ids():
+                further.setdefault(other, graph.ids[row])
+            return cls(rows, further)
         name, colon, key = source.rpartition(":")
         if not colon:
             name, key = source, ""
@@ -66,6 +76,10 @@ class EntityIds:
     def row(self, id: str) -> int:
         """The row of an entity, NIL where the graph lacks it."""
         return self.rows.get(self.others.get(id, id), NIL)
+
+    def row_of_any(self, names: Iterable[str]) -> int:
+        """The row of an entity that has several ids: the first that is known, NIL where none is."""
+        return next((row for name in names if (row := self.row(name)) != NIL), NIL)
 
     def name_kind(self, kind: str, labels: Sequence[str]) -> str:
         """A type or several ("Q5|Q215627") by the labels of the graph, as far as they are entities of it."""
@@ -95,16 +109,35 @@ def _read_tsv(file: Path) -> Iterator[tuple[str, str]]:
 
 
 def read_gold(file: Path, ids: EntityIds, problems: Problems | None = None) -> list[GoldText]:
-    """The texts of a gold set. Bad lines go to `problems`; without them the first is a ValueError."""
-    if not file.is_file():
-        raise ValueError(f"{file}: no such file; a gold set is a file of JSON, a line a text")
+    """The texts of a gold set. Bad lines go to `problems`; without them the first is a ValueError. Its account is told
+    how many texts of which format there are, and how many marks are used and not."""
+    if not (file.is_file() or (file.is_dir() and any(file.rglob("*.ann")))):
+        raise ValueError(
+            f"{file}: no such file; a gold set is a file of JSON, a line a text, or of another format"
+        )
     problems = Problems(strict=True) if problems is None else problems
-    texts: list[GoldText] = []
-    for number, record in json_lines(file, problems):
+    account = problems.account
+    format, texts = format_of(file), list[GoldText]()
+    marks: list[Marks] = []
+    for number, record in format.read(file, problems):
+        with suppress(TypeError, KeyError, AttributeError):  # of another form, which is told below
+            places = record.get("gold") or record.get("mentions") or ()
+            marks.append(Marks(record["text"], [(one["start"], one["end"]) for one in places]))
         try:
-            texts.append(_gold_text(record, f"{file.stem}:{number}", ids))
+            text = _gold_text(record, f"{file.stem}:{number}", ids)
         except ValueError as error:
             problems.add(file, number, str(error))
+            continue
+        texts.append(text)
+        account.take("texts", format.name)
+        for link in text.links:
+            account.take(
+                "marks", "of entities that the graph lacks" if link.row == NIL else "of its entities"
+            )
+        given = len(text.document.gold or text.document.mentions)
+        account.leave("marks within others, or outside of what was annotated", count=given - len(text.links))
+    if (wrong := offsets_problem(marks)) is not None:
+        problems.add(file, 0, wrong)
     return texts
 
 
@@ -121,7 +154,11 @@ def _gold_text(record: Any, default_id: str, ids: EntityIds) -> GoldText:
     for mention, fields in marked:
         inside = begin <= mention.start and mention.end <= end
         if inside and not (links and mention.start < links[-1].end):  # of nested ones the outer counts
-            links.append(Link(mention.start, mention.end, ids.row(mention.entity)))
+            links.append(
+                Link(
+                    mention.start, mention.end, ids.row_of_any([mention.entity, *fields.get("entities", ())])
+                )
+            )
             kinds.append(str(fields.get("type") or ""))
     return GoldText(document, begin, end, tuple(links), tuple(kinds))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -26,13 +27,22 @@ from kepipe.linking.text.annotations import Annotations
 from kepipe.linking.text.annotators import doc_annotations
 
 KEY = "kepipe"
+NO_LINKER = "no linker at {path}; give `path`, a folder that the stage link, `kepipe link train` or `Linker.save` made"
+
+META = "kepipe_linkers"
+"""Key of a pipeline's meta data: names of the linkers that it was given, by which a saved one is known."""
+
+
+def is_linker(path: Path) -> bool:
+    """Whether a folder holds a linker."""
+    return (path / "linker.json").is_file()
 
 
 class KepipeLinker:
     """The component. `path`: a linker folder; `from_disk` and `from_bytes` load another.
 
     A saved pipeline remembers `path`, but carries its linker along: where nothing is at `path` any more, as on another
-    machine, that is no error until a text is to be linked.
+    machine, that is no error until a text is to be linked: it is warned of.
     """
 
     def __init__(self, name: str, path: str | None, policy: Policy) -> None:
@@ -40,8 +50,10 @@ class KepipeLinker:
         self._unpacked: tempfile.TemporaryDirectory[str] | None = None
         self.path = path
         self.linker: Linker | None = None
-        if path is not None and Path(path, "linker.json").exists():
+        if path is not None and is_linker(Path(path)):
             self.linker = Linker.open(Path(path))
+        elif path is not None:
+            warnings.warn(f"{name}: {NO_LINKER.format(path=path)}", stacklevel=2)
 
     def __call__(self, doc: Doc) -> Doc:
         """Link one document."""
@@ -52,10 +64,7 @@ class KepipeLinker:
         rest = iter(stream)
         while docs := list(islice(rest, batch_size)):
             if self.linker is None:
-                raise ValueError(
-                    f"{self.name}: no linker at {self.path}; give `path`, a folder that the stage link, `kepipe link "
-                    "train` or `Linker.save` made"
-                )
+                raise ValueError(f"{self.name}: {NO_LINKER.format(path=self.path)}")
             annotations = [doc_annotations(doc) for doc in docs]
             texts = [(doc.text, "", annotation) for doc, annotation in zip(docs, annotations, strict=True)]
             linked = self.linker.link_all(texts, self.policy)
@@ -136,16 +145,22 @@ def _annotate(doc: Doc, annotation: Annotations, mentions: Sequence[Mention]) ->
     assigns=["doc.spans", "doc.ents", "token.ent_kb_id"],
 )
 def make_component(
-    nlp: Language,  # noqa: ARG001 (spaCy passes it)
+    nlp: Language,
     name: str,
     path: str | None,
     threshold: float | None,
     pronouns: bool | None,
     join: bool | None,
 ) -> KepipeLinker:
-    """`threshold`, `pronouns`, `join`: instead of the linker's own (`Policy`). Raises ValueError for a
-    threshold outside 0..1.
+    """`threshold`, `pronouns`, `join`: instead of the linker's own (`Policy`).
+
+    Raises ValueError for a threshold outside 0..1, and for a path that holds no linker, but of a pipeline that was
+    saved with one, which it brings along: such a pipeline has the component's name in its meta data.
     """
     if threshold is not None and not 0 <= threshold <= 1:
         raise ValueError(f"{name}: threshold: {threshold:g} is no probability; give 0 to 1")
+    saved: list[str] = nlp.meta.setdefault(META, [])
+    if path is not None and name not in saved and not is_linker(Path(path)):
+        raise ValueError(f"{name}: {NO_LINKER.format(path=path)}")
+    nlp.meta[META] = sorted({*saved, name})
     return KepipeLinker(name, path, Policy(threshold, pronouns=pronouns, join=join))

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,20 @@ KEPT = 1_000_000
 """Answers about names are kept, up to so many."""
 
 
+def count_spellings(texts: Iterable[str]) -> Counter[str]:
+    """How often each word that has case is written so; a capital at the beginning of a sentence tells nothing.
+
+    The counts of a corpus are the sums of those of its parts.
+    """
+    written: Counter[str] = Counter()
+    for text in texts:
+        written.update(WORD.findall(text))
+        written.subtract(_BEGINS.findall(text))
+    return Counter(
+        {word: count for word, count in written.items() if word.islower() or word.lower().islower()}
+    )
+
+
 @dataclass(frozen=True)
 class Casing:
     """`share`: word in lower case → the share of its occurrences in lower case, shrunk towards 0."""
@@ -32,12 +46,8 @@ class Casing:
     _common: dict[str, float] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def count(cls, texts: Iterable[str]) -> Casing:
-        """Count the words of a corpus; a capital at the beginning of a sentence tells nothing."""
-        written: Counter[str] = Counter()
-        for text in texts:
-            written.update(WORD.findall(text))
-            written.subtract(_BEGINS.findall(text))
+    def of(cls, written: Mapping[str, int]) -> Casing:
+        """The shares of words, by their counts (`count_spellings`)."""
         lower = {word: count for word, count in written.items() if word.islower() and count >= MIN_COUNT}
         other: Counter[str] = Counter()
         for word, count in written.items():
@@ -46,9 +56,16 @@ class Casing:
         return cls({word: count / (count + other[word] + 1.0) for word, count in sorted(lower.items())})
 
     @classmethod
-    def count_with(cls, descriptions: Iterable[str], texts: Iterable[str] = ()) -> Casing:
-        """Count the words of a graph's descriptions and of texts, which may be too few to show a common word."""
-        return cls.count(chain(islice(descriptions, MOST_DESCRIPTIONS), texts))
+    def count(cls, texts: Iterable[str]) -> Casing:
+        """Count the words of a corpus."""
+        return cls.of(count_spellings(texts))
+
+    @classmethod
+    def count_with(cls, descriptions: Iterable[str], spellings: Mapping[str, int] | None = None) -> Casing:
+        """Count the words of a graph's descriptions too: texts may be too few to show a common word."""
+        written = count_spellings(islice(descriptions, MOST_DESCRIPTIONS))
+        written.update(spellings or {})
+        return cls.of(written)
 
     def common(self, surface: str) -> float:
         """0..1, how common the least common word of a name is; 0 where one was never seen in lower case."""

@@ -58,11 +58,16 @@ def _names(model: Transformer, tokenizer: Tokenizer) -> dict[str, str]:
 
 def with_rows(tokenizer: Tokenizer, family: str) -> dict[str, Any]:
     """tokenizer.json with the rows of the family, unless it makes rows already; the space before a mask is its own."""
-    backend = Backend.from_str(tokenizer.backend.to_str())
-    bare, framed = (backend.encode("a", add_special_tokens=put).ids for put in (False, True))
     dialect = dialect_of(family)
-    if dialect.one is not None and bare == framed:
-        template = _template(tokenizer, dialect.one, dialect.two)
+    return framed(tokenizer, dialect.one, dialect.two)
+
+
+def framed(tokenizer: Tokenizer, one: str | None, two: str | None = None) -> dict[str, Any]:
+    """The same with rows of one text and of two, as in `Dialect`."""
+    backend = Backend.from_str(tokenizer.backend.to_str())
+    bare, in_rows = (backend.encode("a", add_special_tokens=put).ids for put in (False, True))
+    if one is not None and bare == in_rows:
+        template = _template(tokenizer, one, two)
         before = backend.post_processor
         backend.post_processor = template if before is None else Sequence([before, template])
     made: dict[str, Any] = json.loads(backend.to_str())

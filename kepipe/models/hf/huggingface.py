@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from kepipe.models.assemble import assemble, initialise, without_fusion
 from kepipe.models.config import TransformerConfig
-from kepipe.models.files import copy_tokenizer, write_json, write_tensors
+from kepipe.models.files import copy_tokenizer, read_tensors, write_json, write_tensors
 from kepipe.models.hf import rows, settings
 from kepipe.models.hf.tables import Port, port_of
 from kepipe.models.transformer import Transformer
@@ -86,6 +85,11 @@ def save(
         copy_tokenizer(tokenizer, folder)
 
 
+def model_type(config: TransformerConfig) -> str:
+    """What they call a model of this config. Raises ValueError for one that has no form at Hugging Face."""
+    return str(settings.to_theirs(config, port_of(config.family, config.gated))["model_type"])
+
+
 def read(folder: Path) -> dict[str, Tensor]:
     """All tensors of a folder, in one file or in the several that its index names."""
     index = folder / INDEX
@@ -97,7 +101,7 @@ def read(folder: Path) -> dict[str, Tensor]:
     for file in files:
         if not file.exists():
             raise ValueError(f"{file}: no such file. Weights are read from safetensors only, never unpickled")
-        weights.update(load_file(file))
+        weights.update(read_tensors(file))
     return weights
 
 

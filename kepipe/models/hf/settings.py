@@ -71,6 +71,10 @@ def to_theirs(config: TransformerConfig, port: Port) -> dict[str, Any]:
             )
     if config.tasks:
         raise ValueError(f"task embeddings have no form in Hugging Face's {port.model_type}")
+    if config.label_heads:
+        raise ValueError(
+            f"heads of pretraining ({', '.join(config.label_heads)}) have no form in Hugging Face's {port.model_type}"
+        )
     theirs: dict[str, Any] = {theirs: getattr(config, ours) for ours, theirs in port.settings.items()}
     activation = next(name for name, ours in ACTIVATIONS.items() if ours == config.activation)
     if "activation" in port.settings:

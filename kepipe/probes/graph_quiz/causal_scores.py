@@ -14,6 +14,9 @@ from kepipe.arrays import Floats, Ints
 from kepipe.probes.graph_quiz.defaults import Reduction
 
 if TYPE_CHECKING:
+    from kepipe.data.batch import NamedTokens
+    from kepipe.knowledge.base import Knowledge
+    from kepipe.models.prompting import PromptTokens
     from kepipe.models.protocols import LanguageModel
     from kepipe.probes.graph_quiz.statements import TokenStatement
 
@@ -22,22 +25,58 @@ TARGETS = 256
 
 
 def log_likelihoods(
-    model: LanguageModel, statements: Sequence[TokenStatement], reduction: Reduction = "sum"
+    model: LanguageModel,
+    statements: Sequence[TokenStatement],
+    reduction: Reduction = "sum",
+    *,
+    subjects: Sequence[str] = (),
+    knowledge: Knowledge | None = None,
 ) -> Floats:
     """Of the option in each of S statements, with the rest of the statement: float [S], −inf for one that cannot be
-    said. A mean is over the option's tokens and the rest's."""
+    said. A mean is over the option's tokens and the rest's.
+
+    `knowledge`: what stands before a prompt that names its statement's subject, an entity of `subjects`; None: nothing.
+    """
+    from kepipe.models.prompting import log_likelihoods as score
+
     scores_S = np.full(len(statements), -np.inf)
     for places in _batches(statements):
-        prompts: dict[tuple[int, ...], int] = {}
+        prompts: dict[tuple[tuple[int, ...], NamedTokens | None], int] = {}
         rows, targets = [], []
         for place in places:
             statement = statements[place]
-            rows.append(prompts.setdefault(statement.tokens[: statement.option[0]], len(prompts)))
+            named = None if knowledge is None else _named(statement, subjects[place])
+            prompt = statement.tokens[: statement.option[0]], named
+            rows.append(prompts.setdefault(prompt, len(prompts)))
             targets.append(_ints(statement.tokens[statement.option[0] :]))
-        scores_N = model.log_likelihoods([_ints(prompt) for prompt in prompts], rows, targets).sum(1)
+        asked = _prompts([*prompts], knowledge, max(map(len, targets)), model.tokenizer.pad)
+        scores_N = score(model, asked, rows, targets).sum(1)
         lengths_N = np.array([len(target) for target in targets])
         scores_S[places] = scores_N / lengths_N if reduction == "mean" else scores_N
     return scores_S
+
+
+def _named(statement: TokenStatement, subject: str) -> NamedTokens | None:
+    """The subject in the statement's prompt; None where it stands behind the option."""
+    first, stop = statement.subject
+    return (first, stop, subject) if first < stop <= statement.option[0] else None
+
+
+def _prompts(
+    prompts: Sequence[tuple[tuple[int, ...], NamedTokens | None]],
+    knowledge: Knowledge | None,
+    room: int,
+    pad: int,
+) -> Sequence[PromptTokens]:
+    """The prompts as the model reads them."""
+    from kepipe.inference.prompt_facts import with_facts
+
+    tokens = [_ints(prompt) for prompt, _ in prompts]
+    if knowledge is None:
+        return tokens
+    return with_facts(
+        knowledge, tokens, [[] if named is None else [named] for _, named in prompts], room, pad
+    )
 
 
 def _batches(statements: Sequence[TokenStatement]) -> Iterator[list[int]]:

@@ -70,7 +70,7 @@ def pseudo_log_likelihoods(
         row_N = torch.repeat_interleave(torch.arange(len(part)), counts).to(logp_BV.device)
         label_N = torch.tensor([label for row in part for label in row.labels], device=logp_BV.device)
         logp_N = logp_BV[row_N, label_N]
-        np.add.at(scores_S, [s for row in part for s in row.statements], logp_N.double().cpu().numpy())
+        np.add.at(scores_S, [s for row in part for s in row.statements], logp_N.cpu().double().numpy())
     return reduced(scores_S, [statement.option for statement in statements], reduction)
 
 

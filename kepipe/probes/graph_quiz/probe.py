@@ -65,10 +65,16 @@ class GraphQuiz:
         return self.graded(self._scores(model, tick))
 
     def entities_given(self, model: OpenedModel) -> Sequence[str]:
-        """The subjects; of none where the model reads from left to right."""
-        if model.masked_language_model is None:
-            return ()
-        return [self.graph.ids[row] for row in self.questions.facts[self.cases[:, 0], 0].tolist()]
+        """The subjects; where the model reads from left to right, those that stand before the option."""
+        rows = self.questions.facts[self.cases[:, 0], 0].tolist()
+        if model.masked_language_model is not None:
+            return [self.graph.ids[row] for row in rows]
+        first = (self.statement(case, 0) for case in range(len(rows)))
+        return [
+            self.graph.ids[row]
+            for row, asked in zip(rows, first, strict=True)
+            if asked.subject < asked.object
+        ]
 
     def score(self, answers: Answers, seed: int) -> dict[str, Estimate]:
         return self._summary(_metrics(answers), seed)
@@ -176,7 +182,13 @@ class GraphQuiz:
                 )
             else:
                 assert language_model is not None
-                scores_S = log_likelihoods(language_model, statements, self.settings.reduction)
+                scores_S = log_likelihoods(
+                    language_model,
+                    statements,
+                    self.settings.reduction,
+                    subjects=[ids[question] for question in np.repeat(of_case, sizes[of_case]).tolist()],
+                    knowledge=model.knowledge,
+                )
             yield from np.split(scores_S, np.cumsum(sizes[of_case])[:-1])
             tick(len(chunk))
 

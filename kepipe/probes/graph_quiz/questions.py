@@ -14,6 +14,7 @@ from itertools import islice
 import numpy as np
 
 from kepipe.arrays import Bools, Ints
+from kepipe.probes.base import NothingToAsk
 from kepipe.probes.graph_quiz.settings import GraphQuizSettings
 from kg.store import Graph
 
@@ -54,7 +55,7 @@ class Questions:
 def draw_questions(graph: Graph, settings: GraphQuizSettings, rng: np.random.Generator) -> Questions:
     """Half of the questions from the held-out splits and half from the stated ones, or what there is.
 
-    Raises ValueError where a split or a relation is not in the graph, and where nothing can be asked.
+    Raises ValueError where a split or a relation is not in the graph, NothingToAsk where nothing can be asked.
     """
     _check(graph, settings)
     left_out: Counter[str] = Counter()
@@ -72,8 +73,8 @@ def draw_questions(graph: Graph, settings: GraphQuizSettings, rng: np.random.Gen
     ]
     asked = [*drawn[0], *drawn[1]]
     if not asked:
-        raise ValueError(
-            "graph-quiz: nothing can be asked: no relation has two objects with different names in the splits "
+        raise NothingToAsk(
+            "nothing can be asked: no relation has two objects with different names in the splits "
             f"{', '.join((*settings.stated, *settings.held_out))}"
         )
     facts = np.array([fact for fact, _, _ in asked], np.int64)

@@ -99,3 +99,42 @@ def test_a_result_that_another_process_makes_again_is_not_set_aside(bench: Bench
     (made["write"].folder / "value.json").write_text("1")
     store.set_aside(key, told.append)
     assert (store.holds(key), told) == (True, [])
+
+
+def cache(bench: Bench, *words: str) -> str:
+    result = CliRunner().invoke(app, ["cache", *words, "--workspace", str(bench.workspace.root)])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_results_are_listed_by_pipeline_with_a_total_that_counts_links_once(bench: Bench) -> None:
+    bench.run(flow(times=1))
+    bench.run(flow(times=2))
+    said = cache(bench, "list")
+    assert said.splitlines()[0] == flow(times=1).name
+    assert "not used by the newest run" in said
+    store = bench.workspace.store
+    (file,) = (file for file in store.finished()[0].rglob("*.json") if file.name == "value.json")
+    place = bench.workspace.root / "mlartifacts" / "model"
+    place.mkdir(parents=True)
+    (place / "linked").hardlink_to(file)
+    assert "mlartifacts" not in cache(bench, "list")
+    (place / "own").write_bytes(bytes(2_000_000))
+    assert "mlartifacts, what only MLflow has: 2.0 MB" in cache(bench, "list")
+    assert cache(bench, "list").splitlines()[-1].startswith("total 2.")
+
+
+def test_old_results_go_and_those_in_use_and_the_newest_stay(bench: Bench) -> None:
+    for times in (1, 2, 4):  # 3 would be the work of `more`
+        bench.run(flow(times=times))
+    before = {folder.name for folder in bench.workspace.store.finished()}
+    assert "would free" in cache(bench, "prune", "--dry-run")
+    assert {folder.name for folder in bench.workspace.store.finished()} == before
+    assert cache(bench, "prune", "--older", "30d") == "freed 0.0 MB\n"
+    assert cache(bench, "prune", "--keep", "3") == "freed 0.0 MB\n"
+    cache(bench, "prune", "--keep", "1")
+    left = {folder.resolve() for folder in bench.workspace.store.finished()}
+    assert left == bench.workspace.in_use()
+    assert len(left) < len(before)
+    result = CliRunner().invoke(app, ["cache", "prune", "--older", "soon"])
+    assert result.exit_code == 2

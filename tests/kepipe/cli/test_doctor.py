@@ -1,8 +1,11 @@
-"""What `kepipe doctor` says of a compiler."""
+"""What `kepipe doctor` says of a compiler, and of how it would train."""
+
+from types import SimpleNamespace
 
 import pytest
+import torch
 
-from kepipe.cli.doctor import _compiler
+from kepipe.cli.doctor import _compiler, _training
 
 
 def test_a_compiler_is_found_or_said_how_to_get(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -13,3 +16,14 @@ def test_a_compiler_is_found_or_said_how_to_get(monkeypatch: pytest.MonkeyPatch)
     assert missing.advice.startswith("install it (Debian: apt-get install g++)")
     monkeypatch.setenv("CXX", "sh")  # anything that is there
     assert _compiler().found.endswith("/sh; `compile: true` can be set")
+
+
+def test_what_a_training_would_choose_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _training("cpu").startswith("`device: auto` is cpu, `precision: auto` is ")
+    assert _training("cpu").endswith("batch_tokens 8,192")
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
+    card = SimpleNamespace(total_memory=80 * 2**30)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _device: card)
+    told = _training("cuda:0")
+    assert "is cuda:0, `precision: auto` is bf16" in told
+    assert told.endswith("of BERT-base there is room for about 186,000")

@@ -1,5 +1,6 @@
 """What `kepipe generate` says before it opens a model."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from typer.testing import CliRunner
 from kepipe.cli import app
 from kepipe.models import folder
 from kepipe.models.base import Base, build
+from kepipe.models.static.config import StaticConfig
 
 
 @pytest.mark.parametrize(
@@ -15,12 +17,12 @@ from kepipe.models.base import Base, build
     [
         (
             ["--temperature", "0"],
-            "--temperature 0: expected above 0; the likeliest tokens are what you get without",
+            "temperature 0: expected above 0; the likeliest tokens are what you get without",
         ),
-        (["--temperature", "-1"], "--temperature -1: expected above 0"),
+        (["--temperature", "-1"], "temperature -1: expected above 0"),
         (
             ["--top-p", "0"],
-            "--top-p 0: expected above 0; the likeliest tokens are what you get without --top-p",
+            "top-p 0: expected above 0 and at most 1",
         ),
     ],
 )
@@ -33,9 +35,16 @@ def test_no_temperature_and_no_share_of_nothing(flags: list[str], said: str) -> 
 def test_a_model_that_fills_masks_is_refused_before_it_is_opened() -> None:
     ended = CliRunner().invoke(app, ["generate", "minilm", "a rose"])
     assert isinstance(ended.exception, ValueError)
-    assert str(ended.exception) == (
-        "minilm fills masks and does not generate; models of gpt2, bart and t5 do"
-    )
+    said = str(ended.exception)
+    assert said.startswith("minilm fills masks and does not generate; models of gpt2, bart, t5, t5-v1.1, ")
+    assert said.endswith("ngram do")
+
+
+def test_word_vectors_are_refused_and_fill_no_masks(tmp_path: Path) -> None:
+    config = StaticConfig(family="word2vec", vocabulary=9, hidden=4)
+    (tmp_path / "config.json").write_text(json.dumps({"format": config.format, **config.to_json()}))
+    ended = CliRunner().invoke(app, ["generate", str(tmp_path), "a rose"])
+    assert str(ended.exception).startswith(f"{tmp_path} does not generate; models of gpt2, ")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from kepipe.cli import app
+from kepipe.cli.link_files import batches
+from kepipe.data.document import Document
 from kepipe.linking.linker import Linker
 from kg.schema import Entity, Relation, Triple
 from kg.store import Graph
@@ -69,6 +71,17 @@ def test_files_become_json_lines(linker: str, tmp_path: Path) -> None:
     ]
     assert found == [("Omaha", "omaha"), ("Lincoln", "lincoln-ne"), ("Nebraska", "ne"), ("Leeds", "leeds")]
     assert not list(tmp_path.glob("*.partial"))
+
+
+def test_a_very_long_text_is_linked_in_sections_and_a_few_at_a_time(linker: str, tmp_path: Path) -> None:
+    (tmp_path / "long.txt").write_text(f"Omaha lies far away{' and far away' * 80}.\n" * 1000)
+    run(str(tmp_path / "long.txt"), "-l", linker, "--rules", "-o", str(tmp_path / "linked.jsonl"))
+    records = [json.loads(line) for line in (tmp_path / "linked.jsonl").read_text().splitlines()]
+    assert [record["id"] for record in records] == ["long#1", "long#2"]
+    assert sum(len(record["mentions"]) for record in records) == 1000
+    texts = ["a" * 400_000] * 4 + ["b"] * 300
+    documents = [Document(str(number), text) for number, text in enumerate(texts)]
+    assert [len(batch) for batch in batches(documents)] == [3, 256, 45]
 
 
 def test_an_untrained_linker_learns_common_words_from_the_texts(tmp_path: Path) -> None:
@@ -180,6 +193,8 @@ def test_gold_sets_of_one_name_are_told_apart(linker: str, gold: Path, tmp_path:
     scores = tmp_path / "scores.json"
     run("score", str(gold), str(other), "-l", linker, "--rules", "--json", str(scores))
     assert list(json.loads(scores.read_text())) == [str(gold), str(other)]
+    told = CliRunner().invoke(app, ["link", "score", str(gold), "-l", linker, "--rules"]).stderr
+    assert re.search(r"^taken: texts: \d+ \(kepipe \d+\)$", told, re.MULTILINE), told
 
 
 def test_bad_lines_are_told_where_no_good_one_is(linker: str, tmp_path: Path) -> None:

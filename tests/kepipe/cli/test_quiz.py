@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from kepipe.cli import app
-from kepipe.cli.quiz import _arms
 from kepipe.models.base import Base, build
 from kepipe.models.folder import save
 from kepipe.studies.scores import read_scores
+from tests.support.networks import network
 from tests.support.world import World, make_world
 
 
@@ -48,6 +49,24 @@ def test_models_of_both_kinds_answer_and_the_page_shows_them(world: World, tmp_p
     assert "name overlap" in html
 
 
+def test_networks_that_are_no_transformers_answer(world: World, tmp_path: Path) -> None:
+    """By the sentence alone, or at a blank, as BERT does."""
+    for name, family, settings in (
+        ("nnlm", "nnlm", {}),
+        ("lstm", "lstm", {}),
+        ("bilstm", "lstm", {"bidirectional": True}),
+        ("cnn", "cnn", {}),
+    ):
+        model = network(family, vocabulary=world.tokenizer.vocab_size, **settings)
+        save(tmp_path / name, model, tokenizer=world.shards.folder / "tokenizer", provenance={"seed": 0})
+    names, out = ["nnlm", "lstm", "bilstm", "cnn"], tmp_path / "scores.json"
+    folders = [tmp_path / name for name in names]
+    quiz(*folders, "--graph", world.graph.folder, "--questions", 10, "--options", 4, "--json", out)
+    scores = read_scores(out)
+    assert list(scores.arms) == names
+    assert all(0 <= scores.arms[name]["graph_quiz"]["accuracy"].value <= 1 for name in names)
+
+
 def test_what_a_graph_says_is_escaped_on_the_page(world: World, tmp_path: Path) -> None:
     file = tmp_path / "facts.tsv"
     facts = ("Oslo\tin\t<b>Norway</b>", "Lima\tin\tPeru", "Paris\tin\tFrance")
@@ -61,8 +80,6 @@ def test_what_a_graph_says_is_escaped_on_the_page(world: World, tmp_path: Path) 
 
 def test_knowledge_of_a_folder_is_given_and_said(world: World, tmp_path: Path) -> None:
     """K-BERT's triples go with the entity asked about: with the facts themselves, that is."""
-    import shutil
-
     from kepipe.knowledge.kbert.settings import KBert
     from kepipe.knowledge.opening import write_settings
 
@@ -75,14 +92,19 @@ def test_knowledge_of_a_folder_is_given_and_said(world: World, tmp_path: Path) -
     assert "By the sentence alone: control." in told
 
 
-def test_arms_are_called_by_what_tells_them_apart() -> None:
-    assert _arms(["minilm"]) == {"minilm": "minilm"}
-    assert _arms(["w/a/pretrain", "w/b/pretrain"]) == {
-        "a/pretrain": "w/a/pretrain",
-        "b/pretrain": "w/b/pretrain",
-    }
-    with pytest.raises(ValueError, match="each model once"):
-        _arms(["minilm", "minilm"])
+def test_knowledge_of_the_graph_is_given_where_it_is_asked_for(world: World, tmp_path: Path) -> None:
+    """The facts asked for stand beside the question; `none` has a folder's own left out."""
+    from kepipe.knowledge.kbert.settings import KBert
+    from kepipe.knowledge.opening import write_settings
+
+    few = ("--graph", world.graph.folder, "--questions", 6, "--options", 3)
+    told = quiz(world.arms[0].folder, *few, "--knowledge", "{method: k-bert, length: 64}")
+    assert "With knowledge: pretrain (6 of 6 mentions known)." in " ".join(told.split())
+    folder = tmp_path / "with-triples"
+    shutil.copytree(world.arms[0].folder, folder)
+    write_settings(folder, KBert(length=64))
+    shutil.copytree(world.graph.folder, folder / "graph")
+    assert "By the sentence alone: with-triples." in quiz(folder, *few, "--knowledge", "none")
 
 
 @pytest.mark.data

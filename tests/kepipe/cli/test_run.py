@@ -172,3 +172,15 @@ def test_a_cached_run_needs_none_of_the_heavy_libraries(
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.count("cached, made by") == 2
+
+
+@pytest.mark.parametrize("processes", ["2", "8"])
+def test_a_launcher_that_starts_several_is_refused_by_name_of_the_setting(
+    example: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    processes: str,
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", processes)
+    assert kepipe(monkeypatch, "run", example / "pipeline.yaml") == 2
+    assert f"--set stages.pretrain.processes={processes}" in capsys.readouterr().err

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from kepipe.cli import app
+from kepipe.cli.schedule_options import sources
 from kepipe.config import ConfigError
 
 PIPELINE = """
@@ -45,10 +46,38 @@ def test_add_list_remove(pipeline: Path, tmp_path: Path) -> None:
     assert "tiny" not in call("schedule", "list", *space)
 
 
+def test_pause_resume_next_history(pipeline: Path, tmp_path: Path) -> None:
+    space = ("--workspace", str(tmp_path / "space"))
+    call("schedule", "add", str(pipeline), "--cron", "0 2 * * *", "--zone", "Asia/Tokyo", *space)
+    assert call("schedule", "next", "tiny", "-n", "3", *space).count("02:00:00 JST") >= 2
+    assert call("schedule", "pause", "tiny", *space) == "tiny is paused\n"
+    assert "paused" in call("schedule", "list", *space)
+    assert call("schedule", "next", "tiny", *space) == "tiny is paused\n"
+    assert "next 20" in call("schedule", "resume", "tiny", *space)
+    assert call("schedule", "history", "tiny", *space) == "tiny has never fired\n"
+    assert call("scheduler", "--once", *space) == "nothing is due, and nothing has changed\n"
+
+
+def test_what_a_schedule_looks_at_is_all_that_its_stages_read(pipeline: Path, tmp_path: Path) -> None:
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    (texts / "io.txt").write_text("Io orbits Jupiter.")
+    pipeline.write_text(PIPELINE.replace("source: wikipedia-sample", f"source: folder, path: {texts}"))
+    before = sources(pipeline, ())
+    assert {"pipeline", "corpus/io.txt"} <= before.keys()
+    (texts / "io.txt").write_text("Io has volcanoes.")
+    after = sources(pipeline, ())
+    assert {name for name in before if before[name] != after[name]} == {"corpus/io.txt"}
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["--cron", "0 2 * * 9"], "field weekday"),
+        ([], "expected one of --cron, --when-changed, --after and --on-drift"),
+        (["--cron", "@daily", "--on-drift"], "expected one of --cron"),
+        (["--cron", "@daily", "--zone", "Mars/Olympus"], "time zone"),
+        (["--after", "nobody"], "no schedule `nobody`"),
         (["--cron", "@daily", "--set", "stages.link.langage=en"], "langage"),
     ],
 )

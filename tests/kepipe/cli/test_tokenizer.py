@@ -26,7 +26,9 @@ def test_a_tokenizer_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
     before = {file.name: file.read_bytes() for file in out.iterdir()}
     again = CliRunner().invoke(app, command)
     assert again.exit_code == 2
-    assert "is not empty" in again.output
+    assert "is not empty" in " ".join(
+        again.output.replace("│", " ").split()
+    )  # wrapped, wherever the path is long
     assert {file.name: file.read_bytes() for file in out.iterdir()} == before
 
 

@@ -10,9 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from kepipe.tracking.cursor import Cursor, journals
 from tests.support.kepipe_run import EXAMPLE
+from tests.support.waiting import until
 
 SECRET = "s3cr3t-pa55"
+AWAY = f"http://alice:{SECRET}@127.0.0.1:9"
+"""A store where nobody listens."""
 
 
 def kepipe(*words: str, **environment: str) -> str:
@@ -29,21 +33,28 @@ def kepipe(*words: str, **environment: str) -> str:
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run whose store is away: nobody listens at port 9."""
+    """A run whose store is away, once its delivery has found that out."""
     place = tmp_path_factory.mktemp("secret") / "workspace"
-    uri = f"http://alice:{SECRET}@127.0.0.1:9"
     words = ("run", str(EXAMPLE), "--until", "corpus", "--workspace", str(place))
-    printed = kepipe(*words, MLFLOW_TRACKING_URI=uri, HF_TOKEN=f"hf_{SECRET}")
-    assert "not delivered yet" in printed
-    assert "http://***@127.0.0.1:9" in printed
+    printed = kepipe(*words, MLFLOW_TRACKING_URI=AWAY, HF_TOKEN=f"hf_{SECRET}")
+    assert "tracking: " in printed
     assert SECRET not in printed
+    until(lambda: any(Cursor.load(journal).unavailable for journal in journals(place)))
     return place
+
+
+def test_a_run_without_work_tells_too_what_waits(workspace: Path) -> None:
+    words = ("run", str(EXAMPLE), "--until", "corpus", "--workspace", str(workspace))
+    printed = kepipe(*words, MLFLOW_TRACKING_URI=AWAY)
+    assert "MLflow could not be reached (http://***@127.0.0.1:9" in printed
+    assert f"Nothing is lost: 2 runs wait in {workspace}/tracking" in printed
+    assert f"`kepipe track sync --workspace {workspace}`" in printed
+    assert SECRET not in printed
 
 
 @pytest.mark.parametrize("command", ["track status", "track sync", "doctor", "dashboard", "models list"])
 def test_no_command_shows_the_password_of_the_store(workspace: Path, command: str) -> None:
-    uri = f"http://alice:{SECRET}@127.0.0.1:9"
-    printed = kepipe(*command.split(), "--workspace", str(workspace), MLFLOW_TRACKING_URI=uri)
+    printed = kepipe(*command.split(), "--workspace", str(workspace), MLFLOW_TRACKING_URI=AWAY)
     assert "http://***@127.0.0.1:9" in printed
     assert SECRET not in printed
 
@@ -66,6 +77,13 @@ def test_a_workspace_can_be_shared(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "shared").stat().st_mode) == 0o750
 
 
+@pytest.mark.parametrize("name", ["a?b", "a#b"])
+def test_a_place_that_an_address_cannot_name_is_refused(name: str, tmp_path: Path) -> None:
+    printed = kepipe("track", "status", "--workspace", str(tmp_path / name))
+    assert f"{name}: MLflow's database cannot lie in a path with `?` or `#`" in " ".join(printed.split())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_no_process_imports_a_module_of_the_folder_that_kepipe_is_called_in(tmp_path: Path) -> None:
     """Neither kepipe, as its installed command starts, nor what delivers a run, nor the workers of the linker."""
     for name in ("kepipe", "mlflow", "joblib", "spacy", "numpy", "sqlite3"):
@@ -82,6 +100,6 @@ def test_no_process_imports_a_module_of_the_folder_that_kepipe_is_called_in(tmp_
         capture_output=True,
         text=True,
     )
-    assert not (tmp_path / "ran").exists(), (tmp_path / "ran").read_text()
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "workspace" / "mlflow.db").is_file()
+    until(lambda: (tmp_path / "ran").exists() or (tmp_path / "workspace" / "mlflow.db").is_file())
+    assert not (tmp_path / "ran").exists(), (tmp_path / "ran").read_text()

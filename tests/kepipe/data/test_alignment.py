@@ -7,8 +7,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kepipe.data.alignment import DOCUMENT, LEVELS, SENTENCE, Columns, coverage, stream_offsets, tokenise
-from kepipe.data.document import Document, Mention, Span
+from kepipe.data.alignment import (
+    CAPITAL,
+    DOCUMENT,
+    LEVELS,
+    REPLY,
+    SENTENCE,
+    TURN,
+    WORD,
+    Columns,
+    coverage,
+    stream_offsets,
+    tokenise,
+)
+from kepipe.data.document import Document, Mention, Span, Turn
 from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
 from kepipe.tokenization.training import train_tokenizer
 
@@ -29,6 +41,13 @@ def bytes_() -> Tokenizer:
 @pytest.fixture(scope="module")
 def characters() -> Tokenizer:
     return train_tokenizer(CHINESE, "characters", 300)
+
+
+def test_a_capital_is_marked_where_a_word_begins_with_it_and_nowhere_else(bytes_: Tokenizer) -> None:
+    columns = tokenise([Document("d", "the iPQ of Paris")], bytes_, lambda _: 0)
+    words, capitals = (columns.bounds & WORD) > 0, (columns.bounds & CAPITAL) > 0
+    assert words.sum() < len(words)  # iPQ is of several tokens
+    assert np.flatnonzero(capitals).tolist() == [np.flatnonzero(words)[-1]]
 
 
 def units(columns: Columns, tokenizer: Tokenizer, bit: int) -> list[str]:
@@ -70,6 +89,15 @@ def test_english_levels(minilm: Tokenizer) -> None:
     assert (made.mentions, made.aligned) == (1, 1)
 
 
+def test_turns_and_who_speaks_stand_at_their_first_tokens(minilm: Tokenizer) -> None:
+    text = "Hello there. Hi. How are you?"
+    turns = (Turn(0, 12, 0), Turn(13, 16, 1), Turn(17, 29, 0))
+    made = tokenise([Document("d", text, turns=turns)], minilm, {}.__getitem__)
+    pieces = [minilm.backend.id_to_token(int(token)) for token in made.tokens]
+    for bit, first in ((TURN, ["hello", "hi", "how"]), (REPLY, ["hi"]), (DOCUMENT, ["hello"])):
+        assert [pieces[place] for place in np.flatnonzero(made.bounds & bit)] == first
+
+
 def test_a_mention_inside_a_token_or_after_a_bracket_keeps_its_entity(bytes_: Tokenizer) -> None:
     text = "in New Yorkers(Paris)"
     mentions = (Mention(3, 11, "NY"), Mention(15, 20, "Paris"))
@@ -106,6 +134,14 @@ def test_chinese_words_are_phrases_and_else_characters(characters: Tokenizer, by
     starts = np.flatnonzero(columns.bounds & LEVELS["word"])
     words = [bytes_.decode(part) for part in np.split(columns.tokens, starts[1:])]
     assert words == ["北京大学", "在", "中国", "ABC", "公", "司"]
+
+
+@pytest.mark.parametrize("character", ["\u3400", "\u4e00", "\u9fff", "\uf900", "\ufaff", "\U00020000"])
+def test_every_block_of_characters_is_chinese(bytes_: Tokenizer, character: str) -> None:
+    """The first and last of each: two that no phrase joins are two words, whatever the tokenizer says."""
+    columns = tokenise([Document("d", character * 2)], bytes_, len)
+    starts = np.flatnonzero(columns.bounds & LEVELS["word"])
+    assert [bytes_.decode(part) for part in np.split(columns.tokens, starts[1:])] == [character] * 2
 
 
 def test_chinese_entities_are_units_of_their_own(characters: Tokenizer) -> None:
@@ -223,6 +259,9 @@ def test_coverage_counts_mentions_not_tokens(minilm: Tokenizer) -> None:
     assert (made.entities >= 0).sum() > 3
     assert coverage(made.bounds, made.entities, np.array([-1, 5])) == {
         "mentions": 3, "mentions_with_vector": 1, "entities": 2, "entities_with_vector": 1,
+    }  # fmt: skip
+    assert coverage(made.bounds, made.entities, np.array([0, -1])) == {
+        "mentions": 3, "mentions_with_vector": 2, "entities": 2, "entities_with_vector": 1,
     }  # fmt: skip
 
 

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kepipe.data.document import Document, Mention, Span, Turn
 from kepipe.data.sections import sections
 
 
+@example(text="aa。   aa", longest=4)
 @given(st.text(alphabet="ab .\n。", min_size=1, max_size=200), st.integers(4, 60))
 def test_the_sections_are_the_text(text: str, longest: int) -> None:
     parts = list(sections(Document("d", text), longest))
     assert all(len(part.text) <= longest for part in parts)
-    blank = not text.strip() and len(text) > longest
-    assert "".join(part.text for part in parts).split() == ([] if blank else text.split())
+    letters = "".join("".join(part.text.split()) for part in parts)
+    assert letters == "".join(text.split()), "only blanks may be left out, where a section has nothing else"
 
 
 def test_a_document_that_is_not_long_is_left_as_it_is() -> None:
     document = Document("d", "Io is a moon.")
     assert list(sections(document, 13)) == [document]
+
+
+def test_a_section_has_half_of_what_it_may_have_at_least() -> None:
+    """An end that comes earlier is passed over, and the best kind of end is taken before the latest."""
+    texts = {"aaaa bbbbbbbb": ["aaaa bbbbb", "bbb"], "aaaaa bbbbbbb": ["aaaaa ", "bbbbbbb"]}
+    texts["aaaaa. b c d e"] = ["aaaaa. ", "b c d e"]
+    for text, parts in texts.items():
+        assert [part.text for part in sections(Document("d", text), 10)] == parts
 
 
 def test_what_is_marked_is_not_cut_and_moves_along() -> None:

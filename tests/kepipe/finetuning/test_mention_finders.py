@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from kepipe.cli import app
 from kepipe.finetuning.predictor import Predictor
 from kepipe.knowledge.base import KNOWLEDGE_FILE
-from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
+from kepipe.knowledge.ernie_tsinghua.vectors import FILES, EntityVectors
 from kepipe.stages.artifacts import FineTuned, Graph, Vectors
 from kepipe.tokenization.training import train_tokenizer
 from kg.schema import Entity, Relation, Triple
@@ -104,8 +104,8 @@ def test_predict_has_a_section_of_its_own(injected: FineTuned, tmp_path: Path) -
     ("option", "message"),
     [
         ("k-brt", "unknown knowledge method 'k-brt'; did you mean `k-bert`"),
-        ("{method: k-bert, length: 2}", "--knowledge: `knowledge.0.k-bert.length`: expected a number from 8"),
-        ("k-bert", r"brings no graph for k-bert: give one (--graph)"),
+        ("{method: k-bert, length: 2}", "--knowledge: `knowledge.length`: expected a number from 8"),
+        ("k-bert", r"brings no graph for k-bert: give it (--graph)"),
         ("ernie-tsinghua", "has no weights for ernie-tsinghua"),
         ("{", "is not a YAML value"),
     ],
@@ -187,6 +187,34 @@ def test_vectors_are_composed_in_training_and_kept(words: str, tmp_path: Path) -
     assert json.loads((made.folder / "kepipe.json").read_text())["neighbours"] == "digest"
 
 
+def other_vectors_answer_otherwise(made: FineTuned, ids: list[str], table: np.ndarray, folder: Path) -> None:
+    """`--vectors` takes the place of what the folder brings, and a folder without any needs it."""
+    save_vectors(folder / "turned", ids, -table)
+    bare = folder / "bare"
+    shutil.copytree(made.folder, bare, ignore=shutil.ignore_patterns(KNOWLEDGE_FILE, *FILES))
+    texts = [f"we saw [[{name}|mention|Q{name}]]" for name in UNSEEN[:20]]
+
+    def answers(model: Path, *options: str) -> list[str]:
+        asked = CliRunner().invoke(app, ["predict", str(model), *texts, "--json", *options])
+        assert asked.exception is None, asked.exception
+        return [next(iter(json.loads(line)["predicted"])) for line in asked.stdout.splitlines()]
+
+    own, other = answers(made.folder), answers(made.folder, "--vectors", str(folder / "turned"))
+    assert np.mean([ours != theirs for ours, theirs in zip(own, other, strict=True)]) > 0.9
+    option = ("--knowledge", "ernie-tsinghua")
+    assert answers(bare, *option, "--vectors", str(made.folder)) == own
+    refused = CliRunner().invoke(app, ["predict", str(bare), *texts, *option])
+    assert "brings no vectors for ernie-tsinghua: give it (--vectors)" in str(refused.exception)
+
+
+def what_was_left_out_is_told(made: FineTuned) -> None:
+    """A folder that has neither a linker nor a graph takes the entities that the user names."""
+    for text, told in (("we saw [[badokilu|mention]]", True), (f"we saw [[x|mention|Q{NAMES[0]}]]", False)):
+        asked = CliRunner().invoke(app, ["predict", str(made.folder), text])
+        assert asked.exception is None
+        assert ("no entities were used" in asked.stderr) is told
+
+
 def test_fused_vectors_answer_for_entities_never_seen(words: str, tmp_path: Path) -> None:
     """Vectors whose first half says the side. Shuffled among the towns they say nothing, and the test notices."""
     rng = np.random.default_rng(0)
@@ -208,5 +236,7 @@ def test_fused_vectors_answer_for_entities_never_seen(words: str, tmp_path: Path
             assert next(iter(told[0]["predicted"])) == SIDE[name]
             assert [record["entities"][0]["known"] for record in told] == [True, False]
             newcomers_are_answered_by_their_neighbours(made, tmp_path)
+            other_vectors_answer_otherwise(made, ids, table, tmp_path)
+            what_was_left_out_is_told(made)
     assert scores["true"] > 0.95
     assert scores["shuffled"] < 0.75

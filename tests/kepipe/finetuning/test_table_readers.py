@@ -144,3 +144,28 @@ def test_splits_never_share_an_example_and_fewer_are_among_the_more(tmp_path: Pa
     assert len(ids[None]["dev"] | ids[None]["train"]) == 200
     assert ids[10]["train"] < ids[50]["train"] < ids[None]["train"]
     assert len(ids[10]["train"]) == 10
+
+
+def test_dev_and_test_are_cut_alike_for_every_seed_and_pairs_of_a_question_stay_together(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "all.tsv"
+    file.write_text("label\ttext_a\n" + "".join(f"{n % 2}\ttext number {n}\n" for n in range(60)))
+
+    def ids(task: TaskName, seed: int, **most: int) -> dict[str, list[str]]:
+        data = Data(train=file, dev=file, test=file, **most)
+        found = read_splits(data, TASKS[task].read, seed, Problems())
+        return {split: [example.text for example in examples] for split, examples in found.items()}
+
+    whole = ids("classification", 1)
+    assert [len(whole[split]) for split in ("train", "dev", "test")] == [60, 60, 60]
+    cut = ids("classification", 1, max_dev=10, max_test=25)
+    assert [len(cut[split]) for split in ("train", "dev", "test")] == [60, 10, 25]
+    assert cut == ids("classification", 2, max_dev=10, max_test=25)
+    assert cut["dev"] == [text for text in whole["dev"] if text in cut["dev"]]  # in their order
+    assert set(cut["dev"]) < set(ids("classification", 1, max_dev=20)["dev"])
+    file.write_text("qid\tlabel\ttext_a\ttext_b\n" + "".join(
+        f"q{n // 3}\t{int(n % 3 == 0)}\tquestion {n // 3}\tanswer {n}\n" for n in range(60)))  # fmt: skip
+    asked = [text.partition("\n")[0] for text in ids("ranking", 1, max_dev=10)["dev"]]
+    assert len(asked) == 9  # three questions of three answers
+    assert len(set(asked)) <= 9

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,6 +22,7 @@ from kepipe.flow.plan import Flow, Node, Workspace, make_plan
 from kepipe.flow.runner import Run, StageFailed, StageSelection
 from kepipe.flow.stage import Nothing, Stage, StageContext
 from tests.support.flow import WRITE, Bench, Number, WriteConfig, flow
+from tests.support.waiting import PATIENCE, until
 
 Statuses = Callable[[list[Event]], dict[str, str]]
 
@@ -109,7 +109,8 @@ def test_the_plan_says_what_would_run_and_why(bench: Bench) -> None:
 
 
 def count_slowly(inputs: Nothing, config: Section, context: StageContext) -> None:
-    """Counts to 40 with a checkpoint at each; the artifact does not show how often it was interrupted."""
+    """Counts to 40 with a checkpoint at each; the artifact does not show how often it was interrupted. At `COUNT_TO` it
+    waits to be killed."""
     state = context.scratch / "count"
     count = int(state.read_text()) if state.exists() else 0
     while count < 40:
@@ -117,6 +118,8 @@ def count_slowly(inputs: Nothing, config: Section, context: StageContext) -> Non
         context.log({"count": count}, step=count)
         time.sleep(0.02)
         write_text(state, str(count))
+        if count == int(os.environ.get("COUNT_TO", "-1")):
+            time.sleep(PATIENCE)
     (context.out / "value.json").write_text(str(count))
 
 
@@ -139,15 +142,19 @@ def started(root: Path, log: Path) -> multiprocessing.Process:
     return process
 
 
-def test_killed_at_several_moments_it_continues_and_ends_with_the_same_bytes(tmp_path: Path) -> None:
+def test_killed_at_several_moments_it_continues_and_ends_with_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole, broken, log = tmp_path / "whole", tmp_path / "broken", tmp_path / "log"
     run_counting(whole, tmp_path / "other")
     for kills in range(1, 4):
+        monkeypatch.setenv("COUNT_TO", str(9 * kills + 6))
         process = started(broken, log)
-        state = next(iter_until(lambda: list(broken.glob("store/work/*/scratch/count"))))[0]
-        next(iter_until(lambda state=state, kills=kills: int(state.read_text() or 0) >= 9 * kills))
+        (state,) = until(lambda: list(broken.glob("store/work/*/scratch/count")), pause=0.005)
+        until(lambda state=state, least=9 * kills: int(state.read_text() or 0) >= least, pause=0.005)
         os.kill(process.pid or 0, signal.SIGKILL)
         process.join()
+    monkeypatch.delenv("COUNT_TO")
     run_counting(broken, log)
     assert log.read_text().count("StageStarted True") == 3
     ends = [Number.open((root / "counting" / "count").resolve()) for root in (whole, broken)]
@@ -156,16 +163,6 @@ def test_killed_at_several_moments_it_continues_and_ends_with_the_same_bytes(tmp
     assert (
         read_manifest(ends[1].folder)["cache_key_inputs"] == read_manifest(ends[0].folder)["cache_key_inputs"]
     )
-
-
-def iter_until(condition: Callable[[], Any], seconds: float = 60) -> Iterator[Any]:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        found = condition()
-        if found:
-            yield found
-        time.sleep(0.005)
-    raise TimeoutError
 
 
 def test_two_processes_at_once_share_the_work(tmp_path: Path) -> None:

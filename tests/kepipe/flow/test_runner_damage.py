@@ -6,9 +6,11 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from kepipe.flow import artifact
 from kepipe.flow.artifact import CorruptArtifact, verify
 from kepipe.flow.events import Event, Noted
 from kepipe.flow.runner import StageFailed
@@ -39,6 +41,26 @@ def test_a_damaged_artifact_is_seen_kept_aside_and_made_again(
     assert statuses(events)["double"] == "ran"
     assert again["add"].digest == made["add"].digest
     assert len(list((bench.workspace.store.root / "damaged").iterdir())) == 1
+
+
+@pytest.mark.parametrize("moment", ["listed", "digested"])
+def test_a_result_that_another_process_takes_away_while_it_is_looked_at_is_damage(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """No error of the disk's: what is missing is made again, by whoever holds the key."""
+    made, _ = bench.run(flow())
+    folder = made["double"].folder
+    (folder / "inner").mkdir()
+    look: Callable[..., Any] = {"listed": os.scandir, "digested": artifact.hash_file}[moment]
+
+    def gone_meanwhile(place: Any) -> Any:
+        if Path(place).parent == folder:
+            folder.rename(folder.with_name("aside"))
+        return look(place)
+
+    monkeypatch.setattr(*((os, "scandir") if moment == "listed" else (artifact, "hash_file")), gone_meanwhile)
+    with pytest.raises(CorruptArtifact, match="No such file"):
+        verify(folder)
 
 
 def rot(file: Path, text: str) -> None:
@@ -86,7 +108,7 @@ def test_a_manifest_of_any_other_form_is_damage(bench: Bench, statuses: Statuses
 def test_damaged_records_cost_nothing(bench: Bench) -> None:
     made, _ = bench.run(flow())
     file = made["write"].folder / "record" / "metrics.jsonl"
-    file.write_bytes(file.read_bytes() + b'{"step": 1\n\xff\n[1]\n{"loss": 2}\n')
+    file.write_bytes(file.read_bytes() + b'{"step": 1\n\xff\n[1]\n{"loss": 2}\n' + b"[" * 100_000)
     assert made["write"].metrics() == [{"step": None, "value": 1.0}]
 
 

@@ -10,24 +10,30 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from kepipe.flow import scheduled_run, schedules
+from kepipe.flow import history, scheduled_run, schedules
 from kepipe.flow.cron import trigger
+from kepipe.flow.firing import Means
+from kepipe.flow.schedule import Schedule
+from kepipe.flow.scheduler import is_served, serve
+from kepipe.flow.schedules import Entry
+from kepipe.flow.triggers.times import Cron
+from tests.support.waiting import PATIENCE, until
 
 SERVE = """
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
-from kepipe.flow import schedules, scheduled_run
-from kepipe.flow.cron import trigger
+from kepipe.flow import scheduled_run, scheduler
+from kepipe.flow.firing import Means
 scheduled_run.COMMAND = (sys.executable, "-u")
-schedules.serve(Path(sys.argv[1]), lambda text: print(text, flush=True))
+scheduler.serve(Path(sys.argv[1]), Means(tell=lambda text: print(text, flush=True)))
 """
 """A scheduler for which a "pipeline" is a Python script: it is called as `script --workspace … --set …`."""
 
@@ -47,14 +53,12 @@ def scheduler(workspace: Path) -> Iterator[subprocess.Popen[str]]:
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=20)
+        process.communicate(timeout=PATIENCE)
 
 
-def until(condition: Callable[[], object], seconds: float = 15.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)
+def add(space: Path, pipeline: Path, cron: str, overrides: Sequence[str] = (), name: str = "") -> Entry:
+    schedule = Schedule(pipeline=str(pipeline), overrides=tuple(overrides), when=Cron(cron=cron))
+    return schedules.add(space, name or pipeline.stem, schedule)
 
 
 def lines(file: Path) -> list[str]:
@@ -72,30 +76,33 @@ def script(tmp_path: Path) -> Path:
 
 
 def test_a_schedule_added_while_the_scheduler_runs_fires_and_is_removed(tmp_path: Path, script: Path) -> None:
-    space, calls = tmp_path / "space", tmp_path / "calls"
+    space, calls, ticks = (tmp_path / name for name in ("space", "calls", "ticks"))
+    clock = tmp_path / "clock.py"
+    clock.write_text(f"open({str(ticks)!r}, 'a').write('tick\\n')")
     with scheduler(space):
-        schedules.add(space, script, "* * * * * *", ["seed=3"])
+        add(space, script, "* * * * * *", ["seed=3"])
         until(lambda: len(lines(calls)) >= 3)
         (entry,) = schedules.entries(space)
         assert entry.name == "tiny"
-        assert entry.cron == "* * * * * *"
+        assert entry.schedule.when.said == "cron * * * * * *"
         assert entry.next is not None
         until(lambda: schedules.find(space, "tiny").last is not None)
         last = schedules.find(space, "tiny").last
         assert last is not None
         assert (last.outcome, last.code, Path(last.log).read_text()) == ("finished", 0, "hello\n")
+        add(space, clock, "* * * * * *")
         schedules.remove(space, "tiny")
-        time.sleep(2.2)
+        until(lambda: len(lines(ticks)) >= 3)
         before = len(lines(calls))
-        time.sleep(2.2)
+        until(lambda: len(lines(ticks)) >= 5)
         assert len(lines(calls)) == before
     assert lines(calls)[0] == repr(["--workspace", str(space), "--set", "seed=3"])
 
 
 def test_schedules_survive_and_what_was_missed_is_fired_once(tmp_path: Path, script: Path) -> None:
     space, calls = tmp_path / "space", tmp_path / "calls"
-    schedules.add(space, script, "0 0 1 1 *")
-    with schedules._jobs(space) as jobs:  # as if it had been due for three hours, every hour
+    add(space, script, "0 0 1 1 *")
+    with schedules.jobs_of(space) as jobs:  # as if it had been due for three hours, every hour
         due = (datetime.now() - timedelta(hours=3)).astimezone()
         job = jobs.get_job("tiny")
         jobs.remove_job("tiny")
@@ -111,7 +118,7 @@ def test_schedules_survive_and_what_was_missed_is_fired_once(tmp_path: Path, scr
 
 
 def test_a_schedule_fires_in_the_workspace_where_it_was_moved_to(tmp_path: Path, script: Path) -> None:
-    schedules.add(tmp_path / "old", script, "* * * * * *")
+    add(tmp_path / "old", script, "* * * * * *")
     moved = (tmp_path / "old").rename(tmp_path / "new")
     with scheduler(moved):
         until(lambda: len(lines(tmp_path / "calls")) >= 2)
@@ -122,19 +129,24 @@ def test_a_schedule_fires_in_the_workspace_where_it_was_moved_to(tmp_path: Path,
 
 def test_one_pipeline_never_runs_twice_at_a_time(tmp_path: Path) -> None:
     """Two schedules of one pipeline, a firing by hand, and a scheduler that was killed while its run goes on."""
-    space, slow = tmp_path / "space", tmp_path / "slow.py"
+    space, slow, end = (tmp_path / name for name in ("space", "slow.py", "end"))
     slow.write_text(
-        f"import time\nout = open({str(tmp_path / 'spans')!r}, 'a', buffering=1)\n"
-        "out.write('begin\\n'); time.sleep(2.5); out.write('end\\n')\n"
+        "import time\nfrom pathlib import Path\n"
+        f"out = open({str(tmp_path / 'spans')!r}, 'a', buffering=1)\n"
+        "out.write('begin\\n')\n"
+        f"while not Path({str(end)!r}).exists(): time.sleep(0.05)\n"
+        "out.write('end\\n')\n"
     )
-    schedules.add(space, slow, "* * * * * *")
-    schedules.add(space, slow, "* * * * * *", name="again")
+    add(space, slow, "* * * * * *")
+    add(space, slow, "* * * * * *", name="again")
     with scheduler(space) as first:
         until(lambda: lines(tmp_path / "spans"))
         assert schedules.run_now(space, "again").outcome == "skipped"
         first.kill()
         first.wait()
         with scheduler(space):
+            time.sleep(2.2)
+            end.touch()
             until(lambda: len(lines(tmp_path / "spans")) >= 4)
     for name in ("slow", "again"):
         schedules.remove(space, name)
@@ -143,12 +155,12 @@ def test_one_pipeline_never_runs_twice_at_a_time(tmp_path: Path) -> None:
 
 
 def test_the_scheduler_is_the_only_one(tmp_path: Path) -> None:
-    assert not schedules.is_served(tmp_path)
+    assert not is_served(tmp_path)
     with scheduler(tmp_path):
-        assert schedules.is_served(tmp_path)
+        assert is_served(tmp_path)
         with pytest.raises(ValueError, match="a scheduler runs already"):
-            schedules.serve(tmp_path, print)
-    assert not schedules.is_served(tmp_path)
+            serve(tmp_path, Means())
+    assert not is_served(tmp_path)
 
 
 def test_stopping_interrupts_the_pipelines_at_work(tmp_path: Path) -> None:
@@ -158,7 +170,7 @@ def test_stopping_interrupts_the_pipelines_at_work(tmp_path: Path) -> None:
         "try:\n    open(file, 'a').write('at work\\n'); time.sleep(60)\n"
         "except KeyboardInterrupt:\n    open(file, 'a').write('interrupted\\n'); sys.exit(130)\n"
     )
-    schedules.add(space, slow, "* * * * * *")
+    add(space, slow, "* * * * * *")
     with scheduler(space):
         until(lambda: lines(tmp_path / "calls"))
     assert lines(tmp_path / "calls") == ["at work", "interrupted"]
@@ -172,23 +184,28 @@ def test_fired_by_hand(tmp_path: Path, script: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(scheduled_run, "KEPT", 2)
     broken = tmp_path / "broken.py"
     broken.write_text("raise SystemExit(3)")
-    schedules.add(tmp_path, script, "@daily")
-    schedules.add(tmp_path, broken, "@daily", name="other")
+    add(tmp_path, script, "@daily")
+    add(tmp_path, broken, "@daily", name="other")
     results = [schedules.run_now(tmp_path, "tiny") for _ in range(3)]
     assert [result.outcome for result in results] == ["finished"] * 3
     assert len(list((tmp_path / "schedule" / "tiny").glob("*.log"))) == 2
     failed = schedules.run_now(tmp_path, "other")
     assert (failed.outcome, failed.code) == ("failed", 3)
     assert schedules.find(tmp_path, "other").last == failed
+    assert [result.outcome for result in history.results(tmp_path, "tiny")] == ["finished"] * 3
+    note = tmp_path / "schedule" / "other" / "history.jsonl"
+    for damage in (b"", b"{", b"[" * 100_000, b"\xff", b"[1]", b'{"code": 0}'):
+        note.write_bytes(damage)
+        assert schedules.find(tmp_path, "other").last is None
 
 
 def test_mistakes_are_explained(tmp_path: Path, script: Path) -> None:
     with pytest.raises(ValueError, match="field hour"):
-        schedules.add(tmp_path, script, "0 99 * * *")
+        add(tmp_path, script, "0 99 * * *")
     with pytest.raises(FileNotFoundError, match="no such pipeline"):
-        schedules.add(tmp_path, tmp_path / "none.yaml", "@daily")
+        add(tmp_path, tmp_path / "none.yaml", "@daily")
     with pytest.raises(ValueError, match=r"schedule name '\.\./x'"):
-        schedules.add(tmp_path, script, "@daily", name="../x")
+        add(tmp_path, script, "@daily", name="../x")
     with pytest.raises(ValueError, match="no schedule `tiny`; there are: none"):
         schedules.remove(tmp_path, "tiny")
 
@@ -225,15 +242,29 @@ def test_a_file_of_schedules_runs_nothing_by_being_read(tmp_path: Path) -> None:
     assert not mark.exists()
 
 
+WHEN = '"when": {"kind": "cron", "cron": "@daily"}'
+
+
+def test_a_schedule_of_the_right_form_is_taken(tmp_path: Path) -> None:
+    assert schedules.entries(tmp_path) == []
+    with closing(sqlite3.connect(tmp_path / "schedule.sqlite")) as other, other:
+        other.execute(
+            "INSERT INTO jobs VALUES ('x', 1, ?)", (f'{{{WHEN}, "pipeline": "p", "overrides": []}}',)
+        )
+    assert [entry.name for entry in schedules.entries(tmp_path)] == ["x"]
+
+
 @pytest.mark.parametrize(
     ("id", "job"),
     [
-        ("x", '{"cron": "@daily", "pipeline": "p", "overrides": [], "func": "os:system"}'),
-        ("x", '{"cron": "@daily", "pipeline": ["p"], "overrides": []}'),
-        ("x", '{"cron": "@daily", "pipeline": "p", "overrides": {"a": "b"}}'),
-        ("x", '{"cron": "no cron", "pipeline": "p", "overrides": []}'),
+        ("x", f'{{{WHEN}, "pipeline": "p", "overrides": [], "func": "os:system"}}'),
+        ("x", f'{{{WHEN}, "pipeline": ["p"], "overrides": []}}'),
+        ("x", f'{{{WHEN}, "pipeline": "p", "overrides": {{"a": "b"}}}}'),
+        ("x", '{"when": {"kind": "cron", "cron": "no cron"}, "pipeline": "p", "overrides": []}'),
+        ("x", '{"when": {"kind": "cron", "cron": "@daily", "run": "rm"}, "pipeline": "p"}'),
+        ("x", '{"when": {"kind": "command", "command": "rm"}, "pipeline": "p"}'),
         ("x", "[]"),
-        ("../../x", '{"cron": "@daily", "pipeline": "p", "overrides": []}'),
+        ("../../x", f'{{{WHEN}, "pipeline": "p", "overrides": []}}'),
     ],
 )
 def test_a_schedule_of_another_form_is_refused(tmp_path: Path, id: str, job: str) -> None:
@@ -253,14 +284,14 @@ def test_a_file_that_is_no_database_is_called_by_its_name(tmp_path: Path) -> Non
 def test_the_job_store_is_its_owners_alone(tmp_path: Path, script: Path) -> None:
     before = os.umask(0)
     try:
-        schedules.add(tmp_path, script, "@daily")
+        add(tmp_path, script, "@daily")
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "schedule.sqlite").stat().st_mode) == 0o600
 
 
 def test_adding_again_replaces(tmp_path: Path, script: Path) -> None:
-    schedules.add(tmp_path, script, "@daily", ["seed=1"])
-    schedules.add(tmp_path, script, "@hourly", ["seed=2"])
+    add(tmp_path, script, "@daily", ["seed=1"])
+    add(tmp_path, script, "@hourly", ["seed=2"])
     (entry,) = schedules.entries(tmp_path)
-    assert (entry.cron, entry.overrides) == ("@hourly", ("seed=2",))
+    assert (entry.schedule.when.said, entry.schedule.overrides) == ("cron @hourly", ("seed=2",))

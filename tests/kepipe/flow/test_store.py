@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from kepipe.flow.store import Store, size
@@ -27,6 +28,17 @@ def test_a_result_is_the_very_folder_that_was_worked_in(tmp_path: Path) -> None:
     done, _ = store.finish("key", workdir, {}, "run", {})
     assert (done.stat().st_ino, (done / "value").stat().st_ino) == (folder, file)
     assert not store.unfinished()
+
+
+def test_metrics_are_kept_in_order_each_step_once(tmp_path: Path) -> None:
+    """What a continued attempt logs again takes the place of what was logged before; final values come last."""
+    store = Store(tmp_path)
+    workdir = store.start("key")
+    logged = [{"step": 2, "a": 1}, {"step": None, "end": 9}, {"step": 1, "a": 0}, {"step": 2, "a": 5, "b": 6}]
+    workdir.metrics.write_text("".join(json.dumps(entry) + "\n" for entry in logged) + "torn {")
+    done, _ = store.finish("key", workdir, {}, "run", {})
+    kept = [json.loads(line) for line in (done / "record" / "metrics.jsonl").read_text().splitlines()]
+    assert kept == [{"step": 1, "a": 0}, {"step": 2, "a": 5, "b": 6}, {"step": None, "end": 9}]
 
 
 def finished(store: Store, key: str) -> Path:

@@ -1,14 +1,18 @@
-"""A language model by name: a transformer in its style, and one of another kind that only says how likely texts are."""
+"""A language model by name: a transformer in its style, one of another kind that only says how likely texts
+are, and what is known of what a prompt names."""
 
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import Result
 from typer.testing import CliRunner
 
 from kepipe.arrays import Floats, Ints
@@ -16,8 +20,8 @@ from kepipe.cli import app
 from kepipe.inference import opening
 from kepipe.inference.language_model import open_language_model
 from kepipe.inference.opening import ModelKind, OpenedModel
-from kepipe.knowledge.kbert.settings import KBert
 from kepipe.knowledge.opening import write_settings
+from kepipe.knowledge.triples_as_text.settings import TriplesAsText
 from kepipe.models import folder
 from kepipe.models.base import Base, build
 from kepipe.models.hf import huggingface
@@ -25,8 +29,7 @@ from kepipe.models.lm_scorer import LMScorer
 from kepipe.models.protocols import Capability, LanguageModel
 from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
 from kepipe.tokenization.training import train_tokenizer
-from kg.schema import Entity
-from kg.writer import write_graph
+from tests.support.sides import SIDE, TURNED, taught, words_tokenizer, write_sides
 
 TASK = "choices: [Mars, Jupiter]\ntemplate: '{question}: {answer}'\nquestions: [{question: Io, answer: Jupiter}]\n"
 
@@ -65,7 +68,7 @@ def uniform(tokenizer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_model_of_another_kind_is_asked(uniform: Path, tmp_path: Path) -> None:
-    assert isinstance(open_language_model(str(uniform)), LanguageModel)
+    assert isinstance(open_language_model(str(uniform)).language_model, LanguageModel)
     (tmp_path / "task.yaml").write_text(TASK)
     ended = CliRunner().invoke(app, ["few-shot", str(uniform), str(tmp_path / "task.yaml"), "--shots", "0"])
     assert ended.exit_code == 0, ended.output
@@ -76,8 +79,9 @@ def test_a_model_of_another_kind_is_asked(uniform: Path, tmp_path: Path) -> None
     ("flags", "message"),
     [
         ([], "says how likely a text is and does not write"),
-        (["--beams", "2"], "is no transformer and writes the likeliest tokens alone"),
-        (["--prompt-style", "append"], "is no transformer and has no styles of prompts"),
+        (["--top-p", "0.9"], "does not give the probabilities of next tokens"),
+        (["--beams", "2"], "has no beam search: leave out beams"),
+        (["--prompt-style", "append"], "has no styles of prompts: leave it out"),
     ],
 )
 def test_what_it_cannot_do_is_refused(flags: list[str], message: str, uniform: Path) -> None:
@@ -91,19 +95,120 @@ def test_a_transformer_goes_on_in_the_style_that_is_asked_for(tokenizer: Path, t
     folder.save(tmp_path / "ours", model, tokenizer=tokenizer)
     huggingface.save(tmp_path / "theirs", model, tokenizer)
     for place in ("ours", "theirs"):
-        own, other = (open_language_model(str(tmp_path / place), style) for style in (None, "prefix"))
+        own, other = (
+            open_language_model(str(tmp_path / place), style).language_model for style in (None, "prefix")
+        )
         assert isinstance(own, LMScorer)
         assert isinstance(other, LMScorer)
         assert (own.prompt_style, other.prompt_style) == ("append", "prefix")
 
 
-def test_knowledge_that_a_folder_brings_is_not_used_for_writing(tokenizer: Path, tmp_path: Path) -> None:
-    model = build(Base(family="gpt2", layers=1, hidden=32, heads=2), 420, 0)
-    folder.save(tmp_path / "m", model, tokenizer=tokenizer)
-    write_graph(tmp_path / "m" / "graph", [Entity("Q1", "Io")], [], {"train": []})
-    write_settings(tmp_path / "m", KBert())
-    notes: list[str] = []
-    open_language_model(str(tmp_path / "m"), note=notes.append)
-    assert any(
-        "its k-bert is not used: what a model writes follows from the text alone" in note for note in notes
+@pytest.fixture(scope="module")
+def sides(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`reader`: a model that goes on by the fact before a text; `true`, `turned`: graphs; `task.yaml`."""
+    root = tmp_path_factory.mktemp("sides")
+    tokenizer = words_tokenizer(root)
+    tokenizer.save(root / "tokenizer")
+    folder.save(root / "reader", taught(tokenizer).model, tokenizer=root / "tokenizer")
+    write_sides(root / "true", SIDE)
+    write_sides(root / "turned", TURNED)
+    questions = "".join(f"  - {{question: {town}, answer: {side}}}\n" for town, side in SIDE.items())
+    (root / "task.yaml").write_text(
+        f"choices: [north, south]\ntemplate: 'we saw {{question}} it is {{answer}}'\nquestions:\n{questions}"
     )
+    return root
+
+
+def ask(command: str, model: Path, *arguments: str | Path) -> Result:
+    ended = CliRunner().invoke(app, [command, str(model), *map(str, arguments)])
+    assert ended.exception is None, ended.exception
+    return ended
+
+
+@pytest.mark.parametrize(
+    "drawn", [(), ("--beams", "2"), ("--temperature", "0.01")], ids=["greedy", "beam", "drawn"]
+)
+def test_generate_goes_on_by_the_facts_of_what_the_prompt_names(sides: Path, drawn: tuple[str, ...]) -> None:
+    options = ("--knowledge", "triples-as-text", "--limit", "1", *drawn)
+    for graph, side in (("true", SIDE["oslo"]), ("turned", TURNED["oslo"])):
+        ended = ask("generate", sides / "reader", "we saw oslo it is", "--graph", sides / graph, *options)
+        assert ended.stdout.strip() == f"we saw oslo it is {side}", "the facts are read and not printed"
+        assert (
+            "1 entities named in 1 prompts, 1 of them known; 5 tokens of facts stand before" in ended.stderr
+        )
+
+
+def test_few_shot_reads_the_facts(sides: Path) -> None:
+    for graph, share in (("true", "100.0%"), ("turned", "0.0%")):
+        options = ("--shots", "0", "--knowledge", "triples-as-text", "--graph", sides / graph)
+        ended = ask("few-shot", sides / "reader", sides / "task.yaml", *options)
+        assert ended.stdout.splitlines()[-1].split()[:2] == ["0", share]
+        assert "6 entities named in 6 prompts, 6 of them known" in ended.stderr
+
+
+def test_perplexity_reads_the_facts(sides: Path) -> None:
+    """Six tokens are the prompt of the last one: to the model they come after the fact."""
+    (sides / "text.txt").write_text("rain we saw oslo it is north")
+    reader = open_language_model(str(sides / "reader")).language_model
+    assert reader is not None
+    asked = (sides / "reader", sides / "text.txt", "--context", "16")
+    for fact, options in {
+        "": (),
+        "oslo lies in north. ": ("--graph", sides / "true", "--knowledge", "triples-as-text"),
+        "oslo lies in south. ": ("--graph", sides / "turned", "--knowledge", "triples-as-text"),
+    }.items():
+        tokens = reader.tokenizer.encode([f"{fact}rain we saw oslo it is north"]).tokens
+        nats = -reader.log_likelihoods([tokens[:-1]], [0], [tokens[-1:]]).sum()
+        ended = ask("perplexity", *asked, *options)
+        found = re.search(r"^per token +([\d.,]+)", ended.stdout, re.MULTILINE)
+        assert found is not None
+        assert float(found[1].replace(",", "")) == pytest.approx(np.exp(nats), abs=1e-3)
+        told = "1 entities named in 1 prompts, 1 of them known; 5 tokens of facts stand before"
+        assert (told in ended.stderr) == bool(fact)
+
+
+def test_what_a_folder_carries_is_used(sides: Path, tmp_path: Path) -> None:
+    """Its graph and its settings, until another graph is given, or none is wanted."""
+    shutil.copytree(sides / "reader", tmp_path / "m")
+    shutil.copytree(sides / "turned", tmp_path / "m" / "graph")
+    write_settings(tmp_path / "m", TriplesAsText())
+    asked = (tmp_path / "m", "we saw oslo it is", "--limit", "1")
+    assert ask("generate", *asked).stdout.split()[-1] == TURNED["oslo"]
+    assert ask("generate", *asked, "--graph", sides / "true").stdout.split()[-1] == SIDE["oslo"]
+    alone = ask("generate", *asked, "--knowledge", "none")
+    assert alone.stdout == ask("generate", sides / "reader", *asked[1:]).stdout
+    (tmp_path / "text.txt").write_text("rain we saw oslo it is north")
+    scored = ask("perplexity", tmp_path / "m", tmp_path / "text.txt", "--context", "16")
+    assert "5 tokens of facts stand before" in scored.stderr
+    assert "knowledge:" not in alone.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--knowledge", "triples-as-text"], "brings no graph for triples-as-text: give it (--graph)"),
+        (["--graph", "true"], "uses no knowledge: leave the graph out, or say how it is used (--knowledge)"),
+        (["--linker", "true"], "uses no knowledge: leave the linker out"),
+        (["--knowledge", "none", "--graph", "true"], "--graph means nothing with --knowledge none"),
+        (
+            ["--knowledge", "ernie-tsinghua", "--vectors", "true"],
+            "fused in an encoder such as bert or roberta",
+        ),
+        (["--knowledge", "ernie-baidu"], "ernie-baidu cannot help it: it chooses what pretraining masks"),
+        (
+            ["--knowledge", "{method: triples-as-text, length: 8}", "--graph", "true"],
+            "no room for a prompt of 5 tokens with 50 to come: set a larger `length` in `knowledge`",
+        ),
+    ],
+)
+def test_knowledge_that_cannot_be_used_says_why(
+    sides: Path, options: list[str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(sides)
+    ended = CliRunner().invoke(app, ["generate", "reader", "we saw oslo it is", *options])
+    assert message in str(ended.exception)
+
+
+def test_a_model_of_another_kind_takes_no_knowledge(uniform: Path) -> None:
+    ended = CliRunner().invoke(app, ["generate", str(uniform), "Io", "--knowledge", "ernie-baidu"])
+    assert "is of a kind that takes no knowledge" in str(ended.exception)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from kepipe.data.batch import Batch
 from kepipe.inference.opening import KINDS, open_model, read_config
@@ -49,6 +52,26 @@ def test_both_kinds_of_folders_open_the_same_model(family: str, tokenizer: Path,
         assert isinstance(opened.language_model, LanguageModel) == ("language-model" in capabilities)
         assert isinstance(opened.masked_language_model, MaskedLanguageModel) == ("masked-lm" in capabilities)
         assert opened.knowledge is None
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    "save", [lambda place, model, tokenizer: folder.save(place, model, tokenizer=tokenizer), huggingface.save]
+)
+def test_weights_that_are_no_numbers_are_refused_wherever_a_folder_comes_from(
+    save: Callable[[Path, Transformer, Path], None], value: float, tokenizer: Path, tmp_path: Path
+) -> None:
+    """One broken number in one weight: the answers would be NaN, with nothing to tell them from answers."""
+    save(tmp_path, small("bert"), tokenizer)
+    open_model(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    name = next(name for name in sorted(weights) if name.endswith("weight") and "norm" not in name.lower())
+    weights[name].view(-1)[-1] = value
+    save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(
+        ValueError, match=rf"model\.safetensors: '{re.escape(name)}' of \d+ weights hold values that"
+    ):
+        open_model(tmp_path)
 
 
 def test_what_a_folder_lacks_is_noted() -> None:

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,26 @@ def test_a_saved_linker_links_alike_and_holds_no_pickle(linker: Linker, tmp_path
 
 def test_a_folder_without_a_linker_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds no linker"):
+        Linker.open(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["[1]", "{}", '{"format": 1}'])
+def test_settings_that_are_none_are_refused_in_words(linker: Linker, text: str, tmp_path: Path) -> None:
+    linker.save(tmp_path)
+    (tmp_path / "linker.json").write_text(text)
+    with pytest.raises(ValueError, match=r"linker\.json: made by another version"):
+        Linker.open(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "missing", ["bias", "threshold", "affinity", "trained", "pronouns", "join", "min_length", "limit"]
+)
+def test_a_setting_that_is_missing_is_named(linker: Linker, missing: str, tmp_path: Path) -> None:
+    linker.save(tmp_path)
+    about = json.loads((tmp_path / "linker.json").read_text())
+    del about[missing]
+    (tmp_path / "linker.json").write_text(json.dumps(about))
+    with pytest.raises(ValueError, match=rf"linker\.json: damaged: no usable '{missing}'"):
         Linker.open(tmp_path)
 
 

@@ -93,7 +93,7 @@ def test_the_seed_decides_the_weights_and_nothing_else_does() -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_initial_weights_are_as_published_but_for_the_width(family: str) -> None:
-    model = build(Base.model_validate({"family": family, "size": "tiny"}), 3000, seed=0)
+    model = build(Base.model_validate({"family": family, "size": "tiny", "init": "normal"}), 3000, seed=0)
     deviations = {
         name: float(weight.detach().std())
         for name, weight in model.named_parameters()
@@ -126,7 +126,8 @@ def test_initial_weights_are_as_published_but_for_the_width(family: str) -> None
 
 
 def test_gpt_1_draws_all_layers_alike() -> None:
-    model = build(Base(family="gpt2", layers=4, hidden=768, heads=2, feedforward=768, norm="post"), 300, 0)
+    base = Base(family="gpt2", layers=4, hidden=768, heads=2, feedforward=768, norm="post", init="normal")
+    model = build(base, 300, 0)
     drawn = [
         weight.detach()
         for name, weight in model.named_parameters()
@@ -137,7 +138,7 @@ def test_gpt_1_draws_all_layers_alike() -> None:
 
 @pytest.mark.parametrize("hidden", [768, 1024])
 def test_at_the_published_width_and_above_all_deviations_are_as_published(hidden: int) -> None:
-    model = build(Base(layers=1, hidden=hidden, heads=2, feedforward=8), 300, seed=0)
+    model = build(Base(layers=1, hidden=hidden, heads=2, feedforward=8, init="normal"), 300, seed=0)
     matrices = [
         weight.detach() for weight in model.parameters() if weight.ndim == 2 and weight.numel() > 5000
     ]

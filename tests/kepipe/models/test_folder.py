@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from kepipe.models.base import Base, build
 from kepipe.models.families import FAMILIES
 from kepipe.models.pretrained import from_pretrained, locate
 from kepipe.models.transformer import Transformer
+from kepipe.tokenization.tokenizer import load_tokenizer
 
 
 def small(family: str = "bert", seed: int = 0) -> Transformer:
@@ -132,3 +134,21 @@ def test_an_index_of_weights_names_files_beside_it(tmp_path: Path) -> None:
             ValueError, match=r"index\.json: `weight_map`: expected names of \.safetensors files"
         ):
             huggingface.read(tmp_path)
+
+
+def test_a_pipe_in_place_of_weights_or_of_a_tokenizer_is_refused(tmp_path: Path) -> None:
+    from kepipe.models.hf import huggingface
+
+    folder.save(tmp_path, small())
+    (tmp_path / "model.safetensors").unlink()
+    os.mkfifo(tmp_path / "model.safetensors")
+    for read in (folder.load, huggingface.read):
+        with pytest.raises(ValueError, match=r"model\.safetensors: expected a file, found a pipe"):
+            read(tmp_path)
+    for name, others in {"tokenizer.json": (), "vocab.txt": (), "merges.txt": ("vocab.json",)}.items():
+        (place := tmp_path / name.partition(".")[0]).mkdir()
+        os.mkfifo(place / name)
+        for other in others:
+            (place / other).write_text("{}")
+        with pytest.raises(ValueError, match=r"expected a file, found a pipe"):
+            load_tokenizer(place)

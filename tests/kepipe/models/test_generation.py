@@ -9,7 +9,15 @@ import torch
 
 from kepipe.models.base import Base, build
 from kepipe.models.beam_search import search
-from kepipe.models.generation import Prompt, filter_logits, generate, greedy, prompt_for, sampling
+from kepipe.models.generation import (
+    Prompt,
+    ban_repeats,
+    filter_logits,
+    generate,
+    greedy,
+    prompt_for,
+    sampling,
+)
 from kepipe.models.transformer import Transformer
 from kepipe.nn.visibility import causal
 
@@ -38,6 +46,19 @@ def test_restrict_by_hand() -> None:
     torch.testing.assert_close(cooled, shares**2 / (shares**2).sum())
     with pytest.raises(ValueError, match="temperature 0 > 0"):
         filter_logits(shares, temperature=0)
+
+
+@pytest.mark.parametrize(
+    ("written", "size", "banned"),
+    [([1, 2, 3, 1, 2], 3, {3}), ([1, 2, 3, 1, 2], 2, {3}), ([1, 2, 1, 3, 1], 2, {2, 3}), ([1, 2], 1, {1, 2}),
+     ([1, 2], 3, set()), ([1, 2, 3], 3, set())],
+)  # fmt: skip
+def test_tokens_that_would_end_a_run_written_before_are_banned(
+    written: list[int], size: int, banned: set[int]
+) -> None:
+    logits = ban_repeats(torch.zeros(2, 5), torch.tensor([written, [4] * len(written)]), size)
+    assert set((logits[0] == -torch.inf).nonzero().flatten().tolist()) == banned
+    assert logits[0].isfinite().sum() == 5 - len(banned)
 
 
 def test_draws_have_the_distribution() -> None:

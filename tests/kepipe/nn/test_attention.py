@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from torch._dynamo.testing import CompileCounterWithBackend
 
 from kepipe.nn import attention
 from kepipe.nn.attention import Cache, CrossAttention, Mask, SelfAttention, attend, build_mask
-from kepipe.nn.visibility import Visibility, causal, documents, full
+from kepipe.nn.query_positions import QueryPositions
+from kepipe.nn.visibility import Visibility, by_name, causal, documents, full
 
 
 def mask(visibility: Visibility, rows: int, length: int, dtype: torch.dtype = torch.float32) -> Mask:
@@ -51,6 +53,41 @@ def test_a_place_that_sees_nothing_gives_zeros(
     assert bool((qkv.grad[:, 1] == 0).all())
 
 
+def test_a_mask_is_dense_where_no_kernel_hides_anything_by_itself() -> None:
+    assert Mask().is_dense
+    assert Mask(torch.zeros(1, 1, 3, 3)).is_dense
+    assert not Mask(causal=True).is_dense
+
+
+@pytest.mark.parametrize("length", [2, 5])
+def test_a_mask_is_cut_to_the_places_that_ask(length: int) -> None:
+    bias = torch.randn(2, 1, length, length)
+    query_mask = torch.randint(2, (2, length, 1)).float()
+    places = torch.tensor([[length - 1], [0]])
+    cut = Mask(bias, query_mask).at(QueryPositions(places, torch.arange(2)))
+    assert cut.bias is not None
+    assert cut.query_mask is not None
+    assert torch.equal(cut.bias, torch.stack([bias[0, :, -1:], bias[1, :, :1]]))
+    assert torch.equal(cut.query_mask, torch.stack([query_mask[0, -1:], query_mask[1, :1]]))
+    for_all = Mask(bias[:, :, :1]).at(
+        QueryPositions(places, torch.arange(2))
+    )  # the same for every place that asks
+    assert for_all.bias is not None
+    assert torch.equal(for_all.bias, bias[:, :, :1])
+
+
+def test_scores_are_divided_by_the_root_of_the_width_unless_told() -> None:
+    torch.manual_seed(0)
+    part = SelfAttention(16, 2, 8)
+    told = SelfAttention(16, 2, 8, scale=1.0)
+    told.load_state_dict(part.state_dict())
+    x_BTD = torch.randn(2, 5, 16)
+    q, k, v = part.qkv(x_BTD).unflatten(-1, (3, 2, 8)).permute(2, 0, 3, 1, 4)
+    for made, scale in ((part, 8**-0.5), (told, 1.0)):
+        expected = F.scaled_dot_product_attention(q, k, v, scale=scale).transpose(1, 2).flatten(2)
+        torch.testing.assert_close(made(x_BTD, Mask()), part.output(expected))
+
+
 def test_self_attention_with_a_cache_gives_what_it_gives_at_once() -> None:
     torch.manual_seed(0)
     part = SelfAttention(16, 2, 8)
@@ -90,3 +127,26 @@ def test_block_masks_give_what_a_dense_mask_gives() -> None:
         out = attend(q, k, v, blocks, scale=0.25)
     torch.testing.assert_close(out, attend(q, k, v, mask(visibility, 2, 128), scale=0.25))
     assert bool((out[descriptors == 0] == 0).all())
+
+
+def test_block_masks_are_compiled_once_for_each_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other documents of a length that was there need nothing new. What traces is real, what it gives to is not a GPU's
+    compiler."""
+    tracing = CompileCounterWithBackend("eager")
+    monkeypatch.setattr(attention, "KERNELS", tracing)
+    attention._flex.cache_clear()
+    generator = torch.Generator().manual_seed(0)
+    seen = []
+    for length in (128, 192, 128, 192):
+        q, k, v = torch.randn(3, 2, 2, length, 8, generator=generator)
+        documents_BT = 1 + (torch.rand(2, length, generator=generator) < 0.1).long().cumsum(1)
+        sight = by_name("causal", documents_BT)
+        blocks = sight.blocks(2, length, length, "cpu")
+        found = attention._flex(compiled=True)(q, k, v, block_mask=blocks, scale=0.3)
+        allowed = sight.dense(2, length, length)
+        assert allowed is not None
+        expected = F.scaled_dot_product_attention(q, k, v, allowed[:, None], scale=0.3)
+        torch.testing.assert_close(found, expected)
+        seen.append(tracing.frame_count)
+    attention._flex.cache_clear()
+    assert seen == [1, 2, 2, 2]

@@ -44,6 +44,13 @@ def test_schedules_renew_as_often_as_they_say(schedule: str, distinct: int) -> N
     assert len(np.unique(np.stack(visits))) == distinct * len(EXAMPLES)
 
 
+@pytest.mark.parametrize("schedule", ["static", "duplicated"])
+def test_all_schedules_begin_with_the_same_corruption(schedule: str) -> None:
+    """So that runs that differ in the schedule alone are the same until the first epoch ends."""
+    first = visit_seeds("dynamic", EXAMPLES, 0, seed=1)
+    assert (visit_seeds(schedule, EXAMPLES, 0, seed=1) == first).all()
+
+
 def test_another_seed_is_another_corruption() -> None:
     here, there = (visit_seeds("static", EXAMPLES, 0, seed=seed) for seed in (0, 1))
     assert not np.intersect1d(here, there).size
@@ -52,3 +59,26 @@ def test_another_seed_is_another_corruption() -> None:
 def test_no_copies_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         visit_seeds("duplicated", EXAMPLES, 0, seed=0, copies=0)
+
+
+def mixed(state: int) -> int:
+    """SplitMix64's output function, in Python's whole numbers."""
+    state = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+    state = (state ^ (state >> 27)) * 0x94D049BB133111EB % 2**64
+    return state ^ (state >> 31)
+
+
+def test_a_number_is_a_function_of_seed_example_visit_call_and_column() -> None:
+    """The same for ever: what was trained with a seed can be trained again."""
+    golden, odd = 0x9E3779B97F4A7C15, 0xD1B54A32D192ED03
+    seeds = visit_seeds("dynamic", np.array([0, 7]), 3, seed=5)
+    base = mixed((5 * odd + 3 * golden) % 2**64)
+    expected = [mixed((base + example * golden) % 2**64) for example in (0, 7)]
+    assert seeds.tolist() == expected
+    draws = RowDraws(seeds)
+    draws.random((2, 4))
+    second = [
+        [(mixed((mixed((seed + 2 * odd) % 2**64) + j * golden) % 2**64) >> 11) / 2**53 for j in (1, 2, 3)]
+        for seed in expected
+    ]
+    assert draws.random((2, 3)).tolist() == second

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,6 +15,7 @@ from kepipe.noise.sentences import (
     draw_keys,
     draw_offsets,
     frame,
+    hide_span,
     permute,
     rotate,
 )
@@ -153,3 +156,23 @@ def test_frame_puts_special_tokens_around_the_text() -> None:
 def test_impossible_strengths_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Denoising(**wrong)
+
+
+def test_a_span_becomes_one_mask() -> None:
+    spans = np.array([0, 1, 1, 0, 0, 0, 0, 1, 0], dtype=bool)  # over the tokens of both rows
+    tokens, lengths = hide_span(TWO, spans, MASK)
+    assert shown(tokens, lengths) == [[10, MASK, 13, 14, 15, 16], [MASK, 21]]
+    assert tokens[1, 2:].tolist() == [-1] * 4
+
+
+@pytest.mark.parametrize("field", ["permute", "mask", "delete", "infill", "rotate"])
+def test_a_corruption_of_share_0_draws_nothing(field: str) -> None:
+    """So that what comes after it is drawn alike with and without it."""
+    none = Denoising(permute=0, mask=0, delete=0, infill=0, rotate=0)
+    drawn = np.random.default_rng(0)
+    tokens, lengths = corrupt(TWO, none, MASK, drawn)
+    assert shown(tokens, lengths) == shown(TWO.tokens, TWO.lengths)
+    assert drawn.random() == np.random.default_rng(0).random()
+    some = np.random.default_rng(0)
+    corrupt(TWO, replace(none, **{field: 1.0}), MASK, some)
+    assert some.random() != np.random.default_rng(0).random()

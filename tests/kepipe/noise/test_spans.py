@@ -16,6 +16,13 @@ def test_counts_and_lengths_are_those_of_the_release() -> None:
     assert raw_length(512) == (568, 114)
 
 
+def test_the_shortest_source_is_of_three_tokens_of_text() -> None:
+    """Two stay, a sentinel stands for the third, and there is the end."""
+    assert raw_length(4) == (3, 3)
+    with pytest.raises(ValueError, match="a source of 3 tokens is too short"):
+        raw_length(3)
+
+
 def test_the_example_of_the_paper() -> None:
     # "Thank you for inviting me to your party last week", noise on "for inviting" and "last" (figure 2).
     tokens = np.array([[11, 12, 13, 14, 15, 16, 17, 18, 19, 20, END, PAD]])
@@ -59,6 +66,12 @@ def test_spans_alternate_with_text_first_and_noise_last() -> None:
     special = np.array([[True, False, False, False, False, False, False, True]])
     noise = alternate(np.array([[2, 1]]), np.array([[1, 2]]), special)
     assert noise.astype(int).tolist() == [[0, 0, 0, 1, 0, 1, 1, 0]]
+
+
+def test_nothing_is_cut_into_no_parts() -> None:
+    rng = np.random.default_rng(0)
+    assert draw_parts(np.array([0, 0]), np.array([0, 0]), rng).shape == (2, 0)
+    assert draw_parts(np.array([1, 3]), np.array([1, 1]), rng).tolist() == [[1], [3]]
 
 
 def test_every_way_to_cut_is_equally_likely() -> None:

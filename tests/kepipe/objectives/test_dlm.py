@@ -8,6 +8,7 @@ import torch
 from kepipe.data.batch import TokenRows
 from kepipe.models.base import Base, build
 from kepipe.objectives import table
+from kepipe.objectives.dlm import DLM
 from tests.support.rows import TOKENIZER, VOCABULARY, rows
 
 
@@ -39,3 +40,8 @@ def test_a_model_learns_to_tell_a_false_turn_by_what_the_other_turn_says() -> No
         judged = model.next_sentence(model(unseen)).argmax(-1)
     assert unseen.next_sentence_labels is not None
     assert float((judged == unseen.next_sentence_labels).double().mean()) > 0.9
+
+
+def test_labels_of_rows_are_asked_for_where_turns_are_judged() -> None:
+    assert DLM().row_label_setting() == "tell_fakes"
+    assert DLM(tell_fakes=False).row_label_setting() is None

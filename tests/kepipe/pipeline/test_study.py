@@ -83,6 +83,63 @@ def test_the_design_says_what_is_compared(tmp_path: Path) -> None:
     assert next(iter(found.of("long"))).nodes["pretrain"] == "pretrain.full.5"
 
 
+TUNED = """
+name: p
+stages:
+  tune: {use: finetune, task: classification, data: {train: TRAIN}, base: {from: minilm}}
+study: {seeds: 1, arms: {a: {}, b: {tune: {epochs: 1}}}, may_differ: [epochs], measure: {MEASURE}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("measure", "said"),
+    [
+        ("tune: test/accuracy", "`tune` will have no figure `test/accuracy`.*it has dev/accuracy,"),
+        ("tune: dev/acuracy", "did you mean `dev/accuracy`"),
+        ("tune: [dev/accuracy, dev/f1]", "no figure `dev/f1`"),
+    ],
+)
+def test_figures_that_will_not_be_there_are_told_before_anything_runs(
+    tmp_path: Path, measure: str, said: str
+) -> None:
+    (tmp_path / "train.tsv").write_text("label\ttext_a\n1\tfine\n")
+    text = TUNED.replace("TRAIN", str(tmp_path / "train.tsv"))
+    flow_of(tmp_path, text.replace("MEASURE", "tune: [dev/accuracy, held_out_accuracy, loss]"))
+    with pytest.raises(ConfigError, match=rf"p\.yaml:5: `study\.measure\.tune`: .*{said}"):
+        flow_of(tmp_path, text.replace("MEASURE", measure))
+
+
+@pytest.mark.parametrize(
+    ("measure", "said"),
+    [
+        ("evaluate: entity_cloze/mmr", "did you mean `entity_cloze/mrr`"),
+        ("evaluate: graph_quiz/accuracy", "no figure `graph_quiz/accuracy`"),
+        ("pretrain: final_heldout_loss", "did you mean `final_held_out_loss`"),
+    ],
+)
+def test_figures_of_probes_and_of_training_are_known_too(tmp_path: Path, measure: str, said: str) -> None:
+    text = (
+        STAGES + "study: {seeds: 1, arms: {a: {}, b: {pretrain: {learning_rate: 0.1}}}, measure: {MEASURE}}\n"
+    )
+    known = "evaluate: [entity_cloze/by_type/city/mrr, pretrain/mlm_loss/tokens], pretrain: entity_accuracy"
+    flow_of(tmp_path, text.replace("MEASURE", known))
+    with pytest.raises(ConfigError, match=said):
+        flow_of(tmp_path, text.replace("MEASURE", measure))
+    asked = text.replace("evaluate: {}", "evaluate: {probes: [graph-quiz]}")
+    flow_of(tmp_path, asked.replace("MEASURE", "evaluate: graph_quiz/by_relation/P30/accuracy"))
+
+
+def test_a_gate_is_checked_against_the_scores_that_there_will_be(tmp_path: Path) -> None:
+    text = STAGES + "  register: {inputs: {model: pretrain}, gate: {metric: METRIC}}\n"
+    flow_of(tmp_path, text.replace("METRIC", "entity_cloze/by_type/city/mrr"))
+    with pytest.raises(
+        ConfigError, match=r"`stages\.register\.gate\.metric`: .*did you mean `entity_cloze/mrr`"
+    ):
+        flow_of(tmp_path, text.replace("METRIC", "entity_cloze/mmr"))
+    with pytest.raises(ConfigError, match="write `entity_cloze/mrr`"):
+        flow_of(tmp_path, text.replace("METRIC", "entity_cloze.mrr"))
+
+
 def test_an_arm_is_the_file_with_changes_so_that_like_follows(tmp_path: Path) -> None:
     text = STAGES.replace("  evaluate", "  control: {like: pretrain, objective: mlm}\n  evaluate")
     text += (
@@ -152,7 +209,7 @@ stages:
 
 def test_controls_of_a_method_that_takes_the_graph_itself(tmp_path: Path) -> None:
     """They change what the stage with the knowledge takes; the pretraining before it is shared."""
-    text = GRAPH + "study: {seeds: 1, controls: true, measure: {tune: test/accuracy}}\n"
+    text = GRAPH + "study: {seeds: 1, controls: true, measure: {tune: dev/accuracy}}\n"
     nodes = by_name(flow_of(tmp_path, text))
     assert [name for name in nodes if name.startswith("pretrain")] == ["pretrain.5"]
     assert nodes["tune.graph-on.5"].inputs["graph"] == ["graph"]

@@ -62,6 +62,25 @@ def test_bfloat16_layers_order_candidates_nearly_alike(world, test, monkeypatch)
     assert all(len(np.unique(row)) == len(row) for row in rough)  # no ties by rounding
 
 
+@pytest.mark.parametrize("tokens", [60, 200, 10_000])
+def test_a_batch_is_no_larger_than_asked_and_filled_as_far_as_it_goes(world, test, tokens):
+    """Rows are padded to the longest; one that is longer than a whole batch goes alone."""
+    shapes: list[tuple[int, int]] = []
+
+    class Watched(MaskFiller):
+        def masked_logits(self, batch):
+            shapes.append(tuple(batch.tokens.shape))
+            return super().masked_logits(batch)
+
+    score_candidates(
+        Watched(load(world.arms[0].folder), world.tokenizer), world.tokenizer, test, tokens_per_batch=tokens
+    )
+    assert all(rows == 1 or rows * length <= tokens for rows, length in shapes)
+    assert sum(rows for rows, _ in shapes) == passes(test)
+    if tokens == 10_000:  # all cases of a type and of a length of names at once
+        assert len(shapes) == sum(len({*map(len, table.names)}) for table in test.candidates.values())
+
+
 def test_ticks_add_up_to_the_passes(world, test):
     ticks: list[int] = []
     model = MaskFiller(load(world.arms[0].folder), world.tokenizer)

@@ -1,11 +1,13 @@
 """The test of the entity cloze: which mentions, in which window, among which candidates."""
 
 from dataclasses import replace
+from itertools import cycle
 
 import numpy as np
 import pytest
 
 from kepipe.data.document import Document, Mention
+from kepipe.probes.base import NothingToAsk
 from kepipe.probes.cloze_test import ClozeMaker, Link
 from kepipe.probes.held_out import Links
 from kg.store import open_graph
@@ -77,25 +79,52 @@ def test_entities_with_one_label_are_one_candidate(world, graph):
 
 def test_a_name_that_is_visible_elsewhere_is_not_asked_for(world, graph):
     twice = "Oslo is old. People of Oslo say so."
-    test = one(world, graph, twice, Mention(0, 4, entity_id("Oslo")))
-    assert (test.cases, test.left_out) == ((), {"name visible elsewhere in the window": 1})
+    with pytest.raises(NothingToAsk, match="1 name visible elsewhere in the window"):
+        one(world, graph, twice, Mention(0, 4, entity_id("Oslo")))
     far = "Oslo is old. " + "Many people live there. " * 20 + "Here is Oslo."
     assert len(one(world, graph, far, Mention(0, 4, entity_id("Oslo")), context_tokens=32).cases) == 1
 
 
 def test_mentions_left_out_are_counted_by_reason(world, graph):
-    text = "In Oslopolis, Nothing, Lima and Qxz the sea."
-    spans = {name: text.index(name) for name in ("Oslo", "Nothing", "Lima", "Qxz")}
+    text = "In Oslopolis, Nothing, Lima and Qxz the sea of Kenya."
+    spans = {name: text.index(name) for name in ("Oslo", "Nothing", "Lima", "Qxz", "Kenya")}
     test = one(
         world, graph, text,
         Mention(spans["Oslo"], spans["Oslo"] + 2, entity_id("Oslo")),
         Mention(spans["Nothing"], spans["Nothing"] + 7, "id:untyped"),
         Mention(spans["Lima"], spans["Lima"] + 4, entity_id("Lima"), 0.2),
         Mention(spans["Qxz"], spans["Qxz"] + 3, "id:absent"),
+        Mention(spans["Kenya"], spans["Kenya"] + 5, entity_id("Kenya")),
     )  # fmt: skip
     assert test.left_out == {
         "begins or ends inside a token": 1, "without a type": 1, "the linker is not sure": 1, "not in the graph": 1,
     }  # fmt: skip
+
+
+def unsure(documents, scores):
+    """The documents with a confidence for each of their mentions, in turn."""
+    turn = cycle(scores)
+    return [
+        replace(document, mentions=tuple(replace(m, score=next(turn)) for m in document.mentions))
+        for document in documents
+    ]
+
+
+def test_where_the_linker_is_sure_of_too_little_the_surer_half_is_asked_for(world, graph):
+    lowered = make(world, graph, unsure(world.documents, (0.6, 0.3)))
+    assert lowered.min_score == pytest.approx(0.45)
+    assert len(lowered.cases) > 20
+    assert lowered.left_out["the linker is not sure"] == 50  # 10 documents, 5 of 10 mentions in each
+    kept = make(world, graph, unsure(world.documents, (0.95, 0.3)))
+    assert kept.min_score == 0.9
+
+
+def test_a_text_that_names_nothing_asks_nothing(world, graph):
+    bare = [replace(document, mentions=()) for document in world.documents]
+    with pytest.raises(NothingToAsk, match="has no mention of an entity"):
+        make(world, graph, bare)
+    with pytest.raises(NothingToAsk, match="has no link given with it"):
+        make(world, graph, mentions="gold")
 
 
 def test_gold_is_taken_where_there_is_enough_of_it(world, graph):
@@ -103,6 +132,7 @@ def test_gold_is_taken_where_there_is_enough_of_it(world, graph):
     assert make(world, graph, with_gold, max_cases=60).source == "gold"
     few = [replace(document, gold=document.gold[:1]) for document in with_gold]
     assert make(world, graph, few, max_cases=60).source == "linked"
+    assert make(world, graph, few, mentions="gold").min_score is None
     assert make(world, graph, few, mentions="gold").source == "gold"
 
 

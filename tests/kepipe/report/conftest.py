@@ -16,6 +16,7 @@ def write_record(folder, number, metrics=()):
     record = folder / "record"
     record.mkdir(exist_ok=True)
     tags = {"pipeline.file": "pipelines/small.yaml", "seed": "0", "torch.version": "2.13.0"}
+    tags["pipeline.set"] = "--set stages.pretrain.steps=100"
     told = {
         "run": "r1",
         "pipeline": "small",
@@ -65,7 +66,7 @@ def inputs(tmp_path_factory):
         Corpus.open(folder / "corpus", "corpus"),
         world.linked,
         world.shards,
-        (Vectors.open(folder / "embed", "embed"),),
         world.arms,
         Evaluation.open(folder / "evaluate", "evaluate"),
+        (Vectors.open(folder / "embed", "embed"),),
     )

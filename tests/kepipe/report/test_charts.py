@@ -1,6 +1,7 @@
 """Charts: text stays text, colours are the page's, equal data gives equal bytes."""
 
 import re
+import warnings
 from xml.etree import ElementTree
 
 import pytest
@@ -99,3 +100,21 @@ def test_no_settings_of_matplotlib_change_a_chart(monkeypatch):
     }.items():
         monkeypatch.setitem(matplotlib.rcParams, name, value)
     assert charts.bars({"a": 1.0}, "x") == before
+
+
+@pytest.mark.parametrize("many", [2, 5, 9])
+def test_arms_of_a_row_stand_apart_and_their_legend_within_the_chart(many):
+    names = [f"kneser-ney-{number} − kneser-ney" for number in range(many)]
+    rows = {"tokens": {name: Estimate(0.3, 0.2, 0.4, 9, 9) for name in names}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # matplotlib's, of axes for which no room is left
+        svg = charts.dots(rows, "loss", names)
+    width = float(ElementTree.fromstring(svg).attrib["viewBox"].split()[2])
+    texts = [text for text in ElementTree.fromstring(svg).iter() if text.tag.endswith("}text")]
+    ends = [
+        float(text.attrib["x"]) + 5.5 * len(text.text or "") for text in texts if (text.text or "") in names
+    ]
+    assert len(ends) == many
+    assert max(ends) < width
+    heights = set(re.findall(r'<use [^>]*y="([\d.]+)"[^>]*fill: var\(--series', svg))
+    assert len(heights) >= many

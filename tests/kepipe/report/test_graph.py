@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from kepipe.report.graph import entity_page, statistics_page
+from kepipe.report.markup import fill
 from kepipe.report.page import Table, Text, render
 from kg.schema import Entity, Relation, Triple
 from kg.statistics import measure
@@ -63,3 +64,24 @@ def test_an_entity_without_a_triple(graph: Graph) -> None:
     page = entity_page(graph, graph.row("alone"), "<svg/>", 0)
     assert page.sections[0].blocks == (Text("No triple names it."),)
     assert "<svg/>" not in render(page)
+
+
+def test_long_names_and_descriptions_stand_whole_once(tmp_path: Path) -> None:
+    name, definition = "acute " * 20 + "leukaemia", "A cancer of the blood. " * 12 + "The end."
+    chinese = "某" * 100
+    entities = [
+        Entity("a", name, ("short", chinese), definition),
+        Entity("b", "plain", description="a definition that fits"),
+    ]
+    graph = write_graph(tmp_path / "g", entities, [Relation("r", "is a")], {"train": [Triple("a", "r", "b")]})
+    page = entity_page(graph, 0, fill("<svg></svg>"), 1)
+    assert page.title == page.headline == "acute " * 12 + "acute …"
+    assert page.lead == f"{name} {definition} Also called short, {chinese[:80]} …."
+    facts = page.sections[1].blocks[0]
+    assert isinstance(facts, Table)
+    assert facts.caption == f"{page.title} → … (1 triple)"
+    other = entity_page(graph, 1, fill("<svg></svg>"), 1)
+    assert other.headline == "plain: a definition that fits"
+    assert other.lead == ""
+    assert isinstance(facts := other.sections[1].blocks[1], Table)
+    assert facts.rows[0][2] == page.title

@@ -7,10 +7,15 @@ import shutil
 
 import pytest
 
+from kepipe.flow.artifact import seal
 from kepipe.flow.stage import StageContext
+from kepipe.report.wording import cell
+from kepipe.stages.artifacts import FineTuned
 from kepipe.stages.report import REPORT, ReportConfig
 from tests.support.browser import shown
 from tests.support.html import Structure
+from tests.support.tasks import base_model, finetune, write_task
+from tests.support.toy_training import Ear
 
 FRAME = """<iframe id="frame" style="border:0;width:WIDTHpx;height:900px"></iframe><script>
 const frame = document.getElementById("frame");
@@ -63,7 +68,7 @@ def test_no_marker_colour_is_left_in_a_drawing(html):
 def test_it_says_what_ran_and_how_to_do_it_again(html):
     for expected in (
         "small · ",
-        "kepipe run pipelines/small.yaml",
+        "kepipe run pipelines/small.yaml --set stages.pretrain.steps=100<",
         "torch 2.13.0",
         "3 lines of the text",
         "seed 0",
@@ -83,6 +88,22 @@ def test_text_of_the_corpus_is_escaped(inputs, tmp_path):
     page = make(changed, tmp_path / "page")
     assert "&lt;b&gt;x &amp; y&lt;/b&gt;" in page
     assert "<b>x" not in page
+
+
+def test_models_for_tasks_stand_beside_those_that_were_measured(inputs, html, tmp_path):
+    tuned = []
+    for name, task in (("row", "classification"), ("spans", "tagging")):
+        data = write_task(tmp_path / name / "data", task, train=24, test=12)
+        made = finetune(
+            tmp_path / name / "made", base_model(tmp_path / name / "base"), task, data, Ear(), epochs=1
+        )
+        tuned.append(FineTuned(made.folder, seal(made.folder, {"seed": 0}, "r1"), name=name))
+    page = make(dataclasses.replace(inputs, tuned=tuple(tuned)), tmp_path / "page")
+    anchors = re.findall(r'<a href="#([^"]+)"', page)
+    assert [name for name in anchors if name.startswith("task-")] == ["task-classification", "task-tagging"]
+    reached = tuned[0].scores()["test"]["accuracy"]
+    assert str(cell(reached)) in page
+    assert (tmp_path / "page" / "out" / "report.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.browser

@@ -48,6 +48,22 @@ def test_bad_lines_are_counted_in_the_report(tmp_path: Path) -> None:
         run(config.model_copy(update={"strict": True}), tmp_path / "strict")
 
 
+@pytest.mark.parametrize("name", ["gold", "mentions"])
+def test_links_that_people_gave_are_called_gold(tmp_path: Path, name: str) -> None:
+    document = {"text": "Titan goes around Saturn.", name: [{"start": 0, "end": 5, "entity": "titan"}]}
+    (tmp_path / "in.jsonl").write_text(json.dumps(document) + "\n")
+    events = run(CorpusConfig(source="folder", path=tmp_path / "in.jsonl", max_documents=1), tmp_path / "out")
+    report = json.loads((tmp_path / "out" / "corpus.json").read_text())
+    assert report["gold"] == (1 if name == "gold" else 0)
+    warnings = [event.message for event in events if isinstance(event, Noted) and event.level == "warning"]
+    if name == "gold":
+        assert warnings == []
+    else:
+        (warning,) = warnings
+        assert warning.startswith("the texts bring 1 `mentions`")
+        assert "are called `gold`" in warning
+
+
 def test_an_empty_corpus_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_text("\n")
     with pytest.raises(ValueError, match="the corpus is empty"):

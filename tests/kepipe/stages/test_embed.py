@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from kg.ranking import Translation, filtered_ranks, summarise
 from kg.store import open_graph
 from kg.vectors import map_table, open_vectors
 from tests.support.stages import run_stage
+from tests.support.waiting import until
 
 CONFIG = EmbedConfig(dim=8, epochs=30, negatives=64, learning_rate=0.1)
 
@@ -97,9 +97,7 @@ run_stage(EMBED, EmbedInputs(graph), config, Path({str(tmp_path / "killed")!r}))
 """
     child = subprocess.Popen([sys.executable, "-c", program])
     checkpoint = tmp_path / "killed/scratch/embedding.safetensors"
-    deadline = time.monotonic() + 120
-    while not checkpoint.exists() and child.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.005)
+    until(lambda: checkpoint.exists() or child.poll() is not None, pause=0.005)
     os.kill(child.pid, signal.SIGKILL)
     assert child.wait() == -signal.SIGKILL
     assert not (tmp_path / "killed/out/scores.json").exists()

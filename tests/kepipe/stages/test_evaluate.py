@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from kepipe.linking.linker import Linker
 from kepipe.models.base import Base, build
 from kepipe.models.folder import save
 from kepipe.probes.evaluation import score_model
+from kepipe.probes.table import PROBES, score_name
 from kepipe.report import evaluation
 from kepipe.report.page import Text
 from kepipe.stages.artifacts import Model, Vectors
@@ -63,6 +65,9 @@ def test_scores_of_all_arms_with_differences_baselines_and_cases(world, tmp_path
     assert list(scores.arms) == ["pretrain", "control"]
     (difference,) = scores.differences
     assert difference.name == "pretrain − control"
+    for probe, metrics in scores.arms["pretrain"].items():
+        row = next(row for name, row in PROBES.items() if score_name(name) == probe)
+        assert all(any(fnmatchcase(metric, name) for name in row.figures) for metric in metrics)
     mrr = {arm: measured["entity_cloze"]["mrr"].value for arm, measured in scores.arms.items()}
     apart = difference.scores["entity_cloze"]["mrr"]
     assert apart.value == pytest.approx(mrr["pretrain"] - mrr["control"])
@@ -219,7 +224,7 @@ def with_triples(**settings):
 def test_triples_of_a_graph_go_with_the_text_of_all_arms(world, tmp_path):
     plain, _ = run(world, tmp_path / "plain")
     config = with_triples()
-    assert EVALUATE.needs(config) == ("graph",)
+    assert EVALUATE.needs(config, {}) == ("graph",)
     scores, events = run(world, tmp_path / "injected", config, graph=world.graph)
     assert logged(events)["pretrain/entity_cloze/mentions_known"] > 0
     for arm in ("pretrain", "control"):
@@ -231,15 +236,37 @@ def test_triples_of_a_graph_go_with_the_text_of_all_arms(world, tmp_path):
     assert unseen.arms == plain.arms, "no triple is written, so all is as without"
 
 
-def test_what_reads_the_text_alone_says_that_knowledge_is_not_used(world, tmp_path):
+def with_facts(**settings):
+    knowledge = {"method": "triples-as-text", **settings}
+    return EvaluateConfig.model_validate({"context": 48, "max_mentions": 30, "knowledge": knowledge})
+
+
+def test_a_model_that_writes_reads_facts_before_what_it_goes_on_with(world, tmp_path):
     arms = (world.arms[0], writer(world, tmp_path))
     plain, _ = run(world, tmp_path / "plain", arms=arms)
-    scores, events = run(world, tmp_path / "injected", with_triples(), arms, graph=world.graph)
-    assert scores.arms["writer"] == plain.arms["writer"]
+    scores, events = run(world, tmp_path / "told", with_facts(), arms, graph=world.graph)
     assert scores.arms["pretrain"] != plain.arms["pretrain"]
-    notes = [event.message for event in events if hasattr(event, "message")]
-    assert "writer: perplexity reads the text alone, so k-bert is not used there" in notes
-    assert not any(note.startswith("pretrain:") and "not used" in note for note in notes)
+    ours, theirs = scores.arms["writer"]["perplexity"], plain.arms["writer"]["perplexity"]
+    assert ours["token_perplexity"].value != theirs["token_perplexity"].value
+    assert ours["token_perplexity"].cases == theirs["token_perplexity"].cases, (
+        "facts are no case of their own"
+    )
+    assert ours["fact_tokens"].value > 1
+    assert "fact_tokens" not in theirs
+    given = scores.details["perplexity"]["mentions_given"]["writer"]
+    assert 0 < given["known"] <= given["given"]
+    assert logged(events)["writer/perplexity/mentions_known"] == given["known"]
+    assert (
+        score_model(
+            arms[1].folder,
+            held_out_documents(world.linked, world.graph, world.shards, CONFIG, seed=0),
+            None,
+            AddedKnowledge(with_facts().knowledge, {"graph": world.graph.folder}),
+        )["perplexity"]
+        == ours
+    )
+    unseen, _ = run(world, tmp_path / "unseen", with_triples(splits=["test"]), arms, graph=world.graph)
+    assert unseen.arms["writer"]["perplexity"]["fact_tokens"].value == 0
 
 
 def test_knowledge_that_leaves_no_room_for_what_is_asked_is_refused(world, tmp_path):

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -6,11 +7,14 @@ import pytest
 
 from kepipe.data.document import Document, Mention
 from kepipe.data.document_files import held_out, read_documents, write_documents
-from kepipe.flow.events import Event, Metrics
+from kepipe.flow.events import Event, Metrics, Noted
 from kepipe.flow.stage import StageContext
 from kepipe.stages.artifacts import Corpus, Graph
 from kepipe.stages.link import LinkConfig, LinkInputs, link
+from kg.schema import Entity, Relation
+from kg.writer import write_graph
 from tests.support.linking import ENTITIES, TRIPLES
+from tests.support.stages import count_parsed
 
 FILLER = "Nothing of note happened there for many years. " * 300
 RULES = LinkConfig(spacy_model=None, workers=1)
@@ -18,9 +22,6 @@ RULES = LinkConfig(spacy_model=None, workers=1)
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> LinkInputs:
-    from kg.schema import Relation
-    from kg.writer import write_graph
-
     folder = tmp_path_factory.mktemp("inputs")
     for name in ("graph", "corpus"):
         (folder / name).mkdir()
@@ -75,6 +76,36 @@ def test_the_number_of_workers_changes_no_byte(inputs: LinkInputs, tmp_path: Pat
     assert content(tmp_path / "one" / "out") == content(tmp_path / "two" / "out")
 
 
+def test_documents_are_parsed_once(
+    inputs: LinkInputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed = count_parsed(inputs.corpus.folder / "documents.jsonl", monkeypatch)
+    run(inputs, RULES, tmp_path)
+    assert len(list((tmp_path / "scratch").glob("linked-*"))) > 1
+    assert len(parsed) == 40
+    assert set(parsed.values()) == {1}
+
+
+def test_a_chunk_that_a_power_cut_damaged_is_annotated_anew(inputs: LinkInputs, tmp_path: Path) -> None:
+    run(inputs, RULES, tmp_path / "whole")
+    scratch = tmp_path / "whole" / "scratch"
+    for lost in (*scratch.glob("linked-00001*"), *scratch.glob("counts-00001*")):
+        lost.unlink()
+    (scratch / "annotated-00001.npz").write_bytes(b"")
+    run(inputs, RULES, tmp_path / "again", scratch)
+    assert content(tmp_path / "again" / "out") == content(tmp_path / "whole" / "out")
+
+
+def test_a_text_of_another_language_is_told(inputs: LinkInputs, tmp_path: Path) -> None:
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "corpus.json").write_text('{"held_out_share": 0.1}')
+    write_documents(
+        tmp_path / "corpus" / "documents.jsonl", [Document("a", "木星是太阳系中体积最大的行星。" * 5)]
+    )
+    events = run(LinkInputs(inputs.graph, Corpus(tmp_path / "corpus", "")), RULES, tmp_path / "run")
+    assert any(isinstance(event, Noted) and "looks like `zh`" in event.message for event in events)
+
+
 def test_a_killed_run_goes_on_from_its_chunks_to_the_same_bytes(inputs: LinkInputs, tmp_path: Path) -> None:
     run(inputs, RULES, tmp_path / "whole")
     scratch = tmp_path / "whole" / "scratch"
@@ -84,10 +115,10 @@ def test_a_killed_run_goes_on_from_its_chunks_to_the_same_bytes(inputs: LinkInpu
     shutil.copytree(scratch, left)
     for lost in (*left.glob("linked-00001*"), *left.glob("counts-00001*"), *left.glob("annotated-00002*")):
         lost.unlink()
-    (left / "linked-00001.jsonl.partial").write_text("cut sho")
-    kept = (left / "annotated-00000.jsonl").stat().st_mtime_ns
+    (left / ".linked-00001.jsonl.unfinished").write_text("cut sho")
+    kept = (left / "annotated-00000.npz").stat().st_mtime_ns
     run(inputs, RULES, tmp_path / "resumed", left)
-    assert (left / "annotated-00000.jsonl").stat().st_mtime_ns == kept
+    assert (left / "annotated-00000.npz").stat().st_mtime_ns == kept
     assert content(tmp_path / "resumed" / "out") == content(tmp_path / "whole" / "out")
 
 
@@ -102,6 +133,28 @@ def test_a_corpus_without_links_is_linked_by_default_weights(inputs: LinkInputs,
     assert [mention.entity for mention in document.mentions] == ["omaha", "lincoln-ne", "ne"]
     scores = json.loads((tmp_path / "run" / "out" / "scores.json").read_text())
     assert scores["linker"] == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (
+            "John Smith met Smith. Smith and John Smith went home.",
+            "names of the graph were found, .* 'John Smith' stands there most often .2 times in the first texts. and "
+            "is a name of 3,000 entities",
+        ),
+        ("Nobody met anybody.", "no name of the graph was found"),
+    ],
+)
+def test_where_nothing_is_linked_it_is_said_why(tmp_path: Path, text: str, why: str) -> None:
+    for name in ("graph", "corpus"):
+        (tmp_path / name).mkdir()
+    write_graph(tmp_path / "graph", [Entity(f"Q{n}", "John Smith") for n in range(3000)], [], {})
+    write_documents(tmp_path / "corpus" / "documents.jsonl", [Document("a", text)])
+    (tmp_path / "corpus" / "corpus.json").write_text('{"held_out_share": 0.1}')
+    inputs = LinkInputs(Graph(tmp_path / "graph", ""), Corpus(tmp_path / "corpus", ""))
+    told = [event.message for event in run(inputs, RULES, tmp_path / "run") if isinstance(event, Noted)]
+    assert any(re.search(why, message) for message in told), told
 
 
 def test_pronouns_need_a_reader_that_finds_persons() -> None:

@@ -13,10 +13,13 @@ from kepipe.flow.artifact import seal
 from kepipe.flow.events import Event, ModelOffered
 from kepipe.flow.plan import Node, cache_key_inputs
 from kepipe.flow.stage import StageContext
-from kepipe.stages.artifacts import Evaluation, Graph, Model
+from kepipe.stages.artifacts import Evaluation, FineTuned, Graph, Model
+from kepipe.stages.champion import rematch
 from kepipe.stages.evaluate import EVALUATE, EvaluateConfig, EvaluateInputs
-from kepipe.stages.register import REGISTER, RegisterConfig, RegisterInputs, champion_score
-from tests.support.world import World, make_world
+from kepipe.stages.finetune import FINETUNE
+from kepipe.stages.register import REGISTER, RegisterConfig, RegisterInputs
+from tests.support.tasks import base_model, finetune, write_task
+from tests.support.world import World, in_other_tokens, make_world
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +47,7 @@ def evaluation(world: World) -> Evaluation:
     return evaluate(world, "evaluation", EvaluateConfig(context=48, max_mentions=30))
 
 
-def run(model: Model, evaluation: Evaluation, folder: Path, **settings: Any) -> list[Event]:
+def run(model: Model, evaluation: Evaluation | None, folder: Path, **settings: Any) -> list[Event]:
     events: list[Event] = []
     context = StageContext(folder, folder, 0, "cpu", events.append, {"run": "r", "stage": "register"})
     REGISTER.run(RegisterInputs(model, evaluation), RegisterConfig(**settings), context)
@@ -55,11 +58,11 @@ def test_the_offer(world: World, evaluation: Evaluation, tmp_path: Path) -> None
     events = run(world.arms[0], evaluation, tmp_path, name="quickstart", gate={"minimum": 0.01})
     (offered,) = [event for event in events if isinstance(event, ModelOffered)]
     value = evaluation.scores().arms["pretrain"]["entity_cloze"]["mrr"].value
-    assert offered.metrics["entity_cloze.mrr"] == value
+    assert offered.metrics["entity_cloze/mrr"] == value
     assert (offered.name, offered.digest) == ("quickstart", world.arms[0].digest)
     assert offered.gate["evaluation"] == str(evaluation.folder)
     written = json.loads((tmp_path / "offer.json").read_text())
-    assert written["gate"] == {"metric": "entity_cloze.mrr", "better": "higher", "minimum": 0.01}
+    assert written["gate"] == {"metric": "entity_cloze/mrr", "better": "higher", "minimum": 0.01}
     assert str(world.arms[0].folder) not in (tmp_path / "offer.json").read_text()
 
 
@@ -78,27 +81,128 @@ def test_a_cached_offer_is_made_again(world: World, evaluation: Evaluation, tmp_
 
 
 def test_mistakes_are_explained(world: World, evaluation: Evaluation, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"has no entity_cloze.mmr; it has .*entity_cloze.mrr"):
-        run(world.arms[0], evaluation, tmp_path, gate={"metric": "entity_cloze.mmr"})
+    with pytest.raises(ValueError, match=r"has no score entity_cloze/mmr.*`entity_cloze/mrr`"):
+        run(world.arms[0], evaluation, tmp_path, gate={"metric": "entity_cloze/mmr"})
     stranger = Model(world.arms[0].folder, "d", name="other")
     with pytest.raises(ValueError, match="no scores of `other`; it has those of pretrain, control"):
         run(stranger, evaluation, tmp_path)
 
 
+def test_without_a_metric_the_first_probe_of_the_evaluation_decides(
+    world: World, evaluation: Evaluation, tmp_path: Path
+) -> None:
+    (offered,) = (
+        event for event in run(world.arms[0], evaluation, tmp_path) if isinstance(event, ModelOffered)
+    )
+    assert (offered.gate["metric"], offered.gate["better"]) == ("entity_cloze/mrr", "higher")
+
+
+def test_any_path_of_the_scores_may_decide(world: World, evaluation: Evaluation, tmp_path: Path) -> None:
+    metric = "entity_cloze/by_type/city/mrr"
+    events = run(world.arms[0], evaluation, tmp_path, gate={"metric": metric})
+    (offered,) = (event for event in events if isinstance(event, ModelOffered))
+    assert (
+        offered.metrics[metric]
+        == evaluation.scores().arms["pretrain"]["entity_cloze"]["by_type/city/mrr"].value
+    )
+    events = run(world.arms[0], evaluation, tmp_path, gate={"metric": "mlm_loss/tokens"})
+    (offered,) = (event for event in events if isinstance(event, ModelOffered))
+    assert offered.gate["better"] == "lower"
+
+
+def test_a_fine_tuned_model_is_offered_with_the_scores_of_its_own(tmp_path: Path) -> None:
+    data = write_task(tmp_path / "data", "classification", train=40, test=20)
+    made = finetune(tmp_path / "work", base_model(tmp_path / "base"), "classification", data, epochs=1)
+    node = Node(
+        "finetune", FINETUNE, FINETUNE.config.model_validate({"task": "classification", "data": data}), {}
+    )
+    digest = seal(made.folder, cache_key_inputs(node, 0, {}), "test-run")
+    model = FineTuned(made.folder, digest, name="finetune")
+    (tmp_path / "offer").mkdir()
+    (offered,) = (e for e in run(model, None, tmp_path / "offer") if isinstance(e, ModelOffered))
+    assert offered.gate["metric"] == "test/accuracy"
+    assert offered.metrics["test/accuracy"] == made.scores()["test"]["accuracy"].value
+    assert "dev/accuracy" in offered.metrics
+    data["test"] = write_task(tmp_path / "other", "classification", train=41, test=21)["test"]
+    node = replace(node, config=FINETUNE.config.model_validate({"task": "classification", "data": data}))
+    seal(made.folder, cache_key_inputs(node, 0, {}), "test-run")
+    (other,) = (e for e in run(model, None, tmp_path / "offer") if isinstance(e, ModelOffered))
+    assert other.gate["data"] != offered.gate["data"]
+
+
 def test_a_champion_is_measured_as_the_evaluation_was(world: World, evaluation: Evaluation) -> None:
     for arm in world.arms:
         scores = evaluation.scores().arms[arm.name]
-        again = champion_score(arm.folder, evaluation.folder, "entity_cloze.mrr")
-        assert again == pytest.approx(scores["entity_cloze"]["mrr"].value)
-    assert champion_score(world.arms[0].folder, evaluation.folder, "nothing.such") is None
+        again = rematch(arm.folder, None, evaluation.folder)
+        assert again is not None
+        assert again.champion["entity_cloze/mrr"] == pytest.approx(scores["entity_cloze"]["mrr"].value)
+
+
+def test_champion_and_new_model_are_paired_case_by_case(world: World, evaluation: Evaluation) -> None:
+    """The differences are those that the evaluation finds between its arms."""
+    (difference,) = evaluation.scores().differences
+    assert (difference.first, difference.second) == ("pretrain", "control")
+    found = rematch(world.arms[1].folder, world.arms[0].folder, evaluation.folder)
+    assert found is not None
+    for metric in ("entity_cloze/mrr", "mlm_loss/tokens", "entity_cloze/by_type/city/mrr"):
+        probe, _, name = metric.partition("/")
+        expected = difference.scores[probe][name]
+        assert found.differences[metric].value == pytest.approx(expected.value)
+        assert (found.differences[metric].low, found.differences[metric].cases) == (
+            pytest.approx(expected.low), expected.cases,
+        )  # fmt: skip
+    assert found.unpaired == ""
+
+
+def test_models_of_other_tokens_are_paired_where_cases_are_the_same(
+    world: World, evaluation: Evaluation, tmp_path: Path
+) -> None:
+    other = in_other_tokens(world, tmp_path / "other")
+    found = rematch(world.arms[0].folder, other, evaluation.folder)
+    assert found is not None
+    assert found.differences["entity_cloze/mrr"].cases > 10
+    assert "mlm_loss/tokens" not in found.differences
+    assert found.unpaired == "its tokens are others than the champion's"
+
+
+def test_the_gates_conditions_name_figures_and_costs_that_are_measured(
+    world: World, evaluation: Evaluation, tmp_path: Path
+) -> None:
+    conditions = [
+        {"condition": "no-worse", "metric": "entity_cloze/by_type/*/mrr", "by": 0.1},
+        {"condition": "size", "most": 50},
+        {"condition": "latency", "p95": 5000},
+        {"condition": "memory", "most": 8000},
+    ]
+    events = run(
+        world.arms[0], evaluation, tmp_path, gate={"conditions": conditions}, card={"license": "MIT"}
+    )
+    (offered,) = (event for event in events if isinstance(event, ModelOffered))
+    measured = evaluation.scores().arms["pretrain"]["entity_cloze"]
+    assert offered.metrics["entity_cloze/by_type/city/mrr"] == measured["by_type/city/mrr"].value
+    files = [file for file in world.arms[0].folder.rglob("*") if file.is_file()]
+    assert offered.metrics["cost/size"] == pytest.approx(sum(file.stat().st_size for file in files) / 1e6)
+    assert 0 < offered.metrics["cost/latency_p95"] < 60_000
+    assert 50 < offered.metrics["cost/memory"] < 8000
+    assert offered.tags["kepipe.card.license"] == "MIT"
+    assert [each["condition"] for each in offered.gate["conditions"]] == [
+        "no-worse",
+        "size",
+        "latency",
+        "memory",
+    ]
+    wrong = {"conditions": [{"condition": "no-worse", "metric": "entity_cloze/by_sort/*/mrr", "by": 0.1}]}
+    with pytest.raises(ValueError, match=r"has no score entity_cloze/by_sort/\*/mrr"):
+        run(world.arms[0], evaluation, tmp_path, gate=wrong)
 
 
 def test_a_champion_is_given_the_knowledge_that_the_evaluation_gave(world: World) -> None:
     config = EvaluateConfig.model_validate({"context": 48, "max_mentions": 30, "knowledge": "k-bert"})
     with_triples = evaluate(world, "with-triples", config, graph=world.graph)
     loss = with_triples.scores().arms["pretrain"]["mlm_loss"]["tokens"].value
-    again = champion_score(world.arms[0].folder, with_triples.folder, "mlm_loss.tokens")
-    assert again == pytest.approx(loss)
+    again = rematch(world.arms[0].folder, None, with_triples.folder)
+    assert again is not None
+    assert again.champion["mlm_loss/tokens"] == pytest.approx(loss)
 
 
 def test_without_its_data_or_its_files_a_champion_is_not_measured(
@@ -107,5 +211,5 @@ def test_without_its_data_or_its_files_a_champion_is_not_measured(
     alone = tmp_path / "evaluation"
     alone.mkdir()
     (alone / "artifact.json").write_text((evaluation.folder / "artifact.json").read_text())
-    assert champion_score(world.arms[0].folder, alone, "entity_cloze.mrr") is None
-    assert champion_score(tmp_path, evaluation.folder, "entity_cloze.mrr") is None
+    assert rematch(world.arms[0].folder, None, alone) is None
+    assert rematch(tmp_path, None, evaluation.folder) is None

@@ -18,7 +18,7 @@ from kepipe.flow.events import Event, Metrics, Noted
 from kepipe.stages.artifacts import Linked, Shards
 from kepipe.stages.shards import SHARDS, ShardsConfig, ShardsInputs
 from kepipe.tokenization.tokenizer import load_tokenizer
-from tests.support.stages import run_stage
+from tests.support.stages import count_parsed, run_stage
 
 
 def make_documents(count: int) -> list[Document]:
@@ -92,6 +92,21 @@ def test_the_tokenizer_of_other_shards(tmp_path: Path) -> None:
     assert made[0] == made[1]
 
 
+@pytest.mark.parametrize(
+    "tokenizer", [{"kind": "wordpiece", "size": 600}, {"kind": "bpe", "size": 600}, {"from": "minilm"}]
+)
+def test_documents_are_parsed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tokenizer: dict[str, Any]
+) -> None:
+    """Also where WordPiece reads the texts twice before they are tokenised."""
+    inputs = linked(tmp_path, make_documents(60))
+    monkeypatch.setattr("kepipe.data.parsed_chunks.CHUNK", 1000)
+    parsed = count_parsed(inputs.linked.folder / "documents.jsonl", monkeypatch)
+    run(inputs, tmp_path, tokenizer=tokenizer)
+    assert len(parsed) == 60
+    assert set(parsed.values()) == {1}
+
+
 def test_nothing_to_train_on_is_an_error_and_nothing_held_out_a_warning(tmp_path: Path) -> None:
     kept = next(d for d in make_documents(200) if held_out(d.id, 0.1))
     with pytest.raises(ValueError, match="no text"):
@@ -106,11 +121,12 @@ def test_nothing_to_train_on_is_an_error_and_nothing_held_out_a_warning(tmp_path
 KILLED = """
 import sys
 from pathlib import Path
+import kepipe.data.parsed_chunks as parsed_chunks
 import kepipe.data.sharding as sharding
 import kepipe.stages.shards as stage
 from kepipe.stages.artifacts import Linked
 from tests.support.stages import run_stage
-sharding.CHUNK, sharding.NOTE_EVERY = 2000, 0.0
+parsed_chunks.CHUNK, sharding.NOTE_EVERY = 2000, 0.0
 linked, desk = Path(sys.argv[1]), Path(sys.argv[2])
 print("ready", flush=True)
 config = stage.ShardsConfig.model_validate({"tokenizer": {"size": 600}})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kepipe.studies.design import Design, Measure
+from kepipe.knowledge.table import CONTROLS
+from kepipe.studies.design import NAMES_ONLY, Design, Measure
 from kepipe.studies.findings import Finding, as_json, find, helped
 from kepipe.studies.verdict import answer, explain, headline
 from tests.support.studies import F1, Values, design_of
@@ -16,7 +17,7 @@ HIGH, MIDDLE, LOW = (0.62, 0.64, 0.63), (0.58, 0.60, 0.595), (0.50, 0.53, 0.51)
 
 def study(measure: Measure = F1, **values: tuple[float, ...]) -> tuple[Design, Finding]:
     by_arm: Values = {name.replace("_", "-"): found for name, found in values.items()}
-    controls = tuple(arm for arm in by_arm if arm in (OFF, WRONG))
+    controls = tuple(arm for arm in by_arm if arm in (OFF, WRONG, NAMES_ONLY))
     design = design_of(by_arm, measure, reference=OFF, controls=controls)
     return design, find(design, measure, by_arm)
 
@@ -54,11 +55,39 @@ def test_the_answer_in_words(
     assert helped(design, finding, ON) == said.startswith("A gain")
 
 
+def test_where_every_arm_has_nothing_the_knowledge_is_not_judged() -> None:
+    nothing = (0.0, 0.0, 0.0)
+    design, finding = study(graph_on=nothing, graph_off=nothing)
+    assert answer(design, finding).startswith("Nothing was learned: every arm has finetune/test/micro_f1 0")
+    assert headline(design, [finding, finding]).startswith("Nothing was learned in any of 2 tasks")
+    design, finding = study(graph_on=(0.0, 0.0, 0.01), graph_off=nothing)
+    assert "othing was learned" not in answer(design, finding)
+    design, finding = study(LOSS, graph_on=nothing, graph_off=nothing)  # a loss of 0 is the best there can be
+    assert "othing was learned" not in answer(design, finding)
+
+
+def test_where_names_alone_help_as_much_it_says_so() -> None:
+    """Facts, true or shuffled, and names alone each gave as much: it is the names."""
+    assert NAMES_ONLY in CONTROLS
+    design, finding = study(graph_on=HIGH, graph_off=LOW, names_only=(0.66, 0.61, 0.625))
+    assert answer(design, finding).endswith("Names alone do better too: it is these that help, no facts.")
+    design, finding = study(graph_on=HIGH, graph_off=LOW, names_only=(0.5, 0.7, 0.6))
+    assert "it is these that help" not in answer(design, finding)
+
+
 def test_of_a_loss_lower_is_better() -> None:
     design, finding = study(LOSS, graph_on=LOW, graph_off=HIGH)
     assert finding.between(ON, OFF).answer == "gain"
     assert answer(design, finding) == (
         "A gain is shown: graph-on does better than graph-off on pretrain/final_held_out_loss."
+    )
+
+
+def test_of_one_arm_nothing_is_compared() -> None:
+    design, finding = study(graph_off=HIGH)
+    assert finding.differences == ()
+    assert answer(design, finding) == (
+        "One arm was measured: finetune/test/micro_f1 is known, and nothing is compared."
     )
 
 
@@ -99,3 +128,6 @@ def test_each_comparison_says_what_it_shows() -> None:
     assert as_json(finding)["differences"]["graph-on − graph-off"]["shows"] == "open"
     _, single = study(graph_on=(0.7,), graph_off=(0.5,))
     assert explain(single.between(ON, OFF)) == "one seed: no interval, not shown"
+    _, told = study(graph_on=HIGH, graph_off=LOW, graph_shuffled=(0.71, 0.72, 0.70))
+    assert explain(told.between(ON, OFF)) == "gain shown"
+    assert explain(told.between(ON, WRONG)) == "loss shown"

@@ -38,4 +38,3 @@ def test_scores_of_another_form_are_refused(tmp_path: Path) -> None:
 def test_groups_are_left_out_of_single_values() -> None:
     assert main_metrics(SCORES.arms["pretrain"]["entity_cloze"]) == {"mrr": MRR}
     assert single_values(SCORES.arms["pretrain"]) == {"entity_cloze/mrr": 0.5}
-    assert single_values(SCORES.arms["pretrain"], ".") == {"entity_cloze.mrr": 0.5}

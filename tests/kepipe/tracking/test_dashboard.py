@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import http.client
+import itertools
+import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
 import pytest
 
-from kepipe.tracking import dashboard
+from kepipe.flow.events import Metrics, Noted
+from kepipe.tracking import dashboard, runs_table
 from kepipe.tracking.store import Store
+from tests.support import browser, journals
+from tests.support.deliveries import deliver
+
+LATER = itertools.count(4_000_000_000_000, 1000)
+"""Beginnings of runs, each after all others of the store that tests share."""
+
+
+def answered(port: int, headers: dict[str, str]) -> int:
+    """The status of a request for experiments."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    told = {"Content-Type": "application/json", **headers}
+    connection.request("POST", "/api/2.0/mlflow/experiments/search", '{"max_results": 1}', told)
+    return connection.getresponse().status
 
 
 def test_it_is_reached_from_this_machine_alone_and_shows_no_address_of_its_store(
@@ -24,10 +43,82 @@ def test_it_is_reached_from_this_machine_alone_and_shows_no_address_of_its_store
     try:
         processes = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
         assert not [process for process in processes if store.uri in " ".join(process.cmdline())]
+        assert not [process for process in processes if "mlflow.server.jobs" in " ".join(process.cmdline())]
         with socket.create_connection(("127.0.0.1", port), timeout=30):
             pass
         with pytest.raises(OSError):
             socket.create_connection(("127.0.0.2", port), timeout=30)
+        assert answered(port, {}) == 200
+        assert answered(port, {"Host": "other.example"}) == 403  # a name of others that leads here
+        assert (
+            answered(port, {"Origin": "http://other.example"}) == 403
+        )  # a page of others in the same browser
     finally:
         dashboard.stop(server)
     assert not (tmp_path / "ran").exists()
+
+
+def test_the_command_listens_at_the_address_that_is_said_and_names_the_newest_training(
+    space: Path, store: Store, fresh: str
+) -> None:
+    experiment, ahead = store.experiment(fresh), next(LATER)
+    run = store.client.create_run(experiment, ahead, {"kepipe.kind": "finetune"}).info.run_id
+    port = dashboard.next_free(20000)
+    address = f"http://127.0.0.2:{port}"
+    command = f"dashboard --workspace {space} --host 127.0.0.2 --port {port}"
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "kepipe", *command.split()], stdout=subprocess.PIPE, text=True
+    ) as shown:
+        try:
+            assert shown.stdout is not None
+            lines = [shown.stdout.readline() for _ in range(2)]
+            with socket.create_connection(("127.0.0.2", port), timeout=30):
+                pass
+            with pytest.raises(OSError):
+                socket.create_connection(("127.0.0.1", port), timeout=30)
+        finally:
+            shown.send_signal(signal.SIGINT)
+    assert lines[0].startswith(f"{address}  shows ")
+    assert lines[1] == f"the newest training: {address}/#/experiments/{experiment}/runs/{run}/model-metrics\n"
+
+
+def test_the_page_of_the_newest_curves_is_that_of_a_training(store: Store, fresh: str) -> None:
+    experiment, ahead = store.experiment(fresh), next(LATER)
+    runs = {
+        kind: store.client.create_run(experiment, ahead + later, {"kepipe.kind": kind}).info.run_id
+        for later, kind in enumerate(["finetune", "pretrain", "evaluate"])
+    }
+    place = f"http://127.0.0.1:5000/#/experiments/{experiment}/runs"
+    curves = ("the newest training", f"{place}/{runs['pretrain']}/model-metrics")
+    assert dashboard.pages(store, "http://127.0.0.1:5000") == [curves]
+    store.client.set_experiment_tag(
+        experiment, runs_table.TAG, runs_table.view(["pretrain/final_held_out_loss"])
+    )
+    table = ("the runs of its pipeline", f"{place}?viewStateShareKey=kepipe")
+    assert dashboard.pages(store, "http://127.0.0.1:5000") == [curves, table]
+
+
+@pytest.mark.browser
+def test_the_table_of_runs_shows_the_figures_that_decide_and_the_finding(
+    space: Path, store: Store, fresh: str, tmp_path: Path
+) -> None:
+    events = list(journals.run(fresh, f"{fresh}-run", journals.artifact(tmp_path / "out")))
+    found = Noted(
+        run=f"{fresh}-run", stage="", at=journals.BEGIN + 50, level="info", message="A gain is shown."
+    )
+    stamp = {"run": f"{fresh}-run", "stage": "train", "at": journals.BEGIN + 40}
+    decided = Metrics(**stamp, values={"final_held_out_loss": 1.625, "best_held_out_loss": 1.5})
+    told = [*events[:-2], decided, events[-2], found, events[-1]]
+    deliver(journals.write(tmp_path / "tracking" / "r.jsonl", told), store)
+    port = dashboard.next_free(20000)
+    server = dashboard.start(space, port)
+    try:
+        place = (
+            f"http://127.0.0.1:{port}/#/experiments/{store.experiment(fresh)}/runs?viewStateShareKey=kepipe"
+        )
+        page = browser.shown(place, seconds=60)
+    finally:
+        dashboard.stop(server)
+    assert "train/final_held_out_loss" in page
+    assert "A gain is shown." in page
+    assert "train/best_held_out_loss" not in page

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,11 @@ from typing import Any
 import mlflow
 import pytest
 
-from kepipe.flow.events import Event, Metrics
+from kepipe.flow.events import Event, Metrics, StageCached
 from kepipe.flow.journal import Entry, Journal
 from kepipe.tracking.cursor import Cursor, claim, pending
 from kepipe.tracking.delivery import Delivery, batches, deliver_pending
+from kepipe.tracking.registry import versions
 from kepipe.tracking.store import Store, StoreUnavailable, connect
 from tests.support import journals
 from tests.support.deliveries import deliver, no_score, runs
@@ -45,6 +45,23 @@ def state(store: Store, pipeline: str) -> dict[str, Any]:
             data,
         )
     return told
+
+
+def test_an_offer_of_a_cached_stage_that_arrives_before_its_makers_run_leaves_nothing_open(
+    space: Path, store: Store, fresh: str, tmp_path: Path
+) -> None:
+    """Of two runs at once, the one that made the model may be delivered later."""
+    begun, *_, ended = journals.run(fresh, "r2", tmp_path)
+    cached = StageCached(run="r2", stage="train", at=begun.at, key="k1", folder="f", digest="d", maker="r1")
+    offer = replace(offered(fresh, artifact(tmp_path / "model"), "d", 0.5, "r2"), again=True, at=begun.at)
+    cursor = deliver(write(tmp_path / "r2.jsonl", [begun, cached, offer, ended]), store)
+    assert (cursor.done, cursor.refused) == (True, [])
+    found = runs(store, fresh)
+    assert {name: run.info.status for name, run in found.items()} == {"r2": "FINISHED"}
+    (version,) = versions(store.client, fresh)
+    assert store.client.get_model_version(fresh, str(version.version)).run_id == found["r2"].info.run_id
+    deliver(write(tmp_path / "r1.jsonl", list(journals.run(fresh, "r1", tmp_path / "model"))), store)
+    assert {run.info.status for run in runs(store, fresh).values()} == {"FINISHED"}
 
 
 def test_a_run_in_mlflow(space: Path, store: Store, fresh: str, tmp_path: Path) -> None:
@@ -105,12 +122,22 @@ def _renamed(part: Any, old: str, new: str) -> Any:
     )
 
 
-def test_delivery_again_from_the_beginning_changes_nothing(store: Store, fresh: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    [None, '{"store": "", "sent": "x"}', '{"store": "", "sent": 1000000000, "done": true}', "[", "\0"],
+)
+def test_delivery_again_from_the_beginning_changes_nothing(
+    store: Store, fresh: str, tmp_path: Path, damage: str | None
+) -> None:
+    """Where the note of how far it came is gone or damaged."""
     journal = write(tmp_path / "r.jsonl", list(journals.run(fresh, "r", artifact(tmp_path / "made"))))
     deliver(journal, store)
     once = state(store, fresh)
-    journal.with_suffix(".cursor").unlink()
-    deliver(journal, store)
+    cursor = journal.with_suffix(".cursor")
+    cursor.unlink()
+    if damage is not None:
+        cursor.write_text(damage)
+    assert deliver(journal, store).done
     assert state(store, fresh) == once
 
 
@@ -177,7 +204,8 @@ def test_pending_journals_go_in_order_and_only_one_process_takes_each(
         assert mine
         assert list(deliver_pending(tmp_path, store, no_score)) == ["early", "late"]
     assert pending(tmp_path) == 1
-    assert list(deliver_pending(tmp_path, store, no_score)) == ["taken"]
+    (tmp_path / "tracking" / "nested.jsonl").write_bytes(b"[" * 100_000 + b"\n")
+    assert list(deliver_pending(tmp_path, store, no_score)) == ["taken", "nested"]
 
 
 def _later(event: Event, seconds: float) -> Event:
@@ -195,9 +223,7 @@ def test_a_store_that_is_away(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_REGISTRY_URI", "http://127.0.0.1:9")
-    begin = time.monotonic()
     with pytest.raises(StoreUnavailable, match=r"127\.0\.0\.1:9"):
         connect(tmp_path)
-    assert time.monotonic() - begin < 5
     mlflow.set_tracking_uri(store.uri)
     mlflow.set_registry_uri(store.uri)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kepipe.flow.events import Event, Metrics, RunEnded, RunStarted, StageEnded, StageStarted
+from kepipe.flow.events import Event, Metrics, Noted, RunEnded, RunStarted, StageEnded, StageStarted
 from kepipe.tracking.store import Store
 from tests.support.deliveries import deliver, runs
 from tests.support.journals import BEGIN, write
@@ -36,6 +37,55 @@ def study(pipeline: str, folder: Path, ends: bool) -> Iterator[Event]:
         yield StageEnded(**stamp(name), status="finished", seconds=1.0, folder=str(folder), digest=name)
     if ends:
         yield RunEnded(**stamp(), status="finished", seconds=9.0)
+
+
+def cut_short(pipeline: str, folder: Path, status: str) -> list[Event]:
+    """The same run, of which `pretrain.off.1` fails; what had to be done is told at its beginning."""
+    begun, *events = study(pipeline, folder, ends=False)
+    assert isinstance(begun, RunStarted)
+    on, off = ({"arm": arm, "seed": "1"} for arm in ("on", "off"))
+    labels = {
+        "pretrain.on.1": on, "finetune.on.1": on, "pretrain.off.1": off, "finetune.off.1": off,
+    }  # fmt: skip
+    *others, last = events
+    assert isinstance(last, StageEnded)
+    return [
+        replace(begun, labels=labels),
+        *others,
+        replace(last, status="failed", folder="", error="no"),
+        RunEnded(run=begun.run, stage="", at=BEGIN + 99, status=status, seconds=9.0),
+    ]
+
+
+def test_the_run_is_named_by_what_ran_and_described_by_the_verdict(
+    store: Store, fresh: str, tmp_path: Path
+) -> None:
+    begun, *_, end = study(fresh, tmp_path, ends=True)
+    told = {"kind": "study", "key": "k", "config": {}, "inputs": {}, "upstream": {}}
+    stage = {"run": begun.run, "stage": "study", "at": BEGIN + 20}
+    events = [
+        begun,
+        StageStarted(**stage, **told, resumed=False),
+        Noted(**stage, level="info", message="on − off: +0.1"),
+        Noted(**stage, level="info", message="A gain is shown."),
+        Noted(**stage, level="warning", message="a bit short"),
+        StageEnded(**stage, status="finished", seconds=1.0),
+        end,
+    ]
+    deliver(write(tmp_path / "tracking" / "r1.jsonl", events), store)
+    run = runs(store, fresh)[f"{fresh}-run"]
+    assert run.info.run_name == f"{fresh}, {fresh}-run"
+    assert run.data.tags["mlflow.note.content"] == "A gain is shown."
+
+
+@pytest.mark.parametrize("status", ["failed", "killed"])
+def test_an_arm_that_is_done_has_finished_whatever_becomes_of_the_others(
+    store: Store, fresh: str, tmp_path: Path, status: str
+) -> None:
+    deliver(write(tmp_path / "tracking" / "r1.jsonl", cut_short(fresh, tmp_path, status)), store)
+    found = {name: run.info.status for name, run in runs(store, fresh).items()}
+    assert found["on, seed 1"] == "FINISHED"
+    assert found["off, seed 1"] == found[f"{fresh}-run"] == status.upper()
 
 
 @pytest.mark.parametrize(("ends", "status"), [(True, "FINISHED"), (False, "KILLED")])

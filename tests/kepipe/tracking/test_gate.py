@@ -12,19 +12,19 @@ from kepipe.tracking.gate import Gate, check
 @pytest.mark.parametrize(
     ("gate", "offered", "champion", "holds", "promoted"),
     [
-        (Gate(), 0.5, 0.4, True, True),
-        (Gate(), 0.4, 0.4, True, False),
-        (Gate(), 0.3, 0.4, True, False),
-        (Gate(better="lower"), 0.3, 0.4, True, True),
-        (Gate(better="lower"), 0.5, 0.4, True, False),
-        (Gate(), 0.1, None, False, True),
-        (Gate(minimum=0.2), 0.1, None, False, False),
-        (Gate(minimum=0.2), 0.2, None, False, True),
-        (Gate(better="lower", minimum=3.0), 3.5, 4.0, True, False),
-        (Gate(), None, 0.4, True, False),
-        (Gate(), math.nan, None, False, False),
-        (Gate(), 0.1, math.nan, True, True),
-        (Gate(), 0.1, None, True, True),
+        (Gate(metric="x/mrr"), 0.5, 0.4, True, True),
+        (Gate(metric="x/mrr"), 0.4, 0.4, True, False),
+        (Gate(metric="x/mrr"), 0.3, 0.4, True, False),
+        (Gate(metric="x/mrr", better="lower"), 0.3, 0.4, True, True),
+        (Gate(metric="x/mrr", better="lower"), 0.5, 0.4, True, False),
+        (Gate(metric="x/mrr"), 0.1, None, False, True),
+        (Gate(metric="x/mrr", minimum=0.2), 0.1, None, False, False),
+        (Gate(metric="x/mrr", minimum=0.2), 0.2, None, False, True),
+        (Gate(metric="x/mrr", better="lower", minimum=3.0), 3.5, 4.0, True, False),
+        (Gate(metric="x/mrr"), None, 0.4, True, False),
+        (Gate(metric="x/mrr"), math.nan, None, False, False),
+        (Gate(metric="x/mrr"), 0.1, math.nan, True, True),
+        (Gate(metric="x/mrr"), 0.1, None, True, True),
     ],
 )
 def test_verdicts(
@@ -32,4 +32,10 @@ def test_verdicts(
 ) -> None:
     verdict = check(gate, offered, champion, holds)
     assert verdict.promote is promoted
-    assert gate.metric in verdict.why
+    assert "x/mrr" in verdict.why
+
+
+def test_better_is_told_by_the_name_and_a_gate_has_to_name_a_metric() -> None:
+    assert check(Gate(metric="mlm_loss/tokens"), 2.0, 2.5, holds=True).promote
+    with pytest.raises(ValueError, match="names no metric"):
+        check(Gate(), 0.5, None, holds=False)

@@ -6,35 +6,35 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 
 import pytest
 
-SERVER = """
+from tests.support.waiting import PATIENCE, lives, until
+
+SERVER = f"""
 import subprocess, sys, time
-other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep({2 * PATIENCE})"])
 print(other.pid, flush=True)
-time.sleep(600)
+time.sleep({2 * PATIENCE})
 """
 PARENT = f"""
-import os, subprocess, sys
-command = [sys.executable, "-m", "kepipe.tracking.server_process", str(os.getpid()), sys.executable, "-c", {SERVER!r}]
-subprocess.Popen(command).wait()
+import sys
+from kepipe.tracking.server_process import launch
+launch([sys.executable, "-c", {SERVER!r}]).wait()
 """
 
 
+@pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["process", "group"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
-def test_what_a_server_started_ends_with_the_process_it_is_for(number: signal.Signals) -> None:
-    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
+def test_what_a_server_started_ends_with_the_process_it_is_for(
+    number: signal.Signals, send: Callable[[int, int], None]
+) -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
     assert parent.stdout is not None
     grandchild = int(parent.stdout.readline())
-    parent.send_signal(number)
+    send(parent.pid, number)
     parent.wait()
-    end = time.monotonic() + 120
-    while time.monotonic() < end:
-        try:
-            os.kill(grandchild, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.05)
-    pytest.fail("it still runs")
+    until(lambda: not lives(grandchild))

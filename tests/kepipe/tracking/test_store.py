@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import mlflow
 import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import BAD_REQUEST, RESOURCE_DOES_NOT_EXIST
 
-from kepipe.tracking.store import connect
+from kepipe.tracking import database
+from kepipe.tracking.cursor import Cursor, pending
+from kepipe.tracking.delivery import deliver_pending
+from kepipe.tracking.store import RefusedError, Store, StoreUnavailable, connect
+from tests.support import journals
+from tests.support.deliveries import no_score, runs
+from tests.support.waiting import PATIENCE
 
 CONNECT = """
 import sys
 from pathlib import Path
 from kepipe.tracking.store import connect
 print(len(connect(Path(sys.argv[1])).client.search_experiments()))
+from mlflow.telemetry.utils import is_telemetry_disabled
+assert is_telemetry_disabled()
 """
 
 
@@ -32,8 +49,17 @@ print(run)
 
 
 def connecting(workspace: Path) -> subprocess.Popen[str]:
+    silent = (
+        "PYTEST_CURRENT_TEST",
+        "CI",
+        "GITHUB_ACTIONS",
+        "DO_NOT_TRACK",
+    )  # MLflow sends nothing where these are
     return subprocess.Popen(
         [sys.executable, "-c", CONNECT, str(workspace)],
+        env={
+            name: value for name, value in os.environ.items() if name not in silent and "MLFLOW" not in name
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -41,14 +67,19 @@ def connecting(workspace: Path) -> subprocess.Popen[str]:
 
 
 @pytest.fixture(autouse=True)
-def local(monkeypatch: pytest.MonkeyPatch) -> None:
+def local(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The store of the workspace itself; MLflow's own is put back."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.delenv("MLFLOW_REGISTRY_URI", raising=False)
+    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+    yield
+    mlflow.set_tracking_uri(before[0])
+    mlflow.set_registry_uri(before[1])
 
 
 def test_several_processes_open_a_fresh_workspace_at_once(tmp_path: Path) -> None:
     processes = [connecting(tmp_path) for _ in range(3)]
-    ended = [(*process.communicate(timeout=120), process.returncode) for process in processes]
+    ended = [(*process.communicate(timeout=PATIENCE), process.returncode) for process in processes]
     assert [(out.strip(), code) for out, _, code in ended] == [("1", 0)] * 3, ended
 
 
@@ -61,7 +92,7 @@ def test_a_process_killed_while_it_lays_the_tables_leaves_no_half_store(tmp_path
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     assert not (tmp_path / "mlflow.db").exists()
-    out, error = connecting(tmp_path).communicate(timeout=120)
+    out, error = connecting(tmp_path).communicate(timeout=PATIENCE)
     assert out.strip() == "1", error
 
 
@@ -84,3 +115,82 @@ def test_a_moved_workspace_keeps_its_files_and_shows_the_kind_of_its_experiments
     assert found.artifact_location == f"{store.artifacts}/moved"
     assert found.tags["mlflow.experimentKind"] == "custom_model_development"
     assert not here.exists()
+
+
+class Late:
+    """A client to which another process is one call ahead: it made the experiment after this one had looked."""
+
+    def __init__(self, client: Any) -> None:
+        self._client, self._looked = client, False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def get_experiment_by_name(self, name: str) -> Any:
+        found = self._client.get_experiment_by_name(name)
+        if not self._looked:
+            self._client.create_experiment(name)
+        self._looked = True
+        return found
+
+
+def test_an_experiment_that_two_processes_make_at_once_is_one(store: Store, fresh: str) -> None:
+    late: Any = Late(store.client)
+    number = replace(store, client=late).experiment(fresh)
+    assert late._looked
+    assert number == store.experiment(fresh)
+
+
+def test_a_store_that_is_no_database_is_kept_and_filled_anew_from_the_journals(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = journals.artifact(tmp_path / "made")
+    journal = journals.write(tmp_path / "tracking" / "r.jsonl", list(journals.run("filled", "r", folder)))
+    Cursor("", done=True, sent=journal.stat().st_size).save(journal)
+    assert pending(tmp_path) == 0
+    junk = b"no database" * 1000
+    (tmp_path / "mlflow.db").write_bytes(junk)
+    store = connect(tmp_path)
+    (aside,) = tmp_path.glob("mlflow.db.damaged-*")
+    assert aside.read_bytes() == junk
+    assert f"mlflow.db was no database and is kept as {aside.name}" in capsys.readouterr().err
+    assert list(deliver_pending(tmp_path, store, no_score)) == ["r"]
+    assert {name: run.info.status for name, run in runs(store, "filled").items()} == {
+        "r": "FINISHED", "train": "FINISHED"
+    }  # fmt: skip
+
+
+def test_a_store_that_is_damaged_inside_is_left_and_the_way_out_told(tmp_path: Path) -> None:
+    file = tmp_path / "mlflow.db"
+    database.ensure(file, (tmp_path / "mlartifacts").as_uri())
+    with closing(sqlite3.connect(file)) as connection:
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+        query = "SELECT rootpage FROM sqlite_master WHERE name = 'experiment_tags'"
+        (page,) = connection.execute(query).fetchone()
+    content = bytearray(file.read_bytes())
+    content[(page - 1) * size : page * size] = bytes(size)
+    file.write_bytes(content)
+    with pytest.raises(
+        StoreUnavailable, match="damaged: move it away, and `kepipe track sync --all` fills a"
+    ):
+        connect(tmp_path)
+    assert file.read_bytes() == content
+
+
+def test_a_write_that_met_anothers_is_repeated_and_a_refusal_is_not(store: Store) -> None:
+    tried: list[str] = []
+
+    def meet() -> str:
+        tried.append("meet")
+        if len(tried) == 1:
+            raise MlflowException("(sqlite3.IntegrityError) UNIQUE constraint failed", BAD_REQUEST)
+        return "written"
+
+    def refuse() -> None:
+        tried.append("refuse")
+        raise MlflowException("no such model", RESOURCE_DOES_NOT_EXIST)
+
+    assert store.attempt(meet) == "written"
+    with pytest.raises(RefusedError, match="no such model"):
+        store.attempt(refuse)
+    assert tried == ["meet", "meet", "refuse"]

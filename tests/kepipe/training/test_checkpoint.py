@@ -80,6 +80,28 @@ def test_an_unfinished_one_is_not_seen_and_is_removed(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_is_no_checkpoint_makes_room_for_one(tmp_path: Path) -> None:
+    """A file, a link to nothing and a folder with other things, each under a checkpoint's name."""
+    root, elsewhere = tmp_path / "checkpoints", tmp_path / "elsewhere"
+    write(root, 1)
+    (root / "step-00000002").write_text("no folder")
+    (root / "step-00000003").symlink_to("nowhere")
+    (root / "step-00000004").mkdir()
+    elsewhere.mkdir()
+    (elsewhere / "kept").touch()
+    (root / "step-00000005").symlink_to(elsewhere)
+    (root / "step-abc").mkdir()
+    said: list[str] = []
+    assert [one.step for one in checkpoint.whole(root, said.append)] == [1]
+    assert len(said) == 5
+    write(root, 2, 3, 4, 5)
+    assert [one.step for one in checkpoint.whole(root, said.append)] == [5, 4, 3, 2, 1]
+    (root / "step-00000006").symlink_to(elsewhere)
+    checkpoint.prune(root, {4})
+    assert [place.name for place in root.iterdir()] == ["step-00000004"]
+    assert (elsewhere / "kept").exists()
+
+
 def test_prune_keeps_what_it_is_told(tmp_path: Path) -> None:
     write(tmp_path, 1, 2, 3, 4)
     checkpoint.prune(tmp_path, {2, 4})
@@ -92,6 +114,7 @@ from pathlib import Path
 from kepipe.training import checkpoint
 root = Path(sys.argv[1])
 checkpoint.save(root, 1, {"weights": {"w": torch.ones(10)}}, {})
+(root / "step-abc").mkdir()
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
 try:
     checkpoint.save(root, 2, {"weights": {"w": torch.ones(100_000)}}, {})
@@ -108,5 +131,6 @@ def test_a_full_disk_is_said_and_leaves_the_one_before(tmp_path: Path) -> None:
     )
     assert "cannot write the checkpoint of step 2" in done.stdout
     assert "step-00000001 is intact" in done.stdout
+    (tmp_path / "step-abc").rmdir()
     assert [one.step for one in checkpoint.whole(tmp_path, pytest.fail)] == [1]
     assert [folder.name for folder in tmp_path.iterdir()] == ["step-00000001"]

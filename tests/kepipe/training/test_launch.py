@@ -1,35 +1,47 @@
-"""Two processes under torchrun: the losses of one, and checkpoints that either continues."""
+"""Two processes under torchrun, on one node or two: the losses of one, and checkpoints that either continues."""
 
 from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
+
+from kepipe.data.batch import TokenRows
+from tests.support.carrying import NEXT, CarryingLSTM, rows
+from tests.support.toy_training import Ear, context_in, fit, held_out_loss, settings
 
 RUN = """
 import json, sys
 from pathlib import Path
 import torch
 from safetensors.torch import save_file
+from tests.support import carrying
 from tests.support.toy_training import HIDE_SOME, Ear, context_in, fit, held_out_loss, in_turn, render, settings, tiny
 torch.set_num_threads(1)
 folder, stop, changes = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
-objective = in_turn() if sys.argv[4] == "mixture" else HIDE_SOME
+streams = sys.argv[4] == "streams"
+objective = in_turn() if sys.argv[4] == "mixture" else carrying.NEXT if streams else HIDE_SOME
+rows = carrying.rows if streams else render
+measured = lambda number: rows(number if streams else 900 + number)
 
 def until(number):
     if number >= stop:
         raise KeyboardInterrupt
-    return render(number)
+    return rows(number)
 
-ear, model = Ear(), tiny()
+ear, model = Ear(), carrying.CarryingLSTM() if streams else tiny()
 try:
     state = fit(model, objective, until, settings(**{"accumulate": 2, "log_every": 1} | changes),
-        context_in(folder, ear), held_out_loss(HIDE_SOME, lambda n: render(900 + n), 2))
+        context_in(folder, ear), held_out_loss(carrying.NEXT if streams else HIDE_SOME, measured, 2))
     rank = torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
     (folder / f"end-{rank}.json").write_text(json.dumps([state.step, state.micro_batches, state.seconds]))
 except KeyboardInterrupt:
@@ -43,26 +55,37 @@ if torch.distributed.is_initialized():
 
 
 def run(
-    processes: int, folder: Path, stop: int = 1000, objective: str = "", **changes: Any
+    processes: int, folder: Path, stop: int = 1000, objective: str = "", nodes: int = 1, **changes: Any
 ) -> dict[str, dict[str, float]]:
+    """`processes` on each of `nodes`, which meet as machines do, and share the folder."""
     folder.mkdir(exist_ok=True)
     script = folder / "run.py"
     script.write_text(RUN)
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    command: list[str | Path] = [
-        sys.executable,
-        *(launcher if processes > 1 else []),
-        script,
-        folder,
-        str(stop),
-        json.dumps(changes),
-        objective,
-    ]
+    program: list[str | Path] = [script, folder, str(stop), json.dumps(changes), objective]
+    torchrun = ["-m", "torch.distributed.run", f"--nproc-per-node={processes}"]
+    launchers = [[*torchrun, "--standalone"] if processes > 1 else []]
+    if nodes > 1:
+        meeting = [f"--nnodes={nodes}", "--master-addr=127.0.0.1", f"--master-port={free_port()}"]
+        launchers = [[*torchrun, *meeting, f"--node-rank={node}"] for node in range(nodes)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[3])}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    assert done.returncode == 0, done.stderr
+    started = [
+        subprocess.Popen(
+            [sys.executable, *launcher, *program], stderr=subprocess.PIPE, text=True, env=environment
+        )
+        for launcher in launchers
+    ]
+    for one in started:
+        _, errors = one.communicate()
+        assert one.returncode == 0, errors
     losses: dict[str, dict[str, float]] = json.loads((folder / "losses.json").read_text())
     return losses
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
 
 
 def agree(found: dict[str, dict[str, float]], expected: dict[str, dict[str, float]]) -> None:
@@ -72,12 +95,12 @@ def agree(found: dict[str, dict[str, float]], expected: dict[str, dict[str, floa
 
 
 def test_two_processes_have_the_losses_of_one_and_each_continues_the_other(tmp_path: Path) -> None:
-    """DDP, one process, FSDP2. Dropout included: what is drawn belongs to a batch, not to a process."""
+    """DDP, one process, FSDP2 over two nodes. Dropout included: what is drawn belongs to a batch, not to a process."""
     alone = run(1, tmp_path / "alone")
     chain = tmp_path / "chain"
     two = run(2, chain, stop=10)
     one = run(1, chain, stop=20)
-    last = run(2, chain, parallel="fsdp2")
+    last = run(1, chain, nodes=2, parallel="fsdp2")
     assert [min(map(int, part["loss"])) for part in (two, one, last)] == [1, 5, 9], "after steps 0, 4 and 8"
     assert max(map(int, last["loss"])) == 12
     for part in (two, one, last):
@@ -112,3 +135,25 @@ def test_processes_agree_on_when_a_budget_of_time_is_used(tmp_path: Path) -> Non
     first, second = (json.loads((tmp_path / f"end-{rank}.json").read_text()) for rank in (0, 1))
     assert first == second
     assert first[2] >= 2.0
+
+
+def test_streams_stay_with_their_processes_and_are_saved_as_they_are_now(tmp_path: Path) -> None:
+    """Stopped twice, so that what a process read from a checkpoint is older than what another has gone on to."""
+    how, ear = settings(accumulate=2, log_every=1), Ear()
+    evaluator = held_out_loss(NEXT, rows, 2)
+
+    def until(number: int) -> TokenRows:
+        if number >= 18:
+            raise KeyboardInterrupt
+        return rows(number)
+
+    with suppress(KeyboardInterrupt):
+        fit(CarryingLSTM(), NEXT, until, how, context_in(tmp_path / "alone", ear), evaluator)
+    run(2, tmp_path / "shared", stop=10, objective="streams")
+    found = run(2, tmp_path / "shared", stop=18, objective="streams")
+    agree(found, {name: {str(step): value for step, value in ear.metric(name).items()} for name in found})
+    place = Path("scratch/checkpoints/step-00000008/carried.safetensors")
+    ours, theirs = (load_file(tmp_path / name / place) for name in ("alone", "shared"))
+    assert ours.keys() == theirs.keys() == {"0.h", "0.c", "1.h", "1.c"}
+    for name, value in ours.items():
+        torch.testing.assert_close(theirs[name], value, rtol=1e-4, atol=1e-5)

@@ -19,6 +19,7 @@ from torch import Tensor
 from kepipe.data.batch import Batch, TokenRows
 from kepipe.objectives.base import Objective
 from kepipe.objectives.losses import TokenLoss, TokenModel
+from kepipe.training.carried_states import CarriedStates
 from kepipe.training.distributed import LossModule, make_accelerator
 from kepipe.training.divergence import Diverged
 from kepipe.training.evaluator import HeldOutLoss
@@ -110,7 +111,7 @@ def test_in_a_mixture_each_objective_weighs_as_often_as_it_comes() -> None:
     parts = [MicroBatch(batches[part], mixture.counts(batches[part]), 0, 0) for part in (0, 1, 0, 0)]
     accelerator = make_accelerator("fp32", "cpu")
     optimizer = adamw(model, settings())
-    _, norm = update(accelerator, LossModule(model), optimizer, mixture, parts, 0.0)
+    _, norm = update(accelerator, LossModule(model), optimizer, mixture, parts, CarriedStates(), 0.0)
 
     again = tiny(0.0)
     losses = {part: torch.stack([*mixture(again, batch).values()]).sum() for part, batch in batches.items()}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import torch
 
 from kepipe.data.batch import TokenRows
 from kepipe.models.protocols import TrainableModel
+from kepipe.training import muon
 from kepipe.training.distributed import make_accelerator
 from kepipe.training.muon import MuonWithAdamW
 from kepipe.training.optimizer import OPTIMIZERS, set_rate
@@ -66,6 +68,44 @@ def test_a_matrix_moves_by_all_its_directions_alike_and_as_far_as_adamw_would_mo
     assert float(singular.max() / singular.min()) < 4, "those of the gradient differ by far more"
     assert float(torch.linalg.svdvals(directions).max() / torch.linalg.svdvals(directions).min()) > 20
     assert float(step.square().mean().sqrt()) == pytest.approx(0.2 * 0.01, rel=0.3)
+
+
+def _moved(
+    optimizer: Callable[..., torch.optim.Optimizer], *, settings: dict[str, Any], steps: int = 3
+) -> list[torch.Tensor]:
+    """A tall, a wide and a square matrix after some updates."""
+    generator = torch.Generator().manual_seed(0)
+    shapes = ((24, 8), (8, 24), (16, 16))
+    matrices = [torch.nn.Parameter(torch.randn(shape, generator=generator)) for shape in shapes]
+    mover = optimizer([{"params": matrices, "weight_decay": 0.1}], **settings)
+    for _ in range(steps):
+        for matrix in matrices:
+            matrix.grad = torch.randn(matrix.shape, generator=generator)
+        mover.step()
+    return [matrix.detach() for matrix in matrices]
+
+
+def test_in_bf16_it_moves_as_torchs_own_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(muon, "product_format", lambda _device: torch.bfloat16)
+    ours = _moved(muon.Muon, settings={"rate": 0.02})
+    theirs = _moved(torch.optim.Muon, settings={"lr": 0.02, "adjust_lr_fn": "match_rms_adamw"})
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("native", "expected"), [(True, torch.bfloat16), (False, torch.float32)], ids=["native", "emulated"]
+)
+def test_it_multiplies_in_bf16_only_where_the_device_does_so_in_hardware(
+    native: bool, expected: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(muon, "native_bfloat16", lambda _device: native)
+    muon.product_format.cache_clear()
+    try:
+        made = muon.orthogonal(torch.randn(4, 6), (3.4445, -4.775, 2.0315), 5, 1e-7)
+        assert made.dtype == expected
+    finally:
+        muon.product_format.cache_clear()
 
 
 def test_a_rate_that_is_set_holds_for_both_also_behind_accelerate() -> None:

@@ -45,6 +45,29 @@ def test_a_damaged_checkpoint_costs_only_the_steps_since_the_one_before(tmp_path
     assert same(whole, again)
 
 
+def test_what_is_damaged_is_not_kept_in_place_of_what_is_whole(tmp_path: Path) -> None:
+    """A training that goes on from before a damaged checkpoint, and is cut again, goes on from its own."""
+
+    def stopping(number: int) -> TokenRows:
+        if number > 6:
+            raise Stop
+        return render(number)
+
+    few = settings(keep_last=1)
+    ear, whole, again = Ear(), tiny(), tiny()
+    fit(whole, HIDE_SOME, render, few, context_in(tmp_path / "whole"))
+    context = context_in(tmp_path / "cut", ear)
+    checkpoints = context.scratch / "checkpoints"
+    (checkpoints / "step-abc").mkdir(parents=True)
+    (checkpoints / "step-00000008").write_text("no folder")
+    with pytest.raises(Stop):
+        fit(tiny(), HIDE_SOME, stopping, few, context)
+    assert [place.name for place in checkpoints.iterdir()] == ["step-00000004"]
+    fit(again, HIDE_SOME, render, few, context)
+    assert "continuing after step 4" in ear.notes()
+    assert same(whole, again)
+
+
 def test_the_best_weights_can_be_the_final_ones(tmp_path: Path) -> None:
     """The held-out text says the opposite, so that the last is not the best. A run that is cut finds the same best."""
 

@@ -25,8 +25,8 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Read:
             told["bytes"] += count
 
         chosen = FORMATS[format] if format else guess(path)
-        left_out = chosen.read(path, writer, problems, tick, choices or Choices())
+        account = chosen.read(path, writer, problems, tick, choices or Choices())
         found = [str(problem) for problem in problems.first]
-        return Reading(writer.finish(), found, {k: n for k, n in left_out.items() if n}, told["bytes"])
+        return Reading(writer.finish(), found, account, told["bytes"])
 
     return read

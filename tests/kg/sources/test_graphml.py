@@ -137,7 +137,7 @@ def test_relations_that_are_numbers_or_keys(tmp_path: Path) -> None:
     made.add_node("b", label=0)
     made.add_node("c", label=float("nan"))
     writer, problems = GraphWriter(tmp_path), Problems()
-    assert not +read_networkx(made, writer, problems)
+    assert not read_networkx(made, writer, problems).left_out
     graph = writer.finish()
     assert not problems
     assert {relation.id for relation in graph.relations} == {"0", "born in", "1.5", "new line"}
@@ -172,6 +172,26 @@ def test_other_graphs_of_a_file_are_counted(read: Read, tmp_path: Path) -> None:
     assert set(found.graph.ids) == {"a", "b"}
 
 
+def test_groups_of_yed_are_read_and_told_as_such(read: Read, tmp_path: Path) -> None:
+    def node(id: str, name: str) -> str:
+        label = f"<y:ShapeNode><y:NodeLabel>{name}</y:NodeLabel></y:ShapeNode>"
+        return f'<node id="{id}"><data key="d6">{label}</data></node>'
+
+    inner = f'<graph edgedefault="directed" id="g:">{node("g::0", "Oslo")}{node("g::1", "Bergen")}</graph>'
+    line = '<data key="d9"><y:PolyLineEdge><y:EdgeLabel>near</y:EdgeLabel></y:PolyLineEdge></data>'
+    file = tmp_path / "g.graphml"
+    file.write_text(
+        '<graphml xmlns="http://graphml.graphdrawing.org/xmlns" xmlns:y="http://www.yworks.com/xml/graphml">'
+        '<key for="node" id="d6" yfiles.type="nodegraphics"/><key for="edge" id="d9" yfiles.type="edgegraphics"/>'
+        f'<graph edgedefault="directed" id="G"><node id="g" yfiles.foldertype="group">{inner}</node>'
+        f'<edge source="g::0" target="g::1">{line}</edge></graph></graphml>'
+    )
+    found = read(file)
+    assert found.facts() == {("g::0", "near", "g::1")}
+    assert sorted(found.graph.labels) == ["Bergen", "Oslo", "g"]
+    assert not any("graphs" in reason for reason in found.left_out)
+
+
 def test_what_is_nested_too_deeply_is_text(tmp_path: Path) -> None:
     deep = "[" * 100_000
     made = nx.DiGraph(relations=deep)
@@ -180,3 +200,14 @@ def test_what_is_nested_too_deeply_is_text(tmp_path: Path) -> None:
     writer = GraphWriter(tmp_path)
     read_networkx(made, writer, Problems(strict=True))
     assert writer.finish().aliases(0) == (deep,)
+
+
+def test_utf_16_has_no_graph_less_than_none(read: Read, tmp_path: Path) -> None:
+    file = tmp_path / "g.graphml"
+    text = '<graph edgedefault="directed"><node id="a"/><node id="b"/><edge source="a" target="b"/></graph>'
+    namespace = "http://graphml.graphdrawing.org/xmlns"
+    head = '<?xml version="1.0" encoding="UTF-16"?>'
+    file.write_bytes(f'{head}<graphml xmlns="{namespace}">{text}</graphml>'.encode("utf-16"))
+    found = read(file)
+    assert found.facts() == {("a", "related to", "b")}
+    assert found.left_out == {"edges without a relation, called 'related to'": 1}

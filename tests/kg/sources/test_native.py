@@ -207,7 +207,33 @@ def test_keys_that_mean_nothing_are_counted(tmp_path: Path) -> None:
     lines = ['{"id": "a", "lable": "A", "url": 1}', '{"id": "b", "lable": "B"}', '{"id": "c", "label": "C"}']
     lines += [json.dumps({"id": f"e{n}", f"key{n}": 1}) for n in range(100)]
     (tmp_path / "entities.jsonl").write_text("\n".join(lines))
-    left_out = read_native(tmp_path, GraphWriter(tmp_path / "out"), Problems(), lambda _: None, Choices())
+    account = read_native(tmp_path, GraphWriter(tmp_path / "out"), Problems(), lambda _: None, Choices())
+    left_out = account.left_out
     assert left_out["values under the key 'lable' of entities.jsonl"] == 2
     assert left_out["values under the key 'url' of entities.jsonl"] == 1
     assert len(left_out) == 20
+    assert account.taken_by("names") == {"label": 1}
+    assert account.taken_by("entities") == {"entities.jsonl": 103}
+
+
+def test_what_the_keys_told_is_counted(tmp_path: Path) -> None:
+    (tmp_path / "triples.tsv").write_text("a\tr\tb\n")
+    (tmp_path / "relations.tsv").write_text("r\tis near\n")
+    told = {
+        "label": "A",
+        "aliases": ["a1", "a2"],
+        "description": "d",
+        "types": ["t"],
+        "prior": 2,
+        "xrefs": ["x:1"],
+    }
+    (tmp_path / "entities.jsonl").write_text(
+        f'{json.dumps({"id": "a", **told})}\n{{"id": "b", "aliases": []}}\n'
+    )
+    account = read_native(tmp_path, GraphWriter(tmp_path / "out"), Problems(), lambda _: None, Choices())
+    assert list(account.lines()) == [
+        "taken: aliases: 2 (aliases 2)", "taken: descriptions: 1 (description 1)",
+        "taken: entities: 2 (entities.jsonl 2)", "taken: facts: 1 (triples.tsv 1)",
+        "taken: further ids: 1 (xrefs 1)", "taken: names: 1 (label 1)",
+        "taken: priors: 1 (prior 1)", "taken: relations: 1 (relations.tsv 1)", "taken: types: 1 (types 1)",
+    ]  # fmt: skip

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pyoxigraph import NamedNode, Quad, RdfFormat, parse, serialize
 
 from kg.schema import Entity, Relation
-from kg.sources.rdf import local_name
 from kg.sources.reading import Choices
+from kg.sources.vocabularies import local_name
 from tests.support.sources import Read
 
 TURTLE = """
@@ -124,35 +124,27 @@ def test_a_bad_line_costs_itself_alone(read: Read, tmp_path: Path, bad: bytes) -
 @pytest.mark.parametrize(
     ("bad", "facts", "message"),
     [
-        (
-            b"x:y :p :z .",
-            39,
-            "g.ttl:8: The prefix x: has not been declared; left out up to the next full stop",
-        ),
+        (b"x:y :p :z .", 39, "g.ttl:8: The prefix x: has not been declared; left out"),
         (b':x :p "Z\xfcrich" .', 39, "g.ttl:8: not UTF-8 (byte 9), read as \N{REPLACEMENT CHARACTER}"),
-        (b':x :p "no end .', 6, "g.ttl:8: what begins here has no end: not read from here on"),
-        (b":x :p <http://no/end .", 6, "g.ttl:8: what begins here has no end: not read from here on"),
+        (b':x :p "no end .', 39, "g.ttl:8: what begins here has no end; left out"),
+        (b':x :p """no end .', 39, "g.ttl:8: what begins here has no end; left out"),
+        (b":x :p <http://no/end .", 39, "g.ttl:8: what begins here has no end; left out"),
         (
             b":x :p <http://no/end .\n:x :q :y .\n:x :p <http://an/end> .",
-            39,
-            "g.ttl:8: Invalid IRI code point ' '; left out up to the next full stop after line 10",
+            41,
+            "g.ttl:8: Invalid IRI code point ' '; left out",
         ),
         (b':x :p """two\n. lines""" .', 39, None),
         (
             b':x :p "two\n. lines", :y .',
             39,
-            "g.ttl:8: Line jumps are not allowed in string literals, use \\n; left out up to the next full stop",
+            "g.ttl:8: Line jumps are not allowed in string literals, use \\n; left out up to line 9",
         ),
-        (
-            b':x :p "\\q." .',
-            39,
-            "g.ttl:8: Unexpected escape character '\\q'; left out up to the next full stop",
-        ),
-        (
-            b":x :p [ :p :y .",
-            38,  # the full stop is what is bad, and so the next statement is lost
-            "g.ttl:8: blank node property lists should end with a ']'; left out up to the next full stop",
-        ),
+        (b':x :p "\\q." .', 39, "g.ttl:8: Unexpected escape character '\\q'; left out"),
+        (b":x :p [ :p :y .", 39, "g.ttl:8: blank node property lists should end with a ']'; left out"),
+        (b':x :p "5" disk"@en .', 39, "g.ttl:8: disk is not a valid subject or graph name; left out"),
+        (b":x :p :y", 40, "g.ttl:9: A dot is expected at the end of statements; left out"),
+        (b":x :p :y ;\n :q b .\n", 40, "g.ttl:9: b is not a valid RDF object; left out up to line 10"),
     ],
 )
 def test_what_a_bad_statement_of_turtle_costs_is_said(
@@ -167,7 +159,7 @@ def test_what_a_bad_statement_of_turtle_costs_is_said(
     assert found.problems == ([message] if message else [])
     if not message:
         return
-    with pytest.raises(ValueError, match=r"g\.ttl:8"):
+    with pytest.raises(ValueError, match=r"g\.ttl:[89]"):
         read(file, strict=True)
 
 
@@ -180,7 +172,7 @@ def test_what_has_no_end_in_a_long_file_is_located(read: Read, tmp_path: Path, b
     assert len(found.facts()) == 1
     (problem,) = found.problems
     assert problem.endswith("what begins about here has no end within 16 MB: not read")
-    assert 9000 <= int(problem.split(":")[1]) <= 9800
+    assert 8700 <= int(problem.split(":")[1]) <= 9800
 
 
 def _declared(*entities: str) -> str:

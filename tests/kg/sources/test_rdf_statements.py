@@ -35,3 +35,28 @@ def test_elements_nested_without_end_are_refused(read: Read, tmp_path: Path) -> 
     file.write_bytes(head + b"<rdf:Description><x:p>" * 200_000)
     with pytest.raises(ValueError, match=r"deep\.rdf:1: elements nested more than 2,000 deep: refused"):
         read(file)
+
+
+BANNER = b"#" * 10_000 + b"\r\n#\n\n  # @prefix of a comment\n"
+
+
+@pytest.mark.parametrize("ending", [".owl", ".rdf"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_a_banner_of_comments_stands_before_turtle(
+    read: Read, tmp_path: Path, ending: str, mark: bytes
+) -> None:
+    file = tmp_path / f"banner{ending}"
+    file.write_bytes(mark + BANNER + b"@prefix : <http://a/> .\n:1 :p :2 .\n")
+    reading = read(file)
+    assert reading.facts() == {("http://a/1", "http://a/p", "http://a/2")}
+    assert not reading.problems
+
+
+@pytest.mark.parametrize("banner", [b"#" * 10_000 + b"\n", b"# \n" * 4_000, BANNER])
+def test_a_banner_of_comments_stands_before_what_is_no_turtle(
+    read: Read, tmp_path: Path, banner: bytes
+) -> None:
+    file = tmp_path / "banner.owl"
+    file.write_bytes(banner + b"Ontology(<http://a>)\n")
+    with pytest.raises(ValueError, match=r"banner\.owl: OWL in functional syntax, which is not read"):
+        read(file)

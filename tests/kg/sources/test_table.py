@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import lzma
+from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from kg.problems import Problems
 from kg.sources.reading import Choices, rank_language
@@ -23,13 +29,41 @@ from tests.support.sources import Read
         ("labels_en.nt.bz2", "rdf"),
         ("onto.owl", "rdf"),
         ("latest-all.json.gz", "wikidata"),
-        ("labels.nt.zst", "rdf"),  # which the reader then refuses by its name
+        ("labels.nt.zst", "rdf"),
         ("data.noun", "wordnet"),
         ("g.graphml", "graphml"),
     ],
 )
 def test_formats_by_name(name: str, format: str) -> None:
     assert guess(Path(name)).name == format
+
+
+@pytest.mark.parametrize(
+    ("ending", "pack"),
+    [
+        ("", bytes), (".gz", gzip.compress), (".GZ", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress),
+        (".zst", lambda data: pa.Codec("zstd").compress(data, asbytes=True)),
+    ],
+)  # fmt: skip
+def test_a_packed_table_is_told_from_triples(
+    read: Read, tmp_path: Path, ending: str, pack: Callable[[bytes], bytes]
+) -> None:
+    table, triples = tmp_path / f"h.tsv{ending}", tmp_path / f"t.tsv{ending}"
+    table.write_bytes(pack(b"tail\trelation\thead\tnote\nb\tr\ta\tx\n"))
+    triples.write_bytes(pack(b"a\tr\tb\n"))
+    assert guess(table).name == "csv"
+    assert guess(triples).name == "native"
+    assert read(table).facts() == {("a", "r", "b")}
+
+
+def test_messages_list_every_packing(read: Read, tmp_path: Path) -> None:
+    file = tmp_path / "g.txt"
+    file.touch()
+    with pytest.raises(ValueError, match=r"\.jsonld \(or these with \.gz \.bz2 \.xz \.zst\)$"):
+        read(file, format="rdf")
+    (tmp_path / "g.nt").write_bytes(b"PK\x03\x04")
+    (problem,) = read(tmp_path / "g.nt").problems
+    assert problem.endswith("packed with zip: unpack it, or pack it with one of gzip, bzip2, xz, zstd")
 
 
 def test_folders(tmp_path: Path) -> None:
@@ -73,7 +107,7 @@ def test_a_source_without_a_triple_is_refused(tmp_path: Path) -> None:
     [
         ("\ufeffa\tr\tb\nc\tr\td\n".encode("utf-16-le"), "UTF-16, expected UTF-8: iconv"),
         ("\ufeffa\tr\tb\nc\tr\td\n".encode("utf-16-be"), "UTF-16, expected UTF-8: iconv"),
-        (lzma.compress(b"a\tr\tb\n"), "packed with xz: unpack it"),
+        (b"Rar!\x1a\x07\x01\x00", "packed with rar: unpack it"),
         (b"PK\x03\x04\n\n\n", "packed with zip: unpack it"),
     ],
 )
@@ -89,7 +123,10 @@ def test_a_file_of_another_kind_is_called_so(
 
 
 def test_every_choice_is_heeded_by_some_format() -> None:
-    assert {name for format in FORMATS.values() for name in format.options} == set(Choices.__slots__)
+    for_all = {"relations"}
+    assert {name for format in FORMATS.values() for name in format.options} | for_all == set(
+        Choices.__slots__
+    )
 
 
 def test_languages() -> None:
@@ -100,3 +137,38 @@ def test_languages() -> None:
     assert rank_language("", ("zh", "en")) == rank_language("mul", ("zh", "en")) == 4
     assert rank_language("zhuang", ("zh",)) is None
     assert rank_language("de", ("zh",)) is None
+
+
+HEADS = {
+    "nodes-edges": b":ID,:START_ID,:END_ID,:TYPE\n", "cskg": b"node1\trelation\tnode2\n",
+    "csv": b"head,relation,tail\n",
+    "obo": b"[Term]\nid: A:1\n", "obo-json": b'{"graphs": [', "wikidata": b'{"type": "item", "id": "Q1"}\n',
+}  # fmt: skip
+NAMES = {
+    "openke": ("entity2id.txt", "relation2id.txt", "train2id.txt"), "umls": ("MRCONSO.RRF", "MRREL.RRF"),
+    "snomed": ("sct2_Description_Snapshot.txt", "sct2_Relationship_Snapshot.txt"), "wordnet": ("data.noun",),
+    "rdf": ("g.ttl",), "nodes-edges": ("g.csv",),
+}  # fmt: skip
+pieces = st.sampled_from(
+    ["a", "1", "0", "\t", ",", "|", ":", '"', "\n", "\n", "[Term]\n", "id: A:1\n", "is_a: A:2\n", "/c/en/a",
+    "/r/IsA", "{", "}", "[", "]",
+     "<http://a/b>", " .\n", '{"type": "item", "id": "Q2"}', "|" * 17, "\u00fc",
+     "id\tactive\ttypeId\tterm\tconceptId\tlanguageCode\n"]
+).map(str.encode) | st.binary(max_size=6)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, format in FORMATS.items() if not format.package and name != "graphml"]
+)
+@given(data=st.lists(pieces, max_size=25).map(b"".join))
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_bytes_end(read: Read, tmp_path_factory: pytest.TempPathFactory, name: str, data: bytes) -> None:
+    folder = tmp_path_factory.mktemp("bytes")
+    names = NAMES.get(name, ("g.txt",))
+    for file in names:
+        (folder / file).write_bytes(HEADS.get(name, b"") + data)
+    is_folder = len(names) > 1 or name in ("umls", "wordnet")
+    try:
+        read(folder if is_folder else folder / names[0], format=name)
+    except ValueError as error:
+        assert str(folder) in str(error)  # noqa: PT017

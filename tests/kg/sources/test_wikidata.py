@@ -86,6 +86,11 @@ def test_a_dump(read: Read, tmp_path: Path, data: bytes) -> None:
         "entities of the kind lexeme": 1,
     }
     assert found.bytes_told == file.stat().st_size
+    assert list(found.account.lines())[:7] == [
+        "taken: descriptions: 1 (descriptions 1)", "taken: facts: 2 (P17 country 1, P36 1)",
+        "taken: items: 4", "taken: names: 5 (labels, aliases 5)", "taken: priors: 1 (sitelinks 1)",
+        "taken: properties: 1", "taken: types: 1 (P31 1)",
+    ]  # fmt: skip
 
 
 def test_languages_and_site_links(read: Read, tmp_path: Path) -> None:
@@ -121,7 +126,7 @@ def test_languages_and_site_links(read: Read, tmp_path: Path) -> None:
             b'{"type": "property", "id": "P9", "labels": {"en": {"value": "\\ud800"}}}',
             "half of a surrogate pair",
         ),
-        (b'[{"type": "item", "id": "Q1"}]', "one entity a line, found a list"),
+        (b'[{"type": "item", "id": "Q"}]', "expected an id such as Q64"),
     ],
 )
 def test_bad_lines_are_located(read: Read, tmp_path: Path, line: bytes, message: str) -> None:

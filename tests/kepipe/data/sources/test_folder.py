@@ -13,7 +13,7 @@ def test_reads_all_kinds_in_the_order_of_names(tmp_path: Path) -> None:
     (tmp_path / "b" / "note.txt").write_bytes(b"\xef\xbb\xbfOne.\r\nTwo.\n")
     (tmp_path / "a.jsonl").write_text('{"id": "a1", "text": "From JSON"}\n')
     write_parquet(tmp_path / "c.parquet", [Document("c1", "From Parquet")])
-    (tmp_path / "ignored.md").write_text("no")
+    (tmp_path / "ignored.pdf").write_text("no")
     problems = Problems()
     assert list(read_folders([tmp_path], problems)) == [
         Document("a1", "From JSON"),
@@ -42,7 +42,7 @@ def test_what_cannot_be_read_is_reported(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_text_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"no \.txt / \.jsonl / \.tsv / \.parquet file here"):
+    with pytest.raises(ValueError, match=r"no \.txt / .* file here"):
         list_files(tmp_path)
     with pytest.raises(ValueError, match="no such file or folder"):
         list_files(tmp_path / "gone")
@@ -57,7 +57,7 @@ def test_a_table_gives_a_document_a_line(tmp_path: Path) -> None:
         "train.tsv:3: expected 3 cells with tabs between, found 2",
         "train.tsv:4: the text is empty",
     ]
-    (tmp_path / "train.tsv").write_text("label\tbody\n1\tFirst.\n")
+    (tmp_path / "train.tsv").write_text("label\tgroup\n1\tFirst.\n")
     with pytest.raises(ValueError, match=r"train.tsv:1: expected a header with `text` or `text_a`"):
         list(read_folders([tmp_path], problems))
 
@@ -69,3 +69,15 @@ def test_several_places_are_read_in_their_order(tmp_path: Path) -> None:
     problems = Problems()
     assert [document.id for document in read_folders(files, problems)] == ["b", "a"]
     assert problems.count == 1
+
+
+def test_hidden_files_are_no_texts_and_what_is_passed_over_is_told(tmp_path: Path) -> None:
+    for name in ("A.TXT", "._a.txt", ".ipynb_checkpoints/a.txt", "b.pdf", "c.PDF"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("Text.")
+    notes: list[str] = []
+    assert [document.id for document in read_folders([tmp_path], Problems(), notes.append)] == ["A"]
+    assert notes == [
+        "taken: documents: 1 (text 1)",
+        "passed over: 4 files that are hidden or of no format that is read: 2 hidden files, 2 .pdf",
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,12 @@ def test_trained_vectors_are_saved_as_they_became(vectors: EntityVectors, tmp_pa
         model.entity_table.weight += 1
     save(tmp_path, model, knowledge)
     np.testing.assert_array_equal(EntityVectors.open(tmp_path).table(), vectors.table() + 1)
+    # Its table is read by row: vectors of other entities, as many and as wide, do not take its place.
+    save_vectors(tmp_path / "others", [f"P{n}" for n in range(ROWS)], vectors.table())
+    sources = Sources(TOKENIZER, model.config, vectors=tmp_path / "others")
+    with pytest.raises(ValueError, match="the model trained the vectors of other entities"):
+        open_own(tmp_path, sources)
+    assert open_own(tmp_path, replace(sources, vectors=vectors.vectors.folder)) is not None
 
 
 def test_defaults_are_the_published_ones_and_scale() -> None:

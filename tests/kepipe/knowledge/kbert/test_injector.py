@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 from kepipe.arrays import pad
-from kepipe.data.batch import MentionSpans
+from kepipe.data.batch import Mentions, MentionSpans
 from kepipe.data.document import Mention
-from kepipe.finetuning.collator import mentions_of
 from kepipe.finetuning.rows import Named, Row
 from kepipe.knowledge.choosing.choices import CHOICES
 from kepipe.knowledge.choosing.facts import Facts
@@ -47,7 +46,7 @@ def row(tokenizer: Tokenizer, text: str = TEXT, **names: str) -> Row:
 def plant(injector: Injector, rows: Sequence[Row]) -> InjectedRows:
     """The trees of rows, whose entities the injector looks up."""
     lengths = np.array([len(each) for each in rows])
-    mentions = mentions_of(rows)
+    mentions = Mentions.in_rows([row.mentions for row in rows])
     graph_rows = np.array([*map(injector.chooser.row, mentions.ids), -1])
     tokens = pad(np.concatenate([each.tokens for each in rows]), lengths, 0)
     return injector.build_rows(tokens, lengths, mentions, graph_rows[mentions.entities])

@@ -62,6 +62,17 @@ def test_bad_lines_are_located(tmp_path: Path, ids: EntityIds) -> None:
         read_gold(file, ids)
 
 
+def test_what_was_taken_and_left_out_is_told(tmp_path: Path, ids: EntityIds) -> None:
+    known = next(iter(ids.rows))
+    marks = [mark(0, 9, known), mark(0, 5, known), mark(10, 14, "Q77"), mark(27, 35, known)]
+    problems = Problems(strict=True)
+    read_gold(write(tmp_path, {"text": TEXT, "mentions": marks, "evaluation_span": [0, 22]}), ids, problems)
+    assert list(problems.account.lines()) == [
+        "taken: marks: 2 (of its entities 1, of entities that the graph lacks 1)", "taken: texts: 1 (kepipe 1)",
+        "left out: marks within others, or outside of what was annotated: 2",
+    ]  # fmt: skip
+
+
 def test_ids_of_another_kind_are_asked_for(tmp_path: Path, ids: EntityIds) -> None:
     texts = read_gold(write(tmp_path, {"text": TEXT, "mentions": [mark(0, 5, "Q77")]}), ids)
     with pytest.raises(ValueError, match="--ids"):

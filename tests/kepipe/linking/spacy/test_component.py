@@ -1,4 +1,5 @@
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -122,6 +123,23 @@ def test_without_a_linker_it_says_what_to_give(tmp_path: Path) -> None:
     nlp.to_disk(tmp_path)
     with pytest.raises(ValueError, match="give `path`"):
         spacy.load(tmp_path)("Omaha")
+
+
+def test_a_wrong_path_is_refused_at_once_and_a_saved_pipeline_may_have_moved(
+    folder: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="kepipe_linker: no linker at nowhere; give `path`"):
+        spacy.blank("en").add_pipe("kepipe_linker", config={"path": "nowhere"})
+    shutil.copytree(folder, tmp_path / "linker")
+    nlp = spacy.blank("en")
+    nlp.add_pipe("kepipe_linker", config={"path": str(tmp_path / "linker")})
+    nlp.to_disk(tmp_path / "pipeline")
+    shutil.rmtree(tmp_path / "linker")
+    with pytest.warns(UserWarning, match="no linker at"):
+        moved = spacy.load(tmp_path / "pipeline")
+    assert linked(moved) == linked(nlp)
+    with pytest.raises(ValueError, match="other: no linker at nowhere"):
+        moved.add_pipe("kepipe_linker", name="other", config={"path": "nowhere"})
 
 
 def test_a_threshold_is_a_probability(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kepipe.linking.text.casing import Casing, capital_runs
+from kepipe.linking.text.casing import Casing, capital_runs, count_spellings
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,17 @@ def test_a_capital_at_the_beginning_of_a_sentence_is_not_counted() -> None:
 
 def test_not_all_descriptions_of_a_large_graph_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kepipe.linking.text.casing.MOST_DESCRIPTIONS", 1)
-    casing = Casing.count_with(["a town, a town", "a lake, a lake"], ["we row, we row"])
+    casing = Casing.count_with(["a town, a town", "a lake, a lake"], count_spellings(["we row, we row"]))
     assert casing.common("Town") > 0
     assert casing.common("Row") > 0
     assert casing.common("Lake") == 0
+
+
+def test_the_counts_of_parts_add_up_to_those_of_the_whole() -> None:
+    texts = ["We read. Reading is Reading", "reading 中文 in Leeds", "Leeds: leeds, ÉCOLE, école 42"]
+    together = count_spellings(texts)
+    parts = count_spellings(texts[:1])
+    parts.update(count_spellings(texts[1:]))
+    assert parts == together
+    assert not {"中文", "42"} & set(together), "what has no case says nothing"
+    assert Casing.of(parts) == Casing.count(texts)

@@ -1,0 +1,96 @@
+"""What a graph gives a model that is only used: which methods, with which sources, and what finds entities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kepipe.finetuning.mention_finders import Finder
+    from kepipe.inference.added_knowledge import AddedKnowledge
+    from kepipe.inference.opening import OpenedModel
+    from kepipe.inference.prompt_facts import PromptFacts
+    from kepipe.knowledge.base import KnowledgeSettings
+
+NO_KNOWLEDGE = "none"
+"""Have a model read the text alone."""
+KnowledgeValue = str | Mapping[str, Any] | None
+"""The section `knowledge:` of a stage: a method's name, YAML of it, or its values; None: what the model's folder
+brings."""
+
+
+def read_added(
+    knowledge: KnowledgeValue, graph: Path | None, vectors: Path | None, linker: Path | None
+) -> AddedKnowledge | None:
+    """What the options for prompts add to a model's own knowledge; None where it is to have none.
+
+    Raises ValueError for options that then mean nothing.
+    """
+    from kepipe.inference.added_knowledge import AddedKnowledge
+
+    folders = {"graph": graph, "vectors": vectors}
+    if knowledge != NO_KNOWLEDGE:
+        return AddedKnowledge(read_knowledge(knowledge), folders)
+    for name, given in (*folders.items(), ("linker", linker)):
+        if given is not None:
+            raise ValueError(f"--{name} means nothing with --knowledge {NO_KNOWLEDGE}")
+    return None
+
+
+def prompt_facts(
+    opened: OpenedModel, added: AddedKnowledge | None, linker: Path | None, texts: Iterable[str]
+) -> PromptFacts | None:
+    """What finds the facts for a model's prompts, which are like `texts`; None for a model without knowledge.
+
+    Raises ValueError for sources that a model without knowledge does not use, and where nothing finds entities.
+    """
+    from kepipe.inference.prompt_facts import PromptFacts
+
+    finder = prompt_finder(opened, added, linker, texts)
+    if finder is None:
+        return None
+    assert opened.knowledge is not None
+    assert opened.language_model is not None
+    return PromptFacts(opened.knowledge, finder.find, opened.language_model.tokenizer)
+
+
+def prompt_finder(
+    opened: OpenedModel, added: AddedKnowledge | None, linker: Path | None, texts: Iterable[str]
+) -> Finder | None:
+    """What finds the entities that a model's prompts name; see `prompt_facts`."""
+    from kepipe.finetuning.mention_finders import finder_for, language_of
+
+    sources = {"linker": linker} if added is None else {**added.folders, "linker": linker}
+    if opened.knowledge is None:
+        for name, given in sources.items():
+            if given is not None:
+                raise ValueError(
+                    f"{opened.folder}: this model uses no knowledge: leave the {name} out, or say how it is used "
+                    "(--knowledge)"
+                )
+        return None
+    finder = finder_for(opened.folder, linker, sources.get("graph"), language_of(texts))
+    if finder is None:
+        raise ValueError(
+            f"{opened.folder}: nothing finds entities in the prompt: give a --linker or a --graph, or have it read the "
+            f"text alone (--knowledge {NO_KNOWLEDGE})"
+        )
+    return finder
+
+
+def read_knowledge(given: KnowledgeValue) -> tuple[KnowledgeSettings, ...]:
+    """The methods that are named. Raises ConfigError, a ValueError, for what is no section `knowledge:`."""
+    if given is None:
+        return ()
+    import yaml
+
+    from kepipe.config import ConfigError, Settings, validate
+    from kepipe.knowledge.table import KnowledgeSection
+
+    try:
+        value = yaml.safe_load(given) if isinstance(given, str) else dict(given)
+    except yaml.YAMLError:
+        raise ConfigError(f"--knowledge: {given!r} is not a YAML value") from None
+    option = Settings({}, Path("--knowledge"))
+    return validate(KnowledgeSection, {"knowledge": value}, option).knowledge

@@ -1,0 +1,49 @@
+"""What hears a trial while it works: the screen, of what matters; and what stops it early."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kepipe.flow.events import Event, Metrics, Noted, Progressed, RunStopped, Sink
+from kepipe.studies.design import Measure
+from kepipe.tuning.search import RunningTrial
+
+
+@dataclass(frozen=True)
+class Quiet:
+    """Shows how far the work is, and warnings: one run among many says no more."""
+
+    sink: Sink
+
+    def __call__(self, event: Event) -> None:
+        stepped = isinstance(event, Metrics) and event.step is not None
+        warned = isinstance(event, Noted) and event.level == "warning"
+        if stepped or warned or isinstance(event, Progressed):
+            self.sink(event)
+
+
+@dataclass(frozen=True)
+class Pruner:
+    """Stops a trial that is worse than the median of those before it at a step.
+
+    `by`: the figure that a stage logs as it works. `higher`: whether the search looks for higher values; a figure of
+    which the others are better counts as its negative.
+    """
+
+    trial: RunningTrial
+    by: Measure
+    higher: bool
+    tell: Sink
+
+    def __call__(self, event: Event) -> None:
+        if not isinstance(event, Metrics) or event.step is None or event.stage != self.by.stage:
+            return
+        value = event.values.get(self.by.metric)
+        if value is None:
+            return
+        same = (self.by.better == "higher") == self.higher
+        if self.trial.report(value if same else -value, event.step):
+            median = "the median of the trials before"
+            why = f"pruned at step {event.step}: {self.by.name} {value:.4g} is worse than {median}"
+            self.tell(Noted(run=event.run, level="info", message=why))
+            raise RunStopped(why)

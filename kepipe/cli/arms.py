@@ -1,0 +1,15 @@
+"""Models that are named on the command line, as the arms of a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def arms(models: Sequence[str]) -> dict[str, str]:
+    """Arm → model: the last parts of paths that tell them apart. Raises ValueError for one that is named twice."""
+    for parts in range(1, max(len(Path(model).parts) for model in models) + 1):
+        found = {"/".join(Path(model).parts[-parts:]): model for model in models}
+        if len(found) == len(models):
+            return found
+    raise ValueError("name each model once")

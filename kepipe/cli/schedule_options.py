@@ -1,0 +1,140 @@
+"""Options of `kepipe schedule add` and `kepipe scheduler`: what fires, what happens where it fails, who is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from kepipe.flow.firing import Means
+    from kepipe.flow.triggers.base import Trigger
+
+
+def _duration(text: str | None) -> float | None:
+    """`10m` → 600.0. Raises BadParameter."""
+    from kepipe.config.duration import seconds
+
+    if text is None:
+        return None
+    try:
+        return float(seconds(text))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+@dataclass(frozen=True)
+class When:
+    """What fires a schedule: one of these."""
+
+    cron: Annotated[
+        str,
+        typer.Option(
+            help='At set times: "0 2 * * *" is every night at two; six fields begin with seconds; @daily.'
+        ),
+    ] = ""
+    when_changed: Annotated[
+        bool,
+        typer.Option(
+            "--when-changed",
+            help="When texts, graph, base model or pipeline have other content, and come to rest.",
+        ),
+    ] = False
+    after: Annotated[str, typer.Option(help="After each success of this other schedule.")] = ""
+    on_drift: Annotated[
+        bool,
+        typer.Option(
+            "--on-drift", help="When `kepipe drift` finds that new text is unlike that of the last training."
+        ),
+    ] = False
+    zone: Annotated[
+        str, typer.Option(help="Time zone of --cron, such as Europe/Berlin; else the machine's.")
+    ] = ""
+    every: Annotated[
+        str | None,
+        typer.Option(help="Time between looks at what may have changed: 30s, 10m.", callback=_duration),
+    ] = None
+
+    def trigger(self) -> Trigger:
+        """The trigger that is meant. Raises ConfigError unless it is one."""
+        from kepipe.flow.triggers.table import TRIGGERS
+
+        asked: dict[str, dict[str, Any]] = {}
+        if self.cron:
+            asked["cron"] = {"cron": self.cron, "zone": self.zone}
+        every = {} if self.every is None else {"every": self.every}
+        if self.when_changed:
+            asked["when-changed"] = every
+        if self.on_drift:
+            asked["on-drift"] = every
+        if self.after:
+            asked["after"] = {"after": self.after}
+        if len(asked) != 1:
+            names = [f"--{name}" for name in TRIGGERS]
+            from kepipe.config import ConfigError
+
+            raise ConfigError(
+                f"expected one of {', '.join(names[:-1])} and {names[-1]}, which say what fires it"
+            )
+        ((kind, settings),) = asked.items()
+        return TRIGGERS[kind](**settings)
+
+
+@dataclass(frozen=True)
+class Failing:
+    """What happens where a run fails or takes long."""
+
+    retries: Annotated[int, typer.Option(min=0, help="How often a run that failed is tried again.")] = 0
+    backoff: Annotated[
+        str,
+        typer.Option(
+            help="Pause before the first retry; each further one is twice as long.", callback=_duration
+        ),
+    ] = "1m"
+    timeout: Annotated[
+        str | None,
+        typer.Option(help="Time after which a run is told to stop: 90s, 10m, 2h.", callback=_duration),
+    ] = None
+
+
+@dataclass(frozen=True)
+class Telling:
+    """Who is told of what was fired."""
+
+    notify: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="webhook=URL, mail=ADDRESS or command=WORDS; is told of each firing. May be repeated."
+        ),
+    ] = None
+    notify_of: Annotated[
+        str, typer.Option(help="Only of these outcomes: failed,timed out,finished,stopped.")
+    ] = ""
+
+
+def sources(pipeline: Path, overrides: Sequence[str]) -> Mapping[str, str]:
+    """Name → digest of all that the stages of a pipeline read, and of its file."""
+    from kepipe import pipeline as pipelines
+    from kepipe.flow.triggers.base import pipeline_alone
+
+    flow, _ = pipelines.load(pipeline, overrides)
+    found = dict(pipeline_alone(pipeline, overrides))
+    for node in flow.nodes:
+        for name, digest in node.stage.fingerprint(node.config).items():
+            found[name if "/" in name else f"{node.name}/{name}"] = digest
+    return found
+
+
+def means(workspace: Path, telling: Telling, at_once: int) -> Means:
+    """How a scheduler looks, and whom it tells. Raises ConfigError for a target that is none."""
+    from kepipe.flow.firing import Means
+    from kepipe.flow.notices.outbox import Outbox
+    from kepipe.terminal import echo
+
+    outcomes = [outcome.strip() for outcome in telling.notify_of.split(",") if outcome.strip()]
+    outbox = Outbox(workspace.resolve(), telling.notify or (), echo, outcomes)
+    outbox.send()
+    return Means(sources, echo, outbox, at_once)

@@ -1,0 +1,148 @@
+"""`kepipe vectors`: words and their vectors, asked, measured, read and written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kepipe.models.static.format_table import FormatName
+from kepipe.terminal import echo
+
+if TYPE_CHECKING:
+    from kepipe.models.static.word_vectors import WordVectors
+
+app = typer.Typer(help="Word vectors: nearest words, analogies, files.", no_args_is_help=True)
+ModelArgument = Annotated[
+    str,
+    typer.Argument(
+        help="A model folder, `minilm`, a hub id, or a file of vectors (word2vec's formats, GloVe's; `.gz`).",
+        show_default=False,
+    ),
+]
+CountOption = Annotated[int, typer.Option("--count", "-n", min=1, help="Words to print.")]
+
+
+@app.command()
+def nearest(
+    model: ModelArgument,
+    words: Annotated[list[str], typer.Argument(help="Words.", show_default=False)],
+    count: CountOption = 10,
+) -> None:
+    """Print the words with the most similar vectors, and their cosines."""
+    vectors = _open(model)
+    for word in words:
+        echo(word)
+        _show(vectors.nearest(word, count))
+
+
+@app.command()
+def analogy(
+    model: ModelArgument,
+    a: Annotated[str, typer.Argument(help="As this word …", show_default=False)],
+    b: Annotated[str, typer.Argument(help="… is to this,", show_default=False)],
+    c: Annotated[str, typer.Argument(help="so is this word to what is printed.", show_default=False)],
+    count: CountOption = 10,
+) -> None:
+    """Print what is to the third word as the second is to the first: `man king woman`."""
+    _show(_open(model).analogy(a, b, c, count))
+
+
+@app.command()
+def evaluate(
+    models: Annotated[
+        list[str], typer.Argument(help="Models or files of vectors: a line each.", show_default=False)
+    ],
+    analogies: Annotated[
+        Path | None,
+        typer.Option(help="Questions in the form of questions-words.txt. \\[that one, of gensim]"),
+    ] = None,
+    similarity: Annotated[
+        Path | None,
+        typer.Option(help="Pairs of words with a number, tab-separated. [WordSim-353, of gensim]"),
+    ] = None,
+) -> None:
+    """Measure how well analogies are answered, and how far vectors agree with people on which words are alike."""
+    from kepipe.models.static.scores import (
+        read_analogies,
+        read_pairs,
+        score_analogies,
+        score_similarity,
+    )
+
+    shipped = _shipped()
+    sections = read_analogies(analogies or shipped / "questions-words.txt")
+    pairs = read_pairs(similarity or shipped / "wordsim353.tsv")
+    for model in models:
+        vectors = _open(model)
+        scores = score_analogies(vectors, sections)
+        alike = score_similarity(vectors, pairs)
+        asked, right, questions = (
+            sum(getattr(score, name) for score in scores.values()) for name in ("asked", "right", "questions")
+        )
+        echo(f"{model}: {len(vectors.words):,} words, {vectors.vectors.shape[1]} wide")
+        echo(f"  analogies: {_share(right, asked)} of {asked:,} right ({questions:,} in all)")
+        for name, score in scores.items():
+            if score.asked:
+                echo(f"    {name}: {_share(score.right, score.asked)} of {score.asked:,}")
+        echo(f"  similarity: Spearman {alike.spearman:.3f} over {alike.asked:,} of {alike.pairs:,} pairs")
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A file of vectors.")],
+    folder: Annotated[Path, typer.Argument(help="Model folder to write.", show_default=False)],
+    format: Annotated[FormatName | None, typer.Option(help="The file's; without, it is found out.")] = None,
+) -> None:
+    """Read a file of vectors as a model, on which tasks can be put."""
+    from kepipe.inference.word_vectors import import_vectors
+    from kepipe.models.static import formats
+
+    if folder.exists() and any(folder.iterdir()):
+        raise typer.BadParameter(f"{folder} is not empty: name a new folder")
+    vectors = formats.read(file, format, _note)
+    import_vectors(vectors, folder, family="imported")
+    echo(f"{folder}: {len(vectors.words):,} words, {vectors.vectors.shape[1]} wide")
+
+
+@app.command()
+def export(
+    model: ModelArgument,
+    file: Annotated[Path, typer.Argument(help="File to write; `.gz`: gzipped.", show_default=False)],
+    format: Annotated[FormatName, typer.Option(help="The file's.")] = "word2vec",
+) -> None:
+    """Write a model's vectors as a file that gensim, fastText and GloVe's readers open."""
+    from kepipe.models.static import formats
+
+    if file.exists():
+        raise typer.BadParameter(f"{file} exists: name a new file")
+    vectors = _open(model)
+    formats.write(file, vectors, format)
+    echo(f"{file}: {len(vectors.words):,} words, {vectors.vectors.shape[1]} wide")
+
+
+def _open(model: str) -> WordVectors:
+    from kepipe.inference.word_vectors import open_vectors
+
+    return open_vectors(model, _note)
+
+
+def _note(message: str) -> None:
+    echo(message, err=True)
+
+
+def _shipped() -> Path:
+    """The folder of sets of questions that comes with gensim."""
+    from gensim.test.utils import datapath
+
+    return Path(datapath(""))
+
+
+def _show(found: list[tuple[str, float]]) -> None:
+    for word, cosine in found:
+        echo(f"  {cosine:6.3f}  {word}")
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.1%}" if whole else "none"

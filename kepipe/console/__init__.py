@@ -1,0 +1,1 @@
+"""What people see of work that goes on: lines, bars, JSON."""

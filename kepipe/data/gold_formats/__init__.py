@@ -1,0 +1,1 @@
+"""Texts in which people have marked what names mean, one module a format."""

@@ -1,0 +1,64 @@
+"""What every reader of gold sets gives: a text with its marks, as a record of kepipe's own format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from kg.problems import Problems
+
+MarkedText = tuple[int, dict[str, Any]]
+"""The line where it stands, and `{"id", "text", "mentions": [{"start", "end", "entity", "type", "entities"}, …],
+"evaluation_span"}`; `entities` are other ids of the same entity."""
+
+
+def mark(start: Any, end: Any, ids: Iterable[Any], type: Any = "") -> dict[str, Any]:
+    """A mark. Raises ValueError for a place that is no number; without an id it is of an entity outside the graph."""
+    if not isinstance(start, int) or not isinstance(end, int) or isinstance(start, bool):
+        raise ValueError(f"expected where a mark begins and ends, found {start!r} and {end!r}")
+    known = [str(id) for id in ids if id not in (None, "")]
+    return {
+        "start": start, "end": end, "entity": known[0] if known else "NIL", "entities": known, "type": str(type or ""),
+    }  # fmt: skip
+
+
+def require_same(text: str, start: int, end: int, marked: str) -> None:
+    """Raise ValueError where a mark does not stand on the text that the file says, white space apart."""
+    if text[start:end].split() != marked.split():
+        found = text[start:end]
+        raise ValueError(
+            f"the mark {start}..{end} is said to be {marked[:40]!r}, but there stands {found[:40]!r}: are the places "
+            "counted in bytes or UTF-16 units, or is this another text?"
+        )
+
+
+def checked(
+    file: Path, line: int, text: str, marks: Iterable[tuple[int, int, str]], problems: Problems
+) -> Iterator[int]:
+    """The numbers of the marks that stand where the file says; the others are problems."""
+    for number, (start, end, marked) in enumerate(marks):
+        try:
+            require_same(text, start, end, marked)
+        except ValueError as error:
+            problems.add(file, line, str(error))
+        else:
+            yield number
+
+
+def texts_of(value: Any, key: str) -> str:
+    """A text under a key. Raises ValueError where there is none."""
+    found = value.get(key) if isinstance(value, dict) else None
+    if not isinstance(found, str) or not found.strip():
+        raise ValueError(f"`{key}` is missing, empty or not a string")
+    return found
+
+
+def entries(value: Any, key: str) -> list[Any]:
+    """A list under a key, empty where there is none. Raises ValueError for anything else."""
+    found = value.get(key)
+    if found is None:
+        return []
+    if not isinstance(found, list):
+        raise ValueError(f"`{key}`: expected a list, found {str(found)[:40]!r}")
+    return found

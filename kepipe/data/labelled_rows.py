@@ -1,0 +1,46 @@
+"""Batches of rows that carry labels: one of each row, or one of each token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from kepipe.arrays import Ints
+from kepipe.data.batch import TokenRows
+from kepipe.data.row_batches import RowBatches, RowShape
+from kepipe.data.token_labels import UNASKED
+
+
+@dataclass(frozen=True)
+class LabelledBatches:
+    """A `RowStream`. `row_labels`: int [N], that of each example. `token_labels`: examples → labels of their text
+    tokens, one example after the other, −1 where nothing is asked."""
+
+    batches: RowBatches
+    row_labels: Ints | None = None
+    token_labels: Callable[[Ints], Ints] | None = None
+
+    @property
+    def shape(self) -> RowShape:
+        """See `RowStream`."""
+        return self.batches.shape
+
+    @property
+    def per_epoch(self) -> int:
+        """See `RowStream`."""
+        return self.batches.per_epoch
+
+    def __getitem__(self, n: int) -> TokenRows:
+        """See `RowStream`."""
+        rows = self.batches[n]
+        assert rows.refs is not None
+        examples_B = rows.refs.examples
+        if self.row_labels is not None:
+            rows = replace(rows, row_labels=self.row_labels[examples_B])
+        if self.token_labels is not None:
+            labels_BT = np.full(rows.tokens.shape, UNASKED, np.int64)
+            labels_BT[~rows.special] = self.token_labels(examples_B)
+            rows = replace(rows, token_labels=labels_BT)
+        return rows

@@ -1,0 +1,88 @@
+"""The documents of a file in chunks, each parsed once, however often the chunks are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kepipe.data.document import Document
+from kepipe.data.document_columns import DocumentColumns, open_arrays, save_arrays
+from kepipe.data.document_files import held_out
+from kepipe.data.document_stream import DocumentStream
+
+CHUNK = 1_000_000
+"""A chunk ends after the document that brings it to this many characters."""
+SPLITS = ("train", "held_out")
+
+
+@dataclass(frozen=True)
+class ParsedChunk:
+    """Documents that follow one another in a file, by split, and where they end: bytes and lines from its beginning."""
+
+    splits: Mapping[str, DocumentColumns]
+    offset: int
+    line: int
+
+
+@dataclass(frozen=True)
+class ParsedChunks:
+    """The documents of a `documents.jsonl`. A chunk is parsed when it is first read, then read from `kept`, by a later
+    attempt too; None: chunks are not kept, for who reads them once.
+
+    `held_out_share`: of the documents.
+    """
+
+    file: Path
+    held_out_share: float
+    kept: Path | None = None
+
+    def read(self, offset: int = 0, line: int = 0) -> Iterator[ParsedChunk]:
+        """The chunks from a place on where one begins. ValueError, as of `DocumentStream`, where a line is none."""
+        size = self.file.stat().st_size
+        while offset < size:
+            chunk = self._chunk(offset, line)
+            yield chunk
+            offset, line = chunk.offset, chunk.line
+
+    def _chunk(self, offset: int, line: int) -> ParsedChunk:
+        if self.kept is None:
+            return self._parse(offset, line)
+        file = self.kept / f"documents-{offset:015}.npz"
+        if (arrays := open_arrays(file)) is not None:
+            splits = {split: DocumentColumns.open(arrays, f"{split}.") for split in SPLITS}
+            return ParsedChunk(splits, *arrays["end"].tolist())
+        chunk = self._parse(offset, line)
+        self.kept.mkdir(parents=True, exist_ok=True)
+        columns = {
+            name: array for split in SPLITS for name, array in chunk.splits[split].arrays(f"{split}.").items()
+        }
+        save_arrays(file, {"end": np.array([chunk.offset, chunk.line]), **columns})
+        return chunk
+
+    def _parse(self, offset: int, line: int) -> ParsedChunk:
+        documents: dict[str, list[Document]] = {split: [] for split in SPLITS}
+        stream, size = DocumentStream(self.file, offset, line), 0
+        for document in stream:
+            documents["held_out" if held_out(document.id, self.held_out_share) else "train"].append(document)
+            size += len(document.text)
+            if size >= CHUNK:
+                break
+        splits = {split: DocumentColumns.of(part) for split, part in documents.items()}
+        return ParsedChunk(splits, stream.offset, stream.line)
+
+
+@dataclass(frozen=True)
+class TrainingTexts:
+    """The texts of the training documents, read anew at each iteration; `tick` is called for each."""
+
+    chunks: ParsedChunks
+    tick: Callable[[int], None]
+
+    def __iter__(self) -> Iterator[str]:
+        for chunk in self.chunks.read():
+            for text in chunk.splits["train"].texts:
+                self.tick(1)
+                yield text

@@ -1,0 +1,97 @@
+"""The order of batches that go on from one another: row b of a batch continues row b of the batch before.
+
+The text is laid out as long streams, side by side, and a batch takes the next row of each: batch n is a function of
+(examples, seed, n). So a model may carry what it knows of each stream to the next batch, as an LSTM's states (Peters et
+al. 2018) or the memory of Transformer-XL (Dai et al. 2019, §3.2).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from kepipe.arrays import Bools, Ints, ranges
+
+
+class StreamRows(NamedTuple):
+    """Rows of a batch: `examples`, int [B]; `continues`, bool [B], whether each goes on from the same row of the batch
+    before; `from_right`, bool [B], whether its stream is read from the right to the left."""
+
+    examples: Ints
+    continues: Bools
+    from_right: Bools
+
+
+class StreamSampler:
+    """Which examples make up batch n, for n = 0, 1, … without end.
+
+    Examples that go on from one another are a run, as the rows of a document are. Runs are shuffled anew for each
+    epoch, rows in them never; their sequence is cut into streams of equal length, each of which begins afresh. With
+    several `parts`, batches n, n + parts, n + 2·parts, … are those of one set of streams, so that the parts of an
+    update, which may be at work at the same time, need nothing of each other. An epoch leaves out the rows, fewer than
+    parts, that are too few for a batch of each part.
+    """
+
+    def __init__(
+        self, continues_N: Bools, rows: int, seed: int, *, parts: int = 1, both_directions: bool = False
+    ) -> None:
+        """`continues_N`: bool [N], whether example i goes on from example i − 1. `rows`: of a batch, made fewer where
+        the text is short. `both_directions`: every second row of a batch is of a stream that is read from the right,
+        so that an epoch sees each example once in each direction.
+
+        Raises ValueError where there are fewer examples than parts.
+        """
+        count, directions = len(continues_N), 1 + both_directions
+        if count < parts:
+            raise ValueError(
+                f"{count} rows of text are too few for the streams of {parts} parts: set `accumulate: 1`"
+            )
+        self.seed, self.parts, self._directions = seed, parts, directions
+        self._continues = continues_N.copy()
+        self._continues[0] = False
+        streams = parts * max(1, min(rows // directions, count // parts))
+        shortest, over = divmod(count, streams)
+        sizes = shortest + (np.arange(streams) < over) * (over >= parts)
+        self._starts, self._sizes = np.cumsum(sizes) - sizes, sizes
+        self._kept: tuple[int, Ints] | None = None
+
+    @property
+    def per_epoch(self) -> int:
+        """Batches of an epoch."""
+        return self.parts * int(self._sizes[0])
+
+    def epoch(self, n: int) -> int:
+        """The epoch, from 0, to which batch n belongs."""
+        return n // self.per_epoch
+
+    def part(self, n: int) -> int:
+        """The set of streams, from 0, to which batch n belongs: it continues batch n − parts."""
+        return n % self.parts
+
+    def rows(self, n: int) -> StreamRows:
+        """The rows of batch n. The last batch of an epoch may lack the streams that end before the others, the
+        last ones of the batch."""
+        epoch, number = divmod(n, self.per_epoch)
+        step, part = divmod(number, self.parts)
+        order_N = self._shuffle(epoch)
+        streams = np.arange(part, len(self._sizes), self.parts)
+        streams = streams[self._sizes[streams] > step]
+        first, size = self._starts[streams], self._sizes[streams]
+        examples_RB = order_N[np.stack([first + step, first + size - 1 - step])]
+        # read from the right, a row goes on from the one that follows it in the text
+        before_RB = np.stack([examples_RB[0], order_N[np.minimum(first + size - step, len(order_N) - 1)]])
+        continues_RB = self._continues[before_RB] & (step > 0)
+        kept = slice(0, self._directions)
+        from_right_RB = np.broadcast_to([[False], [True]], continues_RB.shape)
+        return StreamRows(*(of[kept].T.ravel() for of in (examples_RB, continues_RB, from_right_RB)))
+
+    def _shuffle(self, epoch: int) -> Ints:
+        """The epoch's examples, run after run."""
+        kept = self._kept
+        if kept is None or kept[0] != epoch:
+            starts = np.flatnonzero(~self._continues)
+            sizes = np.diff(np.append(starts, len(self._continues)))
+            runs = np.random.default_rng([self.seed, epoch]).permutation(len(starts))
+            kept = self._kept = (epoch, ranges(starts[runs], sizes[runs]))
+        return kept[1]

@@ -1,0 +1,1 @@
+"""Files of text, one module a format: each gives documents."""

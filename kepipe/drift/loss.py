@@ -1,0 +1,59 @@
+"""`loss`: how well the model fills blanks, document by document; before: in documents that it was not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kepipe.arrays import Floats
+from kepipe.data.document import Document
+from kepipe.drift.base import Drift, NothingToTell, Windows, compare_means
+
+if TYPE_CHECKING:
+    from kepipe.models.protocols import MaskedLanguageModel
+
+LENGTH = 128
+"""Tokens of a row, special ones included; a document's first row is asked."""
+SHARE = 0.15
+"""Share of the tokens that is blanked (Devlin et al. 2019, §3.1)."""
+
+
+def compare(windows: Windows) -> Drift:
+    """Of each document the mean cross-entropy at its blanks, in nats. Raises NothingToTell where there are no masks."""
+    from kepipe.inference.opening import open_model
+
+    filler = open_model(windows.model).masked_language_model
+    if filler is None:
+        raise NothingToTell("the model fills no masks")
+    return compare_means(
+        _losses(filler, windows.unseen, windows.rng(3)),
+        _losses(filler, windows.new, windows.rng(4)),
+        windows.rng(5),
+    )
+
+
+def _losses(filler: MaskedLanguageModel, documents: Sequence[Document], rng: np.random.Generator) -> Floats:
+    """Nats at the blanks of each document: float [N], nan for one without a token."""
+    from kepipe.probes.blanks import Blanks, losses_at_blanks
+
+    tokenizer = filler.tokenizer
+    encoded = tokenizer.encode([document.text for document in documents])
+    pieces = np.split(encoded.tokens, np.cumsum(encoded.lengths)[:-1])
+    tokens_NT = np.full((len(pieces), LENGTH), tokenizer.pad, np.int64)
+    places: list[int] = []
+    for row, piece in enumerate(pieces):
+        kept = piece[: LENGTH - 2]
+        tokens_NT[row, : len(kept) + 2] = [tokenizer.cls, *kept, tokenizer.sep]
+        if len(kept):
+            blanks = max(1, round(SHARE * len(kept)))
+            places += sorted(row * LENGTH + 1 + rng.permutation(len(kept))[:blanks])
+    at = np.array(places, np.int64)
+    blanks_all = Blanks(tokens_NT, tokens_NT != tokenizer.pad, np.arange(len(pieces)), {"tokens": at}, {})
+    losses = losses_at_blanks(filler, tokenizer, blanks_all)["tokens"]
+    counts_N = np.bincount(at // LENGTH, minlength=len(pieces))
+    sums_N = np.bincount(at // LENGTH, losses, minlength=len(pieces))
+    with np.errstate(invalid="ignore"):
+        means_N: Floats = np.where(counts_N > 0, sums_N / np.maximum(counts_N, 1), np.nan)
+    return means_N

@@ -1,0 +1,66 @@
+"""A task's files, looked at before a model is trained on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+from kepipe.data.script import language_of
+from kepipe.finetuning.examples import Example
+from kepipe.finetuning.settings import FinetuneConfig
+from kepipe.finetuning.table import TASKS
+from kg.problems import Problems
+
+LOOKED_AT = 20_000
+"""Examples of a file that are looked at, from its beginning."""
+OVERLAP = 0.01
+"""Share of the test's texts that training has too, from which it is told: a few short ones repeat anywhere."""
+
+
+def inspect(config: FinetuneConfig) -> Iterator[str]:
+    """What looks wrong with the files that the settings name, a sentence each."""
+    files = {} if config.data is None else config.data.files()
+    found: dict[str, list[Example]] = {}
+    for split, file in files.items():
+        problems = Problems()
+        try:
+            found[split] = list(islice(TASKS[config.task].read(file, problems), LOOKED_AT))
+        except (ValueError, OSError) as reason:
+            yield f"`data.{split}`: {reason}"
+            continue
+        if not found[split]:
+            yield f"`data.{split}`: {file} has no example of {config.task}. {problems.summary()}".rstrip()
+        elif problems.count > len(found[split]) / 10:
+            yield f"`data.{split}`: {problems.summary()}"
+    train = found.pop("train", [])
+    language = language_of(example.text for example in train[:200])
+    if language not in (None, config.language) and config.knowledge:
+        yield f"`language: {config.language}`, but the text of {files['train']} looks like `{language}`"
+    for split, examples in found.items():
+        yield from _against(train, split, examples, files[split], files["train"])
+
+
+def _against(
+    train: Sequence[Example], split: str, examples: Sequence[Example], file: Path, train_file: Path
+) -> Iterator[str]:
+    """How a split that measures goes with what is learned from."""
+    if not train or not examples:
+        return
+    seen = {(example.text, example.second, example.spans) for example in train}
+    shared = sum((example.text, example.second, example.spans) in seen for example in examples)
+    if shared == len(examples):
+        yield (
+            f"`data.{split}`: all {shared:,} examples of {file} are in {train_file} too: it measures what was learned "
+            "by heart"
+        )
+    elif shared > OVERLAP * len(examples):
+        yield (
+            f"`data.{split}`: {shared:,} of {len(examples):,} examples of {file} are in {train_file} too: scores on "
+            "them say less"
+        )
+    known = {label for example in train for label in example.labels}
+    unknown = sorted({label for example in examples for label in example.labels} - known)
+    if unknown and len(train) < LOOKED_AT:
+        listed = ", ".join(map(repr, unknown[:5])) + (", …" if len(unknown) > 5 else "")
+        yield f"`data.{split}`: labels that training never sees: {listed}"

@@ -1,0 +1,68 @@
+"""Text to text: a summary, a translation, a rewriting, an answer.
+
+Read are TSV files with the columns `text` and `target`, and JSON lines with these keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from kepipe.data.line_readers import columns
+from kepipe.finetuning.examples import Example, Record, mentions_of, read_records, text_of
+from kepipe.finetuning.in_words import InWords, Word, Written, of_texts
+from kepipe.finetuning.metrics import Metric
+from kepipe.finetuning.output import Labels
+from kepipe.finetuning.task import Task
+from kepipe.finetuning.text_metrics import NAMES, measure_texts
+from kepipe.finetuning.text_output import TextOutput
+from kg.problems import Problems
+
+
+def read(file: Path, problems: Problems) -> Iterator[Example]:
+    """A text and what is to be written."""
+    if file.suffix in (".jsonl", ".json"):
+        yield from read_records(file, problems, _example)
+        return
+    for number, cells in columns(file, problems, ["text", "target"]):
+        try:
+            yield _example(cells, f"{file.stem}:{number}")
+        except ValueError as error:
+            problems.add(file, number, str(error))
+
+
+def _example(record: Record, id: str) -> Example:
+    text, target = text_of(record["text"]).strip(), text_of(record["target"]).strip()
+    for name, value in (("text", text), ("target", target)):
+        if not value:
+            raise ValueError(f"`{name}` is empty")
+    return Example(str(record.get("id", id)), text, labels=(target,), mentions=mentions_of(record))
+
+
+def measure(examples: Sequence[Example], answers: Sequence[str], _labels: Labels) -> dict[str, Metric]:
+    """See `measure_texts`."""
+    return measure_texts(answers, [example.labels[0] for example in examples])
+
+
+def _measure_in_words(examples: Sequence[Example], answers: Sequence[str], _word: Word) -> dict[str, Metric]:
+    return measure(examples, answers, ())
+
+
+def _record(_example: Example, answer: str, _labels: Labels) -> dict[str, Any]:
+    return {"predicted": answer}
+
+
+TASK = Task(
+    "what is written of a text",
+    read,
+    "row",
+    measure,
+    "rouge_l",
+    TextOutput(),
+    as_record=_record,
+    metrics=NAMES,
+    in_words=InWords(
+        "", "{text}\n{answer}", of_texts, Written(lambda example, _word: example.labels[0], _measure_in_words)
+    ),
+)

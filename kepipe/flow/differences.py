@@ -1,0 +1,92 @@
+"""What two results of a stage differ in: settings, inputs, the user's files, the seed, the code, the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kepipe.flow.artifact import Artifact
+from kepipe.flow.lineage import Made, by_digest
+from kepipe.flow.plan import Workspace, leaves
+
+
+@dataclass(frozen=True)
+class Difference:
+    """`kind`: "settings", "input", "files", "seed", "code" or "figures"; `where`: stage and key. A value that one of
+    the two lacks is None."""
+
+    kind: str
+    where: str
+    first: Any
+    second: Any
+
+
+def differences(first: Made, second: Made, workspace: Workspace) -> Iterator[Difference]:
+    """What differs between two results and between what they were made of, nearest first. Inputs of one digest are
+    equal and not looked into; those whose results the store has no more are told by their digests."""
+    yield from _between(first, second, by_digest(workspace), set())
+    yield from _of("code", first.stage, first.record.get("tags", {}), second.record.get("tags", {}), _OF_CODE)
+    yield from _of("figures", first.stage, _figures(first), _figures(second))
+
+
+_OF_CODE = ("git.commit", "kepipe.version", ".version")
+"""How names of tags begin or end that tell of code."""
+
+
+def _between(
+    first: Made, second: Made, store: Mapping[str, Made], seen: set[tuple[str, str]]
+) -> Iterator[Difference]:
+    stage = first.stage
+    if first.kind != second.kind:
+        yield Difference("settings", f"{stage}.use", first.kind, second.kind)
+    yield from _of("settings", stage, dict(leaves(first.settings)), dict(leaves(second.settings)))
+    if first.seed != second.seed:
+        yield Difference("seed", stage, first.seed, second.seed)
+    if first.version != second.version:
+        yield Difference("code", f"{stage}, version of the stage", first.version, second.version)
+    yield from _of("code", stage, first.record.get("tags", {}), second.record.get("tags", {}), _OF_CODE)
+    yield from _of("files", stage, first.sources, second.sources)
+    mine, others = dict(first.inputs()), dict(second.inputs())
+    for slot in dict.fromkeys([*mine, *others]):
+        one, other = mine.get(slot), others.get(slot)
+        if one == other or (one or "", other or "") in seen:
+            continue
+        seen.add((one or "", other or ""))
+        made, made_other = store.get(one or ""), store.get(other or "")
+        if made is None or made_other is None:
+            yield Difference("input", f"{stage}.{slot}", _short(one), _short(other))
+        else:
+            yield from _between(made, made_other, store, seen)
+
+
+def _of(
+    kind: str,
+    stage: str,
+    first: Mapping[str, Any],
+    second: Mapping[str, Any],
+    names: tuple[str, ...] = (),
+) -> Iterator[Difference]:
+    for name in sorted(first.keys() | second.keys()):
+        wanted = not names or name.startswith(names) or name.endswith(names)
+        same = first.get(name) == second.get(name) or repr(first.get(name)) == repr(
+            second.get(name)
+        )  # nan is nan
+        if wanted and not same:
+            yield Difference(kind, f"{stage}.{name}", first.get(name), second.get(name))
+
+
+def _figures(made: Made) -> dict[str, float]:
+    """The last value of each figure that the stage logged at its end."""
+    artifact = Artifact(made.folder, made.digest)
+    return {
+        name: value
+        for entry in artifact.metrics()
+        if entry.get("step") is None
+        for name, value in entry.items()
+        if name not in ("step", "seconds")
+    }
+
+
+def _short(digest: str | None) -> str | None:
+    return None if digest is None else digest[:12]

@@ -1,0 +1,1 @@
+"""Word of what a scheduler fired, to whoever wants it: a table of ways."""

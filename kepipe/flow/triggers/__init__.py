@@ -1,0 +1,1 @@
+"""What fires a schedule: a table of triggers."""

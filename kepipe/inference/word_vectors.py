@@ -1,0 +1,74 @@
+"""The vectors of words of any model: a folder's table of tokens, or a file of vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from kepipe.arrays import Floats32
+from kepipe.inference.opening import load_encoder, read_config
+from kepipe.models.pretrained import locate
+from kepipe.models.protocols import ExtensibleVocabulary
+from kepipe.models.static import formats
+from kepipe.models.static.config import StaticConfig
+from kepipe.models.static.opening import of_tokens
+from kepipe.models.static.word_vectors import WordVectors
+from kepipe.tokenization.tokenizer import load_tokenizer
+
+
+def open_vectors(name: str, note: Callable[[str], None] = lambda _: None) -> WordVectors:
+    """The vectors of a file, or of a model by its name. Raises ValueError where there are none."""
+    file = Path(name).expanduser()
+    return formats.read(file, note=note) if file.is_file() else vectors_of_folder(locate(name))
+
+
+def vectors_of_folder(folder: Path) -> WordVectors:
+    """The vector of each of a model's tokens of text that has one. Raises ValueError for a model without a table of
+    tokens."""
+    model, tokenizer = load_encoder(folder), load_tokenizer(folder)
+    if not isinstance(model, ExtensibleVocabulary):
+        raise ValueError(f"{folder}: this model has no vectors of words")
+    config = read_config(folder)
+    return of_tokens(
+        model, tokenizer, _composing(folder, config) if isinstance(config, StaticConfig) else None
+    )
+
+
+def _composing(folder: Path, config: StaticConfig) -> Callable[[str], Floats32] | None:
+    """How fastText makes the vector of a word that is none of the tokens; None for other models, and where a model has
+    been fine-tuned, which leaves the parts of words behind."""
+    from kepipe.models.files import read_tensors
+    from kepipe.models.static.fitting import PARTS
+    from kepipe.models.static.word2vec import compose
+
+    subwords = config.subwords
+    if subwords is None or not (folder / PARTS).is_file():
+        return None
+    tensors = read_tensors(folder / PARTS)
+    if "parts" not in tensors:
+        raise ValueError(f"{folder / PARTS}: holds no vectors of parts of words")
+    parts_BD = tensors["parts"].numpy()
+    if parts_BD.shape != (subwords.buckets, config.hidden):
+        raise ValueError(f"{folder / PARTS}: does not fit the config beside it")
+    return lambda word: compose(word, parts_BD, subwords)
+
+
+def import_vectors(vectors: WordVectors, folder: Path, *, family: str) -> None:
+    """Write vectors of others as a model folder: each word is a token. Texts are cut as BERT does before its pieces,
+    and lower-cased where no word has a capital."""
+    from kepipe.models.static.fitting import save
+    from kepipe.tokenization.word_level import word_level_tokenizer
+
+    tokenizer = word_level_tokenizer(vectors.words)
+    table_VD = np.zeros((tokenizer.vocab_size, vectors.vectors.shape[1]), np.float32)
+    for word, row in vectors.rows.items():
+        token = tokenizer.id(word)
+        assert token is not None
+        table_VD[token] = vectors.vectors[row]
+    unknown = vectors.rows.get("<unk>")  # as GloVe's releases call the mean of the words that they leave out
+    if unknown is not None:
+        table_VD[tokenizer.role("unk")] = vectors.vectors[unknown]
+    tokenizer.save(folder)
+    save(folder, table_VD, tokenizer, None, family=family)

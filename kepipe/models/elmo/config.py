@@ -1,0 +1,145 @@
+"""What an ELMo is made of, and its settings under `base:`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, get_args
+
+from kepipe.models.config import CONFIG, read_values, require_known, require_sizes
+
+if TYPE_CHECKING:
+    from kepipe.models.families import Stacks
+    from kepipe.models.protocols import Capability
+
+Softmax = Literal["full", "sampled", "adaptive", "none"]
+Filters = tuple[tuple[int, int], ...]
+LARGEST = {"filters": 64, "filter_width": 64, "filter_count": 1 << 16, "longest": 1 << 10, "samples": 1 << 20}
+
+
+class ElmoSize(NamedTuple):
+    """Width of the cells, of input and output of a layer (a direction's), highway layers, filters."""
+
+    cell: int
+    projection: int
+    highways: int
+    filters: Filters
+
+
+PUBLISHED_FILTERS: Filters = ((1, 32), (2, 32), (3, 64), (4, 128), (5, 256), (6, 512), (7, 1024))
+SMALL_FILTERS: Filters = ((1, 16), (2, 16), (3, 32), (4, 64), (5, 128))
+SIZES: Mapping[str, ElmoSize] = {
+    "tiny": ElmoSize(128, 64, 1, SMALL_FILTERS),
+    "mini": ElmoSize(256, 128, 1, SMALL_FILTERS),
+    "small": ElmoSize(1024, 128, 1, PUBLISHED_FILTERS),
+    "medium": ElmoSize(2048, 256, 1, PUBLISHED_FILTERS),
+    "original": ElmoSize(4096, 512, 2, PUBLISHED_FILTERS),
+}
+"""The published sizes, and below them two for little time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ElmoConfig:
+    """Sizes and choices. `projection`: width of a layer's input and output in one direction, half of `hidden`; `cell`:
+    of its cells; `filters`: characters and number of each kind; `longest`: characters of a word, its beginning and end
+    included. A clip of 0 does not clip. `softmax`: how the next word is predicted; "none": it is not, as in the
+    published files. `cutoffs`: words up to each of these numbers make up a cluster of the adaptive softmax. `mixture`:
+    as an encoder it mixes its layers; false: it has the last one's states."""
+
+    format: ClassVar[str] = "kepipe-elmo/1"
+    reads_trees: ClassVar[bool] = False
+    masks_documents: ClassVar[bool] = True
+    positions: ClassVar[int] = 0
+    segments: ClassVar[int] = 0
+    tasks: ClassVar[int] = 0
+    causal: ClassVar[bool] = False
+    begins_with_cls: ClassVar[bool] = True
+    next_sentence: ClassVar[bool] = False
+    carries_state: ClassVar[bool] = True
+    start: ClassVar[int | None] = None
+
+    family: str = "elmo"
+    vocabulary: int
+    layers: int = 2
+    cell: int = 4096
+    projection: int = 512
+    highways: int = 2
+    filters: Filters = PUBLISHED_FILTERS
+    character_width: int = 16
+    longest: int = 50
+    activation: str = "relu"
+    cell_clip: float = 3.0
+    projection_clip: float = 3.0
+    skip: bool = True
+    softmax: Softmax = "full"
+    samples: int = 8192
+    cutoffs: tuple[int, ...] = ()
+    mixture: bool = True
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        require_sizes(self)
+        for name in ("vocabulary", "layers", "cell", "projection", "character_width", "longest", "samples"):
+            _require(name, getattr(self, name), 1, 1 << 24)
+        _require("highways", self.highways, 0, 64)
+        _require("longest", self.longest, 3, LARGEST["longest"])
+        if not 1 <= len(self.filters) <= LARGEST["filters"]:
+            raise ValueError(f"`filters`: expected from 1 to {LARGEST['filters']} kinds")
+        for width, count in self.filters:
+            _require("filters", width, 1, min(self.longest, LARGEST["filter_width"]))
+            _require("filters", count, 1, LARGEST["filter_count"])
+        if self.activation not in ("relu", "tanh"):
+            raise ValueError(f"`activation`: expected relu or tanh, found {self.activation!r}")
+        if self.softmax not in get_args(Softmax):
+            raise ValueError(f"`softmax`: expected {', '.join(get_args(Softmax))}, found {self.softmax!r}")
+        if self.cell < self.projection:
+            raise ValueError(
+                f"cells of width {self.cell} are narrower than what they give, {self.projection}"
+            )
+
+    @property
+    def hidden(self) -> int:
+        """Width of the hidden states: both directions."""
+        return 2 * self.projection
+
+    @property
+    def stacks(self) -> Stacks:
+        """See `TrainableConfig`."""
+        return "encoder"
+
+    @property
+    def objectives(self) -> frozenset[str]:
+        """See `TrainableConfig`."""
+        return frozenset({"bidirectional-lm"})
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """See `ModelConfig`."""
+        return frozenset({"encoder"} if self.softmax == "none" else {"encoder", "language-model"})
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for `config.json`."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`. Raises ValueError for keys that this version does not know."""
+        require_known(values, cls)
+        filters = tuple((int(width), int(count)) for width, count in values.get("filters", PUBLISHED_FILTERS))
+        return cls(**{**values, "filters": filters, "cutoffs": tuple(values.get("cutoffs", ()))})
+
+
+def _require(name: str, value: object, least: int, largest: int) -> None:
+    if type(value) is not int or not least <= value <= largest:
+        raise ValueError(
+            f"`{name}`: expected a whole number from {least} to {largest:,}, found {str(value)[:40]}"
+        )
+
+
+def read_elmo_config(folder: Path) -> ElmoConfig:
+    """The config of a folder of ELMo. Raises ValueError where there is none."""
+    try:
+        return ElmoConfig.from_json(read_values(folder, ElmoConfig.format))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{folder / CONFIG}: {error}") from None

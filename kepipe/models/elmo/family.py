@@ -1,0 +1,124 @@
+"""ELMo under `base: {family: elmo}`: its settings, and how a fresh one is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, model_validator
+
+from kepipe.models.elmo.config import SIZES, ElmoConfig, ElmoSize
+from kepipe.models.networks.config import NetworkBase
+
+if TYPE_CHECKING:
+    from kepipe.arrays import Ints
+    from kepipe.models.elmo.model import Elmo
+    from kepipe.tokenization.tokenizer import Tokenizer
+
+
+class ElmoBase(NetworkBase):
+    """ELMo (Peters et al. 2018)."""
+
+    family: Literal["elmo"] = "elmo"
+    """Words in characters, read by LSTMs from both sides; a task mixes their layers."""
+    size: Literal[tuple(SIZES)] = "mini"  # type: ignore[valid-type]
+    """A published size: small, medium, original; or a smaller one: tiny, mini."""
+    layers: int = Field(2, ge=1, le=64)
+    """LSTMs, one above the other."""
+    cell: int | None = Field(None, ge=1, le=1 << 16)
+    """Width of the cells, in place of the size's."""
+    projection: int | None = Field(None, ge=1, le=1 << 14)
+    """Width of a layer's input and output in one direction, in place of the size's: half of the hidden states."""
+    cell_clip: float = Field(3.0, ge=0)
+    """Largest value of a cell; 0: any."""
+    projection_clip: float = Field(3.0, ge=0)
+    """Largest value of a layer's output; 0: any."""
+    softmax: Literal["full", "sampled", "adaptive"] = "full"
+    """How the next word is predicted: among all words; in training among some that are drawn, as published; or in
+    clusters, of which those of rare words are predicted in a smaller space. For large vocabularies the last two are
+    faster."""
+    samples: int = Field(8192, ge=1, le=1 << 20)
+    """Words that are drawn for a batch, where `softmax: sampled`."""
+    cutoffs: tuple[int, ...] = ()
+    """Words up to each of these numbers, the frequent ones first, make up a cluster, where `softmax: adaptive`; none: a
+    tenth of the vocabulary, a third of the rest, and what is left."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> ElmoBase:
+        for name, softmax in (("samples", "sampled"), ("cutoffs", "adaptive")):
+            if name in self.model_fields_set and self.softmax != softmax:
+                raise ValueError(f"{name} are for `softmax: {softmax}`: leave them out with {self.softmax}")
+        if list(self.cutoffs) != sorted({cut for cut in self.cutoffs if cut > 0}):
+            raise ValueError(f"cutoffs: expected numbers that rise from 1 on, found {list(self.cutoffs)}")
+        if self._size.cell < self._size.projection:
+            raise ValueError(
+                f"cells of width {self._size.cell} are narrower than what they give, {self._size.projection}: set a "
+                "larger `cell` or a smaller `projection`"
+            )
+        return self
+
+    @property
+    def _size(self) -> ElmoSize:
+        size = SIZES[self.size]
+        return size._replace(cell=self.cell or size.cell, projection=self.projection or size.projection)
+
+    def configure(self, vocabulary: int) -> ElmoConfig:
+        """See `FreshBase`."""
+        size = self._size
+        return ElmoConfig(
+            vocabulary=vocabulary,
+            layers=self.layers,
+            cell=size.cell,
+            projection=size.projection,
+            highways=size.highways,
+            filters=size.filters,
+            cell_clip=self.cell_clip,
+            projection_clip=self.projection_clip,
+            softmax=self.softmax,
+            samples=self.samples,
+            cutoffs=self.cutoffs,
+            dropout=self.dropout,
+        )
+
+
+@dataclass(frozen=True)
+class ElmoFamily:
+    """A `TrainedFamily`."""
+
+    section: type[ElmoBase] = ElmoBase
+    about: str = "words in characters, read by LSTMs from both sides; a task mixes their layers"
+
+    def build(
+        self,
+        base: ElmoBase,
+        tokenizer: Tokenizer,
+        seed: int,
+        note: Callable[[str], None],
+        counts: Ints | None,
+    ) -> Elmo:
+        """See `TrainedFamily`. Raises ValueError for cutoffs beyond the vocabulary."""
+        from kepipe.models.elmo.initialise import initialise
+        from kepipe.models.elmo.model import Elmo, spelled
+        from kepipe.models.elmo.softmax import cutoffs_for
+        from kepipe.models.elmo.spelling import knows_words_alone
+
+        config = base.configure(tokenizer.vocab_size)
+        constants = spelled(tokenizer, config)
+        words = len(constants.classes.tokens)
+        if config.softmax == "adaptive":
+            config = replace(config, cutoffs=config.cutoffs or cutoffs_for(words))
+            if config.cutoffs[-1] >= words:
+                raise ValueError(
+                    f"base: the tokenizer has {words:,} words, and a cluster ends at {config.cutoffs[-1]:,}: set lower "
+                    "`cutoffs`, or leave them out"
+                )
+        if knows_words_alone(tokenizer):
+            note(
+                "the tokenizer knows no characters of the words that it lacks: `tokenizer: {kind: words-or-bytes}` "
+                "spells them"
+            )
+        return initialise(Elmo(config, constants), seed, counts)
+
+
+ELMO = ElmoFamily()

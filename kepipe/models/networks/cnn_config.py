@@ -1,0 +1,68 @@
+"""What a convolutional network is made of, and its settings under `base:`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from kepipe.models.networks.config import NetworkConfig, TokenTableBase
+
+WIDEST = 63
+"""Tokens of the widest filter."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CNNConfig(NetworkConfig):
+    """`hidden`: filters of a layer, an equal share of each of the `widths`, in tokens."""
+
+    layers: int = 1
+    widths: tuple[int, ...] = (3,)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.layers < 1:
+            raise ValueError(f"layers must be at least 1, not {self.layers}")
+        require_shares(self.hidden, self.widths)
+
+
+def require_shares(hidden: int, widths: Sequence[int]) -> None:
+    """Raise ValueError for widths that are none, and where filters cannot be shared out to them."""
+    if not widths or any(type(width) is not int or not 1 <= width <= WIDEST for width in widths):
+        raise ValueError(f"widths: expected one or more numbers from 1 to {WIDEST}, found {list(widths)}")
+    if hidden % len(widths):
+        raise ValueError(
+            f"hidden {hidden} cannot be shared out to {len(widths)} widths: set a multiple of these"
+        )
+
+
+class CNNBase(TokenTableBase):
+    """Convolutions over tokens, and the largest value of each filter for a text (Kim 2014)."""
+
+    family: Literal["cnn"] = "cnn"
+    """Filters over neighbouring tokens: an encoder."""
+    hidden: int = Field(300, ge=1, le=8192)
+    """Filters of a layer, of all widths together; the width of the states."""
+    widths: tuple[int, ...] = (3, 4, 5)
+    """Tokens that filters reach over."""
+    layers: int = Field(1, ge=1, le=64)
+    """Layers; from the second on, what a layer finds is added to what it reads."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> CNNBase:
+        require_shares(self.hidden, self.widths)
+        return self
+
+    def configure(self, vocabulary: int) -> CNNConfig:
+        """See `FreshBase`."""
+        return CNNConfig(
+            family=self.family,
+            vocabulary=vocabulary,
+            embedding=self.embedding,
+            hidden=self.hidden,
+            layers=self.layers,
+            widths=self.widths,
+            dropout=self.dropout,
+        )

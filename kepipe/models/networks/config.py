@@ -1,0 +1,111 @@
+"""What a network is made of, and what the settings of all networks under `base:` have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from pydantic import Field
+
+from kepipe.config import UserSource
+from kepipe.models.config import require_known, require_sizes
+from kepipe.models.fresh_base import FreshBase
+
+if TYPE_CHECKING:
+    from kepipe.models.families import Stacks
+    from kepipe.models.protocols import Capability, TrainableConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkConfig:
+    """What all networks have; see `TrainableConfig`. `embedding`, `hidden`: widths of the table of tokens and of the
+    states; `start`: the token that stands before a text."""
+
+    format: ClassVar[str] = "kepipe-network/1"
+    reads_trees: ClassVar[bool] = False
+    masks_documents: ClassVar[bool] = False
+    positions: ClassVar[int] = 0
+    segments: ClassVar[int] = 0
+    tasks: ClassVar[int] = 0
+    next_sentence: ClassVar[bool] = False
+
+    family: str
+    vocabulary: int
+    embedding: int
+    hidden: int
+    dropout: float = 0.0
+    start: int | None = None
+
+    def __post_init__(self) -> None:
+        require_sizes(self)
+        for name in ("vocabulary", "embedding", "hidden"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+
+    @property
+    def carries_state(self) -> bool:
+        """See `EncoderConfig`."""
+        return False
+
+    @property
+    def causal(self) -> bool:
+        """See `EncoderConfig`."""
+        return self.stacks == "decoder"
+
+    @property
+    def begins_with_cls(self) -> bool:
+        """See `EncoderConfig`: the first token stands for the row, unless it knows nothing of the others."""
+        return not self.causal
+
+    @property
+    def stacks(self) -> Stacks:
+        """See `TrainableConfig`."""
+        return "encoder"
+
+    @property
+    def objectives(self) -> frozenset[str]:
+        """See `TrainableConfig`."""
+        return frozenset({"causal-lm"} if self.causal else {"mlm", "span-masking"})
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """See `ModelConfig`."""
+        return frozenset({"encoder", "language-model" if self.causal else "masked-lm"})
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for `config.json`."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`. Raises ValueError for keys that this version does not know."""
+        require_known(values, cls)
+        read: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+        return cls(**read)
+
+
+class NetworkBase(FreshBase):
+    """What all have that objectives train."""
+
+    dropout: float = Field(0.0, ge=0.0, lt=1.0)
+    """Dropout in training. 0 by default: a short pretraining sees no text twice."""
+
+    @abstractmethod
+    def configure(self, vocabulary: int) -> TrainableConfig:
+        """See `FreshBase`."""
+
+
+class TokenTableBase(NetworkBase):
+    """What those have that begin with a table of tokens."""
+
+    embedding: int = Field(128, ge=1, le=4096)
+    """Width of the vectors of tokens."""
+    embeddings: UserSource | None = None
+    """Word vectors with which the table of tokens begins: a model folder of word2vec, fasttext or glove, or a file of
+    vectors."""
+
+    @abstractmethod
+    def configure(self, vocabulary: int) -> NetworkConfig:
+        """See `FreshBase`."""

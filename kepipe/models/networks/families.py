@@ -1,0 +1,161 @@
+"""The table of networks: a name under `base: {family: …}` → its settings, and what it is assembled as.
+
+A new one is a file with its settings, a file with its module, and a row here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kepipe.models.config import CONFIG, read_values
+from kepipe.models.networks.cnn_config import CNNBase, CNNConfig
+from kepipe.models.networks.config import NetworkConfig, TokenTableBase
+from kepipe.models.networks.lstm_config import LSTMBase, LSTMConfig
+from kepipe.models.networks.nnlm_config import NNLMBase, NNLMConfig
+from kepipe.models.networks.xlnet_config import TransformerXLBase, XLNetBase, XLNetConfig
+
+if TYPE_CHECKING:
+    from kepipe.arrays import Ints
+    from kepipe.models.networks.network import Network
+    from kepipe.tokenization.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class NetworkFamily:
+    """A row."""
+
+    section: type[TokenTableBase]
+    config: type[NetworkConfig]
+    about: str
+    """What it is, as docs say it."""
+    assemble: Callable[[Any], Network]
+    """A config → the module, whose weights mean nothing yet."""
+    export: Callable[[Path, Path, Any], None] | None = None
+    """The model's folder, the folder to fill, the model: writes it in the form in which others read it; None: nobody
+    else reads it."""
+
+    def build(
+        self,
+        base: TokenTableBase,
+        tokenizer: Tokenizer,
+        seed: int,
+        note: Callable[[str], None],
+        counts: Ints | None,
+    ) -> Network:
+        """See `TrainedFamily`."""
+        return build(base, tokenizer, seed, note, counts)
+
+
+def _nnlm(config: NNLMConfig) -> Network:
+    from kepipe.models.networks.nnlm import NNLM
+
+    return NNLM(config)
+
+
+def _lstm(config: LSTMConfig) -> Network:
+    from kepipe.models.networks.lstm import LSTM
+
+    return LSTM(config)
+
+
+def _cnn(config: CNNConfig) -> Network:
+    from kepipe.models.networks.cnn import CNN
+
+    return CNN(config)
+
+
+def _xlnet(config: XLNetConfig) -> Network:
+    from kepipe.models.networks.xlnet import XLNet
+
+    return XLNet(config)
+
+
+def _export_xlnet(source: Path, folder: Path, model: Network) -> None:
+    from kepipe.models.hf.xlnet import export
+
+    export(source, folder, model)
+
+
+NETWORKS: Mapping[str, NetworkFamily] = {
+    "nnlm": NetworkFamily(
+        NNLMBase, NNLMConfig, "a token is predicted from the vectors of those right before it", _nnlm
+    ),
+    "lstm": NetworkFamily(
+        LSTMBase, LSTMConfig, "states that go on from token to token, in one direction or in both", _lstm
+    ),
+    "cnn": NetworkFamily(
+        CNNBase, CNNConfig, "filters over neighbouring tokens, and their largest values", _cnn
+    ),
+    "transformer-xl": NetworkFamily(
+        TransformerXLBase,
+        XLNetConfig,
+        "attention from the left, over a memory of the rows before too",
+        _xlnet,
+        _export_xlnet,
+    ),
+    "xlnet": NetworkFamily(
+        XLNetBase,
+        XLNetConfig,
+        "attention to both sides, tokens predicted in any order; with a memory",
+        _xlnet,
+        _export_xlnet,
+    ),
+}
+
+
+def assemble(config: NetworkConfig) -> Network:
+    """The module of a config, on the meta device; `load_weights` or `initialise` fills it.
+
+    Raises KeyError for a family that is no row.
+    """
+    import torch
+
+    with torch.device("meta"):
+        return NETWORKS[config.family].assemble(config)
+
+
+def build(
+    base: TokenTableBase,
+    tokenizer: Tokenizer,
+    seed: int,
+    note: Callable[[str], None] = lambda _: None,
+    counts: Ints | None = None,
+) -> Network:
+    """A fresh network over a tokenizer's tokens, on the CPU in fp32.
+
+    `counts`: how often each token stands in the text to be learned, int [V], by which the output bias is set. `note` is
+    told how many tokens begin with a word's vector. Raises ValueError where `embeddings` do not fit.
+    """
+    from kepipe.models.first_embeddings import init_embeddings
+    from kepipe.models.output_bias import init_output_bias
+
+    config = replace(base.configure(tokenizer.vocab_size), start=tokenizer.sep)
+    model = assemble(config).initialise(seed)
+    if base.embeddings is not None:
+        init_embeddings(model, base.embeddings, tokenizer, note, setting="embedding")
+    if counts is not None:
+        init_output_bias(model, counts)
+    return model
+
+
+def read_network_config(folder: Path) -> NetworkConfig:
+    """The config of a network's folder. Raises ValueError where there is none."""
+    try:
+        values = read_values(folder, NetworkConfig.format)
+        family = values.get("family")
+        if not isinstance(family, str) or family not in NETWORKS:
+            raise ValueError(f"unknown family {str(family)[:40]!r}")
+        return NETWORKS[family].config.from_json(values)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{folder / CONFIG}: {error}") from None
+
+
+def load(folder: Path, dropout: float = 0.0) -> Network:
+    """The network of a folder, on the CPU in evaluation mode, with this dropout. Raises ValueError where files are
+    missing or do not fit each other."""
+    from kepipe.models.folder import load_weights
+
+    return load_weights(folder, assemble(replace(read_network_config(folder), dropout=dropout)))

@@ -1,0 +1,113 @@
+"""An LSTM over tokens, from the left as a language model, or in both directions as an encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from kepipe.data.batch import Batch
+from kepipe.models.networks.lstm_config import LSTMConfig
+from kepipe.models.networks.network import ReadingNetwork, State, tied_head
+from kepipe.nn.gather import turned_places
+
+
+class LSTMLayer(nn.Module):
+    """One layer; the backward direction begins at each row's own last token."""
+
+    def __init__(self, width: int, hidden: int, *, bidirectional: bool) -> None:
+        super().__init__()
+        half = hidden // 2 if bidirectional else hidden
+        self.rightward = nn.LSTM(width, half, batch_first=True)
+        self.leftward = nn.LSTM(width, half, batch_first=True) if bidirectional else None
+
+    def forward(self, x_BTD: Tensor, turned_BT: Tensor | None = None) -> Tensor:
+        """[B, T, D] → [B, T, D]. `turned_BT`: see `turned`."""
+        right_BTD: Tensor = self.rightward(x_BTD)[0]
+        if self.leftward is None:
+            return right_BTD
+        assert turned_BT is not None
+        left_BTD: Tensor = self.leftward(_turn(x_BTD, turned_BT))[0]
+        return torch.cat([right_BTD, _turn(left_BTD, turned_BT)], 2)
+
+    def read(
+        self, x_BTD: Tensor, lengths_B: Tensor | None, state_2BD: tuple[Tensor, Tensor] | None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """[B, T, D], and h and c, [B, D] each, after each row's last token; from the state given."""
+        before = None if state_2BD is None else tuple(part_BD[None].contiguous() for part_BD in state_2BD)
+        length = x_BTD.shape[1]
+        if lengths_B is None or bool((lengths_B == length).all()):  # packing is slow
+            out_BTD, after = self.rightward(x_BTD, before)
+        else:
+            packed = pack_padded_sequence(x_BTD, lengths_B.cpu(), batch_first=True, enforce_sorted=False)
+            out, after = self.rightward(packed, before)
+            out_BTD = pad_packed_sequence(out, batch_first=True, total_length=length)[0]
+        h_BD, c_BD = (part_1BD[0] for part_1BD in after)
+        return out_BTD, (h_BD, c_BD)
+
+
+class LSTM(ReadingNetwork):
+    """Embeddings, layers, and dropout before each layer and after the last (Zaremba et al. 2014).
+
+    In both directions, the first place of a row ([CLS]) stands for the row: as an encoder's it holds where each
+    direction ends, the forward one at the row's last token.
+    """
+
+    config: LSTMConfig
+
+    def __init__(self, config: LSTMConfig) -> None:
+        super().__init__(config, tied_head(config))
+        widths = [config.embedding, *[config.hidden] * (config.layers - 1)]
+        layers = [LSTMLayer(width, config.hidden, bidirectional=config.bidirectional) for width in widths]
+        self.layers: Sequence[LSTMLayer] = nn.ModuleList(layers)  # type: ignore[assignment]
+
+    def states(self, batch: Batch) -> Tensor:
+        """See `Network`."""
+        turned_BT = turned_places(batch.documents > 0) if self.config.bidirectional else None
+        x_BTD: Tensor = self.dropout(self.tokens(batch.tokens))
+        for layer in self.layers:
+            x_BTD = self.dropout(layer(x_BTD, turned_BT))
+        return x_BTD
+
+    def encode(self, batch: Batch) -> Tensor:
+        """See `Encoder`."""
+        states_BTD = self.states(batch)
+        if not self.config.bidirectional:
+            return states_BTD
+        half = self.config.hidden // 2
+        rows_B = torch.arange(len(states_BTD), device=states_BTD.device)
+        ends_BD = states_BTD[rows_B, (batch.documents > 0).sum(1) - 1, :half]
+        row_BD = torch.cat([ends_BD, states_BTD[:, 0, half:]], 1)
+        return torch.cat([row_BD[:, None], states_BTD[:, 1:]], 1)
+
+    def read(
+        self, tokens_BT: Tensor, lengths_B: Tensor | None = None, state: State | None = None
+    ) -> tuple[Tensor, State]:
+        """See `ReadingNetwork`; the state is h and c of each layer. Raises ValueError for one that reads in both
+        directions."""
+        if self.config.bidirectional:
+            raise ValueError("an LSTM of both directions fills masks, and does not go on with a text")
+        x_BTD: Tensor = self.dropout(self.tokens(tokens_BT))
+        after: list[Tensor] = []
+        for number, layer in enumerate(self.layers):
+            before = None if state is None else (state[2 * number], state[2 * number + 1])
+            x_BTD, ends = layer.read(x_BTD, lengths_B, before)
+            x_BTD = self.dropout(x_BTD)
+            after += ends
+        return x_BTD, tuple(after)
+
+    def layer_modules(self) -> list[nn.Module]:
+        """See `TrainableModel`."""
+        return [*self.layers]
+
+    def draw(self, name: str, weight: Tensor, generator: torch.Generator) -> None:
+        """As `Network`; the bias of forget gates is 1 (Jozefowicz et al. 2015)."""
+        super().draw(name, weight, generator)
+        if ".bias_ih" in name:
+            weight[len(weight) // 4 : len(weight) // 2] = 1.0
+
+
+def _turn(x_BTD: Tensor, turned_BT: Tensor) -> Tensor:
+    return x_BTD.gather(1, turned_BT[..., None].expand_as(x_BTD))

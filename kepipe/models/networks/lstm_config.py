@@ -1,0 +1,70 @@
+"""What an LSTM is made of, and its settings under `base:`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, model_validator
+
+from kepipe.models.networks.config import NetworkConfig, TokenTableBase
+
+if TYPE_CHECKING:
+    from kepipe.models.families import Stacks
+
+
+@dataclass(frozen=True, kw_only=True)
+class LSTMConfig(NetworkConfig):
+    """`hidden`: width of the states; where both directions are read, one half from each."""
+
+    layers: int = 1
+    bidirectional: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.layers < 1:
+            raise ValueError(f"layers must be at least 1, not {self.layers}")
+        if type(self.bidirectional) is not bool:
+            raise ValueError("`bidirectional`: expected true or false")
+        require_halves(self.hidden, bidirectional=self.bidirectional)
+
+    @property
+    def stacks(self) -> Stacks:
+        """See `TrainableConfig`: a text that is read from the left alone can be gone on with."""
+        return "encoder" if self.bidirectional else "decoder"
+
+
+def require_halves(hidden: int, *, bidirectional: bool) -> None:
+    """Raise ValueError where a width cannot be shared out to two directions."""
+    if bidirectional and hidden % 2:
+        raise ValueError(f"hidden {hidden} cannot be halved, as `bidirectional` asks for")
+
+
+class LSTMBase(TokenTableBase):
+    """An LSTM (Hochreiter & Schmidhuber 1997)."""
+
+    family: Literal["lstm"] = "lstm"
+    """States that go on from token to token: a language model, or with `bidirectional` an encoder."""
+    hidden: int = Field(256, ge=1, le=8192)
+    """Width of the states, of both directions together."""
+    layers: int = Field(1, ge=1, le=64)
+    """Layers, each over the states of the one below."""
+    bidirectional: bool = False
+    """Read texts in both directions, as an encoder does that fills masks; else from the left, as a language model."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> LSTMBase:
+        require_halves(self.hidden, bidirectional=self.bidirectional)
+        return self
+
+    def configure(self, vocabulary: int) -> LSTMConfig:
+        """See `FreshBase`."""
+        return LSTMConfig(
+            family=self.family,
+            vocabulary=vocabulary,
+            embedding=self.embedding,
+            hidden=self.hidden,
+            layers=self.layers,
+            bidirectional=self.bidirectional,
+            dropout=self.dropout,
+        )

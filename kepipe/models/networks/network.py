@@ -1,0 +1,114 @@
+"""What all networks have in common: a table of tokens, states of a row's tokens, and what tells tokens from these."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import replace
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from kepipe.data.batch import Batch
+from kepipe.models.networks.config import NetworkConfig
+from kepipe.models.protocols import TrainableEncoder
+from kepipe.nn.gather import pick
+from kepipe.nn.heads import VocabularyHead
+
+DEVIATION = 0.1
+"""Of the first vectors of tokens."""
+State = tuple[Tensor, ...]
+"""What a network knows of the texts that it has read, [B, …] each."""
+
+
+class Network(TrainableEncoder):
+    """Tokens → states [B, T, D] → tokens. A subclass has the layers between."""
+
+    config: NetworkConfig
+
+    def __init__(self, config: NetworkConfig, head: VocabularyHead) -> None:
+        super().__init__()
+        self.config = config
+        self.tokens = nn.Embedding(config.vocabulary, config.embedding)
+        self.head = head
+        self.dropout = nn.Dropout(config.dropout)
+
+    @abstractmethod
+    def states(self, batch: Batch) -> Tensor:
+        """[B, T, D]; those of padding mean nothing."""
+
+    def forward(self, batch: Batch, places_N: Tensor | None = None) -> Tensor:
+        """The states, [B, T, D]; where `places_N` are given, those at these places among the B·T alone: [N, D]."""
+        states_BTD = self.states(batch)
+        return states_BTD if places_N is None else pick(states_BTD, places_N)
+
+    @property
+    def hidden_size(self) -> int:
+        """See `Encoder`."""
+        return self.config.hidden
+
+    def encode(self, batch: Batch) -> Tensor:
+        """See `Encoder`."""
+        return self.states(batch)
+
+    def vocabulary(self, hidden_ND: Tensor) -> Tensor:
+        """Logits [N, V] of the states given."""
+        logits_NV: Tensor = self.head(hidden_ND, self.tokens.weight)
+        return logits_NV
+
+    def token_loss(self, hidden_ND: Tensor, labels_N: Tensor) -> Tensor:
+        """The sum over the places given of −ln p(label)."""
+        return self.head.loss(hidden_ND, self.tokens.weight, labels_N)
+
+    @property
+    def token_embeddings(self) -> nn.Embedding:
+        """See `ExtensibleVocabulary`."""
+        return self.tokens
+
+    def with_vocabulary(self, size: int) -> Self:
+        """See `ExtensibleVocabulary`."""
+        grown = type(self)(replace(self.config, vocabulary=size))  # type: ignore[call-arg]
+        old = dict(self.named_parameters())
+        with torch.no_grad():
+            for name, weight in grown.named_parameters():
+                weight.zero_()[: len(old[name])] = old[name]
+        return grown.train(self.training)
+
+    def initialise(self, seed: int) -> Self:
+        """Draw all weights, on the CPU, from a generator of their own, in the order of their names."""
+        self.to_empty(device="cpu")
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for name, weight in sorted(self.named_parameters()):
+                self.draw(name, weight, generator)
+        return self
+
+    def draw(self, name: str, weight: Tensor, generator: torch.Generator) -> None:
+        """The first values of a weight: vectors of tokens normal, biases 0, others uniform up to 1 / √(numbers that
+        each output reads)."""
+        if name == "tokens.weight":
+            weight.normal_(0.0, DEVIATION, generator=generator)
+        elif weight.ndim < 2:
+            weight.zero_()
+        else:
+            reach = weight[0].numel() ** -0.5
+            weight.uniform_(-reach, reach, generator=generator)
+
+
+class ReadingNetwork(Network):
+    """A network that reads from the left and can go on from where it stopped."""
+
+    @abstractmethod
+    def read(
+        self, tokens_BT: Tensor, lengths_B: Tensor | None = None, state: State | None = None
+    ) -> tuple[Tensor, State]:
+        """States [B, T, D] of the tokens after what `state` knows (None: the beginning of a text), and what is known
+        after the last token of each row. `lengths_B`: tokens of each row, 1 at least; None: T."""
+
+
+def tied_head(config: NetworkConfig) -> VocabularyHead:
+    """Logits from the table of tokens (Press & Wolf 2017), behind a projection where states are of another width, and a
+    bias."""
+    differs = config.hidden != config.embedding
+    transform = nn.Linear(config.hidden, config.embedding, bias=False) if differs else None
+    return VocabularyHead(transform=transform, bias=config.vocabulary)

@@ -1,0 +1,70 @@
+"""What Bengio's neural language model is made of, and its settings under `base:`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from kepipe.models.networks.config import NetworkConfig, TokenTableBase
+
+if TYPE_CHECKING:
+    from kepipe.models.families import Stacks
+    from kepipe.models.protocols import Capability
+
+LONGEST = 64
+"""The highest order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NNLMConfig(NetworkConfig):
+    """`order`: n, of the n − 1 tokens that are read and the one that is predicted; `direct`: whether the output reads
+    their vectors too."""
+
+    order: int = 5
+    direct: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if type(self.order) is not int or not 2 <= self.order <= LONGEST:
+            raise ValueError(
+                f"`order`: expected a whole number from 2 to {LONGEST}, found {str(self.order)[:40]}"
+            )
+        if type(self.direct) is not bool:
+            raise ValueError("`direct`: expected true or false")
+
+    @property
+    def stacks(self) -> Stacks:
+        """See `TrainableConfig`."""
+        return "decoder"
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """See `ModelConfig`: its states know the last tokens alone, and stand for no text."""
+        return frozenset({"language-model"})
+
+
+class NNLMBase(TokenTableBase):
+    """The neural probabilistic language model (Bengio et al. 2003)."""
+
+    family: Literal["nnlm"] = "nnlm"
+    """A token is predicted from the vectors of those right before it."""
+    order: int = Field(5, ge=2, le=LONGEST)
+    """Tokens of an n-gram: the last one is predicted from the others."""
+    hidden: int = Field(128, ge=1, le=8192)
+    """Width of the hidden layer."""
+    direct: bool = True
+    """Whether the output layer reads the tokens' vectors too, beside the hidden layer."""
+
+    def configure(self, vocabulary: int) -> NNLMConfig:
+        """See `FreshBase`."""
+        return NNLMConfig(
+            family=self.family,
+            vocabulary=vocabulary,
+            embedding=self.embedding,
+            hidden=self.hidden,
+            order=self.order,
+            direct=self.direct,
+            dropout=self.dropout,
+        )

@@ -1,0 +1,172 @@
+"""What XLNet and Transformer-XL are made of, and their settings under `base:`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from kepipe.models.families import BASE_AND_LARGE, MINIATURES, Size
+from kepipe.models.networks.config import NetworkConfig, TokenTableBase
+
+if TYPE_CHECKING:
+    from kepipe.models.families import Stacks
+    from kepipe.models.protocols import Capability
+
+SIZES: Mapping[str, Size] = {**MINIATURES, **BASE_AND_LARGE}
+"""Of XLNet base and large were published."""
+LONGEST = 1 << 20
+"""Tokens of the longest memory."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class XLNetConfig(NetworkConfig):
+    """`memory`: hidden states of so many tokens before a row are kept, of each layer's input; `reuse`: of a row, at
+    most the first so many of these (0: all). `clamp`: distances beyond it are as far as it (0: none is). `same_length`:
+    a token sees no farther back than the first token of its row does. `causal_attention`: a token sees what stands left
+    of it alone."""
+
+    segments: ClassVar[int] = 2
+
+    layers: int
+    heads: int
+    feedforward: int
+    causal_attention: bool = False
+    memory: int = 0
+    reuse: int = 0
+    clamp: int = 0
+    same_length: bool = False
+    activation: str = "gelu"
+    norm_eps: float = 1e-12
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("layers", "heads", "feedforward"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("memory", "reuse", "clamp"):
+            value = getattr(self, name)
+            if type(value) is not int or not 0 <= value <= LONGEST:
+                raise ValueError(f"`{name}`: expected a whole number up to {LONGEST:,}, found {value}")
+        if self.hidden % self.heads or self.hidden % 2:
+            raise ValueError(f"hidden {self.hidden} is not an even multiple of heads {self.heads}")
+        if self.embedding != self.hidden:
+            raise ValueError(f"embedding {self.embedding} is not as wide as hidden {self.hidden}")
+        if self.activation not in ("gelu", "gelu_tanh", "relu"):
+            raise ValueError(f"unknown activation {str(self.activation)[:40]!r}")
+
+    @property
+    def stacks(self) -> Stacks:
+        """See `TrainableConfig`."""
+        return "decoder" if self.causal_attention else "encoder"
+
+    @property
+    def begins_with_cls(self) -> bool:
+        """See `EncoderConfig`: what stands for a row is its end."""
+        return False
+
+    @property
+    def objectives(self) -> frozenset[str]:
+        """See `TrainableConfig`."""
+        return frozenset({"causal-lm" if self.causal_attention else "permutation-lm"})
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """See `ModelConfig`: XLNet goes on with a text by one of its orders, that from the left."""
+        return frozenset({"encoder", "language-model"})
+
+    @property
+    def carries_state(self) -> bool:
+        """See `EncoderConfig`."""
+        return self.memory > 0
+
+
+class _XLBase(TokenTableBase):
+    """What both have."""
+
+    size: Literal[tuple(SIZES)] = "mini"  # type: ignore[valid-type]
+    """A published size: base, large; or one of BERT's small ones: tiny, mini, small, medium."""
+    layers: int | None = Field(None, ge=1, le=1 << 10)
+    """Layers, in place of the size's."""
+    hidden: int | None = Field(None, ge=1, le=8192)
+    """Width of the hidden states, in place of the size's."""
+    heads: int | None = Field(None, ge=1)
+    """Attention heads (default with an explicit `hidden`: one for 64)."""
+    feedforward: int | None = Field(None, ge=1)
+    """Width of the feed-forward part (default with an explicit `hidden`: 4 times that)."""
+    embedding: int = Field(0, ge=0, le=8192)
+    """Width of the vectors of tokens: that of the hidden states, so leave it out."""
+    memory: int = Field(0, ge=0, le=LONGEST)
+    """Tokens before a row whose hidden states are kept, where training has `streams: true`; 0: none."""
+    reuse: int = Field(0, ge=0, le=LONGEST)
+    """Tokens of a row that go into the memory at most, its first ones; 0: all. XLNet has half of a row."""
+    clamp: int = Field(0, ge=0, le=LONGEST)
+    """Tokens that are farther apart than this count as so far apart; 0: each distance counts."""
+    same_length: bool = False
+    """Every token of a row sees as many tokens before it, those of the memory included."""
+
+    _causal_attention: ClassVar[bool] = False
+
+    @model_validator(mode="after")
+    def _fits(self) -> _XLBase:
+        size = self._size
+        if self.embedding not in (0, size.hidden):
+            raise ValueError(
+                f"vectors of tokens are as wide as hidden states: set `hidden: {self.embedding}`"
+            )
+        object.__setattr__(self, "embedding", size.hidden)
+        self.configure(1)
+        return self
+
+    def not_written(self) -> Collection[str]:
+        """See `Section`: what another setting says."""
+        return ("embedding",)
+
+    @property
+    def _size(self) -> Size:
+        size = SIZES[self.size]
+        if self.hidden is not None:
+            size = Size(size.layers, self.hidden, max(1, self.hidden // 64), 4 * self.hidden)
+        return Size(
+            self.layers or size.layers,
+            size.hidden,
+            self.heads or size.heads,
+            self.feedforward or size.feedforward,
+        )
+
+    def configure(self, vocabulary: int) -> XLNetConfig:
+        """See `FreshBase`."""
+        size = self._size
+        return XLNetConfig(
+            family=self.family,
+            vocabulary=vocabulary,
+            embedding=size.hidden,
+            hidden=size.hidden,
+            layers=size.layers,
+            heads=size.heads,
+            feedforward=size.feedforward,
+            causal_attention=self._causal_attention,
+            memory=self.memory,
+            reuse=self.reuse,
+            clamp=self.clamp,
+            same_length=self.same_length,
+            dropout=self.dropout,
+        )
+
+
+class XLNetBase(_XLBase):
+    """XLNet (Yang et al. 2019)."""
+
+    family: Literal["xlnet"] = "xlnet"
+    """Tokens are predicted in any order, by a second stream of queries that do not see them."""
+
+
+class TransformerXLBase(_XLBase):
+    """Transformer-XL (Dai et al. 2019), with XLNet's layers."""
+
+    family: Literal["transformer-xl"] = "transformer-xl"
+    """A transformer that reads from the left and remembers the rows before."""
+
+    _causal_attention: ClassVar[bool] = True

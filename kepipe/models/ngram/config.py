@@ -1,0 +1,105 @@
+"""What an n-gram model is made of, and its settings under `base:`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from kepipe.models.config import CONFIG, read_values, require_known
+from kepipe.models.counted import CountedBase
+from kepipe.models.ngram.smoothing import SmoothingName, described
+
+if TYPE_CHECKING:
+    from kepipe.models.protocols import Capability
+
+LONGEST = 6
+"""The highest order."""
+WIDEST = 30
+"""Most bits of a word's id."""
+
+
+class NgramBase(CountedBase):
+    """An n-gram model."""
+
+    family: Literal["ngram"] = "ngram"
+    """Words are told from those right before them, by how often these stood together."""
+    order: int = Field(5, ge=1, le=LONGEST)
+    """Words of the longest n-gram: the last one is told from the others."""
+    smoothing: SmoothingName = Field("kneser-ney", description=f"{described()}.")
+    k: float = Field(1.0, gt=0)
+    """What `add-k` adds."""
+    prune: tuple[int, ...] = (0,)
+    """N-grams of order 1, 2, … that stand so often at most are left out, the last number for all higher orders: `[0, 0,
+    1]` leaves out what stands once, from order 3. Order 1 must be 0, and the numbers do not fall."""
+    sentences: bool = False
+    """Whether a text begins anew at every sentence, as n-gram models are published; else n-grams reach over sentences,
+    and a document is a text, which suits what is gone on with in its middle. Only the fit and its held-out loss mark
+    sentences: perplexities of such a model, which is asked without these marks, compare with no other's."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> NgramBase:
+        from kepipe.models.ngram.pruning import Pruning
+
+        Pruning.of(self.prune, self.order)
+        if self.smoothing != "add-k" and "k" in self.model_fields_set:
+            raise ValueError(f"k is what `smoothing: add-k` adds: leave it out with {self.smoothing}")
+        return self
+
+    def configure(self, vocabulary: int) -> NgramConfig:
+        """See `CountedBase`."""
+        return NgramConfig(
+            order=self.order,
+            bits=1,
+            smoothing=self.smoothing,
+            sentences=self.sentences,
+            vocabulary=vocabulary,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class NgramConfig:
+    """`bits`: those of a word in the keys of the tables; `vocabulary`: tokens of the tokenizer."""
+
+    format: ClassVar[str] = "kepipe-ngram/1"
+
+    order: int
+    bits: int
+    vocabulary: int
+    smoothing: str = ""
+    """Empty: as an ARPA file had it."""
+    sentences: bool = False
+
+    def __post_init__(self) -> None:
+        for name, highest in (("order", LONGEST), ("bits", WIDEST), ("vocabulary", 1 << WIDEST)):
+            value = getattr(self, name)
+            if type(value) is not int or not 1 <= value <= highest:
+                raise ValueError(
+                    f"`{name}`: expected a whole number from 1 to {highest:,}, found {str(value)[:40]}"
+                )
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """See `ModelConfig`."""
+        return frozenset({"language-model"})
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for `config.json`."""
+        return {"format": self.format, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`. Raises ValueError for keys that this version does not know."""
+        require_known(values, cls)
+        return cls(**values)
+
+
+def read_ngram_config(folder: Path) -> NgramConfig:
+    """The config of an n-gram model's folder. Raises ValueError where there is none."""
+    try:
+        return NgramConfig.from_json(read_values(folder, NgramConfig.format))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{folder / CONFIG}: {error}") from None

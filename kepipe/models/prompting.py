@@ -1,0 +1,56 @@
+"""What is asked of a language model of any kind: prompts may be trees, and some tokens unknown to the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from kepipe.arrays import Bools, Floats, Ints
+from kepipe.models.generation import PromptTree
+from kepipe.models.lm_scorer import LMScorer
+from kepipe.models.protocols import LanguageModel, OwnVocabulary, TextGenerator
+
+PromptTokens = Ints | PromptTree
+"""A prompt: tokens one after the other, int [T], or a tree."""
+AROUND = 4
+"""Special tokens that stand around a prompt and its continuation, at most."""
+
+
+def size(prompt: PromptTokens) -> int:
+    """Tokens of a prompt, those of facts among them."""
+    return len(prompt.tokens if isinstance(prompt, PromptTree) else prompt)
+
+
+def log_likelihoods(
+    model: LanguageModel, prompts: Sequence[PromptTokens], rows: Sequence[int], targets: Sequence[Ints]
+) -> Floats:
+    """See `LanguageModel.log_likelihoods`. Raises ValueError for trees that the model does not read."""
+    if isinstance(model, LMScorer):
+        return model.log_likelihoods(prompts, rows, targets)
+    return model.log_likelihoods(_flat(prompts), rows, targets)
+
+
+def generate(model: TextGenerator, prompts: Sequence[PromptTokens], *, limit: int) -> list[Ints]:
+    """See `TextGenerator.generate`. Raises ValueError for trees that the model does not read."""
+    if isinstance(model, LMScorer):
+        return model.generate(prompts, limit=limit)
+    return model.generate(_flat(prompts), limit=limit)
+
+
+def _flat(prompts: Sequence[PromptTokens]) -> list[Ints]:
+    flat = [prompt for prompt in prompts if not isinstance(prompt, PromptTree)]
+    if len(flat) < len(prompts):
+        raise ValueError("this model reads tokens one after the other, and no tree")
+    return flat
+
+
+def unknown(model: LanguageModel, tokens_T: Ints) -> Bools:
+    """Which tokens the model reads as the unknown word, bool [T]: what it says, else those that the tokenizer writes
+    for what it lacks."""
+    if isinstance(model, OwnVocabulary):
+        return model.unknown(tokens_T)
+    if "unk" not in model.tokenizer.named:
+        return np.zeros(len(tokens_T), np.bool_)
+    found: Bools = tokens_T == model.tokenizer.role("unk")
+    return found

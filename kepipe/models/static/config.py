@@ -1,0 +1,184 @@
+"""What a model of static vectors is made of, and the settings of those that are made under `base:`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from kepipe.models.config import CONFIG, read_values, require_known, require_sizes
+from kepipe.models.counted import CountedBase
+
+if TYPE_CHECKING:
+    from kepipe.models.protocols import Capability
+
+
+@dataclass(frozen=True, kw_only=True)
+class StaticConfig:
+    """A table of vectors. `hidden`: their width; `special`: the tokens that are no words (see
+    `kepipe.models.static.encoder`)."""
+
+    format: ClassVar[str] = "kepipe-static/1"
+    reads_trees: ClassVar[bool] = False
+    carries_state: ClassVar[bool] = False
+    positions: ClassVar[int] = 0
+    segments: ClassVar[int] = 0
+    causal: ClassVar[bool] = False
+    begins_with_cls: ClassVar[bool] = True
+    start: ClassVar[int | None] = None
+
+    family: str
+    vocabulary: int
+    hidden: int
+    special: tuple[int, ...] = ()
+    subwords: Subwords | None = None
+
+    def __post_init__(self) -> None:
+        require_sizes(self)
+        if self.vocabulary < 1 or self.hidden < 1:
+            raise ValueError(f"a table of {self.vocabulary} vectors of width {self.hidden} is none")
+        if any(type(token) is not int or not 0 <= token < self.vocabulary for token in self.special):
+            raise ValueError(f"`special`: expected tokens from 0 to {self.vocabulary - 1:,}")
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """See `ModelConfig`."""
+        return frozenset({"encoder"})
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for `config.json`."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`. Raises ValueError for keys that this version does not know."""
+        require_known(values, cls)
+        parts = values.get("subwords")
+        return cls(
+            **{
+                **values,
+                "special": tuple(values.get("special", ())),
+                "subwords": None if parts is None else Subwords(**parts),
+            }
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subwords:
+    """The parts of words that fastText has vectors for: `shortest` to `longest` characters, `<` and `>` at the ends of
+    a word included, in so many buckets."""
+
+    shortest: int
+    longest: int
+    buckets: int
+
+    def __post_init__(self) -> None:
+        values = (self.shortest, self.longest, self.buckets)
+        if any(type(value) is not int for value in values) or not 1 <= self.shortest <= self.longest <= 64:
+            raise ValueError(f"`subwords`: expected lengths from 1 to 64, found {values}")
+        if not 1 <= self.buckets <= 1 << 24:
+            raise ValueError(f"`subwords`: expected up to {1 << 24:,} buckets, found {self.buckets}")
+
+
+def read_static_config(folder: Path) -> StaticConfig:
+    """The config of a folder of static vectors. Raises ValueError where there is none."""
+    try:
+        return StaticConfig.from_json(read_values(folder, StaticConfig.format))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{folder / CONFIG}: {error}") from None
+
+
+class StaticBase(CountedBase):
+    """What all static vectors have."""
+
+    hidden: int = Field(100, ge=1, le=4096)
+    """Width of the vectors."""
+    min_count: int = Field(5, ge=1)
+    """Words that stand less often in the text get no vector."""
+
+    def configure(self, vocabulary: int) -> StaticConfig:
+        """See `CountedBase`."""
+        return StaticConfig(family=self.family, vocabulary=vocabulary, hidden=self.hidden)
+
+
+class Word2vecBase(StaticBase):
+    """word2vec (Mikolov et al. 2013)."""
+
+    family: Literal["word2vec"] = "word2vec"
+    """A word is told from those around it, or these from the word."""
+    architecture: Literal["skip-gram", "cbow"] = "skip-gram"
+    """skip-gram: each word around is told from the word in the middle; cbow: this one from the mean of those around."""
+    loss: Literal["negative-sampling", "hierarchical-softmax"] = "negative-sampling"
+    """How a word is told from all others: from some that are drawn, or along a Huffman tree."""
+    negatives: int = Field(5, ge=1)
+    """Words that are drawn against each true one, by the frequency to the power of 0.75."""
+    window: int = Field(5, ge=1)
+    """Words to either side, at most: for each place the reach is drawn from 1 to this."""
+    subsample: float = Field(1e-3, ge=0)
+    """Words whose share of the text is above this are left out at random, the more often the more frequent they are; 0:
+    none."""
+    epochs: int = Field(5, ge=1)
+    """Passes over the text."""
+    learning_rate: float = Field(0.025, gt=0)
+    """At the start; it falls to 1e-4 in a line."""
+    workers: int = Field(1, ge=1)
+    """Threads. Several are faster, and give other vectors each time."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Word2vecBase:
+        if self.loss != "negative-sampling" and "negatives" in self.model_fields_set:
+            raise ValueError(f"negatives are drawn in negative-sampling: leave them out with {self.loss}")
+        return self
+
+
+class FastTextBase(Word2vecBase):
+    """fastText (Bojanowski et al. 2017)."""
+
+    family: Literal["fasttext"] = "fasttext"  # type: ignore[assignment]
+    """As word2vec, of words that are the sums of their parts."""
+    shortest: int = Field(3, ge=1, le=64)
+    """Characters of the shortest parts of words, `<` and `>` at the ends of a word included."""
+    longest: int = Field(6, ge=1, le=64)
+    """Characters of the longest parts."""
+    buckets: int = Field(200_000, ge=1, le=1 << 24)
+    """Vectors that parts of words share, by a hash; fastText's release has 2,000,000."""
+
+    @model_validator(mode="after")
+    def _orders(self) -> FastTextBase:
+        if self.shortest > self.longest:
+            raise ValueError(f"shortest ({self.shortest}) is above longest ({self.longest})")
+        return self
+
+    @property
+    def subwords(self) -> Subwords:
+        """As a model's config has them."""
+        return Subwords(shortest=self.shortest, longest=self.longest, buckets=self.buckets)
+
+
+class GloveBase(StaticBase):
+    """GloVe (Pennington et al. 2014)."""
+
+    family: Literal["glove"] = "glove"
+    """The products of vectors are the logarithms of how often words stand near each other."""
+    window: int = Field(10, ge=1)
+    """Words to either side; one at distance d counts 1 / d."""
+    x_max: float = Field(100.0, gt=0)
+    """Counts from which on a pair has the full weight."""
+    alpha: float = Field(0.75, gt=0)
+    """Pairs below that have the weight (count / x_max) to this power."""
+    epochs: int = Field(25, ge=1)
+    """Passes over the pairs."""
+    learning_rate: float = Field(0.05, gt=0)
+    """Of AdaGrad."""
+
+
+class RandomVectorsBase(StaticBase):
+    """Vectors that say nothing of their words: the control of those that were learned."""
+
+    family: Literal["random-vectors"] = "random-vectors"
+    """A vector a word, drawn from a normal distribution."""
+    norm: float = Field(1.0, gt=0)
+    """Mean length of the vectors; to be that of the vectors which they are compared with."""

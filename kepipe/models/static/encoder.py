@@ -1,0 +1,77 @@
+"""Static vectors as an encoder: a table, and for what stands for other words their mean."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from kepipe.data.batch import Batch
+from kepipe.models import folder as folders
+from kepipe.models.protocols import TrainableEncoder
+from kepipe.models.static.config import StaticConfig, read_static_config
+
+
+class StaticEncoder(TrainableEncoder):
+    """The hidden state of a word is its vector.
+
+    Special tokens have none of their own. The first of a row ([CLS]) holds the mean of the row's words; any other, such
+    as the marker before a mention, that of the words from there to the next special token: so that a task which reads
+    such a token reads the words that it stands for.
+    """
+
+    config: StaticConfig
+
+    def __init__(self, config: StaticConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.tokens = nn.Embedding(config.vocabulary, config.hidden)
+        special_V = torch.zeros(config.vocabulary, dtype=torch.bool)
+        special_V[list(config.special)] = True
+        self.register_buffer("special", special_V, persistent=False)
+
+    @property
+    def hidden_size(self) -> int:
+        """See `Encoder`."""
+        return self.config.hidden
+
+    def encode(self, batch: Batch) -> Tensor:
+        """See `Encoder`."""
+        vectors_BTD: Tensor = self.tokens(batch.tokens)
+        special_BT = self.get_buffer("special")[batch.tokens]
+        words_BT1 = ((batch.documents > 0) & ~special_BT).unsqueeze(-1).to(vectors_BTD.dtype)
+        vectors_BTD = vectors_BTD * words_BT1
+        rows, length, width = vectors_BTD.shape
+        stretch_BT = special_BT.long().cumsum(1)  # 0 before the first special token
+        within = stretch_BT.unsqueeze(-1)
+        sums_BSD = vectors_BTD.new_zeros(rows, length + 1, width).scatter_add(
+            1, within.expand_as(vectors_BTD), vectors_BTD
+        )
+        sizes_BS1 = words_BT1.new_zeros(rows, length + 1, 1).scatter_add(1, within, words_BT1)
+        means_BTD = (sums_BSD / sizes_BS1.clamp(min=1)).gather(1, within.expand_as(vectors_BTD))
+        row_B1D = vectors_BTD.sum(1, keepdim=True) / words_BT1.sum(1, keepdim=True).clamp(min=1)
+        means_BTD = torch.cat([row_B1D, means_BTD[:, 1:]], 1)
+        return torch.where(special_BT.unsqueeze(-1), means_BTD, vectors_BTD)
+
+    @property
+    def token_embeddings(self) -> nn.Embedding:
+        """See `ExtensibleVocabulary`."""
+        return self.tokens
+
+    def with_vocabulary(self, size: int) -> StaticEncoder:
+        """See `ExtensibleVocabulary`: what is added is special."""
+        before = self.config.vocabulary
+        special = (*self.config.special, *range(before, size))
+        grown = StaticEncoder(replace(self.config, vocabulary=size, special=special))
+        with torch.no_grad():
+            grown.tokens.weight.zero_()[:before] = self.tokens.weight
+        return grown
+
+
+def load(folder: Path, device: str = "cpu") -> StaticEncoder:
+    """The encoder of a folder, in evaluation mode. Raises ValueError where files are missing or do not fit each
+    other."""
+    model = StaticEncoder(read_static_config(folder))
+    return folders.load_weights(folder, model).to(device)

@@ -1,0 +1,207 @@
+"""Files of word vectors: the text and the binary format of word2vec, and that of GloVe; `.gz`: gzipped.
+
+word2vec's begin with a line of two numbers, the words and the width; GloVe's have a word and its numbers a line and
+nothing else. Words of text files may have blanks inside, as some of GloVe's do.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from kepipe.arrays import Floats32
+from kepipe.files import write_file
+from kepipe.models.static.format_table import FORMATS, Format, FormatName
+from kepipe.models.static.word_vectors import WordVectors
+from kg.sources.reading import DAMAGE, open_bytes
+
+Note = Callable[[str], None]
+BLOCK = 4096
+"""Lines that are read at once."""
+LONGEST_LINE = 1 << 22
+"""Bytes of a line, at most."""
+WIDEST = 1 << 17
+"""Numbers of a vector, at most."""
+
+
+def read(file: Path, format: FormatName | None = None, note: Note = lambda _: None) -> WordVectors:
+    """The vectors of a file. `format`: what it is; None: found out. `note` is told of words that stand twice, of which
+    the first is kept. Raises ValueError with the line that is wrong."""
+    try:
+        found = _detect(file) if format is None else FORMATS[format]
+        with open_bytes(file, lambda _: None) as stream:
+            words, vectors = (
+                _read_binary(file, stream)
+                if found.binary
+                else _read_text(file, stream, has_header=found.has_header)
+            )
+    except DAMAGE as error:
+        raise ValueError(f"{file}: cannot be read ({error})") from None
+    if not np.isfinite(vectors).all():
+        word = words[int(np.flatnonzero(~np.isfinite(vectors).all(1))[0])]
+        raise ValueError(f"{file}: the vector of {word!r} has values that are no numbers")
+    rows = {word: row for row, word in reversed([*enumerate(words)])}
+    if len(rows) < len(words):
+        note(f"{file}: {len(words) - len(rows):,} words stand there twice: the first is kept")
+        kept = sorted(rows.values())
+        return WordVectors([words[row] for row in kept], vectors[kept])
+    return WordVectors(words, vectors)
+
+
+def width(file: Path) -> int:
+    """The width of a file's vectors, by its beginning. Raises ValueError where it is no file of vectors."""
+    try:
+        found = _detect(file)
+        with open_bytes(file, lambda _: None) as stream:
+            if found.has_header:
+                return _header(file, stream.readline(LONGEST_LINE))[1]
+            return _blanks(line for _, line in islice(_lines(file, stream), BLOCK))
+    except DAMAGE as error:
+        raise ValueError(f"{file}: cannot be read ({error})") from None
+
+
+def _blanks(lines: Iterable[bytes]) -> int:
+    """The width of vectors in lines without a header: the usual number of blanks, as a few words have blanks inside."""
+    usual = Counter(line.count(b" ") for line in lines).most_common(1)
+    return usual[0][0] if usual else 0
+
+
+def write(file: Path, vectors: WordVectors, format: FormatName = "word2vec") -> None:
+    """Write vectors so that others read them. Raises ValueError for a word that the format cannot hold."""
+    row = FORMATS[format]
+    for word in vectors.words:
+        if not word or any(character in word for character in row.forbidden):
+            raise ValueError(f"{word!r} cannot stand in a file of format {format}")
+
+    def save(path: Path) -> None:
+        zipped = file.suffix == ".gz"
+        with gzip.GzipFile(path, "wb", 6, mtime=0) if zipped else path.open("wb") as stream:
+            if row.has_header:
+                stream.write(f"{len(vectors.words)} {vectors.vectors.shape[1]}\n".encode())
+            stream.writelines(_binary_lines(vectors) if row.binary else _text_lines(vectors))
+
+    write_file(file, save)
+
+
+def _detect(file: Path) -> Format:
+    """What a file is, by its beginning."""
+    with open_bytes(file, lambda _: None) as stream:
+        header = stream.readline(LONGEST_LINE).split()
+        if len(header) != 2 or not all(part.isdigit() for part in header):
+            return FORMATS["glove"]
+        numbers = stream.readline(LONGEST_LINE).split()[-max(1, int(header[1])) :]
+    is_text = len(numbers) == int(header[1]) and _are_numbers(numbers)
+    return FORMATS["word2vec" if is_text else "word2vec-binary"]
+
+
+def _are_numbers(parts: Iterable[bytes]) -> bool:
+    try:
+        return all(float(part) or True for part in parts)
+    except ValueError:
+        return False
+
+
+def _header(file: Path, line: bytes) -> tuple[int, int]:
+    parts = line.split()
+    if len(parts) != 2 or not all(part.isdigit() for part in parts):
+        raise ValueError(f"{file}:1: expected the numbers of words and of values, found {line[:40]!r}")
+    number, width = int(parts[0]), int(parts[1])
+    if not 1 <= width <= WIDEST:
+        raise ValueError(f"{file}:1: expected vectors of 1 to {WIDEST:,} values, not of {width:,}")
+    return number, width
+
+
+def _read_text(file: Path, stream: IO[bytes], *, has_header: bool) -> tuple[list[str], Floats32]:
+    lines = _lines(file, stream)
+    told, width = None, 0
+    if has_header:
+        told, width = _header(file, next(lines, (1, b""))[1])
+    words: list[str] = []
+    parts: list[Floats32] = []
+    while block := [*islice(lines, BLOCK)]:
+        if not width:
+            width = _blanks(line for _, line in block)
+        block_words, values = _parse(file, block, width)
+        words += block_words
+        parts.append(values)
+    if not words:
+        raise ValueError(f"{file}: holds no vectors")
+    if told is not None and told != len(words):
+        raise ValueError(f"{file}:1: {told:,} words are said to follow; there are {len(words):,}")
+    return words, np.concatenate(parts)
+
+
+def _lines(file: Path, stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    """The lines that are not empty, with their numbers from 1."""
+    number = 0
+    while line := stream.readline(LONGEST_LINE + 1):
+        number += 1
+        if len(line) > LONGEST_LINE:
+            raise ValueError(
+                f"{file}:{number}: a line of more than {LONGEST_LINE:,} bytes: no file of vectors"
+            )
+        if line.strip():
+            yield number, line.rstrip(b" \r\n")
+
+
+def _parse(file: Path, block: list[tuple[int, bytes]], width: int) -> tuple[list[str], Floats32]:
+    """Words and vectors [lines, D] of numbered lines."""
+    fields = [line.rsplit(b" ", width) for _, line in block]
+    try:
+        words = [each[0].decode() for each in fields]
+        values = np.array([each[1:] for each in fields]).astype(np.float32)
+        if width and values.shape == (len(block), width):
+            return words, values
+    except ValueError:  # told with its line below
+        pass
+    for (number, line), each in zip(block, fields, strict=True):
+        if not width or len(each) != width + 1 or not _are_numbers(each[1:]):
+            raise ValueError(
+                f"{file}:{number}: expected a word and {width or 'its'} numbers, found {line[:60]!r}"
+            )
+        try:
+            each[0].decode()
+        except UnicodeDecodeError:
+            raise ValueError(f"{file}:{number}: the word is not UTF-8: {each[0][:60]!r}") from None
+    raise ValueError(f"{file}:{block[0][0]}: numbers that cannot be read, here or up to line {block[-1][0]}")
+
+
+def _read_binary(file: Path, stream: IO[bytes]) -> tuple[list[str], Floats32]:
+    number, width = _header(file, stream.readline(LONGEST_LINE))
+    rest = stream.read()
+    size = 4 * width
+    if number * (size + 1) > len(rest):
+        raise ValueError(
+            f"{file}:1: {number:,} vectors of {width:,} values are said to follow: it ends before"
+        )
+    vectors = np.empty((number, width), np.float32)
+    words, place = [], 0
+    for row in range(number):
+        blank = rest.find(b" ", place)
+        if blank < 0 or blank + 1 + size > len(rest):
+            raise ValueError(f"{file}: ends within vector {row + 1:,} of {number:,}")
+        try:
+            words.append(rest[place:blank].lstrip(b"\n").decode())
+        except UnicodeDecodeError:
+            raise ValueError(f"{file}: word {row + 1:,} is not UTF-8: {rest[place:blank][:60]!r}") from None
+        vectors[row] = np.frombuffer(rest, "<f4", width, blank + 1)
+        place = blank + 1 + size
+    if not words:
+        raise ValueError(f"{file}: holds no vectors")
+    return words, vectors
+
+
+def _text_lines(vectors: WordVectors) -> Iterator[bytes]:
+    for word, row in zip(vectors.words, vectors.vectors, strict=True):
+        yield f"{word} {' '.join(map(str, np.asarray(row, np.float32)))}\n".encode()
+
+
+def _binary_lines(vectors: WordVectors) -> Iterator[bytes]:
+    for word, row in zip(vectors.words, vectors.vectors, strict=True):
+        yield word.encode() + b" " + np.asarray(row, "<f4").tobytes() + b"\n"

@@ -1,0 +1,34 @@
+"""`token-document`: tell which tokens of a segment stand in other segments of its document too (Sun et al. 2020,
+"ERNIE 2.0", §4.2.1): a word that comes again is often one that the document is about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from kepipe.objectives.ernie2.labelled import Labelling, Text
+
+if TYPE_CHECKING:
+    from kepipe.data.labelled_rows import LabelledBatches
+
+
+class TokenDocument(Labelling):
+    """Tell which tokens come again elsewhere in the document. A file has lines `{"sentences": ["…", …]}`, a document
+    each."""
+
+    name: Literal["token-document"] = "token-document"
+
+    def labels(self) -> Sequence[str]:
+        """See `Labelling`."""
+        return ("here", "elsewhere")
+
+
+def rows(section: TokenDocument, text: Text) -> LabelledBatches:
+    """Stretches of documents that are longer than one. Raises ValueError where none is."""
+    from kepipe.data.formats import plan
+    from kepipe.data.token_labels import elsewhere_labels, of_parted_documents
+
+    shard = text.source(section.file)
+    examples = of_parted_documents(shard, plan(shard, "doc-sentences", text.shape.length))
+    return text.batches(shard, examples, token_labels=partial(elsewhere_labels, shard, examples))

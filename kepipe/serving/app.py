@@ -1,0 +1,195 @@
+"""The HTTP interface: MLflow's scoring protocol for texts, so that clients of `mlflow models serve` can ask it.
+
+`POST /invocations` takes `{"inputs": [texts], "params": {…}}` and answers `{"predictions": [rows]}`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
+
+from kepipe.serving.batching import Batcher, BusyError
+from kepipe.serving.metrics import ServerMetrics
+from kepipe.serving.served_model import CurrentModel
+from kepipe.tracking.predictors import Param
+from kepipe.version import __version__
+
+VERSION_HEADER = "X-Model-Version"
+"""Header that says which version answered."""
+PATIENCE = 30
+"""Seconds in which what was asked may be answered after the server was asked to end."""
+log = logging.getLogger("kepipe.serving")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of a request: texts, bytes, seconds from its first byte to its answer; and the texts of all that may wait."""
+
+    max_texts: int = 256
+    max_bytes: int = 1_000_000
+    timeout: float = 30.0
+    max_waiting: int = 1024
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+class Invocation(BaseModel):
+    """The body of a request."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    inputs: Annotated[
+        list[Annotated[str, StringConstraints(min_length=1)]],
+        BeforeValidator(_as_list),
+        Field(min_length=1, validation_alias=AliasChoices("inputs", "instances")),
+    ]
+    """Texts, or one of them."""
+    params: dict[str, int] = {}
+    """What may be set for a call; the model's signature names it."""
+
+
+class _Refused(Exception):
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+
+
+def make_app(
+    current: CurrentModel, limits: Limits, hosts: Collection[str], refresh_seconds: float
+) -> FastAPI:
+    """The server of a model. `hosts`: names under which it may be asked; a page in a browser that reaches it under
+    another name cannot. `refresh_seconds`: between two looks where the alias points."""
+    metrics = ServerMetrics(lambda: batcher.waiting)
+    batcher = Batcher(lambda: current.loaded, limits.max_waiting, metrics.batch.observe)
+
+    @asynccontextmanager
+    async def life(_app: FastAPI) -> AsyncIterator[None]:
+        current.watch(refresh_seconds)
+        try:
+            yield
+        finally:
+            await asyncio.gather(
+                asyncio.to_thread(current.stop, PATIENCE), asyncio.to_thread(batcher.close, PATIENCE)
+            )
+
+    app = FastAPI(title="kepipe", version=__version__, lifespan=life, docs_url=None, redoc_url=None)
+
+    @app.post("/invocations", openapi_extra=_body())
+    async def invocations(request: Request) -> Response:
+        """The model's answer to texts."""
+        begun = time.perf_counter()
+        try:
+            _require_known_host(request, hosts)
+            async with asyncio.timeout(limits.timeout):
+                answer = await _answer(request, current, batcher, limits)
+        except _Refused as refused:
+            retry = {"Retry-After": "1"} if refused.status == 503 else {}
+            answer = JSONResponse({"error": str(refused)}, refused.status, retry)
+        except TimeoutError:
+            answer = JSONResponse({"error": f"no answer within {limits.timeout:g} seconds"}, 504)
+        except Exception:
+            log.exception("a request failed")
+            answer = JSONResponse({"error": "the model failed; see the server's output"}, 500)
+        metrics.requests.labels(answer.status_code).inc()
+        metrics.seconds.observe(time.perf_counter() - begun)
+        return answer
+
+    @app.get("/health")
+    @app.get("/ping", include_in_schema=False)
+    async def health() -> dict[str, str]:
+        """That the server lives."""
+        return {"status": "alive"}
+
+    @app.get("/ready")
+    async def ready() -> Response:
+        """Whether more requests are welcome: 503 where as many texts wait as may."""
+        full = batcher.waiting >= limits.max_waiting
+        return JSONResponse({"ready": not full, "version": current.loaded.version}, 503 if full else 200)
+
+    @app.get("/metrics")
+    async def figures() -> Response:
+        """For Prometheus."""
+        text = metrics.text(current.name, current.loaded.version)
+        return Response(text, media_type=metrics.media_type)
+
+    @app.get("/version")
+    async def version() -> dict[str, str]:
+        """Of kepipe, and of the model."""
+        return {"kepipe": __version__, "model": current.name, "version": current.loaded.version}
+
+    return app
+
+
+def _require_known_host(request: Request, hosts: Collection[str]) -> None:
+    name = request.url.hostname or ""
+    if name.lower() not in hosts:
+        raise _Refused(400, f"host {name} is not known: start the server with --allowed-host {name}")
+
+
+async def _answer(request: Request, current: CurrentModel, batcher: Batcher, limits: Limits) -> JSONResponse:
+    """Raises _Refused with the status that says why, TimeoutError after the time limit."""
+    asked = await _read(request, current.loaded.row.params, limits)
+    try:
+        answer = await asyncio.wrap_future(batcher.ask(asked.inputs, asked.params))
+    except BusyError:
+        raise _Refused(503, "too many texts wait; ask again in a second") from None
+    except ValueError as error:
+        raise _Refused(400, str(error)) from None
+    rows = [{key: _json(value) for key, value in row.items()} for row in answer.rows]
+    return JSONResponse({"predictions": rows}, headers={VERSION_HEADER: answer.version})
+
+
+async def _read(request: Request, params: Mapping[str, Param], limits: Limits) -> Invocation:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":  # a form of a page that the user visits cannot send this one
+        raise _Refused(415, "expected Content-Type: application/json")
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > limits.max_bytes:
+            raise _Refused(413, f"more than {limits.max_bytes:,} bytes")
+    try:
+        asked = Invocation.model_validate_json(bytes(body))
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        place = ".".join(map(str, problem["loc"])) or "the body"
+        raise _Refused(400, f'{place}: {problem["msg"]}; expected {{"inputs": ["a text", …]}}') from None
+    if len(asked.inputs) > limits.max_texts:
+        raise _Refused(413, f"{len(asked.inputs):,} texts; up to {limits.max_texts:,} go in one request")
+    for name, value in asked.params.items():
+        if name not in params:
+            known = ", ".join(params) or "none"
+            raise _Refused(400, f"params.{name}: no parameter of this model; known: {known}")
+        if not 1 <= value <= params[name].most:
+            raise _Refused(400, f"params.{name}: expected 1 to {params[name].most:,}, found {value}")
+    return asked
+
+
+def _json(value: Any) -> Any:
+    """A value of the table as JSON has it: NaN is null."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _body() -> dict[str, Any]:
+    content = {"application/json": {"schema": Invocation.model_json_schema()}}
+    return {"requestBody": {"required": True, "content": content}}

@@ -1,0 +1,48 @@
+"""What a server counts, as Prometheus reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+TEXTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+class ServerMetrics:
+    """`waiting`: how many texts wait."""
+
+    media_type = CONTENT_TYPE_LATEST
+
+    def __init__(self, waiting: Callable[[], int]) -> None:
+        self._registry = CollectorRegistry()
+        self.requests = Counter(
+            "kepipe_requests", "Requests by the status of their answer.", ["status"], registry=self._registry
+        )
+        self.seconds = Histogram(
+            "kepipe_request_seconds", "Time to an answer.", buckets=SECONDS, registry=self._registry
+        )
+        self.batch = Histogram(
+            "kepipe_batch_texts", "Texts put to the model at once.", buckets=TEXTS, registry=self._registry
+        )
+        self._version = Gauge(
+            "kepipe_model", "1 for the version that answers.", ["model", "version"], registry=self._registry
+        )
+        ProcessCollector(registry=self._registry)
+        queue = Gauge("kepipe_waiting_texts", "Texts that wait for the model.", registry=self._registry)
+        queue.set_function(waiting)
+
+    def text(self, model: str, version: str) -> bytes:
+        """All figures; `version` of `model` is the one that answers."""
+        self._version.clear()
+        self._version.labels(model, version).set(1)
+        return generate_latest(self._registry)

@@ -1,0 +1,103 @@
+"""The model that answers: that of a folder, or the version that a registered model's alias names, followed as the alias
+moves."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kepipe.config import ConfigError
+from kepipe.flow.artifact import CorruptArtifact, read_manifest
+from kepipe.tracking.model_uri import fetch, is_model_uri, version_of
+from kepipe.tracking.predictors import PredictorRow, ServedModel, predictor_of
+
+LONGEST_PAUSE = 64
+"""Looks that are left out after one that failed, at most: 1, 2, 4, … of them."""
+
+
+@dataclass(frozen=True)
+class LoadedVersion:
+    """A model, and which: the version's number; of a folder the beginning of its digest, "" where it has none."""
+
+    model: ServedModel
+    version: str
+    row: PredictorRow
+
+
+class CurrentModel:
+    """The model of `name`: a folder, or an address such as `models:/NAME@champion` in the store of `workspace`.
+
+    `tell` hears of another version, and of one that cannot be opened: then the one of before goes on answering, and the
+    other is tried again, less and less often. Raises ConfigError where there is no such model, ValueError for one that
+    cannot be asked.
+    """
+
+    def __init__(self, name: str, workspace: Path, tell: Callable[[str], None]) -> None:
+        self.name, self._workspace, self._tell = name, workspace, tell
+        self._end = threading.Event()
+        self._watching: threading.Thread | None = None
+        self._trouble = ""
+        self.loaded = self._load(self._version())
+
+    def refresh(self) -> bool:
+        """Look once where the alias points, and open that version where it is another. Returns whether all is well."""
+        try:
+            version = self._version()
+            if version != self.loaded.version:
+                self.loaded = self._load(version)
+                self._tell(f"{self.name}: version {version} answers now")
+        except Exception as error:  # whatever it is, the version of before goes on
+            trouble = f"{self.name}: version {self.loaded.version} goes on: {error or type(error).__name__}"
+            if trouble != self._trouble:
+                self._tell(trouble)
+            self._trouble = trouble
+            return False
+        self._trouble = ""
+        return True
+
+    def watch(self, refresh_seconds: float) -> None:
+        """Look every so many seconds, in a thread, until `stop`."""
+        if not is_model_uri(self.name):
+            return
+
+        def look() -> None:
+            failed = 0
+            while not self._end.wait(refresh_seconds * min(2**failed, LONGEST_PAUSE)):
+                failed = 0 if self.refresh() else failed + 1
+
+        self._watching = threading.Thread(target=look, name="kepipe-watch", daemon=True)
+        self._watching.start()
+
+    def stop(self, patience: float) -> None:
+        """End `watch`; wait so many seconds for a version that is being opened."""
+        self._end.set()
+        if self._watching is not None:
+            self._watching.join(patience)
+
+    def _version(self) -> str:
+        if is_model_uri(self.name):
+            return version_of(self.name, self._workspace)
+        try:
+            return read_manifest(Path(self.name))["digest"][:12]
+        except CorruptArtifact:
+            return ""
+
+    def _load(self, version: str) -> LoadedVersion:
+        folder, scratch = Path(self.name), None
+        if is_model_uri(self.name):
+            scratch = tempfile.TemporaryDirectory(prefix="kepipe-")  # its weights may be mapped from there
+            address = (
+                f"{self.name.partition('@')[0].rstrip('/')}/{version}" if "@" in self.name else self.name
+            )
+            folder = fetch(address, self._workspace, Path(scratch.name))
+        row = predictor_of(folder)
+        if row is None:
+            raise ConfigError(f"{self.name}: this model neither fills masks, writes nor answers a task")
+        model = row.load(folder)
+        if scratch is not None:
+            weakref.finalize(model, scratch.cleanup)
+        return LoadedVersion(model, version, row)

@@ -1,0 +1,90 @@
+"""The champion of before and a new model, put to the questions of an evaluation, so that both answer the same ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kepipe.flow.artifact import CorruptArtifact, Manifest, read_manifest
+from kepipe.inference.added_knowledge import AddedKnowledge
+from kepipe.stages.artifacts import Graph, Linked, Shards
+from kepipe.stages.evaluate import EvaluateConfig, held_out_documents
+from kepipe.studies.scores import all_values
+from kepipe.terminal import echo
+from kepipe.tracking.conditions.base import Rematch
+
+if TYPE_CHECKING:
+    from kepipe.probes.held_out import HeldOutDocuments
+
+
+def rematch(champion: Path, offered: Path | None, evaluation: Path) -> Rematch | None:
+    """A champion's values, and the paired differences of an `offered` model from it, measured as in `evaluation`: on
+    its inputs, with its settings.
+
+    None where that cannot be done: an input is no longer in the store, or a model cannot answer.
+    """
+    from kepipe.device import resolve
+    from kepipe.probes.evaluation import ask_model, pair
+    from kepipe.probes.table import score_name
+
+    found = _questions(evaluation)
+    if found is None:
+        return None
+    held_out, config, added = found
+    try:
+        theirs = ask_model(champion, held_out, config.probes, added, resolve("auto"))
+        scores = {
+            score_name(name): probe.score(answers, held_out.seed) for name, (probe, answers) in theirs.items()
+        }
+        if offered is None:
+            return Rematch(all_values(scores))
+        ours = ask_model(offered, held_out, config.probes, added, resolve("auto"))
+    except ValueError as reason:
+        echo(f"the champion {champion} was not measured again: {reason}", err=True)
+        return None
+    same = _tokens(champion) == _tokens(offered)
+    differences = pair(ours, theirs, held_out.seed, same)
+    paired = {
+        f"{probe}/{name}": each for probe, metrics in differences.items() for name, each in metrics.items()
+    }
+    return Rematch(all_values(scores), paired, "" if same else "its tokens are others than the champion's")
+
+
+def _questions(evaluation: Path) -> tuple[HeldOutDocuments, EvaluateConfig, AddedKnowledge] | None:
+    """What an evaluation asked; None where that is no longer in the store."""
+    try:
+        parts = read_manifest(evaluation)["cache_key_inputs"]
+    except CorruptArtifact:
+        return None
+    stored = {manifest["digest"]: folder for folder, manifest in manifests(evaluation.parent)}
+    digests = {name: digest for name, digest in parts["inputs"].items() if name != "arms"}
+    folders = {name: stored[digest] for name, digest in digests.items() if digest in stored}
+    if folders.keys() < digests.keys() | {"linked", "candidates", "shards"}:
+        return None
+    linked, shards = Linked.open(folders["linked"]), Shards.open(folders["shards"])
+    candidates = Graph.open(folders["candidates"])
+    try:
+        config = EvaluateConfig(**parts["config"])
+        added = AddedKnowledge(config.knowledge, {name: folders.get(name) for name in ("graph", "vectors")})
+        return held_out_documents(linked, candidates, shards, config, parts["seed"]), config, added
+    except ValueError as reason:
+        echo(f"what {evaluation} asked cannot be asked again: {reason}", err=True)
+        return None
+
+
+def _tokens(folder: Path) -> str:
+    """A model's tokenizer, to be compared."""
+    from kepipe.tokenization.tokenizer import load_tokenizer
+
+    text: str = load_tokenizer(folder).backend.to_str()
+    return text
+
+
+def manifests(store: Path) -> Iterator[tuple[Path, Manifest]]:
+    """The sealed folders beside each other in a store, with their manifests."""
+    for folder in sorted(store.iterdir()):
+        try:
+            yield folder, read_manifest(folder)
+        except CorruptArtifact:
+            continue

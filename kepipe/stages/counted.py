@@ -1,0 +1,59 @@
+"""A pretraining whose base is counted, in a pass of its own: no loop, no objective, no updates."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from kepipe.config import ConfigConflict
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from kepipe.flow.stage import Planned, StageContext
+    from kepipe.models.counted import CountedBase
+    from kepipe.stages.artifacts import Shards
+
+HEEDED = ("base", "knowledge")
+"""Settings of a pretraining that a counted base heeds, or refuses with a reason of its own."""
+
+
+def fit(base: CountedBase, shards: Shards, made_by: Mapping[str, Any], context: StageContext) -> None:
+    """Count the text and write a model folder. What a kill left is thrown away, and counted again."""
+    from kepipe.data.shards import open_shard
+    from kepipe.models.counted_families import CountedText, Places, row_of
+    from kepipe.models.files import write_json
+    from kepipe.models.folder import PROVENANCE
+
+    folder, row = shards.folder, row_of(base)
+    text = CountedText(open_shard(folder / "train"), open_shard(folder / "held_out"), folder / "tokenizer")
+    context.dataset("shards/train", shards.digest, {"tokens": len(text.train)})
+    scratch = context.scratch / "counts"
+    shutil.rmtree(scratch, ignore_errors=True)
+    with context.progress("counting", len(text.train) * row.passes(base), "tokens") as tick:
+        context.log(row.fit(base, text, Places(context.out, scratch, tick, context.seed)))
+    if not len(text.held_out):
+        context.warn("no text is held out: the held-out loss is not measured")
+    write_json(context.out / PROVENANCE, made_by)
+
+
+def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
+    """Settings of training, which nothing heeds where nothing is trained."""
+    config = stage.config
+    family = config.base.family
+    for name in ("start", "embeddings"):
+        if stage.given(name) is not None:
+            yield ConfigConflict(f"inputs.{name}", f"{family} is made anew: leave it out")
+    if config.knowledge:
+        yield ConfigConflict("knowledge", f"{family} is made of the text alone: leave it out")
+    given = sorted(config.model_fields_set - {*HEEDED, *_defaults(config)})
+    reason = f"{family} is made in a pass of its own, without the settings of training: leave it out"
+    for name in given:
+        yield ConfigConflict(name, reason)
+
+
+def _defaults(config: BaseModel) -> set[str]:
+    """Settings that are what they are without being written."""
+    default = type(config)()
+    return {name for name in config.model_fields_set if getattr(config, name) == getattr(default, name)}

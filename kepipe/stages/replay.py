@@ -1,0 +1,97 @@
+"""Stage `replay`: the text that is new since a model was trained, with a share of the old, so that it is not forgotten.
+
+Mixing a little of the old text into continued training keeps most of what was learned (Ibrahim et al. 2024, Simple and
+Scalable Strategies to Continually Pre-train Large Language Models, §4.2: 5% suffice where the text is alike).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field
+
+from kepipe.config import Section
+from kepipe.flow.lineage import by_digest, nearest
+from kepipe.flow.plan import Workspace
+from kepipe.flow.stage import Stage, StageContext
+from kepipe.stages.artifacts import Linked, Model
+
+
+@dataclass(frozen=True)
+class ReplayInputs:
+    """The whole text, linked, and the model that is gone on from."""
+
+    linked: Linked
+    start: Model
+
+
+class ReplayConfig(Section):
+    """How much of the old text goes with the new."""
+
+    share: float = Field(0.3, ge=0, lt=1)
+    """Share of old documents among those trained on, drawn by the seed. Held-out documents stay all."""
+
+
+def replay(inputs: ReplayInputs, config: ReplayConfig, context: StageContext) -> None:
+    """Write `documents.jsonl` and what else a linked text has. Of a model whose text is not known, all is new."""
+    from kepipe.data.document_files import held_out
+
+    before = _text_of(inputs)
+    old = {} if before is None else {id: text for id, text, _ in _documents(before)}
+    known, share = set(old.values()), inputs.linked.held_out_share()
+    now = list(_documents(inputs.linked.folder))
+    kept = [held_out(id, share) for id, _, _ in now]
+    new = [number for number, (_, text, _) in enumerate(now) if text not in known]
+    training_new = [number for number in new if not kept[number]]
+    repeated = [number for number, (_, text, _) in enumerate(now) if text in known and not kept[number]]
+    replayed = repeated
+    if training_new:
+        count = min(len(repeated), round(len(training_new) * config.share / (1 - config.share)))
+        replayed = np.random.default_rng(context.seed).permutation(repeated)[:count].tolist()
+    chosen = {*replayed, *training_new}
+    with (context.out / "documents.jsonl").open("wb") as stream:
+        for number, (_, _, line) in enumerate(now):
+            if kept[number] or number in chosen:
+                stream.write(line)
+    for file in ("corpus.json", "scores.json"):
+        shutil.copyfile(inputs.linked.folder / file, context.out / file)
+    shutil.copytree(inputs.linked.folder / "linker", context.out / "linker")
+    ids = {id for id, _, _ in now}
+    counts = {
+        "new": len(new),
+        "changed": sum(now[number][0] in old for number in new),
+        "gone": len(old.keys() - ids),
+        "replayed": len(replayed),
+        "trained_on": len(chosen),
+    }
+    context.log(counts)
+    context.note(
+        f"{counts['new']:,} documents are new, {counts['changed']:,} of them changed, {counts['gone']:,} are gone; "
+        f"{counts['replayed']:,} of {len(repeated):,} old ones are trained on again"
+    )
+
+
+def _text_of(inputs: ReplayInputs) -> Path | None:
+    """The whole linked text on which the model was trained; None where that is not known."""
+    from kepipe.models.folder import read_provenance
+
+    shards = read_provenance(inputs.start.folder).get("shards")
+    workspace = Workspace(inputs.linked.folder.parents[2])  # <workspace>/store/done/<key>
+    found = nearest(str(shards), "link", by_digest(workspace))
+    return None if found is None else found.folder
+
+
+def _documents(folder: Path) -> Iterator[tuple[str, str, bytes]]:
+    """Id, text and line of each document."""
+    with (folder / "documents.jsonl").open("rb") as lines:
+        for line in lines:
+            record = json.loads(line)
+            yield str(record["id"]), str(record["text"]), line
+
+
+REPLAY = Stage("replay", 1, ReplayInputs, ReplayConfig, Linked, replay)

@@ -1,0 +1,61 @@
+"""The scores by which a model is judged: those of an evaluation in which it took part, or those that it brings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kepipe.flow.artifact import Artifact, hash_json, read_manifest
+from kepipe.probes.table import rows
+from kepipe.stages.artifacts import Evaluation, FineTuned, Model
+from kepipe.studies.design import Better, better_by_name
+from kepipe.studies.scores import Metrics, all_values, single_values
+
+
+@dataclass(frozen=True)
+class ModelScores:
+    """`source`: the result that holds them. `measured`: of the model, split or probe → metric → value. `deciding`: what
+    decides where nobody says so, and which values of it are better. `data`: on what they were measured."""
+
+    source: Artifact
+    measured: Mapping[str, Metrics]
+    deciding: tuple[str, Better]
+    data: str
+
+    def main(self) -> dict[str, float]:
+        """`measured/metric` → value, without those of groups."""
+        return single_values(self.measured)
+
+    def all(self) -> dict[str, float]:
+        """`measured/metric` → value, of groups too."""
+        return all_values(self.measured)
+
+
+def scores_of(model: Model, evaluation: Evaluation | None) -> ModelScores:
+    """The scores of a model. Raises ValueError where it took no part in the evaluation."""
+    if evaluation is None:
+        return _own(FineTuned(model.folder, model.digest, model.maker, model.name))
+    arms = evaluation.scores().arms
+    if model.name not in arms:
+        raise ValueError(f"the evaluation has no scores of `{model.name}`; it has those of {', '.join(arms)}")
+    measured = arms[model.name]
+    shown = {probe: row.presentation for probe, row in rows() if probe in measured}
+    deciding = next(
+        (f"{probe}/{each.deciding}", each.better)
+        for probe, each in shown.items()
+        if each.deciding in measured[probe]
+    )
+    return ModelScores(evaluation, measured, deciding, str(evaluation.folder))
+
+
+def _own(model: FineTuned) -> ModelScores:
+    """Of a fine-tuned model, by what its task is judged by, on what nothing was chosen by where there is such."""
+    from kepipe.finetuning.fine_tuned import read_spec
+
+    measured = model.scores()
+    split = "test" if "test" in measured else "dev"
+    metric = read_spec(model.folder).row.choose_by
+    parts = read_manifest(model.folder)["cache_key_inputs"]
+    files = {name: digest for name, digest in parts["sources"].items() if name.startswith("data/")}
+    data = [files, parts["inputs"].get("data"), parts["config"].get("data")]
+    return ModelScores(model, measured, (f"{split}/{metric}", better_by_name(metric)), hash_json(data))

@@ -1,0 +1,74 @@
+"""What a model carries from batch to batch, kept outside it: ELMo's LSTM states, XLNet's memory.
+
+The loop hands each batch that goes on from another the state which that one left (`Batch.state`), and knows nothing of
+what is in it. It is part of a checkpoint, so that a training that was killed goes on with the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from kepipe.data.batch import Batch
+
+
+class CarriedStates:
+    """Stream → name → tensor, rows first (`Batch.state`)."""
+
+    def __init__(self) -> None:
+        self._streams: dict[int, dict[str, Tensor]] = {}
+        self._seen: set[int] = set()
+        """Streams that this process has gone on with; others are as a checkpoint left them."""
+
+    def attach(self, batch: Batch) -> Batch:
+        """The batch with what its stream has left, zeros in rows that begin. A batch of shuffled rows stays as it is.
+
+        The `state` of the batch is the stream's own dict, which the model changes in place: what it puts there is what
+        the next batch of the stream gets, without a gradient.
+        Raises ValueError where rows go on from a batch that was not seen.
+        """
+        if batch.continues is None:
+            return batch
+        self._seen.add(batch.stream)
+        state = self._streams.setdefault(batch.stream, {})
+        continues_B, known_B = batch.continues, batch.host.continues
+        assert known_B is not None
+        if not bool(known_B.any()):
+            state.clear()
+        elif not state:
+            raise ValueError(
+                f"rows go on from a batch of stream {batch.stream} that this process has not seen: the streams of an "
+                "update's parts stay with their processes only where all batches are of text; set `processes: 1`"
+            )
+        for name, value in state.items():
+            kept = value[: len(continues_B)].detach()
+            rows = continues_B.reshape(-1, *[1] * (kept.ndim - 1))
+            state[name] = torch.where(rows, kept, torch.zeros_like(kept))
+        return replace(batch, state=state)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All of it, those of other processes too: "stream.name" → tensor on the CPU."""
+        ours = {stream: _on_cpu(self._streams[stream]) for stream in self._seen}
+        everyone = [ours]
+        if torch.distributed.is_initialized():
+            everyone = [{} for _ in range(torch.distributed.get_world_size())]
+            torch.distributed.all_gather_object(everyone, ours)
+        newest = {stream: _on_cpu(state) for stream, state in self._streams.items()}
+        for of_process in everyone:
+            newest |= of_process
+        return {
+            f"{stream}.{name}": value for stream, state in newest.items() for name, value in state.items()
+        }
+
+    def restore(self, saved: Mapping[str, Tensor], device: torch.device) -> None:
+        """Go on from what `tensors` gave."""
+        for key, value in saved.items():
+            stream, name = key.split(".", 1)
+            self._streams.setdefault(int(stream), {})[name] = value.to(device)
+
+
+def _on_cpu(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().cpu() for name, value in state.items()}

@@ -1,0 +1,1 @@
+"""Search for settings. Optuna lives here and nowhere else."""

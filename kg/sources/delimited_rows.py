@@ -1,0 +1,53 @@
+"""Rows of a table with commas, semicolons or tabs between its cells, and quotation marks as spreadsheets write them."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+from kg.problems import Problems
+from kg.sources.reading import Tick, one_line, read_lines
+
+_NO_UTF8 = re.compile("[\udc80-\udcff]")
+"""What a byte that is no UTF-8 was read as."""
+
+
+def read_rows(file: Path, problems: Problems, tick: Tick) -> Iterator[tuple[int, list[str]]]:
+    """Rows, each with the line on which it ends; the delimiter is the header's: a tab, a semicolon or a comma.
+
+    A quotation mark that is never closed costs the line it stands on: the lines after it, which it drew into its row,
+    are read again.
+    """
+    lines = read_lines(file, problems, tick)
+    again: deque[tuple[int, bytes]] = deque()
+    held: list[tuple[int, bytes]] = []
+    """The lines of the row that is being read."""
+
+    def texts() -> Iterator[str]:
+        while (line := again.popleft() if again else next(lines, None)) is not None:
+            held.append(line)
+            # A byte that is no UTF-8 becomes half of a surrogate pair, so that its row alone is lost.
+            yield line[1].decode(errors="surrogateescape")
+
+    header = next(lines, (1, b""))
+    delimiter = max("\t;,", key=header[1].decode(errors="replace").count)
+    if header[1]:
+        again.append(header)
+    while True:
+        reader = csv.reader(texts(), delimiter=delimiter, strict=True)
+        try:
+            for row in reader:
+                number, lines_of_it = held[-1][0], len(held)
+                held.clear()
+                if _NO_UTF8.search("".join(row)):
+                    problems.add(file, number, "not UTF-8")
+                elif row:
+                    yield number, row if lines_of_it == 1 else [one_line(cell) for cell in row]
+            return
+        except csv.Error as error:
+            problems.add(file, held[0][0], f"not CSV ({error})")
+            again.extendleft(reversed(held[1:]))
+            held.clear()

@@ -1,0 +1,146 @@
+"""The page about retraining, followed: fired by the clock, by new text and by drift; promoted, refused, rolled back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from kepipe.cli.schedule_options import When
+from kepipe.drift.table import MEASURES
+from kepipe.flow import scheduler, schedules
+from kepipe.flow.notices.table import WAYS
+from kepipe.flow.triggers.table import TRIGGERS
+from kepipe.tracking.conditions.table import CONDITIONS
+from tests.support.tutorials import Tutorial
+
+PAGE = (Path(__file__).parents[2] / "docs" / "retraining.md").read_text(encoding="utf-8")
+TEXT = "Voyager flew past Neptune and its moon Triton in 1989. Geysers rose from Triton. Neptune was blue."
+REVIEW = "a dull film with wooden actors, number {0}. the jokes fall flat, the {1} drags, and nobody laughs at all."
+NOUNS = (
+    "plot",
+    "ending",
+    "hero",
+    "score",
+    "chase",
+    "romance",
+    "sequel",
+    "villain",
+    "dialogue",
+    "camera",
+    "cut",
+    "set",
+)
+
+
+@pytest.fixture(scope="module")
+def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tutorial]:
+    folder = tmp_path_factory.mktemp("retraining")
+    with pytest.MonkeyPatch.context() as patch:
+        passes = iter(range(9))
+
+        def two_o_clock() -> None:
+            with schedules.open_store(Path("workspace")) as store:
+                store.set_next("nightly", datetime.now().astimezone() - timedelta(seconds=1))
+
+        def something_happens() -> None:
+            """Before each `kepipe scheduler --once`."""
+            number = next(passes)
+            if number == 0:
+                two_o_clock()
+            if number == 3:
+                Path("project/texts/voyager.txt").write_text(TEXT)
+
+        def reviews_arrive() -> None:
+            for number, noun in enumerate(NOUNS):
+                Path(f"project/texts/review-{number}.txt").write_text(REVIEW.format(number, noun))
+
+        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setattr(scheduler, "REST", 0.0)
+        before = {"kepipe scheduler --once": something_happens, "kepipe drift": reviews_arrive}
+        tutorial = Tutorial("../retraining", {}, before)
+        tutorial.follow(folder, patch)
+        yield tutorial
+
+
+def outputs(followed: Tutorial, command: str) -> list[str]:
+    """What each command that begins so said, in order."""
+    return [output for typed, output in followed.typed if typed.startswith(command)]
+
+
+def test_the_clock_fires_and_a_better_model_is_promoted(followed: Tutorial) -> None:
+    assert "fires: cron 0 2 * * * Europe/Berlin" in outputs(followed, "kepipe scheduler --once")[0]
+    assert len(re.findall(r"\d\d:00:00 (?:CET|CEST)", followed.said("kepipe schedule next"))) >= 2
+    history = outputs(followed, "kepipe models history")[0]
+    assert "version 1 promoted" in history
+    assert re.search(
+        r"version 2 promoted: every condition is met: mlm_loss/tokens is better by [\d.]+ \(95%", history
+    )
+
+
+def test_new_text_fires_once_and_nothing_new_is_said(followed: Tutorial) -> None:
+    once = outputs(followed, "kepipe scheduler --once")
+    assert "arrivals  fires: never fired before" in once[1]
+    assert once[2] == "nothing is due, and nothing has changed\n"
+    assert "arrivals  fires: 1 new: corpus/voyager.txt" in once[3]
+    newest = outputs(followed, "kepipe schedule history arrivals")[1].splitlines()[0]
+    assert "finished" in newest
+    assert "corpus/voyager.txt" in newest
+
+
+def test_drift_is_told_and_starts_a_candidate(followed: Tutorial) -> None:
+    said = followed.said("kepipe drift")
+    assert re.search(r"^domain .* drift$", said, re.MULTILINE)
+    assert "drift in 12 new documents: " in said
+    page = Path(re.search(r"^page: (.*)$", said, re.MULTILINE)[1])  # type: ignore[index]
+    assert "Over time" in page.read_text(encoding="utf-8")
+    (last,) = outputs(followed, "kepipe scheduler --once")[4:]
+    assert "drifts  fires: drift in 12 new documents" in last
+    assert "drifts  finished" in last
+    assert "arrivals" not in last  # it is paused
+    assert "drift in 12 new documents" in followed.said("kepipe schedule history drifts").splitlines()[0]
+
+
+def test_a_worse_model_is_refused_and_the_title_goes_back(followed: Tutorial) -> None:
+    history = followed.said("kepipe models history")
+    versions = [int(number) for number in re.findall(r"version (\d+) (?:promoted|refused)", history)]
+    worst = max(versions)
+    assert re.search(rf"version {worst} refused: .*mlm_loss/tokens is worse by", history)
+    champions = [int(n) for n in history.splitlines()[-1].removeprefix("champions in order: ").split(", ")]
+    assert worst not in champions
+    assert followed.said("kepipe models rollback") == f"fresh version {champions[-2]} is champion again\n"
+    compared = followed.said("kepipe models compare")
+    assert f"both asked again the questions of version {worst}" in compared
+    assert re.search(
+        r"^mlm_loss/tokens .*\+[\d.]+ \(95% interval -?[\d.]+ to [\d.]+\)$", compared, re.MULTILINE
+    )
+
+
+def test_the_pipeline_that_goes_on_is_fine(followed: Tutorial) -> None:
+    assert "fine; stages graph, corpus, link, champion, replay" in followed.said("kepipe config check")
+
+
+def test_the_card_and_the_archive(followed: Tutorial) -> None:
+    card = followed.said("kepipe models card")
+    assert "## Licence\n\nApache-2.0" in card
+    assert "To try retraining." in card
+    assert '"stage": "pretrain"' in card
+    archived = followed.said("kepipe models archive")
+    assert "is kept: champion" in archived
+    assert "archived: " in archived
+
+
+@pytest.mark.parametrize(
+    "table", [TRIGGERS, CONDITIONS, MEASURES, WAYS], ids=["triggers", "conditions", "measures", "ways"]
+)
+def test_every_row_is_on_the_page(table: dict[str, object]) -> None:
+    for row in table:
+        assert any(f"| `{mark}{row}" in PAGE or f"| `{mark}{row}=" in PAGE for mark in ("", "--")), row
+
+
+def test_every_trigger_has_an_option() -> None:
+    fields = {field.replace("_", "-") for field in When.__dataclass_fields__}
+    assert set(TRIGGERS) <= fields

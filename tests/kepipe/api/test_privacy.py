@@ -1,0 +1,44 @@
+"""What Python writes through kepipe is private, and Python is as it was afterwards."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from kepipe.api.privacy import SAFE_PATH, UMASK, kept_private
+from kepipe.config import ConfigError
+
+
+def mask() -> int:
+    """The present mask, which can only be read by being set."""
+    present = os.umask(0)
+    os.umask(present)
+    return present
+
+
+def test_what_is_written_is_its_users_alone_and_the_process_is_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(UMASK, raising=False)
+    monkeypatch.delenv(SAFE_PATH, raising=False)
+    before = mask()
+    with kept_private():
+        (tmp_path / "file").write_text("secret")
+        assert os.environ[SAFE_PATH] == "1"
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o600
+    assert mask() == before
+    assert SAFE_PATH not in os.environ
+
+
+def test_the_variable_says_another_mask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(UMASK, "027")
+    monkeypatch.setenv(SAFE_PATH, "x")
+    with kept_private():
+        assert mask() == 0o027
+    assert os.environ[SAFE_PATH] == "x"
+    monkeypatch.setenv(UMASK, "9")
+    with pytest.raises(ConfigError, match="KEPIPE_UMASK=9: expected octal digits"), kept_private():
+        pass

@@ -1,0 +1,157 @@
+"""`kepipe predict`: texts, files of any length, standard input; a kill between, bad lines."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from kepipe.cli import app
+from kepipe.cli.predict_files import AT_ONCE, InputText, answer_all
+from kepipe.files import lock
+from kepipe.finetuning.predictor import Predictor
+from tests.support.tasks import base_model, finetune, write_task
+from tests.support.waiting import until
+
+GOOD, BAD = "we saw a lovely day", "the rain was awful"
+MANY = 8 * AT_ONCE
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder: Path = tmp_path_factory.mktemp("tuned")
+    data = write_task(folder / "data", "classification", 200, 20)
+    return finetune(folder / "work", base_model(folder / "base", layers=1), "classification", data).folder
+
+
+@pytest.fixture(scope="module")
+def relations(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder: Path = tmp_path_factory.mktemp("relations")
+    data = write_task(folder / "data", "relations", 40, 10)
+    return finetune(folder / "work", base_model(folder / "base"), "relations", data, epochs=1).folder
+
+
+def predict(*words: str | Path, given: str | None = None) -> Result:
+    return CliRunner().invoke(app, ["predict", *map(str, words)], input=given)
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+
+
+def test_a_file_is_answered_in_its_order_with_its_ids(tuned: Path, tmp_path: Path) -> None:
+    direct = lines(predict(tuned, GOOD, BAD, "--json").stdout)
+    assert [record["predicted"] for record in direct] == ["1", "0"]
+    (tmp_path / "t.txt").write_text(f"{GOOD}\n\n{BAD}\n")
+    (tmp_path / "t.jsonl").write_text(
+        f'{{"id": "x", "text": "{GOOD}"}}\n{{"body": 1}}\n{{"text": "{BAD}"}}\n'
+    )
+    for name, ids in (("t.txt", ["1", "3"]), ("t.jsonl", ["x", "3"])):
+        ended = predict(tuned, "--file", tmp_path / name, "--out", tmp_path / "out.jsonl")
+        assert ended.exit_code == 0, ended.output
+        found = lines((tmp_path / "out.jsonl").read_text())
+        assert [record["id"] for record in found] == ids
+        assert [record["text"] for record in found] == [GOOD, BAD]
+        assert [(record["predicted"], record["probability"]) for record in found] == [
+            (record["predicted"], pytest.approx(record["probability"])) for record in direct
+        ]
+    assert "t.jsonl:2: `text` is missing" in ended.output
+    piped = predict(tuned, "--file", "-", "--json", given=f"{GOOD}\n{BAD}\n")
+    assert [record["predicted"] for record in lines(piped.stdout)] == ["1", "0"]
+    as_json = predict(tuned, "--file", "-", "--json", given=(tmp_path / "t.jsonl").read_text())
+    assert [record["id"] for record in lines(as_json.stdout)] == ["x", "3"]
+    assert {path.name for path in tmp_path.iterdir()} == {"t.txt", "t.jsonl", "out.jsonl"}
+
+
+def test_killed_it_goes_on_with_the_same_bytes(tuned: Path, tmp_path: Path) -> None:
+    file, out = tmp_path / "t.txt", tmp_path / "out.jsonl"
+    file.write_text("".join(f"{GOOD if number % 3 else BAD} {number}\n" for number in range(MANY)))
+    words = ["predict", str(tuned), "--file", str(file), "--out", str(out)]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    whole = out.read_bytes()
+    out.unlink()
+    partial = tmp_path / "out.jsonl.partial"
+    with subprocess.Popen([sys.executable, "-m", "kepipe", *words], stderr=subprocess.DEVNULL) as process:
+        until(lambda: process.poll() is not None or (partial.exists() and partial.stat().st_size > 0))
+        process.send_signal(signal.SIGKILL)
+    if partial.exists():
+        with partial.open("a") as stream:
+            stream.write('{"id": "cut')  # as a kill in mid-write leaves it
+        ended = CliRunner().invoke(app, words)
+        assert "going on after" in ended.output
+    assert out.read_bytes() == whole
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl", "t.txt"]
+    partial.write_bytes(whole[:1000])
+    (tmp_path / "out.jsonl.partial.job").write_text("another")
+    assert "going on" not in CliRunner().invoke(app, words).output
+    assert out.read_bytes() == whole
+
+
+def test_no_more_is_read_than_is_answered_at_once(tuned: Path) -> None:
+    read = 0
+
+    def endless() -> Iterator[InputText]:
+        nonlocal read
+        while True:
+            read += 1
+            yield InputText(str(read), GOOD)
+
+    for number, records in zip(range(1, 3), answer_all(Predictor.open(tuned), endless()), strict=False):
+        assert len(records) == AT_ONCE
+        assert read == number * AT_ONCE
+
+
+def test_a_text_that_is_not_as_the_task_wants_it_costs_itself_alone(relations: Path, tmp_path: Path) -> None:
+    right = "[[ann|head]] owns [[bob|tail]]"
+    (tmp_path / "t.txt").write_text(f"{right}\nann owns bob\n{right}\n")
+    ended = predict(relations, "--file", tmp_path / "t.txt", "--out", tmp_path / "out.jsonl")
+    assert ended.exit_code == 0, ended.output
+    found = lines((tmp_path / "out.jsonl").read_text())
+    assert ["error" in record for record in found] == [False, True, False]
+    assert "1 texts are not as the task wants them" in ended.output
+    shown = predict(relations, "--file", tmp_path / "t.txt")
+    assert [bool(line) for line in shown.stdout.splitlines()] == [True, False, True]
+    assert "kepipe: 2: " in shown.stderr
+
+
+def test_a_result_of_before_outlives_an_empty_file(tuned: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.txt").touch()
+    (tmp_path / "out.jsonl").write_text("before")
+    assert "no text" in str(
+        predict(tuned, "--file", tmp_path / "t.txt", "--out", tmp_path / "out.jsonl").exception
+    )
+    assert (tmp_path / "out.jsonl").read_text() == "before"
+
+
+def test_two_do_not_write_one_file(tuned: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text(GOOD)
+    with lock(tmp_path / "out.jsonl.partial.lock"):
+        ended = predict(tuned, "--file", tmp_path / "t.txt", "--out", tmp_path / "out.jsonl")
+    assert "another process is writing it" in str(ended.exception)
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ([], "give texts, or --file"),
+        (["a text", "--out", "o.jsonl"], "--out goes with --file"),
+        (["--file", "-", "--out", "o.jsonl"], "standard input cannot be read again"),
+        (["--file", "none.txt"], "none.txt: no such file"),
+        (["--file", "empty.txt"], "empty.txt: no text"),
+    ],
+)
+def test_mistakes_are_told(
+    tuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], why: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("empty.txt").touch()
+    ended = predict(tuned, *words)
+    assert ended.exit_code != 0
+    assert why in str(ended.exception)

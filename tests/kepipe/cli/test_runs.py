@@ -1,0 +1,106 @@
+"""Where results come from, and what two of them differ in, by real runs of a small pipeline."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+import kepipe
+from kepipe.cli import app
+from tests.support.own_data import write_project
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
+    """The folders of a training, of one with other settings, and of one with another text."""
+    folder: Path = tmp_path_factory.mktemp("runs")
+    file = write_project(folder / "project", "en")
+    pipeline = yaml.safe_load(file.read_text())
+    pipeline["stages"] = {name: pipeline["stages"][name] for name in ("link", "shards", "pretrain")}
+    file.write_text(yaml.safe_dump(pipeline, sort_keys=False))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KEPIPE_TRACKING", "off")
+        made = {"workspace": folder / "workspace"}
+        for name, settings in {"first": {}, "longer": {"set": ["stages.pretrain.steps=9"]}}.items():
+            result = kepipe.run(file, workspace=folder / "workspace", progress=False, **settings)
+            made[name] = result.folders["pretrain"]
+        (folder / "project" / "texts" / "0.txt").write_text("Boats go down the Alane to Marford.")
+        result = kepipe.run(file, workspace=folder / "workspace", progress=False)
+        yield {**made, "other-text": result.folders["pretrain"], "link": result.folders["link"]}
+
+
+def ask(runs: dict[str, Path], *words: str | Path) -> Result:
+    return CliRunner().invoke(app, [*map(str, words), "--workspace", str(runs["workspace"])])
+
+
+def test_a_result_is_followed_to_the_users_files(runs: dict[str, Path]) -> None:
+    text = ask(runs, "lineage", runs["first"]).stdout
+    lines = text.splitlines()
+    assert lines[0].startswith("pretrain  ")
+    assert [line.split()[1] for line in lines if ": " in line] == ["shards", "link", "corpus", "graph"]
+    assert any(line.split()[0] == "0.txt" for line in lines)
+    told = json.loads(ask(runs, "lineage", runs["first"], "--json").stdout)
+    results = told["results"]
+    root = results[told["root"]]
+    assert (root["stage"], len(results)) == ("pretrain", 5)
+    linked = results[results[root["inputs"]["shards"]]["inputs"]["linked"]]
+    assert linked["inputs"].keys() == {"graph", "corpus"}
+    by_digest = ask(runs, "lineage", told["root"][:10])
+    assert by_digest.stdout == text
+
+
+def test_it_is_drawn_with_each_result_once(runs: dict[str, Path], tmp_path: Path) -> None:
+    assert ask(runs, "lineage", runs["first"], "--html", tmp_path / "l.html").exit_code == 0
+    page = (tmp_path / "l.html").read_text()
+    assert page.count("<rect") == 5
+    assert page.count("<path d=") == 4
+
+
+def test_what_the_store_has_no_more_is_told(runs: dict[str, Path], tmp_path: Path) -> None:
+    shutil.copytree(runs["workspace"], tmp_path / "less", symlinks=True)
+    shutil.rmtree(tmp_path / "less" / runs["link"].relative_to(runs["workspace"].resolve()))
+    less = {"workspace": tmp_path / "less"}
+    assert "(not in the store any more)" in ask(less, "lineage", runs["other-text"]).stdout
+    assert ask(less, "lineage", runs["other-text"], "--html", tmp_path / "l.html").exit_code == 0
+    found = differences(less, runs["first"], runs["other-text"])
+    assert found["input"].keys() == {"shards.linked"}
+
+
+def differences(runs: dict[str, Path], first: Path, second: Path) -> dict[str, dict[str, Any]]:
+    """Kind → where → both values."""
+    found: dict[str, dict[str, Any]] = {}
+    for line in ask(runs, "runs", "diff", first, second, "--json").stdout.splitlines():
+        told = json.loads(line)
+        found.setdefault(told["kind"], {})[told["where"]] = (told["first"], told["second"])
+    return found
+
+
+def test_settings_that_differ_are_told_with_what_came_of_them(runs: dict[str, Path]) -> None:
+    found = differences(runs, runs["first"], runs["longer"])
+    assert found["settings"] == {"pretrain.steps": (8, 9)}
+    assert found.keys() == {"settings", "figures"}
+    assert "pretrain.final_held_out_loss" in found["figures"]
+    printed = ask(runs, "runs", "diff", runs["first"], runs["longer"]).stdout
+    assert "settings\n  pretrain.steps" in printed
+    assert ask(runs, "runs", "diff", runs["first"], runs["first"]).stdout == "they are one result\n"
+
+
+def test_a_changed_file_is_found_behind_the_inputs(runs: dict[str, Path]) -> None:
+    found = differences(runs, runs["first"], runs["other-text"])
+    assert found["files"].keys() == {"corpus.0.txt"}
+    assert "settings" not in found
+    assert "pretrain.final_held_out_loss" in found["figures"]
+
+
+@pytest.mark.parametrize(("name", "why"), [("feedfeed", "no such folder"), ("a", "4 characters at least")])
+def test_what_is_not_there_is_told(runs: dict[str, Path], name: str, why: str) -> None:
+    ended = ask(runs, "lineage", name)
+    assert ended.exit_code != 0
+    assert why in str(ended.exception)

@@ -1,0 +1,47 @@
+"""Places that are not counted in characters, and how they were counted."""
+
+from __future__ import annotations
+
+import pytest
+
+from kepipe.data.gold_formats.offsets import Marks, offsets_problem
+
+TEXTS = ["Ä🙂 Ada Lind left Oslo today.", "In Århus 🎉 Ada Lind spoke.", "Ada Lind, Oslo."] * 3
+NAMES = ["Ada Lind", "Oslo", "Århus"]
+
+
+def places(text: str) -> list[tuple[int, int]]:
+    return [(text.index(name), text.index(name) + len(name)) for name in NAMES if name in text]
+
+
+def in_units(text: str, place: int, encoding: str, size: int) -> int:
+    return len(text[:place].encode(encoding)) // size
+
+
+@pytest.mark.parametrize(
+    ("encoding", "size", "reason"), [("utf-16-le", 2, "UTF-16 units"), ("utf-8", 1, "bytes of UTF-8")]
+)
+def test_other_units_are_told(encoding: str, size: int, reason: str) -> None:
+    marks = [
+        Marks(
+            text,
+            [(in_units(text, a, encoding, size), in_units(text, b, encoding, size)) for a, b in places(text)],
+        )
+        for text in TEXTS
+    ]
+    assert reason in (offsets_problem(marks) or "")
+
+
+def test_an_inclusive_end_is_told() -> None:
+    marks = [Marks(text, [(start, end - 1) for start, end in places(text)]) for text in TEXTS]
+    message = offsets_problem(marks)
+    assert message is not None
+    assert message.startswith(
+        "18 of 18 marks begin or end inside words; most likely the end is that of the last character"
+    )
+
+
+def test_right_places_and_chinese_are_left_alone() -> None:
+    assert offsets_problem([Marks(text, places(text)) for text in TEXTS]) is None
+    assert offsets_problem([Marks("昨天他访问了北京大学", [(6, 8)])] * 5) is None
+    assert offsets_problem([]) is None

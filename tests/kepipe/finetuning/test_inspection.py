@@ -1,0 +1,77 @@
+"""What is said of a task's files before a model learns from them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kepipe.finetuning.inspection import inspect
+from kepipe.finetuning.settings import FinetuneConfig
+
+TRAIN = [("good", f"a fine day number {number}") for number in range(10)] + [("bad", "rain and wind")]
+
+
+def table(file: Path, rows: list[tuple[str, str]]) -> Path:
+    file.write_text("label\ttext_a\n" + "".join(f"{label}\t{text}\n" for label, text in rows))
+    return file
+
+
+def warnings(train: Path, task: str = "classification", **splits: Path) -> list[str]:
+    data = {"train": str(train), **{split: str(file) for split, file in splits.items()}}
+    return list(inspect(FinetuneConfig.model_validate({"task": task, "data": data})))
+
+
+def test_data_that_is_as_it_should_be_says_nothing(tmp_path: Path) -> None:
+    test = table(tmp_path / "test.tsv", [("good", "sun"), ("bad", "fog")])
+    assert warnings(table(tmp_path / "train.tsv", TRAIN), test=test) == []
+
+
+def test_overlap_identical_splits_and_strange_labels_are_told(tmp_path: Path) -> None:
+    train = table(tmp_path / "train.tsv", TRAIN)
+    same = table(tmp_path / "same.tsv", TRAIN)
+    some = table(tmp_path / "some.tsv", [*TRAIN[:2], ("good", "sun"), ("worse", "fog")])
+    told = warnings(train, dev=same, test=some)
+    assert len(told) == 3
+    assert f"`data.dev`: all 11 examples of {same} are in {train} too" in told[0]
+    assert "`data.test`: 2 of 4 examples" in told[1]
+    assert told[2] == "`data.test`: labels that training never sees: 'worse'"
+
+
+def test_columns_that_are_not_there_and_empty_files_are_told(tmp_path: Path) -> None:
+    other = tmp_path / "other.tsv"
+    other.write_text("sentiment\tsentence\n1\tfine\n")
+    (told,) = warnings(other)
+    assert "`data.train`" in told
+    assert "label" in told
+    (told,) = warnings(table(tmp_path / "empty.tsv", []))
+    assert "has no example of classification" in told
+
+
+def test_json_lines_of_words_and_labels_are_sentences(tmp_path: Path) -> None:
+    train = tmp_path / "train.jsonl"
+    lines = [
+        {"tokens": ["Ann", "saw", "Oslo"], "ner_tags": ["B-PER", "O", "B-CITY"]},
+        {"tokens": ["A"], "tags": ["O"]},
+    ]
+    train.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert warnings(train, "tagging") == []
+    numbers = tmp_path / "numbers.jsonl"
+    numbers.write_text(json.dumps({"tokens": ["Ann", "saw"], "ner_tags": [1, 0]}) + "\n")
+    (told,) = warnings(numbers, "tagging")
+    assert "`ner_tags` has numbers: write the labels that they stand for" in told
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("The old town lies on the river.", "en"),
+        ("我们在Windows系统上工作了很长时间，大家都很高兴吧。", "zh"),
+        ("12 34", None),
+    ],
+)
+def test_the_language_of_a_text(text: str, language: str | None) -> None:
+    from kepipe.data.script import language_of
+
+    assert language_of([text]) == language

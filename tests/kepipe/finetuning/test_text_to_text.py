@@ -1,0 +1,156 @@
+"""Texts that are written: how they are measured, and what models of each stack learn to write."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rouge_score.rouge_scorer import RougeScorer
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
+
+from kepipe.api.graphs import opened_graph
+from kepipe.finetuning.fine_tuned import load
+from kepipe.finetuning.predictor import Predictor
+from kepipe.finetuning.text_metrics import measure_texts, normalised, words
+from kepipe.finetuning.text_to_text import read
+from kepipe.stages.artifacts import Graph
+from kg.problems import Problems
+from tests.support.conflicts import complaint
+from tests.support.tasks import base_model, finetune, write_task
+from tests.support.toy_training import Ear
+
+PAIRS = [
+    ("the cat sat on the mat today", "the cat sat on a mat"),
+    ("Paris is the capital of France.", "Paris is the capital of France."),
+    ("no idea at all about this", "the moon orbits the earth every month"),
+]
+
+SLOWLY = {"epochs": 16, "learning_rate": 2e-3, "batch_tokens": 256}
+"""A decoder has to find out how to read its encoder first."""
+
+
+def test_measures_are_those_of_the_libraries() -> None:
+    answers, targets = zip(*PAIRS, strict=True)
+    found = measure_texts(answers, targets)
+    rouge = RougeScorer(["rouge1", "rouge2", "rougeL"])
+    theirs = [rouge.score(target, answer) for answer, target in PAIRS]
+    for ours, name in (("rouge_1", "rouge1"), ("rouge_2", "rouge2"), ("rouge_l", "rougeL")):
+        assert found[ours].score == pytest.approx(np.mean([score[name].fmeasure for score in theirs]))
+    assert found["bleu"].score == pytest.approx(BLEU().corpus_score(answers, [targets]).score / 100)
+    chrf = CHRF()
+    assert found["chrf"].score == pytest.approx(
+        np.mean([chrf.sentence_score(answer, [target]).score / 100 for answer, target in PAIRS])
+    )
+    assert found["exact_match"].score == pytest.approx(1 / 3)
+    # cat sat on mat | cat sat on mat today; all; nothing
+    assert found["token_f1"].score == pytest.approx((2 * 4 / 9 + 1 + 0) / 3)
+
+
+def test_bleu_of_a_part_is_that_of_its_sums() -> None:
+    answers, targets = zip(*PAIRS, strict=True)
+    bleu = measure_texts(answers, targets)["bleu"]
+    sums = np.stack([bleu.columns[:2].sum(0), bleu.columns[1:].sum(0)])
+    expected = [
+        BLEU().corpus_score(answers[part], [targets[part]]).score / 100 for part in (slice(0, 2), slice(1, 3))
+    ]
+    np.testing.assert_allclose(bleu.value(sums), expected)
+
+
+def test_chinese_is_compared_by_characters() -> None:
+    assert words("北京2008年 Ann's") == ["北", "京", "2008", "年", "ann", "s"]
+    found = measure_texts(["北京是首都"], ["北京是中国的首都"])
+    assert found["rouge_1"].score == pytest.approx(2 * 5 / 13)
+    assert found["rouge_l"].score == pytest.approx(2 * 5 / 13)
+    assert found["bleu"].score == pytest.approx(
+        BLEU(tokenize="zh", effective_order=True).sentence_score("北京是首都", ["北京是中国的首都"]).score
+        / 100
+    )
+    assert normalised("The Moon, a moon") == ["moon", "moon"]
+
+
+def test_files_of_both_kinds_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("target\ttext\nb\ta\n\tc\n")
+    (tmp_path / "a.jsonl").write_text('{"text": "a", "target": "b", "id": 7}\n{"text": "c", "target": " "}\n')
+    for name, id in (("a.tsv", "a:2"), ("a.jsonl", "7")):
+        problems = Problems()
+        (example,) = read(tmp_path / name, problems)
+        assert (example.id, example.text, example.labels) == (id, "a", ("b",))
+        assert "`target` is empty" in problems.summary()
+
+
+@pytest.mark.parametrize("family", ["gpt2", "t5", "bart"])
+def test_models_that_write_learn_to(tmp_path: Path, family: str) -> None:
+    data = write_task(tmp_path / "data", "text-to-text")
+    generation = {"max_new_tokens": 8, "num_beams": 2}
+    smoothed = {"label_smoothing": 0.1 if family == "bart" else 0.0}
+    start = base_model(tmp_path / "base", family)
+    made = finetune(
+        tmp_path / "stage", start, "text-to-text", data, generation=generation, **smoothed, **SLOWLY
+    )
+    scores = made.scores()["test"]
+    assert scores["exact_match"].value > 0.9
+    assert scores["bleu"].low is not None
+    records = [json.loads(line) for line in (made.folder / "predictions.jsonl").read_text().splitlines()]
+    assert {record["predicted"] for record in records} == {"we saw a lovely day", "the rain was long"}
+    assert load(made.folder).spec.generation == load(made.folder).collator.answers.generation
+    again = Predictor.open(made.folder).predict([record["text"] for record in records])
+    assert [one["predicted"] for one in again] == [record["predicted"] for record in records]
+
+
+def test_a_model_that_does_not_write_is_refused(tmp_path: Path) -> None:
+    data = write_task(tmp_path / "data", "text-to-text", 20, 10)
+    with pytest.raises(ValueError, match="writes no answer to a text; bart, t5, gpt2 do"):
+        finetune(tmp_path / "stage", base_model(tmp_path / "base"), "text-to-text", data)
+    with pytest.raises(ValueError, match="no head that could learn alone"):
+        finetune(tmp_path / "head", base_model(tmp_path / "bart", "bart"), "text-to-text", data, train="head")
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_of_k_bert_it_takes_what_is_text_alone(tmp_path: Path, plain: bool) -> None:
+    data = write_task(tmp_path / "data", "text-to-text", 20, 10)
+    graph = tmp_path / "graph"
+    (tmp_path / "triples.tsv").write_text("rain\tnear\toslo\n")
+    with opened_graph(tmp_path) as opened:
+        shutil.copytree(opened.folder, graph)
+    knowledge = {"method": "k-bert", "max_branches": 1}
+    knowledge |= {"soft_positions": False, "visible_matrix": False} if plain else {}
+    options = {"knowledge": knowledge, "inputs": {"graph": Graph(graph, "")}, "epochs": 1}
+    start = base_model(tmp_path / "base", "gpt2")
+    if plain:
+        made = finetune(
+            tmp_path / "stage", start, "text-to-text", data, generation={"num_beams": 1}, **options
+        )
+        assert made.scores()["test"]["rouge_l"].value >= 0
+    else:
+        with pytest.raises(ValueError, match="reads no entities and no trees"):
+            finetune(tmp_path / "stage", start, "text-to-text", data, **options)
+
+
+def test_answers_that_are_cut_are_told(tmp_path: Path) -> None:
+    ear = Ear()
+    data = write_task(tmp_path / "data", "text-to-text", 20, 10)
+    start = base_model(tmp_path / "base", "gpt2")
+    finetune(tmp_path / "stage", start, "text-to-text", data, ear, generation={"max_new_tokens": 3}, epochs=1)
+    assert "40 of 40 true answers fill `max_new_tokens`" in ear.notes()
+
+
+def test_what_does_not_go_together_is_told_before_anything_runs(tmp_path: Path) -> None:
+    data = write_task(tmp_path / "data", "text-to-text", 8, 8)["train"]
+    stage = f"use: finetune, base: {{from: minilm}}, data: {{train: {data}}}"
+    assert "`stages.tune.task`: this model writes no answer to a text" in complaint(
+        tmp_path, f"  tune: {{{stage}, task: text-to-text}}\n"
+    )
+    gpt = "  pretrain: {base: {family: gpt2, positions: 64}, objective: causal-lm, format: packed, length: 64}\n"
+    tune = "use: finetune, inputs: {start: pretrain}, task: text-to-text, length: 64"
+    stages = f"  shards: {{tokenizer: {{kind: bpe}}}}\n{gpt}  tune: {{{tune}, data: {{train: {data}}}}}\n"
+    assert "`stages.tune.generation.max_new_tokens`: `length: 64` and" in complaint(tmp_path, stages)
+    assert "`label_smoothing` is of tasks with one label" in complaint(
+        tmp_path, f"  tune: {{{stage}, task: typing, label_smoothing: 0.1}}\n"
+    )
+    assert "`generation` is of `task: text-to-text`: leave it out" in complaint(
+        tmp_path, f"  tune: {{{stage}, task: classification, generation: {{num_beams: 2}}}}\n"
+    )

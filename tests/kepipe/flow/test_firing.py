@@ -1,0 +1,110 @@
+"""A firing: attempts with growing pauses, a time limit, what is remembered of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kepipe.flow import schedules
+from kepipe.flow.firing import Begun, Firings, _note, read_begun
+from kepipe.flow.history import KEPT, Result, last_result, remember, results
+from kepipe.flow.triggers.changes import WhenChanged
+from kepipe.flow.triggers.times import Cron
+from tests.support.schedules import CALL, Scripts, calls, make_scripts
+
+FAILS_TWICE = CALL + "\nraise SystemExit(len((here / 'calls').read_text()) < 3)"
+
+
+@pytest.fixture
+def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scripts:
+    return make_scripts(tmp_path, monkeypatch)
+
+
+def fire(scripts: Scripts, name: str) -> Result | None:
+    return Firings(scripts.workspace, scripts.means).fire_if_due(
+        name, schedules.find(scripts.workspace, name).schedule
+    )
+
+
+def test_what_fails_is_tried_again_with_growing_pauses(scripts: Scripts) -> None:
+    scripts.add("tiny", FAILS_TWICE, Cron(cron="@yearly"), retries=3, backoff=0.01)
+    result = fire(scripts, "tiny")
+    assert result is not None
+    assert (result.outcome, result.attempts) == ("finished", 3)
+    assert ["attempt 2 follows in 0 s" in said or "attempt 3 follows in 0 s" in said for said in scripts.said] == [
+        False, True, True, False,
+    ]  # fmt: skip
+    assert [each.attempts for each in results(scripts.workspace, "tiny")] == [3]
+    assert [(name, told.outcome) for name, told in scripts.told] == [("tiny", "finished")]
+
+
+def test_no_more_than_the_retries_are_made(scripts: Scripts) -> None:
+    folder = scripts.add(
+        "tiny", CALL + "\nraise SystemExit(1)", Cron(cron="@yearly"), retries=1, backoff=0.01
+    )
+    result = fire(scripts, "tiny")
+    assert result is not None
+    assert (result.outcome, result.attempts, result.code) == ("failed", 2, 1)
+    assert calls(folder) == 2
+    assert read_begun(scripts.workspace, "tiny") is None
+
+
+def test_attempts_go_on_where_a_kill_cut_them_off(scripts: Scripts) -> None:
+    folder = scripts.add(
+        "tiny", CALL + "\nraise SystemExit(1)", Cron(cron="@yearly"), retries=2, backoff=0.01
+    )
+    _note(scripts.workspace, "tiny", Begun("cron @yearly", attempt=3))
+    result = fire(scripts, "tiny")
+    assert result is not None
+    assert (result.outcome, result.attempts, result.reason) == ("failed", 3, "cron @yearly")
+    assert calls(folder) == 1
+
+
+def test_a_run_whose_time_is_up_is_interrupted(scripts: Scripts) -> None:
+    """By a signal, so that it may keep what it has; how far it came by then is the machine's affair."""
+    code = "import time\ntime.sleep(3600)\n(here / 'calls').write_text('x')"
+    folder = scripts.add("tiny", code, Cron(cron="@yearly"), timeout=1.0)
+    result = fire(scripts, "tiny")
+    assert result is not None
+    assert result.outcome == "timed out"
+    assert result.code not in (0, -9)
+    assert not (folder / "calls").exists()
+
+
+def test_a_scheduler_that_stops_leaves_a_waiting_retry_to_its_successor(scripts: Scripts) -> None:
+    scripts.add("tiny", CALL + "\nraise SystemExit(1)", WhenChanged(), retries=5, backoff=3600.0)
+    firings = Firings(scripts.workspace, scripts.means)
+    schedule = schedules.find(scripts.workspace, "tiny").schedule
+    assert firings.fire_if_due("tiny", schedule) is None  # seen once
+    scripts.said.clear()
+    stopped = Firings(scripts.workspace, scripts.means)
+    original = stopped._say
+
+    def stop_at_retry(name: str, what: str) -> None:
+        original(name, what)
+        if "follows in 3600 s" in what:
+            stopped.stop()
+
+    stopped._say = stop_at_retry  # type: ignore[method-assign]
+    result = stopped.fire_if_due("tiny", schedule)
+    assert result is not None
+    assert result.outcome == "stopped"
+    begun = read_begun(scripts.workspace, "tiny")
+    assert begun is not None
+    assert (begun.attempt, begun.reason) == (2, "never fired before")
+
+
+def test_history_keeps_the_newest_and_survives_a_cut_line(tmp_path: Path) -> None:
+    for number in range(3):
+        remember(tmp_path, "tiny", Result(float(number), 1.0, "finished"))
+    file = tmp_path / "schedule" / "tiny" / "history.jsonl"
+    file.write_bytes(file.read_bytes()[:-10])
+    remember(tmp_path, "tiny", Result(3.0, 1.0, "failed"))
+    assert [result.started for result in results(tmp_path, "tiny")] == [3.0, 1.0, 0.0]
+    found = last_result(tmp_path, "tiny", only="finished")
+    assert found is not None
+    assert found.started == 1.0
+    file.write_bytes(file.read_bytes() * KEPT)
+    remember(tmp_path, "tiny", Result(4.0, 1.0, "finished"))
+    assert len(file.read_bytes().splitlines()) == KEPT + 1

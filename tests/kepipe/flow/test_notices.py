@@ -1,0 +1,244 @@
+"""Notices to real servers on this machine: one of HTTP, one of SMTP, and a program."""
+
+from __future__ import annotations
+
+import email.policy
+import hashlib
+import hmac
+import json
+import socketserver
+import sys
+import threading
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email.message import EmailMessage
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kepipe.config import ConfigError
+from kepipe.flow.history import Result
+from kepipe.flow.notices.outbox import Outbox
+from kepipe.flow.notices.table import way_to
+from kepipe.flow.schedule import Schedule
+from kepipe.flow.triggers.times import Cron
+
+SCHEDULE = Schedule(pipeline="/texts/moons.yaml", when=Cron(cron="@daily"))
+
+
+class Hooks(HTTPServer):
+    """Takes notices; answers with the codes that it is given, then with 200."""
+
+    def __init__(self, *codes: int) -> None:
+        super().__init__(("127.0.0.1", 0), _Hook)
+        self.codes, self.taken = list(codes), list[tuple[dict[str, str], bytes]]()
+
+    @property
+    def address(self) -> str:
+        return f"http://user:pass-word@127.0.0.1:{self.server_port}/kepipe?token=geheim"
+
+
+class _Hook(BaseHTTPRequestHandler):
+    server: Hooks
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.taken.append((dict(self.headers), body))
+        code = self.server.codes.pop(0) if self.server.codes else 200
+        self.send_response(code)
+        if code == 302:
+            self.send_header("Location", "/elsewhere")
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        self.do_POST()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+class Mails(socketserver.TCPServer):
+    """An SMTP server (RFC 5321) as far as a client without TLS needs it; refuses some recipients."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Mail)
+        self.taken = list[EmailMessage]()
+
+
+class _Mail(socketserver.StreamRequestHandler):
+    server: Mails
+
+    def handle(self) -> None:
+        self.say("220 ready")
+        for raw in self.rfile:
+            line = raw.decode().strip()
+            word = line[:4].upper()
+            if word in ("EHLO", "HELO"):
+                self.say("250 hello")
+            elif word == "RCPT" and "nobody@" in line:
+                self.say("550 no such user")
+            elif word == "DATA":
+                self.say("354 go on")
+                lines = iter(lambda: self.rfile.readline(), b".\r\n")
+                content = b"".join(line.removeprefix(b".") for line in lines)
+                message = email.message_from_bytes(content, policy=email.policy.default)
+                assert isinstance(message, EmailMessage)
+                self.server.taken.append(message)
+                self.say("250 taken")
+            elif word == "QUIT":
+                self.say("221 bye")
+                return
+            else:
+                self.say("250 fine")
+
+    def say(self, text: str) -> None:
+        self.wfile.write(f"{text}\r\n".encode())
+
+
+@contextmanager
+def running(server: socketserver.TCPServer) -> Iterator[None]:
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def result(tmp_path: Path) -> Result:
+    log = tmp_path / "run.log"
+    log.write_text("working\n\nmodels: moons version 2 is champion: better\n")
+    return Result(1_800_000_000.0, 12.5, "finished", 0, str(log), "2 new: io.txt, titan.txt", 2)
+
+
+def waiting(space: Path) -> list[Path]:
+    return sorted((space / "schedule" / "outbox").glob("*.json"))
+
+
+def test_a_webhook_gets_what_happened_signed_and_is_tried_again(
+    tmp_path: Path, result: Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEPIPE_WEBHOOK_SECRET", "open-sesame")
+    said: list[str] = []
+    hooks = Hooks(503, 429)
+    with running(hooks):
+        Outbox(tmp_path, [f"webhook={hooks.address}"], said.append, pauses=(0.0, 0.0))(
+            "nightly", SCHEDULE, result
+        )
+    assert len(hooks.taken) == 3
+    assert len({headers["X-Kepipe-Delivery"] for headers, _ in hooks.taken}) == 1
+    headers, body = hooks.taken[-1]
+    told = json.loads(body)
+    assert headers["Authorization"] == f"Basic {b64encode(b'user:pass-word').decode()}"
+    assert (told["schedule"], told["outcome"], told["attempts"]) == ("nightly", "finished", 2)
+    assert told["reason"] == "2 new: io.txt, titan.txt"
+    assert told["said"] == ["working", "models: moons version 2 is champion: better"]
+    signed = headers["X-Kepipe-Timestamp"].encode() + b"." + body
+    expected = hmac.new(b"open-sesame", signed, hashlib.sha256).hexdigest()
+    assert headers["X-Kepipe-Signature"] == f"sha256={expected}"
+    assert (said, waiting(tmp_path)) == ([], [])
+
+
+def test_a_receiver_that_is_away_is_told_with_the_next_notice(tmp_path: Path, result: Result) -> None:
+    said: list[str] = []
+    hooks = Hooks()
+    outbox = Outbox(tmp_path, [f"webhook={hooks.address}"], said.append, pauses=())
+    hooks.socket.close()
+    outbox("nightly", SCHEDULE, result)
+    (line,) = said
+    assert "it is told with the next one" in line
+    assert "pass-word" not in line
+    assert "geheim" not in line
+    assert len(waiting(tmp_path)) == 1
+    back = Hooks()
+    for file in waiting(tmp_path):  # the same receiver, at the port that it has now
+        file.write_text(file.read_text().replace(str(hooks.server_port), str(back.server_port)))
+    with running(back):
+        Outbox(tmp_path, [f"webhook={back.address}"], said.append)("nightly", SCHEDULE, result)
+    assert len(back.taken) == 2
+    assert waiting(tmp_path) == []
+
+
+@pytest.mark.parametrize("code", [302, 400, 404])
+def test_a_receiver_that_refuses_is_not_asked_again(tmp_path: Path, result: Result, code: int) -> None:
+    said: list[str] = []
+    hooks = Hooks(code)
+    with running(hooks):
+        Outbox(tmp_path, [f"webhook={hooks.address}"], said.append)("nightly", SCHEDULE, result)
+    assert len(hooks.taken) == 1
+    assert f"answers {code}; it is given up" in said[0]
+    assert waiting(tmp_path) == []
+
+
+def test_only_the_outcomes_that_are_asked_for_are_told(tmp_path: Path, result: Result) -> None:
+    hooks = Hooks()
+    with running(hooks):
+        outbox = Outbox(tmp_path, [f"webhook={hooks.address}"], print, outcomes=["failed"])
+        outbox("nightly", SCHEDULE, result)
+        assert hooks.taken == []
+        outbox("nightly", SCHEDULE, Result(0.0, 1.0, "failed"))
+    assert [json.loads(body)["outcome"] for _, body in hooks.taken] == ["failed"]
+
+
+def test_a_file_in_the_outbox_reaches_only_targets_that_were_named(tmp_path: Path, result: Result) -> None:
+    hooks, mark = Hooks(), tmp_path / "ran"
+    folder = tmp_path / "schedule" / "outbox"
+    folder.mkdir(parents=True)
+    (folder / "a.json").write_text(json.dumps({"target": f"command=touch {mark}", "notice": {}}))
+    (folder / "b.json").write_text("[1")
+    with running(hooks):
+        Outbox(tmp_path, [f"webhook={hooks.address}"], print).send()
+    assert (hooks.taken, mark.exists(), waiting(tmp_path)) == ([], False, [])
+
+
+def test_a_mail_arrives(tmp_path: Path, result: Result, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    mails = Mails()
+    monkeypatch.setenv("KEPIPE_SMTP", f"smtp://127.0.0.1:{mails.server_address[1]}")
+    monkeypatch.setenv("KEPIPE_MAIL_FROM", "kepipe@example.org")
+    with running(mails):
+        targets = ["mail=ops@example.org", "mail=nobody@example.org"]
+        Outbox(tmp_path, targets, said.append)("nightly", SCHEDULE, result)
+    (message,) = mails.taken
+    assert message["To"] == "ops@example.org"
+    assert message["Subject"] == "kepipe: nightly finished after 12 s (2 new: io.txt, titan.txt)"
+    plain = message.get_body()
+    assert plain is not None
+    assert "moons version 2 is champion" in plain.get_content()
+    (attached,) = message.iter_attachments()
+    assert json.loads(attached.get_content())["schedule"] == "nightly"
+    (line,) = said
+    assert "refuses nobody@example.org; it is given up" in line
+
+
+def test_a_program_gets_the_notice_and_no_shell_reads_its_words(tmp_path: Path, result: Result) -> None:
+    said: list[str] = []
+    take = tmp_path / "take.py"
+    take.write_text("import sys\nopen(sys.argv[1], 'wb').write(sys.stdin.buffer.read())")
+    target = f"command={sys.executable} {take} '{tmp_path}/got;touch x'"
+    Outbox(tmp_path, [target], said.append)("nightly", SCHEDULE, result)
+    assert json.loads((tmp_path / "got;touch x").read_text())["outcome"] == "finished"
+    take.write_text("import sys\nsys.exit('the pager is off')")
+    Outbox(tmp_path, [target], said.append, pauses=())("nightly", SCHEDULE, result)
+    assert "ended with 1: the pager is off; it is told with the next one" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("target", "why"),
+    [
+        ("webhook=file:///etc/passwd", "expected an address https://"),
+        ("mail=nobody", "expected an address such as"),
+        ("command=", "expected webhook=…, command=…, mail=…"),
+        ("command='a", "No closing quotation"),
+        ("fax=123", "notify 'fax'"),
+    ],
+)
+def test_targets_that_mean_nothing_are_refused(target: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        way_to(target)

@@ -1,0 +1,149 @@
+"""The process that fires: by the clock, whatever happens to it, and once for others' clocks."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from kepipe.flow import scheduler, schedules
+from kepipe.flow.firing import read_begun
+from kepipe.flow.history import results
+from kepipe.flow.scheduler import ClockWatch, set_right
+from kepipe.flow.triggers.changes import WhenChanged
+from kepipe.flow.triggers.times import Cron
+from tests.support.schedules import CALL, Scripts, calls, make_scripts
+from tests.support.waiting import until
+
+SERVE = """
+import sys
+from pathlib import Path
+from kepipe.flow import scheduled_run, scheduler
+from kepipe.flow.firing import Means
+scheduled_run.COMMAND = (sys.executable,)
+scheduler.serve(Path(sys.argv[1]), Means(tell=lambda text: print(text, flush=True)))
+"""
+
+
+@pytest.fixture
+def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scripts:
+    monkeypatch.setattr(scheduler, "REST", 0.0)
+    return make_scripts(tmp_path, monkeypatch)
+
+
+def serving(scripts: Scripts) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", SERVE, str(scripts.workspace)], stdout=subprocess.DEVNULL)
+
+
+def test_once_fires_what_is_due_and_ends(scripts: Scripts) -> None:
+    due = scripts.add("due", CALL, Cron(cron="* * * * *"))
+    later = scripts.add("later", CALL, Cron(cron="@yearly"))
+    with schedules.open_store(scripts.workspace) as store:
+        store.set_next("due", datetime.now().astimezone() - timedelta(hours=3))
+    assert scripts.once() == [("finished", "cron * * * * *")]
+    assert (calls(due), calls(later)) == (1, 0)
+    following = schedules.find(scripts.workspace, "due").next
+    assert following is not None
+    assert following > datetime.now().astimezone()
+
+
+def test_paused_schedules_neither_fire_nor_look(scripts: Scripts) -> None:
+    folder = scripts.add("tiny", CALL, WhenChanged())
+    schedules.pause(scripts.workspace, "tiny")
+    assert schedules.find(scripts.workspace, "tiny").next is None
+    assert scripts.once() == []
+    assert schedules.resume(scripts.workspace, "tiny").next is not None
+    assert [outcome for outcome, _ in scripts.once()] == ["finished"]
+    assert calls(folder) == 1
+
+
+def test_a_clock_that_was_set_back_delays_nothing(scripts: Scripts) -> None:
+    """Noted at one o'clock for half past one; now it is twelve."""
+    scripts.add("tiny", CALL, Cron(cron="*/30 * * * *"))
+    scripts.add("looks", CALL, WhenChanged())
+    now = datetime.now().astimezone()
+    with schedules.open_store(scripts.workspace) as store:
+        for name in ("tiny", "looks"):
+            store.set_next(name, now + timedelta(hours=1, minutes=30))
+        set_right(scripts.workspace, store)
+    for name in ("tiny", "looks"):
+        following = schedules.find(scripts.workspace, name).next
+        assert following is not None
+        assert following <= now + timedelta(minutes=31)
+
+
+def test_what_is_due_stays_due_when_times_are_set_right(scripts: Scripts) -> None:
+    scripts.add("tiny", CALL, Cron(cron="@hourly"))
+    due = datetime.now().astimezone() - timedelta(hours=2)
+    with schedules.open_store(scripts.workspace) as store:
+        store.set_next("tiny", due)
+        set_right(scripts.workspace, store)
+    assert schedules.find(scripts.workspace, "tiny").next == due
+
+
+def test_a_clock_that_jumps_back_is_noticed_and_one_that_goes_on_or_jumps_forth_is_not() -> None:
+    wall, steady = [1000.0], [0.0]
+    watch = ClockWatch(lambda: wall[0], lambda: steady[0])
+    for passed, jumped, noticed in (
+        (1, 0, False),
+        (1, -3600, True),
+        (1, 0, False),
+        (1, 3600, False),
+        (1, -0.5, False),
+    ):
+        wall[0] += passed + jumped
+        steady[0] += passed
+        assert watch.set_back() is noticed
+
+
+def test_a_firing_that_a_kill_cut_off_is_made_up_for_after_the_orphan_has_ended(scripts: Scripts) -> None:
+    """kill -9 of the scheduler, while its run goes on; the next one neither doubles nor loses it."""
+    code = (
+        "import time\n(here / 'begun').open('a').write('b')\n"
+        "while not (here / 'end').exists(): time.sleep(0.05)\n" + CALL
+    )
+    folder = scripts.add("tiny", code, WhenChanged(every=1))
+    first = serving(scripts)
+    until((folder / "begun").exists)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    begun = read_begun(scripts.workspace, "tiny")
+    assert begun is not None
+    assert begun.reason == "never fired before"
+    second = serving(scripts)
+    try:
+        time.sleep(1.5)
+        assert (folder / "begun").read_text() == "b"
+        (folder / "end").touch()
+        until(lambda: list(results(scripts.workspace, "tiny")))
+    finally:
+        second.terminate()
+        second.wait()
+    (result,) = results(scripts.workspace, "tiny")
+    assert (result.outcome, result.reason) == ("finished", "never fired before")
+    assert calls(folder) == 2  # the orphan's, and that of its successor, which finds all cached
+    assert read_begun(scripts.workspace, "tiny") is None
+
+
+def test_no_more_runs_at_once_than_there_are_places(scripts: Scripts) -> None:
+    mark = "(here.parent / 'marks').open('a').write"
+    note = f"import time\n{mark}('b')\ntime.sleep(0.3)\n{mark}('e')"
+    for number in range(3):
+        scripts.add(f"s{number}", note, WhenChanged(every=1))
+    program = SERVE.replace("flush=True))", "flush=True), at_once=1)")
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, str(scripts.workspace)], stdout=subprocess.DEVNULL
+    )
+    marks = scripts.workspace.parent / "marks"
+    try:
+        until(lambda: marks.exists() and len(marks.read_text()) >= 6)
+    finally:
+        os.kill(process.pid, signal.SIGTERM)
+        process.wait()
+    assert marks.read_text()[:6] == "bebebe"

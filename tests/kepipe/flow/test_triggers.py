@@ -1,0 +1,167 @@
+"""What fires a schedule: a change of content that has come to rest, another schedule's success, a time zone's hour."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from kepipe.config import ConfigError
+from kepipe.flow import scheduler, schedules
+from kepipe.flow.history import Result, remember
+from kepipe.flow.triggers import drifts
+from kepipe.flow.triggers.base import Look, Sight
+from kepipe.flow.triggers.changes import WhenChanged
+from kepipe.flow.triggers.drifts import OnDrift
+from kepipe.flow.triggers.follows import After
+from kepipe.flow.triggers.times import Cron
+from tests.support.schedules import CALL, Scripts, calls, make_scripts
+
+
+@pytest.fixture
+def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scripts:
+    monkeypatch.setattr(scheduler, "REST", 0.0)
+    return make_scripts(tmp_path, monkeypatch)
+
+
+def test_a_change_of_content_fires_once_and_one_of_times_never(scripts: Scripts) -> None:
+    folder = scripts.add("tiny", CALL, WhenChanged())
+    assert scripts.once() == [("finished", "never fired before")]
+    assert scripts.once() == []
+    os.utime(folder / "tiny.py", (1, 1))
+    assert scripts.once() == []
+    (folder / "io.txt").write_text("Io")
+    (folder / "titan.txt").write_text("Titan")
+    assert scripts.once() == [("finished", "2 new: io.txt, titan.txt")]
+    (folder / "io.txt").write_text("Io has volcanoes.")
+    (folder / "titan.txt").unlink()
+    assert scripts.once() == [("finished", "1 changed: io.txt; 1 gone: titan.txt")]
+    assert scripts.once() == []
+    assert calls(folder) == 3
+
+
+def test_a_change_has_to_be_seen_twice(scripts: Scripts) -> None:
+    """A file that is written bit by bit fires nothing until it rests."""
+    written: list[dict[str, str]] = [{"a": "1"}, {"a": "2"}, {"a": "3"}, {"a": "3"}, {"a": "3"}]
+    kept: dict[str, object] = {"fired": {"a": "0"}}
+    reasons = []
+    for state in written:
+        sight = Sight(scripts.workspace, Path("p"), (), lambda *_, state=state: state, kept)
+        look = WhenChanged().look(sight)
+        reasons.append(look.reason)
+        kept = dict(look.done if look.reason else look.keep)
+    assert reasons == ["", "", "", "1 changed: a", ""]
+    assert kept == {"fired": {"a": "3"}}
+
+
+def test_a_change_that_was_taken_back_fires_nothing() -> None:
+    kept = {"fired": {"a": "0"}, "seen": {"a": "1"}}
+    look = WhenChanged().look(Sight(Path(), Path("p"), (), lambda *_: {"a": "0"}, kept))
+    assert look == Look(keep={"fired": {"a": "0"}})
+
+
+def test_a_run_that_failed_on_this_content_is_not_repeated_until_something_changes(scripts: Scripts) -> None:
+    folder = scripts.add("tiny", CALL + "; raise SystemExit(1)", WhenChanged())
+    assert [outcome for outcome, _ in scripts.once()] == ["failed"]
+    assert scripts.once() == []
+    (folder / "io.txt").write_text("Io")
+    assert [outcome for outcome, _ in scripts.once()] == ["failed"]
+    assert calls(folder) == 2
+
+
+def test_what_cannot_be_looked_at_is_said_once(scripts: Scripts) -> None:
+    folder = scripts.add("tiny", CALL, WhenChanged())
+    (folder / "tiny.py").unlink()
+    ((outcome, reason),) = scripts.once()
+    assert outcome == "failed"
+    assert "it could not look" in reason
+    assert "tiny.py" in reason
+    assert scripts.once() == []
+    assert [name for name, _ in scripts.told] == ["tiny"]
+
+
+def test_a_firing_by_hand_is_of_the_content_there_is(scripts: Scripts) -> None:
+    folder = scripts.add("tiny", CALL, WhenChanged())
+    assert schedules.run_now(scripts.workspace, "tiny", scripts.means).reason == "by hand"
+    assert scripts.once() == []
+    assert calls(folder) == 1
+
+
+def test_drift_fires_and_is_looked_for_where_something_has_changed(
+    scripts: Scripts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command is a script here that notes its arguments; the real one is followed in `tests/docs`."""
+    check = tmp_path / "check.py"
+    monkeypatch.setattr(drifts, "COMMAND", (sys.executable, str(check)))
+    note = f"import sys\nopen({str(tmp_path / 'asked')!r}, 'a').write(' '.join(sys.argv[1:]) + '\\n')\n"
+    check.write_text(note + "print('no drift')")
+    folder = scripts.add("tiny", CALL, OnDrift(), overrides=("seed=3",))
+    assert scripts.once() == []
+    assert scripts.once() == []
+    asked = f"{folder / 'tiny.py'} --exit-code --workspace {scripts.workspace} --set seed=3\n"
+    assert (tmp_path / "asked").read_text() == asked
+    (folder / "io.txt").write_text("Io")
+    check.write_text(note + "print('a page')\nprint('drift in 12 new documents')\nsys.exit(10)")
+    assert scripts.once() == [("finished", "drift in 12 new documents")]
+    assert scripts.once() == []
+    (folder / "io.txt").write_text("Io has volcanoes.")
+    check.write_text(note + "sys.exit('no model was trained yet')")
+    assert scripts.once() == [("failed", "it could not look: no model was trained yet")]
+    assert scripts.once() == []
+    assert calls(folder) == 1
+
+
+def test_one_fires_after_another_has_finished_and_in_the_same_pass(scripts: Scripts) -> None:
+    first = scripts.add("first", CALL, WhenChanged())
+    second = scripts.add("second", CALL, After(after="first"))
+    third = scripts.add("third", CALL, After(after="second"))
+    assert scripts.once() == [
+        ("finished", "never fired before"),
+        ("finished", "first has finished"),
+        ("finished", "second has finished"),
+    ]
+    assert scripts.once() == []
+    (first / "first.py").write_text("raise SystemExit(2)")
+    assert [outcome for outcome, _ in scripts.once()] == ["failed"]
+    assert (calls(first), calls(second), calls(third)) == (1, 1, 1)
+
+
+def test_successes_before_the_schedule_was_added_do_not_count(scripts: Scripts) -> None:
+    scripts.add("first", CALL, Cron(cron="@yearly"))
+    remember(scripts.workspace, "first", Result(5.0, 1.0, "finished"))
+    scripts.add("second", CALL, After(after="first"))
+    assert scripts.once() == []
+    remember(scripts.workspace, "first", Result(6.0, 1.0, "failed"))
+    assert scripts.once() == []
+    remember(scripts.workspace, "first", Result(7.0, 1.0, "finished"))
+    assert scripts.once() == [("finished", "first has finished")]
+
+
+def test_chains_that_could_never_fire_are_refused(scripts: Scripts) -> None:
+    scripts.add("first", CALL, Cron(cron="@yearly"))
+    with pytest.raises(ConfigError, match=r"no schedule `frist`.*first"):
+        scripts.add("second", CALL, After(after="frist"))
+    scripts.add("second", CALL, After(after="first"))
+    with pytest.raises(ConfigError, match="first after second after first: none of them would ever fire"):
+        scripts.add("first", CALL, After(after="second"))
+    with pytest.raises(ConfigError, match="second would never fire again after first"):
+        schedules.remove(scripts.workspace, "first")
+
+
+def test_times_are_those_of_the_zone_also_when_the_clocks_change(scripts: Scripts) -> None:
+    scripts.add("tiny", CALL, Cron(cron="0 2 * * *", zone="America/New_York"))
+    entry = schedules.find(scripts.workspace, "tiny")
+    zone = ZoneInfo("America/New_York")
+    assert [at.astimezone(zone).hour for at in schedules.coming(entry, 400)] == [
+        2
+    ] * 400  # 2:00 twice or not at all
+    before = datetime(2026, 11, 1, 0, 0, tzinfo=zone)
+    assert Cron(cron="30 6 * * *", zone="UTC").timetable().get_next_fire_time(None, before) == datetime(
+        2026, 11, 1, 6, 30, tzinfo=ZoneInfo("UTC")
+    )
+    with pytest.raises(ConfigError, match="time zone 'Mars/Olympus': unknown"):
+        scripts.add("tiny", CALL, Cron(cron="@daily", zone="Mars/Olympus"))

@@ -1,0 +1,16 @@
+"""The norm of K-BERT's release by its formula."""
+
+from __future__ import annotations
+
+import torch
+
+from kepipe.nn.norms import UnbiasedNorm
+
+
+def test_it_divides_by_the_deviation_over_all_but_one_and_a_little_more() -> None:
+    norm = UnbiasedNorm(3, eps=0.5)
+    with torch.no_grad():
+        norm.weight.copy_(torch.tensor([1.0, 2.0, 3.0]))
+        norm.bias.copy_(torch.tensor([0.0, 0.0, 1.0]))
+    row = torch.tensor([[1.0, 2.0, 3.0]])  # the mean is 2, the deviation 1
+    torch.testing.assert_close(norm(row), torch.tensor([[-1 / 1.5, 0.0, 3 / 1.5 + 1]]))

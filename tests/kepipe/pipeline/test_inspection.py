@@ -1,0 +1,36 @@
+"""A pipeline's data, looked at before any work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from kepipe.cli import app
+from kepipe.pipeline import load
+from kepipe.pipeline.inspection import inspect
+from tests.support.own_data import write_project
+
+
+@pytest.mark.parametrize(("language", "other"), [("zh", "en"), ("en", "zh")])
+def test_a_text_in_another_language_than_said_is_told(tmp_path: Path, language: str, other: str) -> None:
+    file = write_project(tmp_path, language)
+    assert list(inspect(load(file)[0])) == []
+    (told,) = inspect(load(file, [f"stages.link.language={other}"])[0])
+    assert told.startswith(f"link: `language: {other}`, but the text looks like `{language}`")
+
+
+def test_a_corpus_of_one_document_is_told_by_the_check_of_several_files(tmp_path: Path) -> None:
+    one, good = write_project(tmp_path / "one", "en"), write_project(tmp_path / "good", "en")
+    for text in list((tmp_path / "one" / "texts").iterdir())[1:]:
+        text.unlink()
+    done = CliRunner().invoke(app, ["config", "check", str(one), str(good)])
+    assert done.exit_code == 0
+    assert f"{one}: warning: corpus: the whole text is one document" in done.output
+    assert f"{good}: fine" in done.output
+    (tmp_path / "bad.yaml").write_text("name: bad\nstages: {link: {langauge: zh}}\n")
+    done = CliRunner().invoke(app, ["config", "check", str(tmp_path / "bad.yaml"), str(good)])
+    assert done.exit_code == 2
+    assert "did you mean `language`" in done.output
+    assert f"{good}: fine" in done.output

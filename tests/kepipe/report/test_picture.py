@@ -1,0 +1,44 @@
+"""The picture of a run: a panel a measure, a PNG whatever arms are called, the same for the same figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kepipe.report.picture import Panel, draw, of_probes
+from kepipe.studies.intervals import Estimate
+from kepipe.studies.scores import Scores
+
+
+def estimate(value: float) -> Estimate:
+    return Estimate(value, value - 0.05, value + 0.05, 100, 90)
+
+
+BITS = {"gpt": estimate(2.2), "$\\undefined{x}$": estimate(2.1)}
+
+
+def scores() -> Scores:
+    arms = {
+        arm: {"perplexity": {"bits_per_byte": bits, "token_perplexity": estimate(300)}}
+        for arm, bits in BITS.items()
+    }
+    baselines = {"perplexity": {"unigram": {"bits_per_byte": estimate(2.7)}}}
+    return Scores({**arms, "bert": {}}, (), baselines, {"perplexity": {}})
+
+
+def test_a_panel_has_what_decides_of_the_arms_that_were_asked() -> None:
+    (panel,) = of_probes(scores())
+    assert panel.label == "Going on with held-out text: bits per byte, lower is better"
+    assert (panel.arms, panel.baselines) == (BITS, {"unigram": 2.7})
+
+
+def test_equal_figures_give_equal_bytes(tmp_path: Path) -> None:
+    tasks = Panel("accuracy", {"_a": Estimate(0.5, None, None, 3, 3), "b": estimate(0.4)})
+    for file in ("a.png", "b.png"):
+        draw([*of_probes(scores()), tasks], tmp_path / file)
+    drawn = (tmp_path / "a.png").read_bytes()
+    assert drawn.startswith(b"\x89PNG")
+    assert drawn == (tmp_path / "b.png").read_bytes()
+    draw(
+        [*of_probes(scores()), Panel("accuracy", {**tasks.arms, "b": estimate(0.3)})], tmp_path / "other.png"
+    )
+    assert (tmp_path / "other.png").read_bytes() != drawn

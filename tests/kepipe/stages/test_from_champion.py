@@ -1,0 +1,75 @@
+"""The champion of a real registry as a stage's result, and a fresh model before there is one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from kepipe.config import ConfigError
+from kepipe.flow.events import Event, Noted
+from kepipe.flow.stage import StageContext
+from kepipe.models.folder import load
+from kepipe.stages.artifacts import Corpus
+from kepipe.stages.from_champion import ChampionConfig, ChampionInputs, champion
+from kepipe.tokenization.tokenizer import load_tokenizer
+from kepipe.tracking.registry import offer
+from kepipe.tracking.store import connect
+from tests.support.deliveries import no_score
+from tests.support.journals import offered
+from tests.support.world import make_world
+
+BASE = {"family": "bert", "layers": 1, "hidden": 16, "heads": 2}
+
+
+@pytest.fixture
+def inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ChampionInputs:
+    """A text in the store of a workspace."""
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        monkeypatch.delenv(name, raising=False)
+    folder = tmp_path / "workspace" / "store" / "done" / "corpus"
+    folder.mkdir(parents=True)
+    return ChampionInputs(Corpus(folder, "digest"))
+
+
+def run(inputs: ChampionInputs, out: Path, seed: int = 0) -> str:
+    """What is said."""
+    events: list[Event] = []
+    for folder in (out, out.with_name(f"{out.name}-scratch")):
+        folder.mkdir()
+    context = StageContext(out, out.with_name(f"{out.name}-scratch"), seed, "cpu", events.append)
+    champion(inputs, ChampionConfig.model_validate({"name": "moons", "base": BASE}), context)
+    (note,) = (event.message for event in events if isinstance(event, Noted))
+    return note
+
+
+def test_a_fresh_model_first_and_then_the_champion(inputs: ChampionInputs, tmp_path: Path) -> None:
+    assert run(inputs, tmp_path / "first") == "moons has no champion yet: begins with a fresh bert"
+    run(inputs, tmp_path / "again")
+    for file in ("model.safetensors", "config.json", "tokenizer.json"):
+        assert (tmp_path / "first" / file).read_bytes() == (tmp_path / "again" / file).read_bytes()
+    load_tokenizer("minilm").save(tmp_path / "tokenizer")  # as the stage `shards` writes it
+    assert (tmp_path / "first" / "tokenizer.json").read_bytes() == (
+        tmp_path / "tokenizer" / "tokenizer.json"
+    ).read_bytes()
+    assert load(tmp_path / "first").config.hidden == 16
+
+    world = make_world(tmp_path / "world")
+    store = connect(tmp_path / "workspace")
+    experiment = store.experiment("moons")
+    made = store.client.create_run(experiment).info.run_id
+    source = SimpleNamespace(experiment=experiment, run_id=lambda _: made, maker_id=lambda _: None)
+    for arm, value in zip(world.arms, (0.5, 0.4), strict=True):
+        offer(store, offered("moons", arm.folder, arm.digest, value, arm.name), source, no_score)
+    assert run(inputs, tmp_path / "third") == "goes on from moons version 1, the champion"
+    for file in ("model.safetensors", "config.json", "tokenizer.json", "kepipe.json"):
+        assert (tmp_path / "third" / file).read_bytes() == (world.arms[0].folder / file).read_bytes()
+
+
+def test_a_registry_that_is_away_is_no_reason_to_begin_anew(
+    inputs: ChampionInputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    with pytest.raises((ValueError, ConfigError), match="cannot be looked up"):
+        run(inputs, tmp_path / "out")

@@ -1,0 +1,61 @@
+"""Models of each kind, written as MLflow models and opened by MLflow alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import mlflow.pyfunc
+import pytest
+
+from kepipe.finetuning.predictor import Predictor
+from kepipe.tracking import pyfunc
+from kepipe.tracking.predictors import PREDICTORS, predictor_of
+from tests.support.tasks import base_model, finetune, write_task
+
+
+def written(folder: Path, target: Path) -> Any:
+    pyfunc.write(folder, target, "m-0", "r")
+    return mlflow.pyfunc.load_model(str(target))
+
+
+def test_a_fine_tuned_model_answers_with_labels(tmp_path: Path) -> None:
+    data = write_task(tmp_path / "data", "classification", train=60, test=20)
+    made = finetune(tmp_path / "work", base_model(tmp_path / "base"), "classification", data, epochs=2)
+    model = written(made.folder, tmp_path / "model")
+    texts = ["we saw a lovely day", "the rain was awful"]
+    table = model.predict(texts)
+    assert list(table.columns) == list(PREDICTORS["task"].columns)
+    direct = Predictor.open(made.folder).predict(texts)
+    assert table["prediction"].tolist() == [record["predicted"] for record in direct]
+    assert table["probability"].tolist() == pytest.approx([record["probability"] for record in direct])
+    assert json.loads(table["answer"][1])["predicted"] == table["prediction"][1]
+    assert table["text"].tolist() == [0, 1]
+
+
+def test_a_model_that_tags_answers_as_json(tmp_path: Path) -> None:
+    data = write_task(tmp_path / "data", "tagging", train=40, test=20)
+    made = finetune(tmp_path / "work", base_model(tmp_path / "base"), "tagging", data, epochs=1)
+    table = written(made.folder, tmp_path / "model").predict(["ann fine saw oslo"])
+    assert len(json.loads(table["prediction"][0])) == 4
+    assert table["probability"].isna().all()
+
+
+def test_a_model_that_writes_goes_on(tmp_path: Path) -> None:
+    start = base_model(tmp_path / "gpt", "gpt2", positions=32)
+    model = written(start.folder, tmp_path / "model")
+    table = model.predict(["we saw the", "rain"], params={"limit": 5})
+    assert list(table.columns) == ["text", "prediction"]
+    assert table["text"].tolist() == [0, 1]
+    assert all(isinstance(text, str) for text in table["prediction"])
+    assert any(table["prediction"].str.len() > 0)
+    with pytest.raises(ValueError, match="positions"):
+        model.predict(["we saw the"], params={"limit": 100})
+
+
+def test_what_cannot_be_asked_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    assert predictor_of(tmp_path) is None
+    with pytest.raises(ValueError, match="neither fills masks, writes nor answers a task"):
+        pyfunc._load_pyfunc(str(tmp_path))

@@ -1,0 +1,89 @@
+"""What is carried from batch to batch: it belongs to its stream, begins with it, and is part of a checkpoint."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from kepipe.data.batch import Batch, TokenRows
+from kepipe.training.carried_states import CarriedStates
+from tests.support.carrying import NEXT, CarryingLSTM, rows
+from tests.support.toy_training import LENGTH, VOCABULARY, Ear, context_in, fit, held_out_loss, settings
+
+
+class Stop(Exception):
+    """Stands for whatever ends a process."""
+
+
+def shuffled(number: int) -> TokenRows:
+    return replace(rows(number), continues=None)
+
+
+def weights(model: nn.Module) -> Tensor:
+    return torch.cat([value.detach().ravel() for value in model.parameters()])
+
+
+def test_a_training_that_is_cut_goes_on_with_the_same_bytes(tmp_path: Path) -> None:
+    """Two parts an update, so two sets of streams; the held-out text, measured on the way, has states of its own."""
+
+    def stopping(number: int) -> TokenRows:
+        if number > 12:
+            raise Stop
+        return rows(number)
+
+    how, evaluator = settings(accumulate=2, eval_every=3), held_out_loss(NEXT, rows, 4)
+    whole, cut, without = CarryingLSTM(), CarryingLSTM(), CarryingLSTM()
+    fit(whole, NEXT, rows, how, context_in(tmp_path / "whole"), evaluator)
+    ear = Ear()
+    context = context_in(tmp_path / "cut", ear)
+    with suppress(Stop):
+        fit(cut, NEXT, stopping, how, context, evaluator)
+    saved = load_file(context.scratch / "checkpoints" / "step-00000004" / "carried.safetensors")
+    assert saved.keys() == {"0.h", "0.c", "1.h", "1.c"}
+    assert not torch.equal(weights(cut), weights(whole))
+    again = CarryingLSTM()
+    fit(again, NEXT, rows, how, context, evaluator)
+    assert "continuing after step 4" in ear.notes()
+    assert torch.equal(weights(again), weights(whole))
+    fit(without, NEXT, shuffled, how, context_in(tmp_path / "without"), evaluator)
+    assert not torch.equal(weights(without), weights(whole))
+
+
+def test_a_stream_is_read_as_its_whole_text_would_be() -> None:
+    """Row after row with carried states, an LSTM computes what it computes over all of the text at once."""
+    model, carried = CarryingLSTM(), CarriedStates()
+    texts = torch.randint(2, VOCABULARY, (4, 3 * LENGTH), generator=torch.Generator().manual_seed(0))
+    pieces = []
+    for number, piece_BT in enumerate(texts.split(LENGTH, 1)):
+        batch = Batch(piece_BT, torch.ones_like(piece_BT), continues=torch.full((4,), number > 0))
+        pieces.append(model(carried.attach(batch), torch.arange(4 * LENGTH)).reshape(4, LENGTH, -1))
+    at_once = model(Batch(texts, torch.ones_like(texts)), torch.arange(12 * LENGTH)).reshape(
+        4, 3 * LENGTH, -1
+    )
+    torch.testing.assert_close(torch.cat(pieces, 1), at_once)
+
+
+def test_rows_that_begin_find_zeros_and_streams_that_end_are_left_out() -> None:
+    carried = CarriedStates()
+    tokens = torch.zeros(3, 2, dtype=torch.long)
+    first = carried.attach(Batch(tokens, tokens + 1, continues=torch.zeros(3, dtype=torch.bool)))
+    assert first.state == {}
+    first.state["seen"] = torch.tensor([[1.0], [2.0], [3.0]], requires_grad=True)
+    other = carried.attach(Batch(tokens, tokens + 1, continues=torch.zeros(3, dtype=torch.bool), stream=1))
+    assert other.state == {}
+    second = carried.attach(Batch(tokens[:2], tokens[:2] + 1, continues=torch.tensor([True, False])))
+    assert second.state is not None
+    assert second.state["seen"].tolist() == [[1.0], [0.0]]
+    assert not second.state["seen"].requires_grad
+
+
+def test_a_batch_whose_stream_was_never_seen_is_refused() -> None:
+    tokens = torch.zeros(1, 2, dtype=torch.long)
+    with pytest.raises(ValueError, match="stream 0"):
+        CarriedStates().attach(Batch(tokens, tokens + 1, continues=torch.tensor([True])))

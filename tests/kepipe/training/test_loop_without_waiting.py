@@ -1,0 +1,105 @@
+"""An update on a device that can never be asked: whatever waits for a number of it fails.
+
+"meta" is such a device: operations have shapes and no values, so that `.item()`, `.tolist()`, `bool()`, `nonzero()` and
+the like raise, while batches keep their values on the CPU. On a GPU these would stop the processor until all is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from kepipe.data.batch import Batch
+from kepipe.models.assemble import fuse
+from kepipe.models.config import FusionConfig
+from kepipe.models.protocols import TrainableModel
+from kepipe.models.transformer import Transformer
+from kepipe.training.carried_states import CarriedStates
+from kepipe.training.distributed import LossModule, make_accelerator
+from kepipe.training.loop import update
+from kepipe.training.metrics import MetricAccumulator
+from kepipe.training.microbatches import MicroBatch, MicrobatchLoader, PlannedUpdate
+from tests.gpu import cases
+from tests.gpu.descriptors import branches, packed
+from tests.support.toy_training import HIDE_SOME, hide_some, render, settings
+
+LENGTH, HIDDEN = 24, 48
+ALL = {one.name: one for one in (*cases.families(LENGTH), *cases.objectives(LENGTH))}
+LOOKS_WORDS_UP = "elmo, bidirectional-lm"
+"""Which words a batch has, and how long they are, is asked of it."""
+
+
+@pytest.fixture(autouse=True)
+def _meta_is_a_device_like_others(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """torch knows no autocast for it, which fp32 does not need."""
+    enabled, autocast = torch.is_autocast_enabled, torch.autocast
+    monkeypatch.setattr(torch, "is_autocast_enabled", lambda kind: kind != "meta" and enabled(kind))
+    monkeypatch.setattr(
+        torch, "autocast", lambda kind, **how: nullcontext() if kind == "meta" else autocast(kind, **how)
+    )
+    yield
+    make_accelerator("fp32", "cpu")
+
+
+def updated(case: cases.Case, model: TrainableModel, batch: Batch) -> None:
+    """Two updates, as the loop makes and notes them, with an optimiser that any device has."""
+    accelerator = make_accelerator("fp32", "meta")
+    loss_module = LossModule(model.to("meta")).train()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    criterion, carried = case.objective.criterion, CarriedStates()
+    accumulator = MetricAccumulator(criterion.terms, criterion.metrics)
+    for number in range(2):
+        parts = [MicroBatch(batch, criterion.counts(batch), 1, number)]
+        sums, norm = update(accelerator, loss_module, optimizer, criterion, parts, carried, 1.0)
+        accumulator.add(PlannedUpdate(number, range(1), 0.0), sums, parts, norm)
+    assert norm.device.type == "meta"
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name != LOOKS_WORDS_UP])
+def test_no_update_waits_for_the_device(name: str) -> None:
+    updated(ALL[name], ALL[name].model(HIDDEN), ALL[name].batch())
+
+
+def test_nor_with_documents_kept_apart_with_injected_triples_or_with_entities() -> None:
+    case = ALL["bert, mlm"]
+    batch = replace(case.batch(), next_sentence_labels=None)
+    branch_BT, mention_BT = branches(8, LENGTH)
+    injected = replace(batch, documents=packed(8, LENGTH), branch=branch_BT, mention=mention_BT)
+    updated(case, case.model(HIDDEN), injected)
+    linked_BT = (torch.arange(LENGTH) % 5 == 2).long().expand(8, -1).contiguous()
+    fused = replace(batch, entities=linked_BT, entity_vectors=torch.ones(2, 16))
+    model = case.model(HIDDEN)
+    assert isinstance(model, Transformer)
+    updated(case, fuse(model, FusionConfig(first=1, hidden=16, heads=2), 0)[0], fused)
+
+
+def test_what_waits_is_noticed() -> None:
+    with pytest.raises((RuntimeError, NotImplementedError), match="meta"):
+        updated(ALL[LOOKS_WORDS_UP], ALL[LOOKS_WORDS_UP].model(HIDDEN), ALL[LOOKS_WORDS_UP].batch())
+    batch = ALL["bert, mlm"].batch()
+    with pytest.raises(RuntimeError, match="meta"):
+        updated(
+            ALL["bert, mlm"], ALL["bert, mlm"].model(HIDDEN), batch.to("meta")
+        )  # no copy on the CPU to ask
+
+
+def test_batches_for_a_gpu_are_pinned_by_the_threads_that_make_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch pins nothing without a GPU: what would be pinned is noted."""
+    pinned: list[int] = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: pinned.append(tensor.numel()) or tensor)
+    for pin in (False, True):
+        loader = MicrobatchLoader(
+            lambda number, share: hide_some(render(number), np.random.default_rng(0), share),
+            HIDE_SOME.criterion.counts,
+            settings(),
+            0,
+            pin=pin,
+        )
+        made = loader.load(0).batch
+        tensors = [value for value in vars(made).values() if isinstance(value, torch.Tensor)]
+        assert pinned == ([value.numel() for value in tensors] if pin else [])

@@ -1,0 +1,35 @@
+"""What the pages of the docs show: their fenced blocks, and the commands in these."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """Language and text of each fenced block, in their order."""
+    return re.findall(r"^ *```(\w*)\n(.*?)^ *```", page.read_text(encoding="utf-8"), re.S | re.M)
+
+
+def fenced(page: Path, language: str) -> Iterator[str]:
+    """The blocks of a language."""
+    return (block for found, block in blocks(page) if found == language)
+
+
+def typed(block: str) -> Iterator[str]:
+    """The commands of a block: its lines, joined where they go on, cut where several stand in one."""
+    for line in re.sub(r"\\\n\s*", " ", block).splitlines():
+        yield from (part.strip() for part in re.split(r"&&|\s\|\s|\s{4,}", line.partition("   #")[0]))
+
+
+def commands(page: Path) -> Iterator[str]:
+    """The lines of shell blocks; of a pipeline's head, its command."""
+    if page.suffix == ".yaml":
+        shown = re.findall(r"^# Command: *(.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    else:
+        shown = [block for language, block in blocks(page) if language in ("", "sh", "bash")]
+    for block in shown:
+        yield from typed(block)

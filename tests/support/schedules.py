@@ -1,0 +1,69 @@
+"""Schedules whose "pipelines" are small Python scripts, fired in this process."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kepipe.flow import scheduled_run, schedules
+from kepipe.flow.firing import Means
+from kepipe.flow.history import Result
+from kepipe.flow.schedule import Schedule
+from kepipe.flow.scheduler import serve_once
+from kepipe.flow.triggers.base import Trigger
+
+
+@dataclass
+class Scripts:
+    """A workspace, and what was said and told of it."""
+
+    workspace: Path
+    said: list[str] = field(default_factory=list)
+    told: list[tuple[str, Result]] = field(default_factory=list)
+
+    @property
+    def means(self) -> Means:
+        return Means(
+            sources=self.digests,
+            tell=self.said.append,
+            notify=lambda name, _schedule, result: self.told.append((name, result)),
+        )
+
+    def digests(self, pipeline: Path, _overrides: Sequence[str]) -> dict[str, str]:
+        """Of the pipeline and of the texts beside it, by content."""
+        files = [pipeline, *sorted(pipeline.parent.glob("*.txt"))]
+        return {file.name: file.read_text() for file in files}
+
+    def add(self, name: str, code: str, when: Trigger, **how: Any) -> Path:
+        """A schedule of a script, to which `here` is its folder."""
+        folder = self.workspace.parent / name
+        folder.mkdir(exist_ok=True)
+        script = folder / f"{name}.py"
+        script.write_text(f"from pathlib import Path\nhere = Path(__file__).parent\n{code}\n")
+        schedules.add(self.workspace, name, Schedule(pipeline=str(script), when=when, **how), self.means)
+        return folder
+
+    def once(self) -> list[tuple[str, str]]:
+        """Outcome and reason of what `kepipe scheduler --once` fires."""
+        return [(result.outcome, result.reason) for result in serve_once(self.workspace, self.means)]
+
+
+CALL = "(here / 'calls').open('a').write('x')"
+"""A script that leaves an x at each call."""
+
+
+def calls(folder: Path) -> int:
+    """How often a script was called."""
+    file = folder / "calls"
+    return len(file.read_text()) if file.exists() else 0
+
+
+def make_scripts(tmp_path: Path, patch: pytest.MonkeyPatch) -> Scripts:
+    """An empty workspace in which a pipeline is a Python script."""
+    patch.setattr(scheduled_run, "COMMAND", (sys.executable,))
+    return Scripts(tmp_path / "space")

@@ -1,0 +1,88 @@
+"""`kepipe serve` in a process of its own, and a client of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import httpx
+
+from kepipe.tracking.dashboard import next_free
+from kepipe.tracking.registry import offer
+from kepipe.tracking.server_process import end_group
+from kepipe.tracking.store import Store
+from tests.support.deliveries import no_score
+from tests.support.journals import offered
+from tests.support.waiting import PATIENCE
+
+
+@contextmanager
+def served(
+    model: str, workspace: Path, *options: str
+) -> Iterator[tuple[httpx.Client, subprocess.Popen[str]]]:
+    """A client of a server that answers for `model`."""
+    command = [sys.executable, "-m", "kepipe", "serve", model, "--workspace", str(workspace), "--port", "0"]
+    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().split("  ")[0]
+        assert address.startswith(("http://127.0.0.1:", "http://[::1]:")), address
+        try:
+            with httpx.Client(base_url=address, timeout=PATIENCE) as client:
+                yield client, process
+        finally:
+            process.send_signal(signal.SIGTERM)
+
+
+def ask(client: httpx.Client, texts: Sequence[str], **params: int) -> httpx.Response:
+    """The answer to texts."""
+    return client.post("/invocations", json={"inputs": list(texts), "params": params})
+
+
+def register(store: Store, name: str, folder: Path, value: float) -> int:
+    """Offer a model; it is champion where its value is better than the champion's. Returns its version."""
+    experiment = store.experiment("serving")
+    run = store.client.create_run(experiment).info.run_id
+    source = SimpleNamespace(experiment=experiment, run_id=lambda _stage: run, maker_id=lambda _digest: None)
+    outcome = offer(store, offered(name, folder, f"digest-{value}", value), source, no_score)
+    assert outcome is not None
+    return int(outcome["version"])
+
+
+@contextmanager
+def mlflow_served(model: str, uri: str) -> Iterator[str]:
+    """The address at which `mlflow models serve` answers."""
+    port = next_free(21000)
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", model, "--env-manager", "local"]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # it looks for uvicorn there
+    environment = {
+        **os.environ, "PATH": path, "MLFLOW_TRACKING_URI": uri, "MLFLOW_DISABLE_TELEMETRY": "true",
+    }  # fmt: skip
+    with subprocess.Popen(
+        [*command, "--port", str(port)],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        address = f"http://127.0.0.1:{port}"
+        try:
+            while not _answers(address):
+                assert process.poll() is None, "mlflow models serve ended"
+                time.sleep(0.2)
+            yield address
+        finally:
+            end_group(process)
+
+
+def _answers(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/health").status_code == 200
+    except httpx.HTTPError:
+        return False

@@ -1,0 +1,83 @@
+"""Towns whose side only a graph tells, and a decoder that goes on with a text by the facts that stand before it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from kepipe.data.batch import Batch
+from kepipe.knowledge.base import Knowledge, PromptSources
+from kepipe.knowledge.opening import open_own
+from kepipe.knowledge.table import read
+from kepipe.models.base import Base, build
+from kepipe.models.lm_scorer import LMScorer
+from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
+from kg.schema import Entity, Relation, Triple
+from kg.store import Graph, open_graph
+from kg.writer import write_graph
+
+TOWNS = ["oslo", "lima", "cairo", "quito", "tunis", "accra"]
+SIDE = dict(zip(TOWNS, ["north", "south", "north", "south", "north", "south"], strict=True))
+TURNED = {town: "south" if side == "north" else "north" for town, side in SIDE.items()}
+WORDS = [*TOWNS, "north", "south", "lies", "in", "we", "saw", "it", "is", "and", "rain", "."]
+
+
+def write_sides(folder: Path, side: dict[str, str]) -> Graph:
+    """Every town lies in north or in the south; its id is its name."""
+    write_graph(
+        folder,
+        [Entity(name, name) for name in [*TOWNS, "north", "south"]],
+        [Relation("P1", "lies in")],
+        {"train": [Triple(town, "P1", at) for town, at in side.items()]},
+    )
+    return open_graph(folder)
+
+
+def words_tokenizer(folder: Path) -> Tokenizer:
+    """Every word is a token."""
+    (folder / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]))
+    return load_tokenizer(folder / "vocab.txt")
+
+
+def fresh(tokenizer: Tokenizer, family: str = "gpt2", positions: int = 48) -> LMScorer:
+    """A model of random weights that are large enough to tell tokens apart."""
+    base = {"family": family, "layers": 2, "hidden": 32, "heads": 2}
+    base |= {"positions": positions} if family == "gpt2" else {}
+    model = build(Base.model_validate(base), tokenizer.vocab_size, 0).eval()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.mul_(4)
+    return LMScorer(model, tokenizer, "append" if family == "gpt2" else "sentinel")
+
+
+def opened(graph: Graph, model: LMScorer, method: str | dict[str, object]) -> Knowledge:
+    """A method over a graph, for the prompts of a model."""
+    sources = PromptSources(model.tokenizer, model.model.config, graph=graph.folder)
+    knowledge = open_own(Path("none"), sources, methods=[read(method)])
+    assert knowledge is not None
+    return knowledge
+
+
+def taught(tokenizer: Tokenizer, steps: int = 400) -> LMScorer:
+    """A model that learned to say of a town what the fact before it says: the sides are drawn anew in each step."""
+    scorer = LMScorer(
+        build(Base(layers=2, hidden=32, heads=2, family="gpt2", positions=48), tokenizer.vocab_size, 0),
+        tokenizer,
+        "append",
+    )
+    rng, optimiser = np.random.default_rng(0), torch.optim.Adam(scorer.model.parameters(), 1e-2)
+    scorer.model.train()
+    for _ in range(steps):
+        drawn = [(town, str(rng.choice(["north", "south"]))) for town in TOWNS * 4]
+        texts = [f" {town} lies in {side}. we saw {town} it is {side}" for town, side in drawn]
+        tokens = torch.from_numpy(tokenizer.encode(texts).tokens.reshape(len(texts), -1))
+        batch = Batch(tokens, torch.ones_like(tokens), visibility="causal")
+        logits = scorer.model.vocabulary(scorer.model(batch)[:, :-1])
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    scorer.model.eval()
+    return scorer
