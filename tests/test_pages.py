@@ -66,6 +66,10 @@ SMALLER = {
         "stages.link.spacy_model=null",
     ),
     "kepipe quiz": ("--questions", "20"),
+    "kepipe run gpt-sizes": (
+        *("--set", "stages.shards.tokenizer.size=600", "--set", "stages.large.steps=4"),
+        *("--set", "corpus.held_out=0.3", "--set", "stages.large.length=64"),
+    ),
 }
 """What a command that begins so gets besides."""
 
@@ -104,7 +108,13 @@ def write_data(data: Path) -> None:
         data / "corpora" / "codex-s-extracts.jsonl", *({"id": str(n), "text": WORDS} for n in range(3))
     )
     for split in ("train", "dev", "test"):
-        write_lines(data / "tasks" / "sci-cite" / f"{split}.jsonl", {"text": WORDS, "label": "background"})
+        sentences = WORDS.split(". ")[:3]
+        labelled = (
+            {"text": f"{sentence}, {split}.", "label": label}
+            for sentence in sentences
+            for label in ("background", "method")
+        )
+        write_lines(data / "tasks" / "sci-cite" / f"{split}.jsonl", *labelled)
 
 
 def train(folder: Path) -> None:
@@ -131,6 +141,14 @@ def before_elmo() -> None:
         for name, value in random_weights(OPTIONS).items():
             file[name] = value
     Path("vocab.txt").write_text("<S>\n</S>\n<UNK>\nthe\ncapital\nof\n")
+
+
+def before_few_shot() -> None:
+    """The page's own pipeline and task, on the test's text."""
+    for name in ("gpt-sizes", "citations"):
+        shown = (block for _, block in blocks(SHOWN["few-shot"]) if block.startswith(f"name: {name}\n"))
+        Path(f"{name}.yaml").write_text(next(shown))
+    shutil.copytree("corpus", "my-texts")
 
 
 def before_graph() -> None:
