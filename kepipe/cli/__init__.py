@@ -4,7 +4,6 @@ settings; 3 an error of kepipe's own; 130 interrupted."""
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from typing import Annotated, Any
 
@@ -40,6 +39,7 @@ from kepipe.cli import (
     tune,
     vectors,
 )
+from kepipe.stop_signals import INTERRUPTED, raise_interrupts
 from kepipe.terminal import clean, echo, print_all_letters
 from kepipe.version import __version__
 
@@ -99,8 +99,6 @@ app.add_typer(tokenizer.app, name="tokenizer")
 app.add_typer(track.app, name="track")
 app.add_typer(vectors.app, name="vectors")
 
-INTERRUPTED = 130
-"""The exit code into which typer turns Ctrl-C."""
 MISUSE: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 """What a mistake in the command is raised as, by a class of typer's own that has no public name."""
 
@@ -121,9 +119,9 @@ def main() -> None:
     if debug:
         sys.argv.remove("--debug")
     os.environ[SAFE_PATH] = "1"
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # `docker stop`, a batch system: like Ctrl-C
+    raise_interrupts()
     try:
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False)  # typer turns Ctrl-C into INTERRUPTED
     except MISUSE as mistake:
         mistake.message = clean(mistake.message)
         rich_format_error(mistake)

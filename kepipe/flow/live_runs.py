@@ -28,7 +28,8 @@ class LiveRuns:
             try:
                 yield note
             finally:
-                listed.unlink(missing_ok=True)
+                with self.guard():  # whoever looks through the lists has read this one, or does not find it
+                    listed.unlink(missing_ok=True)
         (self._folder / f"{run}.lock").unlink(missing_ok=True)
 
     def guard(self) -> AbstractContextManager[bool]:

@@ -169,7 +169,19 @@ def test_the_browser_would_obey_them(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["describe", "draw", "picture", "doctor", "score", "inject", "quiz", "report", "task-report", "study"],
+    [
+        "describe",
+        "draw",
+        "picture",
+        "doctor",
+        "score",
+        "inject",
+        "quiz",
+        "few-shot",
+        "report",
+        "task-report",
+        "study",
+    ],
 )
 def test_no_page_obeys_a_text(pages: dict[str, Path], name: str) -> None:
     assert obeyed(shown(pages[name])) == []

@@ -1,0 +1,34 @@
+"""What docs/reliability.md promises names the tests that hold kepipe to it, and the commands that heal are there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from kepipe.cli import app
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+
+
+def test_every_promise_has_a_test() -> None:
+    promises = PAGE.partition("| promise |")[2].partition("\n\n")[0]
+    rows = [line for line in promises.splitlines() if line.startswith("| ")]
+    assert len(rows) > 10
+    for row in rows:
+        tests = re.findall(r"`(tests/[^`]+)`", row.strip("| ").rpartition(" | ")[2])
+        assert tests, row
+        assert [test for test in tests if not (ROOT / test).exists()] == [], row
+
+
+def test_what_the_page_says_to_type_is_there() -> None:
+    commands = {tuple(line.split()) for line in re.findall(r"`kepipe ([a-z][^`]*)`", PAGE)}
+    assert ("cache", "clear", "--unfinished") in commands
+    for command in sorted(commands):
+        words = [word for word in command if not word.startswith("--")]
+        options = [word for word in command if word.startswith("--")]
+        shown = CliRunner().invoke(app, [*words, "--help"], terminal_width=200)
+        assert shown.exit_code == 0, command
+        assert all(option in shown.output for option in options), command

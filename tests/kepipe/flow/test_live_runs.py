@@ -1,0 +1,56 @@
+"""Lists of what the runs that go on read: nobody takes it away; what a run that ended or was killed read is free."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+from kepipe.flow.live_runs import LiveRuns
+
+
+def used(live: LiveRuns, besides: str = "") -> set[str]:
+    with live.guard():
+        return live.used(besides)
+
+
+def test_what_a_run_reads_is_used_until_it_ends(tmp_path: Path) -> None:
+    live = LiveRuns(tmp_path)
+    with live.begin("first") as note, live.begin("second") as note_second:
+        note("a")
+        note("b")
+        note_second("b")
+        assert used(live) == {"a", "b"}
+        assert used(live, besides="first") == {"b"}
+    assert used(live) == set()
+
+
+def test_the_list_of_a_run_that_was_killed_goes(tmp_path: Path) -> None:
+    """Nobody holds its lock."""
+    (tmp_path / "killed.keys").write_text("a\n")
+    live = LiveRuns(tmp_path)
+    with live.begin("first") as note:
+        note("b")
+        assert used(live) == {"b"}
+    assert not list(tmp_path.glob("*.keys"))
+
+
+def test_no_list_goes_while_somebody_looks_through_them(tmp_path: Path) -> None:
+    """A run that ends meanwhile waits: the list that was found a moment ago is still there to be read."""
+    live, noted, end = LiveRuns(tmp_path), threading.Event(), threading.Event()
+
+    def run() -> None:
+        with live.begin("run") as note:
+            note("a")
+            noted.set()
+            end.wait(30)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert noted.wait(30)
+    with live.guard():
+        end.set()
+        time.sleep(0.3)  # it would be gone by now
+        assert live.used() == {"a"}
+    thread.join(30)
+    assert used(live) == set()
