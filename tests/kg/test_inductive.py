@@ -132,6 +132,19 @@ def test_held_out_entities(drawn: list[tuple[int, int, int]], seed: int, share: 
     assert len(split.train) + len(split.context) + len(split.queries) + between_new == len(triples)
 
 
+def test_so_many_entities_are_taken_for_new_and_half_of_what_ties_them_is_asked() -> None:
+    rng = np.random.default_rng(3)
+    triples = np.unique(rng.integers(0, [40, 2, 40], (900, 3)), axis=0).astype(np.int32)
+    split = hold_out_entities(triples, np.random.default_rng(0), 0.25)
+    assert len(split.rows) == 10
+    assert (split.rows[1:] > split.rows[:-1]).all()
+    asked = len(split.queries) / (len(split.queries) + len(split.context))
+    assert asked == pytest.approx(0.5, abs=0.1)
+    assert len(hold_out_entities(triples, np.random.default_rng(0)).rows) == 2  # 5% where nobody says
+    few = np.array([[0, 0, 1], [1, 0, 2]], np.int32)
+    assert len(hold_out_entities(few, np.random.default_rng(0), 0.05).rows) == 1
+
+
 def test_training_learns_which_relation_tells_and_repeats_itself() -> None:
     """Entities lie where relation 0 puts them; along relation 1 they have random neighbours, which say nothing."""
     rng = np.random.default_rng(0)

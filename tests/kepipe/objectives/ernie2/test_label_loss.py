@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import log
 from typing import Any
 
@@ -35,6 +36,21 @@ def test_a_head_that_knows_nothing_loses_the_logarithm_of_its_labels() -> None:
     losses = LabelLoss("far", pooled=True)(untold, ROWS)
     assert float(losses["label"]) == pytest.approx(-(log(2 / 8) + log(5 / 8)) / 2, rel=1e-6)
     assert float(losses["accuracy"]) == 0.5
+
+
+def test_of_one_row_the_loss_is_its_own_and_of_none_it_is_nothing() -> None:
+    untold = model()
+    with torch.no_grad():
+        untold.label_heads["far"].weight.zero_()
+        untold.label_heads["far"].bias.copy_(torch.tensor([log(2.0), 0.0, log(5.0)]))
+    one = replace(ROWS, label_positions=torch.tensor([4]), labels=torch.tensor([2]))
+    losses = LabelLoss("far", pooled=True)(untold, one)
+    assert float(losses["label"]) == pytest.approx(-log(5 / 8), rel=1e-6)
+    assert float(losses["accuracy"]) == 1.0
+    none = replace(
+        ROWS, label_positions=torch.tensor([], dtype=torch.long), labels=torch.tensor([], dtype=torch.long)
+    )
+    assert float(LabelLoss("far", pooled=True)(untold, none)["label"]) == 0.0
 
 
 def test_a_row_is_told_from_the_pooled_first_token_and_a_token_from_its_own_state() -> None:

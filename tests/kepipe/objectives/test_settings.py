@@ -1,0 +1,97 @@
+"""Settings of objectives that nobody gives are the published ones, and a share is no more than all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from kepipe.noise.sentences import Denoising
+from kepipe.objectives import table
+from kepipe.objectives.masked_lm import MaskedCollator
+from kepipe.objectives.mixture import Share
+from kepipe.objectives.unilm import Modes
+
+PUBLISHED: dict[str, dict[str, float]] = {
+    # Devlin et al. 2019, §3.1; their program makes ten copies of the text.
+    "mlm": {"mlm_probability": 0.15, "mask_prob": 0.8, "random_prob": 0.1, "copies": 10},
+    # Joshi et al. 2020, §3.1: lengths of a geometric distribution with p = 0.2, cut at 10.
+    "span-masking": {"mean_span": 3.8},
+    # Song et al. 2019, §3.2 and §4.1.
+    "mass": {"span_fraction": 0.5, "mask_prob": 0.8, "random_prob": 0.1},
+    # Lewis et al. 2020, §5.1: all sentences permuted, spans over 30% of the tokens; nothing else.
+    "denoising": {"permute": 1.0, "mask": 0.0, "delete": 0.0, "infill": 0.3, "mean_span": 3.0, "rotate": 0.0},
+    # Raffel et al. 2020, §3.1.4.
+    "span-corruption": {"noise_density": 0.15, "mean_span": 3.0},
+    # Yang et al. 2019, §2.3 and §3.1.
+    "permutation-lm": {"partial": 6, "longest_span": 5, "left_to_right": 0.0},
+    # Dong et al. 2019, §2.6.
+    "unilm": {"longer": 0.2},
+}
+"""Objective → settings as its paper has them."""
+NO_SHARES = {"mean_span", "weight", *Modes.model_fields}
+"""Numbers that are no share of anything."""
+
+
+def sections() -> list[type[Any]]:
+    return [*{row.section for row in table.TABLE.values()}, Share]
+
+
+def shares() -> list[tuple[type[Any], str]]:
+    return sorted(
+        (
+            (section, name)
+            for section in sections()
+            for name, field in section.model_fields.items()
+            if field.annotation is float and name not in NO_SHARES
+        ),
+        key=lambda pair: (pair[0].__name__, pair[1]),
+    )
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_settings_that_nobody_gives_are_the_published_ones(name: str) -> None:
+    section = table.read(name)
+    assert {key: getattr(section, key) for key in PUBLISHED[name]} == PUBLISHED[name]
+
+
+def test_so_are_those_of_what_objectives_are_made_of() -> None:
+    noise = Denoising()
+    assert {key: getattr(noise, key) for key in PUBLISHED["denoising"]} == PUBLISHED["denoising"]
+    hidden = PUBLISHED["mlm"].items()
+    collator = {key: getattr(MaskedCollator, key) for key, _ in hidden if key != "mlm_probability"}
+    assert collator.items() <= hidden
+    modes = Modes()  # Dong et al. 2019, §2.4: a third, a third, a sixth, a sixth
+    assert (modes.full, modes.prefix, modes.causal, modes.backward) == (2, 2, 1, 1)
+
+
+def test_a_prefix_is_anything_up_to_nine_tenths_and_a_part_is_there_from_the_beginning() -> None:
+    prefix: Any = table.read("prefix-lm")
+    assert (prefix.shortest, prefix.longest) == (0.0, 0.9)
+    part = Share.model_validate({"objective": "mlm"})
+    assert (part.weight, part.joins) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize(("section", "name"), shares(), ids=lambda value: getattr(value, "__name__", value))
+def test_a_share_is_no_more_than_all_and_no_less_than_nothing(section: type[Any], name: str) -> None:
+    given = {"objective": "mlm"} if section is Share else {}
+    for value in (-0.01, 1.01):
+        with pytest.raises(ValidationError, match=name):
+            section.model_validate({**given, name: value})
+
+
+@pytest.mark.parametrize("name", ["mlm", "mass"])
+def test_what_is_masked_and_what_is_drawn_are_parts_of_what_is_hidden(name: str) -> None:
+    assert table.read({"name": name, "mask_prob": 0.7, "random_prob": 0.3})
+    with pytest.raises(ValueError, match="more than 1"):
+        table.read({"name": name, "mask_prob": 0.7, "random_prob": 0.31})
+
+
+def test_modes_have_weights_and_not_all_are_zero() -> None:
+    only = Modes(full=0, prefix=0, causal=0, backward=1)
+    assert only.backward == 1
+    with pytest.raises(ValidationError, match="above 0"):
+        Modes(full=0, prefix=0, causal=0, backward=0)
+    with pytest.raises(ValidationError):
+        Modes(full=-1)
