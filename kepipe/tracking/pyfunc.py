@@ -8,6 +8,7 @@ the name `kepipe`, which on a public index is not ours.
 from __future__ import annotations
 
 import shutil
+import stat
 import tempfile
 import warnings
 from pathlib import Path
@@ -71,9 +72,17 @@ def write(folder: Path, target: Path, model_id: str, run: str) -> None:
             code_paths=[str(Path(__file__).parents[1]), str(Path(str(kg.__file__)).parent)],
             pip_requirements=pinned_requirements(),
         )
+    _take_modes(target / "code", target / "MLmodel", target)
     data = target / str(Model.load(str(target)).flavors["python_function"]["data"])
     data.rmdir()
     skip = shutil.ignore_patterns("record", "artifact.json")
     shutil.copytree(
         folder, data, copy_function=lambda source, name: link_or_copy(Path(source), Path(name)), ignore=skip
     )
+
+
+def _take_modes(copied: Path, file: Path, folder: Path) -> None:
+    """Give files and folders that were copied, with the modes of where they came from, those of what is made here."""
+    of_file, of_folder = (stat.S_IMODE(place.stat().st_mode) for place in (file, folder))
+    for place in (copied, *copied.rglob("*")):
+        place.chmod(of_folder if place.is_dir() else of_file)

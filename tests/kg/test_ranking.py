@@ -92,6 +92,7 @@ def test_summary_by_hand() -> None:
     assert summarise(np.array([[1.0, 2.0], [4.0, 20.0]])) == pytest.approx(
         {"mrr": (1 + 0.5 + 0.25 + 0.05) / 4, "hits@1": 0.25, "hits@3": 0.5, "hits@10": 0.75, "n": 2}
     )
+    assert summarise(np.zeros((0, 2))) == {"n": 0}
     assert random_mrr(4) == pytest.approx((1 + 1 / 2 + 1 / 3 + 1 / 4) / 4)
 
 

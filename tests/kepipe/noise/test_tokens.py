@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from kepipe.noise.tokens import budget, draw_replacements, replace, select_tokens
+from kepipe.noise.tokens import budget, draw_replacements, replace, select_tokens, select_tokens_by_coin
 
 MASK = 4
 ORDINARY = np.arange(5, 105)
@@ -32,6 +32,15 @@ def test_exactly_the_budget_and_never_a_special_token(lengths: list[int], seed: 
     selected = select_tokens(special, np.random.default_rng(seed))
     assert not (selected & special).any()
     assert (selected.sum(axis=1) == budget(special, 0.15)).all()
+
+
+def test_by_coin_each_token_of_text_is_selected_by_itself_and_never_a_special_token() -> None:
+    special = rows([60, 0, 30], 64).repeat(400, axis=0)
+    selected = select_tokens_by_coin(special, np.random.default_rng(0), 0.15)
+    assert not (selected & special).any()
+    assert selected[~special].mean() == pytest.approx(0.15, abs=0.01)
+    assert len(np.unique(selected[:400].sum(axis=1))) > 5  # the number is drawn too
+    assert select_tokens_by_coin(special, np.random.default_rng(0), 1.0)[~special].all()
 
 
 def test_every_place_is_selected_alike() -> None:
