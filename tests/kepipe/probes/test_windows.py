@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kepipe.data.document import Document
+from kepipe.data.document import Document, Mention
 from kepipe.probes.windows import cut_windows, draw_windows
 from kepipe.tokenization.training import train_tokenizer
 
@@ -41,6 +41,21 @@ def test_words_and_bytes_of_the_text_are_counted_once(text, size):
     inside_word = bool(before) and not before[-1].isspace() and not rest[0].isspace()
     assert cut.bytes.sum() == len(rest.encode())
     assert cut.words.sum() == len(rest.split()) - inside_word
+
+
+def test_a_prompt_names_the_mentions_that_lie_in_it_whole():
+    """From its first token to its last; one that is cut by the end of a prompt is of no prompt."""
+    tokenizer = TOKENIZERS["wordpiece"]
+    encoded = tokenizer.encode([TEXT])
+    starts, ends = encoded.starts.tolist(), encoded.ends.tolist()
+    spans = {"first": (0, 2), "last": (3, 5), "cut": (4, 6), "next": (5, 6)}
+    mentions = [Mention(starts[begin], ends[end - 1], name) for name, (begin, end) in spans.items()]
+    found = [cut_windows([Document("a", TEXT, mentions=[each])], tokenizer, 5).named for each in mentions]
+    named = {
+        name: [[span[:2] for span in window] for window in windows[:2]]
+        for name, windows in zip(spans, found, strict=True)
+    }
+    assert named == {"first": [[(0, 2)], []], "last": [[(3, 5)], []], "cut": [[], []], "next": [[], [(0, 1)]]}
 
 
 def test_too_short_documents_are_a_clear_error():
