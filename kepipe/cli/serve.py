@@ -37,10 +37,10 @@ def serve(
 ) -> None:
     """Serve a model over HTTP with MLflow's protocol: POST /invocations; GET /health, /ready, /metrics, /version."""
     from kepipe.serving.app import Limits
-    from kepipe.serving.server import HERE
+    from kepipe.serving.server import LOOPBACK
     from kepipe.serving.server import serve as run
 
-    if host not in HERE:
+    if host not in LOOPBACK:
         echo(f"whoever reaches {host}:{port} can ask the model: there is no password", err=True)
     limits = Limits(max_texts, max_bytes, timeout, max_waiting)
     try:
