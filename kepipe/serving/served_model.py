@@ -33,7 +33,7 @@ class CurrentModel:
 
     `tell` is called when another version is loaded, and when one cannot be opened: the old version then stays, and the
     new one is retried with exponential backoff. Raises ConfigError if there is no such model, ValueError for one
-    one.
+    that cannot be opened.
     """
 
     def __init__(self, name: str, workspace: Path, tell: Callable[[str], None]) -> None:
