@@ -145,9 +145,9 @@ def before_elmo() -> None:
 
 def before_few_shot() -> None:
     """The page's own pipeline and task, on the test's text."""
-    for name in ("gpt-sizes", "citations"):
-        shown = (block for _, block in blocks(SHOWN["few-shot"]) if block.startswith(f"name: {name}\n"))
-        Path(f"{name}.yaml").write_text(next(shown))
+    pipeline, task = (block for language, block in blocks(SHOWN["few-shot"]) if language == "yaml")
+    Path("gpt-sizes.yaml").write_text(pipeline)
+    Path("citations.yaml").write_text(task)
     shutil.copytree("corpus", "my-texts")
 
 
