@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import subprocess
 import sys
 from collections import Counter
@@ -317,22 +316,6 @@ def test_a_model_that_was_deleted_from_the_registry_comes_back_and_no_other_is_t
     outcome = offers.again("one", 0.3)
     assert outcome is not None
     assert (outcome["version"], outcome["champion"]) == (1, True)
-
-
-def test_what_is_stored_with_a_registered_model_is_its_users_alone(
-    store: Store, source: Any, fresh: str, world: World
-) -> None:
-    """The code too, whoever may read or write where it was installed."""
-    arm, before = world.arms[0], os.umask(0o077)
-    try:
-        offer(store, offered(fresh, arm.folder, arm.digest, 0.5), source, lambda *_: None)
-    finally:
-        os.umask(before)
-    stored = Path(mlflow.artifacts.download_artifacts(f"models:/{fresh}@champion"))
-    code = [stored / "code", *(stored / "code").rglob("*")]
-    assert len(code) > 100
-    assert {stat.S_IMODE(place.stat().st_mode) for place in code if place.is_dir()} == {0o700}
-    assert {stat.S_IMODE(place.stat().st_mode) for place in code if place.is_file()} == {0o600}
 
 
 def test_a_registered_model_brings_its_own_code(store: Store, source: Any, fresh: str, world: World) -> None:
