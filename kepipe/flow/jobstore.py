@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
@@ -15,8 +16,10 @@ from apscheduler.jobstores.base import BaseJobStore, ConflictingIdError, JobLook
 from apscheduler.util import datetime_to_utc_timestamp, utc_timestamp_to_datetime
 
 from kepipe.config import ConfigError
+from kepipe.files import lock
 from kepipe.flow.history import Result
 from kepipe.flow.schedule import NAME, Schedule
+from kepipe.terminal import echo
 
 Fire = Callable[[str, Schedule], Result | None]
 """(name, schedule) → how it went, or None where there was no reason to fire."""
@@ -35,12 +38,14 @@ class JobStore(BaseJobStore):  # type: ignore[misc]
 
     A job is kept as JSON, a `Schedule`, and calls nothing but `fire`: a file from elsewhere
     can name another pipeline, and runs nothing by being read. A job is of the workspace in which the file lies now:
-    it may have been moved since the job was added. Raises ConfigError for a file of another form.
+    it may have been moved since the job was added. A file that is no database is set aside, and that is told. Raises
+    ConfigError for one of another form.
     """
 
     def __init__(self, file: Path, fire: Fire | None = None) -> None:
         super().__init__()
         file.parent.mkdir(parents=True, exist_ok=True)
+        _set_aside_damaged(file)
         os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
         self.file, self.fire = file.resolve(), fire
         """`fire`: None where no job may be fired. A scheduler takes what is due once more while it shuts down, even
@@ -109,7 +114,9 @@ class JobStore(BaseJobStore):  # type: ignore[misc]
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.IntegrityError | sqlite3.OperationalError):
                 raise
-            raise ConfigError(f"{self.file}: not a file of schedules ({error})") from None
+            raise ConfigError(
+                f"{self.file}: not a file of schedules ({error}); remove the file and add the schedules again"
+            ) from None
 
     def _jobs(self, condition: str, *values: Any) -> list[Job]:
         """The jobs that meet a condition in SQL, the one that fires next first."""
@@ -145,3 +152,29 @@ class JobStore(BaseJobStore):  # type: ignore[misc]
         job.func = self.fire or refuse
         job._scheduler, job._jobstore_alias = self._scheduler, self._alias
         return job
+
+
+def _set_aside_damaged(file: Path) -> None:
+    if not _is_damaged(file):
+        return
+    with lock(file.with_name(f"{file.name}.lock")):
+        if _is_damaged(file):  # no other process was faster
+            aside = file.with_name(f"{file.name}.damaged-{time.time_ns()}")
+            file.rename(aside)
+            echo(
+                f"schedules: {file.name} was no database and is kept as {aside.name}; there are no schedules any more: "
+                "add them again (`kepipe schedule add`)",
+                err=True,
+            )
+
+
+def _is_damaged(file: Path) -> bool:
+    """Whether a file is there that is no database."""
+    if not file.is_file():
+        return False
+    try:
+        with closing(sqlite3.connect(file, timeout=30)) as connection:
+            connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except sqlite3.DatabaseError as error:
+        return error.sqlite_errorcode == sqlite3.SQLITE_NOTADB
+    return False

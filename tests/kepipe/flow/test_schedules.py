@@ -275,9 +275,24 @@ def test_a_schedule_of_another_form_is_refused(tmp_path: Path, id: str, job: str
         schedules.entries(tmp_path)
 
 
-def test_a_file_that_is_no_database_is_called_by_its_name(tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_set_aside_and_told(
+    tmp_path: Path, script: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "schedule.sqlite").write_bytes(b"no database" * 100)
-    with pytest.raises(ValueError, match=r"schedule\.sqlite: not a file of schedules"):
+    assert schedules.entries(tmp_path) == []
+    (aside,) = tmp_path.glob("schedule.sqlite.damaged-*")
+    assert aside.read_bytes() == b"no database" * 100
+    assert f"kept as {aside.name}" in capsys.readouterr().err
+    add(tmp_path, script, "@daily")
+    assert [entry.name for entry in schedules.entries(tmp_path)] == ["tiny"]
+    assert not capsys.readouterr().err
+
+
+def test_a_database_that_is_damaged_inside_is_told_with_what_mends_it(tmp_path: Path, script: Path) -> None:
+    add(tmp_path, script, "@daily")
+    file = tmp_path / "schedule.sqlite"
+    file.write_bytes(file.read_bytes()[:200] + b"\xff" * (file.stat().st_size - 200))
+    with pytest.raises(ValueError, match=r"schedule\.sqlite: .*remove the file and add the schedules again"):
         schedules.entries(tmp_path)
 
 
