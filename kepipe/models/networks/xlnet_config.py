@@ -74,7 +74,7 @@ class XLNetConfig(NetworkConfig):
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """See `ModelConfig`: XLNet goes on with a text by one of its orders, that from the left."""
+        """See `ModelConfig`: XLNet continues a text in one of its orders, left to right."""
         return frozenset({"encoder", "language-model"})
 
     @property
