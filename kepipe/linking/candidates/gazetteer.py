@@ -85,6 +85,7 @@ class Gazetteer:
             priors,
             labels,
             np.zeros(len(rows), np.bool_),
+            np.zeros(len(kept), np.bool_),
         )
 
     def _read(self, entries: Ints, merged: Bools, exact: Bools) -> tuple[Ints, Floats, Bools]:

@@ -17,7 +17,7 @@ class Matches:
     `starts`, `ends`: [M] characters of the raw text; `surfaces`: [M] normalised. Candidate p belongs to match
     `owners[p]`, has row `rows[p]` in the graph and p(entity | name) `priors[p]`; candidates of a match stand
     together, likeliest first. `labels` [P]: the surface is the label of the candidate; `short` [P]: it is only a part
-    of the candidate's name (`shortforms`).
+    of the candidate's name (`shortforms`). `outside` [M]: a part of the full name of something that the graph lacks.
     """
 
     starts: Ints
@@ -28,6 +28,7 @@ class Matches:
     priors: Floats
     labels: Bools
     short: Bools
+    outside: Bools
 
     def __len__(self) -> int:
         return len(self.starts)

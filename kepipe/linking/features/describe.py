@@ -25,7 +25,7 @@ from kepipe.linking.text.casing import Casing
 CANDIDATE_FEATURES = (
     "log_prior", "weight", "likeliest", "is_label", "near", "anywhere", "related", "kindred", "beside", "elsewhere",
     "in_title", "concept", "concept_alias", "concept_capital", "occupation", "quoted_work", "quoted_other",
-    "short_form", "kind_same", "kind_clash", "kind_nation", "affinity",
+    "short_form", "outsider", "kind_same", "kind_clash", "kind_nation", "affinity",
 )  # fmt: skip
 FEATURES = MATCH_FEATURES + CANDIDATE_FEATURES
 
@@ -77,6 +77,7 @@ def describe(
         quoted & (knowledge.kinds[rows] == KINDS.index("work")),
         quoted & (knowledge.kinds[rows] != KINDS.index("work")),
         matches.short,
+        matches.outside[owners],
         *agree(groups, knowledge.kinds[rows]),
         affinity.of(groups, knowledge.types[rows]),
     )

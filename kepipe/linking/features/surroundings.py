@@ -14,7 +14,7 @@ import numpy.typing as npt
 from kepipe.arrays import Bools, Floats, Ints
 from kepipe.linking.candidates.matches import Matches
 from kepipe.linking.text.batch import TextBatch
-from kepipe.linking.text.casing import Casing, capital_runs
+from kepipe.linking.text.casing import Casing
 
 Features = Mapping[str, npt.NDArray[Any]]
 """A value of each match [M], by the feature's name."""
@@ -61,7 +61,7 @@ def _written(batch: TextBatch, matches: Matches, casing: Casing, unspaced: Bools
     common = np.fromiter(map(casing.common, surfaces), float, number)
     sentence = np.isin(starts, batch.spans(annotation.sentences for annotation in batch.annotations)[:, 0])
     article = np.fromiter((surface.startswith("the ") for surface in surfaces), float, number)
-    runs = np.asarray(capital_runs(batch.text), np.int64).reshape(-1, 2)
+    runs = batch.runs
     _, run_left, run_right = _inside(starts, ends, runs)
     return {
         "capital": capital,
@@ -113,6 +113,11 @@ def _named(batch: TextBatch, matches: Matches) -> tuple[Ints, Ints]:
     labels = (name.label for annotation in batch.annotations for name in annotation.names or ())
     groups = [GROUPS.index(LABELS.get(label, "other")) for label in labels]
     return relation, np.asarray([*groups, 0], np.int64)[name]  # −1, no name, is the last
+
+
+def name_relations(batch: TextBatch, matches: Matches) -> Ints:
+    """How each match stands to what NER took for a name (`APART` …): [M]; APART where no NER ran."""
+    return _named(batch, matches)[0]
 
 
 _ARTICLES = ("the ", "a ", "an ", "his ", "her ", "their ", "its ", "this ", "that ")

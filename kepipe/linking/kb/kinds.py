@@ -77,8 +77,12 @@ def kinds(graph: Graph) -> Ints:
 
 
 def concepts(graph: Graph) -> Bools:
-    """Whether the label of each entity begins in lower case, as that of what has no proper name does: [E]."""
-    return np.fromiter((label[:1].islower() for label in graph.labels), np.bool_, len(graph))
+    """Whether the label of each entity begins in lower case, as that of what has no proper name does: [E].
+
+    Its first word must have no capital: an iPhone is a name, "vitamin C" is none.
+    """
+    first = (label.split(" ", 1)[0] for label in graph.labels)
+    return np.fromiter((word[:1].islower() and word.islower() for word in first), np.bool_, len(graph))
 
 
 def _by_words(graph: Graph, concept: Bools) -> Ints:

@@ -23,6 +23,10 @@ from kg.columns import Strings, load, save, save_strings
 from kg.store import Graph
 
 
+TERMS = 0.25
+"""The share of labels in small letters from which on a graph is taken for a terminology."""
+
+
 @dataclass(frozen=True)
 class Knowledge:
     """Of E entities: `ids`, `labels`; `weights` [E], log(1 + prior) scaled to 0..1; `types` [E], the row of
@@ -79,6 +83,12 @@ class Knowledge:
     def holds(self) -> Ints:
         """How many places and organisations lie in each entity: [E]."""
         return np.bincount(self.within.indices, minlength=len(self.ids))
+
+    @cached_property
+    def is_terminology(self) -> bool:
+        """Whether the graph is one of terms, as an ontology of diseases is: a good part of its labels are written in
+        small letters. In an encyclopaedic graph a tenth are."""
+        return bool(self.concepts.mean() >= TERMS) if len(self.concepts) else False
 
     def lies_in(self, inner: int, outer: int) -> bool:
         """Whether an entity is a place, or has its seat in one, that lies in another."""
