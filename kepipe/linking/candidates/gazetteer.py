@@ -84,7 +84,7 @@ class Gazetteer:
             rows,
             priors,
             labels,
-            np.zeros(len(rows), np.bool_),
+            np.zeros(len(rows), np.int8),
             np.zeros(len(kept), np.bool_),
         )
 

@@ -19,8 +19,10 @@ import numpy as np
 
 from kepipe.arrays import Ints
 from kepipe.linking.candidates.abbreviations import Abbreviation, abbreviations
-from kepipe.linking.candidates.matches import Matches
+from kepipe.linking.candidates.bare_names import bare_names
+from kepipe.linking.candidates.matches import SHORT, Given, Matches
 from kepipe.linking.kb.kinds import KINDS
+from kepipe.linking.kb.knowledge import Knowledge
 from kepipe.linking.text.batch import TextBatch
 
 PART_PRIOR, DEFINED_PRIOR = 0.5, 0.95
@@ -51,13 +53,14 @@ class _Text:
     """What one text calls in full: by the word that stands for it, and which stretches stand for what."""
 
     called: dict[str, list[Full]] = field(default_factory=lambda: defaultdict(list))
-    short: dict[Place, list[tuple[int, float]]] = field(default_factory=dict)
+    short: dict[Place, list[Given]] = field(default_factory=dict)
     outside: set[Place] = field(default_factory=set)
 
 
-def add_short_forms(batch: TextBatch, matches: Matches, kinds: Ints) -> Matches:
-    """The matches of a batch, and the short forms of what its texts name in full; `kinds` [E] of the graph's entities."""
-    added: dict[Place, list[tuple[int, float]]] = {}
+def add_short_forms(batch: TextBatch, matches: Matches, knowledge: Knowledge) -> Matches:
+    """The matches of a batch, and the short forms of what its texts name in full, and bare names (`bare_names`)."""
+    kinds = knowledge.kinds
+    added: dict[Place, list[Given]] = {}
     outside: set[Place] = set()
     full = _full_names(batch, matches, kinds)
     for number, defined in _defined(batch, matches).items():
@@ -66,12 +69,13 @@ def add_short_forms(batch: TextBatch, matches: Matches, kinds: Ints) -> Matches:
             if row == UNKNOWN:
                 text.outside.add(place)
             else:
-                text.short[place] = [(row, DEFINED_PRIOR)]
+                text.short[place] = [Given(row, DEFINED_PRIOR, SHORT)]
     for number, text in full.items():
         if text.called:
             _refer(batch, number, text)
         added |= text.short
         outside |= text.outside
+    added |= bare_names(batch, matches, knowledge, {**added, **dict.fromkeys(outside)})
     return _merge(batch, matches, added, outside - added.keys())
 
 
@@ -151,9 +155,9 @@ def _refer(batch: TextBatch, number: int, text: _Text) -> None:
             text.outside.add((start, end))
             continue
         share = NEAREST if others or nearest.row == UNKNOWN else 1.0
-        candidates = [] if nearest.row == UNKNOWN else [(nearest.row, share * PART_PRIOR)]
+        candidates = [] if nearest.row == UNKNOWN else [Given(nearest.row, share * PART_PRIOR, SHORT)]
         left = (1 - share) / max(len(others), 1) if nearest.row != UNKNOWN else (1 - NEAREST) / len(others)
-        text.short[start, end] = candidates + [(row, left * PART_PRIOR) for row in sorted(others)]
+        text.short[start, end] = candidates + [Given(row, left * PART_PRIOR, SHORT) for row in sorted(others)]
 
 
 def _alone(batch: TextBatch, number: int) -> Iterator[Place]:
@@ -223,21 +227,21 @@ def _merge(
     owners = moved[matches.owners]
     taken = np.zeros(len(spans))
     for span, candidates in added.items():
-        taken[place[span]] = sum(prior for _, prior in candidates)
+        taken[place[span]] = sum(each.prior for each in candidates)
     new_owners = np.asarray([place[span] for span, each in added.items() for _ in each], np.int64)
-    new_rows = np.asarray([row for each in added.values() for row, _ in each], np.int64)
-    new_priors = np.asarray([prior for each in added.values() for _, prior in each], np.float64)
+    new_rows = np.asarray([given.row for each in added.values() for given in each], np.int64)
+    new_priors = np.asarray([given.prior for each in added.values() for given in each], np.float64)
     alone = ~np.isin(new_owners, owners)
     new_priors[alone] /= taken[new_owners[alone]]
     twice = np.isin(owners * (1 << 40) + matches.rows, new_owners * (1 << 40) + new_rows)
     priors = matches.priors * (1 - taken)[owners]
     away = np.zeros(len(spans), np.bool_)
     away[[place[span] for span in outside]] = True
-    owners, order_of = np.concatenate((owners[~twice], new_owners)), np.bool_
+    owners = np.concatenate((owners[~twice], new_owners))
     rows = np.concatenate((matches.rows[~twice], new_rows))
     priors = np.concatenate((priors[~twice], new_priors))
-    labels = np.concatenate((matches.labels[~twice], np.zeros(len(new_rows), order_of)))
-    short = np.concatenate((matches.short[~twice], np.ones(len(new_rows), order_of)))
+    labels = np.concatenate((matches.labels[~twice], np.zeros(len(new_rows), np.bool_)))
+    short = np.concatenate((matches.short[~twice], [given.short for each in added.values() for given in each]))
     order = np.lexsort((-priors, owners))
     surfaces = dict(zip(known, matches.surfaces, strict=True))
     starts, ends = np.asarray(spans, np.int64).T

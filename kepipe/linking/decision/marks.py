@@ -15,14 +15,20 @@ import numpy as np
 
 from kepipe.arrays import Bools, Ints
 from kepipe.linking.candidates.matches import Matches
-from kepipe.linking.features.surroundings import INSIDE, name_relations
+from kepipe.linking.features.surroundings import INSIDE, name_relations, within
 from kepipe.linking.kb.knowledge import Knowledge
 from kepipe.linking.kb.links import Link, LinkedSpan
 from kepipe.linking.kb.nations import DEMONYMS
 from kepipe.linking.text.batch import TextBatch
 
+_CALENDAR = frozenset(
+    (
+        "January February March April May June July August September October November December "
+        "Monday Tuesday Wednesday Thursday Friday Saturday Sunday"
+    ).split()
+)
 Manner = Literal["names", "wiki", "everything"]
-SWITCHES = ("concepts", "roles", "nationalities", "nested")
+SWITCHES = ("concepts", "roles", "nationalities", "nested", "dates")
 """What is told of each candidate; the others concern the links of a text."""
 
 
@@ -31,7 +37,7 @@ class Marks:
     """`concepts`: what is written in small letters ("insurance"), None: only in a graph of terms
     (`Knowledge.is_terminology`); `roles`: concepts that a person can be ("lecturer"), None as before; `nationalities`:
     "Dutch" means Netherlands; `nested`: names inside a longer stretch that NER takes for one name; `pronouns`: "he" and
-    "she"; `joined`: "Lille, France" is one mention; `articles`: "the" before a name belongs to it.
+    "she"; `joined`: "Lille, France" is one mention, None: only where it is a name of the graph; `dates`: months and days; `articles`: "the" before a name belongs to it.
     """
 
     concepts: bool | None = None
@@ -39,7 +45,8 @@ class Marks:
     nationalities: bool = True
     nested: bool = False
     pronouns: bool = False
-    joined: bool = False
+    joined: bool | None = None
+    dates: bool = False
     articles: bool = False
 
     def to_json(self) -> dict[str, bool | None]:
@@ -55,28 +62,56 @@ class Marks:
                 wanted = knowledge.is_terminology
             if not wanted:
                 allowed &= ~there
+        if self.joined is False:
+            allowed &= ~_begins_with_own_name(matches, ", ", 0)
+        if not self.articles:
+            allowed &= ~_begins_with_own_name(matches, "the ", 1)
         return allowed
 
 
 MANNERS: Mapping[Manner, Marks] = {
     "names": Marks(),
     "wiki": Marks(roles=True, nested=True, pronouns=True, joined=True),
-    "everything": Marks(concepts=True, roles=True, nested=True),
+    "everything": Marks(concepts=True, roles=True, nested=True, dates=True),
 }
 """Names, and terms where the graph is one of terms; as the articles of Wikipedia are marked by those who mark all that
 has a page of its own; all that the graph has, pronouns left out, which name nothing."""
 NAMES = MANNERS["names"]
 
 
+def _begins_with_own_name(matches: Matches, cut: str, side: int) -> Bools:
+    """Which candidates [P] have a shorter name within the match too: what stands before (side 0) or behind (1) `cut`.
+
+    "Toronto, Ontario" and "the US" are aliases, and the places are called Toronto and US.
+    """
+    longer = [number for number, surface in enumerate(matches.surfaces) if cut in surface]
+    has = np.zeros(len(matches.rows), np.bool_)
+    bounds = matches.bounds
+    at = {place: number for number, place in enumerate(zip(matches.starts.tolist(), matches.ends.tolist(), strict=True))}
+    for number in longer:
+        start, end, surface = int(matches.starts[number]), int(matches.ends[number]), matches.surfaces[number]
+        if side == 0:
+            inner = at.get((start, start + surface.index(cut)))
+        else:
+            inner = at.get((start + len(cut), end)) if surface.startswith(cut) else None
+        if inner is not None:
+            own, others = slice(*bounds[number : number + 2]), slice(*bounds[inner : inner + 2])
+            has[own] = np.isin(matches.rows[own], matches.rows[others])
+    return has
+
+
 def _kinds_of_mark(batch: TextBatch, matches: Matches, knowledge: Knowledge) -> dict[str, Bools]:
     """By switch, which candidates [P] are such."""
     concept, occupation = knowledge.concepts[matches.rows], knowledge.occupations[matches.rows]
     demonym = np.fromiter((surface in DEMONYMS for surface in matches.surfaces), np.bool_, len(matches))
-    nested = name_relations(batch, matches) == INSIDE
+    cut = within(matches.starts, batch.runs) | within(matches.ends, batch.runs)
+    nested = (name_relations(batch, matches) == INSIDE) & cut
+    dated = np.fromiter((surface in _CALENDAR for surface in matches.surfaces), np.bool_, len(matches))
     return {
         "concepts": concept & ~occupation,
         "roles": concept & occupation,
         "nationalities": demonym[matches.owners],
+        "dates": dated[matches.owners],
         "nested": nested[matches.owners] & ~(concept & knowledge.is_terminology),
     }
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kepipe.arrays import Bools, Floats, Ints
-from kepipe.linking.candidates.matches import Matches
+from kepipe.linking.candidates.matches import FIRST, LAST, SHORT, Matches
 from kepipe.linking.features.affinity import Affinity, agree
 from kepipe.linking.features.coherence import cohere
 from kepipe.linking.features.context import compare
@@ -25,7 +25,7 @@ from kepipe.linking.text.casing import Casing
 CANDIDATE_FEATURES = (
     "log_prior", "weight", "likeliest", "is_label", "near", "anywhere", "related", "kindred", "beside", "elsewhere",
     "in_title", "concept", "concept_alias", "concept_capital", "occupation", "quoted_work", "quoted_other",
-    "short_form", "outsider", "kind_same", "kind_clash", "kind_nation", "affinity",
+    "short_form", "last_name", "first_name", "outsider", "kind_same", "kind_clash", "kind_nation", "affinity",
 )  # fmt: skip
 FEATURES = MATCH_FEATURES + CANDIDATE_FEATURES
 
@@ -76,7 +76,9 @@ def describe(
         knowledge.occupations[rows],
         quoted & (knowledge.kinds[rows] == KINDS.index("work")),
         quoted & (knowledge.kinds[rows] != KINDS.index("work")),
-        matches.short,
+        matches.short == SHORT,
+        matches.short == LAST,
+        matches.short == FIRST,
         matches.outside[owners],
         *agree(groups, knowledge.kinds[rows]),
         affinity.of(groups, knowledge.types[rows]),

@@ -99,7 +99,7 @@ def _read(batch: TextBatch, matches: Matches, unspaced: Bools) -> Features:
         "phrase": phrase,
         "phrase_left": phrase_left,
         "phrase_right": phrase_right,
-        "phrase_cut": unspaced & (phrase == 0) & (_within(starts, phrases) | _within(ends, phrases)),
+        "phrase_cut": unspaced & (phrase == 0) & (within(starts, phrases) | within(ends, phrases)),
         "proper": proper,
         "proper_left": proper_left,
         "proper_right": proper_right,
@@ -165,7 +165,7 @@ def _against(starts: Ints, ends: Ints, spans: Ints) -> tuple[Ints, Ints]:
     touches = (first < len(spans)) & (span_starts[place] < ends)
     same = (span_starts[place] == starts) & (span_ends[place] == ends)
     inside = (span_starts[place] <= starts) & (span_ends[place] >= ends)
-    cuts = _within(starts, spans) | _within(ends, spans)
+    cuts = within(starts, spans) | within(ends, spans)
     relation = np.select([~touches, same, inside, cuts], [APART, SAME, INSIDE, ACROSS], AROUND)
     return relation, np.where(touches, place, -1)
 
@@ -176,10 +176,10 @@ def _inside(starts: Ints, ends: Ints, spans: Ints) -> tuple[Bools, Bools, Bools]
     "University of Pennsylvania" is not within the run "Lock Haven University", and yet only a part of what it names.
     """
     relation, _ = _against(starts, ends, spans)
-    return (relation == SAME) | (relation == INSIDE), _within(starts, spans), _within(ends, spans)
+    return (relation == SAME) | (relation == INSIDE), within(starts, spans), within(ends, spans)
 
 
-def _within(places: Ints, spans: Ints) -> Bools:
+def within(places: Ints, spans: Ints) -> Bools:
     """Whether each place lies within a span and not at its ends, so that a name that begins or ends there cuts it."""
     if not len(spans):
         return np.zeros(len(places), np.bool_)

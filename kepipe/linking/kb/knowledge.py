@@ -17,6 +17,7 @@ import scipy.sparse as sp
 from kepipe.arrays import Bools, Floats, Ints
 from kepipe.linking.kb.genders import Genders, genders
 from kepipe.linking.kb.kinds import KINDS, concepts, kinds, occupations
+from kepipe.linking.kb.name_parts import NameParts
 from kepipe.linking.kb.profiles import build_profiles
 from kepipe.linking.kb.sparse import Matrix
 from kg.columns import Strings, load, save, save_strings
@@ -33,7 +34,8 @@ class Knowledge:
     the first type (else its role) in `type_names`, −1 none; `neighbours` [E, E], 1 where two stand in a triple;
     `profiles` [E, W], rows of length 1 over `words`; `kinds` [E], rows in `kinds.KINDS`;
     `genders` [E], of `genders.genders`; `concepts` [E], whether the label begins in lower case; `occupations` [E], of
-    `kinds.occupations`; `within` [E, E], 1 where a place, or what has its seat in one, lies in another place.
+    `kinds.occupations`; `within` [E, E], 1 where a place, or what has its seat in one, lies in another place;
+    `name_parts`: by which words persons may be called.
     """
 
     ids: Sequence[str]
@@ -49,6 +51,7 @@ class Knowledge:
     concepts: Bools
     occupations: Bools
     within: Matrix
+    name_parts: NameParts
 
     @classmethod
     def build(cls, graph: Graph) -> Knowledge:
@@ -72,6 +75,7 @@ class Knowledge:
             concepts=concepts(graph),
             occupations=occupations(graph),
             within=_within(graph, of_kind, neighbours),
+            name_parts=NameParts.of(graph, of_kind, np.diff(neighbours.indptr)),
         )
 
     @cached_property
@@ -102,6 +106,7 @@ class Knowledge:
             save_strings(folder, name, getattr(self, name))
         for name in ("weights", "types", "kinds", "genders", "concepts", "occupations"):
             save(folder, name, getattr(self, name))
+        self.name_parts.save(folder / "name_parts")
         for name in ("neighbours", "profiles", "within"):
             matrix = getattr(self, name)
             for part in ("indptr", "indices", "data"):
@@ -127,6 +132,7 @@ class Knowledge:
             load(folder, "concepts"),
             load(folder, "occupations"),
             _open_matrix(folder, "within", (len(ids), len(ids))),
+            NameParts.open(folder / "name_parts"),
         )
 
 
