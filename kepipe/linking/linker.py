@@ -24,6 +24,7 @@ from kepipe.linking.candidates.shortforms import add_short_forms
 from kepipe.linking.decision.decide import decide
 from kepipe.linking.decision.joining import join
 from kepipe.linking.decision.marks import NAMES, Marks, with_articles
+from kepipe.linking.decision.modifiers import widen
 from kepipe.linking.decision.policy import AS_LEARNED, Policy
 from kepipe.linking.decision.pronouns import Reference, resolve_pronouns
 from kepipe.linking.features.affinity import Affinity
@@ -101,6 +102,8 @@ class Linker:
             for text, annotation, spans in zip(batch.texts, batch.annotations, spans_by_text, strict=True):
                 if near is not None:
                     spans += self._find_near(near, text, annotation, spans, threshold)
+                if self.knowledge.is_terminology and marks.modifiers is not False:
+                    spans = widen(text, sorted(spans), self.knowledge)
                 if marks.joined:
                     spans = join(text, spans, self.knowledge)
                 if marks.articles:

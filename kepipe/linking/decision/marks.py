@@ -37,7 +37,9 @@ class Marks:
     """`concepts`: what is written in small letters ("insurance"), None: only in a graph of terms
     (`Knowledge.is_terminology`); `roles`: concepts that a person can be ("lecturer"), None as before; `nationalities`:
     "Dutch" means Netherlands; `nested`: names inside a longer stretch that NER takes for one name; `pronouns`: "he" and
-    "she"; `joined`: "Lille, France" is one mention, None: only where it is a name of the graph; `dates`: months and days; `articles`: "the" before a name belongs to it.
+    "she"; `joined`: "Lille, France" is one mention, None: only where it is a name of the graph; `dates`: months and days;
+    `modifiers`: "sporadic renal cell carcinoma", which the graph lacks, means renal cell carcinoma, None: only in a graph of
+    terms; `articles`: "the" before a name belongs to it.
     """
 
     concepts: bool | None = None
@@ -47,6 +49,7 @@ class Marks:
     pronouns: bool = False
     joined: bool | None = None
     dates: bool = False
+    modifiers: bool | None = None
     articles: bool = False
 
     def to_json(self) -> dict[str, bool | None]:

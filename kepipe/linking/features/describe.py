@@ -19,12 +19,13 @@ from kepipe.linking.features.places import containment_conflict
 from kepipe.linking.features.surroundings import MATCH_FEATURES, describe_matches
 from kepipe.linking.kb.kinds import KINDS
 from kepipe.linking.kb.knowledge import Knowledge
+from kepipe.linking.kb.terms import CATEGORIES
 from kepipe.linking.text.batch import TextBatch
 from kepipe.linking.text.casing import Casing
 
 CANDIDATE_FEATURES = (
     "log_prior", "weight", "likeliest", "is_label", "near", "anywhere", "related", "kindred", "beside", "elsewhere",
-    "in_title", "concept", "concept_alias", "concept_capital", "occupation", "quoted_work", "quoted_other",
+    "in_title", "term", "category", "concept", "concept_alias", "concept_capital", "occupation", "quoted_work", "quoted_other",
     "short_form", "last_name", "first_name", "outsider", "kind_same", "kind_clash", "kind_nation", "affinity",
 )  # fmt: skip
 FEATURES = MATCH_FEATURES + CANDIDATE_FEATURES
@@ -50,6 +51,8 @@ def describe(
     """The features of all candidates of a batch."""
     of_match, groups = describe_matches(batch, matches, casing)
     owners, rows = matches.owners, matches.rows
+    terms = _terms(matches, knowledge)
+    of_match[np.ix_(_OF_NAMES, terms)] = 0.0
     common = of_match[MATCH_FEATURES.index("common")]
     votes = matches.priors * (1.0 - common)[owners]
     texts = batch.number(matches.starts)[owners]
@@ -70,6 +73,10 @@ def describe(
         coherence.beside,
         containment_conflict(batch, matches, knowledge),
         _titled(batch, texts, rows, knowledge),
+        terms[owners],
+        (terms & np.fromiter((surface.lower() in CATEGORIES for surface in matches.surfaces), np.bool_, len(matches)))[
+            owners
+        ],
         knowledge.concepts[rows],
         knowledge.concepts[rows] & ~matches.labels,
         knowledge.concepts[rows] & ~knowledge.occupations[rows] & capital[owners],
@@ -84,6 +91,27 @@ def describe(
         affinity.of(groups, knowledge.types[rows]),
     )
     return Described(of_match, np.stack(of_candidate, dtype=np.float64, casting="unsafe"), groups)
+
+
+_OF_NAMES = np.asarray(
+    [
+        MATCH_FEATURES.index(name)
+        for name in (
+            "tagged", "capital", "common", "capital_common", "sentence_start", "run_left", "run_right", "echo",
+            "after_unknown", "proper", "proper_left", "proper_right",
+            *(name for name in MATCH_FEATURES if name.startswith("name_")),
+        )
+    ]
+)  # fmt: skip
+"""What tells whether something is a name, and nothing of terms."""
+
+
+def _terms(matches: Matches, knowledge: Knowledge) -> Bools:
+    """Whether each match [M] is a term: in a terminology, what can only be a concept."""
+    if not knowledge.is_terminology:
+        return np.zeros(len(matches), np.bool_)
+    terms: Bools = np.logical_and.reduceat(knowledge.concepts[matches.rows], matches.bounds[:-1])
+    return terms
 
 
 _OPENING = np.asarray([*map(ord, '"“„«「『《〈')])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -16,16 +17,12 @@ import scipy.sparse as sp
 
 from kepipe.arrays import Bools, Floats, Ints
 from kepipe.linking.kb.genders import Genders, genders
-from kepipe.linking.kb.kinds import KINDS, concepts, kinds, occupations
+from kepipe.linking.kb.kinds import KINDS, TERMS, concepts, kinds, occupations
 from kepipe.linking.kb.name_parts import NameParts
 from kepipe.linking.kb.profiles import build_profiles
 from kepipe.linking.kb.sparse import Matrix
 from kg.columns import Strings, load, save, save_strings
 from kg.store import Graph
-
-
-TERMS = 0.25
-"""The share of labels in small letters from which on a graph is taken for a terminology."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +90,12 @@ class Knowledge:
         """Whether the graph is one of terms, as an ontology of diseases is: a good part of its labels are written in
         small letters. In an encyclopaedic graph a tenth are."""
         return bool(self.concepts.mean() >= TERMS) if len(self.concepts) else False
+
+    @cached_property
+    def modifiers(self) -> frozenset[str]:
+        """The words, in small letters, that stand before the last one in labels of terms ("renal", "hereditary")."""
+        before = (label.lower().split(" ")[:-1] for label in compress(self.labels, self.concepts.tolist()))
+        return frozenset(word.strip(",") for words in before for word in words)
 
     def lies_in(self, inner: int, outer: int) -> bool:
         """Whether an entity is a place, or has its seat in one, that lies in another."""

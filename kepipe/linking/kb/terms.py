@@ -30,12 +30,22 @@ _INVERTED = re.compile(r"(?P<last>[^,]+), (?P<first>[^,]+)")
 _TYPE = re.compile(r"(?P<name>.+?),? (?:type )?(?P<number>[1-9]|1\d|I{1,3}|IV|VI{0,3})(?P<letter>[A-Za-z]?)")
 _EPONYM = re.compile(r"(?P<name>(?:von )?[A-Z][a-z]+(?:[ -][A-Z][a-z]+)+|von [A-Z][a-z]+) (?:syndrome|disease)")
 _ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII")
+_SMALL, _LONGEST = frozenset(("of", "and", "the", "with", "in")), 6
+CATEGORIES = frozenset(
+    (
+        "abnormality abnormalities agent anomaly compound condition conditions defect defects deficiency disease diseases "
+        "disorder disorders drug drugs entity event finding gene genes process protein proteins substance symptom symptoms "
+        "syndrome syndromes system"
+    ).split()
+)
+"""Nouns that say what sort of thing something is, and alone are no term of which anything is said."""
 _HYPHENED = 4
 """No name of more words is written with a hyphen instead of a blank."""
 
 
 def term_variants(names: Sequence[str]) -> Iterator[str]:
     """Further names of the term that is called `names`; some may be among them."""
+    yield from _initials(names[0])
     for name in names:
         forms = [name]
         for form in (_POSSESSIVE.sub(r"\g<who>", name), *_reordered(name), *_numbered(name)):
@@ -46,6 +56,18 @@ def term_variants(names: Sequence[str]) -> Iterator[str]:
         for form in forms:
             for written in (form, _singular(form), plural(form)):
                 yield from filter(None, (written, *_hyphens(written), *_spellings(written)))
+
+
+def _initials(name: str) -> Iterator[str]:
+    """"DMD" for Duchenne muscular dystrophy, "VHL" for von Hippel-Lindau disease: only who is named after somebody."""
+    words = re.split(r"[ -]", _POSSESSIVE.sub(r"\g<who>", name))
+    if not any(word[:1].isupper() for word in words[:-1]) or not all(word.isalpha() for word in words):
+        return
+    initials = "".join(word[0] for word in words if word not in _SMALL).upper()
+    if 2 < len(initials) <= _LONGEST:
+        yield initials
+    if words[-1] in CATEGORIES and 3 < len(initials) <= _LONGEST:
+        yield initials[:-1]
 
 
 def _reordered(name: str) -> Iterator[str]:

@@ -17,7 +17,7 @@ FOR = frozenset(
     ("log_prior", "weight", "likeliest", "is_label", "near", "anywhere", "related", "kindred", "beside", "in_title",
      "short_form", "kind_same", "affinity")
 )  # fmt: skip
-AGAINST = frozenset(("kind_clash", "elsewhere", "outsider"))
+AGAINST = frozenset(("kind_clash", "elsewhere", "outsider", "category"))
 """What says which entity is meant can only speak for it, or against it, whatever a few texts seem to teach."""
 OF_GRAPH = FOR | BY_HAND.of_feature.keys() | {"bias"}
 """What is not to be learned for any graph: all that has a weight by hand, or speaks for an entity. How much a prior or
