@@ -56,6 +56,10 @@ class Marks:
         """Plain data."""
         return asdict(self)
 
+    def kinds(self) -> list[str]:
+        """The kinds that are marked besides names."""
+        return [name for name in ("concepts", "roles", "nationalities", "nested", "dates", "articles") if getattr(self, name)]
+
     def allows(self, batch: TextBatch, matches: Matches, knowledge: Knowledge) -> Bools:
         """Which candidates [P] are of a kind that is marked."""
         allowed = np.ones(len(matches.rows), np.bool_)

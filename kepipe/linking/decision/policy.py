@@ -29,11 +29,9 @@ class Policy:
     def marks_of(self, learned: Marks) -> Marks:
         """What counts as a mention to a linker that learned `learned`."""
         marks = learned if self.marks is None else self.marks
-        return replace(
-            marks,
-            pronouns=marks.pronouns if self.pronouns is None else self.pronouns,
-            joined=marks.joined if self.join is None else self.join,
-        )
+        pronouns = marks.pronouns if self.pronouns is None else self.pronouns
+        joined = marks.joined if self.join is None else self.join
+        return replace(marks, pronouns=pronouns, joined=joined)
 
 
 AS_LEARNED = Policy()
