@@ -43,7 +43,7 @@ class LinkConfig(Section):
     complete_gold: bool = False
     """The given links mark everything that could be linked, so that what is not marked is wrong."""
     threshold: float | Literal["auto"] = "auto"
-    """Mentions with a lower score are left out; auto: as `link train` chooses it, else 0.4, as general."""
+    """Mentions with a lower score are left out; auto: as `link train` chooses it, else 0.45, as general."""
     fuzzy: float | None = Field(None, ge=0, le=100)
     """What looks like a name, is not linked, and is at least so like a name of the graph (90, say) means it too."""
     marks: Literal["names", "wiki", "everything"] = "names"

@@ -101,7 +101,7 @@ def _full_names(batch: TextBatch, matches: Matches, kinds: Ints) -> dict[int, _T
         row = UNKNOWN
         if best is not None and " " in matches.surfaces[best]:
             start, row = int(matches.starts[best]), int(firsts[best])
-        for key in _keys(batch.text[start:end], kinds[row] if row >= 0 else _PERSON if person else 0):
+        for key in _keys(batch.text[start:end], (int(kinds[row]) if row >= 0 else 0) or (_PERSON if person else 0)):
             texts[number].called[key].append(Full(start, end, row))
     return texts
 
