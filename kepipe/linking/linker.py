@@ -221,7 +221,9 @@ class Linker:
             raise ValueError(f"{file}: damaged: no usable {error}; link again to make it anew") from None
         lexicon, matcher = Lexicon.open(folder / "lexicon"), Matcher.open(folder / "matcher")
         gazetteer = Gazetteer(lexicon, *bounds, matcher)
-        return cls(gazetteer, Knowledge.open(folder / "knowledge"), Casing.open(folder / "casing"), ranker, marks)
+        return cls(
+            gazetteer, Knowledge.open(folder / "knowledge"), Casing.open(folder / "casing"), ranker, marks
+        )
 
     @cached_property
     def degrees(self) -> Ints:

@@ -79,9 +79,7 @@ def link(inputs: LinkInputs, config: LinkConfig, context: StageContext) -> None:
         config.complete_gold, config.fuzzy, replace(MANNERS[config.marks], pronouns=config.pronouns),
     )  # fmt: skip
     threshold = None if config.threshold == "auto" else config.threshold
-    settings = LinkerSettings(
-        config.max_candidates, config.min_length, config.train, threshold
-    )
+    settings = LinkerSettings(config.max_candidates, config.min_length, config.train, threshold)
     workers = Workers(config.workers, context.progress)
     first: list[str] = []
 

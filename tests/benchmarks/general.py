@@ -59,7 +59,11 @@ def expected(scratch: Path) -> Weights:
     first, taught = Ranker.of(BY_HAND), learned.ranker
     weights, bias = (first.weights + taught.weights) / 2, (first.bias + taught.bias) / 2
     named = zip(FEATURES, weights.tolist(), strict=True)
-    new = {name: round(weight, 2) for name, weight in named if name not in BY_HAND.of_feature and round(weight, 2)}
+    new = {
+        name: round(weight, 2)
+        for name, weight in named
+        if name not in BY_HAND.of_feature and round(weight, 2)
+    }
     return Weights(new, round(bias, 2), EXPECTED.threshold)
 
 

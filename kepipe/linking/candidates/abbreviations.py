@@ -1,7 +1,8 @@
 """Abbreviations that a text defines: "myotonic dystrophy (DM)" (Schwartz and Hearst 2003, §3).
 
 From its end on, each character of the short form is looked for in the words before the bracket, backwards; the first must
-begin a word. Unlike there, a long form goes to the beginning of no more words than min(|A| + 5, 2 |A|).
+begin a word. A long form has no more words than min(|A| + 5, 2 |A|). Besides, the initials of as many words as the short
+form has letters may stand in another order, since it may come from another language (dystrophia myotonica).
 """
 
 from __future__ import annotations
@@ -31,7 +32,14 @@ def abbreviations(text: str) -> Iterator[Abbreviation]:
         end = found.start()
         words = min(len(short) + 5, 2 * len(short))
         before = list(_WORD.finditer(text, max(end - 200, 0), end))[-words:]
-        if before and (start := _long_form(text, before[0].start(), end, short)) is not None:
+        if not before:
+            continue
+        start = _long_form(text, before[0].start(), end, short)
+        if start is None and sorted(short.lower()) == sorted(
+            word[0][0].lower() for word in before[-len(short) :]
+        ):
+            start = before[-len(short)].start()
+        if start is not None:
             yield Abbreviation(short, start, end)
 
 

@@ -83,7 +83,9 @@ def _supported(
         if len(best):
             total = float(votes[best].sum())
             supported[word] = [
-                Given(int(rows[at]), PRIOR * float(votes[at]) / total, _part(word, knowledge.labels[rows[at]]))
+                Given(
+                    int(rows[at]), PRIOR * float(votes[at]) / total, _part(word, knowledge.labels[rows[at]])
+                )
                 for at in best.tolist()
             ]
     return supported

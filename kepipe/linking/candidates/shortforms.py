@@ -25,7 +25,7 @@ from kepipe.linking.kb.kinds import KINDS
 from kepipe.linking.kb.knowledge import Knowledge
 from kepipe.linking.text.batch import TextBatch
 
-PART_PRIOR, DEFINED_PRIOR = 0.5, 0.95
+PART_PRIOR, DEFINED_PRIOR = 0.6, 0.95
 """What the entities of the full names share of p(entity | short form), where the graph knows others of that name."""
 NEAREST = 0.7
 """What the one that stands nearest before has of that."""
@@ -101,7 +101,7 @@ def _full_names(batch: TextBatch, matches: Matches, kinds: Ints) -> dict[int, _T
         row = UNKNOWN
         if best is not None and " " in matches.surfaces[best]:
             start, row = int(matches.starts[best]), int(firsts[best])
-        for key in _keys(batch.text[start:end], (int(kinds[row]) if row >= 0 else 0) or (_PERSON if person else 0)):
+        for key in _keys(batch.text[start:end], _PERSON if person else int(kinds[row]) if row >= 0 else 0):
             texts[number].called[key].append(Full(start, end, row))
     return texts
 
@@ -171,6 +171,10 @@ def _alone(batch: TextBatch, number: int) -> Iterator[Place]:
         for name in batch.annotations[number].names or ()
         if name.label in ("PERSON", "ORG", "GPE", "NORP", "PRODUCT", "LOC", "FAC")
     }
+    sentences = {sentence.start + begin for sentence in batch.annotations[number].sentences}
+    for start, end in list(places):
+        if start in sentences and (first := batch.text.find(" ", start, end)) > 0:
+            places.add((first + 1, end))  # "Then Ford spoke"
     for start, end in sorted(places):
         surface = batch.text[start:end]
         if ending := _ENDING.search(surface):
@@ -241,7 +245,9 @@ def _merge(
     rows = np.concatenate((matches.rows[~twice], new_rows))
     priors = np.concatenate((priors[~twice], new_priors))
     labels = np.concatenate((matches.labels[~twice], np.zeros(len(new_rows), np.bool_)))
-    short = np.concatenate((matches.short[~twice], [given.short for each in added.values() for given in each]))
+    short = np.concatenate(
+        (matches.short[~twice], [given.short for each in added.values() for given in each])
+    )
     order = np.lexsort((-priors, owners))
     surfaces = dict(zip(known, matches.surfaces, strict=True))
     starts, ends = np.asarray(spans, np.int64).T

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from kepipe.arrays import Bools, Ints
+from kepipe.arrays import Bools
 from kepipe.linking.candidates.matches import Matches
 from kepipe.linking.features.surroundings import INSIDE, name_relations, within
 from kepipe.linking.kb.knowledge import Knowledge
@@ -22,10 +22,7 @@ from kepipe.linking.kb.nations import DEMONYMS
 from kepipe.linking.text.batch import TextBatch
 
 _CALENDAR = frozenset(
-    (
-        "January February March April May June July August September October November December "
-        "Monday Tuesday Wednesday Thursday Friday Saturday Sunday"
-    ).split()
+    ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 )
 Manner = Literal["names", "wiki", "everything"]
 SWITCHES = ("concepts", "roles", "nationalities", "nested", "dates")
@@ -58,7 +55,11 @@ class Marks:
 
     def kinds(self) -> list[str]:
         """The kinds that are marked besides names."""
-        return [name for name in ("concepts", "roles", "nationalities", "nested", "dates", "articles") if getattr(self, name)]
+        return [
+            name
+            for name in ("concepts", "roles", "nationalities", "nested", "dates", "articles")
+            if getattr(self, name)
+        ]
 
     def allows(self, batch: TextBatch, matches: Matches, knowledge: Knowledge) -> Bools:
         """Which candidates [P] are of a kind that is marked."""
@@ -94,7 +95,10 @@ def _begins_with_own_name(matches: Matches, cut: str, side: int) -> Bools:
     longer = [number for number, surface in enumerate(matches.surfaces) if cut in surface]
     has = np.zeros(len(matches.rows), np.bool_)
     bounds = matches.bounds
-    at = {place: number for number, place in enumerate(zip(matches.starts.tolist(), matches.ends.tolist(), strict=True))}
+    at = {
+        place: number
+        for number, place in enumerate(zip(matches.starts.tolist(), matches.ends.tolist(), strict=True))
+    }
     for number in longer:
         start, end, surface = int(matches.starts[number]), int(matches.ends[number]), matches.surfaces[number]
         if side == 0:
@@ -123,7 +127,13 @@ def _kinds_of_mark(batch: TextBatch, matches: Matches, knowledge: Knowledge) -> 
     }
 
 
-ENOUGH: Mapping[str, float] = {"concepts": 0.1, "roles": 0.1, "nationalities": 0.4, "nested": 0.2}
+ENOUGH: Mapping[str, float] = {
+    "concepts": 0.1,
+    "roles": 0.1,
+    "nationalities": 0.4,
+    "nested": 0.2,
+    "dates": 0.4,
+}
 """From this share of marked ones on a kind is taken to be marked: which of its words are, the ranker learns, but of
 nationalities all are alike."""
 FEWEST = 5
@@ -168,4 +178,6 @@ def _has_article(text: str, start: int) -> bool:
 
 def with_articles(text: str, linked: Sequence[LinkedSpan]) -> list[LinkedSpan]:
     """Links with the article that stands before them."""
-    return [span._replace(start=span.start - 4) if _has_article(text, span.start) else span for span in linked]
+    return [
+        span._replace(start=span.start - 4) if _has_article(text, span.start) else span for span in linked
+    ]

@@ -74,9 +74,12 @@ def describe(
         containment_conflict(batch, matches, knowledge),
         _titled(batch, texts, rows, knowledge),
         terms[owners],
-        (terms & np.fromiter((surface.lower() in CATEGORIES for surface in matches.surfaces), np.bool_, len(matches)))[
-            owners
-        ],
+        (
+            terms
+            & np.fromiter(
+                (surface.lower() in CATEGORIES for surface in matches.surfaces), np.bool_, len(matches)
+            )
+        )[owners],
         knowledge.concepts[rows],
         knowledge.concepts[rows] & ~matches.labels,
         knowledge.concepts[rows] & ~knowledge.occupations[rows] & capital[owners],
@@ -106,12 +109,17 @@ _OF_NAMES = np.asarray(
 """What tells whether something is a name, and nothing of terms."""
 
 
+_SHORTEST_TERM = 4
+"""What is shorter and written in small letters is a common word, as "he" is though helium has the sign He."""
+
+
 def _terms(matches: Matches, knowledge: Knowledge) -> Bools:
     """Whether each match [M] is a term: in a terminology, what can only be a concept."""
     if not knowledge.is_terminology:
         return np.zeros(len(matches), np.bool_)
     terms: Bools = np.logical_and.reduceat(knowledge.concepts[matches.rows], matches.bounds[:-1])
-    return terms
+    small = (len(surface) < _SHORTEST_TERM and surface.islower() for surface in matches.surfaces)
+    return terms & ~np.fromiter(small, np.bool_, len(matches))
 
 
 _OPENING = np.asarray([*map(ord, '"“„«「『《〈')])

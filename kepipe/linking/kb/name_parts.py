@@ -16,7 +16,9 @@ from kg.columns import Strings, load, offsets, save, save_strings
 from kg.store import Graph
 
 SHORTEST = 3
-_NO_NAMES = frozenset(("Jr", "Jr.", "Sr", "Sr.", "II", "III", "IV", "The", "Sir", "Dr", "Dr.", "Saint", "St", "St."))
+_NO_NAMES = frozenset(
+    ("Jr", "Jr.", "Sr", "Sr.", "II", "III", "IV", "The", "Sir", "Dr", "Dr.", "Saint", "St", "St.")
+)
 
 
 @dataclass(frozen=True)

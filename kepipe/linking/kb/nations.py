@@ -76,7 +76,6 @@ NATIONS: Mapping[str, str] = {
 _NO_PLURAL = ("sh", "ese", "French", "Dutch", "ss", "gasy", "otho", "Soviet")
 
 
-
 def _forms(adjectives: str) -> Iterator[str]:
     """Adjectives and inhabitants of a place, in singular and plural."""
     for adjective in adjectives.split():

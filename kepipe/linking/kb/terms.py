@@ -28,15 +28,13 @@ _OF = re.compile(
 _OF_NOUN = re.compile(r"(?P<what>[^,]+) (?P<noun>cancer|carcinoma|deficiency|neoplasm|tumou?r)")
 _INVERTED = re.compile(r"(?P<last>[^,]+), (?P<first>[^,]+)")
 _TYPE = re.compile(r"(?P<name>.+?),? (?:type )?(?P<number>[1-9]|1\d|I{1,3}|IV|VI{0,3})(?P<letter>[A-Za-z]?)")
-_EPONYM = re.compile(r"(?P<name>(?:von )?[A-Z][a-z]+(?:[ -][A-Z][a-z]+)+|von [A-Z][a-z]+) (?:syndrome|disease)")
+_EPONYM = re.compile(
+    r"(?P<name>(?:von )?[A-Z][a-z]+(?:[ -][A-Z][a-z]+)+|von [A-Z][a-z]+) (?:syndrome|disease)"
+)
 _ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII")
 _SMALL, _LONGEST = frozenset(("of", "and", "the", "with", "in")), 6
 CATEGORIES = frozenset(
-    (
-        "abnormality abnormalities agent anomaly compound condition conditions defect defects deficiency disease diseases "
-        "disorder disorders drug drugs entity event finding gene genes process protein proteins substance symptom symptoms "
-        "syndrome syndromes system"
-    ).split()
+    ["abnormality", "abnormalities", "agent", "anomaly", "compound", "condition", "conditions", "defect", "defects", "deficiency", "disease", "diseases", "disorder", "disorders", "drug", "drugs", "entity", "event", "finding", "gene", "genes", "process", "protein", "proteins", "substance", "symptom", "symptoms", "syndrome", "syndromes", "system"]
 )
 """Nouns that say what sort of thing something is, and alone are no term of which anything is said."""
 _HYPHENED = 4
@@ -59,7 +57,7 @@ def term_variants(names: Sequence[str]) -> Iterator[str]:
 
 
 def _initials(name: str) -> Iterator[str]:
-    """"DMD" for Duchenne muscular dystrophy, "VHL" for von Hippel-Lindau disease: only who is named after somebody."""
+    """ "DMD" for Duchenne muscular dystrophy, "VHL" for von Hippel-Lindau disease: only who is named after somebody."""
     words = re.split(r"[ -]", _POSSESSIVE.sub(r"\g<who>", name))
     if not any(word[:1].isupper() for word in words[:-1]) or not all(word.isalpha() for word in words):
         return
