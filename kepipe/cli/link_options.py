@@ -35,7 +35,7 @@ MarksOption = Annotated[
     Literal["names", "wiki", "everything"] | None,
     typer.Option(
         help="What counts as a mention: names, and terms where the graph is one of terms; as Wikipedia is marked "
-        "(roles, pronouns, places with what they lie in); everything that the graph has. Else as learned from gold sets."
+        "(roles, pronouns, places with what they lie in); everything that the graph has. Else as learned."
     ),
 ]
 

@@ -47,8 +47,8 @@ class LinkConfig(Section):
     fuzzy: float | None = Field(None, ge=0, le=100)
     """What looks like a name, is not linked, and is at least so like a name of the graph (90, say) means it too."""
     marks: Literal["names", "wiki", "everything"] = "names"
-    """What counts as a mention: names, and terms where the graph is one of terms; as Wikipedia is marked (roles too, and a
-    place with what it lies in); everything that the graph has, as "insurance". `pronouns` is asked apart."""
+    """What counts as a mention: names, and terms where the graph is one of terms; as Wikipedia is marked (roles
+    too, and a place with what it lies in); everything that the graph has, as "insurance". `pronouns` is asked apart."""
     pronouns: bool = False
     """English, with `ner`: "he" and "she" mean who was named before. Not for pretraining: they name nothing."""
     max_candidates: int = Field(20, ge=1)

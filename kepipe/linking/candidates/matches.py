@@ -30,8 +30,9 @@ class Matches:
 
     `starts`, `ends`: [M] characters of the raw text; `surfaces`: [M] normalised. Candidate p belongs to match
     `owners[p]`, has row `rows[p]` in the graph and p(entity | name) `priors[p]`; candidates of a match stand
-    together, likeliest first. `labels` [P]: the surface is the label of the candidate; `short` [P]: whether it is only a
-    part of the candidate's name, and how the candidate came (WHOLE, SHORT, LAST, FIRST). `outside` [M]: a part of the full name of something that the graph lacks.
+    together, likeliest first. `labels` [P]: the surface is the label of the candidate; `short` [P]: whether it is
+    only a part of the candidate's name, and how the candidate came (WHOLE, SHORT, LAST, FIRST). `outside` [M]: a
+    part of the full name of something that the graph lacks.
     """
 
     starts: Ints

@@ -218,7 +218,7 @@ def _row_of(start: int, end: int, matches: Matches) -> int:
 
 
 def _merge(
-    batch: TextBatch, matches: Matches, added: Mapping[Place, list[tuple[int, float]]], outside: set[Place]
+    batch: TextBatch, matches: Matches, added: Mapping[Place, list[Given]], outside: set[Place]
 ) -> Matches:
     """The matches with further candidates, which share `p` of each stretch that has others."""
     known = list(zip(matches.starts.tolist(), matches.ends.tolist(), strict=True))

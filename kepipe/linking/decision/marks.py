@@ -1,12 +1,13 @@
 """What counts as a mention: the manner in which people mark names, apart from what the names mean.
 
 One gold set marks roles ("lecturer"), nationalities, pronouns, "the" before a name, or a place together with what it
-lies in; another does not. Which of these are links is chosen by name (`MANNERS`), or learned from a gold set (`learned`);
-no weight of the ranker tells.
+lies in; another does not. Which of these are links is chosen by name (`MANNERS`), or learned from a gold set
+(`learned`); no weight of the ranker tells.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -22,7 +23,11 @@ from kepipe.linking.kb.nations import DEMONYMS
 from kepipe.linking.text.batch import TextBatch
 
 _CALENDAR = frozenset(
-    ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+    re.findall(
+        r"\S+",
+        "January February March April May June July August September October November December Monday Tuesday "
+        "Wednesday Thursday Friday Saturday Sunday",
+    )
 )
 Manner = Literal["names", "wiki", "everything"]
 SWITCHES = ("concepts", "roles", "nationalities", "nested", "dates")
@@ -34,9 +39,9 @@ class Marks:
     """`concepts`: what is written in small letters ("insurance"), None: only in a graph of terms
     (`Knowledge.is_terminology`); `roles`: concepts that a person can be ("lecturer"), None as before; `nationalities`:
     "Dutch" means Netherlands; `nested`: names inside a longer stretch that NER takes for one name; `pronouns`: "he" and
-    "she"; `joined`: "Lille, France" is one mention, None: only where it is a name of the graph; `dates`: months and days;
-    `modifiers`: "sporadic renal cell carcinoma", which the graph lacks, means renal cell carcinoma, None: only in a graph of
-    terms; `articles`: "the" before a name belongs to it.
+    "she"; `joined`: "Lille, France" is one mention, None: only where it is a name of the graph; `dates`: months, days;
+    `modifiers`: "sporadic renal cell carcinoma", which the graph lacks, means renal cell carcinoma, None: only in
+    a graph of terms; `articles`: "the" before a name belongs to it.
     """
 
     concepts: bool | None = None

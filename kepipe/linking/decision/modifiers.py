@@ -16,10 +16,19 @@ _BEFORE = re.compile(r"(?P<word>[^\W_][\w'/-]*) $")
 _AND = re.compile(r"(?P<word>[^\W_][\w'/-]*)(?: and | or | and/or |-)$")
 _TYPE = re.compile(r",? type (?:\d{1,2}|[IVX]{1,4})?[A-Ca-c]?\b(?<! )")
 _NO_MODIFIERS = frozenset(
-    ["a", "about", "adult", "autosomal", "childhood", "common", "dominant", "human", "mild", "recessive", "severe", "an", "and", "after", "all", "are", "as", "associated", "at", "before", "both", "by", "due", "during", "for", "from", "had", "has", "have", "in", "is", "may", "not", "of", "on", "or", "other", "related", "same", "such", "than", "that", "the", "these", "this", "those", "to", "two", "type", "was", "were", "when", "which", "with", "without"]
+    re.findall(
+        r"\S+",
+        "a about adult autosomal childhood common dominant human mild recessive severe an and after all are as "
+        "associated at before both by due during for from had has have in is may not of on or other related same "
+        "such than that the these this those to two type was were when which with without",
+    )
 )
 _MODIFIERS = frozenset(
-    ["advanced", "classical", "familial", "hereditary", "inherited", "isolated", "metastatic", "non-syndromic", "nonsyndromic", "sporadic", "x-linked"]
+    re.findall(
+        r"\S+",
+        "advanced classical familial hereditary inherited isolated metastatic non-syndromic nonsyndromic sporadic "
+        "x-linked",
+    )
 )
 """Kinds of any disease, in case no label has them."""
 

@@ -25,7 +25,8 @@ from kepipe.linking.text.casing import Casing
 
 CANDIDATE_FEATURES = (
     "log_prior", "weight", "likeliest", "is_label", "near", "anywhere", "related", "kindred", "beside", "elsewhere",
-    "in_title", "term", "category", "concept", "concept_alias", "concept_capital", "occupation", "quoted_work", "quoted_other",
+    "in_title", "term", "category", "concept", "concept_alias", "concept_capital", "occupation", "quoted_work",
+    "quoted_other",
     "short_form", "last_name", "first_name", "outsider", "kind_same", "kind_clash", "kind_nation", "affinity",
 )  # fmt: skip
 FEATURES = MATCH_FEATURES + CANDIDATE_FEATURES

@@ -81,8 +81,8 @@ def kinds(graph: Graph) -> Ints:
 def concepts(graph: Graph) -> Bools:
     """Whether the label of each entity begins in lower case, as that of what has no proper name does: [E].
 
-    Its first word must have no capital: an iPhone is a name, "vitamin C" is none. In a terminology, where at least a share
-    of `TERMS` is such, so is what ends in lower case ("Duchenne muscular dystrophy").
+    Its first word must have no capital: an iPhone is a name, "vitamin C" is none. In a terminology, where at least
+    a share of `TERMS` is such, so is what ends in lower case ("Duchenne muscular dystrophy").
     """
     first = (label.split(" ", 1)[0] for label in graph.labels)
     small = np.fromiter((word[:1].islower() and word.islower() for word in first), np.bool_, len(graph))

@@ -23,7 +23,8 @@ _SPELLINGS = tuple(
 )  # fmt: skip
 _POSSESSIVE = re.compile(r"(?P<who>\w)(?:'s|(?<=s)')(?= )")
 _OF = re.compile(
-    r"(?P<head>[a-z]+ )?(?P<noun>cancer|carcinoma|deficiency|disease|disorder|neoplasm|tumou?r) of (?:the )?(?P<what>[^,]+)"
+    r"(?P<head>[a-z]+ )?(?P<noun>cancer|carcinoma|deficiency|disease|disorder|neoplasm|tumou?r) of (?:the )?"
+    r"(?P<what>[^,]+)"
 )
 _OF_NOUN = re.compile(r"(?P<what>[^,]+) (?P<noun>cancer|carcinoma|deficiency|neoplasm|tumou?r)")
 _INVERTED = re.compile(r"(?P<last>[^,]+), (?P<first>[^,]+)")
@@ -34,7 +35,12 @@ _EPONYM = re.compile(
 _ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII")
 _SMALL, _LONGEST = frozenset(("of", "and", "the", "with", "in")), 6
 CATEGORIES = frozenset(
-    ["abnormality", "abnormalities", "agent", "anomaly", "compound", "condition", "conditions", "defect", "defects", "deficiency", "disease", "diseases", "disorder", "disorders", "drug", "drugs", "entity", "event", "finding", "gene", "genes", "process", "protein", "proteins", "substance", "symptom", "symptoms", "syndrome", "syndromes", "system"]
+    re.findall(
+        r"\S+",
+        "abnormality abnormalities agent anomaly compound condition conditions defect defects deficiency disease "
+        "diseases disorder disorders drug drugs entity event finding gene genes process protein proteins "
+        "substance symptom symptoms syndrome syndromes system",
+    )
 )
 """Nouns that say what sort of thing something is, and alone are no term of which anything is said."""
 _HYPHENED = 4
@@ -110,8 +116,8 @@ def _hyphens(name: str) -> Iterator[str]:
 
 def _spellings(name: str) -> Iterator[str]:
     british = name
-    for american, other in _SPELLINGS:
-        british = american.sub(other, british)
+    for pattern, other in _SPELLINGS:
+        british = pattern.sub(other, british)
     if british != name:
         yield british
     american = name

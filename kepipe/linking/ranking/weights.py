@@ -22,7 +22,8 @@ BY_HAND = Weights(
         "after_unknown": -1.0, "hyphen": -1.0, "phrase_right": -0.4, "phrase_cut": -1.5, "proper": 0.6,
         "proper_left": -1.5, "proper_right": -2.0, "name_same": 0.6, "name_inside": -0.8, "name_person": -0.3,
         "name_other": -1.5, "log_prior": 0.8, "weight": 2.0, "likeliest": 0.5, "is_label": 1.2, "near": 1.3,
-        "kindred": 0.3, "beside": 1.0, "short_form": 2.0, "last_name": 1.5, "first_name": 0.5, "outsider": -2.0, "term": 3.0, "concept": 2.0, "category": -8.0, "kind_same": 0.7, "kind_clash": -0.7,
+        "kindred": 0.3, "beside": 1.0, "short_form": 2.0, "last_name": 1.5, "first_name": 0.5,
+        "outsider": -2.0, "term": 3.0, "concept": 2.0, "category": -8.0, "kind_same": 0.7, "kind_clash": -0.7,
         "kind_nation": 1.0, "affinity": 0.5,
     },
     bias=-3.3,
@@ -43,7 +44,7 @@ EXPECTED = Weights(
 learning starts from (`python -m tests.benchmarks.general`).
 """
 GENERAL = replace(EXPECTED, threshold=0.45)
-"""Those of a linker that has nothing to learn from. More gold sets were tried as teachers, each kind left out in turn: they
-taught nothing that travelled to the others. The threshold is chosen by the mean over kinds (`python -m
+"""Those of a linker that has nothing to learn from. More gold sets were tried as teachers, each kind left out in
+turn: they taught nothing that travelled to the others. The threshold is chosen by the mean over kinds (`python -m
 tests.benchmarks.linking_kinds`).
 """

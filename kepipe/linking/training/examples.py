@@ -18,8 +18,8 @@ from kepipe.linking.text.batch import TextBatch
 
 @dataclass(frozen=True)
 class TrainingExample:
-    """A text with given links: its candidates' features [P, F], NER groups [P], types [P], and whether they are of a kind
-    that is marked (`allowed` [P]); only `span` counts.
+    """A text with given links: its candidates' features [P, F], NER groups [P], types [P], and whether they are of
+    a kind that is marked (`allowed` [P]); only `span` counts.
     """
 
     matches: Matches
@@ -51,8 +51,8 @@ RIGHT, WRONG, PLAIN, LEFT_OUT = range(4)
 
 
 def label_candidates(example: TrainingExample, complete: bool = False) -> Ints:
-    """The truth of each candidate [P]: RIGHT, WRONG, PLAIN (wrong: nothing takes it for a name), LEFT_OUT (what lies outside,
-    or is of a kind that is not marked).
+    """The truth of each candidate [P]: RIGHT, WRONG, PLAIN (wrong: nothing takes it for a name), LEFT_OUT (what
+    lies outside, or is of a kind that is not marked).
 
     `complete`: everything that could be linked is linked, so what is not is wrong.
     """
