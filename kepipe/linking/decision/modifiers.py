@@ -11,18 +11,15 @@ from collections.abc import Container, Sequence
 
 from kepipe.linking.kb.knowledge import Knowledge
 from kepipe.linking.kb.links import LinkedSpan
+from kepipe.linking.kb.terms import FUNCTION_WORDS
 
 _BEFORE = re.compile(r"(?P<word>[^\W_][\w'/-]*) $")
 _AND = re.compile(r"(?P<word>[^\W_][\w'/-]*)(?: and | or | and/or |-)$")
 _TYPE = re.compile(r",? type (?:\d{1,2}|[IVX]{1,4})?[A-Ca-c]?\b(?<! )")
-_NO_MODIFIERS = frozenset(
-    re.findall(
-        r"\S+",
-        "a about adult autosomal childhood common dominant human mild recessive severe an and after all are as "
-        "associated at before both by due during for from had has have in is may not of on or other related same "
-        "such than that the these this those to two type was were when which with without",
-    )
+_NO_MODIFIERS = FUNCTION_WORDS | frozenset(
+    ("adult", "autosomal", "childhood", "common", "dominant", "human", "mild", "recessive", "severe")
 )
+"""Besides, what people leave out who mark terms."""
 _MODIFIERS = frozenset(
     re.findall(
         r"\S+",

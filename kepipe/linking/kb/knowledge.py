@@ -97,6 +97,13 @@ class Knowledge:
         before = (label.lower().split(" ")[:-1] for label in compress(self.labels, self.concepts.tolist()))
         return frozenset(word.strip(",") for words in before for word in words)
 
+    @cached_property
+    def heads(self) -> frozenset[str]:
+        """The last words of labels of terms, in small letters, and their plurals ("carcinoma", "carcinomas")."""
+        labels = compress(self.labels, self.concepts.tolist())
+        last = {label.lower().rsplit(" ", 1)[-1] for label in labels}
+        return frozenset(last | {f"{word}s" for word in last})
+
     def lies_in(self, inner: int, outer: int) -> bool:
         """Whether an entity is a place, or has its seat in one, that lies in another."""
         first, stop = self.within.indptr[inner : inner + 2].tolist() if inner >= 0 else (0, 0)

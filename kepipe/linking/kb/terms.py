@@ -8,7 +8,7 @@ tumor, "breast cancer" for cancer of the breast, "sickle cell anemia" for anemia
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 
 from kepipe.linking.kb.variants import plural
 
@@ -43,8 +43,45 @@ CATEGORIES = frozenset(
     )
 )
 """Nouns that say what sort of thing something is, and alone are no term of which anything is said."""
+FUNCTION_WORDS = frozenset(
+    re.findall(
+        r"\S+",
+        "a about an and after all are as associated at before both by due during for from had has have in is may not "
+        "of on or other related same such than that the these this those to two type was were when which with without",
+    )
+)
+_WORD = re.compile(r"[^\W_][\w'-]*")
 _HYPHENED = 4
 """No name of more words is written with a hyphen instead of a blank."""
+
+
+def term_spans(text: str, modifiers: Container[str], heads: Container[str]) -> list[tuple[int, int]]:
+    """What looks like a term: words that modify terms of a graph, the last a word with which its terms end.
+
+    A category alone ("disease"), and what has no letters, is none.
+    """
+    spans: list[tuple[int, int]] = []
+    start = end = last = -1
+
+    def close() -> None:
+        if end > start and text[start:end].lower() not in CATEGORIES:
+            spans.append((start, end))
+
+    for word in _WORD.finditer(text):
+        low = word[0].lower()
+        head, inside = low in heads, low in modifiers and low not in FUNCTION_WORDS
+        if not (last >= 0 and text[last : word.start()] == " "):
+            close()
+            start = end = -1
+        if head or inside:
+            start = word.start() if start < 0 else start
+            end = word.end() if head and any(map(str.isalpha, low)) else end
+            last = word.end()
+        else:
+            close()
+            start = end = last = -1
+    close()
+    return spans
 
 
 def term_variants(names: Sequence[str]) -> Iterator[str]:

@@ -11,6 +11,8 @@ from kepipe.data.document import Document
 from kepipe.linking.decision.marks import MANNERS, NAMES, Manner, Marks
 from kepipe.linking.decision.modifiers import widen
 from kepipe.linking.decision.policy import Policy
+from kepipe.linking.evaluation.diagnosis import diagnose
+from kepipe.linking.evaluation.explain import explain
 from kepipe.linking.evaluation.goldset import GoldText
 from kepipe.linking.kb.links import Link, LinkedSpan
 from kepipe.linking.linker import Linker
@@ -111,3 +113,17 @@ def test_a_graph_of_terms_is_linked_in_small_letters(tmp_path: Path) -> None:
     assert widen(text, [span], linker.knowledge)[0].start == 0
     kept = linker.link(text, annotate(text), policy=Policy(marks=Marks(modifiers=False)))
     assert text[kept[0].start : kept[0].end] == "renal cell carcinoma"
+
+
+def test_the_doctor_counts_terms(tmp_path: Path) -> None:
+    terms = ["renal cell carcinoma", "ovarian cancer", "breast cancer", "disease"]
+    linker = Linker.build(stored(tmp_path, [Entity(name, name, (), "", (), 5) for name in terms]))
+    text = "Sporadic renal cell carcinoma and breast carcinoma, says Doctor Smith."
+    found = diagnose(linker, [(Document("1", text), annotate(text))])
+    assert (found.spans, found.linked) == (2, 1)
+    assert [(each.surface, each.reason) for each in found.unlinked] == [("breast carcinoma", "no alias")]
+
+
+def test_what_is_not_marked_is_explained(linker: Linker) -> None:
+    told = {each.surface: each.outcome for each in explain(linker, TEXT, annotate(TEXT))}
+    assert told["insurance"] == told["October"] == told["actor"] == "not marked"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kepipe.linking.kb.terms import term_variants
+from kepipe.linking.kb.terms import term_spans, term_variants
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,10 @@ def test_what_is_no_variant() -> None:
     assert "basal cell carcinoma".upper() not in set(term_variants(["basal cell carcinoma"]))
     assert "BCC" not in set(term_variants(["basal cell carcinoma"]))  # named after nobody
     assert "ataxi" not in set(term_variants(["ataxias", "ataxia"]))
+
+
+def test_what_looks_like_a_term() -> None:
+    text = "A rare disease, Familial renal cell carcinoma of cells, and two ovarian cancers."
+    modifiers, heads = {"renal", "cell", "ovarian", "familial", "of"}, {"carcinoma", "cancers", "disease"}
+    spans = [text[start:end] for start, end in term_spans(text, modifiers, heads)]
+    assert spans == ["Familial renal cell carcinoma", "ovarian cancers"]
