@@ -82,18 +82,16 @@ def add_short_forms(batch: TextBatch, matches: Matches, knowledge: Knowledge) ->
 def _full_names(batch: TextBatch, matches: Matches, kinds: Ints) -> dict[int, _Text]:
     """By the number of the text, the full names in it, by what each may be called for short."""
     texts: dict[int, _Text] = defaultdict(_Text)
-    runs = batch.runs
-    if not len(runs):
-        return texts
+    firsts = matches.rows[matches.bounds[:-1]] if len(matches) else np.zeros(0, np.int64)
+    called = np.isin(kinds[firsts], (_PERSON, _ORGANISATION))
     # The longest match that ends with a run, or with what NER takes for a name, and is of several words.
-    names = _several_words(batch)
+    names = _several_words(batch, np.unique(matches.ends[called]))
     if not names:
         return texts
     ends = np.asarray([end for _, end, _ in names], np.int64)
     by_end = np.argsort(matches.ends, kind="stable")
     low = np.searchsorted(matches.ends[by_end], ends, "left").tolist()
     high = np.searchsorted(matches.ends[by_end], ends, "right").tolist()
-    firsts = matches.rows[matches.bounds[:-1]] if len(matches) else np.zeros(0, np.int64)
     numbers = batch.number(ends - 1).tolist()
     for (start, end, person), first, stop, number in zip(names, low, high, numbers, strict=True):
         covering = [at for at in by_end[first:stop].tolist() if matches.starts[at] >= start]
@@ -106,8 +104,9 @@ def _full_names(batch: TextBatch, matches: Matches, kinds: Ints) -> dict[int, _T
     return texts
 
 
-def _several_words(batch: TextBatch) -> list[tuple[int, int, bool]]:
-    """Stretches of several words that look like a name, in order, and whether NER takes it for a person."""
+def _several_words(batch: TextBatch, ends: Ints) -> list[tuple[int, int, bool]]:
+    """Stretches of several words that look like a name, in order, and whether NER takes it for a person; of those that
+    it does not, only what ends where a name of a person or an organisation does (`ends`)."""
     found: dict[Place, bool] = {}
     text = batch.text
     named = {
@@ -115,7 +114,8 @@ def _several_words(batch: TextBatch) -> list[tuple[int, int, bool]]:
         for begin, annotation in zip(batch.begins.tolist(), batch.annotations, strict=False)
         for name in annotation.names or ()
     }
-    for start, end in batch.runs.tolist():
+    runs = batch.runs
+    for start, end in runs[np.isin(runs[:, 1], ends)].tolist():
         if " " in text[start:end]:
             found[start, end] = False
     for (start, end), label in named.items():

@@ -69,12 +69,12 @@ class Marks:
     def allows(self, batch: TextBatch, matches: Matches, knowledge: Knowledge) -> Bools:
         """Which candidates [P] are of a kind that is marked."""
         allowed = np.ones(len(matches.rows), np.bool_)
-        for switch, there in _kinds_of_mark(batch, matches, knowledge).items():
+        for switch in SWITCHES:
             wanted = getattr(self, switch)
             if wanted is None:
                 wanted = knowledge.is_terminology
             if not wanted:
-                allowed &= ~there
+                allowed &= ~_of_kind(switch, batch, matches, knowledge)
         if self.joined is False:
             allowed &= ~_begins_with_own_name(matches, ", ", 0)
         if not self.articles:
@@ -99,6 +99,8 @@ def _begins_with_own_name(matches: Matches, cut: str, side: int) -> Bools:
     """
     longer = [number for number, surface in enumerate(matches.surfaces) if cut in surface]
     has = np.zeros(len(matches.rows), np.bool_)
+    if not longer:
+        return has
     bounds = matches.bounds
     at = {
         place: number
@@ -116,20 +118,20 @@ def _begins_with_own_name(matches: Matches, cut: str, side: int) -> Bools:
     return has
 
 
-def _kinds_of_mark(batch: TextBatch, matches: Matches, knowledge: Knowledge) -> dict[str, Bools]:
-    """By switch, which candidates [P] are such."""
-    concept, occupation = knowledge.concepts[matches.rows], knowledge.occupations[matches.rows]
-    demonym = np.fromiter((surface in DEMONYMS for surface in matches.surfaces), np.bool_, len(matches))
-    cut = within(matches.starts, batch.runs) | within(matches.ends, batch.runs)
-    nested = (name_relations(batch, matches) == INSIDE) & cut
-    dated = np.fromiter((surface in _CALENDAR for surface in matches.surfaces), np.bool_, len(matches))
-    return {
-        "concepts": concept & ~occupation,
-        "roles": concept & occupation,
-        "nationalities": demonym[matches.owners],
-        "dates": dated[matches.owners],
-        "nested": nested[matches.owners] & ~(concept & knowledge.is_terminology),
-    }
+def _of_kind(switch: str, batch: TextBatch, matches: Matches, knowledge: Knowledge) -> Bools:
+    """Which candidates [P] are of the kind that a switch of `SWITCHES` is about."""
+    rows = matches.rows
+    if switch == "concepts":
+        return knowledge.concepts[rows] & ~knowledge.occupations[rows]
+    if switch == "roles":
+        return knowledge.concepts[rows] & knowledge.occupations[rows]
+    if switch == "nested":
+        cut = within(matches.starts, batch.runs) | within(matches.ends, batch.runs)
+        nested = (name_relations(batch, matches) == INSIDE) & cut
+        return nested[matches.owners] & ~(knowledge.concepts[rows] & knowledge.is_terminology)
+    words = DEMONYMS if switch == "nationalities" else _CALENDAR
+    there = np.fromiter((surface in words for surface in matches.surfaces), np.bool_, len(matches))
+    return there[matches.owners]
 
 
 ENOUGH: Mapping[str, float] = {
@@ -165,8 +167,8 @@ def learned(
             np.bool_,
             len(matches),
         )
-        for switch, of_candidate in _kinds_of_mark(batch, matches, knowledge).items():
-            asked = inside & of_candidate[first]
+        for switch in SWITCHES:
+            asked = inside & _of_kind(switch, batch, matches, knowledge)[first]
             there[switch] += int(asked.sum())
             right[switch] += int((asked & exact).sum())
     found = {
