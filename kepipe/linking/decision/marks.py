@@ -128,7 +128,8 @@ def _of_kind(switch: str, batch: TextBatch, matches: Matches, knowledge: Knowled
     if switch == "nested":
         cut = within(matches.starts, batch.runs) | within(matches.ends, batch.runs)
         nested = (name_relations(batch, matches) == INSIDE) & cut
-        return nested[matches.owners] & ~(knowledge.concepts[rows] & knowledge.is_terminology)
+        inside: Bools = nested[matches.owners] & ~(knowledge.concepts[rows] & knowledge.is_terminology)
+        return inside
     words = DEMONYMS if switch == "nationalities" else _CALENDAR
     there = np.fromiter((surface in words for surface in matches.surfaces), np.bool_, len(matches))
     return there[matches.owners]
