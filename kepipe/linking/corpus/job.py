@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from kepipe.linking.corpus.memo import AnnotationMemo
 from kepipe.linking.text.annotations import Annotator
 from kepipe.linking.text.annotators import make_annotator
 
@@ -20,6 +21,11 @@ class AnnotatorChoice(NamedTuple):
     language: str
     spacy_model: str | None
     ner: bool
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether it takes longer to annotate a text than to find what was kept of it; rules are as fast."""
+        return self.language == "zh" or self.spacy_model is not None
 
     def make(self) -> Annotator:
         """The annotator."""
@@ -41,7 +47,7 @@ class Job:
     """Where things are and what is asked of each chunk.
 
     `held_out_share`, of the documents; `complete_gold`: given links mark everything that could be linked; `fuzzy` as in
-    `Policy`.
+    `Policy`; `memo`: a folder of annotations that stays from run to run (`AnnotationMemo`).
     """
 
     documents: Path
@@ -51,6 +57,12 @@ class Job:
     held_out_share: float
     complete_gold: bool
     fuzzy: float | None
+    memo: Path | None = None
+
+    @property
+    def kept(self) -> AnnotationMemo | None:
+        """Annotations of earlier runs."""
+        return None if self.memo is None else AnnotationMemo(self.memo, self.scratch / "memo.npz")
 
     @property
     def linker(self) -> Path:
