@@ -16,7 +16,7 @@ from kepipe.linking.corpus.memo import AnnotationMemo
 from kepipe.linking.text.annotations import Annotations
 from kepipe.linking.text.annotators import SpacyAnnotator
 from kepipe.stages.artifacts import Corpus, Graph
-from kepipe.stages.link import LINK, LinkConfig, LinkInputs
+from kepipe.stages.link import LINK, LinkConfig, LinkInputs, link
 from kg.schema import Relation
 from kg.writer import write_graph
 from tests.support.linking import ENTITIES, TRIPLES
@@ -56,16 +56,10 @@ def run(
     inputs = LinkInputs(graph, Corpus(corpus, ""))
     with monkeypatch.context() as patch:
         patch.setattr(SpacyAnnotator, "annotate", listen)
-        run_stage(replace_memo(memo), inputs, LinkConfig(workers=1), folder)
+        keeping = replace(LINK, run=lambda given, config, on: link(given, config, replace(on, memo=memo)))
+        run_stage(keeping, inputs, LinkConfig(workers=1), folder)
     out = folder / "out"
     return {str(file.relative_to(out)): file.read_bytes() for file in out.rglob("*") if file.is_file()}, given
-
-
-def replace_memo(memo: Path | None):  # type: ignore[no-untyped-def]  # noqa: ANN201
-    """The stage, with a folder that stays."""
-    return replace(
-        LINK, run=lambda inputs, config, context: LINK.run(inputs, config, replace(context, memo=memo))
-    )
 
 
 def test_new_changed_and_deleted_documents_give_what_linking_all_anew_gives(
