@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kg.arrays import Ints
-from kg.store import Graph
+from kg.arrays import Bools, Ints
+from kg.store import Graph, Triples
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ def graph_changes(before: Graph, now: Graph) -> GraphChanges:
     """What is new and what is gone."""
     if before.digest == now.digest:
         return GraphChanges(np.zeros(0, np.int64), [], 0, 0, 0, 0)
-    row_now = np.asarray(now.rows(before.ids), np.int64)
+    row_now = np.asarray(now.find(before.ids), np.int64)
     known = np.zeros(len(now), bool)
     known[row_now[row_now >= 0]] = True
     gone = [before.ids[row] for row in np.flatnonzero(row_now < 0).tolist()]
-    ours, theirs = _keys(now, None, now), _keys(before, row_now, now)
+    ours, theirs = (np.unique(_keys(_triples(graph), graph, now)) for graph in (now, before))
     new_aliases = gone_aliases = 0
     for row, place in enumerate(row_now.tolist()):
         if place >= 0:
@@ -52,15 +52,23 @@ def _names(graph: Graph, row: int) -> set[str]:
     return {graph.labels[row], *graph.aliases(row)}
 
 
-def _keys(graph: Graph, rows: Ints | None, now: Graph) -> Ints:
-    """Each triple of all splits once, as one number, by the rows that its parts have in `now`: int64 [n]; −1 and less
-    where a part is not there. `rows`: those of the graph's entities; None: their own."""
-    parts = [np.asarray(graph.triples(split), np.int64) for split in graph.splits]
-    triples = np.concatenate([np.zeros((0, 3), np.int64), *parts])
+def trained_on(triples: Triples, now: Graph, before: Graph) -> Bools:
+    """Which of the triples of `now`, int32 [n, 3], are training triples of `before`: bool [n]."""
+    return np.isin(_keys(triples, now, now), _keys(before.triples("train"), before, now))
+
+
+def _triples(graph: Graph) -> Triples:
+    """Those of all splits."""
+    return np.concatenate([np.zeros((0, 3), np.int32), *(graph.triples(split) for split in graph.splits)])
+
+
+def _keys(triples: Triples, graph: Graph, now: Graph) -> Ints:
+    """Each triple of a graph as one number, by the rows that its parts have in `now`: int64 [n]; one of its own, less
+    than 0, where a part is not there."""
+    rows = np.asarray(now.find(graph.ids), np.int64)
     relations = {relation.id: row for row, relation in enumerate(now.relations)}
     kinds = np.array([relations.get(relation.id, -1) for relation in graph.relations] or [-1], np.int64)
-    heads, tails = (triples[:, place] if rows is None else rows[triples[:, place]] for place in (0, 2))
-    kind = kinds[triples[:, 1]]
+    heads, kind, tails = rows[triples[:, 0]], kinds[triples[:, 1]], rows[triples[:, 2]]
     keys = (kind * len(now) + heads) * len(now) + tails
     missing = (heads < 0) | (tails < 0) | (kind < 0)
-    return np.unique(np.where(missing, -1 - np.arange(len(keys)), keys))
+    return np.where(missing, -1 - np.arange(len(keys)), keys)

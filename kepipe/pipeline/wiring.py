@@ -14,7 +14,7 @@ from kepipe.flow.artifact import Artifact
 from kepipe.flow.plan import Node
 from kepipe.flow.stage import Slot, Stage
 from kepipe.pipeline import registered_base
-from kepipe.stages.artifacts import Corpus
+from kepipe.stages.artifacts import Corpus, Shards
 from kepipe.stages.from_champion import CHAMPION_STAGE
 from kepipe.stages.table import RENAMED, STAGES
 
@@ -158,7 +158,7 @@ def _add(wired: Wired, name: str, entry: Mapping[str, Any], settings: Settings, 
         raise ConfigError(f"{settings.where(at)}: there is no kind of stage `{kind}`{hint}")
     stage = KINDS[kind]
     if (base := registered_base.of(entry, stage.slots(), settings, at)) is not None:
-        entry = base.with_start(_champion(wired, base.champion, settings, at))
+        entry = base.with_start(_champion(wired, base.champion, stage, settings, at))
     config = validate(stage.config, {k: v for k, v in entry.items() if k not in WIRING}, settings, at)
     given = entry.get("inputs") or {}
     chosen = {slot: names for slot, names in given.items() if names is not None}
@@ -182,7 +182,7 @@ def _add(wired: Wired, name: str, entry: Mapping[str, Any], settings: Settings, 
     wired.append(Node(name, stage, config, inputs))
 
 
-def _champion(wired: Wired, entry: Mapping[str, Any], settings: Settings, at: Key) -> str:
+def _champion(wired: Wired, entry: Mapping[str, Any], taker: AnyStage, settings: Settings, at: Key) -> str:
     """The name of a stage that takes a model from the registry: one that is there with these settings, or a new one."""
     config = validate(
         CHAMPION_STAGE.config, {k: v for k, v in entry.items() if k not in WIRING}, settings, at
@@ -190,7 +190,8 @@ def _champion(wired: Wired, entry: Mapping[str, Any], settings: Settings, at: Ke
     for node in wired.nodes:
         if node.stage is CHAMPION_STAGE and node.config == config:
             return node.name
-    if not config.at.isdecimal() and not wired.found_by_type(Corpus):
+    has_text = wired.found_by_type(Corpus) or any(slot.takes is Shards for slot in taker.slots().values())
+    if not config.at.isdecimal() and not has_text:
         raise ConfigError(
             f"{settings.where((*at, 'base', 'from'))}: an alias is looked up where the text changes, and there is no "
             f"`corpus` here: name a version, such as `models:/{config.name}/1`"

@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kepipe.stages.made_of import made_of
+from kepipe.flow.lineage import Made, by_digest
+from kepipe.stages.artifacts import Model
+from kepipe.stages.made_of import made_of, workspace_of
 from kg.embedding_models import TRANSE
 
 if TYPE_CHECKING:
-    from kepipe.flow.lineage import Made
     from kepipe.flow.stage import StageContext
-    from kepipe.stages.artifacts import Graph, Model
+    from kepipe.stages.artifacts import Graph
     from kepipe.stages.embed import EmbedConfig
     from kg.embedding import Trained
     from kg.store import Graph as StoredGraph
+    from kg.store import Triples
     from kg.warm_start import WarmStart
 
 
@@ -63,6 +65,45 @@ def start_with(made: Made, graph: StoredGraph, config: EmbedConfig, context: Sta
     context.log(counts)
     context.note(message)
     return start
+
+
+def unseen(triples: Triples, graph: StoredGraph, start: Model, context: StageContext) -> Triples:
+    """Held-out triples by which vectors that go on can be scored: not those on which they were trained at any time
+    before, when the graph was divided otherwise. None where a graph of before is no longer in the store."""
+    from kg.changes import trained_on
+    from kg.store import open_graph
+
+    graphs = _graphs_before(start)
+    if graphs is None:
+        context.warn(
+            "a graph that the vectors were trained on is no longer in the store: they are not scored"
+        )
+        return triples[:0]
+    seen = np.zeros(len(triples), bool)
+    for before in graphs:
+        seen |= trained_on(triples, graph, open_graph(before.folder))
+    if seen.any():
+        context.note(f"{int(seen.sum()):,} held-out triples were trained on before, and do not count")
+    return triples[~seen]
+
+
+def _graphs_before(start: Model) -> list[Made] | None:
+    """The graphs on which the vectors of a model were trained, and those with which these began; None where the store
+    lacks one."""
+    store = by_digest(workspace_of(start))
+    vectors, graphs, seen = made_of(start, "vectors", "embed"), list[Made](), set[str]()
+    while vectors is not None and vectors.digest not in seen:
+        seen.add(vectors.digest)
+        given = dict(vectors.inputs())
+        if given["graph"] not in store:
+            return None
+        graphs.append(store[given["graph"]])
+        if "start" not in given:
+            return graphs
+        if given["start"] not in store:
+            return None
+        vectors = made_of(Model.open(store[given["start"]].folder), "vectors", "embed")
+    return graphs
 
 
 def made_count(made: Made) -> int:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kg.embedding import Trained, Training
     from kg.ranking import Scorer
     from kg.store import Graph as StoredGraph
+    from kg.store import Triples
     from kg.warm_start import WarmStart
 
 Count = Annotated[int, Field(ge=1)]
@@ -115,7 +116,11 @@ def embed(inputs: EmbedInputs, config: EmbedConfig, context: StageContext) -> No
         [graph.relations[row].id for row in relations],
         config.model,
     )
-    scores = _score(graph, trained.scorer, context)
+    held_out = {split: graph.triples(split) for split in ("valid", "test") if split in graph.splits}
+    if before is not None and inputs.start is not None:
+        for split, triples in held_out.items():
+            held_out[split] = earlier_vectors.unseen(triples, graph, inputs.start, context)
+    scores = _score(graph, held_out, trained.scorer, context)
     (context.out / "scores.json").write_text(json.dumps(scores, indent=1))
 
 
@@ -187,22 +192,24 @@ def fingerprint(config: EmbedConfig) -> Mapping[str, str]:
     return {file.name: digest_source(file) for file in files if file.is_file()}
 
 
-def _score(graph: StoredGraph, scorer: Scorer, context: StageContext) -> dict[str, dict[str, float]]:
-    """Filtered link prediction of the held-out splits, and of two baselines on the last of them."""
+def _score(
+    graph: StoredGraph, triples_of: Mapping[str, Triples], scorer: Scorer, context: StageContext
+) -> dict[str, dict[str, float]]:
+    """Filtered link prediction of held-out triples by split, and of two baselines on the last of them."""
     from kg.ranking import Popularity, filtered_ranks, random_mrr, summarise
 
-    held_out = [split for split in ("valid", "test") if split in graph.splits]
+    held_out = [split for split, triples in triples_of.items() if len(triples)]
     if not held_out:
         context.warn("the graph holds no triples out: its vectors are not scored")
         return {}
     scores: dict[str, dict[str, float]] = {}
-    total = 2 * sum(len(graph.triples(split)) for split in held_out)
+    total = 2 * sum(len(triples_of[split]) for split in held_out)
     with context.progress("ranking held-out triples", total, "ranks") as tick:
         for split in held_out:
-            scores[split] = summarise(filtered_ranks(graph, graph.triples(split), scorer, tick))
+            scores[split] = summarise(filtered_ranks(graph, triples_of[split], scorer, tick))
     last = held_out[-1]
-    scores["popularity"] = summarise(filtered_ranks(graph, graph.triples(last), Popularity(graph)))
-    scores["random"] = {"mrr": random_mrr(len(graph)), "n": float(len(graph.triples(last)))}
+    scores["popularity"] = summarise(filtered_ranks(graph, triples_of[last], Popularity(graph)))
+    scores["random"] = {"mrr": random_mrr(len(graph)), "n": float(len(triples_of[last]))}
     context.log(
         {f"{name}_{metric}": value for name, values in scores.items() for metric, value in values.items()}
     )

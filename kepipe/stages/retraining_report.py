@@ -82,7 +82,7 @@ def _retraining(inputs: RetrainingReportInputs, context: StageContext) -> Retrai
         "new text": coverage_of(now[place] for place in changes.new),
     }
     rematch, why = _old_questions(inputs)
-    if rematch is None:
+    if rematch is None and before is not None:
         context.warn(f"what was forgotten is not measured: {why}")
     return Retraining(
         counts, named, [now[place].id for place in changes.new], coverage,
@@ -102,6 +102,8 @@ def _old_questions(inputs: RetrainingReportInputs) -> tuple[Rematch | None, str]
         for each in made
         if inputs.start.digest in dict(each.inputs()).values() and each.digest != inputs.evaluation.digest
     ]
+    if made_of(inputs.start, "shards", "link") is None:
+        return None, f"`{inputs.start.name}` was trained on no text that is known"
     if not asked:
         return None, f"no evaluation of `{inputs.start.name}` on its own text is in the store"
     first = min(asked, key=lambda each: float(each.record.get("started", 0.0)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kg.changes import graph_changes
+from kg.changes import graph_changes, trained_on
 from kg.schema import Entity, Relation, Triple
 from kg.store import Graph, open_graph
 from kg.writer import write_graph
@@ -49,3 +49,16 @@ def test_the_same_graph_has_no_changes(tmp_path: Path) -> None:
     bare = graph(tmp_path / "bare", entities, [], ())
     found = graph_changes(bare, first)
     assert (found.new_triples, found.gone_triples) == (1, 0)
+
+
+def test_which_triples_were_trained_on_before(tmp_path: Path) -> None:
+    entities = [Entity(name, name) for name in "abc"]
+    before = graph(tmp_path / "before", entities, [Triple("a", "r", "b"), Triple("b", "r", "c")], ("r",))
+    facts = [Triple("b", "r", "a"), Triple("b", "r", "c"), Triple("b", "q", "c"), Triple("new", "r", "b")]
+    now = graph(tmp_path / "now", [Entity("new", "new"), *entities], facts, ("q", "r"))
+    seen = trained_on(now.triples("train"), now, before)
+    ids = [
+        (now.ids[head], now.relations[kind].id, now.ids[tail])
+        for head, kind, tail in now.triples("train")[seen]
+    ]
+    assert ids == [("b", "r", "c")]

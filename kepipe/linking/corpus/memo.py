@@ -1,7 +1,8 @@
 """What an annotator said of texts in earlier runs, so that new texts alone are annotated.
 
 Annotations depend on the text alone, and are the same whether they are made or found. A folder belongs to one
-annotator; in it each file `NAME.npz` has the annotations of some texts, and `NAME.npy` beside it their digests, uint64 [n, 2].
+annotator; in it each file `NAME.npz` has the annotations of some texts, and `NAME.npy` beside it their digests,
+uint64 [n, 2].
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from kepipe.flow.stage import Nothing, Planned, StageContext
 from kepipe.stages.artifacts import Graph, Model
 from kepipe.stages.embed import EMBED, EmbedConfig, EmbedInputs
 from kepipe.stages.graph import GRAPH, GraphConfig
+from kg.changes import trained_on
+from kg.store import open_graph
 from kg.vectors import open_vectors
 from tests.support.stages import run_stage
 
@@ -29,7 +32,7 @@ def graph_of(folder: Path, lines: list[str], digest: str) -> Graph:
     (folder / "out").mkdir(parents=True)
     (folder / "triples.tsv").write_text("\n".join(lines))
     context = StageContext(folder / "out", folder, 0, "cpu", lambda _: None)
-    GRAPH.run(Nothing(), GraphConfig(source="native", path=folder), context)
+    GRAPH.run(Nothing(), GraphConfig(source="native", path=folder, valid=0.1, test=0.1), context)
     return Graph(folder / "out", digest)
 
 
@@ -38,9 +41,11 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> EmbedInputs:
     """A graph, and a model that was trained with its vectors, in a store."""
     store = tmp_path_factory.mktemp("workspace") / "store" / "done"
     graph = graph_of(store.parent / "graph", STEPS, "graph-1")
+    shutil.copytree(graph.folder, store_of(store, "graph"))
+    graph = Graph(graph.folder, seal(store / "graph", {"stage": "graph", "inputs": {}}, "run"))
     run_stage(EMBED, EmbedInputs(graph), CONFIG, store.parent / "embed")
-    (store.parent / "embed" / "out").rename(store_of(store, "embed"))
-    inputs = {"stage": "embed", "inputs": {"graph": "graph-1"}, "config": CONFIG.model_dump(mode="json")}
+    (store.parent / "embed" / "out").rename(store / "embed")
+    inputs = {"stage": "embed", "inputs": {"graph": graph.digest}, "config": CONFIG.model_dump(mode="json")}
     vectors = seal(store / "embed", inputs, "run")
     (store / "model").mkdir()
     (store / "model" / "kepipe.json").write_text(json.dumps({"vectors": vectors}))
@@ -97,6 +102,22 @@ def test_new_entities_have_vectors_at_once_and_known_ones_stay(
     assert (tmp_path / "again/out/vectors.safetensors").read_bytes() == (
         tmp_path / "out/vectors.safetensors"
     ).read_bytes()
+
+
+def test_what_was_trained_on_before_is_not_asked(before: EmbedInputs, grown: Graph, tmp_path: Path) -> None:
+    """The grown graph is divided anew: a fact that was learned then may be held out now."""
+    said, logged = run(EmbedInputs(grown, before.start), CONFIG, tmp_path)
+    stored = open_graph(grown.folder)
+    held_out = {split: stored.triples(split) for split in ("valid", "test")}
+    seen = {
+        split: trained_on(triples, stored, open_graph(before.graph.folder))
+        for split, triples in held_out.items()
+    }
+    assert sum(mask.sum() for mask in seen.values()) > 10
+    for split, mask in seen.items():
+        told = f"{int(mask.sum())} held-out triples were trained on before, and do not count"
+        assert told in said
+        assert logged[f"{split}_n"] == (~mask).sum()
 
 
 def test_they_go_on_for_some_epochs(before: EmbedInputs, grown: Graph, tmp_path: Path) -> None:
