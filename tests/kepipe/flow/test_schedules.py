@@ -281,13 +281,33 @@ def test_a_file_that_is_no_database_is_called_by_its_name(tmp_path: Path) -> Non
         schedules.entries(tmp_path)
 
 
+@pytest.mark.parametrize("damage", [b"", b"no database" * 100, None], ids=["emptied", "overwritten", "cut off"])
+def test_the_schedules_of_a_damaged_file_come_back(
+    tmp_path: Path, script: Path, damage: bytes | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(40):  # more than a page of the file holds
+        schedules.add(tmp_path, f"s{number}", Schedule(pipeline=str(script), when=Cron(cron="@daily")))
+    schedules.pause(tmp_path, "s3")
+    schedules.remove(tmp_path, "s5")
+    before = {entry.name: (entry.schedule, entry.next) for entry in schedules.entries(tmp_path)}
+    file = tmp_path / "schedule.sqlite"
+    file.write_bytes(file.read_bytes()[:5000] if damage is None else damage)
+    assert {entry.name: (entry.schedule, entry.next) for entry in schedules.entries(tmp_path)} == before
+    said = capsys.readouterr().err
+    assert "schedule.sqlite was damaged and is kept as schedule.sqlite.damaged-" in said
+    assert "39 schedules were restored" in said
+    file.unlink()
+    assert schedules.entries(tmp_path) == []  # removed on purpose
+
+
 def test_the_job_store_is_its_owners_alone(tmp_path: Path, script: Path) -> None:
     before = os.umask(0)
     try:
         add(tmp_path, script, "@daily")
     finally:
         os.umask(before)
-    assert stat.S_IMODE((tmp_path / "schedule.sqlite").stat().st_mode) == 0o600
+    for name in ("schedule.sqlite", "schedule.json"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
 
 
 def test_adding_again_replaces(tmp_path: Path, script: Path) -> None:
