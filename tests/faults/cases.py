@@ -16,7 +16,7 @@ from kepipe.flow.history import results
 from kepipe.flow.plan import Workspace
 from kepipe.tracking import registry
 from kepipe.tracking.dashboard import next_free
-from tests.faults.world import Killer, World, differs_from_reference, tracking_server, wrongs
+from tests.faults.world import LIGHT, Killer, World, differs_from_reference, tracking_server, wrongs
 
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 HOUR = 3600
@@ -24,9 +24,11 @@ RETRIES = ("--retries", "50", "--backoff", "0.2s")
 
 
 def kills(folder: Path, count: int, seed: int, *, server: bool, longest: float = 6.0) -> Iterator[str]:
-    """kill -9 of scheduler, runs, deliveries and the tracking server, at moments that are drawn."""
+    """kill -9 of scheduler, runs, deliveries and the tracking server, at moments that are drawn; without `server`, of
+    scheduler and runs of a pipeline that trains nothing."""
     if not server:
-        yield from _kills(World(folder), Killer, count, seed, longest)
+        world = World(folder, {"KEPIPE_TRACKING": "off"}, LIGHT)
+        yield from _kills(world, Killer, count, seed, longest)
         return
     with tracking_server(folder / "server", next_free(23000)) as running:
         world = World(folder, {"MLFLOW_TRACKING_URI": running.address})

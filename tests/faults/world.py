@@ -46,22 +46,26 @@ stages:
   evaluate: {context: 32, probes: [mlm-loss]}
   register: {name: faulty, inputs: {model: pretrain}, gate: {metric: mlm_loss/tokens}}
 """
+LIGHT = PIPELINE.partition("  pretrain:")[0]
+"""The stages that need no model, for the suite."""
 QUIET = 2.0
 """Seconds for which nothing may be at work before what happened is looked at."""
 
 
 @dataclass
 class World:
-    """A project and its workspace in `folder`. `environment`: of every process that is started."""
+    """A project and its workspace in `folder`. `environment`: of every process that is started. `text`: of the
+    pipeline's file."""
 
     folder: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    text: str = PIPELINE
     scheduler: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
         if not self.project.exists():
             shutil.copytree(EXAMPLE.parent, self.project)
-            (self.project / "p.yaml").write_text(PIPELINE)
+            (self.project / "p.yaml").write_text(self.text)
 
     @property
     def project(self) -> Path:
@@ -162,8 +166,10 @@ def wrongs(world: World) -> Iterator[str]:
     anew = [each["stage"] for each in statuses if each["event"] == "StageStarted"]
     if anew:
         yield f"made again although nothing is new: {', '.join(anew)}"
-    world.ask("track", "sync")
     yield from _damage(world.workspace)
+    if "register" not in world.text:
+        return
+    world.ask("track", "sync")
     yield from _undelivered(world.workspace)
     store = world.store()
     yield from _of_runs(store, world.workspace)
@@ -234,6 +240,8 @@ def differs_from_reference(world: World, folder: Path) -> Iterator[str]:
         env={**reference.variables(), "KEPIPE_TRACKING": "off"},
     )  # fmt: skip
     for stage in ("graph", "corpus", "link", "shards", "pretrain", "evaluate"):
+        if stage not in world.text:
+            continue
         digests = [
             read_manifest(Workspace(each.workspace).latest("faulty", stage))["digest"]
             for each in (world, reference)

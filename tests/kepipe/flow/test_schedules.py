@@ -281,7 +281,9 @@ def test_a_file_that_is_no_database_is_called_by_its_name(tmp_path: Path) -> Non
         schedules.entries(tmp_path)
 
 
-@pytest.mark.parametrize("damage", [b"", b"no database" * 100, None], ids=["emptied", "overwritten", "cut off"])
+@pytest.mark.parametrize(
+    "damage", [b"", b"no database" * 100, None], ids=["emptied", "overwritten", "cut off"]
+)
 def test_the_schedules_of_a_damaged_file_come_back(
     tmp_path: Path, script: Path, damage: bytes | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
