@@ -20,6 +20,7 @@ from tests.faults.world import LIGHT, Killer, World, differs_from_reference, tra
 
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 HOUR = 3600
+ONLY_GRAPH = "name: faulty\ngraph: {source: native, path: .}\nstages: {graph: {}}\n"
 RETRIES = ("--retries", "50", "--backoff", "0.2s")
 
 
@@ -159,14 +160,12 @@ def damaged_jobs(folder: Path) -> Iterator[str]:
 def clock_jumps(folder: Path) -> Iterator[str]:
     """The clock of a scheduler that fires each ten seconds jumps an hour forth, and an hour back. Needs faketime."""
     shift = folder / "shift"
-    world = World(folder, {
+    environment = {
         "LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(shift), "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    })  # fmt: skip
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1", "KEPIPE_TRACKING": "off",
+    }  # fmt: skip
+    world = World(folder, environment, ONLY_GRAPH)
     shift.write_text("+0")
-    (world.project / "p.yaml").write_text(
-        "name: faulty\ngraph: {source: native, path: .}\nstages: {graph: {}}\n"
-    )
     world.ask("schedule", "add", str(world.pipeline), "--cron", "*/10 * * * * *")
     world.serve()
     try:
