@@ -9,7 +9,7 @@ import numpy as np
 from kg.arrays import Floats32, Ints
 from kg.inductive import Encoder, InductiveTraining, OnStep, embed_new, train_encoder
 from kg.neighbourhood import Neighbourhood
-from kg.store import Graph, Triples
+from kg.store import Graph
 from kg.warm_start import WarmStart
 
 
@@ -53,7 +53,9 @@ def place_by_neighbours(
     for rows in rounds:
         reached = known.copy()
         reached[rows] = True
-        table[rows] = embed_new(encoder, triples[reached[triples[:, [0, 2]]].all(axis=1)], rows, table)
+        table[rows] = embed_new(
+            encoder, triples[reached[triples[:, [0, 2]]].all(axis=1)].astype(np.int32), rows, table
+        )
         known[rows] = True
     new = np.concatenate(rounds)
     placed = WarmStart(
@@ -65,7 +67,7 @@ def place_by_neighbours(
     return Placed(placed, len(rounds[0]), len(new) - len(rounds[0]))
 
 
-def _rounds(known_rows: Ints, triples: Triples, entities: int) -> list[Ints]:
+def _rounds(known_rows: Ints, triples: Ints, entities: int) -> list[Ints]:
     """New entities one step away from the known ones, two steps, and so on: ascending rows each."""
     known = np.zeros(entities, bool)
     known[known_rows] = True
@@ -82,7 +84,7 @@ def _rounds(known_rows: Ints, triples: Triples, entities: int) -> list[Ints]:
 
 def _encoder(
     start: WarmStart,
-    triples: Triples,
+    triples: Ints,
     entities: int,
     settings: InductiveTraining,
     seed: int,
@@ -93,7 +95,7 @@ def _encoder(
     place[start.entity_rows] = np.arange(len(start.entity_rows))
     inside = triples[(place[triples[:, [0, 2]]] >= 0).all(axis=1)].copy()
     inside[:, [0, 2]] = place[inside[:, [0, 2]]]
-    around = Neighbourhood(inside, len(start.entity_rows), len(start.relations))
+    around = Neighbourhood(inside.astype(np.int32), len(start.entity_rows), len(start.relations))
     relations: Floats32 = np.array(start.relations, np.float32)
     if not (around.degrees >= 2).any():
         return Encoder.start(relations, settings.bases, seed)

@@ -143,8 +143,8 @@ class Graph:
     def __contains__(self, id: str) -> bool:
         return self._index.find(id) >= 0
 
-    def find(self, ids: Iterable[str]) -> Ints32:
-        """The rows of several ids, −1 of one that no entity has: int32 [n]."""
+    def find(self, ids: Iterable[str]) -> Ints:
+        """The rows of several ids, −1 of one that no entity has: int64 [n]."""
         return self._index.find_all(list(ids))
 
     def rows(self, ids: Iterable[str]) -> Ints32:
