@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 # Only the versions that these files list, and only files of the digests beside them.
 LOCKED := $(PIP) --require-hashes --no-deps --requirement
 
-.PHONY: quickstart test lint format hooks coverage mutants gpu-check lock sbom clean
+.PHONY: quickstart test lint format hooks coverage mutants gpu-check faults lock sbom clean
 
 quickstart: $(VENV)/installed
 	$(BIN)/kepipe run pipelines/quickstart.yaml
@@ -43,6 +43,11 @@ mutants: $(VENV)/installed-test
 # What a GPU has to prove, in six minutes: a table, gpu-check.json, gpu-check.png.
 gpu-check: $(VENV)/installed-test
 	$(BIN)/python -m tests.gpu
+
+# kill -9 of scheduler, runs, deliveries and tracking server, and the other faults: half an hour. As root, with faketime
+# installed, none is left out.
+faults: $(VENV)/installed-test
+	$(BIN)/python -m tests.faults
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' \

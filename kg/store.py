@@ -143,10 +143,14 @@ class Graph:
     def __contains__(self, id: str) -> bool:
         return self._index.find(id) >= 0
 
+    def find(self, ids: Iterable[str]) -> Ints:
+        """The rows of several ids, −1 of one that no entity has: int64 [n]."""
+        return self._index.find_all(list(ids))
+
     def rows(self, ids: Iterable[str]) -> Ints32:
         """The rows of several entities: int32 [n]. Raises UnknownEntityError."""
         asked = list(ids)
-        found = self._index.find_all(asked)
+        found = self.find(asked)
         if (found < 0).any():
             raise UnknownEntityError(f"no entity {asked[int(found.argmin())]!r} in the graph {self.folder}")
         return found.astype(np.int32)

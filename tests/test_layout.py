@@ -25,7 +25,7 @@ TEST_FILES = [
     file for file in sorted(TESTS.rglob("test_*.py")) if file.relative_to(TESTS).as_posix() not in HOUSE_RULES
 ]
 
-SHARED = ("tests.support", "tests.benchmarks", "tests.gpu")
+SHARED = ("tests.support", "tests.benchmarks", "tests.gpu", "tests.faults")
 OF_THE_WHOLE = ("gpu", "parity", "pipelines")
 """Folders whose tests belong to no single module."""
 

@@ -38,6 +38,9 @@ def list_(workspace: WorkspaceOption = WORKSPACE) -> None:
     if kept := usage.of(place.root / ARTIFACTS):
         total += kept
         echo(f"{ARTIFACTS}, what only MLflow has: {_megabytes(kept).strip()}")
+    if kept := usage.of(place.store.root / "memo"):
+        total += kept
+        echo(f"annotations of earlier runs: {_megabytes(kept).strip()}")
     echo(f"total {_megabytes(total).strip()}")
 
 
@@ -56,12 +59,16 @@ def prune(
         bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")
     ] = False,
 ) -> None:
-    """Remove old results. What a pipeline's newest run uses stays in any case."""
+    """Remove old results; with `--older`, also annotations that no run has used since. What a pipeline's newest run
+    uses stays in any case."""
     from kepipe.flow.plan import Workspace
     from kepipe.flow.usage import DiskUsage, outdated, results
 
     place, usage, freed, left = Workspace(workspace.resolve()), DiskUsage(), 0, 0
-    for result in outdated(results(place), keep, time.time() - _seconds(older)):
+    before = time.time() - _seconds(older)
+    if older != "0d":
+        freed += place.store.forget_memos(before, dry_run=dry_run)
+    for result in outdated(results(place), keep, before):
         size = usage.of(result.folder)
         removed = size if dry_run else place.store.remove(result.folder)
         if removed is None:
@@ -125,6 +132,8 @@ def clear(
     if unfinished or everything:
         unwanted += store.unfinished()
     freed = [store.remove(folder) for folder in unwanted]
+    if everything:
+        freed.append(store.forget_memos(time.time()))
     echo(f"freed {sum(filter(None, freed)) / 1e6:.1f} MB")
     if None in freed:
         echo(f"{freed.count(None)} left: runs that go on use them")

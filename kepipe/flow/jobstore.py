@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import time
@@ -16,10 +17,11 @@ from apscheduler.jobstores.base import BaseJobStore, ConflictingIdError, JobLook
 from apscheduler.util import datetime_to_utc_timestamp, utc_timestamp_to_datetime
 
 from kepipe.config import ConfigError
-from kepipe.files import lock
+from kepipe.files import lock, replacing
 from kepipe.flow.history import Result
 from kepipe.flow.schedule import NAME, Schedule
 from kepipe.terminal import echo
+from kg.regular_files import read_json
 
 Fire = Callable[[str, Schedule], Result | None]
 """(name, schedule) → how it went, or None where there was no reason to fire."""
@@ -33,30 +35,85 @@ def refuse(name: str, schedule: Schedule) -> Result | None:
     raise RuntimeError(f"{name} ({schedule.pipeline}): this process fires no schedules")
 
 
+def _is_whole(file: Path) -> bool:
+    """Whether a file is a database that SQLite can read: not cut off, overwritten or emptied."""
+    if not file.stat().st_size:
+        return False
+    try:
+        with closing(sqlite3.connect(file, timeout=30)) as connection:
+            (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.OperationalError:
+        return True  # busy, or on a disk that is full: no damage
+    except sqlite3.DatabaseError:
+        return False
+    return bool(found == "ok")
+
+
 class JobStore(BaseJobStore):  # type: ignore[misc]
     """APScheduler's jobs in an SQLite file, where other processes add and remove jobs too.
 
     A job is kept as JSON, a `Schedule`, and calls nothing but `fire`: a file from elsewhere
     can name another pipeline, and runs nothing by being read. A job is of the workspace in which the file lies now:
-    it may have been moved since the job was added. A file that is no database is set aside, and that is told. Raises
-    ConfigError for one of another form.
+    it may have been moved since the job was added. A damaged file is set aside, and its jobs come back from a
+    mirror. Raises ConfigError for a file of another form.
     """
 
     def __init__(self, file: Path, fire: Fire | None = None) -> None:
         super().__init__()
         file.parent.mkdir(parents=True, exist_ok=True)
-        _set_aside_damaged(file)
-        os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
         self.file, self.fire = file.resolve(), fire
         """`fire`: None where no job may be fired. A scheduler takes what is due once more while it shuts down, even
         a paused one, and notes it as fired."""
+        with lock(self._lock):
+            if not self.file.exists():
+                self._mirror.unlink(missing_ok=True)  # whoever removed the file wants no schedules back
+            elif not _is_whole(self.file):
+                self._restore()
+            os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+            self._prepare()
+
+    def _prepare(self) -> None:
+        """Make the table. Raises ConfigError for a file of another form."""
         with self._connection() as connection:
             if connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (_PICKLED,)).fetchone():
                 raise ConfigError(
-                    f"{file}: its schedules are pickled, and nothing is unpickled; "
+                    f"{self.file}: its schedules are pickled, and nothing is unpickled; "
                     "remove the file and add the schedules again"
                 )
             connection.execute("CREATE TABLE IF NOT EXISTS jobs (id TEXT PRIMARY KEY, next REAL, job TEXT)")
+
+    @property
+    def _lock(self) -> Path:
+        return self.file.with_name(f"{self.file.name}.lock")
+
+    @property
+    def _mirror(self) -> Path:
+        """The jobs as JSON, of when one was last added, removed, paused or resumed."""
+        return self.file.with_suffix(".json")
+
+    def _restore(self) -> None:
+        """Set a damaged file aside and fill a new one from the mirror. What has been due since is fired once."""
+        aside = self.file.with_name(f"{self.file.name}.damaged-{time.time_ns()}")
+        self.file.rename(aside)
+        try:
+            rows = [tuple(row) for row in read_json(self._mirror)]
+        except (OSError, ValueError, TypeError):
+            rows = []
+        os.close(os.open(self.file, os.O_CREAT | os.O_RDWR, 0o600))
+        self._prepare()
+        with self._connection() as connection:
+            connection.executemany("INSERT INTO jobs VALUES (?, ?, ?)", rows)
+        echo(
+            f"{self.file.name} was damaged and is kept as {aside.name}; {len(rows)} schedules were restored",
+            err=True,
+        )
+
+    def _keep_mirror(self) -> None:
+        with lock(self._lock), self._connection() as connection:
+            rows = connection.execute("SELECT id, next, job FROM jobs ORDER BY id").fetchall()
+            with replacing(self._mirror, concurrent=True) as unfinished:
+                unfinished.touch(0o600)
+                unfinished.write_text(json.dumps(rows))
 
     def lookup_job(self, job_id: str) -> Job | None:
         return next(iter(self._jobs("id = ?", job_id)), None)
@@ -80,6 +137,7 @@ class JobStore(BaseJobStore):  # type: ignore[misc]
                 connection.execute("INSERT INTO jobs VALUES (?, ?, ?)", row)
         except sqlite3.IntegrityError:
             raise ConflictingIdError(job.id) from None
+        self._keep_mirror()
 
     def update_job(self, job: Job) -> None:
         """Note the next firing of a job that is due, unless another process has removed or replaced it."""
@@ -96,15 +154,18 @@ class JobStore(BaseJobStore):  # type: ignore[misc]
             connection.execute(
                 "UPDATE jobs SET next = ? WHERE id = ?", (datetime_to_utc_timestamp(following), job_id)
             )
+        self._keep_mirror()
 
     def remove_job(self, job_id: str) -> None:
         with self._connection() as connection:
             if not connection.execute("DELETE FROM jobs WHERE id = ?", (job_id,)).rowcount:
                 raise JobLookupError(job_id)
+        self._keep_mirror()
 
     def remove_all_jobs(self) -> None:
         with self._connection() as connection:
             connection.execute("DELETE FROM jobs")
+        self._keep_mirror()
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -152,29 +213,3 @@ class JobStore(BaseJobStore):  # type: ignore[misc]
         job.func = self.fire or refuse
         job._scheduler, job._jobstore_alias = self._scheduler, self._alias
         return job
-
-
-def _set_aside_damaged(file: Path) -> None:
-    if not _is_damaged(file):
-        return
-    with lock(file.with_name(f"{file.name}.lock")):
-        if _is_damaged(file):  # no other process was faster
-            aside = file.with_name(f"{file.name}.damaged-{time.time_ns()}")
-            file.rename(aside)
-            echo(
-                f"schedules: {file.name} was no database and is kept as {aside.name}; there are no schedules any more: "
-                "add them again (`kepipe schedule add`)",
-                err=True,
-            )
-
-
-def _is_damaged(file: Path) -> bool:
-    """Whether a file is there that is no database."""
-    if not file.is_file():
-        return False
-    try:
-        with closing(sqlite3.connect(file, timeout=30)) as connection:
-            connection.execute("SELECT 1 FROM sqlite_master").fetchone()
-    except sqlite3.DatabaseError as error:
-        return error.sqlite_errorcode == sqlite3.SQLITE_NOTADB
-    return False

@@ -196,6 +196,7 @@ class Run:
                 self._recorder(workdir, clock),
                 stamp,
                 sources.check,
+                store.memo(node.stage.name),
             )
             node.stage.run(self._typed(node, inputs), node.config, context)
             sources.check_once()

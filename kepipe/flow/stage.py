@@ -48,6 +48,9 @@ class StageContext:
     sources_read: Callable[[], None] = nothing
     """A stage that works on for long may say when it has read the user's files: what becomes of them later does not
     concern it. Of one that does not, they must not change before its end. Raises SourcesChangedError."""
+    memo: Path | None = None
+    """A folder that stays from run to run, for parts of the work that need not be done twice. What is found there must
+    be what would be made: it decides how long a stage takes, never what it writes. None: nothing is kept."""
 
     def emit(self, make: Callable[..., Event], **values: Any) -> None:
         """Tell whoever listens: `context.emit(Noted, level="info", message="…")`."""

@@ -168,6 +168,22 @@ class Store:
         _delete(trash)
         return True
 
+    def memo(self, kind: str) -> Path:
+        """Where a kind of stage keeps parts of its work for later runs (`StageContext.memo`)."""
+        return self.root / "memo" / kind
+
+    def forget_memos(self, before: float, *, dry_run: bool = False) -> int:
+        """Remove what stages kept and no run has used since a time; the bytes that this frees."""
+        freed = 0
+        for file in (self.root / "memo").rglob("*"):
+            with suppress(OSError):  # another process removes it too
+                about = file.stat()
+                if file.is_file() and about.st_mtime < before:
+                    if not dry_run:
+                        file.unlink()
+                    freed += about.st_size
+        return freed
+
     def finished(self) -> list[Path]:
         """Every folder in `done`, damaged or not."""
         return sorted(self._done.glob("*"))

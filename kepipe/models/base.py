@@ -33,7 +33,8 @@ class Base(Section):
     size: str | None = None
     """A published size: tiny, mini, small, medium, base, large (default: mini)."""
     trained: UserSource | None = Field(None, alias="from")
-    """Start from trained weights: `minilm`, a folder (kepipe's or Hugging Face's), or a hub id."""
+    """Start from trained weights: `minilm`, a folder (kepipe's or Hugging Face's), a hub id, or a registered model,
+    `models:/NAME@champion` or `models:/NAME/3`; settings beside `@champion` are of a fresh model until there is one."""
     layers: int | None = Field(None, ge=1)
     """Layers of the encoder (of the decoder where that is the only stack)."""
     decoder_layers: int | None = Field(None, ge=1)

@@ -6,12 +6,16 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import count
 from typing import Any
 
 from kepipe.config import ConfigError, Key, Section, Settings, merge, suggest, validate
 from kepipe.flow.artifact import Artifact
 from kepipe.flow.plan import Node
 from kepipe.flow.stage import Slot, Stage
+from kepipe.pipeline import registered_base
+from kepipe.stages.artifacts import Corpus, Shards
+from kepipe.stages.from_champion import CHAMPION_STAGE
 from kepipe.stages.table import RENAMED, STAGES
 
 AnyStage = Stage[Any, Any]
@@ -153,6 +157,8 @@ def _add(wired: Wired, name: str, entry: Mapping[str, Any], settings: Settings, 
         hint = f": it is called `{new}` now" if new else suggest(str(kind), list(KINDS))
         raise ConfigError(f"{settings.where(at)}: there is no kind of stage `{kind}`{hint}")
     stage = KINDS[kind]
+    if (base := registered_base.of(entry, stage.slots(), settings, at)) is not None:
+        entry = base.with_start(_champion(wired, base.champion, stage, settings, at))
     config = validate(stage.config, {k: v for k, v in entry.items() if k not in WIRING}, settings, at)
     given = entry.get("inputs") or {}
     chosen = {slot: names for slot, names in given.items() if names is not None}
@@ -174,6 +180,27 @@ def _add(wired: Wired, name: str, entry: Mapping[str, Any], settings: Settings, 
         if name_of_slot in chosen or name_of_slot in needed or not slot.optional
     }
     wired.append(Node(name, stage, config, inputs))
+
+
+def _champion(wired: Wired, entry: Mapping[str, Any], taker: AnyStage, settings: Settings, at: Key) -> str:
+    """The name of a stage that takes a model from the registry: one that is there with these settings, or a new one."""
+    config = validate(
+        CHAMPION_STAGE.config, {k: v for k, v in entry.items() if k not in WIRING}, settings, at
+    )
+    for node in wired.nodes:
+        if node.stage is CHAMPION_STAGE and node.config == config:
+            return node.name
+    has_text = wired.found_by_type(Corpus) or any(slot.takes is Shards for slot in taker.slots().values())
+    if not config.at.isdecimal() and not has_text:
+        raise ConfigError(
+            f"{settings.where((*at, 'base', 'from'))}: an alias is looked up where the text changes, and there is no "
+            f"`corpus` here: name a version, such as `models:/{config.name}/1`"
+        )
+    kind, taken = str(entry["use"]), settings.data.get("stages", {})
+    names = (kind if number == 1 else f"{kind}-{number}" for number in count(1))
+    name = next(name for name in names if name not in wired and name not in taken)
+    _add(wired, name, entry, settings, at)
+    return name
 
 
 def _producers(

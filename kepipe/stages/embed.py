@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from kepipe.config import ConfigConflict, Section, UserPath, runtime_only
 from kepipe.flow.source_digests import digest_source
 from kepipe.flow.stage import Planned, Stage, StageContext
-from kepipe.stages.artifacts import Graph, Vectors
+from kepipe.stages.artifacts import Graph, Model, Vectors
 from kg.embedding_models import TRANSE, fitting_width, name_model
 from kg.vectors import FILES
 
 if TYPE_CHECKING:
+    from kg.embedding import Trained, Training
     from kg.ranking import Scorer
     from kg.store import Graph as StoredGraph
+    from kg.store import Triples
     from kg.warm_start import WarmStart
 
 Count = Annotated[int, Field(ge=1)]
@@ -53,25 +55,80 @@ class EmbedConfig(Section):
     """Stop after so many rankings without a better one, and keep the best vectors; 0: train all epochs."""
     warm_start: UserPath | None = runtime_only(None)
     """A folder with the vectors of an earlier run: what it knows goes on from there, by id. Fewer epochs will do."""
+    epochs_again: Annotated[int, Field(ge=0)] = 2
+    """With the input `start`: passes by which the vectors that the model was trained with go on, at the rate of the
+    last so many epochs. 0: known ones stay as they are to the bit, and new ones are composed of their neighbours'."""
+
+    @model_validator(mode="after")
+    def _composes(self) -> EmbedConfig:
+        if not self.epochs_again and self.model != TRANSE:
+            raise ValueError(
+                f"`epochs_again: 0` composes vectors of {TRANSE}; {self.model} has to go on for 1 or more"
+            )
+        return self
+
+    def training(self, *, again: bool) -> Training:
+        """The settings of the training, of all vectors or of those that go on."""
+        from kg.embedding import Training
+
+        settings = Training(**self.model_dump(exclude={"warm_start", "epochs_again"}))
+        if not again:
+            return settings
+        share = 1 - 0.98 * max(0, self.epochs - self.epochs_again) / self.epochs
+        return replace(settings, epochs=self.epochs_again, learning_rate=self.learning_rate * share)
 
 
 @dataclass(frozen=True)
 class EmbedInputs:
-    """The graph whose entities and relations get vectors."""
+    """The graph whose entities and relations get vectors; a model, with whose vectors those begin that it has."""
 
     graph: Graph
+    start: Model | None = None
 
 
 def embed(inputs: EmbedInputs, config: EmbedConfig, context: StageContext) -> None:
     """Write `vectors.safetensors`, `entities.txt`, `relations.txt` and `scores.json`."""
-    from kg.embedding import Training, train
+    from kepipe.models.files import link_folder
+    from kepipe.stages import earlier_vectors
     from kg.store import open_graph
     from kg.vectors import save_vectors
 
     graph = open_graph(inputs.graph.folder)
-    settings = Training(**config.model_dump(exclude={"warm_start"}))
+    before = None if inputs.start is None else earlier_vectors.vectors_of(inputs.start, config, context)
+    if before is not None and earlier_vectors.is_of(before, inputs.graph):
+        link_folder(before.folder, context.out)
+        context.note("the graph is the same: its vectors stay as they are")
+        return
+    if before is not None:
+        start: WarmStart | None = earlier_vectors.start_with(before, graph, config, context)
+    else:
+        start = _start(graph, config, context)
+    entities, relations = list(range(len(graph))), list(range(len(graph.relations)))
+    if start is not None and before is not None and not config.epochs_again:
+        entities, relations, trained = earlier_vectors.untrained(start, graph, config.norm)
+    else:
+        trained = _train(graph, config.training(again=before is not None), start, context)
+    save_vectors(
+        context.out,
+        [graph.ids[row] for row in entities],
+        trained.entities[entities],
+        trained.relations[relations],
+        [graph.relations[row].id for row in relations],
+        config.model,
+    )
+    held_out = {split: graph.triples(split) for split in ("valid", "test") if split in graph.splits}
+    if before is not None and inputs.start is not None:
+        for split, triples in held_out.items():
+            held_out[split] = earlier_vectors.unseen(triples, graph, inputs.start, context)
+    scores = _score(graph, held_out, trained.scorer, context)
+    (context.out / "scores.json").write_text(json.dumps(scores, indent=1))
+
+
+def _train(graph: StoredGraph, settings: Training, start: WarmStart | None, context: StageContext) -> Trained:
+    from kg.embedding import train
+
     done = 0
-    with context.progress(f"training {config.model}", config.epochs, "epochs") as tick:
+    with context.progress(f"training {settings.model}", settings.epochs, "epochs") as tick:
 
         def on_epoch(epoch: int, figures: Mapping[str, float]) -> None:
             nonlocal done
@@ -79,19 +136,7 @@ def embed(inputs: EmbedInputs, config: EmbedConfig, context: StageContext) -> No
             tick(epoch - done)
             done = epoch
 
-        trained = train(
-            graph,
-            settings,
-            context.scratch,
-            context.seed,
-            context.device,
-            on_epoch,
-            start=_start(graph, config, context),
-        )
-    relation_ids = [relation.id for relation in graph.relations]
-    save_vectors(context.out, graph.ids, trained.entities, trained.relations, relation_ids, config.model)
-    scores = _score(graph, trained.scorer, context)
-    (context.out / "scores.json").write_text(json.dumps(scores, indent=1))
+        return train(graph, settings, context.scratch, context.seed, context.device, on_epoch, start=start)
 
 
 def _start(graph: StoredGraph, config: EmbedConfig, context: StageContext) -> WarmStart | None:
@@ -118,6 +163,11 @@ def conflicts(planned: Planned) -> Iterable[ConfigConflict]:
         )
     if config.warm_start is None:
         return
+    if planned.given("start") is not None:
+        yield ConfigConflict(
+            "warm_start", "the model of `inputs.start` brings its vectors: leave one of both out"
+        )
+        return
     try:
         old = open_vectors(config.warm_start)
         made_by = old.model
@@ -142,22 +192,24 @@ def fingerprint(config: EmbedConfig) -> Mapping[str, str]:
     return {file.name: digest_source(file) for file in files if file.is_file()}
 
 
-def _score(graph: StoredGraph, scorer: Scorer, context: StageContext) -> dict[str, dict[str, float]]:
-    """Filtered link prediction of the held-out splits, and of two baselines on the last of them."""
+def _score(
+    graph: StoredGraph, triples_of: Mapping[str, Triples], scorer: Scorer, context: StageContext
+) -> dict[str, dict[str, float]]:
+    """Filtered link prediction of held-out triples by split, and of two baselines on the last of them."""
     from kg.ranking import Popularity, filtered_ranks, random_mrr, summarise
 
-    held_out = [split for split in ("valid", "test") if split in graph.splits]
+    held_out = [split for split, triples in triples_of.items() if len(triples)]
     if not held_out:
         context.warn("the graph holds no triples out: its vectors are not scored")
         return {}
     scores: dict[str, dict[str, float]] = {}
-    total = 2 * sum(len(graph.triples(split)) for split in held_out)
+    total = 2 * sum(len(triples_of[split]) for split in held_out)
     with context.progress("ranking held-out triples", total, "ranks") as tick:
         for split in held_out:
-            scores[split] = summarise(filtered_ranks(graph, graph.triples(split), scorer, tick))
+            scores[split] = summarise(filtered_ranks(graph, triples_of[split], scorer, tick))
     last = held_out[-1]
-    scores["popularity"] = summarise(filtered_ranks(graph, graph.triples(last), Popularity(graph)))
-    scores["random"] = {"mrr": random_mrr(len(graph)), "n": float(len(graph.triples(last)))}
+    scores["popularity"] = summarise(filtered_ranks(graph, triples_of[last], Popularity(graph)))
+    scores["random"] = {"mrr": random_mrr(len(graph)), "n": float(len(triples_of[last]))}
     context.log(
         {f"{name}_{metric}": value for name, values in scores.items() for metric, value in values.items()}
     )

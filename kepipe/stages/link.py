@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from kepipe.config import Section, runtime_only
 from kepipe.data.script import language_of
+from kepipe.flow.artifact import hash_json
 from kepipe.flow.stage import Planned, Stage, StageContext
 from kepipe.stages.artifacts import Corpus, Graph, Linked
 from kepipe.stages.corpus import first_documents
@@ -68,15 +69,23 @@ class LinkConfig(Section):
 
 
 def link(inputs: LinkInputs, config: LinkConfig, context: StageContext) -> None:
-    """Write `documents.jsonl`, `corpus.json`, `scores.json` and `linker/`."""
+    """Write `documents.jsonl`, `corpus.json`, `scores.json` and `linker/`.
+
+    Texts that an earlier run annotated are not annotated again. All are linked anew: which words are common, and what
+    the ranker learns, are of the whole text, so that a new document may change the links of an old one.
+    """
     from kepipe.linking.corpus.job import AnnotatorChoice, Job
     from kepipe.linking.corpus.run import LinkerSettings, Workers, link_corpus
     from kepipe.linking.decision.marks import MANNERS
 
+    annotator = AnnotatorChoice(config.language, config.spacy_model, config.ner)
+    memo = None
+    if context.memo is not None and annotator.is_slow:
+        memo = context.memo / hash_json([LINK.version, annotator, dict(fingerprint(config))])[:20]
     job = Job(
-        inputs.corpus.folder / "documents.jsonl", context.scratch, inputs.graph.folder,
-        AnnotatorChoice(config.language, config.spacy_model, config.ner), inputs.corpus.held_out_share(),
-        config.complete_gold, config.fuzzy, replace(MANNERS[config.marks], pronouns=config.pronouns),
+        inputs.corpus.folder / "documents.jsonl", context.scratch, inputs.graph.folder, annotator,
+        inputs.corpus.held_out_share(), config.complete_gold, config.fuzzy,
+        replace(MANNERS[config.marks], pronouns=config.pronouns), memo,
     )  # fmt: skip
     threshold = None if config.threshold == "auto" else config.threshold
     settings = LinkerSettings(config.max_candidates, config.min_length, config.train, threshold)
@@ -107,6 +116,9 @@ def _log(corpus: LinkedCorpus, texts: Iterable[str], config: LinkConfig, context
             )
         context.log({"candidate_recall": scores["candidate_recall"]})
         note += f"; F1 {linker['f1']:.3f} on held-out links, exact names {baseline['f1']:.3f}"
+    if corpus.known:
+        context.log({"known_documents": corpus.known})
+        note += f"; {corpus.known:,} documents were annotated in an earlier run"
     context.note(note)
     if not corpus.mentions:
         context.warn(_why_nothing(corpus.linker, texts, config))

@@ -16,10 +16,9 @@ import numpy as np
 from pydantic import Field
 
 from kepipe.config import Section
-from kepipe.flow.lineage import by_digest, nearest
-from kepipe.flow.plan import Workspace
 from kepipe.flow.stage import Stage, StageContext
 from kepipe.stages.artifacts import Linked, Model
+from kepipe.stages.made_of import made_of
 
 
 @dataclass(frozen=True)
@@ -40,15 +39,16 @@ class ReplayConfig(Section):
 def replay(inputs: ReplayInputs, config: ReplayConfig, context: StageContext) -> None:
     """Write `documents.jsonl` and what else a linked text has. Of a model whose text is not known, all is new."""
     from kepipe.data.document_files import held_out
+    from kepipe.data.text_changes import text_changes
 
     before = _text_of(inputs)
     old = {} if before is None else {id: text for id, text, _ in _documents(before)}
-    known, share = set(old.values()), inputs.linked.held_out_share()
+    share = inputs.linked.held_out_share()
     now = list(_documents(inputs.linked.folder))
-    kept = [held_out(id, share) for id, _, _ in now]
-    new = [number for number, (_, text, _) in enumerate(now) if text not in known]
-    training_new = [number for number in new if not kept[number]]
-    repeated = [number for number, (_, text, _) in enumerate(now) if text in known and not kept[number]]
+    changes = text_changes(old, [(id, text) for id, text, _ in now])
+    kept, new = [held_out(id, share) for id, _, _ in now], set(changes.new)
+    training_new = [number for number in changes.new if not kept[number]]
+    repeated = [number for number in range(len(now)) if number not in new and not kept[number]]
     replayed = repeated
     if training_new:
         count = min(len(repeated), round(len(training_new) * config.share / (1 - config.share)))
@@ -61,11 +61,10 @@ def replay(inputs: ReplayInputs, config: ReplayConfig, context: StageContext) ->
     for file in ("corpus.json", "scores.json"):
         shutil.copyfile(inputs.linked.folder / file, context.out / file)
     shutil.copytree(inputs.linked.folder / "linker", context.out / "linker")
-    ids = {id for id, _, _ in now}
     counts = {
         "new": len(new),
-        "changed": sum(now[number][0] in old for number in new),
-        "gone": len(old.keys() - ids),
+        "changed": len(changes.changed),
+        "gone": len(changes.gone),
         "replayed": len(replayed),
         "trained_on": len(chosen),
     }
@@ -78,11 +77,7 @@ def replay(inputs: ReplayInputs, config: ReplayConfig, context: StageContext) ->
 
 def _text_of(inputs: ReplayInputs) -> Path | None:
     """The whole linked text on which the model was trained; None where that is not known."""
-    from kepipe.models.folder import read_provenance
-
-    shards = read_provenance(inputs.start.folder).get("shards")
-    workspace = Workspace(inputs.linked.folder.parents[2])  # <workspace>/store/done/<key>
-    found = nearest(str(shards), "link", by_digest(workspace))
+    found = made_of(inputs.start, "shards", "link")
     return None if found is None else found.folder
 
 

@@ -21,6 +21,7 @@ from kepipe.stages.pretrain import PRETRAIN
 from kepipe.stages.register import REGISTER
 from kepipe.stages.replay import REPLAY
 from kepipe.stages.report import REPORT
+from kepipe.stages.retraining_report import RETRAINING_REPORT
 from kepipe.stages.shards import SHARDS
 from kepipe.stages.shuffled_graph import SHUFFLED_GRAPH
 from kepipe.stages.shuffled_vectors import SHUFFLED_VECTORS
@@ -47,6 +48,7 @@ STAGES: tuple[Stage[Any, Any], ...] = (
     EVALUATE,
     REPORT,
     TASK_REPORT,
+    RETRAINING_REPORT,
     REGISTER,
 )
 

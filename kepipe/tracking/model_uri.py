@@ -10,7 +10,22 @@ from pathlib import Path
 from kepipe.config import ConfigError
 from kepipe.tracking.store import Store, StoreUnavailable, connect, is_server
 
-SCHEMES = ("models:/", "runs:/")
+REGISTERED = "models:/"
+SCHEMES = (REGISTERED, "runs:/")
+
+
+def parse(uri: str) -> tuple[str, str]:
+    """The name in `models:/NAME@champion` or `models:/NAME/3`, and the alias or the version. Raises ValueError."""
+    place = uri.removeprefix(REGISTERED)
+    name, _, version = place.partition("@") if "@" in place else place.rpartition("/")
+    if not uri.startswith(REGISTERED) or not name or not version or "/" in name:
+        raise ValueError(f"{uri}: expected models:/NAME@champion or models:/NAME/3")
+    return name, version
+
+
+def address(name: str, version: str) -> str:
+    """The address of a version, by its number or its alias."""
+    return f"{REGISTERED}{name}/{version}" if version.isdecimal() else f"{REGISTERED}{name}@{version}"
 
 
 def is_model_uri(name: str) -> bool:

@@ -237,10 +237,17 @@ def _note_event(client: MlflowClient, name: str, what: str, version: int) -> Non
 
 def champion_of(store: Store, name: str) -> int | None:
     """The version that is champion; None where there is none, or no model of this name."""
+    return version_at(store, name, CHAMPION)
+
+
+def version_at(store: Store, name: str, alias: str) -> int | None:
+    """The version that holds an alias, or has a number; None where there is none, or no model of this name."""
     from mlflow.exceptions import MlflowException
 
     try:
-        number = store.client.get_registered_model(name).aliases.get(CHAMPION)
+        if alias.isdecimal():
+            return int(store.client.get_model_version(name, alias).version)
+        number = store.client.get_registered_model(name).aliases.get(alias)
     except MlflowException as error:
         store.check()  # it answers: there is no such model
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kepipe.data.document import Document
 from kepipe.data.document_files import held_out, to_line
@@ -26,22 +27,43 @@ from kepipe.linking.evaluation.score import candidate_recall, count
 from kepipe.linking.kb.links import Link
 from kepipe.linking.linker import Linker
 from kepipe.linking.ranking.ranker import Ranker
-from kepipe.linking.text.annotations import Annotator
+from kepipe.linking.text.annotations import Annotations, Annotator
 from kepipe.linking.text.casing import Casing, count_spellings
 from kepipe.linking.training.examples import TrainingExample, training_example
 from kg.lexicon import Lexicon
 from kg.store import open_graph
 
 
-def annotate_chunk(job: Job, chunk: Chunk) -> Counter[str]:
-    """Parse and annotate a chunk into its file, unless it is there; its words, as `count_spellings` counts them."""
+class AnnotatedCounts(NamedTuple):
+    """The words of a chunk, as `count_spellings` counts them, and how many of its documents an earlier run knew."""
+
+    spellings: Counter[str]
+    known: int
+
+
+def annotate_chunk(job: Job, chunk: Chunk) -> AnnotatedCounts:
+    """Parse and annotate a chunk into its file, unless it is there."""
     if (done := AnnotatedChunk.open(job.annotated(chunk))) is not None:
-        return count_spellings(done.columns.texts)
+        return AnnotatedCounts(count_spellings(done.columns.texts), 0)
     documents = list(DocumentStream(job.documents, chunk.begin, chunk.line, chunk.end))
     texts = [document.text for document in documents]
-    annotations = list(_annotator(job.annotator).annotate(texts))
+    annotations, known = _annotate(job, texts)
     AnnotatedChunk.of(documents, annotations).save(job.annotated(chunk))
-    return count_spellings(texts)
+    return AnnotatedCounts(count_spellings(texts), known)
+
+
+def _annotate(job: Job, texts: Sequence[str]) -> tuple[list[Annotations], int]:
+    """The annotations of texts, and how many of them an earlier run made."""
+    memo = job.kept
+    if memo is None:
+        return list(_annotator(job.annotator).annotate(texts)), 0
+    found = memo.find(texts)
+    new = [text for text, annotations in zip(texts, found, strict=True) if annotations is None]
+    made = list(_annotator(job.annotator).annotate(new)) if new else []
+    memo.add(new, made)
+    following = iter(made)
+    together = [next(following) if annotations is None else annotations for annotations in found]
+    return together, len(texts) - len(new)
 
 
 def open_chunk(job: Job, chunk: Chunk) -> AnnotatedChunk:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from kepipe.linking.corpus.memo import AnnotationMemo
 from kepipe.linking.decision.marks import NAMES, Marks
 from kepipe.linking.text.annotations import Annotator
 from kepipe.linking.text.annotators import make_annotator
@@ -21,6 +22,11 @@ class AnnotatorChoice(NamedTuple):
     language: str
     spacy_model: str | None
     ner: bool
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether it takes longer to annotate a text than to find what was kept of it; rules are as fast."""
+        return self.language == "zh" or self.spacy_model is not None
 
     def make(self) -> Annotator:
         """The annotator."""
@@ -42,7 +48,8 @@ class Job:
     """Where things are and what is asked of each chunk.
 
     `held_out_share`, of the documents; `complete_gold`: given links mark everything that could be linked; `fuzzy` as in
-    `Policy`; `marks`: what counts as a mention.
+    `Policy`; `marks`: what counts as a mention; `memo`: a folder of annotations that stays from run to run
+    (`AnnotationMemo`).
     """
 
     documents: Path
@@ -53,6 +60,12 @@ class Job:
     complete_gold: bool
     fuzzy: float | None
     marks: Marks = NAMES
+    memo: Path | None = None
+
+    @property
+    def kept(self) -> AnnotationMemo | None:
+        """Annotations of earlier runs."""
+        return None if self.memo is None else AnnotationMemo(self.memo, self.scratch / "memo.npz")
 
     @property
     def linker(self) -> Path:

@@ -80,11 +80,13 @@ class Workers:
 
 @dataclass(frozen=True)
 class LinkedCorpus:
-    """The linker that linked a corpus, how many mentions it found, and `score_corpus` of them."""
+    """The linker that linked a corpus, how many mentions it found, `score_corpus` of them, and how many documents were
+    annotated in an earlier run."""
 
     linker: Linker
     mentions: int
     scores: dict[str, Any]
+    known: int = 0
 
 
 def link_corpus(
@@ -96,11 +98,15 @@ def link_corpus(
     """
     chunks: list[Chunk] = []
     spellings: Counter[str] = Counter()
+    known = 0
+    if job.kept is not None:
+        job.kept.write_index()
     for chunk, counted in workers.run("annotating", job, cut(job.documents), annotate_chunk):
         if not chunks:
             begun(open_chunk(job, chunk).columns.texts[:FIRST])
         chunks.append(chunk)
-        spellings.update(counted)
+        spellings.update(counted.spellings)
+        known += counted.known
     build_linker(job, spellings, settings.max_candidates, settings.min_length)
     linker = Linker.open(job.linker)
     learned: Learned | None = None
@@ -121,7 +127,7 @@ def link_corpus(
             stream.write(job.linked(chunk).read_bytes())
     counts = CorpusCounts.read([job.counts(chunk) for chunk in chunks])
     scores = score_corpus(counts.documents, learned, job.complete_gold)
-    return LinkedCorpus(linker.with_ranker(ranker, job.marks), counts.mentions, scores)
+    return LinkedCorpus(linker.with_ranker(ranker, job.marks), counts.mentions, scores, known)
 
 
 def build_linker(job: Job, spellings: Mapping[str, int], max_candidates: int, min_length: int) -> None:

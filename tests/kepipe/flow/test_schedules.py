@@ -288,12 +288,32 @@ def test_a_file_that_is_no_database_is_set_aside_and_told(
     assert not capsys.readouterr().err
 
 
-def test_a_database_that_is_damaged_inside_is_told_with_what_mends_it(tmp_path: Path, script: Path) -> None:
-    add(tmp_path, script, "@daily")
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda _: b"",
+        lambda _: b"no database" * 100,
+        lambda whole: whole[:5000],
+        lambda whole: whole[:200] + b"\xff" * (len(whole) - 200),
+    ],
+    ids=["emptied", "overwritten", "cut off", "overwritten inside"],
+)
+def test_the_schedules_of_a_damaged_file_come_back(
+    tmp_path: Path, script: Path, damage: Callable[[bytes], bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(40):  # more than a page of the file holds
+        schedules.add(tmp_path, f"s{number}", Schedule(pipeline=str(script), when=Cron(cron="@daily")))
+    schedules.pause(tmp_path, "s3")
+    schedules.remove(tmp_path, "s5")
+    before = {entry.name: (entry.schedule, entry.next) for entry in schedules.entries(tmp_path)}
     file = tmp_path / "schedule.sqlite"
-    file.write_bytes(file.read_bytes()[:200] + b"\xff" * (file.stat().st_size - 200))
-    with pytest.raises(ValueError, match=r"schedule\.sqlite: .*remove the file and add the schedules again"):
-        schedules.entries(tmp_path)
+    file.write_bytes(damage(file.read_bytes()))
+    assert {entry.name: (entry.schedule, entry.next) for entry in schedules.entries(tmp_path)} == before
+    said = capsys.readouterr().err
+    assert "schedule.sqlite was damaged and is kept as schedule.sqlite.damaged-" in said
+    assert "39 schedules were restored" in said
+    file.unlink()
+    assert schedules.entries(tmp_path) == []  # removed on purpose
 
 
 def test_the_job_store_is_its_owners_alone(tmp_path: Path, script: Path) -> None:
@@ -302,7 +322,8 @@ def test_the_job_store_is_its_owners_alone(tmp_path: Path, script: Path) -> None
         add(tmp_path, script, "@daily")
     finally:
         os.umask(before)
-    assert stat.S_IMODE((tmp_path / "schedule.sqlite").stat().st_mode) == 0o600
+    for name in ("schedule.sqlite", "schedule.json"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
 
 
 def test_adding_again_replaces(tmp_path: Path, script: Path) -> None:

@@ -33,13 +33,13 @@ def inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ChampionInputs:
     return ChampionInputs(Corpus(folder, "digest"))
 
 
-def run(inputs: ChampionInputs, out: Path, seed: int = 0) -> str:
+def run(inputs: ChampionInputs, out: Path, seed: int = 0, **settings: object) -> str:
     """What is said."""
     events: list[Event] = []
     for folder in (out, out.with_name(f"{out.name}-scratch")):
         folder.mkdir()
     context = StageContext(out, out.with_name(f"{out.name}-scratch"), seed, "cpu", events.append)
-    champion(inputs, ChampionConfig.model_validate({"name": "moons", "base": BASE}), context)
+    champion(inputs, ChampionConfig.model_validate({"name": "moons", "base": BASE, **settings}), context)
     (note,) = (event.message for event in events if isinstance(event, Noted))
     return note
 
@@ -63,8 +63,19 @@ def test_a_fresh_model_first_and_then_the_champion(inputs: ChampionInputs, tmp_p
     for arm, value in zip(world.arms, (0.5, 0.4), strict=True):
         offer(store, offered("moons", arm.folder, arm.digest, value, arm.name), source, no_score)
     assert run(inputs, tmp_path / "third") == "goes on from moons version 1, the champion"
-    for file in ("model.safetensors", "config.json", "tokenizer.json", "kepipe.json"):
-        assert (tmp_path / "third" / file).read_bytes() == (world.arms[0].folder / file).read_bytes()
+    assert run(inputs, tmp_path / "fourth", at="2", base=None) == "goes on from moons version 2"
+    for out, arm in (("third", world.arms[0]), ("fourth", world.arms[1])):
+        for file in ("model.safetensors", "config.json", "tokenizer.json", "kepipe.json"):
+            assert (tmp_path / out / file).read_bytes() == (arm.folder / file).read_bytes()
+    with pytest.raises(ValueError, match="models:/moons/3: there is none"):
+        run(inputs, tmp_path / "none", at="3")
+
+
+def test_without_settings_of_a_fresh_model_there_has_to_be_a_champion(
+    inputs: ChampionInputs, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=r"models:/moons@champion: there is none .*family: bert"):
+        run(inputs, tmp_path / "out", base=None)
 
 
 def test_a_registry_that_is_away_is_no_reason_to_begin_anew(

@@ -1,0 +1,26 @@
+"""What a model was made of, as far as the store of its workspace has it still."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kepipe.flow.lineage import Made, by_digest, nearest
+from kepipe.flow.plan import Workspace
+
+if TYPE_CHECKING:
+    from kepipe.flow.artifact import Artifact
+    from kepipe.stages.artifacts import Model
+
+
+def workspace_of(artifact: Artifact) -> Workspace:
+    """The workspace in whose store an artifact lies, <workspace>/store/done/<key>."""
+    return Workspace(artifact.folder.parents[2])
+
+
+def made_of(model: Model, slot: str, kind: str) -> Made | None:
+    """The result of a kind of stage that went into a model by an input, at whatever remove; None where that is not
+    known, or no longer in the store."""
+    from kepipe.models.folder import read_provenance
+
+    digest = read_provenance(model.folder).get(slot)
+    return nearest(str(digest), kind, by_digest(workspace_of(model))) if digest else None

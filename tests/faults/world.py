@@ -1,0 +1,353 @@
+"""A workspace with a scheduler, runs and a tracking server as processes that can be killed, and what must hold of it
+afterwards: nothing lost, nothing promoted twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from kepipe.flow.artifact import read_manifest
+from kepipe.flow.events import ModelOffered
+from kepipe.flow.firing import read_begun, read_kept
+from kepipe.flow.journal import read
+from kepipe.flow.plan import Workspace
+from kepipe.tracking import registry
+from kepipe.tracking.cursor import Cursor, journals
+from kepipe.tracking.store import Store, connect, every
+from tests.support.kepipe_run import EXAMPLE
+
+PIPELINE = """name: faulty
+graph: {source: native, path: .}
+corpus: {source: folder, path: texts, held_out: 0.4}
+stages:
+  link: {spacy_model: null, workers: 1}
+  shards: {tokenizer: {from: minilm}}
+  pretrain:
+    base: {family: bert, layers: 1, hidden: 16, heads: 2}
+    length: 32
+    steps: 6
+    checkpoint_every: 2
+    eval_every: 3
+    log_every: 1
+    batch_tokens: 256
+  evaluate: {context: 32, probes: [mlm-loss]}
+  register: {name: faulty, inputs: {model: pretrain}, gate: {metric: mlm_loss/tokens}}
+"""
+LIGHT = PIPELINE.partition("  pretrain:")[0]
+"""The stages that need no model, for the suite."""
+QUIET = 2.0
+"""Seconds for which nothing may be at work before what happened is looked at."""
+
+
+@dataclass
+class World:
+    """A project and its workspace in `folder`. `environment`: of every process that is started. `text`: of the
+    pipeline's file."""
+
+    folder: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    text: str = PIPELINE
+    scheduler: subprocess.Popen[bytes] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.project.exists():
+            shutil.copytree(EXAMPLE.parent, self.project)
+            (self.project / "p.yaml").write_text(self.text)
+
+    @property
+    def project(self) -> Path:
+        return self.folder / "project"
+
+    @property
+    def workspace(self) -> Path:
+        return self.folder / "workspace"
+
+    @property
+    def pipeline(self) -> Path:
+        return self.project / "p.yaml"
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "kepipe", *arguments, "--workspace", str(self.workspace)]
+
+    def variables(self) -> dict[str, str]:
+        return {**os.environ, "OMP_NUM_THREADS": "1", **self.environment}
+
+    def ask(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """A command that ends by itself, and starts no delivery that goes on after it: `track sync` delivers."""
+        return subprocess.run(
+            self.command(*arguments), capture_output=True, text=True, check=check,
+            env={**self.variables(), "KEPIPE_TRACKING": "off"},
+        )  # fmt: skip
+
+    def write(self, number: int) -> None:
+        """A new text arrives."""
+        text = (
+            f"Voyager {number} flew past Neptune and its moon Triton in {1900 + number}. Geysers rose there."
+        )
+        (self.project / "texts" / f"voyager-{number}.txt").write_text(text)
+
+    def serve(self) -> None:
+        """Start the scheduler."""
+        with (self.folder / "scheduler.log").open("ab") as log:
+            self.scheduler = subprocess.Popen(
+                self.command("scheduler"),
+                stdout=log,
+                stderr=log,
+                env=self.variables(),
+                start_new_session=True,
+            )
+
+    def processes(self, words: Sequence[str]) -> list[psutil.Process]:
+        """Those of this workspace whose command has the words, one after the other."""
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                line = process.cmdline()
+                if str(self.workspace) in line and any(
+                    line[at : at + len(words)] == [*words] for at in range(len(line))
+                ):
+                    found.append(process)
+        return found
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether no firing has begun, nothing runs or is delivered, and what was last fired is what is there."""
+        from kepipe.cli.schedule_options import sources
+
+        if read_begun(self.workspace, "faulty") is not None:
+            return False
+        if self.processes(["kepipe", "run"]) or self.processes(["kepipe", "track"]):
+            return False
+        return read_kept(self.workspace, "faulty").get("fired") == sources(self.pipeline, ())
+
+    def settle(self, patience: float = 1800.0) -> None:
+        """Wait until all that has happened has been worked on. Raises TimeoutError."""
+        end, quiet = time.monotonic() + patience, 0.0
+        while quiet < QUIET:
+            if time.monotonic() > end:
+                log = (self.folder / "scheduler.log").read_text()[-3000:]
+                raise TimeoutError(f"it did not come to rest; the scheduler said: {log}")
+            time.sleep(0.25)
+            quiet = quiet + 0.25 if self.is_quiet else 0.0
+
+    def end(self) -> None:
+        """Stop the scheduler as a service manager does."""
+        if self.scheduler is not None and self.scheduler.poll() is None:
+            self.scheduler.send_signal(signal.SIGTERM)
+            self.scheduler.wait(120)
+
+    def store(self) -> Store:
+        """The tracking store, asked from this process."""
+        for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+            os.environ.pop(name, None)
+        os.environ.update(
+            {name: value for name, value in self.environment.items() if name.startswith("MLFLOW")}
+        )
+        return connect(self.workspace)
+
+
+def wrongs(world: World) -> Iterator[str]:
+    """What is not as it should be, once all is at rest and delivered."""
+    again = world.ask("run", str(world.pipeline), "--log-json")
+    statuses = [json.loads(line) for line in again.stdout.splitlines() if line.startswith("{")]
+    anew = [each["stage"] for each in statuses if each["event"] == "StageStarted"]
+    if anew:
+        yield f"made again although nothing is new: {', '.join(anew)}"
+    yield from _damage(world.workspace)
+    if "register" not in world.text:
+        return
+    world.ask("track", "sync")
+    yield from _undelivered(world.workspace)
+    store = world.store()
+    yield from _of_runs(store, world.workspace)
+    yield from _of_registry(store, world.workspace)
+
+
+def _damage(workspace: Path) -> Iterator[str]:
+    store = Workspace(workspace).store
+    for folder in store.finished():
+        if damage := store.damage(folder.name, thorough=True):
+            yield str(damage)
+
+
+def _undelivered(workspace: Path) -> Iterator[str]:
+    for journal in journals(workspace):
+        cursor = Cursor.load(journal)
+        if not cursor.done:
+            yield f"{journal.name}: not delivered ({cursor.unavailable or cursor.sent})"
+        yield from (f"{journal.name}: refused {each}" for each in cursor.refused)
+
+
+def _of_runs(store: Store, workspace: Path) -> Iterator[str]:
+    """Each journal is one run in MLflow, with one of each stage."""
+    experiments = [each.experiment_id for each in store.client.search_experiments()]
+    found = every(lambda page: store.client.search_runs(experiments, page_token=page, max_results=500))
+    tags = [run.data.tags for run in found]
+    count = Counter((each.get("kepipe.run"), each.get("kepipe.stage", "")) for each in tags)
+    for (run, stage), times in count.items():
+        if times > 1 and run:
+            yield f"run {run} {stage} stands {times} times in MLflow"
+    for journal in journals(workspace):
+        if not any(run == journal.stem for run, _ in count):
+            yield f"run {journal.stem} is not in MLflow"
+
+
+def _of_registry(store: Store, workspace: Path) -> Iterator[str]:
+    """Every model that was offered is a version, once; every champion was promoted, once."""
+    offered = {
+        entry.event.digest
+        for journal in journals(workspace)
+        for entry in read(journal)
+        if isinstance(entry.event, ModelOffered)
+    }
+    versions = registry.versions(store.client, "faulty")
+    digests = Counter(each.tags.get("kepipe.digest", "") for each in versions)
+    for digest, times in digests.items():
+        if times > 1:
+            yield f"model {digest[:12]} is {times} versions"
+    if lost := offered - digests.keys():
+        yield f"{len(lost)} models were offered and are no versions"
+    champions = registry.champions(store, "faulty")
+    if len(set(champions)) != len(champions):
+        yield f"promoted twice: {champions}"
+    said = {each.version for each in versions if each.tags.get("kepipe.gate.promoted") == "true"}
+    if not said <= set(champions):
+        yield f"promoted by the gate: {sorted(said)}, champions in order: {champions}"
+    if champions and registry.champion_of(store, "faulty") != champions[-1]:
+        yield f"the alias is at {registry.champion_of(store, 'faulty')}, the last champion is {champions[-1]}"
+
+
+def differs_from_reference(world: World, folder: Path) -> Iterator[str]:
+    """Whether a workspace in which nothing ever failed has other results of the same text."""
+    reference = World(folder)
+    shutil.rmtree(reference.project)
+    shutil.copytree(world.project, reference.project)
+    subprocess.run(
+        reference.command("run", str(reference.pipeline)), check=True, capture_output=True,
+        env={**reference.variables(), "KEPIPE_TRACKING": "off"},
+    )  # fmt: skip
+    for stage in ("graph", "corpus", "link", "shards", "pretrain", "evaluate"):
+        if stage not in world.text:
+            continue
+        digests = [
+            read_manifest(Workspace(each.workspace).latest("faulty", stage))["digest"]
+            for each in (world, reference)
+        ]
+        if digests[0] != digests[1]:
+            yield f"{stage}: other content than in a workspace where nothing was killed"
+
+
+@contextmanager
+def tracking_server(folder: Path, port: int) -> Iterator[Server]:
+    """MLflow's own server on loopback, which keeps runs in SQLite and hands artifacts out."""
+    server = Server(folder, port)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+@dataclass
+class Server:
+    """The process of a tracking server, killed and started again on the same data."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        self.folder.mkdir(exist_ok=True)
+        command = [
+            sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{self.folder / 'mlflow.db'}",
+            "--artifacts-destination", str(self.folder / "artifacts"), "--serve-artifacts", "--workers", "1",
+            "--host", "127.0.0.1", "--port", str(self.port),
+        ]  # fmt: skip
+        environment = {
+            **os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        }  # fmt: skip
+        for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+            environment.pop(name, None)
+        with (self.folder / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=log, env=environment, start_new_session=True
+            )
+
+    def kill(self) -> None:
+        """kill -9 of the server with all its workers."""
+        if self.process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+
+@dataclass
+class Killer:
+    """Draws whom to kill and when, and starts again what a service manager would."""
+
+    world: World
+    rng: np.random.Generator
+    server: Server | None = None
+    killed: Counter[str] = field(default_factory=Counter)
+
+    def victims(self) -> dict[str, list[psutil.Process]]:
+        """Who could be killed now, by what it is."""
+        world, found = self.world, dict[str, list[psutil.Process]]()
+        if world.scheduler is not None and world.scheduler.poll() is None:
+            found["scheduler"] = [psutil.Process(world.scheduler.pid)]
+        for name, words in (("run", ["kepipe", "run"]), ("delivery", ["kepipe", "track"])):
+            if processes := world.processes(words):
+                found[name] = processes
+        return found
+
+    def strike(self) -> str:
+        """kill -9 somebody; what it was, "" where nobody was there."""
+        victims = self.victims()
+        names = sorted(victims) + (["server"] if self.server is not None else [])
+        weights = np.array([{"run": 6.0, "scheduler": 3.0}.get(name, 2.0) for name in names])
+        if not names:
+            return ""
+        name = str(self.rng.choice(names, p=weights / weights.sum()))
+        if name == "server":
+            assert self.server is not None
+            self.server.kill()
+            self.server.start()
+        else:
+            for process in victims[name][:1]:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+        if name == "scheduler":
+            assert self.world.scheduler is not None
+            self.world.scheduler.wait()
+            self.world.serve()
+        self.killed[name] += 1
+        return name
+
+    def rage(self, kills: int, longest: float) -> None:
+        """Kill so many, each after a pause of up to `longest` seconds; new text arrives whenever all is worked on."""
+        number = 0
+        while sum(self.killed.values()) < kills:
+            time.sleep(float(self.rng.uniform(0.1, longest)))
+            if self.world.is_quiet:
+                number += 1
+                self.world.write(number)
+                continue
+            self.strike()

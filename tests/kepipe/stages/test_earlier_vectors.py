@@ -1,0 +1,156 @@
+"""The vectors of a graph that has grown: known ones go on, new ones have neighbours, the same graph keeps all."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kepipe.config import ConfigConflict
+from kepipe.flow.artifact import seal
+from kepipe.flow.events import Event, Metrics, Noted
+from kepipe.flow.stage import Nothing, Planned, StageContext
+from kepipe.stages.artifacts import Graph, Model
+from kepipe.stages.embed import EMBED, EmbedConfig, EmbedInputs
+from kepipe.stages.graph import GRAPH, GraphConfig
+from kg.changes import trained_on
+from kg.store import open_graph
+from kg.vectors import open_vectors
+from tests.support.stages import run_stage
+
+pytest.importorskip("dgl")
+SETTINGS = {"dim": 8, "epochs": 30, "negatives": 64, "learning_rate": 0.1}
+CONFIG = EmbedConfig(**SETTINGS)  # type: ignore[arg-type]
+STEPS = [f"e{row:02}\tstep{by}\te{row + by:02}" for row in range(60) for by in (1, 2, 5) if row + by < 60]
+NEW = ["e30\tstep1\tnew", "new\tstep1\te32", "e29\tstep2\tnew", "new\tstep5\tfar", "alone\tapart\taside"]
+
+
+def graph_of(folder: Path, lines: list[str], digest: str) -> Graph:
+    (folder / "out").mkdir(parents=True)
+    (folder / "triples.tsv").write_text("\n".join(lines))
+    context = StageContext(folder / "out", folder, 0, "cpu", lambda _: None)
+    GRAPH.run(Nothing(), GraphConfig(source="native", path=folder, valid=0.1, test=0.1), context)
+    return Graph(folder / "out", digest)
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory: pytest.TempPathFactory) -> EmbedInputs:
+    """A graph, and a model that was trained with its vectors, in a store."""
+    store = tmp_path_factory.mktemp("workspace") / "store" / "done"
+    graph = graph_of(store.parent / "graph", STEPS, "graph-1")
+    shutil.copytree(graph.folder, store_of(store, "graph"))
+    graph = Graph(graph.folder, seal(store / "graph", {"stage": "graph", "inputs": {}}, "run"))
+    run_stage(EMBED, EmbedInputs(graph), CONFIG, store.parent / "embed")
+    (store.parent / "embed" / "out").rename(store / "embed")
+    inputs = {"stage": "embed", "inputs": {"graph": graph.digest}, "config": CONFIG.model_dump(mode="json")}
+    vectors = seal(store / "embed", inputs, "run")
+    (store / "model").mkdir()
+    (store / "model" / "kepipe.json").write_text(json.dumps({"vectors": vectors}))
+    return EmbedInputs(graph, Model(store / "model", seal(store / "model", {"stage": "pretrain"}, "run")))
+
+
+def store_of(store: Path, name: str) -> Path:
+    store.mkdir(parents=True, exist_ok=True)
+    return store / name
+
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory: pytest.TempPathFactory) -> Graph:
+    return graph_of(tmp_path_factory.mktemp("grown"), STEPS + NEW, "graph-2")
+
+
+def run(inputs: EmbedInputs, config: EmbedConfig, folder: Path) -> tuple[list[str], dict[str, float]]:
+    """What is said, and what is logged at the end."""
+    events: list[Event] = run_stage(EMBED, inputs, config, folder)
+    logged: dict[str, float] = {}
+    for event in events:
+        if isinstance(event, Metrics) and event.step is None:
+            logged |= event.values
+    return [event.message for event in events if isinstance(event, Noted)], logged
+
+
+def test_the_same_graph_keeps_its_vectors(before: EmbedInputs, tmp_path: Path) -> None:
+    said, _ = run(before, CONFIG, tmp_path)
+    assert said == ["the graph is the same: its vectors stay as they are"]
+    assert before.start is not None
+    old = before.start.folder.parent / "embed"
+    for name in ("vectors.safetensors", "entities.txt", "relations.txt", "scores.json"):
+        assert (tmp_path / "out" / name).read_bytes() == (old / name).read_bytes()
+
+
+def test_new_entities_have_vectors_at_once_and_known_ones_stay(
+    before: EmbedInputs, grown: Graph, tmp_path: Path
+) -> None:
+    inputs = EmbedInputs(grown, before.start)
+    said, logged = run(inputs, EmbedConfig(**SETTINGS, epochs_again=0), tmp_path)  # type: ignore[arg-type]
+    assert said[0] == (
+        "60 entities keep their vectors, 4 are new, 0 are gone: 2 of the new have a vector from their neighbours at "
+        "once, 2 have no triple that ties them to others"
+    )
+    assert (logged["known_entities"], logged["new_entities"], logged["placed_entities"]) == (60, 4, 2)
+    assert before.start is not None
+    old, new = open_vectors(before.start.folder.parent / "embed"), open_vectors(tmp_path / "out")
+    assert set(new.ids) == {*old.ids, "new", "far"}
+    np.testing.assert_array_equal(new.matrix[new.rows(old.ids)], old.matrix)
+    table = {id: new.matrix[row] for row, id in enumerate(new.ids)}
+    distances = {id: float(np.linalg.norm(table["new"] - table[id])) for id in old.ids}
+    assert min(distances, key=distances.__getitem__) in {"e29", "e30", "e31", "e32", "e33"}
+    run(inputs, EmbedConfig(**SETTINGS, epochs_again=0), tmp_path / "again")  # type: ignore[arg-type]
+    assert (tmp_path / "again/out/vectors.safetensors").read_bytes() == (
+        tmp_path / "out/vectors.safetensors"
+    ).read_bytes()
+
+
+def test_what_was_trained_on_before_is_not_asked(before: EmbedInputs, grown: Graph, tmp_path: Path) -> None:
+    """The grown graph is divided anew: a fact that was learned then may be held out now."""
+    said, logged = run(EmbedInputs(grown, before.start), CONFIG, tmp_path)
+    stored = open_graph(grown.folder)
+    held_out = {split: stored.triples(split) for split in ("valid", "test")}
+    seen = {
+        split: trained_on(triples, stored, open_graph(before.graph.folder))
+        for split, triples in held_out.items()
+    }
+    assert sum(mask.sum() for mask in seen.values()) > 10
+    for split, mask in seen.items():
+        told = f"{int(mask.sum())} held-out triples were trained on before, and do not count"
+        assert told in said
+        assert logged[f"{split}_n"] == (~mask).sum()
+
+
+def test_they_go_on_for_some_epochs(before: EmbedInputs, grown: Graph, tmp_path: Path) -> None:
+    _, logged = run(EmbedInputs(grown, before.start), CONFIG, tmp_path)
+    assert logged["placed_entities"] == 2
+    assert before.start is not None
+    old, new = open_vectors(before.start.folder.parent / "embed"), open_vectors(tmp_path / "out")
+    assert len(new.ids) == 64
+    moved = np.linalg.norm(new.matrix[new.rows(old.ids)] - old.matrix, axis=1)
+    assert 0 < moved.mean() < 0.2 * np.linalg.norm(old.matrix, axis=1).mean()
+
+
+def test_vectors_of_other_settings_or_none_are_no_start(
+    before: EmbedInputs, grown: Graph, tmp_path: Path
+) -> None:
+    config = EmbedConfig(dim=4, epochs=1)
+    said, _ = run(EmbedInputs(grown, before.start), config, tmp_path / "other")
+    assert said[0] == "the vectors of `` are of other settings (dim 8): all are trained anew"
+    (tmp_path / "store" / "done" / "model").mkdir(parents=True)
+    (tmp_path / "store" / "done" / "model" / "kepipe.json").write_text("{}")
+    model = Model(tmp_path / "store" / "done" / "model", "digest", name="champion")
+    said, _ = run(EmbedInputs(grown, model), config, tmp_path / "none")
+    assert said[0] == "`champion` brings no vectors that the store has: all are trained"
+
+
+def test_settings_that_do_not_go_together(before: EmbedInputs) -> None:
+    with pytest.raises(
+        ValueError, match="`epochs_again: 0` composes vectors of TransE; DistMult has to go on"
+    ):
+        EmbedConfig(model="DistMult", epochs_again=0)
+    assert before.start is not None
+    config = EmbedConfig(warm_start=before.start.folder)
+    planned = Planned("embed", config, {"start": [Planned("champion", None, {})]})
+    (conflict,) = EMBED.conflicts(planned)
+    assert isinstance(conflict, ConfigConflict)
+    assert conflict.key == "warm_start"

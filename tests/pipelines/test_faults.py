@@ -1,0 +1,21 @@
+"""A short form of `make faults`: scheduler and runs are killed at drawn moments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.cases import CASES, kills, why_not
+
+pytestmark = pytest.mark.xdist_group("retraining")
+
+
+def test_kills_at_drawn_moments_lose_nothing(tmp_path: Path) -> None:
+    assert list(kills(tmp_path, count=4, seed=0, server=False, longest=3.0)) == []
+
+
+def test_a_clock_that_jumps_an_hour_forth_and_back(tmp_path: Path) -> None:
+    if reason := why_not("clock jumps"):
+        pytest.skip(reason)
+    assert list(CASES["clock jumps"](tmp_path)) == []
