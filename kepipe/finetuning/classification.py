@@ -17,7 +17,14 @@ from kepipe.arrays import Bools, Floats, Ints
 from kepipe.data.line_readers import columns
 from kepipe.finetuning.examples import Example, Record, mentions_of, read_records, text_of
 from kepipe.finetuning.in_words import InWords, of_texts
-from kepipe.finetuning.label_output import best_label, label_numbers, likeliest, rounded
+from kepipe.finetuning.label_output import (
+    CALIBRATION,
+    best_label,
+    calibration,
+    label_numbers,
+    likeliest,
+    rounded,
+)
 from kepipe.finetuning.metrics import Metric, accuracy, mean
 from kepipe.finetuning.output import Labels
 from kepipe.finetuning.task import ParsedMarkup, Task
@@ -108,15 +115,19 @@ BETWEEN = " ||| "
 
 
 def _measure(examples: Sequence[Example], answers: Sequence[Floats], labels: Labels) -> dict[str, Metric]:
-    return measure(label_numbers(examples, labels), likeliest(answers))
+    return {
+        **measure(label_numbers(examples, labels), likeliest(answers)),
+        **calibration(examples, answers, labels),
+    }
 
 
 def _measure_ranking(
     examples: Sequence[Example], answers: Sequence[Floats], labels: Labels
 ) -> dict[str, Metric]:
     groups_N = np.unique([example.group for example in examples], return_inverse=True)[1]
-    right_N = np.array([example.labels[0] == RIGHT for example in examples])
-    return measure_ranking(groups_N, right_N, np.concatenate(answers)[:, labels.index(RIGHT)])
+    right_N = np.array([example.gold[0] == RIGHT for example in examples])
+    scores_N = np.concatenate(answers)[:, labels.index(RIGHT)]
+    return measure_ranking(groups_N, right_N, scores_N)
 
 
 def _pair(id: str, parsed: ParsedMarkup) -> Example | None:
@@ -138,7 +149,7 @@ CLASSIFICATION = Task(
     "row",
     _measure,
     "accuracy",
-    metrics=("accuracy",),
+    metrics=("accuracy", CALIBRATION),
     in_words=InWords("Say what the text is: {labels}.", "Text: {text}\nLabel: {answer}", of_texts),
 )
 PAIRS = Task(
@@ -149,7 +160,7 @@ PAIRS = Task(
     "accuracy",
     asks="as two texts with ` ||| ` between them",
     as_example=_pair,
-    metrics=("accuracy",),
+    metrics=("accuracy", CALIBRATION),
     in_words=InWords(
         "Say what the two texts are to each other: {labels}.",
         "First: {text}\nSecond: {second}\nLabel: {answer}",

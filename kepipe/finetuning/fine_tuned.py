@@ -15,7 +15,7 @@ from kepipe.finetuning.collator import TaskCollator
 from kepipe.finetuning.encoding import RowFormat
 from kepipe.finetuning.generation_settings import GenerationSettings
 from kepipe.finetuning.mention_finders import Language, Source
-from kepipe.finetuning.output import AnswerFormat
+from kepipe.finetuning.output import AnswerFormat, Decoding
 from kepipe.finetuning.table import TASKS, TaskName
 from kepipe.finetuning.task import Task
 from kepipe.finetuning.task_model import TaskModel
@@ -38,7 +38,8 @@ class TaskSpec:
     """What a fine-tuned model is for, as in `task.json`: enough to lay out a new text as the training's were.
 
     `labels`: what answers are chosen from. `markers`: name → id. `mean`: whether the head reads the row's mean.
-    `mentions`: where entities came from.
+    `mentions`: where entities came from. `overlap`: tokens that the windows of a long text share; None: it is cut.
+    `decoding`: how labels of words are chosen.
     """
 
     task: TaskName
@@ -50,6 +51,8 @@ class TaskSpec:
     mentions: Source = "none"
     generation: GenerationSettings | None = None
     """Of a task whose answers are written."""
+    overlap: int | None = None
+    decoding: Decoding = "independent"
 
     @property
     def row(self) -> Task:
@@ -82,6 +85,7 @@ class FineTunedModel:
             begin=self.config.begins_with_cls,
             causal=self.config.causal,
             segments=self.config.segments,
+            overlap=self.spec.overlap,
         )
 
     @property
@@ -108,6 +112,7 @@ def answer_format(spec: TaskSpec, tokenizer: Tokenizer, config: EncoderConfig) -
         spec.mean,
         config.causal,
         spec.generation,
+        spec.decoding,
     )
 
 

@@ -7,15 +7,19 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
+from kepipe.finetuning.class_weights import label_weights
 from kepipe.finetuning.collator import TaskCollator
 from kepipe.finetuning.encoding import TruncationStats, encode_rows
-from kepipe.finetuning.evaluation import answers
+from kepipe.finetuning.evaluation import answers, by_example, row_answers
 from kepipe.finetuning.examples import Example
 from kepipe.finetuning.fine_tuned import FineTunedModel
+from kepipe.finetuning.label_output import LabelOutput
 from kepipe.finetuning.metrics import summarise
+from kepipe.finetuning.output import Calibrates, LossSettings
 from kepipe.finetuning.read_positions import count_cut_off
 from kepipe.finetuning.records import records
 from kepipe.finetuning.rows import Row
+from kepipe.finetuning.settings import FinetuneConfig
 from kepipe.finetuning.splits import Splits
 from kepipe.flow.stage import StageContext
 from kepipe.studies.scores import FILE, MODEL, Metrics, Scores, write_scores
@@ -35,7 +39,9 @@ def encode(fresh: FineTunedModel, splits: Splits, context: StageContext) -> dict
     stats = TruncationStats()
     rows = {
         split: fresh.spec.row.output.encode(
-            encode_rows(examples, fresh.row_format, stats), examples, fresh.collator.answers
+            made := encode_rows(examples, fresh.row_format, stats),
+            [examples[row.example] for row in made],
+            fresh.collator.answers,
         )
         for split, examples in splits.items()
     }
@@ -44,11 +50,16 @@ def encode(fresh: FineTunedModel, splits: Splits, context: StageContext) -> dict
     if stats.cut:
         lost = f", {stats.words_cut:,} words are cut off and count as missed" if stats.words_cut else ""
         context.warn(f"{stats.cut:,} of {stats.rows:,} rows are longer than `length` and are cut{lost}")
+    if stats.windows:
+        context.note(
+            f"long texts are read in {stats.windows:,} windows more than there are texts; each shares "
+            f"{fresh.row_format.overlap} tokens with the next"
+        )
     settings = fresh.collator.answers.generation
     full = (
         0
         if settings is None
-        else sum(len(row.labels) == settings.max_new_tokens for row in chain(*rows.values()))
+        else sum(len(row.labels or ()) == settings.max_new_tokens for row in chain(*rows.values()))
     )
     if full:
         context.warn(
@@ -74,6 +85,33 @@ def encode(fresh: FineTunedModel, splits: Splits, context: StageContext) -> dict
             f"{stats.mentions:,} entities named, {stats.mentions_aligned:,} of them with tokens of their own"
         )
     return rows
+
+
+def loss_settings(fresh: FineTunedModel, config: FinetuneConfig, rows: Sequence[Row]) -> LossSettings:
+    """What the loss is told, by the settings and the training's rows."""
+    output, labels = fresh.spec.row.output, [row.labels or () for row in rows]
+    weights = None
+    if isinstance(output, LabelOutput):
+        several = output.kind == "several"
+        weights = label_weights(labels, len(fresh.spec.labels), config.class_weights, several=several)
+    return LossSettings(config.label_smoothing, weights)
+
+
+def calibrate(
+    tuned: FineTunedModel,
+    examples: Sequence[Example],
+    rows: Sequence[Row],
+    tokens: int,
+    context: StageContext,
+) -> None:
+    """Fit what the output fits on the examples of `dev`, and tell it. `tokens`: of a batch."""
+    output = tuned.spec.row.output
+    assert isinstance(output, Calibrates)
+    parts = row_answers(tuned.model, tuned.collator, rows, tokens)
+    of_rows, its_rows = zip(*by_example(parts, rows), strict=True)
+    fitted = output.calibrate(tuned.model, of_rows, its_rows, examples, tuned.collator.answers)
+    context.log(fitted)
+    context.note("fitted on dev: " + ", ".join(f"{name} {value:.3g}" for name, value in fitted.items()))
 
 
 def cut_off(rows: Sequence[Row], collator: TaskCollator) -> int:

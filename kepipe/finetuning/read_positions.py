@@ -25,8 +25,8 @@ def add_read_positions(batch: Batch, rows: Sequence[Row], answers: AnswerFormat,
     width, lengths_B = batch.tokens.shape[1], (batch.documents.numpy() > 0).sum(1)
     of, positions = _positions(batch, rows)
     labels = None
-    if all(row.labels for row in rows if row.read_positions):
-        given = [row.labels for row in rows]
+    given = [row.labels for row in rows if row.labels is not None]
+    if len(given) == len(rows):
         labels = (
             _hot(given, len(answers.labels)) if several else np.fromiter(chain.from_iterable(given), np.int64)
         )

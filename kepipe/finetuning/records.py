@@ -45,6 +45,6 @@ def records(
         record: dict[str, Any] = {"id": example.id, **spec.row.as_record(example, answer, spec.labels)}
         if example.group:
             record["group"] = example.group
-        if example.labels:
-            record["labels"] = example.labels if len(example.labels) > 1 else example.labels[0]
+        if example.labels is not None:
+            record["labels"] = example.labels[0] if len(example.labels) == 1 else example.labels
         yield record

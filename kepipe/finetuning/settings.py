@@ -8,8 +8,10 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from kepipe.config import Section, UserSource
+from kepipe.finetuning.class_weights import ClassWeights
 from kepipe.finetuning.generation_settings import GenerationSettings
-from kepipe.finetuning.label_output import SEVERAL_LABELS
+from kepipe.finetuning.label_output import SEVERAL_LABELS, LabelOutput
+from kepipe.finetuning.output import Calibrates, Decoding
 from kepipe.finetuning.splits import Data
 from kepipe.finetuning.table import TASKS, TaskName
 from kepipe.finetuning.text_output import TextOutput
@@ -51,6 +53,9 @@ class FinetuneConfig(Section):
     """Longest row in tokens, special tokens and markers included; triples that are injected come on top."""
     language: Literal["en", "zh"] = "en"
     """The texts' language, by which mentions are found."""
+    overlap: int | None = Field(None, ge=1)
+    """Read a text that is longer than `length` in windows that share so many tokens, and answer from all of them; none:
+    cut it, but in question-answering a third of `length` is shared."""
     mentions: Literal["auto", "data", "linker", "names", "none"] = "auto"
     """Where the entities of a text come from: the data, the linker of the input `linked`, the names of the input
     `graph`; auto: the first of these that there is."""
@@ -63,6 +68,14 @@ class FinetuneConfig(Section):
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     """In training, this share of each true label, or token of a text, goes to all alike; not of tasks with several
     labels at once."""
+    class_weights: ClassWeights = "none"
+    """What labels count in the loss: all alike; balanced: rare ones more, by how often they stand in the training data;
+    effective: by the effective number of their examples, which weighs very rare ones less."""
+    decoding: Decoding = "independent"
+    """Of `task: tagging`: each word's label by itself; valid: the likeliest labels that spell spans; crf: a layer learns
+    which label follows which."""
+    calibrate: bool = False
+    """Fit the temperature of the probabilities, or in question-answering what no answer has to be worth, on `dev`."""
 
     epochs: int = Field(3, ge=1)
     """Passes over the training data, at most."""
@@ -93,9 +106,32 @@ class FinetuneConfig(Section):
         output = TASKS[self.task].output
         if self.generation != GenerationSettings() and not isinstance(output, TextOutput):
             raise ValueError("`generation` is of `task: text-to-text`: leave it out")
-        if self.label_smoothing and output == SEVERAL_LABELS:
+        if self.label_smoothing and (output == SEVERAL_LABELS or self.decoding == "crf"):
             raise ValueError("`label_smoothing` is of tasks with one label a case: leave it out")
+        if self.decoding != "independent" and self.task != "tagging":
+            raise ValueError("`decoding` is of `task: tagging`: leave it out")
+        if self.class_weights != "none" and (
+            not isinstance(output, LabelOutput) or self.decoding == "crf"
+        ):
+            raise ValueError("`class_weights` are of tasks whose cases have labels of their own: leave them out")
+        if self.calibrate and (not isinstance(output, Calibrates) or self.decoding == "crf"):
+            raise ValueError(f"`calibrate`: {self.task} has no probabilities to fit: leave it out")
+        if self.overlap is not None and not self.windows:
+            raise ValueError(f"`overlap`: {self.task} reads what stands around its spans: leave it out")
         return self
+
+    @property
+    def windows(self) -> bool:
+        """Whether the task's texts can be read in windows."""
+        row = TASKS[self.task]
+        return row.reads != "spans" and not isinstance(row.output, TextOutput)
+
+    @property
+    def shared_tokens(self) -> int | None:
+        """Tokens that two windows share; None: texts are cut."""
+        if self.overlap is None and TASKS[self.task].reads == "second":
+            return self.length // 3
+        return self.overlap
 
     @property
     def inserts_markers(self) -> bool:

@@ -71,6 +71,8 @@ def start(
         config.language,
         source,
         config.generation if writes else None,
+        config.shared_tokens,
+        config.decoding,
     )
     dropout = config.dropout if config.train == "all" else 0.0
     task_model = fine_tuned.with_head(model, spec, tokenizer, dropout=dropout, seed=seed)

@@ -26,7 +26,7 @@ from kepipe.stages.provenance import provenance
 from kepipe.tokenization.digests import tokenizer_digests
 from kepipe.training.settings import TRAINING_FIGURES
 
-COUNTS = ("rows", "cut", "words_cut", "words_empty", "mentions", "mentions_aligned", "read_cut_off")
+COUNTS = ("rows", "cut", "windows", "words_cut", "words_empty", "mentions", "mentions_aligned", "read_cut_off")
 """What is logged of rows that did not fit."""
 
 
@@ -52,7 +52,7 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
     from kepipe.finetuning import fine_tuned
     from kepipe.finetuning.collator import TaskBatches
     from kepipe.finetuning.evaluation import DevEvaluator
-    from kepipe.finetuning.measuring import encode, measure
+    from kepipe.finetuning.measuring import calibrate, encode, loss_settings, measure
     from kepipe.finetuning.mention_finders import LINKER
     from kepipe.finetuning.reading import read_examples
     from kepipe.finetuning.starting import freeze, start
@@ -83,8 +83,12 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
     if config.train == "head":
         freeze(fresh.model.encoder)
     training = config.training(batches.sampler.per_epoch)
-    state = train(fresh.model, batches, task.output.criterion(config.label_smoothing), training, context, dev)
+    loss = loss_settings(fresh, config, rows["train"])
+    criterion = task.output.criterion(fresh.collator.answers, loss)
+    state = train(fresh.model, batches, criterion, training, context, dev)
     fresh.model.eval()
+    if config.calibrate:
+        calibrate(fresh, splits["dev"], rows["dev"], 4 * config.batch_tokens, context)
     measure(fresh, splits, rows, 4 * config.batch_tokens, context)
     fine_tuned.save(context.out, fresh, provenance("finetune", inputs, config, context, state))
     if inputs.linked is not None and fresh.knowledge is not None:
@@ -190,7 +194,7 @@ def _inspect(stage: Planned) -> Iterator[str]:
 
 FINETUNE = Stage(
     "finetune",
-    7,
+    8,
     FinetuneInputs,
     FinetuneConfig,
     FineTuned,
