@@ -10,7 +10,7 @@ import numpy as np
 from kepipe.arrays import Floats
 
 ClassWeights = Literal["none", "balanced", "effective"]
-"""balanced: 1 / how often the label stands in the training data; effective: 1 / the effective number of its examples."""
+"""balanced: 1 / how often a label stands in the training data; effective: 1 / the effective number of its examples."""
 BETA = 0.999
 """Of the effective number: beyond some 1 / (1 − β) examples more of them say little new."""
 

@@ -130,7 +130,7 @@ def _measure_ranking(
     return measure_ranking(groups_N, right_N, scores_N)
 
 
-def _pair(id: str, parsed: ParsedMarkup) -> Example | None:
+def pair_of_texts(id: str, parsed: ParsedMarkup) -> Example | None:
     """Two texts with a sign between them."""
     first, between, second = parsed.text.partition(BETWEEN)
     return Example(id, first, second=second) if between and not set(parsed.spans) - {""} else None
@@ -159,7 +159,7 @@ PAIRS = Task(
     _measure,
     "accuracy",
     asks="as two texts with ` ||| ` between them",
-    as_example=_pair,
+    as_example=pair_of_texts,
     metrics=("accuracy", CALIBRATION),
     in_words=InWords(
         "Say what the two texts are to each other: {labels}.",
@@ -174,7 +174,7 @@ RANKING = Task(
     _measure_ranking,
     "mrr",
     asks="as a question and an answer with ` ||| ` between them",
-    as_example=_pair,
+    as_example=pair_of_texts,
     as_record=_answer_record,
     metrics=("mrr", "first_right"),
     in_words=InWords(

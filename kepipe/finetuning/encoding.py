@@ -224,9 +224,7 @@ def _single(text: Text, row_format: RowFormat, room: int, stats: TruncationStats
     )
 
 
-def _pairs(
-    first: Text, second: Text, row_format: RowFormat, room: int, stats: TruncationStats
-) -> list[Row]:
+def _pairs(first: Text, second: Text, row_format: RowFormat, room: int, stats: TruncationStats) -> list[Row]:
     """[CLS] first [SEP] second [SEP]: the longer text is cut first (Devlin et al. 2019's rule), or the second one
     comes in windows, each with the first text before it."""
     sizes = len(first.tokens), len(second.tokens)

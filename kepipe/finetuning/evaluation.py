@@ -54,11 +54,13 @@ def answers(
     tokens: int,
     tick: Callable[[int], None] = lambda _: None,
 ) -> list[Answer]:
-    """What the model answers to each example, in their order. `rows`: of one example one after the other; `tokens`: of a
-    batch."""
+    """What the model answers to each example, in their order. `rows`: those of an example one after the other;
+    `tokens`: of a batch."""
     parts = row_answers(model, collator, rows, tokens, tick)
     merge = collator.output.merge
-    return [merge(model, of_rows, its_rows, collator.answers) for of_rows, its_rows in by_example(parts, rows)]
+    return [
+        merge(model, of_rows, its_rows, collator.answers) for of_rows, its_rows in by_example(parts, rows)
+    ]
 
 
 def by_example(

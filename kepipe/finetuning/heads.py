@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kepipe.data.batch import Batch
-from kepipe.finetuning.output import LossSettings
+from kepipe.finetuning.output import PLAIN_LOSS, LossSettings
 from kepipe.finetuning.task_model import TaskModel
 from kepipe.models.protocols import TrainableEncoder
 
@@ -51,7 +52,7 @@ class LabelCriterion:
     share that goes to all alike (Szegedy et al. 2016, §7), and what the labels weigh."""
 
     several: bool
-    settings: LossSettings = LossSettings()
+    settings: LossSettings = PLAIN_LOSS
     terms: tuple[str, ...] = ("task",)
     metrics: tuple[str, ...] = ()
 
@@ -66,7 +67,16 @@ class LabelCriterion:
         return {"task": loss(model(batch), batch.labels, self.settings, several=self.several)}
 
 
-def initialise(head: LabelHead, seed: int) -> LabelHead:
+class LinearHead(Protocol):
+    """A head with a linear layer."""
+
+    dense: nn.Linear
+
+
+HeadT = TypeVar("HeadT", bound=LinearHead)
+
+
+def initialise(head: HeadT, seed: int) -> HeadT:
     """Draw the weights as BERT's are: deviation 0.02, biases 0."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -75,9 +85,7 @@ def initialise(head: LabelHead, seed: int) -> LabelHead:
     return head
 
 
-def loss(
-    logits_NL: Tensor, labels: Tensor, settings: LossSettings = LossSettings(), *, several: bool
-) -> Tensor:
+def loss(logits_NL: Tensor, labels: Tensor, settings: LossSettings = PLAIN_LOSS, *, several: bool) -> Tensor:
     """Mean over cases: cross-entropy of the one label [N], times its weight; for several the summed binary ones, of 0
     and 1 [N, L], where weights are those of the labels that are there."""
     if not len(labels):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
 from kepipe.arrays import Floats, Ints
 from kepipe.finetuning.calibration import calibration_error, decisions, fit_temperature, gold_labels
 from kepipe.finetuning.examples import Example

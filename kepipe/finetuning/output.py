@@ -28,8 +28,8 @@ RowAnswer = Any
 Labels = Sequence[str]
 """What answers are chosen from; empty where they are free text."""
 Decoding = Literal["independent", "valid", "crf"]
-"""How the labels of a sentence's words are chosen: each by itself; the likeliest of the sequences that spell spans; by a
-layer that learns which label follows which (a conditional random field)."""
+"""How the labels of a sentence's words are chosen: each by itself; the likeliest of the sequences that spell spans; by
+a layer that learns which label follows which (a conditional random field)."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,9 @@ class LossSettings:
 
     label_smoothing: float = 0.0
     weights: Floats | None = None
+
+
+PLAIN_LOSS = LossSettings()
 
 
 class TaskOutput(Protocol):

@@ -72,8 +72,8 @@ class FinetuneConfig(Section):
     """What labels count in the loss: all alike; balanced: rare ones more, by how often they stand in the training data;
     effective: by the effective number of their examples, which weighs very rare ones less."""
     decoding: Decoding = "independent"
-    """Of `task: tagging`: each word's label by itself; valid: the likeliest labels that spell spans; crf: a layer learns
-    which label follows which."""
+    """Of `task: tagging`: each word's label by itself; valid: the likeliest labels that spell spans; crf: a layer
+    learns which label follows which."""
     calibrate: bool = False
     """Fit the temperature of the probabilities, or in question-answering what no answer has to be worth, on `dev`."""
 
@@ -110,10 +110,10 @@ class FinetuneConfig(Section):
             raise ValueError("`label_smoothing` is of tasks with one label a case: leave it out")
         if self.decoding != "independent" and self.task != "tagging":
             raise ValueError("`decoding` is of `task: tagging`: leave it out")
-        if self.class_weights != "none" and (
-            not isinstance(output, LabelOutput) or self.decoding == "crf"
-        ):
-            raise ValueError("`class_weights` are of tasks whose cases have labels of their own: leave them out")
+        if self.class_weights != "none" and (not isinstance(output, LabelOutput) or self.decoding == "crf"):
+            raise ValueError(
+                "`class_weights` are of tasks whose cases have labels of their own: leave them out"
+            )
         if self.calibrate and (not isinstance(output, Calibrates) or self.decoding == "crf"):
             raise ValueError(f"`calibrate`: {self.task} has no probabilities to fit: leave it out")
         if self.overlap is not None and not self.windows:

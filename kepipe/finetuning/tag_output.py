@@ -80,9 +80,7 @@ class TagOutput(LabelOutput):
         probable_WL = np.where(read_W[:, None], marginals(scores_WL, transitions), np.nan)
         return Tagged(probable_WL, np.where(read_W, likeliest_sequence(scores_WL, transitions), -1))
 
-    def _transitions(
-        self, model: TaskModel[TrainableEncoder], answers: AnswerFormat
-    ) -> Transitions | None:
+    def _transitions(self, model: TaskModel[TrainableEncoder], answers: AnswerFormat) -> Transitions | None:
         if answers.decoding == "independent":
             return None
         if answers.decoding == "valid":

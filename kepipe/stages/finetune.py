@@ -26,7 +26,16 @@ from kepipe.stages.provenance import provenance
 from kepipe.tokenization.digests import tokenizer_digests
 from kepipe.training.settings import TRAINING_FIGURES
 
-COUNTS = ("rows", "cut", "windows", "words_cut", "words_empty", "mentions", "mentions_aligned", "read_cut_off")
+COUNTS = (
+    "rows",
+    "cut",
+    "windows",
+    "words_cut",
+    "words_empty",
+    "mentions",
+    "mentions_aligned",
+    "read_cut_off",
+)
 """What is logged of rows that did not fit."""
 
 
