@@ -2,52 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
-
 from kepipe.finetuning.examples import Example
-from kepipe.finetuning.heads import LabelHead, initialise
 from kepipe.finetuning.output import AnswerFormat, LossSettings
 from kepipe.finetuning.rows import Row
 from kepipe.finetuning.splits import Splits
 
 if TYPE_CHECKING:
     from kepipe.data.batch import Batch
+    from kepipe.finetuning.number_head import NumberCriterion, NumberHead
     from kepipe.finetuning.task_model import TaskModel
     from kepipe.models.protocols import TrainableEncoder
-
-
-class NumberHead(LabelHead):
-    """A linear layer whose output 0 is the lowest and 1 the highest number of the training, so that one learning rate
-    serves every scale; these two are saved with its weights."""
-
-    def __init__(self, hidden: int, bounds: tuple[float, float], *, mean: bool, dropout: float) -> None:
-        super().__init__(hidden, 1, 1, mean=mean, dropout=dropout)
-        self.bounds = nn.Parameter(torch.tensor(bounds), requires_grad=False)
-
-
-@dataclass(frozen=True)
-class NumberCriterion:
-    """The mean squared error, of numbers between 0 and 1 (see `NumberHead`)."""
-
-    terms: tuple[str, ...] = ("task",)
-    metrics: tuple[str, ...] = ()
-
-    def counts(self, batch: Batch) -> Mapping[str, int]:
-        """Rows with a number."""
-        assert batch.labels is not None
-        return {"task": len(batch.labels)}
-
-    def __call__(self, model: TaskModel[TrainableEncoder], batch: Batch) -> dict[str, Tensor]:
-        """See `Criterion`."""
-        assert batch.labels is not None
-        assert isinstance(model.head, NumberHead)
-        low, high = model.head.bounds
-        return {"task": (model(batch)[:, 0] - (batch.labels - low) / (high - low)).square().mean()}
 
 
 @dataclass(frozen=True)
@@ -71,6 +39,8 @@ class NumberOutput:
 
     def collate(self, batch: Batch, rows: Sequence[Row], answers: AnswerFormat) -> Batch:
         """See `read_positions`."""
+        import torch
+
         from kepipe.finetuning.read_positions import add_read_positions
 
         given = [row.labels[0] for row in rows if row.labels is not None]
@@ -81,6 +51,9 @@ class NumberOutput:
         self, model: TrainableEncoder, answers: AnswerFormat, *, dropout: float = 0.0, seed: int = 0
     ) -> NumberHead:
         """A linear layer."""
+        from kepipe.finetuning.heads import initialise
+        from kepipe.finetuning.number_head import NumberHead
+
         low, high = map(float, answers.labels)
         return initialise(
             NumberHead(model.hidden_size, (low, high), mean=answers.mean, dropout=dropout), seed
@@ -88,6 +61,8 @@ class NumberOutput:
 
     def criterion(self, answers: AnswerFormat, loss: LossSettings) -> NumberCriterion:  # noqa: ARG002
         """The squared error."""
+        from kepipe.finetuning.number_head import NumberCriterion
+
         return NumberCriterion()
 
     def answers(
@@ -97,6 +72,8 @@ class NumberOutput:
         answers: AnswerFormat,  # noqa: ARG002
     ) -> list[float]:
         """The number of each row."""
+        from kepipe.finetuning.number_head import NumberHead
+
         assert isinstance(model.head, NumberHead)
         low, high = model.head.bounds.tolist()
         return [low + (high - low) * share for share in model(batch)[:, 0].tolist()]

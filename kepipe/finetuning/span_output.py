@@ -6,32 +6,27 @@ this too. Scores of spans are compared over all windows of a text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
 
 from kepipe.arrays import Floats, Ints
-from kepipe.data.batch import Batch
 from kepipe.finetuning.examples import Example
 from kepipe.finetuning.output import AnswerFormat, LossSettings
-from kepipe.finetuning.read_positions import places_read
 from kepipe.finetuning.rows import Row
 from kepipe.finetuning.splits import Splits
 
 if TYPE_CHECKING:
+    from kepipe.data.batch import Batch
+    from kepipe.finetuning.span_head import SpanCriterion, SpanHead
     from kepipe.finetuning.task_model import TaskModel
     from kepipe.models.protocols import TrainableEncoder
 
 LONGEST = 30
 """Tokens of the longest answer, as in BERT's code."""
 NO_ANSWER = "no answer"
-_CUT_OFF = -100
-"""The label of a row whose answer was cut off by what knowledge writes into it: nothing is learned from it."""
 
 
 class SpanScores(NamedTuple):
@@ -59,51 +54,6 @@ Quality = Callable[[str, Sequence[str]], float]
 """An answer and the true ones → how good it is, from 0 to 1."""
 
 
-class SpanHead(nn.Module):
-    """Logits of each token to be the first and the last of the answer. `null_bias`, [1], is fitted afterwards: what is
-    added to the score of no answer."""
-
-    def __init__(self, hidden: int, *, dropout: float = 0.0) -> None:
-        super().__init__()
-        self.dropout = nn.Dropout(dropout)
-        self.dense = nn.Linear(hidden, 2)
-        self.null_bias = nn.Parameter(torch.zeros(1), requires_grad=False)
-
-    def forward(self, hidden_BTD: Tensor, batch: Batch) -> Tensor:
-        """Those of the tokens that are read, [B, R, 2], the row's own first; −10⁴ for what is not there."""
-        logits_BT2 = self.dense(self.dropout(hidden_BTD)).float()
-        places_BR = batch.extra["read"]
-        logits_BR2 = logits_BT2.take_along_dim(places_BR.clamp(min=0)[:, :, None], 1)
-        read: Tensor = logits_BR2.masked_fill((places_BR < 0)[:, :, None], -1e4)
-        return read
-
-
-@dataclass(frozen=True)
-class SpanCriterion:
-    """−ln p of the first token and of the last one among those that are read, their mean; over rows."""
-
-    terms: tuple[str, ...] = ("task",)
-    metrics: tuple[str, ...] = ()
-
-    def counts(self, batch: Batch) -> Mapping[str, int]:
-        """Rows whose answer was not cut off."""
-        assert batch.labels is not None
-        return {"task": int((batch.labels[:, 0] != _CUT_OFF).sum())}
-
-    def __call__(self, model: TaskModel[TrainableEncoder], batch: Batch) -> dict[str, Tensor]:
-        """See `Criterion`."""
-        assert batch.labels is not None
-        logits_BR2 = model(batch)
-        summed = sum(
-            F.cross_entropy(
-                logits_BR2[..., side], batch.labels[:, side], ignore_index=_CUT_OFF, reduction="sum"
-            )
-            for side in (0, 1)
-        )
-        number = (batch.labels[:, 0] != _CUT_OFF).sum().clamp(min=1)
-        return {"task": torch.as_tensor(summed) / (2 * number)}
-
-
 @dataclass(frozen=True)
 class SpanOutput:
     """A `TaskOutput`; a row is answered by `SpanScores`, an example by a `SpanAnswer`. Its labels say whether a
@@ -127,6 +77,11 @@ class SpanOutput:
 
     def collate(self, batch: Batch, rows: Sequence[Row], answers: AnswerFormat) -> Batch:  # noqa: ARG002
         """Under `read` the place of each token that is read, int [B, R], −1: cut off, or none; and labels [B, 2]."""
+        import torch
+
+        from kepipe.finetuning.read_positions import places_read
+        from kepipe.finetuning.span_head import CUT_OFF
+
         of_N, places_N = places_read(batch, rows)
         counts_B = np.bincount(of_N, minlength=len(rows))
         read_BR = np.full((len(rows), counts_B.max()), -1)
@@ -136,7 +91,7 @@ class SpanOutput:
         if len(given) < len(rows):
             return batch
         labels_B2 = np.array(given, np.int64)
-        labels_B2[(np.take_along_axis(read_BR, labels_B2, axis=1) < 0).any(axis=1)] = _CUT_OFF
+        labels_B2[(np.take_along_axis(read_BR, labels_B2, axis=1) < 0).any(axis=1)] = CUT_OFF
         return replace(batch, labels=torch.from_numpy(labels_B2))
 
     def head(
@@ -149,11 +104,14 @@ class SpanOutput:
     ) -> SpanHead:
         """A linear layer over every token."""
         from kepipe.finetuning.heads import initialise
+        from kepipe.finetuning.span_head import SpanHead
 
         return initialise(SpanHead(model.hidden_size, dropout=dropout), seed)
 
     def criterion(self, answers: AnswerFormat, loss: LossSettings) -> SpanCriterion:  # noqa: ARG002
         """The loss of first and last tokens."""
+        from kepipe.finetuning.span_head import SpanCriterion
+
         return SpanCriterion()
 
     def answers(
@@ -176,6 +134,8 @@ class SpanOutput:
         answers: AnswerFormat,
     ) -> SpanAnswer:
         """The best span of all windows. No answer has the score of the window in which it is least likely."""
+        from kepipe.finetuning.span_head import SpanHead
+
         assert isinstance(model.head, SpanHead)
         bias = float(model.head.null_bias) if NO_ANSWER in answers.labels else -np.inf
         best, row = max(zip(parts, rows, strict=True), key=lambda pair: pair[0].score)
@@ -196,6 +156,10 @@ class SpanOutput:
     ) -> dict[str, float]:
         """See `Calibrates`: the bias of no answer at which the answers to the examples are best, as SQuAD's script
         looks for a threshold."""
+        import torch
+
+        from kepipe.finetuning.span_head import SpanHead
+
         assert isinstance(model.head, SpanHead)
         margins, gains = [], []
         for part, its_rows, example in zip(parts, rows, examples, strict=True):

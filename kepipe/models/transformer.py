@@ -180,6 +180,31 @@ class Transformer(TrainableEncoder):
             batch.tokens, encoder_visibility(batch), positions_BT=batch.positions, segments_BT=batch.segments
         )
 
+    @property
+    def num_states(self) -> int:
+        """See `LayerStates`."""
+        return len(self.stacks[0].layers) + 1
+
+    def encode_layers(self, batch: Batch) -> list[Tensor]:
+        """See `LayerStates`: those of the stack that `encode` reads."""
+        states: list[Tensor] = []
+        visibility = encoder_visibility(batch)
+        if self.encoder is None:
+            self.decode_tokens(
+                batch.tokens, visibility, positions_BT=batch.positions, all_hidden_states=states
+            )
+            return states
+        self.encode_tokens(
+            batch.tokens,
+            visibility,
+            positions_BT=batch.positions,
+            segments_BT=batch.segments,
+            tasks_BT=batch.tasks,
+            entities=self._linked_entities(batch),
+            all_hidden_states=states,
+        )
+        return states
+
     def vocabulary(self, hidden_ND: Tensor) -> Tensor:
         """Logits [N, V] of the hidden states given: a loss passes those of the selected places alone."""
         logits_NV: Tensor = self.head(hidden_ND, self.tokens.weight)

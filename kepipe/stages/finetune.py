@@ -61,10 +61,12 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
     from kepipe.finetuning import fine_tuned
     from kepipe.finetuning.collator import TaskBatches
     from kepipe.finetuning.evaluation import DevEvaluator
+    from kepipe.finetuning.learning_weights import set_learning
+    from kepipe.finetuning.lora import merge_lora
     from kepipe.finetuning.measuring import calibrate, encode, loss_settings, measure
     from kepipe.finetuning.mention_finders import LINKER
     from kepipe.finetuning.reading import read_examples
-    from kepipe.finetuning.starting import freeze, start
+    from kepipe.finetuning.starting import start
     from kepipe.models.files import link_folder
     from kepipe.stages.starting import choose, folders, warn_of_unused
     from kepipe.training.loop import train
@@ -89,13 +91,13 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
     batches = TaskBatches.over(rows["train"], fresh.collator, config.batch_tokens, context.seed)
     task = fresh.spec.row
     dev = DevEvaluator(task, splits["dev"], rows["dev"], fresh.collator, config.batch_tokens)
-    if config.train == "head":
-        freeze(fresh.model.encoder)
+    set_learning(fresh.model, config, context.seed)
     training = config.training(batches.sampler.per_epoch)
     loss = loss_settings(fresh, config, rows["train"])
     criterion = task.output.criterion(fresh.collator.answers, loss)
     state = train(fresh.model, batches, criterion, training, context, dev)
     fresh.model.eval()
+    merge_lora(fresh.model.encoder)
     if config.calibrate:
         calibrate(fresh, splits["dev"], rows["dev"], 4 * config.batch_tokens, context)
     measure(fresh, splits, rows, 4 * config.batch_tokens, context)
