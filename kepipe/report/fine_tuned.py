@@ -15,10 +15,12 @@ from kepipe.finetuning.fine_tuned import TaskSpec, read_spec
 from kepipe.finetuning.records import Piece, pieces
 from kepipe.flow.artifact import Artifact
 from kepipe.report import charts
+from kepipe.report.learning_curve import curve, sized
 from kepipe.report.page import Block, Fact, Figure, Page, Quotes, Section, Table, Text
 from kepipe.report.picture import Panel
 from kepipe.report.running import day, record, running
 from kepipe.report.wording import cell, plain, swatch
+from kepipe.studies.design import better_by_name
 from kepipe.studies.scores import FILE, MODEL, Metrics, read_scores
 
 SHOWN = 12
@@ -102,6 +104,7 @@ def build(artifacts: Sequence[Artifact], title: str = "") -> Page:
     name = title or str(record(first.artifact).get("pipeline") or "pipeline")
     sections = [
         _scores(models),
+        *_learning_curve(models),
         _by_label(models),
         _curves(models),
         *_changed(models),
@@ -132,6 +135,20 @@ def _scores(models: Sequence[TunedModel]) -> Section:
     head = ("Model", "Split", "Metric", "Value", "Cases")
     caption = "With 95% intervals, which resample the examples."
     return Section("scores", "Scores", (Table(head, tuple(rows), caption, numbers=(3, 4)),))
+
+
+def _learning_curve(models: Sequence[TunedModel]) -> Iterator[Section]:
+    """Where models of several sizes of one stage are shown."""
+    metric = models[0].spec.row.choose_by
+    stages = {found[0]: None for model in models if (found := sized(model.name)) is not None}
+    scores = {
+        model.name: {found[0]: model.scores[model.split][metric]}
+        for model in models
+        if (found := sized(model.name)) is not None
+    }
+    rising = curve(scores, f"{metric}, {better_by_name(metric)} is better", list(stages))
+    if rising is not None:
+        yield Section("learning-curve", "By the number of examples", (rising,))
 
 
 def _by_label(models: Sequence[TunedModel]) -> Section:

@@ -203,6 +203,18 @@ def _inspect(stage: Planned) -> Iterator[str]:
     return inspect(stage.config)
 
 
+def _sizes(config: FinetuneConfig) -> Mapping[str, FinetuneConfig]:
+    """One for each number of examples that `max_train` lists."""
+    if config.data is None or not isinstance(config.data.max_train, tuple):
+        return {}
+    return {
+        "all" if size is None else str(size): config.model_copy(
+            update={"data": config.data.model_copy(update={"max_train": size})}
+        )
+        for size in config.data.max_train
+    }
+
+
 FINETUNE = Stage(
     "finetune",
     8,
@@ -215,4 +227,5 @@ FINETUNE = Stage(
     _needs,
     figures=_figures,
     inspect=_inspect,
+    variants=_sizes,
 )
