@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from itertools import chain
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
 from kepipe.finetuning.class_weights import label_weights
 from kepipe.finetuning.collator import TaskCollator
@@ -127,13 +129,23 @@ def cut_off(rows: Sequence[Row], collator: TaskCollator) -> int:
     return sum(count_cut_off(collator.read(part), part) for part in parts)
 
 
+def _written(file: Path) -> TextIO:
+    return file.open("w", encoding="utf-8", newline="\n")
+
+
 def measure(
     tuned: FineTunedModel, splits: Splits, rows: Mapping[str, list[Row]], tokens: int, context: StageContext
 ) -> None:
-    """Write `scores.json` and `predictions.jsonl` for what was not trained on. `tokens`: of a batch."""
+    """Write `scores.json` and `predictions.jsonl` for what was not trained on, and `predictions.conll` where the task
+    has such. `tokens`: of a batch."""
     spec = tuned.spec
+    as_conll = spec.row.as_conll
     scores: dict[str, Metrics] = {}
-    with (context.out / "predictions.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
+    with ExitStack() as files:
+        stream = files.enter_context(_written(context.out / "predictions.jsonl"))
+        columns = (
+            None if as_conll is None else files.enter_context(_written(context.out / "predictions.conll"))
+        )
         for split in [name for name in ("dev", "test") if name in splits]:
             with context.progress(f"measuring on {split}", len(rows[split]), "rows") as tick:
                 found = answers(tuned.model, tuned.collator, rows[split], tokens, tick)
@@ -142,6 +154,8 @@ def measure(
             for example, record in zip(splits[split], records(spec, splits[split], found), strict=True):
                 line = {"split": split, **_asked(example), **record}
                 stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+                if columns is not None and as_conll is not None:
+                    columns.write(as_conll({**record, "id": f"{split} {record['id']}"}))
     write_scores(context.out / FILE, Scores({MODEL: scores}))
     for split, values in scores.items():
         context.log({f"{split}/{name}": score.value for name, score in values.items()})

@@ -166,15 +166,25 @@ def _words(id: str, parsed: ParsedMarkup) -> Example | None:
 
 
 def _record(example: Example, answer: Tagged, labels: Labels) -> dict[str, Any]:
-    """The labels of the words, and the typed spans that they spell."""
+    """The words, their labels, and the typed spans that these spell."""
     (predicted,) = tags([example], [answer], labels)
+    words = [example.text[span.start : span.end] for span in example.spans]
     sure_N = np.take_along_axis(answer.probabilities, answer.labels[:, None], axis=1)[:, 0]
-    return {"predicted": predicted, "spans": spans(example, predicted, sure_N)}
+    return {"predicted": predicted, "words": words, "spans": spans(example, predicted, sure_N)}
 
 
 def _line(record: Mapping[str, Any]) -> str:
     spans = (f"{span['text']}: {span['type']} {span['probability']:.2f}" for span in record["spans"])
     return ", ".join(spans) or "–"
+
+
+def conll_block(record: Mapping[str, Any]) -> str:
+    """A sentence as CoNLL's columns: `# id = …`, the word, the true label where known, the answer; a blank line."""
+    columns = [record["words"], *([record["labels"]] if "labels" in record else []), record["predicted"]]
+    if len(record["words"]) == 1:  # of one word `labels` is a text
+        columns = [[column] if isinstance(column, str) else column for column in columns]
+    lines = ["\t".join(row) for row in zip(*columns, strict=True)]
+    return "\n".join([f"# id = {record['id']}", *lines, "", ""])
 
 
 NOTHING = "none"
@@ -244,6 +254,7 @@ TASK = Task(
     as_example=_words,
     as_record=_record,
     as_line=_line,
+    as_conll=conll_block,
     metrics=("span_f1", "span_precision", "span_recall", CALIBRATION),
     in_words=InWords(
         "List the names in the text, each with its type.",

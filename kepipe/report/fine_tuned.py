@@ -12,9 +12,12 @@ from functools import cached_property
 from typing import Any
 
 from kepipe.finetuning.fine_tuned import TaskSpec, read_spec
+from kepipe.finetuning.label_output import LabelOutput
+from kepipe.finetuning.number_output import NumberOutput
 from kepipe.finetuning.records import Piece, pieces
 from kepipe.flow.artifact import Artifact
 from kepipe.report import charts
+from kepipe.report.confusion import confusions, draw, gathered
 from kepipe.report.learning_curve import curve, sized
 from kepipe.report.page import Block, Fact, Figure, Page, Quotes, Section, Table, Text
 from kepipe.report.picture import Panel
@@ -105,6 +108,7 @@ def build(artifacts: Sequence[Artifact], title: str = "") -> Page:
     sections = [
         _scores(models),
         *_learning_curve(models),
+        *_confused(models),
         _by_label(models),
         _curves(models),
         *_changed(models),
@@ -151,10 +155,24 @@ def _learning_curve(models: Sequence[TunedModel]) -> Iterator[Section]:
         yield Section("learning-curve", "By the number of examples", (rising,))
 
 
-def _by_label(models: Sequence[TunedModel]) -> Section:
-    """How often each label, or type, is given, answered and right."""
+def _confused(models: Sequence[TunedModel]) -> Iterator[Section]:
+    """Which label is answered in the place of which, where a case has one."""
     blocks: list[Block] = []
     for number, model in enumerate(models):
+        if isinstance(model.spec.row.output, LabelOutput) and (counts := confusions(model.records)):
+            drawing = draw(*gathered(counts))
+            about = "Row: the true label; column: the answer; the darker, the larger its share of the row."
+            blocks += [Text(swatch(model.name, number)), Figure(drawing, about)]
+    if blocks:
+        yield Section("confusions", "What is taken for what", tuple(blocks))
+
+
+def _by_label(models: Sequence[TunedModel]) -> Section:
+    """How often each label, or type, is given, answered and right; of a task with labels."""
+    blocks: list[Block] = []
+    for number, model in enumerate(models):
+        if not isinstance(model.spec.row.output, LabelOutput):
+            continue
         given, answered, right = Counter[str](), Counter[str](), Counter[str]()
         for line in model.records:
             gold, predicted = pieces(line)
@@ -197,13 +215,15 @@ def _curves(models: Sequence[TunedModel]) -> Section:
 
 def _mistakes(model: TunedModel) -> Section:
     """Wrong answers in their sentences, the surest first."""
-    wrong = [line for line in model.records if len(set(pieces(line))) == 2]
-    wrong.sort(key=lambda line: -float(line.get("probability", 0.0)))
-    blocks: list[Block] = [
-        Text(
-            f"{len(wrong):,} of {len(model.records):,} examples of `{model.split}` are not answered as they should be."
-        )
-    ]
+    if isinstance(model.spec.row.output, NumberOutput):
+        wrong = sorted(model.records, key=lambda line: -abs(float(line["labels"]) - line["predicted"]))
+        about = "The answers that are farthest from the true numbers."
+    else:
+        wrong = [line for line in model.records if len(set(pieces(line))) == 2]
+        wrong.sort(key=lambda line: -float(line.get("probability", 0.0)))
+        of = f"{len(wrong):,} of {len(model.records):,} examples of `{model.split}`"
+        about = f"{of} are not answered as they should be."
+    blocks: list[Block] = [Text(about)]
     quoted = tuple(_quote(line, _difference(line)) for line in wrong[:SHOWN])
     anchor = re.sub(r"[^\w-]", "-", model.name)
     return Section(
