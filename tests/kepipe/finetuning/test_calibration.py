@@ -16,7 +16,10 @@ from kepipe.finetuning.calibration import (
     fit_temperature,
     negative_log_likelihood,
 )
+from kepipe.finetuning.fine_tuned import HEAD
 from kepipe.finetuning.label_output import probabilities
+from kepipe.flow.events import Metrics
+from kepipe.models.files import read_tensors
 from tests.support.tasks import base_model, finetune, write_task
 from tests.support.toy_training import Ear
 
@@ -39,7 +42,8 @@ def test_the_calibration_error_is_that_of_its_formula() -> None:
 
 
 def test_decisions_of_one_label_and_of_several() -> None:
-    ((sure, right),) = decisions([np.array([[0.7, 0.3], [np.nan, np.nan], [0.4, 0.6]])], [np.array([0, 1, 0])], several=False)  # fmt: skip
+    words = np.array([[0.7, 0.3], [np.nan, np.nan], [0.4, 0.6]])
+    ((sure, right),) = decisions([words], [np.array([0, 1, 0])], several=False)
     assert sure.tolist() == [0.7, 0.6]
     assert right.tolist() == [True, False]
     ((sure, right),) = decisions([np.array([[0.9, 0.2]])], [np.array([[True, True]])], several=True)
@@ -78,12 +82,14 @@ def test_the_head_is_scaled_and_its_labels_stay(tmp_path: Path, task: str) -> No
     ear = Ear()
     plain = finetune(tmp_path / "plain", base, task, data, epochs=3)
     fitted = finetune(tmp_path / "fitted", base, task, data, ear, epochs=3, calibrate=True)
-    (temperature,) = ear.metric("temperature").values()
-    assert temperature != pytest.approx(1, abs=0.02)
-    answers = [
-        [list(record["predicted"]) for record in map(json.loads, (made.folder / "predictions.jsonl").open())]
-        for made in (plain, fitted)
+    fits = [e.values for e in ear.events if isinstance(e, Metrics) and "temperature" in e.values]
+    assert [fit["temperature"] for fit in fits] != [pytest.approx(1, abs=0.02)]
+    records = [
+        [json.loads(line) for line in (made.folder / "predictions.jsonl").open()] for made in (plain, fitted)
     ]
+    answers = [[sorted(record["predicted"]) for record in of_model] for of_model in records]
     assert answers[0] == answers[1]
-    errors = [made.scores()["dev"]["calibration_error"].value for made in (plain, fitted)]
-    assert errors[1] < errors[0]
+    assert records[0] != records[1]
+    assert read_tensors(plain.folder / HEAD)["dense.bias"] == pytest.approx(
+        read_tensors(fitted.folder / HEAD)["dense.bias"] * fits[0]["temperature"], rel=1e-5
+    )

@@ -55,7 +55,9 @@ def test_squads_files_and_json_lines_say_the_same(tmp_path: Path) -> None:
         found = list(read(tmp_path / name, problems))
         assert not problems, name
         assert [(example.id, example.labels) for example in found] == SHOWN
-        assert [[CONTEXT[s.start : s.end] for s in e.answers] for e in found] == [list(l) for _, l in SHOWN]
+        assert [[CONTEXT[s.start : s.end] for s in e.answers] for e in found] == [
+            list(labels) for _, labels in SHOWN
+        ]
         assert {example.second for example in found} == {CONTEXT}
 
 

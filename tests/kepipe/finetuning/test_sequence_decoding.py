@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import product
+import json
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,8 @@ def test_allowed_sequences_are_those_that_seqeval_reads_without_loss(
     first, last, pairs = allowed(labels)
     for numbers in product(range(len(labels)), repeat=3):
         tags = [labels[number] for number in numbers]
-        may = first[numbers[0]] and last[numbers[-1]] and all(pairs[a, b] for a, b in zip(numbers, numbers[1:], strict=False))  # fmt: skip
+        follows = all(pairs[a, b] for a, b in pairwise(numbers))
+        may = first[numbers[0]] and last[numbers[-1]] and follows
         spans = Entities([tags], scheme).entities[0]
         inside = sum(entity.end - entity.start for entity in spans)
         assert may == (inside == sum(tag != "O" for tag in tags)), tags
@@ -56,7 +58,7 @@ def every(scores: np.ndarray, transitions: Transitions) -> dict[tuple[int, ...],
         path: transitions.first[path[0]]
         + transitions.last[path[-1]]
         + sum(scores[word, label] for word, label in enumerate(path))
-        + sum(transitions.pairs[a, b] for a, b in zip(path, path[1:], strict=False))
+        + sum(transitions.pairs[a, b] for a, b in pairwise(path))
         for path in product(range(labels), repeat=words)
     }
 
@@ -103,8 +105,6 @@ def test_labels_that_begin_within_a_span_are_written_as_its_beginning() -> None:
 @pytest.mark.parametrize("decoding", ["valid", "crf"])
 def test_answers_spell_spans(tmp_path: Path, decoding: str) -> None:
     """A model that has hardly learned: by itself it answers with labels that cannot stand there."""
-    import json
-
     data = write_task(tmp_path, "tagging", 150, 60)
     base = base_model(tmp_path / "bert")
     changes = {"epochs": 2, "learning_rate": 3e-3}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ def test_windows_cover_a_text_and_share_what_they_should(length: int, room: int,
     assert covered.min() == 1
     assert starts == sorted(set(starts))
     assert starts[-1] == max(0, length - room)
-    shared = [before + room - after for before, after in zip(starts, starts[1:], strict=False)]
+    shared = [before + room - after for before, after in pairwise(starts)]
     assert all(size >= min(overlap, room // 2) for size in shared)
     assert len(starts) <= 1 + -(-(length - room) // max(1, room - min(overlap, room // 2))) or length <= room
 
