@@ -127,12 +127,12 @@ def with_head(
     head = spec.row.output.head(encoder, answers, dropout=dropout, seed=seed)
     if not spec.mixture:
         return TaskModel(encoder, head)
-    from kepipe.models.elmo.mixture import Mixture
+    from kepipe.models.elmo.scalar_mix import ScalarMix
     from kepipe.models.protocols import LayerStates
 
     if not isinstance(encoder, LayerStates):
         raise ValueError("`mixture`: this model does not show the states of its layers: leave it out")
-    return TaskModel(encoder, head, Mixture(encoder.num_states))
+    return TaskModel(encoder, head, ScalarMix(encoder.num_states))
 
 
 def save(folder: Path, fine_tuned: FineTunedModel, provenance: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from kepipe.arrays import Floats, Ints
 from kepipe.finetuning.calibration import calibration_error, decisions, fit_temperature, gold_labels
 from kepipe.finetuning.examples import Example
 from kepipe.finetuning.metrics import Metric
-from kepipe.finetuning.output import AnswerFormat, Labels, LossSettings
+from kepipe.finetuning.output import Answer, AnswerFormat, Labels, LossSettings
 from kepipe.finetuning.rows import Row
 from kepipe.finetuning.splits import Splits
 from kepipe.finetuning.windows import words_together
@@ -102,8 +102,8 @@ class LabelOutput:
         parts: Sequence[Floats],
         rows: Sequence[Row],
         answers: AnswerFormat,
-    ) -> Floats:
-        """The probabilities of an example's cases."""
+    ) -> Answer:
+        """The probabilities of an example's cases, float [cases, L]."""
         return self.together(parts, rows, answers)
 
     def together(
@@ -113,7 +113,9 @@ class LabelOutput:
         several = self.kind == "several"
         if answers.reads == "words":
             return probabilities(words_together(parts, rows) / temperature, several=several)
-        return np.mean([probabilities(part / temperature, several=several) for part in parts], axis=0)
+        of_parts = [probabilities(part / temperature, several=several) for part in parts]
+        mean_NL: Floats = np.mean(of_parts, axis=0)
+        return mean_NL
 
     def calibrate(
         self,
@@ -125,6 +127,8 @@ class LabelOutput:
     ) -> dict[str, float]:
         """See `Calibrates`: the head's logits are divided by the temperature that makes the true labels of the examples
         likeliest (Guo et al. 2017, §4.2). Which label is the likeliest of a row does not change."""
+        from kepipe.finetuning.heads import LabelHead
+
         gold = [gold_labels(example, answers.labels, several=self.kind == "several") for example in examples]
 
         def probable(temperature: float) -> list[Floats]:
@@ -134,6 +138,7 @@ class LabelOutput:
             ]
 
         temperature = fit_temperature(probable, gold, several=self.kind == "several")
+        assert isinstance(model.head, LabelHead)
         model.head.scale_logits(1 / temperature)
         return {"temperature": temperature}
 

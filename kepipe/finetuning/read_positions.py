@@ -60,8 +60,8 @@ def cases_of(batch: Batch, answers: AnswerFormat) -> Ints:
     return np.bincount(batch.label_positions.cpu().numpy() // width, minlength=rows)
 
 
-def _hot(given: Sequence[Sequence[int]], labels: int) -> Ints:
+def _hot(given: Sequence[Sequence[float]], labels: int) -> Ints:
     hot_BL = np.zeros((len(given), labels), np.int64)
     for row, numbers in enumerate(given):
-        hot_BL[row, list(numbers)] = 1
+        hot_BL[row, np.asarray(numbers, np.int64)] = 1
     return hot_BL

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from torch import Tensor, nn
 
 from kepipe.data.batch import Batch
-from kepipe.finetuning.learning_weights import decayed_groups
+from kepipe.finetuning.layer_depths import decayed_groups
 from kepipe.models.protocols import LayerStates, ParameterGroup, TrainableEncoder, TrainableModel
 
 EncoderT_co = TypeVar("EncoderT_co", bound=TrainableEncoder, covariant=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -57,23 +58,14 @@ class Transformer(TrainableEncoder):
         [B, T, D]; where `places_N` are given, among that side's B·T, those at these places alone: [N, D]. Places on
         the CPU are fine on any device: how many a row has is told without waiting for it.
         """
-        visibility = encoder_visibility(batch)
         if self.encoder is None:
-            return _at(self.decode_tokens(batch.tokens, visibility, positions_BT=batch.positions), places_N)
-        hidden = self.encode_tokens(
-            batch.tokens,
-            visibility,
-            positions_BT=batch.positions,
-            segments_BT=batch.segments,
-            tasks_BT=batch.tasks,
-            entities=self._linked_entities(batch),
-            places_N=places_N if self.decoder is None else None,
-        )
+            return _at(self._read(batch), places_N)
+        hidden = self._read(batch, places_N=places_N if self.decoder is None else None)
         if self.decoder is None:
             return hidden
         if batch.decoder_tokens is None:
             raise ValueError(
-                f"{self.config.family}: an encoder-decoder needs an objective that fills decoder_tokens"
+                f"{self.config.family}: the decoder needs an objective that fills decoder_tokens"
             )
         decoded_BTD = self.decode_tokens(
             batch.decoder_tokens,
@@ -99,8 +91,7 @@ class Transformer(TrainableEncoder):
         """Hidden states [B, T, D] of the encoder, or [N, D] at the places `places_N` among the B·T.
 
         A plain model does not look at `entities`, and where one that fuses has none, no token has an entity. A list
-        given as `all_hidden_states` receives the embeddings and every layer's
-        output (the last one after the final norm).
+        given as `all_hidden_states` receives the embeddings and each layer's output, the last after the final norm.
         """
         if self.encoder is None:
             raise ValueError(
@@ -173,12 +164,7 @@ class Transformer(TrainableEncoder):
 
     def encode(self, batch: Batch) -> Tensor:
         """See `Encoder`: the encoder's hidden states where there is an encoder, else the decoder's."""
-        if self.encoder is None or self.decoder is None:
-            hidden_BTD: Tensor = self(batch)
-            return hidden_BTD
-        return self.encode_tokens(
-            batch.tokens, encoder_visibility(batch), positions_BT=batch.positions, segments_BT=batch.segments
-        )
+        return self._read(batch)
 
     @property
     def num_states(self) -> int:
@@ -188,22 +174,23 @@ class Transformer(TrainableEncoder):
     def encode_layers(self, batch: Batch) -> list[Tensor]:
         """See `LayerStates`: those of the stack that `encode` reads."""
         states: list[Tensor] = []
-        visibility = encoder_visibility(batch)
+        self._read(batch, all_hidden_states=states)
+        return states
+
+    def _read(self, batch: Batch, **options: Any) -> Tensor:
+        """Hidden states of the batch's tokens by the encoder, or where there is none the decoder."""
+        visibility, positions_BT = encoder_visibility(batch), batch.positions
         if self.encoder is None:
-            self.decode_tokens(
-                batch.tokens, visibility, positions_BT=batch.positions, all_hidden_states=states
-            )
-            return states
-        self.encode_tokens(
+            return self.decode_tokens(batch.tokens, visibility, positions_BT=positions_BT, **options)
+        return self.encode_tokens(
             batch.tokens,
             visibility,
-            positions_BT=batch.positions,
+            positions_BT=positions_BT,
             segments_BT=batch.segments,
             tasks_BT=batch.tasks,
             entities=self._linked_entities(batch),
-            all_hidden_states=states,
+            **options,
         )
-        return states
 
     def vocabulary(self, hidden_ND: Tensor) -> Tensor:
         """Logits [N, V] of the hidden states given: a loss passes those of the selected places alone."""
