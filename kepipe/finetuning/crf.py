@@ -84,8 +84,8 @@ class CrfCriterion:
         row_N = batch.label_positions // batch.tokens.shape[1]
         _, sizes_R = torch.unique_consecutive(row_N, return_counts=True)
         sizes = sizes_R.tolist()
-        scores_BWL = nn.utils.rnn.pad_sequence(torch.split(scores_NL, sizes), batch_first=True)
-        labels_BW = nn.utils.rnn.pad_sequence(torch.split(batch.labels, sizes), batch_first=True)
+        scores_BWL = nn.utils.rnn.pad_sequence(list(torch.split(scores_NL, sizes)), batch_first=True)
+        labels_BW = nn.utils.rnn.pad_sequence(list(torch.split(batch.labels, sizes)), batch_first=True)
         there_BW = torch.arange(scores_BWL.shape[1], device=sizes_R.device) < sizes_R[:, None]
         found_B = log_likelihoods(scores_BWL, labels_BW, there_BW, model.head.scores())
         return {"task": -found_B.sum() / len(scores_NL)}

@@ -75,7 +75,7 @@ class TagOutput(LabelOutput):
         if transitions is None:
             return tagged(self.together(parts, rows, answers))
         logits_WL = words_together(parts, rows)
-        read_W: Bools = ~np.isnan(logits_WL).any(axis=1)
+        read_W: Bools = np.asarray(~np.isnan(logits_WL).any(axis=1))
         scores_WL = np.where(read_W[:, None], logits_WL, _outside(answers.labels))
         probable_WL = np.where(read_W[:, None], marginals(scores_WL, transitions), np.nan)
         return Tagged(probable_WL, np.where(read_W, likeliest_sequence(scores_WL, transitions), -1))

@@ -64,9 +64,7 @@ class Transformer(TrainableEncoder):
         if self.decoder is None:
             return hidden
         if batch.decoder_tokens is None:
-            raise ValueError(
-                f"{self.config.family}: the decoder needs an objective that fills decoder_tokens"
-            )
+            raise ValueError(f"{self.config.family}: the decoder needs decoder_tokens of the objective")
         decoded_BTD = self.decode_tokens(
             batch.decoder_tokens,
             decoder_visibility(batch),
