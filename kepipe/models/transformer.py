@@ -171,8 +171,7 @@ class Transformer(TrainableEncoder):
 
     def encode_layers(self, batch: Batch) -> list[Tensor]:
         """See `LayerStates`: those of the stack that `encode` reads."""
-        states: list[Tensor] = []
-        self._read(batch, all_hidden_states=states)
+        self._read(batch, all_hidden_states=(states := list[Tensor]()))
         return states
 
     def _read(self, batch: Batch, **options: Any) -> Tensor:
