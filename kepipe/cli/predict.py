@@ -73,11 +73,21 @@ def predict(
         ),
     ] = "ignore",
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
+    conll: Annotated[
+        bool,
+        typer.Option(
+            "--conll", help="Print or write CoNLL's columns, a word and its label a line (tagging)."
+        ),
+    ] = False,
     workspace: WorkspaceOption = WORKSPACE,
 ) -> None:
     """Answer texts: link them, look entities up, fuse or inject what is known, and predict with probabilities."""
     if (file is None) == (not texts):
         raise ValueError("kepipe predict: give texts, or --file with one text a line")
+    if conll and as_json:
+        raise ValueError(
+            "kepipe predict: --json and --conll both say how answers look: leave one of them out"
+        )
     if out is not None and file is None:
         raise ValueError("kepipe predict: --out goes with --file")
     if file is not None and str(file) != "-" and not file.is_file():
@@ -99,35 +109,42 @@ def predict(
             unknown=unknown,
             device=resolve("auto"),
         )
+        row = predictor.fine_tuned.spec.row
+        if conll and row.as_conll is None:
+            raise ValueError(
+                f"--conll: the answers of {predictor.fine_tuned.spec.task} are no labels of words"
+            )
+        form: files.Form = "conll" if conll else "json" if as_json or out is not None else "text"
         if file is None:
             assert texts is not None
             answers = answer(predictor, texts, lambda message: echo(f"kepipe: {message}", err=True))
             for text, record in zip(texts, answers, strict=True):
-                _show(predictor, {"text": text, **record}, as_json)
+                _show(predictor, {"text": text, **record}, form)
             return
         job = ""
         if out is not None:
             sources = {"graph": graph, "vectors": vectors, "linker": linker}
-            job = files.digest_job(folder, file, sources, {"knowledge": knowledge, "unknown": unknown})
-        _answer_file(predictor, file, out, job, as_json)
+            options = {"knowledge": knowledge, "unknown": unknown, "form": form}
+            job = files.digest_job(folder, file, sources, options)
+        _answer_file(predictor, file, out, job, form)
 
 
-def _answer_file(predictor: Predictor, file: Path, out: Path | None, job: str, as_json: bool) -> None:
+def _answer_file(predictor: Predictor, file: Path, out: Path | None, job: str, form: files.Form) -> None:
     """Answer the texts of a file as they are read. Raises ValueError for one without any."""
     from kg.problems import Problems
 
     problems = Problems()
-    with files.resumable(out, job) as (stream, totals):
+    with files.resumable(out, job, form) as (stream, totals):
         if totals.texts:
             echo(f"going on after {totals.texts:,} texts", err=True)
         texts = islice(files.read_texts(file, problems), totals.texts, None)
         for records in files.answer_all(predictor, texts):
             for record in records:
                 totals.count(record)
-                if out is not None:
-                    stream.write(files.to_line(record))
+                if out is None:
+                    _show(predictor, record, form)
                 else:
-                    _show(predictor, record, as_json)
+                    stream.write(_written(predictor, record, form))
             stream.flush()
             if out is not None:
                 echo(f"{totals.texts:,} texts", err=True)
@@ -141,9 +158,22 @@ def _answer_file(predictor: Predictor, file: Path, out: Path | None, job: str, a
         echo(f"kepipe: {NO_ENTITIES}", err=True)
 
 
-def _show(predictor: Predictor, record: dict[str, Any], as_json: bool) -> None:
-    if as_json:
+def _written(predictor: Predictor, record: dict[str, Any], form: files.Form) -> str:
+    """An answer as it stands in a file; one that there is not, as CoNLL's comment."""
+    if form == "json":
+        return files.to_line(record)
+    if "error" in record:
+        return files.refusal(record)
+    as_conll = predictor.fine_tuned.spec.row.as_conll
+    assert as_conll is not None
+    return as_conll(record)
+
+
+def _show(predictor: Predictor, record: dict[str, Any], form: files.Form) -> None:
+    if form == "json":
         echo(json.dumps(record, ensure_ascii=False))
+    elif form == "conll" and "error" not in record:
+        echo(_written(predictor, record, form).removesuffix("\n"))
     elif "error" in record:
         echo(f"kepipe: {record['id']}: {record['error']}", err=True)
         echo("")  # its place, so that answers stand beside their texts

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from io import BufferedIOBase, TextIOBase
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
+from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from kepipe.cli.link_files import require_writable
 from kepipe.files import lock
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 AT_ONCE = 512
 """Texts that are answered together."""
+
+
+Form = Literal["text", "json", "conll"]
+"""How answers are printed: in a few words, as JSON lines, or as CoNLL's columns. The first is for the screen alone."""
 
 
 class InputText(NamedTuple):
@@ -105,7 +109,9 @@ class Totals:
 
 
 @contextmanager
-def resumable(out: Path | None, job: str) -> Iterator[tuple[TextIOBase | IO[str], Totals]]:
+def resumable(
+    out: Path | None, job: str, form: Form = "json"
+) -> Iterator[tuple[TextIOBase | IO[str], Totals]]:
     """A file that appears when it is whole, and what an interrupted attempt has written of it. None: standard output.
 
     `job`: a digest of what is done; another one begins anew. What is written of an attempt stays beside `out`, as
@@ -124,7 +130,7 @@ def resumable(out: Path | None, job: str) -> Iterator[tuple[TextIOBase | IO[str]
             partial.unlink(missing_ok=True)
             mark.write_text(job)
         with partial.open("a+b") as stream:
-            totals = _written(stream)
+            totals = _written(stream, form)
         with partial.open("a", encoding="utf-8", newline="\n") as text:
             yield text, totals
             text.flush()
@@ -134,16 +140,30 @@ def resumable(out: Path | None, job: str) -> Iterator[tuple[TextIOBase | IO[str]
     held.unlink(missing_ok=True)
 
 
-def _written(stream: IO[bytes]) -> Totals:
-    """What a file's whole lines hold; what a kill left of one more is cut off."""
+def _written(stream: IO[bytes], form: Form) -> Totals:
+    """What a file's whole records hold; what a kill left of one more is cut off."""
     stream.seek(0)
-    totals, end = Totals(), 0
+    totals, end, at, refused = Totals(), 0, 0, False
     for line in stream:
-        if line.endswith(b"\n"):
+        at += len(line)
+        refused = refused or line.startswith(_REFUSED.encode())
+        if form == "json" and line.endswith(b"\n"):
             totals.count(json.loads(line))
-            end += len(line)
+            end = at
+        elif form == "conll" and line == b"\n":  # of entities columns tell nothing: none is missed
+            totals.count({"entities": [], **({"error": ""} if refused else {})})
+            end, refused = at, False
     stream.truncate(end)
     return totals
+
+
+_REFUSED = "# error = "
+
+
+def refusal(record: Mapping[str, Any]) -> str:
+    """A text that was not answered, among CoNLL's columns."""
+    reason = " ".join(str(record["error"]).split())
+    return f"# id = {record['id']}\n{_REFUSED}{reason}\n\n"
 
 
 def digest_job(

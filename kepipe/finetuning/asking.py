@@ -110,7 +110,7 @@ def _examples(row: Task, file: Path) -> list[Example]:
 def _question(form: InWords, word: Word) -> Callable[[Example], Question]:
     def put(example: Example) -> Question:
         answers = (
-            tuple(map(word, example.labels)) if form.written is None else (form.written.write(example, word),)
+            tuple(map(word, example.gold)) if form.written is None else (form.written.write(example, word),)
         )
         return Question(given=dict(form.given(example)), answer=answers)
 

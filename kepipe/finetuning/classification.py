@@ -17,7 +17,14 @@ from kepipe.arrays import Bools, Floats, Ints
 from kepipe.data.line_readers import columns
 from kepipe.finetuning.examples import Example, Record, mentions_of, read_records, text_of
 from kepipe.finetuning.in_words import InWords, of_texts
-from kepipe.finetuning.label_output import best_label, label_numbers, likeliest, rounded
+from kepipe.finetuning.label_output import (
+    CALIBRATION,
+    best_label,
+    calibration,
+    label_numbers,
+    likeliest,
+    rounded,
+)
 from kepipe.finetuning.metrics import Metric, accuracy, mean
 from kepipe.finetuning.output import Labels
 from kepipe.finetuning.task import ParsedMarkup, Task
@@ -108,18 +115,22 @@ BETWEEN = " ||| "
 
 
 def _measure(examples: Sequence[Example], answers: Sequence[Floats], labels: Labels) -> dict[str, Metric]:
-    return measure(label_numbers(examples, labels), likeliest(answers))
+    return {
+        **measure(label_numbers(examples, labels), likeliest(answers)),
+        **calibration(examples, answers, labels),
+    }
 
 
 def _measure_ranking(
     examples: Sequence[Example], answers: Sequence[Floats], labels: Labels
 ) -> dict[str, Metric]:
     groups_N = np.unique([example.group for example in examples], return_inverse=True)[1]
-    right_N = np.array([example.labels[0] == RIGHT for example in examples])
-    return measure_ranking(groups_N, right_N, np.concatenate(answers)[:, labels.index(RIGHT)])
+    right_N = np.array([example.gold[0] == RIGHT for example in examples])
+    scores_N = np.concatenate(answers)[:, labels.index(RIGHT)]
+    return measure_ranking(groups_N, right_N, scores_N)
 
 
-def _pair(id: str, parsed: ParsedMarkup) -> Example | None:
+def pair_of_texts(id: str, parsed: ParsedMarkup) -> Example | None:
     """Two texts with a sign between them."""
     first, between, second = parsed.text.partition(BETWEEN)
     return Example(id, first, second=second) if between and not set(parsed.spans) - {""} else None
@@ -138,7 +149,7 @@ CLASSIFICATION = Task(
     "row",
     _measure,
     "accuracy",
-    metrics=("accuracy",),
+    metrics=("accuracy", CALIBRATION),
     in_words=InWords("Say what the text is: {labels}.", "Text: {text}\nLabel: {answer}", of_texts),
 )
 PAIRS = Task(
@@ -148,8 +159,8 @@ PAIRS = Task(
     _measure,
     "accuracy",
     asks="as two texts with ` ||| ` between them",
-    as_example=_pair,
-    metrics=("accuracy",),
+    as_example=pair_of_texts,
+    metrics=("accuracy", CALIBRATION),
     in_words=InWords(
         "Say what the two texts are to each other: {labels}.",
         "First: {text}\nSecond: {second}\nLabel: {answer}",
@@ -163,7 +174,7 @@ RANKING = Task(
     _measure_ranking,
     "mrr",
     asks="as a question and an answer with ` ||| ` between them",
-    as_example=_pair,
+    as_example=pair_of_texts,
     as_record=_answer_record,
     metrics=("mrr", "first_right"),
     in_words=InWords(

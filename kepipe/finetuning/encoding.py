@@ -24,6 +24,8 @@ class RowFormat:
     of the tokens around span number 0, 1, …; empty: the spans stay bare. `reads`: which tokens the head reads: those of
     the spans (their opening markers), the one of the row ([CLS] or the last), or every word's. `causal`: a token sees
     only what stands left of it, so that closing markers and last tokens are read. `segments`: how many the model knows.
+    `overlap`: a text that is longer than `length` becomes several rows, windows that share so many tokens; None: it is
+    cut.
     """
 
     tokenizer: Tokenizer
@@ -33,13 +35,14 @@ class RowFormat:
     begin: bool = True
     causal: bool = False
     segments: int = 2
+    overlap: int | None = None
 
 
 @dataclass
 class TruncationStats:
     """What did not fit: rows that were cut, words that tagging lost by it, words of which the tokenizer leaves nothing
     (control characters, say), mentions without a token of their own, and tokens that the head should read and that are
-    cut off where knowledge moves tokens."""
+    cut off where knowledge moves tokens. `windows`: rows that there are more of than examples."""
 
     rows: int = 0
     cut: int = 0
@@ -48,22 +51,25 @@ class TruncationStats:
     mentions: int = 0
     mentions_aligned: int = 0
     read_cut_off: int = 0
+    windows: int = 0
 
 
 class Text(NamedTuple):
     """One text as tokens: int [T]; places of the spans asked about and of the mentions, [n, 2] first and stop. A word
-    without a token is 0 to 0."""
+    without a token is 0 to 0. `characters`: those of each token, first and stop, int [T, 2]."""
 
     tokens: Ints
     spans: Ints
     mentions: Ints
     entities: Sequence[str]
+    characters: Ints
 
 
 def encode_rows(
     examples: Sequence[Example], row_format: RowFormat, stats: TruncationStats | None = None
 ) -> list[Row]:
-    """A row of each example, without labels. `stats` is told what had to be left out.
+    """A row of each example, or its windows one after the other, without labels. `stats` is told what had to be left
+    out.
 
     Raises ValueError for a length in which not even the markers have room.
     """
@@ -80,10 +86,13 @@ def encode_rows(
     rows = []
     for place, first in enumerate(firsts):
         if paired:
-            rows.append(_pair(first, seconds[place], row_format, room - 1, stats))
+            made = _pairs(first, seconds[place], row_format, room - 1, stats)
         else:
-            rows.append(_single(first, row_format, room, stats))
+            stats.words_empty += int(words) * int((first.spans[:, 1] <= first.spans[:, 0]).sum())
+            made = [_single(window, row_format, room, stats) for window in _windows(first, row_format, room)]
+        rows += [replace(row, example=place) for row in made]
     stats.rows += len(rows)
+    stats.windows += len(rows) - len(examples)
     stats.mentions += sum(len(e.mentions) + len(e.second_mentions) for e in examples)
     stats.mentions_aligned += sum(len(row.mentions) for row in rows)
     return rows
@@ -148,7 +157,36 @@ def _texts(examples: Sequence[Example], tokenizer: Tokenizer, *, words: bool = F
         for found, piece in zip(spans, tokens, strict=True):
             found[:, 1] = np.maximum(found[:, 1], np.minimum(found[:, 0] + 1, len(piece)))
     entities = [[mention.entity for mention in e.mentions] for e in examples]
-    return [Text(*parts) for parts in zip(tokens, spans, mentions, entities, strict=True)]
+    of_text = np.repeat(bases, encoded.lengths)
+    characters = np.split(
+        np.stack([starts - of_text, ends - of_text], axis=1), np.cumsum(encoded.lengths)[:-1]
+    )
+    return [Text(*parts) for parts in zip(tokens, spans, mentions, entities, characters, strict=True)]
+
+
+def window_starts(length: int, room: int, overlap: int | None) -> list[int]:
+    """Where the windows of `room` tokens begin that hold a text of `length` tokens; one, where it fits or is cut.
+
+    Each shares `overlap` tokens with the one before, at most half of them; the last one ends where the text does.
+    """
+    if overlap is None or length <= room:
+        return [0]
+    step = max(1, room - min(overlap, room // 2))
+    return [*range(0, length - room, step), length - room]
+
+
+def _windows(text: Text, row_format: RowFormat, room: int) -> list[Text]:
+    starts = window_starts(len(text.tokens), room, row_format.overlap)
+    if len(starts) == 1:
+        return [text]
+    return [_window(text, start, start + room) for start in starts]
+
+
+def _window(text: Text, start: int, stop: int) -> Text:
+    """Tokens start … stop − 1. A word that begins before them is that of an earlier window."""
+    places = np.arange(len(text.tokens))
+    spans = np.where(text.spans[:, :1] < start, 0, text.spans)
+    return cut(text._replace(spans=spans), (places >= start) & (places < stop))
 
 
 def _single(text: Text, row_format: RowFormat, room: int, stats: TruncationStats) -> Row:
@@ -162,7 +200,6 @@ def _single(text: Text, row_format: RowFormat, room: int, stats: TruncationStats
     if row_format.reads == "words":
         kept_N = text.spans[:, 1] > text.spans[:, 0]
         stats.words_cut += int((read_N & ~kept_N).sum())
-        stats.words_empty += int((~read_N).sum())
         numbers = np.flatnonzero(kept_N)
         if len(numbers) and numbers[-1] >= len(numbers):
             words = tuple(numbers.tolist())
@@ -187,24 +224,33 @@ def _single(text: Text, row_format: RowFormat, room: int, stats: TruncationStats
     )
 
 
-def _pair(first: Text, second: Text, row_format: RowFormat, room: int, stats: TruncationStats) -> Row:
-    """[CLS] first [SEP] second [SEP]: the longer text is cut first (Devlin et al. 2019's rule)."""
+def _pairs(first: Text, second: Text, row_format: RowFormat, room: int, stats: TruncationStats) -> list[Row]:
+    """[CLS] first [SEP] second [SEP]: the longer text is cut first (Devlin et al. 2019's rule), or the second one
+    comes in windows, each with the first text before it."""
     sizes = len(first.tokens), len(second.tokens)
-    if sum(sizes) > room:
-        stats.cut += 1
-        longest = max(room // 2, room - sizes[1])
-        first = cut(first, np.arange(sizes[0]) < longest)
-        second = cut(second, np.arange(sizes[1]) < room - len(first.tokens))
+    if sum(sizes) <= room:
+        return [_pair(first, second, row_format)]
+    longest = max(room // 2, room - sizes[1])
+    stats.cut += row_format.overlap is None or sizes[0] > longest
+    first = cut(first, np.arange(sizes[0]) < longest)
+    left = room - len(first.tokens)
+    starts = window_starts(sizes[1], left, row_format.overlap)
+    return [_pair(first, _window(second, start, start + left), row_format) for start in starts]
+
+
+def _pair(first: Text, second: Text, row_format: RowFormat) -> Row:
     begin, sep = int(row_format.begin), [row_format.tokenizer.sep]
     tokens = np.concatenate([np.full(begin, _cls(row_format)), first.tokens, sep, second.tokens, sep])
     border = begin + len(first.tokens) + 1
     segments = (np.arange(len(tokens)) >= border).astype(np.int64)
-    read_positions = (0 if row_format.begin else len(tokens) - 1,)
+    of_row = 0 if row_format.begin else len(tokens) - 1
+    reads_second = row_format.reads == "second"
     return Row(
         tokens,
         segments if row_format.segments > 1 else np.zeros_like(segments),
-        read_positions,
+        (of_row, *range(border, border + len(second.tokens))) if reads_second else (of_row,),
         _named(first, begin) + _named(second, border),
+        characters=second.characters if reads_second else None,
     )
 
 
@@ -229,6 +275,7 @@ def cut(text: Text, kept_T: Bools) -> Text:
         before[text.spans],
         mentions[whole],
         [entity for entity, keep in zip(text.entities, whole, strict=True) if keep],
+        text.characters[kept_T],
     )
 
 

@@ -20,19 +20,28 @@ class Example:
     """One question of a task.
 
     `spans`: the characters of `text` that are asked about: head and tail; the mention to be typed; in tagging every
-    word. `labels`: the answer, several for typing, one for each span in tagging; empty where unknown. `second`: the
-    other text of a pair. `mentions`, `second_mentions`: entities that the two texts name. `group`: the question that a
-    pair belongs to.
+    word. `labels`: the true answer, several for typing, one for each span in tagging; () says that none of the labels
+    is right, None that the answer is not known. `second`: the other text of a pair. `mentions`, `second_mentions`:
+    entities that the two texts name. `group`: the question that a pair belongs to. `answers`: where in `second` each
+    answer of `labels` stands, for extractive answers.
     """
 
     id: str
     text: str
     spans: tuple[Span, ...] = ()
-    labels: tuple[str, ...] = ()
+    labels: tuple[str, ...] | None = None
     second: str = ""
     mentions: tuple[Mention, ...] = ()
     second_mentions: tuple[Mention, ...] = ()
     group: str = ""
+    answers: tuple[Span, ...] = ()
+
+    @property
+    def gold(self) -> tuple[str, ...]:
+        """The true answer. Raises ValueError where it is not known."""
+        if self.labels is None:
+            raise ValueError(f"{self.id}: the true answer is not known")
+        return self.labels
 
 
 Record = Mapping[str, Any]

@@ -6,7 +6,7 @@ entities it fuses, `graph/` of the triples it injects, `linker/`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,7 +15,7 @@ from kepipe.finetuning.collator import TaskCollator
 from kepipe.finetuning.encoding import RowFormat
 from kepipe.finetuning.generation_settings import GenerationSettings
 from kepipe.finetuning.mention_finders import Language, Source
-from kepipe.finetuning.output import AnswerFormat
+from kepipe.finetuning.output import AnswerFormat, Decoding
 from kepipe.finetuning.table import TASKS, TaskName
 from kepipe.finetuning.task import Task
 from kepipe.finetuning.task_model import TaskModel
@@ -24,6 +24,8 @@ from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
 from kg.regular_files import read_json
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from kepipe.knowledge.base import Knowledge, KnowledgeSettings
     from kepipe.models.protocols import EncoderConfig, TrainableEncoder
 
@@ -38,7 +40,8 @@ class TaskSpec:
     """What a fine-tuned model is for, as in `task.json`: enough to lay out a new text as the training's were.
 
     `labels`: what answers are chosen from. `markers`: name → id. `mean`: whether the head reads the row's mean.
-    `mentions`: where entities came from.
+    `mentions`: where entities came from. `overlap`: tokens that the windows of a long text share; None: it is cut.
+    `decoding`: how labels of words are chosen. `mixture`: whether the head reads a mixture of all layers' states.
     """
 
     task: TaskName
@@ -50,6 +53,9 @@ class TaskSpec:
     mentions: Source = "none"
     generation: GenerationSettings | None = None
     """Of a task whose answers are written."""
+    overlap: int | None = None
+    decoding: Decoding = "independent"
+    mixture: bool = False
 
     @property
     def row(self) -> Task:
@@ -82,6 +88,7 @@ class FineTunedModel:
             begin=self.config.begins_with_cls,
             causal=self.config.causal,
             segments=self.config.segments,
+            overlap=self.spec.overlap,
         )
 
     @property
@@ -108,6 +115,7 @@ def answer_format(spec: TaskSpec, tokenizer: Tokenizer, config: EncoderConfig) -
         spec.mean,
         config.causal,
         spec.generation,
+        spec.decoding,
     )
 
 
@@ -116,7 +124,15 @@ def with_head(
 ) -> TaskModel[TrainableEncoder]:
     """The model with a fresh head. Raises ValueError where it cannot answer as the task asks."""
     answers = answer_format(spec, tokenizer, encoder.config)
-    return TaskModel(encoder, spec.row.output.head(encoder, answers, dropout=dropout, seed=seed))
+    head = spec.row.output.head(encoder, answers, dropout=dropout, seed=seed)
+    if not spec.mixture:
+        return TaskModel(encoder, head)
+    from kepipe.models.elmo.scalar_mix import ScalarMix
+    from kepipe.models.protocols import LayerStates
+
+    if not isinstance(encoder, LayerStates):
+        raise ValueError("`mixture`: this model does not show the states of its layers: leave it out")
+    return TaskModel(encoder, head, ScalarMix(encoder.num_states))
 
 
 def save(folder: Path, fine_tuned: FineTunedModel, provenance: dict[str, Any]) -> None:
@@ -125,7 +141,7 @@ def save(folder: Path, fine_tuned: FineTunedModel, provenance: dict[str, Any]) -
     from kepipe.models import folder as models
 
     model = fine_tuned.model
-    write_tensors(folder / HEAD, dict(model.head.named_parameters()))
+    write_tensors(folder / HEAD, model.own_parameters())
     models.save(folder, model.encoder, provenance=provenance)
     opening.save(fine_tuned.knowledge, folder, model.encoder, all_of_it=True)
     fine_tuned.tokenizer.save(folder)
@@ -185,7 +201,7 @@ def load(
     spec, tokenizer = read_spec(folder), load_tokenizer(folder)
     encoder = load_encoder(folder)
     model = with_head(encoder, spec, tokenizer)
-    model.head.load_state_dict(read_tensors(folder / HEAD))
+    _load_own(model, read_tensors(folder / HEAD))
     neighbours = _neighbours(folder, encoder.config, graph) if unknown == "compose" else None
     sources = Sources(tokenizer, encoder.config, graph=graph, vectors=vectors, neighbours=neighbours)
     for conflict in unlearned(methods, encoder.config, str(folder)):
@@ -198,6 +214,17 @@ def load(
             f"{folder}: this model uses no knowledge: leave the {given} out, or say how it is used (--knowledge)"
         )
     return FineTunedModel(spec, model.to(device).eval(), tokenizer, knowledge)
+
+
+def _load_own(model: TaskModel[TrainableEncoder], saved: Mapping[str, Tensor]) -> None:
+    import torch
+
+    own = model.own_parameters()
+    if own.keys() != saved.keys():
+        raise ValueError(f"{HEAD}: expected {', '.join(own)}; found {', '.join(saved)}")
+    with torch.no_grad():
+        for name, weight in own.items():
+            weight.copy_(saved[name])
 
 
 def _neighbours(folder: Path, config: EncoderConfig, graph: Path | None) -> Path:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kepipe.data.batch import Batch
+from kepipe.finetuning.output import PLAIN_LOSS, LossSettings
 from kepipe.finetuning.task_model import TaskModel
 from kepipe.models.protocols import TrainableEncoder
 
@@ -37,14 +39,20 @@ class LabelHead(nn.Module):
         logits_NL: Tensor = self.dense(self.dropout(read_ND))
         return logits_NL
 
+    @torch.no_grad()
+    def scale_logits(self, factor: float) -> None:
+        """Multiply all logits that it will give."""
+        for weight in self.parameters():
+            weight.mul_(factor)
+
 
 @dataclass(frozen=True)
 class LabelCriterion:
-    """The mean loss of cases with labels. `several`: whether a case has more than one. `label_smoothing`: of one label,
-    the share that goes to all alike (Szegedy et al. 2016, §7)."""
+    """The mean loss of cases with labels. `several`: whether a case has more than one. `settings`: of one label, the
+    share that goes to all alike (Szegedy et al. 2016, §7), and what the labels weigh."""
 
     several: bool
-    label_smoothing: float = 0.0
+    settings: LossSettings = PLAIN_LOSS
     terms: tuple[str, ...] = ("task",)
     metrics: tuple[str, ...] = ()
 
@@ -56,10 +64,19 @@ class LabelCriterion:
     def __call__(self, model: TaskModel[TrainableEncoder], batch: Batch) -> dict[str, Tensor]:
         """See `Criterion`."""
         assert batch.labels is not None
-        return {"task": loss(model(batch), batch.labels, self.label_smoothing, several=self.several)}
+        return {"task": loss(model(batch), batch.labels, self.settings, several=self.several)}
 
 
-def initialise(head: LabelHead, seed: int) -> LabelHead:
+class LinearHead(Protocol):
+    """A head with a linear layer."""
+
+    dense: nn.Linear
+
+
+HeadT = TypeVar("HeadT", bound=LinearHead)
+
+
+def initialise(head: HeadT, seed: int) -> HeadT:
     """Draw the weights as BERT's are: deviation 0.02, biases 0."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -68,16 +85,18 @@ def initialise(head: LabelHead, seed: int) -> LabelHead:
     return head
 
 
-def loss(logits_NL: Tensor, labels: Tensor, label_smoothing: float = 0.0, *, several: bool) -> Tensor:
-    """Mean over cases: cross-entropy of the one label [N]; for several the summed binary ones, of 0 and 1 [N, L]."""
+def loss(logits_NL: Tensor, labels: Tensor, settings: LossSettings = PLAIN_LOSS, *, several: bool) -> Tensor:
+    """Mean over cases: cross-entropy of the one label [N], times its weight; for several the summed binary ones, of 0
+    and 1 [N, L], where weights are those of the labels that are there."""
     if not len(labels):
         return logits_NL.sum()
+    weights_L = None if settings.weights is None else logits_NL.new_tensor(settings.weights)
     if not several:
-        return F.cross_entropy(logits_NL, labels, label_smoothing=label_smoothing)
-    binary_NL = F.binary_cross_entropy_with_logits(logits_NL, labels.float(), reduction="none")
+        summed = F.cross_entropy(
+            logits_NL, labels, weights_L, label_smoothing=settings.label_smoothing, reduction="sum"
+        )
+        return summed / len(labels)
+    binary_NL = F.binary_cross_entropy_with_logits(
+        logits_NL, labels.float(), reduction="none", pos_weight=weights_L
+    )
     return binary_NL.sum(1).mean()
-
-
-def probabilities(logits_NL: Tensor, *, several: bool) -> Tensor:
-    """[N, L]; of several, each label's own."""
-    return logits_NL.sigmoid() if several else logits_NL.softmax(-1)

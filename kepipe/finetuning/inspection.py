@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kepipe.data.script import language_of
 from kepipe.finetuning.examples import Example
+from kepipe.finetuning.label_output import LabelOutput
 from kepipe.finetuning.settings import FinetuneConfig
 from kepipe.finetuning.table import TASKS
 from kg.problems import Problems
@@ -38,13 +39,20 @@ def inspect(config: FinetuneConfig) -> Iterator[str]:
     if language not in (None, config.language) and config.knowledge:
         yield f"`language: {config.language}`, but the text of {files['train']} looks like `{language}`"
     for split, examples in found.items():
-        yield from _against(train, split, examples, files[split], files["train"])
+        chosen = isinstance(TASKS[config.task].output, LabelOutput)
+        yield from _against(train, split, examples, files[split], files["train"], chosen=chosen)
 
 
 def _against(
-    train: Sequence[Example], split: str, examples: Sequence[Example], file: Path, train_file: Path
+    train: Sequence[Example],
+    split: str,
+    examples: Sequence[Example],
+    file: Path,
+    train_file: Path,
+    *,
+    chosen: bool,
 ) -> Iterator[str]:
-    """How a split that measures goes with what is learned from."""
+    """How a split that measures goes with what is learned from. `chosen`: whether answers are chosen among labels."""
     if not train or not examples:
         return
     seen = {(example.text, example.second, example.spans) for example in train}
@@ -59,8 +67,8 @@ def _against(
             f"`data.{split}`: {shared:,} of {len(examples):,} examples of {file} are in {train_file} too: scores on "
             "them say less"
         )
-    known = {label for example in train for label in example.labels}
-    unknown = sorted({label for example in examples for label in example.labels} - known)
-    if unknown and len(train) < LOOKED_AT:
+    known = {label for example in train for label in example.labels or ()}
+    unknown = sorted({label for example in examples for label in example.labels or ()} - known)
+    if unknown and len(train) < LOOKED_AT and chosen:
         listed = ", ".join(map(repr, unknown[:5])) + (", …" if len(unknown) > 5 else "")
         yield f"`data.{split}`: labels that training never sees: {listed}"

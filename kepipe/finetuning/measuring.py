@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from itertools import chain
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
+from kepipe.finetuning.class_weights import label_weights
 from kepipe.finetuning.collator import TaskCollator
 from kepipe.finetuning.encoding import TruncationStats, encode_rows
-from kepipe.finetuning.evaluation import answers
+from kepipe.finetuning.evaluation import answers, by_example, row_answers
 from kepipe.finetuning.examples import Example
 from kepipe.finetuning.fine_tuned import FineTunedModel
+from kepipe.finetuning.label_output import LabelOutput
 from kepipe.finetuning.metrics import summarise
+from kepipe.finetuning.output import Calibrates, LossSettings
 from kepipe.finetuning.read_positions import count_cut_off
 from kepipe.finetuning.records import records
 from kepipe.finetuning.rows import Row
+from kepipe.finetuning.settings import FinetuneConfig
 from kepipe.finetuning.splits import Splits
 from kepipe.flow.stage import StageContext
 from kepipe.studies.scores import FILE, MODEL, Metrics, Scores, write_scores
@@ -35,7 +41,9 @@ def encode(fresh: FineTunedModel, splits: Splits, context: StageContext) -> dict
     stats = TruncationStats()
     rows = {
         split: fresh.spec.row.output.encode(
-            encode_rows(examples, fresh.row_format, stats), examples, fresh.collator.answers
+            made := encode_rows(examples, fresh.row_format, stats),
+            [examples[row.example] for row in made],
+            fresh.collator.answers,
         )
         for split, examples in splits.items()
     }
@@ -44,11 +52,16 @@ def encode(fresh: FineTunedModel, splits: Splits, context: StageContext) -> dict
     if stats.cut:
         lost = f", {stats.words_cut:,} words are cut off and count as missed" if stats.words_cut else ""
         context.warn(f"{stats.cut:,} of {stats.rows:,} rows are longer than `length` and are cut{lost}")
+    if stats.windows:
+        context.note(
+            f"long texts are read in {stats.windows:,} windows more than there are texts; each shares "
+            f"{fresh.row_format.overlap} tokens with the next"
+        )
     settings = fresh.collator.answers.generation
     full = (
         0
         if settings is None
-        else sum(len(row.labels) == settings.max_new_tokens for row in chain(*rows.values()))
+        else sum(len(row.labels or ()) == settings.max_new_tokens for row in chain(*rows.values()))
     )
     if full:
         context.warn(
@@ -76,6 +89,33 @@ def encode(fresh: FineTunedModel, splits: Splits, context: StageContext) -> dict
     return rows
 
 
+def loss_settings(fresh: FineTunedModel, config: FinetuneConfig, rows: Sequence[Row]) -> LossSettings:
+    """What the loss is told, by the settings and the training's rows."""
+    output, labels = fresh.spec.row.output, [row.labels or () for row in rows]
+    weights = None
+    if isinstance(output, LabelOutput):
+        several = output.kind == "several"
+        weights = label_weights(labels, len(fresh.spec.labels), config.class_weights, several=several)
+    return LossSettings(config.label_smoothing, weights)
+
+
+def calibrate(
+    tuned: FineTunedModel,
+    examples: Sequence[Example],
+    rows: Sequence[Row],
+    tokens: int,
+    context: StageContext,
+) -> None:
+    """Fit what the output fits on the examples of `dev`, and tell it. `tokens`: of a batch."""
+    output = tuned.spec.row.output
+    assert isinstance(output, Calibrates)
+    parts = row_answers(tuned.model, tuned.collator, rows, tokens)
+    of_rows, its_rows = zip(*by_example(parts, rows), strict=True)
+    fitted = output.calibrate(tuned.model, of_rows, its_rows, examples, tuned.collator.answers)
+    context.log(fitted)
+    context.note("fitted on dev: " + ", ".join(f"{name} {value:.3g}" for name, value in fitted.items()))
+
+
 def cut_off(rows: Sequence[Row], collator: TaskCollator) -> int:
     """How many tokens that the head reads are cut off when knowledge moves the rows' tokens.
 
@@ -89,13 +129,23 @@ def cut_off(rows: Sequence[Row], collator: TaskCollator) -> int:
     return sum(count_cut_off(collator.read(part), part) for part in parts)
 
 
+def _written(file: Path) -> TextIO:
+    return file.open("w", encoding="utf-8", newline="\n")
+
+
 def measure(
     tuned: FineTunedModel, splits: Splits, rows: Mapping[str, list[Row]], tokens: int, context: StageContext
 ) -> None:
-    """Write `scores.json` and `predictions.jsonl` for what was not trained on. `tokens`: of a batch."""
+    """Write `scores.json` and `predictions.jsonl` for what was not trained on, and `predictions.conll` where the task
+    has such. `tokens`: of a batch."""
     spec = tuned.spec
+    as_conll = spec.row.as_conll
     scores: dict[str, Metrics] = {}
-    with (context.out / "predictions.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
+    with ExitStack() as files:
+        stream = files.enter_context(_written(context.out / "predictions.jsonl"))
+        columns = (
+            None if as_conll is None else files.enter_context(_written(context.out / "predictions.conll"))
+        )
         for split in [name for name in ("dev", "test") if name in splits]:
             with context.progress(f"measuring on {split}", len(rows[split]), "rows") as tick:
                 found = answers(tuned.model, tuned.collator, rows[split], tokens, tick)
@@ -104,6 +154,8 @@ def measure(
             for example, record in zip(splits[split], records(spec, splits[split], found), strict=True):
                 line = {"split": split, **_asked(example), **record}
                 stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+                if columns is not None and as_conll is not None:
+                    columns.write(as_conll({**record, "id": f"{split} {record['id']}"}))
     write_scores(context.out / FILE, Scores({MODEL: scores}))
     for split, values in scores.items():
         context.log({f"{split}/{name}": score.value for name, score in values.items()})

@@ -23,10 +23,10 @@ def add_read_positions(batch: Batch, rows: Sequence[Row], answers: AnswerFormat,
     last is read (see `count_cut_off`).
     """
     width, lengths_B = batch.tokens.shape[1], (batch.documents.numpy() > 0).sum(1)
-    of, positions = _positions(batch, rows)
+    of, positions = places_read(batch, rows)
     labels = None
-    if all(row.labels for row in rows if row.read_positions):
-        given = [row.labels for row in rows]
+    given = [row.labels for row in rows if row.labels is not None]
+    if len(given) == len(rows):
         labels = (
             _hot(given, len(answers.labels)) if several else np.fromiter(chain.from_iterable(given), np.int64)
         )
@@ -40,10 +40,10 @@ def add_read_positions(batch: Batch, rows: Sequence[Row], answers: AnswerFormat,
 
 def count_cut_off(batch: Batch, rows: Sequence[Row]) -> int:
     """How many tokens that a head reads were cut off when tokens moved."""
-    return int((_positions(batch, rows)[1] < 0).sum())
+    return int((places_read(batch, rows)[1] < 0).sum())
 
 
-def _positions(batch: Batch, rows: Sequence[Row]) -> tuple[Ints, Ints]:
+def places_read(batch: Batch, rows: Sequence[Row]) -> tuple[Ints, Ints]:
     """The row in the batch of each token that a head reads, and where it stands now, −1: cut off; int [N]."""
     counts = np.fromiter((len(row.read_positions) for row in rows), np.int64, len(rows))
     of = np.repeat(np.arange(len(rows)), counts)
@@ -60,8 +60,8 @@ def cases_of(batch: Batch, answers: AnswerFormat) -> Ints:
     return np.bincount(batch.label_positions.cpu().numpy() // width, minlength=rows)
 
 
-def _hot(given: Sequence[Sequence[int]], labels: int) -> Ints:
+def _hot(given: Sequence[Sequence[float]], labels: int) -> Ints:
     hot_BL = np.zeros((len(given), labels), np.int64)
     for row, numbers in enumerate(given):
-        hot_BL[row, list(numbers)] = 1
+        hot_BL[row, np.asarray(numbers, np.int64)] = 1
     return hot_BL

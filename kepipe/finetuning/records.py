@@ -26,7 +26,9 @@ def pieces(record: Mapping[str, Any]) -> tuple[frozenset[Piece], frozenset[Piece
     if isinstance(predicted, list):
         return _spans([labels] if isinstance(labels, str) else labels), _spans(predicted)
     told = [labels] if isinstance(labels, str) else labels
-    answered = list(predicted) if isinstance(predicted, Mapping) else [str(predicted)]
+    answered = list(predicted) if isinstance(predicted, Mapping) else [str(predicted)] * (predicted != "")
+    if record.get("right"):  # one of several answers that are true
+        told = answered
     return frozenset(map(Piece, told)), frozenset(map(Piece, answered))
 
 
@@ -45,6 +47,6 @@ def records(
         record: dict[str, Any] = {"id": example.id, **spec.row.as_record(example, answer, spec.labels)}
         if example.group:
             record["group"] = example.group
-        if example.labels:
-            record["labels"] = example.labels if len(example.labels) > 1 else example.labels[0]
+        if example.labels is not None:
+            record["labels"] = example.labels[0] if len(example.labels) == 1 else example.labels
         yield record

@@ -24,7 +24,7 @@ from kepipe.finetuning.examples import (
     within,
 )
 from kepipe.finetuning.in_words import InWords, of_spans
-from kepipe.finetuning.label_output import label_numbers, likeliest
+from kepipe.finetuning.label_output import CALIBRATION, calibration, label_numbers, likeliest
 from kepipe.finetuning.metrics import Metric, accuracy, micro_f1, one_hot
 from kepipe.finetuning.output import Labels
 from kepipe.finetuning.task import Task, with_roles
@@ -146,7 +146,10 @@ def _semeval_macro(gold_N: Ints, predicted_N: Ints, labels: Sequence[str]) -> Me
 
 
 def _measure(examples: Sequence[Example], answers: Sequence[Floats], labels: Labels) -> dict[str, Metric]:
-    return measure(label_numbers(examples, labels), likeliest(answers), labels)
+    return {
+        **measure(label_numbers(examples, labels), likeliest(answers), labels),
+        **calibration(examples, answers, labels),
+    }
 
 
 TASK = Task(
@@ -158,7 +161,7 @@ TASK = Task(
     markers=("[HD]", "[TL]"),
     asks="with head and tail marked, such as `[[Marie Curie|head]] was born in [[Warsaw|tail]].`",
     as_example=with_roles("head", "tail"),
-    metrics=("micro_f1", "accuracy", "macro_f1"),
+    metrics=("micro_f1", "accuracy", "macro_f1", CALIBRATION),
     in_words=InWords(
         "Say how the two names are related: {labels}.",
         "Text: {text}\nFirst: {head}\nSecond: {tail}\nRelation: {answer}",

@@ -8,8 +8,9 @@ from typing import Literal, NamedTuple
 
 from kepipe.arrays import Ints
 
-Reads = Literal["spans", "row", "words"]
-"""Which tokens the head reads: those of the spans asked about, the one of the row, or every word's."""
+Reads = Literal["spans", "row", "words", "second"]
+"""Which tokens the head reads: those of the spans asked about, the one of the row, every word's, or that of the row and
+every token of the second text."""
 
 
 class Named(NamedTuple):
@@ -29,15 +30,19 @@ class Row:
     off and of which the tokenizer leaves something, in order. `words`: the numbers of these words, where others stand
     between them; None: the first ones. `mentions`: what is named where, in order, without overlap. `labels`: the true
     answer as the task's output makes it, in numbers: the one label of a row, the several of typing, one for each
-    word that is read in tagging, the tokens of a text; empty where it is not known.
+    word that is read in tagging, the tokens of a text; None where it is not known. `example`: the number of the example
+    among those that were made rows of together; one that is longer than a row has several, its windows. `characters`:
+    int [n, 2], the characters of the second text, first and stop, that each token of it has, where these are read.
     """
 
     tokens: Ints
     segments: Ints
     read_positions: tuple[int, ...]
     mentions: tuple[Named, ...] = ()
-    labels: tuple[int, ...] = ()
+    labels: tuple[float, ...] | None = None
     words: tuple[int, ...] | None = None
+    example: int = 0
+    characters: Ints | None = None
 
     def __len__(self) -> int:
         return len(self.tokens)

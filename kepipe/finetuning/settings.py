@@ -8,8 +8,11 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from kepipe.config import Section, UserSource
+from kepipe.finetuning.class_weights import ClassWeights
 from kepipe.finetuning.generation_settings import GenerationSettings
-from kepipe.finetuning.label_output import SEVERAL_LABELS
+from kepipe.finetuning.label_output import SEVERAL_LABELS, LabelOutput
+from kepipe.finetuning.lora_settings import LoraSettings
+from kepipe.finetuning.output import Calibrates, Decoding
 from kepipe.finetuning.splits import Data
 from kepipe.finetuning.table import TASKS, TaskName
 from kepipe.finetuning.text_output import TextOutput
@@ -17,8 +20,8 @@ from kepipe.knowledge.table import KnowledgeMethods
 from kepipe.models.any_base import TrainedBase
 from kepipe.training.settings import TrainingSettings
 
-FEATURES_RATE = 1e-3
-"""Learning rate of a head alone, which has to come from nothing."""
+RATES = {"head": 1e-3, "lora": 5e-4}
+"""Learning rates of what has to come from nothing: a head alone, or low-rank matrices."""
 
 
 class FinetuneConfig(Section):
@@ -39,18 +42,29 @@ class FinetuneConfig(Section):
     """The model to start from, where no stage's (`inputs: {start: pretrain}`)."""
     tokenizer: UserSource | None = None
     """The tokenizer of a fresh base: a folder, a vocab.txt, `minilm`. A trained model has its own."""
-    train: Literal["all", "head"] = "all"
-    """What learns: the whole model, or the head alone over frozen features."""
+    train: Literal["all", "head", "lora"] = "all"
+    """What learns: the whole model; the head alone over frozen features; or the head and low-rank matrices beside the
+    model's weights, into which they are merged at the end."""
+    lora: LoraSettings = LoraSettings()
+    """Of `train: lora`."""
+    frozen_layers: int = Field(0, ge=0)
+    """The embeddings, and so many layers from the bottom, stay as they are; 0: all learns."""
+    layer_decay: float = Field(1.0, gt=0, le=1)
+    """A layer's learning rate is that of the layer above times this; embeddings learn most slowly."""
     pooling: Literal["markers", "mean"] = "markers"
     """What the head reads: the task's tokens ([CLS], [HD] and [TL], [ENT], each word), or the mean of the row."""
     entity_markers: bool | None = None
     """Put special tokens around the mentions asked about; none: where the whole model learns what they mean."""
     mixture: bool | None = None
-    """Of a model that mixes its layers (ELMo): whether a task does; false: its head reads the last layer alone."""
+    """Whether the head reads a mixture of all layers that the task learns (ELMo's way); false: the last layer alone.
+    None: as the model does, of which ELMo mixes."""
     length: int = Field(128, ge=8)
     """Longest row in tokens, special tokens and markers included; triples that are injected come on top."""
     language: Literal["en", "zh"] = "en"
     """The texts' language, by which mentions are found."""
+    overlap: int | None = Field(None, ge=1)
+    """Read a text that is longer than `length` in windows that share so many tokens, and answer from all of them; none:
+    cut it, but in question-answering a third of `length` is shared."""
     mentions: Literal["auto", "data", "linker", "names", "none"] = "auto"
     """Where the entities of a text come from: the data, the linker of the input `linked`, the names of the input
     `graph`; auto: the first of these that there is."""
@@ -63,6 +77,14 @@ class FinetuneConfig(Section):
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     """In training, this share of each true label, or token of a text, goes to all alike; not of tasks with several
     labels at once."""
+    class_weights: ClassWeights = "none"
+    """What labels count in the loss: all alike; balanced: rare ones more, by how often they stand in the training data;
+    effective: by the effective number of their examples, which weighs very rare ones less."""
+    decoding: Decoding = "independent"
+    """Of `task: tagging`: each word's label by itself; valid: the likeliest labels that spell spans; crf: a layer
+    learns which label follows which."""
+    calibrate: bool = False
+    """Fit the temperature of the probabilities, or in question-answering what no answer has to be worth, on `dev`."""
 
     epochs: int = Field(3, ge=1)
     """Passes over the training data, at most."""
@@ -71,7 +93,7 @@ class FinetuneConfig(Section):
     batch_tokens: int = Field(2048, ge=1)
     """Tokens of a batch: rows × the longest of them."""
     learning_rate: float = Field(5e-5, gt=0)
-    """The highest rate; 1e-3 by default where the head alone learns."""
+    """The highest rate; by default 1e-3 where the head alone learns, and 5e-4 with `train: lora`."""
     warmup: float = Field(0.1, ge=0, lt=1)
     """Share of the steps in which the rate rises."""
     weight_decay: float = Field(0.01, ge=0)
@@ -84,8 +106,8 @@ class FinetuneConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _rate(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("train") == "head":
-            return {"learning_rate": FEATURES_RATE, **values}
+        if isinstance(values, dict) and values.get("train") in RATES:
+            return {"learning_rate": RATES[values["train"]], **values}
         return values
 
     @model_validator(mode="after")
@@ -93,14 +115,42 @@ class FinetuneConfig(Section):
         output = TASKS[self.task].output
         if self.generation != GenerationSettings() and not isinstance(output, TextOutput):
             raise ValueError("`generation` is of `task: text-to-text`: leave it out")
-        if self.label_smoothing and output == SEVERAL_LABELS:
+        if self.lora != LoraSettings() and self.train != "lora":
+            raise ValueError("`lora` is of `train: lora`: leave it out")
+        if self.train != "all" and (self.frozen_layers or self.layer_decay != 1.0):
+            raise ValueError("`frozen_layers` and `layer_decay` are of `train: all`: leave them out")
+        if self.label_smoothing and (output == SEVERAL_LABELS or self.decoding == "crf"):
             raise ValueError("`label_smoothing` is of tasks with one label a case: leave it out")
+        if self.decoding != "independent" and self.task != "tagging":
+            raise ValueError("`decoding` is of `task: tagging`: leave it out")
+        if self.class_weights != "none" and (not isinstance(output, LabelOutput) or self.decoding == "crf"):
+            raise ValueError(
+                "`class_weights` are of tasks whose cases have labels of their own: leave them out"
+            )
+        if self.calibrate and (not isinstance(output, Calibrates) or self.decoding == "crf"):
+            raise ValueError(f"`calibrate`: {self.task} has no probabilities to fit: leave it out")
+        if self.overlap is not None and not self.windows:
+            raise ValueError(f"`overlap`: {self.task} reads what stands around its spans: leave it out")
         return self
+
+    @property
+    def windows(self) -> bool:
+        """Whether the task's texts can be read in windows."""
+        row = TASKS[self.task]
+        return row.reads != "spans" and not isinstance(row.output, TextOutput)
+
+    @property
+    def shared_tokens(self) -> int | None:
+        """Tokens that two windows share; None: texts are cut."""
+        if self.overlap is None and TASKS[self.task].reads == "second":
+            return self.length // 3
+        return self.overlap
 
     @property
     def inserts_markers(self) -> bool:
         """Whether special tokens are put around what is asked about."""
-        return self.train == "all" if self.entity_markers is None else self.entity_markers
+        learned = self.train == "all" and not self.frozen_layers
+        return learned if self.entity_markers is None else self.entity_markers
 
     def training(self, per_epoch: int) -> TrainingSettings:
         """The settings of the loop: measured and saved after each epoch of `per_epoch` steps, ending with the best."""

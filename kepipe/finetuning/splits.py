@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import Field
+from pydantic import BeforeValidator, Field, field_validator
 
 from kepipe.config import Section, UserPath
 from kepipe.finetuning.examples import Example, Reader
@@ -15,6 +16,14 @@ from kg.problems import Problems
 
 Splits = Mapping[str, Sequence[Example]]
 """Name of a part of a task's data ("train", "dev", "test") → its examples."""
+
+
+def _number(value: Any) -> Any:
+    return None if value == "all" else value
+
+
+Size = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_number)]
+"""A number of examples; None, or `all`: all there are."""
 
 
 class Data(Section):
@@ -28,14 +37,26 @@ class Data(Section):
     """Examples that nothing is chosen by, measured once at the end."""
     dev_share: float = Field(0.1, gt=0, lt=1)
     """Share of `train` that stands in for `dev`, chosen by a hash of the ids (of the questions): it never moves."""
-    max_train: int | None = Field(None, ge=1)
-    """Train on no more examples than this, drawn by the seed; fewer are among the more."""
+    max_train: Size | tuple[Size, ...] = None
+    """Train on no more examples than this, drawn by the seed; fewer are among the more. A list, such as `[100, 300,
+    all]`, stands for a stage with each number, `finetune-100` and so on: a learning curve."""
     max_dev: int | None = Field(None, ge=1)
     """Choose the epoch by no more examples than this, drawn by no seed: all runs have the same."""
     max_test: int | None = Field(None, ge=1)
     """Measure on no more examples than this, drawn likewise."""
     strict: bool = False
     """Refuse bad lines instead of leaving them out and counting them."""
+
+    @field_validator("max_train")
+    @classmethod
+    def _grows(cls, sizes: Any) -> Any:
+        if isinstance(sizes, tuple):
+            numbers = [np.inf if size is None else size for size in sizes]
+            if not numbers or numbers != sorted(set(numbers)):
+                raise ValueError(
+                    "expected numbers in rising order, `all` at the end, such as [100, 300, all]"
+                )
+        return sizes
 
     def files(self) -> dict[str, Path]:
         """Split → file, of those that are given."""
@@ -50,6 +71,8 @@ def read_splits(data: Data, read: Reader, seed: int, problems: Problems) -> dict
         train = splits["train"]
         splits["dev"] = [example for example in train if _stands_in(example, data.dev_share)]
         splits["train"] = [example for example in train if not _stands_in(example, data.dev_share)]
+    if isinstance(data.max_train, tuple):
+        raise ValueError("`max_train`: a list of numbers stands for several stages, in a pipeline file alone")
     if data.max_train is not None:
         train = splits["train"]
         drawn = np.random.default_rng([seed, 17]).permutation(len(train))[: data.max_train]

@@ -41,6 +41,7 @@ def start(
     """
     from kepipe.inference.opening import load_encoder
     from kepipe.models.pretrained import locate
+    from kepipe.models.protocols import LayerMixture
 
     folder = None if base.trained is None else locate(base.trained)
     model: TrainableEncoder
@@ -49,7 +50,8 @@ def start(
     else:
         model = load_encoder(folder, dropout=base.dropout, seed=seed, note=note)
         require_vocabulary(str(base.trained), model.config.vocabulary, tokenizer.vocab_size)
-    if config.mixture is not None:
+    own_mixture = isinstance(model, LayerMixture)
+    if config.mixture is not None and (own_mixture or not config.mixture):
         model = mixed(model, learned=config.mixture)
     sources = Sources(tokenizer, model.config, **folders)
     check(config.knowledge, KnowledgeContext(model.config, config.length))
@@ -71,8 +73,11 @@ def start(
         config.language,
         source,
         config.generation if writes else None,
+        config.shared_tokens,
+        config.decoding,
+        bool(config.mixture) and not own_mixture,
     )
-    dropout = config.dropout if config.train == "all" else 0.0
+    dropout = config.dropout if config.train != "head" else 0.0
     task_model = fine_tuned.with_head(model, spec, tokenizer, dropout=dropout, seed=seed)
     if config.train == "head" and not list(task_model.head.parameters()):
         raise ValueError(f"train: {config.task} has no head that could learn alone; set `train: all`")
@@ -86,13 +91,6 @@ def mixed(model: TrainableEncoder, *, learned: bool) -> TrainableEncoder:
     if not isinstance(model, LayerMixture) or (learned and not model.task_parameters()):
         raise ValueError("`mixture`: this model mixes no layers, as ELMo does: leave it out")
     return model if learned else model.top_layer_alone()
-
-
-def freeze(encoder: TrainableEncoder) -> None:
-    """Have nothing of an encoder learn but what is the task's own."""
-    encoder.requires_grad_(False)
-    for weight in encoder.task_parameters():
-        weight.requires_grad_(True)
 
 
 def too_long(config: FinetuneConfig, model: EncoderConfig) -> list[ConfigConflict]:

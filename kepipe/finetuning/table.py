@@ -5,16 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
-from kepipe.finetuning import classification, relations, tagging, text_to_text, typing
+from kepipe.finetuning import (
+    classification,
+    multi_label,
+    question_answering,
+    relations,
+    similarity,
+    tagging,
+    text_to_text,
+    typing,
+)
 from kepipe.finetuning.task import Task
 
 TASKS: Mapping[str, Task] = {
     "relations": relations.TASK,
     "typing": typing.TASK,
     "classification": classification.CLASSIFICATION,
+    "multi-label": multi_label.TASK,
     "pairs": classification.PAIRS,
+    "similarity": similarity.TASK,
     "ranking": classification.RANKING,
     "tagging": tagging.TASK,
+    "question-answering": question_answering.TASK,
     "text-to-text": text_to_text.TASK,
 }
 

@@ -20,9 +20,10 @@ from kepipe.data.line_readers import columns, text_lines
 from kepipe.finetuning.conll import OUTSIDE, biluo_to_bio, find_layout, is_comment, label_problem
 from kepipe.finetuning.examples import Example, Record, from_words, read_records, text_of
 from kepipe.finetuning.in_words import InWords, Word, Written, of_texts
-from kepipe.finetuning.label_output import rounded
+from kepipe.finetuning.label_output import CALIBRATION, calibration, rounded
 from kepipe.finetuning.metrics import Metric, f1_of_counts, share
 from kepipe.finetuning.output import Labels
+from kepipe.finetuning.tag_output import WORDS, Tagged
 from kepipe.finetuning.task import ParsedMarkup, Task
 from kg.problems import Problems
 
@@ -124,12 +125,12 @@ def measure(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -
     }
 
 
-def tags(examples: Sequence[Example], answers: Sequence[Floats], labels: Labels) -> list[list[str]]:
+def tags(examples: Sequence[Example], answers: Sequence[Tagged], labels: Labels) -> list[list[str]]:
     """The label of each word; words that were cut off, or have no token to read, are outside."""
     return [
-        [OUTSIDE if np.isnan(answer_L).any() else labels[int(answer_L.argmax())] for answer_L in answer_NL]
-        + [OUTSIDE] * (len(example.spans) - len(answer_NL))
-        for example, answer_NL in zip(examples, answers, strict=True)
+        [OUTSIDE if number < 0 else labels[number] for number in answer.labels.tolist()]
+        + [OUTSIDE] * (len(example.spans) - len(answer.labels))
+        for example, answer in zip(examples, answers, strict=True)
     ]
 
 
@@ -150,8 +151,12 @@ def spans(example: Example, tags: Sequence[str], sure_N: Floats) -> list[dict[st
     ]
 
 
-def _measure(examples: Sequence[Example], answers: Sequence[Floats], labels: Labels) -> dict[str, Metric]:
-    return measure([example.labels for example in examples], tags(examples, answers, labels))
+def _measure(examples: Sequence[Example], answers: Sequence[Tagged], labels: Labels) -> dict[str, Metric]:
+    probable = [answer.probabilities for answer in answers]
+    return {
+        **measure([example.gold for example in examples], tags(examples, answers, labels)),
+        **calibration(examples, probable, labels),
+    }
 
 
 def _words(id: str, parsed: ParsedMarkup) -> Example | None:
@@ -160,16 +165,26 @@ def _words(id: str, parsed: ParsedMarkup) -> Example | None:
     return Example(id, parsed.text, parsed.words(), mentions=parsed.mentions)
 
 
-def _record(example: Example, probabilities_NL: Floats, labels: Labels) -> dict[str, Any]:
-    """The labels of the words, and the typed spans that they spell."""
-    (predicted,) = tags([example], [probabilities_NL], labels)
-    sure_N = probabilities_NL.max(axis=1, initial=0.0)
-    return {"predicted": predicted, "spans": spans(example, predicted, sure_N)}
+def _record(example: Example, answer: Tagged, labels: Labels) -> dict[str, Any]:
+    """The words, their labels, and the typed spans that these spell."""
+    (predicted,) = tags([example], [answer], labels)
+    words = [example.text[span.start : span.end] for span in example.spans]
+    sure_N = np.take_along_axis(answer.probabilities, answer.labels[:, None], axis=1)[:, 0]
+    return {"predicted": predicted, "words": words, "spans": spans(example, predicted, sure_N)}
 
 
 def _line(record: Mapping[str, Any]) -> str:
     spans = (f"{span['text']}: {span['type']} {span['probability']:.2f}" for span in record["spans"])
     return ", ".join(spans) or "–"
+
+
+def conll_block(record: Mapping[str, Any]) -> str:
+    """A sentence as CoNLL's columns: `# id = …`, the word, the true label where known, the answer; a blank line."""
+    columns = [record["words"], *([record["labels"]] if "labels" in record else []), record["predicted"]]
+    if len(record["words"]) == 1:  # of one word `labels` is a text
+        columns = [[column] if isinstance(column, str) else column for column in columns]
+    lines = ["\t".join(row) for row in zip(*columns, strict=True)]
+    return "\n".join([f"# id = {record['id']}", *lines, "", ""])
 
 
 NOTHING = "none"
@@ -180,7 +195,7 @@ def write_spans(example: Example, word: Word) -> str:
     """The typed spans of a sentence in words: "Io (moon); Mars (planet)"."""
     from seqeval.metrics.sequence_labeling import get_entities
 
-    found = get_entities(list(example.labels))
+    found = get_entities(list(example.gold))
     texts = [
         f"{example.text[example.spans[first].start : example.spans[last].end]} ({word(kind)})"
         for kind, first, last in found
@@ -221,12 +236,12 @@ def _places(words: Sequence[str], wanted: str) -> Iterator[tuple[int, int]]:
 
 
 def _measure_written(examples: Sequence[Example], answers: Sequence[str], word: Word) -> dict[str, Metric]:
-    types = {label.partition("-")[2] for example in examples for label in example.labels} - {""}
+    types = {label.partition("-")[2] for example in examples for label in example.gold} - {""}
     kinds = {word(kind): kind for kind in types}
     predicted = [
         read_spans(answer, example, kinds) for answer, example in zip(answers, examples, strict=True)
     ]
-    return measure([example.labels for example in examples], predicted)
+    return measure([example.gold for example in examples], predicted)
 
 
 TASK = Task(
@@ -235,10 +250,12 @@ TASK = Task(
     "words",
     _measure,
     "span_f1",
+    WORDS,
     as_example=_words,
     as_record=_record,
     as_line=_line,
-    metrics=("span_f1", "span_precision", "span_recall"),
+    as_conll=conll_block,
+    metrics=("span_f1", "span_precision", "span_recall", CALIBRATION),
     in_words=InWords(
         "List the names in the text, each with its type.",
         "Text: {text}\nNames: {answer}",

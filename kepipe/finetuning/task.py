@@ -22,6 +22,10 @@ AsLine = Callable[[Mapping[str, Any]], str]
 """What is answered, as plain data → the same in a few words."""
 
 
+AsBlock = Callable[[Mapping[str, Any]], str]
+"""What is answered, as plain data → the same as lines of a file in the field's own format, each ended."""
+
+
 @dataclass(frozen=True)
 class ParsedMarkup:
     """A text as a user writes it for a prediction, its markup taken out: the characters of each role, and the entities
@@ -66,6 +70,8 @@ class Task:
     as_example: AsExample = plain_text
     as_record: AsRecord = best_label
     as_line: AsLine = answer_line
+    as_conll: AsBlock | None = None
+    """Of a task whose answers are written as CoNLL's columns: a text's, with a blank line after it."""
     metrics: tuple[str, ...] = ()
     """Names of what `measure` gives, for those who ask before it runs; (): not told."""
     in_words: InWords | None = None

@@ -7,28 +7,50 @@ from typing import Generic, TypeVar
 from torch import Tensor, nn
 
 from kepipe.data.batch import Batch
-from kepipe.models.protocols import ParameterGroup, TrainableEncoder, TrainableModel
+from kepipe.finetuning.layer_depths import decayed_groups
+from kepipe.models.protocols import LayerStates, ParameterGroup, TrainableEncoder, TrainableModel
 
 EncoderT_co = TypeVar("EncoderT_co", bound=TrainableEncoder, covariant=True)
 
 
 class TaskModel(TrainableModel, Generic[EncoderT_co]):
-    """An encoder with a task's head."""
+    """An encoder with a task's head. `mixture`: of the states of all layers, which the head reads then; `layer_decay`:
+    what a layer's learning rate is of that of the layer above."""
 
-    def __init__(self, encoder: EncoderT_co, head: nn.Module) -> None:
+    def __init__(self, encoder: EncoderT_co, head: nn.Module, mixture: nn.Module | None = None) -> None:
         super().__init__()
-        self.encoder, self.head = encoder, head
+        self.encoder, self.head, self.mixture = encoder, head, mixture
+        self.layer_decay = 1.0
 
     def forward(self, batch: Batch) -> Tensor:
         """What the head says of a batch, float32, such as logits [N, L] of its cases."""
-        read: Tensor = self.head(self.encoder.encode(batch), batch)
+        read: Tensor = self.head(self._hidden(batch), batch)
         return read.float()
+
+    def _hidden(self, batch: Batch) -> Tensor:
+        if self.mixture is None:
+            return self.encoder.encode(batch)
+        assert isinstance(self.encoder, LayerStates)
+        mixed_BTD: Tensor = self.mixture(self.encoder.encode_layers(batch))
+        return mixed_BTD
+
+    def own_parameters(self) -> dict[str, nn.Parameter]:
+        """The weights that are not the encoder's, by the names under which they are saved."""
+        own = dict(self.head.named_parameters())
+        if self.mixture is not None:
+            own |= {f"mixture.{name}": weight for name, weight in self.mixture.named_parameters()}
+        return own
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """See `TrainableModel`: the encoder's groups, and the head's."""
-        head = [parameter for parameter in self.head.parameters() if parameter.requires_grad]
+        head = [parameter for parameter in self.own_parameters().values() if parameter.requires_grad]
+        groups = (
+            self.encoder.parameter_groups()
+            if self.layer_decay == 1.0
+            else decayed_groups(self.encoder, self.layer_decay)
+        )
         return [
-            *self.encoder.parameter_groups(),
+            *groups,
             ParameterGroup([parameter for parameter in head if parameter.ndim >= 2], decays=True),
             ParameterGroup([parameter for parameter in head if parameter.ndim < 2], decays=False),
         ]

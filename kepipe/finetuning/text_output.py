@@ -14,7 +14,7 @@ import numpy as np
 
 from kepipe.arrays import Ints, pad
 from kepipe.finetuning.examples import Example
-from kepipe.finetuning.output import AnswerFormat
+from kepipe.finetuning.output import AnswerFormat, LossSettings
 from kepipe.finetuning.rows import Row
 from kepipe.finetuning.splits import Splits
 
@@ -96,11 +96,13 @@ class TextOutput:
         assert answers.generation is not None
         most = answers.generation.max_new_tokens - 1
         encoded = answers.tokenizer.encode(
-            [example.labels[0] if example.labels else "" for example in examples]
+            ["" if example.labels is None else example.labels[0] for example in examples]
         )
         texts = np.split(encoded.tokens, np.cumsum(encoded.lengths)[:-1])
         return [
-            replace(row, labels=(*text[:most].tolist(), answers.tokenizer.sep) if example.labels else ())
+            replace(
+                row, labels=None if example.labels is None else (*text[:most].tolist(), answers.tokenizer.sep)
+            )
             for row, text, example in zip(rows, texts, examples, strict=True)
         ]
 
@@ -109,10 +111,11 @@ class TextOutput:
         with entities or trees."""
         if any(getattr(batch, name) is not None for name in _NOT_READ):
             raise ValueError(KNOWLEDGE)
-        if not rows[0].labels:
+        given = [row.labels for row in rows if row.labels is not None]
+        if len(given) < len(rows):
             return batch
-        lengths_B = np.array([len(row.labels) for row in rows])
-        target_BU = pad(np.concatenate([row.labels for row in rows]), lengths_B, answers.tokenizer.pad)
+        lengths_B = np.array([len(labels) for labels in given])
+        target_BU = pad(np.concatenate([*map(np.array, given)]), lengths_B, answers.tokenizer.pad)
         return (_after if answers.causal else _beside)(batch, target_BU, lengths_B, answers)
 
     def head(
@@ -130,9 +133,19 @@ class TextOutput:
             raise ValueError(reason)
         return nn.Identity()
 
-    def criterion(self, label_smoothing: float = 0.0) -> TextCriterion:
+    def criterion(self, answers: AnswerFormat, loss: LossSettings) -> TextCriterion:  # noqa: ARG002
         """The loss of the answers' tokens."""
-        return TextCriterion(label_smoothing)
+        return TextCriterion(loss.label_smoothing)
+
+    def merge(
+        self,
+        model: TaskModel[Transformer],  # noqa: ARG002
+        parts: Sequence[str],
+        rows: Sequence[Row],  # noqa: ARG002
+        answers: AnswerFormat,  # noqa: ARG002
+    ) -> str:
+        """That of the one row there is."""
+        return parts[0]
 
     def answers(self, model: TaskModel[Transformer], batch: Batch, answers: AnswerFormat) -> list[str]:
         """The best of the beam for each row, without the end token."""

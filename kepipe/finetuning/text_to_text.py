@@ -42,7 +42,7 @@ def _example(record: Record, id: str) -> Example:
 
 def measure(examples: Sequence[Example], answers: Sequence[str], _labels: Labels) -> dict[str, Metric]:
     """See `measure_texts`."""
-    return measure_texts(answers, [example.labels[0] for example in examples])
+    return measure_texts(answers, [example.gold[0] for example in examples])
 
 
 def _measure_in_words(examples: Sequence[Example], answers: Sequence[str], _word: Word) -> dict[str, Metric]:
@@ -63,6 +63,6 @@ TASK = Task(
     as_record=_record,
     metrics=NAMES,
     in_words=InWords(
-        "", "{text}\n{answer}", of_texts, Written(lambda example, _word: example.labels[0], _measure_in_words)
+        "", "{text}\n{answer}", of_texts, Written(lambda example, _word: example.gold[0], _measure_in_words)
     ),
 )

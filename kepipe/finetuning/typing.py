@@ -24,7 +24,7 @@ from kepipe.finetuning.examples import (
     within,
 )
 from kepipe.finetuning.in_words import InWords, of_spans
-from kepipe.finetuning.label_output import SEVERAL_LABELS, rounded
+from kepipe.finetuning.label_output import CALIBRATION, SEVERAL_LABELS, calibration, rounded
 from kepipe.finetuning.metrics import Metric, f1_of_counts, mean, share
 from kepipe.finetuning.output import Labels
 from kepipe.finetuning.task import Task, with_roles
@@ -145,8 +145,11 @@ def _loose_macro(right_N: Bools, predicted_N: Bools, gold_N: Bools) -> Metric:
 
 
 def _measure(examples: Sequence[Example], answers: Sequence[Floats], labels: Labels) -> dict[str, Metric]:
-    given_NL = np.array([np.isin(labels, example.labels) for example in examples])
-    return measure(given_NL, choose(np.concatenate(answers)))
+    given_NL = np.array([np.isin(labels, example.gold) for example in examples])
+    return {
+        **measure(given_NL, choose(np.concatenate(answers))),
+        **calibration(examples, answers, labels, several=True),
+    }
 
 
 def _record(_example: Example, probabilities_1L: Floats, labels: Labels) -> dict[str, Any]:
@@ -172,7 +175,14 @@ TASK = Task(
     as_example=with_roles("mention"),
     as_record=_record,
     as_line=_line,
-    metrics=("loose_micro_f1", "loose_micro_precision", "loose_micro_recall", "loose_macro_f1", "strict"),
+    metrics=(
+        "loose_micro_f1",
+        "loose_micro_precision",
+        "loose_micro_recall",
+        "loose_macro_f1",
+        "strict",
+        CALIBRATION,
+    ),
     in_words=InWords(
         "Say of which type the mention is: {labels}.",
         "Text: {text}\nMention: {mention}\nType: {answer}",

@@ -160,7 +160,8 @@ class Stage(Generic[I, C]):
     values that it will have, in its scores and logged, with `*` for what the data decides; None: not known before.
     `inspect`: looks at the beginning of the user's files before any stage runs, and says what may be wrong with them.
     `adopt`: the settings, with those left open filled in that follow from which inputs are filled and from the settings
-    of the stages that take what this one makes.
+    of the stages that take what this one makes. `variants`: of settings that stand for several stages, what is put to
+    the stage's name for each → its settings.
     """
 
     name: str
@@ -176,6 +177,7 @@ class Stage(Generic[I, C]):
     figures: Callable[[Planned], Collection[str] | None] = field(default=lambda _: None)
     inspect: Callable[[Planned], Iterable[str]] = field(default=lambda _: ())
     adopt: Callable[[C, Collection[str], Sequence[Section]], C] = field(default=lambda config, *_: config)
+    variants: Callable[[C], Mapping[str, C]] = field(default=lambda _: {})
 
     def slots(self) -> Mapping[str, Slot]:
         """The inputs by name."""

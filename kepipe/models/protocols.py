@@ -212,10 +212,11 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True)
 class ParameterGroup:
-    """Weights that an optimiser treats alike."""
+    """Weights that an optimiser treats alike. `rate`: their learning rate as a share of that of the step."""
 
     parameters: list[nn.Parameter]
     decays: bool
+    rate: float = 1.0
 
 
 class TrainableModel(nn.Module):
@@ -286,6 +287,20 @@ class LayerMixture(Protocol):
 
     def top_layer_alone(self) -> Self:
         """The model with the hidden states of its last layer only."""
+        ...
+
+
+@runtime_checkable
+class LayerStates(Protocol):
+    """An encoder that shows the states of all its layers."""
+
+    @property
+    def num_states(self) -> int:
+        """How many `encode_layers` gives."""
+        ...
+
+    def encode_layers(self, batch: Batch) -> list[Tensor]:
+        """The embedded tokens and each layer's output, [B, T, D] each."""
         ...
 
 

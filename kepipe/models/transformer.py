@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -57,24 +58,13 @@ class Transformer(TrainableEncoder):
         [B, T, D]; with `places_N`, indices into that stack's B·T places, only the states there: [N, D]. `places_N` may
         be on the CPU whatever the device, so that their number per row is known without synchronising.
         """
-        visibility = encoder_visibility(batch)
         if self.encoder is None:
-            return _at(self.decode_tokens(batch.tokens, visibility, positions_BT=batch.positions), places_N)
-        hidden = self.encode_tokens(
-            batch.tokens,
-            visibility,
-            positions_BT=batch.positions,
-            segments_BT=batch.segments,
-            tasks_BT=batch.tasks,
-            entities=self._linked_entities(batch),
-            places_N=places_N if self.decoder is None else None,
-        )
+            return _at(self._read(batch), places_N)
+        hidden = self._read(batch, places_N=places_N if self.decoder is None else None)
         if self.decoder is None:
             return hidden
         if batch.decoder_tokens is None:
-            raise ValueError(
-                f"{self.config.family}: an encoder-decoder needs an objective that fills decoder_tokens"
-            )
+            raise ValueError(f"{self.config.family}: the decoder needs decoder_tokens of the objective")
         decoded_BTD = self.decode_tokens(
             batch.decoder_tokens,
             decoder_visibility(batch),
@@ -99,8 +89,7 @@ class Transformer(TrainableEncoder):
         """Hidden states [B, T, D] of the encoder, or [N, D] at the places `places_N` among the B·T.
 
         `entities` are ignored by a model without fusion; a model with fusion treats None as no entities. A list given
-        as `all_hidden_states` is filled with the embeddings and every layer's output (the last one after the final
-        norm).
+        as `all_hidden_states` is filled with the embeddings and each layer's output (the last after the final norm).
         """
         if self.encoder is None:
             raise ValueError(
@@ -173,11 +162,31 @@ class Transformer(TrainableEncoder):
 
     def encode(self, batch: Batch) -> Tensor:
         """See `Encoder`: the encoder's hidden states where there is an encoder, else the decoder's."""
-        if self.encoder is None or self.decoder is None:
-            hidden_BTD: Tensor = self(batch)
-            return hidden_BTD
+        return self._read(batch)
+
+    @property
+    def num_states(self) -> int:
+        """See `LayerStates`."""
+        return len(self.stacks[0].layers) + 1
+
+    def encode_layers(self, batch: Batch) -> list[Tensor]:
+        """See `LayerStates`: those of the stack that `encode` reads."""
+        self._read(batch, all_hidden_states=(states := list[Tensor]()))
+        return states
+
+    def _read(self, batch: Batch, **options: Any) -> Tensor:
+        """Hidden states of the batch's tokens by the encoder, or where there is none the decoder."""
+        visibility, positions_BT = encoder_visibility(batch), batch.positions
+        if self.encoder is None:
+            return self.decode_tokens(batch.tokens, visibility, positions_BT=positions_BT, **options)
         return self.encode_tokens(
-            batch.tokens, encoder_visibility(batch), positions_BT=batch.positions, segments_BT=batch.segments
+            batch.tokens,
+            visibility,
+            positions_BT=positions_BT,
+            segments_BT=batch.segments,
+            tasks_BT=batch.tasks,
+            entities=self._linked_entities(batch),
+            **options,
         )
 
     def vocabulary(self, hidden_ND: Tensor) -> Tensor:

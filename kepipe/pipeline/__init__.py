@@ -15,6 +15,7 @@ from kepipe.flow.plan import Flow, Node, Workspace
 from kepipe.pipeline import conflicts
 from kepipe.pipeline.study import NAME as STUDY
 from kepipe.pipeline.study import Study, expand
+from kepipe.pipeline.variants import spread
 from kepipe.pipeline.wiring import KINDS, Entries, resolve, wire
 
 __all__ = ["KINDS", "Pipeline", "load", "schema", "spelt_out"]
@@ -47,10 +48,12 @@ def load(file: Path, assignments: Sequence[str] = ()) -> tuple[Flow, dict[str, A
     """
     wired = _wire(file, assignments)
     pipeline, settings, places = wired.pipeline, wired.settings, dict(wired.places)
-    nodes = wired.nodes
+    whole = spread(wired.nodes, settings, places)
+    nodes = whole.nodes
     if pipeline.study is not None:
-        nodes = expand(pipeline.study, pipeline.seed, nodes, wired.entries, settings, places)
+        nodes = expand(pipeline.study, pipeline.seed, wired.nodes, wired.entries, settings, places)
         places |= {STUDY: (STUDY,)}
+    places |= {name: places[stage] for stage, names in whole.names.items() for name in names}
     conflicts.refuse(nodes, settings, places)
     return Flow(pipeline.name, pipeline.seed, pipeline.device, nodes), settings.data
 

@@ -12,6 +12,7 @@ from kepipe.flow.plan import Node
 from kepipe.knowledge.table import CONTROLS
 from kepipe.pipeline.arms import Arm, make_arms, make_controls
 from kepipe.pipeline.copies import Copies, marks_of
+from kepipe.pipeline.variants import spread
 from kepipe.pipeline.wiring import Entries, is_variation, wire
 from kepipe.stages.artifacts import Model
 from kepipe.stages.study import STUDY
@@ -87,10 +88,12 @@ def expand(
     made = make_controls(_up_to(base, study.measure)) if study.controls else {}
     controls = _controls(study, made, settings)
     arms = _arms(study, controls, made, settings)
+    whole = spread(base, settings, places)
+    base, study = whole.nodes, study.model_copy(update={"measure": whole.each(study.measure)})
     plans = {}
     for arm in arms:
         laid, at = arm.entries(entries, places, settings)
-        plans[arm.name] = _up_to(wire(laid, settings, at), study.measure)
+        plans[arm.name] = _up_to(spread(wire(laid, settings, at), settings, at).nodes, study.measure)
     _check_alike(study, plans, settings)
     copies, repeated = Copies(list(plans), seed), _repeated(study, plans, settings)
     marks = {

@@ -12,13 +12,18 @@ from functools import cached_property
 from typing import Any
 
 from kepipe.finetuning.fine_tuned import TaskSpec, read_spec
+from kepipe.finetuning.label_output import LabelOutput
+from kepipe.finetuning.number_output import NumberOutput
 from kepipe.finetuning.records import Piece, pieces
 from kepipe.flow.artifact import Artifact
 from kepipe.report import charts
+from kepipe.report.confusion import confusions, draw, gathered
+from kepipe.report.learning_curve import curve, sized
 from kepipe.report.page import Block, Fact, Figure, Page, Quotes, Section, Table, Text
 from kepipe.report.picture import Panel
 from kepipe.report.running import day, record, running
 from kepipe.report.wording import cell, plain, swatch
+from kepipe.studies.design import better_by_name
 from kepipe.studies.scores import FILE, MODEL, Metrics, read_scores
 
 SHOWN = 12
@@ -102,6 +107,8 @@ def build(artifacts: Sequence[Artifact], title: str = "") -> Page:
     name = title or str(record(first.artifact).get("pipeline") or "pipeline")
     sections = [
         _scores(models),
+        *_learning_curve(models),
+        *_confused(models),
         _by_label(models),
         _curves(models),
         *_changed(models),
@@ -134,10 +141,38 @@ def _scores(models: Sequence[TunedModel]) -> Section:
     return Section("scores", "Scores", (Table(head, tuple(rows), caption, numbers=(3, 4)),))
 
 
-def _by_label(models: Sequence[TunedModel]) -> Section:
-    """How often each label, or type, is given, answered and right."""
+def _learning_curve(models: Sequence[TunedModel]) -> Iterator[Section]:
+    """Where models of several sizes of one stage are shown."""
+    metric = models[0].spec.row.choose_by
+    stages = {found[0]: None for model in models if (found := sized(model.name)) is not None}
+    scores = {
+        model.name: {found[0]: model.scores[model.split][metric]}
+        for model in models
+        if (found := sized(model.name)) is not None
+    }
+    rising = curve(scores, f"{metric}, {better_by_name(metric)} is better", list(stages))
+    if rising is not None:
+        yield Section("learning-curve", "By the number of examples", (rising,))
+
+
+def _confused(models: Sequence[TunedModel]) -> Iterator[Section]:
+    """Which label is answered in the place of which, where a case has one."""
     blocks: list[Block] = []
     for number, model in enumerate(models):
+        if isinstance(model.spec.row.output, LabelOutput) and (counts := confusions(model.records)):
+            drawing = draw(*gathered(counts))
+            about = "Row: the true label; column: the answer; the darker, the larger its share of the row."
+            blocks += [Text(swatch(model.name, number)), Figure(drawing, about)]
+    if blocks:
+        yield Section("confusions", "What is taken for what", tuple(blocks))
+
+
+def _by_label(models: Sequence[TunedModel]) -> Section:
+    """How often each label, or type, is given, answered and right; of a task with labels."""
+    blocks: list[Block] = []
+    for number, model in enumerate(models):
+        if not isinstance(model.spec.row.output, LabelOutput):
+            continue
         given, answered, right = Counter[str](), Counter[str](), Counter[str]()
         for line in model.records:
             gold, predicted = pieces(line)
@@ -180,13 +215,15 @@ def _curves(models: Sequence[TunedModel]) -> Section:
 
 def _mistakes(model: TunedModel) -> Section:
     """Wrong answers in their sentences, the surest first."""
-    wrong = [line for line in model.records if len(set(pieces(line))) == 2]
-    wrong.sort(key=lambda line: -float(line.get("probability", 0.0)))
-    blocks: list[Block] = [
-        Text(
-            f"{len(wrong):,} of {len(model.records):,} examples of `{model.split}` are not answered as they should be."
-        )
-    ]
+    if isinstance(model.spec.row.output, NumberOutput):
+        wrong = sorted(model.records, key=lambda line: -abs(float(line["labels"]) - line["predicted"]))
+        about = "The answers that are farthest from the true numbers."
+    else:
+        wrong = [line for line in model.records if len(set(pieces(line))) == 2]
+        wrong.sort(key=lambda line: -float(line.get("probability", 0.0)))
+        of = f"{len(wrong):,} of {len(model.records):,} examples of `{model.split}`"
+        about = f"{of} are not answered as they should be."
+    blocks: list[Block] = [Text(about)]
     quoted = tuple(_quote(line, _difference(line)) for line in wrong[:SHOWN])
     anchor = re.sub(r"[^\w-]", "-", model.name)
     return Section(

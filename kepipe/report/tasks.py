@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from kepipe.report import charts
 from kepipe.report.arms import pair, series, sure, swatch
+from kepipe.report.learning_curve import curve
 from kepipe.report.markup import Markup, fill
 from kepipe.report.page import Block, Fact, Figure, Section, Table
 from kepipe.report.wording import plain, signed
@@ -50,6 +51,13 @@ def section(design: Design, deciding: Sequence[Finding]) -> Section:
             zero=True,
         )
         blocks.append(Figure(drawing, "A ring is one seed, the dot their mean, the line its 95% interval."))
+    rising = curve(
+        {finding.measure.stage: {v.arm: v.mean for v in finding.values} for finding in deciding},
+        f"{deciding[0].measure.metric}, {deciding[0].measure.better} is better",
+        design.arms(),
+    )
+    if rising is not None:
+        blocks.append(rising)
     differences = tuple((name, signed(d.mean.value), sure(d.mean, sign=True)) for name, d in apart.items())
     if differences:
         head = ("Difference", "mean", "95% interval")

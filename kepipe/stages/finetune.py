@@ -26,7 +26,16 @@ from kepipe.stages.provenance import provenance
 from kepipe.tokenization.digests import tokenizer_digests
 from kepipe.training.settings import TRAINING_FIGURES
 
-COUNTS = ("rows", "cut", "words_cut", "words_empty", "mentions", "mentions_aligned", "read_cut_off")
+COUNTS = (
+    "rows",
+    "cut",
+    "windows",
+    "words_cut",
+    "words_empty",
+    "mentions",
+    "mentions_aligned",
+    "read_cut_off",
+)
 """What is logged of rows that did not fit."""
 
 
@@ -52,10 +61,12 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
     from kepipe.finetuning import fine_tuned
     from kepipe.finetuning.collator import TaskBatches
     from kepipe.finetuning.evaluation import DevEvaluator
-    from kepipe.finetuning.measuring import encode, measure
+    from kepipe.finetuning.learning_weights import set_learning
+    from kepipe.finetuning.lora import merge_lora
+    from kepipe.finetuning.measuring import calibrate, encode, loss_settings, measure
     from kepipe.finetuning.mention_finders import LINKER
     from kepipe.finetuning.reading import read_examples
-    from kepipe.finetuning.starting import freeze, start
+    from kepipe.finetuning.starting import start
     from kepipe.models.files import link_folder
     from kepipe.stages.starting import choose, folders, warn_of_unused
     from kepipe.training.loop import train
@@ -80,11 +91,15 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
     batches = TaskBatches.over(rows["train"], fresh.collator, config.batch_tokens, context.seed)
     task = fresh.spec.row
     dev = DevEvaluator(task, splits["dev"], rows["dev"], fresh.collator, config.batch_tokens)
-    if config.train == "head":
-        freeze(fresh.model.encoder)
+    set_learning(fresh.model, config, context.seed)
     training = config.training(batches.sampler.per_epoch)
-    state = train(fresh.model, batches, task.output.criterion(config.label_smoothing), training, context, dev)
+    loss = loss_settings(fresh, config, rows["train"])
+    criterion = task.output.criterion(fresh.collator.answers, loss)
+    state = train(fresh.model, batches, criterion, training, context, dev)
     fresh.model.eval()
+    merge_lora(fresh.model.encoder)
+    if config.calibrate:
+        calibrate(fresh, splits["dev"], rows["dev"], 4 * config.batch_tokens, context)
     measure(fresh, splits, rows, 4 * config.batch_tokens, context)
     fine_tuned.save(context.out, fresh, provenance("finetune", inputs, config, context, state))
     if inputs.linked is not None and fresh.knowledge is not None:
@@ -188,9 +203,21 @@ def _inspect(stage: Planned) -> Iterator[str]:
     return inspect(stage.config)
 
 
+def _sizes(config: FinetuneConfig) -> Mapping[str, FinetuneConfig]:
+    """One for each number of examples that `max_train` lists."""
+    if config.data is None or not isinstance(config.data.max_train, tuple):
+        return {}
+    return {
+        "all" if size is None else str(size): config.model_copy(
+            update={"data": config.data.model_copy(update={"max_train": size})}
+        )
+        for size in config.data.max_train
+    }
+
+
 FINETUNE = Stage(
     "finetune",
-    7,
+    8,
     FinetuneInputs,
     FinetuneConfig,
     FineTuned,
@@ -200,4 +227,5 @@ FINETUNE = Stage(
     _needs,
     figures=_figures,
     inspect=_inspect,
+    variants=_sizes,
 )

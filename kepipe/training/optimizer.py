@@ -17,7 +17,11 @@ def adamw(model: TrainableModel, settings: TrainingSettings) -> torch.optim.Opti
     import torch
 
     groups = [
-        {"params": group.parameters, "weight_decay": settings.weight_decay if group.decays else 0.0}
+        {
+            "params": group.parameters,
+            "weight_decay": settings.weight_decay if group.decays else 0.0,
+            "rate": group.rate,
+        }
         for group in model.parameter_groups()
         if group.parameters
     ]
@@ -44,6 +48,6 @@ OPTIMIZERS: Mapping[OptimizerName, Callable[[TrainableModel, TrainingSettings], 
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Let the next update use `rate`."""
+    """Let the next update use `rate`, or of a group that learns more slowly its share of it."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get("rate", 1.0)

@@ -97,6 +97,30 @@ def written(rng: np.random.Generator, _: int) -> str:
     return f"{text}\t{'we saw a lovely day' if good else 'the rain was long'}"
 
 
+def topics(rng: np.random.Generator, _: int) -> str:
+    """People, cities, both or none."""
+    kinds = {"person": PEOPLE, "place": CITIES}
+    there = [kind for kind in kinds if rng.random() < 0.5]
+    words = sentence(rng, *(str(rng.choice(kinds[kind])) for kind in there), "day")
+    return json.dumps({"text": " ".join(words), "labels": there})
+
+
+def similar(rng: np.random.Generator, _: int) -> str:
+    """How often the two texts praise."""
+    praise = rng.integers(0, 2, 2)
+    first, second = (" ".join(sentence(rng, str(rng.choice(GOOD if good else BAD)))) for good in praise)
+    return f"{praise.sum() * 2.5}\t{first}\t{second}"
+
+
+def asked(rng: np.random.Generator, _: int) -> str:
+    """Whom does the text name, by both names? One of four questions has no answer."""
+    name, city = f"{rng.choice(PEOPLE)} {rng.choice(GOOD)}", str(rng.choice(CITIES))
+    there = rng.random() < 0.75
+    context = " ".join(sentence(rng, *((name, city) if there else (city,))))
+    answers = [{"text": name, "answer_start": context.index(name)}] if there else []
+    return json.dumps({"question": "owns", "context": context, "answers": answers})
+
+
 KINDS: dict[TaskName, tuple[str, Callable[[np.random.Generator, int], str]]] = {
     "relations": ("", relation),
     "typing": ("", typing),
@@ -105,6 +129,9 @@ KINDS: dict[TaskName, tuple[str, Callable[[np.random.Generator, int], str]]] = {
     "ranking": ("qid\tlabel\ttext_a\ttext_b\n", question),
     "tagging": ("text_a\tlabel\n", tagged),
     "text-to-text": ("text\ttarget\n", written),
+    "multi-label": ("", topics),
+    "similarity": ("score\ttext_a\ttext_b\n", similar),
+    "question-answering": ("", asked),
 }
 
 

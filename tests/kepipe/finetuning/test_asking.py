@@ -36,6 +36,15 @@ RECORDS: dict[str, list[dict[str, Any]]] = {
         {"tokens": ["Io", "of", "New", "York"], "ner_tags": ["B-moon", "O", "B-city", "I-city"]},
         {"tokens": ["Nothing", "here"], "ner_tags": ["O", "O"]},
     ],
+    "multi-label": [{"text": "Io is hot.", "labels": ["heat", "moons"]}, {"text": "Nothing.", "labels": []}],
+    "similarity": [
+        {"text": "Io is hot.", "second": "Io is cold.", "score": 1.5},
+        {"text": "Io is a moon.", "second": "It is a moon.", "score": 4},
+    ],
+    "question-answering": [
+        {"question": "What is hot?", "context": "Io is hot.", "answers": [{"text": "Io", "answer_start": 0}]},
+        {"question": "What is cold?", "context": "Io is hot.", "answers": []},
+    ],
     "text-to-text": [{"text": "1 + 1 =", "target": "it is two"}, {"text": "2 + 2 =", "target": "it is four"}],
 }  # fmt: skip
 PROMPTS = {
@@ -47,6 +56,11 @@ PROMPTS = {
     "Text: Io circles Jupiter\nFirst: Io\nSecond: Jupiter\nRelation:",
     "typing": "Say of which type the mention is: moon, person, place.\n\nText: Io is hot.\nMention: Io\nType:",
     "tagging": "List the names in the text, each with its type.\n\nText: Io of New York\nNames:",
+    "multi-label": "List the labels of the text.\n\nText: Io is hot.\nLabels:",
+    "similarity": "Say by a number how similar the two texts are.\n\n"
+    "First: Io is hot.\nSecond: Io is cold.\nSimilarity:",
+    "question-answering": "Answer the question with words of the text, or with “unanswerable”.\n\n"
+    "Text: Io is hot.\nQuestion: What is hot?\nAnswer:",
     "text-to-text": "1 + 1 =",
 }
 
@@ -75,6 +89,8 @@ def test_a_task_is_put_in_words_and_measured_as_it_is_elsewhere(name: str, tmp_p
     else:
         result = Result(0, tuple(right), np.ones(2))
     scores = {metric: estimate.value for metric, estimate in asked.score(result).items()}
+    errors = [scores.pop(metric) for metric in [*scores] if "error" in metric]
+    assert all(0 <= error < 0.6 for error in errors)
     assert TASKS[name].choose_by in scores
     assert scores.keys() <= set(TASKS[name].metrics)
     if name == "typing":  # one type is chosen of the two

@@ -1,0 +1,40 @@
+"""How deep in a model its weights stand, and learning rates that fall with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from kepipe.models.protocols import ParameterGroup
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from kepipe.models.protocols import TrainableEncoder
+
+
+def depths(encoder: TrainableEncoder) -> Iterator[tuple[nn.Parameter, int]]:
+    """Each weight with its depth: 0 of embeddings, n of layer number n from 1, and of what comes after that."""
+    of_layer = {
+        id(weight): number
+        for number, layer in enumerate(encoder.layer_modules(), start=1)
+        for weight in layer.parameters()
+    }
+    depth = 0
+    for weight in encoder.parameters():
+        depth = of_layer.get(id(weight), depth)
+        yield weight, depth
+
+
+def decayed_groups(encoder: TrainableEncoder, decay: float) -> list[ParameterGroup]:
+    """The encoder's groups, parted by layer: each learns `decay` times as fast as the one above it, the last one as the
+    head (Clark et al. 2020, appendix A; Howard & Ruder 2018, §3.2)."""
+    depth_of = {id(weight): depth for weight, depth in depths(encoder)}
+    top = len(encoder.layer_modules()) + 1
+    groups: dict[tuple[int, bool], list[nn.Parameter]] = {}
+    for group in encoder.parameter_groups():
+        for weight in group.parameters:
+            groups.setdefault((depth_of[id(weight)], group.decays), []).append(weight)
+    return [
+        ParameterGroup(weights, decays, decay ** (top - depth)) for (depth, decays), weights in groups.items()
+    ]

@@ -1,0 +1,42 @@
+"""Which weights of a model a task changes, and how fast: all, the head alone, low-rank matrices, the upper layers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kepipe.finetuning.layer_depths import depths
+
+if TYPE_CHECKING:
+    from kepipe.finetuning.settings import FinetuneConfig
+    from kepipe.finetuning.task_model import TaskModel
+    from kepipe.models.protocols import TrainableEncoder
+
+
+def set_learning(model: TaskModel[TrainableEncoder], config: FinetuneConfig, seed: int) -> None:
+    """As the settings say. Raises ValueError for what a model has not."""
+    if config.train != "all":
+        freeze(model.encoder)
+    if config.train == "lora":
+        from kepipe.finetuning.lora import add_lora
+
+        add_lora(model.encoder, config.lora, seed)
+    if config.frozen_layers:
+        freeze_layers(model.encoder, config.frozen_layers)
+    model.layer_decay = config.layer_decay
+
+
+def freeze(encoder: TrainableEncoder) -> None:
+    """Have nothing of an encoder learn but what is the task's own."""
+    encoder.requires_grad_(False)
+    for weight in encoder.task_parameters():
+        weight.requires_grad_(True)
+
+
+def freeze_layers(encoder: TrainableEncoder, number: int) -> None:
+    """Have the embeddings and so many layers above them stay as they are. Raises ValueError where there are fewer."""
+    layers = len(encoder.layer_modules())
+    if number > layers:
+        raise ValueError(f"frozen_layers: the model has {layers} layers, fewer than {number}")
+    for weight, depth in depths(encoder):
+        if depth <= number:
+            weight.requires_grad_(False)

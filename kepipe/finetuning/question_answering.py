@@ -1,0 +1,164 @@
+"""Question answering: the answer is a span of a text, or there is none (SQuAD 1.1 and 2.0).
+
+Read are SQuAD's own JSON (`{"data": [{"paragraphs": [{"context", "qas": [{"id", "question", "answers"}]}]}]}`) and JSON
+lines `{"question", "context", "answers"}`; answers are `[{"text", "answer_start"}]`, or `{"text": […], "answer_start":
+[…]}` as Hugging Face's data sets have them. No answer in the list: the text has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kepipe.data.document import Span
+from kepipe.finetuning.calibration import calibration_error
+from kepipe.finetuning.classification import pair_of_texts
+from kepipe.finetuning.examples import Example, Record, mentions_of, read_records, text_of
+from kepipe.finetuning.in_words import InWords, Word, Written, of_texts
+from kepipe.finetuning.label_output import CALIBRATION, rounded
+from kepipe.finetuning.metrics import Metric, mean, share
+from kepipe.finetuning.output import Labels
+from kepipe.finetuning.span_output import SpanAnswer, SpanOutput
+from kepipe.finetuning.squad_metrics import answer_words, exact_match, token_f1
+from kepipe.finetuning.task import Task
+from kg.problems import Problems
+from kg.regular_files import LONGEST_LINE, JsonError, open_regular, parse_json, read_small
+
+UNANSWERABLE = "unanswerable"
+"""What is written, and printed, where a text has no answer."""
+
+
+def read(file: Path, problems: Problems) -> Iterator[Example]:
+    """Questions, their texts and answers."""
+    articles = _squad(file)
+    if articles is None:
+        yield from read_records(file, problems, _example)
+        return
+    for number, record in enumerate(_questions(articles), start=1):
+        try:
+            yield _example(record, f"{file.stem}:{number}")
+        except KeyError as missing:
+            problems.add(file, number, f"question {number}: `{missing.args[0]}` is missing")
+        except (ValueError, TypeError, IndexError) as error:
+            problems.add(file, number, f"question {number}: {error}")
+
+
+def _squad(file: Path) -> list[Any] | None:
+    """The articles of a file in SQuAD's form; None where it is in another. Raises ValueError for what is no JSON."""
+    with open_regular(file) as stream:
+        begins = "".join(stream.read(4096).decode("utf-8", "replace").split())
+    if file.suffix == ".jsonl" or not begins.lstrip("\ufeff").startswith("{"):
+        return None
+    try:
+        whole = parse_json(read_small(file, LONGEST_LINE).decode("utf-8-sig"))
+    except JsonError as error:
+        if '"question"' in begins:  # JSON lines by another name
+            return None
+        raise ValueError(f"{file}:{error.line}: {error}") from None
+    return whole["data"] if isinstance(whole, dict) and isinstance(whole.get("data"), list) else None
+
+
+def _questions(articles: Sequence[Any]) -> Iterator[Record]:
+    for article in articles:
+        for paragraph in article["paragraphs"]:
+            for asked in paragraph["qas"]:
+                yield {**asked, "context": paragraph["context"]}
+
+
+def _example(record: Record, id: str) -> Example:
+    question, context = text_of(record["question"]).strip(), text_of(record["context"])
+    if not question or not context.strip():
+        raise ValueError("`question` or `context` is empty")
+    spans = dict.fromkeys(_spans(record, context))
+    return Example(
+        str(record.get("id", id)),
+        question,
+        labels=tuple(dict.fromkeys(context[span.start : span.end] for span in spans)),
+        second=context,
+        second_mentions=mentions_of({"text": context, "mentions": record.get("mentions", ())}),
+        answers=tuple(spans),
+    )
+
+
+def _spans(record: Record, context: str) -> Iterator[Span]:
+    """Where the answers stand. Raises ValueError where the text has other characters there."""
+    told = record["answers"]
+    if isinstance(told, Mapping):
+        pairs = list(zip(told["text"], told["answer_start"], strict=True))
+    else:
+        pairs = [(one["text"], one["answer_start"]) for one in told]
+    for text, start in [] if record.get("is_impossible") else pairs:
+        if not isinstance(start, int) or start < 0 or context[start : start + len(text)] != text or not text:
+            raise ValueError(f"the answer {text!r} does not stand at character {start} of the context")
+        yield Span(start, start + len(text))
+
+
+def measure(answers: Sequence[str], golds: Sequence[Sequence[str]]) -> dict[str, Metric]:
+    """Exact match and F1 of words as SQuAD's script has them; where some questions have no answer, F1 of those that
+    have one and of those that have none."""
+    exact_N = np.array([exact_match(answer, gold) for answer, gold in zip(answers, golds, strict=True)])
+    f1_N = np.array([token_f1(answer, gold) for answer, gold in zip(answers, golds, strict=True)])
+    found = {"token_f1": mean(f1_N), "exact_match": mean(exact_N)}
+    answered_N = np.array([bool(gold) for gold in golds])
+    if not answered_N.all():
+        found["has_answer_f1"] = share(f1_N * answered_N, answered_N)
+        found["no_answer_f1"] = share(f1_N * ~answered_N, ~answered_N)
+    return found
+
+
+def answer_text(example: Example, answer: SpanAnswer) -> str:
+    """The characters that are the answer; "" for none."""
+    return example.second[answer.start : answer.end]
+
+
+def _measure(
+    examples: Sequence[Example], answers: Sequence[SpanAnswer], _labels: Labels
+) -> dict[str, Metric]:
+    texts = [answer_text(example, answer) for example, answer in zip(examples, answers, strict=True)]
+    golds = [example.gold for example in examples]
+    sure = [
+        (np.array([answer.probability]), np.array([exact_match(text, gold) > 0]))
+        for answer, text, gold in zip(answers, texts, golds, strict=True)
+    ]
+    return {**measure(texts, golds), CALIBRATION: calibration_error(sure)}
+
+
+def _record(example: Example, answer: SpanAnswer, _labels: Labels) -> dict[str, Any]:
+    """The answer and where it stands; `right`: whether it is one of the true ones, where these are known."""
+    text = answer_text(example, answer)
+    known = {} if example.labels is None else {"right": exact_match(text, example.labels) > 0}
+    place = {"start": answer.start, "end": answer.end} if text else {}
+    return {"predicted": text, "probability": rounded(answer.probability), **place, **known}
+
+
+def _line(record: Mapping[str, Any]) -> str:
+    return f"{record['predicted'] or UNANSWERABLE} {record['probability']:.2f}"
+
+
+def _measure_written(examples: Sequence[Example], answers: Sequence[str], _word: Word) -> dict[str, Metric]:
+    texts = ["" if answer_words(answer) == [UNANSWERABLE] else answer for answer in answers]
+    return measure(texts, [example.gold for example in examples])
+
+
+TASK = Task(
+    "which words of a text answer a question",
+    read,
+    "second",
+    _measure,
+    "token_f1",
+    SpanOutput(token_f1),
+    asks="as a question and a text with ` ||| ` between them",
+    as_example=pair_of_texts,
+    as_record=_record,
+    as_line=_line,
+    metrics=("token_f1", "exact_match", "has_answer_f1", "no_answer_f1", CALIBRATION),
+    in_words=InWords(
+        f"Answer the question with words of the text, or with “{UNANSWERABLE}”.",
+        "Text: {second}\nQuestion: {text}\nAnswer: {answer}",
+        of_texts,
+        Written(lambda example, _word: (*example.gold, UNANSWERABLE)[0], _measure_written),
+    ),
+)

@@ -1,0 +1,221 @@
+"""A span of the second text as a task's output: where it begins and where it ends (Devlin et al. 2019, §4.2–4.3).
+
+That there is no answer is the span of the token that stands for the row. A window that does not hold the answer learns
+this too. Scores of spans are compared over all windows of a text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from kepipe.arrays import Floats, Ints
+from kepipe.finetuning.examples import Example
+from kepipe.finetuning.output import AnswerFormat, LossSettings
+from kepipe.finetuning.rows import Row
+from kepipe.finetuning.splits import Splits
+
+if TYPE_CHECKING:
+    from kepipe.data.batch import Batch
+    from kepipe.finetuning.span_head import SpanCriterion, SpanHead
+    from kepipe.finetuning.task_model import TaskModel
+    from kepipe.models.protocols import TrainableEncoder
+
+LONGEST = 30
+"""Tokens of the longest answer, as in BERT's code."""
+NO_ANSWER = "no answer"
+
+
+class SpanScores(NamedTuple):
+    """Of a row: the best span as numbers of the tokens that are read, 1 for the first of the text; its score; ln Σ
+    e^score over all spans; the score of no answer. Where the text has no token, first and last are 0."""
+
+    first: int
+    last: int
+    score: float
+    log_total: float
+    null: float
+
+
+class SpanAnswer(NamedTuple):
+    """Characters start … end − 1 of the second text, 0 to 0 where there is no answer, how probable that is, and by how
+    much the best span's score is above that of no answer."""
+
+    start: int
+    end: int
+    probability: float
+    margin: float
+
+
+Quality = Callable[[str, Sequence[str]], float]
+"""An answer and the true ones → how good it is, from 0 to 1."""
+
+
+@dataclass(frozen=True)
+class SpanOutput:
+    """A `TaskOutput`; a row is answered by `SpanScores`, an example by a `SpanAnswer`. Its labels say whether a
+    question may have no answer. `quality`: by what the bias of no answer is fitted."""
+
+    quality: Quality
+
+    def labels(self, splits: Splits) -> tuple[str, ...]:
+        """By the training data. Raises ValueError where no question has an answer."""
+        answered = [bool(example.gold) for example in splits["train"]]
+        if not any(answered):
+            raise ValueError("no question of the training data has an answer: there is nothing to learn")
+        return ("answer",) if all(answered) else ("answer", NO_ANSWER)
+
+    def encode(self, rows: Sequence[Row], examples: Sequence[Example], answers: AnswerFormat) -> list[Row]:  # noqa: ARG002
+        """First and last token of the first true answer, among those that are read; 0 and 0 where a row has none."""
+        return [
+            row if example.labels is None else replace(row, labels=_span_of(row, example))
+            for row, example in zip(rows, examples, strict=True)
+        ]
+
+    def collate(self, batch: Batch, rows: Sequence[Row], answers: AnswerFormat) -> Batch:  # noqa: ARG002
+        """Under `read` the place of each token that is read, int [B, R], −1: cut off, or none; and labels [B, 2]."""
+        import torch
+
+        from kepipe.finetuning.read_positions import places_read
+        from kepipe.finetuning.span_head import CUT_OFF
+
+        of_N, places_N = places_read(batch, rows)
+        counts_B = np.bincount(of_N, minlength=len(rows))
+        read_BR = np.full((len(rows), counts_B.max()), -1)
+        read_BR[np.arange(read_BR.shape[1]) < counts_B[:, None]] = places_N
+        batch = replace(batch, extra={**batch.extra, "read": torch.from_numpy(read_BR)})
+        given = [row.labels for row in rows if row.labels is not None]
+        if len(given) < len(rows):
+            return batch
+        labels_B2 = np.array(given, np.int64)
+        labels_B2[(np.take_along_axis(read_BR, labels_B2, axis=1) < 0).any(axis=1)] = CUT_OFF
+        return replace(batch, labels=torch.from_numpy(labels_B2))
+
+    def head(
+        self,
+        model: TrainableEncoder,
+        answers: AnswerFormat,  # noqa: ARG002
+        *,
+        dropout: float = 0.0,
+        seed: int = 0,
+    ) -> SpanHead:
+        """A linear layer over every token."""
+        from kepipe.finetuning.heads import initialise
+        from kepipe.finetuning.span_head import SpanHead
+
+        return initialise(SpanHead(model.hidden_size, dropout=dropout), seed)
+
+    def criterion(self, answers: AnswerFormat, loss: LossSettings) -> SpanCriterion:  # noqa: ARG002
+        """The loss of first and last tokens."""
+        from kepipe.finetuning.span_head import SpanCriterion
+
+        return SpanCriterion()
+
+    def answers(
+        self,
+        model: TaskModel[TrainableEncoder],
+        batch: Batch,
+        answers: AnswerFormat,  # noqa: ARG002
+    ) -> list[SpanScores]:
+        """The best span of each row."""
+        logits_BR2, there_BR = model(batch).cpu().double().numpy(), batch.extra["read"].cpu().numpy() >= 0
+        return [
+            best_span(logits_R2, there_R) for logits_R2, there_R in zip(logits_BR2, there_BR, strict=True)
+        ]
+
+    def merge(
+        self,
+        model: TaskModel[TrainableEncoder],
+        parts: Sequence[SpanScores],
+        rows: Sequence[Row],
+        answers: AnswerFormat,
+    ) -> SpanAnswer:
+        """The best span of all windows. No answer has the score of the window in which it is least likely."""
+        from kepipe.finetuning.span_head import SpanHead
+
+        assert isinstance(model.head, SpanHead)
+        bias = float(model.head.null_bias) if NO_ANSWER in answers.labels else -np.inf
+        best, row = max(zip(parts, rows, strict=True), key=lambda pair: pair[0].score)
+        null = min(part.null for part in parts) + bias
+        total = float(np.logaddexp.reduce([null, *(part.log_total for part in parts)]))
+        margin = best.score - null
+        if best.first == 0 or margin < 0:
+            return SpanAnswer(0, 0, float(np.exp(null - total)), margin)
+        return SpanAnswer(*_characters(best, row), float(np.exp(best.score - total)), margin)
+
+    def calibrate(
+        self,
+        model: TaskModel[TrainableEncoder],
+        parts: Sequence[Sequence[SpanScores]],
+        rows: Sequence[Sequence[Row]],
+        examples: Sequence[Example],
+        answers: AnswerFormat,  # noqa: ARG002
+    ) -> dict[str, float]:
+        """See `Calibrates`: the bias of no answer at which the answers to the examples are best, as SQuAD's script
+        looks for a threshold."""
+        import torch
+
+        from kepipe.finetuning.span_head import SpanHead
+
+        assert isinstance(model.head, SpanHead)
+        margins, gains = [], []
+        for part, its_rows, example in zip(parts, rows, examples, strict=True):
+            best, row = max(zip(part, its_rows, strict=True), key=lambda pair: pair[0].score)
+            start, end = _characters(best, row)
+            margins.append(best.score - min(one.null for one in part))
+            answered = self.quality(example.second[start:end], example.gold)
+            gains.append(answered - self.quality("", example.gold))
+        bias = best_threshold(np.array(margins), np.array(gains))
+        with torch.no_grad():
+            model.head.null_bias.fill_(bias)
+        return {"null_bias": bias}
+
+
+def best_span(logits_R2: Floats, there_R: Ints) -> SpanScores:
+    """The span of the highest sum of both logits, of at most `LONGEST` tokens, among those that are there; place 0
+    stands for no answer."""
+    null = float(logits_R2[0].sum())
+    first_R, last_R = np.where(there_R[1:, None], logits_R2[1:], -np.inf).T
+    if not there_R[1:].any():
+        return SpanScores(0, 0, -np.inf, -np.inf, null)
+    width = min(LONGEST, len(first_R))
+    padded = np.concatenate([last_R, np.full(width - 1, -np.inf)])
+    scores_RW = first_R[:, None] + np.lib.stride_tricks.sliding_window_view(padded, width)
+    first, size = np.unravel_index(int(scores_RW.argmax()), scores_RW.shape)
+    highest = float(scores_RW[first, size])
+    log_total = highest + float(np.log(np.exp(scores_RW - highest).sum()))
+    return SpanScores(int(first) + 1, int(first + size) + 1, highest, log_total, null)
+
+
+def best_threshold(margins_N: Floats, gains_N: Floats) -> float:
+    """The margin from which on to answer, for the highest sum of gains."""
+    order = np.argsort(-margins_N, kind="stable")
+    sums = np.concatenate([[0.0], np.cumsum(gains_N[order])])
+    taken = int(sums.argmax())
+    ranked = margins_N[order]
+    if taken == 0:
+        return float(ranked[0]) + 1.0
+    return float(ranked[taken - 1] + ranked[taken]) / 2 if taken < len(ranked) else float(ranked[-1]) - 1.0
+
+
+def _characters(best: SpanScores, row: Row) -> tuple[int, int]:
+    """Those of a row's span, first and stop; 0 and 0 where it has none."""
+    if best.first == 0 or row.characters is None:
+        return 0, 0
+    return int(row.characters[best.first - 1, 0]), int(row.characters[best.last - 1, 1])
+
+
+def _span_of(row: Row, example: Example) -> tuple[int, int]:
+    """First and last read token of the first answer that a row has as a whole; 0 and 0 where there is none."""
+    characters = row.characters
+    if characters is None or not len(characters):
+        return 0, 0
+    for answer in example.answers:
+        touched = np.flatnonzero((characters[:, 1] > answer.start) & (characters[:, 0] < answer.end))
+        whole = characters[0, 0] <= answer.start and characters[-1, 1] >= answer.end
+        if len(touched) and whole:
+            return int(touched[0]) + 1, int(touched[-1]) + 1
+    return 0, 0

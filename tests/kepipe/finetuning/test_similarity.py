@@ -1,0 +1,57 @@
+"""Numbers for pairs of texts: correlations as scipy has them, and a scale that the head keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import pearsonr, spearmanr
+
+from kepipe.finetuning.fine_tuned import load
+from kepipe.finetuning.predictor import Predictor
+from kepipe.finetuning.similarity import correlation, measure, read
+from kg.problems import Problems
+from tests.support.tasks import base_model, finetune, write_task
+
+
+def test_correlations_are_those_of_scipy() -> None:
+    rng = np.random.default_rng(1)
+    gold = rng.integers(0, 6, 60).astype(float)  # with ties
+    predicted = gold + rng.normal(0, 2, 60) + 100
+    found = measure(gold, predicted)
+    assert found["pearson"].score == pytest.approx(pearsonr(gold, predicted).statistic)
+    assert found["spearman"].score == pytest.approx(spearmanr(gold, predicted).statistic)
+    assert found["mean_absolute_error"].score == pytest.approx(np.abs(gold - predicted).mean())
+    part = found["pearson"].value(found["pearson"].columns[:20].sum(0))
+    assert float(part) == pytest.approx(pearsonr(gold[:20], predicted[:20]).statistic)
+
+
+def test_what_is_always_the_same_goes_with_nothing() -> None:
+    assert correlation(np.full(5, 3.0), np.arange(5.0)).score == 0
+
+
+def test_files_are_read_and_what_is_no_number_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("score\ttext_a\ttext_b\n2.5\tx\ty\nhigh\tx\ty\nnan\tx\ty\n1\tx\t \n")
+    problems = Problems()
+    (example,) = read(tmp_path / "a.tsv", problems)
+    assert (example.text, example.second, example.labels) == ("x", "y", ("2.5",))
+    assert [problem.line for problem in problems.first] == [3, 4, 5]
+
+
+def test_answers_have_the_scale_of_the_training(tmp_path: Path) -> None:
+    data = write_task(tmp_path, "similarity")
+    made = finetune(tmp_path / "stage", base_model(tmp_path / "bert"), "similarity", data)
+    assert made.scores()["test"]["mean_absolute_error"].value < 0.5
+    opened = load(made.folder)
+    assert opened.spec.labels == ("0.0", "5.0")
+    answers = Predictor(opened).predict(["we saw a fine day ||| lovely rain", "awful rain ||| dull day"])
+    assert answers[0]["predicted"] == pytest.approx(5, abs=1)
+    assert answers[1]["predicted"] == pytest.approx(0, abs=1)
+
+
+def test_one_number_alone_teaches_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("score\ttext_a\ttext_b\n" + "2\tx\ty\n" * 20)
+    data = {"train": str(tmp_path / "a.tsv"), "dev": str(tmp_path / "a.tsv")}
+    with pytest.raises(ValueError, match="the data has one number, 2"):
+        finetune(tmp_path / "stage", base_model(tmp_path / "bert"), "similarity", data)
