@@ -32,6 +32,10 @@ class ObjectiveSettings(Section):
         them cannot be read."""
         return {}
 
+    def needs_dropout(self) -> bool:
+        """Whether nothing is learned without dropout."""
+        return False
+
     def files(self) -> tuple[Path, ...]:
         """Files of the user's that it learns from."""
         return ()
