@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,16 +15,14 @@ from kepipe.arrays import Floats32, Ints, pad
 from kepipe.data.batch import Batch
 from kepipe.data.nearest import Tick, blocks
 from kepipe.inference.opening import open_model
-from kepipe.models.folder import PROVENANCE, read_provenance
 from kepipe.models.protocols import Encoder, EncoderConfig
+from kepipe.models.text_pooling import Pooling, trained_pooling
 from kepipe.objectives.losses import tensor
 from kepipe.tokenization.tokenizer import load_tokenizer
 
 if TYPE_CHECKING:
     from kepipe.tokenization.tokenizer import Tokenizer
 
-Pooling = Literal["mean", "first"]
-"""Of all tokens of a row, special ones included, or of the first (BERT's [CLS])."""
 BATCH_TOKENS = 8192
 
 
@@ -85,17 +83,13 @@ def open_text_vectors(
     if opened.encoder is None or not isinstance(config, EncoderConfig):
         raise ValueError(f"{folder}: this model is no encoder: it has no vectors of texts")
     return TextVectors(
-        opened.encoder, config, load_tokenizer(folder), pooling or pooling_of(folder), length, device
+        opened.encoder,
+        config,
+        load_tokenizer(folder),
+        pooling or trained_pooling(folder) or "mean",
+        length,
+        device,
     )
-
-
-def pooling_of(folder: Path) -> Pooling:
-    """How the vectors of a model folder were pooled in its training; the mean where it does not say."""
-    trained = read_provenance(folder) if (folder / PROVENANCE).is_file() else {}
-    objective = trained.get("config", {}).get("objective", {})
-    parts = [part["objective"] for part in objective.get("of", ())] if isinstance(objective, dict) else []
-    found = [part["pooling"] for part in (objective, *parts) if isinstance(part, dict) and "pooling" in part]
-    return found[0] if found and found[0] in get_args(Pooling) else "mean"
 
 
 def write_vectors(

@@ -76,8 +76,12 @@ def power(effect: float, seeds: int, level: float = LEVEL) -> float:
 
     if seeds < 2:
         return 0.0
-    reach, shift = float(stats.t.ppf(1 - level / 2, seeds - 1)), effect * np.sqrt(seeds)
-    return float(stats.nct.sf(reach, seeds - 1, shift) + stats.nct.cdf(-reach, seeds - 1, shift))
+    # P(|T| > r) is the mean over the deviation s that is estimated, of which (S − 1) s² is χ² with S − 1 degrees of
+    # freedom, of P(|Z + shift| > r s): by its quantiles, since scipy's noncentral t is no number where shift is large.
+    shift, free = effect * np.sqrt(seeds), seeds - 1
+    deviations = np.sqrt(stats.chi2.ppf((np.arange(4000) + 0.5) / 4000, free) / free)
+    reach = float(stats.t.ppf(1 - level / 2, free)) * deviations
+    return float((stats.norm.cdf(shift - reach) + stats.norm.cdf(-shift - reach)).mean())
 
 
 def detectable(seeds: int, wanted: float = 0.8, level: float = LEVEL) -> float:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from kepipe.config import UserPath, runtime_only
+from kepipe.models.text_pooling import Pooling
 from kepipe.objectives.settings import ObjectiveSettings
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 class Contrastive(ObjectiveSettings):
     """Tell which texts belong together."""
 
-    pooling: Literal["mean", "first"] = "mean"
+    pooling: Pooling = "mean"
     """What a text's vector is: the mean of its tokens, special ones included, or the first token ([CLS])."""
     temperature: float = Field(0.05, gt=0)
     """τ, by which cosines are divided: the smaller, the more the nearest of the others count."""

@@ -43,7 +43,8 @@ def test_power_is_as_often_as_it_says() -> None:
     shown = (p_values(5, effect=1.5)[:, 0] <= 0.05).mean()
     assert power(1.5, 5) == pytest.approx(shown, abs=3 * np.sqrt(0.25 / STUDIES))
     assert power(detectable(5), 5) == pytest.approx(0.8)
-    assert power(0.0, 5) == pytest.approx(0.05)
+    assert power(0.0, 5) == pytest.approx(0.05, abs=1e-3)
+    assert power(1.5, 5) == pytest.approx(stats.nct.sf(2.776, 4, 1.5 * 5**0.5), abs=1e-3)
     assert power(9.0, 1) == 0.0
     assert detectable(1) == float("inf")
 
