@@ -14,8 +14,8 @@ ARMS = ("Arm", "mean", "95% interval", "seeds", "processor s a seed", "peak MB",
 PAIRS = ("Difference", "mean", "95% interval", "p, t", "p, Holm", "p, permutation", "p, Wilcoxon", "shows")
 READING = (
     "An interval is Student's over seeds, and decides: a gain has to be one over the reference and every control. "
-    "Beside it stand p-values of the t test, as it is and by Holm's correction over the comparisons of that measure, of "
-    "the paired permutation test, which with 3 seeds is never below 0.25 and with 5 never below 0.0625, and of Wilcoxon's."
+    "Beside it stand p-values of the t test, as it is and by Holm's correction over the comparisons of that measure, "
+    "of the paired permutation test, never below 0.25 with 3 seeds and 0.0625 with 5, and of Wilcoxon's test."
 )
 
 
