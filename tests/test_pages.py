@@ -149,9 +149,12 @@ def before_adaptation() -> None:
 
 def before_few_shot() -> None:
     """The page's own pipeline and task, on the test's text."""
-    for name in ("gpt-sizes", "citations"):
-        shown = (block for _, block in blocks(SHOWN["few-shot"]) if block.startswith(f"name: {name}\n"))
-        Path(f"{name}.yaml").write_text(next(shown))
+    for name, begins in {
+        "gpt-sizes": "name: gpt-sizes",
+        "citations": "task: classification\nquestions: $",
+    }.items():
+        shown = next(block for _, block in blocks(SHOWN["few-shot"]) if block.startswith(begins))
+        Path(f"{name}.yaml").write_text(shown)
     shutil.copytree("corpus", "my-texts")
 
 

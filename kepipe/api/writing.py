@@ -126,13 +126,13 @@ def _draw(name: str, model: LanguageModel, prompt: PromptTokens, decoding: Decod
 
     from kepipe.models import generation
     from kepipe.models.lm_scorer import LMScorer
-    from kepipe.models.next_token import go_on
+    from kepipe.models.next_token import continue_texts
     from kepipe.models.protocols import NextTokenModel
 
     limit, sampler = decoding.limit, _sampler(decoding)
     if isinstance(model, NextTokenModel):
         assert isinstance(prompt, np.ndarray), "what only counts takes no knowledge"
-        drawn = go_on(
+        drawn = continue_texts(
             model, [prompt] * decoding.count, limit, lambda rows: sampler(torch.from_numpy(rows)).numpy()
         )
         return [row.tolist() for row in drawn]

@@ -1,5 +1,5 @@
-"""The command line: parse, call, print. Exit codes: 0 done; 1 a stage failed; 2 a mistake in the command or the
-settings; 3 an error of kepipe's own; 130 interrupted."""
+"""The command line: parse, call, print. Exit codes: 0 success; 1 a stage failed; 2 a mistake in the command or the
+settings; 3 a bug in kepipe; 130 interrupted."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ app = typer.Typer(
 )
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         echo(f"kepipe {__version__}")
         raise typer.Exit
 
@@ -104,19 +104,19 @@ app.add_typer(vectors.app, name="vectors")
 INTERRUPTED = 130
 """The exit code into which typer turns Ctrl-C."""
 MISUSE: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
-"""What a mistake in the command is raised as, by a class of typer's own that has no public name."""
+"""typer's exception for a mistake in the command, a class without a public name."""
 
 
 def _in_utf8() -> None:
-    """Begin anew where Python takes the names of files for anything but UTF-8, as in the locale C: their letters would
-    be halves of surrogate pairs, which no file of kepipe's can hold."""
+    """Restart Python in UTF-8 mode if it decodes file names as anything else, as in the locale C: such names would hold
+    surrogates, which cannot be written to kepipe's files."""
     if sys.getfilesystemencoding() != "utf-8":
         os.environ["PYTHONUTF8"] = "1"
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def main() -> None:
-    """Run the command; turn the user's mistakes into a sentence and an exit code, without a traceback."""
+    """Run the command. Errors end as one sentence and an exit code, without a traceback unless `--debug` is given."""
     _in_utf8()
     print_all_letters()
     debug = "--debug" in sys.argv

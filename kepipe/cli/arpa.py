@@ -1,4 +1,4 @@
-"""`kepipe import-arpa`: an n-gram model of others, as a model folder."""
+"""`kepipe import-arpa`: an ARPA file as a model folder."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def import_arpa(
     tokenizer: Annotated[
         Path | None,
         typer.Option(
-            help="The tokenizer whose tokens the file's words are. Without it, words lie between blanks."
+            help="The tokenizer whose tokens are the file's words. Default: words are separated by white space."
         ),
     ] = None,
 ) -> None:
-    """Read an ARPA file (of lmplz, SRILM, …) as a model, which generate, few-shot, quiz and perplexity take."""
+    """Import an ARPA file (of lmplz, SRILM, …) as a model for generate, few-shot, quiz and perplexity."""
     from kepipe.models.ngram import arpa
     from kepipe.models.ngram.fitting import save
     from kepipe.models.ngram.vocabulary import match

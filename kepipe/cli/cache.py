@@ -88,7 +88,7 @@ def _seconds(length: str) -> float:
 
 @app.command()
 def verify(workspace: WorkspaceOption = WORKSPACE) -> None:
-    """Digest every file again and name those that are damaged; a damaged stage is made again by the next run."""
+    """Check the digest of every file. Damaged results are reported and set aside; the next run makes them again."""
     from kepipe.flow.plan import Workspace
 
     store = Workspace(workspace.resolve()).store
@@ -106,10 +106,13 @@ def verify(workspace: WorkspaceOption = WORKSPACE) -> None:
 def clear(
     workspace: WorkspaceOption = WORKSPACE,
     unfinished: Annotated[
-        bool, typer.Option("--unfinished", help="Also what interrupted runs left: they start anew.")
+        bool,
+        typer.Option(
+            "--unfinished", help="Also the checkpoints of interrupted stages, which then start from scratch."
+        ),
     ] = False,
     everything: Annotated[
-        bool, typer.Option("--everything", help="All of it, also what the newest runs use.")
+        bool, typer.Option("--everything", help="Everything, also what the newest runs use.")
     ] = False,
 ) -> None:
     """Remove results that no pipeline's newest run uses, and damaged ones that were set aside."""

@@ -1,4 +1,4 @@
-"""`kepipe config`: look at settings."""
+"""`kepipe config`: list pipelines, check and show their settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from kepipe.cli.options import PipelineArgument, PipelineArguments, SetOption
 from kepipe.terminal import echo, style
 
 app = typer.Typer(
-    help="Check pipeline files, show all settings, list those that come with kepipe.", no_args_is_help=True
+    help="List the pipelines that come with kepipe; check pipeline files and show their settings.",
+    no_args_is_help=True,
 )
 
 
@@ -25,7 +26,7 @@ def list_() -> None:
 
 @app.command()
 def schema() -> None:
-    """Print the JSON Schema of pipeline files, by which editors complete and check them."""
+    """Print the JSON Schema of pipeline files, for completion and checks in an editor."""
     from kepipe.pipeline import schema as make_schema
 
     echo(json.dumps(make_schema(), indent=2, ensure_ascii=False))
@@ -33,7 +34,7 @@ def schema() -> None:
 
 @app.command()
 def check(pipelines: PipelineArguments, set_: SetOption = None) -> None:
-    """Check pipeline files without running anything, and look at the beginning of the data that they name."""
+    """Check pipeline files, and the first records of the data that they name, without running anything."""
     from kepipe.config import ConfigError
     from kepipe.pipeline import load
     from kepipe.pipeline.inspection import inspect
@@ -55,7 +56,7 @@ def check(pipelines: PipelineArguments, set_: SetOption = None) -> None:
 
 @app.command()
 def show(pipeline: PipelineArgument, set_: SetOption = None) -> None:
-    """Print every setting with its value, defaults included: a pipeline file that says the same."""
+    """Print the pipeline with all settings, including defaults, as an equivalent pipeline file."""
     import yaml
 
     from kepipe.pipeline import spelt_out

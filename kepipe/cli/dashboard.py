@@ -15,7 +15,7 @@ def dashboard(
     port: Annotated[int, typer.Option(help="Port of the pages.", min=1, max=65535)] = 5000,
     host: HostOption = "127.0.0.1",
 ) -> None:
-    """Show runs, curves and models in the browser: MLflow's pages on the workspace's store. Ctrl-C stops it."""
+    """Open MLflow's UI on the workspace's store: runs, curves, models. Ctrl-C stops it."""
     from kepipe.tracking import dashboard as pages
     from kepipe.tracking.store import connect, is_server, store_uri
 

@@ -24,7 +24,7 @@ class SystemCheck(NamedTuple):
 
 
 def doctor(workspace: WorkspaceOption = WORKSPACE) -> None:
-    """Say what is here: versions, device, threads, bf16, tracking store, missing parts and how to get them."""
+    """Check this machine: versions, device, threads, bf16, tracking store, and how to install what is missing."""
     checks = [*_machine(), *_packages(), *_language(), *_tracking(workspace)]
     for check in checks:
         mark = style("✓", fg="green") if check.good else style("✗", fg="red")
@@ -60,7 +60,7 @@ def _machine() -> Iterator[SystemCheck]:
 
 
 def _training(device: str) -> str:
-    """What a training with the default settings does here."""
+    """What the default training settings mean on this machine."""
     import torch
 
     from kepipe.models.families import FAMILIES

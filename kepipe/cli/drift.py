@@ -15,13 +15,13 @@ def drift(
     workspace: WorkspaceOption = WORKSPACE,
     set_: SetOption = None,
     level: Annotated[
-        float, typer.Option(min=0, max=0.5, help="How often text of one source may be called drift.")
+        float, typer.Option(min=0, max=0.5, help="False-alarm rate of all measures together.")
     ] = 0.01,
     exit_code: Annotated[
-        bool, typer.Option("--exit-code", help="End with 10 where there is drift, for scripts.")
+        bool, typer.Option("--exit-code", help="Exit with code 10 on drift, for scripts.")
     ] = False,
 ) -> None:
-    """Compare new texts with those on which the newest model was trained; nothing is trained or promoted."""
+    """Test whether new texts differ from those the newest model was trained on. Nothing is trained or promoted."""
     from kepipe.api import drifting
     from kepipe.console.run import open_console
     from kepipe.flow.triggers.drifts import DRIFTED

@@ -17,11 +17,11 @@ def import_elmo(
     vocabulary: Annotated[
         Path | None,
         typer.Option(
-            help="A file of words, one a line: these are one token each. Without it, all are spelled out."
+            help="File of words, one a line, that become one token each. Default: all words are spelled out."
         ),
     ] = None,
 ) -> None:
-    """Read a published ELMo as an encoder, which `finetune` takes (`base: {from: FOLDER}`)."""
+    """Import a published ELMo as an encoder for `finetune` (`base: {from: FOLDER}`)."""
     from kepipe.models import folder as folders
     from kepipe.models.elmo import published
     from kepipe.models.elmo.initialise import initialise

@@ -36,24 +36,28 @@ def few_shot(
     ],
     shots: Annotated[str, typer.Option(help="Numbers of solved examples in the prompt.")] = "0,1,4",
     normalise: Annotated[
-        Normalise, typer.Option(help="What a choice's log-likelihood is divided by.")
+        Normalise, typer.Option(help="Normalise a choice's log-likelihood by its length in these units.")
     ] = "tokens",
-    limit: Annotated[int, typer.Option(min=1, help="Tokens of a written answer, at most.")] = 16,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of tokens of a generated answer.")] = 16,
     seed: SeedOption = 0,
     calibrate: Annotated[
         bool,
         typer.Option(
             "--calibrate",
-            help="Take what the prompt says of each choice, whatever is asked, out of the answers.",
+            help="Contextual calibration: divide out how likely each choice is whatever the question.",
         ),
     ] = False,
     beside: Annotated[
         list[str] | None,
-        typer.Option(help="Another model to ask the same. May be repeated.", show_default=False),
+        typer.Option(
+            help="Another model to compare on the same questions. May be repeated.", show_default=False
+        ),
     ] = None,
     page: Annotated[
         Path | None,
-        typer.Option(help="Write a page: accuracy against examples and model size.", show_default=False),
+        typer.Option(
+            help="Write an HTML page: accuracy by number of examples and model size.", show_default=False
+        ),
     ] = None,
     prompt_style: PromptStyleOption = None,
     knowledge: PromptKnowledgeOption = None,
@@ -64,7 +68,7 @@ def few_shot(
         bool, typer.Option("--show", help="Print every question with the model's answer.")
     ] = False,
 ) -> None:
-    """Put a task to a model in words, with no, one or several solved examples: a table with 95% intervals."""
+    """Evaluate a language model on a task by prompting, zero-, one- or few-shot: accuracy with 95% intervals."""
     import numpy as np
 
     from kepipe.finetuning.asking import read_asked

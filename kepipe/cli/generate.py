@@ -27,25 +27,30 @@ PromptStyleOption = Annotated[
     PromptStyle | None,
     typer.Option(
         "--prompt-style",
-        help=f"How the model goes on: {described()}. Without it: as it was trained.",
+        help=f"How the model is prompted: {described()}. Default: as it was trained.",
     ),
 ]
-SeedOption = Annotated[int, typer.Option(min=0, help="Seed of what is drawn.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Random seed.")]
 
 
 def generate(
     model: WriterArgument,
-    prompt: Annotated[str, typer.Argument(help="What the text begins with.", show_default=False)],
-    limit: Annotated[int, typer.Option(min=1, help="Tokens to write, at most.")] = 50,
-    beams: Annotated[int, typer.Option(min=1, help="Search with a beam of so many hypotheses.")] = 1,
-    count: Annotated[int, typer.Option(min=1, help="Texts to write (with a beam: the best ones).")] = 1,
+    prompt: Annotated[str, typer.Argument(help="The text to continue.", show_default=False)],
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of new tokens.")] = 50,
+    beams: Annotated[int, typer.Option(min=1, help="Beam size; 1: no beam search.")] = 1,
+    count: Annotated[
+        int, typer.Option(min=1, help="Number of continuations (with beam search: the best ones).")
+    ] = 1,
     temperature: Annotated[
         float | None,
-        typer.Option(help="Draw from p^(1/temperature); without it, the likeliest token is taken."),
+        typer.Option(help="Sample from p^(1/temperature). Without any sampling option, decoding is greedy."),
     ] = None,
-    top_k: Annotated[int, typer.Option(min=0, help="Draw among the k likeliest tokens; 0: among all.")] = 0,
+    top_k: Annotated[int, typer.Option(min=0, help="Sample from the k likeliest tokens; 0: from all.")] = 0,
     top_p: Annotated[
-        float, typer.Option(min=0, max=1, help="Draw among the likeliest that hold this share.")
+        float,
+        typer.Option(
+            min=0, max=1, help="Sample from the likeliest tokens that together have this probability."
+        ),
     ] = 1.0,
     seed: SeedOption = 0,
     prompt_style: PromptStyleOption = None,
@@ -54,7 +59,7 @@ def generate(
     vectors: VectorsOption = None,
     linker: LinkerOption = None,
 ) -> None:
-    """Go on with a text: greedily, by drawing (--temperature, --top-k, --top-p), or by beam search."""
+    """Continue a text: greedily, by sampling (--temperature, --top-k, --top-p), or by beam search (--beams)."""
     from kepipe.api.writing import Decoding, write
 
     try:
@@ -74,8 +79,8 @@ def export(
     model: Annotated[str, typer.Argument(help="A model folder, `minilm`, or a hub id.", show_default=False)],
     folder: Annotated[Path, typer.Argument(help="Folder to write.", show_default=False)],
 ) -> None:
-    """Write a model as others read it: a Hugging Face folder, which `AutoModel…from_pretrained` opens, or of an n-gram
-    model an ARPA file. One that was fine-tuned on texts or words is written with its head and its labels."""
+    """Export a model: as a Hugging Face folder for `AutoModel…from_pretrained`, as an ARPA file (n-grams), or as ELMo's
+    published files. A model fine-tuned on texts or words keeps its head and labels."""
     from kepipe.finetuning import export as with_head
     from kepipe.finetuning.fine_tuned import SPEC
     from kepipe.finetuning.model_card import write_card
@@ -95,7 +100,7 @@ def export(
 
 
 def _tell_what_stays(model: str, source: Path) -> None:
-    """Tell what of its knowledge a model would lose."""
+    """Tell the user which part of a model's knowledge an export leaves out."""
     from kepipe.inference.opening import read_config
     from kepipe.knowledge.opening import read_settings
     from kepipe.knowledge.table import name_of
@@ -112,7 +117,7 @@ def _tell_what_stays(model: str, source: Path) -> None:
 
 
 def open_writer(model: str, prompt_style: PromptStyle | None, added: AddedKnowledge | None) -> OpenedModel:
-    """A model that says how likely texts are, with its knowledge. Its notes go to the terminal."""
+    """Open a language model with its knowledge; its notes go to the terminal."""
     from kepipe.device import resolve
     from kepipe.inference.language_model import open_language_model
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kg.store import Graph
     from kg.view import Facts
 
-app = typer.Typer(help="Bring a graph in, examine it, look things up, draw.", no_args_is_help=True)
+app = typer.Typer(help="Import, validate, describe, query and draw knowledge graphs.", no_args_is_help=True)
 
 _SHOWN = 10
 StoreArgument = Annotated[
@@ -27,21 +27,28 @@ StoreArgument = Annotated[
 SourceArgument = Annotated[str, typer.Argument(help="A file or folder, or `geonames`.")]
 FormatOption = Annotated[
     str | None,
-    typer.Option("--format", help="As docs/formats.md lists them; else by the content and the name."),
+    typer.Option(
+        "--format", help="Format, as listed in docs/formats.md. Default: detected from content and name."
+    ),
 ]
 LanguageOption = Annotated[
-    list[str] | None, typer.Option("--language", "-l", help="Of names, best first; may be repeated. \\[en]")
+    list[str] | None,
+    typer.Option("--language", "-l", help="Language of names, preferred first. May be repeated. \\[en]"),
 ]
 ColumnsOption = Annotated[
-    str | None, typer.Option(help="CSV: the columns with head, relation, tail: `item,property,value`.")
+    str | None,
+    typer.Option(help="CSV: the columns of head, relation and tail, such as `item,property,value`."),
 ]
-SitelinksOption = Annotated[int, typer.Option(min=0, help="Wikidata: leave out items with fewer site links.")]
-PopulationOption = Annotated[int, typer.Option(min=0, help="GeoNames: the smallest city, from 500 on.")]
+SitelinksOption = Annotated[int, typer.Option(min=0, help="Wikidata: skip items with fewer site links.")]
+PopulationOption = Annotated[
+    int, typer.Option(min=0, help="GeoNames: minimum population of cities, 500 or more.")
+]
 RelationOption = Annotated[
-    list[str] | None, typer.Option(help="Take its triples alone, by id or label; may be repeated.")
+    list[str] | None,
+    typer.Option(help="Import only triples of this relation (id or label). May be repeated."),
 ]
 WithoutRelationOption = Annotated[
-    list[str] | None, typer.Option(help="Leave out its triples, likewise; may be repeated.")
+    list[str] | None, typer.Option(help="Skip triples of this relation (id or label). May be repeated.")
 ]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Stop at the first bad line.")]
 
@@ -57,10 +64,12 @@ def import_(
     min_population: PopulationOption = 15000,
     relation: RelationOption = None,
     without_relation: WithoutRelationOption = None,
-    hold_out: Annotated[float, typer.Option(min=0, max=0.4, help="Share for each of valid and test.")] = 0.0,
-    seed: Annotated[int, typer.Option(min=0, help="Of the draw of what is held out.")] = 0,
+    hold_out: Annotated[
+        float, typer.Option(min=0, max=0.4, help="Share of triples held out for each of valid and test.")
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed for drawing the held-out triples.")] = 0,
     strict: StrictOption = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace a graph that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing graph.")] = False,
 ) -> None:
     """Read a graph of any format into a store; bad lines are counted, listed and skipped."""
     import json
@@ -179,7 +188,9 @@ def describe(
 def query(
     store: StoreArgument,
     name: Annotated[str, typer.Argument(help="An entity's id, label or alias.")],
-    limit: Annotated[int, typer.Option(min=1, help="Names shown, and facts in each direction.")] = 20,
+    limit: Annotated[
+        int, typer.Option(min=1, help="Maximum number of names, and of facts in each direction.")
+    ] = 20,
 ) -> None:
     """Print what is known of an entity: its names, types, and the triples in which it stands."""
     from kg.store import open_graph
@@ -227,8 +238,10 @@ def draw(
     store: StoreArgument,
     name: Annotated[str, typer.Argument(help="An entity's id, label or alias.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="A .png, .svg, .pdf, .html or .graphml file.")],
-    hops: Annotated[int, typer.Option(min=1, max=3, help="How far from the entity.")] = 1,
-    most: Annotated[int, typer.Option(min=1, max=200, help="Neighbours of the entity, at most.")] = 24,
+    hops: Annotated[int, typer.Option(min=1, max=3, help="Maximum distance from the entity.")] = 1,
+    most: Annotated[
+        int, typer.Option(min=1, max=200, help="Maximum number of neighbours of the entity.")
+    ] = 24,
 ) -> None:
     """Draw an entity and what stands around it."""
     from kg.networkx_graph import write_graphml

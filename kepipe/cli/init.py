@@ -11,12 +11,12 @@ from kepipe.terminal import echo
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(help="Folder to lay it in.", show_default=False)],
+    folder: Annotated[Path, typer.Argument(help="Folder to create.", show_default=False)],
     pipeline: Annotated[
-        str, typer.Option("--from", help="Which of those that `kepipe config list` names.")
+        str, typer.Option("--from", help="The pipeline to copy, one of `kepipe config list`.")
     ] = "example",
 ) -> None:
-    """Copy a pipeline that comes with kepipe, to change it: the example brings a small graph and texts."""
+    """Start a project from a copy of a pipeline that comes with kepipe. The default has a small graph and texts."""
     from kepipe.pipeline.shipped import copy, summary
 
     file = copy(pipeline, folder)

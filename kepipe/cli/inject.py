@@ -22,21 +22,29 @@ def inject(
         Path,
         typer.Option("--graph", "-g", help="A stored graph, or a file of any format that `graph` reads."),
     ],
-    html: Annotated[Path | None, typer.Option(help="Draw it on this page.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write an HTML page with the tree.")] = None,
     tokenizer: Annotated[
         str | None,
-        typer.Option(help="`minilm`, a tokenizer's folder, a vocab.txt; else words, and Chinese characters."),
+        typer.Option(
+            help="`minilm`, a tokenizer's folder, or a vocab.txt. Default: words, and Chinese characters."
+        ),
     ] = None,
-    choice: Annotated[ChoiceName, typer.Option(help="Which triples go first.")] = "graph",
-    branches: Annotated[int, typer.Option(min=1, help="Most triples of a mention.")] = 2,
-    length: Annotated[int, typer.Option(min=8, help="Longest row in tokens.")] = 256,
-    predicate: Annotated[bool, typer.Option(help="Write the relation's name too.")] = True,
+    choice: Annotated[ChoiceName, typer.Option(help="How triples are ranked.")] = "graph",
+    branches: Annotated[int, typer.Option(min=1, help="Maximum number of triples per mention.")] = 2,
+    length: Annotated[int, typer.Option(min=8, help="Maximum row length in tokens.")] = 256,
+    predicate: Annotated[bool, typer.Option(help="Write the relation's name before the object.")] = True,
     vectors: Annotated[Path | None, typer.Option(help="Entity vectors, for `--choice plausible`.")] = None,
-    linker: Annotated[Path | None, typer.Option(help="A linker's folder; else names are looked up.")] = None,
-    causal: Annotated[bool, typer.Option("--causal", help="For a model that writes (GPT).")] = False,
-    upstream: Annotated[bool, typer.Option("--upstream", help="Cut long rows as the release does.")] = False,
+    linker: Annotated[
+        Path | None, typer.Option(help="A linker's folder. Default: names are looked up exactly.")
+    ] = None,
+    causal: Annotated[
+        bool, typer.Option("--causal", help="Show the tree as a causal model (GPT) sees it.")
+    ] = False,
+    upstream: Annotated[
+        bool, typer.Option("--upstream", help="Cut long rows as K-BERT's released code does.")
+    ] = False,
 ) -> None:
-    """Show which triples of a graph are written into a text, where they hang, and who sees them (K-BERT)."""
+    """Show which triples K-BERT writes into a text, at which mention, and which tokens see them."""
     from kepipe.knowledge.kbert.settings import KBert
     from kepipe.knowledge.kbert.show import show
     from kepipe.tokenization.tokenizer import load_tokenizer

@@ -14,33 +14,33 @@ KnowledgeOption = Annotated[
     str | None,
     typer.Option(
         "--knowledge",
-        help="What a graph gives the model, in place of what its folder brings by the same method: a method's name, or "
-        "YAML as in a stage, `{method: NAME, SETTING: VALUE}`.",
+        help="Knowledge method to use, in place of the same method in the model's folder: a name, or YAML as in a "
+        "pipeline, `{method: NAME, SETTING: VALUE}`.",
         show_default=False,
     ),
 ]
 VectorsOption = Annotated[
     Path | None,
-    typer.Option(help="Entity vectors instead of the model's own: what a stage embed made."),
+    typer.Option(help="Entity vectors to use instead of the model's own: the folder of a stage `embed`."),
 ]
-LinkerOption = Annotated[Path | None, typer.Option(help="Link with this linker instead of the model's own.")]
+LinkerOption = Annotated[Path | None, typer.Option(help="Linker to use instead of the model's own.")]
 PromptGraphOption = Annotated[
     Path | None,
-    typer.Option(help="Facts of this stored graph instead of the model's own, and entities by its names."),
+    typer.Option(help="Stored graph to take facts and entity names from, instead of the model's own."),
 ]
 PromptKnowledgeOption = Annotated[
     str | None,
     typer.Option(
         "--knowledge",
-        help="Facts before the prompt, of what it names, in place of what the model's folder brings by the same "
-        "method: a method's name, or YAML as in a stage, `{method: NAME, SETTING: VALUE}`; `none`: the prompt alone.",
+        help="Put facts about the entities in a prompt before it. A method's name, or YAML as in a pipeline, `{method: "
+        "NAME, SETTING: VALUE}`, replaces the same method in the model's folder; `none`: no facts.",
         show_default=False,
     ),
 ]
 WriterArgument = Annotated[
     str,
     typer.Argument(
-        help="A model that goes on with texts: its folder (workspace/gpt/pretrain), or a hub id.",
+        help="A language model: its folder (workspace/gpt/pretrain), or a hub id.",
         show_default=False,
     ),
 ]

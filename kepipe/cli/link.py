@@ -57,7 +57,7 @@ class TextsByDefault(TyperGroup):
 
 app = typer.Typer(
     cls=TextsByDefault,
-    help="Link texts to a graph (`kepipe link FILE`), explain, train, score, examine.",
+    help="Link texts to a graph (`kepipe link FILE`); train, score and diagnose linkers.",
     no_args_is_help=True,
 )
 
@@ -69,9 +69,9 @@ def texts(
         list[Path] | None, typer.Argument(help="Texts: .txt, .jsonl, .parquet, .tsv, or folders of them.")
     ] = None,
     linker: LinkerOption = Path("linker"),
-    explain: Annotated[str | None, typer.Option(help="Show the decisions about this text.")] = None,
+    explain: Annotated[str | None, typer.Option(help="Show how this text is linked, and why.")] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="JSONL to write; else standard output.")
+        Path | None, typer.Option("--out", "-o", help="JSON Lines file to write. Default: standard output.")
     ] = None,
     language: LanguageOption = "en",
     english: English = ENGLISH,
@@ -115,18 +115,20 @@ def train(
     gold: Annotated[list[Path], typer.Option(help="Gold sets, JSONL; may be repeated.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the linker.")],
     without: Annotated[
-        list[Path] | None, typer.Option(help="Sets whose texts must not be learned from: the test sets.")
+        list[Path] | None,
+        typer.Option(help="Test sets, whose texts are kept out of training. May be repeated."),
     ] = None,
     ids: IdsOption = None,
     texts: Annotated[
         list[Path] | None,
-        typer.Option(help="Text of the kind to be linked, to learn which words are common."),
+        typer.Option(help="Unlabelled text like the text to link, to learn which words are common."),
     ] = None,
     english: English = ENGLISH,
     pronouns: Annotated[
         bool | None,
         typer.Option(
-            "--pronouns/--no-pronouns", help="Link he and she too; else if the gold sets mark most of them."
+            "--pronouns/--no-pronouns",
+            help="Link he and she too. Default: if the gold sets mark most of them.",
         ),
     ] = None,
 ) -> None:

@@ -17,7 +17,7 @@ LinkerOption = Annotated[
     typer.Option(
         "--linker",
         "-l",
-        help="A linker (`link train`'s, or `linker/` of a stage link), or a stored graph: general weights.",
+        help="A linker (from `link train`, or `linker/` of a stage `link`), or a stored graph (general weights).",
     ),
 ]
 IdsOption = Annotated[
@@ -28,7 +28,7 @@ IdsOption = Annotated[
 ]
 LanguageOption = Annotated[Literal["en", "zh"], typer.Option(help="The texts' language.")]
 ThresholdOption = Annotated[
-    float | None, typer.Option(min=0, max=1, help="Instead of the linker's own threshold.")
+    float | None, typer.Option(min=0, max=1, help="Score threshold. Default: the linker's own.")
 ]
 
 
@@ -37,12 +37,12 @@ class English:
     """What reads English texts."""
 
     spacy_model: Annotated[
-        str, typer.Option("--spacy-model", help="English: the spaCy pipeline that reads.")
+        str, typer.Option("--spacy-model", help="English: the spaCy pipeline that annotates.")
     ] = "en_core_web_sm"
-    rules: Annotated[bool, typer.Option("--rules", help="Read by rules: no tagger, parser, NER; fast.")] = (
-        False
-    )
-    ner: Annotated[bool, typer.Option(help="Read named entities too.")] = True
+    rules: Annotated[
+        bool, typer.Option("--rules", help="Annotate by rules: no tagger, parser or NER; fast.")
+    ] = False
+    ner: Annotated[bool, typer.Option(help="Run named-entity recognition.")] = True
 
     def annotator(self, language: str = "en") -> Annotator:
         """The annotator of texts in `language`; Chinese has one of its own."""
@@ -61,14 +61,15 @@ class Asked:
 
     threshold: ThresholdOption = None
     gate: Annotated[
-        bool, typer.Option("--gate", help="Link only what NER takes for a name: fewer links, surer ones.")
+        bool,
+        typer.Option("--gate", help="Link only what NER marks as a name: higher precision, lower recall."),
     ] = False
     fuzzy: Annotated[
         float | None,
         typer.Option(
             min=0,
             max=100,
-            help="Link what is written almost like a name too: the least likeness, such as 90.",
+            help="Also link near matches of names, from this similarity (0-100) on, such as 90.",
         ),
     ] = None
     pronouns: Annotated[

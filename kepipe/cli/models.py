@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from kepipe.tracking.store import Store
 
 app = typer.Typer(
-    help="Registered models: list, compare, promote, approve, roll back, archive.", no_args_is_help=True
+    help="Registered models: list, compare, promote, approve, roll back, archive, model cards.",
+    no_args_is_help=True,
 )
 VersionArgument = Annotated[
     str, typer.Argument(help="NAME (its champion), NAME@ALIAS or NAME/VERSION.", show_default=False)
@@ -29,7 +30,7 @@ def list_(
     name: Annotated[str, typer.Argument(help="Only this model.", show_default=False)] = "",
     workspace: WorkspaceOption = WORKSPACE,
 ) -> None:
-    """Show every version with its aliases and what the gate said."""
+    """List all versions with their aliases and the gate's decision."""
     from kepipe.tracking.registry import versions
 
     registered = versions(_store(workspace).client, name)
@@ -45,7 +46,7 @@ def promote(
     version: Annotated[int, typer.Argument(help="The version that becomes champion.", show_default=False)],
     workspace: WorkspaceOption = WORKSPACE,
 ) -> None:
-    """Make a version champion, whatever the gate said."""
+    """Make a version champion, whatever the gate decided."""
     from kepipe.tracking import registry
 
     registry.promote(_store(workspace), name, version)
@@ -54,7 +55,7 @@ def promote(
 
 @app.command()
 def rollback(name: NameArgument, workspace: WorkspaceOption = WORKSPACE) -> None:
-    """Make the version champion that was it before."""
+    """Make the previous champion champion again."""
     from kepipe.tracking import registry
 
     version = registry.rollback(_store(workspace), name)
@@ -64,10 +65,10 @@ def rollback(name: NameArgument, workspace: WorkspaceOption = WORKSPACE) -> None
 @app.command()
 def approve(
     name: NameArgument,
-    version: Annotated[int, typer.Argument(help="The version that waits.", show_default=False)],
+    version: Annotated[int, typer.Argument(help="The version to approve.", show_default=False)],
     workspace: WorkspaceOption = WORKSPACE,
 ) -> None:
-    """Say yes to a version whose gate asks for a person's approval."""
+    """Approve a version whose gate asks for a person's approval."""
     import getpass
 
     from kepipe.tracking import registry
@@ -78,7 +79,7 @@ def approve(
 
 @app.command()
 def history(name: NameArgument, workspace: WorkspaceOption = WORKSPACE) -> None:
-    """Show what became of each version at the gate and why, and what people did, the newest last."""
+    """Show each version's decision at the gate with its reason, and manual changes, newest last."""
     from kepipe.tracking.decision import WHY, outcome
     from kepipe.tracking.registry import champions, events, versions
 
@@ -98,11 +99,12 @@ def compare(
     first: VersionArgument,
     second: VersionArgument,
     again: Annotated[
-        bool, typer.Option("--again", help="Put both to the questions of the newer one's evaluation now.")
+        bool,
+        typer.Option("--again", help="Evaluate both again on the cases of the newer version's evaluation."),
     ] = False,
     workspace: WorkspaceOption = WORKSPACE,
 ) -> None:
-    """Show two versions side by side; with --again the paired difference of each figure, with its 95% interval."""
+    """Show the metrics of two versions side by side; with --again, paired differences with 95% intervals."""
     from kepipe.stages.champion import rematch
     from kepipe.tracking import comparison
     from kepipe.tracking.versions_named import find
@@ -118,11 +120,11 @@ def compare(
 @app.command()
 def archive(
     name: NameArgument,
-    keep: Annotated[int, typer.Option(min=1, help="How many of the newest versions keep their files.")] = 5,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
+    keep: Annotated[int, typer.Option(min=1, help="Number of newest versions that keep their files.")] = 5,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be deleted, and stop.")] = False,
     workspace: WorkspaceOption = WORKSPACE,
 ) -> None:
-    """Delete the files of old versions; aliases' versions and the champion of before keep theirs. Records stay."""
+    """Delete the files of old versions. Versions with an alias and the previous champion are kept; records stay."""
     from kepipe.tracking.archive import archive as archive_versions
 
     done = archive_versions(_store(workspace), name, keep, dry_run=dry_run)
@@ -134,7 +136,7 @@ def archive(
 
 @app.command()
 def card(version: VersionArgument, workspace: WorkspaceOption = WORKSPACE) -> None:
-    """Print a version's model card as Markdown: use, licence, data, figures, the gate's decision, training."""
+    """Print a version's model card as Markdown: use, licence, data, metrics, the gate's decision, training."""
     from kepipe.tracking import card as cards
     from kepipe.tracking.versions_named import find
 

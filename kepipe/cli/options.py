@@ -49,7 +49,7 @@ WorkspaceOption = Annotated[
         "--workspace",
         "-w",
         envvar=WORKSPACE_VARIABLE,
-        help="Folder for all that kepipe makes.",
+        help="Folder for everything that kepipe writes.",
         callback=_check_workspace,
     ),
 ]
@@ -64,7 +64,7 @@ def _find_pipeline(pipeline: Path) -> Path:
 PipelineArgument = Annotated[
     Path,
     typer.Argument(
-        help="The pipeline's YAML file, or the name of one that comes with kepipe.",
+        help="A pipeline's YAML file, or the name of a pipeline that comes with kepipe.",
         show_default=False,
         callback=_find_pipeline,
     ),
@@ -72,7 +72,7 @@ PipelineArgument = Annotated[
 PipelineArguments = Annotated[
     list[Path],
     typer.Argument(
-        help="Pipelines' YAML files, or names of those that come with kepipe.",
+        help="Pipelines' YAML files, or names of pipelines that come with kepipe.",
         show_default=False,
         callback=lambda pipelines: [_find_pipeline(pipeline) for pipeline in pipelines],
     ),
@@ -80,7 +80,8 @@ PipelineArguments = Annotated[
 HostOption = Annotated[
     str,
     typer.Option(
-        help="Address to listen at: 0.0.0.0 lets other machines in, and has no password.", metavar="ADDRESS"
+        help="Address to listen on. 0.0.0.0 lets other machines connect; there is no password.",
+        metavar="ADDRESS",
     ),
 ]
 SetOption = Annotated[

@@ -34,23 +34,23 @@ def perplexity(
         list[Path],
         typer.Argument(
             exists=True,
-            help="Texts, or folders of them, of any format that `kepipe link` reads.",
+            help="Text files or folders, in any format that `kepipe link` reads.",
             show_default=False,
         ),
     ],
     context: Annotated[
-        int, typer.Option(min=16, help="Tokens of a stretch and of what stands before it, together.")
+        int, typer.Option(min=16, help="Window size: scored tokens plus the context before them.")
     ] = 128,
-    tokens: Annotated[int, typer.Option(min=1, help="Tokens to score, about and at most.")] = 40_000,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the stretches that are drawn.")] = 0,
+    tokens: Annotated[int, typer.Option(min=1, help="Maximum number of tokens to score (about).")] = 40_000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed for drawing the windows.")] = 0,
     knowledge: PromptKnowledgeOption = None,
     graph: PromptGraphOption = None,
     vectors: VectorsOption = None,
     linker: LinkerOption = None,
 ) -> None:
-    """Score texts in stretches, each after the one before it: perplexity per token and word, bits per byte; and per
-    token without those that the model does not know, where there are any. Knowledge puts facts before each stretch, of
-    what the one before it names: they are read and not scored."""
+    """Score texts in windows, each after the text before it: perplexity per token and per word, bits per byte, and the
+    perplexity of known tokens where some are unknown to the model. With --knowledge, facts about the entities in the
+    context stand before each window; they are read but not scored."""
     import numpy as np
 
     from kepipe.cli.generate import open_writer

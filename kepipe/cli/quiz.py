@@ -25,7 +25,8 @@ NAME = "graph-quiz"
 
 def quiz(
     models: Annotated[
-        list[str], typer.Argument(help="Model folders, `minilm`, hub ids: each an arm.", show_default=False)
+        list[str],
+        typer.Argument(help="Models to compare: model folders, `minilm`, or hub ids.", show_default=False),
     ],
     graph: Annotated[
         Path,
@@ -34,40 +35,44 @@ def quiz(
     templates: Annotated[
         Path | None,
         typer.Option(
-            help="`relation TAB [X] was born in [Y].` a line, several for paraphrases, or a folder of ParaRel's "
-            "`P19.jsonl` …; else made from labels."
+            help="File of templates, `relation TAB [X] was born in [Y].` a line, or folder of ParaRel's `P19.jsonl` …. "
+            "Default: made from the relations' labels."
         ),
     ] = None,
     paraphrases: Annotated[
-        int | None, typer.Option(min=1, help="Templates of a relation that are asked, at most. \\[all]")
+        int | None, typer.Option(min=1, help="Maximum number of templates per relation. \\[all]")
     ] = None,
-    questions: Annotated[int, typer.Option(min=1, help="Facts asked for, at most.")] = QUESTIONS,
-    options: Annotated[int, typer.Option(min=2, help="Options of a question, at most.")] = OPTIONS,
+    questions: Annotated[int, typer.Option(min=1, help="Maximum number of questions.")] = QUESTIONS,
+    options: Annotated[int, typer.Option(min=2, help="Maximum number of options per question.")] = OPTIONS,
     relation: Annotated[
-        list[str] | None, typer.Option(help="Ask for this relation; may be repeated. \\[all]")
+        list[str] | None, typer.Option(help="Ask only for this relation. May be repeated. \\[all]")
     ] = None,
-    stated: Annotated[str, typer.Option(help="Splits that training states.")] = ",".join(STATED),
-    held_out: Annotated[str, typer.Option(help="Splits that it never states.")] = ",".join(HELD_OUT),
+    stated: Annotated[
+        str, typer.Option(help="Splits of the graph whose facts were in the training text.")
+    ] = ",".join(STATED),
+    held_out: Annotated[str, typer.Option(help="Splits whose facts were held out from training.")] = ",".join(
+        HELD_OUT
+    ),
     vectors: Annotated[
-        Path | None, typer.Option(help="The graph's TransE vectors, which answer too.")
+        Path | None, typer.Option(help="TransE vectors of the graph, as a further baseline.")
     ] = None,
     knowledge: Annotated[
         str | None,
         typer.Option(
             "--knowledge",
-            help="What this graph, with --vectors, gives the models beside the question, in place of what their "
-            "folders bring by the same method: a method's name, or YAML as in a stage; `none`: the sentence alone.",
+            help="Give the models knowledge from this graph (and --vectors) with each question: a method's name, or "
+            "YAML as in a pipeline, in place of the same method in their folders; `none`: the sentence alone.",
             show_default=False,
         ),
     ] = None,
-    reduction: Annotated[Reduction, typer.Option(help="Over an option's tokens.")] = REDUCTION,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of what is drawn.")] = 0,
-    json: Annotated[Path | None, typer.Option(help="Write the scores to this file.")] = None,
-    page: Annotated[
-        Path | None, typer.Option(help="Write a page with relations and examples to this file.")
-    ] = None,
+    reduction: Annotated[
+        Reduction, typer.Option(help="How the log-probabilities of an option's tokens are combined.")
+    ] = REDUCTION,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
+    json: Annotated[Path | None, typer.Option(help="Write the scores as JSON.")] = None,
+    page: Annotated[Path | None, typer.Option(help="Write an HTML page with relations and examples.")] = None,
 ) -> None:
-    """Ask models for facts of a graph: accuracy with intervals, stated and held-out facts apart, beside baselines."""
+    """Ask models for facts of a graph: accuracy with intervals on stated and on held-out facts, next to baselines."""
     import numpy as np
 
     from kepipe.cli.tables import show_page

@@ -13,13 +13,15 @@ from kepipe.terminal import echo
 if TYPE_CHECKING:
     from kepipe.api.result import RunResult
 
-UntilOption = Annotated[str | None, typer.Option(help="Run up to this stage, included.")]
+UntilOption = Annotated[str | None, typer.Option(help="Run up to and including this stage.")]
 OnlyOption = Annotated[
-    str | None, typer.Option(help="Run this stage alone; those that it needs must be made.")
+    str | None, typer.Option(help="Run only this stage; the stages it depends on must be cached.")
 ]
 ForceOption = Annotated[
     list[str] | None,
-    typer.Option(help="Run this stage again although it is cached; an interrupted attempt at it continues."),
+    typer.Option(
+        help="Run this stage again although it is cached (an interrupted attempt continues). May be repeated."
+    ),
 ]
 
 
@@ -33,7 +35,7 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
     log_json: Annotated[bool, typer.Option("--log-json", help="Print events as JSON lines.")] = False,
 ) -> None:
-    """Run a pipeline. What is cached is not done again; what was interrupted continues."""
+    """Run a pipeline. Cached stages are skipped; an interrupted stage continues from its last checkpoint."""
     from kepipe.api.running import run_pipeline
     from kepipe.console.run import open_console
     from kepipe.flow.runner import StageSelection
@@ -57,7 +59,7 @@ def plan(
     only: OnlyOption = None,
     force: ForceOption = None,
 ) -> None:
-    """Show what a run would do, and why: cached, resumable or to run."""
+    """Show what a run would do and why: each stage is cached, resumable or to run."""
     from kepipe import pipeline as pipelines
     from kepipe.cli.plan import lines
     from kepipe.flow.plan import Workspace, make_plan

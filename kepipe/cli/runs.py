@@ -16,7 +16,7 @@ from kepipe.terminal import echo
 if TYPE_CHECKING:
     from kepipe.flow.lineage import Made, Origin
 
-app = typer.Typer(help="What runs have made: compare two results.", no_args_is_help=True)
+app = typer.Typer(help="Compare the results of runs.", no_args_is_help=True)
 SHORTEST = 4
 """Characters of a digest that name a result, at least."""
 RESULT = "A stage's folder (workspace/…/pretrain), a digest or its beginning, or models:/NAME@champion."
@@ -24,11 +24,11 @@ RESULT = "A stage's folder (workspace/…/pretrain), a digest or its beginning, 
 
 def lineage(
     result: Annotated[str, typer.Argument(help=RESULT, show_default=False)],
-    html: Annotated[Path | None, typer.Option(help="Draw it on a page.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write an HTML page with the graph.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     workspace: WorkspaceOption = WORKSPACE,
 ) -> None:
-    """Show where a result comes from: each result that it was made of, the run that made it, your files."""
+    """Show where a result comes from: the results and files it was made from, and the run that made each."""
     from kepipe.flow.lineage import origin_of
     from kepipe.flow.plan import Workspace
 
@@ -57,8 +57,8 @@ def diff(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
     workspace: WorkspaceOption = WORKSPACE,
 ) -> None:
-    """Show what two results of a stage differ in, and what they were made of: settings, inputs, files, seeds, code,
-    figures."""
+    """Compare two results of a stage, and everything they were made from: settings, inputs, files, seeds, code,
+    metrics."""
     from kepipe.flow.differences import differences
     from kepipe.flow.plan import Workspace
 

@@ -29,7 +29,7 @@ def add(
     set_: SetOption = None,
     name: Annotated[str, typer.Option(help="Name of the schedule, if not the pipeline's.")] = "",
 ) -> None:
-    """Run a pipeline whenever something says so; a schedule of the same name is replaced."""
+    """Add a schedule, which runs a pipeline when its trigger fires. A schedule of the same name is replaced."""
     from kepipe import pipeline as pipelines
     from kepipe.flow import schedules
     from kepipe.flow.firing import Means
@@ -56,7 +56,7 @@ app.command()(add)
 
 @app.command("list")
 def list_(workspace: WorkspaceOption = WORKSPACE) -> None:
-    """Show schedules: when they fire or look next, and how the last firing went."""
+    """List schedules: when they next fire or check, and the outcome of the last run."""
     from kepipe.flow import schedules
     from kepipe.flow.scheduler import is_served
 
@@ -72,7 +72,7 @@ def next_(
     count: Annotated[int, typer.Option("--count", "-n", min=1, max=1000, help="How many.")] = 5,
     workspace: WorkspaceOption = WORKSPACE,
 ) -> None:
-    """Show when a schedule fires next, by its own time zone."""
+    """Show when a schedule fires next, in its own time zone."""
     from kepipe.flow import schedules
 
     entry = schedules.find(workspace, name)
@@ -89,7 +89,7 @@ def history(
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many.")] = 20,
     workspace: WorkspaceOption = WORKSPACE,
 ) -> None:
-    """Show the last firings of a schedule, the newest first: outcome, duration, attempts, and why it fired."""
+    """Show the last runs of a schedule, newest first: outcome, duration, attempts, and what fired it."""
     from itertools import islice
 
     from kepipe.flow import schedules
@@ -109,7 +109,7 @@ def history(
 
 @app.command()
 def pause(name: NameArgument, workspace: WorkspaceOption = WORKSPACE) -> None:
-    """Fire a schedule no more until it is resumed; what runs goes on."""
+    """Stop firing a schedule until it is resumed. A run in progress is not stopped."""
     from kepipe.flow import schedules
 
     schedules.pause(workspace, name)
@@ -118,7 +118,7 @@ def pause(name: NameArgument, workspace: WorkspaceOption = WORKSPACE) -> None:
 
 @app.command()
 def resume(name: NameArgument, workspace: WorkspaceOption = WORKSPACE) -> None:
-    """Fire a paused schedule again, from now on."""
+    """Resume a paused schedule."""
     from kepipe.flow import schedules
 
     echo(_line(schedules.resume(workspace, name)))
@@ -126,7 +126,7 @@ def resume(name: NameArgument, workspace: WorkspaceOption = WORKSPACE) -> None:
 
 @app.command()
 def remove(name: NameArgument, workspace: WorkspaceOption = WORKSPACE) -> None:
-    """Forget a schedule."""
+    """Remove a schedule."""
     from kepipe.flow import schedules
 
     schedules.remove(workspace, name)
@@ -135,7 +135,7 @@ def remove(name: NameArgument, workspace: WorkspaceOption = WORKSPACE) -> None:
 
 @app.command("run-now")
 def run_now(name: NameArgument, workspace: WorkspaceOption = WORKSPACE) -> None:
-    """Fire a schedule once, now, and wait for it."""
+    """Run a schedule once, now, and wait for the result."""
     from kepipe.flow import schedules
     from kepipe.flow.firing import Means
 
@@ -153,11 +153,15 @@ def scheduler(
     workspace: WorkspaceOption = WORKSPACE,
     once: Annotated[
         bool,
-        typer.Option("--once", help="Fire what is due now and end: for cron and CI. 1 where a run failed."),
+        typer.Option(
+            "--once", help="Fire what is due now and exit (for cron and CI); exit code 1 if a run failed."
+        ),
     ] = False,
-    at_once: Annotated[int, typer.Option(min=1, help="The most runs at a time, of all pipelines.")] = 2,
+    at_once: Annotated[
+        int, typer.Option(min=1, help="Maximum number of runs at a time, of all pipelines.")
+    ] = 2,
 ) -> None:
-    """Fire schedules when they are due, until Ctrl-C; the one process of a workspace that does so."""
+    """Fire schedules when they are due, until Ctrl-C. One scheduler runs per workspace."""
     from kepipe.flow.scheduler import serve, serve_once
 
     how = means(workspace, telling, at_once)

@@ -40,22 +40,22 @@ class When:
         bool,
         typer.Option(
             "--when-changed",
-            help="When texts, graph, base model or pipeline have other content, and come to rest.",
+            help="When the content of texts, graph, base model or pipeline has changed and is stable again.",
         ),
     ] = False
-    after: Annotated[str, typer.Option(help="After each success of this other schedule.")] = ""
+    after: Annotated[str, typer.Option(help="After each successful run of this other schedule.")] = ""
     on_drift: Annotated[
         bool,
-        typer.Option(
-            "--on-drift", help="When `kepipe drift` finds that new text is unlike that of the last training."
-        ),
+        typer.Option("--on-drift", help="When `kepipe drift` finds drift in new text."),
     ] = False
     zone: Annotated[
         str, typer.Option(help="Time zone of --cron, such as Europe/Berlin; else the machine's.")
     ] = ""
     every: Annotated[
         str | None,
-        typer.Option(help="Time between looks at what may have changed: 30s, 10m.", callback=_duration),
+        typer.Option(
+            help="Time between checks for --when-changed and --on-drift: 30s, 10m.", callback=_duration
+        ),
     ] = None
 
     def trigger(self) -> Trigger:
@@ -87,7 +87,7 @@ class When:
 class Failing:
     """What happens where a run fails or takes long."""
 
-    retries: Annotated[int, typer.Option(min=0, help="How often a run that failed is tried again.")] = 0
+    retries: Annotated[int, typer.Option(min=0, help="Number of retries of a failed run.")] = 0
     backoff: Annotated[
         str,
         typer.Option(
@@ -96,7 +96,7 @@ class Failing:
     ] = "1m"
     timeout: Annotated[
         str | None,
-        typer.Option(help="Time after which a run is told to stop: 90s, 10m, 2h.", callback=_duration),
+        typer.Option(help="Time after which a run is stopped: 90s, 10m, 2h.", callback=_duration),
     ] = None
 
 
@@ -107,11 +107,11 @@ class Telling:
     notify: Annotated[
         list[str] | None,
         typer.Option(
-            help="webhook=URL, mail=ADDRESS or command=WORDS; is told of each firing. May be repeated."
+            help="Whom to notify of each run: webhook=URL, mail=ADDRESS or command=WORDS. May be repeated."
         ),
     ] = None
     notify_of: Annotated[
-        str, typer.Option(help="Only of these outcomes: failed,timed out,finished,stopped.")
+        str, typer.Option(help="Notify only of these outcomes: failed,timed out,finished,stopped.")
     ] = ""
 
 

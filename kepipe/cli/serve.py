@@ -14,35 +14,33 @@ def serve(
     model: Annotated[
         str,
         typer.Argument(
-            help="models:/NAME@champion, followed as the alias moves; or a model folder: workspace/…/finetune.",
+            help="A registered model (models:/NAME@champion; a moved alias is followed), or a model folder.",
             show_default=False,
         ),
     ],
     workspace: WorkspaceOption = WORKSPACE,
-    port: Annotated[int, typer.Option(help="Port; 0: a free one.", min=0, max=65535)] = 8000,
+    port: Annotated[int, typer.Option(help="Port; 0: any free port.", min=0, max=65535)] = 8000,
     host: HostOption = "127.0.0.1",
     allowed_host: Annotated[
         list[str] | None,
-        typer.Option(help="A further name by which other machines call this one.", metavar="NAME"),
+        typer.Option(help="A further host name that requests may use. May be repeated.", metavar="NAME"),
     ] = None,
     refresh: Annotated[
-        float, typer.Option(help="Seconds between two looks where the alias points.", min=0.1)
+        float, typer.Option(help="Seconds between checks of which version the alias names.", min=0.1)
     ] = 5.0,
-    max_texts: Annotated[int, typer.Option(help="Texts of one request.", min=1)] = 256,
-    max_bytes: Annotated[int, typer.Option(help="Bytes of one request.", min=1)] = 1_000_000,
+    max_texts: Annotated[int, typer.Option(help="Maximum number of texts per request.", min=1)] = 256,
+    max_bytes: Annotated[int, typer.Option(help="Maximum number of bytes per request.", min=1)] = 1_000_000,
     max_waiting: Annotated[
-        int, typer.Option(help="Texts of all requests that may wait; more are told to come again.", min=1)
+        int, typer.Option(help="Maximum number of texts waiting in all; further requests get 503.", min=1)
     ] = 1024,
-    timeout: Annotated[
-        float, typer.Option(help="Seconds from a request's first byte until it is given up.", min=0.1)
-    ] = 30.0,
+    timeout: Annotated[float, typer.Option(help="Seconds after which a request gets 504.", min=0.1)] = 30.0,
 ) -> None:
-    """Answer over HTTP by MLflow's protocol: POST /invocations, and GET /health, /ready, /metrics, /version."""
+    """Serve a model over HTTP with MLflow's protocol: POST /invocations; GET /health, /ready, /metrics, /version."""
     from kepipe.serving.app import Limits
-    from kepipe.serving.server import HERE
+    from kepipe.serving.server import LOOPBACK
     from kepipe.serving.server import serve as run
 
-    if host not in HERE:
+    if host not in LOOPBACK:
         echo(f"whoever reaches {host}:{port} can ask the model: there is no password", err=True)
     limits = Limits(max_texts, max_bytes, timeout, max_waiting)
     try:

@@ -1,4 +1,4 @@
-"""`kepipe sign` and `kepipe verify`: the signature of a model folder that is given to others."""
+"""`kepipe sign` and `kepipe verify`: sign a model folder, and check the signature."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def sign(
         Path, typer.Option(help="The private key, an elliptic curve's, as PEM.", show_default=False)
     ],
 ) -> None:
-    """Sign every file of a folder: OpenSSF Model Signing's format, without a network."""
+    """Sign every file of a model folder, in OpenSSF Model Signing's format, offline."""
     from kepipe import signing
 
     echo(f"{signing.sign(folder, key)}: written")
@@ -26,9 +26,9 @@ def sign(
 
 def verify(
     folder: FolderArgument,
-    key: Annotated[Path, typer.Option(help="The public key of who signed it, as PEM.", show_default=False)],
+    key: Annotated[Path, typer.Option(help="The signer's public key, as PEM.", show_default=False)],
 ) -> None:
-    """Say whether a folder's files are those that were signed, unchanged, and no others."""
+    """Verify that a folder holds exactly the files that were signed, unchanged."""
     from kepipe import signing
 
     echo(f"{folder}: {signing.verify(folder, key)} files, as they were signed")

@@ -1,4 +1,4 @@
-"""`kepipe tokenizer`: train a tokenizer on a corpus of one's own."""
+"""`kepipe tokenizer`: train a tokenizer on your own text, and try it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,11 @@ def train(
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the tokenizer.")],
-    kind: Annotated[KindName, typer.Option(help=f"How words are cut. {described()}.")] = "wordpiece",
-    size: Annotated[int, typer.Option(min=300, help="Entries of the vocabulary.")] = 16384,
-    lowercase: Annotated[bool, typer.Option(help="Ignore case (byte-level BPE keeps it).")] = True,
+    kind: Annotated[KindName, typer.Option(help=f"Kind of tokenizer. {described()}.")] = "wordpiece",
+    size: Annotated[int, typer.Option(min=300, help="Vocabulary size.")] = 16384,
+    lowercase: Annotated[
+        bool, typer.Option(help="Lower-case the text (byte-level BPE always keeps case).")
+    ] = True,
 ) -> None:
     """Train a tokenizer; a pipeline uses it by `shards: {tokenizer: {from: FOLDER}}`."""
     from kepipe.data.text_files import TextFiles
@@ -42,9 +44,9 @@ def train(
 @app.command()
 def show(
     source: Annotated[str, typer.Argument(help="`minilm`, a folder, a vocab.txt, or a hub id.")],
-    text: Annotated[str, typer.Argument(help="Text to cut.")],
+    text: Annotated[str, typer.Argument(help="Text to tokenize.")],
 ) -> None:
-    """Print the tokens of a text; a `|` stands before each word."""
+    """Print the tokens of a text, with a `|` before each word."""
     from kepipe.tokenization.tokenizer import load_tokenizer
 
     tokenizer = load_tokenizer(source)

@@ -1,4 +1,4 @@
-"""`kepipe track`: what of the runs has reached MLflow."""
+"""`kepipe track`: deliver runs to MLflow, and show what has been delivered."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ app = typer.Typer(help="Delivery of runs to MLflow.", no_args_is_help=True)
 @app.command()
 def sync(
     workspace: WorkspaceOption = WORKSPACE,
-    again: Annotated[bool, typer.Option("--all", help="Also what was delivered, as to a new store.")] = False,
+    again: Annotated[
+        bool, typer.Option("--all", help="Also what was already delivered, as for a new store.")
+    ] = False,
 ) -> None:
-    """Deliver what earlier runs left, oldest first. What is there already is not doubled."""
+    """Deliver what earlier runs could not, oldest first. Nothing is delivered twice."""
     from kepipe.stages.champion import rematch
     from kepipe.tracking.cursor import forget_cursors
     from kepipe.tracking.delivery import deliver_pending
@@ -41,7 +43,7 @@ def sync(
 
 @app.command()
 def status(workspace: WorkspaceOption = WORKSPACE) -> None:
-    """Show each run and how far it was delivered."""
+    """List runs with how much of each was delivered."""
     from kepipe.flow.journal import is_written
     from kepipe.tracking.cursor import Cursor, journals
     from kepipe.tracking.store import store_uri

@@ -24,36 +24,39 @@ def tune(
     measure: Annotated[
         str,
         typer.Option(
-            help="What is to be best: STAGE/METRIC, such as finetune/dev/accuracy.", show_default=False
+            help="The metric to optimise: STAGE/METRIC, such as finetune/dev/accuracy.", show_default=False
         ),
     ],
-    trials: Annotated[int, typer.Option(min=1, help="Trials in all, those of before included.")] = 20,
+    trials: Annotated[
+        int, typer.Option(min=1, help="Trials in all, including those of earlier runs of this command.")
+    ] = 20,
     workspace: WorkspaceOption = WORKSPACE,
     set_: SetOption = None,
     better: Annotated[
         Literal["higher", "lower"] | None,
-        typer.Option(help="Which values are better. \\[told from the metric's name]", show_default=False),
+        typer.Option(help="Which values are better. \\[inferred from the metric's name]", show_default=False),
     ] = None,
     prune_by: Annotated[
         str | None,
         typer.Option(
-            help="STAGE/METRIC that a stage logs as it works, such as pretrain/held_out_loss: a trial that is worse "
-            "than the median of those before it is stopped.",
+            help="Stop a trial early when this STAGE/METRIC, logged during the run (pretrain/held_out_loss), is worse "
+            "than the median of earlier trials.",
             show_default=False,
         ),
     ] = None,
     sampler: Annotated[
-        Literal["tpe", "random"], typer.Option(help="How settings are drawn: by Optuna's TPE, or at random.")
+        Literal["tpe", "random"],
+        typer.Option(help="How settings are proposed: by Optuna's TPE, or at random."),
     ] = "tpe",
     startup: Annotated[
         int,
         typer.Option(
-            min=1, help="Trials that are drawn at random, and not stopped, before the search goes by them."
+            min=1, help="Trials drawn at random, and never stopped early, before TPE and pruning begin."
         ),
     ] = 10,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of what is drawn.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
 ) -> None:
-    """Search any settings of a pipeline for the best value of a figure. Killed, the same command continues."""
+    """Search settings of a pipeline for the best value of a metric. An interrupted search continues when run again."""
     from kepipe.api.tuning import Tuning
     from kepipe.console.run import open_console
     from kepipe.tuning.ranges import read_ranges

@@ -1,4 +1,4 @@
-"""`kepipe vectors`: words and their vectors, asked, measured, read and written."""
+"""`kepipe vectors`: query, evaluate, import and export word vectors."""
 
 from __future__ import annotations
 
@@ -41,30 +41,30 @@ def nearest(
 @app.command()
 def analogy(
     model: ModelArgument,
-    a: Annotated[str, typer.Argument(help="As this word …", show_default=False)],
-    b: Annotated[str, typer.Argument(help="… is to this,", show_default=False)],
-    c: Annotated[str, typer.Argument(help="so is this word to what is printed.", show_default=False)],
+    a: Annotated[str, typer.Argument(help="A.", show_default=False)],
+    b: Annotated[str, typer.Argument(help="B.", show_default=False)],
+    c: Annotated[str, typer.Argument(help="C.", show_default=False)],
     count: CountOption = 10,
 ) -> None:
-    """Print what is to the third word as the second is to the first: `man king woman`."""
+    """Solve an analogy: A is to B as C is to what? `man king woman` should give `queen`."""
     _show(_open(model).analogy(a, b, c, count))
 
 
 @app.command()
 def evaluate(
     models: Annotated[
-        list[str], typer.Argument(help="Models or files of vectors: a line each.", show_default=False)
+        list[str], typer.Argument(help="Models or files of vectors to compare.", show_default=False)
     ],
     analogies: Annotated[
         Path | None,
-        typer.Option(help="Questions in the form of questions-words.txt. \\[that one, of gensim]"),
+        typer.Option(help="Analogy questions in the format of questions-words.txt. \\[gensim's copy]"),
     ] = None,
     similarity: Annotated[
         Path | None,
-        typer.Option(help="Pairs of words with a number, tab-separated. [WordSim-353, of gensim]"),
+        typer.Option(help="Word pairs with a score, tab-separated. \\[gensim's WordSim-353]"),
     ] = None,
 ) -> None:
-    """Measure how well analogies are answered, and how far vectors agree with people on which words are alike."""
+    """Evaluate vectors on analogies (accuracy) and on word similarity (Spearman correlation with human scores)."""
     from kepipe.models.static.scores import (
         read_analogies,
         read_pairs,
@@ -125,9 +125,9 @@ def similarity(
 def import_(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A file of vectors.")],
     folder: Annotated[Path, typer.Argument(help="Model folder to write.", show_default=False)],
-    format: Annotated[FormatName | None, typer.Option(help="The file's; without, it is found out.")] = None,
+    format: Annotated[FormatName | None, typer.Option(help="Format of the file. Default: detected.")] = None,
 ) -> None:
-    """Read a file of vectors as a model, on which tasks can be put."""
+    """Import a file of vectors as a model, which can be fine-tuned on tasks."""
     from kepipe.inference.word_vectors import import_vectors
     from kepipe.models.static import formats
 
@@ -142,9 +142,9 @@ def import_(
 def export(
     model: ModelArgument,
     file: Annotated[Path, typer.Argument(help="File to write; `.gz`: gzipped.", show_default=False)],
-    format: Annotated[FormatName, typer.Option(help="The file's.")] = "word2vec",
+    format: Annotated[FormatName, typer.Option(help="Format of the file.")] = "word2vec",
 ) -> None:
-    """Write a model's vectors as a file that gensim, fastText and GloVe's readers open."""
+    """Export a model's vectors to a file in word2vec's or GloVe's format."""
     from kepipe.models.static import formats
 
     if file.exists():

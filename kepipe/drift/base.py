@@ -1,4 +1,4 @@
-"""What is compared, and what a measure of drift finds."""
+"""The windows of documents that are compared, the result of a measure of drift, and the row of the table."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ import numpy as np
 
 from kepipe.arrays import Bools, Floats
 from kepipe.data.document import Document
-from kepipe.drift.permutation import FEWEST, apart, tested
+from kepipe.drift.permutation import MIN_DOCUMENTS, mean_difference, permutation_test
 
 
-class NothingToTell(ValueError):
-    """A measure has too little to go by; the message says what is missing."""
+class NotMeasurable(ValueError):
+    """A measure cannot be computed on these windows; the message says what is missing."""
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Linked documents: those a model was trained on (`unseen`: the part held out from it), and those that are new.
-
-    `model`: its folder. `linker`: the folder of the linker that linked both.
+    """Linked documents. `reference`: those the model was trained on; `unseen`: the part of these that was held out;
+    `new`: those to test. `model`: the model's folder; `linker`: the folder of the linker that linked all of them.
     """
 
     reference: Sequence[Document]
@@ -32,13 +31,13 @@ class Windows:
     seed: int
 
     def rng(self, draw: int) -> np.random.Generator:
-        """The generator of a measure, whose `draw` is its own."""
+        """The random generator of a measure; each measure has a number `draw` of its own."""
         return np.random.default_rng([self.seed, draw])
 
 
 @dataclass(frozen=True)
 class Drift:
-    """What a measure found: its value in both windows, the statistic between them, and the p-value of that."""
+    """The result of a measure: its value in both windows, the test statistic, and the p-value."""
 
     reference: float
     new: float
@@ -48,24 +47,24 @@ class Drift:
 
 @dataclass(frozen=True)
 class Measure:
-    """A row of the table: what it measures in one sentence, in which unit, and how."""
+    """A row of the table. `about`: what is measured, and its unit."""
 
     about: str
     statistic: str
     """What `Drift.statistic` is."""
     compare: Callable[[Windows], Drift]
-    """Raises NothingToTell."""
+    """Raises NotMeasurable."""
 
 
 def compare_means(reference_N: Floats, new_M: Floats, rng: np.random.Generator) -> Drift:
-    """The means of a value over documents; a document without the value is nan, and left out.
+    """Compare the means of a value over documents. Documents without the value have nan, and are left out.
 
-    Raises NothingToTell where fewer than `FEWEST` documents of a window have one.
+    Raises NotMeasurable if fewer than `MIN_DOCUMENTS` documents of a window have the value.
     """
     reference_N, new_M = reference_N[~np.isnan(reference_N)], new_M[~np.isnan(new_M)]
-    require(len(reference_N), len(new_M))
+    require_enough(len(reference_N), len(new_M))
     values_N = np.concatenate([reference_N, new_M])
-    statistic, p = tested(labels(len(reference_N), len(new_M)), apart(values_N), rng)
+    statistic, p = permutation_test(labels(len(reference_N), len(new_M)), mean_difference(values_N), rng)
     return Drift(float(reference_N.mean()), float(new_M.mean()), statistic, p)
 
 
@@ -74,7 +73,9 @@ def labels(reference: int, new: int) -> Bools:
     return np.arange(reference + new) >= reference
 
 
-def require(reference: int, new: int) -> None:
-    """Raise NothingToTell for windows that are too small."""
-    if min(reference, new) < FEWEST:
-        raise NothingToTell(f"{reference} documents before and {new} new ones have it, fewer than {FEWEST}")
+def require_enough(reference: int, new: int) -> None:
+    """Raise NotMeasurable if a window has fewer than `MIN_DOCUMENTS` documents with the value."""
+    if min(reference, new) < MIN_DOCUMENTS:
+        raise NotMeasurable(
+            f"{reference} documents before and {new} new ones have it, fewer than {MIN_DOCUMENTS}"
+        )

@@ -1,4 +1,4 @@
-"""All measures on two windows, and whether together they say that the text has changed."""
+"""All measures of drift on two windows, corrected for multiple testing."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from dataclasses import dataclass
 import numpy as np
 
 from kepipe.data.document import Document
-from kepipe.drift.base import Drift, NothingToTell, Windows
+from kepipe.drift.base import Drift, NotMeasurable, Windows
 from kepipe.drift.table import MEASURES
 from kepipe.studies.significance import holm
 
 LEVEL = 0.01
-"""How often windows of one source are told apart, all measures together."""
+"""Default family-wise error rate: the chance of a false alarm by any of the measures."""
 LARGEST = 250
-"""Documents of a window that are looked at."""
+"""Maximum number of documents per window."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What each measure found, which of them tell of drift, and why others found nothing."""
+    """The results by measure. `drifted`: measures that found drift; `skipped`: measure → why it was not computed."""
 
     found: Mapping[str, Drift]
     drifted: tuple[str, ...]
     skipped: Mapping[str, str]
     documents: tuple[int, int]
-    """How many before and new ones were compared."""
+    """Numbers of reference and of new documents."""
 
     @property
     def headline(self) -> str:
-        """The outcome in a sentence."""
+        """The outcome in one sentence."""
         if not self.found:
             return f"nothing to tell: {'; '.join(self.skipped.values()) or 'no new documents'}"
         if not self.drifted:
@@ -43,21 +43,21 @@ class Report:
 
 
 def check(windows: Windows, level: float = LEVEL, names: Collection[str] = tuple(MEASURES)) -> Report:
-    """Put the measures to the windows. Together they raise a false alarm with a probability of `level` at most, by
-    Holm's procedure (1979)."""
+    """Compute the measures on the windows. The chance of any false alarm is at most `level`, by Holm's procedure
+    (1979)."""
     found: dict[str, Drift] = {}
     skipped: dict[str, str] = {}
     for name, measure in MEASURES.items():
         if name in names:
             try:
                 found[name] = measure.compare(windows)
-            except NothingToTell as reason:
+            except NotMeasurable as reason:
                 skipped[name] = str(reason)
     drifted = holm({name: drift.p for name, drift in found.items()}, level)
     return Report(found, drifted, skipped, (len(windows.reference), len(windows.new)))
 
 
 def draw(documents: Sequence[Document], rng: np.random.Generator, most: int = LARGEST) -> list[Document]:
-    """At most so many of them, in their order."""
+    """A random sample of at most `most` documents, in their original order."""
     chosen = np.sort(rng.permutation(len(documents))[:most])
     return [documents[number] for number in chosen]

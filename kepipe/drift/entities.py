@@ -1,7 +1,7 @@
-"""`entities`: how far apart the entities are that both windows name.
+"""`entities`: how different the entities mentioned in the two windows are.
 
-The statistic is the Jensen-Shannon divergence of their frequencies in bits (Lin 1991, eq. 4.1): 0 where they are the
-same, 1 where no entity is named in both.
+The statistic is the Jensen-Shannon divergence of entity frequencies, in bits (Lin 1991, eq. 4.1): 0 for equal
+frequencies, 1 if no entity is mentioned in both windows.
 """
 
 from __future__ import annotations
@@ -11,19 +11,20 @@ from collections import Counter
 import numpy as np
 
 from kepipe.arrays import Bools, Floats
-from kepipe.drift.base import Drift, Windows, labels, require
-from kepipe.drift.permutation import tested
+from kepipe.drift.base import Drift, Windows, labels, require_enough
+from kepipe.drift.permutation import permutation_test
 
 MOST = 2000
-"""Entities that are told apart; the rarer ones count as one."""
+"""Number of most frequent entities that are counted separately; the others count as one."""
 
 
 def compare(windows: Windows) -> Drift:
-    """`reference` and `new` are how many mentions a document has. Raises NothingToTell where too few name any."""
+    """`reference` and `new` are mean numbers of mentions per document. Raises NotMeasurable if too few documents have
+    any."""
     named = [Counter(m.entity for m in document.mentions) for document in (*windows.reference, *windows.new)]
     new_N = labels(len(windows.reference), len(windows.new))
     with_any_N = np.array([bool(counts) for counts in named])
-    require(int((with_any_N & ~new_N).sum()), int((with_any_N & new_N).sum()))
+    require_enough(int((with_any_N & ~new_N).sum()), int((with_any_N & new_N).sum()))
     total: Counter[str] = Counter()
     for counts in named:
         total.update(counts)
@@ -32,13 +33,13 @@ def compare(windows: Windows) -> Drift:
     for row, counts in enumerate(named):
         for entity, count in counts.items():
             counts_NE[row, column.get(entity, MOST)] += count
-    statistic, p = tested(new_N[with_any_N], _divergences(counts_NE[with_any_N]), windows.rng(7))
+    statistic, p = permutation_test(new_N[with_any_N], _JensenShannon(counts_NE[with_any_N]), windows.rng(7))
     mentions_N = counts_NE.sum(1)
     return Drift(float(mentions_N[~new_N].mean()), float(mentions_N[new_N].mean()), statistic, p)
 
 
-class _divergences:  # noqa: N801
-    """Assignments [P, N] → the divergence of each, float [P]."""
+class _JensenShannon:
+    """Assignments [P, N] → their divergences, float [P]."""
 
     def __init__(self, counts_NE: Floats) -> None:
         self._counts_NE = counts_NE
@@ -48,11 +49,11 @@ class _divergences:  # noqa: N801
         before_PE = self._counts_NE.sum(0) - new_PE
         shares = [counts / np.maximum(counts.sum(1, keepdims=True), 1) for counts in (new_PE, before_PE)]
         middle_PE = (shares[0] + shares[1]) / 2
-        return sum((_relative(share, middle_PE) for share in shares), np.zeros(len(assigned_PN))) / 2
+        return sum((_kl_divergence(share, middle_PE) for share in shares), np.zeros(len(assigned_PN))) / 2
 
 
-def _relative(share_PE: Floats, middle_PE: Floats) -> Floats:
-    """Σ p log₂ (p / m), where 0 log 0 is 0."""
+def _kl_divergence(share_PE: Floats, middle_PE: Floats) -> Floats:
+    """Σ p log₂ (p / m) with 0 log 0 = 0, float [P]."""
     ratio_PE = np.where(share_PE > 0, share_PE / np.where(middle_PE > 0, middle_PE, 1), 1)
     found_P: Floats = (share_PE * np.log2(ratio_PE)).sum(1)
     return found_P

@@ -1,4 +1,4 @@
-"""`loss`: how well the model fills blanks, document by document; before: in documents that it was not trained on."""
+"""`loss`: the model's masked-language-modelling loss per document; the reference are documents held out from it."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ import numpy as np
 
 from kepipe.arrays import Floats
 from kepipe.data.document import Document
-from kepipe.drift.base import Drift, NothingToTell, Windows, compare_means
+from kepipe.drift.base import Drift, NotMeasurable, Windows, compare_means
 
 if TYPE_CHECKING:
     from kepipe.models.protocols import MaskedLanguageModel
 
 LENGTH = 128
-"""Tokens of a row, special ones included; a document's first row is asked."""
+"""Tokens per row, special tokens included; only the first row of a document is used."""
 SHARE = 0.15
-"""Share of the tokens that is blanked (Devlin et al. 2019, §3.1)."""
+"""Share of the tokens that are masked (Devlin et al. 2019, §3.1)."""
 
 
 def compare(windows: Windows) -> Drift:
-    """Of each document the mean cross-entropy at its blanks, in nats. Raises NothingToTell where there are no masks."""
+    """The value of a document is the mean cross-entropy at its blanks, in nats. Raises NotMeasurable if the model fills
+    no masks."""
     from kepipe.inference.opening import open_model
 
     filler = open_model(windows.model).masked_language_model
     if filler is None:
-        raise NothingToTell("the model fills no masks")
+        raise NotMeasurable("the model fills no masks")
     return compare_means(
         _losses(filler, windows.unseen, windows.rng(3)),
         _losses(filler, windows.new, windows.rng(4)),
@@ -35,7 +36,7 @@ def compare(windows: Windows) -> Drift:
 
 
 def _losses(filler: MaskedLanguageModel, documents: Sequence[Document], rng: np.random.Generator) -> Floats:
-    """Nats at the blanks of each document: float [N], nan for one without a token."""
+    """Mean nats at the blanks of each document: float [N], nan for a document without tokens."""
     from kepipe.probes.blanks import Blanks, losses_at_blanks
 
     tokenizer = filler.tokenizer

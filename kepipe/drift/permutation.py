@@ -1,8 +1,8 @@
-"""Permutation tests between two windows of documents: how often chance alone moves a statistic so far.
+"""Permutation tests between two windows of documents.
 
-Documents are what is permuted, so that mentions and tokens of one document stay together. With P permutations the
-p-value is (1 + those that reach the statistic) / (1 + P), which holds the level exactly where the windows are drawn
-from one source (Phipson & Smyth 2010, Permutation P-values Should Never Be Zero, §2).
+Documents are permuted, so that the mentions and tokens of a document stay together. With P permutations the p-value is
+(1 + number of permutations that reach the statistic) / (1 + P), which is exact if both windows come from one source
+(Phipson & Smyth 2010, Permutation P-values Should Never Be Zero, §2).
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ import numpy as np
 from kepipe.arrays import Bools, Floats
 
 PERMUTATIONS = 999
-FEWEST = 5
-"""Documents that a window needs for a test."""
+MIN_DOCUMENTS = 5
+"""Minimum number of documents per window for a test."""
 
 
 def assignments(new_N: Bools, rng: np.random.Generator, count: int = PERMUTATIONS) -> Bools:
-    """Which documents are called new: bool [1 + count, N], the truth first."""
+    """Random assignments of documents to windows, true for new: bool [1 + count, N], the true one first."""
     return np.stack([new_N, *(rng.permutation(new_N) for _ in range(count))])
 
 
 def p_value(statistics_P: Floats) -> float:
-    """Of the first statistic among all; a larger one is more drift."""
+    """The p-value of the first statistic among all [P]; larger statistics are more extreme."""
     reached = statistics_P[1:] >= statistics_P[0] - 1e-12
     return float((1 + np.count_nonzero(reached)) / len(statistics_P))
 
 
-def tested(
+def permutation_test(
     new_N: Bools, statistic: Callable[[Bools], Floats], rng: np.random.Generator
 ) -> tuple[float, float]:
-    """The statistic of the windows, and its p-value. `statistic`: of assignments [P, N] → [P]."""
+    """The statistic of the true assignment, and its p-value. `statistic`: assignments [P, N] → statistics [P]."""
     statistics_P = statistic(assignments(new_N, rng))
     return float(statistics_P[0]), p_value(statistics_P)
 
 
-def apart(values_N: Floats) -> Callable[[Bools], Floats]:
+def mean_difference(values_N: Floats) -> Callable[[Bools], Floats]:
     """The statistic |mean of the new − mean of the others|."""
 
     def statistic(assigned_PN: Bools) -> Floats:

@@ -1,4 +1,4 @@
-"""Every measure of drift. A new one is one module and one row here."""
+"""The table of measures of drift. A new one is a module and a row here."""
 
 from __future__ import annotations
 

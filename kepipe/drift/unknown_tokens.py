@@ -1,4 +1,4 @@
-"""`unknown-tokens`: the share of tokens that the model's tokenizer does not know."""
+"""`unknown-tokens`: the share of tokens that are unknown to the model's tokenizer."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import numpy as np
 
 from kepipe.arrays import Floats
 from kepipe.data.document import Document
-from kepipe.drift.base import Drift, NothingToTell, Windows, compare_means
+from kepipe.drift.base import Drift, NotMeasurable, Windows, compare_means
 
 
 def compare(windows: Windows) -> Drift:
-    """Of each document the share of its tokens; before: of documents that the tokenizer was not trained on."""
+    """The value of a document is the share of its tokens; the reference are documents held out from training."""
     from kepipe.tokenization.tokenizer import load_tokenizer
 
     tokenizer = load_tokenizer(windows.model)
     unknown = tokenizer.backend.token_to_id(tokenizer.named.get("unk", "[UNK]"))
     if unknown is None:
-        raise NothingToTell("the tokenizer knows every text")
+        raise NotMeasurable("the tokenizer knows every text")
 
     def shares(documents: Sequence[Document]) -> Floats:
         encoded = tokenizer.encode([document.text for document in documents])

@@ -1,4 +1,4 @@
-"""`unlinked`: the share of what looks like a name and is linked to no entity: the graph does not know it."""
+"""`unlinked`: the share of names (by their look) that are linked to no entity, so that the graph may lack them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def compare(windows: Windows) -> Drift:
-    """Of each document the share of its names."""
+    """The value of a document is the share of its names."""
     from kepipe.linking.text.casing import Casing
 
     casing = Casing.open(windows.linker / "casing")
@@ -26,7 +26,7 @@ def compare(windows: Windows) -> Drift:
 
 
 def _share(document: Document, casing: Casing) -> float:
-    """nan for a document without a name."""
+    """The share of a document's names that are unlinked; nan for a document without names."""
     from kepipe.linking.text.annotations import Annotations
     from kepipe.linking.text.namelike import namelike
 

@@ -202,15 +202,15 @@ def _open_network(folder: Path, device: str, _note: Note) -> OpenedModel:
 def _opened_network(folder: Path, model: Network) -> OpenedModel:
     """A network with all that it can be used as."""
     from kepipe.models.mask_filler import MaskFiller
+    from kepipe.models.networks.language_model import NetworkLanguageModel
     from kepipe.models.networks.network import ReadingNetwork
-    from kepipe.models.networks.reader import Reader
     from kepipe.tokenization.tokenizer import load_tokenizer
 
     tokenizer, can = load_tokenizer(folder), model.config.capabilities
     writes = isinstance(model, ReadingNetwork) and "language-model" in can
     return OpenedModel(
         folder,
-        language_model=Reader(cast("ReadingNetwork", model), tokenizer) if writes else None,
+        language_model=NetworkLanguageModel(cast("ReadingNetwork", model), tokenizer) if writes else None,
         masked_language_model=MaskFiller(model, tokenizer) if "masked-lm" in can else None,
         encoder=model if "encoder" in can else None,
     )

@@ -1,4 +1,4 @@
-"""`base:` as it names any family: a transformer's, a network's, or one that is counted."""
+"""`base:` with any family: a transformer's (`Base`), a network's (`NetworkBase`), or a counted one (`CountedBase`)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class TrainedFamily(Protocol):
-    """A row of a family outside the configurable `Transformer` that objectives train."""
+    """The row of a family outside the configurable `Transformer` that the training loop trains."""
 
     @property
     def section(self) -> type[NetworkBase]:
@@ -32,7 +32,7 @@ class TrainedFamily(Protocol):
 
     @property
     def about(self) -> str:
-        """What it is, as docs say it."""
+        """What it is, in the words of docs/zoo.md."""
         ...
 
     def build(
@@ -48,13 +48,13 @@ class TrainedFamily(Protocol):
 
 
 TRAINED: Mapping[str, TrainedFamily] = {**NETWORKS, "elmo": ELMO}
-"""The rows of families outside the configurable `Transformer` that objectives train."""
+"""Families outside the configurable `Transformer` that the training loop trains."""
 OTHERS: Mapping[str, TrainedFamily | CountedFamily] = {**TRAINED, **COUNTED}
-"""The rows of families outside the configurable `Transformer`."""
+"""All families outside the configurable `Transformer`."""
 
 
 def families_that_write() -> str:
-    """The families whose models say how likely a text is, for messages."""
+    """The names of all families that are language models, for messages."""
     transformers = [name for name, family in FAMILIES.items() if family.decoder]
     others = [
         name
@@ -65,7 +65,7 @@ def families_that_write() -> str:
 
 
 def token_width(base: Base | TokenTableBase) -> tuple[str, int]:
-    """The setting of a fresh base that says how wide the vectors of tokens are, and its value."""
+    """The setting for the width of a fresh model's token embeddings, and its value."""
     if isinstance(base, TokenTableBase):
         return "embedding", base.embedding
     return "hidden", configure(base, 1).hidden
@@ -78,8 +78,8 @@ def build(
     note: Callable[[str], None] = lambda _: None,
     counts: Ints | None = None,
 ) -> TrainableEncoder:
-    """The model that a base which names no trained model describes, or a trained transformer, over a tokenizer's
-    tokens: see `kepipe.models.base.build`."""
+    """The model of `base`: a fresh one of any trained family, or a pretrained transformer. See
+    `kepipe.models.base.build`."""
     from kepipe.models import base as transformers
 
     if isinstance(base, NetworkBase):
@@ -89,7 +89,7 @@ def build(
 
 
 def _read(value: Any, _: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Base | FreshBase:
-    """Settings of the family that they name; a transformer's where they name none."""
+    """The settings, as those of the family that they name; of a transformer if they name none."""
     if isinstance(value, Base | FreshBase):
         return value
     family = value.get("family") if isinstance(value, Mapping) else None
@@ -102,7 +102,7 @@ def _read(value: Any, _: ValidatorFunctionWrapHandler, info: ValidationInfo) -> 
 
 
 def _read_trained(value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> TrainedBase:
-    """The same of a family that the loop trains."""
+    """The same for families that the training loop trains."""
     read = _read(value, handler, info)
     if not isinstance(read, Base | NetworkBase):
         raise ValueError(
@@ -120,4 +120,4 @@ else:
     TrainedBase = Annotated[
         Union[(Base, *(row.section for row in TRAINED.values()))], WrapValidator(_read_trained)
     ]
-    """Those of a family that the training loop trains."""
+    """The settings of any family that the training loop trains."""

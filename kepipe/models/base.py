@@ -1,4 +1,4 @@
-"""`base:`, which chooses from the table of families or names a trained model, and the model that is made of it."""
+"""`base:` for transformers: a family or a trained model, and how the model is made from it."""
 
 from __future__ import annotations
 
@@ -45,24 +45,24 @@ class Base(Section):
     feedforward: int | None = Field(None, ge=1)
     """Width of the feed-forward part (default with an explicit `hidden`: 4 times that)."""
     positions: int | None = Field(None, ge=1)
-    """Longest sequence, where positions are learned."""
+    """Maximum row length in tokens, if positions are learned."""
     segments: int | None = Field(None, ge=0)
-    """Kinds of segments (UniLM: one for each of its modes)."""
+    """Number of segment ids (6 for UniLM with `mode_segments`)."""
     tasks: int | None = Field(None, ge=0)
-    """Kinds of tasks (ERNIE 2.0)."""
+    """Number of task ids (ERNIE 2.0)."""
     norm: Literal["pre", "post"] | None = None
-    """Where norms stand (default: as the family; `gpt2` with `post` is GPT-1's arrangement)."""
+    """Pre-norm or post-norm layers (default: as in the family; `gpt2` with `post` is GPT-1's arrangement)."""
     init: Literal["positional-heads", "normal"] = "positional-heads"
-    """First weights. normal: drawn as the family's; positional-heads: besides, heads of an encoder look at the
-    tokens nearby, which a model otherwise needs hundreds of updates to find."""
+    """Initialisation. normal: as published for the family; positional-heads: in addition, half of the heads of an
+    encoder's first layer begin by attending to neighbouring tokens, which a model otherwise needs hundreds of updates
+    to learn."""
     embeddings: UserSource | None = None
-    """Word vectors with which the table of tokens begins: a model folder of word2vec, fasttext or glove, or a file of
-    vectors."""
+    """Word vectors as initial token embeddings: a model folder of word2vec, fasttext or glove, or a file of vectors."""
     dropout: float = Field(0.0, ge=0.0, lt=1.0)
     """Dropout in training. 0 by default: a short pretraining sees no text twice."""
 
     def not_written(self) -> Collection[str]:
-        """See `Section`: what a trained model fixes."""
+        """See `Section`: the settings that a trained model fixes."""
         return () if self.trained is None else type(self).model_fields.keys() - {"trained", "dropout"}
 
     @model_validator(mode="after")
@@ -121,10 +121,10 @@ def configure(base: Base, vocabulary: int) -> TransformerConfig:
 
 
 def with_special_ids(config: TransformerConfig, *, pad: int, sep: int) -> TransformerConfig:
-    """The config with a tokenizer's ids in place of the published ones.
+    """The config with a tokenizer's special ids instead of the published ones.
 
-    BART begins to write with the token that ends a text, T5 with padding; RoBERTa's positions begin after the
-    padding token's number.
+    BART's decoder starts with the end token, T5's with padding; RoBERTa's positions begin after the id of the padding
+    token.
     """
     family = family_of(config.family)
     start = None if family.start is None else {"sep": sep, "pad": pad}[family.start]
@@ -141,13 +141,12 @@ def build(
     counts: Ints | None = None,
     tokenizer: Tokenizer | None = None,
 ) -> Transformer:
-    """The model that `base` names, on the CPU in fp32. `note` is told what a trained model lacked.
+    """The model of `base`, on the CPU in fp32. `note` is called with what a trained model lacked.
 
-    `special`: the tokenizer's ids of `pad` and `sep`, which a fresh model takes instead of the family's published
-    ones. `counts`: how often each token stands in the text to be learned, int [V], by which a fresh model's output bias
-    is set, or that of a head which a trained model came without (`kepipe.models.output_bias`). `tokenizer`: by whose
-    tokens the `embeddings` of a base are laid in. Raises ValueError where a trained model has another vocabulary than
-    `vocab_size`, and where embeddings do not fit.
+    `special`: the tokenizer's ids of `pad` and `sep`, for a fresh model. `counts`: the count of each token in the
+    training text, int [V], for the output bias of a fresh model or of a trained model without a vocabulary head
+    (`kepipe.models.output_bias`). `tokenizer`: needed for the `embeddings` of a base. Raises ValueError if a trained
+    model's vocabulary is not `vocab_size`, or embeddings do not fit.
     """
     from kepipe.models.assemble import assemble, initialise
     from kepipe.models.output_bias import init_output_bias
@@ -175,7 +174,7 @@ def build(
 
 
 def require_vocabulary(name: str, vocabulary: int, vocab_size: int) -> None:
-    """Raises ValueError where a trained model, called `name`, has another vocabulary than the tokenizer."""
+    """Raises ValueError if a trained model, called `name` in the message, has another vocabulary than the tokenizer."""
     if vocabulary != vocab_size:
         raise ValueError(
             f"base: {name} has a vocabulary of {vocabulary} tokens, the tokenizer of the shards has {vocab_size}; give "
@@ -184,8 +183,8 @@ def require_vocabulary(name: str, vocabulary: int, vocab_size: int) -> None:
 
 
 def fingerprint(base: Base | NetworkBase) -> dict[str, str]:
-    """Digests of the files that `base` names, of a trained model or of first embeddings, for the key of a stage; empty
-    for a fresh model without."""
+    """Digests of the files of the trained model or of the word vectors that `base` names, for a stage's key; {} if it
+    names none."""
     from kepipe.flow.source_digests import digest_source
     from kepipe.models.pretrained import files_of, locate
 

@@ -1,4 +1,4 @@
-"""Bases that the training loop does not train: what is counted in a pass of its own, and its settings under `base:`."""
+"""`base:` of families that are fitted outside the training loop: n-grams and word vectors."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from kepipe.models.fresh_base import FreshBase
 
 
 class CountedBase(FreshBase):
-    """Settings of a family of the table `kepipe.models.counted_families`."""
+    """Settings of a family of `kepipe.models.counted_families`."""

@@ -1,7 +1,8 @@
-"""The table of families that are counted in a pass of their own.
+"""The table of families that are fitted outside the training loop, by counting (n-grams) or in passes of their own
+(word vectors).
 
-A new one is a file with its settings, a file that fits it, and a row here; its folder is a row of `KINDS` in
-`kepipe.inference.opening`.
+A new one is a file with its settings, a file that fits it, and a row here; the kind of its folder is a row of `KINDS`
+in `kepipe.inference.opening`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CountedText:
-    """What is counted, and what the result is measured on; `tokenizer`: the folder of their tokenizer."""
+    """The text to fit a model on, and the held-out text; `tokenizer`: the folder of the shards' tokenizer."""
 
     train: Shard
     held_out: Shard
@@ -30,8 +31,8 @@ class CountedText:
 
 @dataclass(frozen=True)
 class Places:
-    """`out`: the folder to fill; `scratch`: an empty one for what is needed on the way. `tick` is told of tokens, and
-    `passes` says how many times over. `seed`: of what is drawn."""
+    """Where a fit writes, and how it reports. `out`: the model folder to fill; `scratch`: an empty folder for temporary
+    files; `tick` is called with numbers of tokens, over `CountedFamily.passes` passes; `seed`: random seed."""
 
     out: Path
     scratch: Path
@@ -47,10 +48,10 @@ class CountedFamily:
     about: str
     """What it is, as docs say it."""
     fit: Callable[[Any, CountedText, Places], Mapping[str, float]]
-    """Settings, text and places → values to log. Writes a model's folder but for `kepipe.json`. Raises ValueError where
+    """(settings, text, places) → values to log. Writes the model folder except `kepipe.json`. Raises ValueError if
     there is no text."""
     passes: Callable[[Any], int]
-    """How often the text is gone through."""
+    """Settings → number of passes over the text."""
 
 
 def _ngram(base: NgramBase, text: CountedText, places: Places) -> Mapping[str, float]:

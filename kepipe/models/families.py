@@ -1,4 +1,4 @@
-"""The table of families: what parts each is made of, and the sizes in which it was published."""
+"""The table of transformer families: the parts, stacks and published sizes of each."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Stacks = Literal["encoder", "decoder", "encoder-decoder"]
 
 @dataclass(frozen=True, kw_only=True)
 class RotaryConfig:
-    """Positions as rotations of queries and keys (Su et al. 2021), and layers that look nearby alone (Warner et al.
-    2024, "Smarter, Better, Faster, Longer", §2.1). Layers 0, `every`, 2 · `every`, … look everywhere and turn by
-    `theta`; between them, layers see up to `window` / 2 tokens to either side and turn by `local_theta`."""
+    """Rotary positions (Su et al. 2021), and layers with local attention (Warner et al. 2024, "Smarter, Better, Faster,
+    Longer", §2.1). Layers 0, `every`, 2 · `every`, … have global attention and base `theta`; the others see `window` /
+    2 tokens to either side, and have base `local_theta`."""
 
     theta: float
     local_theta: float
@@ -27,7 +27,7 @@ class RotaryConfig:
             raise ValueError(f"expected every from 1 and window from 2, not {self.every} and {self.window}")
 
     def local_layers(self, layers: int) -> tuple[int, ...]:
-        """Numbers, from 0, of the layers that look nearby alone."""
+        """Numbers, from 0, of the layers with local attention."""
         return tuple(number for number in range(layers) if number % self.every)
 
 
@@ -61,27 +61,26 @@ class Family:
     encoder: bool = True
     decoder: bool = False
     begins_with_cls: bool = False
-    """Whether rows begin with the first special token."""
+    """Whether rows begin with [CLS]."""
     prompt_style: PromptStyle | None = None
-    """How a model of which nothing else is known goes on with a text; None: by answering from source to target."""
+    """How a model of the family is prompted by default; None: it answers from source to target."""
     start: Literal["sep", "pad"] | None = None
-    """The special token with which a decoder's input begins, where rows have an encoder's input too."""
+    """The special token with which the decoder's input begins, in an encoder-decoder."""
     offset_by_pad: bool = False
-    """Whether positions begin after the number of the padding token."""
+    """Whether positions begin after the id of the padding token."""
     scaled_residuals: bool = False
     """Whether first weights of projections into the residual stream shrink with depth (of pre-norm models)."""
     t5_init: bool = False
     """Whether first weights are drawn as T5's."""
     published: Mapping[str, Any] = field(default_factory=dict)
-    """The settings with which it was trained, but for steps and batch, which go with a machine; those of the size
-    "base". Empty where the paper does not say, or the optimiser is one that kepipe lacks."""
+    """Published training settings of size "base", without steps and batch. Empty if the paper does not give them, or
+    the optimiser is not implemented."""
     recipe: Mapping[str, Any] = field(default_factory=dict)
-    """Settings with which it learns most in little time, where those of all families are not the best that were tried
-    (docs/training.md)."""
+    """Settings of the recipe "default" that differ from the defaults, where others worked better (docs/training.md)."""
 
     @property
     def stacks(self) -> Stacks:
-        """Which stacks it has."""
+        """The stacks that it has."""
         if not self.encoder:
             return "decoder"
         return "encoder-decoder" if self.decoder else "encoder"
@@ -232,7 +231,7 @@ FAMILIES: Mapping[str, Family] = {
 
 
 def family_of(name: str) -> Family:
-    """The row of a model's `config.family`. A model of another family has the defaults."""
+    """The row of a model's `config.family`; a row of defaults for a family that is not in the table."""
     return FAMILIES.get(name, Family({}, {}))
 
 

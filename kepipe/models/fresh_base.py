@@ -1,4 +1,4 @@
-"""`base:` of a family outside the configurable `Transformer`: what its settings have in common, however it is made."""
+"""The base class of `base:` for all families outside the configurable `Transformer`."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
 
 class FreshBase(Section):
-    """Settings of a family; a subclass has the field `family`. A trained model is named by `base: {from: …}`, whatever
-    its family is."""
+    """Settings of a fresh model of a family; subclasses narrow the field `family`. (A trained model of any family is
+    `base: {from: …}`.)"""
 
     family: str
 
     @property
     def trained(self) -> None:
-        """See `Base`: a family's settings are those of a fresh model."""
+        """See `Base`: None, since these are settings of a fresh model."""
         return
 
     @abstractmethod
     def configure(self, vocabulary: int) -> ModelConfig:
-        """The config of the model, as far as it is known before there is a text."""
+        """The config of the model, as far as it does not depend on the text."""

@@ -100,9 +100,9 @@ class Interpolation:
 
     def generate(self, prompts: Sequence[Ints], *, limit: int) -> list[Ints]:
         """See `TextGenerator`."""
-        from kepipe.models.next_token import go_on, likeliest
+        from kepipe.models.next_token import continue_texts, greedy
 
-        return go_on(self, prompts, limit, likeliest)
+        return continue_texts(self, prompts, limit, greedy)
 
     def unknown(self, tokens_T: Ints) -> Bools:
         """See `OwnVocabulary`: what is unknown to one of the members."""

@@ -20,6 +20,7 @@ from kepipe.arrays import Floats, Ints
 from kepipe.models.families import FAMILIES
 from kepipe.models.folder import PROVENANCE
 from kepipe.models.generation import DecodingState, Prompt, PromptTree, generate
+from kepipe.models.padding import pad_rows
 from kepipe.models.prompt_styles import PROMPT_STYLES, PromptStyle
 from kg.regular_files import read_json
 
@@ -122,7 +123,7 @@ class LMScorer:
         What was computed of a prompt, an encoder's memory included, is shared by the targets that follow it.
         """
         device = next(self.model.parameters()).device
-        following_NU, there_NU = _padded(targets, self.tokenizer.pad, device)
+        following_NU, there_NU = pad_rows(targets, self.tokenizer.pad, device)
         prompt = self.prompt(prompts, following_NU.shape[1])
         state = DecodingState(self.model.eval(), prompt, following_NU.shape[1])
         state.select(torch.tensor(rows, device=device))
@@ -145,15 +146,6 @@ class LMScorer:
 def _chosen(logits_NUV: Tensor, tokens_NU: Tensor) -> Tensor:
     """log p of the given tokens, [N, U]."""
     return logits_NUV.log_softmax(-1).gather(2, tokens_NU[..., None]).squeeze(2)
-
-
-def _padded(rows: Sequence[Ints], pad: int, device: str | torch.device) -> tuple[Tensor, Tensor]:
-    """Rows filled up at the right, int [B, T], and 1 where there is a token."""
-    lengths_B = np.array([len(row) for row in rows])
-    there_BT = np.arange(int(lengths_B.max())) < lengths_B[:, None]
-    tokens_BT = np.full(there_BT.shape, pad, np.int64)
-    tokens_BT[there_BT] = np.concatenate(rows)
-    return torch.from_numpy(tokens_BT).to(device), torch.from_numpy(there_BT.astype(np.int64)).to(device)
 
 
 def _as_trees(plain: Prompt, prompts: Sequence[Ints | PromptTree]) -> Prompt:
@@ -181,6 +173,6 @@ def _as_trees(plain: Prompt, prompts: Sequence[Ints | PromptTree]) -> Prompt:
 
 
 def _rows(rows: Sequence[Ints], pad: int, device: str | torch.device) -> tuple[Tensor, Tensor | None]:
-    """Rows filled up at the right, and 1 where there is a token; None where no row is shorter than another."""
-    tokens_BT, there_BT = _padded(rows, pad, device)
-    return tokens_BT, None if bool(there_BT.all()) else there_BT
+    """As `pad_rows`; `documents` is None if no row is padded."""
+    tokens_BT, documents_BT = pad_rows(rows, pad, device)
+    return tokens_BT, None if bool(documents_BT.all()) else documents_BT

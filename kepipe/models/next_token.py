@@ -1,4 +1,4 @@
-"""Text from a model that tells its next token, whatever it is made of: token by token, as they are chosen or drawn."""
+"""Generation from any model that gives the distribution of the next token: greedy, or by sampling."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from kepipe.arrays import Floats, Ints
 from kepipe.models.protocols import NextTokenModel
 
 Pick = Callable[[Floats], Ints]
-"""ln p of V tokens after each of B texts, float [B, V] → a token each, int [B]."""
+"""ln p of the next token, float [B, V] → a token for each text, int [B]."""
 
 
-def go_on(model: NextTokenModel, prompts: Sequence[Ints], limit: int, pick: Pick) -> list[Ints]:
-    """What follows each text, as `pick` chooses it: int [≤ limit], without the end token."""
+def continue_texts(model: NextTokenModel, prompts: Sequence[Ints], limit: int, pick: Pick) -> list[Ints]:
+    """The continuation of each prompt, token by token as `pick` chooses: int [≤ limit], without the end token."""
     texts = list(prompts)
     going = list(range(len(texts)))
     for _ in range(limit):
@@ -28,7 +28,7 @@ def go_on(model: NextTokenModel, prompts: Sequence[Ints], limit: int, pick: Pick
     return [text[len(prompt) :] for text, prompt in zip(texts, prompts, strict=True)]
 
 
-def likeliest(log_probabilities_BV: Floats) -> Ints:
-    """The likeliest token of each text."""
+def greedy(log_probabilities_BV: Floats) -> Ints:
+    """The most probable token of each text."""
     found: Ints = log_probabilities_BV.argmax(1)
     return found

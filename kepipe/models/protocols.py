@@ -1,7 +1,7 @@
-"""What the rest of kepipe asks of a model, whatever it is made of.
+"""The protocols by which the rest of kepipe uses a model, whatever it is.
 
-Perplexity, few-shot prompts and quizzes stand on a `LanguageModel`, clozes on a `MaskedLanguageModel`, the heads of
-tasks on an `Encoder`, the training loop on a `TrainableModel`. A model may be several of these at once.
+Perplexity, few-shot prompts and quizzes use a `LanguageModel`, clozes a `MaskedLanguageModel`, the heads of tasks an
+`Encoder`, the training loop a `TrainableModel`. A model may be several of these.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from kepipe.tokenization.tokenizer import Tokenizer
 
 Capability = Literal["language-model", "masked-lm", "encoder"]
-"""What a model can be used as: by `LanguageModel`, `MaskedLanguageModel`, `Encoder`."""
+"""What a model can be used as: `LanguageModel`, `MaskedLanguageModel`, `Encoder`."""
 
 
 class ModelConfig(Protocol):
-    """What a model is made of, known before any weight is read."""
+    """A model's config, which is read before any weight."""
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -34,42 +34,42 @@ class ModelConfig(Protocol):
 
 @runtime_checkable
 class EncoderConfig(ModelConfig, Protocol):
-    """The config of an encoder that tasks and knowledge can be put on: what has to be known to lay out its rows."""
+    """The config of an encoder for tasks and knowledge methods: what is needed to make its rows."""
 
     format: ClassVar[str]
-    """What `config.json` says of itself: the kind of the model (see `kepipe.inference.opening`), `/`, a version."""
+    """The value of `format` in `config.json`: the kind of model (see `kepipe.inference.opening`), `/`, a version."""
     reads_trees: ClassVar[bool]
-    """Whether the model reads who sees whom and where a token stands from a batch (`Batch.positions`, `branch`,
-    `mention`), as triples beside their words need it."""
+    """Whether the model uses `Batch.positions`, `branch` and `mention`, which injected triples (K-BERT) need for soft
+    positions and the visible matrix."""
 
     @property
     def carries_state(self) -> bool:
-        """Whether something is carried from batch to batch (`Batch.state`)."""
+        """Whether the model carries state from batch to batch (`Batch.state`)."""
         ...
 
     @property
     def vocabulary(self) -> int:
-        """Rows of the table of tokens."""
+        """Size of the vocabulary: rows of the token embeddings."""
         ...
 
     @property
     def positions(self) -> int:
-        """The longest row in tokens; 0: of any length."""
+        """Maximum row length in tokens; 0: unlimited."""
         ...
 
     @property
     def segments(self) -> int:
-        """Kinds of segments that rows may have."""
+        """Number of segment ids."""
         ...
 
     @property
     def causal(self) -> bool:
-        """Whether a token's hidden state knows only what stands left of it."""
+        """Whether a token's hidden state depends only on the tokens before it."""
         ...
 
     @property
     def begins_with_cls(self) -> bool:
-        """Whether rows begin with the tokenizer's first special token; else the last token stands for the row."""
+        """Whether rows begin with [CLS], which represents the row; else its last token does."""
         ...
 
     @property
@@ -78,13 +78,13 @@ class EncoderConfig(ModelConfig, Protocol):
         ...
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for `config.json`."""
+        """JSON values for `config.json`."""
         ...
 
 
 @runtime_checkable
 class TrainableConfig(EncoderConfig, Protocol):
-    """The config of a model that objectives train: what they ask for."""
+    """The config of a model that objectives can train: what their requirements are checked against."""
 
     @property
     def masks_documents(self) -> bool:
@@ -98,28 +98,28 @@ class TrainableConfig(EncoderConfig, Protocol):
 
     @property
     def stacks(self) -> Stacks:
-        """An encoder sees both sides of a token, a decoder what stands left of it."""
+        """Encoder, decoder or both. An encoder sees both sides of a token, a decoder the tokens before it."""
         ...
 
     @property
     def objectives(self) -> frozenset[str] | None:
-        """Names of the objectives that alone train it; None: all that train its stacks."""
+        """Names of the only objectives that can train it; None: all that train its stacks."""
         ...
 
     @property
     def tasks(self) -> int:
-        """Kinds of tasks that it can be told of."""
+        """Number of task ids."""
         ...
 
     @property
     def next_sentence(self) -> bool:
-        """Whether it has a head that judges rows."""
+        """Whether it has a next-sentence head."""
         ...
 
 
 @runtime_checkable
 class LanguageModel(Protocol):
-    """Says how likely a text is, token by token: an n-gram model, GPT, BART, T5."""
+    """A model that scores texts token by token: n-grams, GPT, BART, T5."""
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -139,24 +139,24 @@ class LanguageModel(Protocol):
 
 @runtime_checkable
 class TextGenerator(LanguageModel, Protocol):
-    """A language model that writes."""
+    """A language model that generates text."""
 
     def generate(self, prompts: Sequence[Ints], *, limit: int) -> list[Ints]:
-        """The likeliest next tokens of each prompt, one after the other: int [≤ limit], without the end token."""
+        """The greedy continuation of each prompt: int [≤ limit], without the end token."""
         ...
 
 
 @runtime_checkable
 class NextTokenModel(TextGenerator, Protocol):
-    """A language model whose next token can be drawn."""
+    """A language model that gives the distribution of the next token, so that it can be sampled."""
 
     @property
     def end(self) -> int:
-        """The token that ends a text; −1: it has none."""
+        """Id of the token that ends a text; −1: there is none."""
         ...
 
     def log_probabilities(self, texts: Sequence[Ints]) -> Floats:
-        """ln p of every token after each of B texts: float [B, V], −∞ for what is not written.
+        """ln p of the next token after each of B texts: float [B, V], −∞ for tokens that are never generated.
 
         `texts`: tokens without special tokens, int [T].
         """
@@ -165,7 +165,7 @@ class NextTokenModel(TextGenerator, Protocol):
 
 @runtime_checkable
 class OwnVocabulary(LanguageModel, Protocol):
-    """A language model whose words need not be all of its tokenizer's tokens: `kepipe.models.prompting.unknown`."""
+    """A language model whose vocabulary may lack tokens of its tokenizer (see `kepipe.models.prompting.unknown`)."""
 
     def unknown(self, tokens_T: Ints) -> Bools:
         """Which tokens the model reads as the unknown word, bool [T]."""
@@ -174,17 +174,17 @@ class OwnVocabulary(LanguageModel, Protocol):
 
 @runtime_checkable
 class CountsParameters(Protocol):
-    """A model that says how large it is."""
+    """A model with a number of parameters."""
 
     @property
     def num_parameters(self) -> int:
-        """Its weights; of a model that counts, its probabilities and back-off weights."""
+        """Number of weights; for n-grams, of probabilities and back-off weights."""
         ...
 
 
 @runtime_checkable
 class MaskedLanguageModel(Protocol):
-    """Fills blanks: BERT, RoBERTa."""
+    """A model that predicts masked tokens: BERT, RoBERTa."""
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -192,17 +192,17 @@ class MaskedLanguageModel(Protocol):
         ...
 
     def masked_logits(self, batch: Batch) -> Tensor:
-        """Logits, float32 [N, V], at `batch.label_positions` [N]. The batch may lie on another device."""
+        """Logits, float32 [N, V], at `batch.label_positions` [N]. The batch may be on another device."""
         ...
 
 
 @runtime_checkable
 class Encoder(Protocol):
-    """Tokens → hidden states: static vectors, an LSTM, BERT, GPT, the encoders of BART and T5."""
+    """A model that maps tokens to hidden states: static vectors, an LSTM, BERT, GPT, the encoders of BART and T5."""
 
     @property
     def hidden_size(self) -> int:
-        """D."""
+        """D, the width of hidden states."""
         ...
 
     def encode(self, batch: Batch) -> Tensor:
@@ -219,10 +219,11 @@ class ParameterGroup:
 
 
 class TrainableModel(nn.Module):
-    """What the training loop asks of a module besides its forward pass. The defaults suit a module without layers."""
+    """What the training loop needs of a module besides its forward pass. The defaults are for a module without
+    layers."""
 
     def parameter_groups(self) -> list[ParameterGroup]:
-        """The weights that learn: matrices decay, vectors (biases, norms) do not (as in BERT)."""
+        """The trainable weights: weight decay for matrices, none for vectors (biases, norms), as in BERT."""
         learning = [parameter for parameter in self.parameters() if parameter.requires_grad]
         return [
             ParameterGroup([parameter for parameter in learning if parameter.ndim >= 2], decays=True),
@@ -230,28 +231,28 @@ class TrainableModel(nn.Module):
         ]
 
     def layer_modules(self) -> list[nn.Module]:
-        """The repeated units: each is compiled, and cut up over processes (FSDP2), by itself."""
+        """The repeated layers: each is compiled, and sharded over processes (FSDP2), by itself."""
         return []
 
     def partially_used_parameters(self) -> list[nn.Parameter]:
-        """Weights that some losses use and others do not, such as those of heads."""
+        """Weights that only some losses use, such as those of heads."""
         return []
 
     def set_gradient_checkpointing(self, on: bool) -> None:
-        """Compute activations again in the backward pass. Raises ValueError where that cannot be done."""
+        """Recompute activations in the backward pass. Raises ValueError if the model does not support it."""
         if on:
             raise ValueError(
                 f"gradient_checkpointing: not implemented for {type(self).__name__}: leave it out"
             )
 
     def set_flex_attention(self, on: bool) -> None:
-        """Use FlexAttention's block masks. Raises ValueError where that cannot be done."""
+        """Use FlexAttention's block masks. Raises ValueError if the model does not support it."""
         if on:
             raise ValueError(f"flex_attention: not implemented for {type(self).__name__}: leave it out")
 
 
 class TrainableEncoder(TrainableModel):
-    """An `Encoder` that learns, as tasks need it."""
+    """A trainable `Encoder`, as tasks need it."""
 
     config: EncoderConfig
 
@@ -265,13 +266,14 @@ class TrainableEncoder(TrainableModel):
         raise NotImplementedError
 
     def task_parameters(self) -> list[nn.Parameter]:
-        """Weights that are a task's own, such as a mixture of layers: they learn where all others are frozen."""
+        """Weights that belong to a task, such as a mixture of layers: they are trained even if all others are
+        frozen."""
         return []
 
 
 @runtime_checkable
 class SpelledVocabulary(Protocol):
-    """An encoder that reads tokens by how their names are written, and so any tokens that a tokenizer has."""
+    """An encoder that reads tokens by their spelling, and so works with any tokenizer."""
 
     def with_tokenizer(self, tokenizer: Tokenizer) -> Self:
         """The model for a tokenizer that has more tokens. Its weights are the same."""
@@ -280,22 +282,22 @@ class SpelledVocabulary(Protocol):
 
 @runtime_checkable
 class LayerMixture(Protocol):
-    """An encoder whose states are a mixture of its layers."""
+    """An encoder whose hidden states are a mixture of its layers."""
 
     def top_layer_alone(self) -> Self:
-        """The model whose states are those of its last layer."""
+        """The model with the hidden states of its last layer only."""
         ...
 
 
 @runtime_checkable
 class ExtensibleVocabulary(Protocol):
-    """An encoder with a vector for each token, which can be given more tokens."""
+    """An encoder with token embeddings that can be extended."""
 
     @property
     def token_embeddings(self) -> nn.Embedding:
-        """The table of tokens, [V, D]."""
+        """The token embeddings, [V, D]."""
         ...
 
     def with_vocabulary(self, size: int) -> Self:
-        """The model with a larger vocabulary; what is added holds zeros."""
+        """The model with a larger vocabulary; the new embeddings are zeros."""
         ...

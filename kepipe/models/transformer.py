@@ -110,7 +110,7 @@ class Transformer(TrainableEncoder):
             self.tokens(tokens_BT), positions_BT=positions_BT, segments_BT=segments_BT, tasks_BT=tasks_BT
         )
         layer_context = self._encoder_context(self.encoder, visibility, x_BTD, positions_BT)
-        placement, entity_states = self._slots(tokens_BT, visibility, entities)
+        placement, entity_states = self._place_entities(tokens_BT, visibility, entities)
         narrow = None
         if places_N is not None and self.encoder.narrows(layer_context.mask):
             narrow = plan_query_positions(places_N, *tokens_BT.shape)
@@ -315,10 +315,10 @@ class Transformer(TrainableEncoder):
             return None
         return LinkedEntities(batch.entities, vectors_ME, batch.host.entities)
 
-    def _slots(
+    def _place_entities(
         self, tokens_BT: Tensor, visibility: Visibility, entities: LinkedEntities | None
     ) -> tuple[EntityPlacement | None, Tensor | None]:
-        """Where entities stand, and the vectors [B, S, E] that enter the layers as their second stream."""
+        """The slots of entities in each row, and their vectors [B, S, E], the layers' second stream."""
         fusion = self.config.fusion
         if fusion is None:
             return None, None

@@ -1,4 +1,4 @@
-"""What every objective is: a collator that corrupts rows on the CPU, and a criterion that computes the loss."""
+"""An objective: a collator that corrupts rows on the CPU, and a criterion that computes the loss."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class Collator(Protocol):
-    """Clean rows → what the model sees and has to restore.
+    """Clean rows → a batch: what the model sees, and its labels.
 
-    A function of its arguments alone: no state, so that batch n is the same after a resume.
+    A pure function of its arguments, so that batch n is the same after a resume.
     """
 
     def __call__(self, rows: TokenRows, rng: np.random.Generator, progress: float, /) -> Batch:
@@ -32,27 +32,27 @@ class Objective:
     collate: Collator
     criterion: HiddenCriterion
     rows: RowStream | None = None
-    """Rows of its own; None: it learns from those of the stage's format."""
+    """Rows that the objective makes itself; None: it is trained on rows of the stage's format."""
 
     def batch(
         self, number: int, rows: Callable[[int], TokenRows], rng: np.random.Generator, progress: float
     ) -> Batch:
-        """Batch `number`, of its own rows where it has any, else of `rows`."""
+        """Batch `number`, made of the objective's own rows if it has any, else of `rows`."""
         clean = rows(number) if self.rows is None else self.rows[number]
         return _of_stream(self.collate(clean, rng, progress), clean)
 
     def held_out(
         self, rows: Callable[[int], TokenRows], count: int, rng: Callable[[int], np.random.Generator]
     ) -> list[Batch]:
-        """The first `count` batches as at the end of a training, no more than its own rows make in an epoch. `rng`: of
-        a batch's number."""
+        """The first `count` batches, corrupted as at the end of training; at most one epoch of the objective's own
+        rows. `rng`: batch number → generator."""
         if self.rows is not None:
             count = min(count, int(self.rows.per_epoch))
         return [self.batch(number, rows, rng(number), 1.0) for number in range(count)]
 
 
 def _of_stream(batch: Batch, rows: TokenRows) -> Batch:
-    """The batch, with what is known of the streams that its rows are of."""
+    """The batch, with the stream that its rows belong to (`Batch.stream`, `continues`, `from_right`)."""
     if rows.continues is None:
         return batch
     import torch

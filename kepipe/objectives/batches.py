@@ -13,12 +13,13 @@ from kepipe.objectives.base import Objective
 RowSource = Callable[[int], TokenRows]
 """Batch number → clean rows: a pure function."""
 HELD_OUT_SEED = 20_190_419
-"""Seed of the corruption of held-out text: one for all arms, seeds and times, so that losses compare."""
+"""Seed of the corruption of held-out text, the same for all arms, seeds and measurements, so that losses compare."""
 
 
 @dataclass(frozen=True)
 class CorruptedBatches:
-    """Number of a micro-batch, and the share of the training that is done when it comes → that batch."""
+    """(number of a micro-batch, share of the training that is done) → the batch:
+    `kepipe.training.microbatches.Batches`."""
 
     rows: RowSource
     objective: Objective
@@ -29,5 +30,6 @@ class CorruptedBatches:
 
 
 def held_out_batches(objective: Objective, rows: RowSource, count: int) -> list[Batch]:
-    """The first `count` batches of held-out text, as at the end of a training; of a mixture, as many of each part."""
+    """The first `count` batches of held-out text, corrupted as at the end of training; of a mixture, `count` per
+    part."""
     return objective.held_out(rows, count, lambda number: np.random.default_rng([HELD_OUT_SEED, number]))

@@ -1,5 +1,5 @@
-"""`bidirectional-lm`: write each word from those left of it, and each from those right of it (ELMo; Peters et al. 2018,
-section 3.1). The two directions know nothing of each other, and are minimised together."""
+"""`bidirectional-lm`: predict each word from the words before it, and from the words after it (ELMo; Peters et al.
+2018, section 3.1). The two directions do not see each other; their losses are minimised together."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class BidirectionalLM(ObjectiveSettings):
-    """Write each word from those left of it, and from those right of it."""
+    """Predict each word from the words before it, and from the words after it."""
 
     name: Literal["bidirectional-lm"] = "bidirectional-lm"
 
@@ -26,7 +26,7 @@ def build(_section: BidirectionalLM, tokenizer: Tokenizer) -> Objective:
     """The objective over a tokenizer's words."""
     from kepipe.models.elmo.spelling import spelling_of
     from kepipe.objectives.base import Objective
-    from kepipe.objectives.bidirectional_lm import BidirectionalCollator, BidirectionalLoss
+    from kepipe.objectives.bidirectional_collator import BidirectionalCollator, BidirectionalLoss
 
     collator = BidirectionalCollator(spelling_of(tokenizer), tokenizer.cls, tokenizer.sep)
     return Objective(collator, BidirectionalLoss())

@@ -1,4 +1,4 @@
-"""`causal-lm`: write each token from those left of it (GPT; Radford et al. 2018). `prefix-lm`: the same after a
+"""`causal-lm`: predict each token from the tokens before it (GPT; Radford et al. 2018). `prefix-lm`: the same after a
 prefix that is read in both directions (Raffel et al. 2020, §3.2.1)."""
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 
 class CausalLM(ObjectiveSettings):
-    """Write each token from those left of it."""
+    """Predict each token from the tokens before it."""
 
     name: Literal["causal-lm"] = "causal-lm"
 
 
 class PrefixLM(ObjectiveSettings):
-    """Read a prefix in both directions, and write what follows."""
+    """Read a prefix in both directions, and predict the tokens after it."""
 
     name: Literal["prefix-lm"] = "prefix-lm"
     shortest: float = Field(0.0, ge=0, lt=1)
-    """Shortest prefix, as a share of the row."""
+    """Minimum length of the prefix, as a share of the row."""
     longest: float = Field(0.9, ge=0, lt=1)
-    """Longest prefix; every length between the two is as likely."""
+    """Maximum length of the prefix, as a share of the row; lengths are drawn uniformly between the two."""
 
     @model_validator(mode="after")
     def _in_order(self) -> PrefixLM:
@@ -75,7 +75,7 @@ def build_prefix(section: PrefixLM, _tokenizer: Tokenizer) -> Objective:
         share_B = rng.uniform(section.shortest, section.longest, len(lengths_B))
         prefix_BT = np.arange(rows.tokens.shape[1]) < (share_B * lengths_B).astype(np.int64)[:, None]
         writes_BT, next_BT = next_tokens(rows)
-        writes_BT[:, :-1] &= ~prefix_BT[:, 1:]  # the last token of the prefix writes the first after it
+        writes_BT[:, :-1] &= ~prefix_BT[:, 1:]  # the prefix's last token predicts the first after it
         return Batch(
             tokens=tensor(rows.tokens),
             documents=tensor(rows.documents),

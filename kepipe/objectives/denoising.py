@@ -1,4 +1,4 @@
-"""`denoising`: write the original of a corrupted text (BART; Lewis et al. 2020, §2.2)."""
+"""`denoising`: reconstruct a corrupted text (BART; Lewis et al. 2020, §2.2)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class DenoisingLM(ObjectiveSettings):
-    """Write the original text. Shares of 0 leave a corruption out; the defaults are the published model's."""
+    """Reconstruct the original text. A share of 0 turns a corruption off; the defaults are the published model's."""
 
     name: Literal["denoising"] = "denoising"
     permute: float = Field(1.0, ge=0, le=1)
@@ -27,11 +27,11 @@ class DenoisingLM(ObjectiveSettings):
     delete: float = Field(0.0, ge=0, le=1)
     """Share of words that are deleted."""
     infill: float = Field(0.3, ge=0, le=1)
-    """Share of words in spans that become one mask each."""
+    """Share of words in spans, each of which is replaced by one mask."""
     mean_span: float = Field(3.0, gt=0)
     """Mean length of these spans (Poisson)."""
     rotate: float = Field(0.0, ge=0, le=1)
-    """Share of rows that begin at another token."""
+    """Share of rows that are rotated to begin at a random token."""
 
 
 def build(section: DenoisingLM, tokenizer: Tokenizer) -> Objective:

@@ -1,7 +1,7 @@
 """`dlm`: ERNIE-Baidu's dialogue language model (Sun et al. 2019), on rows of format `dialogue`.
 
-Tokens are hidden as in BERT; besides, the model tells real dialogues from those with a turn from elsewhere. A turn's
-role (who asks, who responds) takes the place of the segment. A mixture with `mlm` uses both in turn.
+Tokens are masked as in BERT, and the model predicts whether a turn was replaced by one of another dialogue. Segment ids
+are the roles of turns (who asks, who responds). A mixture with `mlm` alternates between the two.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class DLM(Masking):
-    """Restore hidden tokens of dialogues, and tell whether a turn was replaced."""
+    """Predict masked tokens of dialogues, and whether a turn was replaced."""
 
     name: Literal["dlm"] = "dlm"
     tell_fakes: bool = True
-    """Learn to tell real dialogues from those with a turn from elsewhere."""
+    """Learn to tell real dialogues from those with a replaced turn."""
 
     def row_label_setting(self) -> str | None:
         """See `ObjectiveSettings`."""

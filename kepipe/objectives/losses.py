@@ -1,7 +1,7 @@
-"""What criteria are made of: terms that read hidden states at places, over one forward pass.
+"""Building blocks of criteria: loss terms that read hidden states at given places of one forward pass.
 
-A term says where it reads before the model runs. Terms of an objective, and those that a knowledge method adds to it,
-are a `LossSum`: the model runs once, and works out no more than what is read.
+A term states its places before the model runs. The terms of an objective, and those that a knowledge method adds, are
+combined in a `LossSum`: the model runs once, and computes only the hidden states that are read.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from kepipe.training.criterion import Losses
 
 
 class TokenModel(Protocol):
-    """A model that says which tokens stand at places."""
+    """A model that predicts tokens at places."""
 
     def __call__(self, batch: Batch, positions_N: Tensor | None = None) -> Tensor:
         """Hidden states [N, D] at these places among the B·T of the side that predicts."""
@@ -36,7 +36,7 @@ class TokenModel(Protocol):
 
 
 class PairModel(TokenModel, Protocol):
-    """One that also judges rows of two segments."""
+    """A `TokenModel` with a next-sentence head."""
 
     def next_sentence(self, hidden_BTD: Tensor) -> Tensor:
         """Logits [B, 2]; column 1 says that the label is 1."""
@@ -49,7 +49,7 @@ def tensor(values: npt.NDArray[Any]) -> Tensor:
 
 
 class HiddenCriterion(ABC):
-    """A `Criterion` that needs nothing of the forward pass but hidden states at places."""
+    """A `Criterion` that needs only hidden states at places from the forward pass."""
 
     @property
     @abstractmethod
@@ -67,13 +67,12 @@ class HiddenCriterion(ABC):
 
     @abstractmethod
     def positions(self, batch: Batch) -> tuple[Tensor, ...]:
-        """The places that are read, each list int [N], among the B·T of the side that predicts."""
+        """The places that are read: one or several lists, int [N] each, among the B·T of the side that predicts."""
 
     @abstractmethod
     def losses(self, model: Any, hidden: tuple[Tensor, ...], batch: Batch) -> Losses:
-        """Each mean, from the hidden states [N, D] at each list of `positions`; 0, never NaN, where there is no place.
-
-        `model` is asked for its heads alone: it has run.
+        """The mean of each term and metric, from the hidden states [N, D] at each list of `positions`; 0, never NaN,
+        for an empty list. Only the heads of `model` are used here: its forward pass is done.
         """
 
     def __call__(self, model: TokenModel, batch: Batch) -> Losses:
@@ -84,17 +83,17 @@ class HiddenCriterion(ABC):
 
 
 class LossTerm(HiddenCriterion):
-    """A criterion of one term, the mean over one list of places. What has a `name` and these two methods is one."""
+    """A criterion of one term, the mean over one list of places. Subclasses define `name`, `places` and `mean`."""
 
     name: str
 
     @abstractmethod
     def places(self, batch: Batch) -> Tensor | None:
-        """The places, int [N]; None: such a batch has nothing to say of the term."""
+        """The places, int [N]; None: the term does not apply to this batch."""
 
     @abstractmethod
     def mean(self, model: Any, hidden_ND: Tensor, batch: Batch) -> Tensor:
-        """The mean over the places, from the hidden states there; 0 where there are none."""
+        """The mean over the places, from the hidden states [N, D] there; 0 if there are none."""
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -156,9 +155,9 @@ class LossSum(HiddenCriterion):
     """Several criteria over one forward pass."""
 
     def __init__(self, *parts: HiddenCriterion, weights: Mapping[str, float] = MappingProxyType({})) -> None:
-        """`weights`: term → what its mean is multiplied with; that of others stays as it is.
+        """`weights`: term → factor of its mean; 1 for terms that are not named.
 
-        Raises ValueError where two parts have a name in common.
+        Raises ValueError if two parts have a term or metric of the same name.
         """
         self.parts, self.weights = parts, weights
         names = [*self.terms, *self.metrics]

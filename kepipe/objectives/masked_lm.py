@@ -1,4 +1,4 @@
-"""Masked language modelling: some tokens are hidden, and the model says what they were."""
+"""Masked language modelling: some tokens are hidden, and the model predicts them. `mlm.py` has the settings."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ Select = Callable[[TokenRows, Draws, float], Bools]
 
 @dataclass(frozen=True)
 class MaskedCollator:
-    """Devlin et al. 2019, §3.1. `select` makes the variants: tokens, words, phrases, entities.
+    """BERT's masking (Devlin et al. 2019, §3.1). `select` chooses what is masked: tokens, words, phrases, entities.
 
-    Of the selected tokens a share `mask_prob` becomes the mask, a share `random_prob` another token; the rest stay.
+    Of the selected tokens a share `mask_prob` becomes the mask, a share `random_prob` a random token; the rest stay.
     """
 
     select: Select
@@ -39,16 +39,17 @@ class MaskedCollator:
     random_prob: float = 0.1
     schedule: Schedule = "dynamic"
     copies: int = 10
-    """How often the corruption of an example is drawn anew, see `kepipe.noise.draws.visit_seeds`."""
-    judges_rows: bool = True
-    """Whether the labels of rows are learned, where rows have any."""
+    """Number of different corruptions of an example, see `kepipe.noise.draws.visit_seeds`."""
+    learns_row_labels: bool = True
+    """Whether the next-sentence labels of rows are kept, if rows have any."""
 
     def __call__(self, rows: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
         """See `Collator`."""
         return self.mask_rows(rows, self.draws(rows, rng), progress)
 
     def mask_rows(self, rows: TokenRows, draws: Draws, progress: float) -> Batch:
-        """The rows with tokens hidden: those that are selected, or all that are salient (Guu et al. 2020, §3.4)."""
+        """The rows with tokens masked: the selected ones, or those that rows mark as salient (Guu et al. 2020,
+        §3.4)."""
         if rows.salient is None:
             selected_BT = self.select(rows, draws, progress)
             replacement_BT = draw_replacements(
@@ -63,11 +64,11 @@ class MaskedCollator:
             segments=None if labels is None else tensor(rows.segments),
             label_positions=tensor(np.flatnonzero(selected_BT)),
             labels=tensor(rows.tokens[selected_BT]),
-            next_sentence_labels=tensor(labels) if labels is not None and self.judges_rows else None,
+            next_sentence_labels=tensor(labels) if labels is not None and self.learns_row_labels else None,
         )
 
     def draws(self, rows: TokenRows, rng: np.random.Generator) -> Draws:
-        """Where the corruption of these rows comes from, by the schedule."""
+        """The source of randomness for these rows: the batch's generator, or one per example for a fixed schedule."""
         if self.schedule == "dynamic":
             return rng
         if rows.refs is None:
@@ -79,12 +80,12 @@ class MaskedCollator:
 
 
 def masked_lm(
-    select: Select, tokenizer: Tokenizer, section: Masking, judges_rows: bool, row_term: str = "nsp"
+    select: Select, tokenizer: Tokenizer, section: Masking, learns_row_labels: bool, row_term: str = "nsp"
 ) -> Objective:
-    """A masked language model over a tokenizer's ids: the loss `mlm` of the hidden tokens and, where rows have labels,
-    that of these, which `row_term` names.
+    """A masked-language-modelling objective: the loss `mlm` of the masked tokens and, for rows with labels, the loss
+    `row_term` of these.
 
-    Raises ValueError where the tokenizer has no mask token.
+    Raises ValueError if the tokenizer has no mask token.
     """
     collator = MaskedCollator(
         select,
@@ -95,6 +96,6 @@ def masked_lm(
         section.random_prob,
         section.schedule,
         section.copies,
-        judges_rows,
+        learns_row_labels,
     )
     return Objective(collator, LossSum(TokenLoss("mlm"), NextSentenceLoss(row_term)))

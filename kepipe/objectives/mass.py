@@ -1,4 +1,4 @@
-"""`mass`: the decoder writes a fragment that the encoder does not see (Song et al. 2019)."""
+"""`mass`: the decoder predicts a fragment of the text that is masked in the encoder (Song et al. 2019)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Mass(ObjectiveSettings):
-    """Write the missing half of a row."""
+    """Predict the masked fragment of a row."""
 
     renamed: ClassVar[Mapping[str, str]] = {
         "share": "span_fraction",
@@ -28,11 +28,11 @@ class Mass(ObjectiveSettings):
 
     name: Literal["mass"] = "mass"
     span_fraction: float = Field(0.5, gt=0, le=1)
-    """Length of the fragment: near 0 it is BERT's task, 1 is GPT's."""
+    """Length of the fragment, as a share of the row: near 0 it is BERT's task, 1 is GPT's."""
     mask_prob: float = Field(0.8, ge=0, le=1)
-    """Share of the fragment's places that show the mask to the encoder."""
+    """Share of the fragment's tokens that the encoder sees as the mask."""
     random_prob: float = Field(0.1, ge=0, le=1)
-    """Share of them that show another token; the rest show themselves."""
+    """Share of the fragment's tokens that the encoder sees as a random token; it sees the rest as they are."""
 
     @model_validator(mode="after")
     def _shares_fit(self) -> Mass:

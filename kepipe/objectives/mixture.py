@@ -1,5 +1,5 @@
-"""`mixture`: several objectives in turn, by weight; each may join later (ERNIE 2.0's continual multi-task learning, Sun
-et al. 2020, §3.2: a new task is trained together with all tasks so far)."""
+"""`mixture`: each batch has one of several objectives, drawn by weight; an objective may join later (ERNIE 2.0's
+continual multi-task learning, Sun et al. 2020, §3.2: a new task is trained together with all tasks so far)."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from kepipe.objectives.turns import ScheduleName
 
 
 class Share(Section):
-    """One of the objectives."""
+    """An objective of the mixture, with its weight."""
 
     objective: SerializeAsAny[ObjectiveSettings]
     """A name, or `name:` with settings."""
     weight: float = Field(1.0, gt=0)
-    """How often it comes: only the ratios of weights count."""
+    """How often it is drawn; only the ratios of weights count."""
     joins: float = Field(0.0, ge=0, lt=1)
-    """Share of the training after which it joins the others."""
+    """Share of the training steps after which it joins the others."""
 
     @field_validator("objective", mode="before")
     @classmethod
@@ -33,16 +33,17 @@ class Share(Section):
 
 
 class Mixture(ObjectiveSettings):
-    """Several objectives in turn."""
+    """Several objectives, one per batch."""
 
     name: Literal["mixture"] = "mixture"
     of: tuple[Share, ...] = Field((), min_length=1, validate_default=True)
     """The objectives."""
     schedule: ScheduleName = "joint"
-    """All that have joined at once (joint); each new one together with all before it, in the order in which they stand
-    (continual); or one after the other (sequential). By all three an objective has the same share of the training."""
+    """joint: all that have joined are trained together; continual: one after the other joins those before it, in the
+    order of `of`; sequential: one after the other, each alone. Each objective has the same share of the training under
+    all three."""
     tasks: bool = False
-    """Tell the model which objective a batch is of, by a task embedding; needs a base with as many `tasks`."""
+    """Tell the model the objective of a batch by a task embedding; needs a base with as many `tasks`."""
 
     @model_validator(mode="after")
     def _somebody_begins(self) -> Mixture:
@@ -92,7 +93,7 @@ class Mixture(ObjectiveSettings):
         return any(objective.both_directions() for objective in self.objectives)
 
     def label_heads(self) -> Mapping[str, int]:
-        """See `ObjectiveSettings`. Raises ValueError where two objectives have one name and unlike labels."""
+        """See `ObjectiveSettings`. Raises ValueError if two objectives of one name have different numbers of labels."""
         heads: dict[str, int] = {}
         for objective in self.objectives:
             for name, count in objective.label_heads().items():

@@ -28,16 +28,16 @@ class Masking(ObjectiveSettings):
     }
 
     mlm_probability: float = Field(0.15, gt=0, lt=1)
-    """Share of a row's tokens that the model has to restore."""
+    """Share of a row's tokens that are selected and predicted."""
     mask_prob: float = Field(0.8, ge=0, le=1)
-    """Share of these that become the mask token."""
+    """Share of the selected tokens that become the mask token."""
     random_prob: float = Field(0.1, ge=0, le=1)
-    """Share of these that become another token; the rest stay as they are."""
+    """Share of the selected tokens that become a random token; the rest stay as they are."""
     schedule: Schedule = "dynamic"
-    """When what is hidden of an example is drawn: once (static), `copies` times and then in turn (duplicated), or at
-    every visit (dynamic); Liu et al. 2019, §4.1."""
+    """When the masking of an example is drawn: once (static), `copies` times, used in turn (duplicated), or anew each
+    time the example comes (dynamic); Liu et al. 2019, §4.1."""
     copies: int = Field(10, ge=1)
-    """Draws of a duplicated schedule."""
+    """Number of maskings per example, with `schedule: duplicated`."""
 
     @model_validator(mode="after")
     def _shares_fit(self) -> Masking:
@@ -52,7 +52,7 @@ class MaskingPairs(Masking):
     """Masking of rows that may be pairs."""
 
     next_sentence: bool = True
-    """Learn to tell whether the second segment follows the first, where the format makes pairs."""
+    """Next-sentence prediction: learn whether the second segment follows the first, if the format makes pairs."""
 
     def row_label_setting(self) -> str | None:
         """See `ObjectiveSettings`."""
@@ -64,8 +64,8 @@ class MLM(MaskingPairs):
 
     name: Literal["mlm"] = "mlm"
     level: Literal["token", "word", "phrase", "entity"] = "token"
-    """What is selected as a whole: a token of the tokenizer, a word (whole-word masking), a phrase or the linked name
-    of an entity, and words elsewhere (one level of `knowledge: ernie-baidu`)."""
+    """The unit that is masked as a whole: a token, a word (whole-word masking), a phrase, or the linked name of an
+    entity; outside phrases and entities, words (one level of `knowledge: ernie-baidu`)."""
 
 
 def build(section: MLM, tokenizer: Tokenizer) -> Objective:

@@ -1,5 +1,5 @@
-"""`permutation-lm`: predict tokens in a random order, each from those predicted before it, wherever they stand (XLNet;
-Yang et al. 2019, §2.2)."""
+"""`permutation-lm`: predict tokens in a random order, each from those earlier in that order, wherever they stand in the
+text (XLNet; Yang et al. 2019, §2.2)."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ class PermutationLM(ObjectiveSettings):
 
     name: Literal["permutation-lm"] = "permutation-lm"
     partial: int = Field(6, ge=1, le=100)
-    """One word in so many is predicted: the last ones of the order (§2.3, K). The others are given."""
+    """Partial prediction: one word in this many is predicted, the last ones of the order (§2.3, K); the others are
+    context."""
     longest_span: int = Field(5, ge=1, le=100)
-    """Words that stand together and are predicted, at most; one of n words comes 1/n times as often as a single one."""
+    """Maximum length of a predicted span, in words; a span of n words is drawn 1/n times as often as one of a single
+    word."""
     left_to_right: float = Field(0.0, ge=0, le=1)
-    """Share of rows of which every token is predicted, in the order of the text: for a model that is to go on with
-    texts."""
+    """Share of rows whose tokens are all predicted left to right, for a model that is to generate text."""
     from_right: bool = False
-    """With `streams`, have half of the rows read from the right, so that the memory is what follows in the text."""
+    """With `streams`, read half of the rows right to left, so that their memory is the text that follows."""
 
     def both_directions(self) -> bool:
         """See `ObjectiveSettings`."""
@@ -94,8 +95,8 @@ def draw_targets(words_BT: Ints, rng: np.random.Generator, partial: int, longest
 
 
 def draw_order(target_BT: Bools, special_BT: Bools, rng: np.random.Generator) -> Ints:
-    """Each token's number in the order: int [B, T]. Given tokens have −1; those to predict, and special tokens, one of
-    their own at random. So nothing that is given knows of what is predicted (Yang et al. 2019, code)."""
+    """Each token's number in the order, int [B, T]: −1 for context tokens, a random number of its own for each token to
+    predict and each special token. So no context token sees a predicted one (Yang et al. 2019, code)."""
     import numpy as np
 
     order_BT = rng.permuted(np.broadcast_to(np.arange(target_BT.shape[1]), target_BT.shape), axis=1)

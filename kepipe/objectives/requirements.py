@@ -1,4 +1,4 @@
-"""What an objective asks of the model that it trains, of the rows that it learns from, and of its tokenizer."""
+"""Checks that an objective, a model and rows fit together, before anything runs."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ WITH_ARTICLE = {stacks: f"a{'n' * stacks.startswith('e')} {stacks}" for stacks i
 
 @dataclass(frozen=True)
 class RowSettings:
-    """What rows are made of: their format, their longest length in tokens, and whether the documents of a row are
-    hidden from one another; whether they are streams, from which `ramp` says that an update takes ever more."""
+    """The settings of rows. `length`: maximum, in tokens; `document_mask`: whether the documents of a row are hidden
+    from one another; `streams`: whether rows continue from batch to batch; `ramp`: whether the batch size grows."""
 
     format: str
     length: int
@@ -40,8 +40,8 @@ def check(objective: ObjectiveSettings, model: TrainableConfig, base: str, rows:
 def conflicts(
     objective: ObjectiveSettings, model: TrainableConfig, base: str, rows: RowSettings
 ) -> Iterator[ConfigConflict]:
-    """Where a model, called `base` in messages, or the rows do not give what the objective asks for. Keys are those of
-    the stage `pretrain`."""
+    """The requirements of the objective that the model, called `base` in messages, or the rows do not meet. Keys are
+    settings of the stage `pretrain`."""
     row, name = table.row_of(objective), table.name_of(objective)
     if model.objectives is not None:
         strangers = {table.name_of(part) for part in table.parts_of(objective)} - model.objectives
@@ -114,14 +114,14 @@ def _objectives_of(model: TrainableConfig) -> list[str]:
 
 
 def others(names: Sequence[str]) -> str:
-    """What might be set instead of the first."""
+    """` (or A, B)`: the alternatives to the first name, for messages."""
     return f" (or {', '.join(names[1:])})" if names[1:] else ""
 
 
 def _of_pairs(
     objective: ObjectiveSettings, name: str, model: TrainableConfig, base: str, format: str
 ) -> Iterator[ConfigConflict]:
-    """What tells two segments, or several tasks, apart."""
+    """Conflicts about pairs: segment ids, task ids and the next-sentence head."""
     pairs = FORMATS[format].pairs
     if pairs and (model.stacks == "decoder" or (model.objectives is not None and not model.segments)):
         yield ConfigConflict(
@@ -146,7 +146,7 @@ def _of_pairs(
 
 
 def _of_streams(model: EncoderConfig, base: str, rows: RowSettings) -> Iterator[ConfigConflict]:
-    """What keeps batches from going on from one another."""
+    """Conflicts about streams, whose batches continue from one another."""
     if FORMATS[rows.format].pairs:
         yield ConfigConflict(
             "streams",
@@ -163,7 +163,7 @@ def _of_streams(model: EncoderConfig, base: str, rows: RowSettings) -> Iterator[
 
 
 def _without(kind: str, count: int, objective: ObjectiveSettings) -> str:
-    """What spares a trained model the segments or tasks that it lacks."""
+    """For messages: how to do without the segments or tasks that a trained model lacks."""
     setting = objective.without(kind)
     if setting is not None:
         return f"set `{setting}` in the objective"

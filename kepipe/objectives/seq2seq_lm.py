@@ -1,4 +1,4 @@
-"""Language modelling: the model writes tokens, each from those before it."""
+"""Labels of models that write left to right: the next token (decoder), teacher forcing (encoder-decoder)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def next_tokens(rows: TokenRows) -> tuple[Bools, Ints]:
 def teacher_forced(
     source_BS: Ints, source_lengths: Ints, target_BU: Ints, target_lengths: Ints, *, start: int, pad: int
 ) -> Batch:
-    """The encoder reads the source; the decoder reads `start` and the target, and writes the target.
+    """Teacher forcing: the encoder reads the source; the decoder reads `start` and the target, and predicts the target.
 
     Rows are padded at the right; `lengths`: int [B], without padding.
     """

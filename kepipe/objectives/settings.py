@@ -1,4 +1,4 @@
-"""What the settings of every objective tell of the model and the rows that it needs."""
+"""The base class of an objective's settings: what they require of the model and of rows."""
 
 from __future__ import annotations
 
@@ -9,27 +9,28 @@ from kepipe.config import Section
 
 
 class ObjectiveSettings(Section):
-    """The settings of an objective. What it needs beyond its row of the table depends on them."""
+    """The settings of an objective. The methods are its requirements that depend on settings; `table.Row` has the
+    others."""
 
     def row_length(self, length: int) -> int:
-        """Tokens of a row of text of which the model reads `length`."""
+        """Tokens of text per row, so that the model reads rows of `length` tokens."""
         return length
 
     def num_segments(self, pairs: bool) -> int:
-        """Kinds of segments that the model must know; `pairs`: whether rows have two segments."""
+        """Number of segment ids that the model must have; `pairs`: whether rows have two segments."""
         return 2 if pairs else 0
 
     def num_tasks(self) -> int:
-        """Kinds of tasks that the model must know."""
+        """Number of task ids that the model must have."""
         return 0
 
     def both_directions(self) -> bool:
-        """Whether streams are read from the right as well, by every second row of a batch."""
+        """Whether every second row of a batch reads its stream right to left."""
         return False
 
     def label_heads(self) -> Mapping[str, int]:
-        """Heads that the model must have: name → labels that it chooses from. Raises ValueError where a file that says
-        them cannot be read."""
+        """Label heads that the model must have: name → number of labels. Raises ValueError if a file of labels cannot
+        be read."""
         return {}
 
     def needs_dropout(self) -> bool:
@@ -37,13 +38,15 @@ class ObjectiveSettings(Section):
         return False
 
     def files(self) -> tuple[Path, ...]:
-        """Files of the user's that it learns from."""
+        """Files of the user that the objective is trained on."""
         return ()
 
     def row_label_setting(self) -> str | None:
-        """The setting that has labels of rows learned, which takes a head; None where none are."""
+        """The name of the setting by which labels of rows are learned, which needs a next-sentence head; None: they are
+        not learned."""
         return None
 
     def without(self, kind: str) -> str | None:  # noqa: ARG002
-        """What to set so that no more "segments" or "tasks" are needed than a plain model has; None: nothing."""
+        """For messages: the setting with which a plain model has enough of `kind` ("segments" or "tasks"); None: there
+        is none."""
         return None

@@ -25,7 +25,7 @@ class SpanMasking(MaskingPairs):
 
     name: Literal["span-masking"] = "span-masking"
     mean_span: float = Field(3.8, ge=1)
-    """Mean length of the hidden spans."""
+    """Mean length of the masked spans, in tokens."""
 
 
 def build(section: SpanMasking, tokenizer: Tokenizer) -> Objective:

@@ -1,4 +1,4 @@
-"""`span-corruption`: spans become sentinels, and the decoder writes them (T5; Raffel et al. 2020, §3.1.4)."""
+"""`span-corruption`: sentinels replace spans, and the decoder predicts the spans (T5; Raffel et al. 2020, §3.1.4)."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 
 class SpanCorruption(ObjectiveSettings):
-    """Write the spans that are missing."""
+    """Predict the spans that sentinels stand for."""
 
     renamed: ClassVar[Mapping[str, str]] = {"share": "noise_density"}
 
     name: Literal["span-corruption"] = "span-corruption"
     noise_density: float = Field(0.15, gt=0, lt=1)
-    """Share of a row's tokens that are missing."""
+    """Share of a row's tokens in corrupted spans."""
     mean_span: float = Field(3.0, ge=1)
-    """Mean length of the missing spans."""
+    """Mean length of the corrupted spans, in tokens."""
 
     def row_length(self, length: int) -> int:
         """See `ObjectiveSettings`: 568 for 512, as published."""
@@ -37,7 +37,7 @@ class SpanCorruption(ObjectiveSettings):
 
 
 def sentinels(tokenizer: Tokenizer) -> Ints:
-    """The ids that stand for missing spans, in order of use. Raises ValueError where the tokenizer has none."""
+    """The ids of the sentinels, in order of use. Raises ValueError if the tokenizer has none."""
     if not len(tokenizer.sentinels):
         raise ValueError(
             "the tokenizer has no sentinels (<extra_id_0>, …): leave `from` out of the shards' tokenizer to have one "

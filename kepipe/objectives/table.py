@@ -1,4 +1,9 @@
-"""The table of objectives: a name in the YAML → its settings, and how it is built. A new one is a file and a row."""
+"""The table of objectives: name in the YAML → settings, how the objective is built, and its requirements.
+
+A new one is a file and a row. The file of a row has the settings and `build`, and is read with every pipeline, so it
+does not import torch at its top; collators and losses, which do, have files of their own
+(`masked_lm.py`, `unilm_collator.py`, `bidirectional_collator.py`, `losses.py`).
+"""
 
 from __future__ import annotations
 
@@ -48,31 +53,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Row:
-    """An objective: its settings, how it is built of them, and what it asks of the model and its data."""
+    """An objective: its settings, how it is built from them, and its requirements of model and data."""
 
     section: type[ObjectiveSettings]
     build: Callable[[Any, Tokenizer], Objective]
     stack: Stacks = "encoder"
-    """Parts that the model must have."""
+    """The stacks that the model must have."""
     families: tuple[str, ...] = ()
-    """Families that alone it trains; (): all that have these parts."""
+    """The only families that it trains; (): all families with these stacks."""
     begin: bool = True
     """Whether rows begin with the first special token ([CLS])."""
     formats: tuple[str, ...] = ()
-    """Formats of which alone it can learn; (): any."""
+    """The only row formats that it can be trained on; (): any."""
     held_out_objective: ObjectiveSettings | None = None
-    """What measures the held-out loss, so that arms compare; None: the objective itself."""
+    """The objective by which the held-out loss is measured, so that arms compare; None: the objective itself."""
     masks_units: bool = False
-    """Whether its collator is a `MaskedCollator`, so that a knowledge method may say what is masked as a whole; of a
-    mixture, whether that is so of all its objectives that hide tokens."""
+    """Whether its collator is a `MaskedCollator`, whose `select` a knowledge method may replace; of a mixture, whether
+    that is true of all its objectives that mask tokens."""
     num_special_tokens: int = 0
-    """Special tokens that it puts around a row's text itself: rows that have none of their own grow by so many."""
+    """Number of special tokens that its collator adds to a row that comes without any."""
     prompt_style: PromptStyle | None = None
-    """How a model that was trained so goes on with a text; None: it does not write, or as its family does."""
+    """How a model trained with it is prompted; None: it does not generate, or as its family is."""
     tokens: Callable[[Tokenizer], object] = attrgetter("mask")
-    """What it takes from a tokenizer; raises ValueError where that has none."""
+    """Reads what the objective needs from a tokenizer; raises ValueError if the tokenizer lacks it."""
     rows: Callable[[Any, Text], RowStream] | None = None
-    """How rows with labels are made of a text, where it learns from such of its own; None: from those of the format."""
+    """Makes the objective's own rows, with labels, from a text; None: it uses rows of the stage's format."""
 
 
 TABLE: Mapping[str, Row] = {
@@ -171,7 +176,7 @@ SECTIONS: Mapping[str, type[ObjectiveSettings]] = {
 
 
 def row_of(section: ObjectiveSettings) -> Row:
-    """The row of given settings; of a mixture, that of its first objective, which the others have to match."""
+    """The row of these settings; of a mixture, the row of its first objective, adjusted to the others."""
     if isinstance(section, Mixture):
         rows = [row_of(objective) for objective in section.objectives]
         return replace(
@@ -187,7 +192,7 @@ def row_of(section: ObjectiveSettings) -> Row:
 
 
 def name_of(section: ObjectiveSettings) -> str:
-    """The name by which the YAML calls these settings."""
+    """The objective's name in the YAML."""
     return next(name for name, its in SECTIONS.items() if isinstance(section, its))
 
 
@@ -204,10 +209,10 @@ def build(
     extend: Callable[[Objective], Objective] = lambda objective: objective,
     text: Text | None = None,
 ) -> Objective:
-    """The objective that the settings describe, or each of those that it mixes, extended. `text`: what those that have
-    rows of their own make them of; None: rows are given to them.
+    """The objective that the settings describe. `extend` is applied to it, or to each objective of a mixture. `text`:
+    what an objective's own rows are made from; None: no own rows are made.
 
-    Raises ValueError where the tokenizer lacks a token that it needs, and where no rows can be made.
+    Raises ValueError if the tokenizer lacks a token that is needed, or no rows can be made.
     """
     if isinstance(section, Mixture):
         from kepipe.objectives.task_mixture import task_mixture

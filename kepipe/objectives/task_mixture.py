@@ -1,4 +1,5 @@
-"""Objectives in turn: each batch belongs to one, drawn by weight among those that have joined."""
+"""Several objectives in one training: each batch has one, drawn by weight among those that have joined. `mixture.py`
+has the settings, `turns.py` the schedules."""
 
 from __future__ import annotations
 
@@ -19,33 +20,34 @@ from kepipe.objectives.turns import Turns
 
 @dataclass(frozen=True)
 class MixtureCollator:
-    """`Batch.objective_id` says by which of `parts` a batch was made."""
+    """A `Collator` that draws one of `parts` for each batch; `Batch.objective_id` is its index."""
 
     parts: tuple[Collator, ...]
     turns: Turns
     tasks: bool
-    """Whether the model is told, by a task embedding, to which part a batch belongs."""
+    """Whether the index is also the task id of every token, for the model's task embedding."""
 
     def __call__(self, rows: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
         """See `Collator`."""
         chosen, own_progress = self.choose(rng, progress)
-        return self.told(self.parts[chosen](rows, rng, own_progress), chosen)
+        return self.with_objective_id(self.parts[chosen](rows, rng, own_progress), chosen)
 
     def choose(self, rng: np.random.Generator, progress: float) -> tuple[int, float]:
-        """The part that a batch belongs to, and the share of that part's training that is done."""
+        """The index of the part that a batch gets, and the share of that part's own training that is done."""
         weights = self.turns.weights_at(progress)
         chosen = int(rng.choice(len(self.parts), p=weights / weights.sum()))
         return chosen, self.turns.own_progress(chosen, progress)
 
-    def told(self, batch: Batch, part: int) -> Batch:
-        """The batch of a part, with what says of which it is."""
+    def with_objective_id(self, batch: Batch, part: int) -> Batch:
+        """The batch of a part, marked with the part's index."""
         batch = replace(batch, objective_id=part)
         return replace(batch, tasks=torch.full_like(batch.tokens, part)) if self.tasks else batch
 
 
 @dataclass(frozen=True)
 class MixtureCriterion(HiddenCriterion):
-    """The criterion of the batch's own objective. Terms are named "name.term"; a name that comes twice is numbered."""
+    """Applies the criterion of the batch's objective. Terms are named "objective.term"; an objective that occurs twice
+    is numbered."""
 
     parts: tuple[HiddenCriterion, ...]
     names: tuple[str, ...]
@@ -82,7 +84,7 @@ class MixtureCriterion(HiddenCriterion):
 
 @dataclass(frozen=True, kw_only=True)
 class TaskMixture(Objective):
-    """Objectives in turn, each on rows of its own where it has any."""
+    """One objective per batch, each on rows of its own if it has any."""
 
     collate: MixtureCollator
     parts: tuple[Objective, ...]
@@ -92,14 +94,16 @@ class TaskMixture(Objective):
     ) -> Batch:
         """See `Objective`."""
         chosen, own_progress = self.collate.choose(rng, progress)
-        return self.collate.told(self.parts[chosen].batch(number, rows, rng, own_progress), chosen)
+        return self.collate.with_objective_id(
+            self.parts[chosen].batch(number, rows, rng, own_progress), chosen
+        )
 
     def held_out(
         self, rows: Callable[[int], TokenRows], count: int, rng: Callable[[int], np.random.Generator]
     ) -> list[Batch]:
         """See `Objective`: those of every part."""
         return [
-            self.collate.told(batch, number)
+            self.collate.with_objective_id(batch, number)
             for number, part in enumerate(self.parts)
             for batch in part.held_out(rows, count, rng)
         ]
@@ -108,7 +112,7 @@ class TaskMixture(Objective):
 def task_mixture(
     parts: Sequence[Objective], names: Sequence[str], turns: Turns, tasks: bool = False
 ) -> TaskMixture:
-    """The parts in turn (see `MixtureCollator` and `MixtureCriterion`)."""
+    """The mixture of `parts` (see `MixtureCollator` and `MixtureCriterion`)."""
     return TaskMixture(
         collate=MixtureCollator(tuple(part.collate for part in parts), turns, tasks),
         criterion=MixtureCriterion(tuple(part.criterion for part in parts), tuple(names)),

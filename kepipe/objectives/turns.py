@@ -1,8 +1,8 @@
-"""The table of schedules: when each objective of a mixture is trained, and how often.
+"""The table of a mixture's schedules: when each objective is trained, and how often.
 
-Sun et al. 2020, "ERNIE 2.0", §3.2 and table 7, compare three ways in which N tasks share a training, each of which
-gives a task as many batches in all: all at once (joint), one after the other (sequential), and each new task together
-with all tasks so far (continual).
+Sun et al. 2020, "ERNIE 2.0", §3.2 and table 7, compare three ways to train N tasks, with the same number of batches per
+task: all together (joint), one after the other (sequential), and each new task together with all tasks so far
+(continual).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from kepipe.arrays import Floats
 
 @dataclass(frozen=True)
 class Turns:
-    """Stages of a training: from which share of it each goes on, `begins` [S], the first from 0; and the weights of P
-    objectives in it, `weights` [S][P], of which only the ratios count."""
+    """A training in S stages. `begins` [S]: the share of the training at which each stage begins, the first at 0;
+    `weights` [S][P]: the weights of P objectives in each stage, of which only the ratios count."""
 
     begins: tuple[float, ...]
     weights: tuple[tuple[float, ...], ...]
@@ -31,8 +31,8 @@ class Turns:
         return np.array(self.weights[stage])
 
     def own_progress(self, part: int, progress: float) -> float:
-        """Which share is done of the time from an objective's first stage to its last: what has a curriculum of its own
-        goes through all of it, however late it joins."""
+        """The share that is done of the time from an objective's first stage to its last: a curriculum within an
+        objective is completed however late it joins."""
         begin, end = self._spans[part]
         return min(1.0, (progress - begin) / (end - begin))
 
@@ -45,7 +45,7 @@ class Turns:
 
 
 def joint(weights: Sequence[float], joins: Sequence[float]) -> Turns:
-    """All that have joined, by weight. `joins`: the share of the training after which each does."""
+    """All objectives that have joined, by weight. `joins`: the share of the training after which each joins."""
     begins = sorted(set(joins))
     return Turns(
         tuple(begins),
@@ -57,11 +57,11 @@ def joint(weights: Sequence[float], joins: Sequence[float]) -> Turns:
 
 
 def continual(weights: Sequence[float], _joins: Sequence[float]) -> Turns:
-    """A stage for each of N objectives, in which it is trained with all before it.
+    """A stage for each of N objectives, in which it is trained together with all before it.
 
-    Of its batches an objective has a share 1/(N + 1) in every stage after that in which it joins, and the rest in that
-    one: with N = 4 and 50,000 batches each, as published, 20,000 and three times 10,000 for the first, 30,000 and twice
-    10,000 for the second, 40,000 and 10,000, and 50,000.
+    An objective has a share 1/(N + 1) of its batches in every stage after the one in which it joins, and the rest in
+    that one. With N = 4 and 50,000 batches each, as published, the first has 20,000 and three times 10,000, the second
+    30,000 and twice 10,000, the third 40,000 and 10,000, the fourth 50,000.
     """
     count, shares = len(weights), np.array(weights) / sum(weights)
     parts_SP = np.zeros((count, count))
@@ -72,12 +72,12 @@ def continual(weights: Sequence[float], _joins: Sequence[float]) -> Turns:
 
 
 def sequential(weights: Sequence[float], _joins: Sequence[float]) -> Turns:
-    """A stage for each objective, in which it is trained alone, as long as its weight says."""
+    """A stage for each objective, in which it is trained alone, as long as its weight among all weights."""
     return _of_parts(np.diag(np.array(weights) / sum(weights)))
 
 
 def _of_parts(parts_SP: Floats) -> Turns:
-    """Stages from the share of the training that each objective has in each of them."""
+    """Stages [S] from the share of the whole training that each objective has in each stage, [S, P]."""
     ends = np.cumsum(parts_SP.sum(1))
     return Turns((0.0, *ends[:-1].tolist()), tuple(map(tuple, parts_SP.tolist())))
 

@@ -1,5 +1,5 @@
-"""`unilm`: one masked model read in both directions, left to right, right to left, and from source to target
-(Dong et al. 2019, §2.3). A batch is of one kind."""
+"""`unilm`: masked language modelling under four visibilities: bidirectional, left to right, right to left, and from
+source to target (Dong et al. 2019, §2.3). Each batch has one of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Modes(Section):
-    """How often each kind of batch comes: weights, only their ratios count. The defaults are the published ones."""
+    """How often each visibility is drawn: weights, of which only the ratios count. The defaults are as published."""
 
     full: float = Field(2, ge=0)
     """Every token sees every other."""
@@ -42,11 +42,11 @@ class UniLM(MaskingPairs):
 
     name: Literal["unilm"] = "unilm"
     modes: Modes = Modes()
-    """The mixture."""
+    """How often each visibility is drawn."""
     longer: float = Field(0.2, ge=0, le=1)
     """Share of selections that take two or three tokens instead of one."""
     mode_segments: bool = False
-    """Give each kind of batch segment ids of its own, as the released code does; needs a base with 6 segments."""
+    """Give each visibility its own segment ids, as the released code does; needs a base with 6 segments."""
 
     def num_segments(self, pairs: bool) -> int:
         """See `ObjectiveSettings`."""
@@ -63,11 +63,11 @@ def build(section: UniLM, tokenizer: Tokenizer) -> Objective:
 
     from kepipe.noise.ngrams import select_ngrams
     from kepipe.objectives.masked_lm import masked_lm
-    from kepipe.objectives.mixture_of_denoisers import MixtureOfDenoisers
+    from kepipe.objectives.unilm_collator import UniLMCollator
 
     def select(rows: TokenRows, draws: Draws, _progress: float) -> Bools:
         return select_ngrams(rows.special, draws, section.mlm_probability, section.longer)
 
     masked = masked_lm(select, tokenizer, section, section.next_sentence)
-    modes = MixtureOfDenoisers(masked.collate, section.modes.model_dump(), section.mode_segments)
-    return replace(masked, collate=modes)
+    collator = UniLMCollator(masked.collate, section.modes.model_dump(), section.mode_segments)
+    return replace(masked, collate=collator)

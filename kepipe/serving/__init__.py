@@ -1,1 +1,1 @@
-"""A model that answers over HTTP: requests batched, a registered model swapped as its alias moves."""
+"""Serving a model over HTTP: requests are batched, and a registered model is reloaded when its alias moves."""

@@ -1,4 +1,4 @@
-"""The HTTP interface: MLflow's scoring protocol for texts, so that clients of `mlflow models serve` can ask it.
+"""The HTTP interface: MLflow's scoring protocol for texts, so that clients of `mlflow models serve` work with it.
 
 `POST /invocations` takes `{"inputs": [texts], "params": {…}}` and answers `{"predictions": [rows]}`.
 """
@@ -33,15 +33,15 @@ from kepipe.tracking.predictors import Param
 from kepipe.version import __version__
 
 VERSION_HEADER = "X-Model-Version"
-"""Header that says which version answered."""
-PATIENCE = 30
-"""Seconds in which what was asked may be answered after the server was asked to end."""
+"""Response header with the model version that gave the answer."""
+SHUTDOWN_SECONDS = 30
+"""Seconds that requests in progress have to finish after the server was told to stop."""
 log = logging.getLogger("kepipe.serving")
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Of a request: texts, bytes, seconds from its first byte to its answer; and the texts of all that may wait."""
+    """Maximum texts, bytes and seconds per request, and maximum number of texts that wait in all requests."""
 
     max_texts: int = 256
     max_bytes: int = 1_000_000
@@ -54,7 +54,7 @@ def _as_list(value: Any) -> Any:
 
 
 class Invocation(BaseModel):
-    """The body of a request."""
+    """The JSON body of `POST /invocations`."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -63,36 +63,39 @@ class Invocation(BaseModel):
         BeforeValidator(_as_list),
         Field(min_length=1, validation_alias=AliasChoices("inputs", "instances")),
     ]
-    """Texts, or one of them."""
+    """Texts; a single string is one text."""
     params: dict[str, int] = {}
-    """What may be set for a call; the model's signature names it."""
+    """Parameters of the model's signature, such as `top` or `limit`."""
 
 
-class _Refused(Exception):
-    def __init__(self, status: int, why: str) -> None:
-        super().__init__(why)
+class _RequestError(Exception):
+    """A request that is answered with an HTTP error `status`."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
         self.status = status
 
 
 def make_app(
     current: CurrentModel, limits: Limits, hosts: Collection[str], refresh_seconds: float
 ) -> FastAPI:
-    """The server of a model. `hosts`: names under which it may be asked; a page in a browser that reaches it under
-    another name cannot. `refresh_seconds`: between two looks where the alias points."""
+    """The ASGI app of a model. `hosts`: accepted host names, so that a web page cannot reach it under another name (DNS
+    rebinding). `refresh_seconds`: time between checks of the alias."""
     metrics = ServerMetrics(lambda: batcher.waiting)
     batcher = Batcher(lambda: current.loaded, limits.max_waiting, metrics.batch.observe)
 
     @asynccontextmanager
-    async def life(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         current.watch(refresh_seconds)
         try:
             yield
         finally:
             await asyncio.gather(
-                asyncio.to_thread(current.stop, PATIENCE), asyncio.to_thread(batcher.close, PATIENCE)
+                asyncio.to_thread(current.stop, SHUTDOWN_SECONDS),
+                asyncio.to_thread(batcher.close, SHUTDOWN_SECONDS),
             )
 
-    app = FastAPI(title="kepipe", version=__version__, lifespan=life, docs_url=None, redoc_url=None)
+    app = FastAPI(title="kepipe", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
 
     @app.post("/invocations", openapi_extra=_body())
     async def invocations(request: Request) -> Response:
@@ -102,9 +105,9 @@ def make_app(
             _require_known_host(request, hosts)
             async with asyncio.timeout(limits.timeout):
                 answer = await _answer(request, current, batcher, limits)
-        except _Refused as refused:
-            retry = {"Retry-After": "1"} if refused.status == 503 else {}
-            answer = JSONResponse({"error": str(refused)}, refused.status, retry)
+        except _RequestError as error:
+            retry = {"Retry-After": "1"} if error.status == 503 else {}
+            answer = JSONResponse({"error": str(error)}, error.status, retry)
         except TimeoutError:
             answer = JSONResponse({"error": f"no answer within {limits.timeout:g} seconds"}, 504)
         except Exception:
@@ -117,24 +120,24 @@ def make_app(
     @app.get("/health")
     @app.get("/ping", include_in_schema=False)
     async def health() -> dict[str, str]:
-        """That the server lives."""
+        """Liveness: the server is running."""
         return {"status": "alive"}
 
     @app.get("/ready")
     async def ready() -> Response:
-        """Whether more requests are welcome: 503 where as many texts wait as may."""
+        """Readiness: 503 while the maximum number of texts is waiting."""
         full = batcher.waiting >= limits.max_waiting
         return JSONResponse({"ready": not full, "version": current.loaded.version}, 503 if full else 200)
 
     @app.get("/metrics")
     async def figures() -> Response:
-        """For Prometheus."""
+        """Metrics in Prometheus' format."""
         text = metrics.text(current.name, current.loaded.version)
         return Response(text, media_type=metrics.media_type)
 
     @app.get("/version")
     async def version() -> dict[str, str]:
-        """Of kepipe, and of the model."""
+        """Versions of kepipe and of the model."""
         return {"kepipe": __version__, "model": current.name, "version": current.loaded.version}
 
     return app
@@ -143,50 +146,50 @@ def make_app(
 def _require_known_host(request: Request, hosts: Collection[str]) -> None:
     name = request.url.hostname or ""
     if name.lower() not in hosts:
-        raise _Refused(400, f"host {name} is not known: start the server with --allowed-host {name}")
+        raise _RequestError(400, f"host {name} is not known: start the server with --allowed-host {name}")
 
 
 async def _answer(request: Request, current: CurrentModel, batcher: Batcher, limits: Limits) -> JSONResponse:
-    """Raises _Refused with the status that says why, TimeoutError after the time limit."""
+    """Raises _RequestError for a request that cannot be answered."""
     asked = await _read(request, current.loaded.row.params, limits)
     try:
-        answer = await asyncio.wrap_future(batcher.ask(asked.inputs, asked.params))
+        answer = await asyncio.wrap_future(batcher.submit(asked.inputs, asked.params))
     except BusyError:
-        raise _Refused(503, "too many texts wait; ask again in a second") from None
+        raise _RequestError(503, "too many texts wait; ask again in a second") from None
     except ValueError as error:
-        raise _Refused(400, str(error)) from None
+        raise _RequestError(400, str(error)) from None
     rows = [{key: _json(value) for key, value in row.items()} for row in answer.rows]
     return JSONResponse({"predictions": rows}, headers={VERSION_HEADER: answer.version})
 
 
 async def _read(request: Request, params: Mapping[str, Param], limits: Limits) -> Invocation:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":  # a form of a page that the user visits cannot send this one
-        raise _Refused(415, "expected Content-Type: application/json")
+    if kind != "application/json":  # HTML forms, and so web pages, cannot send this type without CORS
+        raise _RequestError(415, "expected Content-Type: application/json")
     body = bytearray()
     async for part in request.stream():
         body += part
         if len(body) > limits.max_bytes:
-            raise _Refused(413, f"more than {limits.max_bytes:,} bytes")
+            raise _RequestError(413, f"more than {limits.max_bytes:,} bytes")
     try:
         asked = Invocation.model_validate_json(bytes(body))
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join(map(str, problem["loc"])) or "the body"
-        raise _Refused(400, f'{place}: {problem["msg"]}; expected {{"inputs": ["a text", …]}}') from None
+        raise _RequestError(400, f'{place}: {problem["msg"]}; expected {{"inputs": ["a text", …]}}') from None
     if len(asked.inputs) > limits.max_texts:
-        raise _Refused(413, f"{len(asked.inputs):,} texts; up to {limits.max_texts:,} go in one request")
+        raise _RequestError(413, f"{len(asked.inputs):,} texts; up to {limits.max_texts:,} go in one request")
     for name, value in asked.params.items():
         if name not in params:
             known = ", ".join(params) or "none"
-            raise _Refused(400, f"params.{name}: no parameter of this model; known: {known}")
+            raise _RequestError(400, f"params.{name}: no parameter of this model; known: {known}")
         if not 1 <= value <= params[name].most:
-            raise _Refused(400, f"params.{name}: expected 1 to {params[name].most:,}, found {value}")
+            raise _RequestError(400, f"params.{name}: expected 1 to {params[name].most:,}, found {value}")
     return asked
 
 
 def _json(value: Any) -> Any:
-    """A value of the table as JSON has it: NaN is null."""
+    """A value of the table as JSON: NaN and infinity become null."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

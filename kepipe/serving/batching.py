@@ -1,4 +1,4 @@
-"""Questions that wait at once are put to the model together."""
+"""Dynamic batching: requests that are waiting are answered by the model together."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any
 
 from kepipe.serving.served_model import LoadedVersion
 
-AT_ONCE = 64
-"""Texts that are put to the model together."""
+MAX_BATCH_TEXTS = 64
+"""Maximum number of texts per batch (a single larger request is one batch)."""
 
 
 class BusyError(Exception):
-    """More texts wait than may."""
+    """Too many texts are waiting."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Rows of the model's table, `text` counted within the question, and which version gave them."""
+    """Rows of the model's output table, `text` being the index within the request, and the model version."""
 
     rows: list[dict[str, Any]]
     version: str
@@ -29,22 +29,28 @@ class Answer:
 
 @dataclass(frozen=True)
 class PendingRequest:
+    """A request in the queue, with the future of its answer."""
+
     texts: Sequence[str]
     params: Mapping[str, int]
     answer: Future[Answer] = field(default_factory=Future)
 
 
 class Batcher:
-    """One thread asks the model; what comes in meanwhile is asked next, together where the parameters are the same.
+    """One thread runs the model; requests that arrive meanwhile form the next batch, if their parameters are the same.
 
-    `model`: the one to ask now; `waiting`: texts that may wait; `seen` hears how many texts were asked at once.
+    `model`: returns the model to use now; `max_waiting`: maximum number of waiting texts; `on_batch` is called with the
+    number of texts of each batch.
     """
 
     def __init__(
-        self, model: Callable[[], LoadedVersion], waiting: int, seen: Callable[[int], None] = lambda _: None
+        self,
+        model: Callable[[], LoadedVersion],
+        max_waiting: int,
+        on_batch: Callable[[int], None] = lambda _: None,
     ) -> None:
-        self._model, self._most_waiting, self._seen = model, waiting, seen
-        self._questions: deque[PendingRequest] = deque()
+        self._model, self._max_waiting, self._on_batch = model, max_waiting, on_batch
+        self._queue: deque[PendingRequest] = deque()
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="kepipe-batcher", daemon=True)
@@ -52,79 +58,79 @@ class Batcher:
 
     @property
     def waiting(self) -> int:
-        """Texts that wait."""
+        """Number of waiting texts."""
         with self._changed:
-            return sum(len(question.texts) for question in self._questions)
+            return sum(len(request.texts) for request in self._queue)
 
-    def ask(self, texts: Sequence[str], params: Mapping[str, int]) -> Future[Answer]:
-        """Put a question. The answer is an `Answer`, or the model's ValueError for a text that it cannot take. A
-        question that is cancelled before its turn is not asked. Raises BusyError where too many wait."""
-        question = PendingRequest(texts, params)
+    def submit(self, texts: Sequence[str], params: Mapping[str, int]) -> Future[Answer]:
+        """Queue a request. The future has an `Answer`, or the model's ValueError for a text that it rejects. A request
+        whose future is cancelled before its turn is skipped. Raises BusyError if too many texts are waiting."""
+        request = PendingRequest(texts, params)
         with self._changed:
-            held = sum(len(other.texts) for other in self._questions)
-            if self._closed or (held and held + len(texts) > self._most_waiting):
+            waiting = sum(len(other.texts) for other in self._queue)
+            if self._closed or (waiting and waiting + len(texts) > self._max_waiting):
                 raise BusyError
-            self._questions.append(question)
+            self._queue.append(request)
             self._changed.notify()
-        return question.answer
+        return request.answer
 
-    def close(self, patience: float | None = None) -> None:
-        """Answer what waits, and end; after so many seconds wait no longer."""
+    def close(self, timeout: float | None = None) -> None:
+        """Answer the waiting requests, and stop; wait at most `timeout` seconds for that."""
         with self._changed:
             self._closed = True
             self._changed.notify()
-        self._thread.join(patience)
+        self._thread.join(timeout)
 
     def _work(self) -> None:
-        while group := self._next():
-            asked = [question for question in group if question.answer.set_running_or_notify_cancel()]
-            if asked:
-                self._seen(sum(len(question.texts) for question in asked))
-                self._answer(asked)
+        while batch := self._next():
+            requests = [request for request in batch if request.answer.set_running_or_notify_cancel()]
+            if requests:
+                self._on_batch(sum(len(request.texts) for request in requests))
+                self._answer(requests)
 
     def _next(self) -> list[PendingRequest]:
-        """The oldest question, with those after it of the same parameters, as many as go at once; [] at the end."""
+        """The next batch: the oldest request, and later ones with the same parameters that fit; [] when closed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._questions or self._closed)
-            group: list[PendingRequest] = []
+            self._changed.wait_for(lambda: self._queue or self._closed)
+            batch: list[PendingRequest] = []
             later: list[PendingRequest] = []
             size = 0
-            while self._questions:
-                question = self._questions.popleft()
-                fits = not group or (
-                    question.params == group[0].params and size + len(question.texts) <= AT_ONCE
+            while self._queue:
+                request = self._queue.popleft()
+                fits = not batch or (
+                    request.params == batch[0].params and size + len(request.texts) <= MAX_BATCH_TEXTS
                 )
                 if fits:
-                    group.append(question)
-                    size += len(question.texts)
+                    batch.append(request)
+                    size += len(request.texts)
                 else:
-                    later.append(question)
-            self._questions.extend(later)
-            return group
+                    later.append(request)
+            self._queue.extend(later)
+            return batch
 
-    def _answer(self, asked: Sequence[PendingRequest]) -> None:
-        """Ask; where one of several questions has a text that the model refuses, each alone."""
+    def _answer(self, requests: Sequence[PendingRequest]) -> None:
+        """Run the model on a batch. If it rejects a text, each request is run alone, so that only its own fails."""
         try:
-            answers = _ask(self._model(), asked)
+            answers = _predict(self._model(), requests)
         except ValueError as error:
-            if len(asked) == 1:
-                asked[0].answer.set_exception(error)
+            if len(requests) == 1:
+                requests[0].answer.set_exception(error)
             else:
-                for question in asked:
-                    self._answer([question])
-        except Exception as error:  # the thread has to live on for the others
-            for question in asked:
-                question.answer.set_exception(error)
+                for request in requests:
+                    self._answer([request])
+        except Exception as error:  # the thread must survive for later requests
+            for request in requests:
+                request.answer.set_exception(error)
         else:
-            for question, answer in zip(asked, answers, strict=True):
-                question.answer.set_result(answer)
+            for request, answer in zip(requests, answers, strict=True):
+                request.answer.set_result(answer)
 
 
-def _ask(loaded: LoadedVersion, asked: Sequence[PendingRequest]) -> list[Answer]:
-    texts = [text for question in asked for text in question.texts]
-    table = loaded.model.predict(texts, asked[0].params)
-    rows_of: list[list[dict[str, Any]]] = [[] for _ in asked]
-    owner = [(number, place) for number, question in enumerate(asked) for place in range(len(question.texts))]
+def _predict(loaded: LoadedVersion, requests: Sequence[PendingRequest]) -> list[Answer]:
+    texts = [text for request in requests for text in request.texts]
+    table = loaded.model.predict(texts, requests[0].params)
+    rows_of: list[list[dict[str, Any]]] = [[] for _ in requests]
+    owner = [(number, place) for number, each in enumerate(requests) for place in range(len(each.texts))]
     for row in table.to_dict("records"):
         number, place = owner[row["text"]]
         rows_of[number].append({**row, "text": place})

@@ -1,4 +1,4 @@
-"""What a server counts, as Prometheus reads it."""
+"""The server's metrics, in Prometheus' format."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TEXTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 class ServerMetrics:
-    """`waiting`: how many texts wait."""
+    """`waiting`: returns the number of waiting texts."""
 
     media_type = CONTENT_TYPE_LATEST
 
@@ -42,7 +42,7 @@ class ServerMetrics:
         queue.set_function(waiting)
 
     def text(self, model: str, version: str) -> bytes:
-        """All figures; `version` of `model` is the one that answers."""
+        """All metrics as text; `version` of `model` is the one that is being served."""
         self._version.clear()
         self._version.labels(model, version).set(1)
         return generate_latest(self._registry)

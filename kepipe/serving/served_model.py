@@ -1,5 +1,4 @@
-"""The model that answers: that of a folder, or the version that a registered model's alias names, followed as the alias
-moves."""
+"""The served model: a folder's, or the version that a registered model's alias names, reloaded when the alias moves."""
 
 from __future__ import annotations
 
@@ -16,12 +15,13 @@ from kepipe.tracking.model_uri import fetch, is_model_uri, version_of
 from kepipe.tracking.predictors import PredictorRow, ServedModel, predictor_of
 
 LONGEST_PAUSE = 64
-"""Looks that are left out after one that failed, at most: 1, 2, 4, … of them."""
+"""After a failed refresh the pause is doubled, up to this many times `refresh_seconds`."""
 
 
 @dataclass(frozen=True)
 class LoadedVersion:
-    """A model, and which: the version's number; of a folder the beginning of its digest, "" where it has none."""
+    """An opened model. `version`: the registered version's number, or the beginning of a folder's digest ("" if it has
+    none)."""
 
     model: ServedModel
     version: str
@@ -29,11 +29,11 @@ class LoadedVersion:
 
 
 class CurrentModel:
-    """The model of `name`: a folder, or an address such as `models:/NAME@champion` in the store of `workspace`.
+    """The model of `name`: a folder, or a URI such as `models:/NAME@champion` in the store of `workspace`.
 
-    `tell` hears of another version, and of one that cannot be opened: then the one of before goes on answering, and the
-    other is tried again, less and less often. Raises ConfigError where there is no such model, ValueError for one that
-    cannot be asked.
+    `tell` is called when another version is loaded, and when one cannot be opened: the old version then stays, and the
+    new one is retried with exponential backoff. Raises ConfigError if there is no such model, ValueError for one
+    that cannot be opened.
     """
 
     def __init__(self, name: str, workspace: Path, tell: Callable[[str], None]) -> None:
@@ -44,13 +44,13 @@ class CurrentModel:
         self.loaded = self._load(self._version())
 
     def refresh(self) -> bool:
-        """Look once where the alias points, and open that version where it is another. Returns whether all is well."""
+        """Check the alias once, and open its version if it has changed. Returns whether that succeeded."""
         try:
             version = self._version()
             if version != self.loaded.version:
                 self.loaded = self._load(version)
                 self._tell(f"{self.name}: version {version} answers now")
-        except Exception as error:  # whatever it is, the version of before goes on
+        except Exception as error:  # whatever it is, the old version goes on serving
             trouble = f"{self.name}: version {self.loaded.version} goes on: {error or type(error).__name__}"
             if trouble != self._trouble:
                 self._tell(trouble)
@@ -60,7 +60,7 @@ class CurrentModel:
         return True
 
     def watch(self, refresh_seconds: float) -> None:
-        """Look every so many seconds, in a thread, until `stop`."""
+        """Call `refresh` every `refresh_seconds`, in a thread, until `stop`. Does nothing for a folder."""
         if not is_model_uri(self.name):
             return
 
@@ -72,11 +72,11 @@ class CurrentModel:
         self._watching = threading.Thread(target=look, name="kepipe-watch", daemon=True)
         self._watching.start()
 
-    def stop(self, patience: float) -> None:
-        """End `watch`; wait so many seconds for a version that is being opened."""
+    def stop(self, timeout: float) -> None:
+        """End `watch`; wait at most `timeout` seconds for a version that is being opened."""
         self._end.set()
         if self._watching is not None:
-            self._watching.join(patience)
+            self._watching.join(timeout)
 
     def _version(self) -> str:
         if is_model_uri(self.name):
@@ -89,7 +89,7 @@ class CurrentModel:
     def _load(self, version: str) -> LoadedVersion:
         folder, scratch = Path(self.name), None
         if is_model_uri(self.name):
-            scratch = tempfile.TemporaryDirectory(prefix="kepipe-")  # its weights may be mapped from there
+            scratch = tempfile.TemporaryDirectory(prefix="kepipe-")  # weights may be memory-mapped from there
             address = (
                 f"{self.name.partition('@')[0].rstrip('/')}/{version}" if "@" in self.name else self.name
             )

@@ -27,6 +27,10 @@ from kepipe.studies.scores import FILE, single_values, write_scores
 if TYPE_CHECKING:
     from kepipe.probes.base import Probe
     from kepipe.probes.held_out import HeldOutDocuments
+    from kepipe.tokenization.tokenizer import Tokenizer
+
+
+NO_PROBE = "no probe can be put to a model of its kind; `finetune` measures it by a task"
 
 
 class EvaluateConfig(ProbeSettings):
@@ -61,7 +65,7 @@ class EvaluateInputs:
 def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, context: StageContext) -> None:
     """Write `scores.json` and the probes' files. A probe that finds nothing to ask is left out, which is told.
 
-    Raises ValueError where no probe does.
+    Raises ValueError where no probe does, and for arms of another tokenizer than the shards'.
     """
     from kepipe.inference.opening import read_config
 
@@ -72,6 +76,8 @@ def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, context: StageConte
     if config.probes is None:
         _note_chosen(chosen, context)
     held_out = held_out_documents(inputs.linked, inputs.candidates, inputs.shards, config, context.seed)
+    for arm in inputs.arms:
+        _require_same_tokens(arm, inputs.shards, held_out.tokenizer)
     if inputs.vectors is not None:
         held_out = replace(held_out, vectors=inputs.vectors.folder)
     probes, skipped = make_probes(held_out, {name for of_arm in chosen.values() for name in of_arm})
@@ -101,10 +107,21 @@ def held_out_documents(
     return HeldOutDocuments(linked.folder, graph.folder, shards.folder, settings, tokenizer, seed)
 
 
+def _require_same_tokens(arm: Model, shards: Shards, tokenizer: Tokenizer) -> None:
+    """Raises ValueError where a model has another tokenizer than the probes: they ask all arms in the same tokens."""
+    from kepipe.tokenization.tokenizer import load_tokenizer
+
+    if load_tokenizer(arm.folder).backend.to_str() != tokenizer.backend.to_str():
+        raise ValueError(preview.other_tokens(arm.name, shards.name))
+
+
 def _note_chosen(chosen: Mapping[str, Sequence[ProbeName]], context: StageContext) -> None:
     for probes in dict.fromkeys(chosen.values()):
-        arms = [arm for arm, of_arm in chosen.items() if of_arm == probes]
-        context.note(f"{' and '.join(arms)}: {', '.join(probes)}")
+        arms = " and ".join(arm for arm, of_arm in chosen.items() if of_arm == probes)
+        if probes:
+            context.note(f"{arms}: {', '.join(probes)}")
+        else:
+            context.warn(f"{arms}: {NO_PROBE}")
 
 
 def _warn_of_made(
@@ -139,11 +156,20 @@ def _unknown_reference(config: EvaluateConfig, names: Sequence[str]) -> Iterator
         )
 
 
+def answers_nothing(arm: Planned) -> bool:
+    """Whether it is known before the run that no probe asks what the model of a stage can do."""
+    model = preview.model_of(arm)
+    return model is not None and not fitting(None, model, arm.name)
+
+
 def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
     """Arms that cannot be measured so."""
     arms = stage.inputs["arms"]
     yield from _unknown_reference(stage.config, [arm.name for arm in arms])
+    if stage.config.probes is None and arms and all(map(answers_nothing, arms)):
+        yield ConfigConflict("inputs.arms", f"{' and '.join(arm.name for arm in arms)}: {NO_PROBE}")
     for arm in arms:
+        yield from preview.of_other_tokens(arm, stage.inputs["shards"][0])
         model = preview.model_of(arm)
         if model is None:
             continue

@@ -203,6 +203,21 @@ def incompatibilities(
         yield from _other_vocabulary(stage.config.base.trained, model.vocabulary, shards, tokenizer)
 
 
+def of_other_tokens(arm: Planned, shards: Planned) -> Iterator[ConfigConflict]:
+    """Where the model of a stage surely has another tokenizer than the shards by whose tokens it is to be asked."""
+    theirs, ours = _learnt_from(arm), _first(shards)
+    if theirs is not None and theirs.name != ours.name and _surely_differ(theirs, ours):
+        yield ConfigConflict("inputs.arms", other_tokens(arm.name, shards.name))
+
+
+def other_tokens(arm: str, shards: str) -> str:
+    """Why an arm cannot be asked, and what to do."""
+    return (
+        f"`{arm}` has another tokenizer than `{shards}`, in whose tokens all arms are asked: measure it by an "
+        "`evaluate` of its own, with the shards that it was trained on"
+    )
+
+
 def _other_tokenizer(before: Planned, shards: Planned) -> Iterator[ConfigConflict]:
     theirs, ours = _learnt_from(before), _first(shards)
     if theirs is not None and theirs.name != ours.name and _surely_differ(theirs, ours):

@@ -16,6 +16,7 @@ from kepipe.config import ConfigConflict, Section, suggest
 from kepipe.flow.artifact import Artifact
 from kepipe.flow.stage import Planned, Stage, StageContext
 from kepipe.stages.artifacts import Evaluation, FineTuned, Model, Registration
+from kepipe.stages.evaluate import NO_PROBE, answers_nothing
 from kepipe.stages.scored import ModelScores, scores_of
 from kepipe.studies.design import better_by_name
 from kepipe.studies.figures import refusal
@@ -123,6 +124,11 @@ def _offer(
 def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
     """A gate whose metric is none of the scores, or has the form of another kind of name."""
     gate, judge = stage.config.gate, stage.given("evaluation") or stage.given("model")
+    model = stage.given("model")
+    if model is not None and stage.given("evaluation") is not None and answers_nothing(model):
+        yield ConfigConflict(
+            "inputs.model", f"{model.name}: {NO_PROBE}; register what `finetune` makes of it"
+        )
     asked = [("gate.metric", gate.metric)] if gate.metric is not None else []
     asked += [
         (f"gate.conditions.{number}.metric", name)

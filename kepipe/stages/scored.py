@@ -32,7 +32,7 @@ class ModelScores:
 
 
 def scores_of(model: Model, evaluation: Evaluation | None) -> ModelScores:
-    """The scores of a model. Raises ValueError where it took no part in the evaluation."""
+    """The scores of a model. Raises ValueError where the evaluation has none of it."""
     if evaluation is None:
         return _own(FineTuned(model.folder, model.digest, model.maker, model.name))
     arms = evaluation.scores().arms
@@ -41,10 +41,15 @@ def scores_of(model: Model, evaluation: Evaluation | None) -> ModelScores:
     measured = arms[model.name]
     shown = {probe: row.presentation for probe, row in rows() if probe in measured}
     deciding = next(
-        (f"{probe}/{each.deciding}", each.better)
-        for probe, each in shown.items()
-        if each.deciding in measured[probe]
+        (
+            (f"{probe}/{each.deciding}", each.better)
+            for probe, each in shown.items()
+            if each.deciding in measured[probe]
+        ),
+        None,
     )
+    if deciding is None:
+        raise ValueError(f"the evaluation put no probe to `{model.name}`: no score can decide on it")
     return ModelScores(evaluation, measured, deciding, str(evaluation.folder))
 
 

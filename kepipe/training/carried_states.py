@@ -1,7 +1,7 @@
-"""What a model carries from batch to batch, kept outside it: ELMo's LSTM states, XLNet's memory.
+"""State that a model carries from batch to batch, kept outside the model: ELMo's LSTM states, XLNet's memory.
 
-The loop hands each batch that goes on from another the state which that one left (`Batch.state`), and knows nothing of
-what is in it. It is part of a checkpoint, so that a training that was killed goes on with the same bytes.
+The loop gives each batch of a stream the state that the stream's previous batch left (`Batch.state`), without knowing
+its content. The state is part of a checkpoint, so that an interrupted run continues with the same result.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ class CarriedStates:
     def __init__(self) -> None:
         self._streams: dict[int, dict[str, Tensor]] = {}
         self._seen: set[int] = set()
-        """Streams that this process has gone on with; others are as a checkpoint left them."""
+        """Streams that this process has continued; the others are as in the checkpoint."""
 
     def attach(self, batch: Batch) -> Batch:
-        """The batch with what its stream has left, zeros in rows that begin. A batch of shuffled rows stays as it is.
+        """The batch with its stream's state, reset to zeros in rows that begin a text. A batch of shuffled rows is
+        returned as it is.
 
-        The `state` of the batch is the stream's own dict, which the model changes in place: what it puts there is what
-        the next batch of the stream gets, without a gradient.
-        Raises ValueError where rows go on from a batch that was not seen.
+        `Batch.state` is the stream's own dict: the model updates it in place, and the next batch of the stream gets the
+        values, detached. Raises ValueError if rows continue a batch that this process has not seen.
         """
         if batch.continues is None:
             return batch
@@ -50,7 +50,7 @@ class CarriedStates:
         return replace(batch, state=state)
 
     def tensors(self) -> dict[str, Tensor]:
-        """All of it, those of other processes too: "stream.name" → tensor on the CPU."""
+        """The states of all streams of all processes: "stream.name" → tensor on the CPU."""
         ours = {stream: _on_cpu(self._streams[stream]) for stream in self._seen}
         everyone = [ours]
         if torch.distributed.is_initialized():
@@ -64,7 +64,7 @@ class CarriedStates:
         }
 
     def restore(self, saved: Mapping[str, Tensor], device: torch.device) -> None:
-        """Go on from what `tensors` gave."""
+        """Load the states that `tensors` returned."""
         for key, value in saved.items():
             stream, name = key.split(".", 1)
             self._streams.setdefault(int(stream), {})[name] = value.to(device)

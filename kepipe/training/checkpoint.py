@@ -1,7 +1,7 @@
-"""Checkpoints: safetensors and JSON in a folder a step, whole or not there at all.
+"""Checkpoints: one folder per step, of safetensors and JSON, written atomically.
 
-A folder is written under another name, forced to disk and renamed; `state.json`, written last, holds the
-digests of the tensor files. Nothing is unpickled.
+A folder is written under another name, synced to disk and renamed; `state.json`, written last, holds the digests of the
+tensor files. Nothing is pickled.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ Tensors = Mapping[str, Mapping[str, Tensor]]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A whole checkpoint on disk: the update it stands after, what was stored as JSON, and the names of its files of
-    tensors."""
+    """An intact checkpoint on disk. `step`: the number of updates done; `state`: what was stored as JSON; `files`:
+    names of its tensor files."""
 
     folder: Path
     step: int
@@ -38,7 +38,7 @@ class Checkpoint:
     files: Collection[str]
 
     def tensors(self, name: str) -> dict[str, Tensor]:
-        """The tensors of one file; none where none were saved."""
+        """The tensors of a file; {} if none were saved."""
         file = self.folder / f"{name}.safetensors"
         loaded: dict[str, Tensor] = load_file(file) if file.name in self.files else {}
         return loaded
@@ -47,7 +47,7 @@ class Checkpoint:
 def save(root: Path, step: int, tensors: Tensors, state: Mapping[str, Any]) -> Checkpoint:
     """Write the checkpoint of `step`, replacing one of the same step.
 
-    Raises OSError (a full disk, a limit) with what to do; the checkpoints before it are left as they were.
+    Raises OSError (a full disk, a quota) that says what to do; earlier checkpoints stay intact.
     """
     folder = root / f"step-{step:08d}"
     digests = {}
@@ -66,8 +66,9 @@ def save(root: Path, step: int, tensors: Tensors, state: Mapping[str, Any]) -> C
     return Checkpoint(folder, step, state, digests.keys())
 
 
-def whole(root: Path, warn: Callable[[str], None]) -> Iterator[Checkpoint]:
-    """The undamaged checkpoints, newest first. Leftovers of a kill are removed, damage is told to `warn`."""
+def intact(root: Path, warn: Callable[[str], None]) -> Iterator[Checkpoint]:
+    """The intact checkpoints, newest first. Leftovers of a killed process are removed; `warn` is called for each
+    damaged checkpoint."""
     remove_leftovers(root)
     for folder in sorted(root.glob("step-*"), reverse=True):
         try:
@@ -77,7 +78,7 @@ def whole(root: Path, warn: Callable[[str], None]) -> Iterator[Checkpoint]:
 
 
 def steps(root: Path) -> list[int]:
-    """The steps of which something stands there under a checkpoint's name, in order."""
+    """The steps of all checkpoint folders, damaged ones included, in order."""
     names = (re.fullmatch(r"step-(\d{8,})", place.name) for place in root.glob("step-*"))
     return sorted(int(name[1]) for name in names if name)
 
@@ -99,7 +100,7 @@ def _open(folder: Path) -> Checkpoint:
 
 
 def _no_room(root: Path, step: int, error: Exception) -> str:
-    before = next(whole(root, lambda _: None), None)
+    before = next(intact(root, lambda _: None), None)
     kept = f"{before.folder.name} is intact" if before else "none is intact"
     free = shutil.disk_usage(root).free / 1e6
     return (

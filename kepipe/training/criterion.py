@@ -1,4 +1,4 @@
-"""What is minimised: named terms, each a mean over places that a batch alone tells the number of."""
+"""The loss: a sum of named terms, each a mean over a number of places that is known from the batch alone."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Losses = dict[str, Tensor]
 
 
 class Criterion(Protocol):
-    """A loss of several terms; what is minimised is their sum.
+    """A loss of several terms; their sum is minimised.
 
-    A term is a *mean* over places (tokens for a language model, rows for next-sentence prediction). `counts` says over
-    how many, from the batch alone and before the model runs, so that the batches that make up one update, on one
-    machine or on many, are averaged exactly as if they were one. A term that not all of these batches have weighs by
-    the share of them that have it.
+    A term is a *mean* over places (tokens for a language model, rows for next-sentence prediction). `counts` gives
+    their number from the batch alone, before the model runs, so that the micro-batches of an update, on one machine or
+    on many, are averaged exactly as if they were one batch. A term that only some of the micro-batches have is weighted
+    by their share.
     """
 
     @property
@@ -29,14 +29,14 @@ class Criterion(Protocol):
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Names of what is logged beside the terms and not minimised, such as an accuracy: means with counts too."""
+        """Names of values that are logged but not minimised, such as an accuracy: means with counts, as terms are."""
         ...
 
     def counts(self, batch: Batch) -> Mapping[str, int]:
-        """Term or metric → number of places of this batch over which it is a mean. Absent is what such a batch has
-        nothing to say of at all, as the terms of a mixture's other objectives."""
+        """Term or metric → number of places of this batch over which it is a mean. A term that does not apply to the
+        batch, such as one of another objective of a mixture, is absent."""
         ...
 
     def __call__(self, model: Any, batch: Batch) -> Losses:
-        """Each mean; 0, never NaN, where there is no place. `model` is what the training was given."""
+        """Term or metric → mean; 0, never NaN, where there is no place. `model`: the model being trained."""
         ...

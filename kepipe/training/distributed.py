@@ -1,4 +1,4 @@
-"""The machine a training runs on: device, number format, processes. Accelerate does the work."""
+"""Device, number format and processes of training (DDP, FSDP2), by Accelerate."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from kepipe.training.settings import TrainingSettings
 from kepipe.training.state_dict import restore_weights, weights
 
 DEVICE_VARIABLE = "ACCELERATE_TORCH_DEVICE"
-"""By which alone Accelerate can be told a device with its index."""
+"""The environment variable by which Accelerate takes a device with an index."""
 
 if TYPE_CHECKING:
     from torch.distributed.fsdp import FSDPModule
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class LossModule(nn.Module):
-    """Model and loss as one module, so that what wraps a module (DDP, FSDP, autocast) sees a whole step."""
+    """Model and criterion as one module, so that DDP, FSDP and autocast wrap the whole forward pass, loss included."""
 
     def __init__(self, model: TrainableModel) -> None:
         super().__init__()
@@ -44,13 +44,13 @@ class LossModule(nn.Module):
 
 
 class ShardedLossModule(LossModule):
-    """The same with each layer's weights cut up over the processes (FSDP2; Zhao et al. 2023).
+    """A `LossModule` whose weights are sharded over the processes (FSDP2; Zhao et al. 2023).
 
-    A layer is whole only while it is at work; what stands outside layers is whole during the step.
+    A layer's weights are gathered only while it computes; weights outside layers are gathered for the whole step.
     """
 
     def __init__(self, whole: TrainableModel, accelerator: Accelerator) -> None:
-        """`whole` stays as and where it is: a device never holds more of it than its share and one weight."""
+        """`whole` is not changed or moved: a device never holds more than its shard and one full weight."""
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import fully_shard  # imported here: takes half as long as torch itself
 
@@ -66,17 +66,17 @@ class ShardedLossModule(LossModule):
             self.model.get_buffer(name).copy_(buffer)
 
     def forward(self, criterion: Criterion, batch: Batch) -> Losses:
-        """Term → mean. Heads that this process's batch does not use get a gradient of 0: all processes have to
-        exchange the same gradients, and in a mixture their batches may be of different objectives."""
+        """Term → mean. Heads that this process's batch does not use get a gradient of 0, since all processes have to
+        reduce the same gradients, and batches of a mixture may have different objectives."""
         means = super().forward(criterion, batch)
         nothing = sum((0.0 * weight.sum() for weight in self.model.partially_used_parameters()), 0.0)
         return {name: mean + nothing for name, mean in means.items()}
 
     def clear_unused_grads(self) -> None:
-        """Take the gradient from heads that no process's batch used, as they have none in one process alone: else
-        they would decay, and go on in the direction of their last updates.
+        """Set the gradients of heads that no process used to None, as in a single process: with a gradient of 0 the
+        optimiser would decay them, and apply momentum.
 
-        Each process knows of its own part of a gradient whether it is 0; one exchange of flags tells of the whole.
+        Each process knows whether its own shard of a gradient is 0; one all-reduce of flags covers the whole.
         """
         weights = [weight for weight in self.model.partially_used_parameters() if weight.grad is not None]
         if not weights:
@@ -89,7 +89,7 @@ class ShardedLossModule(LossModule):
 
     @contextmanager
     def no_sync(self) -> Generator[None]:
-        """Add gradients up without exchanging them."""
+        """Accumulate gradients without reducing them over processes."""
         cast("FSDPModule", self).set_requires_gradient_sync(False)
         try:
             yield
@@ -98,8 +98,7 @@ class ShardedLossModule(LossModule):
 
 
 def without_values(model: TrainableModel) -> TrainableModel:
-    """A copy of the model whose weights hold no values and take no memory (device "meta"). Weights that are one stay
-    one."""
+    """A copy of the model on the device "meta", without values or memory. Tied weights stay tied."""
     memo: dict[int, Any] = {
         id(weight): nn.Parameter(weight.detach().to("meta"), weight.requires_grad)
         for weight in model.parameters()
@@ -109,12 +108,12 @@ def without_values(model: TrainableModel) -> TrainableModel:
 
 
 def is_sharded(accelerator: Accelerator, settings: TrainingSettings) -> bool:
-    """Whether each process holds a part of the model alone."""
+    """Whether each process holds only a shard of the model."""
     return settings.parallel == "fsdp2" and accelerator.num_processes > 1
 
 
 def resolve_precision(asked: str, device: str) -> str:
-    """What "auto" means on a device; else what is asked, with a ValueError where the device cannot do it."""
+    """The number format: `asked`, or for "auto" the device's fastest. Raises ValueError if the device lacks it."""
     kind = torch.device(device).type
     if asked == "auto":
         return "bf16" if native_bfloat16(device) else "fp16" if fast_float16(device) else "fp32"
@@ -126,10 +125,10 @@ def resolve_precision(asked: str, device: str) -> str:
 
 
 def make_accelerator(precision: str, device: str) -> Accelerator:
-    """The machine in number format `precision`; of several processes if torchrun or `launch` started them.
+    """An Accelerator for number format `precision`; for several processes if torchrun or `launch` started them.
 
-    In fp32 a GPU's products are in fp32, convolutions too; in tf32 they may round to 10 bits of mantissa. Raises
-    ValueError where several processes are to share one GPU.
+    With fp32, products on a GPU are in fp32, convolutions too; with tf32 they may round to 10 bits of mantissa. Raises
+    ValueError if several processes would share one GPU.
     """
     place = torch.device(device)
     grouped = torch.distributed.is_initialized() or int(os.environ.get("WORLD_SIZE", "1")) > 1
@@ -159,9 +158,9 @@ def make_accelerator(precision: str, device: str) -> Accelerator:
 
 
 def _compile(model: TrainableModel, kernels: Path) -> None:
-    """Have the layers compiled, into an empty folder: a run that was killed may have left half a kernel.
+    """Compile the layers, with an empty cache folder: a killed run may have left an incomplete kernel.
 
-    Raises ValueError here, where there is no compiler, rather than deep in torch.compile at the first update.
+    Raises ValueError if there is no compiler, here rather than deep in torch.compile at the first update.
     """
     try:
         compiler()
@@ -176,23 +175,23 @@ def _compile(model: TrainableModel, kernels: Path) -> None:
 def parallelize(
     accelerator: Accelerator, model: TrainableModel, settings: TrainingSettings, scratch: Path
 ) -> tuple[TrainableModel, nn.Module, torch.optim.Optimizer]:
-    """The model that is trained, the same with its loss, and its optimiser, on the machine and over its processes.
+    """The model to train, the prepared module of model and loss, and the optimiser, on the device and over processes.
 
-    The first is `model` itself, but with FSDP2 a copy that is cut up, while `model` stays whole on the CPU. What is
-    compiled goes to `scratch`.
+    The first is `model` itself; with FSDP2 it is a sharded copy, and `model` stays on the CPU. Compiled kernels go to
+    `scratch`.
     """
-    cut_up = is_sharded(accelerator, settings)
-    loss_module = ShardedLossModule(model, accelerator) if cut_up else LossModule(model)
+    sharded = is_sharded(accelerator, settings)
+    loss_module = ShardedLossModule(model, accelerator) if sharded else LossModule(model)
     inner = loss_module.model
     inner.set_gradient_checkpointing(settings.gradient_checkpointing)
     if settings.compile:
         _compile(inner, scratch / f"kernels-{accelerator.process_index}")
     optimizer = OPTIMIZERS[settings.optimizer](inner, settings)
     if isinstance(loss_module, ShardedLossModule):
-        sharded = loss_module
-        optimizer.register_step_pre_hook(lambda *_: sharded.clear_unused_grads())
-    # In evaluation mode there is no DDP around it.
-    trained: nn.Module = accelerator.prepare_model(loss_module, evaluation_mode=cut_up)
+        clear = loss_module.clear_unused_grads
+        optimizer.register_step_pre_hook(lambda *_: clear())
+    # `evaluation_mode` only keeps Accelerate from wrapping the module in DDP
+    trained: nn.Module = accelerator.prepare_model(loss_module, evaluation_mode=sharded)
     optimizer = accelerator.prepare_optimizer(optimizer)
     trained.train()
     return inner, trained, optimizer

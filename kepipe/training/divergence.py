@@ -1,4 +1,4 @@
-"""When the loss stops being a number: keep what led to it, and say what to do."""
+"""When the loss is no longer finite: save the batch that led to it, and say what to try."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from kepipe.training.microbatches import MicroBatch
 
 
 class Diverged(ValueError):
-    """The training cannot go on; the message says what was saved where, and what to try."""
+    """Training cannot continue; the message says where the batch was saved, and what to try."""
 
 
 def diverged(reason: NotFinite, parts: Sequence[MicroBatch], folder: Path, rate: float) -> Diverged:
-    """Save the parts of the bad update as safetensors in `folder` and make the error to raise."""
+    """Save the micro-batches of the bad update as safetensors in `folder`; returns the error to raise."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"not-finite-step-{reason.update.step + 1:08d}.safetensors"
     named = {
@@ -32,7 +32,8 @@ def diverged(reason: NotFinite, parts: Sequence[MicroBatch], folder: Path, rate:
 
 
 def require_finite(model: nn.Module, rate: float) -> None:
-    """Raise Diverged where a weight is no number: the last update may be the one that broke it, which no loss tells."""
+    """Raise Diverged if a weight is not finite: the last update may have broken it, and no loss is computed after
+    it."""
     bad = [name for name, weight in model.named_parameters() if not weight.isfinite().all()]
     if bad:
         raise Diverged(

@@ -1,4 +1,4 @@
-"""Measuring a model while it trains, on what it never trains on."""
+"""Evaluation during training, on held-out data."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from kepipe.training.metrics import name_terms
 
 
 class Evaluator(Protocol):
-    """Measures a model from time to time. `selection_metric` names the metric that says how good the model is; lower
-    is better."""
+    """Evaluates a model during training. `selection_metric`: the metric by which checkpoints are compared; lower is
+    better."""
 
     @property
     def selection_metric(self) -> str: ...
@@ -28,7 +28,7 @@ class Evaluator(Protocol):
 
 
 class HeldOutLoss:
-    """The loss on fixed batches. Every process measures all of them: they are few."""
+    """The loss on fixed batches. Every process evaluates all of them, since they are few."""
 
     selection_metric = "held_out_loss"
 
@@ -37,8 +37,8 @@ class HeldOutLoss:
 
     @torch.no_grad()
     def evaluate(self, accelerator: Accelerator, loss_module: nn.Module) -> dict[str, float]:
-        """`held_out_loss`, the sum of the terms' means over all batches, each term where there are several, and
-        `held_out_` with the name of each metric."""
+        """`held_out_loss`: the sum of the terms' means over all batches; `held_out_loss_TERM` for each term if there
+        are several; `held_out_METRIC` for each metric."""
         names = self.criterion.metrics
         sums = dict.fromkeys(self.criterion.terms + names, 0.0)
         places = dict.fromkeys(sums, 0)

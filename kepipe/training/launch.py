@@ -1,7 +1,7 @@
-"""A stage's work over several processes of this machine, one a GPU or one a share of the CPU's cores.
+"""Run a stage in several processes of this machine, one per GPU, or sharing the CPU's cores.
 
-Each process runs the same function on the same inputs. The first one speaks for all: its events reach the sink
-of the process that started them, as do mistakes of the user, from whichever process.
+Each process runs the same function on the same inputs. Only the main process (rank 0) sends events to the sink of the
+process that started them; ValueErrors and OSErrors reach it from any process.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from kepipe.flow.stage import StageContext, nothing
 from kepipe.worker_processes import end_with_parent
 
 Job = Callable[[Any, Any, StageContext], None]
-"""`(inputs, config, context)`, as a stage runs it; a function of a module, so that other processes can import it."""
+"""`(inputs, config, context)`, as for a stage; a module-level function, so that other processes can import it."""
 
 
 @dataclass(frozen=True)
-class _Meeting:
-    """Where the processes of a group meet, how many they are, and how many threads each has."""
+class _ProcessGroup:
+    """The size of the group, the threads of each process, and the folder of its rendezvous file."""
 
     processes: int
     threads: int
@@ -33,16 +33,16 @@ class _Meeting:
 
 
 def is_main_process() -> bool:
-    """Whether this process is the one that writes and speaks."""
+    """Whether this is the process that writes results and sends events."""
     return int(os.environ.get("RANK", "0")) == 0
 
 
 def run(job: Job, inputs: Any, config: Any, context: StageContext, processes: int) -> None:
-    """Run `job` in `processes` new processes that form one group of torch.distributed, and wait for them.
+    """Run `job` in `processes` new processes that form one torch.distributed group, and wait for them.
 
-    Raises what a process raised: a ValueError or OSError as it is, anything else with its traceback. When one
-    fails, or this one is stopped, the others are ended; when this one is killed, they end by themselves. Raises
-    ValueError where there are fewer GPUs than processes.
+    Raises what a process raised: a ValueError or OSError as it is, anything else with its traceback. When one process
+    fails, or this one is stopped, the others are killed; when this one is killed, they end by themselves. Raises
+    ValueError if there are fewer GPUs than processes.
     """
     _check_devices(context.device, processes)
     import torch
@@ -50,27 +50,27 @@ def run(job: Job, inputs: Any, config: Any, context: StageContext, processes: in
 
     channel = multiprocessing.get_context("spawn").Queue()
     threads = max(1, torch.get_num_threads() // processes)
-    mute = replace(context, sink=_mute, sources_read=nothing)
+    silent = replace(context, sink=_ignore, sources_read=nothing)
     with TemporaryDirectory() as folder:
-        meeting = _Meeting(processes, threads, Path(folder))
-        arguments = (meeting, channel, job, inputs, config, mute)
-        group = start_processes(  # type: ignore[no-untyped-call]
-            _take_part, arguments, processes, join=False, start_method="spawn"
+        group = _ProcessGroup(processes, threads, Path(folder))
+        arguments = (group, channel, job, inputs, config, silent)
+        spawned = start_processes(  # type: ignore[no-untyped-call]
+            _run_worker, arguments, processes, join=False, start_method="spawn"
         )
         try:
-            while not group.join(timeout=0.1):
-                _pass_on(channel, context)
+            while not spawned.join(timeout=0.1):
+                _forward_events(channel, context)
         except ProcessRaisedException:
-            _pass_on(channel, context)  # the reason, where it is the user's to mend
+            _forward_events(channel, context)  # raises the worker's own error, if it sent one
             raise
         finally:
-            for process in group.processes:
+            for process in spawned.processes:
                 process.kill()
-        _pass_on(channel, context)
+        _forward_events(channel, context)
 
 
 def _check_devices(device: str, processes: int) -> None:
-    """Raise ValueError where not each process can have a GPU to itself."""
+    """Raise ValueError if there is not a GPU for each process."""
     import torch
 
     place = torch.device(device)
@@ -81,50 +81,49 @@ def _check_devices(device: str, processes: int) -> None:
             f"processes: {processes} need as many GPUs, and `device: {device}` is one: set `device: cuda`, or leave "
             "`processes` out"
         )
-    there = torch.cuda.device_count()
-    if processes > there:
+    available = torch.cuda.device_count()
+    if processes > available:
         raise ValueError(
-            f"processes: {processes}, but this machine has {there} GPUs: set processes to {there}"
+            f"processes: {processes}, but this machine has {available} GPUs: set processes to {available}"
         )
 
 
-def _pass_on(channel: Any, context: StageContext) -> None:
-    """Hand what the processes have said to the sink, and raise what they have raised."""
+def _forward_events(channel: Any, context: StageContext) -> None:
+    """Send the events of the main process to the sink; raise the first error that a process sent."""
     while True:
         try:
-            said: Event | Exception = channel.get(timeout=0.01)
+            message: Event | Exception = channel.get(timeout=0.01)
         except Empty:
             return
-        if isinstance(said, Exception):
-            raise said
-        context.sink(said)
+        if isinstance(message, Exception):
+            raise message
+        context.sink(message)
 
 
-def _take_part(
+def _run_worker(
     rank: int,
-    meeting: _Meeting,
+    group: _ProcessGroup,
     channel: Any,
     job: Job,
     inputs: Any,
     config: Any,
     context: StageContext,
 ) -> None:
-    """What each process does: join the group, run the job, leave."""
+    """The main function of each process: join the group, run the job, leave the group."""
     end_with_parent()
-    size = meeting.processes
+    size = group.processes
     place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size}
     os.environ.update({name: str(value) for name, value in place.items()})
 
     import torch
-    import torch.distributed as group
 
-    torch.set_num_threads(meeting.threads)
+    torch.set_num_threads(group.threads)
     on_gpu = torch.device(context.device).type == "cuda"
     if on_gpu:
         torch.cuda.set_device(rank)
-    group.init_process_group(
+    torch.distributed.init_process_group(
         "nccl" if on_gpu else "gloo",
-        init_method=(meeting.folder / "group").as_uri(),
+        init_method=(group.folder / "group").as_uri(),
         rank=rank,
         world_size=size,
     )
@@ -136,8 +135,8 @@ def _take_part(
     finally:
         channel.close()
         channel.join_thread()
-    group.destroy_process_group()
+    torch.distributed.destroy_process_group()
 
 
-def _mute(_event: Event) -> None:
-    """The sink of a process that does not speak."""
+def _ignore(_event: Event) -> None:
+    """The sink of all processes but the main one."""

@@ -1,7 +1,7 @@
 """The training loop.
 
-Everything random in it is a function of the seed and of the number of a batch, so that to continue means to
-load the weights, the optimiser's memory, what the model carries from batch to batch, and one integer.
+All randomness is a function of the seed and the number of a batch, so that resuming needs the weights, the optimiser's
+state, the state that the model carries from batch to batch, and one integer.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from kepipe.training.metrics import MetricAccumulator, NotFinite
 from kepipe.training.microbatches import Batches, MicroBatch, MicrobatchLoader
 from kepipe.training.optimizer import set_rate
 from kepipe.training.settings import TrainingSettings
-from kepipe.training.state_dict import restore_weights, weights, whole
+from kepipe.training.state_dict import full_tensor, restore_weights, weights
 from kepipe.training.stopwatch import Stopwatch, training_progress
 from kepipe.training.throughput import Throughput
 from kepipe.training.train_state import CheckpointManager, TrainState
@@ -40,11 +40,11 @@ def train(
     context: StageContext,
     evaluator: Evaluator | None = None,
 ) -> TrainState:
-    """Train `model` in place, continuing from the newest whole checkpoint in `context.scratch`.
+    """Train `model` in place, continuing from the newest intact checkpoint in `context.scratch`.
 
-    `batches` gives a micro-batch by its number and the share of the training that is done. Logs loss, what `evaluator`
-    measures, learning_rate, gradient_norm and the speed. Raises ValueError where the settings do not fit the machine,
-    Diverged (a ValueError) where the loss stops being a number, OSError where a checkpoint cannot be written.
+    `batches`: (number of a micro-batch, share of the training that is done) → the micro-batch. Logs the loss, the
+    metrics of `evaluator`, learning_rate, gradient_norm and throughput. Raises ValueError if the settings do not fit
+    the machine, Diverged (a ValueError) if the loss is no longer finite, OSError if a checkpoint cannot be written.
     """
     accelerator = make_accelerator(resolve_precision(settings.precision, context.device), context.device)
     loader = MicrobatchLoader(
@@ -97,7 +97,9 @@ def train(
             worth_keeping = False
             if evaluator and "measure" in actions:
                 metrics |= evaluator.evaluate(accelerator, loss_module)
-                worth_keeping = state.record(metrics[evaluator.selection_metric], settings.keeps_best())
+                worth_keeping = state.record(
+                    metrics[evaluator.selection_metric], settings.num_best_checkpoints()
+                )
             context.log(metrics | {"learning_rate": rate}, step=state.step)
             if "save" in actions or worth_keeping:
                 checkpoints.save(state)
@@ -120,9 +122,9 @@ def update(
 ) -> tuple[dict[str, Tensor], Tensor]:
     """One update of the weights from this process's micro-batches.
 
-    Returns the sum of each term and metric over its places, and the norm of the gradient before clipping. The gradient
-    is that of each term's mean over the places of *all* micro-batches of all processes, times the share of these that
-    have the term: in a mixture each objective weighs as often as it comes, into however many parts an update is cut.
+    Returns the sum of each term and metric over its places, and the norm of the gradient before clipping. Each term
+    contributes its mean over the places of *all* micro-batches of all processes, times the share of micro-batches that
+    have the term: an objective of a mixture is weighted by how often it is drawn, whatever `accumulate` is.
     """
     terms = criterion.terms
     places = [sum(part.counts.get(name, 0) for part in micro_batches) for name in terms]
@@ -130,7 +132,7 @@ def update(
     all_2K = torch.tensor([places, having])
     if accelerator.num_processes > 1:
         all_2K = accelerator.reduce(all_2K.to(accelerator.device), "sum")
-    # DDP and FSDP divide the gradient by the number of processes: what all have is shared out to the parts of one.
+    # DDP and FSDP average gradients over processes, so shares are of this process's number of micro-batches
     totals, shares = (dict(zip(terms, all_K, strict=True)) for all_K in all_2K.tolist())
     sums: dict[str, Tensor] = {}
     for part in micro_batches:
@@ -145,7 +147,7 @@ def update(
             accelerator.backward(torch.stack(weighted).sum())
         for name, mean in means.items():
             sums[name] = sums.get(name, 0.0) + mean.detach() * part.counts[name]
-    norm = whole(accelerator.clip_grad_norm_(loss_module.parameters(), max_grad_norm or float("inf")))
+    norm = full_tensor(accelerator.clip_grad_norm_(loss_module.parameters(), max_grad_norm or float("inf")))
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return sums, norm

@@ -1,4 +1,4 @@
-"""The learning rate as a function of how much of the training is done: nothing to save, nothing to restore."""
+"""The learning rate as a function of the share of the training that is done; it has no state."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import math
 from kepipe.training.settings import TrainingSettings
 
 COOLDOWN = 0.2
-"""Share of a training over which the rate falls by "wsd"."""
+"""Share of the training over which "wsd" decays."""
 
 
 def learning_rate(share: float, settings: TrainingSettings, update: float = 0.0) -> float:
-    """Rate of an update before which `share` of the training is done: a linear rise over the warm-up, then a fall by
+    """Learning rate of the next update when `share` of the training is done: a linear warm-up, then a decay by
     `settings.schedule`.
 
-    `update`: the share that one update is, where that is known, as of a number of steps. With a warm-up of w updates
-    the first has the rate peak / (w + 1). "linear" and "cosine" would reach 0 at the first update after the last;
+    `update`: one update as a share of the training, if the number of steps is known, else 0. With a warm-up of w
+    updates the first has the rate peak / (w + 1). "linear" and "cosine" would reach 0 one update after the last;
     "inverse-sqrt" is peak · √((w + 1) / (s + 1)) after s updates (Vaswani et al. 2017, eq. 3, with the peak as the
-    unit); "wsd" falls by 1 − √x over the last share x (Hägele et al. 2024, eq. 2).
+    unit); "wsd" decays as 1 − √x over the last share x (Hägele et al. 2024, eq. 2).
     """
     peak, warmup = settings.learning_rate, settings.warmup_share()
     if share < warmup:

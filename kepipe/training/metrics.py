@@ -1,4 +1,4 @@
-"""What happened since the last record, kept on the device: no step waits for a number."""
+"""Metrics since the last log record, kept on the device so that no step waits for a value."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kepipe.training.microbatches import MicroBatch, PlannedUpdate
 
 
 class NotFinite(ArithmeticError):
-    """`what` of an update is not a number any more."""
+    """`what` (the loss or the gradient) of an update is not finite."""
 
     def __init__(self, update: PlannedUpdate, what: str) -> None:
         super().__init__(f"{what} of step {update.step + 1} is not finite")
@@ -25,27 +25,27 @@ class NotFinite(ArithmeticError):
 
 @dataclass
 class MetricAccumulator:
-    """The updates since the last record, as this process saw them."""
+    """This process's updates since the last log record."""
 
     terms: tuple[str, ...]
-    """Parts of the loss."""
+    """Names of the loss's terms."""
     metrics: tuple[str, ...] = ()
-    """What is logged besides."""
+    """Names of other values that are logged."""
     updates: list[PlannedUpdate] = field(default_factory=list)
     sums: list[Tensor] = field(default_factory=list)
-    """An update's sum of each term and metric over its places, [K] on the device."""
+    """For each update, the sum of each term and metric over its places, [K] on the device."""
     counts: list[Sequence[float]] = field(default_factory=list)
-    """The number of these places."""
+    """For each update, the number of places of each term and metric."""
     norms: list[Tensor] = field(default_factory=list)
     tokens: int = 0
     waited: float = 0.0
-    """Seconds in which the model had no batch to work on."""
+    """Seconds spent waiting for batches."""
     began: float = field(default_factory=time.perf_counter)
 
     def wait(
         self, updates: Iterator[tuple[PlannedUpdate, list[MicroBatch]]]
     ) -> tuple[PlannedUpdate, list[MicroBatch]]:
-        """The next update and this process's parts of it; the time until they are there is kept."""
+        """The next update and this process's micro-batches of it; adds the time until they are ready to `waited`."""
         start = time.perf_counter()
         update, parts = next(updates)
         self.waited += time.perf_counter() - start
@@ -55,7 +55,7 @@ class MetricAccumulator:
     def add(
         self, update: PlannedUpdate, sums: Mapping[str, Tensor], parts: Sequence[MicroBatch], norm: Tensor
     ) -> None:
-        """Take note of an update."""
+        """Record an update."""
         zero = torch.zeros((), device=norm.device)
         self.updates.append(update)
         names = self.terms + self.metrics
@@ -64,14 +64,14 @@ class MetricAccumulator:
         self.norms.append(norm)
 
     def means(self, accelerator: Accelerator) -> dict[str, float]:
-        """Mean of each term and metric over all updates and processes; NotFinite for the first bad update."""
+        """Mean of each term and metric over all updates and processes. Raises NotFinite for the first bad update."""
         sums_SK = torch.stack(self.sums)
         kind = exact(sums_SK.device)
         sums_SK = sums_SK.to(kind)
         counts_SK = torch.tensor(self.counts, dtype=kind, device=sums_SK.device)
         sums_SK, counts_SK = accelerator.reduce((sums_SK, counts_SK), "sum")
         norms_S = torch.stack(self.norms)
-        overflow_is_normal = accelerator.scaler is not None  # fp16: the update was left out
+        overflow_is_normal = accelerator.scaler is not None  # fp16: such an update is skipped
         for update, total, norm in zip(self.updates, sums_SK.sum(1).tolist(), norms_S.tolist(), strict=True):
             if not math.isfinite(total):
                 raise NotFinite(update, "the loss")
@@ -84,12 +84,12 @@ class MetricAccumulator:
         return name_terms("loss", means) | metrics | {"gradient_norm": float(norms_S.mean())}
 
     def seconds(self) -> float:
-        """Time since the last record."""
+        """Time since the last log record."""
         return time.perf_counter() - self.began
 
 
 def name_terms(prefix: str, means: Mapping[str, float]) -> dict[str, float]:
-    """Metrics of a loss: `prefix` for the sum of its terms, and `prefix`_term for each where there are several."""
+    """Names for a loss: `prefix` for the sum of its terms and, if there are several, `prefix`_TERM for each."""
     if not means:
         return {}
     parts = {f"{prefix}_{name}": mean for name, mean in means.items()} if len(means) > 1 else {}

@@ -1,4 +1,4 @@
-"""The batches of a training, numbered, and prepared ahead of the model."""
+"""Numbered micro-batches, grouped into updates and prepared ahead of the model."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from kepipe.training.settings import TrainingSettings
 from kepipe.training.train_state import TrainState
 
 Batches = Callable[[int, float], Batch]
-"""Number of a micro-batch, and the share of the training that is done when it comes → that batch: a pure function, so
-that to resume takes one integer."""
+"""(number of a micro-batch, share of the training that is done) → the batch: a pure function, so that resuming needs
+one integer."""
 
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """A batch that makes up an update, alone or with others."""
+    """One of the batches of an update (several with `accumulate`)."""
 
     batch: Batch
     counts: Mapping[str, int]
     """Term or metric → number of places (see `Criterion.counts`)."""
     tokens: int
-    """Tokens that are not padding, of encoder and decoder."""
+    """Number of tokens without padding, of encoder and decoder."""
     seed: int
-    """Of what the model itself draws (dropout)."""
+    """Seed of dropout."""
 
 
 @dataclass(frozen=True)
 class PlannedUpdate:
-    """Update `step`, from 0: the numbers of its micro-batches, those of all processes, and the share of the training
-    for which they are made."""
+    """An update. `step`: its number, from 0; `numbers`: its micro-batches, of all processes; `share`: of the training
+    that is done before it."""
 
     step: int
     numbers: range
@@ -43,10 +43,10 @@ class PlannedUpdate:
 
 @dataclass(frozen=True)
 class MicrobatchLoader:
-    """The micro-batches of every update for one of several processes.
+    """The micro-batches of every update for process `process` of `processes`.
 
-    An update has the next G batches, G = `settings.parts_at` the share of the training that is done; process r of W
-    takes every W-th of them from the r-th on. So a run on any number of processes that divides G sees the same updates.
+    An update consists of the next G micro-batches, G = `settings.parts_at(share)`; process r of W takes every W-th of
+    them from the r-th on. So runs on any number of processes that divides G have the same updates.
     """
 
     batches: Batches
@@ -56,7 +56,7 @@ class MicrobatchLoader:
     process: int = 0
     processes: int = 1
     pin: bool = False
-    """Whether batches are to be copied to a GPU."""
+    """Whether to pin batches in memory, for copying to a GPU."""
 
     def __post_init__(self) -> None:
         fewest = self.settings.ramp()[0]
@@ -67,7 +67,7 @@ class MicrobatchLoader:
             )
 
     def load(self, number: int, share: float = 0.0) -> MicroBatch:
-        """Micro-batch `number`; a pure function. `share`: of the training that is done when it comes."""
+        """Micro-batch `number`; a pure function. `share`: of the training that is done."""
         batch = self.batches(number, share)
         tokens = int((batch.documents > 0).sum())
         if batch.decoder_documents is not None:
@@ -77,14 +77,14 @@ class MicrobatchLoader:
         return MicroBatch(batch.pinned() if self.pin else batch, counts, tokens, dropout)
 
     def reload(self, update: PlannedUpdate) -> list[MicroBatch]:
-        """All micro-batches of an update, those of other processes too."""
+        """All micro-batches of an update, including those of other processes."""
         return [self.load(number, update.share) for number in update.numbers]
 
     def updates(self, state: TrainState) -> Generator[tuple[PlannedUpdate, list[MicroBatch]]]:
-        """The updates that follow `state`, which the caller carries on, and this process's share of each, prepared
-        ahead. Close it to stop.
+        """The updates after `state`, each with this process's micro-batches, prepared ahead. The caller advances
+        `state`, and closes the generator to stop.
 
-        The last is that after which all steps are done; with a budget of time it is for the caller to stop.
+        Ends when all steps are done; with a time budget it does not end by itself.
         """
         depth = 2 * self.settings.workers + self.settings.accumulate // self.processes
         mine = (
@@ -103,8 +103,8 @@ class MicrobatchLoader:
                 yield update, [first, *(next(loaded)[1] for _ in range(others))]
 
     def _plan(self, state: TrainState) -> Iterator[PlannedUpdate]:
-        """Updates without end but that of all steps. With a budget, all processes look at the same time, that of the
-        latest update, when they plan one ahead."""
+        """The updates until all steps are done; without end if there is a budget. Updates planned ahead then have the
+        share at the latest finished update, which is the same in all processes."""
         step, first = state.step, state.micro_batches
         while self.settings.budget is not None or step < self.settings.steps:
             share = state.share(self.settings) if self.settings.budget else step / self.settings.steps

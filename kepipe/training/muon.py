@@ -1,4 +1,4 @@
-"""Muon (Jordan et al. 2024): a matrix moves by its momentum with all singular values made about 1."""
+"""Muon (Jordan et al. 2024): a matrix is updated by its momentum, orthogonalised (all singular values about 1)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from kepipe.models.protocols import TrainableModel
 from kepipe.training.settings import TrainingSettings
 
 ADAMW_RMS = 0.2
-"""About the size of an element of AdamW's updates, at rate 1 (Liu et al. 2025, section 2.2)."""
+"""Typical root mean square of AdamW's updates at learning rate 1 (Liu et al. 2025, section 2.2)."""
 
 
 class Muon(torch.optim.Muon):
-    """`torch.optim.Muon` that multiplies in the number format in which the device is fast.
+    """`torch.optim.Muon` with matrix products in the device's fastest number format.
 
-    torch's own takes bf16 everywhere: a hundred times slower than fp32 on processors that cannot multiply it. Learning
-    rates are always AdamW's (torch's `match_rms_adamw`).
+    torch's own uses bf16 everywhere, which is a hundred times slower than fp32 on processors without bf16. Learning
+    rates are on AdamW's scale (torch's `match_rms_adamw`).
     """
 
     def __init__(self, groups: list[dict[str, Any]], rate: float) -> None:
@@ -53,9 +53,8 @@ class Muon(torch.optim.Muon):
 def orthogonal(
     matrix_NM: Tensor, coefficients: tuple[float, float, float], steps: int, epsilon: float
 ) -> Tensor:
-    """A matrix with all its singular values made about 1 (0.7 to 1.2), in the format of `product_format`.
-
-    The quintic Newton-Schulz iteration of Jordan et al. (2024).
+    """The orthogonalised matrix, its singular values between 0.7 and 1.2, in the format of `product_format`, by the
+    quintic Newton-Schulz iteration of Jordan et al. (2024).
     """
     a, b, c = coefficients
     wide = matrix_NM.to(product_format(matrix_NM.device.type))
@@ -70,15 +69,15 @@ def orthogonal(
 
 @cache
 def product_format(device: str) -> torch.dtype:
-    """The number format in which a device multiplies matrices fastest, of those that Muon is known to learn with."""
+    """The device's fastest number format for matrix products, of those known to work with Muon."""
     return torch.bfloat16 if native_bfloat16(device) else torch.float32
 
 
 class MuonWithAdamW(torch.optim.Optimizer):
-    """`Muon` for the matrices of a model's layers, AdamW for all else, as one optimiser.
+    """`Muon` for the matrices of a model's layers and AdamW for all other weights, as one optimiser.
 
     Updates of matrices are scaled to the size of AdamW's (Liu et al. 2025, "Muon is Scalable for LLM Training",
-    eq. 4), so that one learning rate and one decay serve both. Both keep their memory in this optimiser's `state`.
+    eq. 4), so that one learning rate and one weight decay serve both. Both keep their state in this one's `state`.
     """
 
     def __init__(self, model: TrainableModel, settings: TrainingSettings) -> None:
@@ -106,13 +105,13 @@ class MuonWithAdamW(torch.optim.Optimizer):
         self._share()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take groups and memory over, as when another state is loaded."""
+        """Share groups and state with the parts again after loading."""
         super().__setstate__(state)
         self._share()
 
     def _share(self) -> None:
-        """One list of groups and one memory: a rate that is set here is set there, and so is what a checkpoint
-        brings."""
+        """Let both parts use this optimiser's groups and state, so that a learning rate or a loaded checkpoint applies
+        to them."""
         groups = iter(self.param_groups)
         for part in self._parts:
             part.param_groups = [next(groups) for _ in part.param_groups]

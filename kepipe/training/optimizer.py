@@ -1,4 +1,4 @@
-"""The optimisers: a table, and the learning rate of whichever it is."""
+"""The table of optimisers, and how their learning rate is set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches prepared ahead of the model, in order, by threads."""
+"""Compute results ahead of time in threads, in order."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Made = TypeVar("Made")
 def prefetch(
     make: Callable[[Key], Made], keys: Iterable[Key], *, workers: int, depth: int
 ) -> Generator[Made]:
-    """`make(key)` for each key, in the order of the keys; up to `depth` are made before they are asked for.
+    """`make(key)` for each key, in the order of the keys; up to `depth` results are computed ahead.
 
-    What comes out does not depend on `workers`, as long as `make` is a function of its key. An error of `make`
-    is raised where its result would have come. Close the iterator to stop the threads.
+    The results do not depend on `workers` if `make` is a pure function. An error of `make` is raised in the place of
+    its result. Close the generator to stop the threads.
     """
     remaining = iter(keys)
-    with ThreadPoolExecutor(workers, thread_name_prefix="ahead") as pool:
+    with ThreadPoolExecutor(workers, thread_name_prefix="prefetch") as pool:
         waiting: deque[Future[Made]] = deque(pool.submit(make, key) for key in islice(remaining, depth))
         try:
             while waiting:

@@ -1,4 +1,4 @@
-"""Recipes: settings of a training by one word, beneath those that are written out."""
+"""Recipes: named sets of training settings, overridden by settings that are given explicitly."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RECIPES: Mapping[str, Callable[[str, Family], Mapping[str, Any]]] = {
     "default": _default,
     "published": _published,
 }
-"""Name → the settings of a fresh model of a family that differ from the defaults."""
+"""Name → (family name, family) → the settings of a fresh model that differ from the defaults."""
 
 if TYPE_CHECKING:
     RecipeName = str
@@ -35,8 +35,8 @@ else:
 
 
 def settings_of(recipe: object, family: object) -> Mapping[str, Any]:
-    """What a recipe sets for a fresh model of a family; nothing for what is no name of one, which is told where it is
-    read. Raises ValueError where a recipe has nothing for the family."""
+    """The settings of a recipe for a fresh model of a family; {} for unknown names, which validation reports. Raises
+    ValueError if the recipe has no settings for the family."""
     if not isinstance(recipe, str) or not isinstance(family, str):
         return {}
     if recipe not in RECIPES or family not in FAMILIES:

@@ -1,4 +1,4 @@
-"""The settings of a training, as the YAML has them."""
+"""The settings of training, as the YAML has them."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from kepipe.config import Duration, Section, runtime_only
 OptimizerName = Literal["adamw", "muon"]
 """A row of `kepipe.training.optimizer.OPTIMIZERS`."""
 RAMP_STAGES = 4
-"""Sizes of an update in a batch ramp, the full one included."""
+"""Number of batch sizes in a batch ramp, including the full one."""
 
 
 TRAINING_FIGURES = (
     "loss", "loss_*", "gradient_norm", "learning_rate", "tokens_per_second", "model_flops_utilisation",
     "data_wait_share",
 )  # fmt: skip
-"""What the loop logs, whatever it trains; `*` stands for the terms of a loss."""
+"""Metrics that the loop logs for any model; `*` stands for the terms of a loss."""
 
 
 class TrainingSettings(Section):
-    """How long, how fast and how carefully to train."""
+    """Steps, batch, optimiser, precision, processes, evaluation and checkpoints."""
 
     renamed: ClassVar[Mapping[str, str]] = {
         "clip": "max_grad_norm",
@@ -33,74 +33,74 @@ class TrainingSettings(Section):
     }
 
     steps: int = Field(1000, ge=0)
-    """Updates of the weights; 0: none, so that the model stays what it starts from, as an arm to compare with."""
+    """Number of updates of the weights; 0: the model stays as it starts, as an arm to compare with."""
     budget: Duration | None = Field(None, gt=0)
-    """Time to train, such as `10m`, in place of `steps`: the learning rate, and all else that changes while a model
-    learns, goes by the share of it that is used. Measurements and checkpoints count. A training that is interrupted
-    goes on with the time that is left, but how many updates fit into it differs from run to run."""
+    """Wall-clock time to train, such as `10m`, instead of `steps`. The learning rate and everything else that changes
+    during training follows the share of the budget used; evaluation and checkpoints count. An interrupted run continues
+    with the time that is left. The number of updates differs from run to run."""
     optimizer: OptimizerName = "adamw"
-    """adamw; or muon, which takes care of the layers' matrices, and leaves all else to AdamW."""
+    """adamw; or muon, for the matrices of layers, with AdamW for all other weights."""
     batch_tokens: int = Field(8192, ge=1)
-    """Tokens that make up one update, over all processes."""
+    """Tokens per update, over all processes and accumulated micro-batches."""
     accumulate: int = Field(1, ge=1)
-    """Parts that an update's batch is made of, one after the other or spread over processes: less memory. Rows are
-    drawn part by part; how many processes share the parts changes nothing."""
+    """Gradient accumulation: the number of micro-batches per update, computed one after the other or spread over
+    processes, to save memory. The number of processes does not change the result."""
     batch_ramp: float = Field(0.0, ge=0, lt=1)
-    """Share of the training over which the parts of an update become more, from an eighth of `accumulate`, or what it
-    can be halved to, by doubling: small updates first, when any will do."""
+    """Share of the training over which the batch grows, by doubling the number of micro-batches per update up to
+    `accumulate`, from an eighth of it (or as far as it can be halved)."""
     learning_rate: float = Field(5e-4, gt=0)
-    """The highest rate, reached after the warm-up."""
+    """Peak learning rate, reached after the warm-up."""
     warmup: float = Field(0.06, ge=0)
-    """Steps over which the rate rises from 0; below 1, a share of the training."""
+    """Steps over which the learning rate rises from 0; below 1, a share of the training."""
     schedule: Literal["linear", "cosine", "inverse-sqrt", "constant", "wsd"] = "linear"
-    """How the rate falls after the warm-up; wsd: not until the last fifth of the training (warm-up, stable, decay). A
-    one-cycle schedule is `linear` with `warmup: 0.5`."""
+    """How the learning rate decays after the warm-up; wsd (warm-up, stable, decay): only in the last fifth of the
+    training. A one-cycle schedule is `linear` with `warmup: 0.5`."""
     weight_decay: float = Field(0.01, ge=0)
-    """Decay of the matrices; vectors (biases, norms) do not decay."""
+    """Weight decay of matrices; vectors (biases, norms) are not decayed."""
     betas: tuple[float, float] = (0.9, 0.98)
-    """AdamW's memory of gradients and of their squares."""
+    """AdamW's coefficients of the running means of gradients and of their squares."""
     epsilon: float = Field(1e-6, gt=0)
-    """AdamW's floor of the denominator."""
+    """AdamW's term in the denominator."""
     max_grad_norm: float = Field(1.0, ge=0)
-    """Largest norm of the gradient; 0 does not clip."""
+    """Gradients are clipped to this norm; 0: no clipping."""
     precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = "auto"
-    """Number format of matrix products; auto: bf16 where the processor or GPU computes it natively, fp16 on a GPU that
-    does that alone, else fp32. tf32: fp32, of which an NVIDIA GPU rounds the factors to 10 bits."""
+    """Number format of matrix products. auto: bf16 if the processor or GPU computes it natively, else fp16 on a GPU
+    that has it, else fp32. tf32: fp32 whose factors an NVIDIA GPU rounds to 10 bits."""
     gradient_checkpointing: bool = False
-    """Compute activations again in the backward pass (gradient checkpointing): less memory, a third more time."""
+    """Recompute activations in the backward pass: less memory, a third more time."""
     compile: bool = False
-    """Compile the model (torch.compile), which needs a C++ compiler: pays after some hundred steps. A training that was
-    interrupted goes on as it would have but for rounding."""
+    """Compile the layers with torch.compile, which needs a C++ compiler and pays off after some hundred steps. A run
+    that was interrupted continues with the same result up to rounding."""
     processes: int = runtime_only(1, ge=1)
-    """Processes that share each update's parts, one a GPU; the result is the same but for rounding, so that a training
-    may continue on another number of them."""
+    """Processes that share the micro-batches of each update, one per GPU. The result is the same up to rounding, so a
+    run may continue on another number of processes."""
     parallel: Literal["ddp", "fsdp2"] = runtime_only("ddp")
-    """How processes share the model: each has all of it (DDP), or each a part, and fetches the others' when it needs
-    them (FSDP2: for models that do not fit on one GPU)."""
+    """ddp: each process has the whole model; fsdp2: each has a shard of the weights, for models that do not fit on one
+    GPU."""
     flex_attention: bool = runtime_only(False)
-    """On a GPU, skip what nobody sees (FlexAttention's block masks): for long rows whose documents are kept apart, and
-    for injected triples; without dropout."""
+    """On a GPU, skip masked blocks (FlexAttention): for long rows with `document_mask`, and for injected triples. Needs
+    dropout 0."""
     workers: int = runtime_only(1, ge=1)
     """Threads that prepare batches ahead of the model."""
     log_every: int = Field(10, ge=1)
-    """Steps between two records of the loss."""
+    """Steps between two log records."""
     eval_every: int = Field(100, ge=1)
-    """Steps between two measurements on the held-out text."""
+    """Steps between two evaluations on held-out text."""
     eval_tokens: int = Field(32768, ge=1)
-    """Tokens of held-out text that a measurement reads."""
+    """Tokens of held-out text per evaluation."""
     checkpoint_every: int = Field(100, ge=1)
     """Steps between two checkpoints."""
     keep_last: int = Field(2, ge=1)
-    """Latest checkpoints that are kept: an older one stands in for a damaged one."""
+    """Number of latest checkpoints that are kept; an older one replaces a damaged one."""
     keep_best: int = Field(0, ge=0)
-    """Checkpoints of the lowest held-out loss that are kept besides."""
+    """Number of checkpoints with the lowest held-out losses that are kept as well."""
     final: Literal["last", "best"] = "last"
-    """Weights the model ends with: the last ones, or those of the lowest held-out loss."""
+    """The weights of the final model: the last ones, or those with the lowest held-out loss."""
     patience: int | None = Field(None, ge=1)
-    """Measurements without a lower held-out loss after which training stops; none: train all steps."""
+    """Early stopping: evaluations without a lower held-out loss after which training stops; null: never."""
 
     def not_written(self) -> Collection[str]:
-        """See `Section`: the steps beside a budget."""
+        """See `Section`: `steps`, if there is a budget."""
         return () if self.budget is None else ("steps",)
 
     @model_validator(mode="after")
@@ -133,35 +133,35 @@ class TrainingSettings(Section):
         return self
 
     def warmup_share(self) -> float:
-        """The warm-up as a share of the training; of `steps`, whole ones."""
+        """The warm-up as a share of the training (a whole number of `steps`)."""
         if self.budget is not None:
             return self.warmup
         return int(self.warmup if self.warmup >= 1 else self.warmup * self.steps) / max(1, self.steps)
 
     def ramp(self) -> list[int]:
-        """How many parts an update has, one stage of the batch ramp after the other."""
+        """Micro-batches per update in each stage of the batch ramp, the full number last."""
         parts = [self.accumulate]
         while self.batch_ramp and len(parts) < RAMP_STAGES and parts[0] % 2 == 0:
             parts.insert(0, parts[0] // 2)
         return parts
 
     def parts_at(self, share: float) -> int:
-        """Parts of an update when this share of the training is done."""
+        """Micro-batches per update when this share of the training is done."""
         *growing, full = self.ramp()
         return growing[int(share / self.batch_ramp * len(growing))] if share < self.batch_ramp else full
 
-    def keeps_best(self) -> int:
-        """How many of the best checkpoints have to stay."""
+    def num_best_checkpoints(self) -> int:
+        """How many checkpoints of the lowest held-out losses are kept: `keep_best`, or 1 for `final: best`."""
         return max(self.keep_best, 1 if self.final == "best" else 0)
 
     def actions_at(self, step: int, last: bool) -> frozenset[Literal["record", "measure", "save"]]:
-        """What has to be done after `step` updates, the `last` of them or not; to measure and to save always means to
-        record as well."""
-        actions_at: set[Literal["record", "measure", "save"]] = set()
+        """What to do after `step` updates; `last`: whether the training ends there. Measuring and saving imply
+        recording."""
+        actions: set[Literal["record", "measure", "save"]] = set()
         if last or step % self.eval_every == 0:
-            actions_at.add("measure")
+            actions.add("measure")
         if not last and step % self.checkpoint_every == 0:
-            actions_at.add("save")
-        if actions_at or step % self.log_every == 0:
-            actions_at.add("record")
-        return frozenset(actions_at)
+            actions.add("save")
+        if actions or step % self.log_every == 0:
+            actions.add("record")
+        return frozenset(actions)

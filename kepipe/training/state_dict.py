@@ -1,4 +1,4 @@
-"""The state of a training as named tensors, the same for one process and for many."""
+"""Weights and optimiser state as named tensors, the same for one process and for several."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import torch
 from torch import Tensor, nn
 
 
-def whole(value: Tensor) -> Tensor:
-    """The value without its gradient, put together where FSDP has cut it up."""
+def full_tensor(value: Tensor) -> Tensor:
+    """The value, detached, and gathered if FSDP has sharded it."""
     full: Tensor = value.full_tensor() if hasattr(value, "full_tensor") else value
     return full.detach()
 
 
 def weights(model: nn.Module) -> dict[str, Tensor]:
-    """Parameter name → its whole value on the CPU; a tied weight once."""
-    return {name: whole(parameter).cpu() for name, parameter in model.named_parameters()}
+    """Parameter name → its full value on the CPU; tied weights once."""
+    return {name: full_tensor(parameter).cpu() for name, parameter in model.named_parameters()}
 
 
-def memory(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """What the optimiser remembers: "exp_avg.<parameter>" and so on → its whole value on the CPU."""
+def optimizer_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimiser's state: "exp_avg.<parameter>" and so on → its full value on the CPU."""
     return {
-        f"{what}.{name}": whole(value).cpu()
+        f"{what}.{name}": full_tensor(value).cpu()
         for name, parameter in model.named_parameters()
         for what, value in optimizer.state.get(parameter, {}).items()
     }
@@ -30,7 +30,7 @@ def memory(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tens
 
 @torch.no_grad()
 def restore_weights(model: nn.Module, saved: Mapping[str, Tensor]) -> None:
-    """Copy `saved` into the model. Raises ValueError where the names differ."""
+    """Copy `saved` into the model. Raises ValueError if the names differ."""
     parameters = dict(model.named_parameters())
     if parameters.keys() != saved.keys():
         different = ", ".join(sorted(parameters.keys() ^ saved.keys())[:3])
@@ -39,19 +39,21 @@ def restore_weights(model: nn.Module, saved: Mapping[str, Tensor]) -> None:
         parameter.copy_(_like(parameter, saved[name]))
 
 
-def restore_memory(model: nn.Module, optimizer: torch.optim.Optimizer, saved: Mapping[str, Tensor]) -> None:
-    """Give the optimiser back what `memory` saved."""
+def restore_optimizer_state(
+    model: nn.Module, optimizer: torch.optim.Optimizer, saved: Mapping[str, Tensor]
+) -> None:
+    """Load what `optimizer_state` returned into the optimiser."""
     parameters = dict(model.named_parameters())
     for key, value in saved.items():
         what, name = key.split(".", 1)
         parameter = parameters[name]
-        # The count of updates is one number, on the device of the weights for the fused kernel.
+        # the step count is a scalar, and the fused kernel wants it on the weights' device
         placed = value.to(parameter.device) if value.ndim == 0 else _like(parameter, value)
         optimizer.state[parameter][what] = placed.clone()
 
 
 def _like(parameter: Tensor, value: Tensor) -> Tensor:
-    """`value` on the parameter's device, and cut up as it is where FSDP has cut it up."""
+    """`value` on the parameter's device, and sharded like the parameter if FSDP has sharded it."""
     placed = value.to(parameter.device)
     if not hasattr(parameter, "full_tensor"):
         return placed

@@ -1,4 +1,4 @@
-"""The time that a training with a budget has used, the same in all its processes."""
+"""The time that training with a budget has used, the same in all processes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Stopwatch:
-    """Runs from where `state` says that it stood; says nothing where there is no budget."""
+    """Counts the seconds used of a budget, starting at `state.seconds`; without a budget it counts nothing."""
 
     def __init__(self, accelerator: Accelerator, settings: TrainingSettings, state: TrainState) -> None:
         self.accelerator, self.settings = accelerator, settings
@@ -27,19 +27,19 @@ class Stopwatch:
 
     @property
     def share_of_update(self) -> float:
-        """The share of the training that one update is; 0 where nobody knows how many there will be."""
+        """One update as a share of the training; 0 with a budget, since the number of updates is unknown."""
         return 0.0 if self.settings.budget else 1.0 / max(1, self.settings.steps)
 
     def note(self, state: TrainState) -> int:
-        """Write the time down in the state, after an update. Returns what a progress bar moves on by: one step, or the
-        whole seconds that have passed."""
+        """Store the time in `state` after an update. Returns the progress for a bar: one step, or the whole seconds
+        passed."""
         if self.settings.budget is None:
             return 1
         before, state.seconds = state.seconds, self._agreed(perf_counter() - self.began)
         return int(min(state.seconds, self.settings.budget)) - int(before)
 
     def _agreed(self, seconds: float) -> float:
-        """The time of the first process: rates and the end have to be the same in all."""
+        """The main process's time: learning rates and the end have to be the same in all processes."""
         if self.accelerator.num_processes == 1:
             return seconds
         device = self.accelerator.device
@@ -51,7 +51,7 @@ class Stopwatch:
 def training_progress(
     context: StageContext, settings: TrainingSettings, state: TrainState
 ) -> AbstractContextManager[Tick]:
-    """The progress of a training in steps, or in seconds of its budget."""
+    """A progress bar in steps, or in seconds of the budget."""
     if settings.budget is None:
         return context.progress("training", settings.steps, "steps", state.step)
     return context.progress("training", int(settings.budget), "seconds", int(state.seconds))

@@ -1,4 +1,4 @@
-"""How fast the machine could be, and how fast a model is on it."""
+"""Throughput of training, and the machine's peak for comparison."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FORMATS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass(frozen=True)
 class Throughput:
-    """What a token costs in training, and what one process's machine can give."""
+    """FLOPs per token of training, and the peak FLOPs a second of one process's device."""
 
     flops_per_token: float
     peak_flops: float
@@ -32,8 +32,8 @@ class Throughput:
     def measure(
         cls, accelerator: Accelerator, model: TrainableModel, criterion: Criterion, loader: MicrobatchLoader
     ) -> Throughput:
-        """Counted on the first batch, and measured on the machine (a sixth of a second). A model that is to be cut up
-        over processes is not moved whole to the device: its operations are counted where it is."""
+        """Count FLOPs on the first batch, and measure the device's peak (a sixth of a second). A model that will be
+        sharded is not moved to the device: its FLOPs are counted where it is."""
         first = loader.load(0)
         if is_sharded(accelerator, loader.settings):
             flops = training_flops(model, criterion, first.batch)
@@ -44,7 +44,7 @@ class Throughput:
         return cls(flops / max(1, first.tokens), matmul_peak(accelerator.device, kind))
 
     def of(self, accumulator: MetricAccumulator, processes: int) -> dict[str, float]:
-        """Throughput over the window, all processes together."""
+        """Throughput since the last log record, of all processes together."""
         per_second = accumulator.tokens / accumulator.seconds()
         return {
             "tokens_per_second": processes * per_second,
@@ -54,7 +54,7 @@ class Throughput:
 
 
 def matmul_peak(device: torch.device, kind: torch.dtype, *, size: int = 2048, seconds: float = 0.15) -> float:
-    """Floating-point operations a second in the product of two square matrices: the best of several."""
+    """Peak FLOPs a second: the best of several products of square matrices."""
     square = torch.ones(size, size, dtype=kind, device=device)
     end, best = time.perf_counter() + seconds, _time(square)
     while time.perf_counter() < end:
@@ -76,15 +76,17 @@ def _wait(square: Tensor) -> None:
 
 
 def training_flops(model: TrainableModel, criterion: Criterion, batch: Batch) -> float:
-    """Floating-point operations of a forward and backward pass over a batch.
+    """FLOPs of a forward and backward pass over a batch.
 
-    The matrix products of one real forward pass are counted; the backward pass has two for each of them
-    (Kaplan et al. 2020, §2.1). What gradient checkpointing computes twice counts once: *model* FLOPs.
+    The matrix products of one forward pass are counted; the backward pass has two for each (Kaplan et al. 2020, §2.1).
+    Recomputation by gradient checkpointing is not counted: these are *model* FLOPs.
     """
     training, learning = model.training, [p for p in model.parameters() if p.requires_grad]
     on_cpu: dict[Any, Any] = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention}
     with FlopCounterMode(display=False, custom_mapping=on_cpu) as counter:
-        model.eval().requires_grad_(False)  # a loss that makes its gradient on the way must not count it
+        model.eval().requires_grad_(
+            False
+        )  # a loss that computes its gradient in the forward pass must not count it
         criterion(model, batch)
     model.train(training)
     for parameter in learning:

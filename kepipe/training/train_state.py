@@ -1,4 +1,4 @@
-"""How far a training is, and the keeper that saves and restores it."""
+"""The state of training (updates done, held-out losses), and the manager of its checkpoints."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from kepipe.training.settings import TrainingSettings
 
 @dataclass
 class TrainState:
-    """Updates done, and what the held-out text has said so far."""
+    """Updates done, and held-out losses so far."""
 
     step: int = 0
     micro_batches: int = 0
-    """Parts that these updates were made of, those of all processes."""
+    """Micro-batches used so far, by all processes."""
     seconds: float = 0.0
-    """Time used of a budget; 0 where steps are counted."""
+    """Seconds used of a budget; 0 without one."""
     best_step: int = 0
     best: float = float("inf")
-    """The lowest held-out loss, that of `best_step`."""
+    """The lowest held-out loss, at `best_step`."""
     stale: int = 0
-    """Measurements since then."""
+    """Evaluations since `best_step`."""
     latest: float = float("inf")
-    """The last held-out loss; at the end, that of the weights with which the model ends."""
+    """The last held-out loss; after training, that of the final weights."""
     lowest: list[tuple[float, int]] = field(default_factory=list)
-    """The lowest held-out losses with their steps, the lowest first: as many as checkpoints are kept of them."""
+    """The lowest held-out losses with their steps, lowest first: those whose checkpoints are kept."""
 
     def record(self, loss: float, keep: int) -> bool:
-        """Take note of a held-out loss; returns whether it is among the `keep` lowest."""
+        """Record a held-out loss; returns whether it is among the `keep` lowest."""
         self.latest = loss
         if loss < self.best:
             self.best_step, self.best, self.stale = self.step, loss, 0
@@ -45,13 +45,13 @@ class TrainState:
         return (loss, self.step) in self.lowest
 
     def share(self, settings: TrainingSettings) -> float:
-        """How much of the training is done, in 0..1: of its steps, or of its budget of time."""
+        """The share of the training that is done, 0..1: of its steps, or of its time budget."""
         total = settings.steps if settings.budget is None else settings.budget
         done = (self.step if settings.budget is None else self.seconds) / total if total else 1.0
         return min(1.0, done)
 
     def finished(self, settings: TrainingSettings) -> bool:
-        """Whether all steps are done or all time is used, or patience is at its end."""
+        """Whether all steps or all of the budget are used, or early stopping applies."""
         return self.share(settings) >= 1.0 or self.out_of_patience(settings)
 
     def out_of_patience(self, settings: TrainingSettings) -> bool:
@@ -60,8 +60,7 @@ class TrainState:
 
 
 class CheckpointManager:
-    """Saves and restores weights, the optimiser's memory, what is carried from batch to batch and the state, in
-    `context.scratch`."""
+    """Saves and restores weights, optimiser state, carried states and `TrainState`, in `context.scratch`."""
 
     def __init__(
         self,
@@ -77,16 +76,17 @@ class CheckpointManager:
         self.root: Path = context.scratch / "checkpoints"
 
     def restore(self) -> TrainState:
-        """Continue from the newest checkpoint that is whole, together with the best one it refers to."""
-        found = list(checkpoint.whole(self.root, self.context.warn))
+        """Restore the newest intact checkpoint whose best checkpoint, if needed, is intact too; a new state if there is
+        none."""
+        found = list(checkpoint.intact(self.root, self.context.warn))
         steps = {one.step for one in found}
         for one in found:
             state = TrainState(**one.state["progress"])
             state.lowest = [(loss, step) for loss, step in state.lowest]  # JSON has no tuples
-            if self.settings.keeps_best() and state.best_step and state.best_step not in steps:
+            if self.settings.num_best_checkpoints() and state.best_step and state.best_step not in steps:
                 continue
             state_dict.restore_weights(self.model, one.tensors("weights"))
-            state_dict.restore_memory(self.model, self.optimizer, one.tensors("memory"))
+            state_dict.restore_optimizer_state(self.model, self.optimizer, one.tensors("memory"))
             self.carried.restore(one.tensors("carried"), self.accelerator.device)
             if self.accelerator.scaler is not None and one.state["scaler"]:
                 self.accelerator.scaler.load_state_dict(one.state["scaler"])
@@ -97,10 +97,10 @@ class CheckpointManager:
         return TrainState()
 
     def save(self, state: TrainState) -> None:
-        """Write a checkpoint and remove those that are not needed any more."""
+        """Write a checkpoint and remove those that are no longer needed."""
         tensors = {
             "weights": state_dict.weights(self.model),
-            "memory": state_dict.memory(self.model, self.optimizer),
+            "memory": state_dict.optimizer_state(self.model, self.optimizer),
             "carried": self.carried.tensors(),
         }
         if self.accelerator.is_main_process:
@@ -114,7 +114,7 @@ class CheckpointManager:
         self.accelerator.wait_for_everyone()
 
     def finish(self, state: TrainState) -> None:
-        """Say so where training stopped early, and put the best weights into the model where they are asked for."""
+        """Note an early stop, and with `final: best` load the best weights into the model."""
         if state.share(self.settings) < 1.0:
             total = "" if self.settings.budget else f" of {self.settings.steps}"
             self.context.note(
@@ -125,8 +125,8 @@ class CheckpointManager:
             self._restore_best(state)
 
     def _restore_best(self, state: TrainState) -> None:
-        """Put the weights of the lowest held-out loss into the model; that is its latest loss then."""
-        for one in checkpoint.whole(self.root, self.context.warn):
+        """Load the weights of the lowest held-out loss into the model; `latest` becomes that loss."""
+        for one in checkpoint.intact(self.root, self.context.warn):
             if one.step == state.best_step:
                 state_dict.restore_weights(self.model, one.tensors("weights"))
                 state.latest = state.best
@@ -140,6 +140,7 @@ class CheckpointManager:
         )
 
     def _kept(self, state: TrainState) -> set[int]:
-        """The steps up to this one; what stands after it is damaged, or it would have been continued from."""
+        """The steps whose checkpoints are kept. Those after `state.step` are damaged: an intact one would have been
+        restored."""
         steps = [step for step in checkpoint.steps(self.root) if step <= state.step]
         return {*steps[-self.settings.keep_last :], *(step for _, step in state.lowest)}

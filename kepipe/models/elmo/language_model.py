@@ -15,7 +15,8 @@ from kepipe.device import exact
 from kepipe.models.elmo.lstm import States
 from kepipe.models.elmo.model import Elmo, load
 from kepipe.models.elmo.softmax import END, FIRST_WORD, LETTERS
-from kepipe.models.next_token import go_on, likeliest
+from kepipe.models.next_token import continue_texts, greedy
+from kepipe.models.padding import pad_rows
 from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
 
 
@@ -84,7 +85,7 @@ class ElmoLanguageModel:
 
     def generate(self, prompts: Sequence[Ints], *, limit: int) -> list[Ints]:
         """See `TextGenerator`."""
-        return go_on(self, prompts, limit, likeliest)
+        return continue_texts(self, prompts, limit, greedy)
 
     def _next_words(self, texts: Sequence[Ints], before: Sequence[States]) -> Floats:
         """ln p of each token but the first of B texts, [B, T]."""
@@ -121,10 +122,7 @@ class ElmoLanguageModel:
 
     def _batch(self, texts: Sequence[Ints]) -> tuple[Tensor, Tensor]:
         """Tokens and documents, [B, T]."""
-        lengths_B = np.array([len(text) for text in texts])
-        tokens_BT = pad(np.concatenate(texts).astype(np.int64), lengths_B, self.tokenizer.pad)
-        documents_BT = (np.arange(tokens_BT.shape[1]) < lengths_B[:, None]).astype(np.int64)
-        return torch.from_numpy(tokens_BT).to(self._device), torch.from_numpy(documents_BT).to(self._device)
+        return pad_rows(texts, self.tokenizer.pad, self._device)
 
     def _continues(self, text_T: Ints) -> Bools:
         found: Bools = self.model.constants.spelling.continues(text_T[None])[0]

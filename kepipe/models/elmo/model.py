@@ -16,7 +16,7 @@ from kepipe.models import folder as folders
 from kepipe.models.elmo.character_cnn import CharacterCNN
 from kepipe.models.elmo.config import ElmoConfig, read_elmo_config
 from kepipe.models.elmo.lstm import FORWARD, LSTMStack, States
-from kepipe.models.elmo.mixture import Mixture
+from kepipe.models.elmo.scalar_mix import ScalarMix
 from kepipe.models.elmo.softmax import (
     LETTERS,
     AdaptiveSoftmax,
@@ -77,7 +77,7 @@ class Elmo(TrainableEncoder):
             dropout=config.dropout,
         )
         self.dropout = nn.Dropout(config.dropout)
-        self.mixture = Mixture(config.layers + 1) if config.mixture else None
+        self.mixture = ScalarMix(config.layers + 1) if config.mixture else None
         self.head = _head(config, len(constants.classes.tokens))
         # ln p of each byte of a word that is spelled out, and of its end: counted, and not trained
         self.letters = nn.Parameter(torch.full((LETTERS,), -math.log(LETTERS)), requires_grad=False)

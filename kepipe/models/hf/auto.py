@@ -76,7 +76,7 @@ class KepipeErnieModel(PreTrainedModel):
 def save(folder: Path, model: Transformer, tokenizer: Path | None = None) -> None:
     """Write a folder that `AutoModel.from_pretrained` opens, with the tokenizer's files.
 
-    Raises ValueError for a model without entities: `port/huggingface.py` saves that as its own family.
+    Raises ValueError for a model without entities: `kepipe.models.hf.huggingface` saves that as its own family.
     """
     if model.config.fusion is None:
         raise ValueError("this model fuses no entities: save it as a plain model of its family")

@@ -65,7 +65,7 @@ def save(
     folder.
 
     Raises ValueError for a model that has no form at Hugging Face (post-norm GPT, task embeddings). Of a model that
-    fuses entities it is the token side, as a plain BERT or RoBERTa; `port/auto.py` saves the whole.
+    fuses entities it is the token side, as a plain BERT or RoBERTa; `kepipe.models.hf.auto` saves the whole.
     """
     if model.config.fusion is not None:
         model = without_fusion(model)

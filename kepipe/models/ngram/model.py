@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from kepipe.arrays import Bools, Floats, Ints, pad
-from kepipe.models.next_token import go_on, likeliest
+from kepipe.models.next_token import continue_texts, greedy
 from kepipe.models.ngram.config import NgramConfig, read_ngram_config
 from kepipe.models.ngram.counting import BOS, EOS, UNK
 from kepipe.models.ngram.tables import NgramTables, open_tables
@@ -70,7 +70,7 @@ class NgramModel:
 
     def generate(self, prompts: Sequence[Ints], *, limit: int) -> list[Ints]:
         """See `TextGenerator`."""
-        return go_on(self, prompts, limit, likeliest)
+        return continue_texts(self, prompts, limit, greedy)
 
     def _context(self, text: Ints) -> Ints:
         """The words of a text that say something of the next."""

@@ -1,1 +1,1 @@
-"""The tasks of ERNIE 2.0 that tell labels (Sun et al. 2020): of rows, or of tokens, on rows of their own."""
+"""ERNIE 2.0's pretraining tasks with labels (Sun et al. 2020): each classifies rows or tokens, on rows of its own."""

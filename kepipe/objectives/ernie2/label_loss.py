@@ -1,4 +1,4 @@
-"""The loss of labels, told by a head of the model's own for them."""
+"""The cross-entropy of labels of rows or tokens, predicted by one of the model's label heads."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class LabellingModel(Protocol):
 
 @dataclass(frozen=True)
 class LabelLoss(HiddenCriterion):
-    """−ln p of `batch.labels` at `batch.label_positions` by the model's head of this name, and the share of them that
-    are the likeliest. `pooled`: whether these places stand for rows, which the pooler reads where the model has one."""
+    """Term `label`: −ln p of `batch.labels` at `batch.label_positions`, by the label head named `head`; metric
+    `accuracy`. `pooled`: whether the places stand for rows, and are passed through the model's pooler if it has one."""
 
     head: str
     pooled: bool

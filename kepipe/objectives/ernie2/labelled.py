@@ -1,5 +1,5 @@
-"""What objectives share that tell labels of rows, or of tokens, on rows of their own (Sun et al. 2020, "ERNIE 2.0",
-§4.2): settings, collators, the loss, and what rows are made of."""
+"""Shared by the objectives that classify rows or tokens on rows of their own (Sun et al. 2020, "ERNIE 2.0", §4.2):
+settings, collators, the loss, and the text that rows are made from."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 
 
 class Labelling(ObjectiveSettings):
-    """Tell labels."""
+    """Settings of an objective that predicts labels."""
 
     name: str = ""
     """The row of the table."""
     file: UserPath | None = runtime_only(None)
-    """Learn from this file of JSON lines in place of the text; a tenth of its lines, by a hash of their numbers, is
-    held out."""
+    """Train on this JSON Lines file instead of the corpus; a tenth of its lines, by a hash of their numbers, is held
+    out."""
 
     def labels(self) -> Sequence[str]:
-        """What is told; the number of a label is its place. Raises ValueError where a file cannot be read."""
+        """Names of the labels, in the order of their ids. Raises ValueError if a file of labels cannot be read."""
         raise NotImplementedError
 
     def label_heads(self) -> Mapping[str, int]:
@@ -50,7 +50,7 @@ class Labelling(ObjectiveSettings):
 
 
 class PairLabelling(Labelling):
-    """Tell labels of pairs of texts."""
+    """Settings of an objective that predicts labels of pairs of texts."""
 
     def num_segments(self, pairs: bool) -> int:  # noqa: ARG002
         """See `ObjectiveSettings`: its own rows are pairs."""
@@ -59,8 +59,8 @@ class PairLabelling(Labelling):
 
 @dataclass(frozen=True)
 class Text:
-    """What rows are made of: a shard and its tokenizer; how long rows are, and the seed of what is drawn of them;
-    whether the shard is the held-out one; the ids of its entities."""
+    """The text that an objective's own rows are made from. `shape`: length of rows and seed; `evaluation`: whether the
+    shard is the held-out one; `entity_ids`: ids of the shard's entities."""
 
     shard: Shard
     tokenizer: Tokenizer
@@ -69,13 +69,13 @@ class Text:
     entity_ids: Sequence[str] = ()
 
     def rng(self) -> np.random.Generator:
-        """What the rows are drawn by."""
+        """The generator for drawing rows."""
         import numpy as np
 
         return np.random.default_rng(self.shape.seed)
 
     def source(self, file: Path | None) -> Shard:
-        """The shard; where a file is given, its texts instead."""
+        """The shard, or the texts of `file` if one is given."""
         from kepipe.data.user_rows import text_shard
 
         return self.shard if file is None else text_shard(file, self.tokenizer, evaluation=self.evaluation)
@@ -110,14 +110,14 @@ class Text:
 
 
 def build_rows(section: Labelling, _tokenizer: Tokenizer) -> Objective:
-    """The objective that tells a label of each row, at its first token."""
+    """The objective that predicts a label for each row, at its first token."""
     from kepipe.objectives.base import Objective
 
     return Objective(_collate_rows, _loss(section, pooled=True))
 
 
 def build_tokens(section: Labelling, _tokenizer: Tokenizer) -> Objective:
-    """The objective that tells a label of each token of which one is asked."""
+    """The objective that predicts a label for each token that has one."""
     from kepipe.objectives.base import Objective
 
     return Objective(_collate_tokens, _loss(section, pooled=False))
@@ -148,7 +148,7 @@ def _collate_tokens(rows: TokenRows, _rng: np.random.Generator, _progress: float
 
 
 def _batch(rows: TokenRows, places: Ints, labels: Ints) -> Batch:
-    """Nothing is hidden: the text, and where which label is to be told."""
+    """The rows unchanged, with `labels` at `places`."""
     from kepipe.data.batch import Batch
     from kepipe.objectives.losses import tensor
 

@@ -7,8 +7,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from kepipe.drift.base import NothingToTell, compare_means, labels
-from kepipe.drift.permutation import apart, assignments, p_value
+from kepipe.drift.base import NotMeasurable, compare_means, labels
+from kepipe.drift.permutation import assignments, mean_difference, p_value
 
 
 def test_the_statistic_and_the_p_value_by_hand() -> None:
@@ -17,11 +17,13 @@ def test_the_statistic_and_the_p_value_by_hand() -> None:
     every = np.zeros((20, 6), np.bool_)
     for row, chosen in enumerate(combinations(range(6), 3)):
         every[row, list(chosen)] = True
-    distances_P = apart(values_N)(every)
+    distances_P = mean_difference(values_N)(every)
     assert distances_P.max() == 6.0
     assert (distances_P >= 6.0).sum() == 2
     truth = labels(3, 3)
-    assert p_value(apart(values_N)(np.concatenate([truth[None], every]))) == pytest.approx((1 + 2) / 21)
+    assert p_value(mean_difference(values_N)(np.concatenate([truth[None], every]))) == pytest.approx(
+        (1 + 2) / 21
+    )
 
 
 def test_assignments_begin_with_the_truth_and_keep_sizes() -> None:
@@ -52,5 +54,5 @@ def test_a_change_is_found_and_documents_without_a_value_do_not_count() -> None:
     assert found.new == pytest.approx(new.mean())
     assert found.statistic == pytest.approx(abs(new.mean() - before.mean()))
     assert found.p == 0.001
-    with pytest.raises(NothingToTell, match="40 documents before and 4 new ones"):
+    with pytest.raises(NotMeasurable, match="40 documents before and 4 new ones"):
         compare_means(before, np.append(new[:4], np.nan), rng)

@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 from kepipe.data.document import Document
 from kepipe.drift import domain, entities, loss, unknown_tokens, unlinked
-from kepipe.drift.base import NothingToTell, Windows
+from kepipe.drift.base import NotMeasurable, Windows
 from kepipe.drift.check import check, draw
 from kepipe.drift.table import MEASURES
 from kepipe.linking.text.casing import Casing
@@ -91,13 +91,13 @@ def test_the_classifier_leaves_out_the_document_that_it_judges(windows: Windows)
     """Scores as a ridge regression fitted without each document gives them."""
     rng = np.random.default_rng(0)
     features_NF, new_N = rng.normal(size=(25, 6)), np.arange(25) >= 15
-    scores_N = domain._left_out(features_NF @ features_NF.T)(new_N[None])[0]
+    scores_N = domain._LeaveOneOutScores(features_NF @ features_NF.T)(new_N[None])[0]
     centred_NF = features_NF - features_NF.mean(0)
     for row in range(25):
         others = np.arange(25) != row
         model = Ridge(alpha=domain.RIDGE).fit(centred_NF[others], new_N[others].astype(float))
         assert scores_N[row] == pytest.approx(model.predict(centred_NF[row : row + 1])[0])
-    assert domain._areas(scores_N[None], new_N[None])[0] == pytest.approx(roc_auc_score(new_N, scores_N))
+    assert domain._roc_auc(scores_N[None], new_N[None])[0] == pytest.approx(roc_auc_score(new_N, scores_N))
 
 
 def test_the_domain_raises_no_more_false_alarms_than_it_says(windows: Windows) -> None:
@@ -115,7 +115,7 @@ def test_the_loss_is_compared_with_that_of_documents_that_were_held_out(
 ) -> None:
     assert loss.compare(windows).p > 0.01
     assert loss.compare(windows) == loss.compare(windows)
-    with pytest.raises(NothingToTell, match="0 documents before"):
+    with pytest.raises(NotMeasurable, match="0 documents before"):
         loss.compare(replace(windows, unseen=windows.unseen[:0]))
     assert np.isfinite(loss.compare(changed).new)
     assert unknown_tokens.compare(changed).new > 0.02 > unknown_tokens.compare(windows).new

@@ -13,8 +13,8 @@ import pytest
 
 from kepipe.arrays import Floats, Ints
 from kepipe.models.interpolation import Interpolation, InterpolationConfig, read_interpolation_config
+from kepipe.models.networks.language_model import NetworkLanguageModel
 from kepipe.models.networks.network import ReadingNetwork
-from kepipe.models.networks.reader import Reader
 from kepipe.models.protocols import LanguageModel, NextTokenModel, OwnVocabulary
 from kepipe.tokenization.tokenizer import Tokenizer
 from tests.support.networks import network
@@ -24,10 +24,10 @@ WORDS = tokenizer()
 TEXTS = [np.array([7, 11, 9, 30]), np.array([12])]
 
 
-def member(family: str, seed: int) -> Reader:
+def member(family: str, seed: int) -> NetworkLanguageModel:
     model = network(family, seed, WORDS.vocab_size)
     assert isinstance(model, ReadingNetwork)
-    return Reader(model, WORDS)
+    return NetworkLanguageModel(model, WORDS)
 
 
 @dataclass(frozen=True)

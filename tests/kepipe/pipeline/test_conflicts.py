@@ -212,6 +212,30 @@ def test_what_is_wrong_with_a_base_is_told_of_its_own_stage_alone(
     assert said in told[0]
 
 
+VECTORS = "  words: {use: pretrain, base: {family: glove}}\n"
+
+
+def test_a_model_that_no_probe_asks_is_neither_measured_nor_offered_alone(tmp_path: Path) -> None:
+    told = complaint(tmp_path, VECTORS + "  evaluate: {}\n  register: {name: n}\n")
+    assert (
+        "p.yaml:4: `stages.evaluate.inputs.arms`: words: no probe can be put to a model of its kind" in told
+    )
+    assert "p.yaml:5: `stages.register.inputs.model`: words: no probe" in told
+    beside = VECTORS + "  ngram: {use: pretrain, base: {family: ngram}}\n  evaluate: {}\n"
+    assert complaint(tmp_path, beside) == ""
+
+
+def test_arms_of_an_evaluation_have_one_tokenizer(tmp_path: Path) -> None:
+    stages = (
+        "  shards: {tokenizer: {kind: bpe, size: 600}}\n  words: {use: shards, tokenizer: {kind: words, size: 400}}\n"
+        "  pieces: {use: pretrain, inputs: {shards: shards}, base: {family: ngram}}\n"
+        "  whole: {use: pretrain, inputs: {shards: words}, base: {family: ngram}}\n"
+    )
+    told = complaint(tmp_path, stages + "  evaluate: {inputs: {arms: [pieces, whole], shards: shards}}\n")
+    assert "`stages.evaluate.inputs.arms`: `whole` has another tokenizer than `shards`" in told
+    assert complaint(tmp_path, stages + "  evaluate: {inputs: {arms: [whole], shards: words}}\n") == ""
+
+
 def test_every_clash_is_told_at_once(tmp_path: Path) -> None:
     stages = "  pretrain:\n    objective: mass\n  other:\n    use: pretrain\n    length: 9999\n"
     assert [one.split(": ")[1] for one in complaint(tmp_path, stages).splitlines()] == [

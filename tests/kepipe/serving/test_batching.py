@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kepipe.serving.batching import AT_ONCE, Batcher, BusyError
+from kepipe.serving.batching import MAX_BATCH_TEXTS, Batcher, BusyError
 from kepipe.serving.served_model import LoadedVersion
 from kepipe.tracking.predictors import PREDICTORS
 
@@ -44,7 +44,7 @@ def rows(*texts: str) -> list[dict[str, Any]]:
 
 def held(echo: Echo, asking: Batcher) -> None:
     """The model works on a first question, so that what comes now has to wait."""
-    asking.ask(["first"], {})
+    asking.submit(["first"], {})
     echo.begun.wait()
 
 
@@ -52,7 +52,7 @@ def test_what_waits_is_asked_together_where_the_parameters_are_the_same() -> Non
     echo = Echo()
     asking = batcher(echo)
     held(echo, asking)
-    answers = [asking.ask(texts, params) for texts, params in (
+    answers = [asking.submit(texts, params) for texts, params in (
         (["ab", "c"], {}), (["d"], {"top": 2}), (["ef"], {}), ([""], {}),
     )]  # fmt: skip
     assert asking.waiting == 5
@@ -68,7 +68,7 @@ def test_a_text_that_is_refused_costs_its_own_question_alone() -> None:
     echo = Echo()
     asking = batcher(echo)
     held(echo, asking)
-    good, bad, last = asking.ask(["ab"], {}), asking.ask(["bad"], {}), asking.ask(["c"], {})
+    good, bad, last = asking.submit(["ab"], {}), asking.submit(["bad"], {}), asking.submit(["c"], {})
     echo.gate.set()
     assert good.result().rows == rows("ab")
     with pytest.raises(ValueError, match="a bad text"):
@@ -81,16 +81,16 @@ def test_no_more_texts_wait_than_may_and_a_cancelled_question_is_not_asked() -> 
     echo = Echo()
     asking = batcher(echo, waiting=3)
     held(echo, asking)
-    asking.ask(["a", "b"], {})
-    given_up = asking.ask(["c"], {})
+    asking.submit(["a", "b"], {})
+    given_up = asking.submit(["c"], {})
     with pytest.raises(BusyError):
-        asking.ask(["d"], {})
+        asking.submit(["d"], {})
     assert given_up.cancel()
     echo.gate.set()
     asking.close()
     assert [texts for texts, _ in echo.asked[1:]] == [["a", "b"]]
     with pytest.raises(BusyError):
-        asking.ask(["e"], {})
+        asking.submit(["e"], {})
 
 
 @given(st.lists(st.lists(st.text("xy", max_size=3), min_size=1, max_size=70), min_size=1, max_size=12))
@@ -99,9 +99,9 @@ def test_each_question_gets_its_own_answer(questions: list[list[str]]) -> None:
     echo = Echo()
     asking = batcher(echo, waiting=10_000)
     held(echo, asking)
-    answers = [asking.ask(texts, {}) for texts in questions]
+    answers = [asking.submit(texts, {}) for texts in questions]
     echo.gate.set()
     assert [answer.result().rows for answer in answers] == [rows(*texts) for texts in questions]
     together = [texts for texts, _ in echo.asked[1:]]
-    assert all(len(texts) <= AT_ONCE or texts in questions for texts in together)
+    assert all(len(texts) <= MAX_BATCH_TEXTS or texts in questions for texts in together)
     asking.close()

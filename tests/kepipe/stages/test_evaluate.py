@@ -21,6 +21,7 @@ from kepipe.report.page import Text
 from kepipe.stages.artifacts import Model, Vectors
 from kepipe.stages.evaluate import EVALUATE, EvaluateConfig, EvaluateInputs, held_out_documents
 from kepipe.studies.scores import read_scores
+from kepipe.tokenization.training import train_tokenizer
 from kg.store import open_graph
 from kg.vectors import save_vectors
 from tests.support.fusion import fuse_fresh, save_fused
@@ -165,6 +166,18 @@ def test_each_arm_answers_what_fits_it(world, tmp_path):
         ValueError, match=r"`writer` cannot answer entity-cloze, .* only graph-quiz and perplexity:"
     ):
         run(world, tmp_path / "asked", CONFIG.model_copy(update={"probes": ("entity-cloze",)}), arms)
+
+
+def test_an_arm_with_a_tokenizer_of_its_own_is_not_asked_in_the_tokens_of_others(world, tmp_path):
+    """Its ids mean other tokens: figures would come out, and mean nothing."""
+    own = train_tokenizer(["other texts, other tokens"], kind="wordpiece", size=world.tokenizer.vocab_size)
+    own.save(tmp_path / "tokenizer")
+    model = build(Base(family="gpt2", layers=1, hidden=32, heads=2), world.tokenizer.vocab_size, 0)
+    save(tmp_path / "stranger", model, tokenizer=tmp_path / "tokenizer", provenance={})
+    seal(tmp_path / "stranger", {}, "test-run")
+    arms = (world.arms[0], Model.open(tmp_path / "stranger", "stranger"))
+    with pytest.raises(ValueError, match="`stranger` has another tokenizer than `shards`"):
+        run(world, tmp_path, arms=arms)
 
 
 def test_a_fused_arm_reads_its_own_entities(world, tmp_path):

@@ -21,7 +21,7 @@ def write(root: Path, *steps: int) -> None:
 
 def test_what_is_saved_comes_back_newest_first(tmp_path: Path) -> None:
     write(tmp_path, 1, 20, 3)
-    found = list(checkpoint.whole(tmp_path, pytest.fail))
+    found = list(checkpoint.intact(tmp_path, pytest.fail))
     assert [one.step for one in found] == [20, 3, 1]
     assert found[0].state == {"note": 20}
     assert torch.equal(found[0].tensors("weights")["w"], torch.full((4,), 20.0))
@@ -69,14 +69,14 @@ def test_a_damaged_one_is_passed_over_with_a_word(tmp_path: Path, harm) -> None:
     write(tmp_path, 1, 2)
     harm(tmp_path / "step-00000002")
     said: list[str] = []
-    assert [one.step for one in checkpoint.whole(tmp_path, said.append)] == [1]
+    assert [one.step for one in checkpoint.intact(tmp_path, said.append)] == [1]
     assert "step-00000002" in said[0]
 
 
 def test_an_unfinished_one_is_not_seen_and_is_removed(tmp_path: Path) -> None:
     write(tmp_path, 1)
     (tmp_path / "step-00000001").rename(tmp_path / ".step-00000001.unfinished")
-    assert list(checkpoint.whole(tmp_path, pytest.fail)) == []
+    assert list(checkpoint.intact(tmp_path, pytest.fail)) == []
     assert list(tmp_path.iterdir()) == []
 
 
@@ -92,10 +92,10 @@ def test_what_is_no_checkpoint_makes_room_for_one(tmp_path: Path) -> None:
     (root / "step-00000005").symlink_to(elsewhere)
     (root / "step-abc").mkdir()
     said: list[str] = []
-    assert [one.step for one in checkpoint.whole(root, said.append)] == [1]
+    assert [one.step for one in checkpoint.intact(root, said.append)] == [1]
     assert len(said) == 5
     write(root, 2, 3, 4, 5)
-    assert [one.step for one in checkpoint.whole(root, said.append)] == [5, 4, 3, 2, 1]
+    assert [one.step for one in checkpoint.intact(root, said.append)] == [5, 4, 3, 2, 1]
     (root / "step-00000006").symlink_to(elsewhere)
     checkpoint.prune(root, {4})
     assert [place.name for place in root.iterdir()] == ["step-00000004"]
@@ -132,5 +132,5 @@ def test_a_full_disk_is_said_and_leaves_the_one_before(tmp_path: Path) -> None:
     assert "cannot write the checkpoint of step 2" in done.stdout
     assert "step-00000001 is intact" in done.stdout
     (tmp_path / "step-abc").rmdir()
-    assert [one.step for one in checkpoint.whole(tmp_path, pytest.fail)] == [1]
+    assert [one.step for one in checkpoint.intact(tmp_path, pytest.fail)] == [1]
     assert [folder.name for folder in tmp_path.iterdir()] == ["step-00000001"]

@@ -48,4 +48,4 @@ def test_closing_stops_the_threads() -> None:
     items = prefetch(lambda key: key, range(1000), workers=3, depth=9)
     next(items)
     items.close()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("prefetch")]

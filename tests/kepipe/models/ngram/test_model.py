@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kepipe.models.next_token import go_on
+from kepipe.models.next_token import continue_texts
 from kepipe.models.ngram import arpa
 from kepipe.models.ngram.counting import BOS
 from kepipe.models.ngram.fitting import save
@@ -63,7 +63,7 @@ def test_it_writes_the_likeliest_words_to_the_end(tmp_path: Path) -> None:
     prompts = [np.array([3]), np.array([7]), np.array([], np.int64)]
     assert [row.tolist() for row in model.generate(prompts, limit=9)] == [[4, 5, 6], [8], [3, 4, 5, 6]]
     assert [len(row) for row in model.generate(prompts, limit=2)] == [2, 1, 2]
-    always_8 = go_on(model, prompts, 3, lambda rows: np.full(len(rows), 8))
+    always_8 = continue_texts(model, prompts, 3, lambda rows: np.full(len(rows), 8))
     assert [row.tolist() for row in always_8] == [[8, 8, 8]] * 3
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from kepipe.arrays import Bools
 from kepipe.data.batch import TokenRows
-from kepipe.objectives.mixture_of_denoisers import last_tokens, split, split_unrelated
+from kepipe.objectives.unilm_collator import last_tokens, split, split_unrelated
 from tests.support.rows import rows
 
 WIDTH = 12

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from kepipe.arrays import Ints
+from kepipe.models.networks.language_model import NetworkLanguageModel
 from kepipe.models.networks.network import ReadingNetwork
-from kepipe.models.networks.reader import Reader
-from kepipe.models.next_token import go_on
+from kepipe.models.next_token import continue_texts
 from kepipe.models.protocols import LanguageModel, NextTokenModel, TextGenerator
 from tests.support.networks import network
 from tests.support.tasks import tokenizer
@@ -17,11 +17,11 @@ from tests.support.tasks import tokenizer
 WRITERS = ["nnlm", "lstm", "transformer-xl", "xlnet"]
 
 
-def reader(family: str) -> Reader:
+def reader(family: str) -> NetworkLanguageModel:
     words = tokenizer()
     model = network(family, 5, words.vocab_size)
     assert isinstance(model, ReadingNetwork)
-    return Reader(model, words)
+    return NetworkLanguageModel(model, words)
 
 
 def texts(*lengths: int) -> list[Ints]:
@@ -87,5 +87,5 @@ def test_it_writes_the_likeliest_tokens(family: str) -> None:
         for count, token in enumerate(written):
             text = np.append(prompt, written[:count])
             assert token == model.log_probabilities([text])[0].argmax()
-    ends = go_on(model, prompts, 5, lambda rows: np.full(len(rows), model.end))
+    ends = continue_texts(model, prompts, 5, lambda rows: np.full(len(rows), model.end))
     assert [len(row) for row in ends] == [0, 0]

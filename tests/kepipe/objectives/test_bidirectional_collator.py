@@ -12,7 +12,7 @@ from kepipe.data.batch import Batch, TokenRows
 from kepipe.data.stream_batches import turned
 from kepipe.objectives import table
 from kepipe.objectives.bidirectional import BidirectionalLM
-from kepipe.objectives.bidirectional_lm import BidirectionalLoss
+from kepipe.objectives.bidirectional_collator import BidirectionalLoss
 from kepipe.tokenization.trainers import words_or_bytes_tokenizer
 from tests.support.elmo import WORDS
 

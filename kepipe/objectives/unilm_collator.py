@@ -1,4 +1,4 @@
-"""Masked language modelling under a visibility that is drawn for each batch (UniLM; Dong et al. 2019, §2.3)."""
+"""UniLM's collator: masks tokens, and draws the visibility of each batch (Dong et al. 2019, §2.3)."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from kepipe.objectives.base import Collator
 from kepipe.objectives.losses import tensor
 
 SEGMENTS = {"full": (0, 1), "causal": (2, 2), "backward": (3, 3), "prefix": (4, 5)}
-"""Segment ids of source and target in each mode."""
+"""Visibility → segment ids of source and target."""
 
 
 @dataclass(frozen=True)
-class MixtureOfDenoisers:
-    """`masked`, each batch under one of the visibilities that `weights` names."""
+class UniLMCollator:
+    """A `Collator`: the batches of `masked`, each under one of the visibilities of `weights` (name → weight)."""
 
     masked: Collator
     weights: Mapping[str, float]
     mode_segments: bool
-    """Whether the segment ids tell the modes apart."""
+    """Whether each visibility has its own segment ids (`SEGMENTS`)."""
 
     def __call__(self, rows: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
         """See `Collator`."""
@@ -48,8 +48,8 @@ class MixtureOfDenoisers:
 def split(rows: TokenRows, draw_B: Floats) -> Bools:
     """The source of each row, bool [B, T].
 
-    The first segment of a pair, else what stands before a sentence that is drawn uniformly (not the first), else,
-    in a row of one sentence, the first half. `draw_B`: in [0, 1).
+    In a pair it is the first segment; otherwise the text before a uniformly drawn sentence (never the first); in a row
+    of one sentence, the first half. `draw_B`: uniform draws in [0, 1).
     """
     if rows.next_sentence_labels is not None:
         first_BT: Bools = rows.segments == 0
@@ -58,11 +58,12 @@ def split(rows: TokenRows, draw_B: Floats) -> Bools:
 
 
 def split_unrelated(rows: TokenRows, draw_B: Floats) -> Bools:
-    """What the source has besides the first segment where the second does not follow it, bool [B, T]: the beginning of
-    the second.
+    """The beginning of the second segment in rows whose second segment does not follow the first, bool [B, T]. It is
+    added to the source there.
 
-    A target says nothing of a source that it does not follow, and would teach not to look at it (there the segments of
-    a pair are one stretch of text, Dong et al. 2019, §2.3). So it is what follows within the second segment.
+    A target that does not follow its source would teach the model to ignore the source (in the paper the two segments
+    of such a batch are always contiguous text, Dong et al. 2019, §2.3). So the source reaches into the second segment,
+    and the target is the rest of it.
     """
     if rows.next_sentence_labels is None:
         return np.zeros(rows.tokens.shape, np.bool_)
@@ -72,8 +73,8 @@ def split_unrelated(rows: TokenRows, draw_B: Floats) -> Bools:
 
 
 def _before_a_sentence(rows: TokenRows, part_BT: Bools, draw_B: Floats) -> Bools:
-    """Places up to a sentence of each row's part that is drawn uniformly, not the part's first; of a part that is one
-    sentence, up to its middle."""
+    """The places before a uniformly drawn sentence of each row's part (never its first sentence), bool [B, T]; if the
+    part is one sentence, its first half."""
     places_T = np.arange(part_BT.shape[1])
     in_sentence_BT = part_BT & (rows.sentences >= 0)
     latest_B = np.where(in_sentence_BT, rows.sentences, 0).max(1)

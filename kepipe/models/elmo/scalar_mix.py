@@ -1,4 +1,4 @@
-"""A task's own mixture of layers (Peters et al. 2018, equation 1)."""
+"""ELMo's task-specific mixture of layers (Peters et al. 2018, equation 1); AllenNLP's ScalarMix."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 
-class Mixture(nn.Module):
-    """γ · Σ softmax(s)_k · h_k; the layers count the same at first."""
+class ScalarMix(nn.Module):
+    """γ · Σ softmax(s)_k · h_k; at first all layers have the same weight."""
 
     def __init__(self, layers: int) -> None:
         super().__init__()
@@ -17,7 +17,7 @@ class Mixture(nn.Module):
         self.gamma = nn.Parameter(torch.ones(()))
 
     def forward(self, layers: Sequence[Tensor]) -> Tensor:
-        """Tensors of one shape → one of that shape."""
+        """The mixture of tensors of the same shape."""
         shares_K = torch.softmax(self.scalars, 0)
         mixed: Tensor = self.gamma * sum(share * layer for share, layer in zip(shares_K, layers, strict=True))
         return mixed

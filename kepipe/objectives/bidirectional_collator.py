@@ -1,4 +1,4 @@
-"""Language modelling in both directions: half of the rows are read from the left, the others from the right."""
+"""Collator and loss of `bidirectional-lm`: half of the rows are read left to right, the others right to left."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from kepipe.training.criterion import Losses
 
 
 class ReadsWords(Protocol):
-    """What is asked of how a tokenizer writes words."""
+    """How a tokenizer spells words (`kepipe.models.elmo.spelling.Spelling`)."""
 
     def continues(self, tokens_BT: Ints) -> Bools:
-        """Which tokens go on with the word of the token left of them, bool [B, T]."""
+        """Which tokens continue the word of the token to their left, bool [B, T]."""
         ...
 
 
 @dataclass(frozen=True)
 class BidirectionalCollator:
-    """A `Collator`. `begin`, `end`: the tokens around a text. Rows that are no streams are read in both directions
-    each; streams are, half of them, from the right already (`TokenRows.from_right`).
+    """A `Collator`. `begin`, `end`: the tokens around a text.
 
-    Labels are of the first token of the next word in the order of reading. The end of a text is told from the left, its
-    beginning from the right; what stands beyond is another text, and is not told.
+    A row that is not part of a stream is read in both directions; of streams, half are read from the right already
+    (`TokenRows.from_right`). The label at a word is the first token of the next word in reading order. The end token is
+    predicted left to right, the begin token right to left; nothing is predicted across a boundary between texts.
     """
 
     spelling: ReadsWords
@@ -62,7 +62,7 @@ class BidirectionalCollator:
 
 
 def in_both_directions(rows: TokenRows) -> TokenRows:
-    """The rows, and after them the same written from the right to the left."""
+    """The rows, followed by the same rows reversed."""
     other = turned(rows, np.ones(len(rows.tokens), np.bool_))
     both: dict[str, Any] = {
         name: np.concatenate([getattr(rows, name), getattr(other, name)]) for name in ("tokens", "documents")
@@ -71,7 +71,7 @@ def in_both_directions(rows: TokenRows) -> TokenRows:
 
 
 class BidirectionalLoss(HiddenCriterion):
-    """`lm`: −ln p of a word, the mean over both directions. `forward`, `backward`: that of each, which are logged."""
+    """Term `lm`: mean −ln p of a word over both directions. Metrics `forward`, `backward`: of each direction."""
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -89,7 +89,7 @@ class BidirectionalLoss(HiddenCriterion):
         return {"lm": forward + backward, "forward": forward, "backward": backward}
 
     def positions(self, batch: Batch) -> tuple[Tensor, ...]:
-        """See `HiddenCriterion`: of the two directions."""
+        """See `HiddenCriterion`: forward, then backward."""
         assert batch.label_positions is not None
         from_right_N = _from_right(batch)
         return batch.label_positions[~from_right_N], batch.label_positions[from_right_N]
@@ -113,7 +113,7 @@ class BidirectionalLoss(HiddenCriterion):
 
 
 def _from_right(batch: Batch) -> Tensor:
-    """Which labels are told from the right, bool [N]."""
+    """Which labels are predicted right to left, bool [N]."""
     assert batch.from_right is not None
     assert batch.label_positions is not None
     return batch.from_right[batch.label_positions // batch.tokens.shape[1]]

@@ -1,4 +1,4 @@
-"""A network that reads from the left, as a language model: how likely texts are, and how it goes on with them."""
+"""A network that reads left to right, as a language model: it scores and continues texts."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kepipe.arrays import Floats, Ints, pad
+from kepipe.arrays import Floats, Ints
 from kepipe.models.networks.network import ReadingNetwork, State
-from kepipe.models.next_token import go_on, likeliest
+from kepipe.models.next_token import continue_texts, greedy
+from kepipe.models.padding import pad_rows
 from kepipe.tokenization.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
-class Reader:
-    """A `NextTokenModel` that goes on from the state in which a prompt leaves it. In fp32."""
+class NetworkLanguageModel:
+    """A `NextTokenModel` that continues from the network's state after the prompt. In fp32."""
 
     model: ReadingNetwork
     tokenizer: Tokenizer
@@ -29,7 +30,7 @@ class Reader:
         """See `LanguageModel`."""
         last_PD, state = self._read(prompts)
         rows_N = torch.tensor(rows, device=last_PD.device)
-        following_NU, lengths_N = self._padded(targets)
+        following_NU, lengths_N = self._pad(targets)
         states_NUD = last_PD[rows_N][:, None]
         if following_NU.shape[1] > 1:
             after = tuple(part[rows_N] for part in state)
@@ -41,7 +42,7 @@ class Reader:
 
     @torch.inference_mode()
     def log_probabilities(self, texts: Sequence[Ints]) -> Floats:
-        """See `NextTokenModel`: special tokens are not written, but for the end."""
+        """See `NextTokenModel`: of the special tokens only the end can be generated."""
         found_BV: Floats = self._log_softmax(self._read(texts)[0]).cpu().double().numpy()
         found_BV[:, np.setdiff1d(self.tokenizer.special, [self.end])] = -np.inf
         return found_BV
@@ -53,21 +54,19 @@ class Reader:
 
     def generate(self, prompts: Sequence[Ints], *, limit: int) -> list[Ints]:
         """See `TextGenerator`."""
-        return go_on(self, prompts, limit, likeliest)
+        return continue_texts(self, prompts, limit, greedy)
 
     def _read(self, texts: Sequence[Ints]) -> tuple[Tensor, State]:
-        """The state [B, D] at the last token of each text, and what is known there. An empty text is the token that
-        stands between texts."""
-        tokens_BT, lengths_B = self._padded([text if len(text) else np.array([self.end]) for text in texts])
+        """The hidden state [B, D] at the last token of each text, and the network's state there. An empty text becomes
+        the end token."""
+        tokens_BT, lengths_B = self._pad([text if len(text) else np.array([self.end]) for text in texts])
         states_BTD, state = self.model.eval().read(tokens_BT, lengths_B)
         return states_BTD[torch.arange(len(texts), device=states_BTD.device), lengths_B - 1], state
 
-    def _padded(self, rows: Sequence[Ints]) -> tuple[Tensor, Tensor]:
-        """Rows filled up at the right, int [B, T], and their lengths, int [B]."""
-        device = self.model.tokens.weight.device
-        lengths_B = np.array([len(row) for row in rows], np.int64)
-        tokens_BT = pad(np.concatenate(rows).astype(np.int64), lengths_B, self.tokenizer.pad)
-        return torch.from_numpy(tokens_BT).to(device), torch.from_numpy(lengths_B).to(device)
+    def _pad(self, rows: Sequence[Ints]) -> tuple[Tensor, Tensor]:
+        """Padded rows, int [B, T], and their lengths, int [B]."""
+        tokens_BT, documents_BT = pad_rows(rows, self.tokenizer.pad, self.model.tokens.weight.device)
+        return tokens_BT, documents_BT.sum(1)
 
     def _log_softmax(self, states: Tensor) -> Tensor:
         return self.model.vocabulary(states).float().log_softmax(-1)
