@@ -27,6 +27,7 @@ from kepipe.cli.link_options import (
     IdsOption,
     LanguageOption,
     LinkerOption,
+    MarksOption,
     ThresholdOption,
     require_persons,
 )
@@ -124,6 +125,7 @@ def train(
         typer.Option(help="Unlabelled text like the text to link, to learn which words are common."),
     ] = None,
     english: English = ENGLISH,
+    marks: MarksOption = None,
     pronouns: Annotated[
         bool | None,
         typer.Option(
@@ -135,6 +137,7 @@ def train(
     """Build a linker over a graph and train it on gold sets in which every mention is marked."""
     from dataclasses import replace
 
+    from kepipe.linking.decision.marks import MANNERS
     from kepipe.linking.evaluation.goldset import EntityIds, marks_pronouns, require_known
     from kepipe.linking.linker import Linker
     from kepipe.linking.text.casing import Casing
@@ -163,20 +166,23 @@ def train(
     more = (document.text for document in read_texts(texts or [], problems))
     linker = Linker.build(store, Casing.count([*seen, *more]))
     annotations = list(english.annotator().annotate(seen))
-    examples, joined = training_data(linker, learned_from, annotations)
+    lesson = training_data(linker, learned_from, annotations, None if marks is None else MANNERS[marks])
+    examples = lesson.examples
     learned = learn(examples, len(linker.knowledge.type_names), complete=True)
     show_problems(problems)
     if learned is None:
         raise ValueError(f"{names}: too few links to entities of the graph to learn from")
     marked = persons and marks_pronouns(learned_from) if pronouns is None else pronouns
-    linker.with_ranker(replace(learned.ranker, pronouns=marked, join=joined)).save(out)
+    manner = replace(lesson.marks, pronouns=marked)
+    linker.with_ranker(learned.ranker, manner).save(out)
     scores = learned.validation
     echo(
         f"{out}: trained on {len(examples)} texts, {scores.given} links; threshold {learned.ranker.threshold}; "
         f"on texts left out in turn: precision {scores.precision:.3f}, recall {scores.recall:.3f}, F1 {scores.f1:.3f}; "
         f"pronouns: {'linked too' if marked else 'not linked'}; "
-        f"a place and what it lies in: {'one name' if joined else 'two names'}"
-        f"{', scored above by the name of the place alone' if joined else ''}"
+        f"a place and what it lies in: {'one name' if manner.joined else 'two names'}"
+        f"{', scored above by the name of the place alone' if manner.joined else ''}; "
+        f"marks of other kinds: {', '.join(manner.kinds()) or 'names only'}"
     )
 
 

@@ -31,6 +31,14 @@ ThresholdOption = Annotated[
     float | None, typer.Option(min=0, max=1, help="Score threshold. Default: the linker's own.")
 ]
 
+MarksOption = Annotated[
+    Literal["names", "wiki", "everything"] | None,
+    typer.Option(
+        help="What counts as a mention: names, and terms where the graph is one of terms; as Wikipedia is marked "
+        "(roles, pronouns, places with what they lie in); everything that the graph has. Else as learned."
+    ),
+]
+
 
 @dataclass(frozen=True)
 class English:
@@ -72,6 +80,7 @@ class Asked:
             help="Also link near matches of names, from this similarity (0-100) on, such as 90.",
         ),
     ] = None
+    marks: MarksOption = None
     pronouns: Annotated[
         bool | None,
         typer.Option(
@@ -89,10 +98,12 @@ class Asked:
 
     def policy(self, finds_persons: bool) -> Policy:
         """The same for the linker. Raises typer.BadParameter where pronouns are asked for and no person is found."""
+        from kepipe.linking.decision.marks import MANNERS
         from kepipe.linking.decision.policy import Policy
 
         require_persons(self.pronouns, finds_persons)
-        return Policy(self.threshold, self.gate, self.fuzzy, self.pronouns, self.join)
+        marks = None if self.marks is None else MANNERS[self.marks]
+        return Policy(self.threshold, self.gate, self.fuzzy, self.pronouns, self.join, marks)
 
 
 ENGLISH, AS_LEARNED = English(), Asked()

@@ -1,4 +1,4 @@
-"""`kepipe perplexity`: how well models go on with texts of files."""
+"""`kepipe perplexity`: score the texts of files with a language model."""
 
 from __future__ import annotations
 

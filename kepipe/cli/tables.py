@@ -60,6 +60,7 @@ def show_decisions(explained: Sequence[Explained], linker: Linker, threshold: fl
         "below the threshold": "red",
         "another name overlaps": "yellow",
         "no name to NER": "yellow",
+        "not marked": "dim",
     }
     for name in explained:
         colour = colours[name.outcome]

@@ -23,6 +23,8 @@ from kepipe.linking.candidates.matches import Matches
 from kepipe.linking.candidates.shortforms import add_short_forms
 from kepipe.linking.decision.decide import decide
 from kepipe.linking.decision.joining import join
+from kepipe.linking.decision.marks import NAMES, Marks, with_articles
+from kepipe.linking.decision.modifiers import widen
 from kepipe.linking.decision.policy import AS_LEARNED, Policy
 from kepipe.linking.decision.pronouns import Reference, resolve_pronouns
 from kepipe.linking.features.affinity import Affinity
@@ -31,6 +33,7 @@ from kepipe.linking.features.surroundings import GROUPS, MATCH_FEATURES
 from kepipe.linking.kb.kinds import KINDS, teams
 from kepipe.linking.kb.knowledge import Knowledge
 from kepipe.linking.kb.links import LinkedSpan
+from kepipe.linking.kb.terms import term_variants
 from kepipe.linking.kb.variants import variants
 from kepipe.linking.ranking.ranker import Ranker
 from kepipe.linking.ranking.weights import GENERAL
@@ -42,7 +45,7 @@ from kg.lexicon import Lexicon
 from kg.regular_files import read_json
 from kg.store import Graph
 
-FORMAT = 7
+FORMAT = 8
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class Linker:
     knowledge: Knowledge
     casing: Casing
     ranker: Ranker
+    marks: Marks = NAMES
 
     @classmethod
     def build(
@@ -66,9 +70,13 @@ class Linker:
         kinds = [KINDS[kind] for kind in knowledge.kinds.tolist()]
         places = {label for label, kind in zip(knowledge.labels, kinds, strict=True) if kind == "place"}
         team = teams(graph).tolist()
-        lexicon = Lexicon.build(
-            graph, variants=lambda row, names: variants(names, kinds[row], places, team[row])
-        )
+
+        def further(row: int, names: Sequence[str]) -> Iterable[str]:
+            yield from variants(names, kinds[row], places, team[row])
+            if knowledge.is_terminology and knowledge.concepts[row]:
+                yield from term_variants(names)
+
+        lexicon = Lexicon.build(graph, variants=further)
         if casing is None:
             casing = Casing.count_with(graph.descriptions)
         return cls(Gazetteer(lexicon, min_length, limit), knowledge, casing, Ranker.of(GENERAL))
@@ -85,19 +93,22 @@ class Linker:
         """The mentions of each of many texts, with title ("" none) and annotations: as one by one, only faster."""
         ranker = self.ranker
         threshold = ranker.threshold if policy.threshold is None else policy.threshold
-        pronouns = ranker.pronouns if policy.pronouns is None else policy.pronouns
-        joined = ranker.join if policy.join is None else policy.join
+        marks = policy.marks_of(self.marks)
         near = None if policy.fuzzy is None else NearNames(self.gazetteer.lexicon, policy.fuzzy)
         for batch in text_batches(texts):
             spans_by_text: list[list[LinkedSpan]] = [[] for _ in batch.texts]
-            for number, span in self._link_batch(batch, threshold, policy.gate):
+            for number, span in self._link_batch(batch, threshold, marks, policy.gate):
                 spans_by_text[number].append(span)
             for text, annotation, spans in zip(batch.texts, batch.annotations, spans_by_text, strict=True):
                 if near is not None:
                     spans += self._find_near(near, text, annotation, spans, threshold)
-                if joined:
+                if self.knowledge.is_terminology and marks.modifiers is not False:
+                    spans = widen(text, sorted(spans), self.knowledge)
+                if marks.joined:
                     spans = join(text, spans, self.knowledge)
-                if pronouns:
+                if marks.articles:
+                    spans = with_articles(text, spans)
+                if marks.pronouns:
                     spans += (
                         reference.pronoun for reference in self.resolve_pronouns(text, annotation, spans)
                     )
@@ -127,13 +138,16 @@ class Linker:
             text, annotation, sorted(linked), self.knowledge.kinds, self.knowledge.genders
         )
 
-    def _link_batch(self, batch: TextBatch, threshold: float, gate: bool) -> Iterator[tuple[int, LinkedSpan]]:
+    def _link_batch(
+        self, batch: TextBatch, threshold: float, marks: Marks, gate: bool
+    ) -> Iterator[tuple[int, LinkedSpan]]:
         """The number of the text, and the mention in it."""
         matches = self._find(batch)
         if not len(matches):
             return
         described = describe(batch, matches, self.knowledge, self.casing, self.ranker.affinity)
         scores = self.ranker.score_parts(described.of_match, described.of_candidate, matches.owners)
+        scores[~marks.allows(batch, matches, self.knowledge)] = -1.0
         texts = batch.number(matches.starts)
         if gate:
             named = np.fromiter((annotation.names is not None for annotation in batch.annotations), bool)
@@ -148,7 +162,7 @@ class Linker:
         return self._find(TextBatch((text,), ("",), (annotation,)))
 
     def _find(self, batch: TextBatch) -> Matches:
-        return add_short_forms(batch, self.gazetteer.find_all(batch.texts))
+        return add_short_forms(batch, self.gazetteer.find_all(batch.texts), self.knowledge)
 
     def featurize(self, text: str, annotation: Annotations, title: str = "") -> tuple[Matches, Floats, Ints]:
         """All candidates of a text, their features [P, F], and the NER group of each [P]."""
@@ -172,8 +186,7 @@ class Linker:
             "limit": self.gazetteer.limit,
             "trained": ranker.trained,
             "threshold": ranker.threshold,
-            "pronouns": ranker.pronouns,
-            "join": ranker.join,
+            "marks": self.marks.to_json(),
             "bias": ranker.bias,
             "weights": dict(zip(FEATURES, ranker.weights.tolist(), strict=True)),
             "affinity": dict(zip(GROUPS, ranker.affinity.table.tolist(), strict=True)),
@@ -201,15 +214,16 @@ class Linker:
                 about["threshold"],
                 Affinity(np.asarray([about["affinity"][group] for group in GROUPS])),
                 about["trained"],
-                about["pronouns"],
-                about["join"],
             )
+            marks = Marks(**about["marks"])
             bounds = about["min_length"], about["limit"]
         except (KeyError, TypeError) as error:
             raise ValueError(f"{file}: damaged: no usable {error}; link again to make it anew") from None
         lexicon, matcher = Lexicon.open(folder / "lexicon"), Matcher.open(folder / "matcher")
         gazetteer = Gazetteer(lexicon, *bounds, matcher)
-        return cls(gazetteer, Knowledge.open(folder / "knowledge"), Casing.open(folder / "casing"), ranker)
+        return cls(
+            gazetteer, Knowledge.open(folder / "knowledge"), Casing.open(folder / "casing"), ranker, marks
+        )
 
     @cached_property
     def degrees(self) -> Ints:
@@ -224,6 +238,6 @@ class Linker:
     def _rows(self) -> dict[str, int]:
         return {id: row for row, id in enumerate(self.knowledge.ids)}
 
-    def with_ranker(self, ranker: Ranker) -> Linker:
-        """The same linker with another ranker."""
-        return replace(self, ranker=ranker)
+    def with_ranker(self, ranker: Ranker, marks: Marks | None = None) -> Linker:
+        """The same linker with another ranker, and with other marks unless None."""
+        return replace(self, ranker=ranker, marks=self.marks if marks is None else marks)

@@ -1,4 +1,4 @@
-"""From a config to a transformer of built parts, and its weights from a seed."""
+"""Building a transformer from its config, and initialising its weights from a seed."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from kepipe.nn.norms import UnbiasedNorm
 from kepipe.nn.positions import LearnedPositions, RelativeBias
 
 DEVIATION = 0.02
-"""Of first weights (Devlin et al. 2019)."""
+"""Standard deviation of initial weights (Devlin et al. 2019)."""
 PUBLISHED_WIDTH = 768
-"""Of the models whose first weights these are (BERT-base)."""
+"""Width of the model with that deviation (BERT-base)."""
 
 
 def assemble(config: TransformerConfig) -> Transformer:
-    """A transformer whose weights hold no values yet (device "meta"): `initialise` it or load into it."""
+    """A transformer without values (device "meta"): call `initialise`, or load weights into it."""
     with torch.device("meta"):
         transform = (
             PredictionTransform(
@@ -129,7 +129,8 @@ def _embeddings(config: TransformerConfig, segments: int) -> Embeddings:
 
 
 def _layer(config: TransformerConfig, *, crosses: bool, is_normed: bool) -> Layer:
-    """`is_normed`: what enters a pre-norm layer comes from a norm, that of the embeddings, and needs no other."""
+    """`is_normed`: the input of a pre-norm layer is already normalised, by the embeddings' norm, so its first norm is
+    left out."""
     sizes = (config.hidden, config.heads, config.head_width)
     scale = None if config.scaled_scores else 1.0
     attention = SelfAttention(*sizes, bias=config.bias, scale=scale, dropout=config.attention_dropout)
@@ -146,7 +147,7 @@ def _layer(config: TransformerConfig, *, crosses: bool, is_normed: bool) -> Laye
 
 
 def _fused_layer(config: TransformerConfig, fusion: FusionConfig, number: int) -> FusedLayer:
-    """The K-Encoder's layer: the first of them has no attention among entities, unless `first_attends`."""
+    """A layer of ERNIE's K-Encoder; the first one has no attention among entities, unless `first_attends`."""
     attention = SelfAttention(
         config.hidden, config.heads, config.head_width, bias=config.bias, dropout=config.attention_dropout
     )
@@ -167,17 +168,17 @@ def _fused_layer(config: TransformerConfig, fusion: FusionConfig, number: int) -
 
 
 def fuse(model: Transformer, fusion: FusionConfig, seed: int) -> tuple[Transformer, tuple[str, ...]]:
-    """The model with entities beside its tokens, and the names of its new weights, which are drawn from `seed`.
+    """The model with entity fusion, and the names of its new weights, which are drawn from `seed`.
 
-    All others are the model's own. Raises ValueError where the model has no encoder that can take entities.
+    All other weights are the model's. Raises ValueError if the model has no encoder that supports fusion.
     """
     return _extended(model, replace(model.config, fusion=fusion), seed)
 
 
 def with_label_heads(model: Transformer, heads: Mapping[str, int], seed: int) -> Transformer:
-    """The model with a head for each name, for so many labels; those that it lacks are drawn from `seed`.
+    """The model with a label head for each name, of that many labels; missing heads are drawn from `seed`.
 
-    Raises ValueError where it has one of the name for another number of labels.
+    Raises ValueError if it has a head of that name with another number of labels.
     """
     for name, labels in model.config.label_heads.items():
         if heads.get(name, labels) != labels:
@@ -194,8 +195,8 @@ def with_label_heads(model: Transformer, heads: Mapping[str, int], seed: int) ->
 def _extended(
     model: Transformer, config: TransformerConfig, seed: int
 ) -> tuple[Transformer, tuple[str, ...]]:
-    """A model of a config that has more parts, with the weights of `model`; the names of the new ones, which are drawn
-    from `seed`."""
+    """A model of a config with more parts, with the weights of `model`; and the names of the new weights, which are
+    drawn from `seed`."""
     extended = assemble(config).to_empty(device="cpu")
     old, new = dict(model.named_parameters()), dict(extended.named_parameters())
     fresh = {name: weight for name, weight in new.items() if name not in old}
@@ -207,7 +208,7 @@ def _extended(
 
 
 def without_fusion(model: Transformer) -> Transformer:
-    """The token side of a model that fuses entities: the model without what concerns them, sharing its weights."""
+    """The model without its entity fusion, sharing its weights."""
     bare = assemble(replace(model.config, fusion=None))
     weights = dict(model.named_parameters())
     bare.load_state_dict({name: weights[name].detach() for name, _ in bare.named_parameters()}, assign=True)
@@ -215,7 +216,7 @@ def without_fusion(model: Transformer) -> Transformer:
 
 
 def initialise(model: Transformer, seed: int) -> Transformer:
-    """Draw all weights from a generator of their own; returns the model, on the CPU."""
+    """Draw all weights, on the CPU, from a generator seeded with `seed`; returns the model."""
     model.to_empty(device="cpu")
     generator = torch.Generator().manual_seed(seed)
     init_weights(dict(model.named_parameters()), model.config, generator, _deviation_of_layers(model.config))
@@ -223,10 +224,11 @@ def initialise(model: Transformer, seed: int) -> Transformer:
 
 
 def _deviation_of_layers(config: TransformerConfig) -> float:
-    """Of the matrices in layers. A product with one is as large, beside its input, as at the published width.
+    """Standard deviation of the layers' matrices: such that a layer's output, relative to its input, is as large as at
+    the published width.
 
-    After a norm the input is not small, as embeddings are that no norm follows: with 0.02 at a width of 128, what
-    the layers add is so little that a model learns nothing but the frequencies of tokens for hundreds of updates.
+    With normalised input and 0.02 at a width of 128, layers would add so little that a model learns only the
+    frequencies of tokens for hundreds of updates. Embeddings without a norm are small, and need no change.
     """
     if config.norm_place == "pre" and not config.embedding_norm:
         return DEVIATION
@@ -236,7 +238,7 @@ def _deviation_of_layers(config: TransformerConfig) -> float:
 def init_weights(
     weights: Mapping[str, Tensor], config: TransformerConfig, generator: torch.Generator, in_layers: float
 ) -> None:
-    """Fill weights with first values, in the order of their names.
+    """Initialise weights, in the order of their names.
 
     Normal with deviation 0.02, or `in_layers` where they are a layer's; zero biases (Devlin et al. 2019). GPT-2's
     residual projections are divided by √(2 · layers) (Radford et al. 2019, section 2.3), those of GPT-1's arrangement
@@ -259,7 +261,7 @@ def init_weights(
 
 
 def _drawing_order(named: tuple[str, Tensor]) -> str:
-    """By name, and within an MLP in the order of use: `up_proj` before `down_proj`."""
+    """Sort key: the name, with `up_proj` before `down_proj`."""
     return named[0].replace("up_proj", "proj_1").replace("down_proj", "proj_2")
 
 
@@ -288,7 +290,7 @@ def _init_t5_weights(
 
 
 def extend_vocabulary(model: Transformer, size: int) -> Transformer:
-    """The model with a larger vocabulary; what is added holds zeros."""
+    """The model with a larger vocabulary; the new rows are zeros."""
     extended = assemble(replace(model.config, vocabulary=size)).to_empty(device="cpu")
     old = dict(model.named_parameters())
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Beam search: the likeliest continuations as far as a beam of hypotheses sees them."""
+"""Beam search with a transformer's decoder."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def search(
 ) -> tuple[Tensor, Tensor]:
     """The best `beams` continuations of each row, best first: tokens [B, beams, N], scores [B, beams].
 
-    A score is the summed log-likelihood / length^`length_penalty` (end token included); rows are filled up
-    with the padding token. A continuation is finished at `end` or at `limit` tokens, and counts only where it is among
-    the step's best `beams`. A row is settled once the best open hypothesis, at its present length, scores below
-    all of `beams` finished ones. `no_repeat_ngram_size`: see `generation.ban_repeats`.
+    A score is the summed log-likelihood / length^`length_penalty` (end token included); rows are padded at the right.
+    A hypothesis is finished at `end` or at `limit` tokens, if it is among the step's best `beams`. A row is done once
+    its best open hypothesis, at its present length, scores below all of `beams` finished ones.
+    `no_repeat_ngram_size`: see `generation.ban_repeats`.
     """
     rows, device = len(prompt.tokens), prompt.tokens.device
     state = DecodingState(model, prompt, limit)
@@ -37,7 +37,7 @@ def search(
 
     opened = torch.full((rows, beams, limit), model.config.pad, device=device)
     open_scores = torch.full((rows, beams), NEVER, device=device)
-    open_scores[:, 0] = 0.0  # all beams are alike at first: only one of them may be continued
+    open_scores[:, 0] = 0.0  # all beams are equal at first, so only one is continued
     finished, scores = opened.clone(), torch.full((rows, beams), NEVER, device=device)
     settled = torch.zeros(rows, 1, dtype=torch.bool, device=device)
 
@@ -47,7 +47,7 @@ def search(
             likely = ban_repeats(likely, opened[:, :, : length - 1].flatten(0, 1), no_repeat_ngram_size)
         candidates = likely.view(rows, beams, -1) + open_scores[..., None]
         vocabulary = candidates.shape[-1]
-        # twice the beam, so that enough go on should the whole beam end here
+        # twice the beam, so that enough hypotheses stay open even if a whole beam ends here
         sums, at = candidates.flatten(1).topk(min(2 * beams, beams * vocabulary))
         origin, token = at // vocabulary, at % vocabulary
         continued = _rows(opened, origin)

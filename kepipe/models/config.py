@@ -1,4 +1,4 @@
-"""What a transformer is made of, without its weights: plain values that survive a trip through JSON."""
+"""The config of a transformer, as plain values that can be stored as JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Activation = Literal["gelu", "gelu_tanh", "relu"]
 CONFIG = "config.json"
 FORMAT = "kepipe-transformer/2"
-"""What the config of a model folder says of itself, so that it is not taken for another library's."""
+"""Value of `format` in a model folder's config, which tells it from another library's."""
 
 
 LARGEST = {
@@ -46,9 +46,9 @@ def require_sizes(config: Any) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class FusionConfig:
-    """Entities beside tokens (Zhang et al. 2019): `first` plain layers, a layer that fuses, then layers that also
-    attend among entities. `hidden`, `heads`: of the entities. `rows`: of a table that is trained; 0: vectors from
-    outside, which stay as they are."""
+    """ERNIE (Tsinghua)'s entity fusion (Zhang et al. 2019): `first` plain layers, a layer that fuses, then layers that
+    also attend among entities. `hidden`, `heads`: of the entities. `rows`: of a trained table of entity vectors; 0: the
+    vectors come with batches and are not trained."""
 
     first: int
     hidden: int

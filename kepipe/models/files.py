@@ -1,4 +1,4 @@
-"""Files of a model folder, each written whole or not at all (`kepipe.files`)."""
+"""Reading and writing files of a model folder, atomically (`kepipe.files`)."""
 
 from __future__ import annotations
 

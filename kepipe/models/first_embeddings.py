@@ -1,4 +1,4 @@
-"""Word vectors as the first values of a fresh model's table of tokens."""
+"""Word vectors as the initial token embeddings of a fresh model."""
 
 from __future__ import annotations
 

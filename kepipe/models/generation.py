@@ -1,6 +1,7 @@
-"""Text from a decoder, token by token: greedy and sampling. `beam_search.py` searches.
+"""Generation with a transformer's decoder: greedy and sampling. `beam_search.py` has beam search; `next_token.py`
+generates with other models.
 
-The draw is apart from what it is drawn from: `filter_logits` reshapes logits, a `Sampler` picks from them.
+`filter_logits` changes the distribution, a `Sampler` draws from it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ Sampler = Callable[[Tensor], Tensor]
 class PromptTree:
     """One prompt with triples written into it as branches, int [T] each (see `kepipe.data.batch.Batch`).
 
-    `positions`: None where tokens count as they stand; `branch`, `mention`: None where everybody sees the branches.
+    `positions`: soft positions, None for consecutive ones; `branch`, `mention`: None if all tokens see the branches.
     """
 
     tokens: Ints
@@ -35,12 +36,12 @@ class PromptTree:
 
 @dataclass(frozen=True)
 class Prompt:
-    """What a decoder begins with, [B, T], and for an encoder-decoder the `source` that it reads, [B, S].
+    """The decoder's input, `tokens` [B, T], and for an encoder-decoder the encoder's input, `source` [B, S].
 
-    `documents` and `source_documents` are 1 on tokens and 0 on padding at the right; None where there is none.
-    `first`: position of each row's first token, int [B], where that is not 0 (MASS). `both_ways`: whether these tokens
-    see each other in both directions (a prefix LM). `positions`, `branch`, `mention`: of trees, [B, T] (see
-    `PromptTree`); what follows stands on the trunk.
+    `documents` and `source_documents` are 1 on tokens and 0 on padding at the right; None if there is no padding.
+    `first`: position of each row's first token, int [B], if it is not 0 (MASS). `both_ways`: whether these tokens see
+    each other in both directions (prefix LM). `positions`, `branch`, `mention`: of trees, [B, T] (see `PromptTree`);
+    generated tokens are on the trunk.
     """
 
     tokens: Tensor
@@ -64,9 +65,9 @@ def prompt_for(model: Transformer, source_BS: Tensor, source_documents_BS: Tenso
 
 
 class DecodingState:
-    """A decoder under way: it is fed tokens and answers with the logits of the next, [B, V] in fp32.
+    """The state of incremental decoding: tokens are appended, and `logits` are those of the next token, [B, V] in fp32.
 
-    Keys and values are kept, so that a token costs one step whatever stands before it.
+    Keys and values are cached, so that each token costs one step.
     """
 
     def __init__(self, model: Transformer, prompt: Prompt, limit: int) -> None:
@@ -93,7 +94,7 @@ class DecodingState:
 
     @staticmethod
     def _next(prompt: Prompt) -> Tensor | None:
-        """The position of each row's next token, int [B]; None where it is the number of tokens so far."""
+        """The position of each row's next token, int [B]; None if it is the number of tokens so far."""
         if prompt.positions is not None:
             return _last(prompt.positions, prompt.documents) + 1  # a row ends on the trunk
         if prompt.documents is None and prompt.first is None:
@@ -114,7 +115,7 @@ class DecodingState:
         self.logits = self._read(self.follow(tokens_B[:, None])[:, -1])
 
     def follow(self, tokens_BU: Tensor) -> Tensor:
-        """Append several tokens to each row: hidden states [B, U, D]. `logits` stay those of before."""
+        """Append several tokens to each row; returns their hidden states [B, U, D]. `logits` are not updated."""
         positions_BU = None
         if self.documents is not None:
             self.documents = torch.cat([self.documents, torch.ones_like(tokens_BU)], 1)
@@ -128,7 +129,7 @@ class DecodingState:
         return self._decode(tokens_BU, positions_BU, causal())
 
     def select(self, rows_N: Tensor) -> None:
-        """Go on with these rows, in this order."""
+        """Keep only these rows, in this order; a row may be repeated."""
         self.cache.select(rows_N)
         self.logits = self.logits[rows_N]
         self.documents, self.memory, self.source_documents, self.next_B, self.branch, self.mention = (
@@ -159,7 +160,7 @@ class DecodingState:
 
 
 def _last(values_BT: Tensor, documents_BT: Tensor | None) -> Tensor:
-    """What stands at each row's last token, [B, …]."""
+    """The value at each row's last token, [B, …]."""
     if documents_BT is None:
         return values_BT[:, -1]
     last_B = documents_BT.sum(1) - 1
@@ -176,10 +177,10 @@ def generate(
     sampler: Sampler | None = None,
     no_repeat_ngram_size: int = 0,
 ) -> Tensor:
-    """At most `limit` new tokens a row, [B, N]; a row stops at `end` and is filled up with the padding token.
+    """At most `limit` new tokens per row, [B, N]; a row ends with `end`, and is padded after it.
 
-    The model should be in evaluation mode. `sampler` is greedy by default, or `sampling(…)`. `no_repeat_ngram_size`:
-    see `ban_repeats`.
+    The model should be in evaluation mode. `sampler`: greedy by default, or `sampling(…)`. `no_repeat_ngram_size`: see
+    `ban_repeats`; 0: off.
     """
     sampler = sampler or greedy
     state = DecodingState(model, prompt, limit)
@@ -221,8 +222,8 @@ def greedy(logits_BV: Tensor) -> Tensor:
 def sampling(
     generator: torch.Generator, *, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0
 ) -> Sampler:
-    """A choice that draws from the restricted distribution (arguments as `filter_logits`), where the generator is:
-    one of the CPU draws the same for a model on any device."""
+    """A `Sampler` that draws from the filtered distribution (see `filter_logits`), on the generator's device: a CPU
+    generator draws the same tokens whatever the model's device."""
 
     def sampler(logits_BV: Tensor) -> Tensor:
         shares_BV = filter_logits(logits_BV, temperature=temperature, top_k=top_k, top_p=top_p).softmax(-1)
@@ -235,9 +236,9 @@ def sampling(
 def filter_logits(
     logits_BV: Tensor, *, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0
 ) -> Tensor:
-    """Logits divided by `temperature`, −∞ outside the `top_k` likeliest (0: all) and outside the nucleus.
+    """Logits divided by `temperature`, and −∞ outside the `top_k` most probable tokens (0: all) and the nucleus.
 
-    The nucleus is the smallest set of likeliest tokens that holds at least `top_p` of what `top_k` left
+    The nucleus is the smallest set of most probable tokens with at least `top_p` of the probability that `top_k` left
     (Holtzman et al. 2020, section 3.1).
     """
     if temperature <= 0 or not 0 < top_p <= 1 or top_k < 0:

@@ -1,8 +1,8 @@
-"""How each kind of model is asked to go on with a text, and how likely it finds a given continuation.
+"""Scoring and greedy generation with a transformer's decoder, prompted in the style it was trained in.
 
-A model goes on in the way in which it was trained to write: GPT appends, and as a prefix LM reads the text in both
-directions first; BART restores a text whose rest is one mask; T5 writes what a sentinel stands for; MASS writes
-masked places from the token before them. A model that was fine-tuned from source to target answers.
+GPT continues the text, as a prefix LM after reading it in both directions; BART reconstructs a text whose rest is one
+mask; T5 generates what a sentinel replaces; MASS generates masked places from the token before them. A model fine-tuned
+from source to target answers.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 
 def writes(model: Transformer) -> bool:
-    """Whether the model generates text: it has a decoder."""
+    """Whether the model generates text, that is, has a decoder."""
     return model.decoder is not None
 
 
 def prompt_style_of(config: TransformerConfig, folder: Path | None = None) -> PromptStyle:
-    """How a model of this config goes on with a text: as its folder says that it was trained, else by its family.
+    """The prompt style of a model: the one recorded in its folder by training, else its family's.
 
     Raises ValueError for a model without a decoder.
     """
@@ -49,7 +49,7 @@ def prompt_style_of(config: TransformerConfig, folder: Path | None = None) -> Pr
 
 
 def _trained_style(folder: Path | None) -> PromptStyle | None:
-    """What the stage that trained a folder's model noted; None where it noted nothing."""
+    """The prompt style that training recorded in a folder; None if there is none."""
     file = None if folder is None else folder / PROVENANCE
     if file is None or not file.is_file():
         return None
@@ -59,7 +59,7 @@ def _trained_style(folder: Path | None) -> PromptStyle | None:
 
 @dataclass(frozen=True)
 class LMScorer:
-    """A `TextGenerator` with a decoder, asked in its style of prompts."""
+    """A `TextGenerator` of a transformer with a decoder."""
 
     model: Transformer
     tokenizer: Tokenizer
@@ -71,9 +71,9 @@ class LMScorer:
         return sum(weight.numel() for weight in self.model.parameters())
 
     def prompt(self, prompts: Sequence[Ints | PromptTree], room: int) -> Prompt:
-        """The prompt that has the model go on after each of the texts (int [T] without special tokens).
+        """The model's input for continuing each of the texts (int [T] without special tokens).
 
-        `room`: how many tokens are to come, which MASS has to be told in masks. A decoder alone reads trees too.
+        `room`: number of tokens to generate, since MASS needs a mask for each. Only decoder-only models read trees.
         """
         kind, roles = self.prompt_style, self.tokenizer
         device = str(next(self.model.parameters()).device)
@@ -95,7 +95,7 @@ class LMScorer:
         return Prompt(tokens, documents, source, there)
 
     def _source(self, text: Ints, room: int) -> Ints:
-        """What the encoder reads."""
+        """The encoder's input."""
         roles = self.tokenizer
         if self.prompt_style == "sentinel":
             return np.array([*text, roles.sentinels[0], roles.sep], np.int64)
@@ -105,7 +105,7 @@ class LMScorer:
         return np.array([roles.cls, *text, *[roles.mask] * hidden, roles.sep], np.int64)
 
     def _begin(self, text: Ints) -> list[int]:
-        """What the decoder begins with."""
+        """The beginning of the decoder's input."""
         start = self.model.config.start
         begun = [self.tokenizer.sep if start is None else start]
         if self.prompt_style == "sentinel":
@@ -120,7 +120,7 @@ class LMScorer:
     ) -> Floats:
         """See `LanguageModel.log_likelihoods`. In fp32.
 
-        What was computed of a prompt, an encoder's memory included, is shared by the targets that follow it.
+        A prompt's keys, values and encoder states are computed once for all its targets.
         """
         device = next(self.model.parameters()).device
         following_NU, there_NU = pad_rows(targets, self.tokenizer.pad, device)
@@ -149,7 +149,7 @@ def _chosen(logits_NUV: Tensor, tokens_NU: Tensor) -> Tensor:
 
 
 def _as_trees(plain: Prompt, prompts: Sequence[Ints | PromptTree]) -> Prompt:
-    """The prompt with the descriptors of those that are trees; others are all trunk."""
+    """The prompt with the descriptors of trees; prompts that are not trees are all trunk."""
     trees = [prompt if isinstance(prompt, PromptTree) else None for prompt in prompts]
     tokens_BT = plain.tokens
 

@@ -1,4 +1,4 @@
-"""What a masked language model predicts at the blanks of a batch."""
+"""Predictions of masked language models at the blanks of a batch."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from kepipe.tokenization.tokenizer import Tokenizer
 
 
 def fills_masks(model: Transformer) -> bool:
-    """Whether the model is one of BERT's kind: an encoder alone, which sees both sides of a blank."""
+    """Whether the model is encoder-only, as BERT is."""
     return model.encoder is not None and model.decoder is None
 
 
 def logits_at_blanks(model: Transformer | Network, batch: Batch) -> Tensor:
     """Logits [N, V] in float32 at `batch.label_positions`; the batch is on the model's device.
 
-    The layers run in bfloat16 where the device does so natively. The vocabulary layer does not: logits of 8
-    bits tie by the dozen, and ranks would be decided by rounding.
+    The layers run in bfloat16 if the device supports it natively. The vocabulary layer runs in float32: with bfloat16's
+    8 bits of precision many logits would tie, and rounding would decide ranks.
     """
     assert batch.label_positions is not None
     device = batch.tokens.device
@@ -34,7 +34,7 @@ def logits_at_blanks(model: Transformer | Network, batch: Batch) -> Tensor:
 
 @dataclass(frozen=True)
 class MaskFiller:
-    """A `MaskedLanguageModel` of BERT's kind, or a network that reads in both directions."""
+    """A `MaskedLanguageModel`: an encoder-only transformer, or a bidirectional network."""
 
     model: Transformer | Network
     tokenizer: Tokenizer

@@ -1,8 +1,8 @@
-"""What a model expects before it has learnt to look at a text: each token as often as it stands in the corpus.
+"""Initialisation of the output bias at the tokens' frequencies in the corpus.
 
-Without that, the first thing to learn is how frequent tokens are, and all hidden states learn it together: they turn
-into one direction, that of the frequent tokens. Behind a post-norm, which keeps their length as it was, what told them
-apart is then nearly gone, and BERT's, BART's and MASS's losses stay at the tokens' frequencies for hundreds of updates.
+Without it a model first learns the frequencies, and does so by turning all hidden states into one direction, that of
+the frequent tokens. Behind a post-norm, which keeps their length, their differences are then nearly lost, and the
+losses of BERT, BART and MASS stay at the tokens' frequencies for hundreds of updates.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from kepipe.nn.heads import PredictionTransform, VocabularyHead
 
 
 class TokenTeller(Protocol):
-    """A model that says which tokens stand at places."""
+    """A model with a vocabulary head."""
 
     head: VocabularyHead
 
 
 def init_output_bias(model: TokenTeller, counts_V: Ints) -> None:
-    """Set the output bias to log((count + 1) / Σ(count + 1)); a model without one is left as it is.
+    """Set the output bias to log((count + 1) / Σ(count + 1)); does nothing for a model without one.
 
-    `counts_V`: how often each token stands in the corpus.
+    `counts_V`: the count of each token in the corpus, int [V].
     """
     if model.head.bias is None:
         return
@@ -37,23 +37,24 @@ def init_output_bias(model: TokenTeller, counts_V: Ints) -> None:
 
 
 LINEAR = 4.0, 16.0
-"""Slope and offset of a transform that does nothing: gelu(4 x + 16) is 4 x + 16 to 1e-3 for x > −3, and the norm after
-it takes both away again. A smaller slope would lose more to rounding in bf16."""
+"""Slope and offset of a linear transform behind GELU: gelu(4 x + 16) is 4 x + 16 to 1e-3 for x > −3, and the norm after
+it removes both. A smaller slope would lose more to rounding in bf16."""
 TIED_SCALE = 0.35
-"""Of such a head's hidden states: that with which the held-out loss of MiniLM begins lowest on news and on abstracts
+"""Scale of such a head's hidden states, with which the first held-out loss of MiniLM is lowest on news and abstracts
 (`tests/benchmarks/first_loss.py`)."""
 
 
 def lacks_head(model: Transformer, fresh: Collection[str]) -> bool:
-    """Whether a model came without its whole vocabulary head, one with BERT's transform over the token table. `fresh`:
-    names of the weights that it came without."""
+    """Whether a loaded model lacked its whole vocabulary head, one of BERT's form with tied embeddings. `fresh`: names
+    of the weights that it lacked."""
     if not isinstance(model.head.transform, PredictionTransform) or model.head.weight is not None:
         return False
     return all(f"head.{name}" in fresh for name, _ in model.head.named_parameters())
 
 
 def init_tied_head(model: Transformer, scale: float = TIED_SCALE) -> None:
-    """Let the head read the token table: its transform hands the hidden states on, normed, times `scale`."""
+    """Initialise the head so that logits are products with the token embeddings: its transform only normalises the
+    hidden states, and scales them by `scale`."""
     transform = model.head.transform
     assert isinstance(transform, PredictionTransform)
     slope, offset = LINEAR

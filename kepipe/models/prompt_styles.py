@@ -1,4 +1,4 @@
-"""The table of prompt styles: how a model is asked to go on with a text (`kepipe.models.lm_scorer` does it)."""
+"""The table of prompt styles: how a language model is prompted to continue a text (see `kepipe.models.lm_scorer`)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 @dataclass(frozen=True)
 class StyleRow:
-    """A row: whose style it is, and whether a decoder alone can write in it. The others need an encoder."""
+    """A row. `about`: models that use the style; `decoder_alone`: whether it works without an encoder."""
 
     about: str
     decoder_alone: bool = False
@@ -26,7 +26,7 @@ PROMPT_STYLES: Mapping[str, StyleRow] = {
 
 
 def described() -> str:
-    """The styles and whose they are, for help."""
+    """The styles and the models that use them, for help."""
     return ", ".join(f"{name} ({row.about})" for name, row in PROMPT_STYLES.items())
 
 

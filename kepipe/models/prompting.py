@@ -1,4 +1,4 @@
-"""What is asked of a language model of any kind: prompts may be trees, and some tokens unknown to the model."""
+"""Scoring and generation with a language model of any kind, with prompts that may be trees; unknown tokens."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from kepipe.models.lm_scorer import LMScorer
 from kepipe.models.protocols import LanguageModel, OwnVocabulary, TextGenerator
 
 PromptTokens = Ints | PromptTree
-"""A prompt: tokens one after the other, int [T], or a tree."""
+"""A prompt: a sequence of tokens, int [T], or a tree."""
 AROUND = 4
-"""Special tokens that stand around a prompt and its continuation, at most."""
+"""Maximum number of special tokens around a prompt and its continuation."""
 
 
 def size(prompt: PromptTokens) -> int:
-    """Tokens of a prompt, those of facts among them."""
+    """Number of tokens of a prompt, including facts."""
     return len(prompt.tokens if isinstance(prompt, PromptTree) else prompt)
 
 
 def log_likelihoods(
     model: LanguageModel, prompts: Sequence[PromptTokens], rows: Sequence[int], targets: Sequence[Ints]
 ) -> Floats:
-    """See `LanguageModel.log_likelihoods`. Raises ValueError for trees that the model does not read."""
+    """See `LanguageModel.log_likelihoods`. Raises ValueError for trees if the model cannot read them."""
     if isinstance(model, LMScorer):
         return model.log_likelihoods(prompts, rows, targets)
     return model.log_likelihoods(_flat(prompts), rows, targets)
 
 
 def generate(model: TextGenerator, prompts: Sequence[PromptTokens], *, limit: int) -> list[Ints]:
-    """See `TextGenerator.generate`. Raises ValueError for trees that the model does not read."""
+    """See `TextGenerator.generate`. Raises ValueError for trees if the model cannot read them."""
     if isinstance(model, LMScorer):
         return model.generate(prompts, limit=limit)
     return model.generate(_flat(prompts), limit=limit)
@@ -46,8 +46,8 @@ def _flat(prompts: Sequence[PromptTokens]) -> list[Ints]:
 
 
 def unknown(model: LanguageModel, tokens_T: Ints) -> Bools:
-    """Which tokens the model reads as the unknown word, bool [T]: what it says, else those that the tokenizer writes
-    for what it lacks."""
+    """Which tokens are unknown to the model, bool [T]: by its own vocabulary if it has one, else the tokenizer's
+    unknown token."""
     if isinstance(model, OwnVocabulary):
         return model.unknown(tokens_T)
     if "unk" not in model.tokenizer.named:

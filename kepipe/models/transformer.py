@@ -24,10 +24,10 @@ from kepipe.nn.visibility import Visibility, nearby
 
 
 class Transformer(TrainableEncoder):
-    """An encoder, a decoder or both over one token table, and what reads their hidden states.
+    """An encoder, a decoder or both over one table of token embeddings, with the heads that read their hidden states.
 
     Legend: B batch, T tokens, S memory tokens, D hidden, N selected places, V vocabulary.
-    `config` says what the parts were built from, for saving; the modules never look at it.
+    `config` is what the parts were built from, for saving.
     """
 
     config: TransformerConfig
@@ -52,10 +52,10 @@ class Transformer(TrainableEncoder):
         self.flex = False
 
     def forward(self, batch: Batch, places_N: Tensor | None = None) -> Tensor:
-        """Hidden states of the side that predicts: the decoder's where there is one, else the encoder's.
+        """Hidden states of the stack that predicts: the decoder if there is one, else the encoder.
 
-        [B, T, D]; where `places_N` are given, among that side's B·T, those at these places alone: [N, D]. Places on
-        the CPU are fine on any device: how many a row has is told without waiting for it.
+        [B, T, D]; with `places_N`, indices into that stack's B·T places, only the states there: [N, D]. `places_N` may
+        be on the CPU whatever the device, so that their number per row is known without synchronising.
         """
         visibility = encoder_visibility(batch)
         if self.encoder is None:
@@ -98,9 +98,9 @@ class Transformer(TrainableEncoder):
     ) -> Tensor:
         """Hidden states [B, T, D] of the encoder, or [N, D] at the places `places_N` among the B·T.
 
-        A plain model does not look at `entities`, and where one that fuses has none, no token has an entity. A list
-        given as `all_hidden_states` receives the embeddings and every layer's
-        output (the last one after the final norm).
+        `entities` are ignored by a model without fusion; a model with fusion treats None as no entities. A list given
+        as `all_hidden_states` is filled with the embeddings and every layer's output (the last one after the final
+        norm).
         """
         if self.encoder is None:
             raise ValueError(
@@ -135,10 +135,10 @@ class Transformer(TrainableEncoder):
         cache: Cache | None = None,
         all_hidden_states: list[Tensor] | None = None,
     ) -> Tensor:
-        """Hidden states [B, T, D] of the decoder; without a memory it is a GPT.
+        """Hidden states [B, T, D] of the decoder. Without `memory_BSD` there is no cross-attention, as in GPT.
 
-        With a `cache`, `tokens_BT` are those that follow what the cache holds, and `visibility` speaks of the
-        whole sequence: its descriptors cover the tokens in the cache too.
+        With a `cache`, `tokens_BT` follow the tokens in the cache, and the descriptors of `visibility` cover the whole
+        sequence, cached tokens included.
         """
         if self.decoder is None:
             raise ValueError(f"{self.config.family}: this model has no decoder; gpt2, bart and t5 have one")
@@ -181,16 +181,16 @@ class Transformer(TrainableEncoder):
         )
 
     def vocabulary(self, hidden_ND: Tensor) -> Tensor:
-        """Logits [N, V] of the hidden states given: a loss passes those of the selected places alone."""
+        """Logits [N, V] from hidden states."""
         logits_NV: Tensor = self.head(hidden_ND, self.tokens.weight)
         return logits_NV
 
     def token_loss(self, hidden_ND: Tensor, labels_N: Tensor) -> Tensor:
-        """Sum over the places given of −log p(label): `vocabulary` and its cross-entropy in one."""
+        """Summed cross-entropy −Σ log p(label), fused with `vocabulary`."""
         return self.head.loss(hidden_ND, self.tokens.weight, labels_N)
 
     def pool(self, hidden_BTD: Tensor) -> Tensor:
-        """BERT's vector of a whole row, [B, D]."""
+        """BERT's pooled output: a vector per row, [B, D]."""
         if self.pooler is None:
             raise ValueError(
                 f"{self.config.family}: this model has no pooler; base: {{family: bert}} has one"
@@ -208,9 +208,10 @@ class Transformer(TrainableEncoder):
         return logits_B2
 
     def entity_vectors(self, batch: Batch) -> Tensor | None:
-        """Vectors [M, E] of the batch's entities, zeros first: those of the table that is trained, else of the batch.
+        """Vectors [M, E] of the batch's entities, row 0 being zeros: from the model's trained table if it has one, else
+        the batch's.
 
-        A row beyond that table is an entity that came after training.
+        Entities beyond that table were added after training, and have the batch's vectors.
         """
         if self.entity_table is None or batch.entity_rows is None or batch.entity_vectors is None:
             return batch.entity_vectors
@@ -227,7 +228,7 @@ class Transformer(TrainableEncoder):
         return F.linear(self.entity_head(hidden_ND), vectors_ME)
 
     def trained_entity_vectors(self) -> Floats32 | None:
-        """The table of entity vectors that the model trains, float32 [rows, E]; None where there is none."""
+        """The trained table of entity vectors, float32 [rows, E]; None if the model has none."""
         return None if self.entity_table is None else self.entity_table.weight.detach().float().cpu().numpy()
 
     def set_gradient_checkpointing(self, on: bool) -> None:
@@ -236,9 +237,9 @@ class Transformer(TrainableEncoder):
             stack.recompute = on
 
     def set_flex_attention(self, on: bool) -> None:
-        """See `TrainableModel`. On CUDA block masks skip what nobody sees, as in packed rows and trees.
+        """See `TrainableModel`. On CUDA, block masks skip blocks that are fully masked, as in packed rows and trees.
 
-        Raises ValueError elsewhere, and with attention dropout, which that kernel does not have.
+        Raises ValueError on other devices, and with attention dropout, which the kernel does not support.
         """
         if on and not self.tokens.weight.is_cuda:
             raise ValueError("flex_attention: block masks need a GPU; leave `flex_attention` out")
@@ -249,7 +250,7 @@ class Transformer(TrainableEncoder):
         self.flex = on
 
     def layer_modules(self) -> list[nn.Module]:
-        """See `TrainableModel`: alike layers are compiled once."""
+        """See `TrainableModel`; equal layers are compiled once."""
         return [layer for stack in self.stacks for layer in stack.layers]
 
     def partially_used_parameters(self) -> list[nn.Parameter]:
@@ -266,7 +267,7 @@ class Transformer(TrainableEncoder):
     def _encoder_context(
         self, stack: Stack, visibility: Visibility, x_BTD: Tensor, positions_BT: Tensor | None
     ) -> LayerContext:
-        """Who sees whom in the encoder, and how queries and keys are turned."""
+        """The encoder's masks and rotary positions, for layers with global and with local attention."""
         length, rotary = x_BTD.shape[1], self.config.rotary
         mask = self._mask(stack, visibility, x_BTD, keys=length, positions_BT=positions_BT)
         if rotary is None:
@@ -330,11 +331,11 @@ class Transformer(TrainableEncoder):
 
 
 def _at(hidden_BTD: Tensor, places_N: Tensor | None) -> Tensor:
-    """[N, D] at the places given; all, [B, T, D], where none are."""
+    """The states at `places_N`, [N, D]; all states, [B, T, D], if it is None."""
     return hidden_BTD if places_N is None else pick(hidden_BTD, places_N)
 
 
 def _scores(x: Tensor) -> torch.dtype:
-    """The number format of attention scores where hidden states are as `x`."""
+    """The dtype of attention scores for hidden states of the dtype of `x`, under autocast or not."""
     kind = x.device.type
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype

@@ -94,6 +94,7 @@ def _sections(
                 summary,
                 _by("kind of entity", breakdown(ours, lambda decision: _in_words(name_kind(decision.kind)))),
                 _by("candidates of the name", breakdown(ours, lambda decision: ambiguity(decision.choices))),
+                _by("how the name is written", breakdown(ours, lambda decision: decision.written)),
             ),
         ),
         Section(

@@ -76,8 +76,8 @@ def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, context: StageConte
     if config.probes is None:
         _note_chosen(chosen, context)
     held_out = held_out_documents(inputs.linked, inputs.candidates, inputs.shards, config, context.seed)
-    for arm in inputs.arms:
-        _require_same_tokens(arm, inputs.shards, held_out.tokenizer)
+    for model in inputs.arms:
+        _require_same_tokens(model, inputs.shards, held_out.tokenizer)
     if inputs.vectors is not None:
         held_out = replace(held_out, vectors=inputs.vectors.folder)
     probes, skipped = make_probes(held_out, {name for of_arm in chosen.values() for name in of_arm})
@@ -117,11 +117,11 @@ def _require_same_tokens(arm: Model, shards: Shards, tokenizer: Tokenizer) -> No
 
 def _note_chosen(chosen: Mapping[str, Sequence[ProbeName]], context: StageContext) -> None:
     for probes in dict.fromkeys(chosen.values()):
-        arms = " and ".join(arm for arm, of_arm in chosen.items() if of_arm == probes)
+        names = " and ".join(name for name, of_arm in chosen.items() if of_arm == probes)
         if probes:
-            context.note(f"{arms}: {', '.join(probes)}")
+            context.note(f"{names}: {', '.join(probes)}")
         else:
-            context.warn(f"{arms}: {NO_PROBE}")
+            context.warn(f"{names}: {NO_PROBE}")
 
 
 def _warn_of_made(

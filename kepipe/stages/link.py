@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
@@ -43,9 +43,12 @@ class LinkConfig(Section):
     complete_gold: bool = False
     """The given links mark everything that could be linked, so that what is not marked is wrong."""
     threshold: float | Literal["auto"] = "auto"
-    """Mentions with a lower score are left out; auto: as `link train` chooses it, else 0.4, as general."""
+    """Mentions with a lower score are left out; auto: as `link train` chooses it, else 0.45, as general."""
     fuzzy: float | None = Field(None, ge=0, le=100)
     """What looks like a name, is not linked, and is at least so like a name of the graph (90, say) means it too."""
+    marks: Literal["names", "wiki", "everything"] = "names"
+    """What counts as a mention: names, and terms where the graph is one of terms; as Wikipedia is marked (roles
+    too, and a place with what it lies in); everything that the graph has, as "insurance". `pronouns` is asked apart."""
     pronouns: bool = False
     """English, with `ner`: "he" and "she" mean who was named before. Not for pretraining: they name nothing."""
     max_candidates: int = Field(20, ge=1)
@@ -68,16 +71,15 @@ def link(inputs: LinkInputs, config: LinkConfig, context: StageContext) -> None:
     """Write `documents.jsonl`, `corpus.json`, `scores.json` and `linker/`."""
     from kepipe.linking.corpus.job import AnnotatorChoice, Job
     from kepipe.linking.corpus.run import LinkerSettings, Workers, link_corpus
+    from kepipe.linking.decision.marks import MANNERS
 
     job = Job(
         inputs.corpus.folder / "documents.jsonl", context.scratch, inputs.graph.folder,
         AnnotatorChoice(config.language, config.spacy_model, config.ner), inputs.corpus.held_out_share(),
-        config.complete_gold, config.fuzzy,
+        config.complete_gold, config.fuzzy, replace(MANNERS[config.marks], pronouns=config.pronouns),
     )  # fmt: skip
     threshold = None if config.threshold == "auto" else config.threshold
-    settings = LinkerSettings(
-        config.max_candidates, config.min_length, config.train, threshold, config.pronouns
-    )
+    settings = LinkerSettings(config.max_candidates, config.min_length, config.train, threshold)
     workers = Workers(config.workers, context.progress)
     first: list[str] = []
 
@@ -153,4 +155,4 @@ def inspect(stage: Planned) -> Iterator[str]:
     return _language_warning(stage.config, (document.text[:2000] for document in documents))
 
 
-LINK = Stage("link", 11, LinkInputs, LinkConfig, Linked, link, fingerprint, inspect=inspect)
+LINK = Stage("link", 12, LinkInputs, LinkConfig, Linked, link, fingerprint, inspect=inspect)

@@ -84,7 +84,8 @@ class Gazetteer:
             rows,
             priors,
             labels,
-            np.zeros(len(rows), np.bool_),
+            np.zeros(len(rows), np.int8),
+            np.zeros(len(kept), np.bool_),
         )
 
     def _read(self, entries: Ints, merged: Bools, exact: Bools) -> tuple[Ints, Floats, Bools]:

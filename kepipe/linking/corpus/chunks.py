@@ -62,6 +62,7 @@ def examples_of_chunk(job: Job, chunk: Chunk) -> list[TrainingExample]:
         if document.gold and not held_out(document.id, job.held_out_share)
     ]
     linker, titles = _linker(job.linker), _titles(job.graph, job.linker)
+    linker = linker.with_ranker(linker.ranker, job.marks)
     return [
         training_example(
             linker, document.text, annotation, titles.resolve(document.gold, document.text), document.title
@@ -74,7 +75,7 @@ def link_chunk(job: Job, ranker: Ranker, chunk: Chunk) -> None:
     """Link a chunk into its files, unless they are there: its documents, and what `_count` says of them."""
     if job.linked(chunk).exists() and job.counts(chunk).exists():
         return
-    linker = _linker(job.linker).with_ranker(ranker)
+    linker = _linker(job.linker).with_ranker(ranker, job.marks)
     annotated = open_chunk(job, chunk)
     rows = (
         (document.text, document.title, annotation)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from kepipe.linking.decision.marks import NAMES, Marks
 from kepipe.linking.text.annotations import Annotator
 from kepipe.linking.text.annotators import make_annotator
 
@@ -41,7 +42,7 @@ class Job:
     """Where things are and what is asked of each chunk.
 
     `held_out_share`, of the documents; `complete_gold`: given links mark everything that could be linked; `fuzzy` as in
-    `Policy`.
+    `Policy`; `marks`: what counts as a mention.
     """
 
     documents: Path
@@ -51,6 +52,7 @@ class Job:
     held_out_share: float
     complete_gold: bool
     fuzzy: float | None
+    marks: Marks = NAMES
 
     @property
     def linker(self) -> Path:

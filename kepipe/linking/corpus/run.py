@@ -36,14 +36,13 @@ FIRST = 20
 @dataclass(frozen=True)
 class LinkerSettings:
     """`max_candidates` and `min_length` as in `Gazetteer`; `train`: on given links, where there are enough of them;
-    `threshold` None: the ranker's own; `pronouns` as in `Policy`.
+    `threshold` None: the ranker's own.
     """
 
     max_candidates: int
     min_length: int
     train: bool
     threshold: float | None
-    pronouns: bool
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,7 @@ def link_corpus(
         learned = learn(examples, len(linker.knowledge.type_names), job.complete_gold)
     ranker = linker.ranker if learned is None else learned.ranker
     threshold = ranker.threshold if settings.threshold is None else settings.threshold
-    ranker = replace(ranker, pronouns=settings.pronouns, threshold=threshold)
+    ranker = replace(ranker, threshold=threshold)
     for _ in workers.run("linking", job, chunks, link_chunk, ranker):
         pass
     with documents.open("wb") as stream:
@@ -122,7 +121,7 @@ def link_corpus(
             stream.write(job.linked(chunk).read_bytes())
     counts = CorpusCounts.read([job.counts(chunk) for chunk in chunks])
     scores = score_corpus(counts.documents, learned, job.complete_gold)
-    return LinkedCorpus(linker.with_ranker(ranker), counts.mentions, scores)
+    return LinkedCorpus(linker.with_ranker(ranker, job.marks), counts.mentions, scores)
 
 
 def build_linker(job: Job, spellings: Mapping[str, int], max_candidates: int, min_length: int) -> None:

@@ -34,7 +34,8 @@ graph; nothing is marked there. Of a marked name: no alias leads to its entity; 
 class Decision:
     """A prediction or a marked name and what became of it: `mistake` None is right.
 
-    `predicted`, `given`: rows, NIL for none; `choices`: how many candidates the name has; `kind`: the marked type.
+    `predicted`, `given`: rows, NIL for none; `choices`: how many candidates the name has; `kind`: the marked type;
+    `written`: how it is written (`case_of`).
     """
 
     text: int
@@ -45,6 +46,7 @@ class Decision:
     choices: int
     kind: str
     mistake: Mistake | None
+    written: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,12 +122,14 @@ def _judge(
         if mistake is None:
             right.add(link)
         count = len(choices.get(link[:2], ()))
-        yield Decision(number, link.start, link.end, link.row, row, count, kind, mistake)
+        written = case_of(text.document.text[link.start : link.end])
+        yield Decision(number, link.start, link.end, link.row, row, count, kind, mistake, written)
     for link, kind in zip(text.links, text.kinds, strict=True):
         if link.row >= 0 and link not in right:
             known = choices.get(link[:2], set())
             missed: Mistake = "left out" if link.row in known else "no candidate"
-            yield Decision(number, link.start, link.end, -1, link.row, len(known), kind, missed)
+            written = case_of(text.document.text[link.start : link.end])
+            yield Decision(number, link.start, link.end, -1, link.row, len(known), kind, missed, written)
 
 
 def _count_outside(text: GoldText, predicted: Sequence[Link]) -> Counts:
@@ -173,7 +177,7 @@ def by_ner(gazetteer: Gazetteer, degrees: Sequence[int]) -> Predict:
 
 
 def summary(assessment: Assessment) -> dict[str, Any]:
-    """Scores as plain data: in the graph, outside, overall, candidate recall, mistakes, and by kind and ambiguity."""
+    """Scores as plain data: in the graph, outside, overall, candidate recall, mistakes; by kind, ambiguity, case."""
     return {
         "in_graph": assessment.in_graph.to_json(),
         "outside": assessment.outside.to_json(),
@@ -182,6 +186,7 @@ def summary(assessment: Assessment) -> dict[str, Any]:
         "mistakes": dict(assessment.mistakes()),
         "by_kind": breakdown(assessment, lambda decision: decision.kind or "none"),
         "by_ambiguity": breakdown(assessment, lambda decision: ambiguity(decision.choices)),
+        "by_case": breakdown(assessment, lambda decision: decision.written),
     }
 
 
@@ -201,6 +206,15 @@ def breakdown(assessment: Assessment, group: Callable[[Decision], str]) -> dict[
         name: {"given": count, "right": right[name], "recall": round(right[name] / count, 6)}
         for name, count in given.most_common()
     }
+
+
+def case_of(surface: str) -> str:
+    """How a name is written, in words."""
+    if surface.islower():
+        return "small letters"
+    if surface.isupper():
+        return "capitals"
+    return "capital within" if surface[:1].islower() else "capital first"
 
 
 def ambiguity(choices: int) -> str:

@@ -1,8 +1,9 @@
 """What a linker misses in texts, and why.
 
-A span that looks like a name (`kepipe.linking.text.namelike`) and is not linked has one of five reasons: the
-graph has no such *alias*; it has one, written in a *case* that does not allow this text; a link overlaps it, so that
-the *boundary* differs; its best candidate is *below the threshold*; it lost against an *overlap*ping name.
+A span that looks like a name (`kepipe.linking.text.namelike`), or, in a graph of terms, like a term
+(`term_spans`), and is not linked has one of five reasons: the graph has no such *alias*; it has one, written in a
+*case* that does not allow this text; a link overlaps it, so that the *boundary* differs; its best candidate is
+*below the threshold*; it lost against an *overlap*ping name.
 """
 
 from __future__ import annotations
@@ -20,8 +21,12 @@ from kepipe.data.document import Document
 from kepipe.linking.candidates.fuzzy import nearest_name
 from kepipe.linking.candidates.matches import Matches
 from kepipe.linking.decision.decide import decide
+from kepipe.linking.decision.modifiers import widen
+from kepipe.linking.kb.links import LinkedSpan
+from kepipe.linking.kb.terms import term_spans
 from kepipe.linking.linker import Linker
 from kepipe.linking.text.annotations import Annotations
+from kepipe.linking.text.batch import TextBatch
 from kepipe.linking.text.casing import Casing
 from kepipe.linking.text.namelike import namelike
 from kepipe.linking.text.spans import surrounding_text, touches
@@ -113,9 +118,16 @@ def diagnose(
         text = document.text
         matches, features, _ = linker.featurize(text, annotation, document.title)
         scores = linker.ranker.score(features)
+        batch = TextBatch((text,), ("",), (annotation,))
+        scores[~linker.marks.allows(batch, matches, linker.knowledge)] = 0.0
         decided = decide(matches, scores, threshold)
         why = _Reasons(linker.gazetteer.lexicon, matches, scores, decided, threshold)
-        for start, end in namelike(text, annotation, casing):
+        if linker.knowledge.is_terminology:
+            why.chosen |= _widened(linker, text, matches, decided)
+            looks_like_name = term_spans(text, linker.knowledge.modifiers, linker.knowledge.heads)
+        else:
+            looks_like_name = namelike(text, annotation, casing)
+        for start, end in looks_like_name:
             # "The Netherlands" is linked as a whole, while a name is read without its article.
             whole = start - 4 if text[max(start - 4, 0) : start].lower() == "the " else start
             reason = None if why.is_linked(whole, end) else why.unlinked(start, end, text[start:end])
@@ -143,6 +155,15 @@ def diagnose(
         _contested(linker, rivals, limit),
         _suggest(linker, [(key[0], count) for key, count in ranked if key[1] == "no alias"], limit),
     )
+
+
+def _widened(linker: Linker, text: str, matches: Matches, decided: Sequence[Decided]) -> set[tuple[int, int]]:
+    """Where the terms that are linked stand, with what modifies them."""
+    spans = [
+        LinkedSpan(int(matches.starts[match]), int(matches.ends[match]), row, score)
+        for match, row, score in decided
+    ]
+    return {span[:2] for span in widen(text, sorted(spans), linker.knowledge)}
 
 
 def _casing(linker: Linker, texts: Sequence[str]) -> Casing:

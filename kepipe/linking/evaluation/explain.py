@@ -14,8 +14,9 @@ from kepipe.linking.features.describe import FEATURES
 from kepipe.linking.kb.links import LinkedSpan
 from kepipe.linking.linker import Linker
 from kepipe.linking.text.annotations import Annotations
+from kepipe.linking.text.batch import TextBatch
 
-Outcome = Literal["linked", "below the threshold", "another name overlaps", "no name to NER"]
+Outcome = Literal["linked", "below the threshold", "another name overlaps", "no name to NER", "not marked"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ def explain(
     threshold = linker.ranker.threshold if policy.threshold is None else policy.threshold
     matches, features, _ = linker.featurize(text, annotation, title)
     scores = linker.ranker.score(features)
+    batch = TextBatch((text,), (title,), (annotation,))
+    allowed = policy.marks_of(linker.marks).allows(batch, matches, linker.knowledge)
     mentions = {
         (mention.start, mention.end): mention for mention in linker.link(text, annotation, title, policy)
     }
@@ -59,7 +62,7 @@ def explain(
     bounds = matches.bounds
     for match in range(len(matches)):
         places = np.arange(*bounds[match : match + 2])
-        places = places[np.argsort(-scores[places], kind="stable")].tolist()
+        places = places[np.lexsort((-scores[places], ~allowed[places]))].tolist()
         start, end = int(matches.starts[match]), int(matches.ends[match])
         outcome: Outcome = (
             "another name overlaps" if scores[places[0]] >= threshold else "below the threshold"
@@ -72,6 +75,8 @@ def explain(
         ):  # and not a pronoun, or a name written otherwise, in the place of a name that was not linked
             del mentions[start, end]
             outcome = "linked"
+        elif not allowed[best]:
+            outcome = "not marked"
         elif policy.gate and annotation.names is not None and not named[places[0]]:
             outcome = "no name to NER"
         choices = tuple(

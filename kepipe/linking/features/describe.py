@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kepipe.arrays import Bools, Floats, Ints
-from kepipe.linking.candidates.matches import Matches
+from kepipe.linking.candidates.matches import FIRST, LAST, SHORT, Matches
 from kepipe.linking.features.affinity import Affinity, agree
 from kepipe.linking.features.coherence import cohere
 from kepipe.linking.features.context import compare
@@ -19,13 +19,15 @@ from kepipe.linking.features.places import containment_conflict
 from kepipe.linking.features.surroundings import MATCH_FEATURES, describe_matches
 from kepipe.linking.kb.kinds import KINDS
 from kepipe.linking.kb.knowledge import Knowledge
+from kepipe.linking.kb.terms import CATEGORIES
 from kepipe.linking.text.batch import TextBatch
 from kepipe.linking.text.casing import Casing
 
 CANDIDATE_FEATURES = (
     "log_prior", "weight", "likeliest", "is_label", "near", "anywhere", "related", "kindred", "beside", "elsewhere",
-    "in_title", "concept", "concept_alias", "concept_capital", "occupation", "quoted_work", "quoted_other",
-    "short_form", "kind_same", "kind_clash", "kind_nation", "affinity",
+    "in_title", "term", "category", "concept", "concept_alias", "concept_capital", "occupation", "quoted_work",
+    "quoted_other",
+    "short_form", "last_name", "first_name", "outsider", "kind_same", "kind_clash", "kind_nation", "affinity",
 )  # fmt: skip
 FEATURES = MATCH_FEATURES + CANDIDATE_FEATURES
 
@@ -50,6 +52,8 @@ def describe(
     """The features of all candidates of a batch."""
     of_match, groups = describe_matches(batch, matches, casing)
     owners, rows = matches.owners, matches.rows
+    terms = _terms(matches, knowledge)
+    of_match[np.ix_(_OF_NAMES, terms)] = 0.0
     common = of_match[MATCH_FEATURES.index("common")]
     votes = matches.priors * (1.0 - common)[owners]
     texts = batch.number(matches.starts)[owners]
@@ -70,17 +74,53 @@ def describe(
         coherence.beside,
         containment_conflict(batch, matches, knowledge),
         _titled(batch, texts, rows, knowledge),
+        terms[owners],
+        (
+            terms
+            & np.fromiter(
+                (surface.lower() in CATEGORIES for surface in matches.surfaces), np.bool_, len(matches)
+            )
+        )[owners],
         knowledge.concepts[rows],
         knowledge.concepts[rows] & ~matches.labels,
         knowledge.concepts[rows] & ~knowledge.occupations[rows] & capital[owners],
         knowledge.occupations[rows],
         quoted & (knowledge.kinds[rows] == KINDS.index("work")),
         quoted & (knowledge.kinds[rows] != KINDS.index("work")),
-        matches.short,
+        matches.short == SHORT,
+        matches.short == LAST,
+        matches.short == FIRST,
+        matches.outside[owners],
         *agree(groups, knowledge.kinds[rows]),
         affinity.of(groups, knowledge.types[rows]),
     )
     return Described(of_match, np.stack(of_candidate, dtype=np.float64, casting="unsafe"), groups)
+
+
+_OF_NAMES = np.asarray(
+    [
+        MATCH_FEATURES.index(name)
+        for name in (
+            "tagged", "capital", "common", "capital_common", "sentence_start", "run_left", "run_right", "echo",
+            "after_unknown", "proper", "proper_left", "proper_right",
+            *(name for name in MATCH_FEATURES if name.startswith("name_")),
+        )
+    ]
+)  # fmt: skip
+"""What tells whether something is a name, and nothing of terms."""
+
+
+_SHORTEST_TERM = 4
+"""What is shorter and written in small letters is a common word, as "he" is though helium has the sign He."""
+
+
+def _terms(matches: Matches, knowledge: Knowledge) -> Bools:
+    """Whether each match [M] is a term: in a terminology, what can only be a concept."""
+    if not knowledge.is_terminology:
+        return np.zeros(len(matches), np.bool_)
+    terms: Bools = np.logical_and.reduceat(knowledge.concepts[matches.rows], matches.bounds[:-1])
+    small = (len(surface) < _SHORTEST_TERM and surface.islower() for surface in matches.surfaces)
+    return terms & ~np.fromiter(small, np.bool_, len(matches))
 
 
 _OPENING = np.asarray([*map(ord, '"“„«「『《〈')])

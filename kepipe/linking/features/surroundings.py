@@ -14,7 +14,7 @@ import numpy.typing as npt
 from kepipe.arrays import Bools, Floats, Ints
 from kepipe.linking.candidates.matches import Matches
 from kepipe.linking.text.batch import TextBatch
-from kepipe.linking.text.casing import Casing, capital_runs
+from kepipe.linking.text.casing import Casing
 
 Features = Mapping[str, npt.NDArray[Any]]
 """A value of each match [M], by the feature's name."""
@@ -61,7 +61,7 @@ def _written(batch: TextBatch, matches: Matches, casing: Casing, unspaced: Bools
     common = np.fromiter(map(casing.common, surfaces), float, number)
     sentence = np.isin(starts, batch.spans(annotation.sentences for annotation in batch.annotations)[:, 0])
     article = np.fromiter((surface.startswith("the ") for surface in surfaces), float, number)
-    runs = np.asarray(capital_runs(batch.text), np.int64).reshape(-1, 2)
+    runs = batch.runs
     _, run_left, run_right = _inside(starts, ends, runs)
     return {
         "capital": capital,
@@ -99,7 +99,7 @@ def _read(batch: TextBatch, matches: Matches, unspaced: Bools) -> Features:
         "phrase": phrase,
         "phrase_left": phrase_left,
         "phrase_right": phrase_right,
-        "phrase_cut": unspaced & (phrase == 0) & (_within(starts, phrases) | _within(ends, phrases)),
+        "phrase_cut": unspaced & (phrase == 0) & (within(starts, phrases) | within(ends, phrases)),
         "proper": proper,
         "proper_left": proper_left,
         "proper_right": proper_right,
@@ -113,6 +113,11 @@ def _named(batch: TextBatch, matches: Matches) -> tuple[Ints, Ints]:
     labels = (name.label for annotation in batch.annotations for name in annotation.names or ())
     groups = [GROUPS.index(LABELS.get(label, "other")) for label in labels]
     return relation, np.asarray([*groups, 0], np.int64)[name]  # −1, no name, is the last
+
+
+def name_relations(batch: TextBatch, matches: Matches) -> Ints:
+    """How each match stands to what NER took for a name (`APART` …): [M]; APART where no NER ran."""
+    return _named(batch, matches)[0]
 
 
 _ARTICLES = ("the ", "a ", "an ", "his ", "her ", "their ", "its ", "this ", "that ")
@@ -160,7 +165,7 @@ def _against(starts: Ints, ends: Ints, spans: Ints) -> tuple[Ints, Ints]:
     touches = (first < len(spans)) & (span_starts[place] < ends)
     same = (span_starts[place] == starts) & (span_ends[place] == ends)
     inside = (span_starts[place] <= starts) & (span_ends[place] >= ends)
-    cuts = _within(starts, spans) | _within(ends, spans)
+    cuts = within(starts, spans) | within(ends, spans)
     relation = np.select([~touches, same, inside, cuts], [APART, SAME, INSIDE, ACROSS], AROUND)
     return relation, np.where(touches, place, -1)
 
@@ -171,10 +176,10 @@ def _inside(starts: Ints, ends: Ints, spans: Ints) -> tuple[Bools, Bools, Bools]
     "University of Pennsylvania" is not within the run "Lock Haven University", and yet only a part of what it names.
     """
     relation, _ = _against(starts, ends, spans)
-    return (relation == SAME) | (relation == INSIDE), _within(starts, spans), _within(ends, spans)
+    return (relation == SAME) | (relation == INSIDE), within(starts, spans), within(ends, spans)
 
 
-def _within(places: Ints, spans: Ints) -> Bools:
+def within(places: Ints, spans: Ints) -> Bools:
     """Whether each place lies within a span and not at its ends, so that a name that begins or ends there cuts it."""
     if not len(spans):
         return np.zeros(len(places), np.bool_)

@@ -61,6 +61,8 @@ _HEAD_ENDS = frozenset(
         " based born directed created produced written starring set released developed published known best",
     )
 )
+TERMS = 0.25
+"""The share of labels in small letters from which on a graph is taken for a terminology."""
 SURE = 0.8
 """The least mean share at which an entity gets its kind from its roles in triples."""
 _LOOKED_AT = 300
@@ -77,8 +79,17 @@ def kinds(graph: Graph) -> Ints:
 
 
 def concepts(graph: Graph) -> Bools:
-    """Whether the label of each entity begins in lower case, as that of what has no proper name does: [E]."""
-    return np.fromiter((label[:1].islower() for label in graph.labels), np.bool_, len(graph))
+    """Whether the label of each entity begins in lower case, as that of what has no proper name does: [E].
+
+    Its first word must have no capital: an iPhone is a name, "vitamin C" is none. In a terminology, where at least
+    a share of `TERMS` is such, so is what ends in lower case ("Duchenne muscular dystrophy").
+    """
+    first = (label.split(" ", 1)[0] for label in graph.labels)
+    small = np.fromiter((word[:1].islower() and word.islower() for word in first), np.bool_, len(graph))
+    if not len(graph) or small.mean() < TERMS:
+        return small
+    last = (label.rsplit(" ", 1)[-1] for label in graph.labels)
+    return small | np.fromiter((word.isalpha() and word.islower() for word in last), np.bool_, len(graph))
 
 
 def _by_words(graph: Graph, concept: Bools) -> Ints:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,8 @@ import scipy.sparse as sp
 
 from kepipe.arrays import Bools, Floats, Ints
 from kepipe.linking.kb.genders import Genders, genders
-from kepipe.linking.kb.kinds import KINDS, concepts, kinds, occupations
+from kepipe.linking.kb.kinds import KINDS, TERMS, concepts, kinds, occupations
+from kepipe.linking.kb.name_parts import NameParts
 from kepipe.linking.kb.profiles import build_profiles
 from kepipe.linking.kb.sparse import Matrix
 from kg.columns import Strings, load, save, save_strings
@@ -29,7 +31,8 @@ class Knowledge:
     the first type (else its role) in `type_names`, −1 none; `neighbours` [E, E], 1 where two stand in a triple;
     `profiles` [E, W], rows of length 1 over `words`; `kinds` [E], rows in `kinds.KINDS`;
     `genders` [E], of `genders.genders`; `concepts` [E], whether the label begins in lower case; `occupations` [E], of
-    `kinds.occupations`; `within` [E, E], 1 where a place, or what has its seat in one, lies in another place.
+    `kinds.occupations`; `within` [E, E], 1 where a place, or what has its seat in one, lies in another place;
+    `name_parts`: by which words persons may be called.
     """
 
     ids: Sequence[str]
@@ -45,6 +48,7 @@ class Knowledge:
     concepts: Bools
     occupations: Bools
     within: Matrix
+    name_parts: NameParts
 
     @classmethod
     def build(cls, graph: Graph) -> Knowledge:
@@ -68,6 +72,7 @@ class Knowledge:
             concepts=concepts(graph),
             occupations=occupations(graph),
             within=_within(graph, of_kind, neighbours),
+            name_parts=NameParts.of(graph, of_kind, np.diff(neighbours.indptr)),
         )
 
     @cached_property
@@ -79,6 +84,25 @@ class Knowledge:
     def holds(self) -> Ints:
         """How many places and organisations lie in each entity: [E]."""
         return np.bincount(self.within.indices, minlength=len(self.ids))
+
+    @cached_property
+    def is_terminology(self) -> bool:
+        """Whether the graph is one of terms, as an ontology of diseases is: a good part of its labels are written in
+        small letters. In an encyclopaedic graph a tenth are."""
+        return bool(self.concepts.mean() >= TERMS) if len(self.concepts) else False
+
+    @cached_property
+    def modifiers(self) -> frozenset[str]:
+        """The words, in small letters, that stand before the last one in labels of terms ("renal", "hereditary")."""
+        before = (label.lower().split(" ")[:-1] for label in compress(self.labels, self.concepts.tolist()))
+        return frozenset(word.strip(",") for words in before for word in words)
+
+    @cached_property
+    def heads(self) -> frozenset[str]:
+        """The last words of labels of terms, in small letters, and their plurals ("carcinoma", "carcinomas")."""
+        labels = compress(self.labels, self.concepts.tolist())
+        last = {label.lower().rsplit(" ", 1)[-1] for label in labels}
+        return frozenset(last | {f"{word}s" for word in last})
 
     def lies_in(self, inner: int, outer: int) -> bool:
         """Whether an entity is a place, or has its seat in one, that lies in another."""
@@ -92,6 +116,7 @@ class Knowledge:
             save_strings(folder, name, getattr(self, name))
         for name in ("weights", "types", "kinds", "genders", "concepts", "occupations"):
             save(folder, name, getattr(self, name))
+        self.name_parts.save(folder / "name_parts")
         for name in ("neighbours", "profiles", "within"):
             matrix = getattr(self, name)
             for part in ("indptr", "indices", "data"):
@@ -117,6 +142,7 @@ class Knowledge:
             load(folder, "concepts"),
             load(folder, "occupations"),
             _open_matrix(folder, "within", (len(ids), len(ids))),
+            NameParts.open(folder / "name_parts"),
         )
 
 

@@ -76,6 +76,19 @@ NATIONS: Mapping[str, str] = {
 _NO_PLURAL = ("sh", "ese", "French", "Dutch", "ss", "gasy", "otho", "Soviet")
 
 
+def _forms(adjectives: str) -> Iterator[str]:
+    """Adjectives and inhabitants of a place, in singular and plural."""
+    for adjective in adjectives.split():
+        singular = adjective.replace("_", " ")
+        yield singular
+        if not singular.endswith(_NO_PLURAL):
+            yield f"{singular}s"
+
+
+DEMONYMS = frozenset(form for adjectives in NATIONS.values() for form in _forms(adjectives))
+"""All of them."""
+
+
 def demonyms(names: Sequence[str]) -> Iterator[str]:
     """The adjectives and inhabitants of what is called `names`, its label first.
 
@@ -86,8 +99,4 @@ def demonyms(names: Sequence[str]) -> Iterator[str]:
     for name in filter(NATIONS.__contains__, names):
         if label.startswith(f"{name} ") and not label.startswith(f"{name} of "):
             continue
-        for adjective in NATIONS[name].split():
-            singular = adjective.replace("_", " ")
-            yield singular
-            if not singular.endswith(_NO_PLURAL):
-                yield f"{singular}s"
+        yield from _forms(NATIONS[name])

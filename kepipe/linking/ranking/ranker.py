@@ -17,7 +17,7 @@ FOR = frozenset(
     ("log_prior", "weight", "likeliest", "is_label", "near", "anywhere", "related", "kindred", "beside", "in_title",
      "short_form", "kind_same", "affinity")
 )  # fmt: skip
-AGAINST = frozenset(("kind_clash", "elsewhere"))
+AGAINST = frozenset(("kind_clash", "elsewhere", "outsider", "category"))
 """What says which entity is meant can only speak for it, or against it, whatever a few texts seem to teach."""
 OF_GRAPH = FOR | BY_HAND.of_feature.keys() | {"bias"}
 """What is not to be learned for any graph: all that has a weight by hand, or speaks for an entity. How much a prior or
@@ -26,18 +26,13 @@ a capital tells depends on what a graph leaves out."""
 
 @dataclass(frozen=True)
 class Ranker:
-    """p(candidate is meant) = 1 / (1 + exp(−(features · weights + bias))); below `threshold` it is NIL.
-
-    `pronouns`: whether pronouns are linked too; `join`: whether a place and what it lies in are one mention.
-    """
+    """p(candidate is meant) = 1 / (1 + exp(−(features · weights + bias))); below `threshold` it is NIL."""
 
     weights: Floats
     bias: float
     threshold: float = 0.5
     affinity: Affinity = field(default_factory=Affinity)
     trained: bool = False
-    pronouns: bool = False
-    join: bool = False
 
     @classmethod
     def of(cls, weights: Weights) -> Ranker:

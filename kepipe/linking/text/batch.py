@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from kepipe.arrays import Ints
 from kepipe.linking.text.annotations import Annotations
+from kepipe.linking.text.casing import capital_runs
 from kepipe.linking.text.characters import code_points
 from kg.surface import fold
 
@@ -49,6 +50,11 @@ class TextBatch:
     def codes(self) -> npt.NDArray[np.uint32]:
         """The batch's characters, with two line breaks after them, so that every place has a next and a last."""
         return code_points(f"{self.text}\n\n")
+
+    @cached_property
+    def runs(self) -> Ints:
+        """Starts and ends of the runs of capitals in the batch: [n, 2]."""
+        return np.asarray(capital_runs(self.text), np.int64).reshape(-1, 2)
 
     def number(self, places: Ints) -> Ints:
         """On which text each place is: 0 … D − 1."""

@@ -13,16 +13,20 @@ from kepipe.linking.features.describe import FEATURES
 from kepipe.linking.kb.links import UNKNOWN, Link
 from kepipe.linking.linker import Linker
 from kepipe.linking.text.annotations import Annotations
+from kepipe.linking.text.batch import TextBatch
 
 
 @dataclass(frozen=True)
 class TrainingExample:
-    """A text with given links: its candidates' features [P, F], NER groups [P], types [P]; only `span` counts."""
+    """A text with given links: its candidates' features [P, F], NER groups [P], types [P], and whether they are of
+    a kind that is marked (`allowed` [P]); only `span` counts.
+    """
 
     matches: Matches
     features: Floats
     groups: Ints
     types: Ints
+    allowed: Bools
     given: Sequence[Link]
     span: tuple[int, int]
 
@@ -38,14 +42,17 @@ def training_example(
     """A text with given links, to learn from; `span`: only what lies in these characters counts."""
     matches, features, groups = linker.featurize(text, annotation, title)
     types = linker.knowledge.types[matches.rows]
-    return TrainingExample(matches, features, groups, types, given, span or (0, len(text)))
+    batch = TextBatch((text,), ("",), (annotation,))
+    allowed = linker.marks.allows(batch, matches, linker.knowledge)
+    return TrainingExample(matches, features, groups, types, allowed, given, span or (0, len(text)))
 
 
 RIGHT, WRONG, PLAIN, LEFT_OUT = range(4)
 
 
 def label_candidates(example: TrainingExample, complete: bool = False) -> Ints:
-    """The truth of each candidate [P]: RIGHT, WRONG, PLAIN (wrong: nothing takes it for a name), LEFT_OUT.
+    """The truth of each candidate [P]: RIGHT, WRONG, PLAIN (wrong: nothing takes it for a name), LEFT_OUT (what
+    lies outside, or is of a kind that is not marked).
 
     `complete`: everything that could be linked is linked, so what is not is wrong.
     """
@@ -54,7 +61,8 @@ def label_candidates(example: TrainingExample, complete: bool = False) -> Ints:
     starts, ends = matches.starts[owners], matches.ends[owners]
     named = _looks_like_name(example.features)
     truth: Ints = np.where(named, WRONG if complete else LEFT_OUT, PLAIN)
-    truth[(starts < example.span[0]) | (ends > example.span[1])] = LEFT_OUT
+    out = (starts < example.span[0]) | (ends > example.span[1]) | ~example.allowed
+    truth[out] = LEFT_OUT
     if not given:
         return truth
     link_starts, link_ends, link_rows = np.asarray(given, np.int64).T
@@ -65,6 +73,7 @@ def label_candidates(example: TrainingExample, complete: bool = False) -> Ints:
     truth[touches] = WRONG
     truth[touches & (meant | (link_rows[place] == UNKNOWN))] = LEFT_OUT
     truth[touches & same & meant] = RIGHT
+    truth[out] = LEFT_OUT
     return truth
 
 

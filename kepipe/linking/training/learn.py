@@ -134,7 +134,7 @@ def _count(
         matches = example.matches
         links = [
             Link(int(matches.starts[match]), int(matches.ends[match]), row)
-            for match, row, _ in decide(matches, score, threshold)
+            for match, row, _ in decide(matches, np.where(example.allowed, score, -1.0), threshold)
             if example.span[0] <= matches.starts[match] and matches.ends[match] <= example.span[1]
         ]
         counts.append(count(links, example.given, complete))

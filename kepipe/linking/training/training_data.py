@@ -1,25 +1,54 @@
-"""Gold texts → training examples, and whether their places are marked together with what they lie in."""
+"""Gold texts → training examples, and in what manner they are marked."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from kepipe.linking.decision.joining import marks_joined, split_joined
+from kepipe.linking.decision.marks import Marks, learned
 from kepipe.linking.evaluation.goldset import GoldText
 from kepipe.linking.linker import Linker
 from kepipe.linking.text.annotations import Annotations
+from kepipe.linking.text.batch import TextBatch
 from kepipe.linking.training.examples import TrainingExample, training_example
 
 
+@dataclass(frozen=True)
+class TrainingData:
+    """The examples, whose links like "Lille, France" are two, and what counts as a mention in them."""
+
+    examples: Sequence[TrainingExample]
+    marks: Marks
+
+
 def training_data(
-    linker: Linker, texts: Sequence[GoldText], annotations: Iterable[Annotations]
-) -> tuple[list[TrainingExample], bool]:
-    """The examples, and whether links like "Lille, France" are one in these texts; they are learned as two."""
+    linker: Linker,
+    texts: Sequence[GoldText],
+    annotations: Iterable[Annotations],
+    marks: Marks | None = None,
+) -> TrainingData:
+    """The examples of gold texts; `marks`: what counts as a mention, None: as the texts show."""
     known = linker.knowledge, linker.gazetteer.lexicon
+    annotations = list(annotations)
     joined = marks_joined(((text.document.text, text.links) for text in texts), *known)
+    if marks is None:
+        read = (
+            (TextBatch((text.document.text,), ("",), (annotation,)), text)
+            for text, annotation in zip(texts, annotations, strict=True)
+        )
+        marks = learned(
+            [
+                (batch, linker.find(text.document.text, annotation), (text.begin, text.end), text.links)
+                for (batch, text), annotation in zip(read, annotations, strict=True)
+            ],
+            linker.knowledge,
+        )
+        marks = replace(marks, joined=joined or None)
+    manner = linker.with_ranker(linker.ranker, marks)
     examples = [
         training_example(
-            linker,
+            manner,
             text.document.text,
             annotation,
             split_joined(text.document.text, text.links, *known) if joined else text.links,
@@ -28,4 +57,4 @@ def training_data(
         )
         for text, annotation in zip(texts, annotations, strict=True)
     ]
-    return examples, joined
+    return TrainingData(examples, marks)

@@ -25,24 +25,23 @@ class ElmoBase(NetworkBase):
     size: Literal[tuple(SIZES)] = "mini"  # type: ignore[valid-type]
     """A published size: small, medium, original; or a smaller one: tiny, mini."""
     layers: int = Field(2, ge=1, le=64)
-    """LSTMs, one above the other."""
+    """Number of LSTM layers."""
     cell: int | None = Field(None, ge=1, le=1 << 16)
     """Width of the cells, in place of the size's."""
     projection: int | None = Field(None, ge=1, le=1 << 14)
     """Width of a layer's input and output in one direction, in place of the size's: half of the hidden states."""
     cell_clip: float = Field(3.0, ge=0)
-    """Largest value of a cell; 0: any."""
+    """Cell states are clipped to this absolute value; 0: no clipping."""
     projection_clip: float = Field(3.0, ge=0)
-    """Largest value of a layer's output; 0: any."""
+    """Projected outputs are clipped to this absolute value; 0: no clipping."""
     softmax: Literal["full", "sampled", "adaptive"] = "full"
-    """How the next word is predicted: among all words; in training among some that are drawn, as published; or in
-    clusters, of which those of rare words are predicted in a smaller space. For large vocabularies the last two are
-    faster."""
+    """Softmax over the vocabulary: full; sampled in training, as published; or adaptive, with clusters of rare words in
+    a smaller space. The last two are faster for large vocabularies."""
     samples: int = Field(8192, ge=1, le=1 << 20)
-    """Words that are drawn for a batch, where `softmax: sampled`."""
+    """Number of sampled words per batch, with `softmax: sampled`."""
     cutoffs: tuple[int, ...] = ()
-    """Words up to each of these numbers, the frequent ones first, make up a cluster, where `softmax: adaptive`; none: a
-    tenth of the vocabulary, a third of the rest, and what is left."""
+    """Upper bounds of the clusters in ranks of frequency, with `softmax: adaptive`; default: a tenth of the vocabulary,
+    a third of the rest, and the remainder."""
 
     @model_validator(mode="after")
     def _fits(self) -> ElmoBase:

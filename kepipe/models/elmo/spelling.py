@@ -52,7 +52,7 @@ class Spelling:
         return found
 
     def continues(self, tokens_BT: Ints) -> Bools:
-        """Which tokens go on with the word of the token left of them, bool [B, T]."""
+        """Which tokens continue the word of the token to their left, bool [B, T]."""
         spells_BT = self.spells[tokens_BT]
         found: Bools = spells_BT & (tokens_BT != self.opens)
         found[:, 1:] &= spells_BT[:, :-1]

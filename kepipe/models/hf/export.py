@@ -28,7 +28,7 @@ def export(folder: Path, model: Transformer, source: Path) -> None:
     write_json(folder / "tokenizer.json", with_rows(tokenizer, model.config.family))
     file = folder / "tokenizer_config.json"
     theirs = read_json(file) if file.exists() else {}
-    write_json(file, {**told(model, tokenizer), **theirs})
+    write_json(file, {**tokenizer_config(model, tokenizer), **theirs})
 
 
 def special_ids(model: Transformer, tokenizer: Tokenizer) -> dict[str, int]:
@@ -40,8 +40,8 @@ def special_ids(model: Transformer, tokenizer: Tokenizer) -> dict[str, int]:
     return {name: id for name, id in ids.items() if id is not None}
 
 
-def told(model: Transformer, tokenizer: Tokenizer) -> dict[str, Any]:
-    """What their tokenizer's config says, but for what stands in it already."""
+def tokenizer_config(model: Transformer, tokenizer: Tokenizer) -> dict[str, Any]:
+    """Default values for `tokenizer_config.json`; those already in the file take precedence."""
     inputs = ["input_ids", "attention_mask"]
     if dialect_of(model.config.family).segments:
         inputs.insert(1, "token_type_ids")

@@ -39,16 +39,16 @@ def require_shares(hidden: int, widths: Sequence[int]) -> None:
 
 
 class CNNBase(TokenTableBase):
-    """Convolutions over tokens, and the largest value of each filter for a text (Kim 2014)."""
+    """Convolutions over tokens, with max-over-time pooling for a text (Kim 2014)."""
 
     family: Literal["cnn"] = "cnn"
     """Filters over neighbouring tokens: an encoder."""
     hidden: int = Field(300, ge=1, le=8192)
-    """Filters of a layer, of all widths together; the width of the states."""
+    """Number of filters of a layer, of all widths together: the width of the hidden states."""
     widths: tuple[int, ...] = (3, 4, 5)
-    """Tokens that filters reach over."""
+    """Widths of the filters, in tokens; each has an equal share of the filters."""
     layers: int = Field(1, ge=1, le=64)
-    """Layers; from the second on, what a layer finds is added to what it reads."""
+    """Number of layers, with residual connections from the second on."""
 
     @model_validator(mode="after")
     def _fits(self) -> CNNBase:

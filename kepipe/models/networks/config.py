@@ -1,4 +1,4 @@
-"""What a network is made of, and what the settings of all networks under `base:` have in common."""
+"""The base classes of networks' configs and of their settings under `base:`."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _OF_TEXTS = ("simcse", "text-pairs", "entity-descriptions")
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkConfig:
-    """What all networks have; see `TrainableConfig`. `embedding`, `hidden`: widths of the table of tokens and of the
-    states; `start`: the token that stands before a text."""
+    """The common part of networks' configs; see `TrainableConfig`. `embedding`, `hidden`: widths of the token
+    embeddings and of the hidden states; `start`: the token before a text."""
 
     format: ClassVar[str] = "kepipe-network/1"
     reads_trees: ClassVar[bool] = False
@@ -90,7 +90,7 @@ class NetworkConfig:
 
 
 class NetworkBase(FreshBase):
-    """What all have that objectives train."""
+    """Settings of all families outside the configurable `Transformer` that the training loop trains."""
 
     dropout: float = Field(0.0, ge=0.0, lt=1.0)
     """Dropout in training. 0 by default: a short pretraining sees no text twice."""
@@ -101,13 +101,12 @@ class NetworkBase(FreshBase):
 
 
 class TokenTableBase(NetworkBase):
-    """What those have that begin with a table of tokens."""
+    """Settings of those with token embeddings."""
 
     embedding: int = Field(128, ge=1, le=4096)
-    """Width of the vectors of tokens."""
+    """Width of the token embeddings."""
     embeddings: UserSource | None = None
-    """Word vectors with which the table of tokens begins: a model folder of word2vec, fasttext or glove, or a file of
-    vectors."""
+    """Word vectors as initial token embeddings: a model folder of word2vec, fasttext or glove, or a file of vectors."""
 
     @abstractmethod
     def configure(self, vocabulary: int) -> NetworkConfig:

@@ -44,13 +44,13 @@ class LSTMBase(TokenTableBase):
     """An LSTM (Hochreiter & Schmidhuber 1997)."""
 
     family: Literal["lstm"] = "lstm"
-    """States that go on from token to token: a language model, or with `bidirectional` an encoder."""
+    """A recurrent network: a language model, or with `bidirectional` an encoder."""
     hidden: int = Field(256, ge=1, le=8192)
-    """Width of the states, of both directions together."""
+    """Width of the hidden states, both directions together."""
     layers: int = Field(1, ge=1, le=64)
-    """Layers, each over the states of the one below."""
+    """Number of layers."""
     bidirectional: bool = False
-    """Read texts in both directions, as an encoder does that fills masks; else from the left, as a language model."""
+    """Read in both directions, as a masked language model; otherwise left to right, as a language model."""
 
     @model_validator(mode="after")
     def _fits(self) -> LSTMBase:

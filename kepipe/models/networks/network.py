@@ -1,4 +1,4 @@
-"""What all networks have in common: a table of tokens, states of a row's tokens, and what tells tokens from these."""
+"""The base class of networks: token embeddings, hidden states, and the head that predicts tokens from them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from kepipe.nn.gather import pick
 from kepipe.nn.heads import VocabularyHead
 
 DEVIATION = 0.1
-"""Of the first vectors of tokens."""
+"""Standard deviation of initial token embeddings."""
 State = tuple[Tensor, ...]
-"""What a network knows of the texts that it has read, [B, …] each."""
+"""A network's state after the texts that it has read: tensors, [B, …] each."""
 
 
 class Network(TrainableEncoder):
-    """Tokens → states [B, T, D] → tokens. A subclass has the layers between."""
+    """Tokens → hidden states [B, T, D] → logits of tokens. Subclasses have the layers."""
 
     config: NetworkConfig
 
@@ -96,19 +96,18 @@ class Network(TrainableEncoder):
 
 
 class ReadingNetwork(Network):
-    """A network that reads from the left and can go on from where it stopped."""
+    """A network that reads left to right, and can continue from its state."""
 
     @abstractmethod
     def read(
         self, tokens_BT: Tensor, lengths_B: Tensor | None = None, state: State | None = None
     ) -> tuple[Tensor, State]:
-        """States [B, T, D] of the tokens after what `state` knows (None: the beginning of a text), and what is known
-        after the last token of each row. `lengths_B`: tokens of each row, 1 at least; None: T."""
+        """Hidden states [B, T, D] of the tokens, and the state after the last token of each row. `state`: the state
+        before them, None at the beginning of a text; `lengths_B`: number of tokens of each row, at least 1; None: T."""
 
 
 def tied_head(config: NetworkConfig) -> VocabularyHead:
-    """Logits from the table of tokens (Press & Wolf 2017), behind a projection where states are of another width, and a
-    bias."""
+    """A head with tied embeddings (Press & Wolf 2017) and a bias, behind a projection if the widths differ."""
     differs = config.hidden != config.embedding
     transform = nn.Linear(config.hidden, config.embedding, bias=False) if differs else None
     return VocabularyHead(transform=transform, bias=config.vocabulary)

@@ -49,13 +49,13 @@ class NNLMBase(TokenTableBase):
     """The neural probabilistic language model (Bengio et al. 2003)."""
 
     family: Literal["nnlm"] = "nnlm"
-    """A token is predicted from the vectors of those right before it."""
+    """A token is predicted from the embeddings of the tokens right before it."""
     order: int = Field(5, ge=2, le=LONGEST)
-    """Tokens of an n-gram: the last one is predicted from the others."""
+    """n-gram order: the last of n tokens is predicted from the others."""
     hidden: int = Field(128, ge=1, le=8192)
     """Width of the hidden layer."""
     direct: bool = True
-    """Whether the output layer reads the tokens' vectors too, beside the hidden layer."""
+    """Direct connections: whether the output layer also reads the embeddings."""
 
     def configure(self, vocabulary: int) -> NNLMConfig:
         """See `FreshBase`."""

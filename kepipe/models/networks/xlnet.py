@@ -49,23 +49,24 @@ class XLNetLayer(nn.Module):
 
 
 class XLNet(ReadingNetwork):
-    """The content stream holds what stands at each token; the query stream, at tokens that are told, what is known of
-    them from the others (Yang et al. 2019, §2.3). Transformer-XL has the first alone, read from the left."""
+    """Two-stream attention (Yang et al. 2019, §2.3): the content stream sees each token itself; the query stream, at
+    tokens to predict, only the tokens before them in the order. Transformer-XL has only the content stream, left to
+    right."""
 
     config: XLNetConfig
 
     def __init__(self, config: XLNetConfig) -> None:
         super().__init__(config, tied_head(config))
         self.query = None if config.causal_attention else nn.Parameter(torch.zeros(config.hidden))
-        """With what the query stream begins, at each token."""
+        """The query stream's initial vector, the same at each token."""
         layers = [XLNetLayer(config) for _ in range(config.layers)]
         self.layers: Sequence[XLNetLayer] = nn.ModuleList(layers)  # type: ignore[assignment]
 
     def forward(self, batch: Batch, places_N: Tensor | None = None) -> Tensor:
-        """Hidden states [B, T, D], or [N, D] at places among the B·T: those of the query stream where the batch says in
-        which order its tokens are told (`ORDER`), else those of the content stream.
+        """Hidden states [B, T, D], or [N, D] at places among the B·T: of the query stream if the batch has an order of
+        prediction (`ORDER`), else of the content stream.
 
-        What the batch before has left in `Batch.state` is read, and what the next is to find put in its place.
+        Reads the memory in `Batch.state`, and replaces it with the memory for the next batch.
         """
         order_BT = batch.extra.get(ORDER)
         if order_BT is None or places_N is None:

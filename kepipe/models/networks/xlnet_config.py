@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from kepipe.models.protocols import Capability
 
 SIZES: Mapping[str, Size] = {**MINIATURES, **BASE_AND_LARGE}
-"""Of XLNet base and large were published."""
+"""Published for XLNet: base and large."""
 LONGEST = 1 << 20
 """Tokens of the longest memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class XLNetConfig(NetworkConfig):
-    """`memory`: hidden states of so many tokens before a row are kept, of each layer's input; `reuse`: of a row, at
-    most the first so many of these (0: all). `clamp`: distances beyond it are as far as it (0: none is). `same_length`:
-    a token sees no farther back than the first token of its row does. `causal_attention`: a token sees what stands left
-    of it alone."""
+    """`memory`: number of tokens before a row for which the inputs of all layers are kept; `reuse`: at most this many
+    first tokens of a row enter the memory (0: all); `clamp`: maximum relative distance (0: none); `same_length`: no
+    token sees farther back than the first token of its row; `causal_attention`: tokens see only the tokens before
+    them."""
 
     segments: ClassVar[int] = 2
 
@@ -74,7 +74,7 @@ class XLNetConfig(NetworkConfig):
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """See `ModelConfig`: XLNet goes on with a text by one of its orders, that from the left."""
+        """See `ModelConfig`: XLNet continues a text in one of its orders, left to right."""
         return frozenset({"encoder", "language-model"})
 
     @property
@@ -84,7 +84,7 @@ class XLNetConfig(NetworkConfig):
 
 
 class _XLBase(TokenTableBase):
-    """What both have."""
+    """Settings of XLNet and Transformer-XL."""
 
     size: Literal[tuple(SIZES)] = "mini"  # type: ignore[valid-type]
     """A published size: base, large; or one of BERT's small ones: tiny, mini, small, medium."""
@@ -99,13 +99,13 @@ class _XLBase(TokenTableBase):
     embedding: int = Field(0, ge=0, le=8192)
     """Width of the vectors of tokens: that of the hidden states, so leave it out."""
     memory: int = Field(0, ge=0, le=LONGEST)
-    """Tokens before a row whose hidden states are kept, where training has `streams: true`; 0: none."""
+    """Length of the memory: tokens before a row whose hidden states are kept, with `streams: true`; 0: none."""
     reuse: int = Field(0, ge=0, le=LONGEST)
-    """Tokens of a row that go into the memory at most, its first ones; 0: all. XLNet has half of a row."""
+    """Number of a row's first tokens that enter the memory; 0: all. XLNet uses half of a row."""
     clamp: int = Field(0, ge=0, le=LONGEST)
-    """Tokens that are farther apart than this count as so far apart; 0: each distance counts."""
+    """Maximum relative distance: larger distances are treated as this one; 0: no maximum."""
     same_length: bool = False
-    """Every token of a row sees as many tokens before it, those of the memory included."""
+    """Every token of a row sees the same number of tokens before it, memory included."""
 
     _causal_attention: ClassVar[bool] = False
 

@@ -1,5 +1,5 @@
-"""Who sees whom in XLNet and Transformer-XL: a memory, the tokens of a row in some order, and queries that stand for
-tokens without seeing them.
+"""Attention masks and relative positions of XLNet and Transformer-XL: over a memory and the tokens of a row, in some
+order of prediction, for the content stream and the query stream.
 
 Legend: B rows, T tokens, U queries, M places of the memory, K = M + T keys.
 """
@@ -19,10 +19,10 @@ ORDER = "order"
 
 @dataclass(frozen=True)
 class RowSight:
-    """What is known of a batch's rows. `there`: bool [B, T], tokens that are no padding. `present`: bool [B, M], places
-    of the memory that hold something. `order`: int [B, T], each token's number in the order in which tokens are told:
-    each sees those before it, itself, and those of number −1, which are given; None: all see all. `segments`: int
-    [B, T]. `from_right`: bool [B], rows that are read from the right."""
+    """The rows of a batch, from which both streams' masks are made. `there`: bool [B, T], tokens without padding;
+    `present`: bool [B, M], filled places of the memory; `order`: int [B, T], each token's number in the order of
+    prediction: it sees itself, tokens of lower numbers, and context tokens (−1); None: all see all; `segments`: int
+    [B, T]; `from_right`: bool [B], rows that are read right to left."""
 
     there: Tensor
     present: Tensor

@@ -26,19 +26,19 @@ class NgramBase(CountedBase):
     """An n-gram model."""
 
     family: Literal["ngram"] = "ngram"
-    """Words are told from those right before them, by how often these stood together."""
+    """The next word is predicted from the words before it, by counts."""
     order: int = Field(5, ge=1, le=LONGEST)
-    """Words of the longest n-gram: the last one is told from the others."""
+    """Length of the longest n-grams in words: the last word is predicted from the others."""
     smoothing: SmoothingName = Field("kneser-ney", description=f"{described()}.")
     k: float = Field(1.0, gt=0)
-    """What `add-k` adds."""
+    """The number added to every count with `smoothing: add-k`."""
     prune: tuple[int, ...] = (0,)
-    """N-grams of order 1, 2, … that stand so often at most are left out, the last number for all higher orders: `[0, 0,
-    1]` leaves out what stands once, from order 3. Order 1 must be 0, and the numbers do not fall."""
+    """Pruning thresholds for orders 1, 2, …, the last one for all higher orders: n-grams with at most this count are
+    left out. `[0, 0, 1]` leaves out singletons from order 3 on. The first must be 0, and they must not decrease."""
     sentences: bool = False
-    """Whether a text begins anew at every sentence, as n-gram models are published; else n-grams reach over sentences,
-    and a document is a text, which suits what is gone on with in its middle. Only the fit and its held-out loss mark
-    sentences: perplexities of such a model, which is asked without these marks, compare with no other's."""
+    """Whether sentences are separate texts, as in published n-gram models; otherwise n-grams cross sentences within a
+    document, which suits continuing a text in its middle. Only fitting and its held-out loss mark sentences: other
+    perplexities of such a model are computed without the marks, and do not compare with other models'."""
 
     @model_validator(mode="after")
     def _fits(self) -> NgramBase:

@@ -1,4 +1,4 @@
-"""An n-gram model at work: how likely texts are, and how it goes on with them, many at once."""
+"""An n-gram model as a language model: it scores and continues texts, in batches."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ class StaticBase(CountedBase):
     hidden: int = Field(100, ge=1, le=4096)
     """Width of the vectors."""
     min_count: int = Field(5, ge=1)
-    """Words that stand less often in the text get no vector."""
+    """Minimum count of a word; rarer words get no vector."""
 
     def configure(self, vocabulary: int) -> StaticConfig:
         """See `CountedBase`."""
@@ -108,24 +108,25 @@ class Word2vecBase(StaticBase):
     """word2vec (Mikolov et al. 2013)."""
 
     family: Literal["word2vec"] = "word2vec"
-    """A word is told from those around it, or these from the word."""
+    """A word is predicted from its neighbours, or they from the word."""
     architecture: Literal["skip-gram", "cbow"] = "skip-gram"
-    """skip-gram: each word around is told from the word in the middle; cbow: this one from the mean of those around."""
+    """skip-gram: each neighbour is predicted from the word in the middle; cbow: the word from the mean of its
+    neighbours."""
     loss: Literal["negative-sampling", "hierarchical-softmax"] = "negative-sampling"
-    """How a word is told from all others: from some that are drawn, or along a Huffman tree."""
+    """Training against randomly drawn words (negative sampling), or along a Huffman tree (hierarchical softmax)."""
     negatives: int = Field(5, ge=1)
-    """Words that are drawn against each true one, by the frequency to the power of 0.75."""
+    """Negative samples per true word, drawn by frequency to the power of 0.75."""
     window: int = Field(5, ge=1)
-    """Words to either side, at most: for each place the reach is drawn from 1 to this."""
+    """Maximum distance of neighbours; the actual one is drawn from 1 to this at each place."""
     subsample: float = Field(1e-3, ge=0)
-    """Words whose share of the text is above this are left out at random, the more often the more frequent they are; 0:
-    none."""
+    """Threshold of subsampling: words with a larger share of the text are skipped at random, frequent ones more often;
+    0: off."""
     epochs: int = Field(5, ge=1)
     """Passes over the text."""
     learning_rate: float = Field(0.025, gt=0)
-    """At the start; it falls to 1e-4 in a line."""
+    """Initial learning rate; it decays linearly to 1e-4."""
     workers: int = Field(1, ge=1)
-    """Threads. Several are faster, and give other vectors each time."""
+    """Number of threads. With several, results differ from run to run."""
 
     @model_validator(mode="after")
     def _fits(self) -> Word2vecBase:
@@ -138,13 +139,13 @@ class FastTextBase(Word2vecBase):
     """fastText (Bojanowski et al. 2017)."""
 
     family: Literal["fasttext"] = "fasttext"  # type: ignore[assignment]
-    """As word2vec, of words that are the sums of their parts."""
+    """word2vec on subwords: a word is the sum of its character n-grams."""
     shortest: int = Field(3, ge=1, le=64)
-    """Characters of the shortest parts of words, `<` and `>` at the ends of a word included."""
+    """Minimum length of subwords in characters, including `<` and `>` at the ends of a word."""
     longest: int = Field(6, ge=1, le=64)
-    """Characters of the longest parts."""
+    """Maximum length of subwords in characters."""
     buckets: int = Field(200_000, ge=1, le=1 << 24)
-    """Vectors that parts of words share, by a hash; fastText's release has 2,000,000."""
+    """Number of hash buckets for subword vectors; fastText's release has 2,000,000."""
 
     @model_validator(mode="after")
     def _orders(self) -> FastTextBase:
@@ -164,21 +165,21 @@ class GloveBase(StaticBase):
     family: Literal["glove"] = "glove"
     """The products of vectors are the logarithms of how often words stand near each other."""
     window: int = Field(10, ge=1)
-    """Words to either side; one at distance d counts 1 / d."""
+    """Maximum distance of co-occurring words; one at distance d counts 1 / d."""
     x_max: float = Field(100.0, gt=0)
-    """Counts from which on a pair has the full weight."""
+    """Count from which a pair has full weight."""
     alpha: float = Field(0.75, gt=0)
-    """Pairs below that have the weight (count / x_max) to this power."""
+    """Exponent: pairs with smaller counts have the weight (count / x_max)^alpha."""
     epochs: int = Field(25, ge=1)
     """Passes over the pairs."""
     learning_rate: float = Field(0.05, gt=0)
-    """Of AdaGrad."""
+    """Learning rate of AdaGrad."""
 
 
 class RandomVectorsBase(StaticBase):
-    """Vectors that say nothing of their words: the control of those that were learned."""
+    """Random vectors, as a control for learned ones."""
 
     family: Literal["random-vectors"] = "random-vectors"
-    """A vector a word, drawn from a normal distribution."""
+    """A random vector per word, from a normal distribution."""
     norm: float = Field(1.0, gt=0)
-    """Mean length of the vectors; to be that of the vectors which they are compared with."""
+    """Mean length of the vectors; set it to that of the vectors to compare with."""

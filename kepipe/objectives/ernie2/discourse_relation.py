@@ -1,5 +1,5 @@
-"""`discourse-relation`: tell how a sentence goes on from the one before it, whose connective is taken away (Sun et al.
-2020, "ERNIE 2.0", §4.2.3)."""
+"""`discourse-relation`: predict the relation of a sentence to the one before it, after its connective is removed (Sun
+et al. 2020, "ERNIE 2.0", §4.2.3)."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ def test_pronouns_are_not_learned_without_ner(graph: Graph, tmp_path: Path) -> N
     for asked in (["--rules"], ["--no-ner"]):
         told = run("train", str(graph.folder), "--gold", str(gold), *asked, "-o", str(tmp_path / "x"))
         assert "pronouns: not linked" in told
-        assert not Linker.open(tmp_path / "x").ranker.pronouns
+        assert not Linker.open(tmp_path / "x").marks.pronouns
     told = run("train", str(graph.folder), "--gold", str(gold), "-o", str(tmp_path / "x"))
     assert "pronouns: linked too" in told
 

@@ -91,7 +91,7 @@ def test_settings_that_are_none_are_refused_in_words(linker: Linker, text: str, 
 
 
 @pytest.mark.parametrize(
-    "missing", ["bias", "threshold", "affinity", "trained", "pronouns", "join", "min_length", "limit"]
+    "missing", ["bias", "threshold", "affinity", "trained", "marks", "min_length", "limit"]
 )
 def test_a_setting_that_is_missing_is_named(linker: Linker, missing: str, tmp_path: Path) -> None:
     linker.save(tmp_path)

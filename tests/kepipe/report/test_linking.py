@@ -33,7 +33,7 @@ def page(mistake: Mistake | None) -> tuple[str, ...]:
     )
     assert made.facts[0].note == "F1; good: 1.000"
     assert "<there>" not in render(made)
-    scores, told, kinds, _ = made.sections[0].blocks
+    scores, told, kinds, *_ = made.sections[0].blocks
     assert isinstance(scores, Table)
     assert [row[0] for row in scores.rows] == ["linker", "weak", "good"]
     assert isinstance(told, Text)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from kepipe.linking.decision.joining import join, marks_joined, split_joined
+from kepipe.linking.decision.marks import Marks
 from kepipe.linking.decision.policy import Policy
 from kepipe.linking.evaluation.explain import explain
 from kepipe.linking.kb.links import UNKNOWN, Link, LinkedSpan
@@ -34,7 +34,7 @@ def test_a_place_and_what_it_lies_in_are_one_mention_where_asked(linker: Linker)
     apart = [("Omaha", "omaha"), ("Nebraska", "ne"), ("Leeds", "leeds"), ("Omaha", "omaha")]
     assert link(linker, text) == apart
     assert link(linker, text, True) == [("Omaha, Nebraska", "omaha"), ("Leeds", "leeds"), ("Omaha", "omaha")]
-    learned = linker.with_ranker(replace(linker.ranker, join=True))
+    learned = linker.with_ranker(linker.ranker, Marks(joined=True))
     assert link(learned, text) == link(linker, text, True)
     assert link(learned, text, False) == apart
 
@@ -108,6 +108,6 @@ def test_it_is_learned_from_what_is_marked(linker: Linker) -> None:
 
 
 def test_it_is_kept_with_the_linker(linker: Linker, tmp_path: Path) -> None:
-    linker.with_ranker(replace(linker.ranker, join=True)).save(tmp_path)
+    linker.with_ranker(linker.ranker, Marks(joined=True)).save(tmp_path)
     opened = Linker.open(tmp_path)
     assert link(opened, "In Omaha, Nebraska.") == [("Omaha, Nebraska", "omaha")]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from kepipe.linking.decision.marks import Marks
 from kepipe.linking.decision.policy import Policy
 from kepipe.linking.decision.pronouns import resolve_pronouns
 from kepipe.linking.evaluation.explain import explain
@@ -111,7 +111,7 @@ def test_a_linker_links_and_explains_pronouns_where_asked_or_learned(graph: Grap
 
     assert linked(linker, Policy()) == ["Samuel Beckett"]
     assert linked(linker, Policy(pronouns=True)) == ["Samuel Beckett", "he"]
-    linker.with_ranker(replace(linker.ranker, pronouns=True)).save(tmp_path)
+    linker.with_ranker(linker.ranker, Marks(pronouns=True)).save(tmp_path)
     learned = Linker.open(tmp_path)
     assert linked(learned, Policy()) == ["Samuel Beckett", "he"]
     assert linked(learned, Policy(pronouns=False)) == ["Samuel Beckett"]

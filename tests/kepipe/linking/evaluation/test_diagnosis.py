@@ -117,7 +117,9 @@ def test_last_names_of_persons_named_in_full(linker: Linker, graph: Graph) -> No
         for owner, row, is_short in zip(found.owners, found.rows.tolist(), found.short, strict=True)
         if is_short
     ]
-    assert short == [(21, "nyc")]
+    assert short == [(21, "nyc"), (48, "nyc")]
+    likely = [float(found.priors[found.starts[found.owners] == start][0]) for start, _ in short]
+    assert likely[0] == 1.0  # and "Mary City", whom the graph lacks, stands nearer to the second
     assert len(linker.find(text, Annotations((), ()))) == len(linker.gazetteer.find(text))
 
 

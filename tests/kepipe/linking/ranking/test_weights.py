@@ -14,7 +14,8 @@ from kepipe.linking.linker import Linker
 from kepipe.linking.ranking.ranker import OF_GRAPH, Ranker, fit
 from kepipe.linking.ranking.weights import BY_HAND, EXPECTED, GENERAL
 from kg.store import Graph
-from tests.benchmarks.general import expected, general, prepare, without_odd_blanks
+from tests.benchmarks.general import expected
+from tests.benchmarks.linking_sets import without_odd_blanks
 
 
 def test_an_untrained_linker_weighs_every_feature_by_name(graph: Graph) -> None:
@@ -31,14 +32,14 @@ def test_an_untrained_linker_weighs_every_feature_by_name(graph: Graph) -> None:
 def test_for_any_graph_only_what_has_no_weight_by_hand_is_learned() -> None:
     rng = np.random.default_rng(0)
     features = rng.normal(size=(400, len(FEATURES)))
-    concept, capital, related = (FEATURES.index(name) for name in ("concept", "capital", "related"))
-    right = features[:, concept] - features[:, capital] + features[:, related] > 0
+    alias, capital, related = (FEATURES.index(name) for name in ("concept_alias", "capital", "related"))
+    right = features[:, alias] - features[:, capital] + features[:, related] > 0
     start = Ranker.of(EXPECTED)
     learned = fit(features, right, np.ones(400), Affinity(), EXPECTED, OF_GRAPH)
     held = np.asarray([name in OF_GRAPH for name in FEATURES])
-    assert held[[capital, related, concept]].tolist() == [True, True, False]
+    assert held[[capital, related, alias]].tolist() == [True, True, False]
     assert learned.weights[held] == pytest.approx(start.weights[held])
-    assert learned.weights[concept] > start.weights[concept] + 0.5
+    assert learned.weights[alias] > start.weights[alias] + 0.5
     average = features.mean(axis=0)
     assert average @ learned.weights + learned.bias == pytest.approx(average @ start.weights + start.bias)
 
@@ -52,13 +53,10 @@ def test_learning_stays_where_it_starts_as_far_as_nothing_speaks_against_it() ->
 
 
 @pytest.mark.skipif("KEPIPE_DATA" not in os.environ, reason="KEPIPE_DATA is not set")
-def test_the_weights_are_what_sentences_and_gold_sets_teach(tmp_path: Path) -> None:
-    material = prepare(tmp_path / "graph")
-    for learned, stored in ((expected(material), EXPECTED), (general(material), GENERAL)):
-        assert {**BY_HAND.of_feature, **learned.of_feature} == pytest.approx(
-            dict(stored.of_feature), abs=0.02
-        )
-        assert learned.bias == pytest.approx(stored.bias, abs=0.02)
+def test_the_weights_are_what_sentences_teach(tmp_path: Path) -> None:
+    learned = expected(tmp_path)
+    assert {**BY_HAND.of_feature, **learned.of_feature} == pytest.approx(dict(EXPECTED.of_feature), abs=0.02)
+    assert learned.bias == pytest.approx(EXPECTED.bias, abs=0.02)
 
 
 @pytest.mark.parametrize(

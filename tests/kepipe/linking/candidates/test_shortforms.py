@@ -1,0 +1,89 @@
+"""What a text calls in full in one place and for short in another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kepipe.linking.linker import Linker
+from kg.schema import Entity, Relation, Triple
+from kg.store import Graph
+from kg.writer import write_graph
+from tests.support.linking import annotate
+
+PEOPLE = [
+    Entity("gerald", "Gerald Ford", (), "Gerald Ford was an American politician.", (), 9),
+    Entity("betty", "Betty Ford", (), "Betty Ford was an American dancer, an activist.", (), 5),
+    Entity("car", "Ford", (), "Ford is an American car company.", (), 40),
+    Entity("bank", "World Savings Bank", (), "World Savings Bank is a bank.", (), 3),
+    Entity("pitt", "Brad Pitt", (), "Brad Pitt is an American actor.", (), 9),
+    Entity("bird", "Brad Bird", (), "Brad Bird is an American director.", (), 8),
+    Entity("club", "Fight Club", (), "Fight Club is a 1999 American film.", (), 9),
+]
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:
+    facts = [Triple("pitt", "in", "club"), Triple("gerald", "married", "betty")]
+    relations = [Relation("in", "in"), Relation("married", "married")]
+    return write_graph(tmp_path_factory.mktemp("people") / "graph", PEOPLE, relations, {"train": facts})
+
+
+@pytest.fixture(scope="module")
+def linker(graph: Graph) -> Linker:
+    return Linker.build(graph)
+
+
+def meant(linker: Linker, text: str) -> dict[tuple[int, str], str]:
+    """By place and surface, the likeliest candidate of each name."""
+    matches = linker.find(text, annotate(text))
+    firsts = matches.rows[matches.bounds[:-1]].tolist()
+    return {
+        (start, text[start:end]): linker.knowledge.ids[row]
+        for start, end, row in zip(matches.starts.tolist(), matches.ends.tolist(), firsts, strict=True)
+    }
+
+
+def test_a_last_name_is_told_before_and_after_the_full_one(linker: Linker) -> None:
+    text = "Then Ford spoke. It was Gerald Ford; and Mr Ford left."
+    found = meant(linker, text)
+    assert found[text.index("Ford"), "Ford"] == found[text.index("Ford left"), "Ford"] == "gerald"
+
+
+def test_of_two_of_one_last_name_the_nearest_before_is_meant_and_the_other_stays(linker: Linker) -> None:
+    text = "So Gerald Ford won. His wife Betty Ford smiled, and Ford danced."
+    last = text.index("Ford danced")
+    assert meant(linker, text)[last, "Ford"] == "betty"
+    matches = linker.find(text, annotate(text))
+    at = matches.starts.tolist().index(last)
+    rows = matches.rows[matches.owners == at].tolist()
+    assert {linker.knowledge.ids[row] for row in rows} == {"betty", "gerald", "car"}
+
+
+def test_who_is_called_so_and_not_in_the_graph_keeps_others_away(linker: Linker) -> None:
+    text = "So Harrison Ford came, and Ford left."
+    matches = linker.find(text, annotate(text))
+    at = matches.starts.tolist().index(text.index("Ford left"))
+    assert not matches.outside[at]  # no NER: the run of capitals need not be a person
+    names = [mention.entity for mention in linker.link(text, annotate(text))]
+    assert "gerald" not in names
+
+
+def test_initials_and_defined_abbreviations(linker: Linker) -> None:
+    text = "The World Savings Bank (WSB) failed. WSB was small."
+    assert meant(linker, text)[text.index("WSB was"), "WSB"] == "bank"
+
+
+def test_a_first_name_alone_is_who_has_a_neighbour_in_the_text(linker: Linker) -> None:
+    text = "In Fight Club we saw Brad once more."
+    assert meant(linker, text)[text.index("Brad"), "Brad"] == "pitt"
+    assert not any(surface == "Brad" for _, surface in meant(linker, "Then we saw Brad once more."))
+
+
+def test_parts_of_names_are_kept_with_the_linker(linker: Linker, tmp_path: Path) -> None:
+    linker.save(tmp_path)
+    opened = Linker.open(tmp_path)
+    assert list(opened.knowledge.name_parts.words) == ["Betty", "Bird", "Brad", "Ford", "Gerald", "Pitt"]
+    text = "In Fight Club we saw Brad once more."
+    assert meant(opened, text) == meant(linker, text)

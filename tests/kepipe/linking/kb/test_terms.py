@@ -1,0 +1,42 @@
+"""Further names of a domain's terms."""
+
+from __future__ import annotations
+
+import pytest
+
+from kepipe.linking.kb.terms import term_spans, term_variants
+
+
+@pytest.mark.parametrize(
+    ("name", "variant"),
+    [
+        ("skin tumor", "skin tumour"),
+        ("sickle cell anaemia", "sickle cell anemia"),
+        ("ataxia telangiectasia", "ataxia-telangiectasia"),
+        ("Wilms' tumor", "Wilms tumors"),
+        ("Alzheimer's disease", "Alzheimer disease"),
+        ("cancer of the breast", "breast cancer"),
+        ("breast cancer", "cancer of the breast"),
+        ("anemia, sickle cell", "sickle cell anemia"),
+        ("neurofibromatosis 1", "neurofibromatosis type I"),
+        ("Lesch-Nyhan syndrome", "Lesch-Nyhan"),
+        ("Duchenne muscular dystrophy", "DMD"),
+        ("von Hippel-Lindau disease", "VHL"),
+        ("benign neoplasms", "benign neoplasm"),
+    ],
+)
+def test_a_variant(name: str, variant: str) -> None:
+    assert variant in set(term_variants([name]))
+
+
+def test_what_is_no_variant() -> None:
+    assert "basal cell carcinoma".upper() not in set(term_variants(["basal cell carcinoma"]))
+    assert "BCC" not in set(term_variants(["basal cell carcinoma"]))  # named after nobody
+    assert "ataxi" not in set(term_variants(["ataxias", "ataxia"]))
+
+
+def test_what_looks_like_a_term() -> None:
+    text = "A rare disease, Familial renal cell carcinoma of cells, and two ovarian cancers."
+    modifiers, heads = {"renal", "cell", "ovarian", "familial", "of"}, {"carcinoma", "cancers", "disease"}
+    spans = [text[start:end] for start, end in term_spans(text, modifiers, heads)]
+    assert spans == ["Familial renal cell carcinoma", "ovarian cancers"]
