@@ -98,7 +98,8 @@ class TfIdf:
 
     def counts(self, texts: Sequence[str]) -> csr_matrix:
         """How often each text has each word."""
-        return self._vectorizer.transform(texts)
+        counts_BF: csr_matrix = self._vectorizer.transform(texts)
+        return counts_BF
 
     def vectors(self, texts: Sequence[str]) -> csr_matrix:
         """Vectors of length 1 (0 of a text without words)."""
@@ -106,7 +107,8 @@ class TfIdf:
 
         counts_BF = self.counts(texts)
         counts_BF.data = (1 + np.log(counts_BF.data)) * self.weights[counts_BF.indices]
-        return normalize(counts_BF, copy=False)
+        vectors_BF: csr_matrix = normalize(counts_BF, copy=False)
+        return vectors_BF
 
 
 def by_tf_idf(

@@ -82,6 +82,6 @@ def measure(vectors: TextVectors, pairs: list[SimilarPair]) -> Similarity:
     return Similarity(
         float(stats.spearmanr(cosines_N, scores_N).statistic),
         float(alignment(first_ND[alike_N], second_ND[alike_N])),
-        float(uniformity(torch.cat([first_ND, second_ND]).unique(dim=0))),
+        float(uniformity(torch.from_numpy(np.unique(np.concatenate([first_ND, second_ND]), axis=0)))),
         len(pairs),
     )

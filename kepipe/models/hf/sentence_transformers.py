@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+from kepipe.files import write_text
 from kepipe.models.files import write_json
 from kepipe.models.text_pooling import Pooling
 
@@ -23,7 +25,7 @@ def write_modules(folder: Path, width: int, pooling: Pooling, length: int) -> No
         }
         for number, path in enumerate(MODULES)
     ]
-    write_json(folder / "modules.json", modules)
+    write_text(folder / "modules.json", json.dumps(modules, indent=2))
     write_json(folder / "sentence_bert_config.json", {"max_seq_length": length, "do_lower_case": False})
     write_json(folder / "config_sentence_transformers.json", {"prompts": {}, "similarity_fn_name": "cosine"})
     for path in MODULES[1:]:

@@ -30,7 +30,8 @@ def rows(section: EntityDescriptions, text: Text) -> PairedBatches:
     from kg.problems import Problems
 
     known = {id: number for number, id in enumerate(text.entity_ids)}
-    documents, described = [], {}
+    documents: list[Document] = []
+    described: dict[int, int] = {}
     for _, record in json_lines(section.file, Problems(strict=True)):
         id, description = str(record.get("id")), record.get("description")
         if id in known and isinstance(description, str) and description.strip():
