@@ -143,6 +143,10 @@ def before_elmo() -> None:
     Path("vocab.txt").write_text("<S>\n</S>\n<UNK>\nthe\ncapital\nof\n")
 
 
+def before_adaptation() -> None:
+    Path("pairs.tsv").write_text("text_a\ttext_b\tscore\nA cat.\tA cat sits.\t4\nA cat.\tA tax.\t1\n")
+
+
 def before_few_shot() -> None:
     """The page's own pipeline and task, on the test's text."""
     for name, begins in {

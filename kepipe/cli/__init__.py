@@ -29,6 +29,7 @@ from kepipe.cli import (
     perplexity,
     predict,
     quiz,
+    results,
     run,
     runs,
     schedule,
@@ -83,6 +84,7 @@ app.command("inject")(inject.inject)
 app.command("sign")(sign.sign)
 app.command("verify")(sign.verify)
 app.command("drift")(drift.drift)
+app.command("results")(results.results)
 app.command("lineage")(runs.lineage)
 app.command("doctor")(doctor.doctor)
 app.command("dashboard")(dashboard.dashboard)

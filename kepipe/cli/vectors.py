@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kepipe.models.static.format_table import FormatName
+from kepipe.models.text_pooling import Pooling
 from kepipe.terminal import echo
 
 if TYPE_CHECKING:
@@ -87,6 +88,37 @@ def evaluate(
             if score.asked:
                 echo(f"    {name}: {_share(score.right, score.asked)} of {score.asked:,}")
         echo(f"  similarity: Spearman {alike.spearman:.3f} over {alike.asked:,} of {alike.pairs:,} pairs")
+
+
+@app.command()
+def similarity(
+    models: Annotated[
+        list[str], typer.Argument(help="Model folders, `minilm`, hub ids: a line each.", show_default=False)
+    ],
+    file: Annotated[
+        Path,
+        typer.Option(
+            help="Pairs of texts: a TSV with the header `text_a`, `text_b`, `score`, or JSON lines."
+        ),
+    ],
+    pooling: Annotated[
+        Pooling | None,
+        typer.Option(help="Mean of a text's tokens, or its first. \\[as the model was trained, else mean]"),
+    ] = None,
+    length: Annotated[int, typer.Option(min=8, help="Tokens of a text that are read.")] = 128,
+) -> None:
+    """Measure how far vectors of whole texts agree with people on which texts are alike."""
+    from kepipe.inference.similarity import measure, read_similar
+    from kepipe.inference.text_vectors import open_text_vectors
+    from kepipe.models.pretrained import locate
+
+    pairs = read_similar(file)
+    for model in models:
+        reached = measure(open_text_vectors(locate(model), pooling=pooling, length=length), pairs)
+        echo(
+            f"{model}: Spearman {reached.spearman:.3f} over {reached.pairs:,} pairs, "
+            f"alignment {reached.alignment:.3f}, uniformity {reached.uniformity:.3f}"
+        )
 
 
 @app.command("import")

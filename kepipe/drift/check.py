@@ -10,6 +10,7 @@ import numpy as np
 from kepipe.data.document import Document
 from kepipe.drift.base import Drift, NotMeasurable, Windows
 from kepipe.drift.table import MEASURES
+from kepipe.studies.significance import holm
 
 LEVEL = 0.01
 """Default family-wise error rate: the chance of a false alarm by any of the measures."""
@@ -54,16 +55,6 @@ def check(windows: Windows, level: float = LEVEL, names: Collection[str] = tuple
                 skipped[name] = str(reason)
     drifted = holm({name: drift.p for name, drift in found.items()}, level)
     return Report(found, drifted, skipped, (len(windows.reference), len(windows.new)))
-
-
-def holm(p_values: Mapping[str, float], level: float) -> tuple[str, ...]:
-    """Names of the rejected hypotheses, in the order given (Holm 1979)."""
-    rejected: set[str] = set()
-    for rank, name in enumerate(sorted(p_values, key=lambda name: p_values[name])):
-        if p_values[name] > level / (len(p_values) - rank):
-            break
-        rejected.add(name)
-    return tuple(name for name in p_values if name in rejected)
 
 
 def draw(documents: Sequence[Document], rng: np.random.Generator, most: int = LARGEST) -> list[Document]:

@@ -45,7 +45,7 @@ class WorkDir:
 
     @property
     def spent(self) -> Path:
-        """Holds the seconds that earlier, interrupted attempts took."""
+        """Holds the seconds that earlier, interrupted attempts took, by the clock and of the processor."""
         return self.scratch.parent / "seconds"
 
 

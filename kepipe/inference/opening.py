@@ -114,10 +114,15 @@ def _read_hugging_face(folder: Path) -> ModelConfig:
 
 
 def _export_transformer(source: Path, folder: Path) -> None:
-    """A folder that transformers opens."""
+    """A folder that transformers opens; of a model that was trained for vectors of texts, sentence-transformers too."""
     from kepipe.models.hf.export import export
+    from kepipe.models.hf.sentence_transformers import write_modules
+    from kepipe.models.text_pooling import trained_pooling
 
-    export(folder, pretrained.from_pretrained(str(source)), source)
+    model = pretrained.from_pretrained(str(source))
+    export(folder, model, source)
+    if (pooling := trained_pooling(source)) is not None:
+        write_modules(folder, model.hidden_size, pooling, model.config.positions or 512)
 
 
 def _open_ngram(folder: Path, _device: str, _note: Note) -> OpenedModel:

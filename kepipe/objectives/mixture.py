@@ -103,6 +103,10 @@ class Mixture(ObjectiveSettings):
                     )
         return heads
 
+    def needs_dropout(self) -> bool:
+        """See `ObjectiveSettings`."""
+        return any(objective.needs_dropout() for objective in self.objectives)
+
     def files(self) -> tuple[Path, ...]:
         """See `ObjectiveSettings`."""
         return tuple(file for objective in self.objectives for file in objective.files())

@@ -33,6 +33,10 @@ class ObjectiveSettings(Section):
         be read."""
         return {}
 
+    def needs_dropout(self) -> bool:
+        """Whether nothing is learned without dropout."""
+        return False
+
     def files(self) -> tuple[Path, ...]:
         """Files of the user that the objective is trained on."""
         return ()

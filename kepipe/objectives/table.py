@@ -27,6 +27,8 @@ from kepipe.objectives import (
     t5,
     unilm,
 )
+from kepipe.objectives.contrastive import entity_descriptions, simcse, text_pairs
+from kepipe.objectives.contrastive import settings as contrastive
 from kepipe.objectives.ernie2 import (
     capitalisation,
     discourse_relation,
@@ -116,6 +118,16 @@ TABLE: Mapping[str, Row] = {
         rows=discourse_relation.rows,
     ),
     "ir-relevance": Row(ir_relevance.IRRelevance, labelled.build_rows, rows=ir_relevance.rows),
+    "simcse": Row(simcse.SimCSE, contrastive.build, tokens=attrgetter("cls"), rows=simcse.rows),
+    "text-pairs": Row(
+        text_pairs.TextPairs, contrastive.build, tokens=attrgetter("cls"), rows=text_pairs.rows
+    ),
+    "entity-descriptions": Row(
+        entity_descriptions.EntityDescriptions,
+        contrastive.build,
+        tokens=attrgetter("cls"),
+        rows=entity_descriptions.rows,
+    ),
     "causal-lm": Row(
         causal.CausalLM,
         causal.build_causal,

@@ -54,13 +54,18 @@ def find(pipeline: Path) -> Path:
 
 def summary(file: Path) -> str:
     """What the head of a pipeline file says that it does, on one line."""
-    summary: list[str] = []
+    return head(file, "What")
+
+
+def head(file: Path, word: str) -> str:
+    """What the head of a pipeline file says behind a word, such as `Command:`, on one line; empty where it has none."""
+    found: list[str] = []
     for line in file.read_text(encoding="utf-8").splitlines():
-        next_word_begins = summary and line[2:3].strip()  # such as `Command:`
-        if not line.startswith("#") or next_word_begins:
+        if not line.startswith("#") or (found and line[2:3].strip()):
             break
-        summary.append(line.removeprefix("#").strip().removeprefix("What:").strip())
-    return " ".join(summary)
+        if found or line.startswith(f"# {word}:"):
+            found.append(line.removeprefix("#").strip().removeprefix(f"{word}:").strip())
+    return " ".join(found)
 
 
 def copy(name: str, folder: Path) -> Path:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -13,7 +13,9 @@ from pydantic import Field
 
 from kepipe.config import ConfigConflict, Section, UserPaths, runtime_only
 from kepipe.data.sources.table import SOURCES, Dataset, Reading, SourceName, described
+from kepipe.finetuning.table import TaskName
 from kepipe.flow.artifact import hash_json
+from kepipe.flow.source_digests import digest_source
 from kepipe.flow.stage import Nothing, Planned, Stage, StageContext
 from kepipe.stages.artifacts import Corpus
 from kg.problems import Problems
@@ -50,6 +52,11 @@ class CorpusConfig(Section):
     """For `hugging-face`: which data set."""
     strict: bool = False
     """Refuse bad lines instead of skipping and counting them."""
+    task: TaskName = "classification"
+    """For `task`, and for `exclude`: the task whose files these are (docs/tasks.md)."""
+    exclude: UserPaths | None = runtime_only(None)
+    """Files of the task whose texts no model may have seen, its dev and test parts: a document that has 13 words in a
+    row in common with one of them is left out and counted, or refused where `strict` says so."""
     max_documents: int | None = None
     """Read no more than this many documents."""
     held_out: float = Field(0.1, ge=0, lt=1)
@@ -66,32 +73,28 @@ NO_GOLD = (
     "which the linker learns and by which it is scored, are called `gold`"
 )
 
+EXCLUDED = "{count:,} documents hold texts of `exclude` and are left out, such as {first}"
+
 
 def corpus(_inputs: Nothing, config: CorpusConfig, context: StageContext) -> None:
     """Write `documents.jsonl` and `corpus.json`. Raises ValueError where there is no text at all."""
-    from kepipe.data.document_files import held_out, to_line
+    from kepipe.data.corpus_files import write_corpus, write_report
     from kepipe.data.sections import sections
 
     problems = Problems(strict=config.strict)
-    counts = dict.fromkeys(("documents", "words", "characters", "gold", "held_out"), 0)
-    mentions = 0
-    with (context.out / "documents.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
-        for document in chain.from_iterable(map(sections, _read(config, problems, context))):
-            stream.write(to_line(document))
-            counts["documents"] += 1
-            counts["words"] += len(document.text.split())
-            counts["characters"] += len(document.text)
-            counts["gold"] += len(document.gold)
-            mentions += len(document.mentions)
-            counts["held_out"] += held_out(document.id, config.held_out)
+    documents = chain.from_iterable(map(sections, _read(config, problems, context)))
+    excluded: list[str] = []
+    counts = write_corpus(context.out, _permitted(documents, config, excluded), config.held_out)
+    mentions = counts.pop("mentions")
     if problems:
         context.warn(problems.summary())
+    if excluded:
+        context.warn(EXCLUDED.format(count=len(excluded), first=", ".join(excluded[:3])))
     if not counts["documents"]:
         raise ValueError(f"{_where(config)}: the corpus is empty: no document with any text was found")
-    report = counts | {"held_out_share": config.held_out, "bad_lines": problems.to_json()}
-    (context.out / "corpus.json").write_text(
-        json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8"
-    )
+    if config.exclude is not None:
+        counts["excluded"] = len(excluded)
+    write_report(context.out, counts, config.held_out, problems)
     context.log(counts)
     context.note(f"{counts['documents']:,} documents, {counts['words']:,} words")
     if counts["documents"] == 1 and config.max_documents != 1:
@@ -103,18 +106,49 @@ def corpus(_inputs: Nothing, config: CorpusConfig, context: StageContext) -> Non
 
 def fingerprint(config: CorpusConfig) -> Mapping[str, str]:
     """Digests of the files that will be read."""
-    return SOURCES[config.source].digests(_paths(config))
+    digests = SOURCES[config.source].digests(_paths(config))
+    excluded = {f"exclude/{number}": digest_source(file) for number, file in enumerate(config.exclude or ())}
+    return {**digests, **excluded}
 
 
 def conflicts(planned: Planned) -> Iterable[ConfigConflict]:
-    """A source without the path that it needs."""
+    """A source without the path that it needs; a task's texts without those that must not be among them."""
+    config: CorpusConfig = planned.config
     try:
-        _paths(planned.config)
+        _paths(config)
     except ValueError as error:
         yield ConfigConflict("source", str(error))
+    if config.source == "task" and config.exclude is None:
+        yield ConfigConflict(
+            "exclude",
+            "say which texts a model must not see before it is measured on them: `exclude: [dev.jsonl, test.jsonl]`; "
+            "`exclude: []` where the task has none",
+        )
+
+
+def _permitted(
+    documents: Iterable[Document], config: CorpusConfig, excluded: list[str]
+) -> Iterator[Document]:
+    """The documents without those that hold a text of `exclude`, whose ids are added to `excluded`. Raises ValueError
+    for the first of these where `strict` says so."""
+    from kepipe.finetuning.texts import known_texts
+
+    if not config.exclude:
+        yield from documents
+        return
+    known = known_texts(config.task, config.exclude, Problems(strict=True))
+    for document in documents:
+        if not known.found_in(document.text):
+            yield document
+            continue
+        if config.strict:
+            raise ValueError(f"{_where(config)}: `{document.id}` holds a text of `exclude`")
+        excluded.append(document.id)
 
 
 def _read(config: CorpusConfig, problems: Problems, context: StageContext) -> Iterator[Document]:
+    from kepipe.finetuning.texts import read_documents
+
     source = SOURCES[config.source]
     for name in _options():
         if name in config.model_fields_set and name not in source.options:
@@ -129,6 +163,7 @@ def _read(config: CorpusConfig, problems: Problems, context: StageContext) -> It
         context.note,
         config.documents,
         dataset,
+        partial(read_documents, config.task),
     )
     return islice(source.read(reading), config.max_documents)
 
@@ -164,7 +199,17 @@ def first_documents(config: CorpusConfig, number: int = 20) -> list[Document]:
     def silent(*_: object) -> Iterator[Callable[[int], None]]:
         yield lambda _: None
 
-    reading = Reading(_paths(config), number, Problems(), silent, lambda _: None, config.documents)
+    from kepipe.finetuning.texts import read_documents
+
+    reading = Reading(
+        _paths(config),
+        number,
+        Problems(),
+        silent,
+        lambda _: None,
+        config.documents,
+        read_task=partial(read_documents, config.task),
+    )
     try:
         return list(islice(SOURCES[config.source].read(reading), number))
     except (ValueError, OSError):

@@ -15,7 +15,7 @@ from kepipe.data.script import language_of
 from kepipe.flow.artifact import hash_json
 from kepipe.flow.stage import Planned, Stage, StageContext
 from kepipe.stages.artifacts import Corpus, Graph, Linked
-from kepipe.stages.corpus import first_documents
+from kepipe.stages.corpus import CorpusConfig, first_documents
 
 if TYPE_CHECKING:
     from kepipe.linking.corpus.run import LinkedCorpus
@@ -161,6 +161,8 @@ def _language_warning(config: LinkConfig, texts: Iterable[str]) -> Iterator[str]
 def inspect(stage: Planned) -> Iterator[str]:
     """The text's language, by its first documents."""
     corpus = stage.given("corpus")
+    while corpus is not None and not isinstance(corpus.config, CorpusConfig):
+        corpus = corpus.given("corpus")
     documents = [] if corpus is None else first_documents(corpus.config)
     return _language_warning(stage.config, (document.text[:2000] for document in documents))
 

@@ -192,6 +192,9 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
     if getattr(config.base, "memory", 0) and not config.streams:
         reason = "what is remembered goes from batch to batch: set `streams: true`, or leave it out"
         yield ConfigConflict("base.memory", reason)
+    if config.objective.needs_dropout() and not getattr(config.base, "dropout", 0.0):
+        reason = f"{table.name_of(config.objective)} learns from dropout alone: set `dropout: 0.1`"
+        yield ConfigConflict("base.dropout", reason)
     if model is not None and not preview.is_trainable(model):
         key = "base" if stage.given("start") is None else "inputs.start"
         yield ConfigConflict(key, f"{name} is of a kind that no objective trains")

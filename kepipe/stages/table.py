@@ -17,6 +17,7 @@ from kepipe.stages.interpolate import INTERPOLATE
 from kepipe.stages.link import LINK
 from kepipe.stages.names_only_graph import NAMES_ONLY_GRAPH
 from kepipe.stages.names_only_vectors import NAMES_ONLY_VECTORS
+from kepipe.stages.neighbours import NEIGHBOURS
 from kepipe.stages.pretrain import PRETRAIN
 from kepipe.stages.register import REGISTER
 from kepipe.stages.replay import REPLAY
@@ -33,6 +34,7 @@ STAGES: tuple[Stage[Any, Any], ...] = (
     SHUFFLED_GRAPH,
     NAMES_ONLY_GRAPH,
     CORPUS,
+    NEIGHBOURS,
     LINK,
     CHAMPION_STAGE,
     REPLAY,

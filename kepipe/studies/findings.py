@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from kepipe.studies.design import Design, Measure
 from kepipe.studies.intervals import Estimate, mean_over_seeds
+from kepipe.studies.significance import holm_adjusted, paired_tests
 
 Answer = Literal["gain", "loss", "open", "same"]
 """An interval wholly on the better side of 0, on the worse side, on both; or equal values with every seed."""
@@ -50,6 +51,13 @@ class Finding:
         """An arm's values."""
         return next(values for values in self.values if values.arm == arm)
 
+    def holm(self) -> dict[tuple[str, str], float]:
+        """Pair of arms → the p-value of its t test, corrected for all comparisons of the measure (Holm 1979)."""
+        tests = {f"{d.first} − {d.second}": paired_tests(d.by_seed).t for d in self.differences}
+        adjusted = holm_adjusted({pair: p for pair, p in tests.items() if p is not None})
+        pairs = {f"{d.first} − {d.second}": (d.first, d.second) for d in self.differences}
+        return {pairs[name]: p for name, p in adjusted.items()}
+
     def between(self, first: str, second: str) -> Difference:
         """The comparison of two arms."""
         return next(d for d in self.differences if (d.first, d.second) == (first, second))
@@ -84,13 +92,18 @@ def helped(design: Design, finding: Finding, arm: str) -> bool:
 
 def as_json(finding: Finding) -> dict[str, Any]:
     """Plain data, as in `study.json`."""
-    measure = finding.measure
+    measure, adjusted = finding.measure, finding.holm()
     return {
         "measure": measure.name,
         "better": measure.better,
         "arms": {v.arm: {**_mean_json(v.mean), "by_seed": list(v.by_seed)} for v in finding.values},
         "differences": {
-            f"{d.first} − {d.second}": {**_mean_json(d.mean), "by_seed": list(d.by_seed), "shows": d.answer}
+            f"{d.first} − {d.second}": {
+                **_mean_json(d.mean),
+                "by_seed": list(d.by_seed),
+                "shows": d.answer,
+                "p": {**asdict(paired_tests(d.by_seed)), "holm": adjusted.get((d.first, d.second))},
+            }
             for d in finding.differences
         },
     }

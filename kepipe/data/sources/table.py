@@ -6,7 +6,7 @@ To read the table imports no reader: the names are part of every plan.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +41,8 @@ class Dataset:
 @dataclass(frozen=True)
 class Reading:
     """What a source is read with. `paths`: the user's text; `limit`: no more documents than this are wanted;
-    `documents`: where those of a plain text end; `dataset`: what is asked of Hugging Face."""
+    `documents`: where those of a plain text end; `dataset`: what is asked of Hugging Face; `read_task`: how files
+    of the task that is named are read, which the layers above know."""
 
     paths: tuple[Path, ...]
     limit: int | None
@@ -50,6 +51,7 @@ class Reading:
     note: Callable[[str], None]
     documents: str = "auto"
     dataset: Dataset | None = None
+    read_task: Callable[[Iterable[Path], Problems], Iterator[Document]] | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,15 @@ def _wikipedia_sample_digests(_: tuple[Path, ...]) -> Mapping[str, str]:
     return wikipedia.sample_digests()
 
 
+def _read_task(reading: Reading) -> Iterator[Document]:
+    if reading.read_task is None:
+        raise ValueError("`source: task` needs `task`: whose files these are")
+    with reading.progress("reading", None, "documents") as tick:
+        for document in reading.read_task(reading.paths, reading.problems):
+            tick(1)
+            yield document
+
+
 SOURCES: Mapping[str, Source] = {
     "wikipedia-sample": Source(
         "106 articles from gensim's wheel, with their link anchors",
@@ -112,6 +123,13 @@ SOURCES: Mapping[str, Source] = {
         _folder_digests,
         path="a folder of text files, or such a file (docs/formats.md)",
         options=("path", "strict", "documents"),
+    ),
+    "task": Source(
+        "the texts of a task's training examples, without their labels",
+        _read_task,
+        _folder_digests,
+        path="the file of training examples, or several",
+        options=("path", "strict"),
     ),
     "hugging-face": Source(
         "a data set of Hugging Face's hub, by the package `datasets`",

@@ -186,6 +186,11 @@ def paragraphs(text: str) -> Iterator[Span]:
         yield Span(start, end)
 
 
+def rule_sentences(text: str, language: str) -> Iterator[Span]:
+    """Sentences by punctuation alone."""
+    return split_sentences(text, _CHINESE_STOP if language == "zh" else _ENGLISH_STOP)
+
+
 def split_sentences(text: str, stop: re.Pattern[str]) -> Iterator[Span]:
     """Sentences of each line, each ending with a match of `stop`, blanks trimmed."""
     for line in _PARAGRAPH.finditer(text):

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from kepipe.models.families import Stacks
     from kepipe.models.protocols import Capability, TrainableConfig
 
+_OF_TEXTS = ("simcse", "text-pairs", "entity-descriptions")
+"""Objectives of vectors of whole texts."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkConfig:
@@ -67,7 +70,7 @@ class NetworkConfig:
     @property
     def objectives(self) -> frozenset[str]:
         """See `TrainableConfig`."""
-        return frozenset({"causal-lm"} if self.causal else {"mlm", "span-masking"})
+        return frozenset({"causal-lm"} if self.causal else {"mlm", "span-masking", *_OF_TEXTS})
 
     @property
     def capabilities(self) -> frozenset[Capability]:

@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 from kepipe.data.document import Document
 from kepipe.drift import domain, entities, loss, unknown_tokens, unlinked
 from kepipe.drift.base import NotMeasurable, Windows
-from kepipe.drift.check import check, draw, holm
+from kepipe.drift.check import check, draw
 from kepipe.drift.table import MEASURES
 from kepipe.linking.text.casing import Casing
 from tests.support.world import World, make_documents, make_world
@@ -119,12 +119,6 @@ def test_the_loss_is_compared_with_that_of_documents_that_were_held_out(
         loss.compare(replace(windows, unseen=windows.unseen[:0]))
     assert np.isfinite(loss.compare(changed).new)
     assert unknown_tokens.compare(changed).new > 0.02 > unknown_tokens.compare(windows).new
-
-
-def test_holm_by_hand() -> None:
-    assert holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005}, 0.05) == ("a", "d")
-    assert holm({"a": 0.02, "b": 0.02}, 0.05) == ("a", "b")
-    assert holm({}, 0.05) == ()
 
 
 def test_windows_are_drawn_in_order() -> None:

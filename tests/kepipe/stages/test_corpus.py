@@ -3,6 +3,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from kepipe.flow.events import Event, Noted
 from kepipe.flow.stage import Nothing, StageContext
 from kepipe.stages.corpus import CORPUS, CorpusConfig, corpus, fingerprint
 from kg.problems import Problems
+from tests.support.conflicts import complaint
 from tests.support.stages import run_stage
 
 
@@ -130,3 +132,53 @@ def test_a_very_long_document_becomes_sections(tmp_path: Path) -> None:
     documents = list(read_documents(tmp_path / "stage" / "out" / "documents.jsonl"))
     assert [document.id for document in documents] == ["a#1", "a#2", "a#3"]
     assert sum(document.text.count("Mars") for document in documents) == 110_000
+
+
+def task_text(tmp_path: Path, **settings: Any) -> tuple[list[str], list[Event]]:
+    """The corpus of a task whose second training text stands in its test, with other marks."""
+    shared = "The drug that was given to all of these patients blocks the growth of the cells"
+    for split, texts in (("train", ["One text.", shared, "Another one."]), ("test", [f"<< {shared} >>!"])):
+        lines = (json.dumps({"text": text, "label": "a"}) for text in texts)
+        (tmp_path / f"{split}.jsonl").write_text("\n".join(lines))
+    config = CorpusConfig.model_validate(
+        {"source": "task", "path": tmp_path / "train.jsonl", "exclude": [tmp_path / "test.jsonl"], **settings}
+    )
+    events = run(config, tmp_path / "out")
+    texts = [document.text for document in read_documents(tmp_path / "out" / "documents.jsonl")]
+    return texts, events
+
+
+def test_texts_of_a_task_are_read_without_those_that_are_tested_on(tmp_path: Path) -> None:
+    texts, events = task_text(tmp_path)
+    assert texts == ["One text.", "Another one."]
+    assert json.loads((tmp_path / "out" / "corpus.json").read_text())["excluded"] == 1
+    warnings = [event.message for event in events if isinstance(event, Noted) and event.level == "warning"]
+    assert warnings == ["1 documents hold texts of `exclude` and are left out, such as 0/train:2"]
+
+
+def test_a_text_that_is_tested_on_is_refused_where_that_is_wanted(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="`0/train:2` holds a text of `exclude`"):
+        task_text(tmp_path, strict=True)
+
+
+def test_a_test_given_as_training_text_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "test.jsonl").write_text('{"text": "Only this.", "label": "a"}\n')
+    config = CorpusConfig(source="task", path=tmp_path / "test.jsonl", exclude=tmp_path / "test.jsonl")
+    with pytest.raises(ValueError, match="the corpus is empty"):
+        run(config, tmp_path / "out")
+
+
+def test_what_must_not_be_seen_has_to_be_said_of_a_task(tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").write_text('{"text": "One text.", "label": "a"}\n')
+    source = "  text: {use: corpus, source: task, path: train.jsonl"
+    assert "say which texts a model must not see" in complaint(tmp_path, f"{source}}}\n")
+    assert complaint(tmp_path, f"{source}, exclude: []}}\n") == ""
+
+
+def test_the_fingerprint_follows_what_must_not_be_seen(tmp_path: Path) -> None:
+    task_text(tmp_path)
+    files = {"path": tmp_path / "train.jsonl", "exclude": tmp_path / "test.jsonl"}
+    config = CorpusConfig.model_validate({"source": "task", **files})
+    before = fingerprint(config)
+    (tmp_path / "test.jsonl").write_text('{"text": "Others.", "label": "a"}\n')
+    assert fingerprint(config) != before

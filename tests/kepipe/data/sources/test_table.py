@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from kepipe.data.document import Document
 from kepipe.data.sources.table import SOURCES, Reading
 from kepipe.stages.corpus import CorpusConfig
 from kg.problems import Problems
@@ -47,7 +48,11 @@ def test_a_source_is_read_and_counted(name: str, tmp_path: Path) -> None:
         assert unit == "documents"
         yield ticks.append
 
-    documents = list(row.read(Reading(paths, 3, Problems(), progress, lambda _: None)))
+    def read_task(paths: Iterable[Path], _problems: Problems) -> Iterator[Document]:
+        return (Document(file.stem, file.read_text()) for path in paths for file in path.iterdir())
+
+    reading = Reading(paths, 3, Problems(), progress, lambda _: None, read_task=read_task)
+    documents = list(row.read(reading))
     assert len({document.id for document in documents}) == 3
     assert all(document.text for document in documents)
     assert sum(ticks) >= 3

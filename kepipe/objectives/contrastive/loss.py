@@ -1,0 +1,86 @@
+"""The contrastive loss of pooled vectors, and the two figures by which such vectors are judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from kepipe.data.batch import Batch
+from kepipe.objectives.losses import HiddenCriterion
+from kepipe.training.criterion import Losses
+
+
+@dataclass(frozen=True)
+class ContrastiveLoss(HiddenCriterion):
+    """`contrastive`: −ln of the share that the partner has among all second texts of the batch, by e^(cosine / τ) (Gao
+    et al. 2021, "SimCSE", equations 1 and 5). A second text that is word for word the partner's counts as none of the
+    others.
+
+    `accuracy`: how often the partner is the nearest. `alignment`: mean squared distance of partners; `uniformity`: ln
+    of the mean of e^(−2 · squared distance) of first texts (Wang & Isola 2020, §4.1). Of both, less is better.
+    """
+
+    temperature: float
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """See `Criterion`."""
+        return ("contrastive",)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """See `Criterion`."""
+        return ("accuracy", "alignment", "uniformity")
+
+    def counts(self, batch: Batch) -> Mapping[str, int]:
+        """See `Criterion`: a pair is a place; uniformity is of a whole batch."""
+        pairs = len(batch.extra["same"])
+        return {"contrastive": pairs, "accuracy": pairs, "alignment": pairs, "uniformity": int(pairs > 1)}
+
+    def positions(self, batch: Batch) -> tuple[Tensor, ...]:
+        """See `HiddenCriterion`."""
+        return (batch.extra["pooled_places"],)
+
+    def losses(self, model: Any, hidden: tuple[Tensor, ...], batch: Batch) -> Losses:  # noqa: ARG002
+        """See `HiddenCriterion`."""
+        vectors_BD = F.normalize(pool(hidden[0], batch), dim=1)
+        first_PD, *others = torch.tensor_split(vectors_BD, int(batch.host.extra["members"][-1]) + 1)
+        second_PD = others[0]
+        logits_PP = first_PD @ second_PD.T / self.temperature
+        own_P = torch.arange(len(first_PD), device=logits_PP.device)
+        same_P = batch.extra["same"]
+        twin_PP = (same_P[:, None] == same_P) & (own_P[:, None] != own_P)
+        columns = [logits_PP.masked_fill(twin_PP, -torch.inf)]
+        columns += [first_PD @ negative_PD.T / self.temperature for negative_PD in others[1:]]
+        logits_PC = torch.cat(columns, 1)
+        return {
+            "contrastive": F.cross_entropy(logits_PC, own_P),
+            "accuracy": (logits_PC.detach().argmax(1) == own_P).float().mean(),
+            "alignment": alignment(first_PD.detach(), second_PD.detach()),
+            "uniformity": uniformity(first_PD.detach()),
+        }
+
+
+def pool(hidden_ND: Tensor, batch: Batch) -> Tensor:
+    """The mean of the tokens that are pooled of each row, float32 [B, D]."""
+    rows_N, hidden_ND = batch.extra["pooled_rows"], hidden_ND.float()
+    sums_BD = hidden_ND.new_zeros(len(batch.tokens), hidden_ND.shape[1]).index_add(0, rows_N, hidden_ND)
+    counts_B = hidden_ND.new_zeros(len(batch.tokens)).index_add(0, rows_N, hidden_ND.new_ones(len(rows_N)))
+    return sums_BD / counts_B.clamp(min=1)[:, None]
+
+
+def alignment(first_PD: Tensor, second_PD: Tensor) -> Tensor:
+    """Mean ‖x − y‖² of pairs of vectors of length 1 (Wang & Isola 2020, equation 4 with α = 2)."""
+    return (first_PD - second_PD).square().sum(1).mean()
+
+
+def uniformity(vectors_ND: Tensor) -> Tensor:
+    """ln of the mean of e^(−2 ‖x − y‖²) over pairs of different vectors (equation 5 with t = 2); 0 of a single one."""
+    if len(vectors_ND) < 2:
+        return vectors_ND.new_zeros(())
+    return torch.pdist(vectors_ND).square().mul(-2).exp().mean().log()

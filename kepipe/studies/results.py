@@ -1,0 +1,154 @@
+"""What finished studies have found: read from `study.json`, with tests, and what each arm has cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from kepipe.flow.lineage import Made, by_digest
+from kepipe.flow.plan import Workspace
+from kepipe.studies.intervals import Estimate
+from kepipe.studies.significance import PairedTests, holm_adjusted, paired_tests
+from kg.regular_files import read_json
+
+FILE = "study.json"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """First arm − second arm. `holm`: the p-value of the t test, corrected for the comparisons of this measure; None
+    where there is none."""
+
+    pair: str
+    mean: Estimate
+    shows: str
+    tests: PairedTests
+    holm: float | None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One measure: arm → its mean over the seeds, and the comparisons."""
+
+    name: str
+    better: str
+    arms: Mapping[str, Estimate]
+    differences: Sequence[Compared]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one arm has cost, a mean over its seeds: seconds of the processor (None: not recorded), megabytes that the
+    process held at most, and the weights of its largest model; 0: not known."""
+
+    processor_seconds: float | None = None
+    memory: float = 0.0
+    parameters: int = 0
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """A finished study. `made`: Unix time, 0 where nobody knows; `place`: where it was read from."""
+
+    pipeline: str
+    verdict: str
+    seeds: Sequence[int]
+    reference: str
+    controls: Sequence[str]
+    deciding: frozenset[str]
+    measures: Sequence[Measured]
+    made: float = 0.0
+    place: str = ""
+    costs: Mapping[str, Cost] = field(default_factory=dict)
+
+
+def from_json(told: Mapping[str, Any], pipeline: str, **beside: Any) -> StudyResult:
+    """The study that a `study.json` tells of. Raises ValueError for another form."""
+    try:
+        measures = [_measured(finding) for finding in told["findings"]]
+        tasks = tuple(told.get("tasks", ()))
+        first = {measure.name.split("/")[0]: measure.name for measure in reversed(measures)}
+        return StudyResult(
+            pipeline,
+            str(told["verdict"]),
+            [int(seed) for seed in told["seeds"]],
+            str(told["reference"]),
+            [str(control) for control in told["controls"]],
+            frozenset(first[task] for task in tasks if task in first) or frozenset([measures[0].name]),
+            measures,
+            **beside,
+        )
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
+        raise ValueError(f"{beside.get('place', FILE)}: not what a study writes ({error!r})") from None
+
+
+def _measured(finding: Mapping[str, Any]) -> Measured:
+    tests = {pair: paired_tests(found["by_seed"]) for pair, found in finding["differences"].items()}
+    known = {pair: each.t for pair, each in tests.items() if each.t is not None}
+    adjusted = holm_adjusted(known)
+    return Measured(
+        str(finding["measure"]),
+        str(finding["better"]),
+        {arm: _mean(found) for arm, found in finding["arms"].items()},
+        [
+            Compared(pair, _mean(found), str(found["shows"]), tests[pair], adjusted.get(pair))
+            for pair, found in finding["differences"].items()
+        ],
+    )
+
+
+def _mean(found: Mapping[str, Any]) -> Estimate:
+    return Estimate(found["value"], found["low"], found["high"], found["seeds"], found["seeds"])
+
+
+def in_workspace(root: Path) -> Iterator[StudyResult]:
+    """The newest finished study of each pipeline in a workspace, by name. Damaged ones are passed over."""
+    made = by_digest(Workspace(root.resolve()))
+    newest: dict[str, Made] = {}
+    for each in made.values():
+        name = str(each.record.get("pipeline", "?"))
+        if each.kind == "study" and _started(each) >= _started(newest.get(name)):
+            newest[name] = each
+    for name, each in sorted(newest.items()):
+        told = read_json(each.folder / FILE)
+        yield from_json(told, name, made=_started(each), place=str(each.folder), costs=_costs(each, made))
+
+
+def _started(made: Made | None) -> float:
+    return float(made.record.get("started", 0.0)) if made is not None else 0.0
+
+
+def _costs(study: Made, made: Mapping[str, Made]) -> dict[str, Cost]:
+    """Arm → what those of its results that the study read have cost, each counted once a copy."""
+    results = {name.partition("/")[2]: made[digest] for name, digest in study.inputs() if digest in made}
+    by_arm: dict[str, list[list[Made]]] = {}
+    for copy in study.settings["copies"]:
+        own = [results[node] for node in copy["nodes"].values() if node in results]
+        by_arm.setdefault(str(copy["arm"]), []).append(own)
+    return {arm: _cost(copies) for arm, copies in by_arm.items()}
+
+
+def _cost(copies: Sequence[Sequence[Made]]) -> Cost:
+    every = [each for copy in copies for each in copy]
+    spent = [each.record.get("processor_seconds") for each in every]
+    known = [float(one) for one in spent if one is not None]
+    return Cost(
+        sum(known) / len(copies) if len(known) == len(every) and every else None,
+        max((float(each.record.get("peak_memory", 0.0)) for each in every), default=0.0),
+        max((_parameters(each.folder) for each in every), default=0),
+    )
+
+
+def _parameters(folder: Path) -> int:
+    """Weights of a model folder; 0 where there are none."""
+    from safetensors import safe_open
+
+    files = [file for name in ("model", "head") if (file := folder / f"{name}.safetensors").is_file()]
+    total = 0
+    for file in files:
+        with safe_open(file, "numpy") as tensors:
+            total += sum(prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
+    return total

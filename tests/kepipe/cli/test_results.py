@@ -1,0 +1,75 @@
+"""`kepipe results` shows a study that was run, from the workspace and from MLflow's store alike."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import kepipe
+from kepipe.cli import app
+from kepipe.stages.champion import rematch
+from kepipe.tracking.delivery import deliver_pending
+from kepipe.tracking.store import connect
+
+PIPELINE = """
+name: letters
+stages:
+  finetune:
+    task: classification
+    base: {layers: 1, hidden: 32, heads: 2}
+    tokenizer: minilm
+    data: {train: train.jsonl, dev: train.jsonl, test: train.jsonl}
+    epochs: 1
+    length: 16
+study:
+  measure: {finetune: test/accuracy}
+  seeds: 2
+  arms: {slow: {}, fast: {finetune: {learning_rate: 1.0e-2}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("letters")
+    lines = (json.dumps({"text": f"{word} it", "label": word}) for word in ("good", "bad") * 6)
+    (folder / "train.jsonl").write_text("\n".join(lines))
+    (folder / "letters.yaml").write_text(PIPELINE)
+    kepipe.run(folder / "letters.yaml", workspace=folder / "ws", progress=False)
+    return folder / "ws"
+
+
+def test_arms_tests_and_costs_stand_on_the_page(workspace: Path, tmp_path: Path) -> None:
+    out, html = tmp_path / "results.md", tmp_path / "results.html"
+    command = ["results", "--workspace", str(workspace), "--out", str(out), "--html", str(html)]
+    printed = CliRunner().invoke(app, command)
+    assert printed.exit_code == 0, printed.output
+    text = out.read_text()
+    assert text.startswith(f"# Results\n\n```\nkepipe results --out {out}\n```\n\n1 study, ")
+    assert "## letters\n" in text
+    assert "finetune/test/accuracy, which decides, higher is better." in text
+    (slow,) = (line for line in text.splitlines() if line.startswith("| slow |"))
+    *_, seeds, seconds, memory, parameters, _ = slow.split("|")
+    assert (int(seeds), float(seconds.replace(",", "")) >= 0) == (2, True)
+    assert float(memory.replace(",", "")) > 50
+    assert int(parameters.replace(",", "")) > 30_522 * 32
+    assert "| fast − slow |" in text
+    assert "<h1" in html.read_text()
+
+
+def test_the_store_of_mlflow_tells_the_same(workspace: Path) -> None:
+    deliver_pending(workspace.resolve(), connect(workspace.resolve()), rematch)
+    found = [
+        CliRunner().invoke(app, ["results", "--workspace", str(workspace), *more]).output
+        for more in ((), ("--mlflow",))
+    ]
+    here, there = ([line for line in text.splitlines() if "fast − slow" in line] for text in found)
+    assert here == there != []
+
+
+def test_a_workspace_without_studies_is_told(tmp_path: Path) -> None:
+    failed = CliRunner().invoke(app, ["results", "--workspace", str(tmp_path)])
+    assert isinstance(failed.exception, ValueError)
+    assert "no finished study" in str(failed.exception)
