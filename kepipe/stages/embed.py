@@ -116,7 +116,9 @@ def embed(inputs: EmbedInputs, config: EmbedConfig, context: StageContext) -> No
         [graph.relations[row].id for row in relations],
         config.model,
     )
-    held_out = {split: graph.triples(split) for split in ("valid", "test") if split in graph.splits}
+    held_out: dict[str, Triples] = {
+        split: graph.triples(split) for split in ("valid", "test") if split in graph.splits
+    }
     if before is not None and inputs.start is not None:
         for split, triples in held_out.items():
             held_out[split] = earlier_vectors.unseen(triples, graph, inputs.start, context)

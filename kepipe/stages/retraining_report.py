@@ -48,7 +48,7 @@ def retraining_report(
         page = retraining_page(found, config.title or inputs.model.name)
         (context.out / "report.html").write_text(render(page), encoding="utf-8")
         (context.out / "retraining.json").write_text(json.dumps(asdict(found), indent=1, ensure_ascii=False))
-    context.log(found.counts | {f"forgotten/{name}": each.value for name, each in found.old.items()})
+    context.log({**found.counts, **{f"forgotten/{name}": each.value for name, each in found.old.items()}})
     context.note(page.headline)
 
 
