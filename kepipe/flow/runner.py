@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import resource
 import secrets
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +13,6 @@ from functools import partial
 from typing import Any, NoReturn
 
 from kepipe.config import ConfigError, suggest
-from kepipe.files import replacing
 from kepipe.flow.artifact import Artifact, read_manifest
 from kepipe.flow.events import (
     Event,
@@ -34,6 +30,7 @@ from kepipe.flow.events import (
 from kepipe.flow.plan import Flow, Node, Workspace, cache_key_inputs, key_of
 from kepipe.flow.stage import SourcesChangedError, StageContext
 from kepipe.flow.store import WorkDir
+from kepipe.flow.work_clock import WorkClock, peak_memory
 
 
 @dataclass(frozen=True)
@@ -186,7 +183,7 @@ class Run:
         store, device = self.workspace.store, self.device()
         resumed = store.resumable(key)
         workdir = store.start(key)
-        clock, sources = _Clock(workdir), _Sources(node, parts["sources"])
+        clock, sources = WorkClock(workdir), _Sources(node, parts["sources"])
         ended = partial(StageEnded, run=self.id, stage=node.name)
         self._announce(node, inputs, parts, key, resumed)
         try:
@@ -244,7 +241,7 @@ class Run:
             )
         )
 
-    def _record(self, node: Node, clock: _Clock, device: str, resumed: bool) -> dict[str, Any]:
+    def _record(self, node: Node, clock: WorkClock, device: str, resumed: bool) -> dict[str, Any]:
         """What is kept beside a result of how it came about."""
         return {
             "run": self.id,
@@ -273,7 +270,7 @@ class Run:
             }
         )
 
-    def _recorder(self, workdir: WorkDir, clock: _Clock) -> Sink:
+    def _recorder(self, workdir: WorkDir, clock: WorkClock) -> Sink:
         """Keeps metrics beside the work, so that they outlive this process, and passes every event on."""
 
         def record(event: Event) -> None:
@@ -334,39 +331,3 @@ class _Sources:
         """The same, unless the stage has said already that all was read."""
         if not self.checked:
             self.check()
-
-
-def peak_memory() -> float:
-    """Megabytes that this process, or the largest that it has seen end, has held at most until now."""
-    held = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return max(held) * (1024 if sys.platform != "darwin" else 1) / 1e6
-
-
-def _processor() -> float:
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
-
-
-class _Clock:
-    """Seconds of work on a key, those of interrupted attempts included."""
-
-    def __init__(self, workdir: WorkDir) -> None:
-        self._file, self._begun, self._processor_begun = workdir.spent, time.monotonic(), _processor()
-        try:
-            self._before, self._processor_before = map(float, self._file.read_text().split())
-        except (FileNotFoundError, ValueError):  # the first attempt; or a power cut emptied the file
-            self._before = self._processor_before = 0.0
-        self.started = time.time()
-
-    @property
-    def seconds(self) -> float:
-        return self._before + time.monotonic() - self._begun
-
-    @property
-    def processor_seconds(self) -> float:
-        """Of this process and those that it has seen end, whatever they did besides."""
-        return self._processor_before + _processor() - self._processor_begun
-
-    def save(self) -> None:
-        with replacing(self._file, durable=False) as unfinished:  # often; a power cut may take it
-            unfinished.write_text(f"{self.seconds} {self.processor_seconds}")

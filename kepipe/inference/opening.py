@@ -114,15 +114,9 @@ def _read_hugging_face(folder: Path) -> ModelConfig:
 
 
 def _export_transformer(source: Path, folder: Path) -> None:
-    """A folder that transformers opens; of a model that was trained for vectors of texts, sentence-transformers too."""
-    from kepipe.models.hf.export import export
-    from kepipe.models.hf.sentence_transformers import write_modules
-    from kepipe.models.text_pooling import trained_pooling
+    from kepipe.models.hf.export import export_folder
 
-    model = pretrained.from_pretrained(str(source))
-    export(folder, model, source)
-    if (pooling := trained_pooling(source)) is not None:
-        write_modules(folder, model.hidden_size, pooling, model.config.positions or 512)
+    export_folder(source, folder)
 
 
 def _open_ngram(folder: Path, _device: str, _note: Note) -> OpenedModel:

@@ -16,7 +16,8 @@ from kepipe.flow.history import results
 from kepipe.flow.plan import Workspace
 from kepipe.tracking import registry
 from kepipe.tracking.dashboard import next_free
-from tests.faults.world import LIGHT, Killer, World, differs_from_reference, tracking_server, wrongs
+from tests.faults.killer import Killer
+from tests.faults.world import LIGHT, World, differs_from_reference, tracking_server, wrongs
 
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 HOUR = 3600

@@ -31,6 +31,19 @@ def export(folder: Path, model: Transformer, source: Path) -> None:
     write_json(file, {**tokenizer_config(model, tokenizer), **theirs})
 
 
+def export_folder(source: Path, folder: Path) -> None:
+    """`export` of the model in the folder `source`; of one that was trained for vectors of texts, with the files of
+    sentence-transformers too."""
+    from kepipe.models import pretrained
+    from kepipe.models.hf.sentence_transformers import write_modules
+    from kepipe.models.text_pooling import trained_pooling
+
+    model = pretrained.from_pretrained(str(source))
+    export(folder, model, source)
+    if (pooling := trained_pooling(source)) is not None:
+        write_modules(folder, model.hidden_size, pooling, model.config.positions or 512)
+
+
 def special_ids(model: Transformer, tokenizer: Tokenizer) -> dict[str, int]:
     """What their config says of the tokenizer, else their own ids would be taken: where a text begins, and ends."""
     names = _names(model, tokenizer)
