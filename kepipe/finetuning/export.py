@@ -93,6 +93,8 @@ def export(folder: Path, source: Path, note: Callable[[str], None] = lambda _: N
             **({"problem_type": kind} if spec.row.reads == "row" else {}),
         },
     )
+    if spec.decoding == "valid":
+        note(f"{source}: theirs takes the likeliest label of each word, so that sequences may not be valid")
     for settings in read_settings(source):
         note(
             f"{source}: what {name_of(settings)} brings does not go with it: the exported model reads the text alone, "
@@ -112,6 +114,16 @@ def _pipeline(source: Path, spec: TaskSpec) -> str:
         raise ValueError(
             f"{source}: its head reads the mean of a row, theirs one token: fine-tune with `pooling: markers` to "
             "export it"
+        )
+    if spec.mixture:
+        raise ValueError(
+            f"{source}: its head reads a mixture of all layers, theirs the last one: fine-tune without `mixture` to "
+            "export it"
+        )
+    if spec.decoding == "crf":
+        raise ValueError(
+            f"{source}: its labels are decoded by a CRF, which theirs lack: fine-tune with `decoding: independent` or "
+            "`valid` to export it"
         )
     return FORMS[spec.row.reads][1]
 

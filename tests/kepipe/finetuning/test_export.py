@@ -28,11 +28,11 @@ TEXTS = ["we saw a lovely old day", "the rain was awful and long", "fine"]
 LABELS = ("bad", "good", "open")
 
 
-def tuned(folder: Path, task: str, family: str = "bert", mean: bool = False, **sizes: Any) -> Path:
+def tuned(folder: Path, task: str, family: str = "bert", **settings: Any) -> Path:
     """A model whose head was drawn, large enough that the logits differ."""
-    start = base_model(folder / "base", family, **sizes)
+    start = base_model(folder / "base", family)
     tokenizer = load_tokenizer(start.folder)
-    spec = TaskSpec(task, LABELS, length=32, mean=mean)
+    spec = TaskSpec(task, LABELS, length=32, **settings)
     model = with_head(load_encoder(start.folder), spec, tokenizer)
     with torch.no_grad():
         for parameter in model.head.parameters():
@@ -92,12 +92,16 @@ def test_a_tagger_has_the_same_logits_at_each_word(tmp_path: Path, family: str) 
 
 
 def test_what_has_no_class_at_hugging_face_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
-    for task, family, mean, message in (
-        ("relations", "bert", False, "no class for relations"),
-        ("classification", "gpt2", False, "head for gpt2 computes something else"),
-        ("classification", "bert", True, "reads the mean of a row"),
+    for number, (task, family, settings, message) in enumerate(
+        (
+            ("relations", "bert", {}, "no class for relations"),
+            ("classification", "gpt2", {}, "head for gpt2 computes something else"),
+            ("classification", "bert", {"mean": True}, "reads the mean of a row"),
+            ("classification", "bert", {"mixture": True}, "reads a mixture of all layers"),
+            ("tagging", "bert", {"decoding": "crf"}, "decoded by a CRF"),
+        )
     ):
-        source = tuned(tmp_path / f"{task}-{family}-{mean}", task, family, mean)
+        source = tuned(tmp_path / str(number), task, family, **settings)
         with pytest.raises(ValueError, match=message):
             export(tmp_path / "out", source)
         assert not (tmp_path / "out").exists()
