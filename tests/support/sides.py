@@ -60,24 +60,39 @@ def opened(graph: Graph, model: LMScorer, method: str | dict[str, object]) -> Kn
     return knowledge
 
 
-def taught(tokenizer: Tokenizer, steps: int = 400) -> LMScorer:
-    """A model that learned to say of a town what the fact before it says: the sides are drawn anew in each step."""
-    scorer = LMScorer(
-        build(Base(layers=2, hidden=32, heads=2, family="gpt2", positions=48), tokenizer.vocab_size, 0),
-        tokenizer,
-        "append",
-    )
-    rng, optimiser = np.random.default_rng(0), torch.optim.Adam(scorer.model.parameters(), 1e-2)
+def taught(tokenizer: Tokenizer) -> LMScorer:
+    """A model that learned to say of a town what the fact before it says: the sides are drawn anew in each step.
+
+    Which first weights learn it, and when, depends on the rounding of the processor, so several are tried. Raises
+    AssertionError where none learns it.
+    """
+    for seed in range(6):
+        model = build(
+            Base(layers=2, hidden=32, heads=2, family="gpt2", positions=48), tokenizer.vocab_size, seed
+        )
+        scorer = LMScorer(model, tokenizer, "append")
+        if _learns(scorer, seed):
+            return scorer
+    raise AssertionError("no model has learned what a fact says")
+
+
+def _learns(scorer: LMScorer, seed: int, enough: int = 20, steps: int = 600) -> bool:
+    """Train until all sides have been right in `enough` steps; whether that was so within `steps`."""
+    rng, optimiser = np.random.default_rng(seed), torch.optim.Adam(scorer.model.parameters(), 1e-2)
     scorer.model.train()
+    right = 0
     for _ in range(steps):
         drawn = [(town, str(rng.choice(["north", "south"]))) for town in TOWNS * 4]
         texts = [f" {town} lies in {side}. we saw {town} it is {side}" for town, side in drawn]
-        tokens = torch.from_numpy(tokenizer.encode(texts).tokens.reshape(len(texts), -1))
+        tokens = torch.from_numpy(scorer.tokenizer.encode(texts).tokens.reshape(len(texts), -1))
         batch = Batch(tokens, torch.ones_like(tokens), visibility="causal")
         logits = scorer.model.vocabulary(scorer.model(batch)[:, :-1])
         loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    scorer.model.eval()
-    return scorer
+        right += bool((logits[:, -1].argmax(-1) == tokens[:, -1]).all())
+        if right == enough:
+            scorer.model.eval()
+            return True
+    return False
