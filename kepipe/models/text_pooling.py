@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, get_args
 
-from kepipe.models.folder import PROVENANCE, read_provenance
-
 Pooling = Literal["mean", "first"]
 """Of all tokens of a row, special ones included, or of the first (BERT's [CLS])."""
 
@@ -14,6 +12,8 @@ Pooling = Literal["mean", "first"]
 def trained_pooling(folder: Path) -> Pooling | None:
     """How the vectors of a model folder were pooled in its training; None of one that was not trained for vectors of
     texts."""
+    from kepipe.models.folder import PROVENANCE, read_provenance  # with torch, which settings do without
+
     trained = read_provenance(folder) if (folder / PROVENANCE).is_file() else {}
     objective = trained.get("config", {}).get("objective", {})
     parts = [part["objective"] for part in objective.get("of", ())] if isinstance(objective, dict) else []

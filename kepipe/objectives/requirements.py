@@ -46,7 +46,7 @@ def conflicts(
     if model.objectives is not None:
         strangers = {table.name_of(part) for part in table.parts_of(objective)} - model.objectives
         if strangers:
-            known = sorted(model.objectives)
+            known = [name for name in table.TABLE if name in model.objectives]
             yield ConfigConflict(
                 "objective",
                 f"{' and '.join(sorted(strangers))} cannot train base {base} as it is set: set `objective: {known[0]}`"

@@ -120,7 +120,9 @@ def test_a_worse_model_is_refused_and_the_title_goes_back(followed: Tutorial) ->
 
 
 def test_the_pipeline_that_goes_on_is_fine(followed: Tutorial) -> None:
-    assert "fine; stages graph, corpus, link, champion, replay" in followed.said("kepipe config check")
+    assert "fine; stages graph, corpus, link, shards, champion, pretrain" in followed.said(
+        "kepipe config check"
+    )
 
 
 def test_the_card_and_the_archive(followed: Tutorial) -> None:

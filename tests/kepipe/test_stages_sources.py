@@ -15,12 +15,13 @@ import pytest
 from kepipe.flow.stage import Nothing, Stage
 from kepipe.inference.word_vectors import import_vectors
 from kepipe.models.static import formats
-from kepipe.stages.artifacts import Graph, Linked, Shards
+from kepipe.stages.artifacts import Corpus, Graph, Linked, Shards
 from kepipe.stages.corpus import CORPUS
 from kepipe.stages.embed import EMBED, EmbedInputs
 from kepipe.stages.evaluate import EVALUATE, EvaluateInputs
 from kepipe.stages.finetune import FINETUNE, FinetuneInputs
 from kepipe.stages.graph import GRAPH
+from kepipe.stages.neighbours import NEIGHBOURS
 from kepipe.stages.pretrain import PRETRAIN, PretrainInputs
 from kepipe.stages.shards import SHARDS, ShardsInputs
 from kepipe.stages.table import STAGES
@@ -188,6 +189,21 @@ def evaluate(files: Path, rest: Path) -> Case:
     return Case(EVALUATE, inputs, settings, files, ("templates.tsv",))
 
 
+def neighbours(files: Path, rest: Path) -> Case:
+    """The encoder whose vectors are compared."""
+    made = []
+    for name in ("pool", "examples"):
+        (rest / name).mkdir()
+        (rest / name / "a.txt").write_text("we saw rain again.\n")
+        settings = CORPUS.config(source="folder", path=rest / name, held_out=0.1)
+        run_stage(CORPUS, Nothing(), settings, rest / f"{name}-work")
+        made.append(Corpus(rest / f"{name}-work" / "out", name))
+    shutil.copytree(base_model(rest / "base").folder, files, dirs_exist_ok=True)
+    settings = {"by": "encoder", "encoder": str(files), "length": 16}
+    read = ("model.safetensors", "tokenizer.json", "config.json")
+    return Case(NEIGHBOURS, NEIGHBOURS.inputs(*made), settings, files, read)
+
+
 CASES: dict[str, tuple[Callable[[Path, Path], Case], ...]] = {
     "corpus": (corpus,),
     "graph": (graph,),
@@ -197,6 +213,7 @@ CASES: dict[str, tuple[Callable[[Path, Path], Case], ...]] = {
     "pretrain": (pretrain_fused, pretrain_embeddings, pretrain_vector_folder),
     "finetune": (finetune_again, finetune_fresh),
     "evaluate": (evaluate,),
+    "neighbours": (neighbours,),
 }
 """Kind of stage → what it may be given of the user's."""
 ALL = [make for makes in CASES.values() for make in makes]

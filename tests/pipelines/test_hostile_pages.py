@@ -142,9 +142,13 @@ def test_no_page_is_missing_here() -> None:
     looked_at = {
         "statistics_page", "entity_page", "diagnosis_page", "score_page", "tree_page", "quiz_page", "few_shot_page"
     }  # fmt: skip
-    of_names_and_figures = {"lineage_page", "gate_page", "drift_page"}
+    of_names_and_figures = {"lineage_page", "gate_page", "drift_page", "results_page", "retraining_page"}
     assert made == looked_at | of_names_and_figures
-    assert {stage.name for stage in STAGES if stage.makes is Report} == {"report", "task-report"}
+    assert {stage.name for stage in STAGES if stage.makes is Report} == {
+        "report",
+        "task-report",
+        "retraining-report",
+    }
 
 
 def obeyed(document: str) -> list[str]:

@@ -30,7 +30,7 @@ PUBLISHED: dict[str, dict[str, float]] = {
     "unilm": {"longer": 0.2},
 }
 """Objective → settings as its paper has them."""
-NO_SHARES = {"mean_span", "weight", *Modes.model_fields}
+NO_SHARES = {"mean_span", "weight", "temperature", *Modes.model_fields}
 """Numbers that are no share of anything."""
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from kepipe.models.families import FAMILIES
+from kepipe.objectives.contrastive.settings import OfFile
 from kepipe.objectives.ernie2.labelled import PairLabelling
 from kepipe.objectives.table import TABLE
 from tests.support.conflicts import complaint
@@ -18,8 +19,10 @@ def test_an_objective_goes_with_the_families_of_its_stacks_alone(
     tmp_path: Path, family: str, objective: str
 ) -> None:
     format = TABLE[objective].formats[0] if TABLE[objective].formats else "doc-sentences"
+    dropout = ", dropout: 0.1" if objective == "simcse" else ""
+    file = ", file: p.yaml" if issubclass(TABLE[objective].section, OfFile) else ""
     pretrain = (
-        f"  pretrain:\n    base: {{family: {family}}}\n    objective: {{name: {objective}}}\n"
+        f"  pretrain:\n    base: {{family: {family}{dropout}}}\n    objective: {{name: {objective}{file}}}\n"
         f"    format: {format}\n"
     )
     said = complaint(tmp_path, f"  embed: {{}}\n{pretrain}")

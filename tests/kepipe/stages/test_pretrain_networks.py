@@ -172,7 +172,7 @@ GLOVE = "  vectors: {use: pretrain, base: {family: glove}}\n"
         ),
         (
             "  pretrain: {base: {family: lstm, bidirectional: true}, objective: causal-lm}\n",
-            "causal-lm cannot train base lstm as it is set: set `objective: mlm` (or span-masking)",
+            "causal-lm cannot train base lstm as it is set: set `objective: mlm` (or span-masking, simcse",
         ),
         ("  pretrain: {base: {family: cnn}, objective: unilm}\n", "unilm cannot train base cnn"),
         ("  pretrain: {base: {family: nnlm}, objective: prefix-lm}\n", "prefix-lm cannot train base nnlm"),
