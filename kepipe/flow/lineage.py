@@ -130,12 +130,17 @@ def nearest(digest: str, kind: str, made: Mapping[str, Made]) -> Made | None:
 
 
 def by_digest(workspace: Workspace) -> dict[str, Made]:
-    """The results of a store by their digests; of equal ones the first by name."""
+    """The results of a store by their digests; of equal ones the first by name, but none that is a copy of its input
+    where what it was copied from is there too."""
     found: dict[str, Made] = {}
+    copies: set[str] = set()
     for folder in sorted(workspace.store.finished()):
         try:
             made = Made.open(folder)
         except ValueError:
             continue  # damaged: `kepipe cache verify` tells of it
-        found.setdefault(made.digest, made)
+        is_copy = made.digest in (given for _, given in made.inputs())
+        if made.digest not in found or (not is_copy and made.digest in copies):
+            found[made.digest] = made
+            (copies.add if is_copy else copies.discard)(made.digest)
     return found
