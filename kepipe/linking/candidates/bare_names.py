@@ -1,7 +1,7 @@
 """First and last names with nothing to refer back to: "Brad" is Brad Pitt beside "Angelina" or "Fight Club".
 
 Whoever of the graph's persons is called so may be meant, but is a candidate only where a neighbour in the graph may be
-named elsewhere in the text.
+named elsewhere in the text. A full name that is broken by an empty line is not a name, and neither are its parts.
 """
 
 from __future__ import annotations
@@ -43,7 +43,14 @@ def bare_names(
                 words.setdefault(batch.text[slice(*place)], []).append(place)
         others = np.unique(matches.rows[(named == text) & likely])
         for word, persons in _supported(words, others, knowledge).items():
-            found |= dict.fromkeys(words[word], persons)
+            for place in words[word]:
+                whole = [
+                    given
+                    for given in persons
+                    if not _is_broken(batch.text, place, knowledge.labels[given.row])
+                ]
+                if whole:
+                    found[place] = whole
     return found
 
 
@@ -89,6 +96,17 @@ def _supported(
                 for at in best.tolist()
             ]
     return supported
+
+
+def _is_broken(text: str, place: Place, label: str) -> bool:
+    """Whether the rest of a person's name stands beside a part of it, with nothing but white space between."""
+    start, end = place
+    rest_before, found, rest_after = label.partition(text[start:end])
+    if not found or not rest_before + rest_after:
+        return False
+    around = 2 * len(label)  # white space of some length
+    before, after = text[max(0, start - around) : start].rstrip(), text[end : end + around].lstrip()
+    return before.endswith(rest_before.rstrip()) and after.startswith(rest_after.lstrip())
 
 
 def _part(word: str, label: str) -> int:

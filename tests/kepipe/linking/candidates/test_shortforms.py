@@ -81,6 +81,15 @@ def test_a_first_name_alone_is_who_has_a_neighbour_in_the_text(linker: Linker) -
     assert not any(surface == "Brad" for _, surface in meant(linker, "Then we saw Brad once more."))
 
 
+@pytest.mark.parametrize("between", ["\n\n", "\n \n\n"])
+def test_parts_of_a_name_that_an_empty_line_breaks_are_no_names(linker: Linker, between: str) -> None:
+    assert not any(
+        surface in {"Brad", "Pitt"} for _, surface in meant(linker, f"In Fight Club Brad{between}Pitt")
+    )
+    other = f"In Fight Club\n\nPitt{between}spoke."
+    assert meant(linker, other)[other.index("Pitt"), "Pitt"] == "pitt"
+
+
 def test_parts_of_names_are_kept_with_the_linker(linker: Linker, tmp_path: Path) -> None:
     linker.save(tmp_path)
     opened = Linker.open(tmp_path)
