@@ -1,4 +1,4 @@
-"""Batches of texts that belong together: rows of their own, the first texts of all pairs before the second."""
+"""Batches of matching texts, one row each: the first texts of all pairs before the second."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from kg.problems import Problems
 
 @dataclass(frozen=True)
 class Member:
-    """One text of each of P pairs: example `rows[p]` of a shard, int [P]; `spans`: int [P, 2], the tokens of the shard
-    that stand for it; None: all of its row."""
+    """One side of P pairs: example `rows[p]` of a shard, int [P]; `spans`: int [P, 2], the range of shard tokens that
+    is pooled; None: the whole row."""
 
     shard: Shard
     examples: Examples
@@ -35,7 +35,7 @@ class Member:
     spans: Ints | None = None
 
     def gather(self, pairs_B: Ints, special_tokens: SpecialTokens) -> TokenRows:
-        """The texts of some pairs. Where spans stand for them, `token_labels` is 0 there."""
+        """The rows of some pairs. If there are spans, `token_labels` is 0 on their tokens."""
         chosen_B = self.rows[pairs_B]
         rows = gather(self.shard, self.examples, chosen_B, special_tokens)
         if self.spans is None:
@@ -50,8 +50,8 @@ class Member:
 
 @dataclass(frozen=True)
 class PairedBatches:
-    """A `RowStream` of pairs, or of more texts than two that belong together: `row_labels` of its rows are the number
-    of the member, 0 … G − 1; those of one number stand together, each in the order of the pairs."""
+    """A `RowStream` of pairs or larger groups of G texts: `row_labels` of its rows are the member index, 0 … G − 1;
+    rows of one member are contiguous, in the order of the groups."""
 
     members: tuple[Member, ...]
     special_tokens: SpecialTokens
@@ -72,14 +72,14 @@ class PairedBatches:
         """See `RowStream`."""
         pairs_B = self._sampler.rows(n)
         parts = [member.gather(pairs_B, self.special_tokens) for member in self.members]
-        rows = _one_after_the_other(parts, self.special_tokens.pad)
+        rows = _concatenate(parts, self.special_tokens.pad)
         numbers = np.repeat(np.arange(len(parts)), len(pairs_B))
         return replace(rows, row_labels=numbers, entity_ids=self.entity_ids)
 
 
-def _one_after_the_other(parts: Sequence[TokenRows], pad: int) -> TokenRows:
-    """Rows of several parts, as wide as the widest. A part without labels of tokens has all of its text labelled, where
-    another has some."""
+def _concatenate(parts: Sequence[TokenRows], pad: int) -> TokenRows:
+    """Concatenate rows, padded to the widest. If only some parts have token labels, all text of the others is
+    labelled."""
     width = max(part.tokens.shape[1] for part in parts)
     labelled = any(part.token_labels is not None for part in parts)
 
