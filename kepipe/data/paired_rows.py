@@ -20,7 +20,7 @@ from kepipe.data.examples import Examples, cut_sentences
 from kepipe.data.line_readers import json_lines
 from kepipe.data.row_batches import RowShape, SpecialTokens, gather
 from kepipe.data.shards import Shard
-from kepipe.data.token_labels import UNASKED
+from kepipe.data.token_labels import UNLABELLED
 from kg.problems import Problems
 
 
@@ -45,7 +45,7 @@ class Member:
         first_B, stop_B = (self.spans[pairs_B] - before_B[:, None]).T
         place_T = np.arange(rows.tokens.shape[1])
         within_BT = (place_T >= first_B[:, None]) & (place_T < stop_B[:, None])
-        return replace(rows, token_labels=np.where(within_BT, 0, UNASKED))
+        return replace(rows, token_labels=np.where(within_BT, 0, UNLABELLED))
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def _concatenate(parts: Sequence[TokenRows], pad: int) -> TokenRows:
         return np.concatenate(wide)
 
     def labels(part: TokenRows) -> Ints:
-        return np.where(part.documents > 0, 0, UNASKED) if part.token_labels is None else part.token_labels
+        return np.where(part.documents > 0, 0, UNLABELLED) if part.token_labels is None else part.token_labels
 
     return TokenRows(
         tokens=joined(pad, *(part.tokens for part in parts)),
@@ -100,7 +100,7 @@ def _concatenate(parts: Sequence[TokenRows], pad: int) -> TokenRows:
         units={level: joined(-1, *(part.units[level] for part in parts)) for level in parts[0].units},
         entities=joined(-1, *(part.entities for part in parts)),
         sentences=joined(-1, *(part.sentences for part in parts)),
-        token_labels=joined(UNASKED, *map(labels, parts)) if labelled else None,
+        token_labels=joined(UNLABELLED, *map(labels, parts)) if labelled else None,
     )
 
 

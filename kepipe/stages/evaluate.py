@@ -18,7 +18,7 @@ from kepipe.knowledge.base import KnowledgeContext
 from kepipe.knowledge.table import KnowledgeMethods, inputs_of
 from kepipe.probes.evaluation import Given, answer_all, fitting, make_probes, score, write_files
 from kepipe.probes.settings import ProbeSettings
-from kepipe.probes.table import PROBES, ProbeName, described, on_request, score_name
+from kepipe.probes.table import PROBES, ProbeName, list_probes, probes_on_request, score_name
 from kepipe.stages import preview
 from kepipe.stages.artifacts import Evaluation, Graph, Linked, Model, Shards, Vectors
 from kepipe.stages.starting import folders
@@ -39,7 +39,7 @@ class EvaluateConfig(ProbeSettings):
     shorthand: ClassVar[Mapping[str, str]] = {"knowledge": "method"}
 
     probes: tuple[ProbeName, ...] | None = Field(
-        None, description=f"{described()}. None: those that fit each arm, but for {on_request()}."
+        None, description=f"{list_probes()}. None: those that fit each arm, but for {probes_on_request()}."
     )
     knowledge: KnowledgeMethods = ()
     """What goes with the text, of all arms alike: a method's name, `method:` with settings, or a list of such. It takes
