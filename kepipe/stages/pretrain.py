@@ -17,13 +17,13 @@ from kepipe.knowledge.base import KnowledgeContext
 from kepipe.knowledge.table import METHODS, KnowledgeMethods, inputs_of
 from kepipe.models.any_base import AnyBase, token_width
 from kepipe.models.base import Base, fingerprint
-from kepipe.models.counted import CountedBase
+from kepipe.models.fitted_base import FittedBase
 from kepipe.models.networks.config import NetworkBase
 from kepipe.models.static.config import StaticConfig
 from kepipe.objectives import requirements, table
 from kepipe.objectives.mlm import MLM
 from kepipe.objectives.requirements import RowSettings
-from kepipe.stages import counted, preview
+from kepipe.stages import fitting, preview
 from kepipe.stages.artifacts import Graph, Model, Shards, Vectors
 from kepipe.stages.provenance import provenance
 from kepipe.training.recipes import RecipeName, settings_of
@@ -51,8 +51,8 @@ class PretrainConfig(TrainingSettings):
     shorthand: ClassVar[Mapping[str, str]] = {"objective": "name", "knowledge": "method"}
 
     base: AnyBase = Base()
-    """The model that training starts from; or one that is counted in a pass of its own, without the settings of
-    training."""
+    """The model that training starts from; or one that is fitted without the training loop and its
+    settings."""
     recipe: RecipeName = "default"
     """The settings of training that are not written here, where the base is a fresh one: the defaults, others that may
     learn more in little time, or those with which its family was published. A trained base has the defaults."""
@@ -128,8 +128,8 @@ def pretrain(inputs: PretrainInputs, config: PretrainConfig, context: StageConte
     The seed gives the first weights and the order of the text, whatever the objective: arms differ in nothing
     else.
     """
-    if isinstance(config.base, CountedBase):
-        counted.fit(config.base, inputs.shards, provenance("pretrain", inputs, config, context), context)
+    if isinstance(config.base, FittedBase):
+        fitting.fit(config.base, inputs.shards, provenance("pretrain", inputs, config, context), context)
         return
     if config.processes == 1:
         fit(inputs, config, context)
@@ -174,8 +174,8 @@ def _figures(_: Planned) -> tuple[str, ...]:
 def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
     """What the settings of base, objective, knowledge, rows and tokenizer exclude of each other."""
     config: PretrainConfig = stage.config
-    if isinstance(config.base, CountedBase):
-        yield from counted.conflicts(stage)
+    if isinstance(config.base, FittedBase):
+        yield from fitting.conflicts(stage)
         return
     yield from _embeddings_conflicts(stage)
     try:

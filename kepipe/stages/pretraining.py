@@ -164,7 +164,7 @@ def _model(
     context: StageContext,
 ) -> tuple[TrainableEncoder, Knowledge | None]:
     """The model that training starts from, fit for its objective, and the knowledge that goes with it."""
-    assert isinstance(config.base, Base | NetworkBase)  # what is counted is not trained
+    assert isinstance(config.base, Base | NetworkBase)  # the others are fitted
     base = config.base if inputs.start is None else resume_or_load(inputs.start, inputs.shards, config.base)
     if inputs.embeddings is not None:
         base = base.model_copy(update={"embeddings": str(inputs.embeddings.folder)})

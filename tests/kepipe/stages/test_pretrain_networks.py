@@ -212,7 +212,7 @@ GLOVE = "  vectors: {use: pretrain, base: {family: glove}}\n"
         ),
         (
             "  finetune: {task: typing, data: {train: p.yaml}, base: {family: glove}}\n",
-            "glove is made in a pass of its own, by a stage `pretrain`",
+            "glove is fitted by a stage `pretrain`",
         ),
         (
             "  pretrain: {base: {family: cnn}}\n  evaluate: {probes: [perplexity]}\n",
