@@ -80,6 +80,7 @@ class Pretraining:
         held_out = open_shard(inputs.shards.folder / "held_out")
         held_out_rows, measured, evaluator = None, None, None
         if len(held_out):
+            context.dataset("shards/held_out", inputs.shards.digest, {"tokens": len(held_out)})
             held_out_rows = _rows(held_out, tokenizer, config, HELD_OUT_SEED, ids, parts=1)
             try:
                 measured = _objective(config.objective, tokenizer, knowledge, held_out_rows, evaluation=True)

@@ -26,6 +26,7 @@ from kepipe.flow.events import (
     StageStarted,
 )
 from kepipe.tracking import runs_table
+from kepipe.tracking.logged_models import LoggedModels, is_model, measured
 from kepipe.tracking.names import allowed
 from kepipe.tracking.store import Store
 from kepipe.tracking.tunings import TUNING, identity, is_trial, name_of, tuning_of
@@ -64,6 +65,8 @@ class Runs:
         self._ids: dict[str, str] = {}
         self._steps: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
         self._final: dict[str, dict[str, None]] = defaultdict(dict)
+        self._ending: dict[str, list[Metrics]] = defaultdict(list)
+        self._datasets: dict[str, Dataset] = {}
         self._notes: list[str] = []
         self._verdict = ""
         self._experiment = ""
@@ -100,6 +103,9 @@ class Runs:
                     self._steps[event.stage][name].add(step)
             case Metrics(stage=str(stage)) if stage in self._stages:
                 self._final[self._above(stage)[1]].update(dict.fromkeys(event.values))
+                self._ending[stage].append(event)
+            case Dataset():
+                self._datasets[event.stage] = event
             case Noted():
                 self._notes.append(f"{event.level}: {event.stage}: {event.message}")
                 begun = self._stages.get(event.stage)
@@ -238,6 +244,8 @@ class Runs:
         for name, value in tags.items():
             if value:
                 self._client.set_tag(run, name, value[:5000])
+        if event.folder:
+            self._write_models(event)
         duration = Metrics(stage=event.stage, at=event.at, values={"seconds": event.seconds})
         self.write_metrics([duration], doubtful=True)
         if event.folder:
@@ -261,6 +269,22 @@ class Runs:
             if values:
                 earlier.append(Metrics(stage=event.stage, at=begun.at, values=values, step=step))
         self.write_metrics(earlier, doubtful=True)
+
+    def _write_models(self, event: StageEnded) -> None:
+        """Log the model that a stage made, with its final metrics, or the metrics of the models that it measured."""
+        models, folder = LoggedModels(self._client, self.experiment), Path(event.folder)
+        metrics = [metric for final in self._ending[event.stage] for metric in self._metrics_of(final)]
+        copy, stage = self._above(event.stage)
+        by_digest = measured(folder, metrics, stage)
+        if is_model(folder):
+            by_digest[event.digest] = metrics
+            if not models.with_digest(event.digest):
+                name, begun = f"{stage}, {copy}" if copy else stage, self._stages.get(event.stage)
+                params = {} if begun is None else dict(flatten(begun.config))
+                params = {allowed(key): value[:6000] for key, value in params.items()}
+                models.create(event.digest, name, self.run_id(event.stage), params)
+        for digest, its_own in by_digest.items():
+            models.log(digest, its_own, self._datasets.get(event.stage))
 
     def _end(self, status: str, at: float) -> None:
         run = self.run_id("")
