@@ -88,9 +88,9 @@ def _link_node(flow: Flow) -> Node:
 
 def _trained_on(model: Path, place: Workspace) -> Path:
     """The linked text on which a model was trained."""
-    from kepipe.flow.lineage import Made, by_digest, nearest
+    from kepipe.flow.lineage import StageResult, by_digest, nearest_ancestor
 
-    found = nearest(Made.open(model).digest, "link", by_digest(place))
+    found = nearest_ancestor(StageResult.open(model).digest, "link", by_digest(place))
     if found is None:
         raise ConfigError(
             f"{model}: the text that it was trained on is not in the store any more; train it again"

@@ -34,12 +34,12 @@ def _keep_private(workspace: Path) -> Path:
 
 def _check_workspace(workspace: Path) -> Path:
     """Refuse a place that the address of a database cannot name."""
-    from kepipe.flow.plan import NOT_NAMEABLE, nameable
+    from kepipe.flow.plan import INVALID_DATABASE_PATH, is_valid_database_path
 
-    if not nameable(workspace):
+    if not is_valid_database_path(workspace):
         from kepipe.config import ConfigError
 
-        raise ConfigError(f"--workspace {workspace}: {NOT_NAMEABLE}; choose another")
+        raise ConfigError(f"--workspace {workspace}: {INVALID_DATABASE_PATH}; choose another")
     return _keep_private(workspace)
 
 

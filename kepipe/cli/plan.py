@@ -24,7 +24,7 @@ def lines(steps: Sequence[Step]) -> Iterator[tuple[str, ...]]:
             continue
         for step in several:
             waits = step.key is None and sum(map(len, step.node.inputs.values())) > MANY
-            why = "its inputs are to be made first" if waits else step.why
+            why = "waits for its inputs" if waits else step.why
             yield f"{step.node.name:<{max(12, width)}}", _status(step), f" {step.key or '':<21}{why}"
 
 

@@ -14,7 +14,7 @@ from kepipe.cli.options import WORKSPACE, WorkspaceOption
 from kepipe.terminal import echo
 
 if TYPE_CHECKING:
-    from kepipe.flow.lineage import Made, Origin
+    from kepipe.flow.lineage import LineageNode, StageResult
 
 app = typer.Typer(help="Compare the results of runs.", no_args_is_help=True)
 SHORTEST = 4
@@ -29,11 +29,11 @@ def lineage(
     workspace: WorkspaceOption = WORKSPACE,
 ) -> None:
     """Show where a result comes from: the results and files it was made from, and the run that made each."""
-    from kepipe.flow.lineage import origin_of
+    from kepipe.flow.lineage import lineage_of
     from kepipe.flow.plan import Workspace
 
     place = Workspace(workspace.resolve())
-    origin = origin_of(_find(result, place), place)
+    origin = lineage_of(_find(result, place), place)
     if html is not None and as_json:
         raise ValueError("kepipe lineage: --html or --json, not both")
     if html is not None:
@@ -92,13 +92,13 @@ def _value(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
-def _find(result: str, workspace: Any) -> Made:
+def _find(result: str, workspace: Any) -> StageResult:
     """Raises ValueError where there is none, or several."""
-    from kepipe.flow.lineage import Made, by_digest
+    from kepipe.flow.lineage import StageResult, by_digest
     from kepipe.tracking.model_uri import digest_of, is_model_uri
 
     if Path(result).is_dir():
-        return Made.open(Path(result))
+        return StageResult.open(Path(result))
     digest = digest_of(result, workspace.root) if is_model_uri(result) else result
     found = [made for known, made in by_digest(workspace).items() if known.startswith(digest)]
     if len(found) == 1 and len(digest) >= SHORTEST:
@@ -113,7 +113,7 @@ def _find(result: str, workspace: Any) -> Made:
     raise ValueError(f"{result}: {len(found)} results have a digest that begins so; give more of it")
 
 
-def _lines(origin: Origin, indent: str, seen: set[str]) -> Iterator[str]:
+def _lines(origin: LineageNode, indent: str, seen: set[str]) -> Iterator[str]:
     slot = f"{origin.slot}: " if origin.slot else ""
     if origin.made is None:
         yield f"{indent}{slot}{origin.digest[:12]}  (not in the store any more)"
@@ -132,11 +132,11 @@ def _lines(origin: Origin, indent: str, seen: set[str]) -> Iterator[str]:
         yield from _lines(part, indent + "  ", seen)
 
 
-def _as_json(origin: Origin) -> dict[str, Any]:
+def _as_json(origin: LineageNode) -> dict[str, Any]:
     """`root`: the digest asked for; `results`: each digest once, with its inputs, slot → digest."""
     results: dict[str, Any] = {}
 
-    def add(node: Origin) -> None:
+    def add(node: LineageNode) -> None:
         if node.digest in results:
             return
         about: dict[str, Any] = {"inputs": {part.slot: part.digest for part in node.inputs}}

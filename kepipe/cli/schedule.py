@@ -32,7 +32,7 @@ def add(
     """Add a schedule, which runs a pipeline when its trigger fires. A schedule of the same name is replaced."""
     from kepipe import pipeline as pipelines
     from kepipe.flow import schedules
-    from kepipe.flow.firing import Means
+    from kepipe.flow.firing import SchedulerOptions
     from kepipe.flow.schedule import Schedule
     from kepipe.flow.scheduler import is_served
 
@@ -45,7 +45,7 @@ def add(
         backoff=failing.backoff,
         timeout=failing.timeout,
     )
-    entry = schedules.add(workspace, name or flow.name, schedule, Means(sources))
+    entry = schedules.add(workspace, name or flow.name, schedule, SchedulerOptions(sources))
     echo(_line(entry))
     if not is_served(workspace):
         echo("no scheduler runs yet; `kepipe scheduler` starts it")
@@ -76,9 +76,9 @@ def next_(
     from kepipe.flow import schedules
 
     entry = schedules.find(workspace, name)
-    times = list(schedules.coming(entry, 1 if entry.schedule.when.looks else count))
+    times = list(schedules.next_times(entry, 1 if entry.schedule.when.polls else count))
     for at in times:
-        echo(f"{at:%a %Y-%m-%d %H:%M:%S %Z}" + ("  looks" if entry.schedule.when.looks else ""))
+        echo(f"{at:%a %Y-%m-%d %H:%M:%S %Z}" + ("  check" if entry.schedule.when.polls else ""))
     if not times:
         echo(f"{name} is paused" if entry.next is None else "never again")
 
@@ -137,9 +137,9 @@ def remove(name: NameArgument, workspace: WorkspaceOption = WORKSPACE) -> None:
 def run_now(name: NameArgument, workspace: WorkspaceOption = WORKSPACE) -> None:
     """Run a schedule once, now, and wait for the result."""
     from kepipe.flow import schedules
-    from kepipe.flow.firing import Means
+    from kepipe.flow.firing import SchedulerOptions
 
-    result = schedules.run_now(workspace, name, Means(sources))
+    result = schedules.run_now(workspace, name, SchedulerOptions(sources))
     if result.outcome == "skipped":
         echo(f"{name} is at work already")
         raise typer.Exit(1)
@@ -162,23 +162,23 @@ def scheduler(
     ] = 2,
 ) -> None:
     """Fire schedules when they are due, until Ctrl-C. One scheduler runs per workspace."""
-    from kepipe.flow.scheduler import serve, serve_once
+    from kepipe.flow.scheduler import run_due_once, serve
 
     how = means(workspace, telling, at_once)
     if not once:
         serve(workspace, how)
         return
-    results = serve_once(workspace, how)
+    results = run_due_once(workspace, how)
     if not results:
         echo("nothing is due, and nothing has changed")
     raise typer.Exit(any(result.outcome in ("failed", "timed out") for result in results))
 
 
 def _line(entry: Entry) -> str:
-    verb = "looks" if entry.schedule.when.looks else "next"
+    verb = "check" if entry.schedule.when.polls else "next"
     following = f"{verb} {_local(entry.next)}" if entry.next else "paused"
     last = "never fired" if entry.last is None else f"{entry.last.outcome} {_at(entry.last)}"
-    return f"{entry.name:<16}{entry.schedule.when.said:<18}  {following}   last {last}   {entry.pipeline}"
+    return f"{entry.name:<16}{entry.schedule.when.label:<18}  {following}   last {last}   {entry.pipeline}"
 
 
 def _local(at: datetime) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from kepipe.flow.firing import Means
+    from kepipe.flow.firing import SchedulerOptions
     from kepipe.flow.triggers.base import Trigger
 
 
@@ -118,23 +118,23 @@ class Telling:
 def sources(pipeline: Path, overrides: Sequence[str]) -> Mapping[str, str]:
     """Name → digest of all that the stages of a pipeline read, and of its file."""
     from kepipe import pipeline as pipelines
-    from kepipe.flow.triggers.base import pipeline_alone
+    from kepipe.flow.triggers.base import pipeline_file_only
 
     flow, _ = pipelines.load(pipeline, overrides)
-    found = dict(pipeline_alone(pipeline, overrides))
+    found = dict(pipeline_file_only(pipeline, overrides))
     for node in flow.nodes:
         for name, digest in node.stage.fingerprint(node.config).items():
             found[name if "/" in name else f"{node.name}/{name}"] = digest
     return found
 
 
-def means(workspace: Path, telling: Telling, at_once: int) -> Means:
+def means(workspace: Path, telling: Telling, at_once: int) -> SchedulerOptions:
     """How a scheduler looks, and whom it tells. Raises ConfigError for a target that is none."""
-    from kepipe.flow.firing import Means
+    from kepipe.flow.firing import SchedulerOptions
     from kepipe.flow.notices.outbox import Outbox
     from kepipe.terminal import echo
 
     outcomes = [outcome.strip() for outcome in telling.notify_of.split(",") if outcome.strip()]
     outbox = Outbox(workspace.resolve(), telling.notify or (), echo, outcomes)
     outbox.send()
-    return Means(sources, echo, outbox, at_once)
+    return SchedulerOptions(sources, echo, outbox, at_once)

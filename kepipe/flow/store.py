@@ -1,7 +1,7 @@
-"""The store: finished artifacts in `done/<key>`, unfinished work in `context/<key>`, one lock a key.
+"""The store: finished artifacts in `done/<key>`, unfinished work in `work/<key>`, one lock per key.
 
-An artifact appears in `done` by one rename, so that it is there whole or not at all. Locks are the
-operating system's and end with the process that holds them.
+An artifact is moved to `done` by one rename, so that it is complete or absent. Locks are held by the
+operating system and released when their process ends.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from kepipe.flow.artifact import (
 from kepipe.flow.live_runs import LiveRuns
 
 VERIFY_EVERY = 7 * 24 * 3600.0
-"""Seconds after which every file of a result that is used is digested again, whatever its size and times say."""
+"""Seconds after which every file of an artifact is digested again when it is used, even if its size and times match."""
 
 
 @dataclass(frozen=True)
 class WorkDir:
-    """Where one key is worked on: `out` becomes the artifact, `scratch` holds checkpoints, `record` the metrics."""
+    """Folders of an unfinished stage: `out` becomes the artifact, `scratch` holds checkpoints."""
 
     out: Path
     scratch: Path
@@ -45,7 +45,7 @@ class WorkDir:
 
     @property
     def spent(self) -> Path:
-        """Holds the seconds that earlier, interrupted attempts took, by the clock and of the processor."""
+        """File with the wall-clock and processor seconds of earlier, interrupted attempts."""
         return self.scratch.parent / "seconds"
 
 
@@ -58,43 +58,45 @@ class Store:
         self.live = LiveRuns(root / "live")
 
     def find(self, key: str, on_damage: Callable[[str], None], *, locked: bool = False) -> Path | None:
-        """The sealed folder of a key, or None. A damaged one is set aside in `damaged/`, reported, and None.
+        """The sealed folder of a key; None if there is none, or if it is damaged, which is reported and moved to
+        `damaged/`.
 
-        `locked`: the caller holds the key's lock. A folder that was not digested as a whole for `VERIFY_EVERY` is.
+        `locked`: the caller holds the key's lock. Every `VERIFY_EVERY` seconds all files are digested.
         """
         if not self.holds(key):
             return None
         if (damage := self.damage(key)) is None:
             return self._done / key
         if locked:
-            on_damage(f"{damage}; kept as {self._set_aside(key)}, to be made again")
+            on_damage(f"{damage}; moved to {self._set_aside(key)}, and will be made again")
         else:
             self.set_aside(key, on_damage)
         return None
 
     def damage(self, key: str, *, thorough: bool = False) -> CorruptArtifact | None:
-        """What is wrong with a key's artifact. `thorough`: digest every file, as from time to time in any case."""
+        """What is wrong with a key's artifact; None if nothing. `thorough`: digest every file, even if it is not yet
+        due."""
         folder = self._done / key
         verified = folder / RECORD / "verified"
         try:
             since = max(file.stat().st_mtime for file in (folder / MANIFEST, verified) if file.exists())
             thorough |= time.time() - since > VERIFY_EVERY
             verify(folder, thorough)
-        except (ValueError, FileNotFoundError):  # none, or taken away between two looks
+        except (ValueError, FileNotFoundError):  # missing, or removed by another process meanwhile
             return CorruptArtifact(f"{folder}: no readable {MANIFEST}")
         except CorruptArtifact as damage:
             return damage
         if thorough:
-            with suppress(OSError):  # a store that only others may write to
+            with suppress(OSError):  # a store that this user may not write to
                 verified.touch()
         return None
 
     def set_aside(self, key: str, on_damage: Callable[[str], None], *, thorough: bool = False) -> None:
-        """Move a damaged artifact out of the way, unless another process is at its key already."""
+        """Move a damaged artifact out of the way, unless another process holds its lock."""
         with files.lock(self._lock(key), timeout=0) as held:
-            # meanwhile another process may have made it again
+            # another process may have made it again meanwhile
             if held and self.holds(key) and (damage := self.damage(key, thorough=thorough)):
-                on_damage(f"{damage}; kept as {self._set_aside(key)}, to be made again")
+                on_damage(f"{damage}; moved to {self._set_aside(key)}, and will be made again")
 
     def _set_aside(self, key: str) -> Path:
         aside = self.root / "damaged" / f"{key}-{time.time_ns()}"
@@ -103,17 +105,17 @@ class Store:
         return aside
 
     def holds(self, key: str) -> bool:
-        """Whether there is an artifact of a key, damaged or not."""
+        """Whether there is an artifact for a key, damaged or not."""
         return (self._done / key).exists()
 
     def resumable(self, key: str) -> bool:
-        """Whether an interrupted attempt left something to continue from."""
+        """Whether an interrupted attempt left files to resume from."""
         scratch = self._work / key / "scratch"
         return scratch.is_dir() and any(scratch.iterdir())
 
     @contextmanager
     def lock(self, key: str, on_wait: Callable[[], None]) -> Iterator[None]:
-        """Hold the key alone; `on_wait` is called once if another process holds it."""
+        """Hold the lock of a key; `on_wait` is called once if another process holds it."""
         with files.lock(self._lock(key), timeout=0) as held:
             if held:
                 yield
@@ -151,13 +153,13 @@ class Store:
         return target, digest
 
     def discard(self, workdir: WorkDir) -> None:
-        """Throw an attempt away, its checkpoints too. Call under the lock."""
+        """Delete an unfinished attempt with its checkpoints. Call under the lock."""
         shutil.rmtree(workdir.out.parent)
 
     def forget(self, key: str, run: str = "") -> bool:
-        """Remove a key's artifact; False where another run than `run` uses it. Call under the lock.
+        """Remove a key's artifact; False if another run than `run` uses it. Call under the lock.
 
-        Work without an artifact is an attempt to continue, and stays.
+        An unfinished attempt without an artifact is kept, to be resumed.
         """
         if not self.holds(key):
             return True
@@ -169,11 +171,12 @@ class Store:
         return True
 
     def memo(self, kind: str) -> Path:
-        """Where a kind of stage keeps parts of its work for later runs (`StageContext.memo`)."""
+        """The persistent cache folder of a kind of stage (`StageContext.memo`)."""
         return self.root / "memo" / kind
 
     def forget_memos(self, before: float, *, dry_run: bool = False) -> int:
-        """Remove what stages kept and no run has used since a time; the bytes that this frees."""
+        """Remove files of the stages' cache folders that no run has used since `before` (Unix time); the bytes
+        freed."""
         freed = 0
         for file in (self.root / "memo").rglob("*"):
             with suppress(OSError):  # another process removes it too
@@ -189,7 +192,7 @@ class Store:
         return sorted(self._done.glob("*"))
 
     def unfinished(self) -> list[Path]:
-        """What interrupted attempts left, and what some process is at now."""
+        """Folders of interrupted attempts and of stages in progress."""
         return sorted(self._work.glob("*"))
 
     def damaged(self) -> list[Path]:
@@ -197,8 +200,8 @@ class Store:
         return sorted((self.root / "damaged").glob("*"))
 
     def remove(self, folder: Path) -> int | None:
-        """Remove one of these folders; the bytes that this frees, or None where a process works on its key, or a run
-        that goes on reads it."""
+        """Remove one of these folders; the bytes freed, or None if a process holds the lock of its key or a running
+        pipeline uses it."""
         with files.lock(self._lock(folder.name.partition("-")[0]), timeout=0) as held:
             trash = self._to_trash(folder) if held else None
             if trash is None:
@@ -208,17 +211,17 @@ class Store:
             return freed
 
     def _to_trash(self, folder: Path, run: str = "") -> Path | None:
-        """Take a folder out of the store by one rename, unless a run besides `run` uses it."""
+        """Move a folder out of the store by one rename; None if a run other than `run` uses it."""
         trash = self.root / "trash" / f"{folder.name}-{time.time_ns()}"
         trash.parent.mkdir(parents=True, exist_ok=True)
         with self.live.guard():
-            if folder.parent == self._done and folder.name in self.live.used(besides=run):
+            if folder.parent == self._done and folder.name in self.live.in_use(except_run=run):
                 return None
             folder.rename(trash)
         return trash
 
     def entries(self) -> Iterator[tuple[Path, Manifest]]:
-        """Every finished folder with its manifest; damaged ones are passed over."""
+        """Every finished folder with its manifest; damaged ones are skipped."""
         for folder in self.finished():
             try:
                 yield folder, read_manifest(folder)
@@ -244,9 +247,9 @@ def size(folder: Path) -> int:
 
 
 def _latest_by_step(file: Path) -> str:
-    """Metrics in order of step, each step's values merged, the last value of each name standing.
+    """Metrics in order of step, merged per step; the last value of each name wins.
 
-    A stage that continues from a checkpoint logs the steps after it once more.
+    A stage that resumes from a checkpoint logs the steps after it again.
     """
     merged: dict[int | None, dict[str, Any]] = {}
     for entry in read_metrics(file):

@@ -81,7 +81,7 @@ def _adopted(nodes: Sequence[Node]) -> list[Node]:
     adopted = []
     for node in nodes:
         given = [slot for slot, names in node.inputs.items() if names]
-        adopted.append(replace(node, config=node.stage.adopt(node.config, given, takers[node.name])))
+        adopted.append(replace(node, config=node.stage.infer_defaults(node.config, given, takers[node.name])))
     return adopted
 
 
@@ -237,7 +237,7 @@ def _producers(
                 raise ConfigError(f"{where}: `{other}` makes no {takes.__name__} before `{name}`{hint}")
         return names
     producers = wired.found_by_type(takes)
-    if not producers and not wanted.if_there:
+    if not producers and not wanted.if_available:
         kind = next(stage.name for stage in STAGES if stage.makes is takes and not is_variation(stage))
         if kind in settings.data.get("stages", {}):
             raise ConfigError(f"{where}: `{name}` needs what `{kind}` makes; put `{kind}` before it")
@@ -262,4 +262,4 @@ def is_variation(stage: AnyStage) -> bool:
     """Whether a stage needs what it makes, as one that shuffles a graph: it serves only where it is asked for. One that
     takes what there is, as a mixture of models does, is none."""
     slots = stage.slots().values()
-    return any(slot.takes is stage.makes and not (slot.optional or slot.if_there) for slot in slots)
+    return any(slot.takes is stage.makes and not (slot.optional or slot.if_available) for slot in slots)

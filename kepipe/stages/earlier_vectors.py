@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kepipe.flow.lineage import Made, by_digest
+from kepipe.flow.lineage import StageResult, by_digest
 from kepipe.stages.artifacts import Model
 from kepipe.stages.made_of import made_of, workspace_of
 from kg.embedding_models import TRANSE
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kg.warm_start import WarmStart
 
 
-def vectors_of(start: Model, config: EmbedConfig, context: StageContext) -> Made | None:
+def vectors_of(start: Model, config: EmbedConfig, context: StageContext) -> StageResult | None:
     """The vectors that a model was trained with, by a stage `embed`; None where there are none, or others than the
     settings ask for."""
     made = made_of(start, "vectors", "embed")
@@ -37,12 +37,14 @@ def vectors_of(start: Model, config: EmbedConfig, context: StageContext) -> Made
     return made
 
 
-def is_of(made: Made, graph: Graph) -> bool:
+def is_of(made: StageResult, graph: Graph) -> bool:
     """Whether vectors are of this very graph."""
     return dict(made.inputs()).get("graph") == graph.digest
 
 
-def start_with(made: Made, graph: StoredGraph, config: EmbedConfig, context: StageContext) -> WarmStart:
+def start_with(
+    made: StageResult, graph: StoredGraph, config: EmbedConfig, context: StageContext
+) -> WarmStart:
     """The vectors of before, and of a graph of TransE those of new entities, composed of their neighbours'."""
     from kg.inductive import InductiveTraining
     from kg.inductive_start import place_by_neighbours
@@ -87,11 +89,11 @@ def unseen(triples: Triples, graph: StoredGraph, start: Model, context: StageCon
     return triples[~seen]
 
 
-def _graphs_before(start: Model) -> list[Made] | None:
+def _graphs_before(start: Model) -> list[StageResult] | None:
     """The graphs on which the vectors of a model were trained, and those with which these began; None where the store
     lacks one."""
     store = by_digest(workspace_of(start))
-    vectors, graphs, seen = made_of(start, "vectors", "embed"), list[Made](), set[str]()
+    vectors, graphs, seen = made_of(start, "vectors", "embed"), list[StageResult](), set[str]()
     while vectors is not None and vectors.digest not in seen:
         seen.add(vectors.digest)
         given = dict(vectors.inputs())
@@ -106,7 +108,7 @@ def _graphs_before(start: Model) -> list[Made] | None:
     return graphs
 
 
-def made_count(made: Made) -> int:
+def made_count(made: StageResult) -> int:
     """How many entities have a vector."""
     from kg.vectors import open_vectors
 

@@ -165,7 +165,7 @@ def conflicts(planned: Planned) -> Iterable[ConfigConflict]:
         )
     if config.warm_start is None:
         return
-    if planned.given("start") is not None:
+    if planned.input("start") is not None:
         yield ConfigConflict(
             "warm_start", "the model of `inputs.start` brings its vectors: leave one of both out"
         )

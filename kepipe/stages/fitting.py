@@ -43,7 +43,7 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
     config = stage.config
     family = config.base.family
     for name in ("start", "embeddings"):
-        if stage.given(name) is not None:
+        if stage.input(name) is not None:
             yield ConfigConflict(f"inputs.{name}", f"{family} is fitted from scratch: leave it out")
     if config.knowledge:
         yield ConfigConflict("knowledge", f"{family} is fitted to text alone: leave it out")

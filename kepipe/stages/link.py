@@ -160,9 +160,9 @@ def _language_warning(config: LinkConfig, texts: Iterable[str]) -> Iterator[str]
 
 def inspect(stage: Planned) -> Iterator[str]:
     """The text's language, by its first documents."""
-    corpus = stage.given("corpus")
+    corpus = stage.input("corpus")
     while corpus is not None and not isinstance(corpus.config, CorpusConfig):
-        corpus = corpus.given("corpus")
+        corpus = corpus.input("corpus")
     documents = [] if corpus is None else first_documents(corpus.config)
     return _language_warning(stage.config, (document.text[:2000] for document in documents))
 

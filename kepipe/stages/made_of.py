@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kepipe.flow.lineage import Made, by_digest, nearest
+from kepipe.flow.lineage import StageResult, by_digest, nearest_ancestor
 from kepipe.flow.plan import Workspace
 
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ def workspace_of(artifact: Artifact) -> Workspace:
     return Workspace(artifact.folder.parents[2])
 
 
-def made_of(model: Model, slot: str, kind: str) -> Made | None:
+def made_of(model: Model, slot: str, kind: str) -> StageResult | None:
     """The result of a kind of stage that went into a model by an input, at whatever remove; None where that is not
     known, or no longer in the store."""
     from kepipe.models.folder import read_provenance
 
     digest = read_provenance(model.folder).get(slot)
-    return nearest(str(digest), kind, by_digest(workspace_of(model))) if digest else None
+    return nearest_ancestor(str(digest), kind, by_digest(workspace_of(model))) if digest else None

@@ -169,7 +169,7 @@ _SEARCH: Mapping[str, Search] = {"tf-idf": _by_words, "encoder": _by_encoder, "r
 def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
     """An encoder that is not named, or twice, or not used."""
     config: NeighboursConfig = stage.config
-    given = (stage.given("encoder") is not None) + (config.encoder is not None)
+    given = (stage.input("encoder") is not None) + (config.encoder is not None)
     if config.by == "encoder" and given != 1:
         yield ConfigConflict(
             "encoder",

@@ -196,7 +196,7 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
         reason = f"{table.name_of(config.objective)} learns from dropout alone: set `dropout: 0.1`"
         yield ConfigConflict("base.dropout", reason)
     if model is not None and not preview.is_trainable(model):
-        key = "base" if stage.given("start") is None else "inputs.start"
+        key = "base" if stage.input("start") is None else "inputs.start"
         yield ConfigConflict(key, f"{name} is of a kind that no objective trains")
         return
     context = KnowledgeContext(model, config.length, config.objective)
@@ -208,7 +208,7 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
 
 def _embeddings_conflicts(stage: Planned) -> Iterator[ConfigConflict]:
     """First embeddings that are no word vectors, are not as wide as the model, or have no place in it."""
-    before, base = stage.given("embeddings"), stage.config.base
+    before, base = stage.input("embeddings"), stage.config.base
     if before is None:
         return
     if not hasattr(base, "embeddings"):
@@ -216,7 +216,7 @@ def _embeddings_conflicts(stage: Planned) -> Iterator[ConfigConflict]:
         yield ConfigConflict("inputs.embeddings", reason)
         return
     given = [name for name, value in (("from", base.trained), ("embeddings", base.embeddings)) if value]
-    if given or stage.given("start") is not None:
+    if given or stage.input("start") is not None:
         what = f"base.{given[0]}" if given else "inputs.start"
         yield ConfigConflict("inputs.embeddings", f"{what} gives the table of tokens: leave one of both out")
         return
@@ -232,7 +232,9 @@ def _embeddings_conflicts(stage: Planned) -> Iterator[ConfigConflict]:
         )
 
 
-def _adopt(config: PretrainConfig, inputs: Collection[str], _takers: Sequence[Section]) -> PretrainConfig:
+def _infer_defaults(
+    config: PretrainConfig, inputs: Collection[str], _takers: Sequence[Section]
+) -> PretrainConfig:
     return config.without_recipe() if "start" in inputs else config
 
 
@@ -257,5 +259,5 @@ PRETRAIN = Stage(
     conflicts,
     _needs,
     figures=_figures,
-    adopt=_adopt,
+    infer_defaults=_infer_defaults,
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kepipe.config import ConfigConflict
-from kepipe.flow.stage import Planned, along
+from kepipe.flow.stage import Planned, memoize_along
 from kepipe.knowledge import table as knowledge
 from kepipe.model_names import MINILM
 from kepipe.models import pretrained
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 def display_name(stage: Planned) -> str:
     """What a stage's base is called in messages."""
-    before, base = stage.given("start"), stage.config.base
+    before, base = stage.input("start"), stage.config.base
     return before.name if before is not None else str(base.trained or base.family)
 
 
-@along("start")
+@memoize_along("start")
 def model_of(stage: Planned) -> ModelConfig | None:
     """The model that a stage makes; None where it is not known before the run, or cannot be, which the stage tells of
     itself."""
@@ -77,7 +77,7 @@ def is_trainable(config: ModelConfig) -> TypeIs[TrainableConfig]:
 
 def _start_config(stage: Planned) -> ModelConfig | None:
     """The model that a stage starts from, before its own knowledge. Raises ValueError for a base that cannot be."""
-    before, base = stage.given("start"), getattr(stage.config, "base", None)
+    before, base = stage.input("start"), getattr(stage.config, "base", None)
     if before is not None:
         return model_of(before)
     if base is None:
@@ -109,10 +109,10 @@ def _brought(stage: Planned) -> tuple[str, ...]:
     return knowledge.brought_by(config) if config is not None and is_encoder(config) else ()
 
 
-@along("start")
+@memoize_along("start")
 def _inherited(stage: Planned) -> Sequence[KnowledgeSettings]:
     """Methods of the stage before that its model has weights for, and this stage does not name itself."""
-    before = stage.given("start")
+    before = stage.input("start")
     if before is None:
         return []
     own = {type(settings) for settings in stage.config.knowledge}
@@ -129,7 +129,7 @@ def knowledge_conflicts(stage: Planned, context: KnowledgeContext) -> Iterator[C
     brought = _brought(stage) if methods else ()
     for settings in methods:
         for name in knowledge.method_of(settings).inputs(settings):
-            if stage.given(name) is None and name not in brought:
+            if stage.input(name) is None and name not in brought:
                 yield ConfigConflict(
                     f"inputs.{name}",
                     f"{knowledge.name_of(settings)} needs the {name} of a graph: name the stage that makes them, or "
@@ -160,17 +160,17 @@ def read_tokenizer(shards: Planned) -> Tokenizer | None:
     return _open(str(source), max(file.stat().st_mtime_ns for file in (place, *place.glob("*"))))
 
 
-@along("tokenizer")
+@memoize_along("tokenizer")
 def _first(shards: Planned) -> Planned:
     """The shards whose tokenizer these take over; else these."""
-    other = shards.given("tokenizer")
+    other = shards.input("tokenizer")
     return shards if other is None else _first(other)
 
 
-@along("start")
+@memoize_along("start")
 def _learnt_from(stage: Planned) -> Planned | None:
     """The shards that a stage's model has its tokenizer from; None where it has it from elsewhere."""
-    shards, before = stage.given("shards"), stage.given("start")
+    shards, before = stage.input("shards"), stage.input("start")
     if shards is not None:
         return _first(shards)
     return None if before is None else _learnt_from(before)
@@ -196,7 +196,7 @@ def incompatibilities(
                 table.row_of(part).tokens(tokenizer)
             except ValueError as reason:
                 yield ConfigConflict("objective", f"{table.name_of(part)}: {reason}")
-    before = stage.given("start")
+    before = stage.input("start")
     if before is not None:
         yield from _other_tokenizer(before, shards)
     elif model is not None and model.vocabulary > 1:

@@ -123,9 +123,9 @@ def _offer(
 
 def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
     """A gate whose metric is none of the scores, or has the form of another kind of name."""
-    gate, judge = stage.config.gate, stage.given("evaluation") or stage.given("model")
-    model = stage.given("model")
-    if model is not None and stage.given("evaluation") is not None and answers_nothing(model):
+    gate, judge = stage.config.gate, stage.input("evaluation") or stage.input("model")
+    model = stage.input("model")
+    if model is not None and stage.input("evaluation") is not None and answers_nothing(model):
         yield ConfigConflict(
             "inputs.model", f"{model.name}: {NO_PROBE}; register what `finetune` makes of it"
         )
@@ -156,5 +156,5 @@ REGISTER = Stage(
     register,
     conflicts=conflicts,
     needs=_needs,
-    repeat=offer_again,
+    on_cached=offer_again,
 )

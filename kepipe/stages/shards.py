@@ -123,7 +123,7 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
         yield ConfigConflict("tokenizer.from", str(reason))
 
 
-def adopt(config: ShardsConfig, _inputs: Collection[str], takers: Sequence[Section]) -> ShardsConfig:
+def infer_defaults(config: ShardsConfig, _inputs: Collection[str], takers: Sequence[Section]) -> ShardsConfig:
     """The tokenizer of the trained base of the stages that train on the shards, where none is given."""
     bases = {base.trained for taker in takers if (base := getattr(taker, "base", None)) is not None} - {None}
     if "tokenizer" in config.model_fields_set or len(bases) != 1:
@@ -132,4 +132,14 @@ def adopt(config: ShardsConfig, _inputs: Collection[str], takers: Sequence[Secti
     return config.model_copy(update={"tokenizer": config.tokenizer.model_copy(update={"from_": base})})
 
 
-SHARDS = Stage("shards", 3, ShardsInputs, ShardsConfig, Shards, shards, fingerprint, conflicts, adopt=adopt)
+SHARDS = Stage(
+    "shards",
+    3,
+    ShardsInputs,
+    ShardsConfig,
+    Shards,
+    shards,
+    fingerprint,
+    conflicts,
+    infer_defaults=infer_defaults,
+)

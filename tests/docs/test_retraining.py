@@ -12,7 +12,7 @@ import pytest
 from kepipe.cli.schedule_options import When
 from kepipe.drift.table import MEASURES
 from kepipe.flow import scheduler, schedules
-from kepipe.flow.notices.table import WAYS
+from kepipe.flow.notices.table import CHANNELS
 from kepipe.flow.triggers.table import TRIGGERS
 from kepipe.tracking.conditions.table import CONDITIONS
 from tests.support.tutorials import Tutorial
@@ -136,7 +136,9 @@ def test_the_card_and_the_archive(followed: Tutorial) -> None:
 
 
 @pytest.mark.parametrize(
-    "table", [TRIGGERS, CONDITIONS, MEASURES, WAYS], ids=["triggers", "conditions", "measures", "ways"]
+    "table",
+    [TRIGGERS, CONDITIONS, MEASURES, CHANNELS],
+    ids=["triggers", "conditions", "measures", "channels"],
 )
 def test_every_row_is_on_the_page(table: dict[str, object]) -> None:
     for row in table:

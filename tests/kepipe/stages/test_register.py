@@ -72,7 +72,7 @@ def test_a_cached_offer_is_made_again(world: World, evaluation: Evaluation, tmp_
     config = REGISTER.config.model_validate({})
     events_again: list[Event] = []
     context = StageContext(tmp_path, tmp_path, 0, "cpu", events_again.append)
-    REGISTER.repeat(REGISTER.inputs(world.arms[0], evaluation), config, context)
+    REGISTER.on_cached(REGISTER.inputs(world.arms[0], evaluation), config, context)
     (first,) = (event for event in events if isinstance(event, ModelOffered))
     (second,) = events_again
     assert isinstance(second, ModelOffered)
