@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kepipe.flow.lineage import Made
+from kepipe.flow.lineage import StageResult
 from kepipe.tracking.names import allowed
 from kepipe.tracking.store import every
 
@@ -78,7 +78,7 @@ def measured(folder: Path, metrics: Sequence[Metric], stage: str) -> dict[str, l
     from mlflow.entities import Metric
 
     try:
-        inputs = dict(Made.open(folder).inputs())
+        inputs = dict(StageResult.open(folder).inputs())
     except ValueError:
         return {}
     digests = {allowed(slot.partition("/")[2]): digest for slot, digest in inputs.items() if "/" in slot}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kepipe.flow.artifact import seal
-from kepipe.flow.lineage import by_digest, nearest, origin_of
+from kepipe.flow.lineage import by_digest, lineage_of, nearest_ancestor
 from kepipe.flow.plan import Workspace
 
 
@@ -42,9 +42,9 @@ def test_a_copy_whose_original_was_removed_is_found(workspace: Workspace, tmp_pa
 def test_the_origin_of_a_model_ends_at_the_original(workspace: Workspace) -> None:
     results = by_digest(workspace)
     (model,) = (result for result in results.values() if result.kind == "pretrain")
-    (origin,) = origin_of(model, workspace).inputs
+    (origin,) = lineage_of(model, workspace).inputs
     assert not origin.inputs
     assert origin.made is not None
     assert origin.made.kind == "corpus"
-    assert nearest(model.digest, "corpus", results) == origin.made
-    assert nearest(model.digest, "link", results) is None
+    assert nearest_ancestor(model.digest, "corpus", results) == origin.made
+    assert nearest_ancestor(model.digest, "link", results) is None
