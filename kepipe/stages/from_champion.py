@@ -1,4 +1,5 @@
-"""Stage `champion`: the champion of a registered model as it is now, to go on from; a fresh model where there is none.
+"""Stage `champion`: the champion of a registered model as it is now, to go on from; where there is none, a fresh model
+or another trained one.
 
 `base: {from: "models:/NAME@champion"}` in a stage that trains says the same in other words. Its key is of the text, and
 not of who is champion: a model that is promoted fires no training by itself, and one that
@@ -7,14 +8,15 @@ new text fires goes on from the champion of that moment.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pydantic import Field
 
-from kepipe.config import ConfigConflict, Section, UserSource
+from kepipe.config import Section, UserSource
 from kepipe.flow.artifact import Artifact
-from kepipe.flow.stage import Planned, Stage, StageContext
+from kepipe.flow.stage import Stage, StageContext
 from kepipe.models.base import Base
 from kepipe.stages.artifacts import Corpus, Model
 from kepipe.stages.made_of import workspace_of
@@ -35,9 +37,10 @@ class ChampionConfig(Section):
     at: str = Field("champion", pattern=r"^[\w.-]+$")
     """Which version: an alias, or a number."""
     base: Base | None = Base()
-    """The fresh model to begin with, where there is no champion; null: there has to be one."""
+    """The model to begin with, where there is no champion: a fresh one, or `from:` a trained one; null: there has to be
+    a champion."""
     tokenizer: UserSource = "minilm"
-    """The tokenizer of the fresh model; the shards need the same: `tokenizer: {from: minilm}`."""
+    """The tokenizer of a fresh model; the shards need the same: `tokenizer: {from: minilm}`."""
 
 
 def champion(inputs: ChampionInputs, config: ChampionConfig, context: StageContext) -> None:
@@ -54,7 +57,7 @@ def champion(inputs: ChampionInputs, config: ChampionConfig, context: StageConte
     except StoreUnavailable as reason:
         raise ValueError(f"the {config.at} of {config.name} cannot be looked up: {reason}") from None
     if number is None and config.base is not None and not config.at.isdecimal():
-        _fresh(config, config.base, context)
+        (_fresh if config.base.trained is None else _trained)(config, config.base, context)
         return
     if number is None:
         wanted = address(config.name, config.at)
@@ -84,10 +87,19 @@ def _fresh(config: ChampionConfig, base: Base, context: StageContext) -> None:
     context.note(f"{config.name} has no {config.at} yet: begins with a fresh {base.family}")
 
 
-def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
-    """A base that is trained, beside the champion."""
-    if stage.config.base is not None and stage.config.base.trained is not None:
-        yield ConfigConflict("base.from", "the champion is what is gone on from: leave `from` out")
+def _trained(config: ChampionConfig, base: Base, context: StageContext) -> None:
+    from kepipe.models.pretrained import files_of, locate
+    from kepipe.tokenization.tokenizer import load_tokenizer
+
+    assert base.trained is not None
+    folder = locate(base.trained)
+    for name, file in files_of(folder).items():
+        target = context.out / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target)
+    load_tokenizer(folder).save(context.out)
+    context.log({"version": 0})
+    context.note(f"{config.name} has no {config.at} yet: begins with {base.trained}")
 
 
 def _needs(config: ChampionConfig, _given: Mapping[str, type[Artifact]]) -> tuple[str, ...]:
@@ -95,11 +107,14 @@ def _needs(config: ChampionConfig, _given: Mapping[str, type[Artifact]]) -> tupl
 
 
 def _fingerprint(config: ChampionConfig) -> Mapping[str, str]:
+    from kepipe.models.base import fingerprint
     from kepipe.tokenization.digests import tokenizer_digests
 
+    if config.base is not None and config.base.trained is not None:
+        return fingerprint(config.base)
     return tokenizer_digests(config.tokenizer)
 
 
 CHAMPION_STAGE = Stage(
-    "champion", 1, ChampionInputs, ChampionConfig, Model, champion, _fingerprint, conflicts, _needs
+    "champion", 1, ChampionInputs, ChampionConfig, Model, champion, _fingerprint, needs=_needs
 )
