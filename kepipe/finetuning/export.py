@@ -60,9 +60,6 @@ def export(folder: Path, source: Path, note: Callable[[str], None] = lambda _: N
 
     Raises ValueError for one whose head they have no class for, or that reads what theirs cannot be given.
     """
-
-    from kepipe.knowledge.opening import read_settings
-    from kepipe.knowledge.table import name_of
     from kepipe.models.hf import export as exporting
     from kepipe.models.hf.huggingface import CONFIG, WEIGHTS, model_type
     from kepipe.models.pretrained import from_pretrained
@@ -95,12 +92,20 @@ def export(folder: Path, source: Path, note: Callable[[str], None] = lambda _: N
     )
     if spec.decoding == "valid":
         note(f"{source}: theirs takes the likeliest label of each word, so that sequences may not be valid")
+    note_knowledge(source, note)
+    return pipeline
+
+
+def note_knowledge(source: Path, note: Callable[[str], None]) -> None:
+    """Say which part of a model's knowledge stays behind."""
+    from kepipe.knowledge.opening import read_settings
+    from kepipe.knowledge.table import name_of
+
     for settings in read_settings(source):
         note(
             f"{source}: what {name_of(settings)} brings does not go with it: the exported model reads the text alone, "
             "and may answer otherwise than `kepipe predict`"
         )
-    return pipeline
 
 
 def _pipeline(source: Path, spec: TaskSpec) -> str:

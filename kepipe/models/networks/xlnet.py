@@ -126,7 +126,7 @@ class XLNet(ReadingNetwork):
     ) -> tuple[Tensor, Tensor | None]:
         """Content [B, T, D] and queries [B, U, D] of a batch, after what its state holds."""
         not_padding_BT, state = batch.documents > 0, batch.state
-        memory = self._no_memory(len(not_padding_BT))
+        memory = self._no_memory(not_padding_BT.shape[0])
         if state:
             memory = state["memory"], state["present"]
         masks = self._masks(not_padding_BT, memory[1], order_BT, batch.segments, batch.from_right)
@@ -220,7 +220,7 @@ def remember(
     lacking = max(0, size - before_BLMD.shape[2])
     empty_BLED = before_BLMD.new_zeros(*before_BLMD.shape[:2], lacking, before_BLMD.shape[3])
     all_BLKD = torch.cat([empty_BLED, before_BLMD.to(inputs_BLTD.dtype), inputs_BLTD], 2)
-    present_BK = torch.cat([present_BM.new_zeros(len(present_BM), lacking), present_BM, kept_BT], 1)
+    present_BK = torch.cat([present_BM.new_zeros(present_BM.shape[0], lacking), present_BM, kept_BT], 1)
     first_B1 = lacking + before_BLMD.shape[2] - size + kept_BT.sum(1, keepdim=True)
     place_BS = first_B1 + torch.arange(size, device=first_B1.device)
     at_BLSD = place_BS[:, None, :, None].expand(-1, all_BLKD.shape[1], -1, all_BLKD.shape[3])
