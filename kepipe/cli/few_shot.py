@@ -71,13 +71,13 @@ def few_shot(
     """Evaluate a language model on a task by prompting, zero-, one- or few-shot: accuracy with 95% intervals."""
     import numpy as np
 
-    from kepipe.finetuning.asking import read_asked
+    from kepipe.finetuning.asking import read_prompted_task
     from kepipe.inference.few_shot import draw_examples, evaluate
     from kepipe.models.protocols import CountsParameters
     from kepipe.report.few_shot import FewShotRun, few_shot_page
     from kepipe.report.page import render
 
-    names, asked, numbers = arms([model, *(beside or ())]), read_asked(task), _numbers(shots)
+    names, asked, numbers = arms([model, *(beside or ())]), read_prompted_task(task), _numbers(shots)
     own = asked.task
     examples = {number: draw_examples(own, number, np.random.default_rng(seed)) for number in numbers}
     added = read_added(knowledge, graph, vectors, linker)

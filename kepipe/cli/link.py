@@ -137,7 +137,7 @@ def train(
     """Build a linker over a graph and train it on gold sets in which every mention is marked."""
     from dataclasses import replace
 
-    from kepipe.linking.decision.marks import MANNERS
+    from kepipe.linking.decision.marks import MARKS_BY_NAME
     from kepipe.linking.evaluation.goldset import EntityIds, marks_pronouns, require_known
     from kepipe.linking.linker import Linker
     from kepipe.linking.text.casing import Casing
@@ -166,7 +166,7 @@ def train(
     more = (document.text for document in read_texts(texts or [], problems))
     linker = Linker.build(store, Casing.count([*seen, *more]))
     annotations = list(english.annotator().annotate(seen))
-    lesson = training_data(linker, learned_from, annotations, None if marks is None else MANNERS[marks])
+    lesson = training_data(linker, learned_from, annotations, None if marks is None else MARKS_BY_NAME[marks])
     examples = lesson.examples
     learned = learn(examples, len(linker.knowledge.type_names), complete=True)
     show_problems(problems)
