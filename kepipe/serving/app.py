@@ -183,8 +183,8 @@ async def _read(request: Request, params: Mapping[str, Param], limits: Limits) -
         if name not in params:
             known = ", ".join(params) or "none"
             raise _RequestError(400, f"params.{name}: no parameter of this model; known: {known}")
-        if not 1 <= value <= params[name].most:
-            raise _RequestError(400, f"params.{name}: expected 1 to {params[name].most:,}, found {value}")
+        if not 1 <= value <= params[name].maximum:
+            raise _RequestError(400, f"params.{name}: expected 1 to {params[name].maximum:,}, found {value}")
     return asked
 
 

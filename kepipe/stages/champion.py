@@ -12,13 +12,13 @@ from kepipe.stages.artifacts import Graph, Linked, Shards
 from kepipe.stages.evaluate import EvaluateConfig, held_out_documents
 from kepipe.studies.scores import all_values
 from kepipe.terminal import echo
-from kepipe.tracking.conditions.base import Rematch
+from kepipe.tracking.conditions.base import PairedEvaluation
 
 if TYPE_CHECKING:
     from kepipe.probes.held_out import HeldOutDocuments
 
 
-def rematch(champion: Path, offered: Path | None, evaluation: Path) -> Rematch | None:
+def evaluate_pair(champion: Path, offered: Path | None, evaluation: Path) -> PairedEvaluation | None:
     """A champion's values, and the paired differences of an `offered` model from it, measured as in `evaluation`: on
     its inputs, with its settings.
 
@@ -38,7 +38,7 @@ def rematch(champion: Path, offered: Path | None, evaluation: Path) -> Rematch |
             score_name(name): probe.score(answers, held_out.seed) for name, (probe, answers) in theirs.items()
         }
         if offered is None:
-            return Rematch(all_values(scores))
+            return PairedEvaluation(all_values(scores))
         ours = ask_model(offered, held_out, config.probes, added, resolve("auto"))
     except ValueError as reason:
         echo(f"the champion {champion} was not measured again: {reason}", err=True)
@@ -48,7 +48,9 @@ def rematch(champion: Path, offered: Path | None, evaluation: Path) -> Rematch |
     paired = {
         f"{probe}/{name}": each for probe, metrics in differences.items() for name, each in metrics.items()
     }
-    return Rematch(all_values(scores), paired, "" if same else "its tokens are others than the champion's")
+    return PairedEvaluation(
+        all_values(scores), paired, "" if same else "its tokens are others than the champion's"
+    )
 
 
 def _questions(evaluation: Path) -> tuple[HeldOutDocuments, EvaluateConfig, AddedKnowledge] | None:

@@ -44,7 +44,7 @@ def champion(inputs: ChampionInputs, config: ChampionConfig, context: StageConte
     """Write a model folder. Raises ValueError where the registry cannot be reached: a training that began anew instead
     would throw away what was learned."""
     from kepipe.models.files import link_folder
-    from kepipe.tracking.model_uri import address, fetch
+    from kepipe.tracking.model_uri import fetch, model_uri
     from kepipe.tracking.registry import version_at
     from kepipe.tracking.store import StoreUnavailable, connect
 
@@ -57,12 +57,12 @@ def champion(inputs: ChampionInputs, config: ChampionConfig, context: StageConte
         _fresh(config, config.base, context)
         return
     if number is None:
-        wanted = address(config.name, config.at)
+        wanted = model_uri(config.name, config.at)
         raise ValueError(
             f"{wanted}: there is none (`kepipe models list` shows what is registered); settings of a fresh model "
             f"beside it, such as `base: {{from: {wanted}, family: bert}}`, say what to begin with"
         )
-    found = fetch(address(config.name, str(number)), workspace, context.scratch)
+    found = fetch(model_uri(config.name, str(number)), workspace, context.scratch)
     link_folder(found, context.out)
     context.log({"version": number})
     context.note(

@@ -14,7 +14,7 @@ from kepipe.stages.made_of import made_of, workspace_of
 
 if TYPE_CHECKING:
     from kepipe.report.retraining import Retraining
-    from kepipe.tracking.conditions.base import Rematch
+    from kepipe.tracking.conditions.base import PairedEvaluation
 
 
 class RetrainingReportConfig(Section):
@@ -81,20 +81,20 @@ def _retraining(inputs: RetrainingReportInputs, context: StageContext) -> Retrai
         "old text, now": coverage_of(each for each in now if each.text in old_texts),
         "new text": coverage_of(now[place] for place in changes.new),
     }
-    rematch, why = _old_questions(inputs)
-    if rematch is None and before is not None:
+    pair, why = _evaluate_on_old_questions(inputs)
+    if pair is None and before is not None:
         context.warn(f"what was forgotten is not measured: {why}")
     return Retraining(
         counts, named, [now[place].id for place in changes.new], coverage,
-        {} if rematch is None else rematch.champion, {} if rematch is None else rematch.differences,
-        why or (rematch.unpaired if rematch is not None else ""),
+        {} if pair is None else pair.champion, {} if pair is None else pair.differences,
+        why or (pair.unpaired if pair is not None else ""),
     )  # fmt: skip
 
 
-def _old_questions(inputs: RetrainingReportInputs) -> tuple[Rematch | None, str]:
+def _evaluate_on_old_questions(inputs: RetrainingReportInputs) -> tuple[PairedEvaluation | None, str]:
     """Both models put to the questions of an evaluation in which the one of before took part; or why that cannot be."""
     from kepipe.flow.lineage import by_digest
-    from kepipe.stages.champion import rematch
+    from kepipe.stages.champion import evaluate_pair
 
     made = [each for each in by_digest(workspace_of(inputs.start)).values() if each.kind == "evaluate"]
     asked = [
@@ -107,7 +107,7 @@ def _old_questions(inputs: RetrainingReportInputs) -> tuple[Rematch | None, str]
     if not asked:
         return None, f"no evaluation of `{inputs.start.name}` on its own text is in the store"
     first = min(asked, key=lambda each: float(each.record.get("started", 0.0)))
-    found = rematch(Path(inputs.start.folder), Path(inputs.model.folder), first.folder)
+    found = evaluate_pair(Path(inputs.start.folder), Path(inputs.model.folder), first.folder)
     return found, "" if found is not None else "the questions cannot be asked again"
 
 
