@@ -1,4 +1,4 @@
-"""A pretraining whose base is counted, in a pass of its own: no loop, no objective, no updates."""
+"""Pretraining of models that are fitted by counting: no training loop, no objective, no updates."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from kepipe.models.counted import CountedBase
     from kepipe.stages.artifacts import Shards
 
-HEEDED = ("base", "knowledge")
-"""Settings of a pretraining that a counted base heeds, or refuses with a reason of its own."""
+SUPPORTED = ("base", "knowledge")
+"""Settings of a pretraining that a counted base uses, or rejects with its own message."""
 
 
 def fit(base: CountedBase, shards: Shards, made_by: Mapping[str, Any], context: StageContext) -> None:
-    """Count the text and write a model folder. What a kill left is thrown away, and counted again."""
+    """Count the text and write a model folder. An interrupted attempt starts again from the beginning."""
     from kepipe.data.shards import open_shard
     from kepipe.models.counted_families import CountedText, Places, row_of
     from kepipe.models.files import write_json
@@ -39,21 +39,21 @@ def fit(base: CountedBase, shards: Shards, made_by: Mapping[str, Any], context: 
 
 
 def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
-    """Settings of training, which nothing heeds where nothing is trained."""
+    """Training settings, which have no effect for a counted model."""
     config = stage.config
     family = config.base.family
     for name in ("start", "embeddings"):
         if stage.input(name) is not None:
-            yield ConfigConflict(f"inputs.{name}", f"{family} is made anew: leave it out")
+            yield ConfigConflict(f"inputs.{name}", f"{family} cannot start from another model: remove it")
     if config.knowledge:
-        yield ConfigConflict("knowledge", f"{family} is made of the text alone: leave it out")
-    given = sorted(config.model_fields_set - {*HEEDED, *_defaults(config)})
-    reason = f"{family} is made in a pass of its own, without the settings of training: leave it out"
+        yield ConfigConflict("knowledge", f"{family} is fitted to the text alone: remove it")
+    given = sorted(config.model_fields_set - {*SUPPORTED, *_defaults(config)})
+    reason = f"{family} is fitted by counting, without training settings: remove it"
     for name in given:
         yield ConfigConflict(name, reason)
 
 
 def _defaults(config: BaseModel) -> set[str]:
-    """Settings that are what they are without being written."""
+    """Names of settings that equal their defaults."""
     default = type(config)()
     return {name for name in config.model_fields_set if getattr(config, name) == getattr(default, name)}

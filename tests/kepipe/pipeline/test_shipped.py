@@ -70,7 +70,9 @@ def test_the_example_is_copied_whole_and_nothing_is_overwritten(tmp_path: Path) 
     assert copy("quickstart", tmp_path / "mine") == tmp_path / "mine" / "quickstart.yaml"
     with pytest.raises(ConfigError, match="already exists; choose another folder"):
         copy("quickstart", tmp_path / "mine")
-    with pytest.raises(ConfigError, match="there is no included pipeline `quikstart`; did you mean `quickstart`"):
+    with pytest.raises(
+        ConfigError, match="there is no included pipeline `quikstart`; did you mean `quickstart`"
+    ):
         copy("quikstart", tmp_path)
 
 

@@ -297,7 +297,8 @@ def test_a_stage_of_the_file_that_has_the_name_of_a_shuffling_is_refused(tmp_pat
         "  pretrain", "  embed-shuffled: {use: shuffled-vectors, inputs: {vectors: embed}}\n  pretrain"
     )
     with pytest.raises(
-        ConfigError, match=r"p\.yaml:6: `embed-shuffled` is the name of a stage that arm `graph-shuffled` adds"
+        ConfigError,
+        match=r"p\.yaml:6: `embed-shuffled` is the name of a stage that arm `graph-shuffled` adds",
     ):
         flow_of(tmp_path, text + "study: {controls: true, measure: {pretrain: loss}}\n")
 

@@ -203,22 +203,22 @@ WORD2VEC = "  vectors: {use: pretrain, base: {family: word2vec}}\n"
             "negatives are drawn in negative-sampling",
         ),
         ("  pretrain: {base: {family: fasttext, shortest: 7}}\n", "shortest (7) is above longest (6)"),
-        ("  pretrain: {base: {family: glove}, steps: 5}\n", "glove is made in a pass of its own"),
+        ("  pretrain: {base: {family: glove}, steps: 5}\n", "glove is fitted by counting"),
         (
             f"{WORD2VEC}  pretrain: {{base: {{size: mini}}, inputs: {{embeddings: vectors}}}}\n",
             "`stages.pretrain.base.hidden`: `vectors` is 100 wide, the model 256: set `hidden: 100`",
         ),
         (
             "  first: {use: pretrain}\n  pretrain: {inputs: {embeddings: first}}\n",
-            "`stages.pretrain.inputs.embeddings`: `first` is no stage of word2vec, fasttext or glove",
+            "`stages.pretrain.inputs.embeddings`: `first` does not make word vectors (word2vec, fasttext or glove)",
         ),
         (
             f"{WORD2VEC}  pretrain: {{base: {{from: minilm}}, inputs: {{embeddings: vectors}}}}\n",
-            "base.from gives the table of tokens",
+            "base.from gives the token embeddings",
         ),
         (
             f"{WORD2VEC}  pretrain: {{inputs: {{start: vectors}}}}\n",
-            "vectors is of a kind that no objective trains",
+            "no objective can train vectors",
         ),
         (
             f"{WORD2VEC}  pretrain: {{base: {{family: glove}}, inputs: {{embeddings: vectors}}}}\n",

@@ -162,7 +162,7 @@ def test_models_of_other_tokens_are_paired_where_cases_are_the_same(
     assert found is not None
     assert found.differences["entity_cloze/mrr"].cases > 10
     assert "mlm_loss/tokens" not in found.differences
-    assert found.unpaired == "its tokens are others than the champion's"
+    assert found.unpaired == "its tokenizer differs from the champion's"
 
 
 def test_the_gates_conditions_name_figures_and_costs_that_are_measured(
