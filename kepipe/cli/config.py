@@ -59,6 +59,8 @@ def show(pipeline: PipelineArgument, set_: SetOption = None) -> None:
     """Print the pipeline with all settings, including defaults, as an equivalent pipeline file."""
     import yaml
 
-    from kepipe.pipeline import spelt_out
+    from kepipe.pipeline import with_all_settings
 
-    echo(yaml.safe_dump(spelt_out(pipeline, set_ or []), sort_keys=False, allow_unicode=True).rstrip())
+    echo(
+        yaml.safe_dump(with_all_settings(pipeline, set_ or []), sort_keys=False, allow_unicode=True).rstrip()
+    )

@@ -23,7 +23,7 @@ from kepipe.inference.normalisation import Normalise
 from kepipe.terminal import echo
 
 if TYPE_CHECKING:
-    from kepipe.finetuning.asking import Asked
+    from kepipe.finetuning.asking import PromptedTask
     from kepipe.inference.few_shot import Result
     from kepipe.inference.prompt_task import Task
     from kepipe.studies.intervals import Estimate
@@ -108,7 +108,7 @@ def few_shot(
         echo(f"{page}: drawn", err=True)
 
 
-def _tell(asked: Asked, result: Result, *, show: bool) -> None:
+def _tell(asked: PromptedTask, result: Result, *, show: bool) -> None:
     """A line of the table, the task's own metrics, and the answers where they are to be shown."""
     echo(f"{result.shots:>8}  {_share(result.accuracy())}")
     metrics = asked.score(result)

@@ -105,12 +105,12 @@ def compare(
     workspace: WorkspaceOption = WORKSPACE,
 ) -> None:
     """Show the metrics of two versions side by side; with --again, paired differences with 95% intervals."""
-    from kepipe.stages.champion import rematch
+    from kepipe.stages.champion import evaluate_pair
     from kepipe.tracking import comparison
-    from kepipe.tracking.versions_named import find
+    from kepipe.tracking.version_lookup import find
 
     store = _store(workspace)
-    found = comparison.compare(find(store, first), find(store, second), rematch if again else None)
+    found = comparison.compare(find(store, first), find(store, second), evaluate_pair if again else None)
     echo(f"{'':<32}{first:>16}{second:>16}  {'difference' if again else ''}")
     for row in found.rows:
         echo(f"{row.metric:<32}{_figure(row.first):>16}{_figure(row.second):>16}  {_apart(row.difference)}")
@@ -138,7 +138,7 @@ def archive(
 def card(version: VersionArgument, workspace: WorkspaceOption = WORKSPACE) -> None:
     """Print a version's model card as Markdown: use, licence, data, metrics, the gate's decision, training."""
     from kepipe.tracking import card as cards
-    from kepipe.tracking.versions_named import find
+    from kepipe.tracking.version_lookup import find
 
     echo(cards.card(find(_store(workspace), version)))
 

@@ -20,7 +20,7 @@ def sync(
     ] = False,
 ) -> None:
     """Deliver what earlier runs could not, oldest first. Nothing is delivered twice."""
-    from kepipe.stages.champion import rematch
+    from kepipe.stages.champion import evaluate_pair
     from kepipe.tracking.cursor import forget_cursors
     from kepipe.tracking.delivery import deliver_pending
     from kepipe.tracking.store import StoreUnavailable, connect
@@ -29,7 +29,7 @@ def sync(
     if again:
         forget_cursors(workspace)
     try:
-        delivered = deliver_pending(workspace, connect(workspace), rematch)
+        delivered = deliver_pending(workspace, connect(workspace), evaluate_pair)
     except StoreUnavailable as reason:
         echo(f"kepipe: not delivered: {reason}", err=True)
         raise typer.Exit(1) from None
@@ -64,7 +64,7 @@ def status(workspace: WorkspaceOption = WORKSPACE) -> None:
 @app.command(hidden=True)
 def follow(workspace: WorkspaceOption, run: str) -> None:
     """Deliver a run while it goes on. Runs start this themselves."""
-    from kepipe.stages.champion import rematch
+    from kepipe.stages.champion import evaluate_pair
     from kepipe.tracking import delivery_worker
 
-    delivery_worker.follow(workspace, run, rematch)
+    delivery_worker.follow(workspace, run, evaluate_pair)

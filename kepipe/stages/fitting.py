@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from kepipe.stages.artifacts import Shards
 
 SUPPORTED = ("base", "knowledge")
-"""Settings that such a base uses, or refuses with a reason of its own."""
+"""Settings of a pretraining that such a base uses, or rejects with its own message."""
 
 
 def fit(base: FittedBase, shards: Shards, made_by: Mapping[str, Any], context: StageContext) -> None:
-    """Fit the model to the text and write its folder. After a kill it is fitted again from the start."""
+    """Fit the model to the text and write its folder. An interrupted attempt starts again from the beginning."""
     from kepipe.data.shards import open_shard
     from kepipe.models.files import write_json
     from kepipe.models.fitted_families import FitContext, FittingText, row_of
@@ -39,21 +39,21 @@ def fit(base: FittedBase, shards: Shards, made_by: Mapping[str, Any], context: S
 
 
 def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
-    """Settings of the training loop, which have no effect here."""
+    """Training settings, which have no effect here."""
     config = stage.config
     family = config.base.family
     for name in ("start", "embeddings"):
         if stage.input(name) is not None:
-            yield ConfigConflict(f"inputs.{name}", f"{family} is fitted from scratch: leave it out")
+            yield ConfigConflict(f"inputs.{name}", f"{family} cannot start from another model: remove it")
     if config.knowledge:
-        yield ConfigConflict("knowledge", f"{family} is fitted to text alone: leave it out")
+        yield ConfigConflict("knowledge", f"{family} is fitted to the text alone: remove it")
     given = sorted(config.model_fields_set - {*SUPPORTED, *_defaults(config)})
-    reason = f"{family} is fitted in passes of its own, without the training loop: leave it out"
+    reason = f"{family} is fitted in passes of its own, without training settings: remove it"
     for name in given:
         yield ConfigConflict(name, reason)
 
 
 def _defaults(config: BaseModel) -> set[str]:
-    """Settings that were given, with their default values."""
+    """Names of settings that equal their defaults."""
     default = type(config)()
     return {name for name in config.model_fields_set if getattr(config, name) == getattr(default, name)}

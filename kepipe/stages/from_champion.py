@@ -1,9 +1,9 @@
-"""Stage `champion`: the champion of a registered model as it is now, to go on from; where there is none, a fresh model
-or another trained one.
+"""Stage `champion`: loads the current champion of a registered model to continue from; if there is none, makes a new
+model or loads another trained one.
 
-`base: {from: "models:/NAME@champion"}` in a stage that trains says the same in other words. Its key is of the text, and
-not of who is champion: a model that is promoted fires no training by itself, and one that
-new text fires goes on from the champion of that moment.
+`base: {from: "models:/NAME@champion"}` in a training stage is a shorthand for it. Its cache key depends on the text and
+not on the champion: a promotion does not trigger training, and training on new text continues from the champion at that
+time.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ from kepipe.stages.made_of import workspace_of
 
 @dataclass(frozen=True)
 class ChampionInputs:
-    """The text: where it changes, the champion is looked up anew. None for a version by its number."""
+    """The text: when it changes, the champion is looked up again. None for a fixed version number."""
 
     corpus: Corpus | None = None
 
 
 class ChampionConfig(Section):
-    """Which registered model, and what stands in for it before there is one."""
+    """The registered model, and a new model to use until there is a champion."""
 
     name: str = Field("kepipe", pattern=r"^[\w][\w. -]*$")
-    """Name of the registered model, as `register` has it."""
+    """Name of the registered model, as in `register`."""
     at: str = Field("champion", pattern=r"^[\w.-]+$")
-    """Which version: an alias, or a number."""
+    """The version: an alias or a number."""
     base: Base | None = Base()
-    """The model to begin with, where there is no champion: a fresh one, or `from:` a trained one; null: there has to be
-    a champion."""
+    """The model to start with if there is no champion: a new one, or `from:` a trained one; null: a champion is
+    required."""
     tokenizer: UserSource = "minilm"
-    """The tokenizer of a fresh model; the shards need the same: `tokenizer: {from: minilm}`."""
+    """The tokenizer of a new model; the shards need the same: `tokenizer: {from: minilm}`."""
 
 
 def champion(inputs: ChampionInputs, config: ChampionConfig, context: StageContext) -> None:
-    """Write a model folder. Raises ValueError where the registry cannot be reached: a training that began anew instead
-    would throw away what was learned."""
+    """Write a model folder. Raises ValueError if the registry is unreachable, rather than start from scratch and lose
+    what was learned."""
     from kepipe.models.files import link_folder
-    from kepipe.tracking.model_uri import address, fetch
+    from kepipe.tracking.model_uri import fetch, model_uri
     from kepipe.tracking.registry import version_at
     from kepipe.tracking.store import StoreUnavailable, connect
 
@@ -60,16 +60,16 @@ def champion(inputs: ChampionInputs, config: ChampionConfig, context: StageConte
         (_fresh if config.base.trained is None else _trained)(config, config.base, context)
         return
     if number is None:
-        wanted = address(config.name, config.at)
+        uri = model_uri(config.name, config.at)
         raise ValueError(
-            f"{wanted}: there is none (`kepipe models list` shows what is registered); settings of a fresh model "
-            f"beside it, such as `base: {{from: {wanted}, family: bert}}`, say what to begin with"
+            f"{uri} does not exist (`kepipe models list` shows registered models); to start with a new model until "
+            f"then, add its settings, such as `base: {{from: {uri}, family: bert}}`"
         )
-    found = fetch(address(config.name, str(number)), workspace, context.scratch)
+    found = fetch(model_uri(config.name, str(number)), workspace, context.scratch)
     link_folder(found, context.out)
     context.log({"version": number})
     context.note(
-        f"goes on from {config.name} version {number}"
+        f"continues from {config.name} version {number}"
         + ("" if config.at.isdecimal() else f", the {config.at}")
     )
 
@@ -84,7 +84,7 @@ def _fresh(config: ChampionConfig, base: Base, context: StageContext) -> None:
     save(context.out, model)
     tokenizer.save(context.out)
     context.log({"version": 0})
-    context.note(f"{config.name} has no {config.at} yet: begins with a fresh {base.family}")
+    context.note(f"{config.name} has no {config.at} yet: starts with a new {base.family}")
 
 
 def _trained(config: ChampionConfig, base: Base, context: StageContext) -> None:
@@ -99,7 +99,7 @@ def _trained(config: ChampionConfig, base: Base, context: StageContext) -> None:
         shutil.copyfile(file, target)
     load_tokenizer(folder).save(context.out)
     context.log({"version": 0})
-    context.note(f"{config.name} has no {config.at} yet: begins with {base.trained}")
+    context.note(f"{config.name} has no {config.at} yet: starts with {base.trained}")
 
 
 def _needs(config: ChampionConfig, _given: Mapping[str, type[Artifact]]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from kepipe.flow.lineage import StageResult
 from kepipe.tracking.names import allowed
-from kepipe.tracking.store import every
+from kepipe.tracking.store import paginate
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel, Metric
@@ -37,7 +37,7 @@ class LoggedModels:
     def with_digest(self, digest: str) -> list[LoggedModel]:
         """Those of a folder's digest: several where it is registered under several names."""
         client, experiments, query = self._client, [self._experiment], f"tags.`{DIGEST}` = '{digest}'"
-        found = every(lambda page: client.search_logged_models(experiments, query, page_token=page))
+        found = paginate(lambda page: client.search_logged_models(experiments, query, page_token=page))
         return [self._ready(model) for model in found]
 
     def create(

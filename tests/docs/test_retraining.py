@@ -113,7 +113,7 @@ def test_a_worse_model_is_refused_and_the_title_goes_back(followed: Tutorial) ->
     assert worst not in champions
     assert followed.said("kepipe models rollback") == f"fresh version {champions[-2]} is champion again\n"
     compared = followed.said("kepipe models compare")
-    assert f"both asked again the questions of version {worst}" in compared
+    assert f"both re-evaluated on the questions of version {worst}" in compared
     assert re.search(
         r"^mlm_loss/tokens .*\+[\d.]+ \(95% interval -?[\d.]+ to [\d.]+\)$", compared, re.MULTILINE
     )

@@ -122,14 +122,17 @@ def complaint(folder: Path, stages: str) -> str:
         ("  pretrain: {base: {family: ngram, prune: [0, 2, 1]}}\n", "expected thresholds that do not fall"),
         ("  pretrain: {base: {family: ngram, prune: [1]}}\n", "words are not left out"),
         ("  pretrain: {base: {family: ngram, order: 2, prune: [0, 0, 1]}}\n", "3 thresholds"),
-        ("  pretrain: {base: {family: ngram}, knowledge: ernie-baidu}\n", "ngram is fitted to text alone"),
+        (
+            "  pretrain: {base: {family: ngram}, knowledge: ernie-baidu}\n",
+            "ngram is fitted to the text alone",
+        ),
         (
             "  pretrain: {base: {family: ngram}}\n  more: {use: pretrain, inputs: {start: pretrain}}\n",
-            "`stages.more.inputs.start`: pretrain is of a kind that no objective trains",
+            "`stages.more.inputs.start`: no objective can train pretrain",
         ),
         (
             "  pretrain: {}\n  more: {use: pretrain, base: {family: ngram}, inputs: {start: pretrain}}\n",
-            "`stages.more.inputs.start`: ngram is fitted from scratch",
+            "`stages.more.inputs.start`: ngram cannot start from another model",
         ),
         (
             "  pretrain: {base: {family: ngram}}\n"

@@ -210,19 +210,19 @@ WORD2VEC = "  vectors: {use: pretrain, base: {family: word2vec}}\n"
         ),
         (
             "  first: {use: pretrain}\n  pretrain: {inputs: {embeddings: first}}\n",
-            "`stages.pretrain.inputs.embeddings`: `first` is no stage of word2vec, fasttext or glove",
+            "`stages.pretrain.inputs.embeddings`: `first` does not make word vectors (word2vec, fasttext or glove)",
         ),
         (
             f"{WORD2VEC}  pretrain: {{base: {{from: minilm}}, inputs: {{embeddings: vectors}}}}\n",
-            "base.from gives the table of tokens",
+            "base.from gives the token embeddings",
         ),
         (
             f"{WORD2VEC}  pretrain: {{inputs: {{start: vectors}}}}\n",
-            "vectors is of a kind that no objective trains",
+            "no objective can train vectors",
         ),
         (
             f"{WORD2VEC}  pretrain: {{base: {{family: glove}}, inputs: {{embeddings: vectors}}}}\n",
-            "`stages.pretrain.inputs.embeddings`: glove is fitted from scratch",
+            "`stages.pretrain.inputs.embeddings`: glove cannot start from another model",
         ),
         ("  pretrain: {base: {embeddings: .}}\n", "expected a file of word vectors, or a model folder"),
         (f"{WORD2VEC}  evaluate: {{probes: [mlm-loss]}}\n", "cannot answer mlm-loss"),

@@ -48,7 +48,7 @@ def run(inputs: ChampionInputs, out: Path, seed: int = 0, **settings: object) ->
 
 
 def test_a_fresh_model_first_and_then_the_champion(inputs: ChampionInputs, tmp_path: Path) -> None:
-    assert run(inputs, tmp_path / "first") == "moons has no champion yet: begins with a fresh bert"
+    assert run(inputs, tmp_path / "first") == "moons has no champion yet: starts with a new bert"
     run(inputs, tmp_path / "again")
     for file in ("model.safetensors", "config.json", "tokenizer.json"):
         assert (tmp_path / "first" / file).read_bytes() == (tmp_path / "again" / file).read_bytes()
@@ -65,8 +65,8 @@ def test_a_fresh_model_first_and_then_the_champion(inputs: ChampionInputs, tmp_p
     source = SimpleNamespace(experiment=experiment, run_id=lambda _: made, maker_id=lambda _: None)
     for arm, value in zip(world.arms, (0.5, 0.4), strict=True):
         offer(store, offered("moons", arm.folder, arm.digest, value, arm.name), source, no_score)
-    assert run(inputs, tmp_path / "third") == "goes on from moons version 1, the champion"
-    assert run(inputs, tmp_path / "fourth", at="2", base=None) == "goes on from moons version 2"
+    assert run(inputs, tmp_path / "third") == "continues from moons version 1, the champion"
+    assert run(inputs, tmp_path / "fourth", at="2", base=None) == "continues from moons version 2"
     for out, arm in (("third", world.arms[0]), ("fourth", world.arms[1])):
         for file in ("model.safetensors", "config.json", "tokenizer.json", "kepipe.json"):
             assert (tmp_path / out / file).read_bytes() == (arm.folder / file).read_bytes()
@@ -78,7 +78,7 @@ def test_a_trained_model_first(inputs: ChampionInputs, tmp_path: Path) -> None:
     """Its folder is one that training starts from: with the tokenizer as the shards have it, and without a record of
     what it was trained on."""
     base = {"from": "minilm"}
-    assert run(inputs, tmp_path / "first", base=base) == "moons has no champion yet: begins with minilm"
+    assert run(inputs, tmp_path / "first", base=base) == "moons has no champion yet: starts with minilm"
     load_tokenizer("minilm").save(tmp_path / "tokenizer")
     written = (tmp_path / folder / "tokenizer.json" for folder in ("first", "tokenizer"))
     assert len({file.read_bytes() for file in written}) == 1
