@@ -27,7 +27,8 @@ from kepipe.flow.events import (
 )
 from kepipe.tracking import runs_table
 from kepipe.tracking.logged_models import LoggedModels, is_model, measured
-from kepipe.tracking.names import allowed
+from kepipe.tracking.names import allowed, flatten
+from kepipe.tracking.shown_files import shown_files
 from kepipe.tracking.store import Store
 from kepipe.tracking.tunings import TUNING, identity, is_trial, name_of, tuning_of
 
@@ -41,10 +42,6 @@ CONCLUDING = ("report", "task-report", "study")
 """Kinds of stages whose last message becomes the run's description."""
 DESCRIPTION = "mlflow.note.content"
 """Tag that MLflow's pages show as a run's description."""
-PAGES = {".html", ".png", ".svg", ".pdf"}
-RESULTS = {".json", ".md"}
-MAX_FILE_BYTES = 16 << 20
-"""Maximum size in bytes of a file that is copied to the store; models get there through the registry."""
 
 
 class Runs:
@@ -341,27 +338,6 @@ def _copy_of(begun: StageStarted) -> str:
 
 def _copy(labels: Mapping[str, str]) -> str:
     return f"{labels['arm']}, seed {labels['seed']}" if labels else ""
-
-
-def flatten(config: Mapping[str, Any], at: str = "") -> Iterator[tuple[str, str]]:
-    """`{"a": {"b": 1}}` as `("a.b", "1")`."""
-    for key, value in config.items():
-        name = f"{at}.{key}" if at else str(key)
-        if isinstance(value, Mapping) and value:
-            yield from flatten(value, name)
-        else:
-            yield name, value if isinstance(value, str) else json.dumps(value, default=str)
-
-
-def shown_files(folder: Path) -> Iterator[tuple[Path, str | None]]:
-    """Files of an artifact to show in MLflow (pages, pictures, scores), with their folder in the store."""
-    if not folder.is_dir():
-        return
-    for file in sorted(folder.rglob("*")):
-        inside = file.relative_to(folder).parent
-        kinds = PAGES | RESULTS if inside == Path() else PAGES
-        if file.is_file() and file.suffix in kinds and file.stat().st_size <= MAX_FILE_BYTES:
-            yield file, None if inside == Path() else inside.as_posix()
 
 
 def _point(metric: Metric) -> tuple[str, int, int, str]:
