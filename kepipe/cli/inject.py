@@ -67,7 +67,7 @@ def inject(
         from kepipe.report.tree import tree_page
 
         html.write_text(render(tree_page(shown, graph.name)), encoding="utf-8")
-        echo(f"{html}: drawn")
+        echo(f"wrote {html}")
         return
     _print(shown)
 

@@ -23,7 +23,7 @@ LinkerOption = Annotated[
 IdsOption = Annotated[
     str | None,
     typer.Option(
-        help="Mapping of the gold set's ids, if not the graph's: `entities.jsonl:qid`, or a TSV of gold id and graph id."
+        help="Mapping of the gold set's ids, if not the graph's: `entities.jsonl:qid`, or a TSV of gold and graph ids."
     ),
 ]
 LanguageOption = Annotated[Literal["en", "zh"], typer.Option(help="The texts' language.")]

@@ -43,8 +43,8 @@ def predict(
         typer.Option(
             "--file",
             "-f",
-            help="Read texts from a file of any length: one per line, or JSON lines with `text` and optionally `id`; `-`: "
-            "standard input. Predictions are streamed.",
+            help="Read texts from a file of any length: one per line, or JSON lines with `text` and optionally `id`; "
+            "`-`: standard input. Predictions are streamed.",
         ),
     ] = None,
     out: Annotated[
@@ -52,15 +52,15 @@ def predict(
         typer.Option(
             "--out",
             "-o",
-            help="With --file: write predictions to this file, as JSON lines with `id` and `text`. If interrupted, run the "
-            "same command again to resume.",
+            help="With --file: write predictions to this file, as JSON lines with `id` and `text`. If interrupted, "
+            "run the same command again to resume.",
         ),
     ] = None,
     graph: Annotated[
         Path | None,
         typer.Option(
-            help="Graph to use instead of the one the model was trained with, stored or in any format that kepipe reads: its "
-            "triples are injected, its names are found, and vectors are composed from it."
+            help="Graph to use instead of the one the model was trained with, stored or in any readable format: "
+            "its triples are injected, its names are found, and vectors are composed from it."
         ),
     ] = None,
     knowledge: KnowledgeOption = None,

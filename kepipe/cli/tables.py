@@ -37,8 +37,8 @@ def show_scores(name: str, assessments: Mapping[str, Assessment]) -> None:
     screen = console()
     screen.print(table)
     screen.print(
-        f"{of_linker.in_graph.given:,} gold mentions in the graph, {of_linker.outside.given:,} outside it; candidate recall "
-        f"{of_linker.candidate_recall:.1%}."
+        f"{of_linker.in_graph.given:,} gold mentions in the graph, {of_linker.outside.given:,} outside it; "
+        f"candidate recall {of_linker.candidate_recall:.1%}."
     )
     screen.print(
         "Errors of the linker: "

@@ -113,7 +113,7 @@ def test_knowledge_that_stays_behind_is_told(tmp_path: Path) -> None:
     notes: list[str] = []
     export(tmp_path / "out", source, notes.append)
     (note,) = notes
-    assert "what k-bert brings does not go with it" in note
+    assert "the knowledge of k-bert is not exported" in note
 
 
 def test_the_command_writes_head_labels_and_card(tmp_path: Path) -> None:
