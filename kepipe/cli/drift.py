@@ -1,4 +1,4 @@
-"""`kepipe drift`: whether new text is like that of the last training."""
+"""`kepipe drift`: test new text for drift from the training text."""
 
 from __future__ import annotations
 

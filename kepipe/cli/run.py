@@ -20,7 +20,7 @@ OnlyOption = Annotated[
 ForceOption = Annotated[
     list[str] | None,
     typer.Option(
-        help="Run this stage again although it is cached (an interrupted attempt continues). May be repeated."
+        help="Run this stage again even if it is cached (an interrupted attempt is resumed). May be repeated."
     ),
 ]
 
@@ -36,7 +36,7 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
     log_json: Annotated[bool, typer.Option("--log-json", help="Print events as JSON lines.")] = False,
 ) -> None:
-    """Run a pipeline. Cached stages are skipped; an interrupted stage continues from its last checkpoint."""
+    """Run a pipeline. Cached stages are skipped; an interrupted stage resumes from its last checkpoint."""
     from kepipe.api.running import run_pipeline
     from kepipe.console.run import open_console
     from kepipe.flow.plan import Workspace
@@ -54,7 +54,7 @@ def run(
             console,
         )
     if not log_json:
-        _point_out(result, workspace)
+        _print_locations(result, workspace)
 
 
 def plan(
@@ -82,8 +82,8 @@ def plan(
         echo(*line)
 
 
-def _point_out(result: RunResult, workspace: Path) -> None:
-    """Say where the results are; the many copies of a study's stages are found by way of its page."""
+def _print_locations(result: RunResult, workspace: Path) -> None:
+    """Print the paths of the results; a study's copies are left out, since its page links to them."""
     files = {"report": "report.html", "model": "model.safetensors"}
     lines = []
     for title, file in files.items():

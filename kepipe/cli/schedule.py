@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kepipe.cli.options import WORKSPACE, PipelineArgument, SetOption, WorkspaceOption, with_groups
-from kepipe.cli.schedule_options import Failing, Telling, When, means, sources
+from kepipe.cli.schedule_options import (
+    FailureOptions,
+    NotificationOptions,
+    TriggerOptions,
+    scheduler_options,
+    sources,
+)
 from kepipe.terminal import echo
 
 if TYPE_CHECKING:
@@ -16,15 +22,15 @@ if TYPE_CHECKING:
     from kepipe.flow.history import Result
     from kepipe.flow.schedules import Entry
 
-app = typer.Typer(help="Run pipelines at set times, or when something has changed.", no_args_is_help=True)
+app = typer.Typer(help="Run pipelines at set times or when data has changed.", no_args_is_help=True)
 NameArgument = Annotated[str, typer.Argument(help="Name of the schedule.", show_default=False)]
 
 
 @with_groups
 def add(
     pipeline: PipelineArgument,
-    when: When,
-    failing: Failing,
+    when: TriggerOptions,
+    on_failure: FailureOptions,
     workspace: WorkspaceOption = WORKSPACE,
     set_: SetOption = None,
     name: Annotated[str, typer.Option(help="Name of the schedule, if not the pipeline's.")] = "",
@@ -41,14 +47,14 @@ def add(
         pipeline=str(pipeline),
         overrides=tuple(set_ or ()),
         when=when.trigger(),
-        retries=failing.retries,
-        backoff=failing.backoff,
-        timeout=failing.timeout,
+        retries=on_failure.retries,
+        backoff=on_failure.backoff,
+        timeout=on_failure.timeout,
     )
     entry = schedules.add(workspace, name or flow.name, schedule, SchedulerOptions(sources))
     echo(_line(entry))
     if not is_served(workspace):
-        echo("no scheduler runs yet; `kepipe scheduler` starts it")
+        echo("no scheduler is running; start it with `kepipe scheduler`")
 
 
 app.command()(add)
@@ -63,7 +69,9 @@ def list_(workspace: WorkspaceOption = WORKSPACE) -> None:
     for entry in schedules.entries(workspace):
         echo(_line(entry))
     served = is_served(workspace)
-    echo("the scheduler runs" if served else "no scheduler runs; `kepipe scheduler` starts it")
+    echo(
+        "the scheduler is running" if served else "no scheduler is running; start it with `kepipe scheduler`"
+    )
 
 
 @app.command("next")
@@ -80,7 +88,7 @@ def next_(
     for at in times:
         echo(f"{at:%a %Y-%m-%d %H:%M:%S %Z}" + ("  check" if entry.schedule.when.polls else ""))
     if not times:
-        echo(f"{name} is paused" if entry.next is None else "never again")
+        echo(f"{name} is paused" if entry.next is None else "it will not fire again")
 
 
 @app.command()
@@ -104,7 +112,7 @@ def history(
             + (f"  {result.log}" if result.outcome not in ("finished", "stopped") else "")
         )
     if not shown:
-        echo(f"{name} has never fired")
+        echo(f"{name} has not run yet")
 
 
 @app.command()
@@ -130,7 +138,7 @@ def remove(name: NameArgument, workspace: WorkspaceOption = WORKSPACE) -> None:
     from kepipe.flow import schedules
 
     schedules.remove(workspace, name)
-    echo(f"{name} is not scheduled any more")
+    echo(f"{name} was removed")
 
 
 @app.command("run-now")
@@ -141,7 +149,7 @@ def run_now(name: NameArgument, workspace: WorkspaceOption = WORKSPACE) -> None:
 
     result = schedules.run_now(workspace, name, SchedulerOptions(sources))
     if result.outcome == "skipped":
-        echo(f"{name} is at work already")
+        echo(f"{name}: a run of this pipeline is already in progress")
         raise typer.Exit(1)
     echo(f"{name} {result.outcome} after {result.seconds:.1f} s; see {result.log}")
     raise typer.Exit(0 if result.outcome == "finished" else 1)
@@ -149,7 +157,7 @@ def run_now(name: NameArgument, workspace: WorkspaceOption = WORKSPACE) -> None:
 
 @with_groups
 def scheduler(
-    telling: Telling,
+    notifications: NotificationOptions,
     workspace: WorkspaceOption = WORKSPACE,
     once: Annotated[
         bool,
@@ -164,13 +172,13 @@ def scheduler(
     """Fire schedules when they are due, until Ctrl-C. One scheduler runs per workspace."""
     from kepipe.flow.scheduler import run_due_once, serve
 
-    how = means(workspace, telling, at_once)
+    options = scheduler_options(workspace, notifications, at_once)
     if not once:
-        serve(workspace, how)
+        serve(workspace, options)
         return
-    results = run_due_once(workspace, how)
+    results = run_due_once(workspace, options)
     if not results:
-        echo("nothing is due, and nothing has changed")
+        echo("no schedule is due, and no source has changed")
     raise typer.Exit(any(result.outcome in ("failed", "timed out") for result in results))
 
 

@@ -24,7 +24,7 @@ NICE = 10
 """Niceness of the process, so that training has priority."""
 
 
-def follow(workspace: Path, run: str, evaluate_pair: EvaluatePair) -> None:
+def deliver_run(workspace: Path, run: str, evaluate_pair: EvaluatePair) -> None:
     """Deliver the run's journal until it is complete, or until its writer has ended while the store is unreachable."""
     os.nice(NICE)
     journal = journal_of(workspace, run)

@@ -84,7 +84,7 @@ def test_the_clock_fires_and_a_better_model_is_promoted(followed: Tutorial) -> N
 def test_new_text_fires_once_and_nothing_new_is_said(followed: Tutorial) -> None:
     once = outputs(followed, "kepipe scheduler --once")
     assert "arrivals  fires: never fired before" in once[1]
-    assert once[2] == "nothing is due, and nothing has changed\n"
+    assert once[2] == "no schedule is due, and no source has changed\n"
     assert "arrivals  fires: 1 new: corpus/voyager.txt" in once[3]
     newest = outputs(followed, "kepipe schedule history arrivals")[1].splitlines()[0]
     assert "finished" in newest
@@ -120,7 +120,7 @@ def test_a_worse_model_is_refused_and_the_title_goes_back(followed: Tutorial) ->
 
 
 def test_the_pipeline_that_goes_on_is_fine(followed: Tutorial) -> None:
-    assert "fine; stages graph, corpus, link, shards, champion, pretrain" in followed.said(
+    assert "valid; stages graph, corpus, link, shards, champion, pretrain" in followed.said(
         "kepipe config check"
     )
 

@@ -44,7 +44,7 @@ def test_what_the_newest_runs_use_and_unfinished_work_are_kept(bench: Bench) -> 
     assert [folder.name.partition("-")[0] for folder in store.damaged()] == [unused.name]
     count = len(store.finished())
     said = clear(bench)
-    assert "1.0 MB are those of 1 unfinished stages; `--unfinished` removes them too" in said
+    assert "1 unfinished stages with 1.0 MB were kept; `--unfinished` removes them too" in said
     assert not store.damaged()
     assert {folder.resolve() for folder in store.finished()} == bench.workspace.in_use()
     assert len(store.finished()) == 4 < count + 1
@@ -58,7 +58,7 @@ def test_what_the_newest_runs_use_and_unfinished_work_are_kept(bench: Bench) -> 
 def test_what_a_process_works_on_is_left_alone(bench: Bench) -> None:
     scratch = interrupted(bench)
     with bench.workspace.store.lock("0123456789", lambda: None):
-        assert "1 left: runs that go on use them" in clear(bench, "--unfinished")
+        assert "1 kept: in use by running pipelines" in clear(bench, "--unfinished")
     assert scratch.exists()
 
 
@@ -79,7 +79,7 @@ def test_what_a_run_that_goes_on_reads_is_left_alone(bench: Bench) -> None:
     store = bench.workspace.store
     with store.live.track("other") as note_use:
         note_use(made["write"].folder.name)
-        assert "1 left: runs that go on use them" in clear(bench, "--everything")
+        assert "1 kept: in use by running pipelines" in clear(bench, "--everything")
         assert [folder.name for folder in store.finished()] == [made["write"].folder.name]
         assert not store.forget(made["write"].folder.name)
     (store.root / "live" / "killed.keys").write_text(f"{made['write'].folder.name}\n")
@@ -113,7 +113,7 @@ def test_results_are_listed_by_pipeline_with_a_total_that_counts_links_once(benc
     bench.run(flow(times=2))
     said = cache(bench, "list")
     assert said.splitlines()[0] == flow(times=1).name
-    assert "not used by the newest run" in said
+    assert "not used by the latest run" in said
     store = bench.workspace.store
     (file,) = (file for file in store.finished()[0].rglob("*.json") if file.name == "value.json")
     place = bench.workspace.root / "mlartifacts" / "model"
@@ -121,7 +121,7 @@ def test_results_are_listed_by_pipeline_with_a_total_that_counts_links_once(benc
     (place / "linked").hardlink_to(file)
     assert "mlartifacts" not in cache(bench, "list")
     (place / "own").write_bytes(bytes(2_000_000))
-    assert "mlartifacts, what only MLflow has: 2.0 MB" in cache(bench, "list")
+    assert "mlartifacts, files of MLflow alone: 2.0 MB" in cache(bench, "list")
     assert cache(bench, "list").splitlines()[-1].startswith("total 2.")
 
 
