@@ -60,9 +60,6 @@ def export(folder: Path, source: Path, note: Callable[[str], None] = lambda _: N
 
     Raises ValueError if Hugging Face has no class for the head or for the model's inputs.
     """
-
-    from kepipe.knowledge.opening import read_settings
-    from kepipe.knowledge.table import name_of
     from kepipe.models.hf import export as exporting
     from kepipe.models.hf.huggingface import CONFIG, WEIGHTS, model_type
     from kepipe.models.pretrained import from_pretrained
@@ -97,12 +94,20 @@ def export(folder: Path, source: Path, note: Callable[[str], None] = lambda _: N
         note(
             f"{source}: the exported model labels each word independently, so label sequences may be invalid"
         )
+    note_knowledge(source, note)
+    return pipeline
+
+
+def note_knowledge(source: Path, note: Callable[[str], None]) -> None:
+    """Say which part of a model's knowledge stays behind."""
+    from kepipe.knowledge.opening import read_settings
+    from kepipe.knowledge.table import name_of
+
     for settings in read_settings(source):
         note(
             f"{source}: the knowledge of {name_of(settings)} is not exported: the exported model reads the text alone, "
             "and its predictions may differ from `kepipe predict`"
         )
-    return pipeline
 
 
 def _pipeline(source: Path, spec: TaskSpec) -> str:

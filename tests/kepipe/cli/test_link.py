@@ -167,7 +167,7 @@ def test_a_place_and_what_it_lies_in_are_one_name_where_the_gold_set_says_so(
     gold, out, scores = (tmp_path / name for name in ("gold.jsonl", "trained", "scores.json"))
     gold.write_text("".join(f"{json.dumps(record)}\n" for record in records))
     told = run("train", str(graph.folder), "--gold", str(gold), "--rules", "-o", str(out))
-    assert "a place and what it lies in: one name" in told
+    assert "a place with its region: one mention" in told
     run("score", str(gold), "-l", str(out), "--rules", "--json", str(scores))
     assert json.loads(scores.read_text())["gold"]["linker"]["in_graph"]["f1"] == 1.0
     run("score", str(gold), "-l", str(out), "--rules", "--no-join", "--json", str(scores))
@@ -208,10 +208,10 @@ def test_bad_lines_are_told_where_no_good_one_is(linker: str, tmp_path: Path) ->
     ("arguments", "said"),
     [
         (["text.txt", "absent.txt", "-o", "out.jsonl"], "absent.txt: no such file"),
-        (["text.txt", "-o", "absent/out.jsonl"], "there is no folder absent"),
+        (["text.txt", "-o", "absent/out.jsonl"], "the folder absent does not exist"),
         (["text.txt", "-o", "folder"], "folder: is a folder"),
-        (["doctor", "text.txt", "--html", "absent/page.html"], "there is no folder absent"),
-        (["score", "text.txt", "--json", "absent/scores.json"], "there is no folder absent"),
+        (["doctor", "text.txt", "--html", "absent/page.html"], "the folder absent does not exist"),
+        (["score", "text.txt", "--json", "absent/scores.json"], "the folder absent does not exist"),
     ],
 )
 def test_what_cannot_be_read_or_written_is_told_first(
@@ -232,7 +232,7 @@ def test_a_text_that_is_marked_twice_is_learned_from_once(graph: Graph, gold: Pa
 
 
 def test_a_linker_is_not_written_over_a_file(graph: Graph, gold: Path) -> None:
-    with pytest.raises(ValueError, match="is a file; name a folder"):
+    with pytest.raises(ValueError, match="is a file; choose a folder"):
         CliRunner().invoke(
             app,
             ["link", "train", str(graph.folder), "--gold", str(gold), "-o", str(gold), "--rules"],
