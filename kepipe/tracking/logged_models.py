@@ -59,7 +59,7 @@ class LoggedModels:
         return self._client.finalize_logged_model(model.model_id, "READY")
 
     def note_version(self, model: str, name: str, version: str) -> None:
-        """Name a registered version in the tag of its logged model that MLflow's pages read. A server does so itself."""
+        """Name a registered version in the tag of its logged model that MLflow's pages show."""
         from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
         tags = self._client.get_logged_model(model).tags
