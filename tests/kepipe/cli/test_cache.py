@@ -164,4 +164,4 @@ def test_without_a_shared_store_it_is_asked_for(tmp_path: Path, monkeypatch: pyt
     monkeypatch.delenv("KEPIPE_STORE", raising=False)
     result = CliRunner().invoke(app, ["cache", "push", "--workspace", str(tmp_path)])
     assert result.exit_code == 2
-    assert "say where" in result.output
+    assert "missing: a folder" in result.output
