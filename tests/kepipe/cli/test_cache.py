@@ -68,7 +68,7 @@ def test_a_damaged_result_is_named_and_made_again(bench: Bench) -> None:
     first, second = (CliRunner().invoke(app, command) for _ in range(2))
     assert first.exit_code == 1
     assert "value.json: content does not match its digest" in first.output
-    assert second.output == "all fine\n"
+    assert second.output == "no damage found\n"
     assert bench.run(flow())[0]["write"].folder == made["write"].folder
 
 
@@ -76,7 +76,7 @@ def test_what_a_run_that_goes_on_reads_is_left_alone(bench: Bench) -> None:
     """Killed runs count for nothing: their lists go with the next look."""
     made, _ = bench.run(flow())
     store = bench.workspace.store
-    with store.live.begin("other") as note_use:
+    with store.live.track("other") as note_use:
         note_use(made["write"].folder.name)
         assert "1 kept: in use by running pipelines" in clear(bench, "--everything")
         assert [folder.name for folder in store.finished()] == [made["write"].folder.name]
