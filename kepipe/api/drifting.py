@@ -47,7 +47,7 @@ def drift(
             f"{flow.name}: no model was trained yet, so nothing is new: `kepipe run {file}` makes one"
         )
     before = _trained_on(model, place)
-    made = run_pipeline(file, workspace, assigned, StageSelection(until=link.name), sink)
+    made = run_pipeline(file, place, assigned, StageSelection(until=link.name), sink)
     reference, new, unseen = _texts(before, made.folders[link.name])
     if len(new) < FEWEST_NEW:
         few = f"{len(new)} new documents, fewer than {FEWEST_NEW}"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kepipe.cli.options import WORKSPACE, WorkspaceOption
+from kepipe.cli.options import WORKSPACE, PipelineArgument, SetOption, StoreOption, WorkspaceOption
 from kepipe.terminal import echo
+
+if TYPE_CHECKING:
+    from kepipe.flow.shared_store import SharedStore
 
 app = typer.Typer(help="List, verify and clear finished stages.", no_args_is_help=True)
 
@@ -55,15 +58,25 @@ def prune(
     older: Annotated[
         str, typer.Option(help="Remove only results older than this: 30d, 12h.", metavar="TIME")
     ] = "0d",
+    store: Annotated[
+        str, typer.Option("--store", metavar="URL", help="Remove results from this shared store instead.")
+    ] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, and stop.")] = False,
 ) -> None:
     """Remove old results; with `--older`, also cached annotations that no run has used since. Results of a pipeline's
-    latest run are always kept."""
+    latest run are always kept.
+
+    With `--store`, results that were copied to that shared store earlier than `--older` are removed.
+    """
     from kepipe.flow.plan import Workspace
     from kepipe.flow.usage import DiskUsage, outdated, results
 
     place, usage, freed, in_use = Workspace(workspace.resolve()), DiskUsage(), 0, 0
     before = time.time() - _seconds(older)
+    if store:
+        freed = _shared(store).prune(before, dry_run=dry_run)
+        echo(f"{store}: {'would free' if dry_run else 'freed'} {freed / 1e6:.1f} MB")
+        return
     if older != "0d":
         freed += place.store.forget_memos(before, dry_run=dry_run)
     for result in outdated(results(place), keep, before):
@@ -89,6 +102,44 @@ def _seconds(length: str) -> float:
         return float(seconds(length))
     except ValueError as reason:
         raise typer.BadParameter(f"--older {length}: {reason}, or 30d") from None
+
+
+@app.command()
+def push(workspace: WorkspaceOption = WORKSPACE, store: StoreOption = "") -> None:
+    """Copy all results of the workspace to the shared store, those that are there already excepted."""
+    from kepipe.flow.plan import Workspace
+
+    shared, place = _shared(store), Workspace(workspace.resolve())
+    sent = [shared.push(folder) for folder in place.store.finished()]
+    echo(f"{store}: {sum(map(bool, sent))} of {len(sent)} results copied, {sum(sent) / 1e6:.1f} MB")
+
+
+@app.command()
+def pull(
+    pipeline: PipelineArgument,
+    workspace: WorkspaceOption = WORKSPACE,
+    store: StoreOption = "",
+    set_: SetOption = None,
+) -> None:
+    """Copy from the shared store what it has of a pipeline's results, and compute nothing."""
+    from kepipe import pipeline as pipelines
+    from kepipe.flow.plan import Workspace, pull_results
+
+    _shared(store)
+    flow, _ = pipelines.load(pipeline, set_ or [])
+    place = Workspace(workspace.resolve(), store)
+    place.make()
+    copied = pull_results(flow, place, warn=lambda text: echo(f"warning: {text}", err=True))
+    echo(f"{len(copied)} of {len(flow.nodes)} results copied: {', '.join(copied) or 'none'}")
+
+
+def _shared(url: str) -> SharedStore:
+    """The store of `--store`. Raises BadParameter without one."""
+    from kepipe.flow.shared_store import SharedStore
+
+    if not url:
+        raise typer.BadParameter("say where: a folder, or s3://bucket/path", param_hint="--store")
+    return SharedStore(url)
 
 
 @app.command()

@@ -23,7 +23,7 @@ from kepipe.inference.normalisation import Normalise
 from kepipe.terminal import echo
 
 if TYPE_CHECKING:
-    from kepipe.finetuning.asking import Asked
+    from kepipe.finetuning.asking import PromptedTask
     from kepipe.inference.few_shot import Result
     from kepipe.inference.prompt_task import Task
     from kepipe.studies.intervals import Estimate
@@ -71,13 +71,13 @@ def few_shot(
     """Evaluate a language model on a task by prompting, zero-, one- or few-shot: accuracy with 95% intervals."""
     import numpy as np
 
-    from kepipe.finetuning.asking import read_asked
+    from kepipe.finetuning.asking import read_prompted_task
     from kepipe.inference.few_shot import draw_examples, evaluate
     from kepipe.models.protocols import CountsParameters
     from kepipe.report.few_shot import FewShotRun, few_shot_page
     from kepipe.report.page import render
 
-    names, asked, numbers = arms([model, *(beside or ())]), read_asked(task), _numbers(shots)
+    names, asked, numbers = arms([model, *(beside or ())]), read_prompted_task(task), _numbers(shots)
     own = asked.task
     examples = {number: draw_examples(own, number, np.random.default_rng(seed)) for number in numbers}
     added = read_added(knowledge, graph, vectors, linker)
@@ -108,7 +108,7 @@ def few_shot(
         echo(f"wrote {page}", err=True)
 
 
-def _print_result(asked: Asked, result: Result, *, show: bool) -> None:
+def _print_result(asked: PromptedTask, result: Result, *, show: bool) -> None:
     """Print a line of the table, the task's own metrics, and, with `show`, the answers."""
     echo(f"{result.shots:>8}  {_share(result.accuracy())}")
     metrics = asked.score(result)

@@ -137,7 +137,7 @@ def train(
     """Build a linker over a graph and train it on gold sets in which every mention is marked."""
     from dataclasses import replace
 
-    from kepipe.linking.decision.marks import MANNERS
+    from kepipe.linking.decision.marks import MARKS_BY_NAME
     from kepipe.linking.evaluation.goldset import EntityIds, marks_pronouns, require_known
     from kepipe.linking.linker import Linker
     from kepipe.linking.text.casing import Casing
@@ -167,7 +167,7 @@ def train(
     linker = Linker.build(store, Casing.count([*seen, *more]))
     annotations = list(english.annotator().annotate(seen))
     training_set = training_data(
-        linker, training_texts, annotations, None if marks is None else MANNERS[marks]
+        linker, training_texts, annotations, None if marks is None else MARKS_BY_NAME[marks]
     )
     examples = training_set.examples
     learned = learn(examples, len(linker.knowledge.type_names), complete=True)

@@ -98,11 +98,11 @@ class LinkingOptions:
 
     def policy(self, finds_persons: bool) -> Policy:
         """The options as a `Policy`. Raises typer.BadParameter if pronouns are to be linked without NER."""
-        from kepipe.linking.decision.marks import MANNERS
+        from kepipe.linking.decision.marks import MARKS_BY_NAME
         from kepipe.linking.decision.policy import Policy
 
         require_persons(self.pronouns, finds_persons)
-        marks = None if self.marks is None else MANNERS[self.marks]
+        marks = None if self.marks is None else MARKS_BY_NAME[self.marks]
         return Policy(self.threshold, self.gate, self.fuzzy, self.pronouns, self.join, marks)
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from kepipe.api.privacy import umask
-from kepipe.api.running import WORKSPACE, WORKSPACE_VARIABLE
+from kepipe.api.running import STORE_VARIABLE, WORKSPACE, WORKSPACE_VARIABLE
 
 __all__ = [
     "WORKSPACE",
@@ -21,6 +21,7 @@ __all__ = [
     "PipelineArgument",
     "PipelineArguments",
     "SetOption",
+    "StoreOption",
     "WorkspaceOption",
     "with_groups",
 ]
@@ -51,6 +52,18 @@ WorkspaceOption = Annotated[
         envvar=WORKSPACE_VARIABLE,
         help="Folder for everything that kepipe writes.",
         callback=_check_workspace,
+    ),
+]
+
+
+StoreOption = Annotated[
+    str,
+    typer.Option(
+        "--store",
+        envvar=STORE_VARIABLE,
+        metavar="URL",
+        help="Results that several workspaces share, in a folder or a bucket (s3://…): what is there is not computed "
+        "again, and what is computed is copied there.",
     ),
 ]
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from kepipe.config import ConfigError, Section, cache_key_fields
 from kepipe.files import replacing
 from kepipe.flow.artifact import Artifact, CorruptArtifact, hash_json, read_manifest
+from kepipe.flow.shared_store import SharedStore
 from kepipe.flow.stage import Stage
 from kepipe.flow.store import Store
 
@@ -72,9 +73,9 @@ class Workspace:
     RESERVED = frozenset({"store", "tracking", "schedule", "mlartifacts", "tuning", "drift"})
     """Names of folders that are reserved, so that no pipeline may have them."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, shared: str = "") -> None:
         self.root = root
-        self.store = Store(root / "store")
+        self.store = Store(root / "store", SharedStore(shared) if shared else None)
 
     def make(self) -> None:
         """Create the folder if it is missing. Raises ConfigError if it is not writable."""
@@ -157,6 +158,28 @@ def make_plan(
     return steps
 
 
+def pull_results(flow: Flow, workspace: Workspace, warn: Callable[[str], None]) -> list[str]:
+    """Copy from the shared store the results of a flow that it has. Returns the names of the stages copied."""
+    store, copied = workspace.store, list[str]()
+    while True:
+        steps = make_plan(flow, workspace, (), warn)
+        missing = [step for step in steps if step.key is not None and not store.holds(step.key)]
+        found = [step for step in missing if _pull(step, store, warn)]
+        if not found:
+            break
+        copied += [step.node.name for step in found]
+    for step in make_plan(flow, workspace, (), warn):
+        if step.key is not None and store.holds(step.key):
+            workspace.set_latest(flow.name, step.node.name, store.folder(step.key))
+    return copied
+
+
+def _pull(step: Step, store: Store, warn: Callable[[str], None]) -> bool:
+    assert step.key is not None
+    with store.lock(step.key, lambda: None):
+        return store.find(step.key, warn, locked=True) is not None
+
+
 def _step(
     node: Node,
     flow: Flow,
@@ -173,6 +196,8 @@ def _step(
     folder = store.find(key, warn)
     if folder is not None:
         return Step(node, "cached", f"made by run {read_manifest(folder)['maker']}", key), folder
+    if store.is_shared(key, warn):
+        return Step(node, "cached", "in the shared store", key), None
     if store.resumable(key):
         return Step(node, "resumable", "an attempt was interrupted", key), None
     return Step(node, "to run", explain(key_inputs, workspace.latest(flow.name, node.name)), key), None

@@ -145,14 +145,14 @@ class Run:
         mark_in_use(key)
         folder = None if forced else store.find(key, self._warner(node))
         if folder is None:
-            if self.selection.only not in (None, node.name):
-                self._raise_missing(node)
             with store.lock(key, self._waiter(node)):
                 if forced and not store.forget(key, self.id):
                     raise ConfigError(f"--force {node.name}: another run uses its result; wait for it to end")
                 # Another process may have made it while this one waited.
                 folder = store.find(key, self._warner(node), locked=True)
                 if folder is None:
+                    if self.selection.only not in (None, node.name):
+                        self._raise_missing(node)
                     return self._run_stage(node, inputs, key_inputs, key)
         manifest = read_manifest(folder)
         self.emit(
@@ -202,6 +202,7 @@ class Run:
             record = self._record(node, clock, device, resumed)
             folder, digest = store.finish(key, workdir, key_inputs, self.id, record)
             self.workspace.set_latest(self.flow.name, node.name, folder)
+            store.share(key, self._warner(node))
         except BaseException as cause:
             with suppress(OSError):
                 clock.save()

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from kepipe import files
 from kepipe.flow.artifact import (
@@ -27,7 +27,9 @@ from kepipe.flow.artifact import (
     verify,
 )
 from kepipe.flow.live_runs import LiveRuns
+from kepipe.flow.shared_store import SharedStore
 
+T = TypeVar("T")
 VERIFY_EVERY = 7 * 24 * 3600.0
 """Seconds after which every file of an artifact is digested again when it is used, even if its size and times match."""
 
@@ -52,8 +54,8 @@ class WorkDir:
 class Store:
     """A folder of artifacts by key."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, shared: SharedStore | None = None) -> None:
+        self.root, self.shared = root, shared
         self._done, self._work, self._locks = root / "done", root / "work", root / "locks"
         self.live = LiveRuns(root / "live")
 
@@ -61,9 +63,10 @@ class Store:
         """The sealed folder of a key; None if there is none, or if it is damaged, which is reported and moved to
         `damaged/`.
 
-        `locked`: the caller holds the key's lock. Every `VERIFY_EVERY` seconds all files are digested.
+        `locked`: the caller holds the key's lock; then an artifact that is missing is copied from the shared store, if
+        that has it. Every `VERIFY_EVERY` seconds all files are digested.
         """
-        if not self.holds(key):
+        if not self.holds(key) and not (locked and self._pull(key, on_damage)):
             return None
         if (damage := self.damage(key)) is None:
             return self._done / key
@@ -103,6 +106,10 @@ class Store:
         aside.parent.mkdir(parents=True, exist_ok=True)
         (self._done / key).rename(aside)
         return aside
+
+    def folder(self, key: str) -> Path:
+        """Where a key's artifact is, if there is one."""
+        return self._done / key
 
     def holds(self, key: str) -> bool:
         """Whether there is an artifact for a key, damaged or not."""
@@ -151,6 +158,35 @@ class Store:
         files.publish(workdir.out, target)
         shutil.rmtree(workdir.out.parent, ignore_errors=True)
         return target, digest
+
+    def is_shared(self, key: str, warn: Callable[[str], None]) -> bool:
+        """Whether the shared store has a key's artifact."""
+        return self._with_shared("looked up in", lambda shared: shared.holds(key), warn) or False
+
+    def share(self, key: str, warn: Callable[[str], None]) -> int:
+        """Copy a key's artifact to the shared store; returns the bytes that were sent."""
+        return self._with_shared("copied to", lambda shared: shared.push(self._done / key), warn) or 0
+
+    def _pull(self, key: str, warn: Callable[[str], None]) -> bool:
+        """Copy a key's artifact from the shared store; False if it is not there. Call under the lock."""
+        incoming = self.root / "incoming" / key
+        shutil.rmtree(incoming, ignore_errors=True)
+        found = self._with_shared("copied from", lambda shared: shared.pull(key, incoming), warn) or False
+        if found:
+            files.publish(incoming, self._done / key)
+        shutil.rmtree(incoming, ignore_errors=True)
+        return found
+
+    def _with_shared(
+        self, what: str, action: Callable[[SharedStore], T], warn: Callable[[str], None]
+    ) -> T | None:
+        """Do something with the shared store. None where there is none; and where it fails, which is a warning: a run
+        goes on without it."""
+        try:
+            return None if self.shared is None else action(self.shared)
+        except Exception as reason:  # the clients of buckets raise errors of many classes
+            warn(f"not {what} the shared store: {reason}")
+            return None
 
     def discard(self, workdir: WorkDir) -> None:
         """Delete an unfinished attempt with its checkpoints. Call under the lock."""

@@ -77,6 +77,7 @@ def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, context: StageConte
     if config.probes is None:
         _note_chosen(chosen, context)
     held_out = held_out_documents(inputs.linked, inputs.candidates, inputs.shards, config, context.seed)
+    context.dataset("shards/held_out", inputs.shards.digest, {})
     for model in inputs.arms:
         _require_same_tokens(model, inputs.shards, held_out.tokenizer)
     if inputs.vectors is not None:

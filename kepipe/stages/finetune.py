@@ -61,7 +61,7 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
     from kepipe.finetuning import fine_tuned
     from kepipe.finetuning.collator import TaskBatches
     from kepipe.finetuning.evaluation import DevEvaluator
-    from kepipe.finetuning.learning_weights import set_learning
+    from kepipe.finetuning.learning_weights import set_trainable
     from kepipe.finetuning.lora import merge_lora
     from kepipe.finetuning.measuring import calibrate, encode, loss_settings, measure
     from kepipe.finetuning.mention_finders import LINKER
@@ -91,7 +91,7 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
     batches = TaskBatches.over(rows["train"], fresh.collator, config.batch_tokens, context.seed)
     task = fresh.spec.row
     dev = DevEvaluator(task, splits["dev"], rows["dev"], fresh.collator, config.batch_tokens)
-    set_learning(fresh.model, config, context.seed)
+    set_trainable(fresh.model, config, context.seed)
     training = config.training(batches.sampler.per_epoch)
     loss = loss_settings(fresh, config, rows["train"])
     criterion = task.output.criterion(fresh.collator.answers, loss)

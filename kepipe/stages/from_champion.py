@@ -1,5 +1,5 @@
-"""Stage `champion`: loads the current champion of a registered model to continue from, or makes a new model if there is
-none.
+"""Stage `champion`: loads the current champion of a registered model to continue from; if there is none, makes a new
+model or loads another trained one.
 
 `base: {from: "models:/NAME@champion"}` in a training stage is a shorthand for it. Its cache key depends on the text and
 not on the champion: a promotion does not trigger training, and training on new text continues from the champion at that
@@ -8,14 +8,15 @@ time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pydantic import Field
 
-from kepipe.config import ConfigConflict, Section, UserSource
+from kepipe.config import Section, UserSource
 from kepipe.flow.artifact import Artifact
-from kepipe.flow.stage import Planned, Stage, StageContext
+from kepipe.flow.stage import Stage, StageContext
 from kepipe.models.base import Base
 from kepipe.stages.artifacts import Corpus, Model
 from kepipe.stages.made_of import workspace_of
@@ -36,9 +37,10 @@ class ChampionConfig(Section):
     at: str = Field("champion", pattern=r"^[\w.-]+$")
     """The version: an alias or a number."""
     base: Base | None = Base()
-    """The new model to start with if there is no champion; null: a champion is required."""
+    """The model to start with if there is no champion: a new one, or `from:` a trained one; null: a champion is
+    required."""
     tokenizer: UserSource = "minilm"
-    """The tokenizer of the new model; the shards need the same: `tokenizer: {from: minilm}`."""
+    """The tokenizer of a new model; the shards need the same: `tokenizer: {from: minilm}`."""
 
 
 def champion(inputs: ChampionInputs, config: ChampionConfig, context: StageContext) -> None:
@@ -55,7 +57,7 @@ def champion(inputs: ChampionInputs, config: ChampionConfig, context: StageConte
     except StoreUnavailable as reason:
         raise ValueError(f"the {config.at} of {config.name} cannot be looked up: {reason}") from None
     if number is None and config.base is not None and not config.at.isdecimal():
-        _fresh(config, config.base, context)
+        (_fresh if config.base.trained is None else _trained)(config, config.base, context)
         return
     if number is None:
         uri = model_uri(config.name, config.at)
@@ -85,10 +87,19 @@ def _fresh(config: ChampionConfig, base: Base, context: StageContext) -> None:
     context.note(f"{config.name} has no {config.at} yet: starts with a new {base.family}")
 
 
-def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
-    """A trained base in addition to the champion."""
-    if stage.config.base is not None and stage.config.base.trained is not None:
-        yield ConfigConflict("base.from", "the stage already starts from the champion: remove `from`")
+def _trained(config: ChampionConfig, base: Base, context: StageContext) -> None:
+    from kepipe.models.pretrained import files_of, locate
+    from kepipe.tokenization.tokenizer import load_tokenizer
+
+    assert base.trained is not None
+    folder = locate(base.trained)
+    for name, file in files_of(folder).items():
+        target = context.out / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target)
+    load_tokenizer(folder).save(context.out)
+    context.log({"version": 0})
+    context.note(f"{config.name} has no {config.at} yet: starts with {base.trained}")
 
 
 def _needs(config: ChampionConfig, _given: Mapping[str, type[Artifact]]) -> tuple[str, ...]:
@@ -96,11 +107,14 @@ def _needs(config: ChampionConfig, _given: Mapping[str, type[Artifact]]) -> tupl
 
 
 def _fingerprint(config: ChampionConfig) -> Mapping[str, str]:
+    from kepipe.models.base import fingerprint
     from kepipe.tokenization.digests import tokenizer_digests
 
+    if config.base is not None and config.base.trained is not None:
+        return fingerprint(config.base)
     return tokenizer_digests(config.tokenizer)
 
 
 CHAMPION_STAGE = Stage(
-    "champion", 1, ChampionInputs, ChampionConfig, Model, champion, _fingerprint, conflicts, _needs
+    "champion", 1, ChampionInputs, ChampionConfig, Model, champion, _fingerprint, needs=_needs
 )

@@ -79,7 +79,7 @@ def link(inputs: LinkInputs, config: LinkConfig, context: StageContext) -> None:
     """
     from kepipe.linking.corpus.job import AnnotatorChoice, Job
     from kepipe.linking.corpus.run import LinkerSettings, Workers, link_corpus
-    from kepipe.linking.decision.marks import MANNERS
+    from kepipe.linking.decision.marks import MARKS_BY_NAME
 
     annotator = AnnotatorChoice(config.language, config.spacy_model, config.ner)
     memo = None
@@ -88,7 +88,7 @@ def link(inputs: LinkInputs, config: LinkConfig, context: StageContext) -> None:
     job = Job(
         inputs.corpus.folder / "documents.jsonl", context.scratch, inputs.graph.folder, annotator,
         inputs.corpus.held_out_share(), config.complete_gold, config.fuzzy,
-        replace(MANNERS[config.marks], pronouns=config.pronouns), memo,
+        replace(MARKS_BY_NAME[config.marks], pronouns=config.pronouns), memo,
     )  # fmt: skip
     threshold = None if config.threshold == "auto" else config.threshold
     settings = LinkerSettings(config.max_candidates, config.min_length, config.train, threshold)

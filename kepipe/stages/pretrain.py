@@ -17,13 +17,13 @@ from kepipe.knowledge.base import KnowledgeContext
 from kepipe.knowledge.table import METHODS, KnowledgeMethods, inputs_of
 from kepipe.models.any_base import AnyBase, token_width
 from kepipe.models.base import Base, fingerprint
-from kepipe.models.counted import CountedBase
+from kepipe.models.fitted_base import FittedBase
 from kepipe.models.networks.config import NetworkBase
 from kepipe.models.static.config import StaticConfig
 from kepipe.objectives import requirements, table
 from kepipe.objectives.mlm import MLM
 from kepipe.objectives.requirements import RowSettings
-from kepipe.stages import counted, preview
+from kepipe.stages import fitting, preview
 from kepipe.stages.artifacts import Graph, Model, Shards, Vectors
 from kepipe.stages.provenance import provenance
 from kepipe.training.recipes import RecipeName, settings_of
@@ -51,7 +51,7 @@ class PretrainConfig(TrainingSettings):
     shorthand: ClassVar[Mapping[str, str]] = {"objective": "name", "knowledge": "method"}
 
     base: AnyBase = Base()
-    """The model that training starts from, or a model that is fitted by counting, without the training settings."""
+    """The model that training starts from, or a model that is fitted without the training loop and its settings."""
     recipe: RecipeName = "default"
     """Defaults of the training settings for a newly initialised base: kepipe's defaults, settings that learn more in a
     short time, or those of the model family's publication. A trained base always has the defaults."""
@@ -127,8 +127,8 @@ def pretrain(inputs: PretrainInputs, config: PretrainConfig, context: StageConte
     The seed determines the initial weights and the order of the text, independently of the objective, so that arms
     differ in nothing else.
     """
-    if isinstance(config.base, CountedBase):
-        counted.fit(config.base, inputs.shards, provenance("pretrain", inputs, config, context), context)
+    if isinstance(config.base, FittedBase):
+        fitting.fit(config.base, inputs.shards, provenance("pretrain", inputs, config, context), context)
         return
     if config.processes == 1:
         fit(inputs, config, context)
@@ -173,8 +173,8 @@ def _figures(_: Planned) -> tuple[str, ...]:
 def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
     """Incompatible settings of base, objective, knowledge, rows and tokenizer."""
     config: PretrainConfig = stage.config
-    if isinstance(config.base, CountedBase):
-        yield from counted.conflicts(stage)
+    if isinstance(config.base, FittedBase):
+        yield from fitting.conflicts(stage)
         return
     yield from _embeddings_conflicts(stage)
     try:

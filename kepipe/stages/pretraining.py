@@ -81,6 +81,7 @@ class Pretraining:
         held_out = open_shard(inputs.shards.folder / "held_out")
         held_out_rows, measured, evaluator = None, None, None
         if len(held_out):
+            context.dataset("shards/held_out", inputs.shards.digest, {"tokens": len(held_out)})
             held_out_rows = _rows(held_out, tokenizer, config, HELD_OUT_SEED, ids, parts=1)
             try:
                 measured = _objective(config.objective, tokenizer, knowledge, held_out_rows, evaluation=True)
@@ -163,7 +164,7 @@ def _model(
     context: StageContext,
 ) -> tuple[TrainableEncoder, Knowledge | None]:
     """The model that training starts from, with the heads of its objective, and its knowledge."""
-    assert isinstance(config.base, Base | NetworkBase)  # counted models are not trained
+    assert isinstance(config.base, Base | NetworkBase)  # the others are fitted
     base = config.base if inputs.start is None else resume_or_load(inputs.start, inputs.shards, config.base)
     if inputs.embeddings is not None:
         base = base.model_copy(update={"embeddings": str(inputs.embeddings.folder)})

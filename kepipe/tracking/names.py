@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 MAX_LENGTH = 250
 _INVALID = re.compile(r"[^\w\-. /:]")
@@ -19,3 +22,13 @@ def allowed(name: str) -> str:
         return plain
     mark = hashlib.sha256(name.encode()).hexdigest()[:8]
     return f"{_INVALID.sub('_', plain)[: MAX_LENGTH - 9]}-{mark}"
+
+
+def flatten(config: Mapping[str, Any], at: str = "") -> Iterator[tuple[str, str]]:
+    """`{"a": {"b": 1}}` as `("a.b", "1")`."""
+    for key, value in config.items():
+        name = f"{at}.{key}" if at else str(key)
+        if isinstance(value, Mapping) and value:
+            yield from flatten(value, name)
+        else:
+            yield name, value if isinstance(value, str) else json.dumps(value, default=str)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from kepipe.config import ConfigError
 from kepipe.flow.events import ModelOffered
 from kepipe.tracking.decision import PROMOTED, RUN, WAITS, WHY, EvaluatePair, decision, note, offer_tags, page
+from kepipe.tracking.logged_models import REGISTERED, LoggedModels
 from kepipe.tracking.store import RequestRejected, Store, paginate
 
 if TYPE_CHECKING:
@@ -121,19 +122,19 @@ def _add(store: Store, event: ModelOffered, source: RunLookup) -> ModelVersion:
     folder = Path(event.folder)
     if not folder.is_dir():
         raise RequestRejected(f"model folder {folder} was removed")
-    client, experiment = store.client, source.experiment
+    client = store.client
     run = source.maker_id(event.digest) or source.run_id(event.stage)
-    query = f"tags.`kepipe.digest` = '{event.digest}' and tags.`kepipe.model` = '{event.name}'"
-    logged = next(iter(client.search_logged_models([experiment], query)), None)
+    models = LoggedModels(client, source.experiment)
+    known = models.with_digest(event.digest)
+    logged = next((model for model in known if model.tags.get(REGISTERED, event.name) == event.name), None)
     if logged is None:
-        tags = {"kepipe.digest": event.digest, "kepipe.model": event.name}
-        logged = client.create_logged_model(experiment, event.name, run, tags, model_type="kepipe")
-    if str(logged.status) != "READY":
+        logged = models.create(event.digest, event.name, run)
+    if REGISTERED not in logged.tags:
         with tempfile.TemporaryDirectory(dir=store.scratch) as scratch:
             target = Path(scratch) / "model"
             pyfunc.write(folder, target, logged.model_id, run)
             client.log_model_artifacts(logged.model_id, str(target))
-        client.finalize_logged_model(logged.model_id, "READY")
+        client.set_logged_model_tags(logged.model_id, {REGISTERED: event.name})
     return client.create_model_version(
         event.name,
         f"models:/{logged.model_id}",

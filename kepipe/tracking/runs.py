@@ -26,7 +26,9 @@ from kepipe.flow.events import (
     StageStarted,
 )
 from kepipe.tracking import runs_table
-from kepipe.tracking.names import allowed
+from kepipe.tracking.logged_models import LoggedModels, is_model, measured
+from kepipe.tracking.names import allowed, flatten
+from kepipe.tracking.shown_files import shown_files
 from kepipe.tracking.store import Store
 from kepipe.tracking.tunings import TUNING, identity, is_trial, name_of, tuning_of
 
@@ -40,10 +42,6 @@ CONCLUDING = ("report", "task-report", "study")
 """Kinds of stages whose last message becomes the run's description."""
 DESCRIPTION = "mlflow.note.content"
 """Tag that MLflow's pages show as a run's description."""
-PAGES = {".html", ".png", ".svg", ".pdf"}
-RESULTS = {".json", ".md"}
-MAX_FILE_BYTES = 16 << 20
-"""Maximum size in bytes of a file that is copied to the store; models get there through the registry."""
 
 
 class Runs:
@@ -64,6 +62,8 @@ class Runs:
         self._ids: dict[str, str] = {}
         self._steps: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
         self._final: dict[str, dict[str, None]] = defaultdict(dict)
+        self._ending: dict[str, list[Metrics]] = defaultdict(list)
+        self._datasets: dict[str, Dataset] = {}
         self._notes: list[str] = []
         self._description = ""
         self._experiment = ""
@@ -100,6 +100,9 @@ class Runs:
                     self._steps[event.stage][name].add(step)
             case Metrics(stage=str(stage)) if stage in self._stages:
                 self._final[self._parent_of(stage)[1]].update(dict.fromkeys(event.values))
+                self._ending[stage].append(event)
+            case Dataset():
+                self._datasets[event.stage] = event
             case Noted():
                 self._notes.append(f"{event.level}: {event.stage}: {event.message}")
                 begun = self._stages.get(event.stage)
@@ -237,6 +240,8 @@ class Runs:
         for name, value in tags.items():
             if value:
                 self._client.set_tag(run, name, value[:5000])
+        if event.folder:
+            self._write_models(event)
         duration = Metrics(stage=event.stage, at=event.at, values={"seconds": event.seconds})
         self.write_metrics([duration], may_exist=True)
         if event.folder:
@@ -260,6 +265,22 @@ class Runs:
             if values:
                 earlier.append(Metrics(stage=event.stage, at=begun.at, values=values, step=step))
         self.write_metrics(earlier, may_exist=True)
+
+    def _write_models(self, event: StageEnded) -> None:
+        """Log the model that a stage made, with its final metrics, or the metrics of the models that it measured."""
+        models, folder = LoggedModels(self._client, self.experiment), Path(event.folder)
+        metrics = [metric for final in self._ending[event.stage] for metric in self._metrics_of(final)]
+        copy, stage = self._parent_of(event.stage)
+        by_digest = measured(folder, metrics, stage)
+        if is_model(folder):
+            by_digest[event.digest] = metrics
+            if not models.with_digest(event.digest):
+                name, begun = f"{stage}, {copy}" if copy else stage, self._stages.get(event.stage)
+                params = {} if begun is None else dict(flatten(begun.config))
+                params = {allowed(key): value[:6000] for key, value in params.items()}
+                models.create(event.digest, name, self.run_id(event.stage), params)
+        for digest, its_own in by_digest.items():
+            models.log(digest, its_own, self._datasets.get(event.stage))
 
     def _end(self, status: str, at: float) -> None:
         run = self.run_id("")
@@ -317,27 +338,6 @@ def _copy_of(begun: StageStarted) -> str:
 
 def _copy(labels: Mapping[str, str]) -> str:
     return f"{labels['arm']}, seed {labels['seed']}" if labels else ""
-
-
-def flatten(config: Mapping[str, Any], at: str = "") -> Iterator[tuple[str, str]]:
-    """`{"a": {"b": 1}}` as `("a.b", "1")`."""
-    for key, value in config.items():
-        name = f"{at}.{key}" if at else str(key)
-        if isinstance(value, Mapping) and value:
-            yield from flatten(value, name)
-        else:
-            yield name, value if isinstance(value, str) else json.dumps(value, default=str)
-
-
-def shown_files(folder: Path) -> Iterator[tuple[Path, str | None]]:
-    """Files of an artifact to show in MLflow (pages, pictures, scores), with their folder in the store."""
-    if not folder.is_dir():
-        return
-    for file in sorted(folder.rglob("*")):
-        inside = file.relative_to(folder).parent
-        kinds = PAGES | RESULTS if inside == Path() else PAGES
-        if file.is_file() and file.suffix in kinds and file.stat().st_size <= MAX_FILE_BYTES:
-            yield file, None if inside == Path() else inside.as_posix()
 
 
 def _point(metric: Metric) -> tuple[str, int, int, str]:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from kepipe.cli import app
 from tests.support.flow import Bench, flow
+from tests.support.kepipe_run import EXAMPLE, Kepipe
 
 
 @pytest.fixture
@@ -138,3 +139,29 @@ def test_old_results_go_and_those_in_use_and_the_newest_stay(bench: Bench) -> No
     assert len(left) < len(before)
     result = CliRunner().invoke(app, ["cache", "prune", "--older", "soon"])
     assert result.exit_code == 2
+
+
+def test_results_are_pushed_pulled_and_pruned(tmp_path: Path) -> None:
+    shared, example = str(tmp_path / "shared"), str(EXAMPLE)
+    Kepipe(tmp_path / "a").run("--until", "corpus")
+    made = len(list((tmp_path / "a" / "store" / "done").iterdir()))
+
+    def cache(*arguments: str, workspace: str = "a") -> str:
+        place = str(tmp_path / workspace)
+        result = CliRunner().invoke(app, ["cache", *arguments, "--store", shared, "--workspace", place])
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    assert f"{made} of {made} results copied" in cache("push")
+    assert f"0 of {made} results copied, 0.0 MB" in cache("push")
+    assert "results copied: graph, corpus" in cache("pull", example, workspace="b")
+    assert "results copied: none" in cache("pull", example, workspace="b")
+    assert "would free 0.0 MB" in cache("prune", "--older", "1d", "--dry-run")
+    assert "results copied: graph, corpus" in cache("pull", example, workspace="c")
+
+
+def test_without_a_shared_store_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KEPIPE_STORE", raising=False)
+    result = CliRunner().invoke(app, ["cache", "push", "--workspace", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "say where" in result.output

@@ -201,7 +201,7 @@ def test_bad_lines_are_told_where_no_good_one_is(linker: str, tmp_path: Path) ->
     (tmp_path / "gold.jsonl").write_text("junk\n")
     result = CliRunner().invoke(app, ["link", "score", str(tmp_path / "gold.jsonl"), "-l", linker, "--rules"])
     assert "gold.jsonl:1: not JSON" in result.output
-    assert "no name is marked" in str(result.exception)
+    assert "no mention is annotated" in str(result.exception)
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,9 @@ def test_a_linker_is_not_written_over_a_file(graph: Graph, gold: Path) -> None:
 
 def test_texts_of_the_test_set_are_not_learned_from(graph: Graph, gold: Path, tmp_path: Path) -> None:
     arguments = ["link", "train", str(graph.folder), "--gold", str(gold), "--without", str(gold)]
-    with pytest.raises(ValueError, match="without the texts of --without: no name is marked in its 0 texts"):
+    with pytest.raises(
+        ValueError, match="without the texts of --without: no mention is annotated in its 0 texts"
+    ):
         CliRunner().invoke(app, [*arguments, "--rules", "-o", str(tmp_path / "x")], catch_exceptions=False)
 
 

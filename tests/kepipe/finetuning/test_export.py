@@ -95,7 +95,7 @@ def test_what_has_no_class_at_hugging_face_is_refused_and_nothing_is_written(tmp
     for number, (task, family, settings, message) in enumerate(
         (
             ("relations", "bert", {}, "no class for relations"),
-            ("classification", "gpt2", {}, "head for gpt2 computes something else"),
+            ("classification", "gpt2", {}, "head for gpt2 differs from the trained one"),
             ("classification", "bert", {"mean": True}, "reads the mean of a row"),
             ("classification", "bert", {"mixture": True}, "reads a mixture of all layers"),
             ("tagging", "bert", {"decoding": "crf"}, "decoded by a CRF"),

@@ -6,13 +6,16 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from kepipe.config import ConfigError
 from kepipe.flow.events import Event, Noted
 from kepipe.flow.stage import StageContext
-from kepipe.models.folder import load
+from kepipe.inference.opening import load_encoder
+from kepipe.models.folder import load, read_provenance
+from kepipe.models.pretrained import locate
 from kepipe.stages.artifacts import Corpus
-from kepipe.stages.from_champion import ChampionConfig, ChampionInputs, champion
+from kepipe.stages.from_champion import CHAMPION_STAGE, ChampionConfig, ChampionInputs, champion
 from kepipe.tokenization.tokenizer import load_tokenizer
 from kepipe.tracking.registry import offer
 from kepipe.tracking.store import connect
@@ -69,6 +72,22 @@ def test_a_fresh_model_first_and_then_the_champion(inputs: ChampionInputs, tmp_p
             assert (tmp_path / out / file).read_bytes() == (arm.folder / file).read_bytes()
     with pytest.raises(ValueError, match="models:/moons/3: there is none"):
         run(inputs, tmp_path / "none", at="3")
+
+
+def test_a_trained_model_first(inputs: ChampionInputs, tmp_path: Path) -> None:
+    """Its folder is one that training starts from: with the tokenizer as the shards have it, and without a record of
+    what it was trained on."""
+    base = {"from": "minilm"}
+    assert run(inputs, tmp_path / "first", base=base) == "moons has no champion yet: starts with minilm"
+    load_tokenizer("minilm").save(tmp_path / "tokenizer")
+    written = (tmp_path / folder / "tokenizer.json" for folder in ("first", "tokenizer"))
+    assert len({file.read_bytes() for file in written}) == 1
+    ours, theirs = load_encoder(tmp_path / "first"), load_encoder(locate("minilm"))
+    assert all(map(torch.equal, ours.parameters(), theirs.parameters()))
+    assert read_provenance(tmp_path / "first") == {}
+    fresh, trained = (ChampionConfig.model_validate({"base": each}) for each in (BASE, base))
+    assert CHAMPION_STAGE.fingerprint(trained).keys() > {"base/model.safetensors"}
+    assert not CHAMPION_STAGE.fingerprint(fresh).keys() & {"base/model.safetensors"}
 
 
 def test_without_settings_of_a_fresh_model_there_has_to_be_a_champion(

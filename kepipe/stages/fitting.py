@@ -1,4 +1,4 @@
-"""Pretraining of models that are fitted by counting: no training loop, no objective, no updates."""
+"""`pretrain` with a base that is fitted in passes of its own: no training loop, no objective, no updates."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from kepipe.flow.stage import Planned, StageContext
-    from kepipe.models.counted import CountedBase
+    from kepipe.models.fitted_base import FittedBase
     from kepipe.stages.artifacts import Shards
 
 SUPPORTED = ("base", "knowledge")
-"""Settings of a pretraining that a counted base uses, or rejects with its own message."""
+"""Settings of a pretraining that such a base uses, or rejects with its own message."""
 
 
-def fit(base: CountedBase, shards: Shards, made_by: Mapping[str, Any], context: StageContext) -> None:
-    """Count the text and write a model folder. An interrupted attempt starts again from the beginning."""
+def fit(base: FittedBase, shards: Shards, made_by: Mapping[str, Any], context: StageContext) -> None:
+    """Fit the model to the text and write its folder. An interrupted attempt starts again from the beginning."""
     from kepipe.data.shards import open_shard
-    from kepipe.models.counted_families import CountedText, Places, row_of
     from kepipe.models.files import write_json
+    from kepipe.models.fitted_families import FitContext, FittingText, row_of
     from kepipe.models.folder import PROVENANCE
 
     folder, row = shards.folder, row_of(base)
-    text = CountedText(open_shard(folder / "train"), open_shard(folder / "held_out"), folder / "tokenizer")
+    text = FittingText(open_shard(folder / "train"), open_shard(folder / "held_out"), folder / "tokenizer")
     context.dataset("shards/train", shards.digest, {"tokens": len(text.train)})
     scratch = context.scratch / "counts"
     shutil.rmtree(scratch, ignore_errors=True)
-    with context.progress("counting", len(text.train) * row.passes(base), "tokens") as tick:
-        context.log(row.fit(base, text, Places(context.out, scratch, tick, context.seed)))
+    with context.progress("fitting", len(text.train) * row.passes(base), "tokens") as tick:
+        context.log(row.fit(base, text, FitContext(context.out, scratch, tick, context.seed)))
     if not len(text.held_out):
         context.warn("no text is held out: the held-out loss is not measured")
     write_json(context.out / PROVENANCE, made_by)
 
 
 def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
-    """Training settings, which have no effect for a counted model."""
+    """Training settings, which have no effect here."""
     config = stage.config
     family = config.base.family
     for name in ("start", "embeddings"):
@@ -48,7 +48,7 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
     if config.knowledge:
         yield ConfigConflict("knowledge", f"{family} is fitted to the text alone: remove it")
     given = sorted(config.model_fields_set - {*SUPPORTED, *_defaults(config)})
-    reason = f"{family} is fitted by counting, without training settings: remove it"
+    reason = f"{family} is fitted in passes of its own, without training settings: remove it"
     for name in given:
         yield ConfigConflict(name, reason)
 

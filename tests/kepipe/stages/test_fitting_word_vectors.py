@@ -203,7 +203,7 @@ WORD2VEC = "  vectors: {use: pretrain, base: {family: word2vec}}\n"
             "negatives are drawn in negative-sampling",
         ),
         ("  pretrain: {base: {family: fasttext, shortest: 7}}\n", "shortest (7) is above longest (6)"),
-        ("  pretrain: {base: {family: glove}, steps: 5}\n", "glove is fitted by counting"),
+        ("  pretrain: {base: {family: glove}, steps: 5}\n", "glove is fitted in passes of its own"),
         (
             f"{WORD2VEC}  pretrain: {{base: {{size: mini}}, inputs: {{embeddings: vectors}}}}\n",
             "`stages.pretrain.base.hidden`: `vectors` is 100 wide, the model 256: set `hidden: 100`",
@@ -222,7 +222,7 @@ WORD2VEC = "  vectors: {use: pretrain, base: {family: word2vec}}\n"
         ),
         (
             f"{WORD2VEC}  pretrain: {{base: {{family: glove}}, inputs: {{embeddings: vectors}}}}\n",
-            "`stages.pretrain.inputs.embeddings`: glove is made anew",
+            "`stages.pretrain.inputs.embeddings`: glove cannot start from another model",
         ),
         ("  pretrain: {base: {embeddings: .}}\n", "expected a file of word vectors, or a model folder"),
         (f"{WORD2VEC}  evaluate: {{probes: [mlm-loss]}}\n", "cannot answer mlm-loss"),
