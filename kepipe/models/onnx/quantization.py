@@ -12,8 +12,10 @@ QUANTIZED = ("MatMul", "Gemm", "LSTM", "Gather")
 
 
 def write_int8(source: Path, file: Path) -> None:
-    """Write the graph `source` with int8 weights, a scale for each column. What goes into a product is rounded to 8 bits
-    when it runs, by its own largest value (dynamic quantisation)."""
+    """Write the graph `source` with int8 weights, a scale for each column.
+
+    What goes into a product is rounded to 8 bits when it runs, by its own largest value (dynamic quantisation).
+    """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     def quantize(path: Path) -> None:
