@@ -1,4 +1,4 @@
-"""`kepipe generate` and `kepipe export`: a trained model at work."""
+"""`kepipe generate` and `kepipe export`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kepipe.cli.knowledge_option import (
     PromptKnowledgeOption,
     VectorsOption,
     WriterArgument,
-    tell_facts,
+    report_facts,
 )
 from kepipe.models.prompt_styles import PromptStyle, described
 from kepipe.terminal import echo
@@ -72,7 +72,7 @@ def generate(
     opened = open_writer(model, prompt_style, added)
     facts = prompt_facts(opened, added, linker, [prompt])
     texts = write(model, opened, prompt, decoding, facts)
-    tell_facts(None if facts is None else facts.counts)
+    report_facts(None if facts is None else facts.counts)
     for text in texts:
         echo(text)
 
@@ -95,7 +95,7 @@ def export(
     from kepipe.models.pretrained import locate
 
     if folder.exists() and any(folder.iterdir()):
-        raise typer.BadParameter(f"{folder} is not empty: name a new folder")
+        raise typer.BadParameter(f"{folder} is not empty; choose a new folder")
     if int8 and to != "onnx":
         raise typer.BadParameter("--int8 is for ONNX graphs: add --to onnx")
     source = locate(model)
@@ -123,7 +123,7 @@ def _export_tuned(source: Path, folder: Path, to: ExportForm, int8: bool) -> Non
 def _export_pretrained(model: str, source: Path, folder: Path, to: ExportForm, int8: bool) -> None:
     from kepipe.inference.opening import export_model, export_onnx
 
-    _tell_what_stays(model, source)
+    _warn_about_knowledge(model, source)
     if to == "onnx":
         export_onnx(source, folder, _to_stderr, int8=int8)
     else:
@@ -134,21 +134,21 @@ def _to_stderr(message: str) -> None:
     echo(message, err=True)
 
 
-def _tell_what_stays(model: str, source: Path) -> None:
-    """Tell the user which part of a model's knowledge an export leaves out."""
+def _warn_about_knowledge(model: str, source: Path) -> None:
+    """Warn about the parts of a model's knowledge that are not exported."""
     from kepipe.inference.opening import read_config
     from kepipe.knowledge.opening import read_settings
     from kepipe.knowledge.table import name_of
 
     if getattr(read_config(source), "fusion", None) is not None:
         echo(
-            f"{model}: its entity vectors do not go with it: the exported model is the side of the tokens. "
-            "`kepipe.models.hf.auto.save` writes the whole, which transformers opens with kepipe installed",
+            f"{model}: the entity vectors are not exported, only the token layers. "
+            "`kepipe.models.hf.auto.save` writes the complete model, which transformers opens with kepipe installed",
             err=True,
         )
         return
     for settings in read_settings(source):
-        echo(f"{model}: what {name_of(settings)} brings does not go with it", err=True)
+        echo(f"{model}: the knowledge of {name_of(settings)} is not exported", err=True)
 
 
 def open_writer(model: str, prompt_style: PromptStyle | None, added: AddedKnowledge | None) -> OpenedModel:
