@@ -80,7 +80,7 @@ def test_a_workspace_can_be_shared(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["a?b", "a#b"])
 def test_a_place_that_an_address_cannot_name_is_refused(name: str, tmp_path: Path) -> None:
     printed = kepipe("track", "status", "--workspace", str(tmp_path / name))
-    assert f"{name}: MLflow's database cannot lie in a path with `?` or `#`" in " ".join(printed.split())
+    assert f"{name}: MLflow's database cannot be in a path with `?` or `#`" in " ".join(printed.split())
     assert list(tmp_path.iterdir()) == []
 
 
