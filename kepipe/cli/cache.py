@@ -106,7 +106,7 @@ def _seconds(length: str) -> float:
 
 @app.command()
 def push(workspace: WorkspaceOption = WORKSPACE, store: StoreOption = "") -> None:
-    """Copy all results of the workspace to the shared store, those that are there already excepted."""
+    """Copy all results of the workspace to the shared store, except those that it already has."""
     from kepipe.flow.plan import Workspace
 
     shared, place = _shared(store), Workspace(workspace.resolve())
@@ -121,7 +121,7 @@ def pull(
     store: StoreOption = "",
     set_: SetOption = None,
 ) -> None:
-    """Copy from the shared store what it has of a pipeline's results, and compute nothing."""
+    """Copy a pipeline's results from the shared store, as far as it has them, without computing anything."""
     from kepipe import pipeline as pipelines
     from kepipe.flow.plan import Workspace, pull_results
 
@@ -138,7 +138,7 @@ def _shared(url: str) -> SharedStore:
     from kepipe.flow.shared_store import SharedStore
 
     if not url:
-        raise typer.BadParameter("say where: a folder, or s3://bucket/path", param_hint="--store")
+        raise typer.BadParameter("missing: a folder, or s3://bucket/path", param_hint="--store")
     return SharedStore(url)
 
 

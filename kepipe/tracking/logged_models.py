@@ -6,6 +6,7 @@ ones of its own stage, and those of each stage that measured it, each with the d
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -56,6 +57,15 @@ class LoggedModels:
         if str(model.status) == "READY":
             return model
         return self._client.finalize_logged_model(model.model_id, "READY")
+
+    def note_version(self, model: str, name: str, version: str) -> None:
+        """Name a registered version in the tag of its logged model that MLflow's pages show."""
+        from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
+
+        tags = self._client.get_logged_model(model).tags
+        known, this = json.loads(tags.get(MLFLOW_MODEL_VERSIONS, "[]")), {"name": name, "version": version}
+        if not any(str(each["version"]) == version and each["name"] == name for each in known):
+            self._client.set_logged_model_tags(model, {MLFLOW_MODEL_VERSIONS: json.dumps([*known, this])})
 
     def log(self, digest: str, metrics: Iterable[Metric], dataset: Dataset | None) -> None:
         """Log metrics, measured on a data set, to the models of a digest and the runs that made them."""

@@ -135,13 +135,15 @@ def _add(store: Store, event: ModelOffered, source: RunLookup) -> ModelVersion:
             pyfunc.write(folder, target, logged.model_id, run)
             client.log_model_artifacts(logged.model_id, str(target))
         client.set_logged_model_tags(logged.model_id, {REGISTERED: event.name})
-    return client.create_model_version(
+    version = client.create_model_version(
         event.name,
         f"models:/{logged.model_id}",
         run,
         {"kepipe.digest": event.digest},
         model_id=logged.model_id,
     )
+    models.note_version(logged.model_id, event.name, str(version.version))
+    return version
 
 
 def versions(client: MlflowClient, name: str = "") -> list[Version]:

@@ -69,7 +69,7 @@ def test_a_damaged_result_is_named_and_made_again(bench: Bench) -> None:
     first, second = (CliRunner().invoke(app, command) for _ in range(2))
     assert first.exit_code == 1
     assert "value.json: content does not match its digest" in first.output
-    assert second.output == "all fine\n"
+    assert second.output == "no damage found\n"
     assert bench.run(flow())[0]["write"].folder == made["write"].folder
 
 
@@ -164,4 +164,4 @@ def test_without_a_shared_store_it_is_asked_for(tmp_path: Path, monkeypatch: pyt
     monkeypatch.delenv("KEPIPE_STORE", raising=False)
     result = CliRunner().invoke(app, ["cache", "push", "--workspace", str(tmp_path)])
     assert result.exit_code == 2
-    assert "say where" in result.output
+    assert "missing: a folder" in result.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -113,5 +114,8 @@ def test_registering_stores_the_files_of_the_logged_model(store: Store, fresh: s
         assert (
             store.client.get_model_version(name, str(version.version)).source == f"models:/{model.model_id}"
         )
+        assert json.loads(model.tags["mlflow.modelVersions"]) == [
+            {"name": name, "version": str(version.version)}
+        ]
         stored = Path(model.artifact_location.removeprefix("file://"))
         assert list(stored.rglob("model.safetensors"))
