@@ -95,7 +95,7 @@ def expand(
         laid, at = arm.entries(entries, places, settings)
         plans[arm.name] = _up_to(spread(wire(laid, settings, at), settings, at).nodes, study.measure)
     _check_alike(study, plans, settings)
-    copies, repeated = Copies(list(plans), seed), _repeated(study, plans, settings)
+    copies, repeated = Copies(list(plans), seed), _repeated(study, plans, entries, settings)
     marks = {
         (arm, number): copies.add(arm, number, plan, repeated)
         for number in _seeds(study, seed, settings)
@@ -160,14 +160,18 @@ def _seeds(study: Study, first: int, settings: Settings) -> list[int]:
     return seeds
 
 
-def _repeated(study: Study, plans: Mapping[str, Sequence[Node]], settings: Settings) -> list[str]:
-    """Names of the stages that draw from the study's seeds: those named, or that train, and all that shuffle."""
+def _repeated(
+    study: Study, plans: Mapping[str, Sequence[Node]], entries: Entries, settings: Settings
+) -> list[str]:
+    """Names of the stages that draw from the study's seeds: those named, and what shuffles for a control; where none
+    are named, those that train, and all that vary what they take."""
     stages = {node.name: node.stage for plan in plans.values() for node in plan}
     for name in study.repeat or ():
         _known(name, list(stages), "stage that is measured or needed for it", settings, ("repeat",))
-    shuffling = [name for name, stage in stages.items() if is_variation(stage)]
-    training = [name for name, stage in stages.items() if issubclass(stage.makes, Model)]
-    return [*(training if study.repeat is None else study.repeat), *shuffling]
+    varying = [name for name, stage in stages.items() if is_variation(stage)]
+    if study.repeat is not None:
+        return [*study.repeat, *(name for name in varying if name not in entries)]
+    return [*varying, *(name for name, stage in stages.items() if issubclass(stage.makes, Model))]
 
 
 def _check_alike(study: Study, plans: Mapping[str, Sequence[Node]], settings: Settings) -> None:

@@ -49,7 +49,9 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> EmbedInputs:
     vectors = seal(store / "embed", inputs, "run")
     (store / "model").mkdir()
     (store / "model" / "kepipe.json").write_text(json.dumps({"vectors": vectors}))
-    return EmbedInputs(graph, Model(store / "model", seal(store / "model", {"stage": "pretrain", "inputs": {}}, "run")))
+    return EmbedInputs(
+        graph, Model(store / "model", seal(store / "model", {"stage": "pretrain", "inputs": {}}, "run"))
+    )
 
 
 def store_of(store: Path, name: str) -> Path:
