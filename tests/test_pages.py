@@ -72,6 +72,7 @@ SMALLER = {
     ),
 }
 """What a command that begins so gets besides."""
+HEAD_ALONE = {"finetune": {"train": "head", "learning_rate": 1e-3}}
 
 
 def small_corpus(folder: Path) -> tuple[str, ...]:
@@ -205,6 +206,17 @@ def before_ngram() -> None:
     kepipe_command("kepipe export workspace/ngram/pretrain arpa")
     Path("lm.arpa.gz").write_bytes(Path("arpa/model.arpa.gz").read_bytes())
     Path("lm.arpa").write_bytes(gzip.decompress(Path("arpa/model.arpa.gz").read_bytes()))
+
+
+def before_results() -> None:
+    """A finished study in the workspace."""
+    data = write_task(Path("opinions"), "classification", 24, 12)
+    base = {"layers": 1, "hidden": 32, "heads": 2}
+    finetune = {"task": "classification", "base": base, "tokenizer": "minilm", "data": data, "epochs": 1}
+    study = {"measure": {"finetune": "test/accuracy"}, "seeds": 2, "arms": {"all": {}, "head": HEAD_ALONE}}
+    pipeline = {"name": "opinions", "stages": {"finetune": {**finetune, "length": 16}}, "study": study}
+    Path("opinions.yaml").write_text(yaml.safe_dump(pipeline, sort_keys=False))
+    kepipe.run("opinions.yaml", progress=False)
 
 
 def before_safety() -> None:
