@@ -56,6 +56,9 @@ LAST = {"ngram": "pretrain", "nnlm": "mixture", "word-vectors": "glove", "quicks
 """Shipped pipeline → the stage after which nothing is asked for; else `pretrain`."""
 WORDS = "The king of France lives in Paris. The queen of Italy lives in Rome. Germany has a capital. "
 SMALLER = {
+    "kepipe run docs/example/pipeline.yaml --store": (
+        *("--until", "shards", "--set", "stages.link.spacy_model=null"),
+    ),
     "kepipe run my-project/": ("--set", "stages.pretrain.steps=4", "--set", "stages.link.spacy_model=null"),
     "kepipe tune": (
         "--trials",

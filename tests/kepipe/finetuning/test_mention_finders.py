@@ -164,7 +164,7 @@ def newcomers_are_answered_by_their_neighbours(made: FineTuned, folder: Path) ->
         app, ["predict", str(made.folder), texts[0], "--graph", str(graph), "--unknown", "compose"]
     )
     assert said.stdout.startswith("north")
-    with pytest.raises(ValueError, match="takes a graph that knows the entities"):
+    with pytest.raises(ValueError, match="needs a graph that has the entities"):
         Predictor.open(made.folder, unknown="compose")
 
 

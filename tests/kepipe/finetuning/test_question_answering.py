@@ -68,7 +68,7 @@ def test_an_answer_that_does_not_stand_there_is_told(tmp_path: Path) -> None:
     problems = Problems()
     assert list(read(tmp_path / "a.jsonl", problems)) == []
     assert [problem.line for problem in problems.first] == [1, 2]
-    assert "does not stand at character 0" in problems.first[0].message
+    assert "is not at character 0" in problems.first[0].message
     assert "`answers` is missing" in problems.first[1].message
 
 

@@ -16,10 +16,10 @@ from kepipe.finetuning.crf import CrfHead, log_likelihoods
 from kepipe.finetuning.sequence_decoding import (
     Transitions,
     allowed,
+    as_valid_bio,
     likeliest_sequence,
     marginals,
     rules,
-    spelt,
 )
 from tests.support.tasks import base_model, finetune, write_task
 
@@ -97,9 +97,9 @@ def test_the_likelihood_of_labels_is_theirs_among_all_sequences() -> None:
 
 def test_labels_that_begin_within_a_span_are_written_as_its_beginning() -> None:
     tags = ["I-PER", "I-PER", "O", "I-LOC", "B-LOC", "I-PER"]
-    assert spelt(tags) == ["B-PER", "I-PER", "O", "B-LOC", "B-LOC", "B-PER"]
-    assert get_entities(spelt(tags)) == get_entities(tags)
-    assert spelt(["S-X", "O"]) == ["S-X", "O"]
+    assert as_valid_bio(tags) == ["B-PER", "I-PER", "O", "B-LOC", "B-LOC", "B-PER"]
+    assert get_entities(as_valid_bio(tags)) == get_entities(tags)
+    assert as_valid_bio(["S-X", "O"]) == ["S-X", "O"]
 
 
 @pytest.mark.parametrize("decoding", ["valid", "crf"])
@@ -112,7 +112,7 @@ def test_answers_spell_spans(tmp_path: Path, decoding: str) -> None:
     for name, how in (("independent", "independent"), (decoding, decoding)):
         made = finetune(tmp_path / name, base, "tagging", data, decoding=how, **changes)
         records = [json.loads(line) for line in (made.folder / "predictions.jsonl").open()]
-        invalid[name] = sum(spelt(record["predicted"]) != record["predicted"] for record in records)
+        invalid[name] = sum(as_valid_bio(record["predicted"]) != record["predicted"] for record in records)
         sure = [span["probability"] for record in records for span in record["spans"]]
         assert all(0 <= probability <= 1 for probability in sure)
     assert invalid["independent"] > 0

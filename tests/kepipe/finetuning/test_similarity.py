@@ -53,5 +53,5 @@ def test_answers_have_the_scale_of_the_training(tmp_path: Path) -> None:
 def test_one_number_alone_teaches_nothing(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text("score\ttext_a\ttext_b\n" + "2\tx\ty\n" * 20)
     data = {"train": str(tmp_path / "a.tsv"), "dev": str(tmp_path / "a.tsv")}
-    with pytest.raises(ValueError, match="the data has one number, 2"):
+    with pytest.raises(ValueError, match="all numbers of the data are 2"):
         finetune(tmp_path / "stage", base_model(tmp_path / "bert"), "similarity", data)

@@ -14,7 +14,7 @@ from kepipe.finetuning.encoding import RowFormat, TruncationStats, encode_rows, 
 from kepipe.finetuning.examples import Example, from_words
 from kepipe.finetuning.label_output import ONE_LABEL, probabilities
 from kepipe.finetuning.output import AnswerFormat
-from kepipe.finetuning.windows import words_together
+from kepipe.finetuning.windows import merge_word_values
 from kepipe.tokenization.tokenizer import load_tokenizer
 
 MINILM = load_tokenizer("minilm")
@@ -89,7 +89,7 @@ def test_a_word_is_answered_by_the_window_in_which_most_stands_around_it() -> No
         [6, 7, 8, 9, 10, 11],
     ]
     parts = [np.full((6, 2), float(number)) for number in range(3)]
-    together = words_together(parts, rows)[:, 0]
+    together = merge_word_values(parts, rows)[:, 0]
     # word 4 has one word behind it in the first window and none before it in the second
     assert together.tolist() == [0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2]
 

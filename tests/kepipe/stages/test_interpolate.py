@@ -82,8 +82,8 @@ TWO = "  one: {use: pretrain, base: {family: ngram}}\n  two: {use: pretrain, bas
     ("stages", "message"),
     [
         (f"{TWO}  interpolate: {{inputs: {{members: [one, two]}}}}\n", "`two` says not how likely a text is"),
-        (f"{TWO}  interpolate: {{inputs: {{members: [one]}}}}\n", "name two models or more"),
-        ("  one: {use: pretrain, base: {family: ngram}}\n  interpolate: {}\n", "name two models or more"),
+        (f"{TWO}  interpolate: {{inputs: {{members: [one]}}}}\n", "give two or more models"),
+        ("  one: {use: pretrain, base: {family: ngram}}\n  interpolate: {}\n", "give two or more models"),
         (f"{TWO}  interpolate: {{}}\n", "`two` says not how likely a text is"),
         (
             f"{TWO}  interpolate: {{weights: [1], inputs: {{members: [one, one]}}}}\n",
