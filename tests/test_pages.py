@@ -211,6 +211,17 @@ def before_ngram() -> None:
     Path("lm.arpa").write_bytes(gzip.decompress(Path("arpa/model.arpa.gz").read_bytes()))
 
 
+def before_onnx() -> None:
+    """A classifier of two labels."""
+    data = write_task(Path("opinions"), "classification", 40, 10)
+    base = {"family": "cnn", "embedding": 8, "hidden": 12}
+    stage = {"task": "classification", "base": base, "data": data, "epochs": 1, "length": 32}
+    stage["tokenizer"] = str(Path("workspace/nnlm/lstm").resolve())
+    pipeline = {"name": "classifier", "stages": {"finetune": stage}}
+    Path("classifier.yaml").write_text(yaml.safe_dump(pipeline))
+    kepipe.run("classifier.yaml", progress=False)
+
+
 def before_results() -> None:
     """A finished study in the workspace."""
     data = write_task(Path("opinions"), "classification", 24, 12)

@@ -46,7 +46,9 @@ class TaskGraph(GraphModule):
         return (logits_NL.unflatten(0, (rows, length)) if self.words else logits_NL,)
 
 
-def export(folder: Path, source: Path, note: Callable[[str], None] = lambda _: None) -> None:
+def export(
+    folder: Path, source: Path, note: Callable[[str], None] = lambda _: None, *, int8: bool = False
+) -> None:
     """Write the fine-tuned model of `source` as a graph with its tokenizer.
 
     Raises ValueError for one whose answers take more than logits of a row or of its tokens.
@@ -83,6 +85,7 @@ def export(folder: Path, source: Path, note: Callable[[str], None] = lambda _: N
         f"Answers {spec.row.about}. Fine-tuned by kepipe.",
         spec.length,
         spec.labels if isinstance(spec.row.output, LabelOutput) else (),
+        int8,
     )
     write_folder(folder, TaskGraph(tuned).eval(), source, row_templates(tuned.config, task=True), card)
     note_knowledge(source, note)

@@ -27,7 +27,7 @@ class Transitions:
 
 
 def allowed(labels: Sequence[str]) -> tuple[Bools, Bools, Bools]:
-    """Which labels may stand first, last, and after which, bool [L], [L], [L, L], so that all spans are as_valid_bio
+    """Which labels may be first [L], last [L], and follow each other [L, L], all bool, so that all spans are valid
     by BIO, or where there is a letter for the end of a span, BIOES and BILOU."""
     ends = any(label[0] in "ES" for label in labels)
 

@@ -322,7 +322,7 @@ def export_model(source: Path, folder: Path) -> None:
     write(source, folder)
 
 
-def export_onnx(source: Path, folder: Path, note: Note = lambda _: None) -> None:
+def export_onnx(source: Path, folder: Path, note: Note = lambda _: None, *, int8: bool = False) -> None:
     """Write a folder's model as an ONNX graph, with its tokenizer. Raises ValueError where there is none."""
     from kepipe.models.onnx.folder import GraphCard, row_templates, write_folder
 
@@ -331,7 +331,8 @@ def export_onnx(source: Path, folder: Path, note: Note = lambda _: None) -> None
     assert kind.graph is not None
     model = kind.load_encoder(source, 0.0, 0, note)
     family = getattr(model.config, "family", "word vectors")
-    card = GraphCard(family, f"A model of the family {family}, trained by kepipe.", model.config.positions)
+    about = f"A model of the family {family}, trained by kepipe."
+    card = GraphCard(family, about, model.config.positions, int8=int8)
     write_folder(folder, kind.graph(model.eval()), source, row_templates(model.config), card)
 
 

@@ -1,4 +1,4 @@
-"""A page that draws where a result comes from, and lists each result with its run, its digest and its files."""
+"""The lineage page: a drawing, and a list of all results with run, digest and files."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _results(nodes: list[LineageNode]) -> Table:
     rows = []
     for node in nodes:
         if node.made is None:
-            rows.append((node.slot, "not in the store any more", "", "", node.digest[:12]))
+            rows.append((node.slot, "no longer in the store", "", "", node.digest[:12]))
             continue
         begun = node.made.record.get("started")
         made = time.strftime("%Y-%m-%d %H:%M", time.localtime(begun)) if begun else ""

@@ -18,7 +18,7 @@ from kepipe.knowledge.base import KnowledgeContext
 from kepipe.knowledge.table import KnowledgeMethods, inputs_of
 from kepipe.probes.evaluation import Given, answer_all, fitting, make_probes, score, write_files
 from kepipe.probes.settings import ProbeSettings
-from kepipe.probes.table import PROBES, ProbeName, described, on_request, score_name
+from kepipe.probes.table import PROBES, ProbeName, list_probes, probes_on_request, score_name
 from kepipe.stages import preview
 from kepipe.stages.artifacts import Evaluation, Graph, Linked, Model, Shards, Vectors
 from kepipe.stages.starting import folders
@@ -39,7 +39,8 @@ class EvaluateConfig(ProbeSettings):
     shorthand: ClassVar[Mapping[str, str]] = {"knowledge": "method"}
 
     probes: tuple[ProbeName, ...] | None = Field(
-        None, description=f"{described()}. None: those that each arm supports, except {on_request()}."
+        None,
+        description=f"{list_probes()}. None: those that each arm supports, except {probes_on_request()}.",
     )
     knowledge: KnowledgeMethods = ()
     """Knowledge that all arms get with the text: a method's name, `method:` with settings, or a list of these. It

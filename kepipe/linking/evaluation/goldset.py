@@ -16,7 +16,7 @@ from typing import Any
 
 from kepipe.data.document import Document
 from kepipe.data.document_files import from_record
-from kepipe.data.gold_formats.offsets import Marks, offsets_problem
+from kepipe.data.gold_formats.offsets import MarkedOffsets, check_offsets
 from kepipe.data.gold_formats.table import format_of
 from kepipe.linking.decision.pronouns import PRONOUN
 from kepipe.linking.kb.links import NIL, Link
@@ -121,11 +121,11 @@ def read_gold(file: Path, ids: EntityIds, problems: Problems | None = None) -> l
     problems = Problems(strict=True) if problems is None else problems
     account = problems.account
     format, texts = format_of(file), list[GoldText]()
-    marks: list[Marks] = []
+    marks: list[MarkedOffsets] = []
     for number, record in format.read(file, problems):
         with suppress(TypeError, KeyError, AttributeError):  # a malformed record, reported below
             places = record.get("gold") or record.get("mentions") or ()
-            marks.append(Marks(record["text"], [(one["start"], one["end"]) for one in places]))
+            marks.append(MarkedOffsets(record["text"], [(one["start"], one["end"]) for one in places]))
         try:
             text = _gold_text(record, f"{file.stem}:{number}", ids)
         except ValueError as error:
@@ -139,7 +139,7 @@ def read_gold(file: Path, ids: EntityIds, problems: Problems | None = None) -> l
             )
         given = len(text.document.gold or text.document.mentions)
         account.leave("marks within others, or outside of what was annotated", count=given - len(text.links))
-    if (wrong := offsets_problem(marks)) is not None:
+    if (wrong := check_offsets(marks)) is not None:
         problems.add(file, 0, wrong)
     return texts
 

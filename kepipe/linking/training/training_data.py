@@ -1,4 +1,4 @@
-"""Gold texts → training examples, and which kinds of mentions they mark."""
+"""Gold texts → training examples, and which kinds of mentions the texts mark."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from kepipe.files import write_text
 from kepipe.models.files import write_json
 from kepipe.models.hf.export import framed
 from kepipe.models.onnx.graph import DECODER_TOKENS, GraphModule, Port, write_graph
+from kepipe.models.onnx.quantization import write_int8
 from kepipe.models.protocols import EncoderConfig
 from kepipe.tokenization.tokenizer import ROLES, Tokenizer, load_tokenizer
 
@@ -24,13 +26,13 @@ FORMAT = "kepipe-onnx/1"
 @dataclass(frozen=True)
 class GraphCard:
     """What a graph's page says. `title`, `about`: what the model is; `length`: tokens of the longest row, 0: any;
-    `labels`: the columns of `logits`, where these are labels; `notes`: sentences."""
+    `labels`: the columns of `logits`, where these are labels; `int8`: whether its weights are whole numbers."""
 
     title: str
     about: str
     length: int = 0
     labels: Sequence[str] = ()
-    notes: Sequence[str] = ()
+    int8: bool = False
 
 
 def row_templates(config: EncoderConfig, *, task: bool = False) -> tuple[str | None, str | None]:
@@ -47,12 +49,18 @@ def write_folder(
     folder: Path, graph: GraphModule, source: Path, rows: tuple[str | None, str | None], card: GraphCard
 ) -> None:
     """Write the graph, its ports, a page about it, and the tokenizer of the folder `source`, which makes such `rows`.
+    With `card.int8`, the graph's weights are whole numbers.
 
     Raises ValueError where the packages for graphs are missing.
     """
     tokenizer = load_tokenizer(source)
     folder.mkdir(parents=True, exist_ok=True)
-    write_graph(folder / GRAPH, graph)
+    if card.int8:
+        with tempfile.TemporaryDirectory() as place:
+            write_graph(Path(place) / GRAPH, graph)
+            write_int8(Path(place) / GRAPH, folder / GRAPH)
+    else:
+        write_graph(folder / GRAPH, graph)
     write_json(folder / PORTS, _ports(graph, card))
     _write_tokenizer(folder, tokenizer, rows, card.length)
     write_text(folder / CARD, _page(graph, card, tokenizer))
@@ -68,6 +76,7 @@ def _ports(graph: GraphModule, card: GraphCard) -> dict[str, Any]:
         "format": FORMAT,
         "model": card.title,
         "max_length": longest,
+        "weights": "int8" if card.int8 else "float32",
         "labels": list(card.labels) or None,
         **values,
     }
@@ -125,4 +134,6 @@ def _page(graph: GraphModule, card: GraphCard, tokenizer: Tokenizer) -> str:
             "With `onnxruntime.RunOptions().only_execute_path_to_fetches = True`, outputs that are not asked for are "
             "not worked out."
         )
-    return "\n".join([*lines, *card.notes, ""])
+    if card.int8:
+        lines.append("Weights are int8, and outputs differ from those of the model in float32.")
+    return "\n".join([*lines, ""])

@@ -72,6 +72,7 @@ def write_graph(file: Path, graph: GraphModule) -> None:
     Raises ValueError where the packages are missing.
     """
     try:
+        import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401
     except ImportError:
         raise ValueError(MISSING) from None

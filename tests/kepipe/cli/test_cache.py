@@ -69,7 +69,7 @@ def test_a_damaged_result_is_named_and_made_again(bench: Bench) -> None:
     first, second = (CliRunner().invoke(app, command) for _ in range(2))
     assert first.exit_code == 1
     assert "value.json: content does not match its digest" in first.output
-    assert second.output == "all fine\n"
+    assert second.output == "no damage found\n"
     assert bench.run(flow())[0]["write"].folder == made["write"].folder
 
 

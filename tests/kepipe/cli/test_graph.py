@@ -118,7 +118,7 @@ def test_what_has_no_effect_and_what_is_repeated_is_said(tmp_path: Path) -> None
         "--hold-out has no effect: the source has its own splits",
     ]
     few = call("import", folder / "train.tsv", "--out", tmp_path / "few", "--hold-out", 0.1)
-    assert "too few triples can be spared" in few.stderr
+    assert "too few triples can be held out" in few.stderr
 
 
 def test_import_holds_out(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_import_holds_out(tmp_path: Path) -> None:
         (("nowhere.nt",), "nowhere.nt: no such file"),
         ((__file__,), "cannot tell its format"),
         ((__file__, "--format", "xls"), "--format xls: expected one of geonames, obo-json, obo"),
-        ((__file__, "--format", "csv", "--columns", "a,b"), "expected three names"),
+        ((__file__, "--format", "csv", "--columns", "a,b"), "expected three column names"),
         ((__file__, "--format", "spo"), "no triples"),
     ],
 )
@@ -158,7 +158,7 @@ def test_validate(store: Path) -> None:
 def test_describe(store: Path, tmp_path: Path) -> None:
     result = call("describe", store, "--html", tmp_path / "g.html", "--graphml", tmp_path / "g.graphml")
     assert result.exit_code == 0, result.exception
-    assert "connected parts: 1, the largest of 4 entities" in result.stdout
+    assert "connected components: 1, the largest of 4 entities" in result.stdout
     page = (tmp_path / "g.html").read_text(encoding="utf-8")
     assert "4 entities in 3 triples" in page
     assert "CEO" in page
@@ -174,7 +174,7 @@ def test_query(store: Path) -> None:
     assert "… 1 more (--limit)" in few.stdout
     missing = call("query", store, "京")
     assert "no entity has the name '京'" in str(missing.exception)
-    assert "there is '北京'" in str(missing.exception)
+    assert "did you mean '北京'" in str(missing.exception)
 
 
 def test_a_frequent_relation_pushes_out_no_other(tmp_path: Path) -> None:

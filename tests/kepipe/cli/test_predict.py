@@ -144,7 +144,7 @@ def test_two_do_not_write_one_file(tuned: Path, tmp_path: Path) -> None:
         (["a text", "--out", "o.jsonl"], "--out needs --file"),
         (["--file", "-", "--out", "o.jsonl"], "standard input cannot be resumed"),
         (["--file", "none.txt"], "none.txt: no such file"),
-        (["--file", "empty.txt"], "empty.txt: no text"),
+        (["--file", "empty.txt"], "empty.txt: contains no text"),
     ],
 )
 def test_mistakes_are_told(

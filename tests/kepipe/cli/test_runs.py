@@ -99,7 +99,7 @@ def test_a_changed_file_is_found_behind_the_inputs(runs: dict[str, Path]) -> Non
     assert "pretrain.final_held_out_loss" in found["figures"]
 
 
-@pytest.mark.parametrize(("name", "why"), [("feedfeed", "no such folder"), ("a", "4 characters at least")])
+@pytest.mark.parametrize(("name", "why"), [("feedfeed", "no such folder"), ("a", "at least 4 characters")])
 def test_what_is_not_there_is_told(runs: dict[str, Path], name: str, why: str) -> None:
     ended = ask(runs, "lineage", name)
     assert ended.exit_code != 0

@@ -74,8 +74,8 @@ def test_what_a_schedule_looks_at_is_all_that_its_stages_read(pipeline: Path, tm
     ("words", "said"),
     [
         (["--cron", "0 2 * * 9"], "field weekday"),
-        ([], "expected one of --cron, --when-changed, --after and --on-drift"),
-        (["--cron", "@daily", "--on-drift"], "expected one of --cron"),
+        ([], "give exactly one trigger: --cron, --when-changed, --after or --on-drift"),
+        (["--cron", "@daily", "--on-drift"], "give exactly one trigger: --cron"),
         (["--cron", "@daily", "--zone", "Mars/Olympus"], "time zone"),
         (["--after", "nobody"], "no schedule `nobody`"),
         (["--cron", "@daily", "--set", "stages.link.langage=en"], "langage"),

@@ -76,7 +76,7 @@ def write(folder: Path, name: str | None, records: list[Any], **settings: Any) -
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_a_task_is_put_in_words_and_measured_as_it_is_elsewhere(name: str, tmp_path: Path) -> None:
+def test_a_prompted_task_has_the_metrics_of_the_task(name: str, tmp_path: Path) -> None:
     asked = read_prompted_task(write(tmp_path, name, RECORDS[name]))
     task = asked.task
     first = task.questions[0]
@@ -124,7 +124,7 @@ def test_texts_are_written_after_texts(tmp_path: Path) -> None:
     assert asked.score(Result(1, ("2", "5"), np.array([1.0, 0.0])))["exact_match"].value == 0.5
 
 
-def test_words_templates_and_limits_are_ones_own(tmp_path: Path) -> None:
+def test_words_templates_and_limits_can_be_set(tmp_path: Path) -> None:
     settings = {
         "words": {"bad_one": "no"},
         "instruction": "Good?",

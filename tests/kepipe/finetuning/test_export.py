@@ -107,7 +107,7 @@ def test_what_has_no_class_at_hugging_face_is_refused_and_nothing_is_written(tmp
         assert not (tmp_path / "out").exists()
 
 
-def test_knowledge_that_stays_behind_is_told(tmp_path: Path) -> None:
+def test_knowledge_that_is_not_exported_gives_a_note(tmp_path: Path) -> None:
     source = tuned(tmp_path, "classification")
     (source / KNOWLEDGE_FILE).write_text(json.dumps({"methods": [{"method": "k-bert"}]}))
     notes: list[str] = []

@@ -39,7 +39,7 @@ NETWORK: dict[str, dict[str, Any]] = {
 }
 
 
-def start(folder: Path, name: str) -> Path:
+def start(folder: Path, name: str, sizes: dict[str, int]) -> Path:
     """A fresh encoder's folder."""
     if name not in (*NETWORK, "static"):
         return base_model(folder, name).folder
@@ -52,7 +52,7 @@ def start(folder: Path, name: str) -> Path:
         vectors = StaticEncoder(config)
         folders.save(folder, vectors, tokenizer=folder)
     else:
-        settings = {"embedding": 8, "hidden": 16, **NETWORK[name]}
+        settings = {"embedding": 8, "hidden": 16, **NETWORK[name], **sizes}
         section = NETWORKS[settings["family"]].section.model_validate(settings)
         folders.save(folder, build(section, words, seed=1), tokenizer=folder)
     return folder
@@ -60,7 +60,7 @@ def start(folder: Path, name: str) -> Path:
 
 def tuned(folder: Path, name: str, task: str, **settings: Any) -> Path:
     """A model whose head was drawn, large enough that its answers differ."""
-    source = start(folder / "base", name)
+    source = start(folder / "base", name, settings.pop("sizes", {}))
     spec = TaskSpec(task, settings.pop("labels", LABELS), length=32, **settings)
     model = with_head(load_encoder(source), spec, load_tokenizer(source))
     with torch.no_grad():
@@ -71,6 +71,19 @@ def tuned(folder: Path, name: str, task: str, **settings: Any) -> Path:
     made = FineTunedModel(spec, model, load_tokenizer(source))
     fine_tuned.save(folder / "tuned", made, {"stage": "finetune"})
     return folder / "tuned"
+
+
+def tokenized(folder: Path, texts: list[str]) -> dict[str, torch.Tensor]:
+    """What the exported tokenizer makes of texts, or of pairs of them, for the graph beside it."""
+    encoder = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    rows = encoder.encode_batch([tuple(text.split(" ||| ")) if "|||" in text else text for text in texts])
+    values = {
+        "input_ids": [row.ids for row in rows],
+        "attention_mask": [row.attention_mask for row in rows],
+        "token_type_ids": [row.type_ids for row in rows],
+    }
+    ports = read_json(folder / "onnx.json")["inputs"]
+    return {port["name"]: torch.tensor(values[port["name"]]) for port in ports}
 
 
 @pytest.mark.parametrize(
@@ -96,19 +109,12 @@ def test_texts_in_and_answers_out_as_of_the_model(
     texts = [f"{text} ||| {other}" for text, other in zip(TEXTS, TEXTS[::-1], strict=True)]
     asked = texts if task in ("pairs", "similarity") else TEXTS
     rows = encode_rows([ask(task, text, "en", text) for text in asked], opened.row_format)
-    encoder = Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json"))
-    tokens = encoder.encode_batch([tuple(text.split(" ||| ")) if "|||" in text else text for text in asked])
-    present = np.array([row.attention_mask for row in tokens])
-    for row, its_tokens in zip(rows, tokens, strict=True):
-        assert its_tokens.ids[: len(row.tokens)] == row.tokens.tolist()
-    ports = read_json(tmp_path / "out" / "onnx.json")
-    values = {
-        "input_ids": np.array([row.ids for row in tokens]),
-        "attention_mask": present,
-        "token_type_ids": np.array([row.type_ids for row in tokens]),
-    }
-    inputs = {port["name"]: torch.from_numpy(values[port["name"]]) for port in ports["inputs"]}
-    (found,) = run(tmp_path / "out" / "model.onnx", inputs).values()
+    out = tmp_path / "out"
+    inputs, ports = tokenized(out, asked), read_json(out / "onnx.json")
+    assert inputs.keys() == {port["name"] for port in ports["inputs"]}
+    for row, tokens_T in zip(rows, inputs["input_ids"], strict=True):
+        assert tokens_T[: len(row.tokens)].tolist() == row.tokens.tolist()
+    (found,) = run(out / "model.onnx", inputs).values()
     with torch.inference_mode():
         logits = opened.model(opened.collator(rows)).numpy()
     if task == "tagging":
@@ -131,3 +137,20 @@ def test_what_takes_more_than_logits_is_refused_and_nothing_is_written(tmp_path:
         with pytest.raises(ValueError, match=message):
             export(tmp_path / "out", source)
         assert not (tmp_path / "out").exists()
+
+
+def test_int8_is_smaller_and_answers_nearly_the_same(tmp_path: Path) -> None:
+    source = tuned(tmp_path, "bilstm", "classification", sizes={"embedding": 64, "hidden": 128})
+    inputs, found = None, []
+    for number, more in enumerate(([], ["--int8"])):
+        place = tmp_path / str(number)
+        made = CliRunner().invoke(app, ["export", str(source), str(place), "--to", "onnx", *more])
+        assert made.exit_code == 0, made.output
+        inputs = inputs or tokenized(place, TEXTS)
+        found.append((run(place / "model.onnx", inputs)["logits"], (place / "model.onnx").stat().st_size))
+    (exact, large), (rounded, small) = found
+    assert small < 0.4 * large
+    assert 0 < np.abs(exact - rounded).max() < 0.1 * exact.std()
+    assert read_json(tmp_path / "1" / "onnx.json")["weights"] == "int8"
+    lacking = CliRunner().invoke(app, ["export", str(source), str(tmp_path / "other"), "--int8"])
+    assert "add --to onnx" in lacking.output

@@ -27,7 +27,7 @@ BIO = ("B-LOC", "B-PER", "I-LOC", "I-PER", "O")
 BIOES = ("B-X", "E-X", "I-X", "O", "S-X")
 
 
-def test_bio_goes_on_within_a_type_alone() -> None:
+def test_bio_spans_continue_within_one_type() -> None:
     first, last, pairs = allowed(BIO)
     assert first.tolist() == [True, True, False, False, True]
     assert last.all()
@@ -39,9 +39,7 @@ def test_bio_goes_on_within_a_type_alone() -> None:
 
 
 @pytest.mark.parametrize(("labels", "scheme"), [(BIO, IOB2), (BIOES, IOBES)])
-def test_allowed_sequences_are_those_that_seqeval_reads_without_loss(
-    labels: tuple[str, ...], scheme: type
-) -> None:
+def test_allowed_sequences_round_trip_through_seqeval(labels: tuple[str, ...], scheme: type) -> None:
     first, last, pairs = allowed(labels)
     for numbers in product(range(len(labels)), repeat=3):
         tags = [labels[number] for number in numbers]
@@ -64,7 +62,7 @@ def every(scores: np.ndarray, transitions: Transitions) -> dict[tuple[int, ...],
 
 
 @pytest.mark.parametrize("words", [1, 2, 4])
-def test_the_likeliest_sequence_and_the_marginals_are_those_of_looking_at_all(words: int) -> None:
+def test_viterbi_and_marginals_equal_brute_force(words: int) -> None:
     rng = np.random.default_rng(words)
     transitions = Transitions(rng.normal(size=5), rng.normal(size=5), rng.normal(size=(5, 5)))
     for these in (transitions, rules(BIO)):

@@ -80,7 +80,7 @@ def test_without_an_overlap_a_text_is_cut_as_ever() -> None:
     assert (len(row), stats.cut, stats.windows) == (24, 1, 0)
 
 
-def test_a_word_is_answered_by_the_window_in_which_most_stands_around_it() -> None:
+def test_a_word_gets_the_prediction_of_the_window_with_most_context() -> None:
     text, spans = from_words([*"abcdefghijkl"])
     rows = encode_rows([Example("x", text, tuple(spans))], row_format(reads="words", length=8, overlap=2))
     assert [list(row.read_words) for row in rows] == [
@@ -94,7 +94,7 @@ def test_a_word_is_answered_by_the_window_in_which_most_stands_around_it() -> No
     assert together.tolist() == [0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2]
 
 
-def test_a_text_is_answered_by_the_mean_of_its_windows() -> None:
+def test_a_text_gets_the_mean_prediction_of_its_windows() -> None:
     answers = AnswerFormat(MINILM, ("a", "b"), 0, "row")
     rows = encode_rows([Example("x", TEXT)], row_format())
     parts = [np.array([[number, 0.0]]) for number in range(len(rows))]

@@ -70,7 +70,7 @@ def test_a_fresh_model_first_and_then_the_champion(inputs: ChampionInputs, tmp_p
     for out, arm in (("third", world.arms[0]), ("fourth", world.arms[1])):
         for file in ("model.safetensors", "config.json", "tokenizer.json", "kepipe.json"):
             assert (tmp_path / out / file).read_bytes() == (arm.folder / file).read_bytes()
-    with pytest.raises(ValueError, match="models:/moons/3: there is none"):
+    with pytest.raises(ValueError, match="models:/moons/3 does not exist"):
         run(inputs, tmp_path / "none", at="3")
 
 
@@ -93,7 +93,7 @@ def test_a_trained_model_first(inputs: ChampionInputs, tmp_path: Path) -> None:
 def test_without_settings_of_a_fresh_model_there_has_to_be_a_champion(
     inputs: ChampionInputs, tmp_path: Path
 ) -> None:
-    with pytest.raises(ValueError, match=r"models:/moons@champion: there is none .*family: bert"):
+    with pytest.raises(ValueError, match=r"models:/moons@champion does not exist .*family: bert"):
         run(inputs, tmp_path / "out", base=None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,18 @@ def test_it_stands_alone_and_writes(members: tuple[Model, ...], tmp_path: Path) 
     written = CliRunner().invoke(app, ["generate", str(moved), "river castle", "--limit", "3"])
     assert written.exit_code == 0, written.output
     assert written.output.startswith("river castle")
+
+
+def test_it_is_exported_member_by_member(members: tuple[Model, ...], tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    folder = mixed(members, tmp_path, weights=[1, 3])
+    done = CliRunner().invoke(app, ["export", str(folder), str(tmp_path / "exported")])
+    assert done.exit_code == 0, f"{done.output}{done.exception!r}"
+    weights = json.loads((tmp_path / "exported" / "interpolation.json").read_text())["weights"]
+    assert list(weights.values()) == [0.25, 0.75]
+    counted, network = (tmp_path / "exported" / member for member in weights)
+    assert (counted / "model.arpa.gz").is_file()
+    assert (network / "model.onnx").is_file()
 
 
 def test_models_of_different_tokenizers_are_refused(members: tuple[Model, ...], tmp_path: Path) -> None:

@@ -118,10 +118,10 @@ def test_bytes_round_trip(pipeline: Language, folder: Path) -> None:
 def test_linking_without_a_linker_raises_with_a_hint(tmp_path: Path) -> None:
     nlp = spacy.blank("en")
     nlp.add_pipe("kepipe_linker")
-    with pytest.raises(ValueError, match="give `path`"):
+    with pytest.raises(ValueError, match="set `path`"):
         nlp("Omaha")
     nlp.to_disk(tmp_path)
-    with pytest.raises(ValueError, match="give `path`"):
+    with pytest.raises(ValueError, match="set `path`"):
         spacy.load(tmp_path)("Omaha")
 
 
