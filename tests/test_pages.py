@@ -75,6 +75,7 @@ SMALLER = {
     ),
 }
 """What a command that begins so gets besides."""
+HEAD_ALONE = {"finetune": {"train": "head", "learning_rate": 1e-3}}
 
 
 def small_corpus(folder: Path) -> tuple[str, ...]:
@@ -219,6 +220,17 @@ def before_onnx() -> None:
     pipeline = {"name": "classifier", "stages": {"finetune": stage}}
     Path("classifier.yaml").write_text(yaml.safe_dump(pipeline))
     kepipe.run("classifier.yaml", progress=False)
+
+
+def before_results() -> None:
+    """A finished study in the workspace."""
+    data = write_task(Path("opinions"), "classification", 24, 12)
+    base = {"layers": 1, "hidden": 32, "heads": 2}
+    finetune = {"task": "classification", "base": base, "tokenizer": "minilm", "data": data, "epochs": 1}
+    study = {"measure": {"finetune": "test/accuracy"}, "seeds": 2, "arms": {"all": {}, "head": HEAD_ALONE}}
+    pipeline = {"name": "opinions", "stages": {"finetune": {**finetune, "length": 16}}, "study": study}
+    Path("opinions.yaml").write_text(yaml.safe_dump(pipeline, sort_keys=False))
+    kepipe.run("opinions.yaml", progress=False)
 
 
 def before_safety() -> None:
