@@ -24,7 +24,7 @@ from typer.testing import CliRunner
 
 import kepipe
 from kepipe.cli import app
-from kepipe.stages.champion import rematch
+from kepipe.stages.champion import evaluate_pair
 from kepipe.tracking.delivery import deliver_pending
 from kepipe.tracking.store import connect
 from tests.support.elmo import OPTIONS, random_weights
@@ -251,7 +251,7 @@ def before_tracking() -> None:
     for seed in range(3):
         kepipe.run(file, set=[*small, f"seed={seed}"], progress=False)
     workspace = Path("workspace").resolve()
-    deliver_pending(workspace, connect(workspace), rematch)
+    deliver_pending(workspace, connect(workspace), evaluate_pair)
 
 
 def before_word_vectors() -> None:
