@@ -32,17 +32,6 @@ def _keep_private(workspace: Path) -> Path:
     return workspace
 
 
-def _check_workspace(workspace: Path) -> Path:
-    """Refuse a place that the address of a database cannot name."""
-    from kepipe.flow.plan import NOT_NAMEABLE, nameable
-
-    if not nameable(workspace):
-        from kepipe.config import ConfigError
-
-        raise ConfigError(f"--workspace {workspace}: {NOT_NAMEABLE}; choose another")
-    return _keep_private(workspace)
-
-
 WorkspaceOption = Annotated[
     Path,
     typer.Option(
@@ -50,7 +39,7 @@ WorkspaceOption = Annotated[
         "-w",
         envvar=WORKSPACE_VARIABLE,
         help="Folder for everything that kepipe writes.",
-        callback=_check_workspace,
+        callback=_keep_private,
     ),
 ]
 

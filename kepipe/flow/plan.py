@@ -15,13 +15,6 @@ from kepipe.flow.artifact import Artifact, CorruptArtifact, hash_json, read_mani
 from kepipe.flow.stage import Stage
 from kepipe.flow.store import Store
 
-NOT_NAMEABLE = "MLflow's database cannot lie in a path with `?` or `#`"
-
-
-def nameable(workspace: Path) -> bool:
-    """Whether the address of a database can name a file in a workspace: it ends at `?` and at `#`."""
-    return not set("?#") & set(str(workspace.resolve()))
-
 
 @dataclass(frozen=True)
 class Node:
@@ -82,8 +75,6 @@ class Workspace:
             reason = "" if os.access(self.root, os.W_OK) else "it is not writable"
         except OSError as error:
             reason = str(error.strerror)
-        if not reason and not nameable(self.root):
-            reason = NOT_NAMEABLE
         if reason:
             raise ConfigError(f"workspace {self.root}: {reason}; `--workspace DIR` puts it elsewhere")
 

@@ -74,8 +74,8 @@ def serve_once(workspace: Path, means: Means) -> list[Result]:
             results += ended.values()
             if not ended and (rested or not firings.soon):
                 return results
-            if not ended:
-                rested = True
+            rested = not ended  # what a firing writes others may read, and look at twice
+            if firings.soon:
                 time.sleep(REST)
 
 

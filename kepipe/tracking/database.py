@@ -12,7 +12,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from kepipe.files import lock, replacing
+from kepipe.files import lock, replacing, sqlite_address
 
 PLACES = {
     "experiments": "artifact_location",
@@ -74,5 +74,5 @@ def follow(file: Path, artifacts: str) -> None:
 def _lay_tables(file: Path, artifacts: str) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    store = SqlAlchemyStore(f"sqlite:///{file}", artifacts)  # type: ignore[no-untyped-call]
+    store = SqlAlchemyStore(sqlite_address(file), artifacts)  # type: ignore[no-untyped-call]
     store.engine.dispose()
